@@ -1,0 +1,93 @@
+//! How long anything may take, in one value.
+//!
+//! The figures are real time (tokio's), unlike expiries and leases, which are the [`crate::clock::Clock`]'s. Tests
+//! shrink them to milliseconds; one test pins production's.
+
+use std::time::Duration;
+
+/// Bounds on every wait. Design section 6, promise 6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// One try at DynamoDB.
+    pub dynamodb_try: Duration,
+    /// A DynamoDB operation with all its tries.
+    pub dynamodb: Duration,
+    /// One try at Secrets Manager.
+    pub secrets_try: Duration,
+    /// Reading the secret with all its tries.
+    pub secrets: Duration,
+    /// A push from its arrival to its answer, whatever hangs.
+    pub push: Duration,
+    /// Connecting to WeChat.
+    pub wechat_connect: Duration,
+    /// A call of WeChat's API, connecting included. Never tried again by the HTTP layer.
+    pub wechat: Duration,
+    /// A page from its request to its answer, whatever hangs.
+    pub page: Duration,
+    /// A call that spends a code is not started with less than this left: it could not be finished and written down.
+    pub least_for_wechat: Duration,
+    /// Between two looks at something another process is working on.
+    pub poll: Duration,
+    /// The longest wait for a token that another process is renewing.
+    pub token_wait: Duration,
+}
+
+impl Limits {
+    /// For answers that somebody waits for: pushes and pages.
+    #[must_use]
+    pub const fn interactive() -> Self {
+        Self {
+            dynamodb_try: Duration::from_secs(1),
+            dynamodb: Duration::from_millis(2_500),
+            secrets_try: Duration::from_secs(1),
+            secrets: Duration::from_secs(2),
+            push: Duration::from_millis(3_300),
+            wechat_connect: Duration::from_secs(2),
+            wechat: Duration::from_secs(6),
+            page: Duration::from_millis(8_800),
+            least_for_wechat: Duration::from_secs(3),
+            poll: Duration::from_millis(100),
+            token_wait: Duration::from_secs(5),
+        }
+    }
+
+    /// For the refresher, which nobody waits for.
+    #[must_use]
+    pub const fn background() -> Self {
+        Self {
+            wechat_connect: Duration::from_secs(3),
+            wechat: Duration::from_secs(15),
+            token_wait: Duration::from_secs(20),
+            ..Self::interactive()
+        }
+    }
+}
+
+/// How long a lease on a token or a code lasts, by the [`crate::clock::Clock`]: acquiring it (2.5 s), the longest call
+/// (15 s) and the write (2.5 s), 5 s of difference between two machines' clocks, and 5 s to spare.
+pub const LEASE: Duration = Duration::from_secs(30);
+
+/// What must be left of a [`LEASE`] when the call starts: the call, the write and the difference between clocks.
+pub const LEASE_LEFT_TO_CALL: Duration = Duration::from_millis(22_500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The figures are promises to WeChat and to merchants: a change here is a change of the contract.
+    #[test]
+    fn production_keeps_the_promised_bounds() {
+        let (page, job) = (Limits::interactive(), Limits::background());
+        let seconds = |duration: Duration| duration.as_secs_f64();
+        assert!(seconds(page.push) < 3.5);
+        assert!(seconds(page.page) < 9.0);
+        for limits in [page, job] {
+            assert!((seconds(limits.dynamodb_try), seconds(limits.dynamodb)) == (1.0, 2.5));
+            assert!((seconds(limits.secrets_try), seconds(limits.secrets)) == (1.0, 2.0));
+        }
+        assert!((seconds(page.wechat_connect), seconds(page.wechat)) == (2.0, 6.0));
+        assert!((seconds(job.wechat_connect), seconds(job.wechat)) == (3.0, 15.0));
+        assert!(job.wechat + job.dynamodb + Duration::from_secs(5) <= LEASE_LEFT_TO_CALL);
+        assert!(LEASE_LEFT_TO_CALL + job.dynamodb <= LEASE);
+    }
+}

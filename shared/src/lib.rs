@@ -5,7 +5,9 @@
 //! pure: no AWS, no Lambda, no clock of its own.
 
 pub mod clock;
+pub mod config;
 pub mod crypto;
 pub mod ids;
 pub mod limits;
 pub mod random;
+pub mod telemetry;

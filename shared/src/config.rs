@@ -1,0 +1,263 @@
+//! The environment, read once at start. Design section 3 is the contract.
+//!
+//! One struct per concern; a missing or malformed variable is an error that names it. This is the only module that
+//! reads the environment.
+
+use url::{Host, Url};
+
+/// Why a function does not start.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ConfigError {
+    /// The variable is not set, or empty.
+    #[error("the environment variable {name} is not set: {hint}")]
+    Missing {
+        /// The variable.
+        name: &'static str,
+        /// What belongs there.
+        hint: &'static str,
+    },
+    /// The variable's value cannot be used.
+    #[error("the environment variable {name} cannot be used: {reason}")]
+    Malformed {
+        /// The variable.
+        name: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+}
+
+/// A source of variables: the process environment, or a test's map.
+pub trait Environment {
+    /// The variable's value; `None` where it is missing, empty or not UTF-8.
+    fn get(&self, name: &'static str) -> Option<String>;
+
+    /// The variable's value.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`] where there is none.
+    fn required(&self, name: &'static str, hint: &'static str) -> Result<String, ConfigError> {
+        self.get(name).ok_or(ConfigError::Missing { name, hint })
+    }
+}
+
+/// The environment of this process.
+#[derive(Debug, Clone, Copy)]
+pub struct ProcessEnvironment;
+
+impl Environment for ProcessEnvironment {
+    #[expect(clippy::disallowed_methods, reason = "the one home of environment reads")]
+    fn get(&self, name: &'static str) -> Option<String> {
+        std::env::var(name).ok().filter(|value| !value.is_empty())
+    }
+}
+
+impl<F: Fn(&str) -> Option<String>> Environment for F {
+    fn get(&self, name: &'static str) -> Option<String> {
+        self(name)
+    }
+}
+
+/// Where everything is kept: `TABLE_NAME`, `SECRET_ID`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// The DynamoDB table.
+    pub table_name: String,
+    /// The Secrets Manager secret: name or ARN.
+    pub secret_id: String,
+}
+
+impl StoreConfig {
+    /// Reads `TABLE_NAME` and `SECRET_ID`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`] naming the first that is not there.
+    pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
+        Ok(Self {
+            table_name: environment.required("TABLE_NAME", "the name of the DynamoDB table")?,
+            secret_id: environment.required("SECRET_ID", "the name or ARN of the platform's secret")?,
+        })
+    }
+}
+
+/// An origin: scheme, host and, where it is not the scheme's own, port. Printed without a trailing slash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin(Url);
+
+impl Origin {
+    /// Parses an origin: `https`, or `http` on this machine only; no path, query, fragment or user.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let url = Url::parse(text).map_err(|_| "it must be an origin such as https://auth.example.com")?;
+        let secure = url.scheme() == "https" || (url.scheme() == "http" && is_this_machine(&url));
+        if !secure {
+            return Err("it must begin with https:// (http:// only for localhost)");
+        }
+        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+            return Err("it must be an origin only, without path, query or fragment");
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("it must not carry a user name or a password");
+        }
+        Ok(Self(url))
+    }
+
+    /// The origin as a URL, to join paths to.
+    #[must_use]
+    pub const fn url(&self) -> &Url {
+        &self.0
+    }
+
+    /// The origin as text, without a trailing slash.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str().trim_end_matches('/')
+    }
+
+    /// Whether cookies of this origin can carry `Secure`.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
+    /// Whether `url` belongs to this origin.
+    #[must_use]
+    pub fn contains(&self, url: &Url) -> bool {
+        self.0.origin() == url.origin()
+    }
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(domain)) => domain == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// What the merchant's pages need: `PUBLIC_BASE_URL`, `RETURN_URL_ORIGINS`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageConfig {
+    /// Our own origin; its host is the platform's 授权发起页域名.
+    pub public_base: Origin,
+    /// Where a merchant may be sent back to.
+    pub return_origins: ReturnOrigins,
+}
+
+/// The origins a `return_url` may have.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReturnOrigins(Vec<Origin>);
+
+impl ReturnOrigins {
+    /// Whether a merchant may be sent to `url`.
+    #[must_use]
+    pub fn allow(&self, url: &Url) -> bool {
+        self.0.iter().any(|origin| origin.contains(url)) && url.username().is_empty() && url.password().is_none()
+    }
+}
+
+impl PageConfig {
+    /// Reads `PUBLIC_BASE_URL` and the optional `RETURN_URL_ORIGINS`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the variable.
+    pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
+        let base = environment.required("PUBLIC_BASE_URL", "our own origin, such as https://auth.example.com")?;
+        let public_base =
+            Origin::parse(&base).map_err(|reason| ConfigError::Malformed { name: "PUBLIC_BASE_URL", reason })?;
+        let listed = environment.get("RETURN_URL_ORIGINS").unwrap_or_default();
+        let return_origins = listed
+            .split(',')
+            .map(str::trim)
+            .filter(|origin| !origin.is_empty())
+            .map(Origin::parse)
+            .collect::<Result<_, _>>()
+            .map_err(|reason| ConfigError::Malformed { name: "RETURN_URL_ORIGINS", reason })?;
+        Ok(Self { public_base, return_origins: ReturnOrigins(return_origins) })
+    }
+}
+
+/// WeChat's three hosts: `WECHAT_API_BASE_URL`, `WECHAT_MP_BASE_URL`, `WECHAT_OPEN_BASE_URL`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WechatConfig {
+    /// The API.
+    pub api: Url,
+    /// The authorization page for computers.
+    pub mp: Url,
+    /// The authorization page for phones.
+    pub open: Url,
+}
+
+impl WechatConfig {
+    /// Reads the three variables; each has WeChat's own host as its default.
+    ///
+    /// # Errors
+    /// [`ConfigError::Malformed`] naming the variable.
+    pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
+        let read = |name, default: &str| {
+            let text = environment.get(name).unwrap_or_else(|| default.to_owned());
+            Url::parse(&text)
+                .ok()
+                .filter(|url| matches!(url.scheme(), "http" | "https") && url.path() == "/" && url.query().is_none())
+                .ok_or(ConfigError::Malformed {
+                    name,
+                    reason: "it must be an origin such as https://api.weixin.qq.com",
+                })
+        };
+        Ok(Self {
+            api: read("WECHAT_API_BASE_URL", "https://api.weixin.qq.com")?,
+            mp: read("WECHAT_MP_BASE_URL", "https://mp.weixin.qq.com")?,
+            open: read("WECHAT_OPEN_BASE_URL", "https://open.weixin.qq.com")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pages(base: &str, origins: &str) -> Result<PageConfig, ConfigError> {
+        let (base, origins) = (base.to_owned(), origins.to_owned());
+        PageConfig::read(&move |name: &str| match name {
+            "PUBLIC_BASE_URL" => Some(base.clone()),
+            "RETURN_URL_ORIGINS" => Some(origins.clone()),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn a_missing_variable_is_named() {
+        let error = StoreConfig::read(&|_: &str| None).unwrap_err();
+        assert!(error.to_string().contains("TABLE_NAME"), "{error}");
+    }
+
+    #[test]
+    fn a_base_url_that_is_no_origin_is_refused_by_name() {
+        for bad in
+            ["auth.example.com", "http://auth.example.com", "https://a.example.com/path", "https://u@a.example.com"]
+        {
+            let error = pages(bad, "").unwrap_err();
+            assert!(error.to_string().contains("PUBLIC_BASE_URL"), "{bad}: {error}");
+        }
+        assert_eq!(pages("http://localhost:3000", "").unwrap().public_base.as_str(), "http://localhost:3000");
+    }
+
+    #[test]
+    fn only_listed_origins_may_be_returned_to() {
+        let config = pages("https://auth.example.com", "https://app.example.com, https://b.example.com:8443").unwrap();
+        let allowed = |text: &str| config.return_origins.allow(&Url::parse(text).unwrap());
+        assert!(allowed("https://app.example.com/done?x=1"));
+        assert!(allowed("https://b.example.com:8443/"));
+        for foreign in [
+            "https://app.example.com.evil.example/",
+            "http://app.example.com/",
+            "https://app.example.com:444/",
+            "https://user@app.example.com/",
+            "javascript:alert(1)",
+        ] {
+            assert!(!allowed(foreign), "{foreign}");
+        }
+    }
+}

@@ -9,7 +9,12 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
+use tracing::{Level, Subscriber};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::clock::SharedClock;
 
@@ -133,26 +138,47 @@ fn embedded_line(metric: &Metric, milliseconds: i64) -> Value {
     Value::Object(line)
 }
 
-/// Starts the log of a function: JSON lines, filtered by `RUST_LOG`, by default `info`.
+/// The crates whose lines may be more detailed than `info`: ours.
+///
+/// At `debug` and `trace` the libraries print what passes through them: the AWS SDK whole requests and answers with the
+/// tokens in them, `lambda_runtime` whole events. `RUST_LOG` cannot change that. A list of our own crates, not of
+/// theirs, so that it also holds for libraries that are added later.
+const OUR_CRATES: [&str; 7] =
+    ["shared", "ticket_push", "preauth_link", "oauth_callback", "token_refresher", "simulator", "local"];
+
+/// Whether a line of this level may be printed for a crate, whatever `RUST_LOG` asks for.
+fn may_be_printed(target: &str, level: Level) -> bool {
+    level <= Level::INFO || OUR_CRATES.contains(&target.split("::").next().unwrap_or(target))
+}
+
+/// Starts the log of a function: JSON lines, filtered by `RUST_LOG`, by default `info`. Libraries print at most `info`.
 ///
 /// A filter that cannot be parsed falls back to `info`: a typing error in a log setting must not stop the tokens.
 pub fn init_logs(filter: Option<&str>) {
-    let filter = EnvFilter::try_new(filter.unwrap_or("info")).unwrap_or_else(|_| EnvFilter::new("info"));
-    let started = tracing_subscriber::fmt()
+    // Only a second call fails, and then logging already runs.
+    drop(subscriber(filter, std::io::stderr).try_init());
+}
+
+fn subscriber<W>(filter: Option<&str>, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let wanted = EnvFilter::try_new(filter.unwrap_or("info")).unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_current_span(false)
         .with_span_list(false)
         .with_target(true)
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .try_init();
-    // Only a second call fails, and then logging already runs.
-    drop(started);
+        .with_writer(writer);
+    let allowed = filter_fn(|line| may_be_printed(line.target(), *line.level()));
+    tracing_subscriber::registry().with(lines).with(wanted).with(allowed)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
 
     #[test]
@@ -174,5 +200,59 @@ mod tests {
                 "route": "/wechat/events",
             })
         );
+    }
+
+    /// What is printed under a filter, of lines from a library and from us.
+    fn printed(filter: &str) -> Vec<String> {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let writer = Arc::clone(&log);
+        let writer = move || Collector(Arc::clone(&writer));
+        tracing::subscriber::with_default(subscriber(Some(filter), writer), || {
+            tracing::trace!(target: "aws_smithy_runtime::client::orchestrator", "sdk trace");
+            tracing::debug!(target: "hyper_util::client::legacy", "http debug");
+            tracing::trace!(target: "lambda_runtime", "event trace");
+            tracing::trace!(target: "shared_by_others", "stranger trace");
+            tracing::info!(target: "aws_config", "sdk info");
+            tracing::trace!(target: "shared::vault", "our trace");
+            tracing::debug!(target: "token_refresher", "our debug");
+        });
+        let log = String::from_utf8(log.lock().unwrap().clone()).unwrap();
+        let message = |line: &str| serde_json::from_str::<Value>(line).unwrap()["message"].as_str().unwrap().to_owned();
+        log.lines().map(message).collect()
+    }
+
+    struct Collector(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Collector {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn no_filter_makes_a_library_print_more_than_info() {
+        let expected = ["sdk info", "our trace", "our debug"];
+        assert_eq!(printed("trace"), expected);
+        assert_eq!(printed("trace,aws_smithy_runtime=trace,hyper_util=debug,lambda_runtime=trace"), expected);
+        assert_eq!(printed("info"), ["sdk info"]);
+        assert_eq!(printed("warn,shared=debug"), Vec::<String>::new());
+        assert_eq!(printed("not=a=filter"), ["sdk info"]);
+    }
+
+    #[test]
+    fn the_crates_that_may_print_more_are_those_of_the_workspace() {
+        let manifest = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml")).unwrap();
+        let ours = manifest.lines().filter(|line| line.contains("path = ")).filter_map(|line| line.split(' ').next());
+        // The end-to-end stories run in a test binary, which does not start the log.
+        let mut ours: Vec<String> = ours.filter(|name| *name != "stories").map(|name| name.replace('-', "_")).collect();
+        let mut listed = OUR_CRATES.map(str::to_owned);
+        ours.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(ours, listed);
     }
 }

@@ -11,3 +11,4 @@ pub mod ids;
 pub mod limits;
 pub mod random;
 pub mod telemetry;
+pub mod wechat;

@@ -1,0 +1,61 @@
+//! The seven calls, as names.
+
+use std::fmt;
+
+/// A call of the component API; its name is the last segment of its path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Api {
+    /// `api_start_push_ticket`: asks WeChat to push tickets (section 1.1).
+    StartPushTicket,
+    /// `api_component_token`: issues the component's token (section 1.2).
+    ComponentToken,
+    /// `api_create_preauthcode`: mints a pre-auth code (section 1.3).
+    CreatePreAuthCode,
+    /// `api_query_auth`: spends an authorization code (section 1.4).
+    QueryAuth,
+    /// `api_authorizer_token`: renews an account's token (section 1.5).
+    AuthorizerToken,
+    /// `api_get_authorizer_info`: an account's details (section 1.6).
+    AuthorizerInfo,
+    /// `api_get_authorizer_list`: a page of the accounts (section 1.7).
+    AuthorizerList,
+}
+
+impl Api {
+    /// The protocol's name of the call, such as `api_component_token`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::StartPushTicket => "api_start_push_ticket",
+            Self::ComponentToken => "api_component_token",
+            Self::CreatePreAuthCode => "api_create_preauthcode",
+            Self::QueryAuth => "api_query_auth",
+            Self::AuthorizerToken => "api_authorizer_token",
+            Self::AuthorizerInfo => "api_get_authorizer_info",
+            Self::AuthorizerList => "api_get_authorizer_list",
+        }
+    }
+
+    /// Whether the call authenticates with the component's secret instead of its token.
+    #[must_use]
+    pub const fn takes_secret(self) -> bool {
+        matches!(self, Self::StartPushTicket | Self::ComponentToken)
+    }
+
+    /// The longest answer that is read, in bytes.
+    ///
+    /// A page of 500 accounts has about 150 KB and everything else a few KB, so real answers stay far below; above it
+    /// the refresher, with 64 calls in flight, would run out of memory.
+    pub(super) const fn longest_answer(self) -> usize {
+        match self {
+            Self::AuthorizerList => 8 * 1024 * 1024,
+            _ => 512 * 1024,
+        }
+    }
+}
+
+impl fmt::Display for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,25 @@
+//! WeChat's component API: the calls by which a third-party platform gets, keeps and checks its tokens.
+//!
+//! One client, built once, makes every call (protocol sections 1.1 to 1.7). It bounds time and size, follows no
+//! redirect and sends nothing twice. What WeChat answers becomes a type here or an error: past this module nobody reads
+//! WeChat's JSON. Which reaction an error code asks for stands in one table, [`ErrCode`] (protocol section 6).
+//!
+//! No error of this module carries a secret, a token, a ticket, a code or a URL.
+
+mod answer;
+mod api;
+mod client;
+mod errcode;
+mod error;
+mod model;
+#[cfg(test)]
+mod tests;
+
+pub use api::Api;
+pub use client::{ComponentCall, LIST_PAGE, WechatClient};
+pub use errcode::{ErrCode, Reaction};
+pub use error::{BuildError, Refusal, TransportKind, WechatError};
+pub use model::{
+    AccountKind, AuthorizerDetails, AuthorizerPage, Grant, IssuedToken, ListedAuthorizer, PreAuthCode, Profile,
+    PushState, RenewedToken,
+};

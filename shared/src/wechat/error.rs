@@ -145,6 +145,18 @@ impl WechatError {
         }
     }
 
+    /// WeChat's code, where it refused the call.
+    #[must_use]
+    pub fn code(&self) -> Option<ErrCode> {
+        self.refusal().map(|refusal| refusal.code)
+    }
+
+    /// Whether it stays as it is until an operator acts: wrong settings, or a used-up quota.
+    #[must_use]
+    pub const fn needs_operator(&self) -> bool {
+        matches!(self.reaction(), Reaction::Config | Reaction::Quota)
+    }
+
     /// What the failure asks for (protocol section 6, its last sentences for what has no code). [`Reaction::Retry`]
     /// does not say that trying again is harmless: [`Self::may_have_taken_effect`] tells.
     #[must_use]

@@ -1,0 +1,140 @@
+//! One platform at work: its secret, its part of the table, WeChat's API, clock, randomness and bounds in one value.
+//!
+//! [`Services`] is built once at start; each event opens a [`Session`] with the secret as it is then. What is done with
+//! tokens and codes is written as methods of the session, in [`crate::tokens`] and [`crate::exchange`].
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use tokio::time::Instant;
+
+use crate::clock::{SharedClock, Timestamp};
+use crate::limits::Limits;
+use crate::platform::{Platform, PlatformError, PlatformSource};
+use crate::random::Random;
+use crate::telemetry::{Metric, Metrics};
+use crate::vault::{Store, Vault};
+use crate::wechat::{ComponentCall, WechatClient, WechatError};
+
+/// What a function that calls WeChat is built from, once.
+#[derive(Clone)]
+pub struct Services {
+    /// The platform's secret.
+    pub platform: Arc<PlatformSource>,
+    /// The table.
+    pub store: Store,
+    /// WeChat's API.
+    pub wechat: WechatClient,
+    /// Where the rules read the time.
+    pub clock: SharedClock,
+    /// Random bytes.
+    pub random: Random,
+    /// Where metrics go.
+    pub metrics: Metrics,
+    /// Bounds on every wait.
+    pub limits: Limits,
+}
+
+impl Services {
+    /// Opens a session; calls of WeChat end by `deadline`, where there is one.
+    ///
+    /// # Errors
+    /// [`PlatformError`] where the secret is empty, malformed or cannot be read.
+    pub async fn session(&self, deadline: Option<Instant>) -> Result<Session, PlatformError> {
+        let platform = self.platform.current().await?;
+        let wechat = deadline.map_or_else(|| self.wechat.clone(), |deadline| self.wechat.with_deadline(deadline));
+        Ok(Session {
+            vault: self.store.vault(&platform.component),
+            platform,
+            wechat,
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+            metrics: self.metrics.clone(),
+            limits: self.limits,
+            deadline,
+        })
+    }
+}
+
+/// One platform, for the length of one event.
+#[derive(Clone)]
+pub struct Session {
+    pub(crate) platform: Arc<Platform>,
+    pub(crate) vault: Vault,
+    pub(crate) wechat: WechatClient,
+    pub(crate) clock: SharedClock,
+    pub(crate) random: Random,
+    pub(crate) metrics: Metrics,
+    pub(crate) limits: Limits,
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl Session {
+    /// The platform's part of the table.
+    #[must_use]
+    pub const fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// The platform's secret.
+    #[must_use]
+    pub fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
+    /// WeChat's API, within this session's deadline.
+    #[must_use]
+    pub const fn wechat(&self) -> &WechatClient {
+        &self.wechat
+    }
+
+    /// Random bytes.
+    #[must_use]
+    pub const fn random(&self) -> &Random {
+        &self.random
+    }
+
+    /// Where metrics go.
+    #[must_use]
+    pub const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Bounds on every wait.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The present instant, by the rules' clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// What every call of the component API carries.
+    pub(crate) fn call<'a>(&'a self, token: &'a SecretString) -> ComponentCall<'a> {
+        ComponentCall { component: &self.platform.component, token }
+    }
+
+    /// Logs a failed call where it is handled, and counts it by its code. An operator has to act on some of them: those
+    /// are errors, the others pass.
+    pub fn report(&self, what: &str, error: &WechatError) {
+        let code = error.code_label();
+        let mut metric = Metric::count("wechat_refused", 1).by("code", code.clone());
+        let refusal = error.refusal();
+        let rid = refusal.and_then(|refusal| refusal.rid.as_deref()).unwrap_or("none");
+        if let Some(address) = refusal.and_then(|refusal| refusal.refused_ip) {
+            metric = metric.noting("ip_to_whitelist", address.to_string());
+            tracing::error!(
+                code, rid, ip_to_whitelist = %address,
+                "{what}: WeChat refuses calls from {address}: add it to 白名单IP地址列表 in WeChat's console"
+            );
+        } else if error.needs_operator() {
+            tracing::error!(code, rid, "{what}: {error}");
+        } else {
+            tracing::warn!(code, rid, "{what}: {error}");
+        }
+        self.metrics.put(&metric);
+    }
+}

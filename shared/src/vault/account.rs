@@ -1,0 +1,352 @@
+//! Accounts that authorized the platform: their grant, their tokens, their profile.
+//!
+//! The row of an account outlives its grant: the same account may come back. What is in the `due` index is renewed;
+//! an account whose grant is gone leaves the index.
+
+use std::fmt;
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
+use secrecy::SecretString;
+
+use super::item::{Item, Updated, instant, number, secret, send, text};
+use super::token::{DUE_SHARDS, Slot, TokenRecord};
+use super::{DUE_INDEX, Vault, VaultError};
+use crate::clock::Timestamp;
+use crate::ids::{AppId, Digest};
+use crate::wechat::Profile;
+
+const SORT: &str = "account";
+
+/// Whether the platform may act for an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountState {
+    /// The grant stands; the token is renewed.
+    Active,
+    /// WeChat said that the merchant took the grant back.
+    Unauthorized,
+    /// WeChat refuses the grant: only the merchant can help, by authorizing again.
+    NeedsAuthorization,
+}
+
+impl AccountState {
+    /// The word in the table and in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Unauthorized => "unauthorized",
+            Self::NeedsAuthorization => "needs-authorization",
+        }
+    }
+
+    pub(super) fn parse(text: &str) -> Result<Self, ()> {
+        [Self::Active, Self::Unauthorized, Self::NeedsAuthorization]
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or(())
+    }
+}
+
+impl fmt::Display for AccountState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An account as it is stored.
+#[derive(Debug)]
+pub struct StoredAccount {
+    /// Its tokens.
+    pub token: TokenRecord,
+    /// WeChat's time of the newest grant; none where a grant came without one, as through the redirect.
+    pub granted_at: Option<Timestamp>,
+    /// WeChat's time of the newest `unauthorized`.
+    pub revoked_at: Option<Timestamp>,
+    /// The claim whose exchange brought the stored tokens.
+    pub grant_claim: Option<Digest>,
+    /// How the account looks to people.
+    pub profile: Option<Profile>,
+    /// The permission sets granted.
+    pub func_info: Vec<u32>,
+}
+
+impl StoredAccount {
+    fn read(attributes: super::item::Attributes) -> Self {
+        let item = Item::new("account", attributes);
+        let func_info = item.attributes.get("func_info").and_then(|list| list.as_l().ok());
+        Self {
+            token: TokenRecord::read(&item),
+            granted_at: item.instant("granted_at"),
+            revoked_at: item.instant("revoked_at"),
+            grant_claim: item.text("grant_claim").map(Digest::from_stored),
+            profile: item.parsed("profile", serde_json::from_str),
+            func_info: func_info
+                .into_iter()
+                .flatten()
+                .filter_map(|id| id.as_n().ok()?.parse().ok())
+                .collect(),
+        }
+    }
+}
+
+/// A grant to be stored.
+pub struct NewGrant<'a> {
+    /// The access token and when it lapses; none where only a refresh token is known: the account is due at once.
+    pub access_token: Option<(&'a SecretString, Timestamp)>,
+    /// The refresh token; none where the account has no API permission. An empty one never replaces a stored one.
+    pub refresh_token: Option<&'a SecretString>,
+    /// From when on the token is renewed; none for an account without tokens.
+    pub due_at: Option<Timestamp>,
+    /// WeChat's time of the grant, where it came with one.
+    pub granted_at: Option<Timestamp>,
+    /// The permission sets.
+    pub func_info: &'a [u32],
+    /// The claim that the exchange ran under: finished in the same transaction, so that the code's result is never
+    /// known to one item only.
+    pub claim: Option<&'a Digest>,
+}
+
+/// Whether a grant could be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GrantWrite {
+    /// It is stored.
+    Stored,
+    /// The account was changed since it was read: read it again and decide again.
+    Changed,
+}
+
+impl Vault {
+    pub(super) fn account_key(&self, authorizer: &AppId) -> (String, &'static str) {
+        (self.key("account", Some(authorizer.as_str())), SORT)
+    }
+
+    /// An account as of now. One read.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`].
+    pub async fn account(&self, authorizer: &AppId) -> Result<Option<StoredAccount>, VaultError> {
+        let (pk, sk) = self.account_key(authorizer);
+        Ok(self.get(pk, sk).await?.map(StoredAccount::read))
+    }
+
+    /// Stores a grant over the `token_seq` that was read (0 where there was no row) and finishes its claim with it.
+    /// One write, or a transaction of two.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`]: it may be stored or not; the caller tries again until it knows.
+    pub async fn store_grant(
+        &self,
+        authorizer: &AppId,
+        seq: u64,
+        grant: &NewGrant<'_>,
+        now: Timestamp,
+    ) -> Result<GrantWrite, VaultError> {
+        let account = self.grant_update(authorizer, seq, grant, now)?;
+        let mut transaction = self
+            .client()
+            .transact_write_items()
+            .transact_items(TransactWriteItem::builder().update(account).build());
+        if let Some(claim) = grant.claim {
+            let finished = self.finish_claim_update(claim, authorizer, now)?;
+            transaction = transaction.transact_items(TransactWriteItem::builder().update(finished).build());
+        }
+        match transaction.send().await {
+            Ok(_) => Ok(GrantWrite::Stored),
+            Err(SdkError::ServiceError(service)) if service.err().is_transaction_canceled_exception() => {
+                Ok(GrantWrite::Changed)
+            }
+            Err(error) => Err(VaultError::from_sdk("TransactWriteItems", &error)),
+        }
+    }
+
+    fn grant_update(
+        &self,
+        authorizer: &AppId,
+        seq: u64,
+        grant: &NewGrant<'_>,
+        now: Timestamp,
+    ) -> Result<Update, VaultError> {
+        let (pk, sk) = self.account_key(authorizer);
+        let func_info = grant.func_info.iter().map(number).collect();
+        let mut set = "SET #state = :active, token_seq = :next, func_info = :sets, stored_at = :now, \
+                       authorized_at = if_not_exists(authorized_at, :now)"
+            .to_owned();
+        let mut remove = " REMOVE lease_owner, lease_until, failures, last_error".to_owned();
+        let mut update = Update::builder()
+            .table_name(self.table())
+            .key("pk", text(pk))
+            .key("sk", text(sk))
+            .condition_expression("token_seq = :seq OR (:seq = :zero AND attribute_not_exists(token_seq))")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":active", text(AccountState::Active.as_str()))
+            .expression_attribute_values(":sets", AttributeValue::L(func_info))
+            .expression_attribute_values(":now", instant(now))
+            .expression_attribute_values(":zero", number(0))
+            .expression_attribute_values(":seq", number(seq))
+            .expression_attribute_values(":next", number(seq.saturating_add(1)));
+        let mut put = |attribute: &str, value: Option<AttributeValue>, if_none: IfNone| match value {
+            Some(value) => {
+                set.push_str(&format!(", {attribute} = :{attribute}"));
+                update = update.clone().expression_attribute_values(format!(":{attribute}"), value);
+            }
+            None if matches!(if_none, IfNone::Remove) => remove.push_str(&format!(", {attribute}")),
+            None => {}
+        };
+        put("access_token", grant.access_token.map(|(token, _)| secret(token)), IfNone::Remove);
+        put("token_expires_at", grant.access_token.map(|(_, expires)| instant(expires)), IfNone::Remove);
+        put("refresh_token", grant.refresh_token.map(secret), IfNone::Keep);
+        put("due_at", grant.due_at.map(instant), IfNone::Remove);
+        put("due_shard", grant.due_at.map(|_| text(self.due_shard(authorizer))), IfNone::Remove);
+        put("granted_at", grant.granted_at.map(instant), IfNone::Remove);
+        put("grant_claim", grant.claim.map(|claim| text(claim.as_str())), IfNone::Remove);
+        update
+            .update_expression(set + &remove)
+            .build()
+            .map_err(|_| VaultError::Corrupt { item: "account", attribute: "update" })
+    }
+
+    /// Writes down WeChat's time of a grant that had come without one, such as through the redirect.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`].
+    pub async fn note_grant_time(
+        &self,
+        authorizer: &AppId,
+        claim: &Digest,
+        granted_at: Timestamp,
+    ) -> Result<(), VaultError> {
+        let update = self
+            .update_token(&Slot::Authorizer(authorizer.clone()))
+            .update_expression("SET granted_at = :granted")
+            .condition_expression("grant_claim = :claim AND attribute_not_exists(granted_at)")
+            .expression_attribute_values(":granted", instant(granted_at))
+            .expression_attribute_values(":claim", text(claim.as_str()));
+        send(update).await.map(drop)
+    }
+
+    /// Ends an account's grant over the `token_seq` that was read (0 makes the row): the access token is dropped, the
+    /// row and its refresh token stay, the account leaves the index. One write.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`].
+    pub async fn end_grant(
+        &self,
+        authorizer: &AppId,
+        seq: u64,
+        state: AccountState,
+        revoked_at: Option<Timestamp>,
+    ) -> Result<GrantWrite, VaultError> {
+        let mut set = "SET #state = :state, token_seq = :next".to_owned();
+        let mut update = self
+            .update_token(&Slot::Authorizer(authorizer.clone()))
+            .condition_expression("token_seq = :seq OR (:seq = :zero AND attribute_not_exists(token_seq))")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":state", text(state.as_str()))
+            .expression_attribute_values(":zero", number(0))
+            .expression_attribute_values(":seq", number(seq))
+            .expression_attribute_values(":next", number(seq.saturating_add(1)));
+        if let Some(revoked_at) = revoked_at {
+            set.push_str(", revoked_at = :revoked");
+            update = update.expression_attribute_values(":revoked", instant(revoked_at));
+        }
+        let update = update.update_expression(format!(
+            "{set} REMOVE access_token, token_expires_at, due_at, due_shard, lease_owner, lease_until"
+        ));
+        Ok(match send(update).await? {
+            Updated::Done(_) => GrantWrite::Stored,
+            // Our own first try, whose reply was lost.
+            Updated::Refused(Some(item)) if is_ended(StoredAccount::read(item), seq, state) => GrantWrite::Stored,
+            Updated::Refused(_) => GrantWrite::Changed,
+        })
+    }
+
+    /// Writes an account's profile and permission sets.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`].
+    pub async fn put_profile(
+        &self,
+        authorizer: &AppId,
+        profile: &Profile,
+        func_info: &[u32],
+    ) -> Result<(), VaultError> {
+        let Ok(profile) = serde_json::to_string(profile) else {
+            return Err(VaultError::Corrupt { item: "account", attribute: "profile" });
+        };
+        let update = self
+            .update_token(&Slot::Authorizer(authorizer.clone()))
+            .update_expression("SET profile = :profile, func_info = :sets")
+            .condition_expression("attribute_exists(token_seq)")
+            .expression_attribute_values(":profile", text(profile))
+            .expression_attribute_values(":sets", AttributeValue::L(func_info.iter().map(number).collect()));
+        send(update).await.map(drop)
+    }
+
+    /// Accounts of one shard of the index that are due, the longest overdue first, at most `limit`. One query of the
+    /// index, a quarter of a read unit for ten accounts.
+    ///
+    /// `shard` counts from 0 to [`Vault::due_shards`].
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`].
+    pub async fn due_accounts(&self, shard: u64, until: Timestamp, limit: i32) -> Result<Vec<AppId>, VaultError> {
+        let output = self
+            .client()
+            .query()
+            .table_name(self.table())
+            .index_name(DUE_INDEX)
+            .key_condition_expression("due_shard = :shard AND due_at <= :until")
+            .expression_attribute_values(":shard", text(self.due_shard_name(shard)))
+            .expression_attribute_values(":until", instant(until))
+            .limit(limit)
+            .send()
+            .await
+            .map_err(|error| VaultError::from_sdk("Query", &error))?;
+        Ok(output.items().iter().filter_map(|item| self.account_of(item.get("pk")?.as_s().ok()?)).collect())
+    }
+
+    /// How many shards the accounts of the index are spread over.
+    #[must_use]
+    pub const fn due_shards() -> u64 {
+        DUE_SHARDS
+    }
+
+    /// The accounts in use of one shard, a page at a time: `after` is the position that the last page returned.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`].
+    pub async fn active_accounts(
+        &self,
+        shard: u64,
+        after: Option<super::item::Attributes>,
+    ) -> Result<(Vec<AppId>, Option<super::item::Attributes>), VaultError> {
+        let output = self
+            .client()
+            .query()
+            .table_name(self.table())
+            .index_name(DUE_INDEX)
+            .key_condition_expression("due_shard = :shard")
+            .expression_attribute_values(":shard", text(self.due_shard_name(shard)))
+            .set_exclusive_start_key(after)
+            .send()
+            .await
+            .map_err(|error| VaultError::from_sdk("Query", &error))?;
+        let accounts = output.items().iter().filter_map(|item| self.account_of(item.get("pk")?.as_s().ok()?)).collect();
+        Ok((accounts, output.last_evaluated_key))
+    }
+
+    fn account_of(&self, pk: &str) -> Option<AppId> {
+        AppId::parse(pk.strip_prefix(&self.key("account", Some("")))?).ok()
+    }
+}
+
+#[derive(Clone, Copy)]
+enum IfNone {
+    Remove,
+    Keep,
+}
+
+fn is_ended(account: StoredAccount, seq: u64, state: AccountState) -> bool {
+    account.token.seq == seq.saturating_add(1) && account.token.state == state
+}

@@ -1,0 +1,267 @@
+//! The inbox: every push but the tickets, and every code that came back through a redirect, until it has taken effect.
+//!
+//! An entry's key is made of what makes it the same message, so a repeat is stored once. What still has to be done
+//! stands in the `due` index; what is done leaves it and is kept 30 days, as the memory that tells a repeat. Entries hold codes, which are
+//! secrets: they are in the encrypted table and nowhere else.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::item::{Attributes, EXPIRES, Item, Updated, expires, instant, number, secret, send, text};
+use super::{Claim, DUE_INDEX, Vault, VaultError};
+use crate::clock::Timestamp;
+use crate::ids::{AppId, Digest};
+use crate::push::AuthorizationEvent;
+
+/// Sort keys of inbox entries begin with this: the table's stream is filtered by it.
+pub const INBOX_SORT_PREFIX: &str = "entry#";
+
+/// How long an entry is kept: WeChat promises no bound on how late a repeat may come.
+const KEEP: Duration = Duration::from_hours(24 * 30);
+
+/// Stands for the account where it is not known yet. No appid can look like it.
+const UNKNOWN_ACCOUNT: &str = "~";
+
+/// The entries of one account, in the order of WeChat's times; or those whose account is not known.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Partition(Option<AppId>);
+
+/// One entry's place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryKey {
+    /// Whose entry it is.
+    pub partition: Partition,
+    sort: String,
+}
+
+impl EntryKey {
+    fn of(account: Option<AppId>, time: Timestamp, digest: &Digest) -> Self {
+        Self { partition: Partition(account), sort: format!("{INBOX_SORT_PREFIX}{:010}#{}", time.unix(), digest.as_str()) }
+    }
+}
+
+/// A code that came back through a merchant's browser.
+pub struct Callback {
+    /// The authorization code.
+    pub code: SecretString,
+    /// The claim to exchange it under: the pre-auth code's, where the attempt and its cookie fitted, and with it comes
+    /// the link to bind; else the code's own.
+    pub claim: Digest,
+}
+
+/// What an entry holds.
+pub enum EntryBody {
+    /// A push: the decrypted XML.
+    Push(SecretString),
+    /// A redirect.
+    Callback(Callback),
+}
+
+/// An entry that has not taken effect yet.
+pub struct Entry {
+    /// Its place.
+    pub key: EntryKey,
+    /// What it holds.
+    pub body: EntryBody,
+    /// How often it was tried in vain.
+    pub tries: u32,
+    /// When it is to be tried next.
+    pub due_at: Timestamp,
+    /// When it reached us.
+    pub received_at: Timestamp,
+}
+
+impl Vault {
+    /// Keeps a push; a repeat changes nothing. One write.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`]: it may not be stored.
+    pub async fn put_push(&self, event: &AuthorizationEvent, now: Timestamp) -> Result<EntryKey, VaultError> {
+        let key = EntryKey::of(event.event.account().cloned(), event.create_time, &event.dedup());
+        let attributes = Attributes::from([
+            ("info_type".to_owned(), text(event.event.info_type())),
+            ("push".to_owned(), secret(&event.xml)),
+        ]);
+        self.put_entry(key, attributes, now).await
+    }
+
+    /// Keeps a code that came through a redirect; a repeat changes nothing. One write.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`]: it may not be stored.
+    pub async fn put_callback(&self, callback: &Callback, now: Timestamp) -> Result<EntryKey, VaultError> {
+        // The place must be the same at every repeat, so no time of ours is in it.
+        let key = EntryKey::of(None, Timestamp::from_unix(0), &Claim::of_authorization_code(&callback.code));
+        let attributes = Attributes::from([
+            ("info_type".to_owned(), text("redirect")),
+            ("code".to_owned(), secret(&callback.code)),
+            ("claim".to_owned(), text(callback.claim.as_str())),
+        ]);
+        self.put_entry(key, attributes, now).await
+    }
+
+    async fn put_entry(&self, key: EntryKey, attributes: Attributes, now: Timestamp) -> Result<EntryKey, VaultError> {
+        let mut put = self
+            .client()
+            .put_item()
+            .table_name(self.table())
+            .condition_expression("attribute_not_exists(pk)")
+            .item("pk", text(self.inbox_key(&key.partition)))
+            .item("sk", text(&key.sort))
+            .item("received_at", instant(now))
+            .item("due_shard", text(self.inbox_shard()))
+            .item("due_at", instant(now))
+            .item(EXPIRES, expires(now, KEEP));
+        for (name, value) in attributes {
+            put = put.item(name, value);
+        }
+        match put.send().await {
+            Ok(_) => Ok(key),
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) => {
+                Ok(key)
+            }
+            Err(error) => Err(VaultError::from_sdk("PutItem", &error)),
+        }
+    }
+
+    fn inbox_key(&self, partition: &Partition) -> String {
+        self.key("inbox", Some(partition.0.as_ref().map_or(UNKNOWN_ACCOUNT, AppId::as_str)))
+    }
+
+    fn inbox_shard(&self) -> String {
+        self.key("inbox", None)
+    }
+
+    /// The partition that a table key stands for; `None` for another kind of item or another platform's.
+    #[must_use]
+    pub fn inbox_partition(&self, pk: &str) -> Option<Partition> {
+        match pk.strip_prefix(&self.key("inbox", Some("")))? {
+            UNKNOWN_ACCOUNT => Some(Partition(None)),
+            account => Some(Partition(Some(AppId::parse(account).ok()?))),
+        }
+    }
+
+    /// The partitions that have something due, at most `limit` entries looked at. One query of the index.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`].
+    pub async fn due_partitions(&self, until: Timestamp, limit: i32) -> Result<Vec<Partition>, VaultError> {
+        let output = self
+            .client()
+            .query()
+            .table_name(self.table())
+            .index_name(DUE_INDEX)
+            .key_condition_expression("due_shard = :shard AND due_at <= :until")
+            .expression_attribute_values(":shard", text(self.inbox_shard()))
+            .expression_attribute_values(":until", instant(until))
+            .limit(limit)
+            .send()
+            .await
+            .map_err(|error| VaultError::from_sdk("Query", &error))?;
+        let mut partitions: Vec<Partition> =
+            output.items().iter().filter_map(|item| self.inbox_partition(item.get("pk")?.as_s().ok()?)).collect();
+        partitions.sort_unstable();
+        partitions.dedup();
+        Ok(partitions)
+    }
+
+    /// How many entries wait, due or not. Queries of the index.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`].
+    pub async fn inbox_waiting(&self) -> Result<u64, VaultError> {
+        let output = self
+            .client()
+            .query()
+            .table_name(self.table())
+            .index_name(DUE_INDEX)
+            .key_condition_expression("due_shard = :shard")
+            .expression_attribute_values(":shard", text(self.inbox_shard()))
+            .select(aws_sdk_dynamodb::types::Select::Count)
+            .send()
+            .await
+            .map_err(|error| VaultError::from_sdk("Query", &error))?;
+        Ok(u64::try_from(output.count()).unwrap_or(0))
+    }
+
+    /// What has not taken effect yet in a partition, in the order of WeChat's times. One query per megabyte.
+    ///
+    /// # Errors
+    /// [`VaultError`] where it cannot be read.
+    pub async fn waiting_entries(&self, partition: &Partition) -> Result<Vec<Entry>, VaultError> {
+        let mut entries = Vec::new();
+        let mut after = None;
+        loop {
+            let output = self
+                .client()
+                .query()
+                .table_name(self.table())
+                .key_condition_expression("pk = :pk AND begins_with(sk, :entry)")
+                .filter_expression("attribute_exists(due_at)")
+                .expression_attribute_values(":pk", text(self.inbox_key(partition)))
+                .expression_attribute_values(":entry", text(INBOX_SORT_PREFIX))
+                .consistent_read(true)
+                .set_exclusive_start_key(after)
+                .send()
+                .await
+                .map_err(|error| VaultError::from_sdk("Query", &error))?;
+            for attributes in output.items.unwrap_or_default() {
+                entries.push(entry(partition, attributes)?);
+            }
+            match output.last_evaluated_key {
+                Some(key) => after = Some(key),
+                None => return Ok(entries),
+            }
+        }
+    }
+
+    /// Writes down that an entry has taken effect, and how. One write; again changes nothing.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`]: it will be looked at once more.
+    pub async fn finish_entry(&self, key: &EntryKey, outcome: &str, now: Timestamp) -> Result<(), VaultError> {
+        let update = self
+            .update(self.inbox_key(&key.partition), &key.sort)
+            .update_expression("SET outcome = :outcome, finished_at = :now REMOVE due_shard, due_at, code, push")
+            .condition_expression("attribute_exists(due_at)")
+            .expression_attribute_values(":outcome", text(outcome))
+            .expression_attribute_values(":now", instant(now));
+        send(update).await.map(drop)
+    }
+
+    /// Writes down that an entry failed and when to try again. One write; without effect where somebody else tried it
+    /// in between.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`]: it is then tried again at once.
+    pub async fn postpone_entry(&self, entry: &Entry, label: &str, due_at: Timestamp) -> Result<(), VaultError> {
+        let update = self
+            .update(self.inbox_key(&entry.key.partition), &entry.key.sort)
+            .update_expression("SET due_at = :due, last_error = :label, tries = :tries")
+            .condition_expression("due_at = :was")
+            .expression_attribute_values(":due", instant(due_at))
+            .expression_attribute_values(":label", text(label))
+            .expression_attribute_values(":tries", number(entry.tries.saturating_add(1)))
+            .expression_attribute_values(":was", instant(entry.due_at));
+        match send(update).await? {
+            Updated::Done(_) | Updated::Refused(_) => Ok(()),
+        }
+    }
+}
+
+fn entry(partition: &Partition, attributes: Attributes) -> Result<Entry, VaultError> {
+    let item = Item::new("inbox entry", attributes);
+    let body = match (item.secret("push"), item.secret("code"), item.text("claim")) {
+        (Some(push), ..) => EntryBody::Push(push),
+        (None, Some(code), Some(claim)) => EntryBody::Callback(Callback { code, claim: Digest::from_stored(claim) }),
+        _ => return Err(item.lacks("push")),
+    };
+    Ok(Entry {
+        key: EntryKey { partition: partition.clone(), sort: item.text("sk").ok_or(item.lacks("sk"))?.to_owned() },
+        body,
+        tries: item.number("tries").unwrap_or(0),
+        due_at: item.instant("due_at").ok_or(item.lacks("due_at"))?,
+        received_at: item.instant("received_at").ok_or(item.lacks("received_at"))?,
+    })
+}

@@ -1,0 +1,125 @@
+//! Reading attributes, and the few request shapes that all items share.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{Vault, VaultError};
+use crate::clock::Timestamp;
+
+/// The attribute DynamoDB expires items by. A store's housekeeping: rules never read it.
+pub(super) const EXPIRES: &str = "expires_at";
+
+pub(super) type Attributes = HashMap<String, AttributeValue>;
+
+pub(super) fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+pub(super) fn number(value: impl ToString) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+pub(super) fn instant(at: Timestamp) -> AttributeValue {
+    number(at.unix())
+}
+
+pub(super) fn secret(value: &SecretString) -> AttributeValue {
+    text(value.expose_secret())
+}
+
+/// An item that was read, with the name of its kind for errors.
+pub(super) struct Item {
+    pub(super) kind: &'static str,
+    pub(super) attributes: Attributes,
+}
+
+impl Item {
+    pub(super) const fn new(kind: &'static str, attributes: Attributes) -> Self {
+        Self { kind, attributes }
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.attributes.get(name)?.as_s().ok().map(String::as_str)
+    }
+
+    pub(super) fn number<N: std::str::FromStr>(&self, name: &str) -> Option<N> {
+        self.attributes.get(name)?.as_n().ok()?.parse().ok()
+    }
+
+    pub(super) fn instant(&self, name: &str) -> Option<Timestamp> {
+        self.number(name).map(Timestamp::from_unix)
+    }
+
+    pub(super) fn secret(&self, name: &str) -> Option<SecretString> {
+        self.text(name).map(SecretString::from)
+    }
+
+    pub(super) fn parsed<T, E>(&self, name: &str, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
+        self.text(name).and_then(|text| parse(text).ok())
+    }
+
+    pub(super) const fn lacks(&self, attribute: &'static str) -> VaultError {
+        VaultError::Corrupt { item: self.kind, attribute }
+    }
+}
+
+/// What a conditional update came to.
+pub(super) enum Updated {
+    /// It took effect; the item as it is now.
+    Done(Attributes),
+    /// The condition did not hold; the item as it is, nothing where there is none. After a lost reply this may be the
+    /// effect of the same update's first try.
+    Refused(Option<Attributes>),
+}
+
+impl Vault {
+    /// Reads one item, as of now.
+    pub(super) async fn get(&self, pk: String, sk: &str) -> Result<Option<Attributes>, VaultError> {
+        self.client()
+            .get_item()
+            .table_name(self.table())
+            .key("pk", text(pk))
+            .key("sk", text(sk))
+            .consistent_read(true)
+            .send()
+            .await
+            .map(|output| output.item)
+            .map_err(|error| VaultError::from_sdk("GetItem", &error))
+    }
+
+    /// An update of one item, to be given its expressions.
+    pub(super) fn update(&self, pk: String, sk: &str) -> UpdateItemFluentBuilder {
+        self.client()
+            .update_item()
+            .table_name(self.table())
+            .key("pk", text(pk))
+            .key("sk", text(sk))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+    }
+}
+
+/// Sends an update and tells a failed condition from a failure.
+pub(super) async fn send(update: UpdateItemFluentBuilder) -> Result<Updated, VaultError> {
+    match update.send().await {
+        Ok(output) => Ok(Updated::Done(output.attributes.unwrap_or_default())),
+        Err(SdkError::ServiceError(service)) if service.err().is_conditional_check_failed_exception() => {
+            let UpdateItemError::ConditionalCheckFailedException(failed) = service.into_err() else {
+                return Ok(Updated::Refused(None));
+            };
+            Ok(Updated::Refused(failed.item))
+        }
+        Err(error) => Err(VaultError::from_sdk("UpdateItem", &error)),
+    }
+}
+
+/// When DynamoDB may delete what is of no use after `keep`.
+pub(super) fn expires(now: Timestamp, keep: Duration) -> AttributeValue {
+    instant(now.plus(keep))
+}

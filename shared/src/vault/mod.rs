@@ -1,0 +1,131 @@
+//! The DynamoDB store: one table, keys per `component_appid`, so that several platforms can share it.
+//!
+//! Every write is conditional, and a condition that fails is read back before it is believed: after a lost reply the
+//! SDK tries again and may lose to its own first write. Items that are past their time are ignored although DynamoDB
+//! may keep them for days. `docs/data-model.md` lists each access path and its cost.
+
+mod account;
+mod claim;
+mod inbox;
+mod item;
+mod link;
+mod reconcile;
+mod ticket;
+mod token;
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+
+pub use self::account::{AccountState, GrantWrite, NewGrant, StoredAccount};
+pub use self::claim::{Binding, Claim, Claimed};
+pub use self::inbox::{Callback, Entry, EntryBody, EntryKey, INBOX_SORT_PREFIX, Partition};
+pub use self::link::{Attempt, Link, LinkRequest, MAX_MINTS, MAX_MINTS_PER_HOUR, MintRefused, Bound};
+pub use self::reconcile::Pass;
+pub use self::ticket::Ticket;
+pub use self::token::{Failure, Issued, Lease, LeaseFor, Slot, Stored, TokenRecord};
+use crate::ids::AppId;
+
+/// The index over everything that falls due: accounts to renew and inbox entries to work off.
+pub const DUE_INDEX: &str = "due";
+
+/// Why the vault could not do what was asked. Never carries a value that was read or written.
+#[derive(Debug, thiserror::Error, Clone)]
+pub enum VaultError {
+    /// DynamoDB did not answer, or refused, in all tries. What was asked may have happened.
+    #[error("DynamoDB {operation} failed: {cause}")]
+    Unavailable {
+        /// The operation, such as `UpdateItem`.
+        operation: &'static str,
+        /// The service's error code, or what became of the connection.
+        cause: String,
+    },
+    /// An item lacks an attribute or has one of another type: written by something else than this program.
+    #[error("the {item} item in the table has no usable attribute {attribute}")]
+    Corrupt {
+        /// What kind of item.
+        item: &'static str,
+        /// The attribute.
+        attribute: &'static str,
+    },
+    /// Others changed the item at each of several tries.
+    #[error("the {item} item was changed by others at every try")]
+    Contended {
+        /// What kind of item.
+        item: &'static str,
+    },
+}
+
+impl VaultError {
+    /// Takes an SDK error apart; the conditional check must have been looked at before.
+    pub(crate) fn from_sdk<E, R>(operation: &'static str, error: &SdkError<E, R>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        R: fmt::Debug,
+    {
+        // DisplayErrorContext would print the service's message, which can quote a key: the code says enough.
+        let cause = match error {
+            SdkError::ServiceError(service) => service.err().code().unwrap_or("unknown").to_owned(),
+            SdkError::TimeoutError(_) => "timeout".to_owned(),
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => "timeout".to_owned(),
+            SdkError::DispatchFailure(_) => "connection".to_owned(),
+            SdkError::ResponseError(_) => "unreadable answer".to_owned(),
+            other => DisplayErrorContext(other).to_string(),
+        };
+        Self::Unavailable { operation, cause }
+    }
+}
+
+/// The table, before it is known for which platform.
+#[derive(Debug, Clone)]
+pub struct Store {
+    client: Client,
+    table: Arc<str>,
+}
+
+impl Store {
+    /// The table `table`, reached through `client`, whose time-outs are those of [`crate::aws`].
+    #[must_use]
+    pub fn new(client: Client, table: &str) -> Self {
+        Self { client, table: table.into() }
+    }
+
+    /// The part of the table that belongs to one platform.
+    #[must_use]
+    pub fn vault(&self, component: &AppId) -> Vault {
+        Vault { store: self.clone(), component: component.clone() }
+    }
+}
+
+/// The items of one platform.
+#[derive(Debug, Clone)]
+pub struct Vault {
+    store: Store,
+    component: AppId,
+}
+
+impl Vault {
+    /// The platform.
+    #[must_use]
+    pub const fn component(&self) -> &AppId {
+        &self.component
+    }
+
+    fn client(&self) -> &Client {
+        &self.store.client
+    }
+
+    fn table(&self) -> &str {
+        &self.store.table
+    }
+
+    /// A partition key: the platform, a kind, and an id where there are many of the kind.
+    fn key(&self, kind: &str, id: Option<&str>) -> String {
+        match id {
+            Some(id) => format!("{}#{kind}#{id}", self.component),
+            None => format!("{}#{kind}", self.component),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The platform's `component_verify_ticket` (protocol section 0: lives 12 hours, a new one comes every 10 minutes).
+
+use secrecy::SecretString;
+
+use super::item::{Item, Updated, instant, secret, send};
+use super::{Vault, VaultError};
+use crate::clock::Timestamp;
+
+const SORT: &str = "ticket";
+
+/// The newest ticket that WeChat pushed.
+pub struct Ticket {
+    /// The ticket.
+    pub ticket: SecretString,
+    /// WeChat's `CreateTime`: decides which of two tickets is the newer.
+    pub create_time: Timestamp,
+    /// When it reached us, by our clock: how old it is follows from this.
+    pub received_at: Timestamp,
+}
+
+impl Vault {
+    /// Keeps a ticket, unless an equal or newer one is there; tells whether this one is now the newest.
+    ///
+    /// One write, no read.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`]: the ticket may not be stored.
+    pub async fn put_ticket(
+        &self,
+        ticket: &SecretString,
+        create_time: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, VaultError> {
+        let update = self
+            .update(self.key("ticket", None), SORT)
+            .update_expression("SET ticket = :ticket, create_time = :created, received_at = :now")
+            .condition_expression("attribute_not_exists(create_time) OR create_time < :created")
+            .expression_attribute_values(":ticket", secret(ticket))
+            .expression_attribute_values(":created", instant(create_time))
+            .expression_attribute_values(":now", instant(now));
+        Ok(matches!(send(update).await?, Updated::Done(_)))
+    }
+
+    /// The newest ticket; nothing before the first push.
+    ///
+    /// # Errors
+    /// [`VaultError`] where it cannot be read.
+    pub async fn ticket(&self) -> Result<Option<Ticket>, VaultError> {
+        let Some(attributes) = self.get(self.key("ticket", None), SORT).await? else { return Ok(None) };
+        let item = Item::new("ticket", attributes);
+        Ok(Some(Ticket {
+            ticket: item.secret("ticket").ok_or(item.lacks("ticket"))?,
+            create_time: item.instant("create_time").ok_or(item.lacks("create_time"))?,
+            received_at: item.instant("received_at").ok_or(item.lacks("received_at"))?,
+        }))
+    }
+}

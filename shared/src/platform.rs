@@ -131,7 +131,7 @@ mod tests {
 
     const KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
 
-    fn parse(text: impl ToString) -> Result<Platform, PlatformError> {
+    fn parse(text: &impl ToString) -> Result<Platform, PlatformError> {
         Platform::parse(&text.to_string().into())
     }
 
@@ -160,12 +160,12 @@ mod tests {
 
     #[test]
     fn a_complete_secret_is_read_and_pasted_white_space_dropped() {
-        let platform = parse(with("component_appsecret", &json!(" app-secret\n"))).unwrap();
+        let platform = parse(&with("component_appsecret", &json!(" app-secret\n"))).unwrap();
         assert_eq!(platform.component.as_str(), "wx1234567890abcdef");
         assert_eq!(platform.app_secret.expose_secret(), "app-secret");
-        assert!(parse(with("previous_token", &json!("old"))).is_ok());
-        assert!(parse(with("previous_encoding_aes_key", &json!(""))).is_ok());
-        assert!(parse(with("note", &json!(1))).is_ok());
+        assert!(parse(&with("previous_token", &json!("old"))).is_ok());
+        assert!(parse(&with("previous_encoding_aes_key", &json!(""))).is_ok());
+        assert!(parse(&with("note", &json!(1))).is_ok());
     }
 
     #[test]
@@ -188,19 +188,19 @@ mod tests {
                 PlatformError::Key { field: "previous_encoding_aes_key", reason: KeyError::Length(4) },
             ),
         ] {
-            let error = parse(with(field, &value)).unwrap_err();
+            let error = parse(&with(field, &value)).unwrap_err();
             assert_eq!(error, expected, "{field}");
             assert!(expected == PlatformError::NotJson || error.to_string().contains(field), "{error}");
             assert!(!format!("{error:?} {error}").contains("hush"), "{error}");
         }
         for text in ["hush", "[1]", "\"hush\"", "{\"token\": \"hush"] {
-            assert_eq!(parse(text).unwrap_err(), PlatformError::NotJson, "{text}");
+            assert_eq!(parse(&text).unwrap_err(), PlatformError::NotJson, "{text}");
         }
     }
 
     #[test]
     fn nothing_secret_is_in_a_debug_text() {
-        let text = format!("{:?}", parse(complete()).unwrap());
+        let text = format!("{:?}", parse(&complete()).unwrap());
         assert!(!text.contains("app-secret") && !text.contains("ExampleToken01") && !text.contains(KEY), "{text}");
     }
 }

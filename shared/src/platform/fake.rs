@@ -63,7 +63,7 @@ impl Manager {
     }
 
     /// What the secret holds from now on.
-    pub(crate) fn store(&self, secret: impl ToString) {
+    pub(crate) fn store(&self, secret: &impl ToString) {
         self.0.lock().unwrap().secret = secret.to_string();
     }
 

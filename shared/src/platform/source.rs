@@ -105,10 +105,11 @@ impl PlatformSource {
         if let Some(answer) = self.answer() {
             return self.give(answer);
         }
-        match (self.read().await, self.known().platform.clone()) {
-            (Ok(platform), _) => Ok(platform),
+        let read = self.read().await;
+        let kept = self.known().platform.clone();
+        match (read, kept) {
             (Err(_), Some(platform)) => self.give(Answer::Stale(platform)),
-            (Err(error), None) => Err(error),
+            (read, _) => read,
         }
     }
 

@@ -14,7 +14,7 @@ const KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
 struct Stage {
     manager: Manager,
     clock: Arc<ManualClock>,
-    stale: Arc<AtomicU64>,
+    served_stale: Arc<AtomicU64>,
     source: Arc<PlatformSource>,
 }
 
@@ -22,8 +22,8 @@ impl Stage {
     fn new(token: &str) -> Self {
         let manager = Manager::default();
         let clock = Arc::new(ManualClock::at(Timestamp::from_unix(1_700_000_000)));
-        let stale = Arc::new(AtomicU64::new(0));
-        let counter = Arc::clone(&stale);
+        let served_stale = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&served_stale);
         let metrics = Metrics::from_fn(move |metric| {
             assert_eq!(metric.name, "secret_served_stale");
             counter.fetch_add(1, Ordering::SeqCst);
@@ -35,7 +35,7 @@ impl Stage {
         };
         let shared_clock: SharedClock = Arc::clone(&clock) as SharedClock;
         let source = PlatformSource::new(manager.client(), "platform", shared_clock, limits, metrics);
-        let stage = Self { manager, clock, stale, source: Arc::new(source) };
+        let stage = Self { manager, clock, served_stale, source: Arc::new(source) };
         stage.store(token);
         stage
     }
@@ -47,7 +47,7 @@ impl Stage {
             "token": token,
             "encoding_aes_key": KEY,
         });
-        self.manager.store(secret);
+        self.manager.store(&secret);
     }
 
     fn pass(&self, seconds: u64) {
@@ -116,12 +116,12 @@ async fn a_secret_stays_in_use_while_secrets_manager_is_away() {
     for _ in 0..3 {
         assert_eq!(stage.current().await.unwrap(), "wxone");
     }
-    assert_eq!((stage.manager.reads(), stage.stale.load(Ordering::SeqCst)), (2, 3));
+    assert_eq!((stage.manager.reads(), stage.served_stale.load(Ordering::SeqCst)), (2, 3));
     stage.pass(60);
     stage.manager.outage(None);
     stage.store("two");
     assert_eq!(stage.current().await.unwrap(), "wxtwo");
-    assert_eq!(stage.stale.load(Ordering::SeqCst), 3);
+    assert_eq!(stage.served_stale.load(Ordering::SeqCst), 3);
 }
 
 #[tokio::test]
@@ -129,14 +129,14 @@ async fn a_secret_that_became_unusable_does_not_replace_the_good_one() {
     let stage = Stage::new("one");
     stage.current().await.unwrap();
     stage.pass(300);
-    stage.manager.store("{}");
+    stage.manager.store(&"{}");
     assert_eq!(stage.current().await.unwrap(), "wxone");
 }
 
 #[tokio::test]
 async fn without_a_secret_the_reason_is_told_and_strangers_cannot_drive_reads() {
     let stage = Stage::new("one");
-    stage.manager.store("");
+    stage.manager.store(&"");
     for _ in 0..3 {
         assert_eq!(stage.current().await.unwrap_err(), PlatformError::NotConfigured);
     }

@@ -59,7 +59,7 @@ fn secret(token: &str, key: &str) -> Value {
 impl Stage {
     fn new() -> Self {
         let manager = Manager::default();
-        manager.store(secret(TOKEN, KEY));
+        manager.store(&secret(TOKEN, KEY));
         let clock = Arc::new(ManualClock::at(Timestamp::from_unix(1_700_000_000)));
         let refused = Arc::new(Mutex::new(vec![]));
         let seen = Arc::clone(&refused);
@@ -224,7 +224,7 @@ async fn a_changed_token_or_key_takes_effect_at_the_first_push_that_needs_it() {
         let mut changed = secret(token, key);
         changed["previous_token"] = json!(TOKEN);
         changed["previous_encoding_aes_key"] = json!(KEY);
-        stage.manager.store(changed);
+        stage.manager.store(&changed);
         let new = seal(&keyring(APP_ID, token, key), MESSAGE.as_bytes());
         assert_eq!(stage.send(&uri(&new), envelope(&new)).await.0, StatusCode::OK);
         assert_eq!(stage.send(&old_uri, old_body).await.0, StatusCode::OK);
@@ -254,7 +254,7 @@ async fn forged_pushes_cause_one_read_a_minute() {
 async fn without_a_secret_the_answer_says_so() {
     let stage = Stage::new();
     let (uri, body) = ours(MESSAGE.as_bytes());
-    stage.manager.store("{}");
+    stage.manager.store(&"{}");
     assert_eq!(stage.send(&uri, body.clone()).await, (StatusCode::SERVICE_UNAVAILABLE, "not-configured".into()));
     stage.refused.lock().unwrap().clear();
     stage.clock.advance(Duration::from_secs(5));

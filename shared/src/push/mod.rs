@@ -2,7 +2,8 @@
 //!
 //! [`VerifiedPush`] and, on top of it, [`AuthorizationPush`] are the only ways from a request to a message: a handler
 //! that takes one of them cannot see anything that is not signed with our token and sealed for our platform.
-//! [`envelope`] reads what nobody has vouched for yet; [`parse`] reads what is known to come from WeChat.
+//! [`envelope`] reads what nobody has vouched for yet; [`AuthorizationEvent::parse`] what is known to come from
+//! WeChat.
 
 pub mod envelope;
 mod extract;

@@ -1,7 +1,7 @@
 //! Tests of [`super`]: events of every kind, what is tolerated and what is refused.
 
 use proptest::prelude::*;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::push::{AuthorizationEvent, Event, Notice, PushError};
 
@@ -18,7 +18,7 @@ fn event(info_type: &str, fields: &str) -> Result<AuthorizationEvent, PushError>
 }
 
 fn exposed(secret: Option<&SecretString>) -> Option<&str> {
-    secret.map(|secret| secret.expose_secret())
+    secret.map(ExposeSecret::expose_secret)
 }
 
 #[test]

@@ -79,10 +79,11 @@ impl PushRejection {
     /// Tells the operator, once.
     pub(super) fn report(&self, metrics: &Metrics) {
         metrics.put(&Metric::count("push_refused", 1).by("reason", self.reason()));
-        match self {
+        if let Self::Platform(error) = self {
             // Somebody must act, and the error says how; all others need no more than their reason.
-            Self::Platform(error) => tracing::error!(%error, "no push can be accepted"),
-            _ => tracing::warn!(reason = self.reason(), "push refused"),
+            tracing::error!(%error, "no push can be accepted");
+        } else {
+            tracing::warn!(reason = self.reason(), "push refused");
         }
     }
 }

@@ -115,7 +115,7 @@ impl PlatformSource {
 
     /// A newer platform than `doubted`, if there may be one: for when something signed does not fit it.
     ///
-    /// `None` where nothing newer is known and the last doubt is less than a minute old, or the read failed.
+    /// `None` where nothing newer is known and the last doubt or failure is less than a minute old, or the read failed.
     pub async fn reread(&self, doubted: &Arc<Platform>) -> Option<Arc<Platform>> {
         let _flight = self.flight.lock().await;
         {
@@ -124,7 +124,9 @@ impl PlatformSource {
                 return Some(Arc::clone(platform));
             }
             let now = self.clock.now();
-            if known.doubted_at.is_some_and(|at| now.since(at) < REREAD) {
+            // A failed read counts as well: one request never waits twice for a Secrets Manager that is away.
+            let failed_at = known.failed.as_ref().map(|(at, _)| *at);
+            if [known.doubted_at, failed_at].into_iter().flatten().any(|at| now.since(at) < REREAD) {
                 return None;
             }
             // Before the read, so that a request given up meanwhile counts too.

@@ -125,6 +125,18 @@ async fn a_secret_stays_in_use_while_secrets_manager_is_away() {
 }
 
 #[tokio::test]
+async fn one_request_does_not_wait_twice_for_a_secrets_manager_that_is_away() {
+    let stage = Stage::new("one");
+    stage.current().await.unwrap();
+    stage.manager.outage(Some(Outage::Silent));
+    stage.pass(300);
+    let doubted = stage.source.current().await.unwrap();
+    let reads = stage.manager.reads();
+    assert!(stage.source.reread(&doubted).await.is_none());
+    assert_eq!(stage.manager.reads(), reads);
+}
+
+#[tokio::test]
 async fn a_secret_that_became_unusable_does_not_replace_the_good_one() {
     let stage = Stage::new("one");
     stage.current().await.unwrap();

@@ -32,7 +32,7 @@ const KEY_ENGINE: GeneralPurpose =
     GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
 
 /// Why a text is not an `EncodingAESKey`.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
 pub enum KeyError {
     /// Wrong number of characters.
     #[error("an EncodingAESKey has 43 characters, this one has {0}")]

@@ -9,6 +9,8 @@ pub mod config;
 pub mod crypto;
 pub mod ids;
 pub mod limits;
+pub mod platform;
+pub mod push;
 pub mod random;
 pub mod telemetry;
 pub mod wechat;

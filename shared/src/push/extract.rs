@@ -1,0 +1,216 @@
+//! From a request to an authentic message, in one extractor (design section 5, "Push").
+//!
+//! Bound the body, take exactly `Encrypt`, check `msg_signature`, decrypt with the current key or the previous one,
+//! check whom it is for: in this order, and nothing before has been looked at further. A handler that takes
+//! [`VerifiedPush`] or [`AuthorizationPush`] therefore cannot see anything unverified. Both push URLs use it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{FromRef, FromRequest, Request};
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt as _;
+use secrecy::SecretString;
+use url::form_urlencoded;
+
+use super::envelope::Envelope;
+use super::{AuthorizationEvent, PushError, PushRejection};
+use crate::crypto::{Generation, OpenError, Opened, Signed};
+use crate::platform::{Platform, PlatformSource};
+use crate::telemetry::Metrics;
+
+/// The largest body accepted, in bytes. Real pushes have below 2 KiB; the longest texts leave room in this.
+pub const BODY_LIMIT: usize = 64 * 1024;
+
+/// The longest value of a query parameter, in bytes: a signature has 40, nonces and times less.
+const PARAMETER_LIMIT: usize = 128;
+
+/// A message that is signed with our token and sealed for our platform.
+pub struct VerifiedPush {
+    /// The decrypted XML.
+    pub message: SecretString,
+    /// `ToUserName` of the envelope, on the message URL. Not covered by the signature.
+    pub to_user_name: Option<String>,
+    /// What it was checked with; a reply is sealed with the same.
+    pub platform: Arc<Platform>,
+    /// The generation of the key that fitted; a reply is sealed with the same.
+    pub key: Generation,
+}
+
+impl fmt::Debug for VerifiedPush {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifiedPush").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+/// An authentic event of the 授权事件接收URL.
+#[derive(Debug)]
+pub struct AuthorizationPush(pub AuthorizationEvent);
+
+impl<S> FromRequest<S> for VerifiedPush
+where
+    S: Send + Sync,
+    Arc<PlatformSource>: FromRef<S>,
+    Metrics: FromRef<S>,
+{
+    type Rejection = PushRejection;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, PushRejection> {
+        let source = Arc::<PlatformSource>::from_ref(state);
+        verify(request, &source).await.inspect_err(|rejection| rejection.report(&Metrics::from_ref(state)))
+    }
+}
+
+impl<S> FromRequest<S> for AuthorizationPush
+where
+    S: Send + Sync,
+    Arc<PlatformSource>: FromRef<S>,
+    Metrics: FromRef<S>,
+{
+    type Rejection = PushRejection;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, PushRejection> {
+        let push = VerifiedPush::from_request(request, state).await?;
+        event(push).map(Self).inspect_err(|rejection| rejection.report(&Metrics::from_ref(state)))
+    }
+}
+
+async fn verify(request: Request, source: &PlatformSource) -> Result<VerifiedPush, PushRejection> {
+    let (head, body) = request.into_parts();
+    let query = Query::parse(head.uri.query().unwrap_or_default())?;
+    let body = read(body).await?;
+    let envelope = Envelope::parse(&body).map_err(PushRejection::Envelope)?;
+    let signed = query.signed(&envelope);
+
+    let platform = source.current().await?;
+    let (platform, opened) = match open(&platform, &envelope, &signed) {
+        Ok(opened) => (platform, opened),
+        Err(refusal) => {
+            if !another_secret_may_fit(&refusal) {
+                return Err(refusal);
+            }
+            let Some(newer) = source.reread(&platform).await else { return Err(refusal) };
+            let opened = open(&newer, &envelope, &signed)?;
+            (newer, opened)
+        }
+    };
+    let message = String::from_utf8(opened.message).map_err(|_| PushRejection::Message(PushError::Utf8))?;
+    Ok(VerifiedPush { message: message.into(), to_user_name: envelope.to_user_name, platform, key: opened.key })
+}
+
+fn open(platform: &Platform, envelope: &Envelope<'_>, signed: &Signed<'_>) -> Result<Opened, PushRejection> {
+    if envelope.component.as_ref().is_some_and(|component| *component != platform.component) {
+        return Err(PushRejection::Foreign);
+    }
+    Ok(platform.keyring.open(signed)?)
+}
+
+/// Whether the cause may be that token or key were changed since the secret was read. A signature that fits over a text
+/// that is no ciphertext is none: it is the sender's fault under any secret.
+const fn another_secret_may_fit(refusal: &PushRejection) -> bool {
+    match refusal {
+        PushRejection::Open(reason) => !matches!(reason, OpenError::Base64 | OpenError::CipherLength),
+        _ => false,
+    }
+}
+
+fn event(push: VerifiedPush) -> Result<AuthorizationEvent, PushRejection> {
+    let event = AuthorizationEvent::parse(push.message).map_err(PushRejection::Message)?;
+    if event.component == push.platform.component { Ok(event) } else { Err(PushRejection::Foreign) }
+}
+
+/// Reads the body as long as it is within [`BODY_LIMIT`]. A gateway delivers it in one piece, which is not copied.
+async fn read(body: Body) -> Result<Bytes, PushRejection> {
+    let mut pieces = body.into_data_stream();
+    let mut whole = Bytes::new();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|_| PushRejection::Incomplete)?;
+        if whole.len().saturating_add(piece.len()) > BODY_LIMIT {
+            return Err(PushRejection::TooLarge);
+        }
+        if whole.is_empty() {
+            whole = piece;
+        } else {
+            let mut longer = BytesMut::from(whole);
+            longer.extend_from_slice(&piece);
+            whole = longer.freeze();
+        }
+    }
+    Ok(whole)
+}
+
+/// Why the query is not a push's.
+#[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
+pub enum QueryError {
+    /// A parameter is not there, or empty.
+    #[error("the query parameter {0} is missing")]
+    Missing(&'static str),
+    /// A parameter is there twice: which one is signed cannot be told.
+    #[error("the query parameter {0} is there more than once")]
+    Repeated(&'static str),
+    /// A parameter is longer than any that WeChat sends.
+    #[error("the query parameter {0} is too long")]
+    TooLong(&'static str),
+}
+
+impl QueryError {
+    /// A stable word for metrics and logs.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Missing(_) => "parameter-missing",
+            Self::Repeated(_) => "parameter-repeated",
+            Self::TooLong(_) => "parameter-too-long",
+        }
+    }
+}
+
+/// The signed parameters (protocol section 3.1). `signature` does not cover the body and is ignored.
+#[derive(Debug)]
+struct Query {
+    timestamp: String,
+    nonce: String,
+    msg_signature: String,
+}
+
+impl Query {
+    fn parse(query: &str) -> Result<Self, QueryError> {
+        const NAMES: [&str; 3] = ["timestamp", "nonce", "msg_signature"];
+        let mut values = [None, None, None];
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            for (known, slot) in NAMES.into_iter().zip(&mut values) {
+                if name != known {
+                    continue;
+                }
+                if value.len() > PARAMETER_LIMIT {
+                    return Err(QueryError::TooLong(known));
+                }
+                if slot.replace(value.clone().into_owned()).is_some() {
+                    return Err(QueryError::Repeated(known));
+                }
+            }
+        }
+        let [timestamp, nonce, msg_signature] = values;
+        let filled =
+            |name, value: Option<String>| value.filter(|value| !value.is_empty()).ok_or(QueryError::Missing(name));
+        Ok(Self {
+            timestamp: filled("timestamp", timestamp)?,
+            nonce: filled("nonce", nonce)?,
+            msg_signature: filled("msg_signature", msg_signature)?,
+        })
+    }
+
+    fn signed<'a>(&'a self, envelope: &'a Envelope<'_>) -> Signed<'a> {
+        Signed {
+            timestamp: &self.timestamp,
+            nonce: &self.nonce,
+            msg_signature: &self.msg_signature,
+            encrypt: &envelope.encrypt,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "extract_tests.rs"]
+mod tests;

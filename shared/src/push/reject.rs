@@ -1,0 +1,101 @@
+//! Why a push is refused, and what is answered: the one place that turns reasons into statuses.
+//!
+//! The answer says what is wrong in a few words, without anything of the push or the secret; the reason goes into the
+//! log and the metric `push_refused` as one word.
+
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+
+use super::{PushError, QueryError};
+use crate::crypto::OpenError;
+use crate::platform::PlatformError;
+use crate::telemetry::{Metric, Metrics};
+
+/// Why a push is refused.
+#[derive(Debug, thiserror::Error, PartialEq, Eq, Clone)]
+pub enum PushRejection {
+    /// The body is larger than [`super::BODY_LIMIT`].
+    #[error("the body is too large")]
+    TooLarge,
+    /// The connection broke before the body was complete.
+    #[error("the body is incomplete")]
+    Incomplete,
+    /// The query lacks what belongs to a push.
+    #[error("{0}")]
+    Query(#[from] QueryError),
+    /// The outer XML is malformed.
+    #[error("the envelope is malformed: {0}")]
+    Envelope(PushError),
+    /// It is not signed with our token, or not sealed with our key for our platform.
+    #[error("{0}")]
+    Open(#[from] OpenError),
+    /// `AppId` of the envelope or of the message names another platform.
+    #[error("the push is for another platform")]
+    Foreign,
+    /// The message is authentic, and still cannot be read.
+    #[error("the message is malformed: {0}")]
+    Message(PushError),
+    /// There is no secret to check it with.
+    #[error(transparent)]
+    Platform(#[from] PlatformError),
+}
+
+impl PushRejection {
+    /// What is answered.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Incomplete
+            | Self::Query(_)
+            | Self::Envelope(_)
+            | Self::Message(_)
+            | Self::Open(OpenError::Base64 | OpenError::CipherLength) => StatusCode::BAD_REQUEST,
+            Self::Foreign
+            | Self::Open(OpenError::Signature | OpenError::Padding | OpenError::MessageLength | OpenError::AppId) => {
+                StatusCode::UNAUTHORIZED
+            }
+            Self::Platform(PlatformError::NotConfigured) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Platform(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// A stable word for metrics and logs.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::TooLarge => "too-large",
+            Self::Incomplete => "incomplete",
+            Self::Query(error) => error.reason(),
+            Self::Envelope(error) | Self::Message(error) => error.reason(),
+            Self::Open(error) => error.reason(),
+            Self::Foreign => "foreign",
+            Self::Platform(PlatformError::NotConfigured) => "not-configured",
+            Self::Platform(_) => "no-secret",
+        }
+    }
+
+    /// Tells the operator, once.
+    pub(super) fn report(&self, metrics: &Metrics) {
+        metrics.put(&Metric::count("push_refused", 1).by("reason", self.reason()));
+        if let Self::Platform(error) = self {
+            // Somebody must act, and the error says how; all others need no more than their reason.
+            tracing::error!(%error, "no push can be accepted");
+        } else {
+            tracing::warn!(reason = self.reason(), "push refused");
+        }
+    }
+}
+
+impl IntoResponse for PushRejection {
+    fn into_response(self) -> Response {
+        let text = match &self {
+            Self::Platform(PlatformError::NotConfigured) => "not-configured".to_owned(),
+            // Which field is wrong, or why it cannot be read, is the operator's business.
+            Self::Platform(_) => "the platform's secret cannot be used".to_owned(),
+            told => told.to_string(),
+        };
+        (self.status(), [(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
+    }
+}

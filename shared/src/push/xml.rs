@@ -1,0 +1,208 @@
+//! A bounded walk through one of WeChat's XML documents: `<xml>` with fields directly below it.
+//!
+//! Pull parsing over a borrowed text: no tree, no document type, no entities beyond XML's own five, a bounded depth, and
+//! nothing but white space around the root. Memory and time grow at most with the length of the text, which the caller
+//! bounds. What an element means is decided by [`super::envelope`] and [`super::parse`].
+
+use std::borrow::Cow;
+
+use quick_xml::Reader;
+use quick_xml::escape::resolve_xml_entity;
+use quick_xml::events::{BytesRef, Event};
+
+use super::PushError;
+
+/// The deepest real message (pictures chosen from an album) has five levels; nobody needs more than this.
+const MAX_DEPTH: usize = 8;
+
+/// The one root element of every push.
+const ROOT: &str = "xml";
+
+/// What the walk meets.
+pub(super) enum Node<'name, 'text> {
+    /// A direct child of the root.
+    Field {
+        /// The element's name; its case matters.
+        name: &'name str,
+        /// Its text without white space around it; `None` where it has child elements.
+        text: Option<Cow<'text, str>>,
+    },
+    /// An element below a field.
+    Nested {
+        /// The element's name.
+        name: &'name str,
+    },
+    /// A comment or a processing instruction.
+    Comment,
+}
+
+/// Walks through `xml` and hands over each node.
+///
+/// # Errors
+/// [`PushError`] of the document's form, or the first one that `visit` returns.
+pub(super) fn walk<'text>(
+    xml: &'text str,
+    mut visit: impl FnMut(Node<'_, 'text>) -> Result<(), PushError>,
+) -> Result<(), PushError> {
+    let mut reader = Reader::from_str(xml);
+    let mut place = Place { depth: 0, rooted: false, text: None };
+    loop {
+        match reader.read_event().map_err(|_| PushError::IllFormed)? {
+            Event::Start(tag) => {
+                place.enter(tag.name().as_ref())?;
+                if place.depth > 2 {
+                    visit(Node::Nested { name: tag.name().as_ref() })?;
+                }
+            }
+            Event::Empty(tag) => {
+                place.enter(tag.name().as_ref())?;
+                if place.depth > 2 {
+                    visit(Node::Nested { name: tag.name().as_ref() })?;
+                }
+                place.leave(tag.name().as_ref(), &mut visit)?;
+            }
+            Event::End(tag) => place.leave(tag.name().as_ref(), &mut visit)?,
+            Event::Text(text) => place.append(text.into_inner())?,
+            Event::CData(text) if place.depth > 0 => place.append(text.into_inner())?,
+            Event::GeneralRef(reference) if place.depth > 0 => place.append(resolve(&reference)?)?,
+            Event::Comment(_) | Event::PI(_) => visit(Node::Comment)?,
+            Event::Decl(_) if place.depth == 0 && !place.rooted => {}
+            Event::DocType(_) => return Err(PushError::DocumentType),
+            Event::Eof if place.depth == 0 && place.rooted => return Ok(()),
+            Event::CData(_) | Event::GeneralRef(_) | Event::Decl(_) | Event::Eof => return Err(PushError::IllFormed),
+        }
+    }
+}
+
+/// Where the walk stands.
+struct Place<'text> {
+    /// Open elements: 1 inside the root, 2 inside a field.
+    depth: usize,
+    /// Whether the root has begun.
+    rooted: bool,
+    /// Text of the open field so far; `None` once it has child elements.
+    text: Option<Cow<'text, str>>,
+}
+
+impl<'text> Place<'text> {
+    fn enter(&mut self, name: &str) -> Result<(), PushError> {
+        self.depth += 1;
+        match self.depth {
+            1 if self.rooted || name != ROOT => return Err(PushError::IllFormed),
+            1 => self.rooted = true,
+            2 => self.text = Some(Cow::Borrowed("")),
+            3..=MAX_DEPTH => self.text = None,
+            _ => return Err(PushError::Depth),
+        }
+        Ok(())
+    }
+
+    fn leave(
+        &mut self,
+        name: &str,
+        visit: &mut impl FnMut(Node<'_, 'text>) -> Result<(), PushError>,
+    ) -> Result<(), PushError> {
+        // An end without a start is refused by the reader already.
+        self.depth = self.depth.checked_sub(1).ok_or(PushError::IllFormed)?;
+        if self.depth == 1 {
+            visit(Node::Field { name, text: self.text.take().map(trimmed) })?;
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, piece: Cow<'text, str>) -> Result<(), PushError> {
+        match (self.depth, &mut self.text) {
+            // Around the root there may be white space only.
+            (0, _) if !piece.trim_ascii().is_empty() => return Err(PushError::IllFormed),
+            (2, Some(text)) => {
+                // White space before the first character is dropped at the end anyway; borrowing stays possible.
+                if text.trim_ascii_start().is_empty() {
+                    *text = piece;
+                } else {
+                    text.to_mut().push_str(&piece);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim_ascii()),
+        Cow::Owned(text) => Cow::Owned(text.trim_ascii().to_owned()),
+    }
+}
+
+fn resolve(reference: &BytesRef<'_>) -> Result<Cow<'static, str>, PushError> {
+    if let Some(character) = reference.resolve_char_ref().map_err(|_| PushError::Entity)? {
+        return Ok(Cow::Owned(character.to_string()));
+    }
+    resolve_xml_entity(reference).map(Cow::Borrowed).ok_or(PushError::Entity)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(xml: &str) -> Result<Vec<(String, Option<String>)>, PushError> {
+        let mut fields = vec![];
+        walk(xml, |node| {
+            if let Node::Field { name, text } = node {
+                fields.push((name.to_owned(), text.map(Cow::into_owned)));
+            }
+            Ok(())
+        })?;
+        Ok(fields)
+    }
+
+    fn field(xml: &str) -> Option<String> {
+        fields(&format!("<xml><a>{xml}</a></xml>")).unwrap().remove(0).1
+    }
+
+    #[test]
+    fn text_cdata_and_references_of_a_field_are_one_text_without_white_space_around() {
+        assert_eq!(field("plain").unwrap(), "plain");
+        assert_eq!(field("\n <![CDATA[ticket@@@1]]> \n").unwrap(), "ticket@@@1");
+        assert_eq!(field("a<![CDATA[<b>]]> &amp;&#64;&#x5b57; c").unwrap(), "a<b> &@字 c");
+        assert_eq!(field("<![CDATA[]]>").unwrap(), "");
+        assert_eq!(field("<![CDATA[a]]]]><![CDATA[>b]]>").unwrap(), "a]]>b");
+    }
+
+    #[test]
+    fn a_field_with_children_has_no_text() {
+        assert_eq!(field("x<b>1</b>y"), None);
+        assert_eq!(
+            fields("<?xml version=\"1.0\"?>\n<xml><a/><b><c>1</c></b>loose</xml>\n").unwrap(),
+            [("a".into(), Some(String::new())), ("b".into(), None)]
+        );
+    }
+
+    #[test]
+    fn documents_of_another_form_are_refused_by_reason() {
+        let deep = format!("<xml>{}{}</xml>", "<a>".repeat(MAX_DEPTH), "</a>".repeat(MAX_DEPTH));
+        for (xml, reason) in [
+            ("", PushError::IllFormed),
+            ("plain", PushError::IllFormed),
+            ("<xml>", PushError::IllFormed),
+            ("<xml/><xml/>", PushError::IllFormed),
+            ("<html/>", PushError::IllFormed),
+            ("<xml></XML>", PushError::IllFormed),
+            ("<xml></xml>rest", PushError::IllFormed),
+            ("<xml></xml><![CDATA[ ]]>", PushError::IllFormed),
+            ("<xml></xml>&amp;", PushError::IllFormed),
+            ("<xml><a><xml>", PushError::IllFormed),
+            ("<xml></xml><?xml version=\"1.0\"?>", PushError::IllFormed),
+            ("<xml><a>&</a></xml>", PushError::IllFormed),
+            ("<xml><a><![CDATA[x</a></xml>", PushError::IllFormed),
+            ("<xml><a>&own;</a></xml>", PushError::Entity),
+            ("<xml><a>&#xD800;</a></xml>", PushError::Entity),
+            ("<!DOCTYPE xml [<!ENTITY own 'x'>]><xml/>", PushError::DocumentType),
+            ("<xml><!DOCTYPE xml></xml>", PushError::DocumentType),
+            (&deep, PushError::Depth),
+        ] {
+            assert_eq!(fields(xml).unwrap_err(), reason, "{xml}");
+        }
+    }
+}

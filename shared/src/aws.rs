@@ -52,9 +52,5 @@ impl AwsClients {
 }
 
 fn bounds(one_try: Duration, all: Duration) -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(one_try)
-        .operation_attempt_timeout(one_try)
-        .operation_timeout(all)
-        .build()
+    TimeoutConfig::builder().connect_timeout(one_try).operation_attempt_timeout(one_try).operation_timeout(all).build()
 }

@@ -84,7 +84,10 @@ impl Session {
     }
 
     async fn exchange_claimed(&self, code: &Code<'_>, binding: Option<Binding>) -> Result<Exchanged, TokenError> {
-        match self.with_component(async |call| self.wechat.query_auth(call, code.code).await).await {
+        match self
+            .with_component(|token| async move { self.wechat.query_auth(self.call(&token), code.code).await })
+            .await
+        {
             Ok(grant) => {
                 if !self.keep_grant(&grant, code).await? {
                     return Ok(Exchanged::Gone);
@@ -120,10 +123,10 @@ impl Session {
             func_info: &grant.func_info,
             claim: Some(code.claim),
         };
-        self.keep(&grant.authorizer, new).await
+        self.keep_until_stored(&grant.authorizer, new).await
     }
 
-    async fn keep(&self, authorizer: &AppId, mut grant: NewGrant<'_>) -> Result<bool, TokenError> {
+    async fn keep_until_stored(&self, authorizer: &AppId, mut grant: NewGrant<'_>) -> Result<bool, TokenError> {
         let mut last = VaultError::Contended { item: "account" };
         for _ in 0..KEEP_TRIES {
             let account = match self.vault.account(authorizer).await {
@@ -168,8 +171,9 @@ impl Session {
         }
     }
 
-    async fn details(&self, authorizer: &AppId) -> Result<AuthorizerDetails, TokenError> {
-        self.with_component(async |call| self.wechat.authorizer_info(call, authorizer).await).await
+    pub(crate) async fn details(&self, authorizer: &AppId) -> Result<AuthorizerDetails, TokenError> {
+        self.with_component(|token| async move { self.wechat.authorizer_info(self.call(&token), authorizer).await })
+            .await
     }
 
     /// A code that is spent although nothing newer is stored: an earlier try brought tokens that were lost. WeChat's
@@ -211,7 +215,7 @@ impl Session {
             func_info: &details.func_info,
             claim,
         };
-        if !self.keep(authorizer, new).await? {
+        if !self.keep_until_stored(authorizer, new).await? {
             return Ok(false);
         }
         self.vault.put_profile(authorizer, &details.profile, &details.func_info).await?;

@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_short_lived_token_is_due_at_half_its_life() {
-        assert_eq!(due_at(T0, Duration::from_secs(60), AUTHORIZER_MARGIN).since(T0), Duration::from_secs(30));
+        assert_eq!(due_at(T0, Duration::from_mins(1), AUTHORIZER_MARGIN).since(T0), Duration::from_secs(30));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 
@@ -16,10 +17,8 @@ use crate::limits::{LEASE, LEASE_LEFT_TO_CALL};
 use crate::renewal;
 use crate::session::Session;
 use crate::telemetry::Metric;
-use crate::vault::{
-    AccountState, Failure, GrantWrite, Issued, Lease, LeaseFor, Slot, Stored, TokenRecord, VaultError,
-};
-use crate::wechat::{ComponentCall, ErrCode, Reaction, WechatError};
+use crate::vault::{AccountState, Failure, GrantWrite, Issued, Lease, LeaseFor, Slot, Stored, TokenRecord, VaultError};
+use crate::wechat::{ErrCode, Reaction, WechatError};
 
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
@@ -119,8 +118,10 @@ impl Session {
     ///
     /// # Errors
     /// [`TokenError`].
-    pub async fn component_token(&self) -> Result<SecretString, TokenError> {
-        self.token(&Slot::Component, None).await
+    #[must_use]
+    pub fn component_token(&self) -> BoxFuture<'_, Result<SecretString, TokenError>> {
+        // Boxed: renewing an account's token needs the component's, by the same function.
+        Box::pin(self.token(&Slot::Component, None))
     }
 
     /// An account's `authorizer_access_token`, renewed if it is due.
@@ -136,15 +137,15 @@ impl Session {
     ///
     /// # Errors
     /// [`TokenError`]: no token, or the call's own failure.
-    pub async fn with_component<T>(
-        &self,
-        call: impl AsyncFn(ComponentCall<'_>) -> Result<T, WechatError>,
-    ) -> Result<T, TokenError> {
+    pub async fn with_component<T, F>(&self, call: impl Fn(SecretString) -> F) -> Result<T, TokenError>
+    where
+        F: Future<Output = Result<T, WechatError>>,
+    {
         let token = self.component_token().await?;
-        match call(self.call(&token)).await {
+        match call(token.clone()).await {
             Err(refused) if refused.token_rejected() => {
-                let fresh = self.token_after_rejection(&Slot::Component, &token, &refused).await?;
-                Ok(call(self.call(&fresh)).await?)
+                let fresh = Box::pin(self.token_after_rejection(&Slot::Component, &token, &refused)).await?;
+                Ok(call(fresh).await?)
             }
             answer => Ok(answer?),
         }
@@ -231,7 +232,7 @@ impl Session {
             Slot::Authorizer(authorizer) => self.issue_authorizer(slot, authorizer, &owner, &record).await,
         };
         match issued {
-            Ok(issued) => self.keep(slot, record.seq, issued).await,
+            Ok(issued) => self.keep_issued(slot, record.seq, issued).await,
             Err(IssueError::Failed(error)) => {
                 let wait = put_off(slot, &record, &error);
                 self.give_up(slot, &owner, &record, &error.label(), wait).await;
@@ -254,7 +255,7 @@ impl Session {
     }
 
     /// Writes a result; where the item was changed meanwhile, leaves the decision to the next renewal.
-    async fn keep(&self, slot: &Slot, seq: u64, issued: Issued) -> Result<Renewal, TokenError> {
+    async fn keep_issued(&self, slot: &Slot, seq: u64, issued: Issued) -> Result<Renewal, TokenError> {
         let stored = match self.vault.store_issued(slot, seq, &issued).await {
             // WeChat has forgotten the old token: the new one is worth a second series of tries.
             Err(VaultError::Unavailable { .. }) => self.vault.store_issued(slot, seq, &issued).await?,
@@ -286,7 +287,7 @@ impl Session {
         let issued = self.wechat.component_token(&platform.component, &platform.app_secret, &ticket.ticket).await?;
         let now = self.now();
         Ok(Issued {
-            access_token: issued.access_token,
+            access_token: issued.token,
             expires_at: now.plus(issued.expires_in),
             due_at: renewal::due_at(now, issued.expires_in, renewal::COMPONENT_MARGIN),
             new_refresh_token: None,
@@ -312,7 +313,7 @@ impl Session {
         if refused.code() == Some(ErrCode::PasswordChanged) {
             return Err(IssueError::Gone(refused));
         }
-        let details = match self.with_component(async |call| self.wechat.authorizer_info(call, authorizer).await).await {
+        let details = match self.details(authorizer).await {
             Err(TokenError::Wechat(gone)) if gone.reaction() == Reaction::Reauthorize => {
                 return Err(IssueError::Gone(gone));
             }
@@ -336,7 +337,9 @@ impl Session {
 
     async fn renewed(&self, authorizer: &AppId, refresh_token: &SecretString) -> Result<Issued, TokenError> {
         let renewed = self
-            .with_component(async |call| self.wechat.authorizer_token(call, authorizer, refresh_token).await)
+            .with_component(|token| async move {
+                self.wechat.authorizer_token(self.call(&token), authorizer, refresh_token).await
+            })
             .await?;
         let now = self.now();
         Ok(Issued {

@@ -80,12 +80,8 @@ impl StoredAccount {
             granted_at: item.instant("granted_at"),
             revoked_at: item.instant("revoked_at"),
             grant_claim: item.text("grant_claim").map(Digest::from_stored),
-            profile: item.parsed("profile", serde_json::from_str),
-            func_info: func_info
-                .into_iter()
-                .flatten()
-                .filter_map(|id| id.as_n().ok()?.parse().ok())
-                .collect(),
+            profile: item.parsed("profile", |json| serde_json::from_str(json)),
+            func_info: func_info.into_iter().flatten().filter_map(|id| id.as_n().ok()?.parse().ok()).collect(),
         }
     }
 }
@@ -143,10 +139,8 @@ impl Vault {
         now: Timestamp,
     ) -> Result<GrantWrite, VaultError> {
         let account = self.grant_update(authorizer, seq, grant, now)?;
-        let mut transaction = self
-            .client()
-            .transact_write_items()
-            .transact_items(TransactWriteItem::builder().update(account).build());
+        let mut transaction =
+            self.client().transact_write_items().transact_items(TransactWriteItem::builder().update(account).build());
         if let Some(claim) = grant.claim {
             let finished = self.finish_claim_update(claim, authorizer, now)?;
             transaction = transaction.transact_items(TransactWriteItem::builder().update(finished).build());
@@ -168,42 +162,45 @@ impl Vault {
         now: Timestamp,
     ) -> Result<Update, VaultError> {
         let (pk, sk) = self.account_key(authorizer);
-        let func_info = grant.func_info.iter().map(number).collect();
-        let mut set = "SET #state = :active, token_seq = :next, func_info = :sets, stored_at = :now, \
-                       authorized_at = if_not_exists(authorized_at, :now)"
-            .to_owned();
-        let mut remove = " REMOVE lease_owner, lease_until, failures, last_error".to_owned();
+        let instant_of = |at: Option<Timestamp>| at.map(instant);
+        // What a grant does not bring is removed, but for the refresh token: an empty one never replaces a stored one.
+        let mut set = vec![
+            ("state", text(AccountState::Active.as_str())),
+            ("token_seq", number(seq.saturating_add(1))),
+            ("func_info", AttributeValue::L(grant.func_info.iter().map(|id| number(*id)).collect())),
+            ("stored_at", instant(now)),
+        ];
+        let mut remove = vec!["lease_owner", "lease_until", "failures", "last_error"];
+        for (name, value) in [
+            ("access_token", grant.access_token.map(|(token, _)| secret(token))),
+            ("token_expires_at", instant_of(grant.access_token.map(|(_, expires)| expires))),
+            ("due_at", instant_of(grant.due_at)),
+            ("due_shard", grant.due_at.map(|_| text(self.due_shard(authorizer)))),
+            ("granted_at", instant_of(grant.granted_at)),
+            ("grant_claim", grant.claim.map(|claim| text(claim.as_str()))),
+        ] {
+            match value {
+                Some(value) => set.push((name, value)),
+                None => remove.push(name),
+            }
+        }
+        set.extend(grant.refresh_token.map(|token| ("refresh_token", secret(token))));
+
+        let assignments: Vec<String> = set.iter().map(|(name, _)| format!("#{name} = :{name}")).collect();
         let mut update = Update::builder()
             .table_name(self.table())
             .key("pk", text(pk))
             .key("sk", text(sk))
+            .update_expression(format!("SET {} REMOVE {}", assignments.join(", "), remove.join(", ")))
             .condition_expression("token_seq = :seq OR (:seq = :zero AND attribute_not_exists(token_seq))")
-            .expression_attribute_names("#state", "state")
-            .expression_attribute_values(":active", text(AccountState::Active.as_str()))
-            .expression_attribute_values(":sets", AttributeValue::L(func_info))
-            .expression_attribute_values(":now", instant(now))
             .expression_attribute_values(":zero", number(0))
-            .expression_attribute_values(":seq", number(seq))
-            .expression_attribute_values(":next", number(seq.saturating_add(1)));
-        let mut put = |attribute: &str, value: Option<AttributeValue>, if_none: IfNone| match value {
-            Some(value) => {
-                set.push_str(&format!(", {attribute} = :{attribute}"));
-                update = update.clone().expression_attribute_values(format!(":{attribute}"), value);
-            }
-            None if matches!(if_none, IfNone::Remove) => remove.push_str(&format!(", {attribute}")),
-            None => {}
-        };
-        put("access_token", grant.access_token.map(|(token, _)| secret(token)), IfNone::Remove);
-        put("token_expires_at", grant.access_token.map(|(_, expires)| instant(expires)), IfNone::Remove);
-        put("refresh_token", grant.refresh_token.map(secret), IfNone::Keep);
-        put("due_at", grant.due_at.map(instant), IfNone::Remove);
-        put("due_shard", grant.due_at.map(|_| text(self.due_shard(authorizer))), IfNone::Remove);
-        put("granted_at", grant.granted_at.map(instant), IfNone::Remove);
-        put("grant_claim", grant.claim.map(|claim| text(claim.as_str())), IfNone::Remove);
-        update
-            .update_expression(set + &remove)
-            .build()
-            .map_err(|_| VaultError::Corrupt { item: "account", attribute: "update" })
+            .expression_attribute_values(":seq", number(seq));
+        for (name, value) in set {
+            update = update
+                .expression_attribute_names(format!("#{name}"), name)
+                .expression_attribute_values(format!(":{name}"), value);
+        }
+        update.build().map_err(|_| VaultError::Corrupt { item: "account", attribute: "update" })
     }
 
     /// Writes down WeChat's time of a grant that had come without one, such as through the redirect.
@@ -255,9 +252,13 @@ impl Vault {
         ));
         Ok(match send(update).await? {
             Updated::Done(_) => GrantWrite::Stored,
-            // Our own first try, whose reply was lost.
-            Updated::Refused(Some(item)) if is_ended(StoredAccount::read(item), seq, state) => GrantWrite::Stored,
-            Updated::Refused(_) => GrantWrite::Changed,
+            Updated::Refused(Some(attributes)) => {
+                // Our own first try, whose reply was lost, counts.
+                let now = StoredAccount::read(attributes).token;
+                let ended = now.seq == seq.saturating_add(1) && now.state == state;
+                if ended { GrantWrite::Stored } else { GrantWrite::Changed }
+            }
+            Updated::Refused(None) => GrantWrite::Changed,
         })
     }
 
@@ -279,7 +280,7 @@ impl Vault {
             .update_expression("SET profile = :profile, func_info = :sets")
             .condition_expression("attribute_exists(token_seq)")
             .expression_attribute_values(":profile", text(profile))
-            .expression_attribute_values(":sets", AttributeValue::L(func_info.iter().map(number).collect()));
+            .expression_attribute_values(":sets", AttributeValue::L(func_info.iter().map(|id| number(*id)).collect()));
         send(update).await.map(drop)
     }
 
@@ -339,14 +340,4 @@ impl Vault {
     fn account_of(&self, pk: &str) -> Option<AppId> {
         AppId::parse(pk.strip_prefix(&self.key("account", Some("")))?).ok()
     }
-}
-
-#[derive(Clone, Copy)]
-enum IfNone {
-    Remove,
-    Keep,
-}
-
-fn is_ended(account: StoredAccount, seq: u64, state: AccountState) -> bool {
-    account.token.seq == seq.saturating_add(1) && account.token.state == state
 }

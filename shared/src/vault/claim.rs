@@ -143,10 +143,7 @@ impl Vault {
 }
 
 fn binding(item: &Item) -> Option<Binding> {
-    Some(Binding {
-        link: item.parsed("link", LinkId::parse)?,
-        attempt: item.parsed("attempt", AttemptId::parse)?,
-    })
+    Some(Binding { link: item.parsed("link", LinkId::parse)?, attempt: item.parsed("attempt", AttemptId::parse)? })
 }
 
 fn outcome(attributes: Option<super::item::Attributes>) -> Claimed {

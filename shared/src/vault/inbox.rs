@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use secrecy::SecretString;
 
 use super::item::{Attributes, EXPIRES, Item, Updated, expires, instant, number, secret, send, text};
@@ -37,7 +38,10 @@ pub struct EntryKey {
 
 impl EntryKey {
     fn of(account: Option<AppId>, time: Timestamp, digest: &Digest) -> Self {
-        Self { partition: Partition(account), sort: format!("{INBOX_SORT_PREFIX}{:010}#{}", time.unix(), digest.as_str()) }
+        Self {
+            partition: Partition(account),
+            sort: format!("{INBOX_SORT_PREFIX}{:010}#{}", time.unix(), digest.as_str()),
+        }
     }
 }
 
@@ -118,7 +122,7 @@ impl Vault {
         }
         match put.send().await {
             Ok(_) => Ok(key),
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) => {
+            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
                 Ok(key)
             }
             Err(error) => Err(VaultError::from_sdk("PutItem", &error)),

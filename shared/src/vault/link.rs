@@ -128,7 +128,7 @@ impl Vault {
             .item("valid_until", instant(valid_until))
             .item(EXPIRES, expires(valid_until, KEEP_ENDED))
             .item("auth_type", number(request.auth_type))
-            .item("category_ids", AttributeValue::L(request.category_ids.iter().map(number).collect()))
+            .item("category_ids", AttributeValue::L(request.category_ids.iter().map(|id| number(*id)).collect()))
             .item("mints", number(0))
             .item("mint_times", AttributeValue::L(Vec::new()));
         let optional = [
@@ -206,8 +206,8 @@ impl Vault {
                 .item("created_at", instant(now))
                 .item(EXPIRES, expires(now, keep))
         };
-        let mut by_attempt = put(self.link_key(link), attempt_sort(attempt), ATTEMPT_KEEP)
-            .item("claim", text(claim.as_str()));
+        let mut by_attempt =
+            put(self.link_key(link), attempt_sort(attempt), ATTEMPT_KEEP).item("claim", text(claim.as_str()));
         if let Some(cookie) = cookie {
             by_attempt = by_attempt.item("cookie", text(cookie.as_str()));
         }
@@ -263,10 +263,11 @@ impl Vault {
             .expression_attribute_values(":now", instant(now));
         Ok(match send(update).await? {
             Updated::Done(_) => Bound::Yes,
-            Updated::Refused(Some(item)) if Item::new("link", item).text("authorizer") == Some(authorizer.as_str()) => {
-                Bound::Yes
+            Updated::Refused(Some(attributes)) => {
+                let same = Item::new("link", attributes).text("authorizer") == Some(authorizer.as_str());
+                if same { Bound::Yes } else { Bound::No }
             }
-            Updated::Refused(_) => Bound::No,
+            Updated::Refused(None) => Bound::No,
         })
     }
 }

@@ -238,7 +238,8 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Unavailable`]: the result may not be stored; WeChat will say so at the next renewal.
     pub async fn store_issued(&self, slot: &Slot, seq: u64, issued: &Issued) -> Result<Stored, VaultError> {
-        let mut set = "SET access_token = :token, token_expires_at = :expires, due_at = :due, token_seq = :next".to_owned();
+        let mut set =
+            "SET access_token = :token, token_expires_at = :expires, due_at = :due, token_seq = :next".to_owned();
         let mut update = self
             .update_token(slot)
             .condition_expression("token_seq = :seq OR (:seq = :zero AND attribute_not_exists(token_seq))")
@@ -255,8 +256,11 @@ impl Vault {
         let update = update.update_expression(format!("{set} REMOVE lease_owner, lease_until, failures, last_error"));
         Ok(match send(update).await? {
             Updated::Done(_) => Stored::Yes,
-            Updated::Refused(Some(attributes)) if record(slot, attributes).holds(&issued.access_token) => Stored::Yes,
-            Updated::Refused(_) => Stored::Superseded,
+            Updated::Refused(Some(attributes)) => {
+                // Our own first try, whose reply was lost, counts.
+                if record(slot, attributes).holds(&issued.access_token) { Stored::Yes } else { Stored::Superseded }
+            }
+            Updated::Refused(None) => Stored::Superseded,
         })
     }
 

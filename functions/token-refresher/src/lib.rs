@@ -12,6 +12,7 @@ mod report;
 
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use shared::platform::PlatformError;
 use shared::session::{Services, Session};
 use shared::tokens::TokenError;
@@ -95,15 +96,16 @@ impl Refresher {
         let session = self.services.session(Some(calls_end)).await?;
         let run = Run { session, settings: self.settings, stop_at };
         let mut report = Report::default();
-        let done = match task {
-            Task::Renew => run.renew_all(&mut report).await,
-            Task::Reconcile => run.reconcile(&mut report).await,
+        // Each task is a large state machine: on the heap, it is not part of every future around it.
+        let work: BoxFuture<'_, _> = match task {
+            Task::Renew => Box::pin(run.renew_all(&mut report)),
+            Task::Reconcile => Box::pin(run.reconcile(&mut report)),
             Task::Inbox(keys) => {
                 let partitions = keys.iter().filter_map(|key| run.session.vault().inbox_partition(key)).collect();
-                run.work_off(partitions, &mut report).await
+                Box::pin(run.work_off(partitions, &mut report))
             }
         };
-        if let Err(error) = done {
+        if let Err(error) = work.await {
             report.fail(&error.label());
             run.tell(&error);
         }

@@ -46,18 +46,18 @@ impl Run {
                     self.session.wechat().authorizer_list(self.session.call(&token), offset, LIST_PAGE).await
                 })
                 .await?;
-            if !self.compare(&page.list, report).await? {
+            let next = pass.offset + page.entries();
+            let listed: Vec<AppId> = page.list.iter().map(|listed| listed.authorizer.clone()).collect();
+            if !self.compare(page.list, &listed, report).await? {
                 return Ok(());
             }
-            let listed: Vec<AppId> = page.list.iter().map(|listed| listed.authorizer.clone()).collect();
-            let next = pass.offset + page.entries();
             let Some(advanced) = self.session.vault().finish_page(pass, next, &listed, self.session.now()).await?
             else {
                 tracing::info!("another run is at the same pass over WeChat's list");
                 return Ok(());
             };
             pass = advanced;
-            if page.entries() == 0 || pass.offset >= page.total_count {
+            if next == offset || next >= page.total_count {
                 break;
             }
         }
@@ -67,21 +67,26 @@ impl Run {
     }
 
     /// Whether the whole page could be compared before the time was up.
-    async fn compare(&self, listed: &[ListedAuthorizer], report: &mut Report) -> Result<bool, TokenError> {
-        let authorizers: Vec<AppId> = listed.iter().map(|listed| listed.authorizer.clone()).collect();
-        let stored = self.session.vault().glance(&authorizers).await?;
-        let doubtful = listed.iter().filter(|listed| !is_right(stored.get(&listed.authorizer), listed));
-        let mut looks = stream::iter(doubtful)
+    async fn compare(
+        &self,
+        mut list: Vec<ListedAuthorizer>,
+        authorizers: &[AppId],
+        report: &mut Report,
+    ) -> Result<bool, TokenError> {
+        let stored = self.session.vault().glance(authorizers).await?;
+        list.retain(|listed| !is_right(stored.get(&listed.authorizer), listed));
+        let mut looks = stream::iter(list)
             .map(async |listed| {
                 if self.is_out_of_time() {
-                    return (listed, None);
+                    return (listed.authorizer, None);
                 }
-                (listed, Some(self.look_at(listed).await))
+                let look = self.look_at(&listed).await;
+                (listed.authorizer, Some(look))
             })
             .buffer_unordered(self.settings.window);
         let mut complete = true;
         let mut stopped = Ok(true);
-        while let Some((listed, look)) = looks.next().await {
+        while let Some((account, look)) = looks.next().await {
             match look {
                 None => complete = false,
                 Some(Ok(Look::Right)) => {}
@@ -89,7 +94,6 @@ impl Run {
                 Some(Ok(Look::Repaired)) => report.repaired += 1,
                 Some(Err(error)) if error.is_platform_wide() => stopped = Err(error),
                 Some(Err(error)) => {
-                    let account = &listed.authorizer;
                     tracing::warn!(authorizer = %account, "account {account} was not reconciled: {error}");
                     report.fail(&error.label());
                 }

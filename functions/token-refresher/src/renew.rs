@@ -1,10 +1,10 @@
 //! `{"task":"renew"}`: ticket, component token, inbox, then every account that is due.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use futures::stream::{self, Stream};
+use futures::{StreamExt as _, TryStreamExt as _};
 use secrecy::SecretString;
 use shared::ids::AppId;
 use shared::renewal::TICKET_STALE;
@@ -55,20 +55,20 @@ impl Run {
     }
 
     async fn renew_accounts(&self, report: &mut Report) -> Result<(), TokenError> {
-        let stop: Cell<Option<TokenError>> = Cell::new(None);
-        let stopped = Cell::new(false);
+        let stopped = AtomicBool::new(false);
+        let mut stop = None;
         let pace = Pace::per_second(self.settings.per_second);
         let mut for_list = Vec::new();
         let renewals = self
             .due()
-            .take_while(|_| futures::future::ready(!stopped.get() && !self.is_out_of_time()))
+            .take_while(|_| futures::future::ready(!stopped.load(Ordering::Relaxed) && !self.is_out_of_time()))
             .map(async |account| {
                 pace.turn().await;
                 let renewed = self.renew_one(account).await;
                 if let (_, Err(error)) = &renewed
                     && error.is_platform_wide()
                 {
-                    stopped.set(true);
+                    stopped.store(true, Ordering::Relaxed);
                 }
                 renewed
             })
@@ -81,7 +81,7 @@ impl Run {
                 Ok(Renewal::Gone) => report.gone += 1,
                 Ok(Renewal::NeedsList) if for_list.len() < MAX_FOR_LIST => for_list.extend(account),
                 Ok(Renewal::NeedsList) => report.fail("61023"),
-                Err(error) if error.is_platform_wide() => stop.set(Some(error)),
+                Err(error) if error.is_platform_wide() => stop = Some(error),
                 Err(error) => {
                     report.fail(&error.label());
                     if let Some(account) = account {
@@ -90,7 +90,7 @@ impl Run {
                 }
             }
         }
-        if let Some(error) = stop.into_inner() {
+        if let Some(error) = stop {
             report.left_over = self.session.vault().count_due(self.session.now()).await?;
             return Err(error);
         }

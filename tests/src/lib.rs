@@ -18,3 +18,14 @@ pub mod logs;
 pub mod metrics;
 pub mod process;
 pub mod runtime_api;
+pub mod world;
+
+/// A plain HTTP client, for what merchants, WeChat and businesses do. It follows no redirect.
+///
+/// # Panics
+/// When the client cannot be built.
+#[must_use]
+pub fn http_client() -> reqwest::Client {
+    #[expect(clippy::disallowed_methods, reason = "plays the other side; the product's own client is built elsewhere")]
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap()
+}

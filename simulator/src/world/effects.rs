@@ -25,6 +25,14 @@ pub struct Effects {
     pub revocations: u64,
 }
 
+impl Effects {
+    /// How often the token of one account was renewed.
+    #[must_use]
+    pub fn renewals_of(&self, account: &AppId) -> u64 {
+        self.renewals.get(account).copied().unwrap_or(0)
+    }
+}
+
 /// A kind of secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -129,7 +129,9 @@ impl Vault {
         }
     }
 
-    fn inbox_key(&self, partition: &Partition) -> String {
+    /// The table key of a partition, as the table's stream names it.
+    #[must_use]
+    pub fn inbox_key(&self, partition: &Partition) -> String {
         self.key("inbox", Some(partition.0.as_ref().map_or(UNKNOWN_ACCOUNT, AppId::as_str)))
     }
 

@@ -28,13 +28,12 @@ impl Browser {
     }
 
     fn named(name: &str) -> Self {
-        let has = |part: &&str| name.contains(*part);
-        if name.contains("micromessenger") && !NOT_WECHAT_ON_PHONE.iter().any(|part| has(&part)) {
+        let has = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
+        if name.contains("micromessenger") && !has(&NOT_WECHAT_ON_PHONE) {
             return Self::WechatOnPhone;
         }
-        let on_computer =
-            ["windows nt", "macintosh", "windowswechat", "macwechat", "ipad"].iter().any(|part| has(&part));
-        if !on_computer && ["mobile", "iphone", "ipod"].iter().any(|part| has(&part)) {
+        let on_computer = has(&["windows nt", "macintosh", "windowswechat", "macwechat", "ipad"]);
+        if !on_computer && has(&["mobile", "iphone", "ipod"]) {
             return Self::OtherOnPhone;
         }
         Self::Computer

@@ -1,5 +1,7 @@
 //! The API by which businesses make links, ask what became of them, and take a pre-auth code for a page of their own.
 
+use std::pin::Pin;
+
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, State};
@@ -77,7 +79,7 @@ pub(crate) async fn create(
     body: Result<Json<Body>, JsonRejection>,
 ) -> Response {
     let bound = service.answer_by();
-    answer(&service, "making a link", bound, created(service.clone(), identity, body, bound)).await
+    answer(&service, "making a link", bound, Box::pin(created(service.clone(), identity, body, bound))).await
 }
 
 /// `GET /authorization-links/{link_id}`.
@@ -85,10 +87,10 @@ pub(crate) async fn read(State(service): State<LinkService>, path: LinkPath) -> 
     let bound = service.answer_by();
     let work = {
         let service = service.clone();
-        async move {
+        Box::pin(async move {
             let (session, link) = link_of(&service, path, bound).await?;
             Ok(json(StatusCode::OK, &state_of(&session, link)))
-        }
+        })
     };
     answer(&service, "reading a link", bound, work).await
 }
@@ -99,7 +101,7 @@ pub(crate) async fn mint_code(State(service): State<LinkService>, path: LinkPath
     let bound = service.answer_by();
     let work = {
         let service = service.clone();
-        async move {
+        Box::pin(async move {
             let (session, link) = link_of(&service, path, bound).await?;
             let minted = mint(&service, &session, link, None).await?;
             let code = MintedCode {
@@ -109,7 +111,7 @@ pub(crate) async fn mint_code(State(service): State<LinkService>, path: LinkPath
                 mobile_url: minted.on_phone.into(),
             };
             Ok(json(StatusCode::CREATED, &code))
-        }
+        })
     };
     answer(&service, "minting a pre-auth code", bound, work).await
 }
@@ -164,7 +166,7 @@ async fn answer(
     service: &LinkService,
     what: &str,
     bound: Instant,
-    work: impl Future<Output = Result<Response, ApiError>> + Send + 'static,
+    work: Pin<Box<impl Future<Output = Result<Response, ApiError>> + Send + 'static>>,
 ) -> Response {
     let error = match run_to_end(bound, work).await {
         Ok(Ok(response)) => return response,

@@ -33,12 +33,11 @@ pub(crate) async fn mint(
     let link = usable(session, link)?;
     session.vault().count_mint(&link, session.now()).await?.map_err(LinkError::TooMany)?;
     let component = &session.platform().component;
-    let made = session
-        .with_component(|token| async move {
-            session.wechat().create_preauthcode(ComponentCall { component, token: &token }).await
-        })
-        .await
-        .map_err(Trouble::Token)?;
+    let call = session.with_component(|token| async move {
+        session.wechat().create_preauthcode(ComponentCall { component, token: &token }).await
+    });
+    // Boxed: with the renewal of a token in it the future is large.
+    let made = Box::pin(call).await.map_err(Trouble::Token)?;
     let now = session.now();
     let attempt = AttemptId::generate(session.random());
     session.vault().put_attempt(&link.id, &attempt, &made.code, cookie, now).await?;

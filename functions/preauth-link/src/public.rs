@@ -1,5 +1,7 @@
 //! The link's page, for merchants: who asks, a button, and the same page as a QR code for a phone.
 
+use std::pin::Pin;
+
 use askama::Template;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -47,8 +49,8 @@ pub(crate) async fn show(
 ) -> Response {
     let bound = service.answer_by();
     let browser = Browser::of(&headers);
-    answer(&service, language, "showing a link's page", bound, shown(service.clone(), path, language, browser, bound))
-        .await
+    let work = Box::pin(shown(service.clone(), path, language, browser, bound));
+    answer(&service, language, "showing a link's page", bound, work).await
 }
 
 /// `POST /authorize/{link_id}`. The body is not read. No token guards the form: all that a forged press does is begin an
@@ -61,8 +63,8 @@ pub(crate) async fn press(
 ) -> Response {
     let bound = service.answer_by();
     let browser = Browser::of(&headers);
-    answer(&service, language, "following a link", bound, pressed(service.clone(), path, language, browser, bound))
-        .await
+    let work = Box::pin(pressed(service.clone(), path, language, browser, bound));
+    answer(&service, language, "following a link", bound, work).await
 }
 
 async fn shown(
@@ -125,7 +127,7 @@ async fn answer(
     language: Language,
     what: &str,
     bound: Instant,
-    work: impl Future<Output = Result<Response, LinkError>> + Send + 'static,
+    work: Pin<Box<impl Future<Output = Result<Response, LinkError>> + Send + 'static>>,
 ) -> Response {
     let error = match run_to_end(bound, work).await {
         Ok(Ok(response)) => return response,

@@ -4,6 +4,7 @@
 //! identity on the business routes, the ticks of the schedules, and instead of the table's stream a look at the inbox
 //! twice a second.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use axum::{Extension, Router};
 use oauth_callback::CallbackService;
 use preauth_link::LinkService;
@@ -39,6 +41,9 @@ use crate::ports::bind;
 use crate::schedule;
 use crate::secrets::Secrets;
 use crate::table::create_table;
+
+/// Where WeChat is.
+const WECHAT_VARIABLES: [&str; 3] = ["WECHAT_API_BASE_URL", "WECHAT_MP_BASE_URL", "WECHAT_OPEN_BASE_URL"];
 
 /// The table, unless the environment names another.
 const TABLE: &str = "wechat-platform";
@@ -86,14 +91,12 @@ impl Listeners {
             public: listen(args.bind, args.port, "--port")?,
             business: listen(LOOPBACK, args.business_port, "--business-port")?,
             secrets: listen(args.bind, args.secrets_port, "--secrets-port")?,
-            simulator: match args.no_simulator {
-                true => None,
-                false => Some(listen(args.bind, args.simulator_port, "--simulator-port")?),
+            simulator: if args.no_simulator {
+                None
+            } else {
+                Some(listen(args.bind, args.simulator_port, "--simulator-port")?)
             },
-            dynamodb: match embedded {
-                true => Some(bind(args.bind, args.dynamodb_port, "--dynamodb-port")?),
-                false => None,
-            },
+            dynamodb: if embedded { Some(bind(args.bind, args.dynamodb_port, "--dynamodb-port")?) } else { None },
         })
     }
 }
@@ -125,20 +128,17 @@ impl System {
         let database = listeners.dynamodb.map(|listener| Embedded::file(&folder, listener)).transpose()?;
         let table_url = database.as_ref().map_or_else(|| outside_table.unwrap_or_default(), Embedded::endpoint);
         let secrets_url = endpoint(&listeners.secrets)?;
-        let clients = clients(&table_url, &secrets_url, environment);
-        create_table(&clients(&Limits::background()).dynamodb, &table).await.context("the table cannot be used")?;
+        let endpoints = Endpoints::new(&table_url, &secrets_url, environment);
+        create_table(&endpoints.clients(&Limits::background()).dynamodb, &table)
+            .await
+            .context("the table cannot be used")?;
 
         let clock: SharedClock = Arc::new(SystemClock);
         let metrics = Metrics::from_fn(|metric| tracing::debug!(?metric, "metric"));
         let services = |limits: Limits| -> anyhow::Result<Services> {
-            let clients = clients(&limits);
-            let platform = PlatformSource::new(
-                clients.secrets,
-                secret_id.as_str(),
-                Arc::clone(&clock),
-                limits,
-                metrics.clone(),
-            );
+            let clients = endpoints.clients(&limits);
+            let platform =
+                PlatformSource::new(clients.secrets, secret_id.as_str(), Arc::clone(&clock), limits, metrics.clone());
             Ok(Services {
                 platform: Arc::new(platform),
                 store: Store::new(clients.dynamodb, &table),
@@ -155,7 +155,7 @@ impl System {
         let links = LinkService::new(for_pages.clone(), pages.clone(), wechat);
         let public = ticket_push::router(receiver(&for_pages))
             .merge(preauth_link::public_router(links.clone()))
-            .merge(oauth_callback::router(CallbackService::new(for_pages, pages)));
+            .merge(oauth_callback::router(CallbackService::new(for_pages, pages.clone())));
         let identity = IamIdentity::new(LOCAL_IDENTITY).context("the local identity is empty")?;
         let business = preauth_link::business_router(links).layer(Extension(identity));
 
@@ -188,47 +188,55 @@ impl System {
 }
 
 /// The variables of the design's contract, with what is true on this machine where they are not set.
-fn with_defaults(
-    environment: &impl Environment,
-    public_base: &str,
-    simulator_base: Option<&str>,
-) -> impl Environment + use<> {
-    let mut variables = std::collections::HashMap::new();
+fn with_defaults(environment: &impl Environment, public_base: &str, simulator_base: Option<&str>) -> Variables {
+    let mut variables = HashMap::new();
     variables.insert("PUBLIC_BASE_URL", Some(public_base.to_owned()));
     variables.insert("RETURN_URL_ORIGINS", environment.get("RETURN_URL_ORIGINS"));
-    for name in ["WECHAT_API_BASE_URL", "WECHAT_MP_BASE_URL", "WECHAT_OPEN_BASE_URL"] {
+    for name in WECHAT_VARIABLES {
         variables.insert(name, simulator_base.map(str::to_owned).or_else(|| environment.get(name)));
     }
-    move |name: &str| variables.get(name).cloned().flatten()
+    Variables(variables)
 }
 
-/// Clients of the table and the secret on this machine. Another table is reached with the credentials and the region of
-/// the environment, as far as they are there; the embedded one accepts any.
-fn clients(
-    table_url: &str,
-    secrets_url: &str,
-    environment: &impl Environment,
-) -> impl Fn(&Limits) -> AwsClients + use<> {
-    let credentials = match (environment.get("AWS_ACCESS_KEY_ID"), environment.get("AWS_SECRET_ACCESS_KEY")) {
-        (Some(id), Some(key)) => Credentials::new(id, key, environment.get("AWS_SESSION_TOKEN"), None, "environment"),
-        _ => Credentials::new("local", "local", None, None, "local"),
-    };
-    let region = environment.get("AWS_REGION").unwrap_or_else(|| "us-east-1".to_owned());
-    let config = |url: &str| {
-        SdkConfig::builder()
+/// Variables that have been looked up.
+struct Variables(HashMap<&'static str, Option<String>>);
+
+impl Environment for Variables {
+    fn get(&self, name: &'static str) -> Option<String> {
+        self.0.get(name).cloned().flatten()
+    }
+}
+
+/// Where the table and the secret are. Another table is reached with the credentials and the region of the environment,
+/// as far as they are there; the embedded one accepts any.
+struct Endpoints {
+    table: SdkConfig,
+    secrets: SdkConfig,
+}
+
+impl Endpoints {
+    fn new(table_url: &str, secrets_url: &str, environment: &impl Environment) -> Self {
+        let credentials = match (environment.get("AWS_ACCESS_KEY_ID"), environment.get("AWS_SECRET_ACCESS_KEY")) {
+            (Some(id), Some(key)) => {
+                Credentials::new(id, key, environment.get("AWS_SESSION_TOKEN"), None, "environment")
+            }
+            _ => Credentials::new("local", "local", None, None, "local"),
+        };
+        let common = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(region.clone()))
-            .credentials_provider(SharedCredentialsProvider::new(credentials.clone()))
-            .sleep_impl(aws_smithy_async::rt::sleep::SharedAsyncSleep::new(
-                aws_smithy_async::rt::sleep::TokioSleep::new(),
-            ))
-            .endpoint_url(url)
-            .build()
-    };
-    let (table, secrets) = (config(table_url), config(secrets_url));
-    move |limits| AwsClients {
-        dynamodb: AwsClients::new(&table, limits).dynamodb,
-        secrets: AwsClients::new(&secrets, limits).secrets,
+            .region(Region::new(environment.get("AWS_REGION").unwrap_or_else(|| "us-east-1".to_owned())))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+            .build();
+        let at = |url: &str| common.to_builder().endpoint_url(url).build();
+        Self { table: at(table_url), secrets: at(secrets_url) }
+    }
+
+    fn clients(&self, limits: &Limits) -> AwsClients {
+        AwsClients {
+            dynamodb: AwsClients::new(&self.table, limits).dynamodb,
+            secrets: AwsClients::new(&self.secrets, limits).secrets,
+        }
     }
 }
 
@@ -314,7 +322,7 @@ fn exports(
         ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
     ];
     if let Some(base) = simulator_base {
-        for name in ["WECHAT_API_BASE_URL", "WECHAT_MP_BASE_URL", "WECHAT_OPEN_BASE_URL"] {
+        for name in WECHAT_VARIABLES {
             exports.push((name, base.to_owned()));
         }
     }

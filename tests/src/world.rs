@@ -188,7 +188,6 @@ impl World {
     ///
     /// # Panics
     /// Never: the configuration is right.
-    #[must_use]
     pub fn public_router(&self) -> Router {
         ticket_push::router(Receiver {
             platform: Arc::clone(&self.services.platform),
@@ -288,7 +287,7 @@ impl World {
     /// When WeChat refuses.
     #[must_use]
     pub fn merchant_authorizes(&self, account: &AppId) -> Consent {
-        self.simulator.authorize_without_link(account).ok().expect("the merchant may authorize")
+        self.simulator.authorize_without_link(account).unwrap_or_else(|_| panic!("WeChat refuses the merchant"))
     }
 
     /// A merchant has authorized the platform and the push has taken effect.

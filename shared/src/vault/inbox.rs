@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use secrecy::SecretString;
 
 use super::item::{Attributes, EXPIRES, Item, Updated, expires, instant, number, secret, send, text};
@@ -54,6 +55,16 @@ pub struct Callback {
     pub claim: Digest,
 }
 
+/// Where a code that came through a redirect is kept.
+pub struct CallbackEntry {
+    /// Its place.
+    pub key: EntryKey,
+    /// The claim that the code is exchanged under: that of its first coming.
+    pub claim: Digest,
+    /// How it ended, where the same code had come before and is done with: as [`Vault::finish_entry`] was told.
+    pub outcome: Option<String>,
+}
+
 /// What an entry holds.
 pub enum EntryBody {
     /// A push: the decrypted XML.
@@ -87,14 +98,15 @@ impl Vault {
             ("info_type".to_owned(), text(event.event.info_type())),
             ("push".to_owned(), secret(&event.xml)),
         ]);
-        self.put_entry(key, attributes, now).await
+        self.put_entry(&key, attributes, now).await?;
+        Ok(key)
     }
 
     /// Keeps a code that came through a redirect; a repeat changes nothing. One write.
     ///
     /// # Errors
     /// [`VaultError::Unavailable`]: it may not be stored.
-    pub async fn put_callback(&self, callback: &Callback, now: Timestamp) -> Result<EntryKey, VaultError> {
+    pub async fn put_callback(&self, callback: &Callback, now: Timestamp) -> Result<CallbackEntry, VaultError> {
         // The place must be the same at every repeat, so no time of ours is in it.
         let key = EntryKey::of(None, Timestamp::from_unix(0), &Claim::of_authorization_code(&callback.code));
         let attributes = Attributes::from([
@@ -102,15 +114,25 @@ impl Vault {
             ("code".to_owned(), secret(&callback.code)),
             ("claim".to_owned(), text(callback.claim.as_str())),
         ]);
-        self.put_entry(key, attributes, now).await
+        let known = self.put_entry(&key, attributes, now).await?;
+        let known = Item::new("inbox entry", known.unwrap_or_default());
+        let claim = known.text("claim").map_or_else(|| callback.claim.clone(), Digest::from_stored);
+        Ok(CallbackEntry { key, claim, outcome: known.text("outcome").map(str::to_owned) })
     }
 
-    async fn put_entry(&self, key: EntryKey, attributes: Attributes, now: Timestamp) -> Result<EntryKey, VaultError> {
+    /// Puts an entry unless it is there; then returns it as it is.
+    async fn put_entry(
+        &self,
+        key: &EntryKey,
+        attributes: Attributes,
+        now: Timestamp,
+    ) -> Result<Option<Attributes>, VaultError> {
         let mut put = self
             .client()
             .put_item()
             .table_name(self.table())
             .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .item("pk", text(self.inbox_key(&key.partition)))
             .item("sk", text(&key.sort))
             .item("received_at", instant(now))
@@ -121,11 +143,11 @@ impl Vault {
             put = put.item(name, value);
         }
         match put.send().await {
-            Ok(_) => Ok(key),
-            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
-                Ok(key)
-            }
-            Err(error) => Err(VaultError::from_sdk("PutItem", &error)),
+            Ok(_) => Ok(None),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(known)) => Ok(known.item.clone()),
+                _ => Err(VaultError::from_sdk("PutItem", &error)),
+            },
         }
     }
 

@@ -38,7 +38,10 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
         id = link.link_id,
     );
     match &system.simulator_base {
-        Some(base) => writeln!(text, "WeChat is simulated at {base} (its accounts: {base}/_simulator/accounts, every call: {base}/_simulator/calls)")?,
+        Some(base) => writeln!(
+            text,
+            "WeChat is simulated at {base} (its accounts: {base}/_simulator/accounts, every call: {base}/_simulator/calls)"
+        )?,
         None => writeln!(text, "WeChat pushes to {}/wechat/events: enter it as 授权事件接收URL", system.public_base)?,
     }
     text.push_str("\nFor other programs on the same table, secret and WeChat:\n");

@@ -129,7 +129,7 @@ impl Refresher {
             run.tell(&error);
         }
         report.publish(run.session.metrics());
-        tracing::info!(report = %report, "{task}: {report}");
+        tracing::info!(renewed = report.renewed, left_over = report.left_over, "{task}: {report}");
         Ok(report)
     }
 }

@@ -1,8 +1,8 @@
 //! The inbox: every push but the tickets, and every code that came back through a redirect, until it has taken effect.
 //!
 //! An entry's key is made of what makes it the same message, so a repeat is stored once. What still has to be done
-//! stands in the `due` index; what is done leaves it and is kept 30 days, as the memory that tells a repeat. Entries hold codes, which are
-//! secrets: they are in the encrypted table and nowhere else.
+//! stands in the `due` index; what is done leaves it and is kept 30 days, as the memory that tells a repeat. Entries
+//! hold codes, which are secrets: they are in the encrypted table and nowhere else.
 
 use std::time::Duration;
 
@@ -22,12 +22,16 @@ pub const INBOX_SORT_PREFIX: &str = "entry#";
 /// How long an entry is kept: WeChat promises no bound on how late a repeat may come.
 const KEEP: Duration = Duration::from_hours(24 * 30);
 
-/// Stands for the account where it is not known yet. No appid can look like it.
-const UNKNOWN_ACCOUNT: &str = "~";
-
-/// The entries of one account, in the order of WeChat's times; or those whose account is not known.
+/// The entries of one account, in the order of WeChat's times; or one entry whose account is not known.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Partition(Option<AppId>);
+pub struct Partition(String);
+
+impl Partition {
+    fn of(account: Option<&AppId>, digest: &Digest) -> Self {
+        // No appid begins with a tilde. Without an account there is no order to keep, so each has its own partition.
+        Self(account.map_or_else(|| format!("~{}", digest.as_str()), |account| account.as_str().to_owned()))
+    }
+}
 
 /// One entry's place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,9 +42,9 @@ pub struct EntryKey {
 }
 
 impl EntryKey {
-    fn of(account: Option<AppId>, time: Timestamp, digest: &Digest) -> Self {
+    fn of(account: Option<&AppId>, time: Timestamp, digest: &Digest) -> Self {
         Self {
-            partition: Partition(account),
+            partition: Partition::of(account, digest),
             sort: format!("{INBOX_SORT_PREFIX}{:010}#{}", time.unix(), digest.as_str()),
         }
     }
@@ -93,7 +97,7 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Unavailable`]: it may not be stored.
     pub async fn put_push(&self, event: &AuthorizationEvent, now: Timestamp) -> Result<EntryKey, VaultError> {
-        let key = EntryKey::of(event.event.account().cloned(), event.create_time, &event.dedup());
+        let key = EntryKey::of(event.event.account(), event.create_time, &event.dedup());
         let attributes = Attributes::from([
             ("info_type".to_owned(), text(event.event.info_type())),
             ("push".to_owned(), secret(&event.xml)),
@@ -154,7 +158,7 @@ impl Vault {
     /// The table key of a partition, as the table's stream names it.
     #[must_use]
     pub fn inbox_key(&self, partition: &Partition) -> String {
-        self.key("inbox", Some(partition.0.as_ref().map_or(UNKNOWN_ACCOUNT, AppId::as_str)))
+        self.key("inbox", Some(&partition.0))
     }
 
     fn inbox_shard(&self) -> String {
@@ -164,10 +168,7 @@ impl Vault {
     /// The partition that a table key stands for; `None` for another kind of item or another platform's.
     #[must_use]
     pub fn inbox_partition(&self, pk: &str) -> Option<Partition> {
-        match pk.strip_prefix(&self.key("inbox", Some("")))? {
-            UNKNOWN_ACCOUNT => Some(Partition(None)),
-            account => Some(Partition(Some(AppId::parse(account).ok()?))),
-        }
+        pk.strip_prefix(&self.key("inbox", Some(""))).map(|partition| Partition(partition.to_owned()))
     }
 
     /// The partitions that have something due, at most `limit` entries looked at. One query of the index.

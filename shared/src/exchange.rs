@@ -16,7 +16,7 @@ use crate::tokens::TokenError;
 use crate::vault::{
     AccountState, Binding, Bound, Claimed, GrantWrite, LeaseFor, NewGrant, Slot, StoredAccount, VaultError,
 };
-use crate::wechat::{AuthorizerDetails, Grant, Reaction, WechatError};
+use crate::wechat::{AuthorizerDetails, Grant, Reaction};
 
 /// How often tokens in hand are written again: each time the account had been changed, or the table had not answered.
 const KEEP_TRIES: usize = 5;
@@ -142,6 +142,10 @@ impl Session {
             {
                 return Ok(false);
             }
+            // An older grant that is exchanged late does not turn back the time of a newer one.
+            if let Some((new, stored)) = grant.granted_at.zip(account.as_ref().and_then(|account| account.granted_at)) {
+                grant.granted_at = Some(new.max(stored));
+            }
             let seq = account.map_or(0, |account| account.token.seq);
             match self.vault.store_grant(authorizer, seq, &grant, self.now()).await {
                 Ok(GrantWrite::Stored) => return Ok(true),
@@ -171,7 +175,11 @@ impl Session {
         }
     }
 
-    pub(crate) async fn details(&self, authorizer: &AppId) -> Result<AuthorizerDetails, TokenError> {
+    /// What WeChat knows about an account.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub async fn details(&self, authorizer: &AppId) -> Result<AuthorizerDetails, TokenError> {
         self.with_component(|token| async move { self.wechat.authorizer_info(self.call(&token), authorizer).await })
             .await
     }
@@ -266,10 +274,4 @@ fn is_at_least_as_new(account: &StoredAccount, code: &Code<'_>) -> bool {
     account.token.state == AccountState::Active
         && (account.grant_claim.as_ref() == Some(code.claim)
             || code.granted_at.zip(account.granted_at).is_some_and(|(granted, stored)| stored >= granted))
-}
-
-/// Whether another try can succeed where this one failed.
-#[must_use]
-pub fn is_worth_another_try(error: &WechatError) -> bool {
-    !matches!(error.reaction(), Reaction::Caller | Reaction::Permission)
 }

@@ -8,13 +8,15 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use crate::clock::{SharedClock, Timestamp};
+use crate::aws::AwsClients;
+use crate::clock::{SharedClock, SystemClock, Timestamp};
+use crate::config::{ConfigError, Environment, StoreConfig, WechatConfig};
 use crate::limits::Limits;
 use crate::platform::{Platform, PlatformError, PlatformSource};
 use crate::random::Random;
 use crate::telemetry::{Metric, Metrics};
 use crate::vault::{Store, Vault};
-use crate::wechat::{ComponentCall, WechatClient, WechatError};
+use crate::wechat::{BuildError, ComponentCall, WechatClient, WechatError};
 
 /// What a function that calls WeChat is built from, once.
 #[derive(Clone)]
@@ -35,7 +37,42 @@ pub struct Services {
     pub limits: Limits,
 }
 
+/// Why a function that calls WeChat does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A variable is missing or malformed.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The HTTP client cannot be built.
+    #[error(transparent)]
+    Http(#[from] BuildError),
+}
+
 impl Services {
+    /// What runs in the cloud: the machine's clock and randomness, metrics in the embedded format, and the table, the
+    /// secret and the API that the environment names.
+    ///
+    /// # Errors
+    /// [`StartError`] names the variable that is missing or malformed.
+    pub async fn from_environment(environment: &impl Environment, limits: Limits) -> Result<Self, StartError> {
+        let store = StoreConfig::read(environment)?;
+        let wechat = WechatConfig::read(environment)?;
+        let clients = AwsClients::from_environment(&limits).await;
+        let clock: SharedClock = Arc::new(SystemClock);
+        let metrics = Metrics::embedded(Arc::clone(&clock));
+        let platform =
+            PlatformSource::new(clients.secrets, store.secret_id, Arc::clone(&clock), limits, metrics.clone());
+        Ok(Self {
+            platform: Arc::new(platform),
+            store: Store::new(clients.dynamodb, &store.table_name),
+            wechat: WechatClient::new(&wechat.api, &limits)?,
+            clock,
+            random: Random::system(),
+            metrics,
+            limits,
+        })
+    }
+
     /// Opens a session; calls of WeChat end by `deadline`, where there is one.
     ///
     /// # Errors
@@ -112,8 +149,15 @@ impl Session {
         self.clock.now()
     }
 
+    /// When calls of WeChat must have ended.
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
     /// What every call of the component API carries.
-    pub(crate) fn call<'a>(&'a self, token: &'a SecretString) -> ComponentCall<'a> {
+    #[must_use]
+    pub fn call<'a>(&'a self, token: &'a SecretString) -> ComponentCall<'a> {
         ComponentCall { component: &self.platform.component, token }
     }
 

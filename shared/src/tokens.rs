@@ -72,6 +72,18 @@ impl TokenError {
         }
     }
 
+    /// Whether the same can succeed later without anybody changing the request.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        match self {
+            Self::Wechat(error) => {
+                !matches!(error.reaction(), Reaction::Caller | Reaction::Permission | Reaction::Unknown)
+            }
+            Self::UnknownAccount(_) | Self::NotAuthorized(..) | Self::NoPermission(_) => false,
+            Self::Vault(_) | Self::NoTicket | Self::Busy(_) | Self::Failing { .. } => true,
+        }
+    }
+
     /// Whether every other account would fail alike.
     #[must_use]
     pub const fn is_platform_wide(&self) -> bool {

@@ -1,1 +1,36 @@
-//! x
+//! A state model of WeChat's side of the third-party platform: what a platform calls, what its merchants see, and what
+//! is pushed to it. `local` embeds it so that the whole system runs on localhost; the tests drive their stories with it.
+//!
+//! Strict where WeChat is strict (protocol sections 1 to 3): only the newest component and authorizer token is
+//! accepted, pre-auth codes and authorization codes serve once and expire, and wrong fields are refused with the
+//! documented code. Time is injected ([`Options::clock`]) and nothing here starts a timer by itself:
+//! [`Simulator::run_ticket_timer`] is a future that the caller runs or leaves.
+//!
+//! - `world` is the state: plain data with the rules as methods, saved before an answer leaves ([`Options::state_file`]).
+//! - `api`, `pages`, `control` are thin HTTP layers over it; [`Simulator::serve`] serves all three from one listener.
+//! - [`Fault`] makes a path fail: an errcode, a 502, a delay, a dropped connection, an answer held back.
+//! - The control API under `/_simulator/` offers the same to other processes; module [`control`] lists its routes.
+//!
+//! Everything secret here is made up, yet treated as secret: no type that owns a token or a code prints it.
+
+mod api;
+mod calls;
+pub mod control;
+mod delivery;
+mod faults;
+mod options;
+mod pages;
+pub mod paths;
+mod push;
+mod refusal;
+mod server;
+mod simulator;
+mod world;
+
+pub use calls::{Call, CallOutcome, Counters};
+pub use faults::{Fault, Injection};
+pub use options::{Behaviour, Codes, Delivery, Lifetimes, Options, Platform};
+pub use push::{Push, PushAnswer, PushOutcome, SealedPush};
+pub use refusal::{AuthorizationRefusal, Refusal};
+pub use simulator::{Simulator, StartError};
+pub use world::{Account, AccountKind, Consent, Effects, IssuedSecret, Registration, SecretKind};

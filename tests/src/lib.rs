@@ -1,1 +1,31 @@
-//! x
+//! The harness of the end-to-end stories.
+//!
+//! What a story needs beside the system itself: faults between the AWS SDK and DynamoDB or Secrets Manager
+//! ([`faults`]), logs and metrics that can be looked into ([`logs`], [`metrics`]), real processes that can be killed
+//! ([`process`]), the side of Lambda that a function's binary talks to ([`runtime_api`]) and the events API Gateway
+//! sends ([`http_events`]). It knows no story.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a harness fails where it stands, as a test does"
+)]
+
+pub mod faults;
+pub mod http_events;
+pub mod logs;
+pub mod metrics;
+pub mod process;
+pub mod runtime_api;
+pub mod world;
+
+/// A plain HTTP client, for what merchants, WeChat and businesses do. It follows no redirect.
+///
+/// # Panics
+/// When the client cannot be built.
+#[must_use]
+pub fn http_client() -> reqwest::Client {
+    #[expect(clippy::disallowed_methods, reason = "plays the other side; the product's own client is built elsewhere")]
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap()
+}

@@ -1,1 +1,32 @@
-fn main() {}
+//! The Lambda function of `POST /wechat/events`.
+
+use std::sync::Arc;
+
+use shared::aws::AwsClients;
+use shared::clock::SystemClock;
+use shared::config::{Environment as _, ProcessEnvironment, StoreConfig};
+use shared::limits::Limits;
+use shared::platform::PlatformSource;
+use shared::telemetry::{self, Metrics};
+use shared::vault::Store;
+use ticket_push::Receiver;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    telemetry::init_logs(ProcessEnvironment.get("RUST_LOG").as_deref());
+    let config = StoreConfig::read(&ProcessEnvironment)?;
+    let limits = Limits::interactive();
+    let clients = AwsClients::from_environment(&limits).await;
+    let clock = Arc::new(SystemClock);
+    let metrics = Metrics::embedded(clock.clone());
+    let secret_id = config.secret_id.as_str();
+    let platform = PlatformSource::new(clients.secrets, secret_id, clock.clone(), limits, metrics.clone());
+    lambda_http::run(ticket_push::router(Receiver {
+        platform: Arc::new(platform),
+        store: Store::new(clients.dynamodb, &config.table_name),
+        clock,
+        metrics,
+        bound: limits.push,
+    }))
+    .await
+}

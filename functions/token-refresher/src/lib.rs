@@ -1,1 +1,127 @@
-//! x
+//! The scheduled job that keeps every token alive (design section 5, "Refresher").
+//!
+//! It is run by a tick every five minutes, by an hourly one for the reconciliation with WeChat's list, and by the
+//! table's stream whenever something enters the inbox. Any number of runs may overlap: leases and conditions decide.
+
+mod event;
+mod inbox;
+mod pace;
+mod reconcile;
+mod renew;
+mod report;
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use shared::platform::PlatformError;
+use shared::session::{Services, Session};
+use shared::tokens::TokenError;
+use tokio::time::Instant;
+
+pub use event::{EventError, Task};
+pub use report::Report;
+
+/// A run stops taking up work this long before its deadline: the calls under way must end and be written down.
+const STOP_BEFORE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Calls of WeChat end this long before the deadline: their result must be written down.
+const LAST_WRITES: Duration = Duration::from_millis(2_500);
+
+/// A run that the stream caused ends by then, so that it never blocks the next push for long.
+const STREAM_RUN: Duration = Duration::from_secs(20);
+
+/// How much at once, and how fast.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Renewals under way at once.
+    pub window: usize,
+    /// Renewals begun in a second at most: WeChat publishes no figure, and its reaction to more is a ban of minutes.
+    pub per_second: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { window: 64, per_second: 300 }
+    }
+}
+
+/// Why a run did nothing at all.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The platform's secret is of no use.
+    #[error(transparent)]
+    Platform(#[from] PlatformError),
+}
+
+/// The refresher, built once.
+#[derive(Clone)]
+pub struct Refresher {
+    services: Services,
+    settings: Settings,
+}
+
+/// What a run passes around: the session, and when to stop taking up work.
+struct Run {
+    session: Session,
+    settings: Settings,
+    stop_at: Instant,
+}
+
+impl Run {
+    fn is_out_of_time(&self) -> bool {
+        Instant::now() >= self.stop_at
+    }
+}
+
+impl Refresher {
+    /// A refresher over the given services, whose limits should be [`shared::limits::Limits::background`].
+    #[must_use]
+    pub const fn new(services: Services, settings: Settings) -> Self {
+        Self { services, settings }
+    }
+
+    /// Does one task, as far as it comes until `deadline`, and tells what was done. What fails is logged where it is
+    /// handled and tried again by a later run.
+    ///
+    /// # Errors
+    /// [`RunError`] where the platform's secret cannot be used: nothing was done.
+    pub async fn run(&self, task: &Task, deadline: Instant) -> Result<Report, RunError> {
+        let deadline = match task {
+            Task::Inbox(_) => deadline.min(Instant::now() + STREAM_RUN),
+            Task::Renew | Task::Reconcile => deadline,
+        };
+        let begun = Instant::now();
+        let calls_end = deadline.checked_sub(LAST_WRITES).unwrap_or(begun);
+        let stop_at = deadline.checked_sub(STOP_BEFORE_DEADLINE).unwrap_or(begun);
+        let session = self.services.session(Some(calls_end)).await?;
+        let run = Run { session, settings: self.settings, stop_at };
+        let mut report = Report::default();
+        // Each task is a large state machine: on the heap, it is not part of every future around it.
+        let work: BoxFuture<'_, _> = match task {
+            Task::Renew => Box::pin(run.renew_all(&mut report)),
+            Task::Reconcile => Box::pin(run.reconcile(&mut report)),
+            Task::Inbox(keys) => {
+                let partitions = keys.iter().filter_map(|key| run.session.vault().inbox_partition(key)).collect();
+                Box::pin(run.work_off(partitions, &mut report))
+            }
+        };
+        if let Err(error) = work.await {
+            report.fail(&error.label());
+            run.tell(&error);
+        }
+        report.publish(run.session.metrics());
+        tracing::info!(report = %report, "{task}: {report}");
+        Ok(report)
+    }
+}
+
+impl Run {
+    /// Logs what ended a run, once.
+    fn tell(&self, error: &TokenError) {
+        match error {
+            TokenError::Wechat(refused) => self.session.report("the run stops here", refused),
+            TokenError::NoTicket => tracing::warn!("the run stops here: {error}"),
+            _ => tracing::error!("the run stops here: {error}"),
+        }
+    }
+}

@@ -1,1 +1,34 @@
-fn main() {}
+//! The Lambda function behind the schedules and the table's stream.
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde_json::Value;
+use shared::clock::{Clock as _, SystemClock};
+use shared::config::{Environment as _, ProcessEnvironment};
+use shared::limits::Limits;
+use shared::session::Services;
+use shared::telemetry;
+use token_refresher::{Refresher, Report, Settings, Task};
+use tokio::time::Instant;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::init_logs(ProcessEnvironment.get("RUST_LOG").as_deref());
+    let services = Services::from_environment(&ProcessEnvironment, Limits::background()).await?;
+    let refresher = Arc::new(Refresher::new(services, Settings::default()));
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
+        let refresher = Arc::clone(&refresher);
+        async move { handle(&refresher, event).await }
+    }))
+    .await
+}
+
+async fn handle(refresher: &Refresher, event: LambdaEvent<Value>) -> Result<Report, lambda_runtime::Error> {
+    let deadline = event.context.deadline();
+    let left = deadline.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = Duration::from_secs(u64::try_from(SystemClock.now().unix()).unwrap_or(0));
+    let task = Task::parse(event.payload)?;
+    Ok(refresher.run(&task, Instant::now() + left.saturating_sub(now)).await?)
+}

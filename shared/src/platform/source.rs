@@ -194,7 +194,11 @@ impl PlatformSource {
             .config_override(aws_sdk_secretsmanager::Config::builder().timeout_config(bounds))
             .send()
             .await
-            .map_err(|error| PlatformError::Unreadable(cause(&error)))?;
+            .map_err(|error| match error.as_service_error() {
+                // The stack makes the secret without a value; so it answers until the operator puts one.
+                Some(service) if service.is_resource_not_found_exception() => PlatformError::NotConfigured,
+                _ => PlatformError::Unreadable(cause(&error)),
+            })?;
         let text = answer.secret_string.ok_or(PlatformError::NotJson)?;
         Platform::parse(&SecretString::from(text))
     }

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use secrecy::SecretString;
 
 use super::item::{Attributes, EXPIRES, Item, Updated, expires, instant, number, secret, send, text};
-use super::{Claim, DUE_INDEX, Vault, VaultError};
+use super::{Claim, Vault, VaultError};
 use crate::clock::Timestamp;
 use crate::ids::{AppId, Digest};
 use crate::push::AuthorizationEvent;
@@ -174,13 +174,7 @@ impl Vault {
     /// [`VaultError::Unavailable`].
     pub async fn due_partitions(&self, until: Timestamp, limit: i32) -> Result<Vec<Partition>, VaultError> {
         let output = self
-            .client()
-            .query()
-            .table_name(self.table())
-            .index_name(DUE_INDEX)
-            .key_condition_expression("due_shard = :shard AND due_at <= :until")
-            .expression_attribute_values(":shard", text(self.inbox_shard()))
-            .expression_attribute_values(":until", instant(until))
+            .due_query(self.inbox_shard(), until)
             .limit(limit)
             .send()
             .await
@@ -192,23 +186,12 @@ impl Vault {
         Ok(partitions)
     }
 
-    /// How many entries wait, due or not. Queries of the index.
+    /// How many entries wait that fall due until `until`. Queries of the index.
     ///
     /// # Errors
     /// [`VaultError::Unavailable`].
-    pub async fn inbox_waiting(&self) -> Result<u64, VaultError> {
-        let output = self
-            .client()
-            .query()
-            .table_name(self.table())
-            .index_name(DUE_INDEX)
-            .key_condition_expression("due_shard = :shard")
-            .expression_attribute_values(":shard", text(self.inbox_shard()))
-            .select(aws_sdk_dynamodb::types::Select::Count)
-            .send()
-            .await
-            .map_err(|error| VaultError::from_sdk("Query", &error))?;
-        Ok(u64::try_from(output.count()).unwrap_or(0))
+    pub async fn inbox_waiting(&self, until: Timestamp) -> Result<u64, VaultError> {
+        self.count_index(self.inbox_shard(), until).await
     }
 
     /// What has not taken effect yet in a partition, in the order of WeChat's times. One query per megabyte.

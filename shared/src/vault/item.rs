@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, Select};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Vault, VaultError};
+use super::{DUE_INDEX, Vault, VaultError};
 use crate::clock::Timestamp;
 
 /// The attribute DynamoDB expires items by. A store's housekeeping: rules never read it.
@@ -91,6 +92,37 @@ impl Vault {
             .await
             .map(|output| output.item)
             .map_err(|error| VaultError::from_sdk("GetItem", &error))
+    }
+
+    /// What stands in one shard of the `due` index and falls due until `until`, the longest overdue first.
+    pub(super) fn due_query(&self, shard: String, until: Timestamp) -> QueryFluentBuilder {
+        self.client()
+            .query()
+            .table_name(self.table())
+            .index_name(DUE_INDEX)
+            .key_condition_expression("due_shard = :shard AND due_at <= :until")
+            .expression_attribute_values(":shard", text(shard))
+            .expression_attribute_values(":until", instant(until))
+    }
+
+    /// How much stands there.
+    pub(super) async fn count_index(&self, shard: String, until: Timestamp) -> Result<u64, VaultError> {
+        let mut count = 0;
+        let mut after = None;
+        loop {
+            let output = self
+                .due_query(shard.clone(), until)
+                .select(Select::Count)
+                .set_exclusive_start_key(after)
+                .send()
+                .await
+                .map_err(|error| VaultError::from_sdk("Query", &error))?;
+            count += u64::try_from(output.count).unwrap_or(0);
+            match output.last_evaluated_key {
+                Some(key) => after = Some(key),
+                None => return Ok(count),
+            }
+        }
     }
 
     /// An update of one item, to be given its expressions.

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
-pub use self::account::{AccountState, GrantWrite, NewGrant, StoredAccount};
+pub use self::account::{AccountState, GrantWrite, NewGrant, PagePosition, StoredAccount};
 pub use self::claim::{Binding, Claim, Claimed};
 pub use self::inbox::{Callback, CallbackEntry, Entry, EntryBody, EntryKey, INBOX_SORT_PREFIX, Partition};
 pub use self::link::{

@@ -299,7 +299,7 @@ impl AuthorizerPage {
 
     /// How many entries the page had, the skipped ones included: what the next page's offset grows by.
     #[must_use]
-    pub fn entries(&self) -> usize {
-        self.list.len() + self.skipped
+    pub fn entries(&self) -> u64 {
+        u64::try_from(self.list.len() + self.skipped).unwrap_or(u64::MAX)
     }
 }

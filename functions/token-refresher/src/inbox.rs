@@ -1,0 +1,220 @@
+//! The inbox, worked off per account in the order of WeChat's times.
+//!
+//! Everything may come twice, late, or in the wrong order. So only WeChat's own times are compared, and where they do
+//! not decide, WeChat is asked whether the account's grant stands.
+
+use futures::StreamExt as _;
+use futures::stream;
+use secrecy::SecretString;
+use shared::clock::Timestamp;
+use shared::exchange::{Code, Exchanged};
+use shared::ids::AppId;
+use shared::limits::LEASE;
+use shared::push::{AuthorizationEvent, Event};
+use shared::renewal::{self, Order};
+use shared::tokens::TokenError;
+use shared::vault::{AccountState, Claim, Entry, EntryBody, GrantWrite, Partition};
+
+use crate::Run;
+use crate::report::Report;
+
+/// Accounts whose entries are worked off at once.
+const PARTITIONS_AT_ONCE: usize = 16;
+
+/// How often a mark is tried on an account that others keep changing.
+const MARK_TRIES: usize = 4;
+
+/// What became of an entry.
+enum Outcome {
+    /// It has taken effect, or never will; the word stays with it.
+    Done(String),
+    /// Somebody else is at the same code.
+    Busy,
+}
+
+impl Outcome {
+    fn done(word: &str) -> Self {
+        Self::Done(word.to_owned())
+    }
+}
+
+/// A code that a push brought.
+struct PushedCode<'a> {
+    authorizer: &'a AppId,
+    code: &'a SecretString,
+    pre_auth_code: Option<&'a SecretString>,
+    granted_at: Timestamp,
+}
+
+impl Run {
+    /// Works off the given partitions. An entry that fails is put off; a failure that concerns all ends the run.
+    pub(crate) async fn work_off(&self, partitions: Vec<Partition>, report: &mut Report) -> Result<(), TokenError> {
+        let mut worked = stream::iter(partitions)
+            .map(async |partition| {
+                let mut part = Report::default();
+                let result = self.work_off_one(&partition, &mut part).await;
+                (part, result)
+            })
+            .buffer_unordered(PARTITIONS_AT_ONCE);
+        let mut ended = Ok(());
+        while let Some((part, result)) = worked.next().await {
+            report.inbox_done += part.inbox_done;
+            report.inbox_postponed += part.inbox_postponed;
+            report.gone += part.gone;
+            if result.is_err() {
+                ended = result;
+            }
+        }
+        ended
+    }
+
+    async fn work_off_one(&self, partition: &Partition, report: &mut Report) -> Result<(), TokenError> {
+        let vault = self.session.vault();
+        let entries = vault.waiting_entries(partition).await?;
+        for (position, entry) in entries.iter().enumerate() {
+            if self.is_out_of_time() {
+                return Ok(());
+            }
+            if self.session.now() < entry.due_at {
+                continue;
+            }
+            match self.take_effect(entry, &entries[..position], report).await {
+                Ok(Outcome::Done(word)) => {
+                    vault.finish_entry(&entry.key, &word, self.session.now()).await?;
+                    report.inbox_done += 1;
+                }
+                Ok(Outcome::Busy) => {
+                    vault.postpone_entry(entry, "busy", self.session.now().plus(LEASE)).await?;
+                    report.inbox_postponed += 1;
+                }
+                Err(error) if error.is_platform_wide() => return Err(error),
+                Err(error) if error.may_pass() => {
+                    let wait = renewal::backoff(entry.tries.saturating_add(1));
+                    tracing::warn!("an inbox entry is tried again in {} s: {error}", wait.as_secs());
+                    vault.postpone_entry(entry, &error.label(), self.session.now().plus(wait)).await?;
+                    report.inbox_postponed += 1;
+                }
+                Err(error) => {
+                    tracing::error!("an inbox entry will never take effect: {error}");
+                    vault.finish_entry(&entry.key, &error.label(), self.session.now()).await?;
+                    report.inbox_done += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_effect(&self, entry: &Entry, before: &[Entry], report: &mut Report) -> Result<Outcome, TokenError> {
+        let push = match &entry.body {
+            EntryBody::Callback(callback) => {
+                let code = Code { code: &callback.code, claim: &callback.claim, authorizer: None, granted_at: None };
+                return Ok(outcome(&self.session.exchange(&code).await?));
+            }
+            EntryBody::Push(xml) => xml,
+        };
+        let Ok(push) = AuthorizationEvent::parse(push.clone()) else { return Ok(Outcome::done("unreadable")) };
+        match &push.event {
+            Event::Authorized(grant) | Event::UpdateAuthorized(grant) => {
+                self.on_granted(&PushedCode {
+                    authorizer: &grant.authorizer,
+                    code: &grant.code,
+                    pre_auth_code: grant.pre_auth_code.as_ref(),
+                    granted_at: push.create_time,
+                })
+                .await
+            }
+            Event::FastRegister(result) => match (result.status, &result.appid, &result.auth_code) {
+                (0, Some(authorizer), Some(code)) => {
+                    self.on_granted(&PushedCode { authorizer, code, pre_auth_code: None, granted_at: push.create_time })
+                        .await
+                }
+                _ => Ok(Outcome::done("noted")),
+            },
+            Event::Unauthorized { authorizer } => {
+                let outcome = self.on_unauthorized(authorizer, push.create_time, report).await?;
+                if matches!(&outcome, Outcome::Done(word) if word == MARKED) {
+                    self.drop_open_codes(before).await?;
+                }
+                Ok(outcome)
+            }
+            Event::Notice(_) | Event::Unknown { .. } | Event::ComponentVerifyTicket { .. } => {
+                Ok(Outcome::done("noted"))
+            }
+        }
+    }
+
+    async fn on_granted(&self, pushed: &PushedCode<'_>) -> Result<Outcome, TokenError> {
+        let stored = self.session.vault().account(pushed.authorizer).await?;
+        if let Some(stored) = stored.filter(|stored| stored.token.state != AccountState::Active) {
+            let stale = match renewal::order(pushed.granted_at, stored.revoked_at) {
+                Order::Later => false,
+                Order::Earlier => true,
+                Order::Undecided => self.session.is_gone(pushed.authorizer).await?,
+            };
+            if stale {
+                return Ok(Outcome::done("revoked since"));
+            }
+        }
+        let claim =
+            pushed.pre_auth_code.map_or_else(|| Claim::of_authorization_code(pushed.code), Claim::of_pre_auth_code);
+        let code = Code {
+            code: pushed.code,
+            claim: &claim,
+            authorizer: Some(pushed.authorizer),
+            granted_at: Some(pushed.granted_at),
+        };
+        Ok(outcome(&self.session.exchange(&code).await?))
+    }
+
+    async fn on_unauthorized(
+        &self,
+        authorizer: &AppId,
+        revoked_at: Timestamp,
+        report: &mut Report,
+    ) -> Result<Outcome, TokenError> {
+        for _ in 0..MARK_TRIES {
+            let stored = self.session.vault().account(authorizer).await?;
+            let seq = stored.as_ref().map_or(0, |stored| stored.token.seq);
+            if let Some(stored) = &stored {
+                if stored.revoked_at.is_some_and(|known| revoked_at <= known) {
+                    return Ok(Outcome::done("known"));
+                }
+                let stands = stored.token.state == AccountState::Active
+                    && match renewal::order(revoked_at, stored.granted_at) {
+                        Order::Later => false,
+                        Order::Earlier => true,
+                        Order::Undecided => !self.session.is_gone(authorizer).await?,
+                    };
+                if stands {
+                    return Ok(Outcome::done("granted since"));
+                }
+            }
+            let marked = self.session.end_grant(authorizer, seq, AccountState::Unauthorized, Some(revoked_at)).await?;
+            if marked == GrantWrite::Stored {
+                report.gone += 1;
+                return Ok(Outcome::done(MARKED));
+            }
+        }
+        Ok(Outcome::Busy)
+    }
+
+    /// Codes of grants before the revocation that are still waiting to be tried again are of no use any more.
+    async fn drop_open_codes(&self, before: &[Entry]) -> Result<(), TokenError> {
+        for entry in before {
+            self.session.vault().finish_entry(&entry.key, "revoked since", self.session.now()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The word for a revocation that took effect.
+const MARKED: &str = "marked";
+
+fn outcome(exchanged: &Exchanged) -> Outcome {
+    match exchanged {
+        Exchanged::Granted { .. } => Outcome::done("granted"),
+        Exchanged::Busy => Outcome::Busy,
+        Exchanged::Gone => Outcome::done("gone"),
+        Exchanged::Spent => Outcome::done("spent"),
+    }
+}

@@ -1,0 +1,28 @@
+//! An even pace: so many starts a second and no more.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+pub(crate) struct Pace {
+    interval: Duration,
+    next: Mutex<Instant>,
+}
+
+impl Pace {
+    pub(crate) fn per_second(starts: u32) -> Self {
+        Self { interval: Duration::from_secs(1) / starts.max(1), next: Mutex::new(Instant::now()) }
+    }
+
+    /// Waits for the caller's turn. A pause is not made up for by a burst of more than one interval.
+    pub(crate) async fn turn(&self) {
+        let turn = {
+            let mut next = self.next.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let turn = (*next).max(Instant::now());
+            *next = turn + self.interval;
+            turn
+        };
+        tokio::time::sleep_until(turn).await;
+    }
+}

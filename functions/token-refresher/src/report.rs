@@ -1,0 +1,72 @@
+//! What a run did: returned, logged, and counted.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+use shared::telemetry::{Metric, Metrics};
+
+/// What a run did.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Accounts whose token was renewed.
+    pub renewed: u64,
+    /// What failed, by WeChat's code or a word.
+    pub failed: BTreeMap<String, u64>,
+    /// Accounts that were due and were not taken up: out of time, or stopped by a failure that concerns all.
+    pub left_over: u64,
+    /// Inbox entries that took effect.
+    pub inbox_done: u64,
+    /// Inbox entries that are tried again.
+    pub inbox_postponed: u64,
+    /// Accounts that reconciliation found missing here.
+    pub added: u64,
+    /// Accounts whose refresh token or profile reconciliation repaired.
+    pub repaired: u64,
+    /// Accounts whose grant turned out to be gone.
+    pub gone: u64,
+    /// Age of the newest ticket; none before the first one, and in runs that do not look.
+    pub ticket_age_seconds: Option<u64>,
+}
+
+impl Report {
+    pub(crate) fn fail(&mut self, label: &str) {
+        *self.failed.entry(label.to_owned()).or_default() += 1;
+    }
+
+    pub(crate) fn publish(&self, metrics: &Metrics) {
+        if let Some(age) = self.ticket_age_seconds {
+            metrics.put(&Metric::seconds("ticket_age", Duration::from_secs(age)));
+        }
+        for (name, count) in [("renewed", self.renewed), ("left_over", self.left_over), ("grants_gone", self.gone)] {
+            metrics.put(&Metric::count(name, count));
+        }
+        for (code, count) in &self.failed {
+            metrics.put(&Metric::count("failed", *count).by("code", code.as_str()));
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} renewed, {} left over, inbox {} done", self.renewed, self.left_over, self.inbox_done)?;
+        for (what, count) in [
+            ("inbox postponed", self.inbox_postponed),
+            ("added", self.added),
+            ("repaired", self.repaired),
+            ("gone", self.gone),
+        ] {
+            if count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
+        }
+        for (code, count) in &self.failed {
+            write!(f, ", {count} failed with {code}")?;
+        }
+        match self.ticket_age_seconds {
+            Some(age) => write!(f, ", ticket {age} s old"),
+            None => Ok(()),
+        }
+    }
+}

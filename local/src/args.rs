@@ -1,0 +1,112 @@
+//! The options of `cargo run`.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+
+/// What may be chosen on the command line. Everything has a default that works.
+#[derive(Debug, Clone, PartialEq, Eq, Parser)]
+#[command(
+    name = "cargo run --",
+    version,
+    about = "Runs the whole WeChat third-party platform on this machine",
+    long_about = "Runs the whole WeChat third-party platform on this machine: the functions, the table and the secret \
+                  they use, and a simulator of WeChat's side that pushes tickets, shows the authorization page and \
+                  answers the API. Nothing else has to be installed, and no AWS or WeChat account is needed.",
+    after_help = "The business API, the table and the secret answer on 127.0.0.1 only, whatever --bind says: they \
+                  ask for no identity."
+)]
+pub struct Args {
+    /// Port of the public routes: pushes from WeChat and the merchants' pages
+    #[arg(long, value_name = "PORT", default_value_t = 3000)]
+    pub port: u16,
+
+    /// Port of the business API, where authorization links are made
+    #[arg(long, value_name = "PORT", default_value_t = 3001)]
+    pub business_port: u16,
+
+    /// Port of the simulated WeChat
+    #[arg(long, value_name = "PORT", default_value_t = 3002)]
+    pub simulator_port: u16,
+
+    /// Port of the local DynamoDB, for the AWS CLI or a table browser
+    #[arg(long, value_name = "PORT", default_value_t = 8000)]
+    pub dynamodb_port: u16,
+
+    /// Port of the local Secrets Manager
+    #[arg(long, value_name = "PORT", default_value_t = 8001)]
+    pub secrets_port: u16,
+
+    /// Address of this machine on which the public routes and the simulator answer; 0.0.0.0 for a phone in the same
+    /// network
+    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    pub bind: IpAddr,
+
+    /// Folder that keeps the table and the generated secret from one start to the next; delete it to begin anew
+    #[arg(long, value_name = "FOLDER", default_value = ".local")]
+    pub data_dir: PathBuf,
+
+    /// JSON file with your platform's `component_appid`, `component_appsecret`, `token` and `encoding_aes_key`; without
+    /// it a secret is generated and kept in the data folder
+    #[arg(long, value_name = "FILE")]
+    pub secret: Option<PathBuf>,
+
+    /// Talk to the real WeChat instead of the simulator; needs --secret, and an address that WeChat can reach
+    #[arg(long, requires = "secret")]
+    pub no_simulator: bool,
+
+    /// Seconds between two tickets that the simulator pushes
+    #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = seconds)]
+    pub ticket_interval: Duration,
+
+    /// Seconds that a token of the simulator lives; make it short to watch tokens being renewed
+    #[arg(long, value_name = "SECONDS", default_value = "7200", value_parser = seconds)]
+    pub token_lifetime: Duration,
+}
+
+/// At least one second: an interval of none never ends.
+fn seconds(text: &str) -> Result<Duration, &'static str> {
+    match text.parse() {
+        Ok(seconds @ 1..) => Ok(Duration::from_secs(seconds)),
+        _ => Err("it must be a whole number of seconds, 1 or more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn parse(options: &[&str]) -> Result<Args, String> {
+        Args::try_parse_from([&["local"], options].concat()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_option_has_a_default_that_works_and_a_help_text() {
+        Args::command().debug_assert();
+        let args = parse(&[]).unwrap();
+        assert_eq!((args.port, args.business_port, args.simulator_port), (3000, 3001, 3002));
+        assert_eq!((args.dynamodb_port, args.secrets_port), (8000, 8001));
+        assert_eq!((args.ticket_interval.as_secs(), args.token_lifetime.as_secs()), (600, 7200));
+        assert!(args.bind.is_loopback());
+        assert!(args.secret.is_none() && !args.no_simulator);
+        assert!(Args::command().get_arguments().all(|argument| argument.get_help().is_some()));
+    }
+
+    #[test]
+    fn the_real_wechat_needs_a_secret_of_ones_own() {
+        assert!(parse(&["--no-simulator"]).unwrap_err().contains("--secret"));
+        assert!(parse(&["--no-simulator", "--secret", "my.json"]).unwrap().no_simulator);
+    }
+
+    #[test]
+    fn an_interval_of_nothing_is_refused() {
+        for bad in ["0", "-1", "1.5", "ten"] {
+            assert!(parse(&["--ticket-interval", bad]).is_err(), "{bad}");
+        }
+        assert_eq!(parse(&["--token-lifetime", "120"]).unwrap().token_lifetime.as_secs(), 120);
+    }
+}

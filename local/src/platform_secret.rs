@@ -1,0 +1,259 @@
+//! The platform's secret on this machine: the user's own, or one made up for the simulator and kept.
+//!
+//! The form is the one of the secret in Secrets Manager (design section 3): a JSON object of texts. A secret of the
+//! user's own is read and never written. A generated one stays the same from one start to the next, or everything in
+//! the table would belong to another platform. No error carries a value.
+
+use std::fs::OpenOptions;
+use std::io::{self, ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use serde_json::json;
+use shared::crypto::{EncodingAesKey, KeyError};
+use shared::ids::{AppId, hex};
+use shared::random::Random;
+
+use crate::data_dir::DataDir;
+
+/// The generated secret's file in the data folder.
+const FILE: &str = "secret.json";
+
+/// Why there is no secret. Each is a sentence that names the file and says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretFileError {
+    /// There is no such file.
+    #[error("there is no file {}: check --secret, or leave it out to use a generated secret", .0.display())]
+    Missing(PathBuf),
+    /// The file cannot be read or written.
+    #[error("the secret {} cannot be used: {source}", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The file's content is no usable secret.
+    #[error("the secret {} cannot be used: {reason}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: SecretFormError,
+    },
+}
+
+/// What is wrong with a secret.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum SecretFormError {
+    /// No JSON object of texts.
+    #[error(
+        "it must be a JSON object with the texts component_appid, component_appsecret, token and encoding_aes_key \
+         (and optionally previous_token and previous_encoding_aes_key)"
+    )]
+    NotJson,
+    /// A field is missing or empty.
+    #[error("{0} is missing or empty: copy it from WeChat's console")]
+    Missing(&'static str),
+    /// `component_appid` has a form no appid has.
+    #[error("component_appid is malformed: it is the platform's AppID, such as wx1234567890abcdef")]
+    AppId,
+    /// A key is malformed.
+    #[error("{field} is malformed: {reason}")]
+    Key {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: KeyError,
+    },
+}
+
+/// The platform's secret, checked. Its parts are what the simulator must know to play WeChat's side.
+#[derive(Debug)]
+pub struct PlatformSecret {
+    /// The platform's appid.
+    pub component_appid: AppId,
+    /// Proves the platform to WeChat's API.
+    pub component_appsecret: SecretString,
+    /// Signs the pushes.
+    pub token: SecretString,
+    /// Encrypts the pushes: 43 characters.
+    pub encoding_aes_key: SecretString,
+    json: SecretString,
+}
+
+/// The stored form. Missing and empty are the same. It has no `Debug`: it owns secrets.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Stored {
+    component_appid: String,
+    component_appsecret: String,
+    token: String,
+    encoding_aes_key: String,
+    previous_encoding_aes_key: String,
+}
+
+impl PlatformSecret {
+    /// The secret in a file of the user's own.
+    ///
+    /// # Errors
+    /// [`SecretFileError`] naming the file.
+    pub fn read(path: &Path) -> Result<Self, SecretFileError> {
+        let text = std::fs::read_to_string(path).map_err(|source| match source.kind() {
+            ErrorKind::NotFound => SecretFileError::Missing(path.to_owned()),
+            _ => SecretFileError::Unusable { path: path.to_owned(), source },
+        })?;
+        Self::parse(text.into()).map_err(|reason| SecretFileError::Malformed { path: path.to_owned(), reason })
+    }
+
+    /// The generated secret of a data folder; at the first start it is made and written, readable by the user only.
+    ///
+    /// # Errors
+    /// [`SecretFileError`] naming the file.
+    pub fn generated(folder: &DataDir, random: &Random) -> Result<Self, SecretFileError> {
+        let path = folder.file(FILE);
+        if !path.exists() {
+            write_private(&path, &generate(random))
+                .map_err(|source| SecretFileError::Unusable { path: path.clone(), source })?;
+        }
+        Self::read(&path)
+    }
+
+    /// The JSON object, as Secrets Manager hands it out.
+    #[must_use]
+    pub const fn json(&self) -> &SecretString {
+        &self.json
+    }
+
+    fn parse(json: SecretString) -> Result<Self, SecretFormError> {
+        // The parser's own message may quote a value.
+        let stored: Stored = serde_json::from_str(json.expose_secret()).map_err(|_| SecretFormError::NotJson)?;
+        let component_appid = filled("component_appid", stored.component_appid)?;
+        let component_appid = AppId::parse(component_appid.expose_secret()).map_err(|_| SecretFormError::AppId)?;
+        let component_appsecret = filled("component_appsecret", stored.component_appsecret)?;
+        let token = filled("token", stored.token)?;
+        let encoding_aes_key = filled("encoding_aes_key", stored.encoding_aes_key)?;
+        check_key("encoding_aes_key", &encoding_aes_key)?;
+        if !stored.previous_encoding_aes_key.is_empty() {
+            check_key("previous_encoding_aes_key", &stored.previous_encoding_aes_key.into())?;
+        }
+        Ok(Self { component_appid, component_appsecret, token, encoding_aes_key, json })
+    }
+}
+
+fn filled(field: &'static str, value: String) -> Result<SecretString, SecretFormError> {
+    if value.is_empty() { Err(SecretFormError::Missing(field)) } else { Ok(value.into()) }
+}
+
+fn check_key(field: &'static str, key: &SecretString) -> Result<(), SecretFormError> {
+    EncodingAesKey::parse(key).map(drop).map_err(|reason| SecretFormError::Key { field, reason })
+}
+
+/// A secret in the forms WeChat uses: appid `wx` and 16 hexadecimal digits, appsecret 32, a key of 43 letters and
+/// digits.
+fn generate(random: &Random) -> SecretString {
+    const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let letter = || u8::try_from(random.up_to(61)).ok().and_then(|index| ALPHABET.get(usize::from(index)));
+    let key: String = std::iter::repeat_with(letter).flatten().map(|&letter| char::from(letter)).take(43).collect();
+    let secret = json!({
+        "component_appid": format!("wx{}", hex(&random.bytes::<8>())),
+        "component_appsecret": hex(&random.bytes::<16>()),
+        "token": random.token(),
+        "encoding_aes_key": key,
+    });
+    format!("{secret:#}\n").into()
+}
+
+/// Writes a file that only the user may read. A crash half-way must not leave half a secret, so it is renamed into place.
+fn write_private(path: &Path, content: &SecretString) -> io::Result<()> {
+    let draft = path.with_extension("new");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&draft)?;
+    file.write_all(content.expose_secret().as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(draft, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn with(field: &str, value: Value) -> Result<PlatformSecret, SecretFormError> {
+        let mut secret: Value = serde_json::from_str(generate(&Random::system()).expose_secret()).unwrap();
+        secret[field] = value;
+        PlatformSecret::parse(secret.to_string().into())
+    }
+
+    #[test]
+    fn a_generated_secret_has_wechats_forms_and_stays_the_same() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = DataDir::open(parent.path()).unwrap();
+        let first = PlatformSecret::generated(&folder, &Random::system()).unwrap();
+        let again = PlatformSecret::generated(&folder, &Random::system()).unwrap();
+        assert_eq!(first.json().expose_secret(), again.json().expose_secret());
+        let appid = first.component_appid.as_str();
+        assert!(appid.len() == 18 && appid.starts_with("wx"), "{appid}");
+        let key = first.encoding_aes_key.expose_secret();
+        assert!(key.len() == 43 && key.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    }
+
+    #[test]
+    fn two_generated_secrets_differ_in_every_part() {
+        let secret = || PlatformSecret::parse(generate(&Random::system())).unwrap();
+        let (one, other) = (secret(), secret());
+        let parts = |secret: PlatformSecret| [secret.token, secret.component_appsecret, secret.encoding_aes_key];
+        assert_ne!(one.component_appid, other.component_appid);
+        for (one, other) in parts(one).iter().zip(&parts(other)) {
+            assert_ne!(one.expose_secret(), other.expose_secret());
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_user_may_read_a_generated_secret() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let parent = tempfile::tempdir().unwrap();
+        let folder = DataDir::open(parent.path()).unwrap();
+        PlatformSecret::generated(&folder, &Random::system()).unwrap();
+        let mode = std::fs::metadata(folder.file(FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_missing_file_is_named_together_with_the_option() {
+        let sentence = PlatformSecret::read(Path::new("/nowhere/secret.json")).unwrap_err().to_string();
+        assert!(sentence.contains("/nowhere/secret.json") && sentence.contains("--secret"), "{sentence}");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_and_never_quoted() {
+        let cases = [
+            ("token", json!(""), SecretFormError::Missing("token")),
+            ("component_appid", json!("wx 1"), SecretFormError::AppId),
+            ("component_appsecret", json!(5), SecretFormError::NotJson),
+            (
+                "encoding_aes_key",
+                json!("hunter2"),
+                SecretFormError::Key { field: "encoding_aes_key", reason: KeyError::Length(7) },
+            ),
+            (
+                "previous_encoding_aes_key",
+                json!("hunter2"),
+                SecretFormError::Key { field: "previous_encoding_aes_key", reason: KeyError::Length(7) },
+            ),
+        ];
+        for (field, value, expected) in cases {
+            let error = with(field, value).unwrap_err();
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+            assert_eq!(error, expected);
+        }
+        assert_eq!(PlatformSecret::parse("token=hunter2".into()).unwrap_err(), SecretFormError::NotJson);
+        assert!(with("previous_encoding_aes_key", json!("")).is_ok());
+    }
+}

@@ -1,0 +1,176 @@
+//! The table, made in the embedded DynamoDB.
+//!
+//! The table is defined in `template.yaml`; this is its one copy in Rust, used by `cargo run` and by every test, and a
+//! test here holds it against the template. The retention, encryption and protection settings of the cloud have no
+//! meaning on this machine and are left out.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::create_table::CreateTableError;
+use aws_sdk_dynamodb::operation::create_table::builders::CreateTableInputBuilder;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
+    ScalarAttributeType, StreamSpecification, StreamViewType, TimeToLiveSpecification, TimeToLiveStatus,
+};
+
+/// Why there is no table.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// The definition lacks something the SDK requires.
+    #[error("the definition of the table is incomplete")]
+    Definition(#[from] BuildError),
+    /// DynamoDB refused, or did not answer.
+    #[error("the table {table} cannot be made: {reason}")]
+    Refused {
+        /// The table's name.
+        table: String,
+        /// What DynamoDB says.
+        reason: String,
+    },
+}
+
+/// The attribute that holds when an item may be deleted, in Unix seconds.
+const EXPIRES_AT: &str = "expires_at";
+
+/// The table as `CreateTable` takes it: keys `pk` and `sk`, the sparse index `due`, on-demand, a stream of keys.
+///
+/// # Errors
+/// [`BuildError`] where the definition lacks something; the test below would see it first.
+pub fn definition(name: &str) -> Result<CreateTableInputBuilder, BuildError> {
+    let due = GlobalSecondaryIndex::builder()
+        .index_name("due")
+        .key_schema(key("due_shard", KeyType::Hash)?)
+        .key_schema(key("due_at", KeyType::Range)?)
+        .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
+        .build()?;
+    let stream =
+        StreamSpecification::builder().stream_enabled(true).stream_view_type(StreamViewType::KeysOnly).build()?;
+    Ok(CreateTableInputBuilder::default()
+        .table_name(name)
+        .billing_mode(BillingMode::PayPerRequest)
+        .attribute_definitions(attribute("pk", ScalarAttributeType::S)?)
+        .attribute_definitions(attribute("sk", ScalarAttributeType::S)?)
+        .attribute_definitions(attribute("due_shard", ScalarAttributeType::S)?)
+        .attribute_definitions(attribute("due_at", ScalarAttributeType::N)?)
+        .key_schema(key("pk", KeyType::Hash)?)
+        .key_schema(key("sk", KeyType::Range)?)
+        .global_secondary_indexes(due)
+        .stream_specification(stream))
+}
+
+fn attribute(name: &str, kind: ScalarAttributeType) -> Result<AttributeDefinition, BuildError> {
+    AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build()
+}
+
+fn key(name: &str, kind: KeyType) -> Result<KeySchemaElement, BuildError> {
+    KeySchemaElement::builder().attribute_name(name).key_type(kind).build()
+}
+
+/// Makes the table and switches its expiry on; does nothing where that is done already.
+///
+/// # Errors
+/// [`TableError`] naming the table.
+pub async fn create_table(client: &Client, name: &str) -> Result<(), TableError> {
+    if let Err(error) = definition(name)?.send_with(client).await
+        && !error.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception)
+    {
+        return Err(refused(name, &error));
+    }
+    let expiry = client.describe_time_to_live().table_name(name).send().await.map_err(|error| refused(name, &error))?;
+    let status = expiry.time_to_live_description.and_then(|description| description.time_to_live_status);
+    // DynamoDB refuses to switch on what is on.
+    if status == Some(TimeToLiveStatus::Enabled) {
+        return Ok(());
+    }
+    let specification = TimeToLiveSpecification::builder().enabled(true).attribute_name(EXPIRES_AT).build()?;
+    let update = client.update_time_to_live().table_name(name).time_to_live_specification(specification);
+    update.send().await.map_err(|error| refused(name, &error))?;
+    Ok(())
+}
+
+fn refused<E: ProvideErrorMetadata, R>(table: &str, error: &SdkError<E, R>) -> TableError {
+    TableError::Refused { table: table.to_owned(), reason: error.message().unwrap_or("it does not answer").to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::dynamodb::Embedded;
+
+    async fn described(client: &Client) -> Value {
+        let table = client.describe_table().table_name("table").send().await.unwrap().table.unwrap();
+        let expiry = client.describe_time_to_live().table_name("table").send().await.unwrap();
+        let keys = |keys: &[KeySchemaElement]| {
+            keys.iter().map(|key| json!([key.attribute_name, key.key_type.as_str()])).collect::<Vec<_>>()
+        };
+        let index = |index: &aws_sdk_dynamodb::types::GlobalSecondaryIndexDescription| {
+            let projection = index.projection().unwrap().projection_type().unwrap().as_str();
+            json!([index.index_name(), keys(index.key_schema()), projection])
+        };
+        json!({
+            "attributes": table.attribute_definitions().iter()
+                .map(|attribute| format!("{} {}", attribute.attribute_name, attribute.attribute_type))
+                .collect::<BTreeSet<_>>(),
+            "keys": keys(table.key_schema()),
+            "indexes": table.global_secondary_indexes().iter().map(index).collect::<Vec<_>>(),
+            "billing": table.billing_mode_summary().unwrap().billing_mode().unwrap().as_str(),
+            "stream": table.stream_specification().unwrap().stream_view_type().unwrap().as_str(),
+            "expiry": expiry.time_to_live_description.unwrap().attribute_name,
+        })
+    }
+
+    fn in_template(template: &str) -> Value {
+        let template: Value = serde_saphyr::from_str(template).unwrap();
+        let tables: Vec<&Value> = template["Resources"]
+            .as_object()
+            .unwrap()
+            .values()
+            .filter(|resource| resource["Type"] == "AWS::DynamoDB::Table")
+            .collect();
+        let [table] = tables[..] else { panic!("template.yaml defines {} tables, not one", tables.len()) };
+        let table = &table["Properties"];
+        let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+        let keys = |value: &Value| {
+            list(value).iter().map(|key| json!([key["AttributeName"], key["KeyType"]])).collect::<Vec<_>>()
+        };
+        let index = |index: &Value| {
+            json!([index["IndexName"], keys(&index["KeySchema"]), index["Projection"]["ProjectionType"]])
+        };
+        json!({
+            "attributes": list(&table["AttributeDefinitions"]).iter()
+                .map(|attribute| {
+                    let text = |name: &str| attribute[name].as_str().unwrap().to_owned();
+                    format!("{} {}", text("AttributeName"), text("AttributeType"))
+                })
+                .collect::<BTreeSet<_>>(),
+            "keys": keys(&table["KeySchema"]),
+            "indexes": list(&table["GlobalSecondaryIndexes"]).iter().map(index).collect::<Vec<_>>(),
+            "billing": table["BillingMode"],
+            "stream": table["StreamSpecification"]["StreamViewType"],
+            "expiry": table["TimeToLiveSpecification"]["AttributeName"],
+        })
+    }
+
+    #[tokio::test]
+    async fn the_table_is_the_one_of_the_template() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml");
+        let template = std::fs::read_to_string(path).expect("template.yaml stands at the root of the workspace");
+        let embedded = Embedded::memory().unwrap();
+        create_table(&embedded.client(), "table").await.unwrap();
+        assert_eq!(described(&embedded.client()).await, in_template(&template));
+    }
+
+    #[tokio::test]
+    async fn making_the_table_twice_changes_nothing() {
+        let embedded = Embedded::memory().unwrap();
+        let client = embedded.client();
+        create_table(&client, "table").await.unwrap();
+        let before = described(&client).await;
+        create_table(&client, "table").await.unwrap();
+        assert_eq!(described(&client).await, before);
+    }
+}

@@ -1,0 +1,74 @@
+//! The record of calls: what came, in which order, and how it was answered. Kept in memory, without secrets.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use shared::clock::Timestamp;
+
+use crate::world::Effects;
+
+/// How many calls are remembered; the counters go on.
+const REMEMBERED: usize = 100_000;
+/// The fields of a body that may be kept; whatever else there is may be a secret.
+const KEPT_FIELDS: [&str; 4] = ["component_appid", "authorizer_appid", "offset", "count"];
+
+/// One call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Call {
+    /// When it came.
+    pub at: Timestamp,
+    /// Its path: one of [`crate::paths`], or whatever was asked.
+    pub path: String,
+    /// `component_appid`, `authorizer_appid`, `offset` and `count` of its body, where present.
+    pub fields: Map<String, Value>,
+    /// How it went.
+    pub outcome: CallOutcome,
+}
+
+/// How a call went on the simulator's side, whatever the caller got to see of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CallOutcome {
+    /// It took effect.
+    Done,
+    /// It was refused with this errcode, by a rule or by a fault.
+    Refused(i64),
+    /// A fault kept it from taking effect: a 502 page or a dropped connection.
+    Lost,
+}
+
+/// How often everything happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Calls per path since this process started, refused and lost ones included.
+    pub calls: BTreeMap<String, u64>,
+    /// What took effect since the world began.
+    pub effects: Effects,
+}
+
+#[derive(Default)]
+pub(crate) struct CallLog {
+    calls: VecDeque<Call>,
+    counts: BTreeMap<String, u64>,
+}
+
+impl CallLog {
+    pub(crate) fn add(&mut self, at: Timestamp, path: &str, body: Option<&Map<String, Value>>, outcome: CallOutcome) {
+        let kept = |name: &str| body.and_then(|body| body.get(name)).map(|value| (name.to_owned(), value.clone()));
+        let fields = KEPT_FIELDS.into_iter().filter_map(kept).collect();
+        if self.calls.len() == REMEMBERED {
+            self.calls.pop_front();
+        }
+        self.calls.push_back(Call { at, path: path.to_owned(), fields, outcome });
+        *self.counts.entry(path.to_owned()).or_default() += 1;
+    }
+
+    pub(crate) fn calls(&self) -> Vec<Call> {
+        self.calls.iter().cloned().collect()
+    }
+
+    pub(crate) fn counts(&self) -> BTreeMap<String, u64> {
+        self.counts.clone()
+    }
+}

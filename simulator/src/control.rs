@@ -1,0 +1,192 @@
+//! The control API: what a test in the same process does with [`crate::Simulator`], for other processes and for `curl`.
+//!
+//! JSON in and out, under `/_simulator`. It lists secrets and asks nobody who they are: serve it on loopback only.
+//!
+//! | route | does |
+//! |---|---|
+//! | `GET /_simulator/accounts` | the accounts, each with `authorized` |
+//! | `GET /_simulator/counters` | [`crate::Counters`] |
+//! | `GET /_simulator/calls` | the calls in order, [`crate::Call`] |
+//! | `GET /_simulator/pushes` | what became of every push, [`crate::PushOutcome`] |
+//! | `GET /_simulator/secrets` | every secret, [`crate::IssuedSecret`] |
+//! | `GET`, `PUT /_simulator/behaviour` | [`crate::Behaviour`]: rotation, delivery, codes, redelivery |
+//! | `POST /_simulator/faults` | adds an [`crate::Injection`]: `{"path":"/cgi-bin/component/api_component_token","fault":{"kind":"drop-after"},"times":1}`; an errcode is `{"kind":"errcode","value":{"errcode":45009,"errmsg":"…"}}`, a delay `{"kind":"delay","value":250}` in milliseconds |
+//! | `DELETE /_simulator/faults` | forgets every fault |
+//! | `GET /_simulator/held` | how many answers are held, per path |
+//! | `POST /_simulator/release` | `{"path":"…"}`: lets the answers held on this path go |
+//! | `POST /_simulator/ticket` | pushes a ticket now; answers with the outcome |
+//! | `POST /_simulator/stop-tickets` | WeChat stops pushing tickets until `api_start_push_ticket` |
+//! | `POST /_simulator/authorize` | `{"authorizer_appid":"…","pre_auth_code":"…"}`, the code being optional: the merchant confirms. Answers with `redirect_code`, `expires_in` and `push`, the outcome, null where [`crate::Delivery`] says no push |
+//! | `POST /_simulator/unauthorize` | `{"authorizer_appid":"…"}`: revokes and pushes `unauthorized`; answers with the outcome, 404 where there is no grant |
+//! | `POST /_simulator/registrations` | `{"name":"…","status":0,"msg":"OK"}`: pushes a fast-register result; with status 0 a new mini program. Answers with `appid` and `push` |
+//!
+//! Bodies need `Content-Type: application/json`. Mistakes are answered with 4xx and a text.
+
+use std::collections::BTreeMap;
+
+use axum::Router;
+use axum::extract::{Json, State};
+use axum::routing::{get, post};
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use shared::ids::AppId;
+
+use crate::calls::{Call, Counters};
+use crate::faults::Injection;
+use crate::options::{Behaviour, Delivery};
+use crate::push::PushOutcome;
+use crate::simulator::Simulator;
+use crate::world::IssuedSecret;
+
+/// Where the control API stands.
+pub(crate) const PREFIX: &str = "/_simulator";
+
+/// Whether a request is for the control API, which no fault touches.
+pub(crate) fn is_under_prefix(path: &str) -> bool {
+    path.strip_prefix(PREFIX).is_some_and(|rest| rest.starts_with('/'))
+}
+
+pub(crate) fn router() -> Router<Simulator> {
+    Router::new()
+        .route("/accounts", get(accounts))
+        .route("/counters", get(counters))
+        .route("/calls", get(calls))
+        .route("/pushes", get(pushes))
+        .route("/secrets", get(secrets))
+        .route("/behaviour", get(behaviour).put(set_behaviour))
+        .route("/faults", post(inject).delete(clear_faults))
+        .route("/held", get(held))
+        .route("/release", post(release))
+        .route("/ticket", post(ticket))
+        .route("/stop-tickets", post(stop_tickets))
+        .route("/authorize", post(authorize))
+        .route("/unauthorize", post(unauthorize))
+        .route("/registrations", post(register))
+}
+
+type Refused = (StatusCode, String);
+
+async fn accounts(State(simulator): State<Simulator>) -> Json<Vec<Value>> {
+    let listed = simulator.accounts().into_iter().map(|account| {
+        let authorized = simulator.is_authorized(&account.appid);
+        json!({ "appid": account.appid, "kind": account.kind, "nick_name": account.nick_name, "authorized": authorized })
+    });
+    Json(listed.collect())
+}
+
+async fn counters(State(simulator): State<Simulator>) -> Json<Counters> {
+    Json(simulator.counters())
+}
+
+async fn calls(State(simulator): State<Simulator>) -> Json<Vec<Call>> {
+    Json(simulator.calls())
+}
+
+async fn pushes(State(simulator): State<Simulator>) -> Json<Vec<PushOutcome>> {
+    Json(simulator.pushes())
+}
+
+async fn secrets(State(simulator): State<Simulator>) -> Json<Vec<IssuedSecret>> {
+    Json(simulator.issued_secrets())
+}
+
+async fn behaviour(State(simulator): State<Simulator>) -> Json<Behaviour> {
+    Json(simulator.behaviour())
+}
+
+async fn set_behaviour(State(simulator): State<Simulator>, Json(behaviour): Json<Behaviour>) -> Json<Behaviour> {
+    simulator.set_behaviour(behaviour);
+    Json(behaviour)
+}
+
+async fn inject(State(simulator): State<Simulator>, Json(injection): Json<Injection>) -> StatusCode {
+    simulator.inject(injection);
+    StatusCode::NO_CONTENT
+}
+
+async fn clear_faults(State(simulator): State<Simulator>) -> StatusCode {
+    simulator.clear_faults();
+    StatusCode::NO_CONTENT
+}
+
+async fn held(State(simulator): State<Simulator>) -> Json<BTreeMap<String, usize>> {
+    Json(simulator.faults().held())
+}
+
+#[derive(Deserialize)]
+struct Release {
+    path: String,
+}
+
+async fn release(State(simulator): State<Simulator>, Json(asked): Json<Release>) -> StatusCode {
+    simulator.release(&asked.path);
+    StatusCode::NO_CONTENT
+}
+
+async fn ticket(State(simulator): State<Simulator>) -> Json<PushOutcome> {
+    Json(simulator.push_ticket().await)
+}
+
+async fn stop_tickets(State(simulator): State<Simulator>) -> StatusCode {
+    simulator.stop_ticket_pushes();
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Authorize {
+    authorizer_appid: AppId,
+    pre_auth_code: Option<String>,
+}
+
+async fn authorize(State(simulator): State<Simulator>, Json(asked): Json<Authorize>) -> Result<Json<Value>, Refused> {
+    let consent = simulator
+        .authorize(&asked.authorizer_appid, asked.pre_auth_code.as_deref(), None)
+        .map_err(|refused| (StatusCode::UNPROCESSABLE_ENTITY, refused.to_string()))?;
+    let push = match simulator.behaviour().delivery {
+        Delivery::RedirectOnly => None,
+        Delivery::Concurrent | Delivery::PushFirst | Delivery::PushOnly => Some(simulator.send(&consent.push).await),
+    };
+    Ok(Json(json!({
+        "redirect_code": consent.redirect_code,
+        "expires_in": consent.expires_in.as_secs(),
+        "push": push,
+    })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unauthorize {
+    authorizer_appid: AppId,
+}
+
+async fn unauthorize(
+    State(simulator): State<Simulator>,
+    Json(asked): Json<Unauthorize>,
+) -> Result<Json<PushOutcome>, Refused> {
+    let push = simulator
+        .unauthorize(&asked.authorizer_appid)
+        .ok_or_else(|| (StatusCode::NOT_FOUND, "the account has not authorized the platform".to_owned()))?;
+    Ok(Json(simulator.send(&push).await))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Register {
+    name: String,
+    #[serde(default)]
+    status: i64,
+    #[serde(default)]
+    msg: String,
+}
+
+async fn register(State(simulator): State<Simulator>, Json(asked): Json<Register>) -> Json<Value> {
+    let (appid, push) = if asked.status == 0 {
+        let registration = simulator.register_mini_program(&asked.name);
+        (Some(registration.appid), registration.push)
+    } else {
+        (None, simulator.fail_registration(&asked.name, asked.status, &asked.msg))
+    };
+    Json(json!({ "appid": appid, "push": simulator.send(&push).await }))
+}

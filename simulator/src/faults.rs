@@ -1,0 +1,198 @@
+//! Faults on demand, per path: what a network and a busy WeChat do to a caller.
+//!
+//! A fault acts outside of the rules: before a call takes effect or after it, never in between. Where several fit, the
+//! one injected first acts, so that faults for one call each form a script.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use shared::ids::AppId;
+use tokio::sync::watch;
+
+use crate::paths;
+
+/// What goes wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "value", rename_all = "kebab-case")]
+pub enum Fault {
+    /// Refused with this code; the call has no effect.
+    Errcode {
+        /// WeChat's code.
+        errcode: i64,
+        /// WeChat's words; a `rid` is added.
+        errmsg: String,
+    },
+    /// An HTML page with status 502; the call has no effect.
+    BadGateway,
+    /// The call takes effect at once, its answer comes this much later (real time; milliseconds in JSON).
+    Delay(#[serde(serialize_with = "to_milliseconds", deserialize_with = "from_milliseconds")] Duration),
+    /// The connection is closed without an answer; the call has no effect.
+    DropBefore,
+    /// The call takes effect, then the connection is closed without an answer.
+    DropAfter,
+    /// The call takes effect, then its answer is held until it is released or the caller is gone.
+    Hold,
+}
+
+impl Fault {
+    /// Refused because the caller's address is not on the whitelist (section 0): the words name the address.
+    #[must_use]
+    pub fn ip_not_registered() -> Self {
+        Self::Errcode { errcode: 61004, errmsg: "access clientip is not registered requestIP: 203.0.113.9".to_owned() }
+    }
+
+    /// Refused as busy: errcode −1.
+    #[must_use]
+    pub fn system_error() -> Self {
+        Self::Errcode { errcode: -1, errmsg: "system error".to_owned() }
+    }
+
+    /// This fault on a path of [`crate::paths`], for every call.
+    #[must_use]
+    pub fn on(self, path: &str) -> Injection {
+        Injection { path: path.to_owned(), fault: self, authorizer_appid: None, times: None }
+    }
+}
+
+/// A fault and the calls that it acts on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Injection {
+    /// The path; [`paths::ANY`] for every one.
+    pub path: String,
+    /// What goes wrong.
+    pub fault: Fault,
+    /// Only calls whose body names this account.
+    #[serde(default)]
+    pub authorizer_appid: Option<AppId>,
+    /// How many calls; without it, every one until the faults are cleared.
+    #[serde(default)]
+    pub times: Option<u32>,
+}
+
+impl Injection {
+    /// Only the next `times` calls.
+    #[must_use]
+    pub fn times(self, times: u32) -> Self {
+        Self { times: Some(times), ..self }
+    }
+
+    /// Only calls whose body names this account.
+    #[must_use]
+    pub fn for_authorizer(self, appid: &AppId) -> Self {
+        Self { authorizer_appid: Some(appid.clone()), ..self }
+    }
+
+    fn fits(&self, path: &str, authorizer: Option<&str>) -> bool {
+        self.times != Some(0)
+            && (self.path == path || self.path == paths::ANY)
+            && self.authorizer_appid.as_ref().is_none_or(|appid| Some(appid.as_str()) == authorizer)
+    }
+}
+
+/// The faults in force, and the calls being held.
+#[derive(Default)]
+pub(crate) struct Faults {
+    injections: Mutex<Vec<Injection>>,
+    holds: watch::Sender<Holds>,
+}
+
+/// Per path: how many answers are held, and how often they were released.
+#[derive(Default)]
+struct Holds {
+    held: BTreeMap<String, usize>,
+    releases: BTreeMap<String, u64>,
+}
+
+impl Holds {
+    fn releases(&self, path: &str) -> u64 {
+        self.releases.get(path).copied().unwrap_or_default()
+    }
+}
+
+impl Faults {
+    pub(crate) fn inject(&self, injection: Injection) {
+        self.injections().push(injection);
+    }
+
+    pub(crate) fn clear(&self) {
+        self.injections().clear();
+    }
+
+    /// The fault that acts on this call, used up by one.
+    pub(crate) fn next(&self, path: &str, authorizer: Option<&str>) -> Option<Fault> {
+        let mut injections = self.injections();
+        let at = injections.iter().position(|injection| injection.fits(path, authorizer))?;
+        let injection = injections.get_mut(at)?;
+        let fault = injection.fault.clone();
+        if let Some(times) = &mut injection.times {
+            *times -= 1;
+            if *times == 0 {
+                injections.remove(at);
+            }
+        }
+        Some(fault)
+    }
+
+    /// Holds an answer until its path is released.
+    pub(crate) async fn hold(&self, path: &str) {
+        let mut changes = self.holds.subscribe();
+        let mut before = 0;
+        self.holds.send_modify(|holds| {
+            *holds.held.entry(path.to_owned()).or_default() += 1;
+            before = holds.releases(path);
+        });
+        let _held = Held { faults: self, path };
+        // Fails only when the sender is gone, which `self` owns.
+        let _ = changes.wait_for(|holds| holds.releases(path) != before).await;
+    }
+
+    /// Lets every answer held on this path go.
+    pub(crate) fn release(&self, path: &str) {
+        self.holds.send_modify(|holds| *holds.releases.entry(path.to_owned()).or_default() += 1);
+    }
+
+    /// Waits until `count` answers are held on this path.
+    pub(crate) async fn until_held(&self, path: &str, count: usize) {
+        let mut changes = self.holds.subscribe();
+        let _ = changes.wait_for(|holds| holds.held.get(path).copied().unwrap_or_default() >= count).await;
+    }
+
+    /// How many answers are held per path.
+    pub(crate) fn held(&self) -> BTreeMap<String, usize> {
+        self.holds.borrow().held.clone()
+    }
+
+    fn injections(&self) -> std::sync::MutexGuard<'_, Vec<Injection>> {
+        self.injections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts a held answer until it goes or its caller is gone.
+struct Held<'a> {
+    faults: &'a Faults,
+    path: &'a str,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.faults.holds.send_modify(|holds| {
+            if let Some(count) = holds.held.get_mut(self.path) {
+                *count -= 1;
+                if *count == 0 {
+                    holds.held.remove(self.path);
+                }
+            }
+        });
+    }
+}
+
+fn to_milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn from_milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    u64::deserialize(deserializer).map(Duration::from_millis)
+}

@@ -1,0 +1,29 @@
+//! The paths that the simulator answers, as WeChat names them (protocol sections 1, 2 and 5.6). Faults and counters
+//! go by them.
+
+/// Switches the ticket push on (section 1.1).
+pub const START_PUSH_TICKET: &str = "/cgi-bin/component/api_start_push_ticket";
+/// Trades a ticket for the component token (section 1.2).
+pub const COMPONENT_TOKEN: &str = "/cgi-bin/component/api_component_token";
+/// Issues a pre-auth code (section 1.3).
+pub const CREATE_PREAUTHCODE: &str = "/cgi-bin/component/api_create_preauthcode";
+/// Trades an authorization code for the account's tokens (section 1.4).
+pub const QUERY_AUTH: &str = "/cgi-bin/component/api_query_auth";
+/// Renews an authorizer token (section 1.5).
+pub const AUTHORIZER_TOKEN: &str = "/cgi-bin/component/api_authorizer_token";
+/// Details of an authorized account (section 1.6).
+pub const GET_AUTHORIZER_INFO: &str = "/cgi-bin/component/api_get_authorizer_info";
+/// Lists the authorized accounts (section 1.7).
+pub const GET_AUTHORIZER_LIST: &str = "/cgi-bin/component/api_get_authorizer_list";
+/// The one account-level call modelled: it shows whether an authorizer token works (section 5.6).
+pub const CUSTOM_SEND: &str = "/cgi-bin/message/custom/send";
+
+/// The authorization page for PCs (section 2).
+pub const PC_PAGE: &str = "/cgi-bin/componentloginpage";
+/// The authorization page inside WeChat on a phone (section 2).
+pub const MOBILE_PAGE: &str = "/wxaopen/safe/bindcomponent";
+/// Where both authorization pages send the merchant's decision: the simulator's own path.
+pub const CONSENT: &str = "/cgi-bin/componentloginpage/consent";
+
+/// As the path of a fault: every path except the control API.
+pub const ANY: &str = "*";

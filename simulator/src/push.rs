@@ -1,0 +1,194 @@
+//! Pushes to the 授权事件接收URL (protocol sections 3.1 and 3.2): built as a [`Push`], sealed into a [`SealedPush`], sent.
+//!
+//! The three steps are apart so that a test can send a message twice, late, out of order or tampered with. Each sealing
+//! takes a new timestamp and nonce, as each of WeChat's tries may.
+
+use std::fmt::Write as _;
+
+use http::header::CONTENT_TYPE;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use sha1::{Digest as _, Sha1};
+use shared::clock::Timestamp;
+use shared::crypto::{Generation, Keyring};
+use shared::ids::{AppId, hex};
+use shared::random::Random;
+use url::Url;
+
+/// How much of an answer is kept: an answer is `success` or the beginning of an explanation.
+const KEPT_ANSWER: usize = 512;
+
+/// A message before it is sealed. No `Debug`: it holds a ticket or a code.
+#[derive(Clone)]
+pub struct Push {
+    /// `InfoType`.
+    pub info_type: String,
+    /// `CreateTime`.
+    pub create_time: Timestamp,
+    /// The XML that will be sealed.
+    pub message: String,
+}
+
+/// A sealed message, as it travels.
+#[derive(Clone)]
+pub struct SealedPush {
+    /// `InfoType` of what is inside, for the record.
+    pub info_type: String,
+    /// The query of the URL: `signature`, `timestamp`, `nonce`, `encrypt_type`, `msg_signature`.
+    pub query: String,
+    /// The outer XML.
+    pub body: String,
+}
+
+/// What became of a push.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushOutcome {
+    /// `InfoType`.
+    pub info_type: String,
+    /// How often it was sent: more than once only where redelivery is on.
+    pub attempts: u32,
+    /// The last answer.
+    pub answer: PushAnswer,
+}
+
+impl PushOutcome {
+    /// Whether the platform took the push: 200 and `success`, nothing else.
+    #[must_use]
+    pub fn is_accepted(&self) -> bool {
+        matches!(&self.answer, PushAnswer::Answered { status: 200, body } if body == "success")
+    }
+}
+
+/// How a push was answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum PushAnswer {
+    /// An HTTP answer came.
+    Answered {
+        /// Its status.
+        status: u16,
+        /// The beginning of its body.
+        body: String,
+    },
+    /// None came, or there is no push URL.
+    Unanswered {
+        /// Why not.
+        reason: String,
+    },
+}
+
+impl Push {
+    pub(crate) fn ticket(component: &AppId, ticket: &str, now: Timestamp) -> Self {
+        Self::new("component_verify_ticket", component, &element("ComponentVerifyTicket", ticket), now)
+    }
+
+    pub(crate) fn granted(
+        info_type: &str,
+        component: &AppId,
+        authorizer: &AppId,
+        code: &str,
+        code_expires_at: Timestamp,
+        pre_auth_code: Option<&str>,
+        now: Timestamp,
+    ) -> Self {
+        let mut inner = element("AuthorizerAppid", authorizer.as_str()) + &element("AuthorizationCode", code);
+        let seconds = code_expires_at.unix();
+        let _ = write!(inner, "<AuthorizationCodeExpiredTime>{seconds}</AuthorizationCodeExpiredTime>");
+        if let Some(pre_auth_code) = pre_auth_code {
+            inner.push_str(&element("PreAuthCode", pre_auth_code));
+        }
+        Self::new(info_type, component, &inner, now)
+    }
+
+    pub(crate) fn unauthorized(component: &AppId, authorizer: &AppId, now: Timestamp) -> Self {
+        Self::new("unauthorized", component, &element("AuthorizerAppid", authorizer.as_str()), now)
+    }
+
+    /// Note the second, lower-case `appid`: the new mini program, beside the platform's `AppId`.
+    pub(crate) fn registered(component: &AppId, appid: &AppId, code: &str, name: &str, now: Timestamp) -> Self {
+        let inner = element("appid", appid.as_str())
+            + "<status>0</status>"
+            + &element("auth_code", code)
+            + &element("msg", "OK")
+            + &registration_details(name);
+        Self::new("notify_third_fasteregister", component, &inner, now)
+    }
+
+    pub(crate) fn registration_failed(component: &AppId, status: i64, msg: &str, name: &str, now: Timestamp) -> Self {
+        let inner = format!("<status>{status}</status>{}{}", element("msg", msg), registration_details(name));
+        Self::new("notify_third_fasteregister", component, &inner, now)
+    }
+
+    fn new(info_type: &str, component: &AppId, inner: &str, now: Timestamp) -> Self {
+        let message = format!(
+            "<xml>{}<CreateTime>{}</CreateTime>{}{inner}</xml>",
+            element("AppId", component.as_str()),
+            now.unix(),
+            element("InfoType", info_type),
+        );
+        Self { info_type: info_type.to_owned(), create_time: now, message }
+    }
+
+    /// Seals the message for the wire.
+    pub(crate) fn seal(&self, keyring: &Keyring, token: &SecretString, random: &Random, now: Timestamp) -> SealedPush {
+        let timestamp = now.unix().to_string();
+        let nonce = random.up_to(9_999_999_999).to_string();
+        let sealed = keyring.seal(self.message.as_bytes(), random.bytes(), &timestamp, &nonce, Generation::Current);
+        let query = format!(
+            "signature={}&timestamp={timestamp}&nonce={nonce}&encrypt_type=aes&msg_signature={}",
+            url_signature(token, &timestamp, &nonce),
+            sealed.msg_signature,
+        );
+        let body = format!(
+            "<xml>{}{}</xml>",
+            element("AppId", keyring.component().as_str()),
+            element("Encrypt", &sealed.encrypt)
+        );
+        SealedPush { info_type: self.info_type.clone(), query, body }
+    }
+}
+
+impl SealedPush {
+    /// Posts the push once.
+    pub(crate) async fn post(&self, http: &reqwest::Client, url: Option<Url>) -> PushAnswer {
+        let Some(mut url) = url else {
+            return PushAnswer::Unanswered { reason: "no push URL is set".to_owned() };
+        };
+        url.set_query(Some(&self.query));
+        let sent = http.post(url).header(CONTENT_TYPE, "text/xml").body(self.body.clone()).send().await;
+        let received = match sent {
+            Ok(response) => {
+                let status = response.status().as_u16();
+                response.text().await.map(|body| (status, body))
+            }
+            Err(error) => Err(error),
+        };
+        match received {
+            Ok((status, body)) => PushAnswer::Answered { status, body: body.chars().take(KEPT_ANSWER).collect() },
+            Err(error) => PushAnswer::Unanswered { reason: error.without_url().to_string() },
+        }
+    }
+}
+
+/// `signature` of the URL: SHA-1 over token, timestamp and nonce. It does not cover the body, and nobody may rely on it.
+fn url_signature(token: &SecretString, timestamp: &str, nonce: &str) -> String {
+    let mut parts = [token.expose_secret(), timestamp, nonce];
+    parts.sort_unstable();
+    hex(&Sha1::digest(parts.concat()))
+}
+
+fn registration_details(name: &str) -> String {
+    format!(
+        "<info>{}{}<code_type>1</code_type>{}{}{}</info>",
+        element("name", name),
+        element("code", "91310000MA1K00000X"),
+        element("legal_persona_wechat", "demo_persona"),
+        element("legal_persona_name", "张三"),
+        element("component_phone", "021-00000000"),
+    )
+}
+
+/// An element with its text in CDATA, as WeChat writes them.
+fn element(name: &str, text: &str) -> String {
+    format!("<{name}><![CDATA[{}]]></{name}>", text.replace("]]>", "]]]]><![CDATA[>"))
+}

@@ -1,0 +1,100 @@
+//! How WeChat says no: errcodes of the API (protocol section 6) and the texts of the authorization pages (section 2).
+
+use serde_json::{Value, json};
+use shared::clock::Timestamp;
+use shared::random::Random;
+
+/// An API call that is refused. HTTP status is 200 all the same.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{errcode} {errmsg}")]
+pub struct Refusal {
+    /// WeChat's code.
+    pub errcode: i64,
+    /// WeChat's words, without the `rid`.
+    pub errmsg: String,
+}
+
+impl Refusal {
+    /// A refusal with any code.
+    #[must_use]
+    pub fn new(errcode: i64, errmsg: impl Into<String>) -> Self {
+        Self { errcode, errmsg: errmsg.into() }
+    }
+
+    pub(crate) fn invalid_credential() -> Self {
+        Self::new(40001, "invalid credential, access_token is invalid or not latest")
+    }
+
+    pub(crate) fn not_authorized() -> Self {
+        Self::new(61003, "component is not authorized by this account")
+    }
+
+    pub(crate) fn unparsable(why: &str) -> Self {
+        Self::new(47001, format!("data format error: {why}"))
+    }
+
+    /// The body of the answer: `errcode`, and `errmsg` that ends with a request id, as WeChat's do.
+    pub(crate) fn body(&self, now: Timestamp, random: &Random) -> Value {
+        let (first, second) = (u32::from_le_bytes(random.bytes()), u32::from_le_bytes(random.bytes()));
+        let rid = format!("{:x}-{first:08x}-{second:08x}", now.unix());
+        json!({ "errcode": self.errcode, "errmsg": format!("{} rid: {rid}", self.errmsg) })
+    }
+}
+
+/// Why an authorization page, or a consent, is refused. The text is what the merchant reads.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AuthorizationRefusal {
+    /// The page that holds the link, or the callback, is not on the launch domain. `空` stands for "no `Referer`".
+    #[error(
+        "请确认授权入口页所在域名，与授权后回调页所在域名相同，并且，此两者都必须与申请第三方平台时填写的授权发起页域名相同。\
+         授权入口页所在域名：{}", .entry.as_deref().unwrap_or("空")
+    )]
+    Domain {
+        /// The host of the `Referer`, if one came.
+        entry: Option<String>,
+    },
+    /// A parameter is missing.
+    #[error("参数错误：缺少 {0}")]
+    Missing(&'static str),
+    /// A parameter has a value that does not exist.
+    #[error("参数错误：{0}")]
+    Parameter(&'static str),
+    /// Another platform, or none.
+    #[error("component_appid 不合法")]
+    ComponentAppId,
+    /// WeChat never issued this pre-auth code.
+    #[error("预授权码无效")]
+    PreAuthCodeUnknown,
+    /// The pre-auth code is too old.
+    #[error("授权已失效，请返回第三方平台重新发起授权")]
+    PreAuthCodeExpired,
+    /// The pre-auth code has served.
+    #[error("预授权码已被使用，请返回第三方平台重新发起授权")]
+    PreAuthCodeUsed,
+    /// `category_id_list` names no permission set that the account could grant.
+    #[error("权限集不合法")]
+    PermissionSets,
+    /// No account, or none of the wanted kind.
+    #[error("没有可以授权的帐号")]
+    Account,
+}
+
+impl AuthorizationRefusal {
+    /// The number in the error table of WeChat's page.
+    #[must_use]
+    pub fn number(&self) -> i64 {
+        match self {
+            Self::Domain { .. } => -302,
+            Self::Missing("component_appid") => -306,
+            Self::Missing("pre_auth_code") => -307,
+            Self::Missing("redirect_uri") => -308,
+            Self::Missing(_) | Self::Parameter(_) => -301,
+            Self::ComponentAppId => -305,
+            Self::PreAuthCodeUnknown => -100,
+            Self::PreAuthCodeExpired => -101,
+            Self::PreAuthCodeUsed => -110,
+            Self::PermissionSets => -104,
+            Self::Account => -111,
+        }
+    }
+}

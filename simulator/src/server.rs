@@ -1,0 +1,139 @@
+//! One listener for API, pages and control.
+//!
+//! An accept loop of its own instead of axum's: a fault has to close a connection without any HTTP answer, which hyper
+//! does when the service fails, and an axum service cannot fail.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::response::{Html, IntoResponse as _, Response};
+use http::{Request, StatusCode};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::graceful::GracefulShutdown;
+use serde_json::{Map, Value};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tower::ServiceExt as _;
+
+use crate::calls::CallOutcome;
+use crate::faults::Fault;
+use crate::refusal::Refusal;
+use crate::simulator::Simulator;
+use crate::{api, control, pages};
+
+/// No request of a platform comes near this.
+const MAX_BODY: usize = 256 * 1024;
+/// How long answers under way may take after the shutdown; answers that are held would take for ever.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+/// The pause after a failed accept, such as for want of file descriptors.
+const AFTER_FAILED_ACCEPT: Duration = Duration::from_millis(50);
+
+/// The connection is to be closed without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("a fault closes the connection")]
+struct Dropped;
+
+impl Simulator {
+    /// Serves until `shutdown` is ready, then gives answers under way one second.
+    ///
+    /// # Errors
+    /// When the listener has no address, that is, is unusable from the start.
+    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+        listener.local_addr()?;
+        let router = Router::new()
+            .merge(api::router())
+            .merge(pages::router())
+            .nest(control::PREFIX, control::router())
+            .fallback(api::unknown_path)
+            .with_state(self.clone());
+        let graceful = GracefulShutdown::new();
+        let mut connections = JoinSet::new();
+        let mut shutdown = pin!(shutdown);
+        loop {
+            let accepted = tokio::select! {
+                () = &mut shutdown => break,
+                Some(_) = connections.join_next() => continue,
+                accepted = listener.accept() => accepted,
+            };
+            let Ok((stream, _)) = accepted else {
+                tokio::time::sleep(AFTER_FAILED_ACCEPT).await;
+                continue;
+            };
+            // Answers are small; waiting to fill a packet would only distort timings. A failure costs just that.
+            let _ = stream.set_nodelay(true);
+            let (simulator, router) = (self.clone(), router.clone());
+            let service = service_fn(move |request: Request<hyper::body::Incoming>| {
+                let (simulator, router) = (simulator.clone(), router.clone());
+                async move { simulator.respond(router, request.map(Body::new)).await }
+            });
+            let connection = graceful.watch(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            // A connection ends in an error whenever a fault or the other side closes it: nothing to tell.
+            connections.spawn(async move { drop(connection.await) });
+        }
+        // Whoever is not done by then is cut off: dropping the set ends its tasks.
+        let _ = tokio::time::timeout(LAST_ANSWERS, graceful.shutdown()).await;
+        Ok(())
+    }
+
+    /// One request, with the fault that stands for it.
+    async fn respond(&self, router: Router, request: Request<Body>) -> Result<Response, Dropped> {
+        let path = request.uri().path().to_owned();
+        if control::is_under_prefix(&path) {
+            return Ok(route(router, request).await);
+        }
+        let (parts, body) = request.into_parts();
+        let Ok(body) = to_bytes(body, MAX_BODY).await else {
+            return Ok(StatusCode::PAYLOAD_TOO_LARGE.into_response());
+        };
+        let fields = serde_json::from_slice::<Map<String, Value>>(&body).ok();
+        let authorizer = fields.as_ref().and_then(|fields| fields.get("authorizer_appid")?.as_str());
+        let record = |outcome| self.record_call(&path, fields.as_ref(), outcome);
+
+        let fault = self.faults().next(&path, authorizer);
+        match &fault {
+            Some(Fault::DropBefore) => {
+                record(CallOutcome::Lost);
+                return Err(Dropped);
+            }
+            Some(Fault::BadGateway) => {
+                record(CallOutcome::Lost);
+                return Ok(bad_gateway());
+            }
+            Some(Fault::Errcode { errcode, errmsg }) => {
+                record(CallOutcome::Refused(*errcode));
+                return Ok(api::answer(self, Err(Refusal::new(*errcode, errmsg))));
+            }
+            Some(Fault::Delay(_) | Fault::DropAfter | Fault::Hold) | None => {}
+        }
+
+        let response = route(router, Request::from_parts(parts, Body::from(body))).await;
+        record(outcome_of(&response));
+        match fault {
+            Some(Fault::DropAfter) => return Err(Dropped),
+            Some(Fault::Delay(delay)) => tokio::time::sleep(delay).await,
+            Some(Fault::Hold) => self.faults().hold(&path).await,
+            _ => {}
+        }
+        Ok(response)
+    }
+}
+
+async fn route(router: Router, request: Request<Body>) -> Response {
+    router.oneshot(request).await.unwrap_or_else(|never: Infallible| match never {})
+}
+
+fn outcome_of(response: &Response) -> CallOutcome {
+    response.extensions().get::<Refusal>().map_or(CallOutcome::Done, |refusal| CallOutcome::Refused(refusal.errcode))
+}
+
+fn bad_gateway() -> Response {
+    let page = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1>\
+                </center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n";
+    (StatusCode::BAD_GATEWAY, Html(page)).into_response()
+}

@@ -1,0 +1,351 @@
+//! [`Simulator`]: the world, its clock and its keys in one handle, shared by the server, the control API and a test.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+use shared::clock::{SharedClock, Timestamp};
+use shared::crypto::{EncodingAesKey, KeyError, Keyring};
+use shared::ids::AppId;
+use shared::random::Random;
+use tokio::task::JoinSet;
+use url::Url;
+
+use crate::calls::{Call, CallLog, CallOutcome, Counters};
+use crate::faults::{Faults, Injection};
+use crate::options::{Behaviour, Lifetimes, Options, Platform};
+use crate::push::{Push, PushOutcome};
+use crate::refusal::AuthorizationRefusal;
+use crate::world::{Account, Authorization, Consent, IssuedSecret, Moment, Registration, SecretKind, World};
+
+/// How long WeChat waits for the answer to a push (protocol section 3.3).
+const PUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why a simulator cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The platform's `EncodingAESKey` is none.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The HTTP client for pushes cannot be built.
+    #[error("the HTTP client cannot be built")]
+    Http(#[from] reqwest::Error),
+    /// The state file cannot be read.
+    #[error("the state file {} cannot be read", path.display())]
+    ReadState {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// What was saved is not a world of this version.
+    #[error("the saved state does not fit this version of the simulator")]
+    ParseState(#[from] serde_json::Error),
+}
+
+/// WeChat's side. Clones share one world.
+#[derive(Clone)]
+pub struct Simulator(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    platform: Platform,
+    launch_host: String,
+    clock: SharedClock,
+    random: Random,
+    lifetimes: Lifetimes,
+    state_file: Option<PathBuf>,
+    pub(crate) http: reqwest::Client,
+    faults: Faults,
+    pub(crate) keys: Mutex<Keys>,
+    pub(crate) push_url: Mutex<Option<Url>>,
+    behaviour: Mutex<Behaviour>,
+    world: Mutex<World>,
+    calls: Mutex<CallLog>,
+    pub(crate) pushes: Mutex<Vec<PushOutcome>>,
+    pub(crate) background: Mutex<JoinSet<()>>,
+}
+
+/// What pushes are signed and sealed with, and what they were before.
+pub(crate) struct Keys {
+    pub(crate) token: SecretString,
+    pub(crate) keyring: Arc<Keyring>,
+    ever_used: Vec<IssuedSecret>,
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starting, state and time.
+impl Simulator {
+    /// A simulator at rest: nothing is pushed and nothing runs until asked. Continues from the state file if there is
+    /// one.
+    ///
+    /// # Errors
+    /// [`StartError`] when the key or the saved state is unusable.
+    pub fn new(options: Options) -> Result<Self, StartError> {
+        let Options { platform, launch_host, push_url, clock, random, lifetimes, behaviour, accounts, state_file } =
+            options;
+        let saved = state_file.as_deref().map(read_state).transpose()?.flatten();
+        let world = match saved {
+            Some(saved) => serde_json::from_slice::<World>(&saved)?.restored(),
+            None => World::with_accounts(accounts),
+        };
+        let mut keys = Keys::new(&platform.component_appid, &platform.token, &platform.encoding_aes_key)?;
+        keys.note(SecretKind::AppSecret, &platform.component_appsecret);
+        Ok(Self(Arc::new(Inner {
+            platform,
+            launch_host,
+            clock,
+            random,
+            lifetimes,
+            state_file,
+            http: http_client()?,
+            faults: Faults::default(),
+            keys: Mutex::new(keys),
+            push_url: Mutex::new(push_url),
+            behaviour: Mutex::new(behaviour),
+            world: Mutex::new(world),
+            calls: Mutex::default(),
+            pushes: Mutex::default(),
+            background: Mutex::default(),
+        })))
+    }
+
+    /// The state as JSON, as it stands in the state file.
+    ///
+    /// # Errors
+    /// When it cannot be expressed, which no known state does.
+    pub fn snapshot(&self) -> Result<Value, serde_json::Error> {
+        serde_json::to_value(&*lock(&self.0.world))
+    }
+
+    /// Continues from a [`Simulator::snapshot`].
+    ///
+    /// # Errors
+    /// When `snapshot` is not one of this version. The state is unchanged then.
+    pub fn restore(&self, snapshot: Value) -> Result<(), serde_json::Error> {
+        let restored = serde_json::from_value::<World>(snapshot)?.restored();
+        self.change(|world, _| world.replace_with(restored));
+        Ok(())
+    }
+
+    /// Reads the state.
+    pub(crate) fn read<R>(&self, read: impl FnOnce(&World) -> R) -> R {
+        read(&lock(&self.0.world))
+    }
+
+    /// Changes the state and saves it before anybody can learn of the change.
+    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut World, &Moment<'_>) -> R) -> R {
+        let moment = Moment { now: self.now(), random: &self.0.random, lifetimes: &self.0.lifetimes };
+        let mut world = lock(&self.0.world);
+        let result = change(&mut world, &moment);
+        if let Some(path) = &self.0.state_file
+            && let Err(error) = write_state(path, &world)
+        {
+            tracing::error!(%error, path = %path.display(), "the simulator's state is not saved");
+        }
+        result
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    pub(crate) fn random(&self) -> &Random {
+        &self.0.random
+    }
+
+    pub(crate) fn lifetimes(&self) -> &Lifetimes {
+        &self.0.lifetimes
+    }
+
+    pub(crate) fn platform(&self) -> &Platform {
+        &self.0.platform
+    }
+
+    pub(crate) fn launch_host(&self) -> &str {
+        &self.0.launch_host
+    }
+
+    pub(crate) fn faults(&self) -> &Faults {
+        &self.0.faults
+    }
+}
+
+/// What merchants and WeChat's console do.
+impl Simulator {
+    /// The accounts that can be chosen, in the order of their appids.
+    #[must_use]
+    pub fn accounts(&self) -> Vec<Account> {
+        self.read(|world| world.accounts().cloned().collect())
+    }
+
+    /// Adds an account, or replaces the one with its appid; a grant that it has stays.
+    pub fn put_account(&self, account: Account) {
+        self.change(|world, _| world.put_account(account));
+    }
+
+    /// Whether the account has authorized the platform at present.
+    #[must_use]
+    pub fn is_authorized(&self, authorizer: &AppId) -> bool {
+        self.read(|world| world.is_authorized(authorizer))
+    }
+
+    /// A merchant confirms the link with this pre-auth code, without the HTML pages. Nothing is sent:
+    /// [`Consent::push`] waits for [`Simulator::send`].
+    ///
+    /// # Errors
+    /// [`AuthorizationRefusal`] for a bad code or an unknown account.
+    pub fn confirm(&self, pre_auth_code: &str, authorizer: &AppId) -> Result<Consent, AuthorizationRefusal> {
+        self.authorize(authorizer, Some(pre_auth_code), None)
+    }
+
+    /// A merchant authorizes, or authorizes again, without one of our links. Nothing is sent.
+    ///
+    /// # Errors
+    /// [`AuthorizationRefusal::Account`] when there is no such account.
+    pub fn authorize_without_link(&self, authorizer: &AppId) -> Result<Consent, AuthorizationRefusal> {
+        self.authorize(authorizer, None, None)
+    }
+
+    pub(crate) fn authorize(
+        &self,
+        appid: &AppId,
+        pre_auth_code: Option<&str>,
+        category_ids: Option<&[u32]>,
+    ) -> Result<Consent, AuthorizationRefusal> {
+        let asked = Authorization { appid, pre_auth_code, category_ids, codes: self.behaviour().codes };
+        self.change(|world, at| world.authorize(&asked, &self.0.platform.component_appid, at))
+    }
+
+    /// A merchant takes the grant back: the account's tokens and open codes are dead. The `unauthorized` push is
+    /// returned unsent; none where the account was not authorized.
+    #[must_use]
+    pub fn unauthorize(&self, authorizer: &AppId) -> Option<Push> {
+        let revoked = self.change(|world, _| world.revoke(authorizer));
+        revoked.then(|| Push::unauthorized(&self.0.platform.component_appid, authorizer, self.now()))
+    }
+
+    /// Fast registration succeeds: a new mini program, authorized to the platform. The push is returned unsent.
+    #[must_use]
+    pub fn register_mini_program(&self, name: &str) -> Registration {
+        self.change(|world, at| world.register_mini_program(name, &self.0.platform.component_appid, at))
+    }
+
+    /// Fast registration fails, with a status of section 5.12 such as 100001: a push without `appid` and `auth_code`.
+    #[must_use]
+    pub fn fail_registration(&self, name: &str, status: i64, msg: &str) -> Push {
+        Push::registration_failed(&self.0.platform.component_appid, status, msg, name, self.now())
+    }
+
+    /// Token and key of the pushes change in WeChat's console.
+    ///
+    /// # Errors
+    /// [`KeyError`] when the key is none. Nothing has changed then.
+    pub fn change_keys(&self, token: &SecretString, encoding_aes_key: &SecretString) -> Result<(), KeyError> {
+        let new = Keys::new(&self.0.platform.component_appid, token, encoding_aes_key)?;
+        let mut keys = lock(&self.0.keys);
+        let earlier = std::mem::replace(&mut *keys, new).ever_used;
+        keys.ever_used.extend(earlier);
+        Ok(())
+    }
+
+    /// What WeChat leaves open, as it is set now.
+    #[must_use]
+    pub fn behaviour(&self) -> Behaviour {
+        *lock(&self.0.behaviour)
+    }
+
+    /// Changes what WeChat leaves open.
+    pub fn set_behaviour(&self, behaviour: Behaviour) {
+        *lock(&self.0.behaviour) = behaviour;
+    }
+}
+
+/// Faults and what tests look at.
+impl Simulator {
+    /// Makes calls fail, until [`Simulator::clear_faults`] or for as many calls as the injection says:
+    /// `simulator.inject(Fault::DropAfter.on(paths::COMPONENT_TOKEN).times(1))`.
+    pub fn inject(&self, injection: Injection) {
+        self.0.faults.inject(injection);
+    }
+
+    /// Forgets every fault. Answers that are held stay held.
+    pub fn clear_faults(&self) {
+        self.0.faults.clear();
+    }
+
+    /// Waits until `count` answers are being held on this path by [`crate::Fault::Hold`].
+    pub async fn until_held(&self, path: &str, count: usize) {
+        self.0.faults.until_held(path, count).await;
+    }
+
+    /// Lets the answers held on this path go; later ones are held again if the fault is still there.
+    pub fn release(&self, path: &str) {
+        self.0.faults.release(path);
+    }
+
+    /// How often everything happened.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        Counters { calls: lock(&self.0.calls).counts(), effects: self.read(|world| world.effects().clone()) }
+    }
+
+    /// The calls of API and pages in their order, the latest 100,000 of them.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        lock(&self.0.calls).calls()
+    }
+
+    /// Every secret: what the platform was configured with, what was issued by this process, and what lived when it
+    /// started.
+    #[must_use]
+    pub fn issued_secrets(&self) -> Vec<IssuedSecret> {
+        let mut secrets = lock(&self.0.keys).ever_used.clone();
+        self.read(|world| secrets.extend_from_slice(world.issued()));
+        secrets
+    }
+
+    pub(crate) fn record_call(&self, path: &str, body: Option<&serde_json::Map<String, Value>>, outcome: CallOutcome) {
+        lock(&self.0.calls).add(self.now(), path, body, outcome);
+    }
+}
+
+impl Keys {
+    fn new(component: &AppId, token: &SecretString, encoding_aes_key: &SecretString) -> Result<Self, KeyError> {
+        let key = EncodingAesKey::parse(encoding_aes_key)?;
+        let keyring = Arc::new(Keyring::new(component.clone(), token.clone(), key));
+        let mut keys = Self { token: token.clone(), keyring, ever_used: Vec::new() };
+        keys.note(SecretKind::Token, token);
+        keys.note(SecretKind::EncodingAesKey, encoding_aes_key);
+        Ok(keys)
+    }
+
+    fn note(&mut self, kind: SecretKind, value: &SecretString) {
+        self.ever_used.push(IssuedSecret { kind, value: value.expose_secret().to_owned() });
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this client is WeChat's, which pushes: not one that calls WeChat")]
+fn http_client() -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(PUSH_TIMEOUT).build()
+}
+
+fn read_state(path: &Path) -> Result<Option<Vec<u8>>, StartError> {
+    match std::fs::read(path) {
+        Ok(saved) => Ok(Some(saved)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(StartError::ReadState { path: path.to_owned(), source }),
+    }
+}
+
+/// Writes beside the file and renames: whoever reads it finds the old state or the new one, whole.
+fn write_state(path: &Path, world: &World) -> io::Result<()> {
+    let beside = path.with_added_extension("new");
+    std::fs::write(&beside, serde_json::to_vec(world)?)?;
+    std::fs::rename(beside, path)
+}

@@ -1,0 +1,106 @@
+//! WeChat's state: accounts, grants, tickets, tokens and codes, and the rules about them as methods.
+//!
+//! Plain data behind the simulator's mutex. Every rule takes the present instant from a [`Moment`]; nothing here does
+//! I/O. Serialized as a whole into the state file, tokens and codes included: that file is this world's memory. Nothing
+//! here derives `Debug` that owns one of them.
+//!
+//! Split by concern: [`tickets`], [`tokens`], [`grants`] (consent, codes, revocation), [`accounts`] (who can be chosen).
+
+mod accounts;
+mod effects;
+mod grants;
+mod tickets;
+mod tokens;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use shared::clock::Timestamp;
+use shared::ids::AppId;
+use shared::random::Random;
+
+pub use accounts::{Account, AccountKind};
+pub use effects::{Effects, IssuedSecret, SecretKind};
+pub(crate) use grants::Authorization;
+use grants::{AuthorizationCode, Grant, PreAuthCode};
+pub use grants::{Consent, Registration};
+use tickets::Ticket;
+
+use crate::options::Lifetimes;
+
+/// What a rule needs besides the state.
+pub(crate) struct Moment<'a> {
+    pub(crate) now: Timestamp,
+    pub(crate) random: &'a Random,
+    pub(crate) lifetimes: &'a Lifetimes,
+}
+
+/// The whole state.
+#[derive(Default, Serialize, Deserialize)]
+pub(crate) struct World {
+    accounts: BTreeMap<AppId, Account>,
+    grants: BTreeMap<AppId, Grant>,
+    grants_made: u64,
+    tickets: Vec<Ticket>,
+    tickets_stopped: bool,
+    component_token: Option<Token>,
+    pre_auth_codes: BTreeMap<String, PreAuthCode>,
+    authorization_codes: BTreeMap<String, AuthorizationCode>,
+    effects: Effects,
+    /// Everything issued by this process or alive when it started. Not saved: what is dead cannot leak anything.
+    #[serde(skip)]
+    issued: Vec<IssuedSecret>,
+}
+
+/// An access token. Only the newest of its kind is kept, since only that one is accepted.
+#[derive(Serialize, Deserialize)]
+struct Token {
+    value: String,
+    expires_at: Timestamp,
+}
+
+impl World {
+    pub(crate) fn with_accounts(accounts: Vec<Account>) -> Self {
+        Self {
+            accounts: accounts.into_iter().map(|account| (account.appid.clone(), account)).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// A world read back from where it was saved: what lives in it counts as issued.
+    pub(crate) fn restored(mut self) -> Self {
+        let mut issued = Vec::new();
+        let mut note = |kind, value: &str| issued.push(IssuedSecret { kind, value: value.to_owned() });
+        self.tickets.iter().for_each(|ticket| note(SecretKind::Ticket, &ticket.value));
+        self.component_token.iter().for_each(|token| note(SecretKind::ComponentToken, &token.value));
+        self.pre_auth_codes.keys().for_each(|code| note(SecretKind::PreAuthCode, code));
+        self.authorization_codes.keys().for_each(|code| note(SecretKind::AuthorizationCode, code));
+        for grant in self.grants.values() {
+            note(SecretKind::RefreshToken, &grant.refresh_token);
+            grant.access_token.iter().for_each(|token| note(SecretKind::AuthorizerToken, &token.value));
+        }
+        self.issued = issued;
+        self
+    }
+
+    /// Continues as another world, without forgetting what this one issued.
+    pub(crate) fn replace_with(&mut self, mut other: Self) {
+        other.issued.append(&mut self.issued);
+        *self = other;
+    }
+
+    pub(crate) fn effects(&self) -> &Effects {
+        &self.effects
+    }
+
+    pub(crate) fn issued(&self) -> &[IssuedSecret] {
+        &self.issued
+    }
+
+    /// Makes a secret value up and remembers it. `prefix` is what WeChat's begin with.
+    fn issue(&mut self, kind: SecretKind, prefix: &str, at: &Moment<'_>) -> String {
+        let value = format!("{prefix}{}{}", at.random.token(), at.random.token());
+        self.issued.push(IssuedSecret { kind, value: value.clone() });
+        value
+    }
+}

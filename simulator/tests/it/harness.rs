@@ -1,0 +1,215 @@
+//! A simulator on a port of its own, a clock to move, and a receiver that opens the pushes.
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::routing::post;
+use http::StatusCode;
+use serde_json::{Value, json};
+use shared::clock::{ManualClock, Timestamp};
+use shared::crypto::{EncodingAesKey, Keyring, Signed};
+use shared::ids::AppId;
+use simulator::{Account, Options, Platform, Simulator, paths};
+use tokio::net::TcpListener;
+
+pub(crate) const COMPONENT: &str = "wx1234567890abcdef";
+pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const TOKEN: &str = "pushtoken";
+pub(crate) const KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
+
+pub(crate) struct Harness {
+    pub(crate) simulator: Simulator,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) base: String,
+    pub(crate) http: reqwest::Client,
+    pub(crate) receiver: Arc<Receiver>,
+}
+
+pub(crate) fn options(clock: Arc<ManualClock>) -> Options {
+    let platform = Platform {
+        component_appid: AppId::parse(COMPONENT).unwrap(),
+        component_appsecret: SECRET.into(),
+        token: TOKEN.into(),
+        encoding_aes_key: KEY.into(),
+    };
+    Options::new(platform, "launch.test", clock)
+}
+
+pub(crate) fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(Timestamp::from_unix(1_700_000_000)))
+}
+
+impl Harness {
+    pub(crate) async fn start() -> Self {
+        let clock = clock();
+        Self::with(options(Arc::clone(&clock)), clock).await
+    }
+
+    pub(crate) async fn with(options: Options, clock: Arc<ManualClock>) -> Self {
+        let simulator = Simulator::new(options).unwrap();
+        let receiver = Receiver::start(&simulator).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(simulator.clone().serve(listener, std::future::pending()));
+        Self { simulator, clock, base, http: client(), receiver }
+    }
+
+    /// Posts a body as it is.
+    pub(crate) async fn post_raw(&self, path: &str, query: &str, body: String) -> reqwest::Result<reqwest::Response> {
+        self.http.post(format!("{}{path}?{query}", self.base)).body(body).send().await
+    }
+
+    /// Posts JSON and takes the answer, which must have status 200.
+    pub(crate) async fn call(&self, path: &str, token: Option<&str>, body: Value) -> Value {
+        let query = token.map(|token| format!("access_token={token}")).unwrap_or_default();
+        let response = self.post_raw(path, &query, body.to_string()).await.unwrap();
+        assert_eq!(response.status(), 200);
+        serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
+    }
+
+    /// A call of the component's API whose body names the platform.
+    pub(crate) async fn component_call(&self, path: &str, token: &str, mut body: Value) -> Value {
+        body["component_appid"] = json!(COMPONENT);
+        self.call(path, Some(token), body).await
+    }
+
+    pub(crate) async fn component_token(&self) -> String {
+        self.simulator.push_ticket().await;
+        let answer = self.call(paths::COMPONENT_TOKEN, None, token_body(&self.receiver.last_ticket())).await;
+        text(&answer, "/component_access_token")
+    }
+
+    pub(crate) async fn pre_auth_code(&self, token: &str) -> String {
+        let answer = self.component_call(paths::CREATE_PREAUTHCODE, token, json!({})).await;
+        text(&answer, "/pre_auth_code")
+    }
+
+    pub(crate) async fn exchange(&self, token: &str, code: &str) -> Value {
+        self.component_call(paths::QUERY_AUTH, token, json!({ "authorization_code": code })).await
+    }
+
+    pub(crate) async fn renew(&self, token: &str, account: &AppId, refresh_token: &str) -> Value {
+        let body = json!({ "authorizer_appid": account, "authorizer_refresh_token": refresh_token });
+        self.component_call(paths::AUTHORIZER_TOKEN, token, body).await
+    }
+
+    /// The first account of the demo: an official account.
+    pub(crate) fn account() -> AppId {
+        Account::demo()[0].appid.clone()
+    }
+}
+
+/// Follows no redirect and keeps no connection: a dropped one must not be confused with a stale one.
+#[expect(clippy::disallowed_methods, reason = "a test client of its own")]
+fn client() -> reqwest::Client {
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .pool_max_idle_per_host(0)
+        .build()
+        .unwrap()
+}
+
+pub(crate) fn token_body(ticket: &str) -> Value {
+    json!({ "component_appid": COMPONENT, "component_appsecret": SECRET, "component_verify_ticket": ticket })
+}
+
+#[track_caller]
+pub(crate) fn text(value: &Value, pointer: &str) -> String {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("no {pointer} in {value}")).to_owned()
+}
+
+/// 0 where there is no `errcode`.
+pub(crate) fn errcode(value: &Value) -> i64 {
+    value["errcode"].as_i64().unwrap_or_default()
+}
+
+/// The platform's side of the push URL.
+pub(crate) struct Receiver {
+    keyring: Keyring,
+    messages: Mutex<Vec<String>>,
+    queries: Mutex<Vec<String>>,
+    answers: Mutex<Vec<(StatusCode, &'static str)>>,
+}
+
+impl Receiver {
+    async fn start(simulator: &Simulator) -> Arc<Self> {
+        let key = EncodingAesKey::parse(&KEY.into()).unwrap();
+        let receiver = Arc::new(Self {
+            keyring: Keyring::new(AppId::parse(COMPONENT).unwrap(), TOKEN.into(), key),
+            messages: Mutex::default(),
+            queries: Mutex::default(),
+            answers: Mutex::default(),
+        });
+        let router = Router::new().route("/wechat/events", post(receive)).with_state(Arc::clone(&receiver));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        simulator.set_push_url(format!("http://{}/wechat/events", listener.local_addr().unwrap()).parse().unwrap());
+        tokio::spawn(axum::serve(listener, router).into_future());
+        receiver
+    }
+
+    /// What the next pushes are answered with; afterwards 200 `success` again.
+    pub(crate) fn answer_next(&self, answers: &[(StatusCode, &'static str)]) {
+        self.answers.lock().unwrap().extend(answers.iter().rev());
+    }
+
+    /// The opened messages, in the order of their arrival.
+    pub(crate) fn messages(&self) -> Vec<String> {
+        self.messages.lock().unwrap().clone()
+    }
+
+    pub(crate) fn last(&self) -> String {
+        self.messages().pop().expect("a push has arrived")
+    }
+
+    pub(crate) fn last_query(&self) -> String {
+        self.queries.lock().unwrap().last().cloned().unwrap()
+    }
+
+    pub(crate) fn last_ticket(&self) -> String {
+        element(&self.last(), "ComponentVerifyTicket").unwrap()
+    }
+}
+
+async fn receive(
+    State(receiver): State<Arc<Receiver>>,
+    RawQuery(query): RawQuery,
+    body: String,
+) -> (StatusCode, &'static str) {
+    let query = query.unwrap();
+    let parameter = |name: &str| {
+        url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    };
+    let signed = Signed {
+        timestamp: &parameter("timestamp").unwrap(),
+        nonce: &parameter("nonce").unwrap(),
+        msg_signature: &parameter("msg_signature").unwrap(),
+        encrypt: &element(&body, "Encrypt").unwrap(),
+    };
+    let Ok(opened) = receiver.keyring.open(&signed) else {
+        return (StatusCode::UNAUTHORIZED, "not authentic");
+    };
+    receiver.messages.lock().unwrap().push(String::from_utf8(opened.message).unwrap());
+    receiver.queries.lock().unwrap().push(query);
+    receiver.answers.lock().unwrap().pop().unwrap_or((StatusCode::OK, "success"))
+}
+
+/// The text of an element, read with an XML parser as a platform would.
+pub(crate) fn element(xml: &str, name: &str) -> Option<String> {
+    use quick_xml::events::Event;
+    let mut reader = quick_xml::Reader::from_str(xml);
+    let (mut inside, mut text) = (false, None);
+    loop {
+        match reader.read_event().unwrap() {
+            Event::Start(start) if start.name().as_ref() == name => {
+                (inside, text) = (true, Some(String::new()));
+            }
+            Event::End(end) if end.name().as_ref() == name => inside = false,
+            Event::Text(part) if inside => text.as_mut()?.push_str(part.as_ref()),
+            Event::CData(part) if inside => text.as_mut()?.push_str(part.as_ref()),
+            Event::Eof => return text,
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The simulator seen from outside, over HTTP: the calls a platform makes, the pages a merchant sees, the pushes.
+//!
+//! `cfg(test)` says to clippy what is plain to everybody else: that helpers here may unwrap.
+
+#[cfg(test)]
+mod api;
+#[cfg(test)]
+mod control;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod pages;
+#[cfg(test)]
+mod pushes;
+#[cfg(test)]
+mod state;

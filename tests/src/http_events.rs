@@ -1,0 +1,192 @@
+//! Events of an API Gateway HTTP API, payload 2.0, as a function gets them.
+//!
+//! Like the gateway: header names in lower case, cookies beside the headers, repeated query parameters joined with a
+//! comma in the map and kept in `rawQueryString`, and binary bodies as Base64.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value, json};
+
+/// One request, on its way to becoming an event.
+#[derive(Debug, Clone)]
+pub struct HttpEvent {
+    method: String,
+    path: String,
+    query: String,
+    headers: Vec<(String, String)>,
+    cookies: Vec<String>,
+    body: Option<Body>,
+    identity: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+enum Body {
+    Plain(String),
+    Base64(String),
+}
+
+impl HttpEvent {
+    /// A request without query, body, cookies and identity; `path` as it stands in the URL.
+    #[must_use]
+    pub fn new(method: &str, path: &str) -> Self {
+        let headers = vec![("host".to_owned(), "auth.example.com".to_owned())];
+        Self {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            query: String::new(),
+            headers,
+            cookies: Vec::new(),
+            body: None,
+            identity: None,
+        }
+    }
+
+    /// The query as it stands in the URL, without `?`, percent-encoded.
+    #[must_use]
+    pub fn query(self, raw: &str) -> Self {
+        Self { query: raw.to_owned(), ..self }
+    }
+
+    /// One more header.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_ascii_lowercase(), value.to_owned()));
+        self
+    }
+
+    /// One more cookie, `name=value`.
+    #[must_use]
+    pub fn cookie(mut self, cookie: &str) -> Self {
+        self.cookies.push(cookie.to_owned());
+        self
+    }
+
+    /// A body that the gateway takes for text.
+    #[must_use]
+    pub fn body(self, text: &str) -> Self {
+        Self { body: Some(Body::Plain(text.to_owned())), ..self }
+    }
+
+    /// A body that the gateway takes for binary.
+    #[must_use]
+    pub fn base64_body(self, bytes: &[u8]) -> Self {
+        Self { body: Some(Body::Base64(STANDARD.encode(bytes))), ..self }
+    }
+
+    /// The IAM identity that the gateway has verified, such as `arn:aws:iam::123456789012:role/orders`.
+    #[must_use]
+    pub fn iam(self, user_arn: &str) -> Self {
+        Self { identity: Some(user_arn.to_owned()), ..self }
+    }
+
+    /// The event.
+    #[must_use]
+    pub fn build(&self) -> Value {
+        let route = format!("{} {}", self.method, self.path);
+        let mut context = json!({
+            "accountId": "123456789012",
+            "apiId": "api0000001",
+            "domainName": "auth.example.com",
+            "domainPrefix": "auth",
+            "http": {
+                "method": self.method,
+                "path": self.path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": "192.0.2.1",
+                "userAgent": self.headers.iter().find(|(name, _)| name == "user-agent").map_or("", |(_, agent)| agent),
+            },
+            "requestId": "request0000000001",
+            "routeKey": route,
+            "stage": "$default",
+            "time": "14/Nov/2023:22:13:20 +0000",
+            "timeEpoch": 1_700_000_000_000_i64,
+        });
+        if let Some(arn) = &self.identity {
+            context["authorizer"] = json!({ "iam": {
+                "accessKey": "AKIAIOSFODNN7EXAMPLE",
+                "accountId": "123456789012",
+                "callerId": "AIDACKCEVSQ6C2EXAMPLE",
+                "cognitoIdentity": null,
+                "principalOrgId": null,
+                "userArn": arn,
+                "userId": "AIDACKCEVSQ6C2EXAMPLE",
+            }});
+        }
+        let mut event = json!({
+            "version": "2.0",
+            "routeKey": route,
+            "rawPath": self.path,
+            "rawQueryString": self.query,
+            "headers": joined(self.headers.iter().cloned()),
+            "requestContext": context,
+            "isBase64Encoded": matches!(self.body, Some(Body::Base64(_))),
+        });
+        if !self.cookies.is_empty() {
+            event["cookies"] = json!(self.cookies);
+        }
+        if !self.query.is_empty() {
+            event["queryStringParameters"] = joined(parameters(&self.query));
+        }
+        if let Some(Body::Plain(body) | Body::Base64(body)) = &self.body {
+            event["body"] = json!(body);
+        }
+        event
+    }
+}
+
+/// The decoded parameters of a raw query.
+fn parameters(raw: &str) -> impl Iterator<Item = (String, String)> {
+    let decode = |text: &str| {
+        let spaced = text.replace('+', " ");
+        percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
+    };
+    raw.split('&').map(move |pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decode(name), decode(value))
+    })
+}
+
+/// A map in which the values of a repeated name are joined with a comma.
+fn joined(pairs: impl IntoIterator<Item = (String, String)>) -> Value {
+    let mut map: Map<String, Value> = Map::new();
+    for (name, value) in pairs {
+        let value = match map.get(&name).and_then(Value::as_str) {
+            Some(before) => format!("{before},{value}"),
+            None => value,
+        };
+        map.insert(name, json!(value));
+    }
+    Value::Object(map)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_kept_raw_and_decoded_and_joined_beside() {
+        let event = HttpEvent::new("GET", "/a").query("auth_code=x%40%40%40y%2B%2F%3D&n=1&n=2").build();
+        assert_eq!(event["rawQueryString"], "auth_code=x%40%40%40y%2B%2F%3D&n=1&n=2");
+        assert_eq!(event["queryStringParameters"], json!({ "auth_code": "x@@@y+/=", "n": "1,2" }));
+    }
+
+    #[test]
+    fn bodies_are_plain_or_base64_or_not_there() {
+        let event = HttpEvent::new("POST", "/a");
+        assert!(event.build().get("body").is_none());
+        let plain = event.clone().body("<xml/>").build();
+        assert_eq!((&plain["body"], &plain["isBase64Encoded"]), (&json!("<xml/>"), &json!(false)));
+        let binary = event.base64_body(&[0xff]).build();
+        assert_eq!((&binary["body"], &binary["isBase64Encoded"]), (&json!("/w=="), &json!(true)));
+    }
+
+    #[test]
+    fn only_a_verified_caller_has_an_identity() {
+        let event = HttpEvent::new("POST", "/authorization-links").header("X-Amzn-Iam", "arn:forged").cookie("a=b");
+        assert!(event.build()["requestContext"].get("authorizer").is_none());
+        assert_eq!(event.build()["cookies"], json!(["a=b"]));
+        let event = event.iam("arn:aws:iam::123456789012:role/orders").build();
+        assert_eq!(event["requestContext"]["authorizer"]["iam"]["userArn"], "arn:aws:iam::123456789012:role/orders");
+    }
+}

@@ -1,0 +1,230 @@
+//! What was logged, and whether a secret stands in it (promise 5).
+//!
+//! A secret leaks not only as it is: URLs carry it percent-encoded, JSON escapes it, `Debug` quotes it, and headers or
+//! events carry it as Base64 inside of something longer. [`leaks`] looks for all of these.
+
+use std::fmt::Write as _;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use tracing::Subscriber;
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Below this many characters a value is found everywhere by accident, and is no secret either.
+const SHORTEST_SECRET: usize = 8;
+
+/// What `encodeURI`-like encoders leave alone differs; this is the laxest that still changes anything.
+const LAX: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`').add(b'#').add(b'%').add(b'+');
+
+/// Everything that was logged while it was captured; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct CapturedLogs(Arc<Mutex<Vec<u8>>>);
+
+impl CapturedLogs {
+    /// Captures what this thread logs until the guard is dropped, every level of every crate.
+    ///
+    /// For `#[tokio::test]` with its one thread. What other threads log goes to [`CapturedLogs::capture_process`].
+    #[must_use]
+    pub fn capture_thread() -> (Self, DefaultGuard) {
+        let logs = Self::default();
+        let guard = tracing::subscriber::set_default(logs.subscriber());
+        (logs, guard)
+    }
+
+    /// Captures what any thread of this process logs, from now on, every level of every crate.
+    ///
+    /// # Panics
+    /// In a process that captures already: one process, one story.
+    #[must_use]
+    pub fn capture_process() -> Self {
+        let logs = Self::default();
+        tracing::subscriber::set_global_default(logs.subscriber()).expect("nothing captures this process yet");
+        logs
+    }
+
+    /// The text so far.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+
+    /// JSON lines with spans, so that a secret in a span's field is seen too.
+    fn subscriber(&self) -> impl Subscriber + Send + Sync + 'static {
+        tracing_subscriber::fmt().json().with_env_filter(EnvFilter::new("trace")).with_writer(self.clone()).finish()
+    }
+}
+
+impl<'a> MakeWriter<'a> for CapturedLogs {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+impl io::Write for CapturedLogs {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Where the secrets of a list stand in a text: one sentence for each, with its kind, its form and the line around it,
+/// the secret itself left out. Empty: nothing leaked.
+///
+/// # Panics
+/// When a secret is shorter than 8 characters: it would be found everywhere, or worse, was never issued.
+#[must_use]
+pub fn leaks<'a>(text: &str, secrets: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<String> {
+    let mut found = Vec::new();
+    for (kind, secret) in secrets {
+        assert!(secret.len() >= SHORTEST_SECRET, "the {kind} to look for is too short to be a secret");
+        for (form, written) in forms(secret) {
+            if let Some(line) = text.lines().find(|line| line.contains(&written)) {
+                found.push(format!("{kind} ({form}): {}", line.replace(&written, "<the secret>")));
+                break;
+            }
+        }
+    }
+    found
+}
+
+/// Every way a secret may be written, without duplicates.
+fn forms(secret: &str) -> Vec<(&'static str, String)> {
+    let json = |text: &str| {
+        let quoted = serde_json::to_string(text).unwrap();
+        quoted.trim_start_matches('"').trim_end_matches('"').to_owned()
+    };
+    let escaped = json(secret);
+    let mut forms = vec![
+        ("plain", secret.to_owned()),
+        ("escaped", escaped.clone()),
+        ("escaped twice", json(&escaped)),
+        ("percent-encoded", utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string()),
+        ("percent-encoded", lower_case_escapes(&utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string())),
+        ("percent-encoded", utf8_percent_encode(secret, LAX).to_string()),
+        ("form-encoded", form_encoded(secret)),
+        ("percent-decoded", percent_decode_str(secret).decode_utf8_lossy().into_owned()),
+        ("hexadecimal", shared::ids::hex(secret.as_bytes())),
+    ];
+    for offset in 0..3 {
+        for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
+            forms.push(("Base64", inside_base64(engine, secret, offset)));
+        }
+    }
+    forms.push(("list of bytes", bytes_listed(secret)));
+    forms.retain(|(_, form)| form.len() >= SHORTEST_SECRET);
+    forms
+}
+
+/// `%2F` as `%2f`, the letters outside of escapes as they are.
+fn lower_case_escapes(encoded: &str) -> String {
+    let mut pieces = encoded.split('%');
+    let mut lower = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let (digits, rest) = piece.split_at(2);
+        write!(lower, "%{}{rest}", digits.to_lowercase()).unwrap();
+    }
+    lower
+}
+
+/// As HTML forms and `url::form_urlencoded` write it: `*-._` stay, a space becomes `+`.
+fn form_encoded(secret: &str) -> String {
+    const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_');
+    utf8_percent_encode(secret, FORM).to_string().replace("%20", "+")
+}
+
+/// The characters that are the same however the text around the secret goes on, `offset` bytes after a boundary of
+/// three. The first and last group of four may mix with what stands beside.
+fn inside_base64(engine: &impl base64::Engine, secret: &str, offset: usize) -> String {
+    let mut bytes = vec![0; offset];
+    bytes.extend_from_slice(secret.as_bytes());
+    let whole = bytes.len() - bytes.len() % 3;
+    let start = if offset == 0 { 0 } else { 4 };
+    engine.encode(&bytes[..whole]).chars().skip(start).collect()
+}
+
+/// As a derived `Debug` writes bytes: `[104, 117, …]`.
+fn bytes_listed(secret: &str) -> String {
+    let mut listed = String::new();
+    for byte in secret.bytes() {
+        let separator = if listed.is_empty() { "" } else { ", " };
+        write!(listed, "{separator}{byte}").unwrap();
+    }
+    listed
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::*;
+
+    const SECRET: &str = "queryAuthCode@@@a+b/\"c=\"";
+
+    fn leaked(text: &str) -> bool {
+        !leaks(text, [("code", SECRET)]).is_empty()
+    }
+
+    #[test]
+    fn a_secret_is_found_however_it_is_written() {
+        let written = [
+            SECRET.to_owned(),
+            serde_json::json!({ "event": SECRET }).to_string(),
+            serde_json::json!({ "event": serde_json::json!({ "code": SECRET }).to_string() }).to_string(),
+            format!("{SECRET:?}"),
+            format!("?auth_code={}", utf8_percent_encode(SECRET, NON_ALPHANUMERIC)),
+            format!("?auth_code={}", "queryAuthCode%40%40%40a%2bb%2f%22c%3d%22"),
+            format!("?auth_code={}", utf8_percent_encode(SECRET, LAX)),
+            format!("auth_code={}", form_encoded(SECRET)),
+            format!("{:?}", SECRET.as_bytes()),
+            shared::ids::hex(SECRET.as_bytes()),
+        ];
+        for text in written {
+            assert!(leaked(&format!("before {text} after")), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_inside_of_something_longer_is_found_in_its_base64() {
+        for before in ["", "a", "ab", "abc", "{\"body\": \""] {
+            let longer = format!("{before}{SECRET}, and more");
+            assert!(leaked(&STANDARD.encode(&longer)), "{before}");
+            assert!(leaked(&URL_SAFE_NO_PAD.encode(&longer)), "{before}");
+        }
+    }
+
+    #[test]
+    fn a_report_names_the_kind_and_not_the_secret() {
+        let found = leaks(&format!("one\ntwo {SECRET} three"), [("code", SECRET), ("token", "not in there")]);
+        assert_eq!(found, ["code (plain): two <the secret> three"]);
+        assert!(!leaked("nothing of it"));
+    }
+
+    #[test]
+    #[should_panic(expected = "too short")]
+    fn a_secret_that_was_never_issued_is_no_proof() {
+        let _ = leaks("text", [("token", "")]);
+    }
+
+    #[test]
+    fn messages_fields_and_spans_are_captured_at_every_level() {
+        let (logs, guard) = CapturedLogs::capture_thread();
+        let span = tracing::trace_span!("renew", account = "span-field");
+        span.in_scope(|| tracing::trace!(code = 61023, "a message"));
+        drop(guard);
+        tracing::error!("after the guard");
+        let text = logs.text();
+        assert!(text.contains("a message") && text.contains("61023") && text.contains("span-field"), "{text}");
+        assert!(!text.contains("after the guard"), "{text}");
+    }
+}

@@ -1,0 +1,47 @@
+//! Metrics that a story can look at.
+
+use std::sync::{Arc, Mutex};
+
+use shared::telemetry::{Metric, Metrics};
+
+/// Collects every metric that is put into [`CollectedMetrics::metrics`]; clones share what is collected.
+#[derive(Debug, Clone, Default)]
+pub struct CollectedMetrics(Arc<Mutex<Vec<Metric>>>);
+
+impl CollectedMetrics {
+    /// The sink to hand to the code under test.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        let collected = Arc::clone(&self.0);
+        Metrics::from_fn(move |metric| collected.lock().unwrap().push(metric.clone()))
+    }
+
+    /// Everything so far, in order.
+    #[must_use]
+    pub fn all(&self) -> Vec<Metric> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// The sum of all values of one metric; 0 where there is none.
+    #[must_use]
+    pub fn sum(&self, name: &str) -> f64 {
+        self.0.lock().unwrap().iter().filter(|metric| metric.name == name).map(|metric| metric.value).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_is_kept_and_summed_by_name() {
+        let collected = CollectedMetrics::default();
+        let metrics = collected.metrics();
+        metrics.put(&Metric::count("push_refused", 1).by("reason", "signature"));
+        metrics.put(&Metric::count("push_refused", 2).by("reason", "padding"));
+        metrics.put(&Metric::count("second_issuer", 1));
+        assert!((collected.sum("push_refused") - 3.0).abs() < f64::EPSILON);
+        assert!(collected.sum("unknown").abs() < f64::EPSILON);
+        assert_eq!(collected.all().len(), 3);
+    }
+}

@@ -1,0 +1,176 @@
+//! Real processes: started, watched, killed.
+//!
+//! A child gets exactly the variables it is given, so that nothing of the developer's AWS set-up reaches it. All its
+//! output is kept, to be searched for secrets. Waits look again and again until a deadline; none is a fixed sleep.
+
+use std::ffi::OsStr;
+use std::io::Read;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Between two looks at what is waited for.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Waits until `condition` holds.
+///
+/// # Panics
+/// When it does not hold within `within`; the message names `what`.
+pub async fn eventually(what: &str, within: Duration, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + within;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited {within:?} in vain: {what}");
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// A running child process. Dropping the value kills it.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    output: Arc<Mutex<Vec<u8>>>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl Process {
+    /// Starts a program with these arguments and only these variables.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start<K: AsRef<OsStr>, V: AsRef<OsStr>>(
+        program: impl AsRef<OsStr>,
+        arguments: &[&str],
+        environment: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        let mut child = Command::new(program)
+            .args(arguments)
+            .env_clear()
+            .envs(environment)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let output = Arc::default();
+        let readers = vec![
+            keep(child.stdout.take().expect("it is piped"), &output),
+            keep(child.stderr.take().expect("it is piped"), &output),
+        ];
+        Self { child, output, readers }
+    }
+
+    /// Standard output and standard error so far.
+    #[must_use]
+    pub fn output(&self) -> String {
+        String::from_utf8_lossy(&self.output.lock().unwrap()).into_owned()
+    }
+
+    /// Waits until the output contains `text`.
+    ///
+    /// # Panics
+    /// When it does not within `within`, or the process ends before; the message holds the output.
+    pub async fn wait_for_output(&mut self, text: &str, within: Duration) {
+        let deadline = Instant::now() + within;
+        loop {
+            let ended = self.child.try_wait().expect("the child can be asked").is_some();
+            if ended {
+                self.join_readers();
+            }
+            if self.output().contains(text) {
+                return;
+            }
+            assert!(!ended && Instant::now() < deadline, "no {text:?} within {within:?} in:\n{}", self.output());
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Waits until the process has ended by itself; its output is complete then.
+    ///
+    /// # Panics
+    /// When it does not within `within`.
+    pub async fn wait_for_end(&mut self, within: Duration) -> ExitStatus {
+        let mut status = None;
+        eventually("the process ends", within, || {
+            status = self.child.try_wait().expect("the child can be asked");
+            status.is_some()
+        })
+        .await;
+        self.join_readers();
+        status.expect("it has ended")
+    }
+
+    /// Kills it at once, as `kill -9` does, and waits until it is gone; its output is complete then.
+    pub fn kill(&mut self) {
+        // It fails only where the process is gone already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+        self.join_readers();
+    }
+
+    fn join_readers(&mut self) {
+        for reader in self.readers.drain(..) {
+            reader.join().expect("reading output does not panic");
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Moves everything from a pipe into the output, until the process closes it.
+fn keep(mut pipe: impl Read + Send + 'static, output: &Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
+    let output = Arc::clone(output);
+    std::thread::spawn(move || {
+        let mut piece = [0; 4096];
+        while let Ok(length @ 1..) = pipe.read(&mut piece) {
+            output.lock().unwrap().extend_from_slice(&piece[..length]);
+        }
+    })
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    fn shell(script: &str) -> Process {
+        Process::start("/bin/sh", &["-c", script], [("GREETING", "hello")])
+    }
+
+    #[tokio::test]
+    async fn both_streams_are_kept_and_only_the_given_variables_are_there() {
+        let mut process = shell("echo $GREETING; echo oops >&2; echo home=$HOME.; exit 3");
+        let status = process.wait_for_end(SOON).await;
+        assert_eq!(status.code(), Some(3));
+        for line in ["hello\n", "oops\n", "home=.\n"] {
+            assert!(process.output().contains(line), "{}", process.output());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_killed_process_is_gone_and_what_it_said_stays() {
+        let mut process = shell("echo ready; read forever < /dev/zero");
+        process.wait_for_output("ready", SOON).await;
+        process.kill();
+        assert!(process.child.try_wait().unwrap().is_some());
+        assert_eq!(process.output(), "ready\n");
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "no \"ready\"")]
+    async fn waiting_for_output_ends_with_the_process() {
+        shell("echo failed").wait_for_output("ready", SOON).await;
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "in vain: the impossible")]
+    async fn waits_are_bounded() {
+        eventually("the impossible", Duration::from_millis(20), || false).await;
+    }
+}

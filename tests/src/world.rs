@@ -1,0 +1,367 @@
+//! A whole platform in one process: the simulator plays WeChat, DynamoDB is in memory, time is moved by hand.
+//!
+//! A story begins with [`World::start`], lets WeChat, merchants and schedules act, and looks at what became of it. The
+//! HTTP between the two sides is real, on loopback; nothing runs by itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use secrecy::SecretString;
+use shared::aws::AwsClients;
+use shared::clock::{Clock as _, ManualClock, SharedClock, Timestamp};
+use shared::config::{Environment, PageConfig, WechatConfig};
+use shared::ids::AppId;
+use shared::limits::Limits;
+use shared::platform::PlatformSource;
+use shared::random::Random;
+use shared::session::{Services, Session};
+use shared::vault::{AccountState, Slot, Store, StoredAccount, Vault};
+use shared::wechat::WechatClient;
+use simulator::{Consent, Options, Push, Simulator};
+use ticket_push::Receiver;
+use token_refresher::{Refresher, Report, Settings, Task};
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+use url::Url;
+
+use crate::faults::Faults;
+use crate::metrics::CollectedMetrics;
+
+/// The table of a story.
+pub const TABLE: &str = "wechat-platform";
+
+/// The secret of a story.
+pub const SECRET: &str = "wechat-platform/secret";
+
+/// The platform of a story.
+pub const COMPONENT: &str = "wx1234567890abcdef";
+
+/// When a story begins.
+pub const START: Timestamp = Timestamp::from_unix(1_800_000_000);
+
+/// The platform's entries in WeChat's console.
+///
+/// # Panics
+/// Never: the values are constants.
+#[must_use]
+pub fn platform() -> simulator::Platform {
+    simulator::Platform {
+        component_appid: AppId::parse(COMPONENT).unwrap(),
+        component_appsecret: "story-app-secret-0123456789abcdef".into(),
+        token: "StoryVerificationToken01".into(),
+        encoding_aes_key: "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG".into(),
+    }
+}
+
+/// The same as the JSON in Secrets Manager.
+#[must_use]
+pub fn secret_json() -> SecretString {
+    use secrecy::ExposeSecret as _;
+    let platform = platform();
+    serde_json::json!({
+        "component_appid": platform.component_appid,
+        "component_appsecret": platform.component_appsecret.expose_secret(),
+        "token": platform.token.expose_secret(),
+        "encoding_aes_key": platform.encoding_aes_key.expose_secret(),
+    })
+    .to_string()
+    .into()
+}
+
+/// Production's bounds, shrunk so that a story in which something hangs ends soon, and long enough for a busy machine.
+#[must_use]
+pub const fn short_limits() -> Limits {
+    Limits {
+        dynamodb_try: Duration::from_secs(2),
+        dynamodb: Duration::from_secs(5),
+        wechat_connect: Duration::from_secs(1),
+        wechat: Duration::from_secs(2),
+        poll: Duration::from_millis(10),
+        token_wait: Duration::from_secs(20),
+        ..Limits::interactive()
+    }
+}
+
+/// A platform and WeChat's side of it.
+pub struct World {
+    /// The time of both sides.
+    pub clock: Arc<ManualClock>,
+    /// WeChat's side.
+    pub simulator: Simulator,
+    /// The table's database.
+    pub database: local::dynamodb::Embedded,
+    /// Faults between the SDK and DynamoDB.
+    pub faults: Faults,
+    /// Secrets Manager.
+    pub secrets: local::secrets::Secrets,
+    /// What was measured.
+    pub metrics: CollectedMetrics,
+    /// What the functions are built from.
+    pub services: Services,
+    /// The scheduled job.
+    pub refresher: Refresher,
+    /// Where the platform's public routes are.
+    pub public_url: Url,
+    /// Where the simulator is.
+    pub wechat_url: Url,
+}
+
+impl World {
+    /// A platform that has received nothing yet.
+    ///
+    /// # Panics
+    /// When the world cannot be set up.
+    pub async fn start() -> Self {
+        Self::with(|_| {}, short_limits()).await
+    }
+
+    /// A platform on a simulator with changed options and with other bounds.
+    ///
+    /// # Panics
+    /// When the world cannot be set up.
+    pub async fn with(change: impl FnOnce(&mut Options), limits: Limits) -> Self {
+        let clock = Arc::new(ManualClock::at(START));
+        let shared_clock: SharedClock = Arc::clone(&clock) as SharedClock;
+
+        let public = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let public_url = url_of(&public);
+        let wechat = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let wechat_url = url_of(&wechat);
+
+        let mut options = Options::new(platform(), "127.0.0.1", Arc::clone(&shared_clock));
+        options.push_url = Some(public_url.join("wechat/events").unwrap());
+        change(&mut options);
+        let simulator = Simulator::new(options).unwrap();
+        tokio::spawn(simulator.clone().serve(wechat, std::future::pending()));
+
+        let database = local::dynamodb::Embedded::memory().unwrap();
+        local::table::create_table(&database.client(), TABLE).await.unwrap();
+        let faults = Faults::default();
+        let secrets = local::secrets::Secrets::new(SECRET, Some(secret_json()));
+        let secrets_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let secrets_url = url_of(&secrets_listener);
+        tokio::spawn(secrets.clone().serve(secrets_listener));
+
+        let metrics = CollectedMetrics::default();
+        let clients = clients(&database, &faults, &secrets_url, &limits);
+        let platform =
+            PlatformSource::new(clients.secrets, SECRET, Arc::clone(&shared_clock), limits, metrics.metrics());
+        let services = Services {
+            platform: Arc::new(platform),
+            store: Store::new(clients.dynamodb, TABLE),
+            wechat: WechatClient::new(&wechat_url, &limits).unwrap(),
+            clock: shared_clock,
+            random: Random::system(),
+            metrics: metrics.metrics(),
+            limits,
+        };
+        let refresher = Refresher::new(services.clone(), Settings { per_second: 100_000, ..Settings::default() });
+        let world =
+            Self { clock, simulator, database, faults, secrets, metrics, services, refresher, public_url, wechat_url };
+        let router = world.public_router();
+        tokio::spawn(async move { axum::serve(public, router).await });
+        world
+    }
+
+    /// A platform that has a ticket and a component token.
+    ///
+    /// # Panics
+    /// When the world cannot be set up.
+    pub async fn ready() -> Self {
+        let world = Self::start().await;
+        world.get_ready().await;
+        world
+    }
+
+    /// Receives the first ticket and trades it for a component token.
+    ///
+    /// # Panics
+    /// When one of the two fails.
+    pub async fn get_ready(&self) {
+        assert!(self.simulator.push_ticket().await.is_accepted());
+        let report = self.renew().await;
+        assert!(report.failed.is_empty(), "{report}");
+    }
+
+    /// The platform's public routes, as they are deployed.
+    ///
+    /// # Panics
+    /// Never: the configuration is right.
+    #[must_use]
+    pub fn public_router(&self) -> Router {
+        ticket_push::router(Receiver {
+            platform: Arc::clone(&self.services.platform),
+            store: self.services.store.clone(),
+            clock: Arc::clone(&self.services.clock),
+            metrics: self.services.metrics.clone(),
+            bound: self.services.limits.push,
+        })
+    }
+
+    /// What the merchant's pages are configured with.
+    ///
+    /// # Panics
+    /// Never: the configuration is right.
+    #[must_use]
+    pub fn page_config(&self) -> PageConfig {
+        PageConfig::read(&self.environment()).unwrap()
+    }
+
+    /// Where the functions find WeChat.
+    ///
+    /// # Panics
+    /// Never: the configuration is right.
+    #[must_use]
+    pub fn wechat_config(&self) -> WechatConfig {
+        WechatConfig::read(&self.environment()).unwrap()
+    }
+
+    fn environment(&self) -> impl Environment + use<> {
+        let (public, wechat) = (self.public_url.clone(), self.wechat_url.clone());
+        move |name: &str| match name {
+            "PUBLIC_BASE_URL" => Some(public.to_string()),
+            "RETURN_URL_ORIGINS" => Some("https://app.example.com".to_owned()),
+            "WECHAT_API_BASE_URL" | "WECHAT_MP_BASE_URL" | "WECHAT_OPEN_BASE_URL" => Some(wechat.to_string()),
+            _ => None,
+        }
+    }
+
+    /// Another server that runs the same platform asks WeChat for a component token: ours is void from then on.
+    ///
+    /// # Panics
+    /// When WeChat refuses.
+    pub async fn another_server_issues_a_component_token(&self) {
+        let ticket = self.vault().ticket().await.unwrap().expect("a ticket has come");
+        let platform = platform();
+        let (component, secret) = (platform.component_appid, platform.component_appsecret);
+        self.services.wechat.component_token(&component, &secret, &ticket.ticket).await.unwrap();
+    }
+
+    /// Lets time pass on both sides.
+    pub fn pass(&self, duration: Duration) {
+        self.clock.advance(duration);
+    }
+
+    /// The five-minute tick.
+    ///
+    /// # Panics
+    /// When the run could not begin.
+    pub async fn renew(&self) -> Report {
+        self.run(Task::Renew).await
+    }
+
+    /// The hourly tick.
+    ///
+    /// # Panics
+    /// When the run could not begin.
+    pub async fn reconcile(&self) -> Report {
+        self.run(Task::Reconcile).await
+    }
+
+    async fn run(&self, task: Task) -> Report {
+        self.refresher.run(&task, Instant::now() + Duration::from_mins(2)).await.unwrap()
+    }
+
+    /// Lets WeChat push a message and the refresher act on it.
+    ///
+    /// # Panics
+    /// When the push is not acknowledged.
+    pub async fn push_and_work(&self, push: &Push) -> Report {
+        let outcome = self.simulator.send(push).await;
+        assert!(outcome.is_accepted(), "{outcome:?}");
+        self.renew().await
+    }
+
+    /// One of the demo accounts.
+    ///
+    /// # Panics
+    /// When there are fewer.
+    #[must_use]
+    pub fn account(&self, number: usize) -> AppId {
+        self.simulator.accounts()[number].appid.clone()
+    }
+
+    /// A merchant authorizes the platform; nothing is pushed yet.
+    ///
+    /// # Panics
+    /// When WeChat refuses.
+    #[must_use]
+    pub fn merchant_authorizes(&self, account: &AppId) -> Consent {
+        self.simulator.authorize_without_link(account).ok().expect("the merchant may authorize")
+    }
+
+    /// A merchant has authorized the platform and the push has taken effect.
+    ///
+    /// # Panics
+    /// When the account's tokens are not stored afterwards.
+    pub async fn authorized_account(&self) -> AppId {
+        let account = self.account(0);
+        let consent = self.merchant_authorizes(&account);
+        self.push_and_work(&consent.push).await;
+        assert_eq!(self.stored(&account).await.token.state, AccountState::Active);
+        account
+    }
+
+    /// The platform's part of the table.
+    #[must_use]
+    pub fn vault(&self) -> Vault {
+        self.services.store.vault(&AppId::parse(COMPONENT).unwrap())
+    }
+
+    /// A session as the functions open it.
+    ///
+    /// # Panics
+    /// When the secret cannot be read.
+    pub async fn session(&self) -> Session {
+        self.services.session(None).await.unwrap()
+    }
+
+    /// An account's row.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn stored(&self, account: &AppId) -> StoredAccount {
+        self.vault().account(account).await.unwrap().expect("the account is stored")
+    }
+
+    /// Whether WeChat accepts the stored token of an account, tried with a call on the account's behalf.
+    ///
+    /// # Panics
+    /// When there is no token or no answer.
+    pub async fn wechat_accepts(&self, account: &AppId) -> bool {
+        use secrecy::ExposeSecret as _;
+        let record = self.vault().token(&Slot::Authorizer(account.clone())).await.unwrap().unwrap();
+        let Some(token) = record.access_token else { return false };
+        let mut url = self.wechat_url.join("cgi-bin/message/custom/send").unwrap();
+        url.query_pairs_mut().append_pair("access_token", token.expose_secret());
+        let body = serde_json::json!({"touser": "openid", "msgtype": "text", "text": {"content": "hello"}});
+        let answer: serde_json::Value =
+            crate::http_client().post(url).json(&body).send().await.unwrap().json().await.unwrap();
+        answer["errcode"] == 0
+    }
+
+    /// The present instant of the story.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+fn url_of(listener: &TcpListener) -> Url {
+    Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap()
+}
+
+fn clients(database: &local::dynamodb::Embedded, faults: &Faults, secrets: &Url, limits: &Limits) -> AwsClients {
+    use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
+    let config = aws_config::SdkConfig::builder()
+        .behavior_version(aws_config::BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
+        .sleep_impl(aws_smithy_async::rt::sleep::SharedAsyncSleep::new(aws_smithy_async::rt::sleep::TokioSleep::new()))
+        .http_client(faults.client())
+        .build();
+    let dynamodb = AwsClients::new(&config.to_builder().endpoint_url(database.endpoint()).build(), limits).dynamodb;
+    let secrets = AwsClients::new(&config.to_builder().endpoint_url(secrets.as_str()).build(), limits).secrets;
+    AwsClients { dynamodb, secrets }
+}

@@ -1,0 +1,203 @@
+//! Account tokens, renewed on schedule for ever: races, faults, lost answers.
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret as _;
+use shared::vault::{AccountState, Slot};
+use simulator::{Behaviour, Fault, paths};
+use stories::faults::{Fault as TableFault, Matching};
+use stories::world::World;
+
+const TO_EXPIRY: Duration = Duration::from_mins(121);
+
+async fn tick_with_ticket(world: &World) -> token_refresher::Report {
+    world.pass(Duration::from_mins(5));
+    assert!(world.simulator.push_ticket().await.is_accepted());
+    world.renew().await
+}
+
+#[tokio::test]
+async fn an_account_is_renewed_on_schedule_for_two_days_and_never_lapses() {
+    let world = World::ready().await;
+    let account = world.authorized_account().await;
+    let mut renewed = 0;
+    for tick in 0..2 * 24 * 12 {
+        renewed += tick_with_ticket(&world).await.renewed;
+        if tick % 50 == 0 {
+            assert!(world.wechat_accepts(&account).await);
+        }
+    }
+    // Every 90 to 100 minutes, rounded up to the next tick.
+    assert!((27..=32).contains(&renewed), "{renewed} renewals in two days");
+}
+
+#[tokio::test]
+async fn a_renewal_costs_two_writes_and_no_read() {
+    let world = World::ready().await;
+    world.authorized_account().await;
+    world.pass(Duration::from_mins(101));
+    world.simulator.push_ticket().await;
+    world.session().await.component_token().await.unwrap();
+    world.faults.reset_counts();
+    assert_eq!(world.renew().await.renewed, 1);
+    assert_eq!(world.faults.requests("UpdateItem"), 2, "{:?}", world.faults.all_requests());
+    // Of the run, not of the renewal: the ticket and the component token.
+    assert_eq!(world.faults.requests("GetItem"), 2 + 1, "{:?}", world.faults.all_requests());
+}
+
+#[tokio::test]
+async fn two_hundred_callers_of_an_expired_token_cause_one_issue() {
+    let world = World::ready().await;
+    let account = world.authorized_account().await;
+    world.pass(TO_EXPIRY);
+    world.simulator.push_ticket().await;
+    let before = world.simulator.counters().effects;
+    let session = world.session().await;
+    let callers = (0..200).map(|_| {
+        let (session, account) = (session.clone(), account.clone());
+        tokio::spawn(
+            async move { session.authorizer_token(&account).await.map(|token| token.expose_secret().to_owned()) },
+        )
+    });
+    let mut tokens = Vec::new();
+    for caller in callers.collect::<Vec<_>>() {
+        tokens.push(caller.await.unwrap().unwrap());
+    }
+    tokens.dedup();
+    assert_eq!(tokens.len(), 1, "all got the same token");
+    let after = world.simulator.counters().effects;
+    assert_eq!(after.component_tokens - before.component_tokens, 1);
+    assert_eq!(after.renewals_of(&account) - before.renewals_of(&account), 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_after_a_rotating_renewal_costs_nothing() {
+    let world = World::ready().await;
+    world.simulator.set_behaviour(Behaviour { rotate_refresh_tokens: true, ..Behaviour::default() });
+    let account = world.authorized_account().await;
+    world.pass(Duration::from_mins(101));
+    world.simulator.push_ticket().await;
+    world.simulator.inject(Fault::DropAfter.on(paths::AUTHORIZER_TOKEN).times(1));
+    let report = world.renew().await;
+    assert_eq!(report.renewed, 0);
+    assert!(!world.wechat_accepts(&account).await, "WeChat has replaced the token we hold");
+    let report = tick_with_ticket(&world).await;
+    assert_eq!((report.renewed, report.gone), (1, 0), "{report}");
+    assert!(world.wechat_accepts(&account).await);
+}
+
+#[tokio::test]
+async fn wechat_is_busy_twice_and_then_answers() {
+    let world = World::ready().await;
+    let account = world.authorized_account().await;
+    world.pass(Duration::from_mins(101));
+    world.simulator.push_ticket().await;
+    world.simulator.inject(Fault::system_error().on(paths::AUTHORIZER_TOKEN).times(2));
+    assert_eq!(world.renew().await.failed, [("-1".to_owned(), 1)].into());
+    assert_eq!(tick_with_ticket(&world).await.failed, [("-1".to_owned(), 1)].into());
+    assert_eq!(tick_with_ticket(&world).await.renewed, 0, "the second failure waits ten minutes");
+    assert_eq!(tick_with_ticket(&world).await.renewed, 1);
+    assert!(world.wechat_accepts(&account).await, "and the old token never lapsed");
+}
+
+#[tokio::test]
+async fn a_refused_address_stops_the_run_and_is_named_once() {
+    let world = World::ready().await;
+    for number in 0..3 {
+        let consent = world.merchant_authorizes(&world.account(number));
+        world.push_and_work(&consent.push).await;
+    }
+    world.pass(Duration::from_mins(101));
+    world.simulator.push_ticket().await;
+    world.session().await.component_token().await.unwrap();
+    world.simulator.inject(Fault::ip_not_registered().on(paths::AUTHORIZER_TOKEN));
+    let report = world.renew().await;
+    assert_eq!(report.left_over, 3);
+    assert_eq!(report.failed, [("61004".to_owned(), 1)].into());
+    let told: Vec<_> = world.metrics.all().into_iter().filter(|metric| metric.name == "wechat_refused").collect();
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].note, Some(("ip_to_whitelist", "203.0.113.9".to_owned())));
+
+    world.simulator.clear_faults();
+    assert_eq!(tick_with_ticket(&world).await.renewed, 3, "nobody was put off for what was nobody's fault");
+}
+
+#[tokio::test]
+async fn an_account_whose_grant_is_gone_leaves_the_index_and_starves_nobody() {
+    let world = World::ready().await;
+    let (gone, alive) = (world.account(0), world.account(1));
+    for account in [&gone, &alive] {
+        let consent = world.merchant_authorizes(account);
+        world.push_and_work(&consent.push).await;
+    }
+    // The push that would tell is lost.
+    drop(world.simulator.unauthorize(&gone));
+    world.pass(Duration::from_mins(101));
+    world.simulator.push_ticket().await;
+    let report = world.renew().await;
+    assert_eq!((report.renewed, report.gone), (1, 1), "{report}");
+    assert_eq!(world.stored(&gone).await.token.state, AccountState::NeedsAuthorization);
+    assert!(world.wechat_accepts(&alive).await);
+    world.pass(Duration::from_hours(2));
+    world.simulator.push_ticket().await;
+    assert_eq!(world.renew().await.gone, 0, "it is not asked about again");
+}
+
+#[tokio::test]
+async fn a_component_token_that_was_replaced_elsewhere_is_renewed_once_and_told() {
+    let world = World::ready().await;
+    let account = world.authorized_account().await;
+    world.pass(Duration::from_mins(101));
+    world.simulator.push_ticket().await;
+    world.another_server_issues_a_component_token().await;
+    let before = world.simulator.counters().effects.component_tokens;
+    let report = world.renew().await;
+    assert_eq!(report.renewed, 1, "{report}");
+    assert!(world.wechat_accepts(&account).await);
+    assert_eq!(world.simulator.counters().effects.component_tokens - before, 1);
+    assert!((world.metrics.sum("second_issuer") - 1.0).abs() < f64::EPSILON);
+}
+
+#[tokio::test]
+async fn a_lease_whose_reply_was_lost_is_recognized_as_ours() {
+    let world = World::ready().await;
+    let account = world.authorized_account().await;
+    world.pass(Duration::from_mins(101));
+    world.simulator.push_ticket().await;
+    world.session().await.component_token().await.unwrap();
+    let lease = Matching::operation("UpdateItem").containing("lease_owner = :owner, lease_until");
+    world.faults.next(1, lease, TableFault::LostReply);
+    let result = Matching::operation("UpdateItem").containing("token_expires_at");
+    world.faults.next(1, result, TableFault::LostReply);
+    let report = world.renew().await;
+    assert_eq!(report.renewed, 1, "{report}");
+    assert!(world.faults.all_used());
+    assert!(world.wechat_accepts(&account).await);
+    assert_eq!(world.simulator.counters().effects.renewals_of(&account), 1);
+}
+
+#[tokio::test]
+async fn a_result_that_comes_after_a_new_grant_is_not_written_and_the_next_renewal_decides() {
+    let world = World::ready().await;
+    let account = world.authorized_account().await;
+    world.pass(Duration::from_mins(101));
+    world.simulator.push_ticket().await;
+    world.session().await.component_token().await.unwrap();
+    world.simulator.inject(Fault::Hold.on(paths::AUTHORIZER_TOKEN).times(1));
+
+    let session = world.session().await;
+    let slot = Slot::Authorizer(account.clone());
+    let renewal = tokio::spawn(async move { session.renew(&slot, shared::vault::LeaseFor::Due).await.map(|_| ()) });
+    world.simulator.until_held(paths::AUTHORIZER_TOKEN, 1).await;
+    let consent = world.merchant_authorizes(&account);
+    world.push_and_work(&consent.push).await;
+    let granted = world.stored(&account).await.token.seq;
+    world.simulator.release(paths::AUTHORIZER_TOKEN);
+    renewal.await.unwrap().unwrap();
+
+    let stored = world.stored(&account).await;
+    assert_eq!(stored.token.seq, granted, "the late result was not written over the grant");
+    assert!(stored.token.is_due(world.now()), "and the account is due at once");
+    assert_eq!(tick_with_ticket(&world).await.renewed, 1);
+    assert!(world.wechat_accepts(&account).await);
+}

@@ -3,7 +3,7 @@
 //! Once begun the exchange is never cancelled: neither a browser that goes away nor the bound on the page stops it. The
 //! session's deadline sees to it that WeChat's calls end in time.
 
-use shared::exchange::{Code, Exchanged, is_worth_another_try};
+use shared::exchange::{Code, Exchanged};
 use shared::tokens::TokenError;
 use shared::vault::Bound;
 use shared::web::{Trouble, run_to_end};
@@ -12,6 +12,9 @@ use tokio::time::{Instant, sleep};
 use crate::CallbackService;
 use crate::outcome::Outcome;
 use crate::receive::Received;
+
+/// What the log calls the work; whatever fails in it is tried again by the refresher while it can succeed.
+const EXCHANGING: &str = "exchanging an authorization code";
 
 /// What is written to an inbox entry that brought a grant.
 const GRANTED: &str = "granted";
@@ -31,7 +34,7 @@ pub(crate) async fn exchange(service: &CallbackService, received: Received, boun
         Ok(outcome) => outcome,
         Err(Trouble::Late) => Outcome::Pending,
         Err(trouble) => {
-            trouble.report("exchanging an authorization code", &services.random, &services.metrics);
+            trouble.report(EXCHANGING, &services.random, &services.metrics);
             Outcome::Pending
         }
     }
@@ -39,22 +42,17 @@ pub(crate) async fn exchange(service: &CallbackService, received: Received, boun
 
 impl Received {
     async fn exchanged(&self, bound: Instant) -> Outcome {
-        match self.result(bound).await {
-            Ok(outcome) => outcome,
-            Err(TokenError::Wechat(error)) if !is_worth_another_try(&error) => {
-                self.session.report("exchanging an authorization code", &error);
-                self.finish(FAILED).await;
-                Outcome::Failed
-            }
-            Err(error) => {
-                Trouble::Token(error).report(
-                    "exchanging an authorization code, which the refresher tries again,",
-                    self.session.random(),
-                    self.session.metrics(),
-                );
-                Outcome::Pending
-            }
+        let error = match self.result(bound).await {
+            Ok(outcome) => return outcome,
+            Err(error) => error,
+        };
+        let may_pass = error.may_pass();
+        Trouble::Token(error).report(EXCHANGING, self.session.random(), self.session.metrics());
+        if may_pass {
+            return Outcome::Pending;
         }
+        self.finish(FAILED).await;
+        Outcome::Failed
     }
 
     async fn result(&self, bound: Instant) -> Result<Outcome, TokenError> {

@@ -13,6 +13,9 @@ use crate::CallbackService;
 use crate::outcome::Outcome;
 use crate::receive::Received;
 
+/// What the log calls the work; whatever fails in it is tried again by the refresher while it can succeed.
+const EXCHANGING: &str = "exchanging an authorization code";
+
 /// What is written to an inbox entry that brought a grant.
 const GRANTED: &str = "granted";
 
@@ -31,7 +34,7 @@ pub(crate) async fn exchange(service: &CallbackService, received: Received, boun
         Ok(outcome) => outcome,
         Err(Trouble::Late) => Outcome::Pending,
         Err(trouble) => {
-            trouble.report("exchanging an authorization code", &services.random, &services.metrics);
+            trouble.report(EXCHANGING, &services.random, &services.metrics);
             Outcome::Pending
         }
     }
@@ -43,13 +46,13 @@ impl Received {
             Ok(outcome) => return outcome,
             Err(error) => error,
         };
-        let outcome = if error.may_pass() { Outcome::Pending } else { Outcome::Failed };
-        if outcome == Outcome::Failed {
-            self.finish(FAILED).await;
+        let may_pass = error.may_pass();
+        Trouble::Token(error).report(EXCHANGING, self.session.random(), self.session.metrics());
+        if may_pass {
+            return Outcome::Pending;
         }
-        let what = format!("exchanging an authorization code, now {},", outcome.as_str());
-        Trouble::Token(error).report(&what, self.session.random(), self.session.metrics());
-        outcome
+        self.finish(FAILED).await;
+        Outcome::Failed
     }
 
     async fn result(&self, bound: Instant) -> Result<Outcome, TokenError> {

@@ -15,8 +15,7 @@ use clap::Parser;
     long_about = "Runs the whole WeChat third-party platform on this machine: the functions, the table and the secret \
                   they use, and a simulator of WeChat's side that pushes tickets, shows the authorization page and \
                   answers the API. Nothing else has to be installed, and no AWS or WeChat account is needed.",
-    after_help = "The business API, the table and the secret answer on 127.0.0.1 only, whatever --bind says: they \
-                  ask for no identity."
+    after_help = "The business API answers on 127.0.0.1 only, whatever --bind says: it asks for no identity."
 )]
 pub struct Args {
     /// Port of the public routes: pushes from WeChat and the merchants' pages
@@ -39,8 +38,8 @@ pub struct Args {
     #[arg(long, value_name = "PORT", default_value_t = 8001)]
     pub secrets_port: u16,
 
-    /// Address of this machine on which the public routes and the simulator answer; 0.0.0.0 for a phone in the same
-    /// network
+    /// Address of this machine on which everything but the business API answers; containers need one that they reach,
+    /// such as 172.17.0.1. Secrets are among it: no address that strangers reach
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     pub bind: IpAddr,
 

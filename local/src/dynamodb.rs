@@ -20,7 +20,7 @@ use crate::data_dir::DataDir;
 use crate::ports::{BindError, bind};
 
 /// The longest wait for requests under way when the server stops: a client that sent half of one would hold it for ever.
-const STOP: Duration = Duration::from_secs(1);
+const STOP: Duration = Duration::from_millis(500);
 
 /// Between two sweeps of expired items. AWS takes hours to days; a minute keeps the file small.
 const SWEEP: Duration = Duration::from_mins(1);

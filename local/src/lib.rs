@@ -9,5 +9,8 @@ pub mod data_dir;
 pub mod dynamodb;
 pub mod platform_secret;
 pub mod ports;
+pub mod schedule;
 pub mod secrets;
+pub mod system;
 pub mod table;
+pub mod welcome;

@@ -92,7 +92,9 @@ impl Session {
                 if !self.keep_grant(&grant, code).await? {
                     return Ok(Exchanged::Gone);
                 }
-                self.fetch_profile(&grant.authorizer).await;
+                let authorizer = &grant.authorizer;
+                tracing::info!(authorizer = %authorizer, "account {authorizer} has authorized the platform");
+                self.fetch_profile(authorizer).await;
                 self.granted(grant.authorizer, binding).await
             }
             Err(TokenError::Wechat(refused)) => match refused.reaction() {
@@ -256,7 +258,6 @@ impl Session {
             Some(binding) => Some(self.vault.bind_link(&binding.link, &authorizer, self.now()).await?),
             None => None,
         };
-        tracing::info!(authorizer = %authorizer, "account {authorizer} has authorized the platform");
         Ok(Exchanged::Granted { authorizer, bound })
     }
 }

@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
 
 use crate::random::Random;
 
@@ -169,6 +170,12 @@ impl Digest {
     #[must_use]
     pub fn from_stored(text: &str) -> Self {
         Self(text.to_owned())
+    }
+
+    /// Whether both are the digest of the same thing, in a time that does not tell how much of them is alike.
+    #[must_use]
+    pub fn fits(&self, other: &Self) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
     }
 
     /// The digest as 64 hexadecimal digits.

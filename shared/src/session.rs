@@ -164,21 +164,26 @@ impl Session {
     /// Logs a failed call where it is handled, and counts it by its code. An operator has to act on some of them: those
     /// are errors, the others pass.
     pub fn report(&self, what: &str, error: &WechatError) {
-        let code = error.code_label();
-        let mut metric = Metric::count("wechat_refused", 1).by("code", code.clone());
-        let refusal = error.refusal();
-        let rid = refusal.and_then(|refusal| refusal.rid.as_deref()).unwrap_or("none");
-        if let Some(address) = refusal.and_then(|refusal| refusal.refused_ip) {
-            metric = metric.noting("ip_to_whitelist", address.to_string());
-            tracing::error!(
-                code, rid, ip_to_whitelist = %address,
-                "{what}: WeChat refuses calls from {address}: add it to 白名单IP地址列表 in WeChat's console"
-            );
-        } else if error.needs_operator() {
-            tracing::error!(code, rid, "{what}: {error}");
-        } else {
-            tracing::warn!(code, rid, "{what}: {error}");
-        }
-        self.metrics.put(&metric);
+        report_wechat(&self.metrics, what, error);
     }
+}
+
+/// [`Session::report`], where there is no session at hand.
+pub(crate) fn report_wechat(metrics: &Metrics, what: &str, error: &WechatError) {
+    let code = error.code_label();
+    let mut metric = Metric::count("wechat_refused", 1).by("code", code.clone());
+    let refusal = error.refusal();
+    let rid = refusal.and_then(|refusal| refusal.rid.as_deref()).unwrap_or("none");
+    if let Some(address) = refusal.and_then(|refusal| refusal.refused_ip) {
+        metric = metric.noting("ip_to_whitelist", address.to_string());
+        tracing::error!(
+            code, rid, ip_to_whitelist = %address,
+            "{what}: WeChat refuses calls from {address}: add it to 白名单IP地址列表 in WeChat's console"
+        );
+    } else if error.needs_operator() {
+        tracing::error!(code, rid, "{what}: {error}");
+    } else {
+        tracing::warn!(code, rid, "{what}: {error}");
+    }
+    metrics.put(&metric);
 }

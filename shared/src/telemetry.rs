@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use tracing::{Level, Subscriber};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use crate::clock::SharedClock;
 
@@ -159,11 +159,17 @@ pub fn init_logs(filter: Option<&str>) {
     drop(subscriber(filter, std::io::stderr).try_init());
 }
 
+/// The same log for people: `cargo run` prints it on a terminal.
+pub fn init_readable_logs(filter: Option<&str>) {
+    let lines = tracing_subscriber::fmt::layer().with_target(false).compact().with_writer(std::io::stderr);
+    // Only a second call fails, and then logging already runs.
+    drop(filtered(filter, lines).try_init());
+}
+
 fn subscriber<W>(filter: Option<&str>, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let wanted = EnvFilter::try_new(filter.unwrap_or("info")).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
@@ -171,6 +177,14 @@ where
         .with_span_list(false)
         .with_target(true)
         .with_writer(writer);
+    filtered(filter, lines)
+}
+
+fn filtered<L>(filter: Option<&str>, lines: L) -> impl Subscriber + Send + Sync
+where
+    L: Layer<Registry> + Send + Sync,
+{
+    let wanted = EnvFilter::try_new(filter.unwrap_or("info")).unwrap_or_else(|_| EnvFilter::new("info"));
     let allowed = filter_fn(|line| may_be_printed(line.target(), *line.level()));
     tracing_subscriber::registry().with(lines).with(wanted).with(allowed)
 }

@@ -88,7 +88,9 @@ impl TokenError {
     #[must_use]
     pub const fn is_platform_wide(&self) -> bool {
         match self {
-            Self::Wechat(error) => error.is_platform_wide(),
+            // A token that is refused again right after it was renewed: another server renews too, and every further
+            // call would only use up the day's issues.
+            Self::Wechat(error) => error.is_platform_wide() || error.token_rejected(),
             Self::NoTicket
             | Self::Vault(VaultError::Unavailable { .. })
             | Self::Busy(Slot::Component)

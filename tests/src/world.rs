@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use oauth_callback::CallbackService;
+use preauth_link::LinkService;
 use secrecy::SecretString;
 use shared::aws::AwsClients;
 use shared::clock::{Clock as _, ManualClock, SharedClock, Timestamp};
@@ -188,8 +190,8 @@ impl World {
     ///
     /// # Panics
     /// Never: the configuration is right.
-    #[must_use]
     pub fn public_router(&self) -> Router {
+        let callback = CallbackService::new(self.services.clone(), self.page_config());
         ticket_push::router(Receiver {
             platform: Arc::clone(&self.services.platform),
             store: self.services.store.clone(),
@@ -197,6 +199,17 @@ impl World {
             metrics: self.services.metrics.clone(),
             bound: self.services.limits.push,
         })
+        .merge(preauth_link::public_router(self.link_service()))
+        .merge(oauth_callback::router(callback))
+    }
+
+    /// The business routes, as they are deployed: refused without an identity.
+    pub fn business_router(&self) -> Router {
+        preauth_link::business_router(self.link_service())
+    }
+
+    fn link_service(&self) -> LinkService {
+        LinkService::new(self.services.clone(), self.page_config(), self.wechat_config())
     }
 
     /// What the merchant's pages are configured with.
@@ -288,7 +301,7 @@ impl World {
     /// When WeChat refuses.
     #[must_use]
     pub fn merchant_authorizes(&self, account: &AppId) -> Consent {
-        self.simulator.authorize_without_link(account).ok().expect("the merchant may authorize")
+        self.simulator.authorize_without_link(account).unwrap_or_else(|_| panic!("WeChat refuses the merchant"))
     }
 
     /// A merchant has authorized the platform and the push has taken effect.

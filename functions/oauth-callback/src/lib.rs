@@ -1,1 +1,140 @@
-//! x
+//! The way back from WeChat (protocol section 2): `GET /authorize/{link_id}/callback/{attempt}?auth_code&expires_in`.
+//!
+//! The code is durable before anything else is done with it, so nothing that hangs here costs a grant: what this
+//! function does not finish, the refresher does. Only the browser that began the attempt binds the link; whoever else
+//! comes back brings a grant and nothing more.
+
+mod code;
+mod exchange;
+mod outcome;
+mod receive;
+mod texts;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State};
+use axum::response::Response;
+use axum::routing::get;
+use http::{HeaderMap, Method, StatusCode};
+use shared::config::PageConfig;
+use shared::ids::{AttemptId, LinkId};
+use shared::session::Services;
+use shared::vault::VaultError;
+use shared::web::{FormTargets, Language, Pages, Trouble};
+use tokio::time::{Instant, timeout_at};
+
+use crate::receive::Return;
+
+/// The routes of this function, from which its router is built.
+pub const ROUTES: [(Method, &str); 1] = [(Method::GET, "/authorize/{link_id}/callback/{attempt}")];
+
+/// What the function is built from, once; clones share it.
+#[derive(Clone)]
+pub struct CallbackService(Arc<Inner>);
+
+struct Inner {
+    services: Services,
+    config: PageConfig,
+    pages: Pages,
+}
+
+impl CallbackService {
+    /// The function's state.
+    #[must_use]
+    pub fn new(services: Services, config: PageConfig) -> Self {
+        Self(Arc::new(Inner { services, config, pages: Pages::new(FormTargets::None) }))
+    }
+
+    fn services(&self) -> &Services {
+        &self.0.services
+    }
+
+    fn pages(&self) -> &Pages {
+        &self.0.pages
+    }
+}
+
+/// Why a merchant's return is not taken in.
+#[derive(Debug, thiserror::Error)]
+enum CallbackError {
+    /// No code, several, or one that WeChat does not send.
+    #[error("the return carries no usable authorization code")]
+    Code,
+    /// The link or the attempt is not ours, or was forgotten.
+    #[error("there is no such attempt")]
+    Unknown,
+    /// The attempt has brought too many codes.
+    #[error("the attempt has brought too many codes")]
+    TooMany,
+    /// Not the caller's fault.
+    #[error(transparent)]
+    Trouble(#[from] Trouble),
+}
+
+impl From<VaultError> for CallbackError {
+    fn from(error: VaultError) -> Self {
+        Self::Trouble(error.into())
+    }
+}
+
+/// The function's router.
+pub fn router(service: CallbackService) -> Router {
+    let [(_, callback)] = ROUTES;
+    Router::new().route(callback, get(come_back)).with_state(service)
+}
+
+type AttemptPath = Result<Path<(LinkId, AttemptId)>, PathRejection>;
+
+async fn come_back(
+    State(service): State<CallbackService>,
+    path: AttemptPath,
+    RawQuery(query): RawQuery,
+    language: Language,
+    headers: HeaderMap,
+) -> Response {
+    let bound = Instant::now() + service.services().limits.page;
+    let answer = completed(&service, path, query, language, &headers, bound).await;
+    answer.unwrap_or_else(|error| refusal(&service, language, error))
+}
+
+async fn completed(
+    service: &CallbackService,
+    path: AttemptPath,
+    query: Option<String>,
+    language: Language,
+    headers: &HeaderMap,
+    bound: Instant,
+) -> Result<Response, CallbackError> {
+    let Path((link, attempt)) = path.map_err(|_| CallbackError::Unknown)?;
+    let code = code::auth_code(query.as_deref().unwrap_or_default()).ok_or(CallbackError::Code)?;
+    let back = Return { link, attempt, code };
+    let received = timeout_at(bound, receive::receive(service, back, headers, bound)).await;
+    let received = received.map_err(|_| Trouble::Late)??;
+    let whereto = received.whereto();
+    let outcome = exchange::exchange(service, received, bound).await;
+    tracing::info!(
+        link = %whereto.link, status = outcome.as_str(),
+        "a merchant came back through link {}: {}", whereto.link, outcome.as_str()
+    );
+    Ok(outcome::answer(service, &whereto, outcome, language)?)
+}
+
+/// The page that says why a return was not taken in.
+fn refusal(service: &CallbackService, language: Language, error: CallbackError) -> Response {
+    let pages = service.pages();
+    match error {
+        CallbackError::Code => pages.message(StatusCode::BAD_REQUEST, language, texts::no_code(language)),
+        CallbackError::Unknown => pages.message(StatusCode::NOT_FOUND, language, texts::unknown(language)),
+        CallbackError::TooMany => pages.too_many(language, texts::too_many(language), None),
+        CallbackError::Trouble(trouble) => {
+            let services = service.services();
+            let reference = trouble.report("taking an authorization code in", &services.random, &services.metrics);
+            pages.not_available(language, &reference)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,184 @@
-//! x
+//! Authorization links (design section 4): the API by which a business makes one, and the page on which a merchant
+//! follows it to WeChat (protocol section 2).
+//!
+//! Looking costs nothing: only a press of the button, or a business that asks, mints a pre-auth code. Both kinds of
+//! route have a router of their own, so that `local` can serve businesses on a listener that only this machine reaches.
+
+mod browser;
+mod business;
+mod identity;
+mod link_request;
+mod mint;
+mod public;
+mod qr;
+mod texts;
+mod wechat_urls;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::{get, post};
+use http::Method;
+use shared::config::{PageConfig, WechatConfig};
+use shared::identity::IamIdentity;
+use shared::ids::{AttemptId, LinkId};
+use shared::session::{Services, Session};
+use shared::vault::{Link, MintRefused, VaultError};
+use shared::web::{FormTargets, Pages, Trouble};
+use tokio::time::Instant;
+use url::Url;
+
+pub use identity::{gateway_identity, with_gateway_identity};
+
+/// The routes for merchants, from which [`public_router`] is built.
+pub const PUBLIC_ROUTES: [(Method, &str); 2] =
+    [(Method::GET, "/authorize/{link_id}"), (Method::POST, "/authorize/{link_id}")];
+
+/// The routes for businesses, from which [`business_router`] is built.
+pub const BUSINESS_ROUTES: [(Method, &str); 3] = [
+    (Method::POST, "/authorization-links"),
+    (Method::GET, "/authorization-links/{link_id}"),
+    (Method::POST, "/authorization-links/{link_id}/codes"),
+];
+
+/// The largest body a business may send, in bytes: every field at its longest fits twice.
+const BODY_LIMIT: usize = 16 * 1024;
+
+/// What the function is built from, once; clones share it.
+#[derive(Clone)]
+pub struct LinkService(Arc<Inner>);
+
+struct Inner {
+    services: Services,
+    config: PageConfig,
+    wechat: WechatConfig,
+    pages: Pages,
+}
+
+impl LinkService {
+    /// The function's state.
+    #[must_use]
+    pub fn new(services: Services, config: PageConfig, wechat: WechatConfig) -> Self {
+        let pages = Pages::new(FormTargets::OursAnd(&[&wechat.mp, &wechat.open]));
+        Self(Arc::new(Inner { services, config, wechat, pages }))
+    }
+
+    fn services(&self) -> &Services {
+        &self.0.services
+    }
+
+    fn config(&self) -> &PageConfig {
+        &self.0.config
+    }
+
+    fn wechat(&self) -> &WechatConfig {
+        &self.0.wechat
+    }
+
+    fn pages(&self) -> &Pages {
+        &self.0.pages
+    }
+
+    /// When the answer to a request that arrives now must be out.
+    fn answer_by(&self) -> Instant {
+        Instant::now() + self.services().limits.page
+    }
+
+    /// A session for a request that must be answered by `bound`: WeChat's calls end while their result can still be
+    /// written down.
+    async fn session(&self, bound: Instant) -> Result<Session, Trouble> {
+        let deadline = bound.checked_sub(self.services().limits.dynamodb).unwrap_or(bound);
+        Ok(self.services().session(Some(deadline)).await?)
+    }
+
+    /// A path under our own origin.
+    fn url(&self, path: &str) -> Url {
+        let mut url = self.config().public_base.url().clone();
+        url.set_path(path);
+        url
+    }
+
+    /// A link's page.
+    fn link_url(&self, link: &LinkId) -> Url {
+        self.url(&format!("/authorize/{link}"))
+    }
+
+    /// Where WeChat sends the merchant back to.
+    fn callback_url(&self, link: &LinkId, attempt: &AttemptId) -> Url {
+        self.url(&format!("/authorize/{link}/callback/{attempt}"))
+    }
+}
+
+/// Why a link cannot be followed.
+#[derive(Debug, thiserror::Error)]
+enum LinkError {
+    /// There is none of this id.
+    #[error("there is no such link")]
+    Unknown,
+    /// Its time is over.
+    #[error("the link has expired")]
+    Expired,
+    /// An account was authorized through it.
+    #[error("the link has been used")]
+    Used,
+    /// It makes no further pre-auth code now.
+    #[error("the link has made too many pre-auth codes")]
+    TooMany(MintRefused),
+    /// Not the caller's fault.
+    #[error(transparent)]
+    Trouble(#[from] Trouble),
+}
+
+impl From<VaultError> for LinkError {
+    fn from(error: VaultError) -> Self {
+        Self::Trouble(error.into())
+    }
+}
+
+/// A link that is there, used or not.
+async fn known_link(session: &Session, id: &LinkId) -> Result<Link, LinkError> {
+    session.vault().link(id, session.now()).await?.ok_or(LinkError::Unknown)
+}
+
+/// A link that can still be followed. Used outweighs expired: that is what became of it.
+fn usable(session: &Session, link: Link) -> Result<Link, LinkError> {
+    if link.authorized.is_some() {
+        return Err(LinkError::Used);
+    }
+    if link.is_expired(session.now()) {
+        return Err(LinkError::Expired);
+    }
+    Ok(link)
+}
+
+/// How long to wait before a link makes codes again; `None` where it never does.
+const fn wait_of(refused: MintRefused) -> Option<Duration> {
+    match refused {
+        MintRefused::Hourly(wait) => Some(wait),
+        MintRefused::Total => None,
+    }
+}
+
+/// What merchants reach.
+pub fn public_router(service: LinkService) -> Router {
+    let [(_, show), (_, press)] = PUBLIC_ROUTES;
+    Router::new().route(show, get(public::show)).route(press, post(public::press)).with_state(service)
+}
+
+/// What businesses reach; refused to whoever has no [`IamIdentity`].
+pub fn business_router(service: LinkService) -> Router {
+    let [(_, create), (_, read), (_, codes)] = BUSINESS_ROUTES;
+    Router::new()
+        .route(create, post(business::create))
+        .route(read, get(business::read))
+        .route(codes, post(business::mint_code))
+        .route_layer(middleware::from_extractor::<IamIdentity>())
+        .route_layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .with_state(service)
+}
+
+#[cfg(test)]
+mod tests;

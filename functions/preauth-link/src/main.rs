@@ -1,1 +1,18 @@
-fn main() {}
+//! The Lambda function of the authorization links.
+
+use preauth_link::{LinkService, business_router, public_router, with_gateway_identity};
+use shared::config::{Environment as _, PageConfig, ProcessEnvironment, WechatConfig};
+use shared::limits::Limits;
+use shared::session::Services;
+use shared::telemetry;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    telemetry::init_logs(ProcessEnvironment.get("RUST_LOG").as_deref());
+    let pages = PageConfig::read(&ProcessEnvironment)?;
+    let wechat = WechatConfig::read(&ProcessEnvironment)?;
+    let services = Services::from_environment(&ProcessEnvironment, Limits::interactive()).await?;
+    let service = LinkService::new(services, pages, wechat);
+    let router = public_router(service.clone()).merge(business_router(service));
+    lambda_http::run(with_gateway_identity(router)).await
+}

@@ -80,6 +80,25 @@ impl Refresher {
         Self { services, settings }
     }
 
+    /// Works off the inbox if something in it is due: for a host without a stream, which looks often instead.
+    ///
+    /// # Errors
+    /// [`RunError`] where the platform's secret cannot be used.
+    pub async fn poll_inbox(&self, deadline: Instant) -> Result<Option<Report>, RunError> {
+        let session = self.services.session(None).await?;
+        match session.vault().due_partitions(session.now(), renew::INBOX_PARTITIONS).await {
+            Ok(due) if due.is_empty() => Ok(None),
+            Ok(due) => {
+                let keys = due.iter().map(|partition| session.vault().inbox_key(partition)).collect();
+                self.run(&Task::Inbox(keys), deadline).await.map(Some)
+            }
+            Err(error) => {
+                tracing::warn!("the inbox could not be looked at: {error}");
+                Ok(None)
+            }
+        }
+    }
+
     /// Does one task, as far as it comes until `deadline`, and tells what was done. What fails is logged where it is
     /// handled and tried again by a later run.
     ///
@@ -110,7 +129,7 @@ impl Refresher {
             run.tell(&error);
         }
         report.publish(run.session.metrics());
-        tracing::info!(report = %report, "{task}: {report}");
+        tracing::info!(renewed = report.renewed, left_over = report.left_over, "{task}: {report}");
         Ok(report)
     }
 }

@@ -22,7 +22,7 @@ use crate::report::Report;
 const MAX_FOR_LIST: usize = 10_000;
 
 /// Inbox partitions looked up at once.
-const INBOX_PARTITIONS: i32 = 1_000;
+pub(crate) const INBOX_PARTITIONS: i32 = 1_000;
 
 impl Run {
     pub(crate) async fn renew_all(&self, report: &mut Report) -> Result<(), TokenError> {

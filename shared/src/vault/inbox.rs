@@ -1,12 +1,13 @@
 //! The inbox: every push but the tickets, and every code that came back through a redirect, until it has taken effect.
 //!
 //! An entry's key is made of what makes it the same message, so a repeat is stored once. What still has to be done
-//! stands in the `due` index; what is done leaves it and is kept 30 days, as the memory that tells a repeat. Entries hold codes, which are
-//! secrets: they are in the encrypted table and nowhere else.
+//! stands in the `due` index; what is done leaves it and is kept 30 days, as the memory that tells a repeat. Entries
+//! hold codes, which are secrets: they are in the encrypted table and nowhere else.
 
 use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use secrecy::SecretString;
 
 use super::item::{Attributes, EXPIRES, Item, Updated, expires, instant, number, secret, send, text};
@@ -21,12 +22,16 @@ pub const INBOX_SORT_PREFIX: &str = "entry#";
 /// How long an entry is kept: WeChat promises no bound on how late a repeat may come.
 const KEEP: Duration = Duration::from_hours(24 * 30);
 
-/// Stands for the account where it is not known yet. No appid can look like it.
-const UNKNOWN_ACCOUNT: &str = "~";
-
-/// The entries of one account, in the order of WeChat's times; or those whose account is not known.
+/// The entries of one account, in the order of WeChat's times; or one entry whose account is not known.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Partition(Option<AppId>);
+pub struct Partition(String);
+
+impl Partition {
+    fn of(account: Option<&AppId>, digest: &Digest) -> Self {
+        // No appid begins with a tilde. Without an account there is no order to keep, so each has its own partition.
+        Self(account.map_or_else(|| format!("~{}", digest.as_str()), |account| account.as_str().to_owned()))
+    }
+}
 
 /// One entry's place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,9 +42,9 @@ pub struct EntryKey {
 }
 
 impl EntryKey {
-    fn of(account: Option<AppId>, time: Timestamp, digest: &Digest) -> Self {
+    fn of(account: Option<&AppId>, time: Timestamp, digest: &Digest) -> Self {
         Self {
-            partition: Partition(account),
+            partition: Partition::of(account, digest),
             sort: format!("{INBOX_SORT_PREFIX}{:010}#{}", time.unix(), digest.as_str()),
         }
     }
@@ -52,6 +57,16 @@ pub struct Callback {
     /// The claim to exchange it under: the pre-auth code's, where the attempt and its cookie fitted, and with it comes
     /// the link to bind; else the code's own.
     pub claim: Digest,
+}
+
+/// Where a code that came through a redirect is kept.
+pub struct CallbackEntry {
+    /// Its place.
+    pub key: EntryKey,
+    /// The claim that the code is exchanged under: that of its first coming.
+    pub claim: Digest,
+    /// How it ended, where the same code had come before and is done with: as [`Vault::finish_entry`] was told.
+    pub outcome: Option<String>,
 }
 
 /// What an entry holds.
@@ -82,19 +97,20 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Unavailable`]: it may not be stored.
     pub async fn put_push(&self, event: &AuthorizationEvent, now: Timestamp) -> Result<EntryKey, VaultError> {
-        let key = EntryKey::of(event.event.account().cloned(), event.create_time, &event.dedup());
+        let key = EntryKey::of(event.event.account(), event.create_time, &event.dedup());
         let attributes = Attributes::from([
             ("info_type".to_owned(), text(event.event.info_type())),
             ("push".to_owned(), secret(&event.xml)),
         ]);
-        self.put_entry(key, attributes, now).await
+        self.put_entry(&key, attributes, now).await?;
+        Ok(key)
     }
 
     /// Keeps a code that came through a redirect; a repeat changes nothing. One write.
     ///
     /// # Errors
     /// [`VaultError::Unavailable`]: it may not be stored.
-    pub async fn put_callback(&self, callback: &Callback, now: Timestamp) -> Result<EntryKey, VaultError> {
+    pub async fn put_callback(&self, callback: &Callback, now: Timestamp) -> Result<CallbackEntry, VaultError> {
         // The place must be the same at every repeat, so no time of ours is in it.
         let key = EntryKey::of(None, Timestamp::from_unix(0), &Claim::of_authorization_code(&callback.code));
         let attributes = Attributes::from([
@@ -102,15 +118,25 @@ impl Vault {
             ("code".to_owned(), secret(&callback.code)),
             ("claim".to_owned(), text(callback.claim.as_str())),
         ]);
-        self.put_entry(key, attributes, now).await
+        let known = self.put_entry(&key, attributes, now).await?;
+        let known = Item::new("inbox entry", known.unwrap_or_default());
+        let claim = known.text("claim").map_or_else(|| callback.claim.clone(), Digest::from_stored);
+        Ok(CallbackEntry { key, claim, outcome: known.text("outcome").map(str::to_owned) })
     }
 
-    async fn put_entry(&self, key: EntryKey, attributes: Attributes, now: Timestamp) -> Result<EntryKey, VaultError> {
+    /// Puts an entry unless it is there; then returns it as it is.
+    async fn put_entry(
+        &self,
+        key: &EntryKey,
+        attributes: Attributes,
+        now: Timestamp,
+    ) -> Result<Option<Attributes>, VaultError> {
         let mut put = self
             .client()
             .put_item()
             .table_name(self.table())
             .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .item("pk", text(self.inbox_key(&key.partition)))
             .item("sk", text(&key.sort))
             .item("received_at", instant(now))
@@ -121,16 +147,18 @@ impl Vault {
             put = put.item(name, value);
         }
         match put.send().await {
-            Ok(_) => Ok(key),
-            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
-                Ok(key)
-            }
-            Err(error) => Err(VaultError::from_sdk("PutItem", &error)),
+            Ok(_) => Ok(None),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(known)) => Ok(known.item.clone()),
+                _ => Err(VaultError::from_sdk("PutItem", &error)),
+            },
         }
     }
 
-    fn inbox_key(&self, partition: &Partition) -> String {
-        self.key("inbox", Some(partition.0.as_ref().map_or(UNKNOWN_ACCOUNT, AppId::as_str)))
+    /// The table key of a partition, as the table's stream names it.
+    #[must_use]
+    pub fn inbox_key(&self, partition: &Partition) -> String {
+        self.key("inbox", Some(&partition.0))
     }
 
     fn inbox_shard(&self) -> String {
@@ -140,10 +168,7 @@ impl Vault {
     /// The partition that a table key stands for; `None` for another kind of item or another platform's.
     #[must_use]
     pub fn inbox_partition(&self, pk: &str) -> Option<Partition> {
-        match pk.strip_prefix(&self.key("inbox", Some("")))? {
-            UNKNOWN_ACCOUNT => Some(Partition(None)),
-            account => Some(Partition(Some(AppId::parse(account).ok()?))),
-        }
+        pk.strip_prefix(&self.key("inbox", Some(""))).map(|partition| Partition(partition.to_owned()))
     }
 
     /// The partitions that have something due, at most `limit` entries looked at. One query of the index.

@@ -24,7 +24,11 @@ pub const MAX_MINTS_PER_HOUR: usize = 10;
 pub const MAX_MINTS: u32 = 50;
 
 /// An attempt can come back this long: longer than a pre-auth code and an authorization code live together.
-const ATTEMPT_KEEP: Duration = Duration::from_hours(24);
+pub const ATTEMPT_KEEP: Duration = Duration::from_hours(24);
+
+/// Different authorization codes that one attempt may bring back. WeChat sends one; its address is public, and every
+/// code costs a call of WeChat's.
+pub const MAX_CODES: u32 = 5;
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -87,6 +91,15 @@ pub struct Attempt {
     pub claim: Digest,
     /// The digest of the cookie that its browser carries; none for codes made for a page of the business's own.
     pub cookie: Option<Digest>,
+}
+
+/// Whether an attempt may bring a code back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeCount {
+    /// It may: the code is new and within [`MAX_CODES`], or known already.
+    Within,
+    /// It brought [`MAX_CODES`] others.
+    TooMany,
 }
 
 /// Whether a link could be bound to an account.
@@ -248,6 +261,33 @@ impl Vault {
             claim: item.text("claim").map(Digest::from_stored).ok_or(item.lacks("claim"))?,
             cookie: item.text("cookie").map(Digest::from_stored),
         }))
+    }
+
+    /// Counts a code that comes back with an attempt. The same code counts once. One write.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`].
+    pub async fn count_code(
+        &self,
+        link: &LinkId,
+        attempt: &AttemptId,
+        code: &SecretString,
+    ) -> Result<CodeCount, VaultError> {
+        let digest = Claim::of_authorization_code(code);
+        let update = self
+            .update(self.link_key(link), &attempt_sort(attempt))
+            .update_expression("ADD codes :code")
+            .condition_expression(
+                "attribute_exists(pk) AND \
+                 (attribute_not_exists(codes) OR contains(codes, :digest) OR size(codes) < :max)",
+            )
+            .expression_attribute_values(":code", AttributeValue::Ss(vec![digest.as_str().to_owned()]))
+            .expression_attribute_values(":digest", text(digest.as_str()))
+            .expression_attribute_values(":max", number(MAX_CODES));
+        Ok(match send(update).await? {
+            Updated::Done(_) => CodeCount::Within,
+            Updated::Refused(_) => CodeCount::TooMany,
+        })
     }
 
     /// Binds a link to the account that was authorized through it; a link takes one account. One write.

@@ -21,8 +21,10 @@ use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkErro
 
 pub use self::account::{AccountState, GrantWrite, NewGrant, PagePosition, StoredAccount};
 pub use self::claim::{Binding, Claim, Claimed};
-pub use self::inbox::{Callback, Entry, EntryBody, EntryKey, INBOX_SORT_PREFIX, Partition};
-pub use self::link::{Attempt, Bound, Link, LinkRequest, MAX_MINTS, MAX_MINTS_PER_HOUR, MintRefused};
+pub use self::inbox::{Callback, CallbackEntry, Entry, EntryBody, EntryKey, INBOX_SORT_PREFIX, Partition};
+pub use self::link::{
+    ATTEMPT_KEEP, Attempt, Bound, CodeCount, Link, LinkRequest, MAX_CODES, MAX_MINTS, MAX_MINTS_PER_HOUR, MintRefused,
+};
 pub use self::reconcile::Pass;
 pub use self::ticket::Ticket;
 pub use self::token::{Failure, Issued, Lease, LeaseFor, Slot, Stored, TokenRecord};

@@ -204,9 +204,11 @@ impl Vault {
         reason: LeaseFor<'_>,
     ) -> Result<Lease, VaultError> {
         const FREE: &str = "(attribute_not_exists(lease_until) OR lease_until <= :now OR lease_owner = :owner)";
-        let wanted = match reason {
-            LeaseFor::Due => "(attribute_not_exists(due_at) OR due_at <= :now)",
-            LeaseFor::Rejected(_) => "access_token = :rejected",
+        let wanted = match (reason, slot) {
+            (LeaseFor::Due, Slot::Component) => "(attribute_not_exists(due_at) OR due_at <= :now)",
+            // An account that is never due granted no API permission.
+            (LeaseFor::Due, Slot::Authorizer(_)) => "due_at <= :now",
+            (LeaseFor::Rejected(_), _) => "access_token = :rejected",
         };
         let exists = match slot {
             Slot::Component => "",

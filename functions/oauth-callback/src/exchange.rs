@@ -1,0 +1,100 @@
+//! From a code in the inbox to what the merchant is told (design section 5, "Exchange of a code").
+//!
+//! Once begun the exchange is never cancelled: neither a browser that goes away nor the bound on the page stops it. The
+//! session's deadline sees to it that WeChat's calls end in time.
+
+use shared::exchange::{Code, Exchanged};
+use shared::tokens::TokenError;
+use shared::vault::Bound;
+use shared::web::{Trouble, run_to_end};
+use tokio::time::{Instant, sleep};
+
+use crate::CallbackService;
+use crate::outcome::Outcome;
+use crate::receive::Received;
+
+/// What the log calls the work; whatever fails in it is tried again by the refresher while it can succeed.
+const EXCHANGING: &str = "exchanging an authorization code";
+
+/// What is written to an inbox entry that brought a grant.
+const GRANTED: &str = "granted";
+
+/// What is written to an entry that will never bring one.
+const FAILED: &str = "failed";
+
+/// Exchanges the code if there is time, else leaves it to the refresher.
+pub(crate) async fn exchange(service: &CallbackService, received: Received, bound: Instant) -> Outcome {
+    let services = service.services();
+    let time_left = received.deadline.saturating_duration_since(Instant::now());
+    if time_left < services.limits.least_for_wechat {
+        tracing::warn!("a code is left to the refresher: too little time is left for WeChat");
+        return Outcome::Pending;
+    }
+    match run_to_end(bound, async move { received.exchanged(bound).await }).await {
+        Ok(outcome) => outcome,
+        Err(Trouble::Late) => Outcome::Pending,
+        Err(trouble) => {
+            trouble.report(EXCHANGING, &services.random, &services.metrics);
+            Outcome::Pending
+        }
+    }
+}
+
+impl Received {
+    async fn exchanged(&self, bound: Instant) -> Outcome {
+        let error = match self.result(bound).await {
+            Ok(outcome) => return outcome,
+            Err(error) => error,
+        };
+        let may_pass = error.may_pass();
+        Trouble::Token(error).report(EXCHANGING, self.session.random(), self.session.metrics());
+        if may_pass {
+            return Outcome::Pending;
+        }
+        self.finish(FAILED).await;
+        Outcome::Failed
+    }
+
+    async fn result(&self, bound: Instant) -> Result<Outcome, TokenError> {
+        // The page was loaded again: WeChat need not be asked twice about a code that it has refused.
+        let done_before = self.entry.outcome.is_some();
+        if done_before && self.session.vault().claim_result(&self.claim).await?.is_none() {
+            return Ok(Outcome::Failed);
+        }
+        let mut exchanged = self.session.exchange(&self.code()).await?;
+        while exchanged == Exchanged::Busy {
+            // The refresher has the push of the same authorization: it says what came of it.
+            sleep(self.session.limits().poll).await;
+            if Instant::now() >= bound {
+                return Ok(Outcome::Pending);
+            }
+            if self.session.vault().claim_result(&self.claim).await?.is_some() {
+                exchanged = self.session.exchange(&self.code()).await?;
+            }
+        }
+        Ok(match exchanged {
+            Exchanged::Granted { bound, .. } => {
+                self.finish(GRANTED).await;
+                // Another account was authorized through the link before: this one's grant is kept all the same.
+                if self.binds() && bound != Some(Bound::Yes) { Outcome::Failed } else { Outcome::Authorized }
+            }
+            Exchanged::Gone | Exchanged::Spent => {
+                self.finish(FAILED).await;
+                Outcome::Failed
+            }
+            Exchanged::Busy => Outcome::Pending,
+        })
+    }
+
+    const fn code(&self) -> Code<'_> {
+        Code { code: &self.code, claim: &self.claim, authorizer: None, granted_at: None }
+    }
+
+    /// Takes the entry out of the refresher's way; where that fails it looks once more and changes nothing.
+    async fn finish(&self, outcome: &str) {
+        let done = self.session.vault().finish_entry(&self.entry.key, outcome, self.session.now()).await;
+        if let Err(error) = done {
+            tracing::warn!("an inbox entry that is done stays for the refresher: {error}");
+        }
+    }
+}

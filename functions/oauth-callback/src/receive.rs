@@ -1,0 +1,82 @@
+//! A return, checked and made durable: from here on the code is exchanged, here or by the refresher.
+
+use http::HeaderMap;
+use secrecy::SecretString;
+use shared::ids::{AttemptId, Digest, LinkId};
+use shared::session::Session;
+use shared::vault::{Callback, CallbackEntry, Claim, CodeCount};
+use shared::web::{AttemptCookie, Trouble};
+use tokio::time::Instant;
+
+use crate::{CallbackError, CallbackService};
+
+/// What the redirect says.
+pub(crate) struct Return {
+    pub(crate) link: LinkId,
+    pub(crate) attempt: AttemptId,
+    pub(crate) code: SecretString,
+}
+
+/// A code in the inbox.
+pub(crate) struct Received {
+    pub(crate) session: Session,
+    /// When the last call of WeChat must have ended.
+    pub(crate) deadline: Instant,
+    pub(crate) code: SecretString,
+    pub(crate) claim: Digest,
+    pub(crate) entry: CallbackEntry,
+    whereto: Whereto,
+}
+
+/// Where the merchant goes on.
+#[derive(Clone)]
+pub(crate) struct Whereto {
+    pub(crate) link: LinkId,
+    /// The business's page; `None` also where the browser is not the one that began the attempt.
+    pub(crate) return_url: Option<String>,
+    /// Whether the browser is the one that began the attempt: only then the code is bound to the link.
+    pub(crate) ours: bool,
+}
+
+impl Received {
+    pub(crate) fn whereto(&self) -> Whereto {
+        self.whereto.clone()
+    }
+
+    /// Whether a grant that came of the code is bound to the link.
+    pub(crate) const fn binds(&self) -> bool {
+        self.whereto.ours
+    }
+}
+
+/// Checks a return and puts its code into the inbox. Up to two reads and two writes; nothing is stored for an attempt
+/// that is not ours.
+pub(crate) async fn receive(
+    service: &CallbackService,
+    back: Return,
+    headers: &HeaderMap,
+    bound: Instant,
+) -> Result<Received, CallbackError> {
+    let services = service.services();
+    let deadline = bound.checked_sub(services.limits.dynamodb).unwrap_or(bound);
+    let session = services.session(Some(deadline)).await.map_err(Trouble::Platform)?;
+    let vault = session.vault();
+    let now = session.now();
+    // A link that has expired meanwhile still takes the grant: WeChat has given it.
+    let link = vault.link(&back.link, now).await?.ok_or(CallbackError::Unknown)?;
+    let attempt = vault.attempt(&back.link, &back.attempt, now).await?.ok_or(CallbackError::Unknown)?;
+    let ours = attempt.cookie.is_some_and(|cookie| AttemptCookie::fits(headers, &back.attempt, &cookie));
+    let claim = if ours { attempt.claim } else { Claim::of_authorization_code(&back.code) };
+    if vault.count_code(&back.link, &back.attempt, &back.code).await? == CodeCount::TooMany {
+        tracing::warn!(link = %back.link, "an attempt of link {} brings too many codes", back.link);
+        return Err(CallbackError::TooMany);
+    }
+    let callback = Callback { code: back.code, claim };
+    let entry = vault.put_callback(&callback, now).await?;
+    let return_url = link.request.return_url.filter(|_| ours);
+    let whereto = Whereto { link: back.link, return_url, ours };
+    let Callback { code, claim } = callback;
+    // A page that is opened again in another browser tells what became of the code where it came first.
+    let claim = if ours { claim } else { entry.claim.clone() };
+    Ok(Received { session, deadline, code, claim, entry, whereto })
+}

@@ -1,0 +1,54 @@
+//! A fresh pre-auth code for one attempt (protocol section 1.3): counted, made, remembered, in this order.
+
+use secrecy::SecretString;
+use shared::clock::Timestamp;
+use shared::ids::{AttemptId, Digest};
+use shared::session::Session;
+use shared::vault::Link;
+use shared::web::Trouble;
+use shared::wechat::ComponentCall;
+use url::Url;
+
+use crate::wechat_urls::Launch;
+use crate::{LinkError, LinkService, usable};
+
+/// A pre-auth code and where it leads.
+pub(crate) struct Minted {
+    pub(crate) attempt: AttemptId,
+    pub(crate) code: SecretString,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) on_computer: Url,
+    pub(crate) on_phone: Url,
+}
+
+/// Mints a code for a link that can be followed; `cookie` is the digest of what the browser will carry.
+///
+/// Counted before it is made: a count too many costs the merchant a press, a code too many costs every merchant.
+pub(crate) async fn mint(
+    service: &LinkService,
+    session: &Session,
+    link: Link,
+    cookie: Option<&Digest>,
+) -> Result<Minted, LinkError> {
+    let link = usable(session, link)?;
+    session.vault().count_mint(&link, session.now()).await?.map_err(LinkError::TooMany)?;
+    let component = &session.platform().component;
+    let call = session.with_component(|token| async move {
+        session.wechat().create_preauthcode(ComponentCall { component, token: &token }).await
+    });
+    // Boxed: with the renewal of a token in it the future is large.
+    let made = Box::pin(call).await.map_err(Trouble::Token)?;
+    let now = session.now();
+    let attempt = AttemptId::generate(session.random());
+    session.vault().put_attempt(&link.id, &attempt, &made.code, cookie, now).await?;
+    tracing::info!(link = %link.id, "link {} was followed: a pre-auth code was made", link.id);
+    let redirect_uri = service.callback_url(&link.id, &attempt);
+    let launch = Launch { component, code: &made.code, redirect_uri: &redirect_uri, request: &link.request };
+    Ok(Minted {
+        on_computer: launch.on_computer(service.wechat()),
+        on_phone: launch.on_phone(service.wechat()),
+        expires_at: now.plus(made.expires_in),
+        attempt,
+        code: made.code,
+    })
+}

@@ -1,0 +1,151 @@
+//! The link's page, for merchants: who asks, a button, and the same page as a QR code for a phone.
+
+use std::pin::Pin;
+
+use askama::Template;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use http::header::SET_COOKIE;
+use http::{HeaderMap, StatusCode};
+use shared::ids::LinkId;
+use shared::vault::Link;
+use shared::web::{AttemptCookie, Language, Trouble, run_to_end, see_other};
+use tokio::time::Instant;
+
+use crate::browser::Browser;
+use crate::mint::mint;
+use crate::qr::{Qr, qr};
+use crate::texts::{self, LaunchTexts, OpenTexts};
+use crate::{LinkError, LinkService, known_link, usable, wait_of};
+
+/// The path's link; its absence is answered like that of an unknown one.
+type LinkPath = Result<Path<LinkId>, PathRejection>;
+
+#[derive(Template)]
+#[template(path = "launch.html")]
+struct LaunchBody<'a> {
+    texts: &'a LaunchTexts,
+    requester: Option<&'a str>,
+    action: &'a str,
+    qr: Option<Qr>,
+}
+
+#[derive(Template)]
+#[template(path = "open_in_wechat.html")]
+struct OpenBody<'a> {
+    texts: &'a OpenTexts,
+    asks: &'a str,
+    requester: Option<&'a str>,
+    url: &'a str,
+}
+
+/// `GET /authorize/{link_id}`. Changes nothing, so previews and crawlers are harmless.
+pub(crate) async fn show(
+    State(service): State<LinkService>,
+    path: LinkPath,
+    language: Language,
+    headers: HeaderMap,
+) -> Response {
+    let bound = service.answer_by();
+    let browser = Browser::of(&headers);
+    let work = Box::pin(shown(service.clone(), path, language, browser, bound));
+    answer(&service, language, "showing a link's page", bound, work).await
+}
+
+/// `POST /authorize/{link_id}`. The body is not read. No token guards the form: all that a forged press does is begin an
+/// authorization that WeChat asks the merchant about.
+pub(crate) async fn press(
+    State(service): State<LinkService>,
+    path: LinkPath,
+    language: Language,
+    headers: HeaderMap,
+) -> Response {
+    let bound = service.answer_by();
+    let browser = Browser::of(&headers);
+    let work = Box::pin(pressed(service.clone(), path, language, browser, bound));
+    answer(&service, language, "following a link", bound, work).await
+}
+
+async fn shown(
+    service: LinkService,
+    path: LinkPath,
+    language: Language,
+    browser: Browser,
+    bound: Instant,
+) -> Result<Response, LinkError> {
+    let Ok(Path(id)) = path else { return Err(LinkError::Unknown) };
+    let session = service.session(bound).await?;
+    let link = usable(&session, known_link(&session, &id).await?)?;
+    match browser {
+        Browser::OtherOnPhone => open_in_wechat(&service, language, &link),
+        Browser::Computer | Browser::WechatOnPhone => {
+            let url = service.link_url(&link.id);
+            let texts = texts::launch(language);
+            // Inside WeChat the page is where it belongs.
+            let qr = if browser == Browser::Computer { qr(url.as_str()) } else { None };
+            let body = LaunchBody { texts, requester: link.request.requester_name.as_deref(), action: url.path(), qr };
+            Ok(service.pages().page(StatusCode::OK, language, texts.title, &body)?)
+        }
+    }
+}
+
+async fn pressed(
+    service: LinkService,
+    path: LinkPath,
+    language: Language,
+    browser: Browser,
+    bound: Instant,
+) -> Result<Response, LinkError> {
+    let Ok(Path(id)) = path else { return Err(LinkError::Unknown) };
+    let session = service.session(bound).await?;
+    let link = usable(&session, known_link(&session, &id).await?)?;
+    if browser == Browser::OtherOnPhone {
+        return open_in_wechat(&service, language, &link);
+    }
+    let cookie = AttemptCookie::generate(session.random());
+    let minted = mint(&service, &session, link, Some(&cookie.digest())).await?;
+    let secure = service.config().public_base.is_https();
+    let cookie = cookie.header(&id, &minted.attempt, secure).ok_or(Trouble::Unprintable)?;
+    let target = if browser == Browser::WechatOnPhone { &minted.on_phone } else { &minted.on_computer };
+    let mut response = see_other(target)?;
+    response.headers_mut().insert(SET_COOKIE, cookie);
+    Ok(response)
+}
+
+fn open_in_wechat(service: &LinkService, language: Language, link: &Link) -> Result<Response, LinkError> {
+    let url = service.link_url(&link.id);
+    let texts = texts::open(language);
+    let requester = link.request.requester_name.as_deref();
+    let body = OpenBody { texts, asks: texts::launch(language).asks, requester, url: url.as_str() };
+    Ok(service.pages().page(StatusCode::OK, language, texts.title, &body)?)
+}
+
+/// Runs a page's work within its bound, and turns what went wrong into the page that says so.
+async fn answer(
+    service: &LinkService,
+    language: Language,
+    what: &str,
+    bound: Instant,
+    work: Pin<Box<impl Future<Output = Result<Response, LinkError>> + Send + 'static>>,
+) -> Response {
+    let error = match run_to_end(bound, work).await {
+        Ok(Ok(response)) => return response,
+        Ok(Err(error)) => error,
+        Err(trouble) => trouble.into(),
+    };
+    let pages = service.pages();
+    match error {
+        LinkError::Unknown => pages.message(StatusCode::NOT_FOUND, language, texts::unknown(language)),
+        LinkError::Expired => pages.message(StatusCode::GONE, language, texts::expired(language)),
+        LinkError::Used => pages.message(StatusCode::OK, language, texts::used(language)),
+        LinkError::TooMany(refused) => {
+            let wait = wait_of(refused);
+            pages.too_many(language, texts::too_many(language, wait.is_some()), wait)
+        }
+        LinkError::Trouble(trouble) => {
+            let services = service.services();
+            pages.not_available(language, &trouble.report(what, &services.random, &services.metrics))
+        }
+    }
+}

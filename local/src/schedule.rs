@@ -1,0 +1,70 @@
+//! What EventBridge Scheduler and the table's stream do in the cloud: start the refresher.
+
+use std::time::Duration;
+
+use token_refresher::{Refresher, Task};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
+
+/// Between two looks at everything that is due, as the template schedules it.
+const RENEW: Duration = Duration::from_mins(5);
+
+/// Between two comparisons with WeChat's list, as the template schedules it.
+const RECONCILE: Duration = Duration::from_hours(1);
+
+/// Between two looks at the inbox: an entry takes effect within a second.
+const INBOX: Duration = Duration::from_millis(500);
+
+/// The first look comes when the first ticket has.
+const FIRST: Duration = Duration::from_secs(1);
+
+/// What a run may take, as the template bounds it.
+const RUN: Duration = Duration::from_secs(280);
+
+/// How often to look at what is due: tokens that live shorter than usual are looked at four times in their life.
+#[must_use]
+pub fn renew_interval(token_lifetime: Duration) -> Duration {
+    RENEW.min(token_lifetime / 4).max(Duration::from_secs(1))
+}
+
+/// Renews whatever is due, for ever.
+pub async fn renew_regularly(refresher: Refresher, every: Duration) {
+    run_regularly(&refresher, &Task::Renew, Instant::now() + FIRST, every).await;
+}
+
+/// Compares with WeChat's list, for ever.
+pub async fn reconcile_hourly(refresher: Refresher) {
+    run_regularly(&refresher, &Task::Reconcile, Instant::now() + RECONCILE, RECONCILE).await;
+}
+
+async fn run_regularly(refresher: &Refresher, task: &Task, first: Instant, every: Duration) {
+    let mut ticks = interval_at(first, every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = refresher.run(task, Instant::now() + RUN).await {
+            tracing::error!("{task}: {error}");
+        }
+    }
+}
+
+/// Works off the inbox as soon as something is in it, for ever.
+pub async fn watch_inbox(refresher: Refresher) {
+    loop {
+        if let Err(error) = refresher.poll_inbox(Instant::now() + RUN).await {
+            tracing::error!("inbox: {error}");
+        }
+        sleep(INBOX).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_lived_tokens_are_looked_at_four_times_in_their_life() {
+        assert_eq!(renew_interval(Duration::from_hours(2)), Duration::from_mins(5));
+        assert_eq!(renew_interval(Duration::from_mins(1)), Duration::from_secs(15));
+        assert_eq!(renew_interval(Duration::from_secs(1)), Duration::from_secs(1));
+    }
+}

@@ -1,0 +1,126 @@
+//! The language of a merchant's pages, by `Accept-Language` (RFC 9110, section 12.5.4).
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use http::HeaderMap;
+use http::header::ACCEPT_LANGUAGE;
+use http::request::Parts;
+
+/// Languages that a longer header names are not looked at: real ones name a handful.
+const LOOKED_AT: usize = 20;
+
+/// A language that pages are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// Simplified Chinese.
+    Chinese,
+    /// English, also for whoever asks for neither.
+    English,
+}
+
+impl Language {
+    /// The language a request prefers.
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Self {
+        let wanted = headers.get_all(ACCEPT_LANGUAGE).into_iter().filter_map(|header| header.to_str().ok());
+        let wanted = wanted.flat_map(|header| header.split(',')).take(LOOKED_AT).filter_map(choice);
+        let mut best = (Self::English, 0);
+        for (language, quality) in wanted {
+            // Of equals the first named wins.
+            if quality > best.1 {
+                best = (language, quality);
+            }
+        }
+        best.0
+    }
+
+    /// The tag for `lang`.
+    #[must_use]
+    pub const fn tag(self) -> &'static str {
+        match self {
+            Self::Chinese => "zh-CN",
+            Self::English => "en",
+        }
+    }
+
+    /// The text of the two that is in this language.
+    #[must_use]
+    pub const fn pick<T: Copy>(self, chinese: T, english: T) -> T {
+        match self {
+            Self::Chinese => chinese,
+            Self::English => english,
+        }
+    }
+}
+
+/// One of the header's languages with its quality in thousandths; `None` for one that we do not write.
+fn choice(text: &str) -> Option<(Language, u16)> {
+    let (tag, parameters) = text.split_once(';').unwrap_or((text, ""));
+    let primary = tag.trim().split('-').next()?.to_ascii_lowercase();
+    let language = match primary.as_str() {
+        "zh" => Language::Chinese,
+        "en" | "*" => Language::English,
+        _ => return None,
+    };
+    let quality = match parameters.trim().strip_prefix("q=") {
+        Some(quality) => thousandths(quality)?,
+        None => 1000,
+    };
+    Some((language, quality))
+}
+
+/// `0.8` as 800; `None` for what is no quality.
+fn thousandths(text: &str) -> Option<u16> {
+    let (whole, fraction) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
+    if fraction.len() > 3 || !fraction.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let fraction = format!("{fraction:0<3}").parse::<u16>().ok()?;
+    match whole {
+        "0" => Some(fraction),
+        "1" if fraction == 0 => Some(1000),
+        _ => None,
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Language {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.headers))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn of(header: &str) -> Language {
+        Language::of(&HeaderMap::from_iter([(ACCEPT_LANGUAGE, HeaderValue::from_str(header).unwrap())]))
+    }
+
+    #[test]
+    fn every_chinese_is_answered_in_chinese() {
+        for header in ["zh", "zh-CN", "zh-TW,zh;q=0.9,en;q=0.8", "ZH-hans", "fr, zh;q=0.1", "en;q=0.5, zh-CN;q=0.7"] {
+            assert_eq!(of(header), Language::Chinese, "{header}");
+        }
+    }
+
+    #[test]
+    fn everybody_else_is_answered_in_english() {
+        assert_eq!(Language::of(&HeaderMap::new()), Language::English);
+        for header in ["en", "fr", "*", "en-GB, zh;q=0.9", "zh;q=0", "zh;q=0.5, en;q=0.6", "zhx", "", ";;,,", "zh;q=2"]
+        {
+            assert_eq!(of(header), Language::English, "{header}");
+        }
+    }
+
+    #[test]
+    fn the_first_of_equals_wins() {
+        assert_eq!(of("zh;q=0.8, en;q=0.8"), Language::Chinese);
+        assert_eq!(of("en;q=0.8, zh;q=0.8"), Language::English);
+    }
+}

@@ -48,7 +48,7 @@ pub const REDIRECTED_CODE: &str = "queryauthcode@@@demo-redirect+/0002=";
 const REDIRECTED_CODE_ENCODED: &str = "queryauthcode%40%40%40demo-redirect%2B%2F0002%3D";
 
 /// The pre-auth code that led to the grant of the `authorized` push.
-const PRE_AUTH_CODE: &str = "preauthcode@@@demo-0001";
+pub const PRE_AUTH_CODE: &str = "preauthcode@@@demo-0001";
 
 const TICKET: &str = "ticket@@@demo-component-verify-ticket-0001";
 const OTHER_COMPONENT: &str = "wxfedcba0987654321";
@@ -162,7 +162,8 @@ fn token_refresher() -> Events {
     let push = AuthorizationEvent::parse(authorized().into()).unwrap();
     let pushed = record(1, ACCOUNT, TIME, push.dedup().as_str());
     // A code that came through a redirect: of no account yet, and of no time of WeChat's.
-    let redirected = record(2, "~", 0, Claim::of_authorization_code(&REDIRECTED_CODE.into()).as_str());
+    let redirected = Claim::of_authorization_code(&REDIRECTED_CODE.into());
+    let redirected = record(2, &format!("~{}", redirected.as_str()), 0, redirected.as_str());
     vec![
         ("renew", json!({ "task": "renew" })),
         ("reconcile", json!({ "task": "reconcile" })),
@@ -185,7 +186,7 @@ fn token_refresher() -> Events {
 }
 
 /// What the table's stream says of a new inbox entry.
-fn record(number: u8, account: &str, time: i64, digest: &str) -> Value {
+fn record(number: u8, partition: &str, time: i64, digest: &str) -> Value {
     json!({
         "eventID": digest[..32],
         "eventName": "INSERT",
@@ -195,7 +196,7 @@ fn record(number: u8, account: &str, time: i64, digest: &str) -> Value {
         "dynamodb": {
             "ApproximateCreationDateTime": TIME,
             "Keys": {
-                "pk": { "S": format!("{COMPONENT}#inbox#{account}") },
+                "pk": { "S": format!("{COMPONENT}#inbox#{partition}") },
                 "sk": { "S": format!("{INBOX_SORT_PREFIX}{time:010}#{digest}") },
             },
             "SequenceNumber": format!("10000000000000000000{number}"),

@@ -78,12 +78,12 @@ pub fn secret_json() -> SecretString {
 #[must_use]
 pub const fn short_limits() -> Limits {
     Limits {
-        dynamodb_try: Duration::from_secs(2),
-        dynamodb: Duration::from_secs(5),
+        dynamodb_try: Duration::from_secs(10),
+        dynamodb: Duration::from_secs(30),
         wechat_connect: Duration::from_secs(1),
         wechat: Duration::from_secs(2),
-        poll: Duration::from_millis(10),
-        token_wait: Duration::from_secs(20),
+        poll: Duration::from_millis(50),
+        token_wait: Duration::from_secs(40),
         ..Limits::interactive()
     }
 }

@@ -65,11 +65,8 @@ struct ByScheme {
 
 impl HttpConnector for ByScheme {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let client = if request.uri().starts_with("http://") {
-            &self.connections.plain
-        } else {
-            self.connections.encrypted()
-        };
+        let client =
+            if request.uri().starts_with("http://") { &self.connections.plain } else { self.connections.encrypted() };
         client.http_connector(&self.settings, &self.components).call(request)
     }
 }

@@ -16,16 +16,18 @@ struct Line {
     http: reqwest::Client,
     upstream: String,
     delay: Duration,
+    slow: &'static str,
 }
 
-/// A slow line to the HTTP service at `upstream`. Returns the URL of its near end.
+/// A slow line to the HTTP service at `upstream`: requests whose body contains `slow` are delayed, all where it is
+/// empty. Returns the URL of its near end.
 ///
 /// # Panics
 /// When there is no port.
-pub async fn slow_line(upstream: &str, delay: Duration) -> String {
+pub async fn slow_line(upstream: &str, delay: Duration, slow: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let near_end = format!("http://{}", listener.local_addr().expect("it is bound"));
-    let line = Line { http: crate::http_client(), upstream: upstream.to_owned(), delay };
+    let line = Line { http: crate::http_client(), upstream: upstream.to_owned(), delay, slow };
     let router = Router::new().fallback(forward).with_state(line);
     tokio::spawn(async move { axum::serve(listener, router).await });
     near_end
@@ -33,7 +35,9 @@ pub async fn slow_line(upstream: &str, delay: Duration) -> String {
 
 /// Dropped by the server when the sender closes its connection.
 async fn forward(State(line): State<Line>, mut headers: HeaderMap, body: Bytes) -> Response<Body> {
-    tokio::time::sleep(line.delay).await;
+    if String::from_utf8_lossy(&body).contains(line.slow) {
+        tokio::time::sleep(line.delay).await;
+    }
     headers.remove(header::HOST);
     let answer = line.http.post(&line.upstream).headers(headers).body(body).send().await.expect("the service is there");
     let mut response = Response::builder().status(answer.status());
@@ -62,7 +66,7 @@ mod tests {
         let service = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, Router::new().fallback(count)).await });
 
-        let near_end = slow_line(&service, Duration::from_millis(100)).await;
+        let near_end = slow_line(&service, Duration::from_millis(100), "").await;
         let send = |body: &'static str| crate::http_client().post(&near_end).body(body);
         assert!(send("gone").timeout(Duration::from_millis(20)).send().await.is_err());
         // Sent later, so that the first would have been forwarded before.

@@ -15,7 +15,7 @@ const LINE: Duration = Duration::from_millis(150);
 
 /// Lets a process take a push in whose writes need a while, and kills it as soon as it has answered.
 async fn acknowledged_and_killed(world: &World, push: &Push) {
-    let slow = slow_line(&world.database.endpoint(), LINE).await;
+    let slow = slow_line(&world.database.endpoint(), LINE, "").await;
     let function = Bootstrap::with(BINARY, world, |variables| {
         variables.insert("AWS_ENDPOINT_URL_DYNAMODB".into(), slow);
     })

@@ -15,7 +15,7 @@ const LINE: Duration = Duration::from_millis(50);
 async fn two_processes_that_get_the_same_push_at_once_make_one_inbox_entry() {
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
     world.get_ready().await;
-    let slow = slow_line(&world.database.endpoint(), LINE).await;
+    let slow = slow_line(&world.database.endpoint(), LINE, "").await;
     let start = || {
         Bootstrap::with(BINARY, &world, |variables| {
             variables.insert("AWS_ENDPOINT_URL_DYNAMODB".into(), slow.clone());
@@ -41,7 +41,7 @@ async fn two_processes_that_get_the_same_push_at_once_make_one_inbox_entry() {
 #[tokio::test]
 async fn of_two_tickets_that_two_processes_get_at_once_the_newer_one_stays() {
     let world = World::beside_processes(Duration::from_mins(10), |_| {}).await;
-    let slow = slow_line(&world.database.endpoint(), LINE).await;
+    let slow = slow_line(&world.database.endpoint(), LINE, "").await;
     let start = || {
         Bootstrap::with(BINARY, &world, |variables| {
             variables.insert("AWS_ENDPOINT_URL_DYNAMODB".into(), slow.clone());

@@ -53,10 +53,13 @@ async fn an_account_whose_rotated_tokens_died_with_the_process_renews_again_by_i
     assert_eq!((report.renewed, report.gone, report.failed.len()), (1, 0, 0), "{report}");
     assert!(world.wechat_accepts(&account).await);
 
+    let recoveries = world.simulator.counters().calls[paths::GET_AUTHORIZER_INFO];
     world.pass(TO_EXPIRY);
     assert!(world.simulator.push_ticket().await.is_accepted());
     assert_eq!(world.renew().await.renewed, 1, "and so on");
     assert!(world.wechat_accepts(&account).await);
+    let later = world.simulator.counters().calls[paths::GET_AUTHORIZER_INFO];
+    assert_eq!(later, recoveries, "with the refresh token that came last, not with a recovery at every renewal");
 }
 
 #[tokio::test]

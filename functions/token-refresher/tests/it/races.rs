@@ -5,17 +5,21 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::ids::AppId;
 use simulator::{Account, Fault, paths};
 use stories::bootstrap::Bootstrap;
 use stories::refresher_events::{inserts, renew};
+use stories::slow::slow_line;
 use stories::world::World;
 
 use crate::{BINARY, TO_EXPIRY};
 
 /// WeChat's time to answer: many times what one process may be behind the other.
 const ANSWER: Duration = Duration::from_millis(300);
+
+/// The delay of a late process: many times what the other needs for its whole run, within one try of the SDK.
+const LATE: Duration = Duration::from_millis(700);
 
 /// Gives the same event to two warm processes at once.
 async fn both(world: &World, event: Value) -> [Value; 2] {
@@ -26,7 +30,7 @@ async fn both(world: &World, event: Value) -> [Value; 2] {
     let (first, second) = tokio::join!(one.invoke(event.clone()), other.invoke(event));
     let reports = [first.unwrap(), second.unwrap()];
     for report in &reports {
-        assert_eq!(report["failed"], serde_json::json!({}), "{report}");
+        assert_eq!(report["failed"], json!({}), "{report}");
     }
     reports
 }
@@ -75,6 +79,27 @@ async fn two_processes_renew_the_component_token_and_one_account_once() {
 #[tokio::test]
 async fn two_processes_renew_the_component_token_and_each_of_twenty_accounts_once() {
     renewed_once(20).await;
+}
+
+#[tokio::test]
+async fn a_process_that_is_late_with_an_account_on_its_list_renews_nothing_again() {
+    let (world, appids) = lapsed(1).await;
+    world.session().await.component_token().await.unwrap();
+    // Its lists are read in time; its lease is asked for when the other has long finished.
+    let slow = slow_line(&world.database.endpoint(), LATE, "SET lease_owner = :owner").await;
+    let late = Bootstrap::with(BINARY, &world, |variables| {
+        variables.insert("AWS_ENDPOINT_URL_DYNAMODB".into(), slow);
+    })
+    .await;
+    let prompt = Bootstrap::start(BINARY, &world).await;
+    for warm in [&late, &prompt] {
+        warm.invoke(inserts([])).await.unwrap();
+    }
+    let (first, second) = tokio::join!(late.invoke(renew()), prompt.invoke(renew()));
+    let reports = [first.unwrap(), second.unwrap()];
+    assert_eq!((&reports[0]["renewed"], &reports[1]["renewed"]), (&json!(0), &json!(1)), "{reports:?}");
+    assert_eq!(world.simulator.counters().effects.renewals_of(&appids[0]), 1);
+    assert!(world.wechat_accepts(&appids[0]).await);
 }
 
 #[tokio::test]

@@ -14,6 +14,9 @@ const RECONCILE: Duration = Duration::from_hours(1);
 /// Between two looks at the inbox: an entry takes effect within a second.
 const INBOX: Duration = Duration::from_millis(500);
 
+/// The same after a failure, which may concern every call: the daily number of calls is limited.
+const INBOX_AFTER_FAILURE: Duration = Duration::from_secs(30);
+
 /// The first look comes when the first ticket has.
 const FIRST: Duration = Duration::from_secs(1);
 
@@ -50,10 +53,15 @@ async fn run_regularly(refresher: &Refresher, task: &Task, first: Instant, every
 /// Works off the inbox as soon as something is in it, for ever.
 pub async fn watch_inbox(refresher: Refresher) {
     loop {
-        if let Err(error) = refresher.poll_inbox(Instant::now() + RUN).await {
-            tracing::error!("inbox: {error}");
-        }
-        sleep(INBOX).await;
+        let pause = match refresher.poll_inbox(Instant::now() + RUN).await {
+            Ok(Some(report)) if !report.failed.is_empty() => INBOX_AFTER_FAILURE,
+            Ok(_) => INBOX,
+            Err(error) => {
+                tracing::error!("inbox: {error}");
+                INBOX_AFTER_FAILURE
+            }
+        };
+        sleep(pause).await;
     }
 }
 

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 
 use crate::clock::Timestamp;
 use crate::ids::{AppId, Digest};
-use crate::limits::{LEASE, LEASE_LEFT_TO_CALL};
+use crate::limits::LEASE;
 use crate::renewal::{self, Order};
 use crate::session::Session;
 use crate::tokens::TokenError;
@@ -70,11 +70,7 @@ impl Session {
             }
             Claimed::Ours(binding) => binding,
         };
-        let result = if until.since(self.now()) < LEASE_LEFT_TO_CALL {
-            Ok(Exchanged::Busy)
-        } else {
-            self.exchange_claimed(code, binding).await
-        };
+        let result = self.exchange_claimed(code, until, binding).await;
         if !matches!(result, Ok(Exchanged::Granted { .. }))
             && let Err(error) = self.vault.release_claim(code.claim, &owner).await
         {
@@ -83,13 +79,20 @@ impl Session {
         result
     }
 
-    async fn exchange_claimed(&self, code: &Code<'_>, binding: Option<Binding>) -> Result<Exchanged, TokenError> {
-        match self
-            .with_component(|token| async move { self.wechat.query_auth(self.call(&token), code.code).await })
-            .await
-        {
+    async fn exchange_claimed(
+        &self,
+        code: &Code<'_>,
+        until: Timestamp,
+        binding: Option<Binding>,
+    ) -> Result<Exchanged, TokenError> {
+        let asked = self.now();
+        let sent = self.with_component(|token| async move {
+            self.may_still_call(until)?;
+            self.wechat.query_auth(self.call(&token), code.code).await
+        });
+        match sent.await {
             Ok(grant) => {
-                if !self.keep_grant(&grant, code).await? {
+                if !self.keep_grant(&grant, code, asked).await? {
                     return Ok(Exchanged::Gone);
                 }
                 let authorizer = &grant.authorizer;
@@ -107,62 +110,74 @@ impl Session {
     }
 
     /// Stores the tokens of a grant, whatever else happens to the account meanwhile. `false` where the grant was taken
-    /// back since.
-    async fn keep_grant(&self, grant: &Grant, code: &Code<'_>) -> Result<bool, TokenError> {
-        let now = self.now();
-        let expires = now.plus(grant.expires_in);
+    /// back since. `asked` is when the code was sent.
+    async fn keep_grant(&self, grant: &Grant, code: &Code<'_>, asked: Timestamp) -> Result<bool, TokenError> {
+        let authorizer = &grant.authorizer;
+        let issued = self.now();
+        let expires = issued.plus(grant.expires_in);
         let margin = renewal::authorizer_margin(&self.random);
-        let due_at = match (&grant.access_token, &grant.refresh_token) {
-            (Some(_), _) => Some(renewal::due_at(now, grant.expires_in, margin)),
-            (None, Some(_)) => Some(now),
+        let usual_due = match (&grant.access_token, &grant.refresh_token) {
+            (Some(_), _) => Some(renewal::due_at(issued, grant.expires_in, margin)),
+            (None, Some(_)) => Some(issued),
             (None, None) => None,
         };
-        let new = NewGrant {
+        let mut new = NewGrant {
             access_token: grant.access_token.as_ref().map(|token| (token, expires)),
             refresh_token: grant.refresh_token.as_ref(),
-            due_at,
+            due_at: usual_due,
             granted_at: code.granted_at,
             func_info: &grant.func_info,
             claim: Some(code.claim),
         };
-        self.keep_until_stored(&grant.authorizer, new).await
-    }
-
-    async fn keep_until_stored(&self, authorizer: &AppId, mut grant: NewGrant<'_>) -> Result<bool, TokenError> {
         let mut last = VaultError::Contended { item: "account" };
         for _ in 0..KEEP_TRIES {
-            let account = match self.vault.account(authorizer).await {
-                Ok(account) => account,
-                Err(error) => {
-                    last = error;
-                    continue;
-                }
-            };
-            if let Some(account) = &account
-                && may_be_revoked(account, grant.granted_at)
-                && self.is_gone(authorizer).await?
-            {
-                return Ok(false);
-            }
-            // An older grant that is exchanged late does not turn back the time of a newer one.
-            if let Some((new, stored)) = grant.granted_at.zip(account.as_ref().and_then(|account| account.granted_at)) {
-                grant.granted_at = Some(new.max(stored));
-            }
-            let seq = account.map_or(0, |account| account.token.seq);
-            match self.vault.store_grant(authorizer, seq, &grant, self.now()).await {
-                Ok(GrantWrite::Stored) => return Ok(true),
-                Ok(GrantWrite::Changed) => {
-                    // A claim that brought another account keeps its result; these tokens are stored without it.
-                    if let Some(claim) = grant.claim
-                        && self.vault.claim_result(claim).await?.is_some_and(|done| done != *authorizer)
-                    {
-                        grant.claim = None;
-                    }
-                }
+            match self.try_to_keep(authorizer, &mut new, code, asked, usual_due).await {
+                Ok(Kept::Yes) => return Ok(true),
+                Ok(Kept::Revoked) => return Ok(false),
+                Ok(Kept::NotYet) => {}
                 Err(error) => last = error,
             }
+            tokio::time::sleep(self.pause()).await;
         }
         Err(last.into())
+    }
+
+    async fn try_to_keep(
+        &self,
+        authorizer: &AppId,
+        new: &mut NewGrant<'_>,
+        code: &Code<'_>,
+        asked: Timestamp,
+        usual_due: Option<Timestamp>,
+    ) -> Result<Kept, VaultError> {
+        let account = self.vault.account(authorizer).await?;
+        let mut seq = 0;
+        if let Some(account) = &account {
+            if new.claim.is_some() && account.grant_claim.as_ref() == new.claim {
+                // Our own earlier try, whose reply was lost.
+                return Ok(Kept::Yes);
+            }
+            // Where WeChat does not say, tokens in hand are kept: a grant that is gone is found at its next renewal.
+            if may_be_revoked(account, code.granted_at) && self.is_gone(authorizer).await.unwrap_or(false) {
+                return Ok(Kept::Revoked);
+            }
+            seq = account.token.seq;
+            // An older grant that is exchanged late does not turn back the time of a newer one.
+            new.granted_at = code.granted_at.map(|at| account.granted_at.map_or(at, |stored| stored.max(at)));
+            // Something else was stored while WeChat answered: which tokens are the newer ones, the next renewal decides.
+            let overtaken = account.token.stored_at.is_some_and(|stored| stored > asked);
+            new.due_at = if overtaken { usual_due.map(|_| self.now()) } else { usual_due };
+        }
+        if self.vault.store_grant(authorizer, seq, new, self.now()).await? == GrantWrite::Stored {
+            return Ok(Kept::Yes);
+        }
+        // A claim that brought another account keeps its result; these tokens are stored without it.
+        if let Some(claim) = new.claim
+            && self.vault.claim_result(claim).await?.is_some_and(|done| done != *authorizer)
+        {
+            new.claim = None;
+        }
+        Ok(Kept::NotYet)
     }
 
     /// Whether WeChat itself says that the account has not authorized the platform.
@@ -200,33 +215,39 @@ impl Session {
             }
             details => details?,
         };
-        let recovered = self.adopt(authorizer, &details, code.granted_at, Some(code.claim)).await?;
+        self.adopt(authorizer, account.as_ref(), &details, code.granted_at, Some(code.claim)).await?;
         tracing::warn!(authorizer = %authorizer, "the code of account {authorizer} was spent before: its grant was read back");
-        if recovered { self.granted(authorizer.clone(), binding).await } else { Ok(Exchanged::Gone) }
+        self.granted(authorizer.clone(), binding).await
     }
 
-    /// Stores a grant of which only WeChat's details are known, and renews its token at once. `false` where the grant
-    /// was taken back since.
+    /// Stores a grant of which only WeChat's details are known over the row as it was before WeChat was asked, and renews
+    /// its token at once.
     ///
     /// # Errors
-    /// [`TokenError`].
+    /// [`TokenError`]; [`VaultError::Contended`] where the row was changed meanwhile: what changed it knows better.
     pub async fn adopt(
         &self,
         authorizer: &AppId,
+        before: Option<&StoredAccount>,
         details: &AuthorizerDetails,
         granted_at: Option<Timestamp>,
         claim: Option<&Digest>,
-    ) -> Result<bool, TokenError> {
+    ) -> Result<(), TokenError> {
+        let now = self.now();
+        // A token that still lives serves until the new one is there.
+        let living = before.map(|row| &row.token).and_then(|token| token.live_token(now).zip(token.expires_at));
+        let known = before.and_then(|row| row.granted_at);
         let new = NewGrant {
-            access_token: None,
+            access_token: living,
             refresh_token: details.refresh_token.as_ref(),
-            due_at: details.refresh_token.as_ref().map(|_| self.now()),
-            granted_at,
+            due_at: details.refresh_token.as_ref().map(|_| now),
+            granted_at: granted_at.max(known),
             func_info: &details.func_info,
             claim,
         };
-        if !self.keep_until_stored(authorizer, new).await? {
-            return Ok(false);
+        let seq = before.map_or(0, |row| row.token.seq);
+        if self.vault.store_grant(authorizer, seq, &new, now).await? == GrantWrite::Changed {
+            return Err(VaultError::Contended { item: "account" }.into());
         }
         self.vault.put_profile(authorizer, &details.profile, &details.func_info).await?;
         if details.refresh_token.is_some() {
@@ -236,7 +257,7 @@ impl Session {
                 tracing::warn!(authorizer = %authorizer, "account {authorizer} is renewed later: {error}");
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Reads an account's profile and keeps it. A failure costs the profile, never the grant: reconcile reads it again.
@@ -260,6 +281,15 @@ impl Session {
         };
         Ok(Exchanged::Granted { authorizer, bound })
     }
+}
+
+/// What came of one try to store tokens in hand.
+enum Kept {
+    Yes,
+    /// WeChat says that the grant is gone again.
+    Revoked,
+    /// The account was changed meanwhile: look again.
+    NotYet,
 }
 
 /// Whether a revocation is stored that WeChat's times do not place before the grant.

@@ -149,12 +149,6 @@ impl Session {
         self.clock.now()
     }
 
-    /// When calls of WeChat must have ended.
-    #[must_use]
-    pub const fn deadline(&self) -> Option<Instant> {
-        self.deadline
-    }
-
     /// What every call of the component API carries.
     #[must_use]
     pub fn call<'a>(&'a self, token: &'a SecretString) -> ComponentCall<'a> {

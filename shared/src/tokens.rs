@@ -32,6 +32,9 @@ pub enum TokenError {
     /// WeChat has not pushed a ticket yet: without one there is no component token.
     #[error("WeChat has not pushed a component_verify_ticket yet: check 授权事件接收URL in WeChat's console")]
     NoTicket,
+    /// There is no component token, on which every call depends: no account's fault.
+    #[error("there is no component token: {0}")]
+    NoComponentToken(#[source] Box<TokenError>),
     /// No such account ever authorized the platform.
     #[error("account {0} has not authorized this platform")]
     UnknownAccount(AppId),
@@ -64,6 +67,7 @@ impl TokenError {
             Self::Vault(_) => "table".to_owned(),
             Self::Wechat(error) => error.code_label(),
             Self::NoTicket => "no-ticket".to_owned(),
+            Self::NoComponentToken(cause) => cause.label(),
             Self::UnknownAccount(_) => "unknown-account".to_owned(),
             Self::NotAuthorized(..) => "not-authorized".to_owned(),
             Self::NoPermission(_) => "no-permission".to_owned(),
@@ -80,7 +84,17 @@ impl TokenError {
                 !matches!(error.reaction(), Reaction::Caller | Reaction::Permission | Reaction::Unknown)
             }
             Self::UnknownAccount(_) | Self::NotAuthorized(..) | Self::NoPermission(_) => false,
-            Self::Vault(_) | Self::NoTicket | Self::Busy(_) | Self::Failing { .. } => true,
+            Self::Vault(_) | Self::NoTicket | Self::NoComponentToken(_) | Self::Busy(_) | Self::Failing { .. } => true,
+        }
+    }
+
+    /// What WeChat said or failed to say, be it about the call or about the component token that it needed.
+    #[must_use]
+    pub fn wechat(&self) -> Option<&WechatError> {
+        match self {
+            Self::Wechat(error) => Some(error),
+            Self::NoComponentToken(cause) => cause.wechat(),
+            _ => None,
         }
     }
 
@@ -90,8 +104,10 @@ impl TokenError {
         match self {
             // A token that is refused again right after it was renewed: another server renews too, and every further
             // call would only use up the day's issues.
-            Self::Wechat(error) => error.is_platform_wide() || error.token_rejected(),
+            // And a call that there was no time left for: the next one would have less.
+            Self::Wechat(error) => error.is_platform_wide() || error.token_rejected() || error.was_not_started(),
             Self::NoTicket
+            | Self::NoComponentToken(_)
             | Self::Vault(VaultError::Unavailable { .. })
             | Self::Busy(Slot::Component)
             | Self::Failing { slot: Slot::Component, .. } => true,
@@ -110,7 +126,10 @@ pub enum Renewal {
     /// WeChat refuses the grant for good; the account is marked.
     Gone,
     /// WeChat refuses the refresh token and its details name no better one: the list of all accounts may.
-    NeedsList,
+    NeedsList {
+        /// The `token_seq` that this was found with: what follows is written over it and nothing newer.
+        seq: u64,
+    },
 }
 
 /// Why WeChat issued nothing.
@@ -155,11 +174,12 @@ impl Session {
     where
         F: Future<Output = Result<T, WechatError>>,
     {
-        let token = self.component_token().await?;
+        let none = |cause| TokenError::NoComponentToken(Box::new(cause));
+        let token = self.component_token().await.map_err(none)?;
         match call(token.clone()).await {
             Err(refused) if refused.token_rejected() => {
-                let fresh = Box::pin(self.token_after_rejection(&Slot::Component, &token, &refused)).await?;
-                Ok(call(fresh).await?)
+                let fresh = Box::pin(self.token_after_rejection(&Slot::Component, &token, &refused));
+                Ok(call(fresh.await.map_err(none)?).await?)
             }
             answer => Ok(answer?),
         }
@@ -203,7 +223,7 @@ impl Session {
                         return Ok(token);
                     }
                     Ok(Renewal::Gone) => return Err(no_grant(slot, AccountState::NeedsAuthorization)),
-                    Ok(Renewal::NotOurs | Renewal::NeedsList) => {}
+                    Ok(Renewal::NotOurs | Renewal::NeedsList { .. }) => {}
                     Err(error) if usable.is_none() => return Err(error),
                     Err(error) => tracing::warn!(label = error.label(), "{slot} keeps its token for now: {error}"),
                 }
@@ -218,8 +238,17 @@ impl Session {
         }
     }
 
+    /// Whether a call that issues or spends may begin: its result must be written down before the lease ends at `until`,
+    /// and it must not be cut short by our own deadline, when WeChat has done it and nobody hears the answer.
+    pub(crate) fn may_still_call(&self, until: Timestamp) -> Result<(), WechatError> {
+        let lease_suffices = until.since(self.now()) >= LEASE_LEFT_TO_CALL;
+        let time_suffices =
+            self.deadline.is_none_or(|deadline| Instant::now() + self.limits.least_for_wechat <= deadline);
+        if lease_suffices && time_suffices { Ok(()) } else { Err(WechatError::not_started()) }
+    }
+
     /// Half to all of the polling interval, so that many who wait do not read at the same moment.
-    fn pause(&self) -> Duration {
+    pub(crate) fn pause(&self) -> Duration {
         let half = self.limits.poll / 2;
         half + Duration::from_micros(self.random.up_to(u64::try_from(half.as_micros()).unwrap_or(0)))
     }
@@ -236,14 +265,9 @@ impl Session {
             Lease::Won(record) => record,
             Lease::Lost(_) => return Ok(Renewal::NotOurs),
         };
-        if until.since(self.now()) < LEASE_LEFT_TO_CALL {
-            tracing::warn!("the lease on the token of {slot} came too late to use it");
-            self.give_up(slot, &owner, &record, "late-lease", None).await;
-            return Ok(Renewal::NotOurs);
-        }
         let issued = match slot {
-            Slot::Component => self.issue_component().await,
-            Slot::Authorizer(authorizer) => self.issue_authorizer(slot, authorizer, &owner, &record).await,
+            Slot::Component => self.issue_component(until).await,
+            Slot::Authorizer(authorizer) => self.issue_authorizer(slot, authorizer, &owner, until, &record).await,
         };
         match issued {
             Ok(issued) => self.keep_issued(slot, record.seq, issued).await,
@@ -256,7 +280,7 @@ impl Session {
             Err(IssueError::NeedsList(error)) => {
                 let wait = Some(renewal::backoff(record.failures.saturating_add(1)));
                 self.give_up(slot, &owner, &record, &error.code_label(), wait).await;
-                Ok(Renewal::NeedsList)
+                Ok(Renewal::NeedsList { seq: record.seq })
             }
             Err(IssueError::Gone(error)) => {
                 if let Slot::Authorizer(authorizer) = slot {
@@ -295,13 +319,15 @@ impl Session {
     }
 
     /// `api_component_token` (protocol section 1.2).
-    async fn issue_component(&self) -> Result<Issued, IssueError> {
+    async fn issue_component(&self, until: Timestamp) -> Result<Issued, IssueError> {
         let ticket = self.vault.ticket().await?.ok_or(TokenError::NoTicket)?;
+        self.may_still_call(until)?;
         let platform = &self.platform;
         let issued = self.wechat.component_token(&platform.component, &platform.app_secret, &ticket.ticket).await?;
         let now = self.now();
         Ok(Issued {
             access_token: issued.token,
+            issued_at: now,
             expires_at: now.plus(issued.expires_in),
             due_at: renewal::due_at(now, issued.expires_in, renewal::COMPONENT_MARGIN),
             new_refresh_token: None,
@@ -315,12 +341,13 @@ impl Session {
         slot: &Slot,
         authorizer: &AppId,
         owner: &str,
+        until: Timestamp,
         record: &TokenRecord,
     ) -> Result<Issued, IssueError> {
         let Some(stored) = &record.refresh_token else {
             return Err(TokenError::NoPermission(authorizer.clone()).into());
         };
-        let refused = match self.renewed(authorizer, stored).await {
+        let refused = match self.renewed(authorizer, stored, until).await {
             Err(TokenError::Wechat(refused)) if asks_for_recovery(&refused) => refused,
             answer => return Ok(answer?),
         };
@@ -341,7 +368,7 @@ impl Session {
         if self.vault.replace_refresh_token(slot, owner, record.seq, &known, until).await? == Stored::Superseded {
             return Err(IssueError::LeaseLost);
         }
-        match self.renewed(authorizer, &known).await {
+        match self.renewed(authorizer, &known, until).await {
             Err(TokenError::Wechat(refused)) if refused.reaction() == Reaction::RefreshTokenInvalid => {
                 Err(IssueError::NeedsList(refused))
             }
@@ -349,15 +376,22 @@ impl Session {
         }
     }
 
-    async fn renewed(&self, authorizer: &AppId, refresh_token: &SecretString) -> Result<Issued, TokenError> {
+    async fn renewed(
+        &self,
+        authorizer: &AppId,
+        refresh_token: &SecretString,
+        until: Timestamp,
+    ) -> Result<Issued, TokenError> {
         let renewed = self
             .with_component(|token| async move {
+                self.may_still_call(until)?;
                 self.wechat.authorizer_token(self.call(&token), authorizer, refresh_token).await
             })
             .await?;
         let now = self.now();
         Ok(Issued {
             access_token: renewed.access_token,
+            issued_at: now,
             expires_at: now.plus(renewed.expires_in),
             due_at: renewal::due_at(now, renewed.expires_in, renewal::authorizer_margin(&self.random)),
             new_refresh_token: renewed
@@ -404,16 +438,21 @@ fn reason_to_renew<'a>(
     if record.is_leased(now) {
         return Ok(None);
     }
-    if let Some(rejected) = rejected.filter(|rejected| record.holds(rejected)) {
-        return Ok(Some(LeaseFor::Rejected(rejected)));
+    let refused = rejected.filter(|rejected| record.holds(rejected));
+    if let Some(refused) = refused
+        && record.failures == 0
+    {
+        return Ok(Some(LeaseFor::Rejected(refused)));
     }
     match (record.due_at, slot) {
         (None, Slot::Authorizer(authorizer)) => Err(TokenError::NoPermission(authorizer.clone())),
-        (Some(next_try), _) if now < next_try && record.live_token(now).is_none() => Err(TokenError::Failing {
-            slot: slot.clone(),
-            label: record.last_error.clone().unwrap_or_default(),
-            next_try,
-        }),
+        (Some(next_try), _) if now < next_try && (refused.is_some() || record.live_token(now).is_none()) => {
+            Err(TokenError::Failing {
+                slot: slot.clone(),
+                label: record.last_error.clone().unwrap_or_default(),
+                next_try,
+            })
+        }
         (Some(due), _) if now < due => Ok(None),
         _ => Ok(Some(LeaseFor::Due)),
     }
@@ -432,6 +471,7 @@ fn put_off(slot: &Slot, record: &TokenRecord, error: &TokenError) -> Option<Dura
     let failures = record.failures.saturating_add(1);
     match (slot, error) {
         (_, TokenError::NoTicket) => None,
+        (_, TokenError::Wechat(error)) if error.was_not_started() => None,
         (Slot::Component, _) => Some(renewal::component_backoff(failures)),
         (Slot::Authorizer(_), error) if error.is_platform_wide() => None,
         (Slot::Authorizer(_), _) => Some(renewal::backoff(failures)),

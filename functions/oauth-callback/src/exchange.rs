@@ -1,12 +1,13 @@
 //! From a code in the inbox to what the merchant is told (design section 5, "Exchange of a code").
 //!
-//! Once begun the exchange is never cancelled: neither a browser that goes away nor the bound on the page stops it. The
-//! session's deadline sees to it that WeChat's calls end in time.
+//! Once begun the exchange is never cancelled: neither a browser that goes away nor the bound on the page stops it, and
+//! the answer waits for it, since nothing goes on in a sandbox that has answered. The session's deadline sees to it that
+//! WeChat's calls end in time; only a table that hangs just then makes the page later than its bound.
 
 use shared::exchange::{Code, Exchanged};
 use shared::tokens::TokenError;
 use shared::vault::Bound;
-use shared::web::{Trouble, run_to_end};
+use shared::web::{Trouble, unbroken};
 use tokio::time::{Instant, sleep};
 
 use crate::CallbackService;
@@ -30,9 +31,8 @@ pub(crate) async fn exchange(service: &CallbackService, received: Received, boun
         tracing::warn!("a code is left to the refresher: too little time is left for WeChat");
         return Outcome::Pending;
     }
-    match run_to_end(bound, async move { received.exchanged(bound).await }).await {
+    match unbroken(async move { received.exchanged(bound).await }).await {
         Ok(outcome) => outcome,
-        Err(Trouble::Late) => Outcome::Pending,
         Err(trouble) => {
             trouble.report(EXCHANGING, &services.random, &services.metrics);
             Outcome::Pending

@@ -53,16 +53,20 @@ impl Run {
             .map(async |partition| {
                 let mut part = Report::default();
                 let result = self.work_off_one(&partition, &mut part).await;
-                (part, result)
+                let ends = result.as_ref().is_err_and(|error| self.ends_with(error));
+                (part, result, ends)
             })
             .buffer_unordered(PARTITIONS_AT_ONCE);
         let mut ended = Ok(());
-        while let Some((part, result)) = worked.next().await {
-            report.inbox_done += part.inbox_done;
-            report.inbox_postponed += part.inbox_postponed;
-            report.gone += part.gone;
-            if result.is_err() {
-                ended = result;
+        while let Some((part, result, ends)) = worked.next().await {
+            report.add(&part);
+            match result {
+                Err(error) if !ends => {
+                    tracing::error!("a part of the inbox could not be worked off: {error}");
+                    report.fail(&error.label());
+                }
+                Err(error) => ended = Err(error),
+                Ok(()) => {}
             }
         }
         ended
@@ -72,7 +76,7 @@ impl Run {
         let vault = self.session.vault();
         let entries = vault.waiting_entries(partition).await?;
         for (position, entry) in entries.iter().enumerate() {
-            if self.is_out_of_time() {
+            if self.is_over() {
                 return Ok(());
             }
             if self.session.now() < entry.due_at {
@@ -89,12 +93,14 @@ impl Run {
                 }
                 Err(error) if error.is_platform_wide() => return Err(error),
                 Err(error) if error.may_pass() => {
+                    report.fail(&error.label());
                     let wait = renewal::backoff(entry.tries.saturating_add(1));
                     tracing::warn!("an inbox entry is tried again in {} s: {error}", wait.as_secs());
                     vault.postpone_entry(entry, &error.label(), self.session.now().plus(wait)).await?;
                     report.inbox_postponed += 1;
                 }
                 Err(error) => {
+                    report.fail(&error.label());
                     tracing::error!("an inbox entry will never take effect: {error}");
                     vault.finish_entry(&entry.key, &error.label(), self.session.now()).await?;
                     report.inbox_done += 1;
@@ -145,15 +151,13 @@ impl Run {
 
     async fn on_granted(&self, pushed: &PushedCode<'_>) -> Result<Outcome, TokenError> {
         let stored = self.session.vault().account(pushed.authorizer).await?;
-        if let Some(stored) = stored.filter(|stored| stored.token.state != AccountState::Active) {
-            let stale = match renewal::order(pushed.granted_at, stored.revoked_at) {
-                Order::Later => false,
-                Order::Earlier => true,
-                Order::Undecided => self.session.is_gone(pushed.authorizer).await?,
-            };
-            if stale {
-                return Ok(Outcome::done("revoked since"));
-            }
+        let revoked_since = stored.is_some_and(|stored| {
+            stored.token.state != AccountState::Active
+                && renewal::order(pushed.granted_at, stored.revoked_at) == Order::Earlier
+        });
+        // Where WeChat's times do not decide, the exchange does: it asks before it stores over a revocation.
+        if revoked_since {
+            return Ok(Outcome::done("revoked since"));
         }
         let claim =
             pushed.pre_auth_code.map_or_else(|| Claim::of_authorization_code(pushed.code), Claim::of_pre_auth_code);

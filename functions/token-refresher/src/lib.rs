@@ -10,6 +10,7 @@ mod reconcile;
 mod renew;
 mod report;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -17,6 +18,8 @@ use shared::platform::PlatformError;
 use shared::session::{Services, Session};
 use shared::tokens::TokenError;
 use tokio::time::Instant;
+
+use crate::pace::Pace;
 
 pub use event::{EventError, Task};
 pub use report::Report;
@@ -63,13 +66,26 @@ pub struct Refresher {
 /// What a run passes around: the session, and when to stop taking up work.
 struct Run {
     session: Session,
-    settings: Settings,
+    window: usize,
+    pace: Pace,
     stop_at: Instant,
+    /// Set by the first failure that would hit every account alike.
+    stopped: AtomicBool,
 }
 
 impl Run {
-    fn is_out_of_time(&self) -> bool {
-        Instant::now() >= self.stop_at
+    /// Whether nothing more is to be taken up.
+    fn is_over(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed) || Instant::now() >= self.stop_at
+    }
+
+    /// Whether a failure ends the run; then nothing more is taken up anywhere.
+    fn ends_with(&self, error: &TokenError) -> bool {
+        let ends = error.is_platform_wide();
+        if ends {
+            self.stopped.store(true, Ordering::Relaxed);
+        }
+        ends
     }
 }
 
@@ -113,7 +129,8 @@ impl Refresher {
         let calls_end = deadline.checked_sub(LAST_WRITES).unwrap_or(begun);
         let stop_at = deadline.checked_sub(STOP_BEFORE_DEADLINE).unwrap_or(begun);
         let session = self.services.session(Some(calls_end)).await?;
-        let run = Run { session, settings: self.settings, stop_at };
+        let pace = Pace::per_second(self.settings.per_second);
+        let run = Run { session, window: self.settings.window, pace, stop_at, stopped: AtomicBool::new(false) };
         let mut report = Report::default();
         // Each task is a large state machine: on the heap, it is not part of every future around it.
         let work: BoxFuture<'_, _> = match task {
@@ -137,10 +154,10 @@ impl Refresher {
 impl Run {
     /// Logs what ended a run, once.
     fn tell(&self, error: &TokenError) {
-        match error {
-            TokenError::Wechat(refused) => self.session.report("the run stops here", refused),
-            TokenError::NoTicket => tracing::warn!("the run stops here: {error}"),
-            _ => tracing::error!("the run stops here: {error}"),
+        match (error.wechat(), error) {
+            (Some(refused), _) => self.session.report("the run stops here", refused),
+            (None, TokenError::NoTicket) => tracing::warn!("the run stops here: {error}"),
+            (None, _) => tracing::error!("the run stops here: {error}"),
         }
     }
 }

@@ -28,7 +28,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 async fn handle(refresher: &Refresher, event: LambdaEvent<Value>) -> Result<Report, lambda_runtime::Error> {
     let deadline = event.context.deadline();
     let left = deadline.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now = Duration::from_secs(u64::try_from(SystemClock.now().unix()).unwrap_or(0));
+    // The clock counts whole seconds: rounded up, the deadline is never taken for later than it is.
+    let now = Duration::from_secs(u64::try_from(SystemClock.now().unix()).unwrap_or(0).saturating_add(1));
     let task = Task::parse(event.payload)?;
     Ok(refresher.run(&task, Instant::now() + left.saturating_sub(now)).await?)
 }

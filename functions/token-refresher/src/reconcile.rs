@@ -12,7 +12,7 @@ use shared::ids::AppId;
 use shared::renewal::{self, Order};
 use shared::tokens::TokenError;
 use shared::vault::{AccountState, GrantWrite, Pass, StoredAccount, Vault};
-use shared::wechat::{LIST_PAGE, ListedAuthorizer};
+use shared::wechat::ListedAuthorizer;
 
 use crate::Run;
 use crate::report::Report;
@@ -35,35 +35,32 @@ impl Run {
     pub(crate) async fn reconcile(&self, report: &mut Report) -> Result<(), TokenError> {
         let mut pass = self.session.vault().open_pass(self.session.now()).await?;
         loop {
-            if self.is_out_of_time() {
+            if self.is_over() {
                 tracing::info!(offset = pass.offset, "the pass over WeChat's list goes on at {}", pass.offset);
                 return Ok(());
             }
-            let offset = pass.offset;
-            let page = self
-                .session
-                .with_component(|token| async move {
-                    self.session.wechat().authorizer_list(self.session.call(&token), offset, LIST_PAGE).await
-                })
-                .await?;
+            let page = self.list_page(pass.offset).await?;
             let next = pass.offset + page.entries();
+            let total = page.total_count;
+            if next == pass.offset {
+                break;
+            }
             let listed: Vec<AppId> = page.list.iter().map(|listed| listed.authorizer.clone()).collect();
             if !self.compare(page.list, &listed, report).await? {
                 return Ok(());
             }
-            let Some(advanced) = self.session.vault().finish_page(pass, next, &listed, self.session.now()).await?
-            else {
+            let finished = self.session.vault().finish_page(pass, next, &listed, self.session.now()).await?;
+            let Some(advanced) = finished else {
                 tracing::info!("another run is at the same pass over WeChat's list");
                 return Ok(());
             };
             pass = advanced;
-            if next == offset || next >= page.total_count {
+            if next >= total {
                 break;
             }
         }
         self.look_for_gone(pass, report).await?;
-        self.session.vault().close_pass(pass).await?;
-        Ok(())
+        Ok(self.session.vault().close_pass(pass).await?)
     }
 
     /// Whether the whole page could be compared before the time was up.
@@ -77,29 +74,33 @@ impl Run {
         list.retain(|listed| !is_right(stored.get(&listed.authorizer), listed));
         let mut looks = stream::iter(list)
             .map(async |listed| {
-                if self.is_out_of_time() {
+                if self.is_over() {
                     return (listed.authorizer, None);
                 }
+                self.pace.turn().await;
                 let look = self.look_at(&listed).await;
+                if let Err(error) = &look {
+                    self.ends_with(error);
+                }
                 (listed.authorizer, Some(look))
             })
-            .buffer_unordered(self.settings.window);
+            .buffer_unordered(self.window);
         let mut complete = true;
-        let mut stopped = Ok(true);
+        let mut ended = Ok(());
         while let Some((account, look)) = looks.next().await {
             match look {
                 None => complete = false,
                 Some(Ok(Look::Right)) => {}
                 Some(Ok(Look::Added)) => report.added += 1,
                 Some(Ok(Look::Repaired)) => report.repaired += 1,
-                Some(Err(error)) if error.is_platform_wide() => stopped = Err(error),
+                Some(Err(error)) if error.is_platform_wide() => ended = Err(error),
                 Some(Err(error)) => {
                     tracing::warn!(authorizer = %account, "account {account} was not reconciled: {error}");
                     report.fail(&error.label());
                 }
             }
         }
-        stopped.map(|_| complete)
+        ended.map(|()| complete)
     }
 
     /// Reads the row, then WeChat's details, and writes over the row as it was read.
@@ -110,8 +111,8 @@ impl Run {
             return Ok(Look::Right);
         }
         let details = self.session.details(authorizer).await?;
-        let Some(stored) = stored.filter(|stored| stored.token.state == AccountState::Active) else {
-            self.session.adopt(authorizer, &details, listed.auth_time, None).await?;
+        let Some(stored) = stored.as_ref().filter(|stored| stored.token.state == AccountState::Active) else {
+            self.session.adopt(authorizer, stored.as_ref(), &details, listed.auth_time, None).await?;
             tracing::warn!(authorizer = %authorizer, "account {authorizer} was missing and is added");
             return Ok(Look::Added);
         };
@@ -142,15 +143,24 @@ impl Run {
             loop {
                 let (accounts, next) = vault.due_accounts(shard, END_OF_TIME, after).await?;
                 for account in accounts.into_iter().filter(|account| !listed.contains(account)) {
+                    if self.is_over() {
+                        return Ok(());
+                    }
                     checks += 1;
-                    if checks > MAX_GONE_CHECKS || self.is_out_of_time() {
+                    if checks > MAX_GONE_CHECKS {
                         tracing::error!(
-                            "WeChat's list lacks more accounts than are asked about in one pass: {} were asked about",
-                            checks - 1
+                            "WeChat's list lacks over {MAX_GONE_CHECKS} accounts: the rest is not asked about"
                         );
                         return Ok(());
                     }
-                    self.mark_if_gone(&account, report).await?;
+                    match self.mark_if_gone(&account, report).await {
+                        Err(error) if self.ends_with(&error) => return Err(error),
+                        Err(error) => {
+                            tracing::warn!(authorizer = %account, "account {account} was not asked about: {error}");
+                            report.fail(&error.label());
+                        }
+                        Ok(()) => {}
+                    }
                 }
                 match next {
                     Some(position) => after = Some(position),
@@ -162,7 +172,8 @@ impl Run {
     }
 
     async fn mark_if_gone(&self, account: &AppId, report: &mut Report) -> Result<(), TokenError> {
-        let Some(stored) = self.session.vault().account(account).await? else { return Ok(()) };
+        let stored = self.session.vault().account(account).await?;
+        let Some(stored) = stored.filter(|stored| stored.token.state == AccountState::Active) else { return Ok(()) };
         if self.session.is_gone(account).await? {
             let ended =
                 self.session.end_grant(account, stored.token.seq, AccountState::NeedsAuthorization, None).await?;

@@ -1,6 +1,6 @@
 //! `{"task":"renew"}`: ticket, component token, inbox, then every account that is due.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::stream::{self, Stream};
@@ -11,10 +11,9 @@ use shared::renewal::TICKET_STALE;
 use shared::telemetry::Metric;
 use shared::tokens::{Renewal, TokenError};
 use shared::vault::{AccountState, GrantWrite, LeaseFor, Slot, Vault, VaultError};
-use shared::wechat::LIST_PAGE;
+use shared::wechat::{AuthorizerPage, LIST_PAGE};
 
 use crate::Run;
-use crate::pace::Pace;
 use crate::report::Report;
 
 /// Accounts whose refresh token has to be looked up in WeChat's list are remembered up to this many; more are due again
@@ -31,7 +30,7 @@ impl Run {
         if component.is_ok() {
             let due = self.session.vault().due_partitions(self.session.now(), INBOX_PARTITIONS).await?;
             self.work_off(due, report).await?;
-            self.renew_accounts(report).await?;
+            Box::pin(self.renew_accounts(report)).await?;
         }
         component.map(drop)
     }
@@ -55,34 +54,30 @@ impl Run {
     }
 
     async fn renew_accounts(&self, report: &mut Report) -> Result<(), TokenError> {
-        let stopped = AtomicBool::new(false);
-        let mut stop = None;
-        let pace = Pace::per_second(self.settings.per_second);
-        let mut for_list = Vec::new();
+        let mut ended = Ok(());
+        let mut for_list = BTreeMap::new();
         let renewals = self
             .due()
-            .take_while(|_| futures::future::ready(!stopped.load(Ordering::Relaxed) && !self.is_out_of_time()))
+            .take_while(|_| futures::future::ready(!self.is_over()))
             .map(async |account| {
-                pace.turn().await;
+                self.pace.turn().await;
                 let renewed = self.renew_one(account).await;
-                if let (_, Err(error)) = &renewed
-                    && error.is_platform_wide()
-                {
-                    stopped.store(true, Ordering::Relaxed);
-                }
-                renewed
+                let ends = renewed.1.as_ref().is_err_and(|error| self.ends_with(error));
+                (renewed, ends)
             })
-            .buffer_unordered(self.settings.window);
+            .buffer_unordered(self.window);
         let mut renewals = std::pin::pin!(renewals);
-        while let Some((account, renewed)) = renewals.next().await {
-            match renewed {
-                Ok(Renewal::Renewed(_)) => report.renewed += 1,
-                Ok(Renewal::NotOurs) => {}
-                Ok(Renewal::Gone) => report.gone += 1,
-                Ok(Renewal::NeedsList) if for_list.len() < MAX_FOR_LIST => for_list.extend(account),
-                Ok(Renewal::NeedsList) => report.fail("61023"),
-                Err(error) if error.is_platform_wide() => stop = Some(error),
-                Err(error) => {
+        while let Some(((account, renewed), ends)) = renewals.next().await {
+            match (renewed, account) {
+                (Ok(Renewal::Renewed(_)), _) => report.renewed += 1,
+                (Ok(Renewal::NotOurs), _) => {}
+                (Ok(Renewal::Gone), _) => report.gone += 1,
+                (Ok(Renewal::NeedsList { seq }), Some(account)) if for_list.len() < MAX_FOR_LIST => {
+                    for_list.insert(account, seq);
+                }
+                (Ok(Renewal::NeedsList { .. }), _) => report.fail("61023"),
+                (Err(error), _) if ends => ended = Err(error),
+                (Err(error), account) => {
                     report.fail(&error.label());
                     if let Some(account) = account {
                         tracing::warn!(authorizer = %account, "account {account} was not renewed: {error}");
@@ -90,17 +85,13 @@ impl Run {
                 }
             }
         }
-        if let Some(error) = stop {
-            report.left_over = self.session.vault().count_due(self.session.now()).await?;
-            return Err(error);
+        if ended.is_ok() && !for_list.is_empty() {
+            ended = self.recover_from_list(for_list, report).await;
         }
-        if !for_list.is_empty() && !self.is_out_of_time() {
-            self.recover_from_list(for_list, report).await?;
-        }
-        if self.is_out_of_time() {
+        if self.is_over() {
             report.left_over = self.session.vault().count_due(self.session.now()).await?;
         }
-        Ok(())
+        ended
     }
 
     /// The accounts that are due, shard by shard, a page at a time, so that memory stays flat however many there are.
@@ -130,70 +121,79 @@ impl Run {
         }
     }
 
-    /// One pass over WeChat's list for all accounts of this run whose refresh token is of no use. Who is not there, or
-    /// there with nothing better, needs the merchant.
-    async fn recover_from_list(&self, accounts: Vec<AppId>, report: &mut Report) -> Result<(), TokenError> {
-        let mut wanted: std::collections::BTreeSet<AppId> = accounts.into_iter().collect();
+    /// One pass over WeChat's list for all accounts of this run whose refresh token is of no use, with the `token_seq`
+    /// that this was found with. Who is there with nothing better, or not there and unknown to WeChat, needs the merchant.
+    async fn recover_from_list(&self, mut wanted: BTreeMap<AppId, u64>, report: &mut Report) -> Result<(), TokenError> {
         let mut offset = 0;
         loop {
-            let page = self
-                .session
-                .with_component(|token| async move {
-                    self.session.wechat().authorizer_list(self.session.call(&token), offset, LIST_PAGE).await
-                })
-                .await?;
+            let page = self.list_page(offset).await?;
             for listed in &page.list {
-                if wanted.contains(&listed.authorizer)
-                    && let Some(refresh_token) = &listed.refresh_token
-                    && self.try_refresh_token(&listed.authorizer, refresh_token, report).await?
-                {
-                    wanted.remove(&listed.authorizer);
+                if self.is_over() {
+                    return Ok(());
+                }
+                if let Some(seq) = wanted.remove(&listed.authorizer) {
+                    self.recover_one(&listed.authorizer, seq, listed.refresh_token.as_ref(), report).await?;
                 }
             }
             offset += page.entries();
             if page.entries() == 0 || offset >= page.total_count || wanted.is_empty() {
                 break;
             }
-            if self.is_out_of_time() {
+        }
+        for (account, seq) in wanted {
+            if self.is_over() {
                 return Ok(());
             }
-        }
-        for account in wanted {
-            let seq = self.session.vault().account(&account).await?.map_or(0, |stored| stored.token.seq);
-            let ended = self.session.end_grant(&account, seq, AccountState::NeedsAuthorization, None).await?;
-            report.gone += u64::from(ended == GrantWrite::Stored);
+            // The list shifts while it is read: who is missing is asked about.
+            if self.session.is_gone(&account).await? {
+                self.needs_merchant(&account, seq, report).await?;
+            }
         }
         Ok(())
     }
 
-    /// Whether the account is settled: renewed with the refresh token of the list, or changed meanwhile.
-    async fn try_refresh_token(
+    /// Tries the refresh token of the list; where there is none, or it is of no use either, only the merchant can help.
+    async fn recover_one(
         &self,
         account: &AppId,
-        refresh_token: &SecretString,
+        seq: u64,
+        refresh_token: Option<&SecretString>,
         report: &mut Report,
-    ) -> Result<bool, TokenError> {
-        let Some(stored) = self.session.vault().account(account).await? else { return Ok(true) };
+    ) -> Result<(), TokenError> {
+        let Some(refresh_token) = refresh_token else { return self.needs_merchant(account, seq, report).await };
         let now = self.session.now();
-        let repaired = self.session.vault().repair_refresh_token(account, stored.token.seq, refresh_token, now).await?;
+        let repaired = self.session.vault().repair_refresh_token(account, seq, refresh_token, now).await?;
         if repaired == GrantWrite::Changed {
-            return Ok(true);
+            return Ok(());
         }
         match self.session.renew(&Slot::Authorizer(account.clone()), LeaseFor::Due).await {
             Ok(Renewal::Renewed(_)) => {
                 tracing::warn!(authorizer = %account, "account {account} was renewed with the refresh token of the list");
                 report.renewed += 1;
                 report.repaired += 1;
-                Ok(true)
             }
-            Ok(Renewal::NeedsList) => Ok(false),
-            Ok(Renewal::NotOurs | Renewal::Gone) => Ok(true),
-            Err(error) if error.is_platform_wide() => Err(error),
-            Err(error) => {
-                report.fail(&error.label());
-                Ok(true)
-            }
+            Ok(Renewal::NeedsList { seq }) => self.needs_merchant(account, seq, report).await?,
+            Ok(Renewal::NotOurs) => {}
+            Ok(Renewal::Gone) => report.gone += 1,
+            Err(error) if self.ends_with(&error) => return Err(error),
+            Err(error) => report.fail(&error.label()),
         }
+        Ok(())
+    }
+
+    async fn needs_merchant(&self, account: &AppId, seq: u64, report: &mut Report) -> Result<(), TokenError> {
+        let ended = self.session.end_grant(account, seq, AccountState::NeedsAuthorization, None).await?;
+        report.gone += u64::from(ended == GrantWrite::Stored);
+        Ok(())
+    }
+
+    /// A page of WeChat's list of accounts.
+    pub(crate) async fn list_page(&self, offset: u64) -> Result<AuthorizerPage, TokenError> {
+        self.session
+            .with_component(|token| async move {
+                self.session.wechat().authorizer_list(self.session.call(&token), offset, LIST_PAGE).await
+            })
+            .await
     }
 }
 

@@ -35,6 +35,16 @@ impl Report {
         *self.failed.entry(label.to_owned()).or_default() += 1;
     }
 
+    /// Adds what another part of the run did.
+    pub(crate) fn add(&mut self, part: &Self) {
+        self.inbox_done += part.inbox_done;
+        self.inbox_postponed += part.inbox_postponed;
+        self.gone += part.gone;
+        for (label, count) in &part.failed {
+            *self.failed.entry(label.clone()).or_default() += count;
+        }
+    }
+
     pub(crate) fn publish(&self, metrics: &Metrics) {
         if let Some(age) = self.ticket_age_seconds {
             metrics.put(&Metric::seconds("ticket_age", Duration::from_secs(age)));

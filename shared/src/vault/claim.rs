@@ -95,15 +95,6 @@ impl Vault {
         Ok(attributes.and_then(|attributes| Item::new("claim", attributes).parsed("authorizer", AppId::parse)))
     }
 
-    /// The link that a pre-auth code was made for. One read.
-    ///
-    /// # Errors
-    /// [`VaultError::Unavailable`].
-    pub async fn claim_binding(&self, claim: &Digest) -> Result<Option<Binding>, VaultError> {
-        let attributes = self.get(self.key("claim", Some(claim.as_str())), SORT).await?;
-        Ok(attributes.and_then(|attributes| binding(&Item::new("claim", attributes))))
-    }
-
     /// Gives a claim back after a failure, so that the next try need not wait for its end. One write.
     ///
     /// # Errors

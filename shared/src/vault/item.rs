@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, Select};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -137,9 +137,29 @@ impl Vault {
     }
 }
 
+/// How often an update is sent again that met a transaction on the same item: the SDK does not do it.
+const CONFLICT_TRIES: u32 = 4;
+
+/// The pause before it is, which grows with each try. A transaction takes a few milliseconds.
+const CONFLICT_PAUSE: Duration = Duration::from_millis(20);
+
 /// Sends an update and tells a failed condition from a failure.
 pub(super) async fn send(update: UpdateItemFluentBuilder) -> Result<Updated, VaultError> {
-    match update.send().await {
+    for attempt in 1..=CONFLICT_TRIES {
+        match update.clone().send().await {
+            Err(error) if error.as_service_error().is_some_and(UpdateItemError::is_transaction_conflict_exception) => {
+                tokio::time::sleep(CONFLICT_PAUSE * attempt).await;
+            }
+            result => return read_result(result),
+        }
+    }
+    Err(VaultError::Contended { item: "updated" })
+}
+
+fn read_result<R: std::fmt::Debug>(
+    result: Result<UpdateItemOutput, SdkError<UpdateItemError, R>>,
+) -> Result<Updated, VaultError> {
+    match result {
         Ok(output) => Ok(Updated::Done(output.attributes.unwrap_or_default())),
         Err(SdkError::ServiceError(service)) if service.err().is_conditional_check_failed_exception() => {
             let UpdateItemError::ConditionalCheckFailedException(failed) = service.into_err() else {

@@ -51,6 +51,8 @@ pub struct TokenRecord {
     pub due_at: Option<Timestamp>,
     /// What renews an account's token.
     pub refresh_token: Option<SecretString>,
+    /// When a grant or a result was last stored, by our clock.
+    pub stored_at: Option<Timestamp>,
     /// How many renewals in a row failed.
     pub failures: u32,
     /// The label of the last failure, such as `61004`.
@@ -76,6 +78,7 @@ impl TokenRecord {
             expires_at: item.instant("token_expires_at"),
             due_at: item.instant("due_at"),
             refresh_token: item.secret("refresh_token"),
+            stored_at: item.instant("stored_at"),
             failures: item.number("failures").unwrap_or(0),
             last_error: item.text("last_error").map(str::to_owned),
             lease_owner: item.text("lease_owner").map(str::to_owned),
@@ -130,6 +133,8 @@ pub enum Lease {
 pub struct Issued {
     /// The token.
     pub access_token: SecretString,
+    /// When it was issued, by our clock.
+    pub issued_at: Timestamp,
     /// When WeChat stops accepting it.
     pub expires_at: Timestamp,
     /// From when on it is renewed.
@@ -208,7 +213,10 @@ impl Vault {
             (LeaseFor::Due, Slot::Component) => "(attribute_not_exists(due_at) OR due_at <= :now)",
             // An account that is never due granted no API permission.
             (LeaseFor::Due, Slot::Authorizer(_)) => "due_at <= :now",
-            (LeaseFor::Rejected(_), _) => "access_token = :rejected",
+            // A refused token is no reason to call again before the wait after a failure is over: then it is due.
+            (LeaseFor::Rejected(_), _) => {
+                "access_token = :rejected AND (attribute_not_exists(failures) OR failures = :zero)"
+            }
         };
         let exists = match slot {
             Slot::Component => "",
@@ -222,7 +230,9 @@ impl Vault {
             .expression_attribute_values(":until", instant(until))
             .expression_attribute_values(":now", instant(now));
         if let LeaseFor::Rejected(token) = reason {
-            update = update.expression_attribute_values(":rejected", secret(token));
+            update = update
+                .expression_attribute_values(":rejected", secret(token))
+                .expression_attribute_values(":zero", number(0));
         }
         if !exists.is_empty() {
             update = update
@@ -241,13 +251,14 @@ impl Vault {
     /// [`VaultError::Unavailable`]: the result may not be stored; WeChat will say so at the next renewal.
     pub async fn store_issued(&self, slot: &Slot, seq: u64, issued: &Issued) -> Result<Stored, VaultError> {
         let mut set =
-            "SET access_token = :token, token_expires_at = :expires, due_at = :due, token_seq = :next".to_owned();
+            "SET access_token = :token, token_expires_at = :expires, due_at = :due, token_seq = :next, stored_at = :now".to_owned();
         let mut update = self
             .update_token(slot)
             .condition_expression("token_seq = :seq OR (:seq = :zero AND attribute_not_exists(token_seq))")
             .expression_attribute_values(":token", secret(&issued.access_token))
             .expression_attribute_values(":expires", instant(issued.expires_at))
             .expression_attribute_values(":due", instant(issued.due_at))
+            .expression_attribute_values(":now", instant(issued.issued_at))
             .expression_attribute_values(":seq", number(seq))
             .expression_attribute_values(":zero", number(0))
             .expression_attribute_values(":next", number(seq.saturating_add(1)));

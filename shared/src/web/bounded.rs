@@ -18,11 +18,16 @@ pub async fn run_to_end<T: Send + 'static>(
     bound: Instant,
     work: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, Trouble> {
-    match timeout_at(bound, tokio::spawn(work)).await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(_)) => Err(Trouble::Panicked),
-        Err(_) => Err(Trouble::Late),
-    }
+    timeout_at(bound, unbroken(work)).await.map_err(|_| Trouble::Late)?
+}
+
+/// Runs work as a task of its own and waits until it has ended, however long that takes: in the cloud nothing goes on
+/// after the answer is out.
+///
+/// # Errors
+/// [`Trouble::Panicked`] where the work panicked.
+pub async fn unbroken<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, Trouble> {
+    tokio::spawn(work).await.map_err(|_| Trouble::Panicked)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ mod page;
 mod problem;
 mod trouble;
 
-pub use bounded::run_to_end;
+pub use bounded::{run_to_end, unbroken};
 pub use cookie::AttemptCookie;
 pub use language::Language;
 pub use page::{FormTargets, Message, Pages, see_other};

@@ -68,10 +68,13 @@ impl Trouble {
     pub fn report(&self, what: &str, random: &Random, metrics: &Metrics) -> Reference {
         let reference = Reference::generate(random);
         metrics.put(&Metric::count("request_failed", 1).by("cause", self.label()));
+        if let Self::Token(error) = self
+            && let Some(error) = error.wechat()
+        {
+            report_wechat(metrics, &format!("{what} failed (reference {reference})"), error);
+            return reference;
+        }
         match self {
-            Self::Token(TokenError::Wechat(error)) => {
-                report_wechat(metrics, &format!("{what} failed (reference {reference})"), error);
-            }
             Self::Vault(VaultError::Contended { .. }) | Self::Token(TokenError::Busy(_)) | Self::Late => {
                 tracing::warn!(%reference, "{what} failed (reference {reference}): {self}");
             }

@@ -155,6 +155,18 @@ impl WechatError {
         Self::Transport { kind, cause: Some(Arc::new(cause.without_url())) }
     }
 
+    /// A call that was not begun, because there was no time left for it.
+    #[must_use]
+    pub const fn not_started() -> Self {
+        Self::Transport { kind: TransportKind::NotStarted, cause: None }
+    }
+
+    /// Whether the call was never begun: nobody's failure.
+    #[must_use]
+    pub const fn was_not_started(&self) -> bool {
+        matches!(self, Self::Transport { kind: TransportKind::NotStarted, .. })
+    }
+
     /// What WeChat said, where it refused the call.
     #[must_use]
     pub const fn refusal(&self) -> Option<&Refusal> {
@@ -181,8 +193,8 @@ impl WechatError {
     #[must_use]
     pub const fn reaction(&self) -> Reaction {
         match self {
-            Self::Transport { .. } | Self::Malformed(_) | Self::HttpStatus(408 | 429 | 500..) => Reaction::Retry,
-            Self::HttpStatus(_) => Reaction::Unknown,
+            // A page without an errcode is the word of something in between, not WeChat's.
+            Self::Transport { .. } | Self::Malformed(_) | Self::HttpStatus(_) => Reaction::Retry,
             // No token was sent: the secret itself is wrong.
             Self::Refused(Refusal { api, code: ErrCode::InvalidCredential, .. }) if api.takes_secret() => {
                 Reaction::Config

@@ -11,7 +11,6 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use tracing::Subscriber;
 use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Below this many characters a value is found everywhere by accident, and is no secret either.
@@ -54,7 +53,7 @@ impl CapturedLogs {
 
     /// JSON lines with spans, so that a secret in a span's field is seen too.
     fn subscriber(&self) -> impl Subscriber + Send + Sync + 'static {
-        tracing_subscriber::fmt().json().with_env_filter(EnvFilter::new("trace")).with_writer(self.clone()).finish()
+        tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE).with_writer(self.clone()).finish()
     }
 }
 

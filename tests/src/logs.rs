@@ -14,7 +14,6 @@ use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str,
 use simulator::{Push, SecretKind, Simulator};
 use tracing::Subscriber;
 use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::process::Process;
@@ -59,7 +58,7 @@ impl CapturedLogs {
 
     /// JSON lines with spans, so that a secret in a span's field is seen too.
     fn subscriber(&self) -> impl Subscriber + Send + Sync + 'static {
-        tracing_subscriber::fmt().json().with_env_filter(EnvFilter::new("trace")).with_writer(self.clone()).finish()
+        tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE).with_writer(self.clone()).finish()
     }
 }
 

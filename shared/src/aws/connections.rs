@@ -76,3 +76,38 @@ impl fmt::Debug for ByScheme {
         f.debug_struct("ByScheme").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_secretsmanager::config::retry::RetryConfig;
+    use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region};
+    use aws_sdk_secretsmanager::error::SdkError;
+
+    use super::*;
+
+    /// Asks for a secret where nobody listens.
+    async fn ask(connections: &Connections, scheme: &str) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let nobody = listener.local_addr().unwrap();
+        drop(listener);
+        let config = aws_sdk_secretsmanager::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(Credentials::for_tests())
+            .retry_config(RetryConfig::disabled())
+            .http_client(connections.clone())
+            .endpoint_url(format!("{scheme}://{nobody}"))
+            .build();
+        let answer = aws_sdk_secretsmanager::Client::from_conf(config).get_secret_value().secret_id("x").send().await;
+        assert!(matches!(answer, Err(SdkError::DispatchFailure(failure)) if failure.is_io()));
+    }
+
+    #[tokio::test]
+    async fn tls_is_set_up_at_the_first_encrypted_address_and_not_before() {
+        let connections = Connections::new();
+        ask(&connections, "http").await;
+        assert!(connections.encrypted.get().is_none());
+        ask(&connections, "https").await;
+        assert!(connections.encrypted.get().is_some());
+    }
+}

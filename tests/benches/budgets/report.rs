@@ -23,7 +23,7 @@ impl Report {
         let verdict = if holds { "PASS" } else { "FAIL" };
         self.failed += usize::from(!holds);
         println!(
-            "{verdict}  {what:<46} budget {sign} {budget:>7.2} {unit:<6} measured {measured:>7.2}  ratio {ratio}  {note}"
+            "{verdict}  {what:<49} budget {sign} {budget:>7.2} {unit:<6} measured {measured:>7.2}  ratio {ratio}  {note}"
         );
     }
 

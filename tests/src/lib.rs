@@ -3,7 +3,8 @@
 //! What a story needs beside the system itself: faults between the AWS SDK and DynamoDB or Secrets Manager
 //! ([`faults`]), logs and metrics that can be looked into ([`logs`], [`metrics`]), real processes that can be killed
 //! ([`process`]), the side of Lambda that a function's binary talks to ([`runtime_api`]) and the events API Gateway
-//! sends ([`http_events`]). It knows no story.
+//! sends ([`http_events`]), a merchant's browser ([`browser`]) and a business that calls the API ([`business`]). It
+//! knows no story.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,6 +13,8 @@
     reason = "a harness fails where it stands, as a test does"
 )]
 
+pub mod browser;
+pub mod business;
 pub mod faults;
 pub mod http_events;
 pub mod logs;

@@ -5,10 +5,20 @@ mod bad_input;
 #[cfg(test)]
 mod grants;
 #[cfg(test)]
+mod log_leaks;
+#[cfg(test)]
 mod merchant_faults;
 #[cfg(test)]
 mod merchants;
 #[cfg(test)]
+mod orders;
+#[cfg(test)]
+mod refresher_faults;
+#[cfg(test)]
 mod renewals;
+#[cfg(test)]
+mod table_faults;
+#[cfg(test)]
+mod template;
 #[cfg(test)]
 mod tickets;

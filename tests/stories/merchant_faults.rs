@@ -132,6 +132,44 @@ async fn a_wechat_that_hangs_costs_the_merchant_a_press_and_no_grant() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_lost_without_any_push_costs_the_merchant_a_press_and_never_the_grant() {
+    let world = World::ready().await;
+    let business = Business::of(&world);
+    let link = business.link(json!({ "return_url": DONE })).await;
+    let browser = Browser::on_computer();
+    let page = browser.press(&link).await;
+    let account = world.account(0);
+    let back = page.way_back(&world.confirms(&page, &account).redirect_code);
+    world.simulator.inject(Fault::DropAfter.on(paths::QUERY_AUTH).times(1));
+    assert_eq!(browser.open(&back).await.told_status(), "pending");
+    // The code is spent, and nothing says for which account.
+    world.renew().await;
+    assert_eq!(browser.open(&back).await.told_status(), "failed");
+    assert_eq!(world.reconcile().await.added, 1);
+    assert!(world.wechat_accepts(&account).await);
+
+    let page = browser.press(&link).await;
+    let back = browser.open(&page.way_back(&world.confirms(&page, &account).redirect_code)).await;
+    assert_eq!(back.told_status(), "authorized");
+    assert_eq!(business.look(&link).await["authorizer_appid"], account.as_str());
+}
+
+#[tokio::test]
+async fn two_tabs_that_press_at_once_each_get_a_code_of_their_own() {
+    let world = World::ready().await;
+    let business = Business::of(&world);
+    let link = business.link(json!({ "return_url": DONE })).await;
+    let browser = Browser::on_computer();
+    let (one, other) = tokio::join!(browser.press(&link), browser.press(&link));
+    assert_ne!(one.pre_auth_code(), other.pre_auth_code());
+    let account = world.account(0);
+    for page in [one, other] {
+        let back = browser.open(&page.way_back(&world.confirms(&page, &account).redirect_code)).await;
+        assert_eq!(back.told_status(), "authorized", "both cookies are kept, and it is the same account");
+    }
+}
+
+#[tokio::test]
 async fn a_merchant_who_disconnects_in_mid_exchange_is_authorized_all_the_same() {
     let world = World::ready().await;
     let business = Business::of(&world);
@@ -159,19 +197,19 @@ async fn a_refused_address_shows_the_merchant_a_reference_and_the_operator_the_a
     let browser = Browser::on_computer();
     let launch = browser.open(&link.url).await;
     world.simulator.inject(Fault::ip_not_registered().on(paths::CREATE_PREAUTHCODE));
-    let (logs, guard) = CapturedLogs::capture_as_deployed("info");
-    let refused = browser.submit(&launch, &[]).await;
+    let (captured, guard) = CapturedLogs::capture_as_deployed("info");
+    let shown = browser.submit(&launch, &[]).await;
     drop(guard);
 
-    assert_eq!(refused.status, 503);
-    let (_, reference) = refused.text.split_once("Reference: ").expect("the page has a reference");
+    assert_eq!(shown.status, 503);
+    let (_, reference) = shown.text.split_once("Reference: ").expect("the page has a reference");
     let reference = &reference[..10];
     for internal in ["61004", "203.0.113.9", "whitelist", "clientip"] {
-        assert!(!refused.text.contains(internal), "{internal}: {}", refused.text);
+        assert!(!shown.text.contains(internal), "{internal}: {}", shown.text);
     }
-    let log = logs.text();
-    let line = log.lines().find(|line| line.contains(reference)).unwrap_or_else(|| panic!("{reference}: {log}"));
-    assert!(line.contains("ERROR") && line.contains("203.0.113.9"), "{line}");
+    let log = captured.text();
+    let event = log.lines().find(|event| event.contains(reference)).unwrap_or_else(|| panic!("{reference}: {log}"));
+    assert!(event.contains("ERROR") && event.contains("203.0.113.9"), "{event}");
     let told: Vec<_> = world.metrics.all().into_iter().filter(|metric| metric.name == "wechat_refused").collect();
     assert_eq!(told.last().unwrap().note, Some(("ip_to_whitelist", "203.0.113.9".to_owned())));
 }

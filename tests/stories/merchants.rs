@@ -2,18 +2,17 @@
 
 use std::time::Duration;
 
-use http::Method;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use shared::vault::AccountState;
 use simulator::{Behaviour, Delivery, paths};
-use stories::browser::{Browser, parameter};
-use stories::business::{Business, LINKS};
+use stories::browser::{AtWechat, Browser, parameter};
+use stories::business::{Business, Link};
 use stories::world::World;
 
 const DONE: &str = "https://app.example.com/done?order=7";
 
-async fn status_of(business: &Business, link: &stories::business::Link) -> Value {
+async fn status_of(business: &Business, link: &Link) -> Value {
     business.look(link).await["status"].clone()
 }
 
@@ -244,7 +243,11 @@ async fn a_link_that_expires_while_the_merchant_is_at_wechat_still_takes_the_acc
     let page = browser.press(&link).await;
     world.pass(Duration::from_secs(61));
     assert_eq!(status_of(&business, &link).await, "expired");
-    assert_eq!(browser.open(&link.url).await.status, 410);
+    let expired = browser.open(&link.url).await;
+    assert_eq!(expired.status, 410);
+    assert!(expired.text.contains("This link has expired"), "{}", expired.text);
+    let code = business.code(&link).await;
+    assert_eq!((code.status, code.problem()), (410, "link-expired"));
 
     let back = browser.open(&page.way_back(&world.confirms(&page, &world.account(0)).redirect_code)).await;
     assert_eq!(back.told_status(), "authorized");
@@ -279,7 +282,7 @@ async fn a_code_for_a_page_of_the_businesss_own_is_bound_by_the_push_alone() {
     let code = business.code(&link).await;
     assert_eq!(code.status, 201, "{}", code.body);
     let address = |name: &str| code.body[name].as_str().unwrap().parse::<url::Url>().unwrap();
-    let page = stories::browser::AtWechat(address("pc_url"));
+    let page = AtWechat(address("pc_url"));
     assert_eq!(code.body["pre_auth_code"], parameter(&address("mobile_url"), "pre_auth_code"));
     assert_eq!(code.body["pre_auth_code"], page.pre_auth_code());
     assert!(code.body["expires_at"].is_string());
@@ -292,6 +295,6 @@ async fn a_code_for_a_page_of_the_businesss_own_is_bound_by_the_push_alone() {
     world.push_and_work(&consent.push).await;
     assert_eq!(business.look(&link).await["authorizer_appid"], account.as_str());
 
-    let used = business.ask(Method::POST, &format!("{LINKS}/{}/codes", link.id), &json!({})).await;
+    let used = business.code(&link).await;
     assert_eq!((used.status, used.problem()), (409, "link-used"));
 }

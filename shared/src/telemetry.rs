@@ -168,7 +168,8 @@ pub fn init_readable_logs(filter: Option<&str>) {
     drop(filtered(filter, lines).try_init());
 }
 
-fn subscriber<W>(filter: Option<&str>, writer: W) -> impl Subscriber + Send + Sync
+/// What [`init_logs`] starts, with another writer: tests look into it.
+pub fn subscriber<W>(filter: Option<&str>, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {

@@ -187,7 +187,8 @@ fn authorizer_token(simulator: &Simulator, request: &Request) -> Result<Value, R
 fn get_authorizer_info(simulator: &Simulator, request: &Request) -> Result<Value, Refusal> {
     request.check_component_call(simulator)?;
     let authorizer = request.authorizer()?;
-    simulator.read(|world| world.authorizer_info(&authorizer))
+    let without_refresh_token = simulator.behaviour().info_without_refresh_token;
+    simulator.read(|world| world.authorizer_info(&authorizer, without_refresh_token))
 }
 
 fn get_authorizer_list(simulator: &Simulator, request: &Request) -> Result<Value, Refusal> {

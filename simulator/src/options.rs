@@ -96,6 +96,7 @@ impl Default for Lifetimes {
 /// What WeChat documents as open, or differently in different places. Can change while the simulator runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, in any combination")]
 pub struct Behaviour {
     /// Every renewal of an authorizer token also replaces the refresh token; the old one dies at once.
     pub rotate_refresh_tokens: bool,
@@ -107,6 +108,8 @@ pub struct Behaviour {
     pub redeliver_pushes: bool,
     /// `api_get_authorizer_list` answers with empty refresh tokens (section 1.8, rule 2).
     pub list_without_refresh_tokens: bool,
+    /// `api_get_authorizer_info` answers without a refresh token, as for an account that granted no API permission.
+    pub info_without_refresh_token: bool,
 }
 
 /// How the platform learns of a consent: by push and by redirect, in no guaranteed order (section 3.2).

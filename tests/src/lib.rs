@@ -4,8 +4,8 @@
 //! ([`faults`], [`slow`]), logs and metrics that can be looked into ([`logs`], [`metrics`]), real processes that can be
 //! killed ([`process`]), the side of Lambda that a function's binary talks to ([`runtime_api`]), the binary itself at work
 //! in a world ([`bootstrap`]), and the events that API Gateway, the schedules and the table's stream send
-//! ([`http_events`], [`refresher_events`]), of which the folder `events/` keeps a collection ([`demo_events`]). It knows
-//! no story.
+//! ([`http_events`], [`refresher_events`]), of which the folder `events/` keeps a collection ([`demo_events`]), a
+//! merchant's browser ([`browser`]) and a business that calls the API ([`business`]). It knows no story.
 
 #![expect(
     clippy::unwrap_used,
@@ -15,6 +15,8 @@
 )]
 
 pub mod bootstrap;
+pub mod browser;
+pub mod business;
 pub mod demo_events;
 pub mod faults;
 pub mod http_events;

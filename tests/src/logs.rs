@@ -39,6 +39,14 @@ impl CapturedLogs {
         (logs, guard)
     }
 
+    /// Captures what this thread logs as a deployed function with this `RUST_LOG` would print it.
+    #[must_use]
+    pub fn capture_as_deployed(filter: &str) -> (Self, DefaultGuard) {
+        let logs = Self::default();
+        let guard = tracing::subscriber::set_default(shared::telemetry::subscriber(Some(filter), logs.clone()));
+        (logs, guard)
+    }
+
     /// Captures what any thread of this process logs, from now on, every level of every crate.
     ///
     /// # Panics

@@ -30,6 +30,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use url::Url;
 
+use crate::browser::AtWechat;
 use crate::faults::Faults;
 use crate::metrics::CollectedMetrics;
 
@@ -372,6 +373,16 @@ impl World {
         self.simulator.authorize_without_link(account).expect("the merchant may authorize")
     }
 
+    /// The administrator of `account` confirms on WeChat's page; nothing is pushed yet.
+    ///
+    /// # Panics
+    /// When WeChat refuses.
+    #[must_use]
+    pub fn confirms(&self, page: &AtWechat, account: &AppId) -> Consent {
+        let consent = self.simulator.confirm(&page.pre_auth_code(), account);
+        consent.unwrap_or_else(|refused| panic!("WeChat refuses the merchant: {refused}"))
+    }
+
     /// A merchant has authorized the platform and the push has taken effect.
     ///
     /// # Panics
@@ -382,6 +393,21 @@ impl World {
         self.push_and_work(&consent.push).await;
         assert_eq!(self.stored(&account).await.token.state, AccountState::Active);
         account
+    }
+
+    /// How often one of WeChat's paths was called.
+    #[must_use]
+    pub fn calls(&self, path: &str) -> u64 {
+        self.simulator.counters().calls.get(path).copied().unwrap_or(0)
+    }
+
+    /// How many items the table has, of any kind.
+    ///
+    /// # Panics
+    /// When the table cannot be read.
+    pub async fn items(&self) -> usize {
+        let scan = self.database.client().scan().table_name(TABLE).send().await.unwrap();
+        scan.items().len()
     }
 
     /// The platform's part of the table.

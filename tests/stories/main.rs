@@ -1,10 +1,26 @@
 //! End-to-end stories: the platform's functions against WeChat's simulator, with moved time.
 
 #[cfg(test)]
+mod bad_input;
+#[cfg(test)]
 mod demo_events;
 #[cfg(test)]
 mod grants;
 #[cfg(test)]
+mod log_leaks;
+#[cfg(test)]
+mod merchant_faults;
+#[cfg(test)]
+mod merchants;
+#[cfg(test)]
+mod orders;
+#[cfg(test)]
+mod refresher_faults;
+#[cfg(test)]
 mod renewals;
+#[cfg(test)]
+mod table_faults;
+#[cfg(test)]
+mod template;
 #[cfg(test)]
 mod tickets;

@@ -17,7 +17,7 @@ use shared::vault::Link;
 use shared::web::{Problem, run_to_end};
 use tokio::time::Instant;
 
-use crate::link_request::{Body, FieldError};
+use crate::link_request::{FieldError, Object};
 use crate::mint::mint;
 use crate::{BODY_LIMIT, LinkError, LinkService, known_link, wait_of};
 
@@ -76,7 +76,7 @@ struct MintedCode {
 pub(crate) async fn create(
     State(service): State<LinkService>,
     identity: IamIdentity,
-    body: Result<Json<Body>, JsonRejection>,
+    body: Result<Json<Object>, JsonRejection>,
 ) -> Response {
     let bound = service.answer_by();
     answer(&service, "making a link", bound, Box::pin(created(service.clone(), identity, body, bound))).await
@@ -119,10 +119,11 @@ pub(crate) async fn mint_code(State(service): State<LinkService>, path: LinkPath
 async fn created(
     service: LinkService,
     identity: IamIdentity,
-    body: Result<Json<Body>, JsonRejection>,
+    body: Result<Json<Object>, JsonRejection>,
     bound: Instant,
 ) -> Result<Response, ApiError> {
-    let (request, life) = body?.0.parse(&service.config().return_origins)?;
+    let Json(Object(body)) = body?;
+    let (request, life) = body.parse(&service.config().return_origins)?;
     let session = service.session(bound).await.map_err(LinkError::from)?;
     let id = LinkId::generate(session.random());
     let now = session.now();

@@ -1,8 +1,11 @@
 //! What a business may ask of a link, parsed from its JSON: past this module every field is within its bounds.
 
+use std::fmt;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use shared::config::ReturnOrigins;
 use shared::ids::AppId;
 use shared::vault::LinkRequest;
@@ -34,6 +37,30 @@ const DAY: u64 = 24 * 60 * 60;
 
 /// The two parameters that are added to a return URL.
 pub(crate) const RETURN_PARAMETERS: [&str; 2] = ["link_id", "status"];
+
+/// A body that is a JSON object. A struct alone would also be read from an array, by the order of its fields.
+#[derive(Debug)]
+pub(crate) struct Object(pub(crate) Body);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Object, A::Error> {
+                Body::deserialize(MapAccessDeserializer::new(fields)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(Fields)
+    }
+}
 
 /// `POST /authorization-links`, as it is sent.
 #[derive(Debug, Default, Deserialize)]
@@ -129,7 +156,7 @@ mod tests {
             "PUBLIC_BASE_URL" => Some("https://auth.example.com".to_owned()),
             _ => Some("https://app.example.com".to_owned()),
         });
-        let body: Body = serde_json::from_value(body.clone()).unwrap();
+        let Object(body) = serde_json::from_value(body.clone()).unwrap();
         body.parse(&config.unwrap().return_origins)
     }
 
@@ -179,7 +206,9 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_refused_and_not_ignored() {
-        assert!(serde_json::from_value::<Body>(json!({ "auth_typ": 1 })).is_err());
-        assert!(serde_json::from_value::<Body>(json!({ "auth_type": "1" })).is_err());
+        for refused in [json!({ "auth_typ": 1 }), json!({ "auth_type": "1" }), json!([3]), json!(null), json!("{}")] {
+            assert!(serde_json::from_value::<Object>(refused.clone()).is_err(), "{refused}");
+        }
+        assert!(serde_json::from_str::<Object>(r#"{"auth_type":1,"auth_type":2}"#).is_err());
     }
 }

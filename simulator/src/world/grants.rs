@@ -192,13 +192,14 @@ impl World {
     }
 
     /// The `api_get_authorizer_info` answer.
-    pub(crate) fn authorizer_info(&self, appid: &AppId) -> Result<Value, Refusal> {
+    pub(crate) fn authorizer_info(&self, appid: &AppId, without_refresh_token: bool) -> Result<Value, Refusal> {
         let grant = self.grants.get(appid).ok_or_else(Refusal::not_authorized)?;
+        let refresh_token = if without_refresh_token { "" } else { &grant.refresh_token };
         Ok(json!({
             "authorizer_info": self.account_details(appid),
             "authorization_info": {
                 "authorizer_appid": appid,
-                "authorizer_refresh_token": grant.refresh_token,
+                "authorizer_refresh_token": refresh_token,
                 "func_info": grant.func_info(),
             },
         }))

@@ -1,0 +1,212 @@
+//! A merchant's browser: keeps cookies per path, shows redirects instead of following them, sends forms, says where it
+//! comes from.
+
+use std::sync::Mutex;
+
+use http::HeaderMap;
+use http::header::{ACCEPT_LANGUAGE, CONTENT_TYPE, COOKIE, LOCATION, REFERER, SET_COOKIE, USER_AGENT};
+use url::{Url, form_urlencoded};
+
+use crate::business::Link;
+use crate::http_client;
+
+const COMPUTER: &str = "Mozilla/5.0 (X11; Linux x86_64) Chrome/122 Safari/537.36";
+const WECHAT: &str = "Mozilla/5.0 (Linux; Android 14) Mobile Safari/537.36 MicroMessenger/8.0.49";
+const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Mobile/15E148 Safari/604.1";
+
+/// A browser with an empty jar. It reads English.
+pub struct Browser {
+    client: reqwest::Client,
+    agent: &'static str,
+    cookies: Mutex<Vec<Cookie>>,
+}
+
+struct Cookie {
+    origin: url::Origin,
+    path: String,
+    pair: String,
+}
+
+/// What a browser got to see.
+#[derive(Debug)]
+pub struct Page {
+    /// Where it stands.
+    pub url: Url,
+    /// HTTP status.
+    pub status: u16,
+    /// The headers of the answer.
+    pub headers: HeaderMap,
+    /// The HTML.
+    pub text: String,
+}
+
+/// WeChat's authorization page, as the button leads to it.
+#[derive(Debug, Clone)]
+pub struct AtWechat(pub Url);
+
+impl Browser {
+    /// On a computer.
+    #[must_use]
+    pub fn on_computer() -> Self {
+        Self::named(COMPUTER)
+    }
+
+    /// WeChat's own, on a phone.
+    #[must_use]
+    pub fn in_wechat() -> Self {
+        Self::named(WECHAT)
+    }
+
+    /// Another one on a phone.
+    #[must_use]
+    pub fn on_phone() -> Self {
+        Self::named(PHONE)
+    }
+
+    fn named(agent: &'static str) -> Self {
+        Self { client: http_client(), agent, cookies: Mutex::default() }
+    }
+
+    /// Opens an address that was typed in or scanned.
+    pub async fn open(&self, url: &Url) -> Page {
+        self.send(self.client.get(url.clone()), url).await
+    }
+
+    /// Opens an address that `page` links or redirects to: only the page's origin is told, as our pages ask for.
+    pub async fn open_from(&self, page: &Page, url: &Url) -> Page {
+        let from = page.url.origin().ascii_serialization();
+        self.send(self.client.get(url.clone()).header(REFERER, format!("{from}/")), url).await
+    }
+
+    /// Sends the page's form with its hidden fields and what was chosen.
+    ///
+    /// # Panics
+    /// When the page has no form.
+    pub async fn submit(&self, page: &Page, chosen: &[(&str, &str)]) -> Page {
+        let form = between(&page.text, "<form", "</form>").expect("the page has a form");
+        let url = page.url.join(&attribute(form, "action").expect("the form leads somewhere")).unwrap();
+        let hidden = form.split("<input type=\"hidden\"").skip(1).map(|input| {
+            (attribute(input, "name").expect("a field has a name"), attribute(input, "value").unwrap_or_default())
+        });
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(hidden).extend_pairs(chosen).finish();
+        let request = self.client.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        self.send(request.body(body), &url).await
+    }
+
+    /// Opens the link's page and presses its button.
+    ///
+    /// # Panics
+    /// When that does not lead to WeChat.
+    pub async fn press(&self, link: &Link) -> AtWechat {
+        let launch = self.open(&link.url).await;
+        assert_eq!(launch.status, 200, "{}", launch.text);
+        let pressed = self.submit(&launch, &[]).await;
+        assert_eq!(pressed.status, 303, "{}", pressed.text);
+        AtWechat(pressed.location())
+    }
+
+    /// The values of all cookies: they are secrets too.
+    ///
+    /// # Panics
+    /// Never.
+    #[must_use]
+    pub fn cookie_values(&self) -> Vec<String> {
+        let cookies = self.cookies.lock().unwrap();
+        cookies.iter().map(|cookie| cookie.pair.split_once('=').unwrap().1.to_owned()).collect()
+    }
+
+    async fn send(&self, mut request: reqwest::RequestBuilder, url: &Url) -> Page {
+        request = request.header(USER_AGENT, self.agent).header(ACCEPT_LANGUAGE, "en");
+        let sent: Vec<String> = {
+            let cookies = self.cookies.lock().unwrap();
+            cookies.iter().filter(|cookie| cookie.is_for(url)).map(|cookie| cookie.pair.clone()).collect()
+        };
+        if !sent.is_empty() {
+            request = request.header(COOKIE, sent.join("; "));
+        }
+        let response = request.send().await.unwrap();
+        for header in response.headers().get_all(SET_COOKIE) {
+            let cookie = Cookie::parse(header.to_str().unwrap(), url);
+            self.cookies.lock().unwrap().push(cookie);
+        }
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Page { url: url.clone(), status, headers, text: response.text().await.unwrap() }
+    }
+}
+
+impl Cookie {
+    fn parse(header: &str, from: &Url) -> Self {
+        let mut parts = header.split(';').map(str::trim);
+        let pair = parts.next().unwrap().to_owned();
+        let path = parts.find_map(|part| part.strip_prefix("Path=")).unwrap_or("/").to_owned();
+        Self { origin: from.origin(), path, pair }
+    }
+
+    fn is_for(&self, url: &Url) -> bool {
+        let below = url.path().strip_prefix(&self.path);
+        self.origin == url.origin() && below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+    }
+}
+
+impl Page {
+    /// Where the page redirects to.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[must_use]
+    pub fn location(&self) -> Url {
+        let location = self.headers.get(LOCATION).unwrap_or_else(|| panic!("{} {}", self.status, self.text));
+        self.url.join(location.to_str().unwrap()).unwrap()
+    }
+
+    /// `status` of the redirect to the business's page.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn told_status(&self) -> String {
+        parameter(&self.location(), "status")
+    }
+}
+
+impl AtWechat {
+    /// The code that the button made.
+    #[must_use]
+    pub fn pre_auth_code(&self) -> String {
+        parameter(&self.0, "pre_auth_code")
+    }
+
+    /// Where WeChat sends the merchant with a code.
+    ///
+    /// # Panics
+    /// When the page's address has no usable `redirect_uri`.
+    #[must_use]
+    pub fn way_back(&self, code: &str) -> Url {
+        let mut url = Url::parse(&parameter(&self.0, "redirect_uri")).unwrap();
+        url.query_pairs_mut().append_pair("auth_code", code).append_pair("expires_in", "600");
+        url
+    }
+}
+
+/// A query parameter.
+///
+/// # Panics
+/// When it is not there.
+#[must_use]
+pub fn parameter(url: &Url, name: &str) -> String {
+    let value = url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned());
+    value.unwrap_or_else(|| panic!("{url} has no {name}"))
+}
+
+fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(start)?;
+    rest.split_once(end).map(|(inner, _)| inner)
+}
+
+/// An attribute of the first tag, its character references resolved.
+fn attribute(tag: &str, name: &str) -> Option<String> {
+    let (tag, _) = tag.split_once('>')?;
+    let value = between(tag, &format!("{name}=\""), "\"")?;
+    let references = [("&#60;", "<"), ("&#62;", ">"), ("&#34;", "\""), ("&#39;", "'"), ("&#38;", "&")];
+    Some(references.into_iter().fold(value.to_owned(), |value, (reference, plain)| value.replace(reference, plain)))
+}

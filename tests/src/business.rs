@@ -1,0 +1,129 @@
+//! A business that uses the API, with the identity that the gateway has authenticated.
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Method, Request};
+use serde_json::{Value, json};
+use shared::identity::IamIdentity;
+use tower::ServiceExt as _;
+use url::Url;
+
+use crate::world::World;
+
+/// Where every path of the API begins.
+pub const LINKS: &str = "/authorization-links";
+
+/// A business.
+pub struct Business {
+    router: Router,
+    identity: Option<IamIdentity>,
+}
+
+/// A link that was made.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// Its id.
+    pub id: String,
+    /// Its page.
+    pub url: Url,
+}
+
+/// An answer of the API.
+#[derive(Debug)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The JSON.
+    pub body: Value,
+}
+
+impl Answer {
+    /// The name of a problem, behind the prefix that all have.
+    ///
+    /// # Panics
+    /// When the answer is no problem.
+    #[must_use]
+    pub fn problem(&self) -> &str {
+        assert_eq!(self.headers[CONTENT_TYPE], "application/problem+json", "{self:?}");
+        let name = self.body["type"].as_str().unwrap().strip_prefix("urn:wechat-platform:problem:");
+        name.expect("problems have one prefix")
+    }
+
+    /// What a problem says to do.
+    ///
+    /// # Panics
+    /// When the answer is no problem.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        self.body["detail"].as_str().unwrap()
+    }
+}
+
+impl Business {
+    /// A business whose calls are signed.
+    ///
+    /// # Panics
+    /// Never.
+    #[must_use]
+    pub fn of(world: &World) -> Self {
+        let identity = IamIdentity::new("arn:aws:sts::123456789012:assumed-role/orders/session");
+        Self { router: world.business_router(), identity }
+    }
+
+    /// Somebody whose calls are not.
+    #[must_use]
+    pub fn unsigned(world: &World) -> Self {
+        Self { router: world.business_router(), identity: None }
+    }
+
+    /// A call with a JSON body.
+    pub async fn ask(&self, method: Method, path: &str, body: &Value) -> Answer {
+        let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, "application/json");
+        self.send(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+
+    /// Any call.
+    ///
+    /// # Panics
+    /// When the answer is no JSON.
+    pub async fn send(&self, mut request: Request<Body>) -> Answer {
+        if let Some(identity) = &self.identity {
+            request.extensions_mut().insert(identity.clone());
+        }
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, 1 << 20).await.unwrap();
+        let body =
+            serde_json::from_slice(&body).unwrap_or_else(|_| panic!("{} is answered without JSON", parts.status));
+        Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+    }
+
+    /// Makes a link.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn link(&self, request: Value) -> Link {
+        let made = self.ask(Method::POST, LINKS, &request).await;
+        assert_eq!(made.status, 201, "{}", made.body);
+        let text = |name: &str| made.body[name].as_str().unwrap().to_owned();
+        Link { id: text("link_id"), url: Url::parse(&text("url")).unwrap() }
+    }
+
+    /// What became of a link.
+    ///
+    /// # Panics
+    /// When it is not known.
+    pub async fn look(&self, link: &Link) -> Value {
+        let answer = self.ask(Method::GET, &format!("{LINKS}/{}", link.id), &json!({})).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.body
+    }
+
+    /// Asks for a code for a page of its own.
+    pub async fn code(&self, link: &Link) -> Answer {
+        self.ask(Method::POST, &format!("{LINKS}/{}/codes", link.id), &json!({})).await
+    }
+}

@@ -1,0 +1,182 @@
+//! What WeChat, another server or a slow process can do to renewals, and how they recover.
+
+use std::time::Duration;
+
+use shared::ids::AppId;
+use shared::limits::{LEASE, Limits};
+use shared::vault::{AccountState, LeaseFor, Slot};
+use simulator::{Behaviour, Fault, paths};
+use stories::world::{World, short_limits};
+use token_refresher::Report;
+
+/// Two hours less the margin: every account is due.
+const TO_DUE: Duration = Duration::from_mins(101);
+
+async fn tick(world: &World) -> Report {
+    world.pass(Duration::from_mins(5));
+    assert!(world.simulator.push_ticket().await.is_accepted());
+    world.renew().await
+}
+
+/// The demo accounts, authorized and due, with a fresh ticket and component token.
+async fn due_accounts(world: &World, count: usize) -> Vec<AppId> {
+    let accounts: Vec<AppId> = (0..count).map(|number| world.account(number)).collect();
+    for account in &accounts {
+        world.push_and_work(&world.merchant_authorizes(account).push).await;
+    }
+    world.pass(TO_DUE);
+    assert!(world.simulator.push_ticket().await.is_accepted());
+    world.session().await.component_token().await.unwrap();
+    accounts
+}
+
+async fn damage_refresh_token(world: &World, account: &AppId) {
+    let seq = world.stored(account).await.token.seq;
+    let damaged = "refreshtoken@@@damaged".into();
+    world.vault().repair_refresh_token(account, seq, &damaged, world.now()).await.unwrap();
+}
+
+/// Begins a renewal and stops it between WeChat's effect and our write, until the path is released.
+async fn renewal_under_way(world: &World, account: &AppId) -> tokio::task::JoinHandle<()> {
+    world.simulator.inject(Fault::Hold.on(paths::AUTHORIZER_TOKEN).times(1));
+    let (session, slot) = (world.session().await, Slot::Authorizer(account.clone()));
+    let renewal = tokio::spawn(async move { drop(session.renew(&slot, LeaseFor::Due).await.unwrap()) });
+    world.simulator.until_held(paths::AUTHORIZER_TOKEN, 1).await;
+    renewal
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_only_the_list_names_is_found_there() {
+    let world = World::ready().await;
+    let accounts = due_accounts(&world, 3).await;
+    for account in &accounts {
+        damage_refresh_token(&world, account).await;
+    }
+    world.simulator.set_behaviour(Behaviour { info_without_refresh_token: true, ..Behaviour::default() });
+    let report = world.renew().await;
+    assert_eq!((report.renewed, report.repaired, report.gone), (3, 3, 0), "{report}");
+    assert_eq!(world.calls(paths::GET_AUTHORIZER_LIST), 1, "one pass for the whole run");
+    for account in &accounts {
+        assert!(world.wechat_accepts(account).await);
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_nobody_names_needs_the_merchant() {
+    let world = World::ready().await;
+    let accounts = due_accounts(&world, 2).await;
+    damage_refresh_token(&world, &accounts[0]).await;
+    world.simulator.set_behaviour(Behaviour {
+        info_without_refresh_token: true,
+        list_without_refresh_tokens: true,
+        ..Behaviour::default()
+    });
+    let report = world.renew().await;
+    assert_eq!((report.renewed, report.gone), (1, 1), "{report}");
+    assert_eq!(world.stored(&accounts[0]).await.token.state, AccountState::NeedsAuthorization);
+    assert!(world.wechat_accepts(&accounts[1]).await);
+}
+
+#[tokio::test]
+async fn a_component_token_that_is_refused_once_is_replaced_and_the_call_repeated_once() {
+    let world = World::ready().await;
+    let accounts = due_accounts(&world, 1).await;
+    let before = world.simulator.counters().effects.component_tokens;
+    world.simulator.inject(
+        Fault::Errcode { errcode: 40001, errmsg: "invalid credential".into() }.on(paths::AUTHORIZER_TOKEN).times(1),
+    );
+    assert_eq!(world.renew().await.renewed, 1);
+    assert_eq!(world.calls(paths::AUTHORIZER_TOKEN), 2);
+    assert_eq!(world.simulator.counters().effects.component_tokens - before, 1);
+    assert!(world.wechat_accepts(&accounts[0]).await);
+}
+
+#[tokio::test]
+async fn a_server_that_replaces_our_component_token_all_the_time_ends_the_run_and_not_the_days_quota() {
+    let world = World::ready().await;
+    let accounts = due_accounts(&world, 4).await;
+    let before = world.simulator.counters().effects.component_tokens;
+    world
+        .simulator
+        .inject(Fault::Errcode { errcode: 40001, errmsg: "invalid credential".into() }.on(paths::AUTHORIZER_TOKEN));
+    let report = world.renew().await;
+    assert_eq!(report.failed, [("40001".to_owned(), 1)].into(), "{report}");
+    assert_eq!((report.renewed, report.left_over), (0, 4), "{report}");
+    assert!(world.simulator.counters().effects.component_tokens - before <= 2);
+    assert!(world.calls(paths::AUTHORIZER_TOKEN) <= 8);
+    assert!(world.metrics.sum("second_issuer") >= 1.0);
+
+    world.simulator.clear_faults();
+    assert_eq!(tick(&world).await.renewed, 4, "no account was put off for it");
+    assert!(world.wechat_accepts(&accounts[0]).await);
+}
+
+#[tokio::test]
+async fn a_used_up_quota_stops_the_run_and_puts_nobody_off() {
+    for errcode in [45009, 45011] {
+        let world = World::ready().await;
+        due_accounts(&world, 3).await;
+        world.simulator.inject(
+            Fault::Errcode { errcode, errmsg: "reach max api daily quota limit".into() }.on(paths::AUTHORIZER_TOKEN),
+        );
+        let report = world.renew().await;
+        assert_eq!(report.failed, [(errcode.to_string(), 1)].into(), "{report}");
+        assert_eq!(report.left_over, 3, "{report}");
+        world.simulator.clear_faults();
+        assert_eq!(tick(&world).await.renewed, 3);
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_hangs_ends_in_time_and_the_next_tick_repairs_what_it_changed() {
+    let world = World::with(|_| {}, Limits { wechat: Duration::from_millis(500), ..short_limits() }).await;
+    world.get_ready().await;
+    world.simulator.set_behaviour(Behaviour { rotate_refresh_tokens: true, ..Behaviour::default() });
+    let accounts = due_accounts(&world, 2).await;
+    world.simulator.inject(Fault::Hold.on(paths::AUTHORIZER_TOKEN).for_authorizer(&accounts[0]).times(1));
+    let report = world.renew().await;
+    assert_eq!(report.renewed, 1, "{report}");
+    assert_eq!(report.failed.values().sum::<u64>(), 1, "{report}");
+    let report = tick(&world).await;
+    assert_eq!((report.renewed, report.gone), (1, 0), "{report}");
+    assert!(world.wechat_accepts(&accounts[0]).await);
+}
+
+#[tokio::test]
+async fn a_holder_whose_lease_ended_does_not_write_over_its_successor() {
+    for rotate_refresh_tokens in [false, true] {
+        let world = World::ready().await;
+        world.simulator.set_behaviour(Behaviour { rotate_refresh_tokens, ..Behaviour::default() });
+        let account = due_accounts(&world, 1).await.remove(0);
+        let late = renewal_under_way(&world, &account).await;
+        world.pass(LEASE + Duration::from_secs(1));
+        assert_eq!(world.renew().await.renewed, 1, "the lease is another's now");
+        let newest = world.stored(&account).await.token.seq;
+        world.simulator.release(paths::AUTHORIZER_TOKEN);
+        late.await.unwrap();
+
+        assert_eq!(world.stored(&account).await.token.seq, newest, "the late result is not written");
+        assert!(world.wechat_accepts(&account).await);
+        tick(&world).await;
+        assert!(world.wechat_accepts(&account).await);
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_in_mid_renewal_is_not_undone_by_the_result() {
+    let world = World::ready().await;
+    let account = due_accounts(&world, 1).await.remove(0);
+    let renewal = renewal_under_way(&world, &account).await;
+    let revoked = world.simulator.unauthorize(&account).unwrap();
+    world.push_and_work(&revoked).await;
+    world.simulator.release(paths::AUTHORIZER_TOKEN);
+    renewal.await.unwrap();
+
+    let stored = world.stored(&account).await;
+    assert_eq!(stored.token.state, AccountState::Unauthorized);
+    assert!(stored.token.access_token.is_none());
+    assert_eq!(tick(&world).await.renewed, 0);
+    let again = world.merchant_authorizes(&account);
+    world.push_and_work(&again.push).await;
+    assert!(world.wechat_accepts(&account).await);
+}

@@ -10,6 +10,7 @@ use clap::Parser;
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
 #[command(
     name = "cargo run --",
+    bin_name = "cargo run --",
     version,
     about = "Runs the whole WeChat third-party platform on this machine",
     long_about = "Runs the whole WeChat third-party platform on this machine: the functions, the table and the secret \

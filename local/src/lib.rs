@@ -5,6 +5,7 @@
 //! use the same parts.
 
 pub mod args;
+pub mod complaint;
 pub mod data_dir;
 pub mod dynamodb;
 pub mod platform_secret;

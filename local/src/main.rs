@@ -1,21 +1,28 @@
 //! `cargo run`: the whole platform on this machine, with WeChat simulated beside it.
 
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
 use local::args::Args;
+use local::complaint;
 use local::system::System;
 use local::welcome;
 use shared::config::{Environment as _, ProcessEnvironment};
 use shared::telemetry;
+use tokio::signal::ctrl_c;
+
+/// What is logged unless `RUST_LOG` says otherwise. The embedded table warns of every condition that is not met, which is
+/// how the vault decides who writes: nothing to look into.
+const LOGS: &str = "info,dynoxide=error";
 
 /// What is still running when the user ends the program gets this long.
 const END: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    telemetry::init_readable_logs(ProcessEnvironment.get("RUST_LOG").as_deref());
+    telemetry::init_readable_logs(Some(ProcessEnvironment.get("RUST_LOG").as_deref().unwrap_or(LOGS)));
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -32,11 +39,27 @@ fn run(args: &Args) -> anyhow::Result<()> {
         say(&welcome::text(&system).await?);
         tokio::select! {
             () = system.run() => anyhow::bail!("a part of the system stopped; the log above says why"),
-            ended = tokio::signal::ctrl_c() => Ok(ended?),
+            ended = asked_to_end() => Ok(ended?),
         }
     });
     runtime.shutdown_timeout(END);
     ended
+}
+
+/// Ctrl-C, or what containers and service managers send.
+#[cfg(unix)]
+async fn asked_to_end() -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        ended = ctrl_c() => ended,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+async fn asked_to_end() -> io::Result<()> {
+    ctrl_c().await
 }
 
 #[expect(clippy::print_stdout, reason = "the welcome is what the program is started for")]
@@ -46,5 +69,5 @@ fn say(text: &str) {
 
 #[expect(clippy::print_stderr, reason = "the reason why nothing runs belongs on the terminal, not in a log format")]
 fn complain(error: &anyhow::Error) {
-    eprintln!("{error:#}");
+    eprintln!("{}", complaint::sentence(error));
 }

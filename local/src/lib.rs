@@ -8,6 +8,7 @@ pub mod args;
 pub mod complaint;
 pub mod data_dir;
 pub mod dynamodb;
+pub mod forward;
 pub mod platform_secret;
 pub mod ports;
 pub mod schedule;

@@ -11,7 +11,6 @@ use local::system::System;
 use local::welcome;
 use shared::config::{Environment as _, ProcessEnvironment};
 use shared::telemetry;
-use tokio::signal::ctrl_c;
 
 /// What is logged unless `RUST_LOG` says otherwise. The embedded table warns of every condition that is not met, which is
 /// how the vault decides who writes: nothing to look into.
@@ -36,30 +35,36 @@ fn run(args: &Args) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
         let mut system = System::start(args, &ProcessEnvironment).await?;
+        let asked_to_end = asked_to_end()?;
         say(&welcome::text(&system).await?);
         tokio::select! {
             () = system.run() => anyhow::bail!("a part of the system stopped; the log above says why"),
-            ended = asked_to_end() => Ok(ended?),
+            () = asked_to_end => Ok(()),
         }
     });
     runtime.shutdown_timeout(END);
     ended
 }
 
-/// Ctrl-C, or what containers and service managers send.
+/// Ends with Ctrl-C, or what containers and service managers send. Both are listened for from the call on.
 #[cfg(unix)]
-async fn asked_to_end() -> io::Result<()> {
+fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        ended = ctrl_c() => ended,
-        _ = terminate.recv() => Ok(()),
-    }
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
-#[cfg(not(unix))]
-async fn asked_to_end() -> io::Result<()> {
-    ctrl_c().await
+#[cfg(windows)]
+fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
+    let mut interrupt = tokio::signal::windows::ctrl_c()?;
+    Ok(async move {
+        interrupt.recv().await;
+    })
 }
 
 #[expect(clippy::print_stdout, reason = "the welcome is what the program is started for")]

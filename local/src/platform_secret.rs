@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::json;
-use shared::crypto::{EncodingAesKey, KeyError};
 use shared::ids::{AppId, hex};
+use shared::platform::{Platform, PlatformError};
 use shared::random::Random;
 
 use crate::data_dir::DataDir;
@@ -40,32 +40,7 @@ pub enum SecretFileError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        reason: SecretFormError,
-    },
-}
-
-/// What is wrong with a secret.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum SecretFormError {
-    /// No JSON object of texts.
-    #[error(
-        "it must be a JSON object with the texts component_appid, component_appsecret, token and encoding_aes_key \
-         (and optionally previous_token and previous_encoding_aes_key)"
-    )]
-    NotJson,
-    /// A field is missing or empty.
-    #[error("{0} is missing or empty: copy it from WeChat's console")]
-    Missing(&'static str),
-    /// `component_appid` has a form no appid has.
-    #[error("component_appid is malformed: it is the platform's AppID, such as wx1234567890abcdef")]
-    AppId,
-    /// A key is malformed.
-    #[error("{field} is malformed: {reason}")]
-    Key {
-        /// The field.
-        field: &'static str,
-        /// What is wrong with it.
-        reason: KeyError,
+        reason: PlatformError,
     },
 }
 
@@ -83,15 +58,11 @@ pub struct PlatformSecret {
     json: SecretString,
 }
 
-/// The stored form. Missing and empty are the same. It has no `Debug`: it owns secrets.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Stored {
-    component_appid: String,
-    component_appsecret: String,
+/// What [`Platform`] hides in its keyring and the simulator has to know. It has no `Debug`: it owns secrets.
+#[derive(Deserialize)]
+struct Signing {
     token: String,
     encoding_aes_key: String,
-    previous_encoding_aes_key: String,
 }
 
 impl PlatformSecret {
@@ -126,28 +97,18 @@ impl PlatformSecret {
         &self.json
     }
 
-    fn parse(json: SecretString) -> Result<Self, SecretFormError> {
-        // The parser's own message may quote a value.
-        let stored: Stored = serde_json::from_str(json.expose_secret()).map_err(|_| SecretFormError::NotJson)?;
-        let component_appid = filled("component_appid", stored.component_appid)?;
-        let component_appid = AppId::parse(component_appid.expose_secret()).map_err(|_| SecretFormError::AppId)?;
-        let component_appsecret = filled("component_appsecret", stored.component_appsecret)?;
-        let token = filled("token", stored.token)?;
-        let encoding_aes_key = filled("encoding_aes_key", stored.encoding_aes_key)?;
-        check_key("encoding_aes_key", &encoding_aes_key)?;
-        if !stored.previous_encoding_aes_key.is_empty() {
-            check_key("previous_encoding_aes_key", &stored.previous_encoding_aes_key.into())?;
-        }
-        Ok(Self { component_appid, component_appsecret, token, encoding_aes_key, json })
+    /// Accepts what a function accepts, by the same code.
+    fn parse(json: SecretString) -> Result<Self, PlatformError> {
+        let platform = Platform::parse(&json)?;
+        let signing: Signing = serde_json::from_str(json.expose_secret()).map_err(|_| PlatformError::NotJson)?;
+        Ok(Self {
+            component_appid: platform.component,
+            component_appsecret: platform.app_secret,
+            token: signing.token.trim().into(),
+            encoding_aes_key: signing.encoding_aes_key.trim().into(),
+            json,
+        })
     }
-}
-
-fn filled(field: &'static str, value: String) -> Result<SecretString, SecretFormError> {
-    if value.is_empty() { Err(SecretFormError::Missing(field)) } else { Ok(value.into()) }
-}
-
-fn check_key(field: &'static str, key: &SecretString) -> Result<(), SecretFormError> {
-    EncodingAesKey::parse(key).map(drop).map_err(|reason| SecretFormError::Key { field, reason })
 }
 
 /// A secret in the forms WeChat uses: appid `wx` and 16 hexadecimal digits, appsecret 32, a key of 43 letters and
@@ -181,10 +142,11 @@ fn write_private(path: &Path, content: &SecretString) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
+    use shared::crypto::KeyError;
 
     use super::*;
 
-    fn with(field: &str, value: Value) -> Result<PlatformSecret, SecretFormError> {
+    fn with(field: &str, value: Value) -> Result<PlatformSecret, PlatformError> {
         let mut secret: Value = serde_json::from_str(generate(&Random::system()).expose_secret()).unwrap();
         secret[field] = value;
         PlatformSecret::parse(secret.to_string().into())
@@ -234,18 +196,18 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_and_never_quoted() {
         let cases = [
-            ("token", json!(""), SecretFormError::Missing("token")),
-            ("component_appid", json!("wx 1"), SecretFormError::AppId),
-            ("component_appsecret", json!(5), SecretFormError::NotJson),
+            ("token", json!(""), PlatformError::Missing("token")),
+            ("component_appid", json!("wx 1"), PlatformError::AppId),
+            ("component_appsecret", json!(5), PlatformError::NotJson),
             (
                 "encoding_aes_key",
                 json!("hunter2"),
-                SecretFormError::Key { field: "encoding_aes_key", reason: KeyError::Length(7) },
+                PlatformError::Key { field: "encoding_aes_key", reason: KeyError::Length(7) },
             ),
             (
                 "previous_encoding_aes_key",
                 json!("hunter2"),
-                SecretFormError::Key { field: "previous_encoding_aes_key", reason: KeyError::Length(7) },
+                PlatformError::Key { field: "previous_encoding_aes_key", reason: KeyError::Length(7) },
             ),
         ];
         for (field, value, expected) in cases {
@@ -253,7 +215,7 @@ mod tests {
             assert!(!error.to_string().contains("hunter2"), "{error}");
             assert_eq!(error, expected);
         }
-        assert_eq!(PlatformSecret::parse("token=hunter2".into()).unwrap_err(), SecretFormError::NotJson);
+        assert_eq!(PlatformSecret::parse("token=hunter2".into()).unwrap_err(), PlatformError::NotJson);
         assert!(with("previous_encoding_aes_key", json!("")).is_ok());
     }
 }

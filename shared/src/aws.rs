@@ -2,12 +2,15 @@
 //!
 //! Region, credentials and endpoints are the SDK's own variables; no code of ours reads them.
 
+mod connections;
+
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 
+use self::connections::Connections;
 use crate::limits::Limits;
 
 /// Tries of one operation: a first one, and two more within the operation's bound.
@@ -28,7 +31,7 @@ pub struct AwsClients {
 impl AwsClients {
     /// Clients for the environment the function runs in.
     pub async fn from_environment(limits: &Limits) -> Self {
-        let config = aws_config::defaults(BehaviorVersion::latest()).load().await;
+        let config = aws_config::defaults(BehaviorVersion::latest()).http_client(Connections::new()).load().await;
         Self::new(&config, limits)
     }
 

@@ -16,6 +16,8 @@ pub struct Limits {
     pub secrets_try: Duration,
     /// Reading the secret with all its tries.
     pub secrets: Duration,
+    /// Reading the secret while a function starts, before its first request: with `push` it stays within 3.5 s.
+    pub head_start: Duration,
     /// A push from its arrival to its answer, whatever hangs.
     pub push: Duration,
     /// Connecting to WeChat.
@@ -41,6 +43,7 @@ impl Limits {
             dynamodb: Duration::from_millis(2_500),
             secrets_try: Duration::from_secs(1),
             secrets: Duration::from_secs(2),
+            head_start: Duration::from_millis(150),
             push: Duration::from_millis(3_300),
             wechat_connect: Duration::from_secs(2),
             wechat: Duration::from_secs(6),
@@ -79,7 +82,7 @@ mod tests {
     fn production_keeps_the_promised_bounds() {
         let (page, job) = (Limits::interactive(), Limits::background());
         let seconds = |duration: Duration| duration.as_secs_f64();
-        assert!(seconds(page.push) < 3.5);
+        assert!(seconds(page.head_start + page.push) < 3.5);
         assert!(seconds(page.page) < 9.0);
         for limits in [page, job] {
             assert!((seconds(limits.dynamodb_try), seconds(limits.dynamodb)) == (1.0, 2.5));

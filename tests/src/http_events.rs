@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 pub struct HttpEvent {
     method: String,
     path: String,
+    route: Option<String>,
     query: String,
     headers: Vec<(String, String)>,
     cookies: Vec<String>,
@@ -34,12 +35,19 @@ impl HttpEvent {
         Self {
             method: method.to_owned(),
             path: path.to_owned(),
+            route: None,
             query: String::new(),
             headers,
             cookies: Vec::new(),
             body: None,
             identity: None,
         }
+    }
+
+    /// The path of the route that the gateway chose, such as `/authorize/{link_id}`; without it the path is the route.
+    #[must_use]
+    pub fn route(self, path: &str) -> Self {
+        Self { route: Some(path.to_owned()), ..self }
     }
 
     /// The query as it stands in the URL, without `?`, percent-encoded.
@@ -83,7 +91,7 @@ impl HttpEvent {
     /// The event.
     #[must_use]
     pub fn build(&self) -> Value {
-        let route = format!("{} {}", self.method, self.path);
+        let route = format!("{} {}", self.method, self.route.as_ref().unwrap_or(&self.path));
         let mut context = json!({
             "accountId": "123456789012",
             "apiId": "api0000001",
@@ -125,6 +133,9 @@ impl HttpEvent {
         if !self.cookies.is_empty() {
             event["cookies"] = json!(self.cookies);
         }
+        if let Some(route) = self.route.as_deref().filter(|route| route.contains('{')) {
+            event["pathParameters"] = joined(placeholders(route, &self.path));
+        }
         if !self.query.is_empty() {
             event["queryStringParameters"] = joined(parameters(&self.query));
         }
@@ -133,6 +144,14 @@ impl HttpEvent {
         }
         event
     }
+}
+
+/// What stands in a path where its route has placeholders.
+fn placeholders(route: &str, path: &str) -> impl Iterator<Item = (String, String)> {
+    route.split('/').zip(path.split('/')).filter_map(|(name, value)| {
+        let name = name.strip_prefix('{')?.strip_suffix('}')?;
+        Some((name.to_owned(), value.to_owned()))
+    })
 }
 
 /// The decoded parameters of a raw query.
@@ -179,6 +198,15 @@ mod tests {
         assert_eq!((&plain["body"], &plain["isBase64Encoded"]), (&json!("<xml/>"), &json!(false)));
         let binary = event.base64_body(&[0xff]).build();
         assert_eq!((&binary["body"], &binary["isBase64Encoded"]), (&json!("/w=="), &json!(true)));
+    }
+
+    #[test]
+    fn a_route_names_what_its_placeholders_stand_for() {
+        let event = HttpEvent::new("GET", "/a/x/b/y").route("/a/{one}/b/{other}").build();
+        assert_eq!(event["routeKey"], "GET /a/{one}/b/{other}");
+        assert_eq!(event["rawPath"], "/a/x/b/y");
+        assert_eq!(event["pathParameters"], json!({ "one": "x", "other": "y" }));
+        assert!(HttpEvent::new("GET", "/a").build().get("pathParameters").is_none());
     }
 
     #[test]

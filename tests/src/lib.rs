@@ -1,9 +1,11 @@
 //! The harness of the end-to-end stories.
 //!
 //! What a story needs beside the system itself: faults between the AWS SDK and DynamoDB or Secrets Manager
-//! ([`faults`]), logs and metrics that can be looked into ([`logs`], [`metrics`]), real processes that can be killed
-//! ([`process`]), the side of Lambda that a function's binary talks to ([`runtime_api`]) and the events API Gateway
-//! sends ([`http_events`]). It knows no story.
+//! ([`faults`], [`slow`]), logs and metrics that can be looked into ([`logs`], [`metrics`]), real processes that can be
+//! killed ([`process`]), the side of Lambda that a function's binary talks to ([`runtime_api`]), the binary itself at work
+//! in a world ([`bootstrap`]), and the events that API Gateway, the schedules and the table's stream send
+//! ([`http_events`], [`refresher_events`]), of which the folder `events/` keeps a collection ([`demo_events`]). It knows
+//! no story.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,12 +14,17 @@
     reason = "a harness fails where it stands, as a test does"
 )]
 
+pub mod bootstrap;
+pub mod demo_events;
 pub mod faults;
 pub mod http_events;
 pub mod logs;
 pub mod metrics;
+pub mod moto;
 pub mod process;
+pub mod refresher_events;
 pub mod runtime_api;
+pub mod slow;
 pub mod world;
 
 /// A plain HTTP client, for what merchants, WeChat and businesses do. It follows no redirect.

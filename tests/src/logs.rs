@@ -3,16 +3,21 @@
 //! A secret leaks not only as it is: URLs carry it percent-encoded, JSON escapes it, `Debug` quotes it, and headers or
 //! events carry it as Base64 inside of something longer. [`leaks`] looks for all of these.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use simulator::{Push, SecretKind, Simulator};
 use tracing::Subscriber;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+
+use crate::process::Process;
 
 /// Below this many characters a value is found everywhere by accident, and is no secret either.
 const SHORTEST_SECRET: usize = 8;
@@ -95,6 +100,43 @@ pub fn leaks<'a>(text: &str, secrets: impl IntoIterator<Item = (&'a str, &'a str
         }
     }
     found
+}
+
+/// Every kind of secret there is at WeChat's side.
+const KINDS: [SecretKind; 9] = [
+    SecretKind::AppSecret,
+    SecretKind::Token,
+    SecretKind::EncodingAesKey,
+    SecretKind::Ticket,
+    SecretKind::ComponentToken,
+    SecretKind::PreAuthCode,
+    SecretKind::AuthorizationCode,
+    SecretKind::AuthorizerToken,
+    SecretKind::RefreshToken,
+];
+
+/// Holds what processes said during a story against every secret that WeChat's side had or issued, and against the
+/// messages of these pushes. Before that it is proven that each of them would be found in a process's output, and that
+/// the story had secrets of every kind.
+///
+/// # Panics
+/// When something leaked, or the proof fails.
+pub async fn assert_nothing_leaked(output: &str, simulator: &Simulator, pushes: &[&Push]) {
+    let issued = simulator.issued_secrets();
+    let kinds: BTreeSet<SecretKind> = issued.iter().map(|secret| secret.kind).collect();
+    assert_eq!(kinds, BTreeSet::from(KINDS), "a story without a kind of secret proves nothing about it");
+    let bodies = pushes.iter().map(|push| ("Message".to_owned(), push.message.clone()));
+    let sought: Vec<(String, String)> =
+        issued.into_iter().map(|secret| (format!("{:?}", secret.kind), secret.value)).chain(bodies).collect();
+    let sought = || sought.iter().map(|(kind, value)| (kind.as_str(), value.as_str()));
+
+    let variables = sought().enumerate().map(|(number, (_, value))| (format!("SECRET_{number}"), value));
+    let mut leaking = Process::start("/usr/bin/env", &[], variables);
+    leaking.wait_for_end(Duration::from_secs(20)).await;
+    assert_eq!(leaks(&leaking.output(), sought()).len(), sought().count(), "each would be found");
+
+    let leaked = leaks(output, sought());
+    assert!(leaked.is_empty(), "{leaked:#?}");
 }
 
 /// Every way a secret may be written, without duplicates.

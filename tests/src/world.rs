@@ -1,5 +1,8 @@
 //! A whole platform in one process: the simulator plays WeChat, DynamoDB is in memory, time is moved by hand.
 //!
+//! Where a part of it runs as a process of its own, which knows the machine's time only, the world keeps that time too:
+//! [`World::beside_processes`]. It can still be moved, for this process and WeChat's side.
+//!
 //! A story begins with [`World::start`], lets WeChat, merchants and schedules act, and looks at what became of it. The
 //! HTTP between the two sides is real, on loopback; nothing runs by itself.
 
@@ -11,14 +14,14 @@ use oauth_callback::CallbackService;
 use preauth_link::LinkService;
 use secrecy::SecretString;
 use shared::aws::AwsClients;
-use shared::clock::{Clock as _, ManualClock, SharedClock, Timestamp};
-use shared::config::{Environment, PageConfig, WechatConfig};
+use shared::clock::{Clock, ManualClock, SharedClock, SystemClock, Timestamp};
+use shared::config::{PageConfig, WechatConfig};
 use shared::ids::AppId;
 use shared::limits::Limits;
 use shared::platform::PlatformSource;
 use shared::random::Random;
 use shared::session::{Services, Session};
-use shared::vault::{AccountState, Slot, Store, StoredAccount, Vault};
+use shared::vault::{AccountState, INBOX_SORT_PREFIX, Slot, Store, StoredAccount, Vault};
 use shared::wechat::WechatClient;
 use simulator::{Consent, Options, Push, Simulator};
 use ticket_push::Receiver;
@@ -75,19 +78,19 @@ pub fn secret_json() -> SecretString {
 #[must_use]
 pub const fn short_limits() -> Limits {
     Limits {
-        dynamodb_try: Duration::from_secs(2),
-        dynamodb: Duration::from_secs(5),
+        dynamodb_try: Duration::from_secs(10),
+        dynamodb: Duration::from_secs(30),
         wechat_connect: Duration::from_secs(1),
         wechat: Duration::from_secs(2),
-        poll: Duration::from_millis(10),
-        token_wait: Duration::from_secs(20),
+        poll: Duration::from_millis(50),
+        token_wait: Duration::from_secs(40),
         ..Limits::interactive()
     }
 }
 
 /// A platform and WeChat's side of it.
 pub struct World {
-    /// The time of both sides.
+    /// Moves the time of both sides.
     pub clock: Arc<ManualClock>,
     /// WeChat's side.
     pub simulator: Simulator,
@@ -107,6 +110,21 @@ pub struct World {
     pub public_url: Url,
     /// Where the simulator is.
     pub wechat_url: Url,
+    /// Where Secrets Manager is.
+    pub secrets_url: Url,
+}
+
+/// The machine's time, and how far a story has moved from it.
+struct MovedClock {
+    /// Stood at the story's beginning when the machine's clock showed `began`.
+    moved: Arc<ManualClock>,
+    began: Timestamp,
+}
+
+impl Clock for MovedClock {
+    fn now(&self) -> Timestamp {
+        self.moved.now().plus(SystemClock.now().since(self.began))
+    }
 }
 
 impl World {
@@ -124,8 +142,29 @@ impl World {
     /// When the world cannot be set up.
     pub async fn with(change: impl FnOnce(&mut Options), limits: Limits) -> Self {
         let clock = Arc::new(ManualClock::at(START));
-        let shared_clock: SharedClock = Arc::clone(&clock) as SharedClock;
+        let shared_clock = Arc::clone(&clock) as SharedClock;
+        Self::on(clock, shared_clock, change, limits).await
+    }
 
+    /// A platform beside which functions run as processes of their own, so that time goes on by itself. It begins
+    /// `before` the machine's time: what happens until [`World::pass`] has made up for it is that long ago for a
+    /// process, its tokens due or lapsed.
+    ///
+    /// # Panics
+    /// When the world cannot be set up.
+    pub async fn beside_processes(before: Duration, change: impl FnOnce(&mut Options)) -> Self {
+        let began = SystemClock.now();
+        let clock = Arc::new(ManualClock::at(began.minus(before)));
+        let shared_clock = Arc::new(MovedClock { moved: Arc::clone(&clock), began });
+        Self::on(clock, shared_clock, change, short_limits()).await
+    }
+
+    async fn on(
+        clock: Arc<ManualClock>,
+        shared_clock: SharedClock,
+        change: impl FnOnce(&mut Options),
+        limits: Limits,
+    ) -> Self {
         let public = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let public_url = url_of(&public);
         let wechat = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -159,8 +198,19 @@ impl World {
             limits,
         };
         let refresher = Refresher::new(services.clone(), Settings { per_second: 100_000, ..Settings::default() });
-        let world =
-            Self { clock, simulator, database, faults, secrets, metrics, services, refresher, public_url, wechat_url };
+        let world = Self {
+            clock,
+            simulator,
+            database,
+            faults,
+            secrets,
+            metrics,
+            services,
+            refresher,
+            public_url,
+            wechat_url,
+            secrets_url,
+        };
         let router = world.public_router();
         tokio::spawn(async move { axum::serve(public, router).await });
         world
@@ -230,7 +280,7 @@ impl World {
         WechatConfig::read(&self.environment()).unwrap()
     }
 
-    fn environment(&self) -> impl Environment + use<> {
+    fn environment(&self) -> impl Fn(&str) -> Option<String> + use<> {
         let (public, wechat) = (self.public_url.clone(), self.wechat_url.clone());
         move |name: &str| match name {
             "PUBLIC_BASE_URL" => Some(public.to_string()),
@@ -238,6 +288,24 @@ impl World {
             "WECHAT_API_BASE_URL" | "WECHAT_MP_BASE_URL" | "WECHAT_OPEN_BASE_URL" => Some(wechat.to_string()),
             _ => None,
         }
+    }
+
+    /// What a function's process needs to find this world, beside what Lambda sets: design section 3.
+    #[must_use]
+    pub fn variables(&self) -> Vec<(String, String)> {
+        let ours = ["PUBLIC_BASE_URL", "RETURN_URL_ORIGINS"];
+        let wechats = ["WECHAT_API_BASE_URL", "WECHAT_MP_BASE_URL", "WECHAT_OPEN_BASE_URL"];
+        let environment = self.environment();
+        let known =
+            ours.into_iter().chain(wechats).map(|name| (name.to_owned(), environment(name).unwrap_or_default()));
+        let own = [
+            ("TABLE_NAME", TABLE.to_owned()),
+            ("SECRET_ID", SECRET.to_owned()),
+            ("RUST_LOG", "info".to_owned()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.database.endpoint()),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.secrets_url.to_string()),
+        ];
+        known.chain(own.map(|(name, value)| (name.to_owned(), value))).collect()
     }
 
     /// Another server that runs the same platform asks WeChat for a component token: ours is void from then on.
@@ -301,7 +369,7 @@ impl World {
     /// When WeChat refuses.
     #[must_use]
     pub fn merchant_authorizes(&self, account: &AppId) -> Consent {
-        self.simulator.authorize_without_link(account).unwrap_or_else(|_| panic!("WeChat refuses the merchant"))
+        self.simulator.authorize_without_link(account).expect("the merchant may authorize")
     }
 
     /// A merchant has authorized the platform and the push has taken effect.
@@ -357,7 +425,17 @@ impl World {
     /// The present instant of the story.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.services.clock.now()
+    }
+
+    /// The keys (`pk`, `sk`) of everything that is in the inbox, what has taken effect included.
+    ///
+    /// # Panics
+    /// When the table cannot be read.
+    pub async fn inbox_keys(&self) -> Vec<(String, String)> {
+        let items = self.database.client().scan().table_name(TABLE).send().await.unwrap().items.unwrap_or_default();
+        let keys = items.iter().map(|item| (item["pk"].as_s().unwrap().clone(), item["sk"].as_s().unwrap().clone()));
+        keys.filter(|(_, sk)| sk.starts_with(INBOX_SORT_PREFIX)).collect()
     }
 }
 

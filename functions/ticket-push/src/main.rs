@@ -21,6 +21,9 @@ async fn main() -> Result<(), lambda_http::Error> {
     let metrics = Metrics::embedded(clock.clone());
     let secret_id = config.secret_id.as_str();
     let platform = PlatformSource::new(clients.secrets, secret_id, clock.clone(), limits, metrics.clone());
+    // While a function starts it has the most CPU, and no push waits yet. Not a task beside the first push: one that is
+    // still under way when the sandbox freezes would be found dead.
+    platform.read_ahead().await;
     lambda_http::run(ticket_push::router(Receiver {
         platform: Arc::new(platform),
         store: Store::new(clients.dynamodb, &config.table_name),

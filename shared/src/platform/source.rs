@@ -113,6 +113,15 @@ impl PlatformSource {
         }
     }
 
+    /// Reads the secret before anybody asks for it, for at most [`Limits::head_start`]: while a function starts, and so
+    /// that its first request does not wait. What fails here is not remembered; the first request tries for itself.
+    pub async fn read_ahead(&self) {
+        let _flight = self.flight.lock().await;
+        if let Ok(Ok(platform)) = tokio::time::timeout(self.limits.head_start, self.fetch()).await {
+            self.keep(platform);
+        }
+    }
+
     /// A newer platform than `doubted`, if there may be one: for when something signed does not fit it.
     ///
     /// `None` where nothing newer is known and the last doubt or failure is less than a minute old, or the read failed.
@@ -157,21 +166,11 @@ impl PlatformSource {
 
     /// Reads and remembers, success or failure. The caller holds `flight`.
     async fn read(&self) -> Result<Arc<Platform>, PlatformError> {
-        let result = self.fetch().await;
-        let now = self.clock.now();
-        let mut known = self.known();
-        match result {
-            Ok(platform) => {
-                let platform = Arc::new(platform);
-                *known = Known {
-                    platform: Some(Arc::clone(&platform)),
-                    read_at: Some(now),
-                    failed: None,
-                    doubted_at: known.doubted_at,
-                };
-                Ok(platform)
-            }
+        match self.fetch().await {
+            Ok(platform) => Ok(self.keep(platform)),
             Err(error) => {
+                let now = self.clock.now();
+                let mut known = self.known();
                 if known.platform.is_some() {
                     tracing::warn!(%error, "the platform's secret cannot be read again; the one read before stays in use");
                 }
@@ -179,6 +178,18 @@ impl PlatformSource {
                 Err(error)
             }
         }
+    }
+
+    fn keep(&self, platform: Platform) -> Arc<Platform> {
+        let platform = Arc::new(platform);
+        let mut known = self.known();
+        *known = Known {
+            platform: Some(Arc::clone(&platform)),
+            read_at: Some(self.clock.now()),
+            failed: None,
+            doubted_at: known.doubted_at,
+        };
+        platform
     }
 
     async fn fetch(&self) -> Result<Platform, PlatformError> {

@@ -182,3 +182,23 @@ async fn a_caller_that_gives_up_does_not_block_the_others() {
     stage.manager.outage(None);
     assert_eq!(stage.current().await.unwrap(), "wxone");
 }
+
+#[tokio::test]
+async fn what_is_read_ahead_is_used_and_a_failure_to_read_ahead_is_forgotten() {
+    let stage = Stage::new("1");
+    for outage in [Outage::Denied, Outage::Silent] {
+        stage.manager.outage(Some(outage));
+        stage.source.read_ahead().await;
+    }
+    stage.manager.outage(None);
+    stage.source.read_ahead().await;
+    let reads = stage.manager.reads();
+    assert_eq!(stage.current().await.unwrap(), "wx1");
+    assert_eq!(stage.manager.reads(), reads);
+
+    let stage = Stage::new("2");
+    stage.manager.outage(Some(Outage::Denied));
+    stage.source.read_ahead().await;
+    stage.manager.outage(None);
+    assert_eq!(stage.current().await.unwrap(), "wx2");
+}

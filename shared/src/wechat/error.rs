@@ -97,8 +97,11 @@ impl Refusal {
     }
 }
 
-/// The message without the secrets sent, plain or percent-encoded, without control characters, and bounded. Bounded
-/// last, so that no part of a secret is left at the end.
+/// The shortest of WeChat's secrets, the appsecret, has 32 characters; a `rid` has 26.
+const SHORTEST_SECRET: usize = 32;
+
+/// The message without the secrets sent, plain or percent-encoded, without anything else that looks like a secret,
+/// without control characters, and bounded. Bounded last, so that no part of a secret is left at the end.
 fn clean(errmsg: &str, sent: &[&SecretString]) -> String {
     let mut text = errmsg.to_owned();
     for secret in sent.iter().map(|secret| secret.expose_secret()).filter(|secret| !secret.is_empty()) {
@@ -106,7 +109,23 @@ fn clean(errmsg: &str, sent: &[&SecretString]) -> String {
         let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
         text = text.replace(&encoded, "***");
     }
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_ERRMSG).collect()
+    without_lookalikes(&text).chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_ERRMSG).collect()
+}
+
+/// A token of another call, an older one or the one that is the newest at WeChat's side, was not sent with this call
+/// and is a secret all the same: it shows by its length.
+fn without_lookalikes(text: &str) -> String {
+    let in_secret = |c: char| c.is_ascii_alphanumeric() || "@_-+/=%".contains(c);
+    let mut cleaned = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(in_secret) {
+        let (before, from) = rest.split_at(start);
+        let (word, after) = from.split_at(from.find(|c| !in_secret(c)).unwrap_or(from.len()));
+        cleaned.push_str(before);
+        cleaned.push_str(if word.len() < SHORTEST_SECRET { word } else { "***" });
+        rest = after;
+    }
+    cleaned + rest
 }
 
 fn rid(text: &str) -> Option<String> {
@@ -240,6 +259,19 @@ mod tests {
         let cleaned = refusal(61_009, &message).errmsg;
         assert!(cleaned.chars().count() <= LONGEST_ERRMSG);
         assert!(!cleaned.contains("query"));
+    }
+
+    #[test]
+    fn what_looks_like_a_secret_is_taken_out_although_it_was_not_sent() {
+        let token = "61_5_oOgbWZQBwMuH0a9i7xjgTxcq0qv53UvTXONp8KKllw";
+        for written in [token, "refreshtoken%40%40%40QIguVZ21urYOvHF4oM9", "0123456789abcdef0123456789abcdef"] {
+            let message = format!("access_token [{written}] is not the latest, 请重试 rid: 62bc0b4a-0b2d5f9a-1c2d3e4f");
+            let cleaned = "access_token [***] is not the latest, 请重试 rid: 62bc0b4a-0b2d5f9a-1c2d3e4f";
+            assert_eq!(refusal(40_001, &message).errmsg, cleaned);
+        }
+        let harmless =
+            "could get access_token by getStableAccessToken, more details at https://mmbizurl.cn/s/JtxxFh33r";
+        assert_eq!(refusal(40_001, harmless).errmsg, harmless);
     }
 
     #[test]

@@ -1,0 +1,136 @@
+//! The platform of the measurements: its secret, its pushes, and the table that answers at once.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+use shared::crypto::{EncodingAesKey, Generation, Keyring};
+use shared::ids::AppId;
+use stories::http_events::HttpEvent;
+
+use crate::http::{Request, answer, serve};
+
+/// The platform.
+pub(crate) const COMPONENT: &str = "wx1234567890abcdef";
+/// The token of its pushes.
+pub(crate) const TOKEN: &str = "BudgetVerificationToken";
+/// The key of its pushes.
+pub(crate) const KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
+/// `timestamp` and `nonce` of its pushes.
+pub(crate) const TIMESTAMP: &str = "1800000000";
+/// See [`TIMESTAMP`].
+pub(crate) const NONCE: &str = "1234567890";
+
+/// A ticket push as it reaches the receiver.
+pub(crate) struct TicketPush {
+    /// The body.
+    pub(crate) body: String,
+    /// The `Encrypt` in it.
+    pub(crate) encrypt: String,
+    /// Its `msg_signature`.
+    pub(crate) msg_signature: String,
+}
+
+/// Token and key.
+pub(crate) fn keyring() -> Keyring {
+    let key = EncodingAesKey::parse(&KEY.into()).expect("a key");
+    Keyring::new(AppId::parse(COMPONENT).expect("an appid"), TOKEN.into(), key)
+}
+
+/// A ticket push of real size.
+pub(crate) fn ticket_push() -> TicketPush {
+    let message = format!(
+        "<xml><AppId><![CDATA[{COMPONENT}]]></AppId><CreateTime>{TIMESTAMP}</CreateTime>\
+         <InfoType><![CDATA[component_verify_ticket]]></InfoType>\
+         <ComponentVerifyTicket><![CDATA[ticket@@@{}]]></ComponentVerifyTicket></xml>",
+        "Tz4".repeat(29)
+    );
+    let sealed = keyring().seal(message.as_bytes(), *b"0123456789abcdef", TIMESTAMP, NONCE, Generation::Current);
+    let body =
+        format!("<xml><AppId><![CDATA[{COMPONENT}]]></AppId><Encrypt><![CDATA[{}]]></Encrypt></xml>", sealed.encrypt);
+    TicketPush { body, encrypt: sealed.encrypt, msg_signature: sealed.msg_signature }
+}
+
+/// The same as the gateway hands it to the function.
+pub(crate) fn ticket_event() -> String {
+    let push = ticket_push();
+    let query = format!(
+        "signature=none&timestamp={TIMESTAMP}&nonce={NONCE}&encrypt_type=aes&msg_signature={}",
+        push.msg_signature
+    );
+    HttpEvent::new("POST", "/wechat/events")
+        .query(&query)
+        .header("content-type", "text/xml")
+        .body(&push.body)
+        .build()
+        .to_string()
+}
+
+/// Requests to AWS, counted by operation.
+#[derive(Default, Clone)]
+pub(crate) struct Counts(Arc<Mutex<BTreeMap<String, u64>>>);
+
+impl Counts {
+    /// Counts a request, and returns its operation.
+    fn of(&self, request: &Request) -> String {
+        let target = request.header("x-amz-target").unwrap_or_default();
+        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+        *self.0.lock().expect("nobody panics").entry(operation.clone()).or_default() += 1;
+        operation
+    }
+
+    /// How many there were.
+    pub(crate) fn get(&self, operation: &str) -> f64 {
+        let count = self.0.lock().expect("nobody panics").get(operation).copied().unwrap_or(0);
+        f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
+    /// Begins anew.
+    pub(crate) fn clear(&self) {
+        self.0.lock().expect("nobody panics").clear();
+    }
+}
+
+/// Secrets Manager and DynamoDB, and the variables by which a function finds them.
+pub(crate) struct Aws {
+    /// What was asked of them.
+    pub(crate) counts: Counts,
+    /// Where DynamoDB is.
+    pub(crate) dynamodb: SocketAddr,
+    secrets: SocketAddr,
+}
+
+impl Aws {
+    /// Starts both; `table` answers an operation of DynamoDB.
+    pub(crate) fn start(table: impl Fn(&str, &Request) -> String + Send + Sync + 'static) -> Self {
+        let counts = Counts::default();
+        let secret = json!({
+            "component_appid": COMPONENT,
+            "component_appsecret": "0123456789abcdef0123456789abcdef",
+            "token": TOKEN,
+            "encoding_aes_key": KEY,
+        });
+        let secret = json!({ "Name": "platform", "SecretString": secret.to_string() }).to_string();
+        let (of_secrets, of_table) = (counts.clone(), counts.clone());
+        let secrets = serve(move |request| {
+            of_secrets.of(request);
+            answer("200 OK", &[("content-type", "application/x-amz-json-1.1")], &secret)
+        });
+        let dynamodb = serve(move |request| {
+            let body = table(&of_table.of(request), request);
+            answer("200 OK", &[("content-type", "application/x-amz-json-1.0")], &body)
+        });
+        Self { counts, dynamodb, secrets }
+    }
+
+    /// What a function needs in its environment.
+    pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("TABLE_NAME", "wechat-platform".to_owned()),
+            ("SECRET_ID", "wechat-platform/secret".to_owned()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{}", self.dynamodb)),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", format!("http://{}", self.secrets)),
+        ]
+    }
+}

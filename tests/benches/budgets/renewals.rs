@@ -1,0 +1,203 @@
+//! The refresher with 1,000, 10,000 and 100,000 accounts that are due, WeChat taking 100 ms a call.
+//!
+//! The process under test is the refresher as a Lambda bootstrap, but for its cap on calls a second, which is there to
+//! spare WeChat and would hide what the refresher can do: so it is built here, on the function's library, and this
+//! program starts itself with [`ROLE`] to be it. The table answers with items of a fixed shape.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde_json::{Value, json};
+use shared::clock::{Clock as _, SystemClock};
+use shared::config::ProcessEnvironment;
+use shared::limits::Limits;
+use shared::session::Services;
+use token_refresher::{Refresher, Settings, Task};
+
+use crate::http::{Request, answer, serve};
+use crate::lambda::{DEADLINE, Function};
+use crate::platform::{Aws, COMPONENT};
+use crate::report::{Report, median};
+
+/// The argument with which this program is the refresher.
+pub(crate) const ROLE: &str = "refresher";
+
+/// What WeChat takes for a call.
+const CALL: Duration = Duration::from_millis(100);
+
+/// Renewals under way at once: the function's own setting.
+const WINDOW: u32 = 64;
+
+/// The shards of the index over what is due.
+const SHARDS: u32 = 4;
+
+/// Writes that the table's own speed is measured with.
+const PROBES: u32 = 500;
+
+/// The refresher without its pace, polling for events as in the cloud.
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn serve_as_refresher() -> Result<(), lambda_runtime::Error> {
+    let services = Services::from_environment(&ProcessEnvironment, Limits::background()).await?;
+    let settings = Settings { per_second: u32::MAX, ..Settings::default() };
+    let refresher = Arc::new(Refresher::new(services, settings));
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
+        let refresher = Arc::clone(&refresher);
+        async move {
+            let task = Task::parse(event.payload)?;
+            let deadline = tokio::time::Instant::now() + DEADLINE;
+            Ok::<_, lambda_runtime::Error>(refresher.run(&task, deadline).await?)
+        }
+    }))
+    .await
+}
+
+/// What one run came to.
+struct Run {
+    accounts: u32,
+    per_second: f64,
+    /// What WeChat took for a call, on average, in seconds.
+    call: f64,
+    /// What a write of the table takes, in seconds.
+    write: f64,
+    memory: f64,
+    writes: f64,
+    reads: f64,
+    queries: f64,
+}
+
+pub(crate) fn measure(report: &mut Report) {
+    let runs = [1_000, 10_000, 100_000].map(run);
+    let [small, medium, large] = &runs;
+
+    let ideal = f64::from(WINDOW) / 2.0_f64.mul_add(large.write, large.call);
+    let note = format!("of {ideal:.0} a second; with 10,000 accounts {:.0} a second", medium.per_second);
+    report.at_least("renewals a second, 100,000 accounts, 64 in flight", 0.85 * ideal, large.per_second, "", &note);
+    let note = format!("1,000: {:.1}, 10,000: {:.1}, 100,000: {:.1}", small.memory, medium.memory, large.memory);
+    report.at_most("peak memory with 100,000 accounts", 64.0, large.memory, "MiB", &note);
+    report.at_most("... to that with 1,000", 1.25, large.memory / small.memory, "x", "");
+
+    // What a run costs beside its renewals falls out of the difference of two runs.
+    let renewed = f64::from(medium.accounts - small.accounts);
+    let note = format!("and {:.4} queries of the index", (medium.queries - small.queries) / renewed);
+    report.at_most("one renewal: writes", 2.0, (medium.writes - small.writes) / renewed, "", "");
+    report.at_most("one renewal: reads", 1.0, (medium.reads - small.reads) / renewed, "", &note);
+}
+
+fn run(accounts: u32) -> Run {
+    let aws = Aws::start(move |operation, request| table(accounts, operation, request));
+    let (spent, calls) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (spent_there, calls_there) = (Arc::clone(&spent), Arc::clone(&calls));
+    let wechat = serve(move |_| {
+        let begun = Instant::now();
+        std::thread::sleep(CALL);
+        let token = json!({
+            "authorizer_access_token": "a".repeat(136),
+            "expires_in": 7200,
+            "authorizer_refresh_token": "refreshtoken@@@".to_owned() + &"r".repeat(43),
+        });
+        let answer = answer("200 OK", &[("content-type", "application/json")], &token.to_string());
+        spent_there.fetch_add(u64::try_from(begun.elapsed().as_micros()).unwrap_or(0), Ordering::Relaxed);
+        calls_there.fetch_add(1, Ordering::Relaxed);
+        answer
+    });
+    let write = median((0..PROBES).map(|_| write_once(&aws)).collect());
+    aws.counts.clear();
+
+    let mut variables = aws.variables();
+    variables.push(("WECHAT_API_BASE_URL", format!("http://{wechat}")));
+    variables.push(("RUST_LOG", "error".to_owned()));
+    let this = std::env::current_exe().expect("it runs");
+    let function = Function::start(&this, &[ROLE], &variables);
+    let begun = Instant::now();
+    let (ended, answer) = function.invoke(r#"{"task":"renew"}"#);
+    let renewed = serde_json::from_str::<Value>(&answer).map(|report| report["renewed"] == accounts);
+    assert!(renewed.unwrap_or(false), "{accounts} accounts were due: {answer}");
+    let calls = f64::from(u32::try_from(calls.load(Ordering::Relaxed)).unwrap_or(u32::MAX));
+    let spent = Duration::from_micros(spent.load(Ordering::Relaxed));
+    Run {
+        accounts,
+        per_second: f64::from(accounts) / (ended - begun).as_secs_f64(),
+        call: spent.as_secs_f64() / calls,
+        write,
+        memory: function.peak_memory(),
+        writes: aws.counts.get("UpdateItem"),
+        reads: aws.counts.get("GetItem"),
+        queries: aws.counts.get("Query"),
+    }
+}
+
+/// Seconds for the answer to a write on a connection that stands.
+fn write_once(aws: &Aws) -> f64 {
+    let mut connection = TcpStream::connect(aws.dynamodb).expect("it listens");
+    let request = "POST / HTTP/1.1\r\nx-amz-target: DynamoDB_20120810.UpdateItem\r\ncontent-length: 2\r\n\r\n{}";
+    let mut once = || {
+        let begun = Instant::now();
+        connection.write_all(request.as_bytes()).expect("it reads");
+        assert!(connection.read(&mut [0; 4096]).expect("it answers") > 0, "it answers");
+        begun.elapsed().as_secs_f64()
+    };
+    once();
+    once()
+}
+
+/// The table: a ticket, a component token that lives, and `accounts` accounts that are due.
+fn table(accounts: u32, operation: &str, request: &Request) -> String {
+    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let now = SystemClock.now().unix();
+    let answer = match operation {
+        "Query" => due(accounts, &body),
+        "GetItem" if names(&body["Key"]["pk"]["S"], "#ticket") => json!({ "Item": {
+            "ticket": { "S": "ticket@@@" }, "create_time": number(now), "received_at": number(now),
+        } }),
+        "GetItem" => json!({ "Item": {
+            "token_seq": number(1), "access_token": { "S": "c".repeat(136) },
+            "token_expires_at": number(now + 7200), "due_at": number(now + 6300),
+        } }),
+        _ if names(&body["UpdateExpression"], "lease_until = :until") => json!({ "Attributes": {
+            "pk": body["Key"]["pk"], "sk": body["Key"]["sk"],
+            "state": { "S": "active" }, "token_seq": number(7),
+            "access_token": { "S": "a".repeat(136) }, "token_expires_at": number(now + 1500), "due_at": number(now),
+            "refresh_token": { "S": "refreshtoken@@@".to_owned() + &"r".repeat(43) },
+        } }),
+        _ => json!({ "Attributes": {} }),
+    };
+    answer.to_string()
+}
+
+fn names(text: &Value, part: &str) -> bool {
+    text.as_str().is_some_and(|text| text.contains(part))
+}
+
+fn number(value: i64) -> Value {
+    json!({ "N": value.to_string() })
+}
+
+/// A page of the index: account numbers of a shard, from the one after the last page's last.
+fn due(accounts: u32, query: &Value) -> Value {
+    let shard = query["ExpressionAttributeValues"][":shard"]["S"].as_str().unwrap_or_default();
+    let shard = shard.split_once("#due#").and_then(|(_, number)| number.parse::<u32>().ok());
+    let Some(shard) = shard else { return json!({ "Count": 0, "Items": [] }) };
+    let end = (shard + 1) * (accounts / SHARDS);
+    let after =
+        query["ExclusiveStartKey"]["pk"]["S"].as_str().and_then(|pk| pk.rsplit_once("#wx")?.1.parse::<u32>().ok());
+    let first = after.map_or(shard * (accounts / SHARDS), |last| last + 1);
+    let limit = query["Limit"].as_u64().and_then(|limit| u32::try_from(limit).ok()).unwrap_or(1000);
+    let page = first..end.min(first + limit);
+    let key = |account: u32| {
+        json!({
+            "pk": { "S": format!("{COMPONENT}#account#wx{account:016}") },
+            "sk": { "S": "account" },
+            "due_shard": query["ExpressionAttributeValues"][":shard"],
+            "due_at": number(1_700_000_000),
+        })
+    };
+    let mut answer = json!({ "Count": page.len(), "Items": page.clone().map(key).collect::<Vec<_>>() });
+    if page.end < end {
+        answer["LastEvaluatedKey"] = key(page.end - 1);
+    }
+    answer
+}

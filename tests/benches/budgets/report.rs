@@ -1,0 +1,40 @@
+//! One line a budget, and whether all of them hold.
+
+/// What was measured against what was promised.
+#[derive(Default)]
+pub(crate) struct Report {
+    failed: usize,
+}
+
+impl Report {
+    /// A budget that `measured` must not exceed.
+    pub(crate) fn at_most(&mut self, what: &str, budget: f64, measured: f64, unit: &str, note: &str) {
+        self.line(what, "<=", budget, measured, unit, note, measured <= budget);
+    }
+
+    /// A budget that `measured` must reach.
+    pub(crate) fn at_least(&mut self, what: &str, budget: f64, measured: f64, unit: &str, note: &str) {
+        self.line(what, ">=", budget, measured, unit, note, measured >= budget);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the columns of a line")]
+    fn line(&mut self, what: &str, sign: &str, budget: f64, measured: f64, unit: &str, note: &str, holds: bool) {
+        let ratio = if budget > 0.0 { format!("{:4.2}", measured / budget) } else { "   -".to_owned() };
+        let verdict = if holds { "PASS" } else { "FAIL" };
+        self.failed += usize::from(!holds);
+        println!(
+            "{verdict}  {what:<46} budget {sign} {budget:>7.2} {unit:<6} measured {measured:>7.2}  ratio {ratio}  {note}"
+        );
+    }
+
+    /// How many budgets are exceeded.
+    pub(crate) fn failed(&self) -> usize {
+        self.failed
+    }
+}
+
+/// The middle value.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}

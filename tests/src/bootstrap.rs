@@ -1,0 +1,141 @@
+//! A function's real binary as Lambda runs it: a process of its own, given one event at a time, killed at will.
+//!
+//! Which binary is the caller's affair: Cargo names it only to the tests of the package that owns it
+//! (`env!("CARGO_BIN_EXE_…")`). The process knows of its [`World`] by environment variables alone, as in the cloud, and
+//! lives on the machine's clock: the world must be one of [`World::beside_processes`].
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+use simulator::SealedPush;
+
+use crate::http_events::HttpEvent;
+use crate::process::Process;
+use crate::runtime_api::{ErrorReport, LambdaHost};
+use crate::world::World;
+
+/// The functions' time-out. Never waited for where all is well, and longer than what the refresher keeps free before its
+/// deadline.
+const TIMEOUT: Duration = Duration::from_mins(1);
+
+/// The longest wait for something that takes milliseconds on an idle machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The environment of a process.
+pub type Variables = BTreeMap<String, String>;
+
+/// A function at work.
+#[derive(Debug)]
+pub struct Bootstrap {
+    host: LambdaHost,
+    process: Process,
+}
+
+impl Bootstrap {
+    /// Starts the binary `program` in a world.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub async fn start(program: &str, world: &World) -> Self {
+        Self::with(program, world, |_| {}).await
+    }
+
+    /// The same with other variables.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub async fn with(program: &str, world: &World, change: impl FnOnce(&mut Variables)) -> Self {
+        let host = LambdaHost::start(TIMEOUT).await;
+        let mut variables: Variables = host.environment().into_iter().chain(world.variables()).collect();
+        change(&mut variables);
+        let process = Process::start(program, &[], variables);
+        Self { host, process }
+    }
+
+    /// Hands over an event and waits for the answer.
+    ///
+    /// # Errors
+    /// [`ErrorReport`]: what the function reported.
+    pub async fn invoke(&self, event: Value) -> Result<Value, ErrorReport> {
+        self.host.invoke(event).await
+    }
+
+    /// Hands over an HTTP request and waits for the answer.
+    ///
+    /// # Panics
+    /// When the function reports an error instead of answering.
+    pub async fn request(&self, event: &HttpEvent) -> HttpAnswer {
+        HttpAnswer::read(&self.invoke(event.build()).await.expect("an HTTP function answers every request"))
+    }
+
+    /// Hands over a push as the gateway does, its body as text.
+    ///
+    /// # Panics
+    /// When the function reports an error instead of answering.
+    pub async fn push(&self, push: &SealedPush) -> HttpAnswer {
+        self.request(&pushed(push).body(&push.body)).await
+    }
+
+    /// Kills the process at once, as `kill -9` does. Returns all that it ever said.
+    #[must_use]
+    pub fn kill(mut self) -> String {
+        self.process.kill();
+        self.process.output()
+    }
+
+    /// Hands over an event and kills the process at the given moment. Returns all that it ever said.
+    ///
+    /// # Panics
+    /// When the event is answered before the moment, or the moment does not come.
+    pub async fn kill_during(self, event: Value, moment: impl Future<Output = ()>) -> String {
+        tokio::select! {
+            answer = self.host.invoke(event) => panic!("it was to be killed before it answered: {answer:?}"),
+            met = tokio::time::timeout(PATIENCE, moment) => met.expect("the moment comes"),
+        }
+        self.kill()
+    }
+
+    /// Waits until the process ends by itself, unsuccessfully. Returns all that it ever said.
+    ///
+    /// # Panics
+    /// When it does not end, or ends as if all were well.
+    pub async fn fail(mut self) -> String {
+        let status = self.process.wait_for_end(PATIENCE).await;
+        assert!(!status.success(), "{status}");
+        self.process.output()
+    }
+}
+
+/// The request that a push is, without its body: that comes as text or as Base64.
+#[must_use]
+pub fn pushed(push: &SealedPush) -> HttpEvent {
+    HttpEvent::new("POST", "/wechat/events").query(&push.query).header("content-type", "text/xml")
+}
+
+/// A function's answer to an HTTP request, as the gateway gets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpAnswer {
+    /// The status.
+    pub status: u64,
+    /// The body, as text.
+    pub body: String,
+    /// The headers.
+    pub headers: Value,
+}
+
+impl HttpAnswer {
+    fn read(answer: &Value) -> Self {
+        Self {
+            status: answer["statusCode"].as_u64().expect("an answer has a status"),
+            body: answer["body"].as_str().unwrap_or_default().to_owned(),
+            headers: answer["headers"].clone(),
+        }
+    }
+
+    /// Whether WeChat would take it for an acknowledgement.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        self.status == 200 && self.body == "success"
+    }
+}

@@ -1,0 +1,271 @@
+//! The events in the folder `events/`: one of each kind that reaches a function, good and bad.
+//!
+//! Everything in them is fixed (times, nonces, the random bytes of a seal), so that the same bytes come out each time
+//! they are made. They are signed and sealed with the demo secret of [`crate::world`]. No function looks at the time of
+//! a signature, so they never grow stale. `events/README.md` says what each must be answered with.
+
+use serde_json::{Value, json};
+use sha1::{Digest as _, Sha1};
+use shared::crypto::{EncodingAesKey, Generation, Keyring, Sealed};
+use shared::ids::{AppId, hex};
+use shared::push::{AuthorizationEvent, BODY_LIMIT};
+use shared::vault::{Claim, INBOX_SORT_PREFIX};
+
+use crate::http_events::HttpEvent;
+use crate::world::{COMPONENT, TABLE, platform};
+
+/// The folder.
+pub const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../events");
+
+/// When all of it happens: 2023-11-14T22:13:20Z.
+pub const TIME: i64 = 1_700_000_000;
+
+/// The account of the `authorized` push.
+pub const ACCOUNT: &str = "wxdemoaccount00001";
+
+/// The link that merchants follow.
+pub const LINK: &str = "demo-link-00000000000A";
+
+/// A link that nobody made.
+pub const UNKNOWN_LINK: &str = "demo-link-unknown0000A";
+
+/// The press of the link's button that the redirects belong to.
+pub const ATTEMPT: &str = "demo-attempt-00000000A";
+
+/// A press that never happened.
+pub const UNKNOWN_ATTEMPT: &str = "demo-attempt-unknown0A";
+
+/// The value of the attempt's cookie: the URL-safe Base64 of 16 bytes.
+pub const COOKIE: &str = "demo-cookie-000000000A";
+
+/// The code in the `authorized` push.
+pub const PUSHED_CODE: &str = "queryauthcode@@@demo-push+/0001=";
+
+/// The code in the redirects, with every character that a hop may damage.
+pub const REDIRECTED_CODE: &str = "queryauthcode@@@demo-redirect+/0002=";
+
+/// [`REDIRECTED_CODE`] as it stands in a URL.
+const REDIRECTED_CODE_ENCODED: &str = "queryauthcode%40%40%40demo-redirect%2B%2F0002%3D";
+
+/// The pre-auth code that led to the grant of the `authorized` push.
+pub const PRE_AUTH_CODE: &str = "preauthcode@@@demo-0001";
+
+const TICKET: &str = "ticket@@@demo-component-verify-ticket-0001";
+const OTHER_COMPONENT: &str = "wxfedcba0987654321";
+const NONCE: &str = "1320562132";
+const RANDOM: [u8; 16] = *b"demo-random-0016";
+
+const CALLER: &str = "arn:aws:iam::123456789012:role/orders";
+const COMPUTER: &str =
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36";
+const WECHAT_ON_PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) \
+     Mobile/15E148 MicroMessenger/8.0.50(0x18003231) NetType/WIFI Language/zh_CN";
+
+/// Every file of the folder that is made: its path in it, and its content.
+///
+/// # Panics
+/// Never: everything in it is constant.
+#[must_use]
+pub fn files() -> Vec<(String, String)> {
+    let folders = [
+        ("ticket-push", ticket_push()),
+        ("preauth-link", preauth_link()),
+        ("oauth-callback", oauth_callback()),
+        ("token-refresher", token_refresher()),
+    ];
+    let events = folders.into_iter().flat_map(|(folder, events)| {
+        events.into_iter().map(move |(name, event)| (format!("{folder}/{name}.json"), event))
+    });
+    std::iter::once(("secret.json".to_owned(), secret()))
+        .chain(events)
+        .map(|(path, content)| (path, format!("{content:#}\n")))
+        .collect()
+}
+
+/// The demo platform's secret, as it would stand in Secrets Manager.
+fn secret() -> Value {
+    use secrecy::ExposeSecret as _;
+    serde_json::from_str(crate::world::secret_json().expose_secret()).unwrap()
+}
+
+type Events = Vec<(&'static str, Value)>;
+
+fn ticket_push() -> Events {
+    let ticket = message("component_verify_ticket", &element("ComponentVerifyTicket", TICKET));
+    let good = seal(&keyring(COMPONENT), &ticket);
+    let Sealed { encrypt, msg_signature } = good.clone();
+    let body = envelope(&encrypt);
+    let forged = Keyring::new(app_id(COMPONENT), "AnotherToken".into(), key());
+    let forged = Sealed { encrypt: encrypt.clone(), ..seal(&forged, &ticket) };
+    let middle = encrypt.len() / 2;
+    let changed = if encrypt[middle..].starts_with('A') { "B" } else { "A" };
+    let tampered = format!("{}{changed}{}", &encrypt[..middle], &encrypt[middle + 1..]);
+    let padded = format!("{body}{}", " ".repeat(BODY_LIMIT + 1 - body.len()));
+    vec![
+        ("ticket", push(&good)),
+        ("ticket-base64", push_of(&msg_signature).base64_body(body.as_bytes()).build()),
+        ("authorized", push(&seal(&keyring(COMPONENT), &authorized()))),
+        ("bad-signature", push(&forged)),
+        ("tampered-body", push(&Sealed { encrypt: tampered, msg_signature: msg_signature.clone() })),
+        ("wrong-appid", push(&seal(&keyring(OTHER_COMPONENT), &ticket))),
+        ("malformed-xml", push_of(&msg_signature).body(&body[..body.len() / 2]).build()),
+        ("oversized-body", push_of(&msg_signature).body(&padded).build()),
+    ]
+}
+
+fn preauth_link() -> Events {
+    let create = HttpEvent::new("POST", "/authorization-links").header("content-type", "application/json").body(
+        &json!({
+            "requester_name": "示例商城",
+            "reference": "order-0001",
+            "return_url": "https://app.example.com/done",
+        })
+        .to_string(),
+    );
+    let page = |method: &str, link: &str| {
+        HttpEvent::new(method, &format!("/authorize/{link}"))
+            .route("/authorize/{link_id}")
+            .header("accept-language", "zh-CN,zh;q=0.9")
+    };
+    let press = page("POST", LINK).header("content-type", "application/x-www-form-urlencoded").body("");
+    vec![
+        ("create-link", create.clone().iam(CALLER).build()),
+        ("create-link-without-identity", create.build()),
+        ("page", page("GET", LINK).header("user-agent", COMPUTER).build()),
+        ("press-on-computer", press.clone().header("user-agent", COMPUTER).build()),
+        ("press-in-wechat", press.header("user-agent", WECHAT_ON_PHONE).build()),
+        ("page-of-unknown-link", page("GET", UNKNOWN_LINK).header("user-agent", COMPUTER).build()),
+    ]
+}
+
+fn oauth_callback() -> Events {
+    let back = |attempt: &str| {
+        HttpEvent::new("GET", &format!("/authorize/{LINK}/callback/{attempt}"))
+            .route("/authorize/{link_id}/callback/{attempt}")
+            .header("accept-language", "zh-CN,zh;q=0.9")
+            .header("user-agent", COMPUTER)
+    };
+    let ours = back(ATTEMPT).cookie(&format!("attempt-{ATTEMPT}={COOKIE}"));
+    let code = format!("auth_code={REDIRECTED_CODE_ENCODED}");
+    let query = format!("{code}&expires_in=600");
+    vec![
+        ("return", ours.clone().query(&query).build()),
+        // The same address in a browser that did not begin the attempt, and so has no cookie of it.
+        ("replayed-code", back(ATTEMPT).query(&query).build()),
+        ("missing-code", ours.clone().query("expires_in=600").build()),
+        ("duplicate-code", ours.query(&format!("{code}&{query}")).build()),
+        ("unknown-attempt", back(UNKNOWN_ATTEMPT).query(&query).build()),
+    ]
+}
+
+fn token_refresher() -> Events {
+    let push = AuthorizationEvent::parse(authorized().into()).unwrap();
+    let pushed = record(1, ACCOUNT, TIME, push.dedup().as_str());
+    // A code that came through a redirect: of no account yet, and of no time of WeChat's.
+    let redirected = Claim::of_authorization_code(&REDIRECTED_CODE.into());
+    let redirected = record(2, &format!("~{}", redirected.as_str()), 0, redirected.as_str());
+    vec![
+        ("renew", json!({ "task": "renew" })),
+        ("reconcile", json!({ "task": "reconcile" })),
+        ("stream-batch", json!({ "Records": [pushed, redirected] })),
+        (
+            "foreign",
+            json!({
+                "version": "0",
+                "id": "00000000-0000-0000-0000-000000000001",
+                "detail-type": "Scheduled Event",
+                "source": "aws.events",
+                "account": "123456789012",
+                "time": "2023-11-14T22:13:20Z",
+                "region": "us-east-1",
+                "resources": ["arn:aws:events:us-east-1:123456789012:rule/somebody-elses"],
+                "detail": {},
+            }),
+        ),
+    ]
+}
+
+/// What the table's stream says of a new inbox entry.
+fn record(number: u8, partition: &str, time: i64, digest: &str) -> Value {
+    json!({
+        "eventID": digest[..32],
+        "eventName": "INSERT",
+        "eventVersion": "1.1",
+        "eventSource": "aws:dynamodb",
+        "awsRegion": "us-east-1",
+        "dynamodb": {
+            "ApproximateCreationDateTime": TIME,
+            "Keys": {
+                "pk": { "S": format!("{COMPONENT}#inbox#{partition}") },
+                "sk": { "S": format!("{INBOX_SORT_PREFIX}{time:010}#{digest}") },
+            },
+            "SequenceNumber": format!("10000000000000000000{number}"),
+            "SizeBytes": 120,
+            "StreamViewType": "KEYS_ONLY",
+        },
+        "eventSourceARN": format!("arn:aws:dynamodb:us-east-1:123456789012:table/{TABLE}/stream/2023-11-14T00:00:00.000"),
+    })
+}
+
+fn app_id(text: &str) -> AppId {
+    AppId::parse(text).unwrap()
+}
+
+fn key() -> EncodingAesKey {
+    EncodingAesKey::parse(&platform().encoding_aes_key).unwrap()
+}
+
+/// Our token and key, and the appid that a message is sealed for.
+fn keyring(component: &str) -> Keyring {
+    Keyring::new(app_id(component), platform().token, key())
+}
+
+fn seal(keyring: &Keyring, message: &str) -> Sealed {
+    keyring.seal(message.as_bytes(), RANDOM, &TIME.to_string(), NONCE, Generation::Current)
+}
+
+fn authorized() -> String {
+    let expires = TIME + 3_600;
+    let inner = element("AuthorizerAppid", ACCOUNT)
+        + &element("AuthorizationCode", PUSHED_CODE)
+        + &format!("<AuthorizationCodeExpiredTime>{expires}</AuthorizationCodeExpiredTime>")
+        + &element("PreAuthCode", PRE_AUTH_CODE);
+    message("authorized", &inner)
+}
+
+/// A message as WeChat writes it, before it is sealed.
+fn message(info_type: &str, inner: &str) -> String {
+    let (component, info_type) = (element("AppId", COMPONENT), element("InfoType", info_type));
+    format!("<xml>{component}<CreateTime>{TIME}</CreateTime>{info_type}{inner}</xml>")
+}
+
+fn envelope(encrypt: &str) -> String {
+    format!("<xml>{}{}</xml>", element("AppId", COMPONENT), element("Encrypt", encrypt))
+}
+
+fn element(name: &str, text: &str) -> String {
+    format!("<{name}><![CDATA[{text}]]></{name}>")
+}
+
+fn push(sealed: &Sealed) -> Value {
+    push_of(&sealed.msg_signature).body(&envelope(&sealed.encrypt)).build()
+}
+
+fn push_of(msg_signature: &str) -> HttpEvent {
+    let signature = url_signature();
+    HttpEvent::new("POST", "/wechat/events")
+        .header("content-type", "text/xml")
+        .header("user-agent", "Mozilla/4.0")
+        .query(&format!(
+            "signature={signature}&timestamp={TIME}&nonce={NONCE}&encrypt_type=aes&msg_signature={msg_signature}"
+        ))
+}
+
+/// `signature` of the URL, which does not cover the body; WeChat sends it with every push, and nobody looks at it.
+fn url_signature() -> String {
+    use secrecy::ExposeSecret as _;
+    let (token, time) = (platform().token, TIME.to_string());
+    let mut parts = [token.expose_secret(), time.as_str(), NONCE];
+    parts.sort_unstable();
+    hex(&Sha1::digest(parts.concat()))
+}

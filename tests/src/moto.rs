@@ -1,0 +1,78 @@
+//! A second opinion: moto, an independent implementation of DynamoDB and Secrets Manager, where it is installed.
+//!
+//! Only for tests that are ignored by default. It is a Python program (`pip install 'moto[server]==5.*'`), found on the
+//! `PATH`. Measured against AWS it is the more lenient of the two: it never throttles and accepts more than AWS does.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use local::table::create_table;
+use secrecy::ExposeSecret as _;
+use shared::ids::AppId;
+use shared::vault::{Store, Vault};
+
+use crate::bootstrap::Variables;
+use crate::process::Process;
+use crate::world::{COMPONENT, SECRET, TABLE, secret_json};
+
+/// Python is slow to start.
+const START: Duration = Duration::from_secs(30);
+
+/// A running moto with the platform's table and secret in it. It ends when the value is dropped.
+#[derive(Debug)]
+pub struct Moto {
+    endpoint: String,
+    _process: Process,
+    dynamodb: aws_sdk_dynamodb::Client,
+}
+
+impl Moto {
+    /// Starts one on any free port of this machine.
+    ///
+    /// # Panics
+    /// Where it is not installed, or does not take the table or the secret.
+    pub async fn start() -> Self {
+        let path = env("PATH");
+        let mut programs = std::env::split_paths(&path).map(|folder| folder.join("moto_server"));
+        let program = programs.find(|program| program.is_file()).expect("moto_server is on the PATH");
+        let variables = ["PATH", "HOME"].map(|name| (name, env(name)));
+        let mut process = Process::start(program, &["-H", "127.0.0.1", "-p", "0"], variables);
+        process.wait_for_output("Press CTRL+C", START).await;
+        let output = process.output();
+        let endpoint = output.split_whitespace().find(|word| word.starts_with("http://127.")).expect("it says where");
+        let (region, credentials) = (Region::from_static("us-east-1"), Credentials::for_tests());
+        let dynamodb = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .endpoint_url(endpoint)
+            .region(region.clone())
+            .credentials_provider(credentials.clone());
+        let dynamodb = aws_sdk_dynamodb::Client::from_conf(dynamodb.build());
+        create_table(&dynamodb, TABLE).await.unwrap();
+        let secrets = aws_sdk_secretsmanager::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .endpoint_url(endpoint)
+            .region(region)
+            .credentials_provider(credentials);
+        let secrets = aws_sdk_secretsmanager::Client::from_conf(secrets.build());
+        secrets.create_secret().name(SECRET).secret_string(secret_json().expose_secret()).send().await.unwrap();
+        Self { endpoint: endpoint.to_owned(), _process: process, dynamodb }
+    }
+
+    /// Points a function's process here.
+    pub fn redirect(&self, variables: &mut Variables) {
+        for name in ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER"] {
+            variables.insert(name.into(), self.endpoint.clone());
+        }
+    }
+
+    /// The platform's part of the table.
+    #[must_use]
+    pub fn vault(&self) -> Vault {
+        Store::new(self.dynamodb.clone(), TABLE).vault(&AppId::parse(COMPONENT).unwrap())
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "finds a program of the developer's machine: no setting of the product")]
+fn env(name: &str) -> String {
+    std::env::var(name).unwrap_or_default()
+}

@@ -10,6 +10,7 @@ use clap::Parser;
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
 #[command(
     name = "cargo run --",
+    bin_name = "cargo run --",
     version,
     about = "Runs the whole WeChat third-party platform on this machine",
     long_about = "Runs the whole WeChat third-party platform on this machine: the functions, the table and the secret \
@@ -38,8 +39,8 @@ pub struct Args {
     #[arg(long, value_name = "PORT", default_value_t = 8001)]
     pub secrets_port: u16,
 
-    /// Address of this machine on which everything but the business API answers; containers need one that they reach,
-    /// such as 172.17.0.1. Secrets are among it: no address that strangers reach
+    /// Address of this machine on which everything but the business API answers too; containers need one that they
+    /// reach, such as 172.17.0.1. Secrets are among it: no address that strangers reach
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     pub bind: IpAddr,
 

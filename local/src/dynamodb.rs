@@ -92,10 +92,10 @@ impl Embedded {
         Ok(Self { address, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Where it answers, as `AWS_ENDPOINT_URL_DYNAMODB` takes it.
+    /// Where it answers on this machine, as `AWS_ENDPOINT_URL_DYNAMODB` takes it.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", SocketAddr::from((Ipv4Addr::LOCALHOST, self.address.port())))
     }
 
     /// A client of it with the SDK's own settings.

@@ -5,8 +5,10 @@
 //! use the same parts.
 
 pub mod args;
+pub mod complaint;
 pub mod data_dir;
 pub mod dynamodb;
+pub mod forward;
 pub mod platform_secret;
 pub mod ports;
 pub mod schedule;

@@ -1,21 +1,27 @@
 //! `cargo run`: the whole platform on this machine, with WeChat simulated beside it.
 
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
 use local::args::Args;
+use local::complaint;
 use local::system::System;
 use local::welcome;
 use shared::config::{Environment as _, ProcessEnvironment};
 use shared::telemetry;
+
+/// What is logged unless `RUST_LOG` says otherwise. The embedded table warns of every condition that is not met, which is
+/// how the vault decides who writes: nothing to look into.
+const LOGS: &str = "info,dynoxide=error";
 
 /// What is still running when the user ends the program gets this long.
 const END: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    telemetry::init_readable_logs(ProcessEnvironment.get("RUST_LOG").as_deref());
+    telemetry::init_readable_logs(Some(ProcessEnvironment.get("RUST_LOG").as_deref().unwrap_or(LOGS)));
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -29,14 +35,36 @@ fn run(args: &Args) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
         let mut system = System::start(args, &ProcessEnvironment).await?;
+        let asked_to_end = asked_to_end()?;
         say(&welcome::text(&system).await?);
         tokio::select! {
             () = system.run() => anyhow::bail!("a part of the system stopped; the log above says why"),
-            ended = tokio::signal::ctrl_c() => Ok(ended?),
+            () = asked_to_end => Ok(()),
         }
     });
     runtime.shutdown_timeout(END);
     ended
+}
+
+/// Ends with Ctrl-C, or what containers and service managers send. Both are listened for from the call on.
+#[cfg(unix)]
+fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+#[cfg(windows)]
+fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
+    let mut interrupt = tokio::signal::windows::ctrl_c()?;
+    Ok(async move {
+        interrupt.recv().await;
+    })
 }
 
 #[expect(clippy::print_stdout, reason = "the welcome is what the program is started for")]
@@ -46,5 +74,5 @@ fn say(text: &str) {
 
 #[expect(clippy::print_stderr, reason = "the reason why nothing runs belongs on the terminal, not in a log format")]
 fn complain(error: &anyhow::Error) {
-    eprintln!("{error:#}");
+    eprintln!("{}", complaint::sentence(error));
 }

@@ -36,6 +36,7 @@ use tokio::task::JoinSet;
 use crate::args::Args;
 use crate::data_dir::DataDir;
 use crate::dynamodb::Embedded;
+use crate::forward::forward;
 use crate::platform_secret::PlatformSecret;
 use crate::ports::bind;
 use crate::schedule;
@@ -75,28 +76,42 @@ pub struct System {
 }
 
 /// Where everything listens, before anything runs: an occupied port is told before the first line of log.
+///
+/// Each listens on the loopback address, alone or among all addresses.
 struct Listeners {
     public: TcpListener,
     business: TcpListener,
     secrets: TcpListener,
     simulator: Option<TcpListener>,
     dynamodb: Option<std::net::TcpListener>,
+    /// The same ports on the address of `--bind`, each with where it leads.
+    doors: Vec<(TcpListener, SocketAddr)>,
 }
 
 impl Listeners {
     fn bind(args: &Args, embedded: bool) -> anyhow::Result<Self> {
         const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let listen = |ip, port, option| anyhow::Ok(TcpListener::from_std(bind(ip, port, option)?)?);
+        let one = args.bind.is_unspecified() || args.bind == LOOPBACK;
+        let mut doors = Vec::new();
+        let mut listen = |port, option| {
+            let listener = bind(if one { args.bind } else { LOOPBACK }, port, option)?;
+            if !one {
+                let to = listener.local_addr()?;
+                doors.push((TcpListener::from_std(bind(args.bind, to.port(), option)?)?, to));
+            }
+            anyhow::Ok(listener)
+        };
         Ok(Self {
-            public: listen(args.bind, args.port, "--port")?,
-            business: listen(LOOPBACK, args.business_port, "--business-port")?,
-            secrets: listen(args.bind, args.secrets_port, "--secrets-port")?,
+            public: TcpListener::from_std(listen(args.port, "--port")?)?,
+            business: TcpListener::from_std(bind(LOOPBACK, args.business_port, "--business-port")?)?,
+            secrets: TcpListener::from_std(listen(args.secrets_port, "--secrets-port")?)?,
             simulator: if args.no_simulator {
                 None
             } else {
-                Some(listen(args.bind, args.simulator_port, "--simulator-port")?)
+                Some(TcpListener::from_std(listen(args.simulator_port, "--simulator-port")?)?)
             },
-            dynamodb: if embedded { Some(bind(args.bind, args.dynamodb_port, "--dynamodb-port")?) } else { None },
+            dynamodb: if embedded { Some(listen(args.dynamodb_port, "--dynamodb-port")?) } else { None },
+            doors,
         })
     }
 }
@@ -116,9 +131,10 @@ impl System {
         let outside_table = environment.get("AWS_ENDPOINT_URL_DYNAMODB");
         let listeners = Listeners::bind(args, outside_table.is_none())?;
 
-        let public_base =
-            environment.get("PUBLIC_BASE_URL").unwrap_or_else(|| local_base(&listeners.public, args.port));
-        let simulator_base = listeners.simulator.as_ref().map(|listener| local_base(listener, args.simulator_port));
+        // Pushed to this process, whatever the outside calls it.
+        let push_base = local_base(&listeners.public)?;
+        let public_base = environment.get("PUBLIC_BASE_URL").unwrap_or_else(|| push_base.clone());
+        let simulator_base = listeners.simulator.as_ref().map(local_base).transpose()?;
         let variables = with_defaults(environment, &public_base, simulator_base.as_deref());
         let pages = PageConfig::read(&variables)?;
         let wechat = WechatConfig::read(&variables)?;
@@ -162,6 +178,9 @@ impl System {
         let mut tasks = JoinSet::new();
         let exports = exports(&table, &secret_id, &public_base, &table_url, &secrets_url, simulator_base.as_deref());
         let business_base = endpoint(&listeners.business)?;
+        for (door, to) in listeners.doors {
+            tasks.spawn(forward(door, to));
+        }
         tasks.spawn(serve(listeners.public, public));
         tasks.spawn(serve(listeners.business, business.clone()));
         let secrets = Secrets::new(secret_id.as_str(), Some(secret.json().clone()));
@@ -171,7 +190,7 @@ impl System {
             }
         });
         if let Some(listener) = listeners.simulator {
-            let simulator = simulate(args, &secret, &pages, &folder, clock)?;
+            let simulator = simulate(args, &secret, &pages, &push_base, &folder, clock)?;
             tasks.spawn(run_simulator(simulator, listener, args.ticket_interval));
         }
         tasks.spawn(schedule::renew_regularly(refresher.clone(), schedule::renew_interval(args.token_lifetime)));
@@ -254,6 +273,7 @@ fn simulate(
     args: &Args,
     secret: &PlatformSecret,
     pages: &PageConfig,
+    push_base: &str,
     folder: &DataDir,
     clock: SharedClock,
 ) -> anyhow::Result<Simulator> {
@@ -265,8 +285,7 @@ fn simulate(
     };
     let launch_host = pages.public_base.url().host_str().unwrap_or_default();
     let mut options = Options::new(platform, launch_host, clock);
-    // Pushed to this process, whatever the outside calls it.
-    options.push_url = Some(format!("http://localhost:{}/wechat/events", args.port).parse()?);
+    options.push_url = Some(format!("{push_base}/wechat/events").parse()?);
     options.state_file = Some(folder.file(SIMULATOR_FILE));
     options.lifetimes = Lifetimes {
         component_token: args.token_lifetime,
@@ -292,9 +311,8 @@ async fn serve(listener: TcpListener, router: Router) {
 
 /// How a browser on this machine reaches a listener. By name: cookies and the simulator's check of the launch page go
 /// by the host.
-fn local_base(listener: &TcpListener, port: u16) -> String {
-    let port = listener.local_addr().map_or(port, |address| address.port());
-    format!("http://localhost:{port}")
+fn local_base(listener: &TcpListener) -> anyhow::Result<String> {
+    Ok(format!("http://localhost:{}", listener.local_addr()?.port()))
 }
 
 /// How a program on this machine reaches a listener.

@@ -42,23 +42,24 @@ pub(crate) struct OpenTexts {
     pub(crate) title: &'static str,
     pub(crate) explains: &'static str,
     pub(crate) steps: [&'static str; 3],
-    pub(crate) link: &'static str,
     pub(crate) or_computer: &'static str,
 }
 
 const OPEN_ZH: OpenTexts = OpenTexts {
     title: "请在微信中打开",
     explains: "在手机上，授权只能在微信内完成。",
-    steps: ["复制下面的链接。", "打开微信，将链接发送给“文件传输助手”或自己。", "在聊天中点击该链接。"],
-    link: "链接",
+    steps: ["长按下面的链接并复制。", "打开微信，将链接发送给“文件传输助手”或自己。", "在聊天中点击该链接。"],
     or_computer: "您也可以在电脑浏览器中打开此链接。",
 };
 
 const OPEN_EN: OpenTexts = OpenTexts {
     title: "Open this link in WeChat",
     explains: "On a phone, the authorization works inside WeChat only.",
-    steps: ["Copy the link below.", "In WeChat, send it to yourself or to File Transfer.", "Tap it in that chat."],
-    link: "Link",
+    steps: [
+        "Press and hold the link below, and copy it.",
+        "In WeChat, send it to yourself or to File Transfer.",
+        "Tap it in that chat.",
+    ],
     or_computer: "Or open the link in a browser on a computer.",
 };
 

@@ -180,3 +180,77 @@ async fn a_revocation_in_mid_renewal_is_not_undone_by_the_result() {
     world.push_and_work(&again.push).await;
     assert!(world.wechat_accepts(&account).await);
 }
+
+#[tokio::test]
+async fn a_pass_over_the_list_that_fails_at_its_end_is_finished_by_the_next_run() {
+    let world = World::ready().await;
+    let accounts = due_accounts(&world, 2).await;
+    drop(world.simulator.unauthorize(&accounts[0]));
+    let refused = Fault::Errcode { errcode: 45009, errmsg: "reach max api daily quota limit".into() };
+    world.simulator.inject(refused.on(paths::GET_AUTHORIZER_INFO).times(2));
+    for _ in 0..2 {
+        assert_eq!(world.reconcile().await.failed, [("45009".to_owned(), 1)].into());
+    }
+    let report = world.reconcile().await;
+    assert_eq!((report.gone, report.failed.len()), (1, 0), "{report}");
+    drop(world.merchant_authorizes(&world.account(2)));
+    assert_eq!(world.reconcile().await.added, 1, "and a new pass has begun");
+}
+
+#[tokio::test]
+async fn an_account_that_cannot_be_asked_about_does_not_hide_the_next() {
+    let world = World::ready().await;
+    let accounts = due_accounts(&world, 2).await;
+    for account in &accounts {
+        drop(world.simulator.unauthorize(account));
+    }
+    world.simulator.inject(Fault::DropBefore.on(paths::GET_AUTHORIZER_INFO).times(1));
+    let report = world.reconcile().await;
+    assert_eq!((report.gone, report.failed.len()), (1, 1), "{report}");
+}
+
+#[tokio::test]
+async fn a_merchant_who_returns_while_the_list_is_searched_keeps_the_new_grant() {
+    let world = World::ready().await;
+    let accounts = due_accounts(&world, 1).await;
+    let account = &accounts[0];
+    damage_refresh_token(&world, account).await;
+    world.simulator.set_behaviour(Behaviour {
+        info_without_refresh_token: true,
+        list_without_refresh_tokens: true,
+        ..Behaviour::default()
+    });
+    world.simulator.inject(Fault::Hold.on(paths::GET_AUTHORIZER_LIST).times(1));
+    let refresher = world.refresher.clone();
+    let deadline = tokio::time::Instant::now() + Duration::from_mins(2);
+    let run = tokio::spawn(async move { refresher.run(&token_refresher::Task::Renew, deadline).await.unwrap() });
+    world.simulator.until_held(paths::GET_AUTHORIZER_LIST, 1).await;
+    world.push_and_work(&world.merchant_authorizes(account).push).await;
+    world.simulator.release(paths::GET_AUTHORIZER_LIST);
+    let report = run.await.unwrap();
+    assert_eq!(report.gone, 0, "{report}");
+    assert_eq!(world.stored(account).await.token.state, AccountState::Active);
+    assert!(world.wechat_accepts(account).await);
+}
+
+#[tokio::test]
+async fn a_component_token_that_cannot_be_renewed_costs_one_try_and_no_account() {
+    let world = World::ready().await;
+    let accounts = due_accounts(&world, 3).await;
+    world.another_server_issues_a_component_token().await;
+    let refused = Fault::Errcode { errcode: 40125, errmsg: "invalid appsecret".into() };
+    world.simulator.inject(refused.on(paths::COMPONENT_TOKEN));
+    let tries = world.calls(paths::COMPONENT_TOKEN);
+    let report = world.renew().await;
+    assert_eq!((report.left_over, report.renewed), (3, 0), "{report}");
+    for _ in 0..20 {
+        world.session().await.with_component(|_| async { Ok(()) }).await.ok();
+        assert!(world.session().await.authorizer_token(&accounts[0]).await.is_ok(), "the old token lives");
+    }
+    assert_eq!(world.calls(paths::COMPONENT_TOKEN) - tries, 1, "until the wait is over, nobody tries again");
+    for account in &accounts {
+        assert_eq!(world.stored(account).await.token.failures, 0, "nobody was put off");
+    }
+    world.simulator.clear_faults();
+    assert_eq!(tick(&world).await.renewed, 3);
+}

@@ -6,14 +6,13 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use simulator::{Push, SecretKind, Simulator};
-use tracing::Subscriber;
-use tracing::subscriber::DefaultGuard;
+use tokio::sync::{Mutex, MutexGuard};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::process::Process;
@@ -26,47 +25,35 @@ const LAX: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`
 
 /// Everything that was logged while it was captured; clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct CapturedLogs(Arc<Mutex<Vec<u8>>>);
+pub struct CapturedLogs(Arc<std::sync::Mutex<Vec<u8>>>);
 
 impl CapturedLogs {
-    /// Captures what this thread logs until the guard is dropped, every level of every crate.
+    /// Captures what this process logs from now on, as a deployed function with `RUST_LOG=trace` would print it, for one
+    /// story after the other: the next one begins when the guard is dropped.
     ///
-    /// For `#[tokio::test]` with its one thread. What other threads log goes to [`CapturedLogs::capture_process`].
-    #[must_use]
-    pub fn capture_thread() -> (Self, DefaultGuard) {
-        let logs = Self::default();
-        let guard = tracing::subscriber::set_default(logs.subscriber());
-        (logs, guard)
-    }
-
-    /// Captures what this thread logs as a deployed function with this `RUST_LOG` would print it.
-    #[must_use]
-    pub fn capture_as_deployed(filter: &str) -> (Self, DefaultGuard) {
-        let logs = Self::default();
-        let guard = tracing::subscriber::set_default(shared::telemetry::subscriber(Some(filter), logs.clone()));
-        (logs, guard)
-    }
-
-    /// Captures what any thread of this process logs, from now on, every level of every crate.
+    /// For a whole process and not for a thread, since what a thread without a log passes first is switched off for all.
+    /// So these stories stand in a test binary of their own, where every story takes this.
     ///
     /// # Panics
-    /// In a process that captures already: one process, one story.
-    #[must_use]
-    pub fn capture_process() -> Self {
-        let logs = Self::default();
-        tracing::subscriber::set_global_default(logs.subscriber()).expect("nothing captures this process yet");
-        logs
+    /// In a process that logs already.
+    pub async fn exclusively() -> (Self, MutexGuard<'static, ()>) {
+        static STORY: Mutex<()> = Mutex::const_new(());
+        static LOGS: OnceLock<CapturedLogs> = OnceLock::new();
+        let story = STORY.lock().await;
+        let logs = LOGS.get_or_init(|| {
+            let logs = Self::default();
+            let subscriber = shared::telemetry::subscriber(Some("trace"), logs.clone());
+            tracing::subscriber::set_global_default(subscriber).expect("nothing captures this process yet");
+            logs
+        });
+        logs.0.lock().unwrap().clear();
+        (logs.clone(), story)
     }
 
     /// The text so far.
     #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
-    }
-
-    /// JSON lines with spans, so that a secret in a span's field is seen too.
-    fn subscriber(&self) -> impl Subscriber + Send + Sync + 'static {
-        tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE).with_writer(self.clone()).finish()
     }
 }
 
@@ -263,17 +250,5 @@ mod tests {
     #[should_panic(expected = "too short")]
     fn a_secret_that_was_never_issued_is_no_proof() {
         let _ = leaks("text", [("token", "")]);
-    }
-
-    #[test]
-    fn messages_fields_and_spans_are_captured_at_every_level() {
-        let (logs, guard) = CapturedLogs::capture_thread();
-        let span = tracing::trace_span!("renew", account = "span-field");
-        span.in_scope(|| tracing::trace!(code = 61023, "a message"));
-        drop(guard);
-        tracing::error!("after the guard");
-        let text = logs.text();
-        assert!(text.contains("a message") && text.contains("61023") && text.contains("span-field"), "{text}");
-        assert!(!text.contains("after the guard"), "{text}");
     }
 }

@@ -7,8 +7,6 @@ mod demo_events;
 #[cfg(test)]
 mod grants;
 #[cfg(test)]
-mod log_leaks;
-#[cfg(test)]
 mod merchant_faults;
 #[cfg(test)]
 mod merchants;

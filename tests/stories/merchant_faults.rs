@@ -8,7 +8,6 @@ use shared::limits::Limits;
 use simulator::{Behaviour, Codes, Fault, paths};
 use stories::browser::Browser;
 use stories::business::{Business, Link};
-use stories::logs::CapturedLogs;
 use stories::world::{World, short_limits};
 
 const DONE: &str = "https://app.example.com/done";
@@ -188,30 +187,6 @@ async fn a_merchant_who_disconnects_in_mid_exchange_is_authorized_all_the_same()
     let bound = async { while status_of(&business, &link).await != "authorized" {} };
     tokio::time::timeout(PATIENCE, bound).await.expect("the exchange goes on without its browser");
     assert!(world.wechat_accepts(&account).await);
-}
-
-#[tokio::test]
-async fn a_refused_address_shows_the_merchant_a_reference_and_the_operator_the_address() {
-    let world = World::ready().await;
-    let link = Business::of(&world).link(json!({})).await;
-    let browser = Browser::on_computer();
-    let launch = browser.open(&link.url).await;
-    world.simulator.inject(Fault::ip_not_registered().on(paths::CREATE_PREAUTHCODE));
-    let (captured, guard) = CapturedLogs::capture_as_deployed("info");
-    let shown = browser.submit(&launch, &[]).await;
-    drop(guard);
-
-    assert_eq!(shown.status, 503);
-    let (_, reference) = shown.text.split_once("Reference: ").expect("the page has a reference");
-    let reference = &reference[..10];
-    for internal in ["61004", "203.0.113.9", "whitelist", "clientip"] {
-        assert!(!shown.text.contains(internal), "{internal}: {}", shown.text);
-    }
-    let log = captured.text();
-    let event = log.lines().find(|event| event.contains(reference)).unwrap_or_else(|| panic!("{reference}: {log}"));
-    assert!(event.contains("ERROR") && event.contains("203.0.113.9"), "{event}");
-    let told: Vec<_> = world.metrics.all().into_iter().filter(|metric| metric.name == "wechat_refused").collect();
-    assert_eq!(told.last().unwrap().note, Some(("ip_to_whitelist", "203.0.113.9".to_owned())));
 }
 
 #[tokio::test]

@@ -1,0 +1,31 @@
+//! What the operator is told, and the merchant is not.
+
+use serde_json::json;
+use simulator::{Fault, paths};
+use stories::browser::Browser;
+use stories::business::Business;
+use stories::logs::CapturedLogs;
+use stories::world::World;
+
+#[tokio::test]
+async fn a_refused_address_shows_the_merchant_a_reference_and_the_operator_the_address() {
+    let (captured, _story) = CapturedLogs::exclusively().await;
+    let world = World::ready().await;
+    let link = Business::of(&world).link(json!({})).await;
+    let browser = Browser::on_computer();
+    let launch = browser.open(&link.url).await;
+    world.simulator.inject(Fault::ip_not_registered().on(paths::CREATE_PREAUTHCODE));
+    let shown = browser.submit(&launch, &[]).await;
+
+    assert_eq!(shown.status, 503);
+    let (_, reference) = shown.text.split_once("Reference: ").expect("the page has a reference");
+    let reference = &reference[..10];
+    for internal in ["61004", "203.0.113.9", "whitelist", "clientip"] {
+        assert!(!shown.text.contains(internal), "{internal}: {}", shown.text);
+    }
+    let log = captured.text();
+    let event = log.lines().find(|event| event.contains(reference)).unwrap_or_else(|| panic!("{reference}: {log}"));
+    assert!(event.contains("ERROR") && event.contains("203.0.113.9"), "{event}");
+    let told: Vec<_> = world.metrics.all().into_iter().filter(|metric| metric.name == "wechat_refused").collect();
+    assert_eq!(told.last().unwrap().note, Some(("ip_to_whitelist", "203.0.113.9".to_owned())));
+}

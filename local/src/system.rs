@@ -43,6 +43,10 @@ use crate::schedule;
 use crate::secrets::Secrets;
 use crate::table::create_table;
 
+/// The embedded table accepts any, but the SDK wants some.
+const ANY_CREDENTIALS: [(&str, &str); 3] =
+    [("AWS_REGION", "us-east-1"), ("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local")];
+
 /// Where WeChat is.
 const WECHAT_VARIABLES: [&str; 3] = ["WECHAT_API_BASE_URL", "WECHAT_MP_BASE_URL", "WECHAT_OPEN_BASE_URL"];
 
@@ -176,7 +180,12 @@ impl System {
         let business = preauth_link::business_router(links).layer(Extension(identity));
 
         let mut tasks = JoinSet::new();
-        let exports = exports(&table, &secret_id, &public_base, &table_url, &secrets_url, simulator_base.as_deref());
+        let mut exports =
+            exports(&table, &secret_id, &public_base, &table_url, &secrets_url, simulator_base.as_deref());
+        // A table elsewhere is reached with the region and the credentials that are in the environment already.
+        if database.is_some() {
+            exports.extend(ANY_CREDENTIALS.map(|(name, value)| (name, value.to_owned())));
+        }
         let business_base = endpoint(&listeners.business)?;
         for (door, to) in listeners.doors {
             tasks.spawn(forward(door, to));
@@ -335,9 +344,6 @@ fn exports(
         ("PUBLIC_BASE_URL", public_base.to_owned()),
         ("AWS_ENDPOINT_URL_DYNAMODB", table_url.to_owned()),
         ("AWS_ENDPOINT_URL_SECRETS_MANAGER", secrets_url.to_owned()),
-        ("AWS_REGION", "us-east-1".to_owned()),
-        ("AWS_ACCESS_KEY_ID", "local".to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
     ];
     if let Some(base) = simulator_base {
         for name in WECHAT_VARIABLES {

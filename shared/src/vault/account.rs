@@ -3,34 +3,20 @@
 //! The row of an account outlives its grant: the same account may come back. What is in the `due` index is renewed;
 //! an account whose grant is gone leaves the index.
 
-use std::collections::HashMap;
 use std::fmt;
 
 use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use secrecy::SecretString;
 
 use super::item::{Attributes, Item, Updated, instant, number, secret, send, text};
-use super::token::{DUE_SHARDS, Slot, TokenRecord};
+use super::token::{Slot, TokenRecord};
 use super::{Vault, VaultError};
 use crate::clock::Timestamp;
 use crate::ids::{AppId, Digest};
 use crate::wechat::Profile;
 
 const SORT: &str = "account";
-
-/// Accounts of one page of the index: four times as many as are renewed at once.
-const DUE_PAGE: i32 = 256;
-
-/// DynamoDB reads at most this many items in one batch.
-const BATCH: usize = 100;
-
-/// How often what DynamoDB left out of a batch is asked for again.
-const BATCH_TRIES: u32 = 5;
-
-/// Where a page of the index ended.
-#[derive(Debug, Clone)]
-pub struct PagePosition(Attributes);
 
 /// Whether the platform may act for an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +72,7 @@ pub struct StoredAccount {
 }
 
 impl StoredAccount {
-    fn read(attributes: Attributes) -> Self {
+    pub(super) fn read(attributes: Attributes) -> Self {
         let item = Item::new("account", attributes);
         let func_info = item.attributes.get("func_info").and_then(|list| list.as_l().ok());
         Self {
@@ -298,88 +284,6 @@ impl Vault {
         send(update).await.map(drop)
     }
 
-    /// Accounts of one shard of the index that fall due until `until`, the longest overdue first, a page at a time:
-    /// `after` is the position that the page before returned. One query of the index, a quarter of a read unit for ten
-    /// accounts. Every account in use stands in the index, so a distant `until` lists them all.
-    ///
-    /// `shard` counts from 0 to [`Vault::due_shards`].
-    ///
-    /// # Errors
-    /// [`VaultError::Unavailable`].
-    pub async fn due_accounts(
-        &self,
-        shard: u64,
-        until: Timestamp,
-        after: Option<PagePosition>,
-    ) -> Result<(Vec<AppId>, Option<PagePosition>), VaultError> {
-        let output = self
-            .due_query(self.due_shard_name(shard), until)
-            .limit(DUE_PAGE)
-            .set_exclusive_start_key(after.map(|position| position.0))
-            .send()
-            .await
-            .map_err(|error| VaultError::from_sdk("Query", &error))?;
-        let accounts = output.items().iter().filter_map(|item| self.account_of(item.get("pk")?.as_s().ok()?)).collect();
-        Ok((accounts, output.last_evaluated_key.map(PagePosition)))
-    }
-
-    /// How many accounts fall due until `until`. One query a shard and megabyte.
-    ///
-    /// # Errors
-    /// [`VaultError::Unavailable`].
-    pub async fn count_due(&self, until: Timestamp) -> Result<u64, VaultError> {
-        let mut count = 0;
-        for shard in 0..DUE_SHARDS {
-            count += self.count_index(self.due_shard_name(shard), until).await?;
-        }
-        Ok(count)
-    }
-
-    /// How many shards the accounts of the index are spread over.
-    #[must_use]
-    pub const fn due_shards() -> u64 {
-        DUE_SHARDS
-    }
-
-    /// Many accounts, a moment ago: rows that are missing or changed just now are looked at again with
-    /// [`Vault::account`] before anything follows from them. Half a read unit an account.
-    ///
-    /// # Errors
-    /// [`VaultError::Unavailable`].
-    pub async fn glance(&self, authorizers: &[AppId]) -> Result<HashMap<AppId, StoredAccount>, VaultError> {
-        let mut found = HashMap::with_capacity(authorizers.len());
-        for chunk in authorizers.chunks(BATCH) {
-            let keys = chunk.iter().map(|authorizer| {
-                let (pk, sk) = self.account_key(authorizer);
-                Attributes::from([("pk".to_owned(), text(pk)), ("sk".to_owned(), text(sk))])
-            });
-            let mut wanted = Some(batch_of(keys.collect())?);
-            let mut tries = 0;
-            while let Some(keys) = wanted.take() {
-                tries += 1;
-                if tries > BATCH_TRIES {
-                    return Err(VaultError::Contended { item: "account" });
-                }
-                let output = self
-                    .client()
-                    .batch_get_item()
-                    .request_items(self.table(), keys)
-                    .send()
-                    .await
-                    .map_err(|error| VaultError::from_sdk("BatchGetItem", &error))?;
-                let rows = output.responses.unwrap_or_default().into_values().flatten();
-                for row in rows {
-                    let authorizer = row.get("pk").and_then(|pk| self.account_of(pk.as_s().ok()?));
-                    if let Some(authorizer) = authorizer {
-                        found.insert(authorizer, StoredAccount::read(row));
-                    }
-                }
-                wanted = output.unprocessed_keys.and_then(|mut rest| rest.remove(self.table()));
-            }
-        }
-        Ok(found)
-    }
-
     /// Replaces a refresh token by what WeChat says it is, over the `token_seq` that was read, and makes the account due
     /// at once. One write. The `token_seq` stays: nothing was issued, and a renewal under way knows better.
     ///
@@ -407,15 +311,4 @@ impl Vault {
             Updated::Refused(_) => GrantWrite::Changed,
         })
     }
-
-    fn account_of(&self, pk: &str) -> Option<AppId> {
-        AppId::parse(pk.strip_prefix(&self.key("account", Some("")))?).ok()
-    }
-}
-
-fn batch_of(keys: Vec<Attributes>) -> Result<KeysAndAttributes, VaultError> {
-    KeysAndAttributes::builder()
-        .set_keys(Some(keys))
-        .build()
-        .map_err(|_| VaultError::Corrupt { item: "account", attribute: "key" })
 }

@@ -5,6 +5,7 @@
 //! may keep them for days. `docs/data-model.md` lists each access path and its cost.
 
 mod account;
+mod accounts;
 mod claim;
 mod inbox;
 mod item;
@@ -19,7 +20,8 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
-pub use self::account::{AccountState, GrantWrite, NewGrant, PagePosition, StoredAccount};
+pub use self::account::{AccountState, GrantWrite, NewGrant, StoredAccount};
+pub use self::accounts::PagePosition;
 pub use self::claim::{Binding, Claim, Claimed};
 pub use self::inbox::{Callback, CallbackEntry, Entry, EntryBody, EntryKey, INBOX_SORT_PREFIX, Partition};
 pub use self::link::{

@@ -53,7 +53,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub secret: Option<PathBuf>,
 
-    /// Talk to the real WeChat instead of the simulator; needs --secret, and an address that WeChat can reach
+    /// Talk to the real WeChat instead of the simulator; needs --secret, and in the variable `PUBLIC_BASE_URL` the https
+    /// origin of a tunnel that leads to --port
     #[arg(long, requires = "secret")]
     pub no_simulator: bool,
 

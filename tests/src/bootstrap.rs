@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use simulator::SealedPush;
+use url::Url;
 
 use crate::http_events::HttpEvent;
 use crate::process::Process;
@@ -122,15 +123,42 @@ pub struct HttpAnswer {
     pub body: String,
     /// The headers.
     pub headers: Value,
+    /// The cookies that it sets, as `Set-Cookie` would say it.
+    pub cookies: Vec<String>,
 }
 
 impl HttpAnswer {
     fn read(answer: &Value) -> Self {
+        assert_eq!(answer["isBase64Encoded"], false, "all our answers are text");
+        let cookies = answer["cookies"].as_array().into_iter().flatten();
         Self {
             status: answer["statusCode"].as_u64().expect("an answer has a status"),
             body: answer["body"].as_str().unwrap_or_default().to_owned(),
             headers: answer["headers"].clone(),
+            cookies: cookies.map(|cookie| cookie.as_str().expect("a cookie is text").to_owned()).collect(),
         }
+    }
+
+    /// Where it redirects to.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[must_use]
+    pub fn location(&self) -> Url {
+        assert_eq!(self.status, 303, "{self:?}");
+        Url::parse(self.headers["location"].as_str().expect("a redirect has a target")).expect("it is a URL")
+    }
+
+    /// The name of a problem, behind the prefix that all have.
+    ///
+    /// # Panics
+    /// When the answer is no problem.
+    #[must_use]
+    pub fn problem(&self) -> String {
+        assert_eq!(self.headers["content-type"], "application/problem+json", "{self:?}");
+        let problem: Value = serde_json::from_str(&self.body).expect("a problem is JSON");
+        let name = problem["type"].as_str().and_then(|name| name.strip_prefix("urn:wechat-platform:problem:"));
+        name.expect("problems have one prefix").to_owned()
     }
 
     /// Whether WeChat would take it for an acknowledgement.

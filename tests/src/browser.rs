@@ -9,6 +9,7 @@ use url::{Url, form_urlencoded};
 
 use crate::business::Link;
 use crate::http_client;
+use crate::http_events::HttpEvent;
 
 const COMPUTER: &str = "Mozilla/5.0 (X11; Linux x86_64) Chrome/122 Safari/537.36";
 const WECHAT: &str = "Mozilla/5.0 (Linux; Android 14) Mobile Safari/537.36 MicroMessenger/8.0.49";
@@ -78,6 +79,17 @@ impl Browser {
         self.send(self.client.get(url.clone()).header(REFERER, format!("{from}/")), url).await
     }
 
+    /// What the gateway would hand to a function if this browser opened an address that leads to `route`.
+    ///
+    /// # Panics
+    /// Never.
+    #[must_use]
+    pub fn visit(&self, url: &Url, route: &str) -> HttpEvent {
+        let event = HttpEvent::new("GET", url.path()).route(route).query(url.query().unwrap_or_default());
+        let event = event.header("user-agent", self.agent).header("accept-language", "en");
+        self.cookies_for(url).iter().fold(event, |event, cookie| event.cookie(cookie))
+    }
+
     /// Sends the page's form with its hidden fields and what was chosen.
     ///
     /// # Panics
@@ -115,12 +127,14 @@ impl Browser {
         cookies.iter().map(|cookie| cookie.pair.split_once('=').unwrap().1.to_owned()).collect()
     }
 
+    fn cookies_for(&self, url: &Url) -> Vec<String> {
+        let cookies = self.cookies.lock().unwrap();
+        cookies.iter().filter(|cookie| cookie.is_for(url)).map(|cookie| cookie.pair.clone()).collect()
+    }
+
     async fn send(&self, mut request: reqwest::RequestBuilder, url: &Url) -> Page {
         request = request.header(USER_AGENT, self.agent).header(ACCEPT_LANGUAGE, "en");
-        let sent: Vec<String> = {
-            let cookies = self.cookies.lock().unwrap();
-            cookies.iter().filter(|cookie| cookie.is_for(url)).map(|cookie| cookie.pair.clone()).collect()
-        };
+        let sent = self.cookies_for(url);
         if !sent.is_empty() {
             request = request.header(COOKIE, sent.join("; "));
         }

@@ -13,7 +13,7 @@ use shared::vault::{Store, Vault};
 
 use crate::bootstrap::Variables;
 use crate::process::Process;
-use crate::world::{COMPONENT, SECRET, TABLE, secret_json};
+use crate::world::{COMPONENT, SECRET, TABLE, World, secret_json};
 
 /// Python is slow to start.
 const START: Duration = Duration::from_secs(30);
@@ -56,6 +56,17 @@ impl Moto {
         let secrets = aws_sdk_secretsmanager::Client::from_conf(secrets.build());
         secrets.create_secret().name(SECRET).secret_string(secret_json().expose_secret()).send().await.unwrap();
         Self { endpoint: endpoint.to_owned(), _process: process, dynamodb }
+    }
+
+    /// Puts everything that the world's table has into this one.
+    ///
+    /// # Panics
+    /// When one of the two tables does not answer.
+    pub async fn take_over(&self, world: &World) {
+        let scan = world.database.client().scan().table_name(TABLE).send().await.unwrap();
+        for item in scan.items.unwrap_or_default() {
+            self.dynamodb.put_item().table_name(TABLE).set_item(Some(item)).send().await.unwrap();
+        }
     }
 
     /// Points a function's process here.

@@ -48,7 +48,16 @@ struct PushedCode<'a> {
 
 impl Run {
     /// Works off the given partitions. An entry that fails is put off; a failure that concerns all ends the run.
+    ///
+    /// Pushes come before redirects: both may bring one code, and a push also says for which account, which a code that
+    /// is spent already leaves to be guessed.
     pub(crate) async fn work_off(&self, partitions: Vec<Partition>, report: &mut Report) -> Result<(), TokenError> {
+        let (pushes, redirects) = partitions.into_iter().partition(Partition::is_of_account);
+        self.work_off_together(pushes, report).await?;
+        self.work_off_together(redirects, report).await
+    }
+
+    async fn work_off_together(&self, partitions: Vec<Partition>, report: &mut Report) -> Result<(), TokenError> {
         let mut worked = stream::iter(partitions)
             .map(async |partition| {
                 let mut part = Report::default();

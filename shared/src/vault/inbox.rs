@@ -27,6 +27,12 @@ const KEEP: Duration = Duration::from_hours(24 * 30);
 pub struct Partition(String);
 
 impl Partition {
+    /// Whether the account is known.
+    #[must_use]
+    pub fn is_of_account(&self) -> bool {
+        !self.0.starts_with('~')
+    }
+
     fn of(account: Option<&AppId>, digest: &Digest) -> Self {
         // No appid begins with a tilde. Without an account there is no order to keep, so each has its own partition.
         Self(account.map_or_else(|| format!("~{}", digest.as_str()), |account| account.as_str().to_owned()))

@@ -9,20 +9,8 @@ use shared::vault::Slot;
 use simulator::{Behaviour, Fault, SecretKind, paths};
 use stories::browser::Browser;
 use stories::business::Business;
-use stories::logs::{CapturedLogs, leaks};
+use stories::logs::{CapturedLogs, KINDS, leaks};
 use stories::world::World;
-
-const EVERY_KIND: [SecretKind; 9] = [
-    SecretKind::AppSecret,
-    SecretKind::Token,
-    SecretKind::EncodingAesKey,
-    SecretKind::Ticket,
-    SecretKind::ComponentToken,
-    SecretKind::PreAuthCode,
-    SecretKind::AuthorizationCode,
-    SecretKind::AuthorizerToken,
-    SecretKind::RefreshToken,
-];
 
 /// Where the simulator's secrets and the browsers' cookies stand in a text.
 fn leaked(text: &str, world: &World, browsers: &[&Browser]) -> Vec<String> {
@@ -135,7 +123,7 @@ async fn no_secret_reaches_the_log_at_any_level_whatever_fails() {
         assert!(text.contains(event), "{event}: {text}");
     }
     let kinds: BTreeSet<SecretKind> = world.simulator.issued_secrets().iter().map(|secret| secret.kind).collect();
-    assert_eq!(kinds, EVERY_KIND.into(), "every kind is looked for");
+    assert_eq!(kinds, KINDS.into(), "every kind is looked for");
     assert!(!browser.cookie_values().is_empty());
     let found = leaked(&text, &world, &[&browser]);
     assert!(found.is_empty(), "{found:#?}");
@@ -150,7 +138,7 @@ async fn a_secret_of_any_kind_in_the_log_would_be_found() {
     let browser = Browser::on_computer();
     merchant(&world, &browser).await;
     assert!(leaked("nothing of it", &world, &[&browser]).is_empty());
-    for kind in EVERY_KIND {
+    for kind in KINDS {
         let secrets = world.simulator.issued_secrets();
         let planted = secrets.iter().find(|secret| secret.kind == kind).unwrap_or_else(|| panic!("no {kind:?}"));
         let before = leaked(&logs.text(), &world, &[&browser]).len();

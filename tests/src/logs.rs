@@ -97,7 +97,7 @@ pub fn leaks<'a>(text: &str, secrets: impl IntoIterator<Item = (&'a str, &'a str
 }
 
 /// Every kind of secret there is at WeChat's side.
-const KINDS: [SecretKind; 9] = [
+pub const KINDS: [SecretKind; 9] = [
     SecretKind::AppSecret,
     SecretKind::Token,
     SecretKind::EncodingAesKey,

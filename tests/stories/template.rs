@@ -12,13 +12,13 @@ use token_refresher::Task;
 /// A route as both sides have it: method, path, and whether IAM guards it.
 type Route = (String, String, bool);
 
-fn template() -> Value {
+pub(crate) fn template() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml");
     let text = std::fs::read_to_string(path).expect("template.yaml stands at the root of the workspace");
     serde_saphyr::from_str(&text).unwrap()
 }
 
-fn functions(template: &Value) -> impl Iterator<Item = (&String, &Value)> {
+pub(crate) fn functions(template: &Value) -> impl Iterator<Item = (&String, &Value)> {
     let resources = template["Resources"].as_object().unwrap().iter();
     resources.filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function")
 }

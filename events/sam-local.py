@@ -28,16 +28,26 @@ from pathlib import Path
 
 EVENTS = Path(__file__).resolve().parent
 ROOT = EVENTS.parent
-BUILT = Path(os.environ.get("DEV_BUILT") or ROOT / "target" / "sam-local")
+BUILT = ROOT / "target" / "sam-local"
 # The name by which containers reach this machine, as env.json has it. Docker Desktop knows it by itself.
 HOST = "host.docker.internal"
 # The ports of `cargo run`, by option, with the defaults that stand in env.json.
-PORTS = {"--port": 3000, "--business-port": 3001, "--simulator-port": 3002, "--dynamodb-port": 8000, "--secrets-port": 8001}
+PORTS = {
+    "--port": 3000,
+    "--business-port": 3001,
+    "--simulator-port": 3002,
+    "--dynamodb-port": 8000,
+    "--secrets-port": 8001,
+}
 ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "arm64": "arm64", "aarch64": "arm64"}
-# What makes a program ready, the first compilation of `cargo run` included.
-START_SECONDS = 1800
+# Puts the link that events are about into the table.
+DEMO_LINK = ["--quiet", "--package", "stories", "--example", "demo_link"]
+# Until a program is ready. Compiled it is before, except with --skip-build.
+START_SECONDS = 900
 # One `sam local invoke`, the first pull of the image included.
 INVOKE_SECONDS = 900
+# One request to `sam local start-api`, the start of a container included.
+REQUEST_SECONDS = 300
 
 
 class Failure(Exception):
@@ -48,7 +58,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--skip-build", action="store_true", help="use what the last run has built")
     parser.add_argument("--skip-pull-image", action="store_true", help="use the Lambda image that Docker has already")
-    parser.add_argument("--host", metavar="ADDRESS", help="address of this machine that containers reach, where it is not found")
+    parser.add_argument("--host", metavar="ADDRESS", help="address of this machine that containers reach, if not found")
     args = parser.parse_args()
     # SIGTERM cleans up like Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -56,6 +66,8 @@ def main():
         run(args)
     except Failure as failure:
         sys.exit(f"sam-local: {failure}")
+    except subprocess.TimeoutExpired as late:
+        sys.exit(f"sam-local: `{' '.join(late.cmd)}` was stopped after {late.timeout:.0f} seconds")
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -87,21 +99,25 @@ def run(args):
             "--parameter-overrides", f"Architecture={architecture}",
             "--add-host", f"{HOST}:{host or 'host-gateway'}",
         ]
-        pull = ["--skip-pull-image"] if args.skip_pull_image else []
-        for answer in answers:
-            got = invoke(answer["event"], sam + pull, environment)
-            pull = ["--skip-pull-image"]
+        pulled = ["--skip-pull-image"]
+        for index, answer in enumerate(answers):
+            options = sam + (pulled if args.skip_pull_image or index > 0 else [])
+            got = invoke(answer["event"], options, environment)
             check(f"sam local invoke {function_of(answer['event'])}", answer, got, variables)
-        address = start_api(stack, folder, sam + pull, environment)
-        without_identity = next(answer for answer in answers if answer["event"].endswith("-without-identity.json"))
-        for answer in answers:
+        address, log = start_api(stack, folder, sam + pulled, environment)
+        for answer in without_iam(answers):
             event = read_event(answer["event"])
-            if "requestContext" not in event:
-                continue
-            if "authorizer" in event["requestContext"]:
-                answer = {**without_identity, "event": answer["event"]}
-            check("sam local start-api", answer, request(address, event), variables)
+            check("sam local start-api", answer, request(address, event, log), variables)
     print("all answers are right")
+
+
+def without_iam(answers):
+    """What the HTTP events are answered with where nobody verifies identities."""
+    refused = next(answer for answer in answers if answer["event"].endswith("-without-identity.json"))
+    for answer in answers:
+        context = read_event(answer["event"]).get("requestContext")
+        if context:
+            yield {**refused, "event": answer["event"]} if "authorizer" in context else answer
 
 
 # ---- What it needs ----
@@ -135,7 +151,8 @@ def bridge_address():
 def bare_environment():
     """The environment without the user's own AWS account and without what env.json sets."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_") and name != "RUST_LOG"}
-    local = {"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+    local = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+    local |= {"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
     for name in json.loads((EVENTS / "env.json").read_text("utf-8"))["Parameters"]:
         kept.pop(name, None)
     return {**kept, **local, "SAM_CLI_TELEMETRY": "0"}
@@ -153,36 +170,41 @@ def free_ports(count):
 
 
 def build(architecture, environment):
-    command = ["sam", "build", "--build-dir", str(BUILT), "--parameter-overrides", f"Architecture={architecture}"]
-    print(f"sam build for {architecture}: minutes at first, then seconds", flush=True)
-    if subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL).returncode != 0:
-        raise Failure("sam build failed; its last lines above say why")
+    print(f"building for {architecture}: minutes at first, then seconds", flush=True)
+    for command in (
+        ["sam", "build", "--build-dir", str(BUILT), "--parameter-overrides", f"Architecture={architecture}"],
+        ["cargo", "build", "--quiet"],
+        ["cargo", "build", *DEMO_LINK],
+    ):
+        if subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL).returncode != 0:
+            raise Failure(f"`{' '.join(command)}` failed; the lines above say why")
 
 
 def start_back_end(stack, folder, ports, host, variables, environment):
     """`cargo run` as the demo platform, and the link that the events are about."""
-    command = ["cargo", "run", "--quiet", "--", "--secret", str(EVENTS / "secret.json"), "--data-dir", str(folder / "data")]
+    command = ["cargo", "run", "--quiet", "--", "--secret", str(EVENTS / "secret.json")]
+    command += ["--data-dir", str(folder / "data")]
     command += ["--bind", host] if host else []
     command += [part for option, port in ports.items() for part in (option, str(port))]
-    print("cargo run", flush=True)
     start(stack, "cargo run", command, folder / "cargo-run.log", "The platform runs.", environment)
     here = {name: value.replace(HOST, "127.0.0.1") for name, value in variables.items()}
-    example = ["cargo", "run", "--quiet", "--package", "stories", "--example", "demo_link"]
-    if subprocess.run(example, cwd=ROOT, env={**environment, **here}).returncode != 0:
+    if subprocess.run(["cargo", "run", *DEMO_LINK], cwd=ROOT, env={**environment, **here}).returncode != 0:
         raise Failure("the demo link cannot be put into the table; the lines above say why")
 
 
 def start_api(stack, folder, options, environment):
-    port = free_ports(1)[0]
+    """Where it listens, and its log."""
+    port, log = free_ports(1)[0], folder / "start-api.log"
     command = ["sam", "local", "start-api", "--port", str(port), "--warm-containers", "LAZY", *options]
-    start(stack, "sam local start-api", command, folder / "start-api.log", "Running on", environment)
-    return "127.0.0.1", port
+    start(stack, "sam local start-api", command, log, "Running on", environment)
+    return ("127.0.0.1", port), log
 
 
 def start(stack, name, command, log, sign, environment):
     """A program that runs until the stack unwinds. Ready when its log has the sign."""
     output = stack.enter_context(log.open("wb"))
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, **streams)
     stack.callback(stop, process)
     deadline = time.monotonic() + START_SECONDS
     while sign not in log.read_text("utf-8", "replace"):
@@ -234,12 +256,12 @@ def invoke(path, options, environment):
 
 def remedy(log):
     if "pull" in log.lower():
-        return ": where the image public.ecr.aws/lambda/provided cannot be pulled but is there already, say --skip-pull-image"
+        return ": where the image cannot be pulled but is there already, say --skip-pull-image"
     return ""
 
 
-def request(address, event):
-    """The event as a request of HTTP, and what it is answered with."""
+def request(address, event, log):
+    """The event as a request of HTTP, what it is answered with, and what `start-api` has logged."""
     context, headers = event["requestContext"]["http"], dict(event["headers"])
     if "cookies" in event:
         headers["cookie"] = "; ".join(event["cookies"])
@@ -247,18 +269,22 @@ def request(address, event):
     body = event.get("body", "").encode("utf-8")
     if event["isBase64Encoded"]:
         body = base64.b64decode(body)
-    connection = http.client.HTTPConnection(*address, timeout=120)
-    with contextlib.closing(connection):
-        connection.request(context["method"], event["rawPath"] + query, body or None, headers)
-        response = connection.getresponse()
-        text = response.read().decode("utf-8")
+    try:
+        with contextlib.closing(http.client.HTTPConnection(*address, timeout=REQUEST_SECONDS)) as connection:
+            connection.request(context["method"], event["rawPath"] + query, body or None, headers)
+            response = connection.getresponse()
+            text = response.read().decode("utf-8")
+    except (OSError, http.client.HTTPException) as error:
+        logged = tail(log.read_text("utf-8", "replace"))
+        raise Failure(f"sam local start-api gave no answer ({error}):\n{logged}") from None
     headers = {name.lower(): value for name, value in response.getheaders()}
-    return http_answer(response.status, headers, headers.get("set-cookie", ""), text, "")
+    cookie = headers.get("set-cookie", "")
+    return http_answer(response.status, headers, cookie, text, log.read_text("utf-8", "replace"))
 
 
 def http_answer(status, headers, cookie, body, log):
-    told = {"status": status, "type": headers.get("content-type"), "location": headers.get("location"), "cookie": cookie, "body": body}
-    return {"answer": told, "log": log}
+    told = {"status": status, "type": headers.get("content-type"), "location": headers.get("location")}
+    return {"answer": {**told, "cookie": cookie, "body": body}, "log": log}
 
 
 # ---- What it expects ----

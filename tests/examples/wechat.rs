@@ -25,9 +25,7 @@ async fn main() -> anyhow::Result<()> {
     options.push_url = Some(events_url.parse().context("EVENTS_URL is no URL")?);
     let simulator = Simulator::new(options)?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
-    let (served, ()) = tokio::join!(
-        simulator.clone().serve(listener, std::future::pending()),
-        simulator.run_ticket_timer(TICKETS),
-    );
+    let (served, ()) =
+        tokio::join!(simulator.clone().serve(listener, std::future::pending()), simulator.run_ticket_timer(TICKETS),);
     Ok(served?)
 }

@@ -3,32 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use shared::telemetry::Measure;
 
 use super::{FUNCTIONS, many, of_type, properties, template, text};
 
 /// What the code publishes, each with the dimension that it is split by.
 fn published() -> BTreeMap<&'static str, Option<&'static str>> {
-    PUBLISHED.into()
+    Measure::ALL.iter().map(|measure| (measure.name(), measure.dimension())).collect()
 }
-
-const PUBLISHED: [(&str, Option<&str>); 16] = [
-    ("accounts", Some("state")),
-    ("component_token_left", None),
-    ("failed", Some("code")),
-    ("grants_gone", None),
-    ("inbox_waiting", None),
-    ("left_over", None),
-    ("push_refused", Some("reason")),
-    ("push_stored", Some("kind")),
-    ("renewed", None),
-    ("request_failed", Some("cause")),
-    ("run_finished", Some("task")),
-    ("second_issuer", None),
-    ("secret_served_stale", None),
-    ("ticket_age", None),
-    ("ticket_stale", None),
-    ("wechat_refused", Some("code")),
-];
 
 const OWN_NAMESPACE: &str = "WechatPlatform/${AWS::StackName}";
 

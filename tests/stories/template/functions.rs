@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use serde_json::{Value, json};
-use shared::config::{PageConfig, StoreConfig, WechatConfig};
+use shared::config::{MetricsConfig, PageConfig, StoreConfig, WechatConfig};
+use token_refresher::Settings;
 
 use super::{functions, of_type, properties, template, text};
 
@@ -13,13 +14,14 @@ fn asked(read: impl FnOnce(&dyn Fn(&str) -> Option<String>)) -> BTreeSet<String>
     let names = Mutex::new(BTreeSet::new());
     read(&|name: &str| {
         names.lock().unwrap().insert(name.to_owned());
-        Some(if name == "RETURN_URL_ORIGINS" { "" } else { "https://a.example.com" }.to_owned())
+        let value = match name {
+            "RETURN_URL_ORIGINS" => "",
+            "REFRESHER_WINDOW" => "64",
+            _ => "https://a.example.com",
+        };
+        Some(value.to_owned())
     });
     names.into_inner().unwrap()
-}
-
-fn named(names: &[&str]) -> BTreeSet<String> {
-    names.iter().map(|name| (*name).to_owned()).collect()
 }
 
 #[test]
@@ -27,11 +29,13 @@ fn every_variable_that_a_function_reads_is_set_for_it() {
     let store = asked(|environment| drop(StoreConfig::read(&environment).unwrap()));
     let pages = asked(|environment| drop(PageConfig::read(&environment).unwrap()));
     let wechat = asked(|environment| drop(WechatConfig::read(&environment).unwrap()));
-    assert_eq!((store.len(), pages.len(), wechat.len()), (2, 2, 3), "the configurations really ask");
-    let metrics = named(&["METRICS_NAMESPACE"]);
-    let window = named(&["REFRESHER_WINDOW"]);
+    let metrics = asked(|environment| drop(MetricsConfig::read(&environment).unwrap()));
+    let window = asked(|environment| assert!(Settings::read(&environment).is_ok()));
+    let counts = [&store, &pages, &wechat, &metrics, &window].map(BTreeSet::len);
+    assert_eq!(counts, [2, 2, 3, 1, 1], "the configurations really ask");
     // Read by the log's filter and by the SDK.
-    let libraries = named(&["RUST_LOG", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER"]);
+    let libraries = ["RUST_LOG", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER"];
+    let libraries: BTreeSet<String> = libraries.map(str::to_owned).into();
     // The authorization pages are preauth-link's alone.
     let api: BTreeSet<String> = wechat.iter().filter(|name| name.contains("_API_")).cloned().collect();
     let all = [&store, &metrics, &libraries];
@@ -52,6 +56,24 @@ fn every_variable_that_a_function_reads_is_set_for_it() {
         let reads: BTreeSet<String> = all.into_iter().chain(own).flatten().cloned().collect();
         assert_eq!(set, reads, "{function}: what is set and what is read");
     }
+}
+
+#[test]
+fn the_template_takes_exactly_the_windows_that_the_refresher_takes() {
+    let template = template();
+    let parameter = &template["Parameters"]["RefresherWindow"];
+    assert_eq!(
+        properties(&template, "TokenRefresher")["Environment"]["Variables"]["REFRESHER_WINDOW"],
+        json!({ "Ref": "RefresherWindow" })
+    );
+    let taken = |window: u64| Settings::read(&move |_: &str| Some(window.to_string())).map(|it| it.window);
+    let (least, most) = (parameter["MinValue"].as_u64().unwrap(), parameter["MaxValue"].as_u64().unwrap());
+    assert!(taken(least).is_ok() && taken(least - 1).is_err());
+    assert!(taken(most).is_ok() && taken(most + 1).is_err());
+    assert_eq!(
+        parameter["Default"].as_u64().and_then(|window| window.try_into().ok()),
+        Some(Settings::default().window)
+    );
 }
 
 #[test]

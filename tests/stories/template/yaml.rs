@@ -1,6 +1,6 @@
-//! CloudFormation's YAML with its tags: `!Ref Table` is read as `{"Ref": "Table"}`, `!GetAtt Table.Arn` as
-//! `{"Fn::GetAtt": ["Table", "Arn"]}`, as CloudFormation itself understands them. So a reference to something is never
-//! taken for a text of the same letters.
+//! The template's YAML with its tags: `!Ref Table` is read as `{"Ref": "Table"}`, `!GetAtt Table.Arn` as
+//! `{"Fn::GetAtt": ["Table", "Arn"]}`, which is what AWS makes of them. So a reference to something is never taken for a
+//! text of the same letters.
 
 use std::fmt;
 

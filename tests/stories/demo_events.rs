@@ -14,6 +14,7 @@ use preauth_link::with_gateway_identity;
 use serde_json::Value;
 use shared::ids::{AppId, AttemptId, LinkId};
 use shared::random::Random;
+use shared::telemetry::Measure;
 use shared::vault::LinkRequest;
 use shared::web::AttemptCookie;
 use simulator::paths;
@@ -111,7 +112,7 @@ async fn bad_pushes_are_refused_by_reason_and_nothing_is_stored() {
         ("ticket-push/oversized-body.json", 413, "too-large"),
     ] {
         assert_eq!(pushed(&world, path).await.0, status, "{path}");
-        let refused = world.metrics.all().into_iter().rfind(|metric| metric.name == "push_refused");
+        let refused = world.metrics.all().into_iter().rfind(|metric| metric.measure == Measure::PushRefused);
         assert_eq!(refused.unwrap().dimension, Some(("reason", reason.to_owned())), "{path}");
     }
     for write in ["PutItem", "UpdateItem", "TransactWriteItems"] {

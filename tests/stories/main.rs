@@ -9,6 +9,8 @@ mod demo_events;
 #[cfg(test)]
 mod grants;
 #[cfg(test)]
+mod health;
+#[cfg(test)]
 mod merchant_faults;
 #[cfg(test)]
 mod merchants;

@@ -208,7 +208,7 @@ async fn run(
     name: &'static str,
     task: Task,
 ) -> token_refresher::Report {
-    let work = refresher.run(&task, Instant::now() + LONG);
+    let work = Box::pin(refresher.run(&task, Instant::now() + LONG));
     let report = scene.count(name, 0, 1, work).await.unwrap();
     assert!(report.failed.is_empty() && report.left_over == 0, "{name}: {report}");
     report
@@ -283,9 +283,9 @@ async fn many() -> Vec<Flow> {
         drop(scene.world.merchant_authorizes(&account.appid));
     }
     let refresher = scene.world.refresher.clone();
-    let report = refresher.run(&Task::Reconcile, Instant::now() + LONG).await.unwrap();
+    let report = Box::pin(refresher.run(&Task::Reconcile, Instant::now() + LONG)).await.unwrap();
     assert_eq!(report.added, u64::from(ACCOUNTS), "{report}");
-    scene.world.pass(Duration::from_mins(60));
+    scene.world.pass(Duration::from_hours(1));
     assert!(scene.world.simulator.push_ticket().await.is_accepted());
     let report = run(&mut scene, &refresher, flow::RECONCILE_ACCOUNTS, Task::Reconcile).await;
     assert_eq!((report.added, report.repaired, report.gone), (0, 0, 0), "{report}");
@@ -301,8 +301,8 @@ async fn many() -> Vec<Flow> {
 fn metrics(world: &World) -> u32 {
     let mut combinations = BTreeSet::new();
     for metric in world.metrics.all() {
-        combinations.insert((metric.name, None));
-        combinations.insert((metric.name, metric.dimension.map(|(_, value)| value)));
+        combinations.insert((metric.name(), None));
+        combinations.insert((metric.name(), metric.dimension.map(|(_, value)| value)));
     }
     u32::try_from(combinations.len()).unwrap()
 }

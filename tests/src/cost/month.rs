@@ -55,15 +55,17 @@ fn total(counted: &Counted, work: &Work, figure: impl Fn(&super::count::Flow) ->
     // What work adds to a run that has none.
     let added = |loaded, idle| of(loaded) - of(idle);
     let component = SECONDS / component_interval();
-    let authorization =
-        [flow::LINK, flow::PAGE, flow::BUTTON, flow::RETURN, flow::GRANT, flow::LOOK].map(of).iter().sum::<f64>();
+    let merchant = [flow::LINK, flow::PAGE, flow::BUTTON, flow::RETURN, flow::GRANT, flow::LOOK, flow::REVOKED]
+        .map(of)
+        .iter()
+        .sum::<f64>();
     TICKETS * of(flow::TICKET)
         + RENEW_RUNS * of(flow::RENEW)
         + component * added(flow::RENEW_COMPONENT, flow::RENEW)
         + work.renewals / f64::from(ACCOUNTS) * added(flow::RENEW_ACCOUNTS, flow::RENEW)
         + RECONCILE_RUNS * of(flow::RECONCILE)
         + RECONCILE_RUNS * work.accounts / f64::from(ACCOUNTS) * added(flow::RECONCILE_ACCOUNTS, flow::RECONCILE)
-        + work.authorizations * authorization
+        + work.authorizations * merchant
 }
 
 /// Seconds between two renewals of the component token, of an account: the life of a token less the margin, and half

@@ -5,6 +5,8 @@ mod bad_input;
 #[cfg(test)]
 mod demo_events;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod grants;
 #[cfg(test)]
 mod health;

@@ -271,6 +271,12 @@ impl World {
         preauth_link::business_router(self.link_service())
     }
 
+    /// Clients of the world's table and secret, as a program beside it has them.
+    #[must_use]
+    pub fn aws_clients(&self) -> AwsClients {
+        clients(&self.database, &self.faults, &self.secrets_url, &self.services.limits)
+    }
+
     fn link_service(&self) -> LinkService {
         LinkService::new(self.services.clone(), self.page_config(), self.wechat_config())
     }

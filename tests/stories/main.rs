@@ -7,6 +7,8 @@ mod cost;
 #[cfg(test)]
 mod demo_events;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod grants;
 #[cfg(test)]
 mod health;

@@ -1,5 +1,5 @@
-//! What the requests to DynamoDB cost: an HTTP client under the SDK that asks the embedded DynamoDB for the units of each
-//! request, index writes included, and adds them up.
+//! What the requests to DynamoDB cost: an HTTP client under the SDK that asks the embedded DynamoDB for the units of
+//! each request, index writes included, and adds them up.
 //!
 //! A write whose condition fails is charged as well, but its answer does not say how much: that is reckoned from the
 //! item that comes back with the failure, as DynamoDB counts bytes. A cancelled transaction is not reckoned: the flows

@@ -137,6 +137,38 @@ fn is_this_machine(url: &Url) -> bool {
     }
 }
 
+/// Where metrics go: `METRICS_NAMESPACE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricsConfig {
+    /// CloudWatch's namespace of all our metrics: each stack of an account has its own, so that they do not mix.
+    pub namespace: String,
+}
+
+/// CloudWatch takes a namespace below this length.
+const LONGEST_NAMESPACE: usize = 255;
+
+impl MetricsConfig {
+    /// Reads `METRICS_NAMESPACE`, by default `WechatPlatform`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Malformed`]: CloudWatch would drop every metric and say nothing.
+    pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
+        let namespace = environment.get("METRICS_NAMESPACE").unwrap_or_else(|| "WechatPlatform".to_owned());
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/#: ".contains(c);
+        let usable = namespace.len() <= LONGEST_NAMESPACE
+            && namespace.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && !namespace.starts_with("AWS/")
+            && namespace.chars().all(allowed);
+        if usable {
+            return Ok(Self { namespace });
+        }
+        Err(ConfigError::Malformed {
+            name: "METRICS_NAMESPACE",
+            reason: "it must be a namespace of CloudWatch such as WechatPlatform/shop",
+        })
+    }
+}
+
 /// What the merchant's pages need: `PUBLIC_BASE_URL`, `RETURN_URL_ORIGINS`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageConfig {
@@ -231,6 +263,20 @@ mod tests {
     fn a_missing_variable_is_named() {
         let error = StoreConfig::read(&|_: &str| None).unwrap_err();
         assert!(error.to_string().contains("TABLE_NAME"), "{error}");
+    }
+
+    #[test]
+    fn a_namespace_that_cloudwatch_would_not_take_is_refused_by_name() {
+        let read = |text: &str| {
+            let text = (!text.is_empty()).then(|| text.to_owned());
+            MetricsConfig::read(&move |_: &str| text.clone()).map(|config| config.namespace)
+        };
+        assert_eq!(read("").as_deref(), Ok("WechatPlatform"));
+        assert_eq!(read("WechatPlatform/my-shop_2").as_deref(), Ok("WechatPlatform/my-shop_2"));
+        for bad in ["AWS/Lambda", "/shop", ":shop", "微信", "a\"b", &"a".repeat(256)] {
+            let error = read(bad).unwrap_err();
+            assert!(error.to_string().contains("METRICS_NAMESPACE"), "{bad}: {error}");
+        }
     }
 
     #[test]

@@ -10,11 +10,11 @@ use tokio::time::Instant;
 
 use crate::aws::AwsClients;
 use crate::clock::{SharedClock, SystemClock, Timestamp};
-use crate::config::{ConfigError, Environment, StoreConfig, WechatConfig};
+use crate::config::{ConfigError, Environment, MetricsConfig, StoreConfig, WechatConfig};
 use crate::limits::Limits;
 use crate::platform::{Platform, PlatformError, PlatformSource};
 use crate::random::Random;
-use crate::telemetry::{Metric, Metrics};
+use crate::telemetry::{Measure, Metric, Metrics};
 use crate::vault::{Store, Vault};
 use crate::wechat::{BuildError, ComponentCall, WechatClient, WechatError};
 
@@ -57,9 +57,10 @@ impl Services {
     pub async fn from_environment(environment: &impl Environment, limits: Limits) -> Result<Self, StartError> {
         let store = StoreConfig::read(environment)?;
         let wechat = WechatConfig::read(environment)?;
+        let metrics = MetricsConfig::read(environment)?;
         let clients = AwsClients::from_environment(&limits).await;
         let clock: SharedClock = Arc::new(SystemClock);
-        let metrics = Metrics::embedded(Arc::clone(&clock));
+        let metrics = Metrics::embedded(metrics.namespace, Arc::clone(&clock));
         let platform =
             PlatformSource::new(clients.secrets, store.secret_id, Arc::clone(&clock), limits, metrics.clone());
         Ok(Self {
@@ -73,13 +74,15 @@ impl Services {
         })
     }
 
-    /// Opens a session; calls of WeChat end by `deadline`, where there is one.
+    /// Opens a session; calls of WeChat end by `deadline`, where there is one. What WeChat says is remembered for its
+    /// length: [`WechatClient::heard`].
     ///
     /// # Errors
     /// [`PlatformError`] where the secret is empty, malformed or cannot be read.
     pub async fn session(&self, deadline: Option<Instant>) -> Result<Session, PlatformError> {
         let platform = self.platform.current().await?;
-        let wechat = deadline.map_or_else(|| self.wechat.clone(), |deadline| self.wechat.with_deadline(deadline));
+        let wechat = self.wechat.listening(self.clock.clone());
+        let wechat = deadline.map_or_else(|| wechat.clone(), |deadline| wechat.with_deadline(deadline));
         Ok(Session {
             vault: self.store.vault(&platform.component),
             platform,
@@ -165,7 +168,7 @@ impl Session {
 /// [`Session::report`], where there is no session at hand.
 pub(crate) fn report_wechat(metrics: &Metrics, what: &str, error: &WechatError) {
     let code = error.code_label();
-    let mut metric = Metric::count("wechat_refused", 1).by("code", code.clone());
+    let mut metric = Metric::count(Measure::WechatRefused, 1).by(code.clone());
     let refusal = error.refusal();
     let rid = refusal.and_then(|refusal| refusal.rid.as_deref()).unwrap_or("none");
     if let Some(address) = refusal.and_then(|refusal| refusal.refused_ip) {

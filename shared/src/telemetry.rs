@@ -4,6 +4,8 @@
 //! standard output: CloudWatch Logs turns them into metrics, no call is made and no permission is needed. Neither ever
 //! carries a secret, a ticket, a token, a code or a message body.
 
+mod measure;
+
 use std::fmt;
 use std::io::Write as _;
 use std::sync::Arc;
@@ -16,36 +18,14 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer, Registry};
 
+pub use self::measure::{Measure, Unit};
 use crate::clock::SharedClock;
-
-/// CloudWatch's namespace of all our metrics.
-pub const NAMESPACE: &str = "WechatPlatform";
-
-/// What a metric counts in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
-    /// Occurrences.
-    Count,
-    /// A duration or an age.
-    Seconds,
-}
-
-impl Unit {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Count => "Count",
-            Self::Seconds => "Seconds",
-        }
-    }
-}
 
 /// One measured value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Metric {
-    /// Its name, such as `second_issuer`.
-    pub name: &'static str,
-    /// What it counts in.
-    pub unit: Unit,
+    /// What was measured.
+    pub measure: Measure,
     /// The value.
     pub value: f64,
     /// The one dimension it is split by, such as `("reason", "signature")`.
@@ -55,23 +35,33 @@ pub struct Metric {
 }
 
 impl Metric {
-    /// `count` occurrences.
+    /// `count` of what is measured.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
-    pub const fn count(name: &'static str, count: u64) -> Self {
-        Self { name, unit: Unit::Count, value: count as f64, dimension: None, note: None }
+    pub const fn count(measure: Measure, count: u64) -> Self {
+        Self::new(measure, count as f64)
     }
 
     /// A duration.
     #[must_use]
-    pub const fn seconds(name: &'static str, duration: std::time::Duration) -> Self {
-        Self { name, unit: Unit::Seconds, value: duration.as_secs_f64(), dimension: None, note: None }
+    pub const fn seconds(measure: Measure, duration: std::time::Duration) -> Self {
+        Self::new(measure, duration.as_secs_f64())
     }
 
-    /// Splits the metric by a dimension with few values.
+    const fn new(measure: Measure, value: f64) -> Self {
+        Self { measure, value, dimension: None, note: None }
+    }
+
+    /// Splits the metric by its dimension; without effect on one that has none.
     #[must_use]
-    pub fn by(self, name: &'static str, value: impl Into<String>) -> Self {
-        Self { dimension: Some((name, value.into())), ..self }
+    pub fn by(self, value: impl Into<String>) -> Self {
+        Self { dimension: self.measure.dimension().map(|name| (name, value.into())), ..self }
+    }
+
+    /// Its name in CloudWatch.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.measure.name()
     }
 
     /// Adds a property that is searchable in the log and no dimension.
@@ -88,11 +78,11 @@ type Sink = dyn Fn(&Metric) + Send + Sync;
 pub struct Metrics(Arc<Sink>);
 
 impl Metrics {
-    /// CloudWatch's embedded metric format on standard output.
+    /// CloudWatch's embedded metric format on standard output, in the given namespace of CloudWatch's.
     #[must_use]
-    pub fn embedded(clock: SharedClock) -> Self {
+    pub fn embedded(namespace: String, clock: SharedClock) -> Self {
         Self::from_fn(move |metric| {
-            let line = embedded_line(metric, clock.now().unix().saturating_mul(1000));
+            let line = embedded_line(&namespace, metric, clock.now().unix().saturating_mul(1000));
             // A metric that cannot be written must not cost the work it tells of.
             drop(writeln!(std::io::stdout().lock(), "{line}"));
         })
@@ -116,22 +106,24 @@ impl fmt::Debug for Metrics {
     }
 }
 
-/// One line of the embedded metric format, version 0 of its specification.
-fn embedded_line(metric: &Metric, milliseconds: i64) -> Value {
-    let dimensions: Vec<&str> = metric.dimension.iter().map(|(name, _)| *name).collect();
+/// One line of the embedded metric format, version 0 of its specification. What is split is published without its
+/// dimension as well: an alarm cannot add up values that it does not know beforehand.
+fn embedded_line(namespace: &str, metric: &Metric, milliseconds: i64) -> Value {
+    let split = metric.dimension.iter().map(|(name, _)| vec![*name]);
+    let dimensions: Vec<Vec<&str>> = std::iter::once(Vec::new()).chain(split).collect();
     let mut line = Map::new();
     line.insert(
         "_aws".into(),
         json!({
             "Timestamp": milliseconds,
             "CloudWatchMetrics": [{
-                "Namespace": NAMESPACE,
-                "Dimensions": [dimensions],
-                "Metrics": [{ "Name": metric.name, "Unit": metric.unit.name() }],
+                "Namespace": namespace,
+                "Dimensions": dimensions,
+                "Metrics": [{ "Name": metric.name(), "Unit": metric.measure.unit().name() }],
             }],
         }),
     );
-    line.insert(metric.name.into(), json!(metric.value));
+    line.insert(metric.name().into(), json!(metric.value));
     for (name, value) in metric.dimension.iter().chain(&metric.note) {
         line.insert((*name).into(), json!(value));
     }
@@ -203,15 +195,15 @@ mod tests {
 
     #[test]
     fn a_metric_is_one_line_of_the_embedded_format() {
-        let metric = Metric::count("push_refused", 2).by("reason", "signature").noting("route", "/wechat/events");
+        let metric = Metric::count(Measure::PushRefused, 2).by("signature").noting("route", "/wechat/events");
         assert_eq!(
-            embedded_line(&metric, 1_700_000_000_000),
+            embedded_line("WechatPlatform/shop", &metric, 1_700_000_000_000),
             json!({
                 "_aws": {
                     "Timestamp": 1_700_000_000_000_i64,
                     "CloudWatchMetrics": [{
-                        "Namespace": "WechatPlatform",
-                        "Dimensions": [["reason"]],
+                        "Namespace": "WechatPlatform/shop",
+                        "Dimensions": [[], ["reason"]],
                         "Metrics": [{ "Name": "push_refused", "Unit": "Count" }],
                     }],
                 },
@@ -220,6 +212,16 @@ mod tests {
                 "route": "/wechat/events",
             })
         );
+    }
+
+    #[test]
+    fn a_metric_without_a_dimension_is_its_total() {
+        let metric = Metric::seconds(Measure::TicketAge, std::time::Duration::from_secs(30)).by("nothing");
+        let line = embedded_line("WechatPlatform", &metric, 0);
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(directive["Dimensions"], json!([[]]));
+        assert_eq!(directive["Metrics"], json!([{ "Name": "ticket_age", "Unit": "Seconds" }]));
+        assert_eq!(line["ticket_age"], 30.0);
     }
 
     /// What is printed under a filter, of lines from a library and from us.

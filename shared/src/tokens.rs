@@ -19,7 +19,7 @@ pub use self::renew::Renewal;
 use crate::clock::Timestamp;
 use crate::ids::AppId;
 use crate::session::Session;
-use crate::telemetry::Metric;
+use crate::telemetry::{Measure, Metric};
 use crate::vault::{AccountState, LeaseFor, Slot, TokenRecord};
 use crate::wechat::WechatError;
 
@@ -92,7 +92,7 @@ impl Session {
                 match self.renew(slot, reason).await {
                     Ok(Renewal::Renewed(token)) => {
                         if rejected.is_some() {
-                            self.metrics.put(&Metric::count("second_issuer", 1));
+                            self.metrics.put(&Metric::count(Measure::SecondIssuer, 1));
                             tracing::error!(
                                 "{slot} was issued a token by somebody else: is another server running this platform?"
                             );

@@ -1,6 +1,7 @@
 //! What the operator is told, and the merchant is not.
 
 use serde_json::json;
+use shared::telemetry::Measure;
 use simulator::{Fault, paths};
 use stories::browser::Browser;
 use stories::business::Business;
@@ -26,6 +27,7 @@ async fn a_refused_address_shows_the_merchant_a_reference_and_the_operator_the_a
     let log = captured.text();
     let event = log.lines().find(|event| event.contains(reference)).unwrap_or_else(|| panic!("{reference}: {log}"));
     assert!(event.contains("ERROR") && event.contains("203.0.113.9"), "{event}");
-    let told: Vec<_> = world.metrics.all().into_iter().filter(|metric| metric.name == "wechat_refused").collect();
+    let told: Vec<_> =
+        world.metrics.all().into_iter().filter(|metric| metric.measure == Measure::WechatRefused).collect();
     assert_eq!(told.last().unwrap().note, Some(("ip_to_whitelist", "203.0.113.9".to_owned())));
 }

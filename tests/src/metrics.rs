@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use shared::telemetry::{Metric, Metrics};
+use shared::telemetry::{Measure, Metric, Metrics};
 
 /// Collects every metric that is put into [`CollectedMetrics::metrics`]; clones share what is collected.
 #[derive(Debug, Clone, Default)]
@@ -24,8 +24,8 @@ impl CollectedMetrics {
 
     /// The sum of all values of one metric; 0 where there is none.
     #[must_use]
-    pub fn sum(&self, name: &str) -> f64 {
-        self.0.lock().unwrap().iter().filter(|metric| metric.name == name).map(|metric| metric.value).sum()
+    pub fn sum(&self, measure: Measure) -> f64 {
+        self.0.lock().unwrap().iter().filter(|metric| metric.measure == measure).map(|metric| metric.value).sum()
     }
 }
 
@@ -37,11 +37,11 @@ mod tests {
     fn every_value_is_kept_and_summed_by_name() {
         let collected = CollectedMetrics::default();
         let metrics = collected.metrics();
-        metrics.put(&Metric::count("push_refused", 1).by("reason", "signature"));
-        metrics.put(&Metric::count("push_refused", 2).by("reason", "padding"));
-        metrics.put(&Metric::count("second_issuer", 1));
-        assert!((collected.sum("push_refused") - 3.0).abs() < f64::EPSILON);
-        assert!(collected.sum("unknown").abs() < f64::EPSILON);
+        metrics.put(&Metric::count(Measure::PushRefused, 1).by("signature"));
+        metrics.put(&Metric::count(Measure::PushRefused, 2).by("padding"));
+        metrics.put(&Metric::count(Measure::SecondIssuer, 1));
+        assert!((collected.sum(Measure::PushRefused) - 3.0).abs() < f64::EPSILON);
+        assert!(collected.sum(Measure::Failed).abs() < f64::EPSILON);
         assert_eq!(collected.all().len(), 3);
     }
 }

@@ -10,6 +10,7 @@ use lambda_http::request::from_str;
 use preauth_link::with_gateway_identity;
 use serde_json::Value;
 use shared::ids::AppId;
+use shared::telemetry::Measure;
 use simulator::paths;
 use stories::demo_events::{ACCOUNT, FOLDER, files, put_link_and_attempt};
 use stories::world::{TABLE, World};
@@ -155,7 +156,7 @@ async fn bad_pushes_are_refused_by_reason_and_nothing_is_stored() {
         ("ticket-push/oversized-body.json", "too-large"),
     ] {
         answered(&world, path).await;
-        let refused = world.metrics.all().into_iter().rfind(|metric| metric.name == "push_refused");
+        let refused = world.metrics.all().into_iter().rfind(|metric| metric.measure == Measure::PushRefused);
         assert_eq!(refused.unwrap().dimension, Some(("reason", reason.to_owned())), "{path}");
     }
     for write in ["PutItem", "UpdateItem", "TransactWriteItems"] {

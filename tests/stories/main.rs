@@ -3,9 +3,15 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 mod demo_events;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod grants;
+#[cfg(test)]
+mod health;
 #[cfg(test)]
 mod merchant_faults;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use shared::ids::AppId;
 use shared::limits::{LEASE, Limits};
+use shared::telemetry::Measure;
 use shared::vault::{AccountState, LeaseFor, Slot};
 use simulator::{Behaviour, Fault, paths};
 use stories::world::{World, short_limits};
@@ -104,7 +105,7 @@ async fn a_server_that_replaces_our_component_token_all_the_time_ends_the_run_an
     assert_eq!((report.renewed, report.left_over), (0, 4), "{report}");
     assert!(world.simulator.counters().effects.component_tokens - before <= 2);
     assert!(world.calls(paths::AUTHORIZER_TOKEN) <= 8);
-    assert!(world.metrics.sum("second_issuer") >= 1.0);
+    assert!(world.metrics.sum(Measure::SecondIssuer) >= 1.0);
 
     world.simulator.clear_faults();
     assert_eq!(tick(&world).await.renewed, 4, "no account was put off for it");

@@ -15,7 +15,7 @@ use axum::routing::post;
 use shared::clock::SharedClock;
 use shared::platform::PlatformSource;
 use shared::push::{AuthorizationPush, Event};
-use shared::telemetry::{Metric, Metrics};
+use shared::telemetry::{Measure, Metric, Metrics};
 use shared::vault::{Store, VaultError};
 
 /// The routes of this function, from which its router is built.
@@ -99,7 +99,7 @@ async fn receive(
             tracing::info!(info_type = event.info_type(), account, "a push {} is in the inbox", event.info_type());
         }
     }
-    receiver.metrics.put(&Metric::count("push_stored", 1).by("kind", kind(&push.event)));
+    receiver.metrics.put(&Metric::count(Measure::PushStored, 1).by(kind(&push.event)));
     Ok(answer(StatusCode::OK, "success"))
 }
 

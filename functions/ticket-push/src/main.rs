@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use shared::aws::AwsClients;
 use shared::clock::SystemClock;
-use shared::config::{Environment as _, ProcessEnvironment, StoreConfig};
+use shared::config::{Environment as _, MetricsConfig, ProcessEnvironment, StoreConfig};
 use shared::limits::Limits;
 use shared::platform::PlatformSource;
 use shared::telemetry::{self, Metrics};
@@ -15,10 +15,11 @@ use ticket_push::Receiver;
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init_logs(ProcessEnvironment.get("RUST_LOG").as_deref());
     let config = StoreConfig::read(&ProcessEnvironment)?;
+    let metrics = MetricsConfig::read(&ProcessEnvironment)?;
     let limits = Limits::interactive();
     let clients = AwsClients::from_environment(&limits).await;
     let clock = Arc::new(SystemClock);
-    let metrics = Metrics::embedded(clock.clone());
+    let metrics = Metrics::embedded(metrics.namespace, clock.clone());
     let secret_id = config.secret_id.as_str();
     let platform = PlatformSource::new(clients.secrets, secret_id, clock.clone(), limits, metrics.clone());
     // While a function starts it has the most CPU, and no push waits yet. Not a task beside the first push: one that is

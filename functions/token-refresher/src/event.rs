@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde_json::Value;
-use shared::vault::INBOX_SORT_PREFIX;
+use shared::vault::{INBOX_SORT_PREFIX, ScheduledTask};
 
 /// What a run is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,13 +18,25 @@ pub enum Task {
     Inbox(BTreeSet<String>),
 }
 
+impl Task {
+    /// The task that the scheduler asks for; `None` where the table's stream started the run.
+    pub(crate) const fn scheduled(&self) -> Option<ScheduledTask> {
+        match self {
+            Self::Renew => Some(ScheduledTask::Renew),
+            Self::Reconcile => Some(ScheduledTask::Reconcile),
+            Self::Inbox(_) => None,
+        }
+    }
+
+    /// The word in logs and metrics.
+    pub(crate) fn name(&self) -> &'static str {
+        self.scheduled().map_or("inbox", ScheduledTask::as_str)
+    }
+}
+
 impl fmt::Display for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Renew => "renew",
-            Self::Reconcile => "reconcile",
-            Self::Inbox(_) => "inbox",
-        })
+        f.write_str(self.name())
     }
 }
 

@@ -3,6 +3,7 @@
 //! It is run by a tick every five minutes, by an hourly one for the reconciliation with WeChat's list, and by the
 //! table's stream whenever something enters the inbox. Any number of runs may overlap: leases and conditions decide.
 
+mod close;
 mod event;
 mod inbox;
 mod pace;
@@ -14,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use shared::config::{ConfigError, Environment};
 use shared::platform::PlatformError;
 use shared::session::{Services, Session};
 use shared::tokens::TokenError;
@@ -30,13 +32,16 @@ const STOP_BEFORE_DEADLINE: Duration = Duration::from_secs(10);
 /// Calls of WeChat end this long before the deadline: their result must be written down.
 const LAST_WRITES: Duration = Duration::from_millis(2_500);
 
+/// A run ends this long before the deadline, whatever it leaves unmeasured: its report must still be handed over.
+const LAST_MOMENT: Duration = Duration::from_millis(500);
+
 /// A run that the stream caused ends by then, so that it never blocks the next push for long.
 const STREAM_RUN: Duration = Duration::from_secs(20);
 
 /// How much at once, and how fast.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
-    /// Renewals under way at once.
+    /// Renewals under way at once: `REFRESHER_WINDOW`.
     pub window: usize,
     /// Renewals begun in a second at most: WeChat publishes no figure, and its reaction to more is a ban of minutes.
     pub per_second: u32,
@@ -44,9 +49,37 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { window: 64, per_second: 300 }
+        Self { window: DEFAULT_WINDOW, per_second: 300 }
     }
 }
+
+/// Enough for the cap on starts a second while WeChat answers within 200 ms.
+const DEFAULT_WINDOW: usize = 64;
+
+/// Each renewal under way may hold a connection to WeChat and one to the table, of the 1,024 files that a function may
+/// have open, and the longest answer in its 256 MB of memory.
+const WIDEST_WINDOW: usize = 256;
+
+impl Settings {
+    /// Reads `REFRESHER_WINDOW`, by default 64; the pace is not for settings.
+    ///
+    /// # Errors
+    /// [`ConfigError::Malformed`].
+    pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
+        let window = match environment.get(WINDOW) {
+            None => DEFAULT_WINDOW,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|window| (1..=WIDEST_WINDOW).contains(window))
+                .ok_or(ConfigError::Malformed { name: WINDOW, reason: "it must be a number from 1 to 256" })?,
+        };
+        Ok(Self { window, ..Self::default() })
+    }
+}
+
+/// The variable with [`Settings::window`].
+const WINDOW: &str = "REFRESHER_WINDOW";
 
 /// Why a run did nothing at all.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +102,8 @@ struct Run {
     window: usize,
     pace: Pace,
     stop_at: Instant,
+    /// When the process may be stopped: even the last look back ends before.
+    ends_at: Instant,
     /// Set by the first failure that would hit every account alike.
     stopped: AtomicBool,
 }
@@ -130,7 +165,9 @@ impl Refresher {
         let stop_at = deadline.checked_sub(STOP_BEFORE_DEADLINE).unwrap_or(begun);
         let session = self.services.session(Some(calls_end)).await?;
         let pace = Pace::per_second(self.settings.per_second);
-        let run = Run { session, window: self.settings.window, pace, stop_at, stopped: AtomicBool::new(false) };
+        let ends_at = deadline.checked_sub(LAST_MOMENT).unwrap_or(begun);
+        let stopped = AtomicBool::new(false);
+        let run = Run { session, window: self.settings.window, pace, stop_at, ends_at, stopped };
         let mut report = Report::default();
         // Each task is a large state machine: on the heap, it is not part of every future around it.
         let work: BoxFuture<'_, _> = match task {
@@ -145,7 +182,7 @@ impl Refresher {
             report.fail(&error.label());
             run.tell(&error);
         }
-        report.publish(run.session.metrics());
+        Box::pin(run.close(task, &report)).await;
         tracing::info!(renewed = report.renewed, left_over = report.left_over, "{task}: {report}");
         Ok(report)
     }
@@ -158,6 +195,24 @@ impl Run {
             (Some(refused), _) => self.session.report("the run stops here", refused),
             (None, TokenError::NoTicket) => tracing::warn!("the run stops here: {error}"),
             (None, _) => tracing::error!("the run stops here: {error}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_is_a_number_from_1_to_256() {
+        let read = |text: Option<&str>| {
+            let text = text.map(str::to_owned);
+            Settings::read(&move |name: &str| text.clone().filter(|_| name == WINDOW)).map(|settings| settings.window)
+        };
+        assert_eq!(read(None), Ok(64));
+        assert_eq!((read(Some("1")), read(Some("256"))), (Ok(1), Ok(256)));
+        for bad in ["0", "257", "-1", "64.0", "many", " 64"] {
+            assert!(read(Some(bad)).unwrap_err().to_string().contains("REFRESHER_WINDOW"), "{bad}");
         }
     }
 }

@@ -16,8 +16,9 @@ use tokio::time::Instant;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init_logs(ProcessEnvironment.get("RUST_LOG").as_deref());
+    let settings = Settings::read(&ProcessEnvironment)?;
     let services = Services::from_environment(&ProcessEnvironment, Limits::background()).await?;
-    let refresher = Arc::new(Refresher::new(services, Settings::default()));
+    let refresher = Arc::new(Refresher::new(services, settings));
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let refresher = Arc::clone(&refresher);
         async move { handle(&refresher, event).await }

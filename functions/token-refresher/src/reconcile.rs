@@ -7,11 +7,10 @@
 use futures::StreamExt as _;
 use futures::stream;
 use secrecy::ExposeSecret as _;
-use shared::clock::Timestamp;
 use shared::ids::AppId;
 use shared::renewal::{self, Order};
 use shared::tokens::TokenError;
-use shared::vault::{AccountState, GrantWrite, Pass, StoredAccount, Vault};
+use shared::vault::{AccountState, END_OF_TIME, GrantWrite, Pass, StoredAccount, Vault};
 use shared::wechat::ListedAuthorizer;
 
 use crate::Run;
@@ -20,9 +19,6 @@ use crate::report::Report;
 /// Accounts that a pass did not name are asked about up to this many times: a list that is suddenly empty is WeChat's
 /// fault, not every merchant's wish, and must not use up the day's calls.
 const MAX_GONE_CHECKS: usize = 500;
-
-/// Later than any token falls due: lists every account in use.
-const END_OF_TIME: Timestamp = Timestamp::from_unix(99_999_999_999);
 
 /// What looking at one listed account came to.
 enum Look {

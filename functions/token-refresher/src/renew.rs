@@ -8,7 +8,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use secrecy::SecretString;
 use shared::ids::AppId;
 use shared::renewal::TICKET_STALE;
-use shared::telemetry::Metric;
+use shared::telemetry::{Measure, Metric};
 use shared::tokens::{Renewal, TokenError};
 use shared::vault::{AccountState, GrantWrite, LeaseFor, Slot, Vault, VaultError};
 use shared::wechat::{AuthorizerPage, LIST_PAGE};
@@ -44,7 +44,7 @@ impl Run {
         if age.is_some_and(|age| age <= TICKET_STALE) {
             return Ok(());
         }
-        self.session.metrics().put(&Metric::count("ticket_stale", 1));
+        self.session.metrics().put(&Metric::count(Measure::TicketStale, 1));
         let platform = self.session.platform();
         match self.session.wechat().start_push_ticket(&platform.component, &platform.app_secret).await {
             Ok(_) => tracing::warn!("no ticket for {} minutes: WeChat is asked to push", age.map_or(0, minutes)),

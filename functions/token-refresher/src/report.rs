@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
-use shared::telemetry::{Metric, Metrics};
+use shared::telemetry::{Measure, Metric, Metrics};
 
 /// What a run did.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
@@ -47,13 +47,15 @@ impl Report {
 
     pub(crate) fn publish(&self, metrics: &Metrics) {
         if let Some(age) = self.ticket_age_seconds {
-            metrics.put(&Metric::seconds("ticket_age", Duration::from_secs(age)));
+            metrics.put(&Metric::seconds(Measure::TicketAge, Duration::from_secs(age)));
         }
-        for (name, count) in [("renewed", self.renewed), ("left_over", self.left_over), ("grants_gone", self.gone)] {
-            metrics.put(&Metric::count(name, count));
+        for (measure, count) in
+            [(Measure::Renewed, self.renewed), (Measure::LeftOver, self.left_over), (Measure::GrantsGone, self.gone)]
+        {
+            metrics.put(&Metric::count(measure, count));
         }
         for (code, count) in &self.failed {
-            metrics.put(&Metric::count("failed", *count).by("code", code.as_str()));
+            metrics.put(&Metric::count(Measure::Failed, *count).by(code.as_str()));
         }
     }
 }

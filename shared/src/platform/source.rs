@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 use super::{Platform, PlatformError};
 use crate::clock::{SharedClock, Timestamp};
 use crate::limits::Limits;
-use crate::telemetry::{Metric, Metrics};
+use crate::telemetry::{Measure, Metric, Metrics};
 
 /// How long a secret is used without looking again: a change in the console takes effect within it, and a busy function
 /// reads a dozen times an hour.
@@ -157,7 +157,7 @@ impl PlatformSource {
         match answer {
             Answer::Fresh(platform) => Ok(platform),
             Answer::Stale(platform) => {
-                self.metrics.put(&Metric::count("secret_served_stale", 1));
+                self.metrics.put(&Metric::count(Measure::SecretServedStale, 1));
                 Ok(platform)
             }
             Answer::Failed(error) => Err(error),

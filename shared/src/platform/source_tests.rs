@@ -8,6 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::clock::ManualClock;
 use crate::platform::fake::{Manager, Outage};
+use crate::telemetry::Measure;
 
 const KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
 
@@ -25,7 +26,7 @@ impl Stage {
         let served_stale = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&served_stale);
         let metrics = Metrics::from_fn(move |metric| {
-            assert_eq!(metric.name, "secret_served_stale");
+            assert_eq!(metric.measure, Measure::SecretServedStale);
             counter.fetch_add(1, Ordering::SeqCst);
         });
         let limits = Limits {

@@ -19,6 +19,7 @@ use crate::crypto::{EncodingAesKey, Keyring, Sealed};
 use crate::ids::AppId;
 use crate::limits::Limits;
 use crate::platform::fake::{Manager, Outage};
+use crate::telemetry::Measure;
 
 const APP_ID: &str = "wx1234567890abcdef";
 const TOKEN: &str = "ExampleToken01";
@@ -64,7 +65,7 @@ impl Stage {
         let refused = Arc::new(Mutex::new(vec![]));
         let seen = Arc::clone(&refused);
         let metrics = Metrics::from_fn(move |metric| {
-            assert_eq!(metric.name, "push_refused");
+            assert_eq!(metric.measure, Measure::PushRefused);
             seen.lock().unwrap().push(metric.dimension.clone().unwrap().1);
         });
         let limits = Limits { secrets: Duration::from_millis(50), ..Limits::interactive() };

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use super::{PushError, QueryError};
 use crate::crypto::OpenError;
 use crate::platform::PlatformError;
-use crate::telemetry::{Metric, Metrics};
+use crate::telemetry::{Measure, Metric, Metrics};
 
 /// Why a push is refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq, Clone)]
@@ -78,7 +78,7 @@ impl PushRejection {
 
     /// Tells the operator, once.
     pub(super) fn report(&self, metrics: &Metrics) {
-        metrics.put(&Metric::count("push_refused", 1).by("reason", self.reason()));
+        metrics.put(&Metric::count(Measure::PushRefused, 1).by(self.reason()));
         if let Self::Platform(error) = self {
             // Somebody must act, and the error says how; all others need no more than their reason.
             tracing::error!(%error, "no push can be accepted");

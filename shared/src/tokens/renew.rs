@@ -86,7 +86,7 @@ impl Session {
             Err(IssueError::Gone(error)) => {
                 if let Slot::Authorizer(authorizer) = slot {
                     self.report(&format!("the grant of {slot} is gone"), &error);
-                    self.vault.end_grant(authorizer, record.seq, AccountState::NeedsAuthorization, None).await?;
+                    self.end_grant(authorizer, record.seq, AccountState::NeedsAuthorization, None).await?;
                 }
                 Ok(Renewal::Gone)
             }
@@ -212,7 +212,7 @@ impl Session {
         state: AccountState,
         revoked_at: Option<Timestamp>,
     ) -> Result<GrantWrite, VaultError> {
-        let written = self.vault.end_grant(authorizer, seq, state, revoked_at).await?;
+        let written = self.vault.end_grant(authorizer, seq, state, revoked_at, self.now()).await?;
         if written == GrantWrite::Stored {
             tracing::info!(authorizer = %authorizer, state = state.as_str(), "account {authorizer} is now {state}");
         }

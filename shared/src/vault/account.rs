@@ -1,7 +1,7 @@
 //! Accounts that authorized the platform: their grant, their tokens, their profile.
 //!
 //! The row of an account outlives its grant: the same account may come back. What is in the `due` index is renewed;
-//! an account whose grant is gone leaves the index.
+//! an account whose grant is gone stands there by its state, to be counted and listed.
 
 use std::fmt;
 
@@ -30,6 +30,9 @@ pub enum AccountState {
 }
 
 impl AccountState {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Unauthorized, Self::NeedsAuthorization];
+
     /// The word in the table and in metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -41,10 +44,7 @@ impl AccountState {
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, ()> {
-        [Self::Active, Self::Unauthorized, Self::NeedsAuthorization]
-            .into_iter()
-            .find(|state| state.as_str() == text)
-            .ok_or(())
+        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(())
     }
 }
 
@@ -223,7 +223,7 @@ impl Vault {
     }
 
     /// Ends an account's grant over the `token_seq` that was read (0 makes the row): the access token is dropped, the
-    /// row and its refresh token stay, the account leaves the index. One write.
+    /// row and its refresh token stay. In the index the account stands among those of `state` from now on. One write.
     ///
     /// # Errors
     /// [`VaultError::Unavailable`].
@@ -233,13 +233,16 @@ impl Vault {
         seq: u64,
         state: AccountState,
         revoked_at: Option<Timestamp>,
+        now: Timestamp,
     ) -> Result<GrantWrite, VaultError> {
-        let mut set = "SET #state = :state, token_seq = :next".to_owned();
+        let mut set = "SET #state = :state, token_seq = :next, due_shard = :shard, due_at = :now".to_owned();
         let mut update = self
             .update_token(&Slot::Authorizer(authorizer.clone()))
             .condition_expression("token_seq = :seq OR (:seq = :zero AND attribute_not_exists(token_seq))")
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":state", text(state.as_str()))
+            .expression_attribute_values(":shard", text(self.ended_shard(state)))
+            .expression_attribute_values(":now", instant(now))
             .expression_attribute_values(":zero", number(0))
             .expression_attribute_values(":seq", number(seq))
             .expression_attribute_values(":next", number(seq.saturating_add(1)));
@@ -247,9 +250,8 @@ impl Vault {
             set.push_str(", revoked_at = :revoked");
             update = update.expression_attribute_values(":revoked", instant(revoked_at));
         }
-        let update = update.update_expression(format!(
-            "{set} REMOVE access_token, token_expires_at, due_at, due_shard, lease_owner, lease_until"
-        ));
+        let update =
+            update.update_expression(format!("{set} REMOVE access_token, token_expires_at, lease_owner, lease_until"));
         Ok(match send(update).await? {
             Updated::Done(_) => GrantWrite::Stored,
             Updated::Refused(Some(attributes)) => {

@@ -1,18 +1,22 @@
-//! Many accounts at once: those that fall due, by the index, and a glance at the rows of a page of WeChat's list.
+//! Many accounts at once: those that fall due and those out of use, by the index, and a glance at the rows of a page of
+//! WeChat's list.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 
-use super::account::StoredAccount;
-use super::item::{Attributes, text};
+use super::account::{AccountState, StoredAccount};
+use super::item::{Attributes, Item, text};
 use super::token::DUE_SHARDS;
 use super::{Vault, VaultError};
 use crate::clock::Timestamp;
 use crate::ids::AppId;
 
-/// Accounts of one page of the index: four times as many as are renewed at once.
+/// Accounts of one page of the index: as many as are renewed at once at most.
 const DUE_PAGE: i32 = 256;
+
+/// Later than anything in the index: asks for all of it.
+pub const END_OF_TIME: Timestamp = Timestamp::from_unix(99_999_999_999);
 
 /// DynamoDB reads at most this many items in one batch.
 const BATCH: usize = 100;
@@ -60,6 +64,43 @@ impl Vault {
             count += self.count_index(self.due_shard_name(shard), until).await?;
         }
         Ok(count)
+    }
+
+    /// How many accounts are in a state. Active ones are those that are renewed: one that granted no API permission has
+    /// no token and is not among them. One query for each megabyte and, of active ones, shard.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`].
+    pub async fn count_accounts(&self, state: AccountState) -> Result<u64, VaultError> {
+        match state {
+            AccountState::Active => self.count_due(END_OF_TIME).await,
+            ended => self.count_index(self.ended_shard(ended), END_OF_TIME).await,
+        }
+    }
+
+    /// Accounts whose grant has ended so, at most `limit`, the newest first, each with when it ended by our clock. One
+    /// query of the index.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`].
+    pub async fn ended_accounts(&self, state: AccountState, limit: i32) -> Result<Vec<(AppId, Timestamp)>, VaultError> {
+        let output = self
+            .due_query(self.ended_shard(state), END_OF_TIME)
+            .scan_index_forward(false)
+            .limit(limit)
+            .send()
+            .await
+            .map_err(|error| VaultError::from_sdk("Query", &error))?;
+        let ended = output.items.unwrap_or_default().into_iter().filter_map(|row| {
+            let row = Item::new("account", row);
+            Some((self.account_of(row.text("pk")?)?, row.instant("due_at")?))
+        });
+        Ok(ended.collect())
+    }
+
+    /// The partition of the index that accounts out of use stand in.
+    pub(super) fn ended_shard(&self, state: AccountState) -> String {
+        self.key("ended", Some(state.as_str()))
     }
 
     /// How many shards the accounts of the index are spread over.

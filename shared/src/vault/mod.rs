@@ -7,6 +7,7 @@
 mod account;
 mod accounts;
 mod claim;
+mod health;
 mod inbox;
 mod item;
 mod link;
@@ -21,8 +22,9 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
 pub use self::account::{AccountState, GrantWrite, NewGrant, StoredAccount};
-pub use self::accounts::PagePosition;
+pub use self::accounts::{END_OF_TIME, PagePosition};
 pub use self::claim::{Binding, Claim, Claimed};
+pub use self::health::{Health, ScheduledTask};
 pub use self::inbox::{Callback, CallbackEntry, Entry, EntryBody, EntryKey, INBOX_SORT_PREFIX, Partition};
 pub use self::link::{
     ATTEMPT_KEEP, Attempt, Bound, CodeCount, Link, LinkRequest, MAX_CODES, MAX_MINTS, MAX_MINTS_PER_HOUR, MintRefused,
@@ -32,7 +34,8 @@ pub use self::ticket::Ticket;
 pub use self::token::{Failure, Issued, Lease, LeaseFor, Slot, Stored, TokenRecord};
 use crate::ids::AppId;
 
-/// The index over everything that falls due: accounts to renew and inbox entries to work off.
+/// The index over everything that falls due, accounts to renew and inbox entries to work off, and over the accounts
+/// whose grant has ended.
 pub const DUE_INDEX: &str = "due";
 
 /// Why the vault could not do what was asked. Never carries a value that was read or written.

@@ -47,7 +47,7 @@ pub struct TokenRecord {
     pub access_token: Option<SecretString>,
     /// When WeChat stops accepting it.
     pub expires_at: Option<Timestamp>,
-    /// From when on it is renewed, or tried again after a failure.
+    /// From when on it is renewed, or tried again after a failure; of an account out of use, when its grant ended.
     pub due_at: Option<Timestamp>,
     /// What renews an account's token.
     pub refresh_token: Option<SecretString>,
@@ -286,7 +286,9 @@ impl Vault {
         let update = self
             .update_token(slot)
             .update_expression("SET due_at = :now")
-            .condition_expression("attribute_exists(due_at)")
+            .condition_expression("attribute_exists(due_at) AND (attribute_not_exists(#state) OR #state = :active)")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":active", text(AccountState::Active.as_str()))
             .expression_attribute_values(":now", instant(now));
         send(update).await.map(drop)
     }

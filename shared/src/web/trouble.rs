@@ -8,7 +8,7 @@ use super::Problem;
 use crate::platform::PlatformError;
 use crate::random::Random;
 use crate::session::report_wechat;
-use crate::telemetry::{Metric, Metrics};
+use crate::telemetry::{Measure, Metric, Metrics};
 use crate::tokens::TokenError;
 use crate::vault::VaultError;
 use crate::wechat::WechatError;
@@ -67,7 +67,7 @@ impl Trouble {
     /// Logs the trouble with a fresh reference and counts it. `what` says what was wanted.
     pub fn report(&self, what: &str, random: &Random, metrics: &Metrics) -> Reference {
         let reference = Reference::generate(random);
-        metrics.put(&Metric::count("request_failed", 1).by("cause", self.label()));
+        metrics.put(&Metric::count(Measure::RequestFailed, 1).by(self.label()));
         if let Self::Token(error) = self
             && let Some(error) = error.wechat()
         {

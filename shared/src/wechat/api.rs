@@ -22,6 +22,22 @@ pub enum Api {
 }
 
 impl Api {
+    const ALL: [Self; 7] = [
+        Self::StartPushTicket,
+        Self::ComponentToken,
+        Self::CreatePreAuthCode,
+        Self::QueryAuth,
+        Self::AuthorizerToken,
+        Self::AuthorizerInfo,
+        Self::AuthorizerList,
+    ];
+
+    /// The call of this name; `None` where there is none.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|api| api.name() == name)
+    }
+
     /// The protocol's name of the call, such as `api_component_token`.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -45,7 +61,7 @@ impl Api {
     /// The longest answer that is read, in bytes.
     ///
     /// A page of 500 accounts has about 150 KB and everything else a few KB, so real answers stay far below; above it
-    /// the refresher, with 64 calls in flight, would run out of memory.
+    /// the refresher, with up to 256 calls in flight, would run out of memory.
     pub(super) const fn longest_answer(self) -> usize {
         match self {
             Self::AuthorizerList => 8 * 1024 * 1024,

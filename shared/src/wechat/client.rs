@@ -8,6 +8,7 @@
 //! (protocol section 0). Such a URL is never printed: errors lose it, and [`crate::telemetry`] keeps the HTTP stack's
 //! own lines out of the log.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -18,7 +19,9 @@ use url::Url;
 use super::answer::Answer;
 use super::api::Api;
 use super::error::{BuildError, Refusal, TransportKind, WechatError};
+use super::heard::{Heard, Listener};
 use super::model::{AuthorizerDetails, AuthorizerPage, Grant, IssuedToken, PreAuthCode, PushState, RenewedToken};
+use crate::clock::SharedClock;
 use crate::ids::AppId;
 use crate::limits::Limits;
 
@@ -44,6 +47,7 @@ pub struct WechatClient {
     api_base: Url,
     longest_call: Duration,
     deadline: Option<Instant>,
+    listener: Option<Arc<Listener>>,
 }
 
 impl WechatClient {
@@ -63,7 +67,7 @@ impl WechatClient {
             .no_proxy()
             .build()
             .map_err(BuildError)?;
-        Ok(Self { http, api_base: api_base.clone(), longest_call: limits.wechat, deadline: None })
+        Ok(Self { http, api_base: api_base.clone(), longest_call: limits.wechat, deadline: None, listener: None })
     }
 
     /// The same client for work that must end by `deadline`: its calls take at most what is left until then, and are
@@ -71,6 +75,18 @@ impl WechatClient {
     #[must_use]
     pub fn with_deadline(&self, deadline: Instant) -> Self {
         Self { deadline: Some(deadline), ..self.clone() }
+    }
+
+    /// The same client with a memory of what WeChat last said, which its clones share.
+    #[must_use]
+    pub fn listening(&self, clock: SharedClock) -> Self {
+        Self { listener: Some(Arc::new(Listener::new(clock))), ..self.clone() }
+    }
+
+    /// What WeChat last said, in all calls since [`Self::listening`].
+    #[must_use]
+    pub fn heard(&self) -> Heard {
+        self.listener.as_ref().map(|listener| listener.heard()).unwrap_or_default()
     }
 
     /// Asks WeChat to push tickets to us (section 1.1).
@@ -171,8 +187,23 @@ impl WechatClient {
         AuthorizerPage::read(Answer::of(&answer)?)
     }
 
-    /// Makes a call and returns the body of a success. `secrets` are those in the body: a refusal must not repeat them.
+    /// Makes a call, notes how it ends, and returns the body of a success. `secrets` as in [`Self::send`].
     async fn call(
+        &self,
+        api: Api,
+        token: Option<&SecretString>,
+        body: &Value,
+        secrets: &[&SecretString],
+    ) -> Result<Value, WechatError> {
+        let answer = self.send(api, token, body, secrets).await;
+        if let Some(listener) = &self.listener {
+            listener.note(api, answer.as_ref().err());
+        }
+        answer
+    }
+
+    /// Makes a call and returns the body of a success. `secrets` are those in the body: a refusal must not repeat them.
+    async fn send(
         &self,
         api: Api,
         token: Option<&SecretString>,

@@ -11,6 +11,7 @@ mod api;
 mod client;
 mod errcode;
 mod error;
+mod heard;
 mod model;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ pub use api::Api;
 pub use client::{ComponentCall, LIST_PAGE, WechatClient};
 pub use errcode::{ErrCode, Reaction};
 pub use error::{BuildError, Refusal, TransportKind, WechatError};
+pub use heard::{Heard, LastAnswer, LastRefusal, SUCCESS};
 pub use model::{
     AccountKind, AuthorizerDetails, AuthorizerPage, Grant, IssuedToken, ListedAuthorizer, PreAuthCode, Profile,
     PushState, RenewedToken,

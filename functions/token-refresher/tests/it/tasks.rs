@@ -100,7 +100,7 @@ async fn without_a_usable_secret_an_event_is_an_error_and_the_process_goes_on() 
 }
 
 #[tokio::test]
-async fn a_missing_variable_ends_the_start_and_is_named() {
+async fn a_missing_or_malformed_variable_ends_the_start_and_is_named() {
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
     for name in ["TABLE_NAME", "SECRET_ID"] {
         let function = Bootstrap::with(BINARY, &world, |variables| {
@@ -110,9 +110,14 @@ async fn a_missing_variable_ends_the_start_and_is_named() {
         let output = function.fail().await;
         assert!(output.contains(name), "{output}");
     }
-    let function = Bootstrap::with(BINARY, &world, |variables| {
-        variables.insert("WECHAT_API_BASE_URL".into(), "no address".into());
-    })
-    .await;
-    assert!(function.fail().await.contains("WECHAT_API_BASE_URL"));
+    for (name, bad) in
+        [("WECHAT_API_BASE_URL", "no address"), ("REFRESHER_WINDOW", "257"), ("METRICS_NAMESPACE", "AWS/Lambda")]
+    {
+        let function = Bootstrap::with(BINARY, &world, |variables| {
+            variables.insert(name.into(), bad.into());
+        })
+        .await;
+        let output = function.fail().await;
+        assert!(output.contains(name), "{output}");
+    }
 }

@@ -1,0 +1,61 @@
+//! The end of a run: what it did is counted, what it leaves behind is measured, how it went is written down.
+//!
+//! None of this can fail a run, and none of it may outlast the run's own time: what does not get done here is done at
+//! the end of the next run. The heartbeat comes last, so that it says that a run got as far as its end.
+
+use shared::telemetry::{Measure, Metric};
+use shared::vault::{AccountState, END_OF_TIME, Health, ScheduledTask, Slot, VaultError};
+
+use crate::report::Report;
+use crate::{Run, Task};
+
+impl Run {
+    /// Ends a run of `task` that did what `report` says.
+    pub(crate) async fn close(&self, task: &Task, report: &Report) {
+        report.publish(self.session.metrics());
+        if let Some(scheduled) = task.scheduled()
+            && tokio::time::timeout_at(self.ends_at, self.look_back(scheduled, report)).await.is_err()
+        {
+            tracing::warn!("no time was left to write down how the run went");
+        }
+        self.session.metrics().put(&Metric::count(Measure::RunFinished, 1).by(task.name()));
+    }
+
+    async fn look_back(&self, task: ScheduledTask, report: &Report) {
+        self.write_down(task, report).await;
+        let measured = match task {
+            ScheduledTask::Renew => self.measure_what_waits().await,
+            ScheduledTask::Reconcile => self.measure_accounts().await,
+        };
+        if let Err(error) = measured {
+            tracing::warn!("what the run leaves behind was not measured: {error}");
+        }
+    }
+
+    async fn write_down(&self, task: ScheduledTask, report: &Report) {
+        let Ok(report) = serde_json::to_string(report) else { return };
+        let health = Health { finished_at: self.session.now(), report, heard: self.session.wechat().heard() };
+        if let Err(error) = self.session.vault().put_health(task, &health).await {
+            tracing::warn!("how the run went was not written down: {error}");
+        }
+    }
+
+    async fn measure_what_waits(&self) -> Result<(), VaultError> {
+        let (vault, metrics) = (self.session.vault(), self.session.metrics());
+        let component = vault.token(&Slot::Component).await?;
+        let lapses = component.filter(|record| record.access_token.is_some()).and_then(|record| record.expires_at);
+        let left = lapses.map(|lapses| lapses.since(self.session.now())).unwrap_or_default();
+        metrics.put(&Metric::seconds(Measure::ComponentTokenLeft, left));
+        let waiting = vault.inbox_waiting(END_OF_TIME).await?;
+        metrics.put(&Metric::count(Measure::InboxWaiting, waiting));
+        Ok(())
+    }
+
+    async fn measure_accounts(&self) -> Result<(), VaultError> {
+        for state in AccountState::ALL {
+            let accounts = self.session.vault().count_accounts(state).await?;
+            self.session.metrics().put(&Metric::count(Measure::Accounts, accounts).by(state.as_str()));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,230 @@
+//! What is seen from outside: heartbeat, measures at the end of a run, and how the last runs went.
+
+use std::time::Duration;
+
+use shared::telemetry::Measure;
+use shared::vault::{AccountState, Health, ScheduledTask, Slot};
+use shared::wechat::{Api, ErrCode, Heard, SUCCESS};
+use simulator::{Fault, paths};
+use stories::faults::{Fault as TableFault, Matching};
+use stories::world::World;
+use token_refresher::Task;
+use tokio::time::Instant;
+
+/// A renewal is due, and the component token lives.
+const TO_DUE: Duration = Duration::from_mins(101);
+
+/// What was last measured, for a value of the dimension where there is one.
+fn last(world: &World, measure: Measure, value: Option<&str>) -> Option<f64> {
+    let of_value = |dimension: &Option<(&str, String)>| dimension.as_ref().map(|(_, value)| value.as_str()) == value;
+    let mut measured = world.metrics.all().into_iter();
+    measured.rfind(|metric| metric.measure == measure && of_value(&metric.dimension)).map(|metric| metric.value)
+}
+
+fn accounts(world: &World) -> [Option<f64>; 3] {
+    AccountState::ALL.map(|state| last(world, Measure::Accounts, Some(state.as_str())))
+}
+
+async fn health(world: &World, task: ScheduledTask) -> Health {
+    world.vault().health(task).await.unwrap().expect("a run has ended")
+}
+
+#[tokio::test]
+async fn every_run_that_gets_to_its_end_beats() {
+    let world = World::ready().await;
+    let beats = |task: &str| last(&world, Measure::RunFinished, Some(task));
+    assert_eq!((beats("renew"), beats("reconcile"), beats("inbox")), (Some(1.0), None, None));
+    world.reconcile().await;
+    assert_eq!(beats("reconcile"), Some(1.0));
+    let inbox = Task::Inbox([].into());
+    world.refresher.run(&inbox, Instant::now() + Duration::from_mins(1)).await.unwrap();
+    assert_eq!(beats("inbox"), Some(1.0));
+}
+
+#[tokio::test]
+async fn a_run_without_a_usable_secret_does_not_beat_and_writes_nothing_down() {
+    let world = World::start().await;
+    world.secrets.set("".into());
+    let run = world.refresher.run(&Task::Renew, Instant::now() + Duration::from_mins(1)).await;
+    assert!(run.is_err());
+    assert_eq!(world.metrics.sum(Measure::RunFinished), 0.0);
+    assert_eq!(world.vault().health(ScheduledTask::Renew).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_refused_address_is_written_down_and_kept_when_wechat_answers_again() {
+    let world = World::ready().await;
+    world.authorized_account().await;
+    world.pass(TO_DUE);
+    assert!(world.simulator.push_ticket().await.is_accepted());
+    world.simulator.inject(Fault::ip_not_registered().on(paths::ANY));
+    let report = world.renew().await;
+    assert_eq!(report.failed, [("61004".to_owned(), 1)].into(), "{report}");
+
+    let bad = health(&world, ScheduledTask::Renew).await;
+    assert_eq!(bad.finished_at, world.now());
+    assert_eq!(bad.report, serde_json::to_string(&report).unwrap());
+    let answer = bad.heard.answer.unwrap();
+    assert_eq!((answer.at, answer.api, answer.code.as_str()), (world.now(), Api::ComponentToken, "61004"));
+    let refused = bad.heard.refusal.unwrap();
+    assert_eq!((refused.at, refused.refusal.code), (world.now(), ErrCode::ClientIpNotRegistered));
+    assert_eq!(refused.refusal.refused_ip.map(|ip| ip.to_string()).as_deref(), Some("203.0.113.9"));
+    assert!(refused.refusal.rid.is_some() && refused.refusal.errmsg.contains("not registered"));
+
+    world.simulator.clear_faults();
+    world.pass(Duration::from_mins(5));
+    assert_eq!(world.renew().await.renewed, 1);
+    let good = health(&world, ScheduledTask::Renew).await;
+    let answer = good.heard.answer.unwrap();
+    assert_eq!((answer.at, answer.api, answer.code.as_str()), (world.now(), Api::AuthorizerToken, SUCCESS));
+    assert_eq!(good.heard.refusal.as_ref(), Some(&refused), "the refusal stays to be read");
+
+    world.pass(Duration::from_mins(1));
+    world.renew().await;
+    let idle = health(&world, ScheduledTask::Renew).await;
+    assert_eq!(idle.finished_at, world.now());
+    assert_eq!(idle.heard.answer, Some(answer), "a run without a call leaves WeChat's answer as it was");
+    assert_eq!(world.vault().health(ScheduledTask::Reconcile).await.unwrap(), None, "each task has its own");
+}
+
+#[tokio::test]
+async fn a_later_refusal_leaves_nothing_of_the_one_before() {
+    let world = World::ready().await;
+    world.simulator.inject(Fault::ip_not_registered().on(paths::GET_AUTHORIZER_LIST).times(1));
+    world.reconcile().await;
+    let quota = Fault::Errcode { errcode: 45009, errmsg: "reach max api daily quota limit".into() };
+    world.simulator.inject(quota.on(paths::GET_AUTHORIZER_LIST).times(1));
+    world.reconcile().await;
+    let refused = health(&world, ScheduledTask::Reconcile).await.heard.refusal.unwrap().refusal;
+    assert_eq!((refused.api, refused.code.code(), refused.refused_ip), (Api::AuthorizerList, 45009, None));
+}
+
+#[tokio::test]
+async fn of_two_runs_the_one_that_ended_later_stays() {
+    let world = World::start().await;
+    let ended = |minutes: u64| Health {
+        finished_at: world.now().plus(Duration::from_mins(minutes)),
+        report: minutes.to_string(),
+        heard: Heard::default(),
+    };
+    for minutes in [1, 3, 2, 3] {
+        world.vault().put_health(ScheduledTask::Renew, &ended(minutes)).await.unwrap();
+    }
+    assert_eq!(health(&world, ScheduledTask::Renew).await, ended(3));
+}
+
+#[tokio::test]
+async fn a_run_that_can_neither_be_measured_nor_written_down_is_done_all_the_same() {
+    let world = World::ready().await;
+    world.authorized_account().await;
+    world.pass(TO_DUE);
+    assert!(world.simulator.push_ticket().await.is_accepted());
+    let before = (health(&world, ScheduledTask::Renew).await, world.metrics.sum(Measure::RunFinished));
+    world.faults.always(Matching::operation("UpdateItem").containing("finished_at = :finished_at"), TableFault::Away);
+    world.faults.always(Matching::operation("Query").containing("COUNT"), TableFault::Away);
+    let report = world.renew().await;
+    assert_eq!((report.renewed, report.failed.len()), (1, 0), "{report}");
+    assert_eq!(health(&world, ScheduledTask::Renew).await, before.0);
+    assert_eq!(world.metrics.sum(Measure::RunFinished), before.1 + 1.0);
+}
+
+#[tokio::test]
+async fn the_component_tokens_end_comes_nearer_while_it_cannot_be_renewed() {
+    let world = World::start().await;
+    world.renew().await;
+    let left = || last(&world, Measure::ComponentTokenLeft, None);
+    assert_eq!(left(), Some(0.0), "there is none yet");
+    world.get_ready().await;
+    assert_eq!(left(), Some(7200.0));
+
+    world.simulator.inject(Fault::system_error().on(paths::COMPONENT_TOKEN));
+    world.pass(Duration::from_mins(110));
+    assert!(world.simulator.push_ticket().await.is_accepted());
+    world.renew().await;
+    assert_eq!(left(), Some(600.0));
+    world.pass(Duration::from_mins(15));
+    world.renew().await;
+    assert_eq!(left(), Some(0.0), "it has lapsed");
+
+    world.simulator.clear_faults();
+    world.pass(Duration::from_mins(60));
+    assert!(world.simulator.push_ticket().await.is_accepted());
+    world.renew().await;
+    assert_eq!(left(), Some(7200.0));
+}
+
+#[tokio::test]
+async fn entries_that_wait_are_counted_also_while_they_are_put_off() {
+    let world = World::ready().await;
+    let waiting = || last(&world, Measure::InboxWaiting, None);
+    assert_eq!(waiting(), Some(0.0));
+    let consent = world.merchant_authorizes(&world.account(0));
+    world.simulator.inject(Fault::system_error().on(paths::QUERY_AUTH).times(1));
+    world.push_and_work(&consent.push).await;
+    assert_eq!(waiting(), Some(1.0), "it is tried again later");
+    world.pass(Duration::from_mins(5));
+    world.renew().await;
+    assert_eq!(waiting(), Some(0.0));
+}
+
+#[tokio::test]
+async fn accounts_are_counted_by_their_state() {
+    let world = World::ready().await;
+    world.reconcile().await;
+    assert_eq!(accounts(&world), [Some(0.0); 3]);
+    for number in 0..3 {
+        world.push_and_work(&world.merchant_authorizes(&world.account(number)).push).await;
+    }
+    world.reconcile().await;
+    assert_eq!(accounts(&world), [3.0, 0.0, 0.0].map(Some));
+
+    world.pass(Duration::from_mins(10));
+    let revoked = world.simulator.unauthorize(&world.account(0)).unwrap();
+    world.push_and_work(&revoked).await;
+    // The push about the second is lost: WeChat refuses its renewal with 61003.
+    drop(world.simulator.unauthorize(&world.account(1)));
+    world.pass(TO_DUE);
+    assert!(world.simulator.push_ticket().await.is_accepted());
+    assert_eq!(world.renew().await.gone, 1);
+    let report = world.reconcile().await;
+    assert_eq!(report.gone, 0, "who is out of use is not asked about again: {report}");
+    assert_eq!(accounts(&world), [1.0, 1.0, 1.0].map(Some));
+}
+
+#[tokio::test]
+async fn an_account_out_of_use_is_listed_until_it_comes_back() {
+    let world = World::ready().await;
+    let account = world.authorized_account().await;
+    world.pass(Duration::from_mins(10));
+    let revoked = world.simulator.unauthorize(&account).unwrap();
+    world.push_and_work(&revoked).await;
+    let ended = async |state| world.vault().ended_accounts(state, 10).await.unwrap();
+    let when = world.now();
+    assert_eq!(ended(AccountState::Unauthorized).await, [(account.clone(), when)]);
+    assert_eq!(ended(AccountState::NeedsAuthorization).await, []);
+
+    world.pass(Duration::from_mins(200));
+    assert!(world.simulator.push_ticket().await.is_accepted());
+    world.vault().mark_due(&Slot::Authorizer(account.clone()), world.now()).await.unwrap();
+    assert_eq!(world.renew().await.renewed, 0, "nothing is renewed for it");
+    assert_eq!(ended(AccountState::Unauthorized).await, [(account.clone(), when)]);
+
+    world.push_and_work(&world.merchant_authorizes(&account).push).await;
+    assert_eq!(ended(AccountState::Unauthorized).await, []);
+    assert_eq!(world.vault().count_accounts(AccountState::Active).await.unwrap(), 1);
+    world.pass(TO_DUE);
+    assert!(world.simulator.push_ticket().await.is_accepted());
+    assert_eq!(world.renew().await.renewed, 1);
+}
+
+#[tokio::test]
+async fn what_is_split_always_says_by_what() {
+    let world = World::ready().await;
+    world.authorized_account().await;
+    world.simulator.inject(Fault::ip_not_registered().on(paths::GET_AUTHORIZER_LIST).times(1));
+    world.reconcile().await;
+    for metric in world.metrics.all() {
+        let dimension = metric.dimension.as_ref().map(|(name, _)| *name);
+        assert_eq!(dimension, metric.measure.dimension(), "{}", metric.name());
+    }
+}

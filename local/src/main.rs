@@ -1,12 +1,13 @@
 //! `cargo run`: the whole platform on this machine, with WeChat simulated beside it.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
-use local::args::Args;
+use local::args::{Args, Command, DoctorArgs};
 use local::complaint;
+use local::doctor;
 use local::system::System;
 use local::welcome;
 use shared::config::{Environment as _, ProcessEnvironment};
@@ -16,19 +17,34 @@ use shared::telemetry;
 /// how the vault decides who writes: nothing to look into.
 const LOGS: &str = "info,dynoxide=error";
 
+/// The doctor says itself what it found.
+const DOCTOR_LOGS: &str = "off";
+
 /// What is still running when the user ends the program gets this long.
 const END: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    telemetry::init_readable_logs(Some(ProcessEnvironment.get("RUST_LOG").as_deref().unwrap_or(LOGS)));
-    match run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(&error);
-            ExitCode::FAILURE
-        }
-    }
+    let logs = if args.command.is_some() { DOCTOR_LOGS } else { LOGS };
+    telemetry::init_readable_logs(Some(ProcessEnvironment.get("RUST_LOG").as_deref().unwrap_or(logs)));
+    let ended = match &args.command {
+        Some(Command::Doctor(options)) => examine(&args, options),
+        None => run(&args).map(|()| ExitCode::SUCCESS),
+    };
+    ended.unwrap_or_else(|error| {
+        complain(&error);
+        ExitCode::FAILURE
+    })
+}
+
+fn examine(args: &Args, options: &DoctorArgs) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let diagnosis = runtime.block_on(doctor::examine(args, options, &ProcessEnvironment));
+    // A look-up of a name cannot be cancelled and may hang in a thread.
+    runtime.shutdown_background();
+    let colours = io::stdout().is_terminal() && ProcessEnvironment.get("NO_COLOR").is_none();
+    say(doctor::render::text(&diagnosis, colours).trim_end());
+    Ok(diagnosis.exit_code().into())
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {

@@ -245,7 +245,7 @@ def invoke(path, options, environment):
     try:
         answer = json.loads(done.stdout.decode("utf-8").strip().splitlines()[-1])
     except (IndexError, ValueError):
-        raise Failure(f"`{' '.join(command)}` gave no answer{remedy(log)}:\n{tail(log)}") from None
+        raise Failure(f"`{' '.join(command)}` gave no answer:\n{tail(log)}{remedy(log)}") from None
     if "statusCode" not in answer:
         return {"answer": answer, "log": log}
     body = answer.get("body") or ""
@@ -255,8 +255,8 @@ def invoke(path, options, environment):
 
 
 def remedy(log):
-    if "pull" in log.lower():
-        return ": where the image cannot be pulled but is there already, say --skip-pull-image"
+    if "public.ecr.aws" in log:
+        return "\nWhere Lambda's image cannot be pulled, but Docker has it already, say --skip-pull-image."
     return ""
 
 

@@ -84,6 +84,9 @@ const WINDOW: &str = "REFRESHER_WINDOW";
 /// Why a run did nothing at all.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// The event is none that the refresher knows.
+    #[error(transparent)]
+    Event(#[from] EventError),
     /// The platform's secret is of no use.
     #[error(transparent)]
     Platform(#[from] PlatformError),

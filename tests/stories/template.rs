@@ -17,7 +17,7 @@ use serde_json::Value;
 /// The functions' logical ids.
 const FUNCTIONS: [&str; 4] = ["OauthCallback", "PreauthLink", "TicketPush", "TokenRefresher"];
 
-fn template() -> Value {
+pub(crate) fn template() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml");
     let text = std::fs::read_to_string(path).expect("template.yaml stands at the root of the workspace");
     yaml::parse(&text).unwrap()
@@ -29,7 +29,7 @@ fn of_type<'a>(template: &'a Value, kind: &'a str) -> impl Iterator<Item = (&'a 
     resources.filter(move |(_, resource)| resource["Type"] == kind).map(|(name, resource)| (name.as_str(), resource))
 }
 
-fn functions(template: &Value) -> impl Iterator<Item = (&str, &Value)> {
+pub(crate) fn functions(template: &Value) -> impl Iterator<Item = (&str, &Value)> {
     of_type(template, "AWS::Serverless::Function")
 }
 

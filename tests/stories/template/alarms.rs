@@ -122,7 +122,6 @@ fn every_function_has_an_alarm_for_errors_and_for_being_throttled() {
 fn every_alarm_tells_the_topic_what_is_wrong_and_where_to_read_on() {
     let template = template();
     let topic = json!([{ "Ref": "Alarms" }]);
-    assert_eq!(alarms(&template).count(), 15);
     for (name, alarm) in alarms(&template) {
         assert_eq!(alarm["AlarmActions"], topic, "{name}");
         assert!(alarm["OKActions"].is_null() || alarm["OKActions"] == topic, "{name}");
@@ -135,14 +134,55 @@ fn every_alarm_tells_the_topic_what_is_wrong_and_where_to_read_on() {
     }
 }
 
+/// What an alarm looks at and when it fires: name; metric; statistic, comparison, threshold; seconds of a period and
+/// how many of them; what silence means.
+type Rule = (&'static str, &'static str, (&'static str, &'static str, u64), (u64, u64), &'static str);
+
+const OVER: &str = "GreaterThanThreshold";
+const UNDER: &str = "LessThanThreshold";
+
+const RULES: [Rule; 11] = [
+    // Before the first ticket there is no age: nothing at all is as bad as an old one.
+    ("TicketMissing", "ticket_age", ("Maximum", OVER, 1500), (900, 1), "breaching"),
+    ("ComponentTokenLapsing", "component_token_left", ("Minimum", UNDER, 600), (300, 1), "ignore"),
+    // The one that must fire when nothing is published any more.
+    ("RefresherSilent", "run_finished", ("Sum", UNDER, 1), (300, 3), "breaching"),
+    ("RenewalsFailing", "failed", ("Sum", OVER, 0), (300, 3), "notBreaching"),
+    ("RenewalsLeftOver", "left_over", ("Sum", OVER, 0), (300, 3), "notBreaching"),
+    ("InboxStuck", "inbox_waiting", ("Minimum", OVER, 0), (300, 6), "ignore"),
+    ("SecondIssuer", "second_issuer", ("Sum", OVER, 0), (300, 1), "notBreaching"),
+    ("SecretServedStale", "secret_served_stale", ("Sum", OVER, 0), (300, 1), "notBreaching"),
+    ("WechatRefusesAddress", "wechat_refused", ("Sum", OVER, 0), (300, 1), "notBreaching"),
+    ("DeadLetters", "ApproximateNumberOfMessagesVisible", ("Maximum", OVER, 0), (300, 1), "ignore"),
+    ("ApiErrors", "5xx", ("Sum", OVER, 0), (300, 1), "notBreaching"),
+];
+
 #[test]
-fn a_silent_refresher_is_an_alarm_although_it_publishes_nothing() {
+fn each_alarm_fires_when_it_is_meant_to() {
     let template = template();
-    let alarm = properties(&template, "RefresherSilent");
-    assert_eq!(alarm["TreatMissingData"], "breaching");
-    assert_eq!(alarm["Dimensions"], json!([{ "Name": "task", "Value": "renew" }]));
-    let waited = alarm["Period"].as_u64().unwrap() * alarm["EvaluationPeriods"].as_u64().unwrap();
-    assert_eq!(waited, 15 * 60);
-    // A run that has not ended within its own time has not hung for longer than this alarm waits.
-    assert!(properties(&template, "TokenRefresher")["Timeout"].as_u64().unwrap() < 300);
+    for (name, metric, (statistic, comparison, threshold), (period, periods), missing) in RULES {
+        let alarm = properties(&template, name);
+        let rule = json!([metric, statistic, comparison, threshold, period, periods, missing]);
+        let set = ["MetricName", "Statistic", "ComparisonOperator", "Threshold", "Period", "EvaluationPeriods"];
+        let mut set: Vec<Value> = set.map(|key| alarm[key].clone()).into();
+        set.push(alarm["TreatMissingData"].clone());
+        assert_eq!(json!(set), rule, "{name}");
+    }
+    for (name, alarm) in alarms(&template).filter(|(_, alarm)| alarm["Metrics"].is_array()) {
+        let set = (&alarm["ComparisonOperator"], &alarm["Threshold"], &alarm["TreatMissingData"]);
+        assert_eq!(set, (&json!(OVER), &json!(0), &json!("notBreaching")), "{name}");
+    }
+    assert_eq!(alarms(&template).count(), RULES.len() + FUNCTIONS.len());
+}
+
+#[test]
+fn alarms_on_one_value_of_a_metric_name_it() {
+    let template = template();
+    let one = |name: &str, value: &str| json!([{ "Name": name, "Value": value }]);
+    assert_eq!(properties(&template, "RefresherSilent")["Dimensions"], one("task", "renew"));
+    assert_eq!(properties(&template, "WechatRefusesAddress")["Dimensions"], one("code", "61004"));
+    // The others look at the totals.
+    for name in ["RenewalsFailing", "TicketMissing", "InboxStuck"] {
+        assert!(properties(&template, name)["Dimensions"].is_null(), "{name}");
+    }
 }

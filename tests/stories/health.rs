@@ -17,7 +17,7 @@ const TO_DUE: Duration = Duration::from_mins(101);
 /// What was last measured, for a value of the dimension where there is one.
 fn last(world: &World, measure: Measure, value: Option<&str>) -> Option<f64> {
     let of_value = |dimension: &Option<(&str, String)>| dimension.as_ref().map(|(_, value)| value.as_str()) == value;
-    let measured = world.metrics.all().into_iter();
+    let mut measured = world.metrics.all().into_iter();
     measured.rfind(|metric| metric.measure == measure && of_value(&metric.dimension)).map(|metric| metric.value)
 }
 

@@ -182,7 +182,7 @@ impl Refresher {
             report.fail(&error.label());
             run.tell(&error);
         }
-        run.close(task, &report).await;
+        Box::pin(run.close(task, &report)).await;
         tracing::info!(renewed = report.renewed, left_over = report.left_over, "{task}: {report}");
         Ok(report)
     }

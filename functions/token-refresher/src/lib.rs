@@ -185,7 +185,8 @@ impl Refresher {
             report.fail(&error.label());
             run.tell(&error);
         }
-        Box::pin(run.close(task, &report)).await;
+        let close: BoxFuture<'_, ()> = Box::pin(run.close(task, &report));
+        close.await;
         tracing::info!(renewed = report.renewed, left_over = report.left_over, "{task}: {report}");
         Ok(report)
     }

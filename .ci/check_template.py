@@ -179,8 +179,8 @@ def check_refresher(template):
             yield f"{name} is repeated: {target['RetryPolicy']}"
         if target["DeadLetterConfig"] != {"Arn": FAILURES}:
             yield f"{name} reports to {target['DeadLetterConfig']}"
-        if schedule["Properties"].get("State", "ENABLED") != "ENABLED":
-            yield f"{name} is switched off"
+        if schedule["Properties"].get("State") != {"Fn::If": ["RunRefresher", "ENABLED", "DISABLED"]}:
+            yield f"{name} is not switched by RefresherEnabled"
     (runs,) = of_type(template, "AWS::Lambda::EventInvokeConfig").values()
     runs = runs["Properties"]
     if (runs["MaximumRetryAttempts"], runs["MaximumEventAgeInSeconds"]) != (0, 240):
@@ -189,6 +189,8 @@ def check_refresher(template):
     stream = stream["Properties"]
     if (stream["MaximumRetryAttempts"], stream["MaximumRecordAgeInSeconds"]) != (2, 300):
         yield f"a batch of the stream is repeated too often: {stream}"
+    if stream["Enabled"] != {"Fn::If": ["RunRefresher", True, False]}:
+        yield "the stream is not switched by RefresherEnabled"
     for what, kept in (("runs", runs), ("the stream", stream)):
         if kept["DestinationConfig"]["OnFailure"]["Destination"] != FAILURES:
             yield f"what fails of {what} is lost"

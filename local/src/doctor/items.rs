@@ -78,7 +78,7 @@ pub(super) async fn component_token(vault: &Vault, now: Timestamp) -> Finding {
         Ok(record) => record.and_then(|record| record.expires_at.filter(|_| record.access_token.is_some())),
         Err(error) => return unreadable(CHECK, &error),
     };
-    let Some(expires) = expires else { return Finding::wrong(CHECK, "there was none yet", advice) };
+    let Some(expires) = expires else { return Finding::wrong(CHECK, "there is none yet", advice) };
     let left = expires.since(now);
     if left.is_zero() {
         Finding::wrong(CHECK, format!("it lapsed {}: nothing works with WeChat", ago(expires, now)), advice)

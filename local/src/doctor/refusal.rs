@@ -13,7 +13,8 @@ pub(super) fn told(refusal: &Refusal) -> String {
     if let Some(rid) = &refusal.rid {
         told += &format!(", rid {rid}");
     }
-    format!("{told} ({:?})", refusal.errmsg)
+    let words = refusal.errmsg.split("rid:").next().unwrap_or_default().trim();
+    format!("{told} ({words:?})")
 }
 
 /// Whether it stops the platform, or concerns an account or a moment.

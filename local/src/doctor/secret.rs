@@ -10,8 +10,8 @@ use shared::ids::AppId;
 use shared::platform::{Platform, PlatformError};
 
 use super::Place;
-use super::cause::Cause;
 use super::finding::{Finding, Verdict};
+use crate::cause::Cause;
 
 const CHECK: &str = "secret";
 
@@ -222,7 +222,7 @@ mod tests {
             assert!(findings[0].sentence.contains("empty"), "{findings:?}");
             assert!(findings[0].advice.as_ref().unwrap().contains("put-secret-value"));
         }
-        for text in ["hush", "[]", "\"hush\""] {
+        for text in ["hush", "[1]", "\"hush\""] {
             assert!(judged(text).0[0].sentence.contains("JSON object"), "{text}");
         }
     }

@@ -117,6 +117,11 @@ fn at(base: &Url, segments: &[&str]) -> Url {
     url
 }
 
+/// A base URL as people write it.
+fn shown(base: &Url) -> &str {
+    base.as_str().trim_end_matches('/')
+}
+
 /// Why there is no answer.
 #[derive(Debug)]
 enum Unreachable {
@@ -193,6 +198,7 @@ async fn has_address(url: &Url) -> bool {
 /// The finding where a URL gives no answer.
 fn unreachable(check: &'static str, base: &Url, why: &Unreachable) -> Finding {
     let host = base.host_str().unwrap_or_default();
+    let base = shown(base);
     match why {
         Unreachable::Name => Finding::wrong(
             check,
@@ -228,6 +234,7 @@ fn judge_page(base: &Url, answer: Result<Answer, Unreachable>) -> Finding {
         Ok(answer) => answer,
         Err(why) => return unreachable(PUBLIC, base, &why),
     };
+    let base = shown(base);
     let status = answer.status.as_u16();
     match status {
         404 if answer.is_our_page() => Finding::ok(PUBLIC, format!("{base} shows our pages")),
@@ -297,12 +304,18 @@ fn judge_business(base: &Url, answer: Result<Answer, Unreachable>, place: Place)
         Ok(answer) => answer,
         Err(why) => return unreachable(BUSINESS, base, &why),
     };
+    let base = shown(base);
     let status = answer.status.as_u16();
     let advice = "deploy template.yaml again: its business routes ask for IAM signatures";
     match (place, status) {
         (Place::Here, 404) if answer.is_our_problem() => {
             Finding::ok(BUSINESS, format!("{base} answers, to this machine only and without asking who calls"))
         }
+        (Place::Here, _) if answer.is_our_problem() => Finding::wrong(
+            BUSINESS,
+            format!("they are not available at {base} (status {status})"),
+            "the lines about the secret and the table may say why",
+        ),
         (Place::Here, _) => Finding::wrong(
             BUSINESS,
             format!("{base} is not our business API (status {status})"),

@@ -50,3 +50,18 @@ fn what_fails_for_good_is_kept_in_the_queue_and_old_runs_are_not_repeated() {
     assert_eq!((&runs["MaximumRetryAttempts"], &runs["MaximumEventAgeInSeconds"]), (&json!(0), &json!(240)));
     assert_eq!(runs["DestinationConfig"]["OnFailure"]["Destination"], queue);
 }
+
+#[test]
+fn one_parameter_stops_everything_that_issues_by_itself() {
+    let template = template();
+    let refresher = &template["Resources"]["TokenRefresher"];
+    for schedule in events(refresher, "ScheduleV2") {
+        assert_eq!(schedule["State"], json!({ "Fn::If": ["RunRefresher", "ENABLED", "DISABLED"] }));
+    }
+    for stream in events(refresher, "DynamoDB") {
+        assert_eq!(stream["Enabled"], json!({ "Fn::If": ["RunRefresher", true, false] }));
+    }
+    let on = json!({ "Fn::Equals": [{ "Ref": "RefresherEnabled" }, "true"] });
+    assert_eq!(template["Conditions"]["RunRefresher"], on);
+    assert_eq!(template["Parameters"]["RefresherEnabled"]["Default"], "true");
+}

@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
+use url::Url;
 
 /// What may be chosen on the command line. Everything has a default that works.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
@@ -16,15 +17,20 @@ use clap::Parser;
     long_about = "Runs the whole WeChat third-party platform on this machine: the functions, the table and the secret \
                   they use, and a simulator of WeChat's side that pushes tickets, shows the authorization page and \
                   answers the API. Nothing else has to be installed, and no AWS or WeChat account is needed.",
-    after_help = "The business API answers on 127.0.0.1 only, whatever --bind says: it asks for no identity."
+    after_help = "The business API answers on 127.0.0.1 only, whatever --bind says: it asks for no identity.",
+    args_conflicts_with_subcommands = true
 )]
 pub struct Args {
+    /// What to do instead of running
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// Port of the public routes: pushes from WeChat and the merchants' pages
-    #[arg(long, value_name = "PORT", default_value_t = 3000)]
+    #[arg(long, value_name = "PORT", default_value_t = 3000, global = true)]
     pub port: u16,
 
     /// Port of the business API, where authorization links are made
-    #[arg(long, value_name = "PORT", default_value_t = 3001)]
+    #[arg(long, value_name = "PORT", default_value_t = 3001, global = true)]
     pub business_port: u16,
 
     /// Port of the simulated WeChat
@@ -32,11 +38,11 @@ pub struct Args {
     pub simulator_port: u16,
 
     /// Port of the local DynamoDB, for the AWS CLI or a table browser
-    #[arg(long, value_name = "PORT", default_value_t = 8000)]
+    #[arg(long, value_name = "PORT", default_value_t = 8000, global = true)]
     pub dynamodb_port: u16,
 
     /// Port of the local Secrets Manager
-    #[arg(long, value_name = "PORT", default_value_t = 8001)]
+    #[arg(long, value_name = "PORT", default_value_t = 8001, global = true)]
     pub secrets_port: u16,
 
     /// Address of this machine on which everything but the business API answers too; containers need one that they
@@ -65,6 +71,69 @@ pub struct Args {
     /// Seconds that a token of the simulator lives; make it short to watch tokens being renewed
     #[arg(long, value_name = "SECONDS", default_value = "7200", value_parser = seconds)]
     pub token_lifetime: Duration,
+}
+
+/// What else the program does.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Says in words what is wrong with a deployment, or with a `cargo run` on this machine
+    Doctor(DoctorArgs),
+    /// Copies the items that a table lacks from another one, such as a restored backup
+    CopyTable(CopyTableArgs),
+}
+
+/// What `copy-table` copies.
+#[derive(Debug, Clone, PartialEq, Eq, Parser)]
+#[command(long_about = "Copies the items that a DynamoDB table lacks from another one, such as a restored backup. What \
+                        stands in the target is newer and stays. It may be run again after a failure.")]
+pub struct CopyTableArgs {
+    /// The table to copy from
+    #[arg(value_name = "FROM")]
+    pub from: String,
+
+    /// The table to copy to
+    #[arg(value_name = "TO")]
+    pub to: String,
+
+    /// The region of both; else that of the environment or the profile
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+
+    /// The profile of ~/.aws/config to use
+    #[arg(long, value_name = "PROFILE")]
+    pub profile: Option<String>,
+}
+
+/// What `doctor` looks at.
+#[derive(Debug, Clone, PartialEq, Eq, Parser)]
+#[command(
+    long_about = "Looks at a deployment from outside and says in words what is wrong with it and what to do: the stack, \
+                  the secret, the table, what stands in it, the public URL, the clocks. Without --stack it looks at a \
+                  `cargo run` on this machine. It changes nothing, asks WeChat nothing, and prints no secret. The one \
+                  trace it leaves is a refused push in ticket-push's log and metrics.",
+    after_help = "Ends with 0 where all is well (warnings included), 1 where something is wrong, and 2 where nothing could \
+                  be examined: wrong arguments, no credentials, no such stack, nothing running."
+)]
+pub struct DoctorArgs {
+    /// The CloudFormation stack to look at
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["port", "business_port", "dynamodb_port", "secrets_port"])]
+    pub stack: Option<String>,
+
+    /// The stack's region, such as eu-central-1; else that of the environment or the profile
+    #[arg(long, value_name = "REGION", requires = "stack")]
+    pub region: Option<String>,
+
+    /// The profile of ~/.aws/config to use
+    #[arg(long, value_name = "PROFILE", requires = "stack")]
+    pub profile: Option<String>,
+
+    /// Look for the public routes here instead of at the stack's `PublicBaseUrl`, whose name may not lead there yet
+    #[arg(long, value_name = "URL", requires = "stack")]
+    pub public_url: Option<Url>,
+
+    /// Look for the business routes here instead of at the stack's `ApiUrl`
+    #[arg(long, value_name = "URL", requires = "stack")]
+    pub api_url: Option<Url>,
 }
 
 /// At least one second: an interval of none never ends.
@@ -101,6 +170,23 @@ mod tests {
     fn the_real_wechat_needs_a_secret_of_ones_own() {
         assert!(parse(&["--no-simulator"]).unwrap_err().contains("--secret"));
         assert!(parse(&["--no-simulator", "--secret", "my.json"]).unwrap().no_simulator);
+    }
+
+    #[test]
+    fn the_doctor_takes_ports_or_a_stack_and_no_option_that_would_do_nothing() {
+        let args = parse(&["doctor", "--port", "4000"]).unwrap();
+        assert_eq!(args.port, 4000);
+        assert!(matches!(args.command, Some(Command::Doctor(DoctorArgs { stack: None, .. }))));
+        assert!(parse(&["doctor", "--stack", "wechat", "--region", "eu-central-1"]).is_ok());
+        let useless: [&[&str]; 4] = [
+            &["doctor", "--region", "eu-central-1"],
+            &["doctor", "--stack", "wechat", "--port", "4000"],
+            &["doctor", "--data-dir", "x"],
+            &["--data-dir", "x", "doctor"],
+        ];
+        for options in useless {
+            assert!(parse(options).is_err(), "{options:?}");
+        }
     }
 
     #[test]

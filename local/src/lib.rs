@@ -3,10 +3,17 @@
 //! What the cloud gives a function stands here as a small server of this process: the table ([`dynamodb`]), the secret
 //! ([`secrets`]). The functions' own code is the same as in the cloud, and so are the AWS clients it uses. The tests
 //! use the same parts.
+//!
+//! Beside them stand [`doctor`], which looks at a deployment from outside, here or in the cloud, and [`copy_table`], for a
+//! table that was restored or moves.
 
+pub mod account;
 pub mod args;
+mod cause;
 pub mod complaint;
+pub mod copy_table;
 pub mod data_dir;
+pub mod doctor;
 pub mod dynamodb;
 pub mod forward;
 pub mod platform_secret;

@@ -51,10 +51,10 @@ const ANY_CREDENTIALS: [(&str, &str); 3] =
 const WECHAT_VARIABLES: [&str; 3] = ["WECHAT_API_BASE_URL", "WECHAT_MP_BASE_URL", "WECHAT_OPEN_BASE_URL"];
 
 /// The table, unless the environment names another.
-const TABLE: &str = "wechat-platform";
+pub(crate) const TABLE: &str = "wechat-platform";
 
 /// The secret's name, unless the environment names another.
-const SECRET: &str = "wechat-platform/secret";
+pub(crate) const SECRET: &str = "wechat-platform/secret";
 
 /// The simulator's file in the data folder.
 const SIMULATOR_FILE: &str = "simulator.json";
@@ -237,13 +237,13 @@ impl Environment for Variables {
 
 /// Where the table and the secret are. Another table is reached with the credentials and the region of the environment,
 /// as far as they are there; the embedded one accepts any.
-struct Endpoints {
+pub(crate) struct Endpoints {
     table: SdkConfig,
     secrets: SdkConfig,
 }
 
 impl Endpoints {
-    fn new(table_url: &str, secrets_url: &str, environment: &impl Environment) -> Self {
+    pub(crate) fn new(table_url: &str, secrets_url: &str, environment: &impl Environment) -> Self {
         let credentials = match (environment.get("AWS_ACCESS_KEY_ID"), environment.get("AWS_SECRET_ACCESS_KEY")) {
             (Some(id), Some(key)) => {
                 Credentials::new(id, key, environment.get("AWS_SESSION_TOKEN"), None, "environment")
@@ -260,7 +260,7 @@ impl Endpoints {
         Self { table: at(table_url), secrets: at(secrets_url) }
     }
 
-    fn clients(&self, limits: &Limits) -> AwsClients {
+    pub(crate) fn clients(&self, limits: &Limits) -> AwsClients {
         AwsClients {
             dynamodb: AwsClients::new(&self.table, limits).dynamodb,
             secrets: AwsClients::new(&self.secrets, limits).secrets,

@@ -3,7 +3,11 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 mod demo_events;
+#[cfg(test)]
+mod doctor;
 #[cfg(test)]
 mod grants;
 #[cfg(test)]

@@ -1,0 +1,201 @@
+//! `cargo run -- doctor`: looks at a deployment from outside and says in words what is wrong with it.
+//!
+//! It only reads, and never calls WeChat: the calls that would tell most issue tokens or count against a quota. What
+//! WeChat last said stands in the table, where the refresher left it. Each check is a function that returns findings;
+//! one that fails stops no other. Every wait is bounded.
+
+mod finding;
+mod items;
+mod refresher;
+mod refusal;
+pub mod render;
+mod secret;
+mod stack;
+mod table;
+mod web;
+mod words;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use shared::aws::AwsClients;
+use shared::clock::{SharedClock, SystemClock};
+use shared::config::Environment;
+use shared::ids::AppId;
+use shared::limits::Limits;
+use shared::vault::Store;
+use tokio::time::timeout;
+use url::Url;
+
+pub use self::finding::{Diagnosis, Finding, Verdict};
+use self::stack::Outputs;
+use crate::account;
+use crate::args::{Args, DoctorArgs};
+use crate::system::{Endpoints, SECRET, TABLE};
+
+/// One check of what stands in the table: up to some fifty reads.
+const ITEMS: Duration = Duration::from_secs(30);
+
+/// Where a deployment runs: what is wrong in the cloud may be as it should on this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In AWS.
+    Aws,
+    /// A stack in something that plays AWS: the SDK is told another endpoint.
+    Emulator,
+    /// `cargo run` on this machine.
+    Here,
+}
+
+/// A deployment, and how to reach its parts.
+pub struct Patient {
+    /// Where it runs.
+    pub place: Place,
+    /// The table's name.
+    pub table: String,
+    /// The secret's name or ARN.
+    pub secret_id: String,
+    /// Where the public routes are.
+    pub public: Url,
+    /// What stands in WeChat's console as 授权事件接收URL.
+    pub events_url: String,
+    /// Where the business routes are.
+    pub business: Url,
+    /// DynamoDB and Secrets Manager.
+    pub clients: AwsClients,
+    /// This machine's clock.
+    pub clock: SharedClock,
+}
+
+/// Bounds for a machine that may be far away from the region: each operation ends within 10 s.
+const fn limits() -> Limits {
+    Limits {
+        dynamodb_try: Duration::from_secs(4),
+        dynamodb: Duration::from_secs(10),
+        secrets_try: Duration::from_secs(4),
+        secrets: Duration::from_secs(10),
+        ..Limits::background()
+    }
+}
+
+/// Finds what the arguments name, and examines it.
+pub async fn examine(args: &Args, options: &DoctorArgs, environment: &impl Environment) -> Diagnosis {
+    match &options.stack {
+        Some(name) => stack(name, options).await,
+        None => here(args, environment).await,
+    }
+}
+
+async fn stack(name: &str, options: &DoctorArgs) -> Diagnosis {
+    let config = account::load(options.region.as_deref(), options.profile.as_deref()).await;
+    let region = config.region().map_or_else(|| "an unknown region".to_owned(), ToString::to_string);
+    let mut diagnosis =
+        Diagnosis { subject: format!("Stack {name} in {region}"), findings: Vec::new(), examined: false };
+    if let Err(unusable) = account::check(&config).await {
+        diagnosis.findings.push(Finding::wrong("AWS", unusable.to_string(), unusable.advice()));
+        return diagnosis;
+    }
+    let (found, outputs) = stack::look_up(&config, &limits(), name).await;
+    diagnosis.findings.push(found);
+    let Some(outputs) = outputs else { return diagnosis };
+    match patient(&config, &outputs, options) {
+        Ok(patient) => {
+            diagnosis.findings.extend(patient.examine().await);
+            diagnosis.examined = true;
+        }
+        Err(missing) => diagnosis.findings.push(missing),
+    }
+    diagnosis
+}
+
+fn patient(config: &SdkConfig, outputs: &Outputs, options: &DoctorArgs) -> Result<Patient, Finding> {
+    let or_output = |given: &Option<Url>, name| given.clone().map_or_else(|| outputs.url(name), Ok);
+    Ok(Patient {
+        place: if config.endpoint_url().is_some() { Place::Emulator } else { Place::Aws },
+        table: outputs.text("TableName")?,
+        secret_id: outputs.text("SecretArn")?,
+        public: or_output(&options.public_url, "PublicBaseUrl")?,
+        events_url: outputs.text("EventsUrl")?,
+        business: or_output(&options.api_url, "ApiUrl")?,
+        clients: AwsClients::new(config, &limits()),
+        clock: Arc::new(SystemClock),
+    })
+}
+
+async fn here(args: &Args, environment: &impl Environment) -> Diagnosis {
+    let subject = format!("The local system on port {}", args.port);
+    let local = |port: u16| format!("http://127.0.0.1:{port}");
+    let table_url = environment.get("AWS_ENDPOINT_URL_DYNAMODB").unwrap_or_else(|| local(args.dynamodb_port));
+    let base = environment.get("PUBLIC_BASE_URL").unwrap_or_else(|| format!("http://localhost:{}", args.port));
+    let failed = |sentence: String, advice: &str| Diagnosis {
+        subject: subject.clone(),
+        findings: vec![Finding::wrong("local system", sentence, advice)],
+        examined: false,
+    };
+    let (Ok(public), Ok(own), Ok(business)) =
+        (Url::parse(&base), Url::parse(&local(args.port)), Url::parse(&local(args.business_port)))
+    else {
+        return failed("PUBLIC_BASE_URL is no URL".to_owned(), "set it to what cargo run has, or unset it");
+    };
+    if !web::listens(&own).await {
+        let advice = "start cargo run in another terminal; --port says where it listens, --stack looks at a deployment";
+        return failed(format!("nothing listens on port {}", args.port), advice);
+    }
+    let endpoints = Endpoints::new(&table_url, &local(args.secrets_port), environment);
+    let patient = Patient {
+        place: Place::Here,
+        table: environment.get("TABLE_NAME").unwrap_or_else(|| TABLE.to_owned()),
+        secret_id: environment.get("SECRET_ID").unwrap_or_else(|| SECRET.to_owned()),
+        events_url: format!("{}/wechat/events", base.trim_end_matches('/')),
+        public,
+        business,
+        clients: endpoints.clients(&limits()),
+        clock: Arc::new(SystemClock),
+    };
+    Diagnosis { findings: patient.examine().await, subject, examined: true }
+}
+
+impl Patient {
+    /// Makes every check, those that do not depend on each other at the same time.
+    pub async fn examine(&self) -> Vec<Finding> {
+        let ((mut findings, component), table, web) = tokio::join!(
+            secret::examine(&self.clients.secrets, &self.secret_id, self.place),
+            table::examine(&self.clients.dynamodb, &self.table, self.place),
+            web::examine(&self.public, &self.business, self.place, &*self.clock),
+        );
+        findings.extend(table);
+        findings.extend(match component {
+            Some(component) => self.items(&component).await,
+            None => vec![Finding::warning(
+                "items",
+                "what stands in the table was not looked at: its keys begin with the secret's component_appid",
+                "put the secret right, and run the doctor again",
+            )],
+        });
+        findings.extend(web);
+        findings
+    }
+
+    async fn items(&self, component: &AppId) -> Vec<Finding> {
+        let vault = Store::new(self.clients.dynamodb.clone(), &self.table).vault(component);
+        let now = self.clock.now();
+        let all = async {
+            tokio::join!(
+                items::ticket(&vault, &self.events_url, now),
+                items::component_token(&vault, now),
+                refresher::examine(&vault, now),
+                items::accounts(&vault),
+                items::inbox(&vault, now),
+            )
+        };
+        let Ok((mut findings, token, refresher, accounts, inbox)) = timeout(ITEMS, all).await else {
+            let sentence = "what stands in the table could not be read in time";
+            return vec![Finding::wrong("items", sentence, "check the network between this machine and the region")];
+        };
+        findings.push(token);
+        findings.extend(refresher);
+        findings.extend([accounts, inbox]);
+        findings
+    }
+}

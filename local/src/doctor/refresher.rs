@@ -1,0 +1,128 @@
+//! How the refresher fares: its last runs and what WeChat last said to it, from the items it leaves in the table.
+//!
+//! The doctor calls nothing of WeChat's: each call would count, and some replace tokens.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use shared::clock::Timestamp;
+use shared::vault::{Health, ScheduledTask, Vault};
+use shared::wechat::{LastAnswer, LastRefusal, SUCCESS};
+
+use super::finding::Finding;
+use super::items::unreadable;
+use super::refusal;
+use super::words::{ago, count};
+
+const RENEWED: &str = "refresher";
+
+const RECONCILED: &str = "reconcile";
+
+const WECHAT: &str = "WeChat's answers";
+
+/// It runs every 5 minutes: after this long it has stopped, and the alarm rings too.
+const RENEW_SILENT: Duration = Duration::from_mins(15);
+
+/// It runs every hour: after this long it has stopped.
+const RECONCILE_SILENT: Duration = Duration::from_hours(3);
+
+/// The part of a run's report that matters here.
+#[derive(Debug, Deserialize, Default)]
+#[serde(default)]
+struct Report {
+    renewed: u64,
+    failed: std::collections::BTreeMap<String, u64>,
+    left_over: u64,
+    inbox_done: u64,
+}
+
+/// Both tasks, and what WeChat said in either.
+pub(super) async fn examine(vault: &Vault, now: Timestamp) -> Vec<Finding> {
+    let (renew, reconcile) = (vault.health(ScheduledTask::Renew).await, vault.health(ScheduledTask::Reconcile).await);
+    let (renew, reconcile) = match (renew, reconcile) {
+        (Ok(renew), Ok(reconcile)) => (renew, reconcile),
+        (Err(error), _) | (_, Err(error)) => return vec![unreadable(RENEWED, &error)],
+    };
+    let mut findings = vec![renewed(renew.as_ref(), now), reconciled(reconcile.as_ref(), renew.is_some(), now)];
+    let runs = || [&renew, &reconcile].into_iter().flatten();
+    let answer = runs().filter_map(|health| health.heard.answer.as_ref()).max_by_key(|answer| answer.at);
+    let refused = runs().filter_map(|health| health.heard.refusal.as_ref()).max_by_key(|refused| refused.at);
+    findings.extend(heard(answer, refused, now));
+    findings
+}
+
+fn renewed(health: Option<&Health>, now: Timestamp) -> Finding {
+    let stopped = "is its schedule on (EventBridge Scheduler), and what does token-refresher's log say? A run that cannot read \
+                   the secret does not count; the queue of failures has runs that never began";
+    let Some(health) = health else {
+        return Finding::wrong(RENEWED, "it has never finished a run, and one comes every 5 minutes", stopped);
+    };
+    let when = ago(health.finished_at, now);
+    if now.since(health.finished_at) > RENEW_SILENT {
+        return Finding::wrong(RENEWED, format!("it last ran {when}, and should every 5 minutes"), stopped);
+    }
+    let report: Report = serde_json::from_str(&health.report).unwrap_or_default();
+    let did = format!("it ran {when}: {} renewed, {} of the inbox done", report.renewed, report.inbox_done);
+    let failed: Vec<String> = report.failed.iter().map(|(code, number)| format!("{number} by {code}")).collect();
+    match (failed.is_empty(), report.left_over) {
+        (true, 0) => Finding::ok(RENEWED, format!("{did}, nothing failed")),
+        (true, left) => Finding::warning(
+            RENEWED,
+            format!("{did}, {} left over for want of time", count(left, "account")),
+            "the next run goes on; if it stays so, raise RefresherWindow",
+        ),
+        (false, left) => {
+            let left = if left == 0 { String::new() } else { format!(", {} left over", count(left, "account")) };
+            let sentence = format!("{did}; failed: {}{left}", failed.join(", "));
+            Finding::warning(
+                RENEWED,
+                sentence,
+                "see WeChat's answers below and token-refresher's log; it is tried again",
+            )
+        }
+    }
+}
+
+fn reconciled(health: Option<&Health>, renews: bool, now: Timestamp) -> Finding {
+    let advice = "is its schedule on (EventBridge Scheduler), and what does token-refresher's log say?";
+    match health {
+        None if renews => Finding::ok(RECONCILED, "not yet; it comes every hour"),
+        None => Finding::warning(RECONCILED, "it has never run", advice),
+        Some(health) if now.since(health.finished_at) > RECONCILE_SILENT => {
+            let sentence = format!("it last ran {}, and should every hour", ago(health.finished_at, now));
+            Finding::wrong(RECONCILED, sentence, advice)
+        }
+        Some(health) => Finding::ok(RECONCILED, format!("it ran {}", ago(health.finished_at, now))),
+    }
+}
+
+/// The last answer, and the last refusal where it is of any interest.
+fn heard(answer: Option<&LastAnswer>, refused: Option<&LastRefusal>, now: Timestamp) -> Vec<Finding> {
+    let Some(answer) = answer else {
+        let advice = "it calls as soon as there is a ticket";
+        return vec![Finding::warning(WECHAT, "the refresher has not called WeChat yet", advice)];
+    };
+    let said = format!("{} {}", answer.api.name(), ago(answer.at, now));
+    let mut findings = Vec::new();
+    if answer.code == SUCCESS {
+        findings.push(Finding::ok(WECHAT, format!("the last was a success: {said}")));
+    } else if answer.code.parse::<i64>().is_err() {
+        let sentence = format!("the last call brought no answer ({}): {said}", answer.code);
+        let advice =
+            "check the functions' way out: NAT, routes, security groups; and that WECHAT_API_BASE_URL is right";
+        findings.push(Finding::wrong(WECHAT, sentence, advice));
+    }
+    let Some(refused) = refused else { return findings };
+    let told = refusal::told(&refused.refusal);
+    let when = ago(refused.at, now);
+    if answer.code == SUCCESS && answer.at > refused.at {
+        findings.push(Finding::ok(WECHAT, format!("a refusal {when} is over, WeChat has answered well since: {told}")));
+    } else {
+        let sentence = format!("refused {when}: {told}");
+        findings.push(
+            Finding::wrong(WECHAT, sentence, refusal::advice(&refused.refusal))
+                .with(refusal::verdict(&refused.refusal)),
+        );
+    }
+    findings
+}

@@ -1,0 +1,199 @@
+//! The stack in CloudFormation: is it there, in a sensible state, and does it say where its parts are?
+//!
+//! Everything else is found through its outputs, so that the doctor needs a name and nothing more.
+
+use std::collections::HashMap;
+
+use aws_config::SdkConfig;
+use aws_sdk_cloudformation::Client;
+use aws_sdk_cloudformation::config::Builder;
+use aws_sdk_cloudformation::config::timeout::TimeoutConfig;
+use shared::limits::Limits;
+use url::Url;
+
+use super::finding::Finding;
+use crate::cause::Cause;
+
+const CHECK: &str = "stack";
+
+const ACTION: &str = "cloudformation:DescribeStacks";
+
+/// What a stack says of itself.
+#[derive(Debug, Default)]
+pub(super) struct Outputs(HashMap<String, String>);
+
+impl Outputs {
+    /// An output's value, or the finding that it is not there.
+    pub(super) fn text(&self, name: &'static str) -> Result<String, Finding> {
+        self.0.get(name).filter(|value| !value.is_empty()).cloned().ok_or_else(|| {
+            let advice = "deploy this version of template.yaml, or check that --stack names the right stack";
+            Finding::wrong(CHECK, format!("it has no output {name}"), advice)
+        })
+    }
+
+    /// An output that is a URL.
+    pub(super) fn url(&self, name: &'static str) -> Result<Url, Finding> {
+        let text = self.text(name)?;
+        Url::parse(&text).map_err(|_| {
+            Finding::wrong(CHECK, format!("its output {name} is no URL: {text}"), "deploy template.yaml again")
+        })
+    }
+}
+
+/// Looks a stack up. Without outputs nothing else can be found.
+pub(super) async fn look_up(config: &SdkConfig, limits: &Limits, name: &str) -> (Finding, Option<Outputs>) {
+    let bounds = TimeoutConfig::builder()
+        .connect_timeout(limits.dynamodb_try)
+        .operation_attempt_timeout(limits.dynamodb_try)
+        .operation_timeout(limits.dynamodb)
+        .build();
+    let client = Client::from_conf(Builder::from(config).timeout_config(bounds).build());
+    let region = config.region().map(ToString::to_string).unwrap_or_default();
+    let absent = || {
+        let sentence = format!("there is no stack {name} in {region}");
+        let advice = "check the name; give another region with --region, another AWS account with --profile";
+        (Finding::wrong(CHECK, sentence, advice), None)
+    };
+    let stacks = match client.describe_stacks().stack_name(name).send().await {
+        Ok(output) => output.stacks.unwrap_or_default(),
+        Err(error) => {
+            return match Cause::of(&error) {
+                Cause::NotFound => absent(),
+                cause => (Finding::wrong(CHECK, cause.sentence(ACTION), cause.advice(ACTION)), None),
+            };
+        }
+    };
+    let Some(stack) = stacks.into_iter().next() else { return absent() };
+    let state = stack.stack_status().map_or("UNKNOWN", |status| status.as_str()).to_owned();
+    let outputs = stack.outputs.unwrap_or_default().into_iter();
+    let outputs = outputs.filter_map(|output| Some((output.output_key?, output.output_value?))).collect();
+    (judge(&state), Some(Outputs(outputs)))
+}
+
+/// What CloudFormation's word for a stack's state means.
+fn judge(state: &str) -> Finding {
+    let events = "aws cloudformation describe-stack-events says why";
+    match state {
+        "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE" | "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS" => {
+            Finding::ok(CHECK, format!("it is deployed ({state})"))
+        }
+        "UPDATE_ROLLBACK_COMPLETE" | "IMPORT_ROLLBACK_COMPLETE" => Finding::warning(
+            CHECK,
+            format!("its last update failed, and the version before it runs on ({state})"),
+            format!("{events}; deploy again"),
+        ),
+        "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" => Finding::wrong(
+            CHECK,
+            format!("its first deployment failed ({state})"),
+            format!("{events}; delete the stack, and deploy again"),
+        ),
+        "REVIEW_IN_PROGRESS" => Finding::wrong(
+            CHECK,
+            format!("it was never deployed: its change set waits ({state})"),
+            "run sam deploy, and answer its question with y",
+        ),
+        _ if state.starts_with("DELETE") => {
+            Finding::wrong(CHECK, format!("it is deleted or about to be ({state})"), "deploy it again")
+        }
+        _ if state.ends_with("IN_PROGRESS") => Finding::warning(
+            CHECK,
+            format!("it is being changed at this moment ({state})"),
+            "run the doctor again when that is done",
+        ),
+        _ => Finding::wrong(CHECK, format!("its last change got stuck ({state})"), format!("{events}; deploy again")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use aws_config::{BehaviorVersion, Region};
+    use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+    use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+    use axum::Router;
+    use axum::http::StatusCode;
+    use axum::http::header::CONTENT_TYPE;
+    use axum::routing::post;
+    use tokio::net::TcpListener;
+
+    use super::super::finding::Verdict;
+    use super::*;
+
+    /// CloudFormation as a stack of one answer.
+    async fn answered(status: u16, xml: &'static str) -> (Finding, Option<Outputs>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let status = StatusCode::from_u16(status).unwrap();
+        let router = Router::new().route("/", post(move || async move { (status, [(CONTENT_TYPE, "text/xml")], xml) }));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("a", "b", None, None, "test")))
+            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+            .endpoint_url(endpoint)
+            .build();
+        let patient =
+            Limits { dynamodb_try: Duration::from_secs(30), dynamodb: Duration::from_mins(1), ..Limits::background() };
+        look_up(&config, &patient, "wechat").await
+    }
+
+    #[tokio::test]
+    async fn outputs_are_read_from_the_answer_of_cloudformation() {
+        let (finding, outputs) = answered(
+            200,
+            r#"<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><DescribeStacksResult>
+            <Stacks><member><StackName>wechat</StackName><StackStatus>UPDATE_COMPLETE</StackStatus>
+            <CreationTime>2026-01-01T00:00:00Z</CreationTime><Outputs>
+            <member><OutputKey>TableName</OutputKey><OutputValue>wechat-Table-1</OutputValue></member>
+            <member><OutputKey>ApiUrl</OutputKey><OutputValue>https://api.example.com</OutputValue></member>
+            </Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>"#,
+        )
+        .await;
+        assert_eq!(finding.verdict, Verdict::Ok, "{finding:?}");
+        let outputs = outputs.unwrap();
+        assert_eq!(outputs.text("TableName").unwrap(), "wechat-Table-1");
+        assert_eq!(outputs.url("ApiUrl").unwrap().as_str(), "https://api.example.com/");
+        assert!(outputs.text("SecretArn").unwrap_err().sentence.contains("SecretArn"));
+        assert_eq!(outputs.url("TableName").unwrap_err().verdict, Verdict::Wrong);
+    }
+
+    #[tokio::test]
+    async fn a_stack_that_is_not_there_is_told_with_the_region_that_was_asked() {
+        let (finding, outputs) = answered(
+            400,
+            r#"<ErrorResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><Error><Type>Sender</Type>
+            <Code>ValidationError</Code><Message>Stack with id wechat does not exist</Message></Error></ErrorResponse>"#,
+        )
+        .await;
+        assert!(outputs.is_none());
+        assert_eq!(finding.sentence, "there is no stack wechat in eu-central-1");
+        assert!(finding.advice.unwrap().contains("--region"));
+    }
+
+    #[tokio::test]
+    async fn expired_credentials_and_missing_permissions_are_told_apart() {
+        let expired = r"<ErrorResponse><Error><Code>ExpiredToken</Code><Message>x</Message></Error></ErrorResponse>";
+        let denied = r"<ErrorResponse><Error><Code>AccessDenied</Code><Message>x</Message></Error></ErrorResponse>";
+        assert!(answered(403, expired).await.0.sentence.contains("expired"));
+        assert!(answered(403, denied).await.0.advice.unwrap().contains("cloudformation:DescribeStacks"));
+    }
+
+    #[test]
+    fn states_are_put_in_words() {
+        for (state, verdict) in [
+            ("CREATE_COMPLETE", Verdict::Ok),
+            ("UPDATE_ROLLBACK_COMPLETE", Verdict::Warning),
+            ("UPDATE_IN_PROGRESS", Verdict::Warning),
+            ("ROLLBACK_COMPLETE", Verdict::Wrong),
+            ("REVIEW_IN_PROGRESS", Verdict::Wrong),
+            ("DELETE_IN_PROGRESS", Verdict::Wrong),
+            ("UPDATE_ROLLBACK_FAILED", Verdict::Wrong),
+        ] {
+            let finding = judge(state);
+            assert_eq!(finding.verdict, verdict, "{state}");
+            assert!(finding.sentence.contains(state));
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The table itself: is it there, and is it the one that the template defines?
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{
+    ContinuousBackupsDescription, IndexStatus, PointInTimeRecoveryStatus, TableDescription, TableStatus,
+    TimeToLiveStatus,
+};
+use shared::vault::DUE_INDEX;
+
+use super::Place;
+use super::finding::Finding;
+use crate::cause::Cause;
+
+const CHECK: &str = "table";
+
+const AGAIN: &str = "deploy template.yaml again; it defines the table";
+
+/// Looks at the table's definition. Whether items can be read, the checks of what stands in it tell.
+pub(super) async fn examine(client: &Client, name: &str, place: Place) -> Vec<Finding> {
+    const ACTION: &str = "dynamodb:DescribeTable";
+    let table = match client.describe_table().table_name(name).send().await {
+        Ok(output) => output.table.unwrap_or_else(|| TableDescription::builder().build()),
+        Err(error) => {
+            return vec![match Cause::of(&error) {
+                Cause::NotFound => Finding::wrong(CHECK, format!("there is no table {name}"), missing(place)),
+                cause => Finding::wrong(CHECK, cause.sentence(ACTION), cause.advice(ACTION)),
+            }];
+        }
+    };
+    let mut findings = definition(&table);
+    findings.extend(expiry(client, name).await);
+    if place != Place::Here {
+        if table.deletion_protection_enabled != Some(true) {
+            let sentence = "deletion protection is off: one wrong click loses every account's token";
+            findings.push(Finding::warning(CHECK, sentence, "deploy with Stage=production, unless this is a test"));
+        }
+        findings.extend(backups(client, name).await);
+    }
+    if findings.is_empty() {
+        findings.push(Finding::ok(CHECK, format!("{name} is there, with its index, its stream and its expiry")));
+    }
+    findings
+}
+
+const fn missing(place: Place) -> &'static str {
+    match place {
+        Place::Here => "restart cargo run; check --dynamodb-port and TABLE_NAME",
+        Place::Aws | Place::Emulator => "restore it from its backup under this name, or deploy the stack anew",
+    }
+}
+
+fn definition(table: &TableDescription) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    match table.table_status() {
+        Some(TableStatus::Active) | None => {}
+        Some(status) => {
+            let sentence = format!("it is not ready: its state is {}", status.as_str());
+            findings.push(Finding::wrong(
+                CHECK,
+                sentence,
+                "wait until it is ACTIVE; if it stays, look at DynamoDB's console",
+            ));
+        }
+    }
+    match table.global_secondary_indexes().iter().find(|index| index.index_name() == Some(DUE_INDEX)) {
+        None => findings.push(Finding::wrong(
+            CHECK,
+            format!("it has no index {DUE_INDEX}: nothing that falls due would be found"),
+            AGAIN,
+        )),
+        Some(index) if index.index_status().is_some_and(|status| *status != IndexStatus::Active) => findings
+            .push(Finding::wrong(CHECK, format!("its index {DUE_INDEX} is not ready yet"), "wait until it is ACTIVE")),
+        Some(_) => {}
+    }
+    if !table.stream_specification().is_some_and(|stream| stream.stream_enabled) {
+        let sentence = "its stream is off: pushes take effect only every 5 minutes";
+        findings.push(Finding::wrong(CHECK, sentence, AGAIN));
+    }
+    findings
+}
+
+async fn expiry(client: &Client, name: &str) -> Option<Finding> {
+    const ACTION: &str = "dynamodb:DescribeTimeToLive";
+    match client.describe_time_to_live().table_name(name).send().await {
+        Ok(output) => {
+            let status = output.time_to_live_description.and_then(|described| described.time_to_live_status);
+            let on = matches!(status, Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling));
+            let sentence = "its expiry is off: links and inbox entries are kept for ever";
+            (!on).then(|| Finding::warning(CHECK, sentence, AGAIN))
+        }
+        Err(error) => Some(unseen(&Cause::of(&error), ACTION)),
+    }
+}
+
+async fn backups(client: &Client, name: &str) -> Option<Finding> {
+    const ACTION: &str = "dynamodb:DescribeContinuousBackups";
+    match client.describe_continuous_backups().table_name(name).send().await {
+        Ok(output) => {
+            let on = |described: &ContinuousBackupsDescription| {
+                let status = described.point_in_time_recovery_description()?.point_in_time_recovery_status()?;
+                Some(*status == PointInTimeRecoveryStatus::Enabled)
+            };
+            let on = output.continuous_backups_description.as_ref().and_then(on) == Some(true);
+            let sentence = "point-in-time recovery is off: what is lost stays lost";
+            (!on).then(|| Finding::warning(CHECK, sentence, AGAIN))
+        }
+        Err(error) => Some(unseen(&Cause::of(&error), ACTION)),
+    }
+}
+
+fn unseen(cause: &Cause, action: &str) -> Finding {
+    Finding::warning(CHECK, cause.sentence(action), cause.advice(action))
+}

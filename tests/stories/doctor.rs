@@ -1,0 +1,275 @@
+//! The doctor: each thing it looks at is broken in turn, and named.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::header::{CONTENT_TYPE, DATE, LOCATION};
+use axum::http::{HeaderName, StatusCode};
+use axum::{Extension, Router};
+use local::doctor::{Diagnosis, Finding, Patient, Place, Verdict, render};
+use secrecy::ExposeSecret as _;
+use shared::identity::IamIdentity;
+use simulator::{Fault, paths};
+use stories::world::{SECRET, TABLE, World, platform, secret_json};
+use tokio::net::TcpListener;
+use url::Url;
+
+/// A server of any kind on this machine.
+async fn serve(router: Router) -> Url {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+/// A server that answers everything alike.
+async fn answering(status: u16, headers: [(HeaderName, &'static str); 1]) -> Url {
+    let status = StatusCode::from_u16(status).unwrap();
+    serve(Router::new().fallback(move || async move { (status, headers, "hello") })).await
+}
+
+/// The business routes as they are on this machine: whoever calls has an identity.
+fn open_business(world: &World) -> Router {
+    world.business_router().layer(Extension(IamIdentity::new("arn:aws:iam::000000000000:user/x").unwrap()))
+}
+
+/// A platform on the machine's time, for that is what servers tell.
+async fn world() -> World {
+    World::beside_processes(Duration::ZERO, |_| {}).await
+}
+
+async fn patient(world: &World) -> Patient {
+    Patient {
+        place: Place::Here,
+        table: TABLE.to_owned(),
+        secret_id: SECRET.to_owned(),
+        public: world.public_url.clone(),
+        events_url: "https://auth.example.com/wechat/events".to_owned(),
+        business: serve(open_business(world)).await,
+        clients: world.aws_clients(),
+        clock: Arc::clone(&world.services.clock),
+    }
+}
+
+/// A platform at work, and how the doctor gets at it.
+async fn at_work() -> (World, Patient) {
+    let world = world().await;
+    world.get_ready().await;
+    world.authorized_account().await;
+    let patient = patient(&world).await;
+    (world, patient)
+}
+
+/// What is wrong, by check and in the doctor's order.
+fn wrong(findings: &[Finding]) -> Vec<&str> {
+    let mut checks: Vec<&str> =
+        findings.iter().filter(|finding| finding.verdict == Verdict::Wrong).map(|finding| finding.check).collect();
+    checks.dedup();
+    checks
+}
+
+/// Sentence and advice of a check that is not well.
+fn told(findings: &[Finding], check: &str) -> String {
+    let all = findings.iter().filter(|finding| finding.check == check && finding.verdict != Verdict::Ok);
+    all.map(|finding| format!("{} | {}\n", finding.sentence, finding.advice.clone().unwrap_or_default())).collect()
+}
+
+#[tokio::test]
+async fn a_platform_at_work_is_well_and_no_secret_is_told() {
+    let (world, patient) = at_work().await;
+    world.reconcile().await;
+    let findings = patient.examine().await;
+    assert!(findings.iter().all(|finding| finding.verdict == Verdict::Ok), "{findings:#?}");
+    let said = |text: &str| findings.iter().any(|finding| finding.sentence.contains(text));
+    assert!(said("1 active") && said("nothing waits") && said("the last was a success"), "{findings:#?}");
+    let diagnosis = Diagnosis { subject: "it".to_owned(), findings, examined: true };
+    assert_eq!(diagnosis.exit_code(), 0);
+    let text = render::text(&diagnosis, false);
+    assert!(text.ends_with("All is well.\n"), "{text}");
+    let ticket = world.vault().ticket().await.unwrap().unwrap().ticket;
+    let platform = platform();
+    for secret in [ticket, platform.token, platform.component_appsecret, platform.encoding_aes_key] {
+        assert!(!text.contains(secret.expose_secret()));
+    }
+}
+
+#[tokio::test]
+async fn looking_changes_nothing_and_asks_wechat_nothing() {
+    let (world, patient) = at_work().await;
+    let (calls, items) = (world.simulator.counters().calls, world.items().await);
+    patient.examine().await;
+    assert_eq!((world.simulator.counters().calls, world.items().await), (calls, items));
+}
+
+#[tokio::test]
+async fn a_wrong_field_of_the_secret_is_named_and_the_rest_is_still_examined() {
+    let (world, patient) = at_work().await;
+    let json = secret_json().expose_secret().replace("abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG", "hush");
+    world.secrets.set(json.into());
+    let findings = patient.examine().await;
+    assert_eq!(wrong(&findings), ["secret"], "{findings:#?}");
+    assert!(told(&findings, "secret").contains("encoding_aes_key"));
+    assert!(findings.iter().any(|finding| finding.check == "ticket"));
+    assert!(!format!("{findings:?}").contains("hush"));
+}
+
+#[tokio::test]
+async fn an_empty_secret_is_named_and_what_lacks_it_too() {
+    let world = world().await;
+    world.secrets.set("".into());
+    let findings = patient(&world).await.examine().await;
+    assert_eq!(wrong(&findings), ["secret", "public URL", "events URL", "business routes"], "{findings:#?}");
+    assert!(told(&findings, "secret").contains("put-secret-value"));
+    assert!(told(&findings, "events URL").contains("no secret"));
+    assert!(told(&findings, "items").contains("not looked at"));
+}
+
+#[tokio::test]
+async fn a_missing_table_is_named() {
+    let (_world, mut patient) = at_work().await;
+    patient.table = "another".to_owned();
+    let findings = patient.examine().await;
+    assert!(told(&findings, "table").contains("there is no table another"), "{findings:#?}");
+    assert!(told(&findings, "ticket").contains("cannot be read"), "{findings:#?}");
+}
+
+#[tokio::test]
+async fn a_table_without_index_and_stream_is_named() {
+    use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
+    let (world, mut patient) = at_work().await;
+    patient.table = "bare".to_owned();
+    let mut create = world.database.client().create_table().table_name("bare").billing_mode(BillingMode::PayPerRequest);
+    for (name, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
+        let attribute = AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
+        create = create.attribute_definitions(attribute.build().unwrap());
+        create = create.key_schema(KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap());
+    }
+    create.send().await.unwrap();
+    let findings = patient.examine().await;
+    let table = told(&findings, "table");
+    assert!(table.contains("no index due") && table.contains("stream") && table.contains("expiry"), "{findings:#?}");
+}
+
+#[tokio::test]
+async fn without_a_ticket_wechats_console_is_where_to_look() {
+    let world = world().await;
+    world.renew().await;
+    let findings = patient(&world).await.examine().await;
+    assert_eq!(wrong(&findings), ["ticket", "component token"], "{findings:#?}");
+    assert!(told(&findings, "ticket").contains("授权事件接收URL must be https://auth.example.com/wechat/events"));
+}
+
+#[tokio::test]
+async fn tickets_that_stopped_coming_are_told_with_how_long_the_last_one_serves() {
+    for (age, expected) in [(26, "11 hours more"), (13 * 60, "has lapsed")] {
+        let world = world().await;
+        let received = world.now().minus(Duration::from_mins(age));
+        world.vault().put_ticket(&"ticket@@@old".into(), received, received).await.unwrap();
+        let findings = patient(&world).await.examine().await;
+        assert!(wrong(&findings).contains(&"ticket"), "{findings:#?}");
+        assert!(told(&findings, "ticket").contains(expected), "{findings:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refresher_that_never_ran_or_stopped_is_told() {
+    let world = world().await;
+    assert!(world.simulator.push_ticket().await.is_accepted());
+    let patient = patient(&world).await;
+    let findings = patient.examine().await;
+    assert_eq!(wrong(&findings), ["component token", "refresher"], "{findings:#?}");
+    assert!(told(&findings, "refresher").contains("never"));
+    world.renew().await;
+    world.pass(Duration::from_mins(16));
+    let findings = patient.examine().await;
+    assert!(told(&findings, "refresher").contains("it last ran 16 minutes ago"), "{findings:#?}");
+    world.pass(Duration::from_hours(2));
+    let findings = patient.examine().await;
+    assert!(told(&findings, "component token").contains("it lapsed"), "{findings:#?}");
+}
+
+#[tokio::test]
+async fn a_refused_address_is_told_with_where_to_enter_it_until_wechat_answers_again() {
+    let world = world().await;
+    assert!(world.simulator.push_ticket().await.is_accepted());
+    world.simulator.inject(Fault::ip_not_registered().on(paths::ANY));
+    world.renew().await;
+    let patient = patient(&world).await;
+    let findings = patient.examine().await;
+    assert_eq!(wrong(&findings), ["component token", "WeChat's answers"], "{findings:#?}");
+    let said = told(&findings, "WeChat's answers");
+    assert!(said.contains("61004") && said.contains("rid "), "{said}");
+    assert!(said.contains("add 203.0.113.9 to 白名单IP地址列表"), "{said}");
+    assert!(told(&findings, "refresher").contains("1 by 61004"), "{findings:#?}");
+
+    world.simulator.clear_faults();
+    // The next try comes after the back-off; this machine's clock then is off by as much.
+    world.pass(Duration::from_mins(6));
+    world.renew().await;
+    let findings = patient.examine().await;
+    assert_eq!(wrong(&findings), ["this clock"], "{findings:#?}");
+    assert!(findings.iter().any(|finding| finding.sentence.contains("is over")), "{findings:#?}");
+}
+
+#[tokio::test]
+async fn a_message_that_takes_no_effect_is_told_with_its_age() {
+    let (world, patient) = at_work().await;
+    let consent = world.merchant_authorizes(&world.account(1));
+    assert!(world.simulator.send(&consent.push).await.is_accepted());
+    world.pass(Duration::from_mins(31));
+    let findings = patient.examine().await;
+    assert!(told(&findings, "inbox").contains("1 message waiting, the oldest since 31 minutes"), "{findings:#?}");
+}
+
+#[tokio::test]
+async fn a_public_url_that_leads_elsewhere_is_told_by_what_is_there() {
+    let (_world, mut patient) = at_work().await;
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let other = answering(200, [(CONTENT_TYPE, "text/html")]).await;
+    let no_tls = Url::parse(other.as_str().replace("http:", "https:").as_str()).unwrap();
+    let cases = [
+        (Url::parse(&format!("http://{gone}")).unwrap(), "nobody listens"),
+        (Url::parse("http://nowhere.invalid").unwrap(), "has no address"),
+        (no_tls, "cannot be reached"),
+        (other, "another server answers"),
+        (answering(404, [(CONTENT_TYPE, "application/json")]).await, "another server answers"),
+        (
+            answering(301, [(LOCATION, "https://www.example.com/?code=hush")]).await,
+            "redirects to https://www.example.com |",
+        ),
+        (answering(502, [(CONTENT_TYPE, "application/json")]).await, "status 502"),
+    ];
+    for (url, expected) in cases {
+        patient.public = url;
+        let findings = patient.examine().await;
+        assert_eq!(wrong(&findings), ["public URL", "events URL"], "{findings:#?}");
+        assert!(told(&findings, "public URL").contains(expected), "{expected}: {findings:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_off_is_told_by_how_much() {
+    let (_world, mut patient) = at_work().await;
+    patient.public = answering(404, [(DATE, "Sun, 06 Nov 1994 08:49:37 GMT")]).await;
+    let findings = patient.examine().await;
+    assert!(wrong(&findings).contains(&"this clock"), "{findings:#?}");
+    assert!(told(&findings, "this clock").contains("ahead of"), "{findings:#?}");
+}
+
+#[tokio::test]
+async fn business_routes_that_ask_for_no_signature_are_told() {
+    let (world, mut patient) = at_work().await;
+    patient.place = Place::Emulator;
+    for (router, expected) in
+        [(open_business(&world), "they are open"), (world.business_router(), "only the function itself refuses")]
+    {
+        patient.business = serve(router).await;
+        let findings = patient.examine().await;
+        assert_eq!(wrong(&findings), ["business routes"], "{findings:#?}");
+        assert!(told(&findings, "business routes").contains(expected), "{findings:#?}");
+    }
+    patient.business = answering(403, [(CONTENT_TYPE, "application/json")]).await;
+    let findings = patient.examine().await;
+    assert_eq!(wrong(&findings), [""; 0], "{findings:#?}");
+    assert!(told(&findings, "secret").contains("demo"), "a stack must not have the demo's secret: {findings:#?}");
+}

@@ -7,6 +7,7 @@
 mod cause;
 mod finding;
 mod items;
+mod probe;
 mod refresher;
 mod refusal;
 pub mod render;
@@ -19,6 +20,7 @@ mod words;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::ProvideCredentials as _;
 use shared::aws::AwsClients;
@@ -97,7 +99,9 @@ async fn stack(name: &str, options: &DoctorArgs) -> Diagnosis {
         loader = loader.region(Region::new(region.clone()));
     }
     if let Some(profile) = &options.profile {
-        loader = loader.profile_name(profile);
+        // Named on the command line it goes before the keys of the environment, as with the AWS CLI.
+        let credentials = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
+        loader = loader.profile_name(profile).credentials_provider(credentials);
     }
     let config = loader.load().await;
     let region = config.region().map_or_else(|| "an unknown region".to_owned(), ToString::to_string);
@@ -136,7 +140,7 @@ async fn usable(config: &SdkConfig) -> Result<(), Finding> {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => {
             let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-            none(&why)
+            none(&format!("the last place that was asked says {why:?}"))
         }
         Err(_) => none("where they should come from gives no answer"),
     }
@@ -171,7 +175,7 @@ async fn here(args: &Args, environment: &impl Environment) -> Diagnosis {
     else {
         return failed("PUBLIC_BASE_URL is no URL".to_owned(), "set it to what cargo run has, or unset it");
     };
-    if !web::listens(&own).await {
+    if !probe::listens(&own).await {
         let advice = "start cargo run in another terminal; --port says where it listens, --stack looks at a deployment";
         return failed(format!("nothing listens on port {}", args.port), advice);
     }

@@ -139,8 +139,8 @@ async fn usable(config: &SdkConfig) -> Result<(), Finding> {
     match timeout(CREDENTIALS, provider.provide_credentials()).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => {
-            let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-            none(&format!("the last place that was asked says {why:?}"))
+            let cause = std::error::Error::source(&error).map(|cause| format!("the last place asked says: {cause}"));
+            none(cause.as_deref().unwrap_or("none are there"))
         }
         Err(_) => none("where they should come from gives no answer"),
     }
@@ -196,6 +196,11 @@ async fn here(args: &Args, environment: &impl Environment) -> Diagnosis {
 impl Patient {
     /// Makes every check, those that do not depend on each other at the same time.
     pub async fn examine(&self) -> Vec<Finding> {
+        // On the heap: dozens of SDK calls are one large future.
+        Box::pin(self.checks()).await
+    }
+
+    async fn checks(&self) -> Vec<Finding> {
         let ((mut findings, component), table, web) = tokio::join!(
             secret::examine(&self.clients.secrets, &self.secret_id, self.place),
             table::examine(&self.clients.dynamodb, &self.table, self.place),
@@ -203,7 +208,7 @@ impl Patient {
         );
         findings.extend(table);
         findings.extend(match component {
-            Some(component) => self.items(&component).await,
+            Some(component) => Box::pin(self.items(&component)).await,
             None => vec![Finding::warning(
                 "items",
                 "what stands in the table was not looked at: its keys begin with the secret's component_appid",
@@ -226,7 +231,7 @@ impl Patient {
                 items::inbox(&vault, now),
             )
         };
-        let Ok((mut findings, token, refresher, accounts, inbox)) = timeout(ITEMS, all).await else {
+        let Ok((mut findings, token, refresher, accounts, inbox)) = timeout(ITEMS, Box::pin(all)).await else {
             let sentence = "what stands in the table could not be read in time";
             return vec![Finding::wrong("items", sentence, "check the network between this machine and the region")];
         };

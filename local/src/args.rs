@@ -86,6 +86,30 @@ pub enum Command {
                       be examined: wrong arguments, no credentials, no such stack, nothing running."
     )]
     Doctor(DoctorArgs),
+    /// Copies the items that a table lacks from another one, such as a restored backup
+    CopyTable(CopyTableArgs),
+}
+
+/// What `copy-table` copies.
+#[derive(Debug, Clone, PartialEq, Eq, Parser)]
+#[command(long_about = "Copies the items that a DynamoDB table lacks from another one, such as a restored backup. What \
+                        stands in the target is newer and stays. It may be run again after a failure.")]
+pub struct CopyTableArgs {
+    /// The table to copy from
+    #[arg(value_name = "FROM")]
+    pub from: String,
+
+    /// The table to copy to
+    #[arg(value_name = "TO")]
+    pub to: String,
+
+    /// The region of both; else that of the environment or the profile
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+
+    /// The profile of ~/.aws/config to use
+    #[arg(long, value_name = "PROFILE")]
+    pub profile: Option<String>,
 }
 
 /// What `doctor` looks at.

@@ -4,10 +4,14 @@
 //! ([`secrets`]). The functions' own code is the same as in the cloud, and so are the AWS clients it uses. The tests
 //! use the same parts.
 //!
-//! Beside them stands [`doctor`], which looks at a deployment from outside, here or in the cloud.
+//! Beside them stand [`doctor`], which looks at a deployment from outside, here or in the cloud, and [`copy_table`], for a
+//! table that was restored or moves.
 
+pub mod account;
 pub mod args;
+mod cause;
 pub mod complaint;
+pub mod copy_table;
 pub mod data_dir;
 pub mod doctor;
 pub mod dynamodb;

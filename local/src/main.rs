@@ -4,9 +4,12 @@ use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::anyhow;
 use clap::Parser as _;
-use local::args::{Args, Command, DoctorArgs};
+use local::account;
+use local::args::{Args, Command, CopyTableArgs, DoctorArgs};
 use local::complaint;
+use local::copy_table;
 use local::doctor;
 use local::system::System;
 use local::welcome;
@@ -17,18 +20,19 @@ use shared::telemetry;
 /// how the vault decides who writes: nothing to look into.
 const LOGS: &str = "info,dynoxide=error";
 
-/// The doctor says itself what it found.
-const DOCTOR_LOGS: &str = "off";
+/// A command says itself what it found or did.
+const COMMAND_LOGS: &str = "off";
 
 /// What is still running when the user ends the program gets this long.
 const END: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let logs = if args.command.is_some() { DOCTOR_LOGS } else { LOGS };
+    let logs = if args.command.is_some() { COMMAND_LOGS } else { LOGS };
     telemetry::init_readable_logs(Some(ProcessEnvironment.get("RUST_LOG").as_deref().unwrap_or(logs)));
     let ended = match &args.command {
         Some(Command::Doctor(options)) => examine(&args, options),
+        Some(Command::CopyTable(options)) => copy(options).map(|()| ExitCode::SUCCESS),
         None => run(&args).map(|()| ExitCode::SUCCESS),
     };
     ended.unwrap_or_else(|error| {
@@ -45,6 +49,17 @@ fn examine(args: &Args, options: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let colours = io::stdout().is_terminal() && ProcessEnvironment.get("NO_COLOR").is_none();
     say(doctor::render::text(&diagnosis, colours).trim_end());
     Ok(diagnosis.exit_code().into())
+}
+
+fn copy(options: &CopyTableArgs) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let done = runtime.block_on(async {
+        let config = account::load(options.region.as_deref(), options.profile.as_deref()).await;
+        account::check(&config).await.map_err(|unusable| anyhow!("{unusable}: {}", unusable.advice()))?;
+        anyhow::Ok(copy_table::copy(&copy_table::client(&config), &options.from, &options.to).await?)
+    })?;
+    say(&format!("{} items copied, {} were in {} already", done.copied, done.kept, options.to));
+    Ok(())
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {

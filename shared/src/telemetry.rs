@@ -8,6 +8,7 @@ mod measure;
 
 use std::fmt;
 use std::io::Write as _;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -158,6 +159,17 @@ pub fn init_readable_logs(filter: Option<&str>) {
     let lines = tracing_subscriber::fmt::layer().with_target(false).compact().with_writer(std::io::stderr);
     // Only a second call fails, and then logging already runs.
     drop(filtered(filter, lines).try_init());
+}
+
+/// How a function's process ends. One that does not start says why in a sentence: `main` would print the error's insides.
+pub fn exit_code(ended: Result<(), impl fmt::Display>) -> ExitCode {
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("the function does not start: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// What [`init_logs`] starts, with another writer: tests look into it.

@@ -5,7 +5,8 @@
 //! killed ([`process`]), the side of Lambda that a function's binary talks to ([`runtime_api`]), the binary itself at work
 //! in a world ([`bootstrap`]), and the events that API Gateway, the schedules and the table's stream send
 //! ([`http_events`], [`refresher_events`]), of which the folder `events/` keeps a collection ([`demo_events`]), a
-//! merchant's browser ([`browser`]) and a business that calls the API ([`business`]). It knows no story.
+//! merchant's browser ([`browser`]) and a business that calls the API ([`business`]), and what all of it costs
+//! ([`meter`], [`cost`]). It knows no story.
 
 #![expect(
     clippy::unwrap_used,
@@ -17,10 +18,12 @@
 pub mod bootstrap;
 pub mod browser;
 pub mod business;
+pub mod cost;
 pub mod demo_events;
 pub mod faults;
 pub mod http_events;
 pub mod logs;
+pub mod meter;
 pub mod metrics;
 pub mod moto;
 pub mod process;

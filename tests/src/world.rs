@@ -146,9 +146,17 @@ impl World {
     /// # Panics
     /// When the world cannot be set up.
     pub async fn with(change: impl FnOnce(&mut Options), limits: Limits) -> Self {
+        Self::behind(Faults::default(), change, limits).await
+    }
+
+    /// The same behind a client of the story's own, which sees all that goes to AWS.
+    ///
+    /// # Panics
+    /// When the world cannot be set up.
+    pub async fn behind(faults: Faults, change: impl FnOnce(&mut Options), limits: Limits) -> Self {
         let clock = Arc::new(ManualClock::at(START));
         let shared_clock = Arc::clone(&clock) as SharedClock;
-        Self::on(clock, shared_clock, change, limits).await
+        Self::on(clock, shared_clock, faults, change, limits).await
     }
 
     /// A platform beside which functions run as processes of their own, so that time goes on by itself. It begins
@@ -161,12 +169,13 @@ impl World {
         let began = SystemClock.now();
         let clock = Arc::new(ManualClock::at(began.minus(before)));
         let shared_clock = Arc::new(MovedClock { moved: Arc::clone(&clock), began });
-        Self::on(clock, shared_clock, change, short_limits()).await
+        Self::on(clock, shared_clock, Faults::default(), change, short_limits()).await
     }
 
     async fn on(
         clock: Arc<ManualClock>,
         shared_clock: SharedClock,
+        faults: Faults,
         change: impl FnOnce(&mut Options),
         limits: Limits,
     ) -> Self {
@@ -183,7 +192,6 @@ impl World {
 
         let database = local::dynamodb::Embedded::memory().unwrap();
         local::table::create_table(&database.client(), TABLE).await.unwrap();
-        let faults = Faults::default();
         let secrets = local::secrets::Secrets::new(SECRET, Some(secret_json()));
         let secrets_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let secrets_url = url_of(&secrets_listener);

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 mod demo_events;
 #[cfg(test)]
 mod doctor;

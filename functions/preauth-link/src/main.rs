@@ -1,5 +1,7 @@
 //! The Lambda function of the authorization links.
 
+use std::process::ExitCode;
+
 use preauth_link::{LinkService, business_router, public_router, with_gateway_identity};
 use shared::config::{Environment as _, PageConfig, ProcessEnvironment, WechatConfig};
 use shared::limits::Limits;
@@ -7,8 +9,12 @@ use shared::session::Services;
 use shared::telemetry;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), lambda_http::Error> {
+async fn main() -> ExitCode {
     telemetry::init_logs(ProcessEnvironment.get("RUST_LOG").as_deref());
+    telemetry::exit_code(serve().await)
+}
+
+async fn serve() -> Result<(), lambda_http::Error> {
     let pages = PageConfig::read(&ProcessEnvironment)?;
     let wechat = WechatConfig::read(&ProcessEnvironment)?;
     let services = Services::from_environment(&ProcessEnvironment, Limits::interactive()).await?;

@@ -1,5 +1,6 @@
 //! The Lambda function of `POST /wechat/events`.
 
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use shared::aws::AwsClients;
@@ -12,8 +13,12 @@ use shared::vault::Store;
 use ticket_push::Receiver;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), lambda_http::Error> {
+async fn main() -> ExitCode {
     telemetry::init_logs(ProcessEnvironment.get("RUST_LOG").as_deref());
+    telemetry::exit_code(serve().await)
+}
+
+async fn serve() -> Result<(), lambda_http::Error> {
     let config = StoreConfig::read(&ProcessEnvironment)?;
     let metrics = MetricsConfig::read(&ProcessEnvironment)?;
     let limits = Limits::interactive();

@@ -84,6 +84,9 @@ const WINDOW: &str = "REFRESHER_WINDOW";
 /// Why a run did nothing at all.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// The event is none that the refresher knows.
+    #[error(transparent)]
+    Event(#[from] EventError),
     /// The platform's secret is of no use.
     #[error(transparent)]
     Platform(#[from] PlatformError),
@@ -182,7 +185,8 @@ impl Refresher {
             report.fail(&error.label());
             run.tell(&error);
         }
-        Box::pin(run.close(task, &report)).await;
+        let close: BoxFuture<'_, ()> = Box::pin(run.close(task, &report));
+        close.await;
         tracing::info!(renewed = report.renewed, left_over = report.left_over, "{task}: {report}");
         Ok(report)
     }

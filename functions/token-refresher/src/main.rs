@@ -1,5 +1,6 @@
 //! The Lambda function behind the schedules and the table's stream.
 
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -10,27 +11,35 @@ use shared::config::{Environment as _, ProcessEnvironment};
 use shared::limits::Limits;
 use shared::session::Services;
 use shared::telemetry;
-use token_refresher::{Refresher, Report, Settings, Task};
+use token_refresher::{Refresher, Report, RunError, Settings, Task};
 use tokio::time::Instant;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), lambda_runtime::Error> {
+async fn main() -> ExitCode {
     telemetry::init_logs(ProcessEnvironment.get("RUST_LOG").as_deref());
+    telemetry::exit_code(serve().await)
+}
+
+async fn serve() -> Result<(), lambda_runtime::Error> {
     let settings = Settings::read(&ProcessEnvironment)?;
     let services = Services::from_environment(&ProcessEnvironment, Limits::background()).await?;
     let refresher = Arc::new(Refresher::new(services, settings));
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let refresher = Arc::clone(&refresher);
-        async move { handle(&refresher, event).await }
+        async move {
+            let done = handle(&refresher, event).await;
+            // The runtime only tells Lambda, and the scheduler does not pass it on.
+            done.inspect_err(|error| tracing::error!("the run did nothing: {error}"))
+        }
     }))
     .await
 }
 
-async fn handle(refresher: &Refresher, event: LambdaEvent<Value>) -> Result<Report, lambda_runtime::Error> {
+async fn handle(refresher: &Refresher, event: LambdaEvent<Value>) -> Result<Report, RunError> {
     let deadline = event.context.deadline();
     let left = deadline.duration_since(UNIX_EPOCH).unwrap_or_default();
     // The clock counts whole seconds: rounded up, the deadline is never taken for later than it is.
     let now = Duration::from_secs(u64::try_from(SystemClock.now().unix()).unwrap_or(0).saturating_add(1));
     let task = Task::parse(event.payload)?;
-    Ok(refresher.run(&task, Instant::now() + left.saturating_sub(now)).await?)
+    refresher.run(&task, Instant::now() + left.saturating_sub(now)).await
 }

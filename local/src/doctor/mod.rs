@@ -4,7 +4,6 @@
 //! WeChat last said stands in the table, where the refresher left it. Each check is a function that returns findings;
 //! one that fails stops no other. Every wait is bounded.
 
-mod cause;
 mod finding;
 mod items;
 mod probe;
@@ -20,9 +19,7 @@ mod words;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::profile::ProfileFileCredentialsProvider;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_dynamodb::config::ProvideCredentials as _;
+use aws_config::SdkConfig;
 use shared::aws::AwsClients;
 use shared::clock::{SharedClock, SystemClock};
 use shared::config::Environment;
@@ -34,11 +31,9 @@ use url::Url;
 
 pub use self::finding::{Diagnosis, Finding, Verdict};
 use self::stack::Outputs;
+use crate::account;
 use crate::args::{Args, DoctorArgs};
 use crate::system::{Endpoints, SECRET, TABLE};
-
-/// Getting credentials may start another program or ask a server.
-const CREDENTIALS: Duration = Duration::from_secs(15);
 
 /// One check of what stands in the table: up to some fifty reads.
 const ITEMS: Duration = Duration::from_secs(30);
@@ -94,21 +89,12 @@ pub async fn examine(args: &Args, options: &DoctorArgs, environment: &impl Envir
 }
 
 async fn stack(name: &str, options: &DoctorArgs) -> Diagnosis {
-    let mut loader = aws_config::defaults(BehaviorVersion::latest());
-    if let Some(region) = &options.region {
-        loader = loader.region(Region::new(region.clone()));
-    }
-    if let Some(profile) = &options.profile {
-        // Named on the command line it goes before the keys of the environment, as with the AWS CLI.
-        let credentials = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
-        loader = loader.profile_name(profile).credentials_provider(credentials);
-    }
-    let config = loader.load().await;
+    let config = account::load(options.region.as_deref(), options.profile.as_deref()).await;
     let region = config.region().map_or_else(|| "an unknown region".to_owned(), ToString::to_string);
     let mut diagnosis =
         Diagnosis { subject: format!("Stack {name} in {region}"), findings: Vec::new(), examined: false };
-    if let Err(finding) = usable(&config).await {
-        diagnosis.findings.push(finding);
+    if let Err(unusable) = account::check(&config).await {
+        diagnosis.findings.push(Finding::wrong("AWS", unusable.to_string(), unusable.advice()));
         return diagnosis;
     }
     let (found, outputs) = stack::look_up(&config, &limits(), name).await;
@@ -122,28 +108,6 @@ async fn stack(name: &str, options: &DoctorArgs) -> Diagnosis {
         Err(missing) => diagnosis.findings.push(missing),
     }
     diagnosis
-}
-
-/// Region and credentials, before anything is asked of AWS with them.
-async fn usable(config: &SdkConfig) -> Result<(), Finding> {
-    const CHECK: &str = "AWS";
-    if config.region().is_none() {
-        let advice = "give the stack's region with --region, or set AWS_REGION";
-        return Err(Finding::wrong(CHECK, "no region is set", advice));
-    }
-    let keys = "sign in, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --profile. For a \
-                profile that signs in through the browser: eval \"$(aws configure export-credentials --profile NAME \
-                --format env)\"";
-    let none = |why: &str| Err(Finding::wrong(CHECK, format!("there are no usable credentials: {why}"), keys));
-    let Some(provider) = config.credentials_provider() else { return none("none are configured") };
-    match timeout(CREDENTIALS, provider.provide_credentials()).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => {
-            let cause = std::error::Error::source(&error).map(|cause| format!("the last place asked says: {cause}"));
-            none(cause.as_deref().unwrap_or("none are there"))
-        }
-        Err(_) => none("where they should come from gives no answer"),
-    }
 }
 
 fn patient(config: &SdkConfig, outputs: &Outputs, options: &DoctorArgs) -> Result<Patient, Finding> {

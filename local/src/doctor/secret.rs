@@ -10,8 +10,8 @@ use shared::ids::AppId;
 use shared::platform::{Platform, PlatformError};
 
 use super::Place;
-use super::cause::Cause;
 use super::finding::{Finding, Verdict};
+use crate::cause::Cause;
 
 const CHECK: &str = "secret";
 

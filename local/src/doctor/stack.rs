@@ -11,8 +11,8 @@ use aws_sdk_cloudformation::config::timeout::TimeoutConfig;
 use shared::limits::Limits;
 use url::Url;
 
-use super::cause::Cause;
 use super::finding::Finding;
+use crate::cause::Cause;
 
 const CHECK: &str = "stack";
 

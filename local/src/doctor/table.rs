@@ -8,8 +8,8 @@ use aws_sdk_dynamodb::types::{
 use shared::vault::DUE_INDEX;
 
 use super::Place;
-use super::cause::Cause;
 use super::finding::Finding;
+use crate::cause::Cause;
 
 const CHECK: &str = "table";
 

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
 /// Why an operation failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Cause {
+pub(crate) enum Cause {
     /// The credentials were good once.
     Expired,
     /// The credentials belong to nobody.
@@ -27,7 +27,7 @@ pub(super) enum Cause {
 
 impl Cause {
     /// Takes an SDK error apart.
-    pub(super) fn of<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Self {
+    pub(crate) fn of<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Self {
         match error {
             SdkError::ServiceError(service) => Self::of_code(service.err()),
             SdkError::TimeoutError(_) => Self::Timeout,
@@ -58,7 +58,7 @@ impl Cause {
     }
 
     /// What happened when `action`, such as `dynamodb:DescribeTable`, was asked for.
-    pub(super) fn sentence(&self, action: &str) -> String {
+    pub(crate) fn sentence(&self, action: &str) -> String {
         match self {
             Self::Expired => "the AWS credentials have expired".to_owned(),
             Self::UnknownCredentials => "AWS does not know the credentials".to_owned(),
@@ -72,7 +72,7 @@ impl Cause {
     }
 
     /// What to do about it.
-    pub(super) fn advice(&self, action: &str) -> String {
+    pub(crate) fn advice(&self, action: &str) -> String {
         match self {
             Self::Expired => "sign in again (aws sso login, or new keys), then run the doctor again".to_owned(),
             Self::UnknownCredentials => {

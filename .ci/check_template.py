@@ -1,0 +1,237 @@
+#!/usr/bin/env python3
+"""What only the transformed template shows: who may call what, once SAM has written out routes, roles and permissions.
+
+Transforms template.yaml as AWS would, for a region of each partition, and prints a line for everything that is not as
+it is meant. Needs aws-sam-translator, which comes with .ci/requirements.txt. No call to AWS is made.
+"""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+# The translator asks boto3 for a region when it is imported.
+os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+
+import boto3  # noqa: E402
+from samtranslator.parser.parser import Parser  # noqa: E402
+from samtranslator.translator.translator import Translator  # noqa: E402
+from samtranslator.yaml_helper import yaml_parse  # noqa: E402
+
+TEMPLATE = Path(__file__).resolve().parent.parent / "template.yaml"
+REGIONS = {"aws": "us-east-1", "aws-cn": "cn-north-1"}
+
+BUSINESS = "/authorization-links"
+PUSHES = "POST /wechat/events"
+
+# Statements that name "*": EC2 has no resources for looking up, and a denial means all of it.
+EVERYTHING = {"LookUp", "NotForTheCode"}
+
+# What SAM generates for a schedule: one role each, which starts the function and reports what never started.
+SCHEDULE_GRANTS = [
+    ("lambda:InvokeFunction", {"Fn::GetAtt": ["TokenRefresher", "Arn"]}),
+    ("sqs:SendMessage", {"Fn::GetAtt": ["Failures", "Arn"]}),
+]
+
+# Kinds of resource that let others in; none is used.
+OPENING = {
+    "AWS::Lambda::Url",
+    "AWS::SQS::QueuePolicy",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SecretsManager::ResourcePolicy",
+}
+
+# A route as API Gateway names itself when it calls a function: this, then method and path.
+SOURCE = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${__ApiId__}/${__Stage__}/"
+
+FAILURES = {"Fn::GetAtt": ["Failures", "Arn"]}
+
+
+def transformed(region):
+    template = yaml_parse(TEMPLATE.read_text(encoding="utf-8"))
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            resource["Properties"]["CodeUri"] = "s3://bucket/built-elsewhere.zip"
+    defaults = {name: it["Default"] for name, it in template["Parameters"].items() if "Default" in it}
+    os.environ["AWS_DEFAULT_REGION"] = region
+    session = boto3.Session(region_name=region)
+    return Translator({}, Parser(), boto_session=session).translate(template, defaults)
+
+
+def of_type(template, kind):
+    return {name: it for name, it in template["Resources"].items() if it["Type"] == kind}
+
+
+def many(value):
+    return value if isinstance(value, list) else [value]
+
+
+def texts(value):
+    """Every text within a value."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from texts(inner)
+    elif isinstance(value, str):
+        yield value
+
+
+def routes(template):
+    """Route key -> what API Gateway asks for before it calls the function."""
+    (api,) = of_type(template, "AWS::ApiGatewayV2::Api").values()
+    body = api["Properties"]["Body"]
+    assert not body.get("security"), "an authorizer on all routes"
+    return {
+        f"{method.upper()} {path}": operation.get("security", [])
+        for path, methods in body["paths"].items()
+        for method, operation in methods.items()
+        if method != "parameters"
+    }
+
+
+def check_routes(template):
+    found = routes(template)
+    if len(found) != 7 or PUSHES not in found:
+        yield f"routes are missing: {sorted(found)}"
+    for route, security in found.items():
+        expected = [{"AWS_IAM": []}] if route.split()[1].startswith(BUSINESS) else []
+        if security != expected:
+            yield f"{route} asks for {security}, not {expected}"
+    (api,) = of_type(template, "AWS::ApiGatewayV2::Api").values()
+    if "AWS_IAM" not in api["Properties"]["Body"]["components"]["securitySchemes"]:
+        yield "the IAM authorizer is not defined"
+
+    (stage,) = of_type(template, "AWS::ApiGatewayV2::Stage").values()
+    stage = stage["Properties"]
+    if stage["StageName"] != "$default":
+        yield f"the stage {stage['StageName']} puts its name before every path"
+    if set(stage["RouteSettings"]) != set(found):
+        yield f"limits are set for {sorted(stage['RouteSettings'])}"
+    for route, limits in stage["RouteSettings"].items():
+        if not (limits.get("ThrottlingRateLimit") and limits.get("ThrottlingBurstLimit")):
+            yield f"{route} has no limit: {limits}"
+
+
+def check_callers(template):
+    """Who may call a function: API Gateway from one route each, and nobody else."""
+    permissions = of_type(template, "AWS::Lambda::Permission")
+    sources = []
+    for name, permission in permissions.items():
+        given = permission["Properties"]
+        if given["Principal"] != "apigateway.amazonaws.com" or given["Action"] != "lambda:InvokeFunction":
+            yield f"{name} lets {given['Principal']} do {given['Action']}"
+        source, names = given["SourceArn"]["Fn::Sub"]
+        if names != {"__ApiId__": {"Ref": "HttpApi"}, "__Stage__": "*"}:
+            yield f"{name} serves another API: {names}"
+        sources.append(source.removeprefix(SOURCE))
+    expected = [re.sub(r"\{\w+\}", "*", route.replace(" ", "")) for route in routes(template)]
+    if sorted(sources) != sorted(expected):
+        yield f"the functions may be called for {sorted(sources)}, not for {sorted(expected)}"
+    for name, resource in template["Resources"].items():
+        if resource["Type"] in OPENING:
+            yield f"{name} opens something to others: look at it, and then at this check"
+        for statement in many(resource.get("Properties", {}).get("PolicyDocument", {}).get("Statement", [])):
+            if "*" in str(statement.get("Principal", "")) and name != "TableEndpoint":
+                yield f"{name} is open to everybody"
+
+
+def policies(template):
+    """Name of the resource and statement, of every policy."""
+    for name, resource in template["Resources"].items():
+        properties = resource.get("Properties", {})
+        documents = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
+        if resource["Type"] in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
+            documents.append(properties["PolicyDocument"])
+        for document in documents:
+            for statement in many(document["Statement"]):
+                yield name, statement
+
+
+def check_roles(template):
+    for name, statement in policies(template):
+        actions = many(statement["Action"])
+        if any("*" in action for action in actions):
+            yield f"{name} may do {actions}"
+        if statement["Resource"] == "*" and statement.get("Sid") not in EVERYTHING:
+            yield f"{name} may do {actions} with everything"
+    written = set(yaml_parse(TEMPLATE.read_text(encoding="utf-8"))["Resources"])
+    for name, role in of_type(template, "AWS::IAM::Role").items():
+        if name in written:
+            continue
+        grants = [(it["Action"], it["Resource"]) for owner, it in policies(template) if owner == name]
+        if grants != SCHEDULE_GRANTS or role["Properties"].get("ManagedPolicyArns"):
+            yield f"SAM gives {name} more than a schedule needs: {grants}"
+        for statement in role["Properties"]["AssumeRolePolicyDocument"]["Statement"]:
+            if statement["Principal"] != {"Service": ["scheduler.amazonaws.com"]}:
+                yield f"{name} is taken by {statement['Principal']}"
+
+
+def check_refresher(template):
+    schedules = of_type(template, "AWS::Scheduler::Schedule")
+    if len(schedules) != 2:
+        yield f"{len(schedules)} schedules"
+    for name, schedule in schedules.items():
+        target = schedule["Properties"]["Target"]
+        if target["RetryPolicy"] != {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 240}:
+            yield f"{name} is repeated: {target['RetryPolicy']}"
+        if target["DeadLetterConfig"] != {"Arn": FAILURES}:
+            yield f"{name} reports to {target['DeadLetterConfig']}"
+        if schedule["Properties"].get("State") != {"Fn::If": ["RunRefresher", "ENABLED", "DISABLED"]}:
+            yield f"{name} is not switched by RefresherEnabled"
+    (runs,) = of_type(template, "AWS::Lambda::EventInvokeConfig").values()
+    runs = runs["Properties"]
+    if (runs["MaximumRetryAttempts"], runs["MaximumEventAgeInSeconds"]) != (0, 240):
+        yield f"Lambda repeats runs: {runs}"
+    (stream,) = of_type(template, "AWS::Lambda::EventSourceMapping").values()
+    stream = stream["Properties"]
+    if (stream["MaximumRetryAttempts"], stream["MaximumRecordAgeInSeconds"]) != (2, 300):
+        yield f"a batch of the stream is repeated too often: {stream}"
+    if stream["Enabled"] != {"Fn::If": ["RunRefresher", True, False]}:
+        yield "the stream is not switched by RefresherEnabled"
+    for what, kept in (("runs", runs), ("the stream", stream)):
+        if kept["DestinationConfig"]["OnFailure"]["Destination"] != FAILURES:
+            yield f"what fails of {what} is lost"
+
+
+def check_functions(template):
+    for name, function in of_type(template, "AWS::Lambda::Function").items():
+        properties = function["Properties"]
+        if "TracingConfig" in properties:
+            yield f"{name} uses X-Ray, which China does not have"
+        if properties["LoggingConfig"]["LogGroup"] != {"Ref": f"{name}Logs"}:
+            yield f"{name} logs to {properties['LoggingConfig']}"
+        # The way in which a function waits for a policy that is not always there.
+        if "VpcConfig" in properties and "NetworkInterfaces" not in str(function["Metadata"].get("After")):
+            yield f"{name} does not wait for the right to make network interfaces"
+
+
+def check_partition(template):
+    for text in texts({"Resources": template["Resources"], "Outputs": template["Outputs"]}):
+        if "arn:aws:" in text or "arn:aws-cn:" in text:
+            yield f"an ARN of one partition only: {text[:120]}"
+    if "Rules" not in template:
+        yield "the rules are gone"
+    for kind in {it["Type"] for it in template["Resources"].values()}:
+        if kind.startswith("AWS::Serverless::"):
+            yield f"{kind} was not transformed"
+
+
+CHECKS = [check_routes, check_callers, check_roles, check_refresher, check_functions, check_partition]
+
+
+def main():
+    problems = []
+    for partition, region in REGIONS.items():
+        template = transformed(region)
+        problems += [f"{partition}: {problem}" for check in CHECKS for problem in check(template)]
+        print(f"{partition}: {len(template['Resources'])} resources, {len(routes(template))} routes")
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

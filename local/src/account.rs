@@ -1,0 +1,72 @@
+//! The AWS account that a command works on: region and credentials of the person at the keyboard, looked at before
+//! anything is asked of AWS with them.
+
+use std::time::Duration;
+
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::ProvideCredentials as _;
+use tokio::time::timeout;
+
+/// Getting credentials may start another program or ask a server.
+const CREDENTIALS: Duration = Duration::from_secs(15);
+
+const SIGN_IN: &str = "sign in, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --profile. For \
+                       a profile that signs in through the browser: eval \"$(aws configure export-credentials --profile \
+                       NAME --format env)\"";
+
+/// Why AWS cannot be asked anything.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// There is no region.
+    #[error("no region is set")]
+    NoRegion,
+    /// There are no credentials.
+    #[error("there are no usable credentials: {0}")]
+    NoCredentials(String),
+}
+
+impl Unusable {
+    /// What to do about it.
+    #[must_use]
+    pub const fn advice(&self) -> &'static str {
+        match self {
+            Self::NoRegion => "give the region with --region, or set AWS_REGION",
+            Self::NoCredentials(_) => SIGN_IN,
+        }
+    }
+}
+
+/// What the environment, the profile and the arguments come to.
+pub async fn load(region: Option<&str>, profile: Option<&str>) -> SdkConfig {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest());
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region.to_owned()));
+    }
+    if let Some(profile) = profile {
+        // Named on the command line it goes before the keys of the environment, as with the AWS CLI.
+        let credentials = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
+        loader = loader.profile_name(profile).credentials_provider(credentials);
+    }
+    loader.load().await
+}
+
+/// Whether AWS can be asked anything with it.
+///
+/// # Errors
+/// [`Unusable`] says what is missing.
+pub async fn check(config: &SdkConfig) -> Result<(), Unusable> {
+    if config.region().is_none() {
+        return Err(Unusable::NoRegion);
+    }
+    let none = |why: &str| Err(Unusable::NoCredentials(why.to_owned()));
+    let Some(provider) = config.credentials_provider() else { return none("none are configured") };
+    match timeout(CREDENTIALS, provider.provide_credentials()).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => {
+            let cause = std::error::Error::source(&error).map(|cause| format!("the last place asked says: {cause}"));
+            none(cause.as_deref().unwrap_or("none are there"))
+        }
+        Err(_) => none("where they should come from gives no answer"),
+    }
+}

@@ -1,0 +1,327 @@
+//! The run that is counted: each flow once over the harness, with what it asks of DynamoDB, WeChat, the gateway and
+//! Lambda.
+//!
+//! A run of the refresher is counted whole. What accounts add to it is the difference of a run with [`ACCOUNTS`] of
+//! them and one without work.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use shared::ids::AppId;
+use shared::limits::Limits;
+use simulator::Account;
+use token_refresher::Task;
+use tokio::time::Instant;
+
+use crate::browser::Browser;
+use crate::business::Business;
+use crate::faults::Faults;
+use crate::meter::{Meter, Used, item_size};
+use crate::world::{TABLE, World, short_limits};
+
+/// Accounts of the large runs: a batch of rows, a part of a page of WeChat's list. Full pages cost an account less.
+pub const ACCOUNTS: u32 = 100;
+
+/// Where a call of WeChat's API begins, unlike its pages.
+const API: &str = "/cgi-bin/component/api_";
+
+/// For a run that must not be cut short, on a machine however busy.
+const LONG: Duration = Duration::from_mins(30);
+
+/// For a call of WeChat's simulator there.
+const PATIENT: Duration = Duration::from_secs(20);
+
+/// What a flow came to.
+#[derive(Debug, Clone)]
+pub struct Flow {
+    /// What happens.
+    pub name: &'static str,
+    /// What DynamoDB charges for.
+    pub used: Used,
+    /// Requests through API Gateway.
+    pub http: u32,
+    /// Invocations of functions.
+    pub invocations: u32,
+    /// Calls of WeChat's API.
+    pub calls: u64,
+}
+
+/// Names of the flows, as the table shows them.
+pub mod flow {
+    /// See [`super::count`].
+    pub const TICKET: &str = "ticket push";
+    /// See [`super::count`].
+    pub const RENEW: &str = "renew run, nothing due";
+    /// See [`super::count`].
+    pub const RENEW_COMPONENT: &str = "renew run, component token due";
+    /// See [`super::count`].
+    pub const RENEW_ACCOUNTS: &str = "renew run, 100 accounts due";
+    /// See [`super::count`].
+    pub const RECONCILE: &str = "reconcile run, no account";
+    /// See [`super::count`].
+    pub const RECONCILE_ACCOUNTS: &str = "reconcile run, 100 accounts";
+    /// See [`super::count`].
+    pub const LINK: &str = "link made";
+    /// See [`super::count`].
+    pub const PAGE: &str = "link's page opened";
+    /// See [`super::count`].
+    pub const BUTTON: &str = "button pressed";
+    /// See [`super::count`].
+    pub const RETURN: &str = "merchant comes back, and the stream's run";
+    /// See [`super::count`].
+    pub const GRANT: &str = "push of the grant, and the stream's run";
+    /// See [`super::count`].
+    pub const LOOK: &str = "link looked at";
+    /// See [`super::count`].
+    pub const REVOKED: &str = "push of a revocation, and the stream's run";
+}
+
+/// What the run came to.
+#[derive(Debug, Clone)]
+pub struct Counted {
+    flows: Vec<Flow>,
+    /// Bytes of the largest item of each kind.
+    items: BTreeMap<String, usize>,
+    /// Metrics of the runs and the ticket push, each combination of name and dimension once: CloudWatch's unit.
+    pub metrics: u32,
+}
+
+impl Counted {
+    /// A flow.
+    ///
+    /// # Panics
+    /// When there is none of that name.
+    #[must_use]
+    pub fn flow(&self, name: &str) -> &Flow {
+        self.flows.iter().find(|flow| flow.name == name).expect("the flow was counted")
+    }
+
+    /// Bytes of the largest item of a kind.
+    ///
+    /// # Panics
+    /// When there was none.
+    #[must_use]
+    pub fn item(&self, kind: &str) -> f64 {
+        f64::from(u32::try_from(self.items[kind]).unwrap())
+    }
+
+    pub(super) fn rows(&self) -> Vec<Vec<String>> {
+        let row = |flow: &Flow| {
+            let requests: Vec<String> =
+                flow.used.requests.iter().map(|(operation, count)| format!("{count} {operation}")).collect();
+            let counts = [flow.http, flow.invocations].map(|count| count.to_string());
+            let [http, invocations] = counts;
+            let units = [flow.used.writes, flow.used.reads].map(|units| units.to_string());
+            let [writes, reads] = units;
+            vec![flow.name.to_owned(), requests.join(", "), writes, reads, http, invocations, flow.calls.to_string()]
+        };
+        self.flows.iter().map(row).collect()
+    }
+
+    pub(super) fn item_rows(&self) -> Vec<Vec<String>> {
+        self.items.iter().map(|(kind, bytes)| vec![kind.clone(), bytes.to_string()]).collect()
+    }
+}
+
+/// A world under the meter.
+struct Scene {
+    world: World,
+    meter: Meter,
+    flows: Vec<Flow>,
+}
+
+impl Scene {
+    async fn with_accounts(accounts: Vec<Account>) -> Self {
+        let meter = Meter::default();
+        let options = |options: &mut simulator::Options| options.accounts = accounts;
+        // A try that is cut short is made again and counted twice: a busy machine gets time.
+        let limits = Limits { wechat_connect: PATIENT, wechat: PATIENT, ..short_limits() };
+        let world = World::behind(Faults::over(meter.client()), options, limits).await;
+        world.get_ready().await;
+        Self { world, meter, flows: Vec::new() }
+    }
+
+    fn api_calls(&self) -> u64 {
+        let counters = self.world.simulator.counters();
+        counters.calls.iter().filter(|(path, _)| path.starts_with(API)).map(|(_, count)| count).sum()
+    }
+
+    /// Counts what `work` does.
+    async fn count<T>(&mut self, name: &'static str, http: u32, invocations: u32, work: impl Future<Output = T>) -> T {
+        let calls = self.api_calls();
+        drop(self.meter.take());
+        let result = work.await;
+        let (used, calls) = (self.meter.take(), self.api_calls() - calls);
+        self.flows.push(Flow { name, used, http, invocations, calls });
+        result
+    }
+
+    async fn items(&self) -> Vec<Map<String, Value>> {
+        let scan = json!({ "TableName": TABLE }).to_string();
+        let request = crate::http_client().post(self.world.database.endpoint()).body(scan);
+        let request = request.header("x-amz-target", "DynamoDB_20120810.Scan");
+        let request = request.header("content-type", "application/x-amz-json-1.0").header("authorization", SIGNED);
+        let answer: Value =
+            request.header("x-amz-date", "20270115T080000Z").send().await.unwrap().json().await.unwrap();
+        let items = answer["Items"].as_array().unwrap_or_else(|| panic!("{answer}"));
+        items.iter().map(|item| item.as_object().unwrap().clone()).collect()
+    }
+}
+
+/// What the embedded DynamoDB takes for a signature: any.
+const SIGNED: &str = "AWS4-HMAC-SHA256 Credential=local/20270115/us-east-1/dynamodb/aws4_request, \
+                      SignedHeaders=host;x-amz-date, Signature=0";
+
+/// Counts every flow.
+///
+/// # Panics
+/// When a flow does not end as it should.
+pub async fn count() -> Counted {
+    let mut scene = Scene::with_accounts(Account::demo()).await;
+    scheduled(&mut scene).await;
+    let metrics = metrics(&scene.world);
+    merchant(&mut scene).await;
+    let items = items(&scene).await;
+    let Scene { mut flows, .. } = scene;
+    flows.extend(many().await);
+    Counted { flows, items, metrics }
+}
+
+/// What time brings about, whether there is an account or not.
+async fn scheduled(scene: &mut Scene) {
+    let simulator = scene.world.simulator.clone();
+    scene.world.pass(Duration::from_mins(10));
+    let pushed = scene.count(flow::TICKET, 1, 1, simulator.push_ticket()).await;
+    assert!(pushed.is_accepted(), "{pushed:?}");
+    let refresher = scene.world.refresher.clone();
+    run(scene, &refresher, flow::RENEW, Task::Renew).await;
+    run(scene, &refresher, flow::RECONCILE, Task::Reconcile).await;
+    scene.world.pass(Duration::from_mins(100));
+    assert!(scene.world.simulator.push_ticket().await.is_accepted());
+    run(scene, &refresher, flow::RENEW_COMPONENT, Task::Renew).await;
+}
+
+async fn run(
+    scene: &mut Scene,
+    refresher: &token_refresher::Refresher,
+    name: &'static str,
+    task: Task,
+) -> token_refresher::Report {
+    let work = Box::pin(refresher.run(&task, Instant::now() + LONG));
+    let report = scene.count(name, 0, 1, work).await.unwrap();
+    assert!(report.failed.is_empty() && report.left_over == 0, "{name}: {report}");
+    report
+}
+
+/// From the link to the grant, and its end.
+async fn merchant(scene: &mut Scene) {
+    let business = Business::of(&scene.world);
+    let browser = Browser::on_computer();
+    let account = scene.world.account(0);
+    let request = json!({
+        "requester_name": "演示科技有限公司", "return_url": "https://app.example.com/done?order=7", "reference": "order-7",
+    });
+    let link = scene.count(flow::LINK, 1, 1, business.link(request)).await;
+    let launch = scene.count(flow::PAGE, 1, 1, browser.open(&link.url)).await;
+    let pressed = scene.count(flow::BUTTON, 1, 1, browser.submit(&launch, &[])).await;
+    let at_wechat = crate::browser::AtWechat(pressed.location());
+    let consent = scene.world.confirms(&at_wechat, &account);
+    let refresher = scene.world.refresher.clone();
+    let simulator = scene.world.simulator.clone();
+
+    let before = inbox(scene).await;
+    let way_back = at_wechat.way_back(&consent.redirect_code);
+    let back = scene.count(flow::RETURN, 1, 1, browser.open(&way_back)).await;
+    assert_eq!(back.told_status(), "authorized");
+    after_insert(scene, &refresher, &before).await;
+
+    let before = inbox(scene).await;
+    let push = scene.count(flow::GRANT, 1, 1, simulator.send(&consent.push)).await;
+    assert!(push.is_accepted(), "{push:?}");
+    after_insert(scene, &refresher, &before).await;
+
+    let state = scene.count(flow::LOOK, 1, 1, business.look(&link)).await;
+    assert_eq!(state["authorizer_appid"], account.as_str());
+
+    scene.world.pass(Duration::from_mins(30));
+    let before = inbox(scene).await;
+    let revocation = scene.world.simulator.unauthorize(&account).expect("the grant stands");
+    let push = scene.count(flow::REVOKED, 1, 1, simulator.send(&revocation)).await;
+    assert!(push.is_accepted(), "{push:?}");
+    after_insert(scene, &refresher, &before).await;
+}
+
+async fn inbox(scene: &Scene) -> BTreeSet<(String, String)> {
+    scene.world.inbox_keys().await.into_iter().collect()
+}
+
+/// The table's stream tells the refresher what has entered the inbox: that run belongs to the last flow.
+async fn after_insert(scene: &mut Scene, refresher: &token_refresher::Refresher, before: &BTreeSet<(String, String)>) {
+    let new: BTreeSet<String> = inbox(scene).await.difference(before).map(|(pk, _)| pk.clone()).collect();
+    assert_eq!(new.len(), 1, "one entry has come");
+    run(scene, refresher, "stream", Task::Inbox(new)).await;
+    let run = scene.flows.pop().unwrap();
+    let flow = scene.flows.last_mut().unwrap();
+    for (operation, count) in run.used.requests {
+        *flow.used.requests.entry(operation).or_default() += count;
+    }
+    flow.used.writes += run.used.writes;
+    flow.used.reads += run.used.reads;
+    flow.invocations += run.invocations;
+    flow.calls += run.calls;
+}
+
+/// The runs with [`ACCOUNTS`] accounts.
+async fn many() -> Vec<Flow> {
+    let accounts = (0..ACCOUNTS).map(|number| {
+        let appid = AppId::parse(&format!("wx{:016x}", 0x0c00_0000_0000_0000_u64 + u64::from(number))).unwrap();
+        Account::mini_program(appid, "社区团购 🥬 每日鲜")
+    });
+    let mut scene = Scene::with_accounts(accounts.collect()).await;
+    for account in scene.world.simulator.accounts() {
+        drop(scene.world.merchant_authorizes(&account.appid));
+    }
+    let refresher = scene.world.refresher.clone();
+    let report = Box::pin(refresher.run(&Task::Reconcile, Instant::now() + LONG)).await.unwrap();
+    assert_eq!(report.added, u64::from(ACCOUNTS), "{report}");
+    scene.world.pass(Duration::from_hours(1));
+    assert!(scene.world.simulator.push_ticket().await.is_accepted());
+    let report = run(&mut scene, &refresher, flow::RECONCILE_ACCOUNTS, Task::Reconcile).await;
+    assert_eq!((report.added, report.repaired, report.gone), (0, 0, 0), "{report}");
+    // All accounts are due, the component token is not.
+    scene.world.pass(Duration::from_mins(41));
+    assert!(scene.world.simulator.push_ticket().await.is_accepted());
+    let report = run(&mut scene, &refresher, flow::RENEW_ACCOUNTS, Task::Renew).await;
+    assert_eq!(report.renewed, u64::from(ACCOUNTS), "{report}");
+    scene.flows
+}
+
+/// Each combination that was published: the total and, where a metric is split, each part.
+fn metrics(world: &World) -> u32 {
+    let mut combinations = BTreeSet::new();
+    for metric in world.metrics.all() {
+        combinations.insert((metric.name(), None));
+        combinations.insert((metric.name(), metric.dimension.map(|(_, value)| value)));
+    }
+    u32::try_from(combinations.len()).unwrap()
+}
+
+/// The largest item of each kind: the part of the key behind the platform, and of a link's the sort key.
+async fn items(scene: &Scene) -> BTreeMap<String, usize> {
+    let mut largest = BTreeMap::new();
+    for item in scene.items().await {
+        let key = |name: &str| item[name]["S"].as_str().unwrap().to_owned();
+        let (pk, sk) = (key("pk"), key("sk"));
+        let kind = pk.split('#').nth(1).unwrap().to_owned();
+        let sort = sk.split('#').next().unwrap().to_owned();
+        let name = if ["link", "reconcile", "health"].contains(&kind.as_str()) && kind != sort {
+            format!("{kind}, {sort}")
+        } else {
+            kind
+        };
+        let bytes = largest.entry(name).or_insert(0);
+        *bytes = item_size(&item).max(*bytes);
+    }
+    largest
+}

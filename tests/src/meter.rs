@@ -1,0 +1,147 @@
+//! What the requests to DynamoDB cost: an HTTP client under the SDK that asks the embedded DynamoDB for the units of
+//! each request, index writes included, and adds them up.
+//!
+//! A write whose condition fails is charged as well, but its answer does not say how much: that is reckoned from the
+//! item that comes back with the failure, as DynamoDB counts bytes. A cancelled transaction is not reckoned: the flows
+//! that are counted have none.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
+use serde_json::{Map, Value};
+
+/// Operations that write.
+const WRITES: [&str; 3] = ["PutItem", "TransactWriteItems", "UpdateItem"];
+
+/// What was asked of DynamoDB, and what it charges for.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Used {
+    /// Requests by operation.
+    pub requests: BTreeMap<String, u32>,
+    /// Write units.
+    pub writes: f64,
+    /// Read units.
+    pub reads: f64,
+}
+
+/// The client; clones share what was counted.
+#[derive(Debug, Clone)]
+pub struct Meter {
+    inner: SharedHttpClient,
+    used: Arc<Mutex<Used>>,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Self { inner: aws_smithy_http_client::Builder::new().build_http(), used: Arc::default() }
+    }
+}
+
+impl Meter {
+    /// The client, for `http_client` of an SDK config.
+    #[must_use]
+    pub fn client(&self) -> SharedHttpClient {
+        SharedHttpClient::new(self.clone())
+    }
+
+    /// What was used since the last call.
+    ///
+    /// # Panics
+    /// Never.
+    #[must_use]
+    pub fn take(&self) -> Used {
+        std::mem::take(&mut *self.used.lock().unwrap())
+    }
+
+    fn add(&self, operation: &str, answer: &Value) {
+        let units = units(answer);
+        let mut used = self.used.lock().unwrap();
+        *used.requests.entry(operation.to_owned()).or_default() += 1;
+        if WRITES.contains(&operation) {
+            used.writes += units;
+        } else {
+            used.reads += units;
+        }
+    }
+}
+
+impl HttpClient for Meter {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        let inner = self.inner.http_connector(settings, components);
+        SharedHttpConnector::new(Metered { meter: self.clone(), inner })
+    }
+}
+
+#[derive(Debug)]
+struct Metered {
+    meter: Meter,
+    inner: SharedHttpConnector,
+}
+
+impl HttpConnector for Metered {
+    fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
+        let (meter, inner) = (self.meter.clone(), self.inner.clone());
+        let target = request.headers().get("x-amz-target").unwrap_or_default().to_owned();
+        // Secrets Manager charges by the request, however large.
+        let Some(operation) = target.strip_prefix("DynamoDB_20120810.").map(str::to_owned) else {
+            return inner.call(request);
+        };
+        ask_for_units(&mut request);
+        HttpConnectorFuture::new(async move {
+            let mut response: HttpResponse = inner.call(request).await?;
+            let body = ByteStream::new(response.take_body()).collect().await.unwrap().into_bytes();
+            meter.add(&operation, &serde_json::from_slice(&body).unwrap());
+            *response.body_mut() = SdkBody::from(body);
+            Ok(response)
+        })
+    }
+}
+
+fn ask_for_units(request: &mut HttpRequest) {
+    let mut body: Map<String, Value> = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
+    body.insert("ReturnConsumedCapacity".to_owned(), "TOTAL".into());
+    let body = Value::Object(body).to_string();
+    request.headers_mut().insert("content-length", body.len().to_string());
+    *request.body_mut() = SdkBody::from(body);
+}
+
+/// The units that an answer tells of.
+fn units(answer: &Value) -> f64 {
+    let kind = answer["__type"].as_str().unwrap_or_default();
+    if kind.ends_with("ConditionalCheckFailedException") {
+        let kilobytes = answer["Item"].as_object().map_or(1, |item| item_size(item).div_ceil(1024));
+        return f64::from(u32::try_from(kilobytes).unwrap());
+    }
+    assert!(kind.is_empty(), "a request failed while costs were counted: {answer}");
+    match &answer["ConsumedCapacity"] {
+        Value::Array(tables) => tables.iter().map(|table| table["CapacityUnits"].as_f64().unwrap()).sum(),
+        table => table["CapacityUnits"].as_f64().expect("the units were asked for"),
+    }
+}
+
+/// The bytes of an item, as DynamoDB counts them, from its JSON on the wire.
+#[must_use]
+pub fn item_size(item: &Map<String, Value>) -> usize {
+    item.iter().map(|(name, value)| name.len() + value_size(value)).sum()
+}
+
+fn value_size(value: &Value) -> usize {
+    let (kind, value) = value.as_object().and_then(|value| value.iter().next()).expect("an attribute has a type");
+    match (kind.as_str(), value) {
+        ("S", Value::String(text)) => text.len(),
+        // Two digits a byte, and one byte more.
+        ("N", Value::String(number)) => number.len().div_ceil(2) + 1,
+        ("L", Value::Array(list)) => 3 + list.iter().map(|value| 1 + value_size(value)).sum::<usize>(),
+        ("M", Value::Object(map)) => 3 + map.len() + item_size(map),
+        ("SS", Value::Array(set)) => set.iter().filter_map(Value::as_str).map(str::len).sum(),
+        ("BOOL" | "NULL", _) => 1,
+        _ => panic!("an attribute of type {kind} has no known size"),
+    }
+}

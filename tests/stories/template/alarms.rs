@@ -1,0 +1,203 @@
+//! What tells that something is wrong: an alarm for each way to die, a page that shows all that is measured.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use shared::telemetry::Measure;
+
+use super::{FUNCTIONS, many, of_type, properties, template, text};
+
+/// What the code publishes, each with the dimension that it is split by.
+fn published() -> BTreeMap<&'static str, Option<&'static str>> {
+    Measure::ALL.iter().map(|measure| (measure.name(), measure.dimension())).collect()
+}
+
+const OWN_NAMESPACE: &str = "WechatPlatform/${AWS::StackName}";
+
+fn alarms(template: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    of_type(template, "AWS::CloudWatch::Alarm").map(|(name, alarm)| (name, &alarm["Properties"]))
+}
+
+/// The dashboard as it is deployed, with each reference as a plain `<name>`.
+fn dashboard(template: &Value) -> Value {
+    let body = &properties(template, "Dashboard")["DashboardBody"]["Fn::Sub"];
+    assert_eq!(body[1], json!({ "Own": { "Fn::Sub": OWN_NAMESPACE } }));
+    let mut plain = text(&body[0]).replace("${!", "{");
+    while let Some(start) = plain.find("${") {
+        let end = start + plain[start..].find('}').unwrap();
+        plain.replace_range(start..=end, &format!("<{}>", &plain[start + 2..end]));
+    }
+    serde_json::from_str(&plain).unwrap_or_else(|error| panic!("the dashboard is no JSON: {error}"))
+}
+
+/// Our own metrics on the dashboard: name and dimension.
+fn shown(dashboard: &Value) -> BTreeSet<(String, Option<String>)> {
+    let widgets = dashboard["widgets"].as_array().unwrap();
+    let metrics = widgets.iter().flat_map(|widget| widget["properties"]["metrics"].as_array().into_iter().flatten());
+    metrics
+        .filter_map(|metric| match &metric[0] {
+            // SEARCH('{"<Own>",code} MetricName="failed"', 'Sum', 300)
+            Value::Object(search) => {
+                let expression = text(&search["expression"]);
+                let dimension = expression.strip_prefix("SEARCH('{\"<Own>\",")?.split('}').next()?;
+                let name = expression.split("MetricName=\"").nth(1)?.split('"').next()?;
+                assert_eq!(search["label"], format!("{{PROP('Dim.{dimension}')}}"), "{expression}");
+                Some((name.to_owned(), Some(dimension.to_owned())))
+            }
+            namespace if *namespace == "<Own>" => {
+                Some((text(&metric[1]).to_owned(), metric[2].as_str().map(str::to_owned)))
+            }
+            namespace => {
+                assert!(text(namespace).starts_with("AWS/"), "{metric}");
+                None
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn the_dashboard_shows_everything_that_is_published_and_nothing_else() {
+    let shown = shown(&dashboard(&template()));
+    let expected: BTreeSet<(String, Option<String>)> =
+        published().iter().map(|(name, dimension)| ((*name).to_owned(), dimension.map(str::to_owned))).collect();
+    assert_eq!(shown, expected);
+}
+
+#[test]
+fn the_dashboard_shows_every_alarm_at_its_top() {
+    let template = template();
+    let dashboard = dashboard(&template);
+    let first = &dashboard["widgets"][0];
+    assert_eq!((&first["type"], &first["y"]), (&json!("alarm"), &json!(0)));
+    let shown: BTreeSet<&str> = many(&first["properties"]["alarms"]).into_iter().map(text).collect();
+    let all: Vec<String> = alarms(&template).map(|(name, _)| format!("<{name}.Arn>")).collect();
+    assert_eq!(shown, all.iter().map(String::as_str).collect());
+}
+
+#[test]
+fn every_alarm_looks_at_something_that_is_published() {
+    let template = template();
+    let namespace = &template["Globals"]["Function"]["Environment"]["Variables"]["METRICS_NAMESPACE"];
+    assert_eq!(*namespace, json!({ "Fn::Sub": OWN_NAMESPACE }));
+    let published = published();
+    let mut own = 0;
+    for (name, alarm) in alarms(&template) {
+        if alarm["Namespace"] != *namespace {
+            let foreign = alarm["Namespace"].as_str().is_none_or(|it| ["AWS/SQS", "AWS/ApiGateway"].contains(&it));
+            assert!(foreign, "{name}: {}", alarm["Namespace"]);
+            continue;
+        }
+        own += 1;
+        let dimension = published.get(text(&alarm["MetricName"]));
+        let dimension = dimension.unwrap_or_else(|| panic!("{name}: nobody publishes {}", alarm["MetricName"]));
+        if let Some(split) = alarm["Dimensions"].as_array() {
+            let [split] = &split[..] else { panic!("{name}: a metric has one dimension at most") };
+            assert_eq!(Some(text(&split["Name"])), *dimension, "{name}");
+        }
+    }
+    assert_eq!(own, 9);
+}
+
+#[test]
+fn every_function_has_an_alarm_for_errors_and_for_being_throttled() {
+    let template = template();
+    for function in FUNCTIONS {
+        let mut watched = BTreeSet::new();
+        for (name, alarm) in alarms(&template) {
+            for metric in alarm["Metrics"].as_array().into_iter().flatten() {
+                let of = &metric["MetricStat"]["Metric"];
+                if of["Dimensions"] == json!([{ "Name": "FunctionName", "Value": { "Ref": function } }]) {
+                    assert_eq!((&of["Namespace"], &metric["ReturnData"]), (&json!("AWS/Lambda"), &json!(false)));
+                    let sum = &alarm["Metrics"][0]["Expression"];
+                    assert!(text(sum).contains(&format!("FILL({}, 0)", text(&metric["Id"]))), "{name}: {sum}");
+                    watched.insert(text(&of["MetricName"]));
+                }
+            }
+        }
+        assert_eq!(watched, ["Errors", "Throttles"].into(), "{function}");
+    }
+}
+
+#[test]
+fn every_alarm_tells_the_topic_what_is_wrong_and_where_to_read_on() {
+    let template = template();
+    let topic = json!([{ "Ref": "Alarms" }]);
+    for (name, alarm) in alarms(&template) {
+        assert_eq!(alarm["AlarmActions"], topic, "{name}");
+        assert!(alarm["OKActions"].is_null() || alarm["OKActions"] == topic, "{name}");
+        // Silent only where the parameter that stops the refresher makes the silence.
+        let stopped = ["RefresherSilent", "TicketMissing"].contains(&name);
+        let told = if stopped { json!({ "Fn::If": ["RunRefresher", true, false] }) } else { Value::Null };
+        assert_eq!(alarm["ActionsEnabled"], told, "{name}");
+        assert!(alarm["TreatMissingData"].is_string(), "{name}: silence means something, say what");
+        let description = text(&alarm["AlarmDescription"]);
+        assert!(description.is_ascii() && description.len() <= 1024, "{name}: {}", description.len());
+        assert!(description.contains(" First "), "{name}: what to do first?");
+        assert!(description.ends_with(&format!(" See docs/operations.md, {name}.")), "{name}: {description}");
+    }
+}
+
+#[test]
+fn the_operator_can_read_about_every_alarm_and_every_metric() {
+    let manual = include_str!("../../../docs/operations.md");
+    let named = |name: &str| manual.lines().any(|line| line.starts_with("| `") && line.contains(&format!("`{name}`")));
+    for (name, _) in alarms(&template()) {
+        assert!(named(name), "docs/operations.md has no row for the alarm {name}");
+    }
+    for measure in Measure::ALL {
+        assert!(named(measure.name()), "docs/operations.md has no row for the metric {}", measure.name());
+    }
+}
+
+/// What an alarm looks at and when it fires: name; metric; statistic, comparison, threshold; seconds of a period and
+/// how many of them; what silence means.
+type Rule = (&'static str, &'static str, (&'static str, &'static str, u64), (u64, u64), &'static str);
+
+const OVER: &str = "GreaterThanThreshold";
+const UNDER: &str = "LessThanThreshold";
+
+const RULES: [Rule; 11] = [
+    // Before the first ticket there is no age: nothing at all is as bad as an old one.
+    ("TicketMissing", "ticket_age", ("Maximum", OVER, 1500), (900, 1), "breaching"),
+    ("ComponentTokenLapsing", "component_token_left", ("Minimum", UNDER, 600), (300, 1), "ignore"),
+    // The one that must fire when nothing is published any more.
+    ("RefresherSilent", "run_finished", ("Sum", UNDER, 1), (300, 3), "breaching"),
+    ("RenewalsFailing", "failed", ("Sum", OVER, 0), (300, 3), "notBreaching"),
+    ("RenewalsLeftOver", "left_over", ("Sum", OVER, 0), (300, 3), "notBreaching"),
+    ("InboxStuck", "inbox_waiting", ("Minimum", OVER, 0), (300, 6), "ignore"),
+    ("SecondIssuer", "second_issuer", ("Sum", OVER, 0), (300, 1), "notBreaching"),
+    ("SecretServedStale", "secret_served_stale", ("Sum", OVER, 0), (300, 1), "notBreaching"),
+    ("WechatRefusesAddress", "wechat_refused", ("Sum", OVER, 0), (300, 1), "notBreaching"),
+    ("DeadLetters", "ApproximateNumberOfMessagesVisible", ("Maximum", OVER, 0), (300, 1), "ignore"),
+    ("ApiErrors", "5xx", ("Sum", OVER, 0), (300, 1), "notBreaching"),
+];
+
+#[test]
+fn each_alarm_fires_when_it_is_meant_to() {
+    let template = template();
+    for (name, metric, (statistic, comparison, threshold), (period, periods), missing) in RULES {
+        let alarm = properties(&template, name);
+        let rule = json!([metric, statistic, comparison, threshold, period, periods, missing]);
+        let set = ["MetricName", "Statistic", "ComparisonOperator", "Threshold", "Period", "EvaluationPeriods"];
+        let mut set: Vec<Value> = set.map(|key| alarm[key].clone()).into();
+        set.push(alarm["TreatMissingData"].clone());
+        assert_eq!(json!(set), rule, "{name}");
+    }
+    for (name, alarm) in alarms(&template).filter(|(_, alarm)| alarm["Metrics"].is_array()) {
+        let set = (&alarm["ComparisonOperator"], &alarm["Threshold"], &alarm["TreatMissingData"]);
+        assert_eq!(set, (&json!(OVER), &json!(0), &json!("notBreaching")), "{name}");
+    }
+    assert_eq!(alarms(&template).count(), RULES.len() + FUNCTIONS.len());
+}
+
+#[test]
+fn alarms_on_one_value_of_a_metric_name_it() {
+    let template = template();
+    let one = |name: &str, value: &str| json!([{ "Name": name, "Value": value }]);
+    assert_eq!(properties(&template, "RefresherSilent")["Dimensions"], one("task", "renew"));
+    assert_eq!(properties(&template, "WechatRefusesAddress")["Dimensions"], one("code", "61004"));
+    // The others look at the totals.
+    for name in ["RenewalsFailing", "TicketMissing", "InboxStuck"] {
+        assert!(properties(&template, name)["Dimensions"].is_null(), "{name}");
+    }
+}

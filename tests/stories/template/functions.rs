@@ -1,0 +1,128 @@
+//! Each function's variables and log.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+use serde_json::{Value, json};
+use shared::config::{MetricsConfig, PageConfig, StoreConfig, WechatConfig};
+use token_refresher::Settings;
+
+use super::{functions, of_type, properties, template, text};
+
+/// The names of the variables that a configuration asks for.
+fn asked(read: impl FnOnce(&dyn Fn(&str) -> Option<String>)) -> BTreeSet<String> {
+    let names = Mutex::new(BTreeSet::new());
+    read(&|name: &str| {
+        names.lock().unwrap().insert(name.to_owned());
+        let value = match name {
+            "RETURN_URL_ORIGINS" => "",
+            "REFRESHER_WINDOW" => "64",
+            _ => "https://a.example.com",
+        };
+        Some(value.to_owned())
+    });
+    names.into_inner().unwrap()
+}
+
+#[test]
+fn every_variable_that_a_function_reads_is_set_for_it() {
+    let store = asked(|environment| drop(StoreConfig::read(&environment).unwrap()));
+    let pages = asked(|environment| drop(PageConfig::read(&environment).unwrap()));
+    let wechat = asked(|environment| drop(WechatConfig::read(&environment).unwrap()));
+    let metrics = asked(|environment| drop(MetricsConfig::read(&environment).unwrap()));
+    let window = asked(|environment| assert!(Settings::read(&environment).is_ok()));
+    let counts = [&store, &pages, &wechat, &metrics, &window].map(BTreeSet::len);
+    assert_eq!(counts, [2, 2, 3, 1, 1], "the configurations really ask");
+    // Read by the log's filter and by the SDK.
+    let libraries = ["RUST_LOG", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER"];
+    let libraries: BTreeSet<String> = libraries.map(str::to_owned).into();
+    // The authorization pages are preauth-link's alone.
+    let api: BTreeSet<String> = wechat.iter().filter(|name| name.contains("_API_")).cloned().collect();
+    let all = [&store, &metrics, &libraries];
+
+    let template = template();
+    let names = |variables: &Value| -> BTreeSet<String> {
+        variables.as_object().map(|map| map.keys().cloned().collect()).unwrap_or_default()
+    };
+    let common = names(&template["Globals"]["Function"]["Environment"]["Variables"]);
+    for (function, own) in [
+        ("TicketPush", vec![]),
+        ("PreauthLink", vec![&pages, &wechat]),
+        ("OauthCallback", vec![&pages, &api]),
+        ("TokenRefresher", vec![&api, &window]),
+    ] {
+        let mut set = names(&properties(&template, function)["Environment"]["Variables"]);
+        set.extend(common.iter().cloned());
+        let reads: BTreeSet<String> = all.into_iter().chain(own).flatten().cloned().collect();
+        assert_eq!(set, reads, "{function}: what is set and what is read");
+    }
+}
+
+#[test]
+fn the_template_takes_exactly_the_windows_that_the_refresher_takes() {
+    let template = template();
+    let parameter = &template["Parameters"]["RefresherWindow"];
+    assert_eq!(
+        properties(&template, "TokenRefresher")["Environment"]["Variables"]["REFRESHER_WINDOW"],
+        json!({ "Ref": "RefresherWindow" })
+    );
+    let taken = |window: u64| Settings::read(&move |_: &str| Some(window.to_string())).map(|it| it.window);
+    let (least, most) = (parameter["MinValue"].as_u64().unwrap(), parameter["MaxValue"].as_u64().unwrap());
+    assert!(taken(least).is_ok() && taken(least - 1).is_err());
+    assert!(taken(most).is_ok() && taken(most + 1).is_err());
+    assert_eq!(
+        parameter["Default"].as_u64().and_then(|window| window.try_into().ok()),
+        Some(Settings::default().window)
+    );
+}
+
+#[test]
+fn on_aws_itself_the_sdk_is_not_sent_anywhere_else() {
+    let template = template();
+    let common = &template["Globals"]["Function"]["Environment"]["Variables"];
+    for name in ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER"] {
+        let expected = json!({ "Fn::If": ["StandIns", { "Ref": "AwsEndpointUrl" }, { "Ref": "AWS::NoValue" }] });
+        assert_eq!(common[name], expected);
+    }
+    assert_eq!(template["Parameters"]["AwsEndpointUrl"]["Default"], "");
+}
+
+#[test]
+fn no_variable_carries_a_secret() {
+    let template = template();
+    for (name, function) in functions(&template) {
+        for secret in ["resolve:", "SecretString", "component_appsecret"] {
+            assert!(!function.to_string().contains(secret), "{name}: {secret}");
+        }
+    }
+    assert!(!template["Globals"].to_string().contains("resolve:"));
+}
+
+#[test]
+fn every_function_writes_into_its_own_log_which_ends_some_day() {
+    let template = template();
+    let mut logs = BTreeSet::new();
+    for (name, function) in functions(&template) {
+        let logging = &function["Properties"]["LoggingConfig"];
+        let group = text(&logging["LogGroup"]["Ref"]);
+        assert_eq!(template["Resources"][group]["Type"], "AWS::Logs::LogGroup", "{name}");
+        assert!(logs.insert(group), "{name} shares {group}");
+    }
+    for (name, group) in of_type(&template, "AWS::Logs::LogGroup") {
+        assert_eq!(group["Properties"]["RetentionInDays"], json!({ "Ref": "LogRetentionDays" }), "{name}");
+    }
+}
+
+#[test]
+fn nothing_is_used_that_china_does_not_have() {
+    let template = template();
+    let text = template.to_string();
+    for missing in ["Tracing", "XRay", "xray", "FunctionUrlConfig", "AWS::Lambda::Url", "\"AsyncEvent"] {
+        assert!(!text.contains(missing), "{missing}");
+    }
+    assert!(!text.contains("arn:aws:"), "an ARN of one partition only");
+    assert!(
+        !text.contains("https://${HttpApi}.execute-api.${AWS::Region}.amazonaws.com"),
+        "a host of one partition only"
+    );
+}

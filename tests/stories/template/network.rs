@@ -1,0 +1,118 @@
+//! The network of the functions that call WeChat, and of no other.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::roles::{actions, statements};
+use super::{functions, many, of_type, properties, template, text};
+
+/// The functions that know WeChat's address.
+fn callers(template: &Value) -> BTreeSet<&str> {
+    let calls =
+        |function: &Value| function["Properties"]["Environment"]["Variables"]["WECHAT_API_BASE_URL"].is_object();
+    functions(template).filter(|(_, function)| calls(function)).map(|(name, _)| name).collect()
+}
+
+#[test]
+fn exactly_the_functions_that_call_wechat_are_in_the_network() {
+    let template = template();
+    let inside = functions(&template).filter(|(_, function)| function["Properties"]["VpcConfig"].is_object());
+    let inside: BTreeSet<&str> = inside.map(|(name, _)| name).collect();
+    assert_eq!(inside, ["OauthCallback", "PreauthLink", "TokenRefresher"].into());
+    assert_eq!(inside, callers(&template), "ticket-push calls nobody, and nothing that hangs there may cost a push");
+    assert!(template["Globals"]["Function"]["VpcConfig"].is_null());
+
+    let split = |parameter: &str| json!({ "Fn::Split": [",", { "Ref": parameter }] });
+    let made = json!([{ "Ref": "PrivateSubnetA" }, { "Ref": "PrivateSubnetB" }]);
+    let expected = json!({ "Fn::If": [
+        "InVpc",
+        {
+            "SubnetIds": { "Fn::If": ["MakeVpc", made, split("SubnetIds")] },
+            "SecurityGroupIds":
+                { "Fn::If": ["MakeVpc", [{ "Ref": "CallersSecurityGroup" }], split("SecurityGroupIds")] },
+        },
+        { "Ref": "AWS::NoValue" },
+    ] });
+    for name in inside {
+        assert_eq!(properties(&template, name)["VpcConfig"], expected, "{name}");
+    }
+}
+
+#[test]
+fn interfaces_are_made_by_lambda_before_a_function_needs_them_and_never_by_the_code() {
+    let template = template();
+    assert_eq!(template["Resources"]["NetworkInterfaces"]["Condition"], "InVpc");
+    let roles = many(&properties(&template, "NetworkInterfaces")["Roles"]);
+    let roles: BTreeSet<&str> = roles.into_iter().map(|role| text(&role["Ref"])).collect();
+    let expected = callers(&template).into_iter().map(|function| format!("{function}Role")).collect::<BTreeSet<_>>();
+    assert_eq!(roles, expected.iter().map(String::as_str).collect());
+    for function in callers(&template) {
+        let after = &template["Resources"][function]["Metadata"]["After"];
+        assert_eq!(*after, json!({ "Fn::If": ["InVpc", { "Ref": "NetworkInterfaces" }, ""] }), "{function}");
+    }
+
+    let (mut allowed, mut denied) = (BTreeSet::new(), BTreeSet::new());
+    for (name, statement) in statements(&template) {
+        let network = actions(statement).into_iter().filter(|action| action.starts_with("ec2:"));
+        if statement["Effect"] == "Deny" {
+            assert_eq!(statement["Condition"], json!({ "Null": { "lambda:SourceFunctionArn": "false" } }));
+            denied.extend(network);
+        } else {
+            let before = allowed.len();
+            allowed.extend(network);
+            assert!(name == "NetworkInterfaces" || allowed.len() == before, "{name}");
+        }
+    }
+    assert_eq!(allowed.len(), 6);
+    assert_eq!(allowed, denied);
+}
+
+#[test]
+fn the_network_lets_https_out_and_nothing_in() {
+    let template = template();
+    let groups: Vec<_> = of_type(&template, "AWS::EC2::SecurityGroup").collect();
+    let [(_, group)] = groups[..] else { panic!("{} security groups", groups.len()) };
+    assert!(group["Properties"]["SecurityGroupIngress"].is_null());
+    let [rule] = &many(&group["Properties"]["SecurityGroupEgress"])[..] else { panic!("one rule") };
+    assert_eq!((&rule["IpProtocol"], &rule["FromPort"], &rule["ToPort"]), (&json!("tcp"), &json!(443), &json!(443)));
+}
+
+#[test]
+fn every_address_is_in_the_output_for_wechats_list_and_survives_a_replacement() {
+    let template = template();
+    let output = &template["Outputs"]["EgressAddressesForWechatWhitelist"];
+    assert_eq!(output["Condition"], "MakeVpc");
+    let output = output["Value"].to_string();
+    let gateways: Vec<&Value> = of_type(&template, "AWS::EC2::NatGateway").map(|(_, it)| &it["Properties"]).collect();
+    for (name, address) in of_type(&template, "AWS::EC2::EIP") {
+        assert!(output.contains(&json!({ "Fn::GetAtt": [name, "PublicIp"] }).to_string()), "{name}");
+        assert_eq!(address["UpdateReplacePolicy"], "Retain", "{name}");
+        let allocation = json!({ "Fn::GetAtt": [name, "AllocationId"] });
+        assert!(gateways.iter().any(|gateway| gateway["AllocationId"] == allocation), "{name} is nobody's");
+    }
+    let zones = gateways.iter().map(|gateway| text(&gateway["SubnetId"]["Ref"]));
+    let zones: BTreeSet<String> =
+        zones.map(|subnet| properties(&template, subnet)["AvailabilityZone"].to_string()).collect();
+    assert_eq!((gateways.len(), zones.len()), (2, 2));
+    assert_eq!(of_type(&template, "AWS::EC2::EIP").count(), gateways.len());
+}
+
+#[test]
+fn the_endpoint_lets_through_what_the_roles_may_do_with_the_table_and_nothing_else() {
+    let template = template();
+    let endpoint = properties(&template, "TableEndpoint");
+    let [through] = &many(&endpoint["PolicyDocument"]["Statement"])[..] else { panic!("one statement") };
+    let table = json!([{ "Fn::GetAtt": ["Table", "Arn"] }, { "Fn::Sub": "${Table.Arn}/index/due" }]);
+    assert_eq!(through["Resource"], table);
+    let callers = callers(&template);
+    let needed: BTreeSet<&str> = statements(&template)
+        .into_iter()
+        .filter(|(role, _)| role.strip_suffix("Role").is_some_and(|function| callers.contains(function)))
+        // Lambda reads the stream, from outside.
+        .filter(|(_, statement)| statement["Sid"] != "ReadStream")
+        .flat_map(|(_, statement)| actions(statement))
+        .filter(|action| action.starts_with("dynamodb:"))
+        .collect();
+    assert_eq!(actions(through), needed);
+}

@@ -1,0 +1,164 @@
+//! What each function may do: action by action, kind of item by kind of item.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use shared::vault::DUE_INDEX;
+
+use super::{FUNCTIONS, functions, many, of_type, properties, template, text};
+
+/// The statements of every policy, with the role or policy that they stand in.
+pub(super) fn statements(template: &Value) -> Vec<(&str, &Value)> {
+    let inline = of_type(template, "AWS::IAM::Role").flat_map(|(role, resource)| {
+        many(&resource["Properties"]["Policies"]).into_iter().map(move |policy| (role, &policy["PolicyDocument"]))
+    });
+    let own = ["AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"].into_iter().flat_map(|kind| of_type(template, kind));
+    let own = own.map(|(name, policy)| (name, &policy["Properties"]["PolicyDocument"]));
+    let documents: Vec<_> = inline.chain(own).collect();
+    documents
+        .into_iter()
+        .flat_map(|(name, document)| many(&document["Statement"]).into_iter().map(move |statement| (name, statement)))
+        .collect()
+}
+
+pub(super) fn actions(statement: &Value) -> BTreeSet<&str> {
+    many(&statement["Action"]).into_iter().map(text).collect()
+}
+
+fn leading_keys(statement: &Value) -> BTreeSet<&str> {
+    many(&statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]).into_iter().map(text).collect()
+}
+
+/// The resources that one statement must name by a pattern, each with its reason in the template.
+const PATTERNS: [(&str, &str); 8] = [
+    ("ReadStream", "${Table.Arn}/stream/*"),
+    ("CreateInterface", "arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:network-interface/*"),
+    ("CreateInSubnets", "arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:subnet/*"),
+    ("CreateWithSecurityGroups", "arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:security-group/*"),
+    ("ReleaseInterface", "arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:*/*"),
+    ("AddressInterface", "arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:network-interface/*"),
+    ("LookUp", "*"),
+    ("NotForTheCode", "*"),
+];
+
+#[test]
+fn no_role_may_do_anything_by_a_wildcard() {
+    let template = template();
+    let mut patterns = Vec::new();
+    for (name, statement) in statements(&template) {
+        let sid = text(&statement["Sid"]);
+        assert!(statement["NotAction"].is_null() && statement["NotResource"].is_null(), "{name}: {sid}");
+        let actions = actions(statement);
+        assert!(!actions.is_empty() && actions.iter().all(|action| !action.contains('*')), "{name}: {actions:?}");
+        for resource in many(&statement["Resource"]) {
+            let pattern = resource["Fn::Sub"].as_str().or(resource.as_str());
+            patterns.extend(pattern.filter(|pattern| pattern.contains('*')).map(|pattern| (sid, pattern)));
+        }
+        assert_eq!(statement["Effect"], if sid == "NotForTheCode" { "Deny" } else { "Allow" }, "{name}: {sid}");
+    }
+    patterns.sort_unstable();
+    let mut expected = PATTERNS.to_vec();
+    expected.sort_unstable();
+    assert_eq!(patterns, expected);
+}
+
+#[test]
+fn each_function_has_a_role_of_its_own_that_only_lambda_takes() {
+    let template = template();
+    let mut roles = BTreeSet::new();
+    for (name, function) in functions(&template) {
+        let role = text(&function["Properties"]["Role"]["Fn::GetAtt"][0]);
+        assert!(roles.insert(role), "{name} shares {role}");
+        let trust = json!([{
+            "Effect": "Allow",
+            "Principal": { "Service": "lambda.amazonaws.com" },
+            "Action": "sts:AssumeRole",
+        }]);
+        assert_eq!(properties(&template, role)["AssumeRolePolicyDocument"]["Statement"], trust);
+        let key = json!({ "Fn::If": ["OwnKey", [{ "Ref": "UseOwnKey" }], { "Ref": "AWS::NoValue" }] });
+        assert_eq!(properties(&template, role)["ManagedPolicyArns"], key, "{role}");
+    }
+    assert_eq!(of_type(&template, "AWS::IAM::Role").map(|(name, _)| name).collect::<BTreeSet<_>>(), roles);
+}
+
+#[test]
+fn each_role_writes_its_own_log_and_reads_the_one_secret() {
+    let template = template();
+    let secret = json!({ "Fn::If": ["MakeSecret", { "Ref": "Secret" }, { "Ref": "SecretArn" }] });
+    for function in FUNCTIONS {
+        let role = format!("{function}Role");
+        let own: Vec<&Value> =
+            statements(&template).into_iter().filter(|(name, _)| *name == role).map(|(_, it)| it).collect();
+        let of = |service: &str| -> Vec<&Value> {
+            let mut own = own.clone();
+            own.retain(|statement| actions(statement).iter().any(|action| action.starts_with(service)));
+            own
+        };
+        let [log] = of("logs:")[..] else { panic!("{role}: logs") };
+        assert_eq!(actions(log), ["logs:CreateLogStream", "logs:PutLogEvents"].into());
+        assert_eq!(log["Resource"], json!({ "Fn::GetAtt": [format!("{function}Logs"), "Arn"] }));
+        let [read] = of("secretsmanager:")[..] else { panic!("{role}: secret") };
+        assert_eq!(actions(read), ["secretsmanager:GetSecretValue"].into());
+        assert_eq!(read["Resource"], secret);
+    }
+}
+
+/// What a role may do with items: role, actions, first parts of the keys.
+type Grant = (&'static str, &'static [&'static str], &'static [&'static str]);
+
+/// The whole of it. Whoever widens a role widens this list.
+const ON_ITEMS: [Grant; 8] = [
+    ("OauthCallbackRole", &["GetItem"], &["*#ticket"]),
+    (
+        "OauthCallbackRole",
+        &["GetItem", "PutItem", "UpdateItem"],
+        &["*#account#*", "*#claim#*", "*#component", "*#inbox#*", "*#link#*"],
+    ),
+    ("PreauthLinkRole", &["GetItem"], &["*#ticket"]),
+    ("PreauthLinkRole", &["GetItem", "PutItem", "UpdateItem"], &["*#claim#*", "*#link#*"]),
+    ("PreauthLinkRole", &["GetItem", "UpdateItem"], &["*#component"]),
+    ("TicketPushRole", &["PutItem", "UpdateItem"], &["*#inbox#*", "*#ticket"]),
+    (
+        "TokenRefresherRole",
+        &["BatchGetItem", "GetItem", "PutItem", "Query", "UpdateItem"],
+        &["*#account#*", "*#claim#*", "*#component", "*#health", "*#inbox#*", "*#link#*", "*#reconcile", "*#ticket"],
+    ),
+    ("TokenRefresherRole", &["Query"], &["*#due#*", "*#ended#*", "*#inbox"]),
+];
+
+#[test]
+fn each_role_touches_only_the_kinds_of_item_that_its_function_works_on() {
+    let template = template();
+    let table = json!({ "Fn::GetAtt": ["Table", "Arn"] });
+    let index = json!({ "Fn::Sub": format!("${{Table.Arn}}/index/{DUE_INDEX}") });
+    let mut granted = BTreeSet::new();
+    for (role, statement) in statements(&template) {
+        let actions: BTreeSet<&str> =
+            actions(statement).into_iter().filter_map(|action| action.strip_prefix("dynamodb:")).collect();
+        if actions.is_empty() || statement["Sid"] == "ReadStream" {
+            continue;
+        }
+        let keys = leading_keys(statement);
+        let of_index = keys.contains("*#inbox");
+        assert_eq!(statement["Resource"], if of_index { index.clone() } else { table.clone() }, "{role}: {keys:?}");
+        granted.insert((role, actions, keys));
+    }
+    let listed = |list: &[&'static str]| list.iter().copied().collect::<BTreeSet<&str>>();
+    let expected: BTreeSet<_> =
+        ON_ITEMS.iter().map(|(role, actions, keys)| (*role, listed(actions), listed(keys))).collect();
+    assert_eq!(granted, expected);
+}
+
+#[test]
+fn the_own_key_is_used_through_the_table_and_the_secret_only() {
+    let template = template();
+    let policy = &template["Resources"]["UseOwnKey"];
+    assert_eq!(policy["Condition"], "OwnKey");
+    let [statement] = &many(&policy["Properties"]["PolicyDocument"]["Statement"])[..] else { panic!("one statement") };
+    assert_eq!(actions(statement), ["kms:Decrypt"].into());
+    assert_eq!(statement["Resource"], json!({ "Ref": "KmsKeyArn" }));
+    let via = many(&statement["Condition"]["StringEquals"]["kms:ViaService"]);
+    let services: BTreeSet<&str> = via.iter().map(|it| text(&it["Fn::Sub"]).split('.').next().unwrap()).collect();
+    assert_eq!(services, ["dynamodb", "secretsmanager"].into());
+    assert!(via.iter().all(|it| text(&it["Fn::Sub"]).contains(".${AWS::Region}.")), "{via:?}");
+}

@@ -1,0 +1,71 @@
+//! The HTTP API: each function's routes, who may call them, and how often.
+
+use std::collections::BTreeSet;
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::{events, functions, properties, template, text};
+
+/// A route as both sides have it: method, path, and whether IAM guards it.
+type Route = (String, String, bool);
+
+fn routes(exported: &[(Method, &str)], guarded: bool) -> BTreeSet<Route> {
+    exported.iter().map(|(method, path)| (method.to_string(), (*path).to_owned(), guarded)).collect()
+}
+
+fn deployed(template: &Value, name: &str) -> BTreeSet<Route> {
+    events(&template["Resources"][name], "HttpApi")
+        .map(|event| {
+            assert_eq!(event["ApiId"], json!({ "Ref": "HttpApi" }), "{name}");
+            let guard = &event["Auth"]["Authorizer"];
+            assert!(guard.is_null() || guard == "AWS_IAM", "{name}: {guard}");
+            (text(&event["Method"]).to_owned(), text(&event["Path"]).to_owned(), !guard.is_null())
+        })
+        .collect()
+}
+
+#[test]
+fn each_function_is_sent_exactly_the_routes_that_its_router_has() {
+    let template = template();
+    assert_eq!(deployed(&template, "TicketPush"), routes(&ticket_push::ROUTES, false));
+    assert_eq!(deployed(&template, "OauthCallback"), routes(&oauth_callback::ROUTES, false));
+    let mut links = routes(&preauth_link::PUBLIC_ROUTES, false);
+    links.extend(routes(&preauth_link::BUSINESS_ROUTES, true));
+    assert_eq!(deployed(&template, "PreauthLink"), links);
+    assert_eq!(deployed(&template, "TokenRefresher"), BTreeSet::new());
+    let auth = &properties(&template, "HttpApi")["Auth"];
+    assert_eq!(auth["EnableIamAuthorizer"], true);
+    assert!(auth["DefaultAuthorizer"].is_null(), "WeChat and merchants have no credentials");
+}
+
+#[test]
+fn every_route_has_a_limit_and_that_of_pushes_is_far_above_the_others() {
+    let template = template();
+    let limits = properties(&template, "HttpApi")["RouteSettings"].as_object().unwrap();
+    let limited: BTreeSet<String> = limits.keys().cloned().collect();
+    let all: BTreeSet<String> = functions(&template)
+        .flat_map(|(name, _)| deployed(&template, name))
+        .map(|(method, path, _)| format!("{method} {path}"))
+        .collect();
+    assert_eq!(limited, all);
+
+    for limit in ["ThrottlingRateLimit", "ThrottlingBurstLimit"] {
+        let pushes = limits["POST /wechat/events"][limit].as_u64().unwrap();
+        for (route, settings) in limits.iter().filter(|(route, _)| *route != "POST /wechat/events") {
+            let others = settings[limit].as_u64().unwrap();
+            assert!(others > 0 && pushes >= 10 * others, "{route}: {others} beside {pushes} pushes");
+        }
+    }
+}
+
+#[test]
+fn the_access_log_names_the_route_and_nothing_that_carries_a_code() {
+    let template = template();
+    let format = text(&properties(&template, "HttpApi")["AccessLogSettings"]["Format"]);
+    let named: BTreeSet<&str> =
+        format.split('"').filter(|part| part.starts_with("$context.")).map(|part| &part["$context.".len()..]).collect();
+    let harmless =
+        ["requestId", "requestTime", "routeKey", "status", "integrationStatus", "responseLatency", "responseLength"];
+    assert_eq!(named, harmless.into());
+}

@@ -92,8 +92,10 @@ pub enum Command {
 
 /// What `copy-table` copies.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
-#[command(long_about = "Copies the items that a DynamoDB table lacks from another one, such as a restored backup. What \
-                        stands in the target is newer and stays. It may be run again after a failure.")]
+#[command(
+    long_about = "Copies the items that a DynamoDB table lacks from another one, such as a restored backup. What \
+                        stands in the target is newer and stays. It may be run again after a failure."
+)]
 pub struct CopyTableArgs {
     /// The table to copy from
     #[arg(value_name = "FROM")]

@@ -33,6 +33,7 @@ pub use self::finding::{Diagnosis, Finding, Verdict};
 use self::stack::Outputs;
 use crate::account;
 use crate::args::{Args, DoctorArgs};
+use crate::cause::Cause;
 use crate::system::{Endpoints, SECRET, TABLE};
 
 /// One check of what stands in the table: up to some fifty reads.
@@ -78,6 +79,17 @@ const fn limits() -> Limits {
         secrets: Duration::from_secs(10),
         ..Limits::background()
     }
+}
+
+/// The finding where AWS, or what stands for it at the port of `option` on this machine, does not do `action`.
+fn refused(check: &'static str, cause: &Cause, action: &str, place: Place, option: &str) -> Finding {
+    let advice = match (place, cause) {
+        (Place::Here, Cause::Timeout | Cause::Unreachable) => {
+            format!("is cargo run there? {option} says where it listens")
+        }
+        _ => cause.advice(action),
+    };
+    Finding::wrong(check, cause.sentence(action), advice)
 }
 
 /// Finds what the arguments name, and examines it.

@@ -106,9 +106,6 @@ pub(super) async fn ask(
 
 async fn why(url: &Url, error: reqwest::Error) -> Unreachable {
     let error = error.without_url();
-    if error.is_connect() && !has_address(url).await {
-        return Unreachable::Name;
-    }
     let mut words = Vec::new();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -122,6 +119,8 @@ async fn why(url: &Url, error: reqwest::Error) -> Unreachable {
     // The TLS library's error cannot be had as a type without depending on it.
     if last.contains("certificate") {
         Unreachable::Certificate(last)
+    } else if error.is_connect() && !has_address(url).await {
+        Unreachable::Name
     } else if error.is_timeout() {
         Unreachable::Timeout
     } else {

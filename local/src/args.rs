@@ -77,6 +77,14 @@ pub struct Args {
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Says in words what is wrong with a deployment, or with a `cargo run` on this machine
+    #[command(
+        long_about = "Looks at a deployment from outside and says in words what is wrong with it and what to do: the stack, \
+                      the secret, the table, what stands in it, the public URL, the clocks. Without --stack it looks at a \
+                      `cargo run` on this machine. It changes nothing, asks WeChat nothing, and prints no secret. The one \
+                      trace it leaves is a refused push in ticket-push's log and metrics.",
+        after_help = "Ends with 0 where all is well (warnings included), 1 where something is wrong, and 2 where nothing could \
+                      be examined: wrong arguments, no credentials, no such stack, nothing running."
+    )]
     Doctor(DoctorArgs),
     /// Copies the items that a table lacks from another one, such as a restored backup
     CopyTable(CopyTableArgs),
@@ -84,8 +92,10 @@ pub enum Command {
 
 /// What `copy-table` copies.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
-#[command(long_about = "Copies the items that a DynamoDB table lacks from another one, such as a restored backup. What \
-                        stands in the target is newer and stays. It may be run again after a failure.")]
+#[command(
+    long_about = "Copies the items that a DynamoDB table lacks from another one, such as a restored backup. What \
+                        stands in the target is newer and stays. It may be run again after a failure."
+)]
 pub struct CopyTableArgs {
     /// The table to copy from
     #[arg(value_name = "FROM")]
@@ -105,15 +115,7 @@ pub struct CopyTableArgs {
 }
 
 /// What `doctor` looks at.
-#[derive(Debug, Clone, PartialEq, Eq, Parser)]
-#[command(
-    long_about = "Looks at a deployment from outside and says in words what is wrong with it and what to do: the stack, \
-                  the secret, the table, what stands in it, the public URL, the clocks. Without --stack it looks at a \
-                  `cargo run` on this machine. It changes nothing, asks WeChat nothing, and prints no secret. The one \
-                  trace it leaves is a refused push in ticket-push's log and metrics.",
-    after_help = "Ends with 0 where all is well (warnings included), 1 where something is wrong, and 2 where nothing could \
-                  be examined: wrong arguments, no credentials, no such stack, nothing running."
-)]
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct DoctorArgs {
     /// The CloudFormation stack to look at
     #[arg(long, value_name = "NAME", conflicts_with_all = ["port", "business_port", "dynamodb_port", "secrets_port"])]

@@ -65,7 +65,7 @@ async fn a_refused_address_is_written_down_and_kept_when_wechat_answers_again() 
     assert_eq!(bad.finished_at, world.now());
     assert_eq!(bad.report, serde_json::to_string(&report).unwrap());
     let answer = bad.heard.answer.unwrap();
-    assert_eq!((answer.at, answer.api, answer.code.as_str()), (world.now(), Api::ComponentToken, "61004"));
+    assert_eq!((answer.at, answer.api, answer.code.as_str()), (world.now(), Api::AuthorizerToken, "61004"));
     let refused = bad.heard.refusal.unwrap();
     assert_eq!((refused.at, refused.refusal.code), (world.now(), ErrCode::ClientIpNotRegistered));
     assert_eq!(refused.refusal.refused_ip.map(|ip| ip.to_string()).as_deref(), Some("203.0.113.9"));

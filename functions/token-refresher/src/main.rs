@@ -30,6 +30,7 @@ async fn serve() -> Result<(), lambda_runtime::Error> {
             let done = handle(&refresher, event).await;
             // The runtime only tells Lambda, and the scheduler does not pass it on.
             done.inspect_err(|error| tracing::error!("the run did nothing: {error}"))
+                .map_err(lambda_runtime::Error::from)
         }
     }))
     .await

@@ -87,18 +87,18 @@ pub enum Command {
     )]
     Doctor(DoctorArgs),
     /// Copies the items that a table lacks from another one, such as a restored backup
+    #[command(
+        long_about = "Copies the items that a DynamoDB table lacks from another one, such as a restored backup. What \
+                      stands in the target is newer and stays. It may be run again after a failure."
+    )]
     CopyTable(CopyTableArgs),
 }
 
 /// What `copy-table` copies.
-#[derive(Debug, Clone, PartialEq, Eq, Parser)]
-#[command(
-    long_about = "Copies the items that a DynamoDB table lacks from another one, such as a restored backup. What \
-                        stands in the target is newer and stays. It may be run again after a failure."
-)]
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct CopyTableArgs {
     /// The table to copy from
-    #[arg(value_name = "FROM")]
+    #[arg(value_name = "FROM", conflicts_with_all = ["port", "business_port", "dynamodb_port", "secrets_port"])]
     pub from: String,
 
     /// The table to copy to
@@ -189,6 +189,13 @@ mod tests {
         for options in useless {
             assert!(parse(options).is_err(), "{options:?}");
         }
+    }
+
+    #[test]
+    fn a_copy_needs_two_tables_and_takes_no_ports() {
+        assert!(parse(&["copy-table", "a", "b", "--region", "eu-central-1"]).is_ok());
+        assert!(parse(&["copy-table", "a"]).unwrap_err().contains("<TO>"));
+        assert!(parse(&["copy-table", "a", "b", "--port", "4000"]).is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use lambda_runtime::{LambdaEvent, service_fn};
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
 use shared::clock::{Clock as _, SystemClock};
 use shared::config::{Environment as _, ProcessEnvironment};
@@ -27,10 +27,11 @@ async fn serve() -> Result<(), lambda_runtime::Error> {
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let refresher = Arc::clone(&refresher);
         async move {
-            let done = handle(&refresher, event).await;
-            // The runtime only tells Lambda, and the scheduler does not pass it on.
-            done.inspect_err(|error| tracing::error!("the run did nothing: {error}"))
-                .map_err(lambda_runtime::Error::from)
+            handle(&refresher, event).await.map_err(|error| {
+                // The runtime only tells Lambda, and the scheduler does not pass it on.
+                tracing::error!("the run did nothing: {error}");
+                Diagnostic { error_type: "RunError".into(), error_message: error.to_string() }
+            })
         }
     }))
     .await

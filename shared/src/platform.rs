@@ -32,10 +32,10 @@ pub struct Platform {
 /// Why there is no [`Platform`].
 #[derive(Debug, thiserror::Error, PartialEq, Eq, Clone)]
 pub enum PlatformError {
-    /// The secret is as a fresh stack has it.
+    /// The secret is as a fresh stack has it, or there is none: Secrets Manager answers both alike.
     #[error(
-        "the platform's secret is still empty: store component_appid, component_appsecret, token and encoding_aes_key \
-         from WeChat's console in it, as a JSON object"
+        "the platform's secret is still empty, or SECRET_ID names none of this region: store component_appid, \
+         component_appsecret, token and encoding_aes_key from WeChat's console in it, as a JSON object"
     )]
     NotConfigured,
     /// The secret is no JSON object of texts.

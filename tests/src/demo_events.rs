@@ -4,12 +4,19 @@
 //! they are made. They are signed and sealed with the demo secret of [`crate::world`]. No function looks at the time of
 //! a signature, so they never grow stale. `events/README.md` says what each must be answered with.
 
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
+use shared::clock::Timestamp;
 use shared::crypto::{EncodingAesKey, Generation, Keyring, Sealed};
-use shared::ids::{AppId, hex};
+use shared::ids::{AppId, AttemptId, LinkId, hex};
 use shared::push::{AuthorizationEvent, BODY_LIMIT};
-use shared::vault::{Claim, INBOX_SORT_PREFIX};
+use shared::random::Random;
+use shared::vault::{Claim, INBOX_SORT_PREFIX, LinkRequest, Vault, VaultError};
+use shared::web::AttemptCookie;
 
 use crate::http_events::HttpEvent;
 use crate::world::{COMPONENT, TABLE, platform};
@@ -80,6 +87,30 @@ pub fn files() -> Vec<(String, String)> {
         .chain(events)
         .map(|(path, content)| (path, format!("{content:#}\n")))
         .collect()
+}
+
+/// Puts what the events about [`LINK`] and [`ATTEMPT`] are about into the table: the link, and
+/// the press of its button, whose cookie is [`COOKIE`].
+///
+/// # Errors
+/// [`VaultError`], also where the attempt is there already.
+///
+/// # Panics
+/// Never: the ids and the cookie are constant.
+pub async fn put_link_and_attempt(vault: &Vault, now: Timestamp) -> Result<(), VaultError> {
+    let (link, attempt) = (LinkId::parse(LINK).unwrap(), AttemptId::parse(ATTEMPT).unwrap());
+    let request = LinkRequest {
+        auth_type: 3,
+        biz_appid: None,
+        category_ids: Vec::new(),
+        return_url: Some("https://app.example.com/done".to_owned()),
+        requester_name: None,
+        reference: None,
+    };
+    vault.put_link(&link, &request, now.plus(Duration::from_hours(24)), now).await?;
+    let cookie = URL_SAFE_NO_PAD.decode(COOKIE).unwrap();
+    let cookie = AttemptCookie::generate(&Random::from_fn(move |bytes| bytes.copy_from_slice(&cookie)));
+    vault.put_attempt(&link, &attempt, &PRE_AUTH_CODE.into(), Some(&cookie.digest()), now).await
 }
 
 /// The demo platform's secret, as it would stand in Secrets Manager.

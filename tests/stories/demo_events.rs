@@ -1,28 +1,27 @@
 //! The events in the folder `events/`, as Lambda hands them to a function: each gets what the folder's README says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
 use axum::body::to_bytes;
 use axum::http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE};
-use axum::response::Response;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use lambda_http::request::from_str;
 use preauth_link::with_gateway_identity;
 use serde_json::Value;
-use shared::ids::{AppId, AttemptId, LinkId};
-use shared::random::Random;
+use shared::ids::AppId;
 use shared::telemetry::Measure;
-use shared::vault::LinkRequest;
-use shared::web::AttemptCookie;
 use simulator::paths;
-use stories::demo_events::{ACCOUNT, ATTEMPT, COOKIE, FOLDER, LINK, PRE_AUTH_CODE, files};
+use stories::demo_events::{ACCOUNT, FOLDER, files, put_link_and_attempt};
 use stories::world::{TABLE, World};
 use token_refresher::{EventError, Report, Task};
 use tokio::time::Instant;
 use tower::ServiceExt as _;
+
+use crate::template::{functions, template};
+
+/// Files of the folder that are written by hand.
+const BY_HAND: [&str; 4] = ["README.md", "answers.json", "env.json", "sam-local.py"];
 
 /// The committed files.
 fn committed() -> BTreeMap<String, String> {
@@ -46,16 +45,52 @@ fn event(path: &str) -> String {
     std::fs::read_to_string(Path::new(FOLDER).join(path)).unwrap()
 }
 
+/// What `events/answers.json` says, event by event.
+fn answers() -> Vec<Value> {
+    serde_json::from_str(&event("answers.json")).unwrap()
+}
+
+/// What an event must be answered with.
+fn answer_to(path: &str) -> Value {
+    answers().into_iter().find(|answer| answer["event"] == path).unwrap()
+}
+
 #[test]
 fn the_committed_events_are_those_that_are_made() {
     let mut committed = committed();
-    let readme = committed.remove("README.md").unwrap();
+    let by_hand = BY_HAND.map(|name| committed.remove(name).expect(name));
+    let readme = &by_hand[0];
     let made: BTreeMap<String, String> = files().into_iter().collect();
     let names = |files: &BTreeMap<String, String>| files.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&committed), names(&made), "run: cargo run -p stories --example events");
     for (path, content) in &made {
         assert!(committed[path] == *content, "{path} differs; run: cargo run -p stories --example events");
         assert!(readme.contains(&format!("`{path}`")), "events/README.md does not name {path}");
+    }
+}
+
+#[test]
+fn every_event_has_one_answer() {
+    let mut events: Vec<_> = files().into_iter().map(|(path, _)| path).filter(|path| path.contains('/')).collect();
+    let mut answered: Vec<_> = answers().iter().map(|answer| answer["event"].as_str().unwrap().to_owned()).collect();
+    events.sort();
+    answered.sort();
+    assert_eq!(answered, events);
+}
+
+/// `sam local` passes on only variables that the template names.
+#[test]
+fn the_variables_for_sam_local_are_named_in_the_template() {
+    let template = template();
+    let functions = functions(&template).map(|(_, function)| &function["Properties"]);
+    let named: BTreeSet<&String> = functions
+        .chain([&template["Globals"]["Function"]])
+        .filter_map(|properties| properties["Environment"]["Variables"].as_object())
+        .flat_map(serde_json::Map::keys)
+        .collect();
+    let given: Value = serde_json::from_str(&event("env.json")).unwrap();
+    for name in given["Parameters"].as_object().unwrap().keys() {
+        assert!(named.contains(name), "no function of template.yaml has {name}");
     }
 }
 
@@ -72,46 +107,55 @@ fn lambda_http_reads_every_http_event() {
     }
 }
 
-/// What an HTTP event is answered with, by every route of the platform behind the gateway.
-async fn answered(world: &World, path: &str) -> Response {
+/// Sends an HTTP event through every route of the platform behind the gateway, and holds the answer against
+/// `events/answers.json`.
+async fn answered(world: &World, path: &str) -> String {
     let router = with_gateway_identity(world.public_router().merge(world.business_router()));
-    router.oneshot(from_str(&event(path)).unwrap()).await.unwrap()
-}
-
-async fn text_of(response: Response) -> String {
-    let body = to_bytes(response.into_body(), 100_000).await.unwrap();
-    String::from_utf8(body.to_vec()).unwrap()
-}
-
-/// Status and text that an event of ticket-push is answered with.
-async fn pushed(world: &World, path: &str) -> (u16, String) {
-    let response = answered(world, path).await;
-    (response.status().as_u16(), text_of(response).await)
+    let (answer, body) = router.oneshot(from_str(&event(path)).unwrap()).await.unwrap().into_parts();
+    let body = String::from_utf8(to_bytes(body, 100_000).await.unwrap().to_vec()).unwrap();
+    let expected = answer_to(path);
+    assert_eq!(answer.status.as_u16(), expected["status"], "{path}");
+    for (name, header) in [("type", CONTENT_TYPE), ("location", LOCATION), ("cookie", SET_COOKIE)] {
+        let value = answer.headers.get(&header).map(|value| value.to_str().unwrap());
+        match expected[name].as_str() {
+            Some(start) => {
+                let start = start
+                    .replace("{WECHAT_MP_BASE_URL}/", world.wechat_url.as_str())
+                    .replace("{WECHAT_OPEN_BASE_URL}/", world.wechat_url.as_str());
+                assert!(value.is_some_and(|value| value.starts_with(&start)), "{path}: {header} is {value:?}");
+            }
+            None => assert!(header != LOCATION || value.is_none(), "{path} leads to {value:?}"),
+        }
+    }
+    for part in expected["body"].as_array().into_iter().flatten() {
+        assert!(body.contains(part.as_str().unwrap()), "{path} is answered with {body}");
+    }
+    body
 }
 
 #[tokio::test]
 async fn good_pushes_are_stored_and_acknowledged() {
     for path in ["ticket-push/ticket.json", "ticket-push/ticket-base64.json"] {
         let world = World::start().await;
-        assert_eq!(pushed(&world, path).await, (200, "success".to_owned()), "{path}");
+        assert_eq!(answered(&world, path).await, "success", "{path}");
         assert!(world.vault().ticket().await.unwrap().is_some(), "{path}");
     }
     let world = World::start().await;
-    assert_eq!(pushed(&world, "ticket-push/authorized.json").await, (200, "success".to_owned()));
+    assert_eq!(answered(&world, "ticket-push/authorized.json").await, "success");
     assert_eq!(world.vault().inbox_waiting(world.now()).await.unwrap(), 1);
 }
 
 #[tokio::test]
 async fn bad_pushes_are_refused_by_reason_and_nothing_is_stored() {
     let world = World::start().await;
-    for (path, status, reason) in [
-        ("ticket-push/bad-signature.json", 401, "signature"),
-        ("ticket-push/tampered-body.json", 401, "signature"),
-        ("ticket-push/wrong-appid.json", 401, "appid"),
-        ("ticket-push/malformed-xml.json", 400, "ill-formed"),
-        ("ticket-push/oversized-body.json", 413, "too-large"),
+    for (path, reason) in [
+        ("ticket-push/bad-signature.json", "signature"),
+        ("ticket-push/tampered-body.json", "signature"),
+        ("ticket-push/wrong-appid.json", "appid"),
+        ("ticket-push/malformed-xml.json", "ill-formed"),
+        ("ticket-push/oversized-body.json", "too-large"),
     ] {
-        assert_eq!(pushed(&world, path).await.0, status, "{path}");
+        answered(&world, path).await;
         let refused = world.metrics.all().into_iter().rfind(|metric| metric.measure == Measure::PushRefused);
         assert_eq!(refused.unwrap().dimension, Some(("reason", reason.to_owned())), "{path}");
     }
@@ -120,26 +164,11 @@ async fn bad_pushes_are_refused_by_reason_and_nothing_is_stored() {
     }
 }
 
-/// Puts the link and the attempt into the table that the events are about.
-async fn put_link_and_attempt(world: &World) {
-    let (vault, now) = (world.vault(), world.now());
-    let (link, attempt) = (LinkId::parse(LINK).unwrap(), AttemptId::parse(ATTEMPT).unwrap());
-    let request = LinkRequest {
-        auth_type: 3,
-        biz_appid: None,
-        category_ids: Vec::new(),
-        return_url: Some("https://app.example.com/done".to_owned()),
-        requester_name: None,
-        reference: None,
-    };
-    vault.put_link(&link, &request, now.plus(Duration::from_hours(1)), now).await.unwrap();
-    let cookie = URL_SAFE_NO_PAD.decode(COOKIE).unwrap();
-    let cookie = AttemptCookie::generate(&Random::from_fn(move |bytes| bytes.copy_from_slice(&cookie)));
-    vault.put_attempt(&link, &attempt, &PRE_AUTH_CODE.into(), Some(&cookie.digest()), now).await.unwrap();
-}
-
-fn location(response: &Response) -> &str {
-    response.headers()[LOCATION].to_str().unwrap()
+/// A world whose table has what the events about one link and its attempt are about.
+async fn world_with_link() -> World {
+    let world = World::ready().await;
+    put_link_and_attempt(&world.vault(), world.now()).await.unwrap();
+    world
 }
 
 fn calls(world: &World, path: &str) -> u64 {
@@ -149,73 +178,44 @@ fn calls(world: &World, path: &str) -> u64 {
 #[tokio::test]
 async fn only_a_business_with_an_identity_gets_a_link() {
     let world = World::start().await;
-    let made = answered(&world, "preauth-link/create-link.json").await;
-    assert_eq!(made.status(), 201);
-    let made: Value = serde_json::from_str(&text_of(made).await).unwrap();
+    let made: Value = serde_json::from_str(&answered(&world, "preauth-link/create-link.json").await).unwrap();
     assert!(made["url"].as_str().unwrap().ends_with(made["link_id"].as_str().unwrap()), "{made}");
-    let refused = answered(&world, "preauth-link/create-link-without-identity.json").await;
-    assert_eq!(refused.status(), 403);
-    assert!(text_of(refused).await.contains("no-identity"));
+    answered(&world, "preauth-link/create-link-without-identity.json").await;
 }
 
 #[tokio::test]
 async fn looking_at_a_link_makes_nothing_and_pressing_its_button_leads_to_wechat() {
-    let world = World::ready().await;
-    put_link_and_attempt(&world).await;
-    let page = answered(&world, "preauth-link/page.json").await;
-    assert_eq!(page.status(), 200);
-    assert!(page.headers()[CONTENT_TYPE].to_str().unwrap().starts_with("text/html"));
-    assert_eq!(answered(&world, "preauth-link/page-of-unknown-link.json").await.status(), 404);
+    let world = world_with_link().await;
+    answered(&world, "preauth-link/page.json").await;
+    answered(&world, "preauth-link/page-of-unknown-link.json").await;
     assert_eq!(calls(&world, paths::CREATE_PREAUTHCODE), 0);
-    for (path, wechat) in [
-        ("preauth-link/press-on-computer.json", "cgi-bin/componentloginpage"),
-        ("preauth-link/press-in-wechat.json", "wxaopen/safe/bindcomponent"),
-    ] {
-        let response = answered(&world, path).await;
-        assert_eq!(response.status(), 303, "{path}");
-        assert!(location(&response).starts_with(world.wechat_url.join(wechat).unwrap().as_str()), "{path}");
-        assert!(response.headers()[SET_COOKIE].to_str().unwrap().starts_with("attempt-"), "{path}");
-    }
+    answered(&world, "preauth-link/press-on-computer.json").await;
+    answered(&world, "preauth-link/press-in-wechat.json").await;
     assert_eq!(calls(&world, paths::CREATE_PREAUTHCODE), 2);
 }
 
 #[tokio::test]
 async fn a_return_is_taken_in_once_and_only_its_own_browser_goes_on_to_the_business() {
-    let world = World::ready().await;
-    put_link_and_attempt(&world).await;
-    for _ in 0..2 {
-        let response = answered(&world, "oauth-callback/return.json").await;
-        assert_eq!(response.status(), 303);
-        // WeChat has never heard of the code.
-        assert_eq!(location(&response), format!("https://app.example.com/done?link_id={LINK}&status=failed"));
-    }
+    let world = world_with_link().await;
+    // WeChat has never heard of the code.
+    answered(&world, "oauth-callback/return.json").await;
+    answered(&world, "oauth-callback/return.json").await;
     assert_stored(&world, 1).await;
-    let replayed = answered(&world, "oauth-callback/replayed-code.json").await;
-    assert_eq!(replayed.status(), 200);
-    assert!(replayed.headers().get(LOCATION).is_none());
+    answered(&world, "oauth-callback/replayed-code.json").await;
     assert_eq!(calls(&world, paths::QUERY_AUTH), 1);
 }
 
 #[tokio::test]
 async fn a_replayed_code_that_comes_first_sends_nobody_on_either() {
-    let world = World::ready().await;
-    put_link_and_attempt(&world).await;
-    let replayed = answered(&world, "oauth-callback/replayed-code.json").await;
-    assert_eq!(replayed.status(), 200);
-    assert!(replayed.headers().get(LOCATION).is_none());
+    answered(&world_with_link().await, "oauth-callback/replayed-code.json").await;
 }
 
 #[tokio::test]
 async fn returns_without_one_code_or_a_known_attempt_are_refused_and_not_stored() {
-    let world = World::ready().await;
-    put_link_and_attempt(&world).await;
+    let world = world_with_link().await;
     world.faults.reset_counts();
-    for (path, status) in [
-        ("oauth-callback/missing-code.json", 400),
-        ("oauth-callback/duplicate-code.json", 400),
-        ("oauth-callback/unknown-attempt.json", 404),
-    ] {
-        assert_eq!(answered(&world, path).await.status(), status, "{path}");
+    for path in ["missing-code", "duplicate-code", "unknown-attempt"] {
+        answered(&world, &format!("oauth-callback/{path}.json")).await;
     }
     assert_eq!(world.faults.requests("PutItem") + world.faults.requests("UpdateItem"), 0);
 }
@@ -229,10 +229,22 @@ async fn assert_stored(world: &World, record: usize) {
     assert!(item.send().await.unwrap().item.is_some(), "no entry stands at {keys}");
 }
 
+/// Hands an event to the refresher and holds its answer against `events/answers.json`.
 async fn worked(world: &World, path: &str) -> Result<Report, EventError> {
-    let task = Task::parse(serde_json::from_str(&event(path)).unwrap())?;
-    let deadline = Instant::now() + Duration::from_mins(2);
-    Ok(world.refresher.run(&task, deadline).await.unwrap())
+    let expected = answer_to(path);
+    let task = match Task::parse(serde_json::from_str(&event(path)).unwrap()) {
+        Ok(task) => task,
+        Err(error) => {
+            assert_eq!(error.to_string(), expected["error"], "{path}");
+            return Err(error);
+        }
+    };
+    let report = world.refresher.run(&task, Instant::now() + Duration::from_mins(2)).await.unwrap();
+    let told = serde_json::to_value(&report).unwrap();
+    for (field, value) in expected["report"].as_object().unwrap() {
+        assert_eq!(told[field], *value, "{path}: {field}");
+    }
+    Ok(report)
 }
 
 #[tokio::test]
@@ -247,7 +259,7 @@ async fn both_ticks_are_worked_off() {
 #[tokio::test]
 async fn a_batch_of_the_stream_makes_the_pushed_entry_take_effect() {
     let world = World::ready().await;
-    pushed(&world, "ticket-push/authorized.json").await;
+    answered(&world, "ticket-push/authorized.json").await;
     assert_stored(&world, 0).await;
     // WeChat has never heard of the account, so its grant counts as taken back again.
     let report = worked(&world, "token-refresher/stream-batch.json").await.unwrap();

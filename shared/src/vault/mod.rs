@@ -42,7 +42,9 @@ pub const DUE_INDEX: &str = "due";
 #[derive(Debug, thiserror::Error, Clone)]
 pub enum VaultError {
     /// DynamoDB did not answer, or refused, in all tries. What was asked may have happened.
-    #[error("DynamoDB {operation} failed: {cause}")]
+    #[error(
+        "DynamoDB {operation} failed ({cause}): check TABLE_NAME, the region, the function's permission and the network"
+    )]
     Unavailable {
         /// The operation, such as `UpdateItem`.
         operation: &'static str,

@@ -1,0 +1,21 @@
+//! `cargo run -p stories --example demo_link`: puts the link and the attempt into the table that the events in `events/`
+//! are about, for `sam local` and `cargo lambda`. The table is the one that the variables name which `cargo run` prints.
+//! Both count for a day; a second time needs a new table.
+
+use anyhow::Context as _;
+use shared::aws::AwsClients;
+use shared::clock::{Clock as _, SystemClock};
+use shared::config::{ProcessEnvironment, StoreConfig};
+use shared::ids::AppId;
+use shared::limits::Limits;
+use shared::vault::Store;
+use stories::demo_events::put_link_and_attempt;
+use stories::world::COMPONENT;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let table = StoreConfig::read(&ProcessEnvironment)?.table_name;
+    let clients = AwsClients::from_environment(&Limits::background()).await;
+    let vault = Store::new(clients.dynamodb, &table).vault(&AppId::parse(COMPONENT)?);
+    put_link_and_attempt(&vault, SystemClock.now()).await.context("the link and its attempt cannot be stored")
+}

@@ -152,7 +152,7 @@ async fn the_component_tokens_end_comes_nearer_while_it_cannot_be_renewed() {
     assert_eq!(left(), Some(0.0), "it has lapsed");
 
     world.simulator.clear_faults();
-    world.pass(Duration::from_mins(60));
+    world.pass(Duration::from_hours(1));
     assert!(world.simulator.push_ticket().await.is_accepted());
     world.renew().await;
     assert_eq!(left(), Some(7200.0));

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::ProvideCredentials as _;
 use tokio::time::timeout;
@@ -43,7 +44,9 @@ pub async fn load(region: Option<&str>, profile: Option<&str>) -> SdkConfig {
         loader = loader.region(Region::new(region.to_owned()));
     }
     if let Some(profile) = profile {
-        loader = loader.profile_name(profile);
+        // Named on the command line it goes before the keys of the environment, as with the AWS CLI.
+        let credentials = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
+        loader = loader.profile_name(profile).credentials_provider(credentials);
     }
     loader.load().await
 }
@@ -61,8 +64,8 @@ pub async fn check(config: &SdkConfig) -> Result<(), Unusable> {
     match timeout(CREDENTIALS, provider.provide_credentials()).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => {
-            let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-            none(&why)
+            let cause = std::error::Error::source(&error).map(|cause| format!("the last place asked says: {cause}"));
+            none(cause.as_deref().unwrap_or("none are there"))
         }
         Err(_) => none("where they should come from gives no answer"),
     }

@@ -77,18 +77,28 @@ pub struct Args {
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Says in words what is wrong with a deployment, or with a `cargo run` on this machine
+    #[command(
+        long_about = "Looks at a deployment from outside and says in words what is wrong with it and what to do: the stack, \
+                      the secret, the table, what stands in it, the public URL, the clocks. Without --stack it looks at a \
+                      `cargo run` on this machine. It changes nothing, asks WeChat nothing, and prints no secret. The one \
+                      trace it leaves is a refused push in ticket-push's log and metrics.",
+        after_help = "Ends with 0 where all is well (warnings included), 1 where something is wrong, and 2 where nothing could \
+                      be examined: wrong arguments, no credentials, no such stack, nothing running."
+    )]
     Doctor(DoctorArgs),
     /// Copies the items that a table lacks from another one, such as a restored backup
+    #[command(
+        long_about = "Copies the items that a DynamoDB table lacks from another one, such as a restored backup. What \
+                      stands in the target is newer and stays. It may be run again after a failure."
+    )]
     CopyTable(CopyTableArgs),
 }
 
 /// What `copy-table` copies.
-#[derive(Debug, Clone, PartialEq, Eq, Parser)]
-#[command(long_about = "Copies the items that a DynamoDB table lacks from another one, such as a restored backup. What \
-                        stands in the target is newer and stays. It may be run again after a failure.")]
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct CopyTableArgs {
     /// The table to copy from
-    #[arg(value_name = "FROM")]
+    #[arg(value_name = "FROM", conflicts_with_all = ["port", "business_port", "dynamodb_port", "secrets_port"])]
     pub from: String,
 
     /// The table to copy to
@@ -105,15 +115,7 @@ pub struct CopyTableArgs {
 }
 
 /// What `doctor` looks at.
-#[derive(Debug, Clone, PartialEq, Eq, Parser)]
-#[command(
-    long_about = "Looks at a deployment from outside and says in words what is wrong with it and what to do: the stack, \
-                  the secret, the table, what stands in it, the public URL, the clocks. Without --stack it looks at a \
-                  `cargo run` on this machine. It changes nothing, asks WeChat nothing, and prints no secret. The one \
-                  trace it leaves is a refused push in ticket-push's log and metrics.",
-    after_help = "Ends with 0 where all is well (warnings included), 1 where something is wrong, and 2 where nothing could \
-                  be examined: wrong arguments, no credentials, no such stack, nothing running."
-)]
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct DoctorArgs {
     /// The CloudFormation stack to look at
     #[arg(long, value_name = "NAME", conflicts_with_all = ["port", "business_port", "dynamodb_port", "secrets_port"])]
@@ -187,6 +189,13 @@ mod tests {
         for options in useless {
             assert!(parse(options).is_err(), "{options:?}");
         }
+    }
+
+    #[test]
+    fn a_copy_needs_two_tables_and_takes_no_ports() {
+        assert!(parse(&["copy-table", "a", "b", "--region", "eu-central-1"]).is_ok());
+        assert!(parse(&["copy-table", "a"]).unwrap_err().contains("<TO>"));
+        assert!(parse(&["copy-table", "a", "b", "--port", "4000"]).is_err());
     }
 
     #[test]

@@ -21,7 +21,7 @@ const WINDOW: usize = 32;
 const TRY: Duration = Duration::from_secs(20);
 
 /// One operation, with its tries again.
-const OPERATION: Duration = Duration::from_secs(60);
+const OPERATION: Duration = Duration::from_mins(1);
 
 /// What was done.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]

@@ -70,8 +70,11 @@ fn wrong(findings: &[Finding]) -> Vec<&str> {
 
 /// Sentence and advice of a check that is not well.
 fn told(findings: &[Finding], check: &str) -> String {
-    let all = findings.iter().filter(|finding| finding.check == check && finding.verdict != Verdict::Ok);
-    all.map(|finding| format!("{} | {}\n", finding.sentence, finding.advice.clone().unwrap_or_default())).collect()
+    let mut told = Vec::new();
+    for finding in findings.iter().filter(|finding| finding.check == check && finding.verdict != Verdict::Ok) {
+        told.push(format!("{} | {}", finding.sentence, finding.advice.as_deref().unwrap_or_default()));
+    }
+    told.join("\n")
 }
 
 #[tokio::test]

@@ -29,7 +29,8 @@ async fn serve() -> Result<(), lambda_runtime::Error> {
         async move {
             let done = handle(&refresher, event).await;
             // The runtime only tells Lambda, and the scheduler does not pass it on.
-            Ok::<_, lambda_runtime::Error>(done.inspect_err(|error| tracing::error!("the run did nothing: {error}"))?)
+            done.inspect_err(|error| tracing::error!("the run did nothing: {error}"))
+                .map_err(lambda_runtime::Error::from)
         }
     }))
     .await

@@ -6,6 +6,7 @@
 
 mod finding;
 mod items;
+mod probe;
 mod refresher;
 mod refusal;
 pub mod render;
@@ -32,6 +33,7 @@ pub use self::finding::{Diagnosis, Finding, Verdict};
 use self::stack::Outputs;
 use crate::account;
 use crate::args::{Args, DoctorArgs};
+use crate::cause::Cause;
 use crate::system::{Endpoints, SECRET, TABLE};
 
 /// One check of what stands in the table: up to some fifty reads.
@@ -77,6 +79,17 @@ const fn limits() -> Limits {
         secrets: Duration::from_secs(10),
         ..Limits::background()
     }
+}
+
+/// The finding where AWS, or what stands for it at the port of `option` on this machine, does not do `action`.
+fn refused(check: &'static str, cause: &Cause, action: &str, place: Place, option: &str) -> Finding {
+    let advice = match (place, cause) {
+        (Place::Here, Cause::Timeout | Cause::Unreachable) => {
+            format!("is cargo run there? {option} says where it listens")
+        }
+        _ => cause.advice(action),
+    };
+    Finding::wrong(check, cause.sentence(action), advice)
 }
 
 /// Finds what the arguments name, and examines it.
@@ -138,7 +151,7 @@ async fn here(args: &Args, environment: &impl Environment) -> Diagnosis {
     else {
         return failed("PUBLIC_BASE_URL is no URL".to_owned(), "set it to what cargo run has, or unset it");
     };
-    if !web::listens(&own).await {
+    if !probe::listens(&own).await {
         let advice = "start cargo run in another terminal; --port says where it listens, --stack looks at a deployment";
         return failed(format!("nothing listens on port {}", args.port), advice);
     }
@@ -159,6 +172,11 @@ async fn here(args: &Args, environment: &impl Environment) -> Diagnosis {
 impl Patient {
     /// Makes every check, those that do not depend on each other at the same time.
     pub async fn examine(&self) -> Vec<Finding> {
+        // On the heap: dozens of SDK calls are one large future.
+        Box::pin(self.checks()).await
+    }
+
+    async fn checks(&self) -> Vec<Finding> {
         let ((mut findings, component), table, web) = tokio::join!(
             secret::examine(&self.clients.secrets, &self.secret_id, self.place),
             table::examine(&self.clients.dynamodb, &self.table, self.place),
@@ -166,7 +184,7 @@ impl Patient {
         );
         findings.extend(table);
         findings.extend(match component {
-            Some(component) => self.items(&component).await,
+            Some(component) => Box::pin(self.items(&component)).await,
             None => vec![Finding::warning(
                 "items",
                 "what stands in the table was not looked at: its keys begin with the secret's component_appid",
@@ -189,7 +207,7 @@ impl Patient {
                 items::inbox(&vault, now),
             )
         };
-        let Ok((mut findings, token, refresher, accounts, inbox)) = timeout(ITEMS, all).await else {
+        let Ok((mut findings, token, refresher, accounts, inbox)) = timeout(ITEMS, Box::pin(all)).await else {
             let sentence = "what stands in the table could not be read in time";
             return vec![Finding::wrong("items", sentence, "check the network between this machine and the region")];
         };

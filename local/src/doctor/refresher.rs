@@ -99,7 +99,7 @@ fn reconciled(health: Option<&Health>, renews: bool, now: Timestamp) -> Finding 
 /// The last answer, and the last refusal where it is of any interest.
 fn heard(answer: Option<&LastAnswer>, refused: Option<&LastRefusal>, now: Timestamp) -> Vec<Finding> {
     let Some(answer) = answer else {
-        let advice = "it calls as soon as there is a ticket";
+        let advice = "it calls at its next run, once there is a ticket";
         return vec![Finding::warning(WECHAT, "the refresher has not called WeChat yet", advice)];
     };
     let said = format!("{} {}", answer.api.name(), ago(answer.at, now));

@@ -6,15 +6,10 @@ use super::finding::Verdict;
 
 /// The refusal in one line: code, call, request id, refused address, and WeChat's own words, which are cleaned.
 pub(super) fn told(refusal: &Refusal) -> String {
-    let mut told = format!("code {} to {}", refusal.code, refusal.api.name());
-    if let Some(ip) = refusal.refused_ip {
-        told += &format!(" from {ip}");
-    }
-    if let Some(rid) = &refusal.rid {
-        told += &format!(", rid {rid}");
-    }
+    let ip = refusal.refused_ip.map(|ip| format!(" from {ip}")).unwrap_or_default();
+    let rid = refusal.rid.as_ref().map(|rid| format!(", rid {rid}")).unwrap_or_default();
     let words = refusal.errmsg.split("rid:").next().unwrap_or_default().trim();
-    format!("{told} ({words:?})")
+    format!("code {} to {}{ip}{rid} ({words:?})", refusal.code, refusal.api.name())
 }
 
 /// Whether it stops the platform, or concerns an account or a moment.
@@ -74,4 +69,43 @@ pub(super) fn advice(refusal: &Refusal) -> String {
 /// What the code asks for, given the call it answered.
 fn reaction(refusal: &Refusal) -> Reaction {
     WechatError::from(refusal.clone()).reaction()
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::wechat::Api;
+
+    use super::*;
+
+    fn refused(api: Api, code: i64) -> Refusal {
+        let errmsg = "hello rid: 62bc0b4a-1".to_owned();
+        let refused_ip = (code == 61_004).then(|| "203.0.113.9".parse().unwrap());
+        Refusal { api, code: ErrCode::from_code(code), errmsg, rid: Some("62bc0b4a-1".to_owned()), refused_ip }
+    }
+
+    #[test]
+    fn a_refusal_is_told_with_call_address_and_request_id() {
+        let told = told(&refused(Api::ComponentToken, 61_004));
+        assert_eq!(told, "code 61004 to api_component_token from 203.0.113.9, rid 62bc0b4a-1 (\"hello\")");
+    }
+
+    #[test]
+    fn what_stops_the_platform_is_wrong_and_what_concerns_a_merchant_is_not() {
+        for (api, code, expected, advised) in [
+            (Api::ComponentToken, 61_004, Verdict::Wrong, "203.0.113.9 to 白名单IP地址列表"),
+            (Api::ComponentToken, 40_125, Verdict::Wrong, "component_appsecret"),
+            (Api::ComponentToken, 40_001, Verdict::Wrong, "component_appsecret"),
+            (Api::AuthorizerToken, 40_001, Verdict::Warning, "second_issuer"),
+            (Api::ComponentToken, 61_011, Verdict::Wrong, "component_appid"),
+            (Api::ComponentToken, 61_006, Verdict::Wrong, "ticket"),
+            (Api::AuthorizerToken, 45_009, Verdict::Wrong, "midnight in Beijing"),
+            (Api::AuthorizerToken, 61_003, Verdict::Warning, "merchant must authorize"),
+            (Api::AuthorizerToken, -1, Verdict::Warning, "tried again"),
+            (Api::AuthorizerToken, 99_999, Verdict::Warning, "rid"),
+        ] {
+            let refusal = refused(api, code);
+            assert_eq!(verdict(&refusal), expected, "{code}");
+            assert!(advice(&refusal).contains(advised), "{code}: {}", advice(&refusal));
+        }
+    }
 }

@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use shared::ids::AppId;
 use shared::platform::{Platform, PlatformError};
 
-use super::Place;
 use super::finding::{Finding, Verdict};
+use super::{Place, refused};
 use crate::cause::Cause;
 
 const CHECK: &str = "secret";
@@ -43,7 +43,7 @@ pub(super) async fn examine(client: &Client, id: &str, place: Place) -> (Vec<Fin
             let finding = match Cause::of(&error) {
                 // A secret without a value is not found either.
                 Cause::NotFound => Finding::wrong(CHECK, "it is not there, or was never filled in", fill_in),
-                cause => Finding::wrong(CHECK, cause.sentence(ACTION), cause.advice(ACTION)),
+                cause => refused(CHECK, &cause, ACTION, place, "--secrets-port"),
             };
             (vec![finding], None)
         }

@@ -7,8 +7,8 @@ use aws_sdk_dynamodb::types::{
 };
 use shared::vault::DUE_INDEX;
 
-use super::Place;
 use super::finding::Finding;
+use super::{Place, refused};
 use crate::cause::Cause;
 
 const CHECK: &str = "table";
@@ -23,7 +23,7 @@ pub(super) async fn examine(client: &Client, name: &str, place: Place) -> Vec<Fi
         Err(error) => {
             return vec![match Cause::of(&error) {
                 Cause::NotFound => Finding::wrong(CHECK, format!("there is no table {name}"), missing(place)),
-                cause => Finding::wrong(CHECK, cause.sentence(ACTION), cause.advice(ACTION)),
+                cause => refused(CHECK, &cause, ACTION, place, "--dynamodb-port"),
             }];
         }
     };

@@ -3,21 +3,18 @@
 //! Three requests that change nothing: the page of a link that does not exist, a push that nobody signed, and a
 //! business call without identity. Our page is known by its policy, which no other server has.
 
-use std::error::Error as _;
-use std::io::ErrorKind;
 use std::time::Duration;
 
-use aws_smithy_types::date_time::{DateTime, Format};
-use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, DATE, HeaderMap, LOCATION};
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
+use axum::http::header::LOCATION;
 use shared::clock::Clock;
 use shared::ids::LinkId;
 use shared::random::Random;
-use tokio::time::timeout;
 use url::Url;
 
 use super::Place;
 use super::finding::Finding;
+use super::probe::{ANSWER, Answer, Unreachable, ask, client};
 use super::words::span;
 
 const PUBLIC: &str = "public URL";
@@ -28,20 +25,11 @@ const BUSINESS: &str = "business routes";
 
 const CLOCK: &str = "this clock";
 
-/// To connect, by name, address and TLS.
-const CONNECT: Duration = Duration::from_secs(5);
-
-/// For an answer. A function that starts cold takes one or two; a page is bounded by 9 s.
-const ANSWER: Duration = Duration::from_secs(10);
-
 /// From here on the difference is worth a look.
 const SKEW: Duration = Duration::from_mins(1);
 
 /// From here on AWS refuses signatures.
 const SKEW_TOO_LARGE: Duration = Duration::from_mins(5);
-
-/// How the policy of our pages begins (`shared::web`).
-const OUR_POLICY: &str = "default-src 'none'; style-src 'sha256-";
 
 /// A push as WeChat would send it, except that the signature is no signature. All of it is well formed, so the function
 /// gets as far as the secret.
@@ -50,32 +38,9 @@ const UNSIGNED: (&str, &str) = (
     "<xml><Encrypt>AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=</Encrypt></xml>",
 );
 
-/// What came back. The body is not read.
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    /// How far this machine's clock is behind the server's (ahead: negative), in seconds.
-    behind: Option<i64>,
-}
-
-impl Answer {
-    fn header(&self, name: impl axum::http::header::AsHeaderName) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-    }
-
-    fn is_our_page(&self) -> bool {
-        self.header(CONTENT_SECURITY_POLICY).starts_with(OUR_POLICY)
-    }
-
-    /// Our functions answer programs so; the gateway's own refusals are plain JSON.
-    fn is_our_problem(&self) -> bool {
-        self.header(CONTENT_TYPE).starts_with("application/problem+json")
-    }
-}
-
 /// Asks all three at the same time.
 pub(super) async fn examine(public: &Url, business: &Url, place: Place, clock: &dyn Clock) -> Vec<Finding> {
-    let http = match client() {
+    let http = match client([public, business]) {
         Ok(http) => http,
         Err(error) => {
             let sentence = format!("no HTTP client on this machine: {error}");
@@ -95,19 +60,6 @@ pub(super) async fn examine(public: &Url, business: &Url, place: Place, clock: &
     vec![judge_page(public, page), judge_push(public, push), judge_business(business, call, place), judge_clock(skew)]
 }
 
-fn client() -> reqwest::Result<reqwest::Client> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "no call of WeChat's: the doctor asks our own deployment from outside"
-    )]
-    reqwest::Client::builder()
-        .connect_timeout(CONNECT)
-        .timeout(ANSWER)
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .build()
-}
-
 /// A path below an origin.
 fn at(base: &Url, segments: &[&str]) -> Url {
     let mut url = base.clone();
@@ -122,111 +74,37 @@ fn shown(base: &Url) -> &str {
     base.as_str().trim_end_matches('/')
 }
 
-/// Why there is no answer.
-#[derive(Debug)]
-enum Unreachable {
-    /// The name has no address.
-    Name,
-    /// The certificate does not fit, in the TLS library's words.
-    Certificate(String),
-    /// Nobody listens.
-    Refused,
-    /// No connection or no answer in time.
-    Timeout,
-    /// Anything else, in the HTTP client's words.
-    Other(String),
-}
-
-async fn ask(
-    http: &reqwest::Client,
-    clock: &dyn Clock,
-    method: Method,
-    url: Url,
-    body: Option<&'static str>,
-) -> Result<Answer, Unreachable> {
-    let mut request = http.request(method, url.clone());
-    if let Some(body) = body {
-        request = request.header(CONTENT_TYPE, "text/xml").body(body);
-    }
-    match request.send().await {
-        Ok(response) => {
-            let headers = response.headers().clone();
-            let date = headers.get(DATE).and_then(|date| date.to_str().ok());
-            let date = date.and_then(|date| DateTime::from_str(date, Format::HttpDate).ok());
-            let behind = date.map(|date| date.secs() - clock.now().unix());
-            Ok(Answer { status: response.status(), headers, behind })
-        }
-        Err(error) => Err(why(&url, error).await),
-    }
-}
-
-async fn why(url: &Url, error: reqwest::Error) -> Unreachable {
-    let error = error.without_url();
-    if error.is_connect() && !has_address(url).await {
-        return Unreachable::Name;
-    }
-    let mut words = Vec::new();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::ConnectionRefused) {
-            return Unreachable::Refused;
-        }
-        words.push(error.to_string());
-        cause = error.source();
-    }
-    let last = words.pop().unwrap_or_else(|| error.to_string());
-    // The TLS library's error cannot be had as a type without depending on it.
-    if last.contains("certificate") {
-        Unreachable::Certificate(last)
-    } else if error.is_timeout() {
-        Unreachable::Timeout
-    } else {
-        Unreachable::Other(last)
-    }
-}
-
-/// Whether the name of `url` can be looked up.
-async fn has_address(url: &Url) -> bool {
-    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else { return false };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    match timeout(CONNECT, tokio::net::lookup_host((host, port))).await {
-        Ok(Ok(mut addresses)) => addresses.next().is_some(),
-        _ => false,
-    }
-}
-
 /// The finding where a URL gives no answer.
 fn unreachable(check: &'static str, base: &Url, why: &Unreachable) -> Finding {
     let host = base.host_str().unwrap_or_default();
     let base = shown(base);
-    match why {
-        Unreachable::Name => Finding::wrong(
-            check,
+    let (sentence, advice) = match why {
+        Unreachable::Name => (
             format!("the name {host} has no address"),
             "make its CNAME in your DNS, to the output DomainTarget; a new name can take minutes to be known",
         ),
-        Unreachable::Certificate(words) => Finding::wrong(
-            check,
+        Unreachable::Certificate(words) => (
             format!("the certificate at {host} is not accepted: {words}"),
             "the certificate of CertificateArn must be issued for this very name and be valid; and the name must lead to the \
              output DomainTarget",
         ),
-        Unreachable::Refused => Finding::wrong(
-            check,
+        Unreachable::Refused => (
             format!("nobody listens at {base}"),
             "check where the name leads (the output DomainTarget); on this machine: start cargo run",
         ),
-        Unreachable::Timeout => Finding::wrong(
-            check,
+        Unreachable::Timeout => (
             format!("{base} gives no answer within {}", span(ANSWER)),
             "check where the name leads, and what the functions' logs say",
         ),
-        Unreachable::Other(words) => Finding::wrong(
-            check,
+        Unreachable::Other(words) => (
             format!("{base} cannot be reached: {words}"),
             "check where the name leads (the output DomainTarget), and that TLS ends there",
         ),
-    }
+    };
+    // The gateway's own name is made by AWS, with its certificate.
+    let advice =
+        if check == BUSINESS { "check this machine's network, or --api-url or --business-port" } else { advice };
+    Finding::wrong(check, sentence, advice)
 }
 
 fn judge_page(base: &Url, answer: Result<Answer, Unreachable>) -> Finding {
@@ -357,10 +235,4 @@ fn judge_clock(behind: Option<i64>) -> Finding {
     } else {
         Finding::ok(CLOCK, "it agrees with the server's")
     }
-}
-
-/// Whether anything listens where `url` points to: nothing can be examined where a local system does not run.
-pub(super) async fn listens(url: &Url) -> bool {
-    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else { return false };
-    matches!(timeout(CONNECT, tokio::net::TcpStream::connect((host, port))).await, Ok(Ok(_)))
 }

@@ -111,8 +111,10 @@ mod tests {
         put.item("text", value(text)).send().await.unwrap();
     }
 
+    /// Key and text of every item.
     async fn texts(client: &Client, table: &str) -> Vec<(String, String)> {
-        let items = client.scan().table_name(table).send().await.unwrap().items.unwrap();
+        let pages = client.scan().table_name(table).into_paginator().items().send();
+        let items: Vec<HashMap<String, AttributeValue>> = pages.try_collect().await.unwrap();
         let text = |item: &HashMap<String, AttributeValue>, name: &str| item[name].as_s().unwrap().clone();
         let mut texts: Vec<_> = items.iter().map(|item| (text(item, "pk"), text(item, "text"))).collect();
         texts.sort_unstable();

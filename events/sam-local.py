@@ -17,6 +17,7 @@ import ipaddress
 import json
 import os
 import platform
+import re
 import shutil
 import signal
 import socket
@@ -87,9 +88,10 @@ def run(args):
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sam-local-")))
         ports = dict(zip(PORTS, free_ports(len(PORTS))))
-        variables = (EVENTS / "env.json").read_text("utf-8")
-        for option, port in PORTS.items():
-            variables = variables.replace(f":{port}\"", f":{ports[option]}\"")
+        moved = {str(PORTS[option]): str(port) for option, port in ports.items()}
+        variables = re.sub(
+            r":(\d+)\"", lambda found: f':{moved[found[1]]}"', (EVENTS / "env.json").read_text("utf-8")
+        )
         (folder / "env.json").write_text(variables, "utf-8")
         variables = json.loads(variables)["Parameters"]
         start_back_end(stack, folder, ports, host, variables, environment)

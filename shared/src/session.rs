@@ -74,15 +74,13 @@ impl Services {
         })
     }
 
-    /// Opens a session; calls of WeChat end by `deadline`, where there is one. What WeChat says is remembered for its
-    /// length: [`WechatClient::heard`].
+    /// Opens a session; calls of WeChat end by `deadline`, where there is one.
     ///
     /// # Errors
     /// [`PlatformError`] where the secret is empty, malformed or cannot be read.
     pub async fn session(&self, deadline: Option<Instant>) -> Result<Session, PlatformError> {
         let platform = self.platform.current().await?;
-        let wechat = self.wechat.listening(self.clock.clone());
-        let wechat = deadline.map_or_else(|| wechat.clone(), |deadline| wechat.with_deadline(deadline));
+        let wechat = deadline.map_or_else(|| self.wechat.clone(), |deadline| self.wechat.with_deadline(deadline));
         Ok(Session {
             vault: self.store.vault(&platform.component),
             platform,
@@ -110,6 +108,12 @@ pub struct Session {
 }
 
 impl Session {
+    /// The same session with a memory of what WeChat last said: [`WechatClient::heard`].
+    #[must_use]
+    pub fn listening(self) -> Self {
+        Self { wechat: self.wechat.listening(self.clock.clone()), ..self }
+    }
+
     /// The platform's part of the table.
     #[must_use]
     pub const fn vault(&self) -> &Vault {

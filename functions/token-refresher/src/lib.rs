@@ -166,7 +166,7 @@ impl Refresher {
         let begun = Instant::now();
         let calls_end = deadline.checked_sub(LAST_WRITES).unwrap_or(begun);
         let stop_at = deadline.checked_sub(STOP_BEFORE_DEADLINE).unwrap_or(begun);
-        let session = self.services.session(Some(calls_end)).await?;
+        let session = self.services.session(Some(calls_end)).await?.listening();
         let pace = Pace::per_second(self.settings.per_second);
         let ends_at = deadline.checked_sub(LAST_MOMENT).unwrap_or(begun);
         let stopped = AtomicBool::new(false);

@@ -9,6 +9,7 @@ use serde_json::Value;
 use shared::clock::{Clock as _, SystemClock};
 use shared::config::{Environment as _, ProcessEnvironment};
 use shared::limits::Limits;
+use shared::platform::PlatformError;
 use shared::session::Services;
 use shared::telemetry;
 use token_refresher::{Refresher, Report, RunError, Settings, Task};
@@ -37,11 +38,19 @@ async fn serve() -> Result<(), lambda_runtime::Error> {
     .await
 }
 
-async fn handle(refresher: &Refresher, event: LambdaEvent<Value>) -> Result<Report, RunError> {
+/// What the run did; none before the secret has a value, as after the first deployment: that is no failure to be kept
+/// in the queue every five minutes, and the heartbeat is missed all the same.
+async fn handle(refresher: &Refresher, event: LambdaEvent<Value>) -> Result<Option<Report>, RunError> {
     let deadline = event.context.deadline();
     let left = deadline.duration_since(UNIX_EPOCH).unwrap_or_default();
     // The clock counts whole seconds: rounded up, the deadline is never taken for later than it is.
     let now = Duration::from_secs(u64::try_from(SystemClock.now().unix()).unwrap_or(0).saturating_add(1));
     let task = Task::parse(event.payload)?;
-    refresher.run(&task, Instant::now() + left.saturating_sub(now)).await
+    match refresher.run(&task, Instant::now() + left.saturating_sub(now)).await {
+        Err(RunError::Platform(error @ PlatformError::NotConfigured)) => {
+            tracing::error!("the run did nothing: {error}");
+            Ok(None)
+        }
+        ended => ended.map(Some),
+    }
 }

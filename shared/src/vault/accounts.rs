@@ -78,26 +78,6 @@ impl Vault {
         }
     }
 
-    /// Accounts whose grant has ended so, at most `limit`, the newest first, each with when it ended by our clock. One
-    /// query of the index.
-    ///
-    /// # Errors
-    /// [`VaultError::Unavailable`].
-    pub async fn ended_accounts(&self, state: AccountState, limit: i32) -> Result<Vec<(AppId, Timestamp)>, VaultError> {
-        let output = self
-            .due_query(self.ended_shard(state), END_OF_TIME)
-            .scan_index_forward(false)
-            .limit(limit)
-            .send()
-            .await
-            .map_err(|error| VaultError::from_sdk("Query", &error))?;
-        let ended = output.items.unwrap_or_default().into_iter().filter_map(|row| {
-            let row = Item::new("account", row);
-            Some((self.account_of(row.text("pk")?)?, row.instant("due_at")?))
-        });
-        Ok(ended.collect())
-    }
-
     /// The partition of the index that accounts out of use stand in.
     pub(super) fn ended_shard(&self, state: AccountState) -> String {
         self.key("ended", Some(state.as_str()))

@@ -18,6 +18,13 @@ fn alarms(template: &Value) -> impl Iterator<Item = (&str, &Value)> {
     of_type(template, "AWS::CloudWatch::Alarm").map(|(name, alarm)| (name, &alarm["Properties"]))
 }
 
+/// The metrics that an alarm looks at: the one that it names, or those of its expression.
+fn looked_at(alarm: &Value) -> impl Iterator<Item = &Value> {
+    let named = alarm["MetricName"].is_string().then_some(alarm);
+    let metrics = alarm["Metrics"].as_array().into_iter().flatten().map(|metric| &metric["MetricStat"]["Metric"]);
+    named.into_iter().chain(metrics.filter(|metric| metric.is_object()))
+}
+
 /// The dashboard as it is deployed, with each reference as a plain `<name>`.
 fn dashboard(template: &Value) -> Value {
     let body = &properties(template, "Dashboard")["DashboardBody"]["Fn::Sub"];
@@ -81,21 +88,22 @@ fn every_alarm_looks_at_something_that_is_published() {
     assert_eq!(*namespace, json!({ "Fn::Sub": OWN_NAMESPACE }));
     let published = published();
     let mut own = 0;
-    for (name, alarm) in alarms(&template) {
-        if alarm["Namespace"] != *namespace {
-            let foreign = alarm["Namespace"].as_str().is_none_or(|it| ["AWS/SQS", "AWS/ApiGateway"].contains(&it));
-            assert!(foreign, "{name}: {}", alarm["Namespace"]);
+    for (name, metric) in alarms(&template).flat_map(|(name, alarm)| looked_at(alarm).map(move |metric| (name, metric)))
+    {
+        if metric["Namespace"] != *namespace {
+            let foreign = ["AWS/SQS", "AWS/ApiGateway", "AWS/Lambda"].contains(&text(&metric["Namespace"]));
+            assert!(foreign, "{name}: {}", metric["Namespace"]);
             continue;
         }
         own += 1;
-        let dimension = published.get(text(&alarm["MetricName"]));
-        let dimension = dimension.unwrap_or_else(|| panic!("{name}: nobody publishes {}", alarm["MetricName"]));
-        if let Some(split) = alarm["Dimensions"].as_array() {
+        let dimension = published.get(text(&metric["MetricName"]));
+        let dimension = dimension.unwrap_or_else(|| panic!("{name}: nobody publishes {}", metric["MetricName"]));
+        if let Some(split) = metric["Dimensions"].as_array() {
             let [split] = &split[..] else { panic!("{name}: a metric has one dimension at most") };
             assert_eq!(Some(text(&split["Name"])), *dimension, "{name}");
         }
     }
-    assert_eq!(own, 9);
+    assert_eq!(own, 10);
 }
 
 #[test]
@@ -125,11 +133,11 @@ fn every_alarm_tells_the_topic_what_is_wrong_and_where_to_read_on() {
     for (name, alarm) in alarms(&template) {
         assert_eq!(alarm["AlarmActions"], topic, "{name}");
         assert!(alarm["OKActions"].is_null() || alarm["OKActions"] == topic, "{name}");
-        // Silent only where the parameter that stops the refresher makes the silence.
+        assert!(alarm["ActionsEnabled"].is_null(), "{name}");
+        // Silence is all right only where the parameter that stops the refresher makes it.
         let stopped = ["RefresherSilent", "TicketMissing"].contains(&name);
-        let told = if stopped { json!({ "Fn::If": ["RunRefresher", true, false] }) } else { Value::Null };
-        assert_eq!(alarm["ActionsEnabled"], told, "{name}");
-        assert!(alarm["TreatMissingData"].is_string(), "{name}: silence means something, say what");
+        assert!((alarm["TreatMissingData"] == switched_silence()) == stopped, "{name}");
+        assert!(stopped || alarm["TreatMissingData"].is_string(), "{name}: silence means something, say what");
         let description = text(&alarm["AlarmDescription"]);
         assert!(description.is_ascii() && description.len() <= 1024, "{name}: {}", description.len());
         assert!(description.contains(" First "), "{name}: what to do first?");
@@ -156,13 +164,13 @@ type Rule = (&'static str, &'static str, (&'static str, &'static str, u64), (u64
 const OVER: &str = "GreaterThanThreshold";
 const UNDER: &str = "LessThanThreshold";
 
-const RULES: [Rule; 11] = [
+/// Breaching, unless the parameter that stops the refresher makes the silence.
+const SWITCHED: &str = "switched";
+
+const RULES: [Rule; 9] = [
     // Before the first ticket there is no age: nothing at all is as bad as an old one.
-    ("TicketMissing", "ticket_age", ("Maximum", OVER, 1500), (900, 1), "breaching"),
+    ("TicketMissing", "ticket_age", ("Maximum", OVER, 1500), (900, 1), SWITCHED),
     ("ComponentTokenLapsing", "component_token_left", ("Minimum", UNDER, 600), (300, 1), "ignore"),
-    // The one that must fire when nothing is published any more.
-    ("RefresherSilent", "run_finished", ("Sum", UNDER, 1), (300, 3), "breaching"),
-    ("RenewalsFailing", "failed", ("Sum", OVER, 0), (300, 3), "notBreaching"),
     ("RenewalsLeftOver", "left_over", ("Sum", OVER, 0), (300, 3), "notBreaching"),
     ("InboxStuck", "inbox_waiting", ("Minimum", OVER, 0), (300, 6), "ignore"),
     ("SecondIssuer", "second_issuer", ("Sum", OVER, 0), (300, 1), "notBreaching"),
@@ -177,27 +185,66 @@ fn each_alarm_fires_when_it_is_meant_to() {
     let template = template();
     for (name, metric, (statistic, comparison, threshold), (period, periods), missing) in RULES {
         let alarm = properties(&template, name);
-        let rule = json!([metric, statistic, comparison, threshold, period, periods, missing]);
+        let silence = if missing == SWITCHED { switched_silence() } else { json!(missing) };
+        let rule = json!([metric, statistic, comparison, threshold, period, periods, silence]);
         let set = ["MetricName", "Statistic", "ComparisonOperator", "Threshold", "Period", "EvaluationPeriods"];
         let mut set: Vec<Value> = set.map(|key| alarm[key].clone()).into();
         set.push(alarm["TreatMissingData"].clone());
         assert_eq!(json!(set), rule, "{name}");
     }
-    for (name, alarm) in alarms(&template).filter(|(_, alarm)| alarm["Metrics"].is_array()) {
+    for (name, alarm) in alarms(&template).filter(|(name, _)| name.ends_with("Failing") && *name != "RenewalsFailing") {
         let set = (&alarm["ComparisonOperator"], &alarm["Threshold"], &alarm["TreatMissingData"]);
         assert_eq!(set, (&json!(OVER), &json!(0), &json!("notBreaching")), "{name}");
     }
-    assert_eq!(alarms(&template).count(), RULES.len() + FUNCTIONS.len());
+    // The two of the tests below.
+    assert_eq!(alarms(&template).count(), RULES.len() + FUNCTIONS.len() + 2);
+}
+
+fn switched_silence() -> Value {
+    json!({ "Fn::If": ["RunRefresher", "breaching", "notBreaching"] })
+}
+
+/// A metric of ours that an expression looks at: the sum of five minutes.
+fn summed(id: &str, metric: &str, dimensions: &Value) -> Value {
+    let mut of = json!({ "Namespace": { "Fn::Sub": OWN_NAMESPACE }, "MetricName": metric });
+    if !dimensions.is_null() {
+        of["Dimensions"] = dimensions.clone();
+    }
+    json!({ "Id": id, "ReturnData": false, "MetricStat": { "Stat": "Sum", "Period": 300, "Metric": of } })
+}
+
+#[test]
+fn three_times_five_minutes_without_a_heartbeat_are_an_alarm_though_nothing_is_published() {
+    let template = template();
+    let alarm = properties(&template, "RefresherSilent");
+    let renew = json!([{ "Name": "task", "Value": "renew" }]);
+    assert_eq!(alarm["Metrics"][0]["Expression"], "FILL(runs, 0)");
+    assert_eq!(alarm["Metrics"][1], summed("runs", "run_finished", &renew));
+    assert_eq!((&alarm["EvaluationPeriods"], &alarm["ComparisonOperator"]), (&json!(3), &json!(UNDER)));
+    assert_eq!(alarm["Threshold"], json!({ "Fn::If": ["RunRefresher", 1, 0] }));
+    assert_eq!(alarm["TreatMissingData"], switched_silence());
+}
+
+#[test]
+fn failures_are_an_alarm_by_their_share() {
+    let template = template();
+    let alarm = properties(&template, "RenewalsFailing");
+    let share = "100 * FILL(failures, 0) / (FILL(failures, 0) + FILL(renewals, 0) + 0.001)";
+    assert_eq!(alarm["Metrics"][0]["Expression"], share);
+    assert_eq!(alarm["Metrics"][1], summed("failures", "failed", &Value::Null));
+    assert_eq!(alarm["Metrics"][2], summed("renewals", "renewed", &Value::Null));
+    let rule = (&alarm["EvaluationPeriods"], &alarm["ComparisonOperator"], &alarm["Threshold"]);
+    assert_eq!(rule, (&json!(3), &json!(OVER), &json!(5)));
+    assert_eq!(alarm["TreatMissingData"], "notBreaching");
 }
 
 #[test]
 fn alarms_on_one_value_of_a_metric_name_it() {
     let template = template();
     let one = |name: &str, value: &str| json!([{ "Name": name, "Value": value }]);
-    assert_eq!(properties(&template, "RefresherSilent")["Dimensions"], one("task", "renew"));
     assert_eq!(properties(&template, "WechatRefusesAddress")["Dimensions"], one("code", "61004"));
     // The others look at the totals.
-    for name in ["RenewalsFailing", "TicketMissing", "InboxStuck"] {
+    for name in ["TicketMissing", "InboxStuck"] {
         assert!(properties(&template, name)["Dimensions"].is_null(), "{name}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use stories::bootstrap::Bootstrap;
 use stories::refresher_events::{inserts, reconcile, renew};
 use stories::world::World;
@@ -92,11 +92,22 @@ async fn a_foreign_event_is_an_error_that_does_not_quote_it_and_the_next_is_answ
 #[tokio::test]
 async fn without_a_usable_secret_an_event_is_an_error_and_the_process_goes_on() {
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
-    world.secrets.set("".into());
+    world.secrets.set(r#"{"token":"StoryVerificationToken01"}"#.into());
     let function = Bootstrap::start(BINARY, &world).await;
     let error = function.invoke(renew()).await.unwrap_err();
-    assert!(error.message.contains("still empty"), "{error}");
+    assert!(error.message.contains("component_appid"), "{error}");
     assert!(function.invoke(renew()).await.is_err());
+}
+
+#[tokio::test]
+async fn before_the_secret_has_a_value_a_run_does_nothing_and_is_no_failure() {
+    let world = World::beside_processes(Duration::ZERO, |_| {}).await;
+    world.secrets.set("".into());
+    let function = Bootstrap::start(BINARY, &world).await;
+    assert_eq!(function.invoke(renew()).await.unwrap(), Value::Null);
+    let output = function.kill();
+    assert!(output.contains("still empty"), "{output}");
+    assert!(!output.contains("run_finished"), "no heartbeat: {output}");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 
 use super::account::{AccountState, StoredAccount};
-use super::item::{Attributes, Item, text};
+use super::item::{Attributes, text};
 use super::token::DUE_SHARDS;
 use super::{Vault, VaultError};
 use crate::clock::Timestamp;

@@ -64,8 +64,14 @@ pub async fn check(config: &SdkConfig) -> Result<(), Unusable> {
     match timeout(CREDENTIALS, provider.provide_credentials()).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => {
-            let cause = std::error::Error::source(&error).map(|cause| format!("the last place asked says: {cause}"));
-            none(cause.as_deref().unwrap_or("none are there"))
+            // The SDK's own account of it runs over several lines, of which the first says what failed.
+            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            match cause.lines().next() {
+                None | Some("") => none("none in the environment or in the profile"),
+                Some(line) => {
+                    none(&format!("none in the environment or in the profile; where else they are looked for: {line}"))
+                }
+            }
         }
         Err(_) => none("where they should come from gives no answer"),
     }

@@ -43,11 +43,16 @@ impl Cause {
             "InvalidClientTokenId"
             | "UnrecognizedClientException"
             | "InvalidAccessKeyId"
-            | "SignatureDoesNotMatch"
             | "IncompleteSignature"
             | "AuthFailure" => Self::UnknownCredentials,
             "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => Self::Denied,
-            "RequestExpired" | "RequestTimeTooSkewed" | "InvalidSignatureException" => Self::Clock,
+            "RequestExpired" | "RequestTimeTooSkewed" => Self::Clock,
+            // One code, in each service's spelling, for a wrong key and for a wrong clock.
+            "SignatureDoesNotMatch" | "InvalidSignatureException" => {
+                let message = error.message().unwrap_or_default();
+                let of_time = ["expired", "not yet current", "earlier than", "later than"];
+                if of_time.iter().any(|words| message.contains(words)) { Self::Clock } else { Self::UnknownCredentials }
+            }
             "ResourceNotFoundException" | "TableNotFoundException" => Self::NotFound,
             // CloudFormation has one code for every wrong argument.
             "ValidationError" if error.message().is_some_and(|message| message.contains("does not exist")) => {
@@ -108,6 +113,17 @@ mod tests {
         assert_eq!(cause("AccessDenied", ""), Cause::Denied);
         assert_eq!(cause("ValidationError", "Stack with id wechat does not exist"), Cause::NotFound);
         assert_eq!(cause("ValidationError", "1 validation error"), Cause::Other("ValidationError".to_owned()));
+    }
+
+    #[test]
+    fn a_wrong_key_and_a_wrong_clock_are_told_apart() {
+        let wrong_key = "The request signature we calculated does not match the signature you provided.";
+        let wrong_clock = "Signature expired: 20261121T000000Z is now earlier than 20261121T001000Z";
+        for code in ["SignatureDoesNotMatch", "InvalidSignatureException"] {
+            assert_eq!(cause(code, wrong_key), Cause::UnknownCredentials, "{code}");
+            assert_eq!(cause(code, wrong_clock), Cause::Clock, "{code}");
+            assert_eq!(cause(code, "Signature not yet current: 20261121T001000Z"), Cause::Clock, "{code}");
+        }
     }
 
     #[test]

@@ -68,6 +68,11 @@ pub async fn copy(client: &Client, from: &str, to: &str) -> Result<Copied, CopyE
         return Err(CopyError::Same(from.to_owned()));
     }
     let mut done = Copied::default();
+    // Before anything is read: a source without items would hide that there is no target.
+    for table in [from, to] {
+        let described = client.describe_table().table_name(table).send().await;
+        described.map_err(|error| refused(&error, "dynamodb:DescribeTable", table, done))?;
+    }
     let mut pages = client.scan().table_name(from).consistent_read(true).into_paginator().send();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| refused(&error, "dynamodb:Scan", from, done))?;
@@ -159,7 +164,6 @@ mod tests {
         let (_database, client) = two_tables().await;
         let error = copy(&client, "nowhere", "live").await.unwrap_err().to_string();
         assert!(error.contains("table nowhere") && error.contains("--region"), "{error}");
-        put(&client, "restored", "a", "b").await;
         let error = copy(&client, "restored", "nowhere").await.unwrap_err().to_string();
         assert!(error.contains("table nowhere"), "{error}");
         assert!(matches!(copy(&client, "live", "live").await, Err(CopyError::Same(_))));

@@ -177,13 +177,18 @@ impl Patient {
     }
 
     async fn checks(&self) -> Vec<Finding> {
-        let ((mut findings, component), table, web) = tokio::join!(
+        let ((mut findings, component), (table, reachable), web) = tokio::join!(
             secret::examine(&self.clients.secrets, &self.secret_id, self.place),
             table::examine(&self.clients.dynamodb, &self.table, self.place),
             web::examine(&self.public, &self.business, self.place, &*self.clock),
         );
         findings.extend(table);
         findings.extend(match component {
+            _ if !reachable => vec![Finding::warning(
+                "items",
+                "what stands in the table was not looked at",
+                "put the table right, and run the doctor again",
+            )],
             Some(component) => Box::pin(self.items(&component)).await,
             None => vec![Finding::warning(
                 "items",

@@ -89,8 +89,7 @@ fn wrong_field(field: &'static str, value: Option<&Value>) -> Option<Finding> {
         PlatformError::Key { reason, .. } => format!("{field} is malformed: {reason}"),
         other => format!("{field}: {other}"),
     };
-    let advice =
-        format!("copy {field} from WeChat's console again and store the secret; functions see it within 5 minutes");
+    let advice = format!("store {field} as it stands in WeChat's console; functions see it within 5 minutes");
     Some(Finding::wrong(CHECK, sentence, advice))
 }
 

@@ -15,16 +15,19 @@ const CHECK: &str = "table";
 
 const AGAIN: &str = "deploy template.yaml again; it defines the table";
 
-/// Looks at the table's definition. Whether items can be read, the checks of what stands in it tell.
-pub(super) async fn examine(client: &Client, name: &str, place: Place) -> Vec<Finding> {
+/// Looks at the table's definition, and says whether asking for items makes sense. Whether they can be read, the checks
+/// of what stands in it tell.
+pub(super) async fn examine(client: &Client, name: &str, place: Place) -> (Vec<Finding>, bool) {
     const ACTION: &str = "dynamodb:DescribeTable";
     let table = match client.describe_table().table_name(name).send().await {
         Ok(output) => output.table.unwrap_or_else(|| TableDescription::builder().build()),
         Err(error) => {
-            return vec![match Cause::of(&error) {
+            let cause = Cause::of(&error);
+            let finding = match &cause {
                 Cause::NotFound => Finding::wrong(CHECK, format!("there is no table {name}"), missing(place)),
-                cause => refused(CHECK, &cause, ACTION, place, "--dynamodb-port"),
-            }];
+                cause => refused(CHECK, cause, ACTION, place, "--dynamodb-port"),
+            };
+            return (vec![finding], !matches!(cause, Cause::NotFound | Cause::Timeout | Cause::Unreachable));
         }
     };
     let mut findings = definition(&table);
@@ -39,7 +42,7 @@ pub(super) async fn examine(client: &Client, name: &str, place: Place) -> Vec<Fi
     if findings.is_empty() {
         findings.push(Finding::ok(CHECK, format!("{name} is there, with its index, its stream and its expiry")));
     }
-    findings
+    (findings, true)
 }
 
 const fn missing(place: Place) -> &'static str {

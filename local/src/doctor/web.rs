@@ -57,7 +57,12 @@ pub(super) async fn examine(public: &Url, business: &Url, place: Place, clock: &
         ask(&http, clock, Method::GET, link, None),
     );
     let skew = [&page, &call, &push].into_iter().find_map(|answer| answer.as_ref().ok()?.behind);
-    vec![judge_page(public, page), judge_push(public, push), judge_business(business, call, place), judge_clock(skew)]
+    vec![
+        judge_page(public, page, place),
+        judge_push(public, push, place),
+        judge_business(business, call, place),
+        judge_clock(skew),
+    ]
 }
 
 /// A path below an origin.
@@ -74,43 +79,55 @@ fn shown(base: &Url) -> &str {
     base.as_str().trim_end_matches('/')
 }
 
+/// How the public URL comes to lead to us.
+const fn lead_here(place: Place) -> &'static str {
+    match place {
+        Place::Here => {
+            "is it cargo run that listens there? --port, or PUBLIC_BASE_URL where it was started with one, says where"
+        }
+        Place::Aws | Place::Emulator => {
+            "let the name lead to the API (the output DomainTarget, where the stack made the domain), and set PublicBaseUrl \
+             to what is really used"
+        }
+    }
+}
+
 /// The finding where a URL gives no answer.
-fn unreachable(check: &'static str, base: &Url, why: &Unreachable) -> Finding {
+fn unreachable(check: &'static str, base: &Url, why: &Unreachable, place: Place) -> Finding {
     let host = base.host_str().unwrap_or_default();
     let base = shown(base);
     let (sentence, advice) = match why {
         Unreachable::Name => (
             format!("the name {host} has no address"),
-            "make its CNAME in your DNS, to the output DomainTarget; a new name can take minutes to be known",
+            "make it in your DNS, as a CNAME to the output DomainTarget; a new name can take minutes to be known",
         ),
         Unreachable::Certificate(words) => (
             format!("the certificate at {host} is not accepted: {words}"),
-            "the certificate of CertificateArn must be issued for this very name and be valid; and the name must lead to the \
-             output DomainTarget",
+            "the certificate of CertificateArn must be issued for this very name and be valid; and the name must lead to us",
         ),
-        Unreachable::Refused => (
-            format!("nobody listens at {base}"),
-            "check where the name leads (the output DomainTarget); on this machine: start cargo run",
-        ),
+        Unreachable::Refused => (format!("nobody listens at {base}"), lead_here(place)),
         Unreachable::Timeout => (
             format!("{base} gives no answer within {}", span(ANSWER)),
             "check where the name leads, and what the functions' logs say",
         ),
-        Unreachable::Other(words) => (
-            format!("{base} cannot be reached: {words}"),
-            "check where the name leads (the output DomainTarget), and that TLS ends there",
-        ),
+        Unreachable::Other(words) => {
+            (format!("{base} cannot be reached: {words}"), "check where the name leads, and that TLS ends there")
+        }
     };
-    // The gateway's own name is made by AWS, with its certificate.
-    let advice =
-        if check == BUSINESS { "check this machine's network, or --api-url or --business-port" } else { advice };
+    let advice = match (check, place) {
+        (BUSINESS, Place::Here) => "is cargo run there? --business-port says where it listens",
+        // The gateway's own name is made by AWS, with its certificate.
+        (BUSINESS, _) => "check this machine's network, and --api-url if you gave it",
+        (_, Place::Here) => lead_here(place),
+        _ => advice,
+    };
     Finding::wrong(check, sentence, advice)
 }
 
-fn judge_page(base: &Url, answer: Result<Answer, Unreachable>) -> Finding {
+fn judge_page(base: &Url, answer: Result<Answer, Unreachable>, place: Place) -> Finding {
     let answer = match answer {
         Ok(answer) => answer,
-        Err(why) => return unreachable(PUBLIC, base, &why),
+        Err(why) => return unreachable(PUBLIC, base, &why, place),
     };
     let base = shown(base);
     let status = answer.status.as_u16();
@@ -121,12 +138,9 @@ fn judge_page(base: &Url, answer: Result<Answer, Unreachable>) -> Finding {
             format!("our page at {base} is not available (status {status})"),
             "the lines about the secret and the table may say why, else preauth-link's log",
         ),
-        300..400 => Finding::wrong(
-            PUBLIC,
-            format!("{base} redirects to {}", origin(answer.header(LOCATION))),
-            "the pages must be served under this very origin: let the name lead to the output DomainTarget, and set \
-             PublicBaseUrl to what is really used",
-        ),
+        300..400 => {
+            Finding::wrong(PUBLIC, format!("{base} redirects to {}", origin(answer.header(LOCATION))), lead_here(place))
+        }
         500.. => Finding::wrong(
             PUBLIC,
             format!("the gateway at {base} answers with status {status}: the function fails, or another server does"),
@@ -135,7 +149,7 @@ fn judge_page(base: &Url, answer: Result<Answer, Unreachable>) -> Finding {
         _ => Finding::wrong(
             PUBLIC,
             format!("another server answers at {base}: status {status}, and not our page"),
-            "let the name lead to the output DomainTarget, or set PublicBaseUrl to the right origin",
+            lead_here(place),
         ),
     }
 }
@@ -145,10 +159,10 @@ fn origin(location: &str) -> String {
     Url::parse(location).map_or_else(|_| "another path".to_owned(), |url| url.origin().ascii_serialization())
 }
 
-fn judge_push(base: &Url, answer: Result<Answer, Unreachable>) -> Finding {
+fn judge_push(base: &Url, answer: Result<Answer, Unreachable>, place: Place) -> Finding {
     let answer = match answer {
         Ok(answer) => answer,
-        Err(why) => return unreachable(PUSHES, base, &why),
+        Err(why) => return unreachable(PUSHES, base, &why, place),
     };
     let url = at(base, &["wechat", "events"]);
     let status = answer.status.as_u16();
@@ -162,25 +176,21 @@ fn judge_push(base: &Url, answer: Result<Answer, Unreachable>) -> Finding {
         200..300 => Finding::wrong(
             PUSHES,
             format!("{url} accepts a push that is not signed (status {status}): it is not our function"),
-            "let the name lead to the output DomainTarget",
+            lead_here(place),
         ),
         500.. => Finding::wrong(
             PUSHES,
             format!("ticket-push fails at {url} (status {status})"),
             "the lines about the secret and the table may say why, else ticket-push's log",
         ),
-        _ => Finding::wrong(
-            PUSHES,
-            format!("{url} does not lead to ticket-push (status {status})"),
-            "WeChat must get there without a redirect or a login: let the name lead to the output DomainTarget",
-        ),
+        _ => Finding::wrong(PUSHES, format!("{url} does not lead to ticket-push (status {status})"), lead_here(place)),
     }
 }
 
 fn judge_business(base: &Url, answer: Result<Answer, Unreachable>, place: Place) -> Finding {
     let answer = match answer {
         Ok(answer) => answer,
-        Err(why) => return unreachable(BUSINESS, base, &why),
+        Err(why) => return unreachable(BUSINESS, base, &why, place),
     };
     let base = shown(base);
     let status = answer.status.as_u16();

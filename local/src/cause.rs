@@ -79,7 +79,7 @@ impl Cause {
     /// What to do about it.
     pub(crate) fn advice(&self, action: &str) -> String {
         match self {
-            Self::Expired => "sign in again (aws sso login, or new keys), then run the command again".to_owned(),
+            Self::Expired => "sign in again (aws sso login, or new keys)".to_owned(),
             Self::UnknownCredentials => {
                 "check AWS_ACCESS_KEY_ID and its secret, or name another profile with --profile; \
                                          keys of AWS and of AWS China are different ones"

@@ -1,7 +1,7 @@
 //! Accounts that authorized the platform: their grant, their tokens, their profile.
 //!
 //! The row of an account outlives its grant: the same account may come back. What is in the `due` index is renewed;
-//! an account whose grant is gone stands there by its state, to be counted and listed.
+//! an account whose grant is gone stands there by its state, to be counted.
 
 use std::fmt;
 

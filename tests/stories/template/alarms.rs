@@ -233,8 +233,9 @@ fn failures_are_an_alarm_by_their_share() {
     assert_eq!(alarm["Metrics"][0]["Expression"], share);
     assert_eq!(alarm["Metrics"][1], summed("failures", "failed", &Value::Null));
     assert_eq!(alarm["Metrics"][2], summed("renewals", "renewed", &Value::Null));
-    let rule = (&alarm["EvaluationPeriods"], &alarm["ComparisonOperator"], &alarm["Threshold"]);
-    assert_eq!(rule, (&json!(3), &json!(OVER), &json!(5)));
+    assert_eq!((&alarm["ComparisonOperator"], &alarm["Threshold"]), (&json!(OVER), &json!(5)));
+    // Failed accounts wait 5, 10, 20 minutes: on a small platform no three periods in a row have a failure.
+    assert_eq!((&alarm["EvaluationPeriods"], &alarm["DatapointsToAlarm"]), (&json!(6), &json!(3)));
     assert_eq!(alarm["TreatMissingData"], "notBreaching");
 }
 

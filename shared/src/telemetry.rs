@@ -21,6 +21,7 @@ use tracing_subscriber::{Layer, Registry};
 
 pub use self::measure::{Measure, Unit};
 use crate::clock::SharedClock;
+use crate::config::{Environment as _, ProcessEnvironment};
 
 /// One measured value.
 #[derive(Debug, Clone, PartialEq)]
@@ -144,14 +145,22 @@ fn may_be_printed(target: &str, level: Level) -> bool {
     level <= Level::INFO || OUR_CRATES.contains(&target.split("::").next().unwrap_or(target))
 }
 
-/// Starts the log of a function: JSON lines, filtered by `RUST_LOG`, by default `info`. Libraries print at most `info`.
+/// Runs a function's process: its log from the first line on, and how it ends. One that does not start says why in a
+/// sentence: `main` would print the error's insides.
 ///
-/// The filter is a list of levels and `target=level`, such as `warn,shared=info`. A released binary has no lines below
+/// The log is JSON lines, filtered by `RUST_LOG`, by default `info`; libraries print at most `info`. The filter is a list of levels and `target=level`, such as `warn,shared=info`. A released binary has no lines below
 /// `info` at all: the libraries' are never printed and were a tenth of its size, and functions write none.
 /// A filter that cannot be parsed falls back to `info`: a typing error in a log setting must not stop the tokens.
-pub fn init_logs(filter: Option<&str>) {
+pub async fn run(function: impl Future<Output = Result<(), impl fmt::Display>>) -> ExitCode {
     // Only a second call fails, and then logging already runs.
-    drop(subscriber(filter, std::io::stderr).try_init());
+    drop(subscriber(ProcessEnvironment.get("RUST_LOG").as_deref(), std::io::stderr).try_init());
+    match function.await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("the function does not start: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// The same log for people: `cargo run` prints it on a terminal.
@@ -161,18 +170,7 @@ pub fn init_readable_logs(filter: Option<&str>) {
     drop(filtered(filter, lines).try_init());
 }
 
-/// How a function's process ends. One that does not start says why in a sentence: `main` would print the error's insides.
-pub fn exit_code(ended: Result<(), impl fmt::Display>) -> ExitCode {
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("the function does not start: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// What [`init_logs`] starts, with another writer: tests look into it.
+/// The log that [`run`] starts, with another writer: tests look into it.
 pub fn subscriber<W>(filter: Option<&str>, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,

@@ -54,6 +54,19 @@ impl Bootstrap {
         Self { host, process }
     }
 
+    /// Starts it with a variable of another value, or without it, and waits until it has ended, unsuccessfully. Returns
+    /// all that it said.
+    ///
+    /// # Panics
+    /// When it does not end, or ends as if all were well.
+    pub async fn fails_with(program: &str, world: &World, name: &str, value: Option<&str>) -> String {
+        let function = Self::with(program, world, |variables| {
+            variables.remove(name);
+            variables.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+        });
+        function.await.fail().await
+    }
+
     /// Hands over an event and waits for the answer.
     ///
     /// # Errors

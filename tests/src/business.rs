@@ -122,6 +122,14 @@ impl Business {
         answer.body
     }
 
+    /// The word for what became of a link.
+    ///
+    /// # Panics
+    /// When it is not known.
+    pub async fn status(&self, link: &Link) -> Value {
+        self.look(link).await["status"].clone()
+    }
+
     /// Asks for a code for a page of its own.
     pub async fn code(&self, link: &Link) -> Answer {
         self.ask(Method::POST, &format!("{LINKS}/{}/codes", link.id), &json!({})).await

@@ -6,7 +6,7 @@
 //! in a world ([`bootstrap`]), and the events that API Gateway, the schedules and the table's stream send
 //! ([`http_events`], [`refresher_events`]), of which the folder `events/` keeps a collection ([`demo_events`]), a
 //! merchant's browser ([`browser`]) and a business that calls the API ([`business`]), and what all of it costs
-//! ([`meter`], [`cost`]). It knows no story.
+//! ([`meter`], [`cost`]), and services that reach nothing ([`without_aws`]). It knows no story.
 
 #![expect(
     clippy::unwrap_used,
@@ -30,6 +30,7 @@ pub mod process;
 pub mod refresher_events;
 pub mod runtime_api;
 pub mod slow;
+pub mod without_aws;
 pub mod world;
 
 /// A plain HTTP client, for what merchants, WeChat and businesses do. It follows no redirect.

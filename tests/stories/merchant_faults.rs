@@ -1,23 +1,19 @@
 //! A merchant comes back while something is wrong: two codes at once, WeChat busy or away, the secret missing.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use shared::ids::AppId;
 use shared::limits::Limits;
-use simulator::{Behaviour, Codes, Fault, paths};
+use simulator::{Behaviour, Codes, Consent, Fault, paths};
 use stories::browser::Browser;
-use stories::business::{Business, Link};
+use stories::business::Business;
 use stories::world::{World, short_limits};
 
-const DONE: &str = "https://app.example.com/done";
+use crate::opening::{DONE, Opening};
 
 /// Real time that may pass until something that goes on in the background is done.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-async fn status_of(business: &Business, link: &Link) -> serde_json::Value {
-    business.look(link).await["status"].clone()
-}
 
 /// A world in which waiting for WeChat ends soon.
 async fn impatient_world() -> World {
@@ -26,17 +22,20 @@ async fn impatient_world() -> World {
     world
 }
 
-#[tokio::test]
-async fn two_different_codes_of_one_consent_bring_one_grant_when_the_redirect_is_first() {
+/// A merchant has confirmed, push and redirect bring different codes, and WeChat holds the first one that is exchanged.
+async fn two_codes_of_one_consent() -> (World, Opening, AppId, Consent) {
     let world = World::ready().await;
     world.simulator.set_behaviour(Behaviour { codes: Codes::Different, ..Behaviour::default() });
-    let business = Business::of(&world);
-    let link = business.link(json!({ "return_url": DONE })).await;
-    let browser = Arc::new(Browser::on_computer());
-    let page = browser.press(&link).await;
+    let opening = Opening::of(&world).await;
     let account = world.account(0);
-    let consent = world.confirms(&page, &account);
+    let consent = world.confirms(&opening.page, &account);
     world.simulator.inject(Fault::Hold.on(paths::QUERY_AUTH).times(1));
+    (world, opening, account, consent)
+}
+
+#[tokio::test]
+async fn two_different_codes_of_one_consent_bring_one_grant_when_the_redirect_is_first() {
+    let (world, Opening { business, link, browser, page }, account, consent) = two_codes_of_one_consent().await;
 
     let back = page.way_back(&consent.redirect_code);
     let visit = tokio::spawn(async move { browser.open(&back).await });
@@ -57,15 +56,7 @@ async fn two_different_codes_of_one_consent_bring_one_grant_when_the_redirect_is
 
 #[tokio::test]
 async fn two_different_codes_of_one_consent_bring_one_grant_when_the_push_is_first() {
-    let world = World::ready().await;
-    world.simulator.set_behaviour(Behaviour { codes: Codes::Different, ..Behaviour::default() });
-    let business = Business::of(&world);
-    let link = business.link(json!({ "return_url": DONE })).await;
-    let browser = Arc::new(Browser::on_computer());
-    let page = browser.press(&link).await;
-    let account = world.account(0);
-    let consent = world.confirms(&page, &account);
-    world.simulator.inject(Fault::Hold.on(paths::QUERY_AUTH).times(1));
+    let (world, Opening { business, link, browser, page }, account, consent) = two_codes_of_one_consent().await;
 
     let back = page.way_back(&consent.redirect_code);
     let both = async {
@@ -89,16 +80,13 @@ async fn two_different_codes_of_one_consent_bring_one_grant_when_the_push_is_fir
 #[tokio::test]
 async fn while_wechat_is_busy_the_merchant_goes_on_and_the_refresher_finishes() {
     let world = World::ready().await;
-    let business = Business::of(&world);
-    let link = business.link(json!({ "return_url": DONE })).await;
-    let browser = Browser::on_computer();
-    let page = browser.press(&link).await;
+    let Opening { business, link, browser, page } = Opening::of(&world).await;
     let back = page.way_back(&world.confirms(&page, &world.account(0)).redirect_code);
     world.simulator.inject(Fault::system_error().on(paths::QUERY_AUTH).times(1));
     assert_eq!(browser.open(&back).await.told_status(), "pending");
-    assert_eq!(status_of(&business, &link).await, "pending");
+    assert_eq!(business.status(&link).await, "pending");
     world.renew().await;
-    assert_eq!(status_of(&business, &link).await, "authorized");
+    assert_eq!(business.status(&link).await, "authorized");
     assert_eq!(browser.open(&back).await.told_status(), "authorized");
 }
 
@@ -133,10 +121,7 @@ async fn a_wechat_that_hangs_costs_the_merchant_a_press_and_no_grant() {
 #[tokio::test]
 async fn an_answer_that_is_lost_without_any_push_costs_the_merchant_a_press_and_never_the_grant() {
     let world = World::ready().await;
-    let business = Business::of(&world);
-    let link = business.link(json!({ "return_url": DONE })).await;
-    let browser = Browser::on_computer();
-    let page = browser.press(&link).await;
+    let Opening { business, link, browser, page } = Opening::of(&world).await;
     let account = world.account(0);
     let back = page.way_back(&world.confirms(&page, &account).redirect_code);
     world.simulator.inject(Fault::DropAfter.on(paths::QUERY_AUTH).times(1));
@@ -184,7 +169,7 @@ async fn a_merchant_who_disconnects_in_mid_exchange_is_authorized_all_the_same()
     assert!(visit.await.unwrap_err().is_cancelled());
     world.simulator.release(paths::QUERY_AUTH);
 
-    let bound = async { while status_of(&business, &link).await != "authorized" {} };
+    let bound = async { while business.status(&link).await != "authorized" {} };
     tokio::time::timeout(PATIENCE, bound).await.expect("the exchange goes on without its browser");
     assert!(world.wechat_accepts(&account).await);
 }

@@ -3,18 +3,14 @@
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
-use serde_json::{Value, json};
+use serde_json::json;
 use shared::vault::AccountState;
 use simulator::{Behaviour, Delivery, paths};
 use stories::browser::{AtWechat, Browser, parameter};
-use stories::business::{Business, Link};
+use stories::business::Business;
 use stories::world::World;
 
-const DONE: &str = "https://app.example.com/done?order=7";
-
-async fn status_of(business: &Business, link: &Link) -> Value {
-    business.look(link).await["status"].clone()
-}
+use crate::opening::{DONE, Opening};
 
 #[tokio::test]
 async fn a_merchant_goes_through_all_pages_and_the_business_learns_the_account() {
@@ -93,10 +89,7 @@ async fn a_link_for_one_account_offers_no_other() {
 #[tokio::test]
 async fn a_page_that_is_loaded_again_tells_the_same_and_costs_no_call() {
     let world = World::ready().await;
-    let business = Business::of(&world);
-    let link = business.link(json!({ "return_url": DONE })).await;
-    let browser = Browser::on_computer();
-    let page = browser.press(&link).await;
+    let Opening { browser, page, .. } = Opening::of(&world).await;
     let back = page.way_back(&world.confirms(&page, &world.account(0)).redirect_code);
     for _ in 0..3 {
         assert_eq!(browser.open(&back).await.told_status(), "authorized");
@@ -107,10 +100,7 @@ async fn a_page_that_is_loaded_again_tells_the_same_and_costs_no_call() {
 #[tokio::test]
 async fn the_same_code_in_another_browser_shows_a_page_and_changes_nothing() {
     let world = World::ready().await;
-    let business = Business::of(&world);
-    let link = business.link(json!({ "return_url": DONE })).await;
-    let browser = Browser::on_computer();
-    let page = browser.press(&link).await;
+    let Opening { business, link, browser, page } = Opening::of(&world).await;
     let back = page.way_back(&world.confirms(&page, &world.account(0)).redirect_code);
     browser.open(&back).await;
     let before = business.look(&link).await;
@@ -134,11 +124,11 @@ async fn an_attempt_that_comes_back_in_another_browser_keeps_the_grant_and_touch
     let back = Browser::in_wechat().open(&page.way_back(&consent.redirect_code)).await;
     assert!(back.text.contains("Authorization received"), "{}", back.text);
     assert!(world.wechat_accepts(&account).await, "the grant is kept");
-    assert_eq!(status_of(&business, &link).await, "pending");
+    assert_eq!(business.status(&link).await, "pending");
 
     // WeChat's push names the pre-auth code that was made for the link.
     world.push_and_work(&consent.push).await;
-    assert_eq!(status_of(&business, &link).await, "authorized");
+    assert_eq!(business.status(&link).await, "authorized");
 }
 
 #[tokio::test]
@@ -153,7 +143,7 @@ async fn somebody_elses_code_in_a_merchants_attempt_does_not_take_the_link() {
     let strangers_code = world.confirms(&strangers_page, &world.account(3)).redirect_code;
     let tried = stranger.open(&page.way_back(&strangers_code)).await;
     assert_eq!(tried.status, 200, "{}", tried.text);
-    assert_eq!(status_of(&business, &wanted).await, "pending");
+    assert_eq!(business.status(&wanted).await, "pending");
 
     let back = merchant.open(&page.way_back(&world.confirms(&page, &world.account(0)).redirect_code)).await;
     assert_eq!(back.told_status(), "authorized");
@@ -163,10 +153,7 @@ async fn somebody_elses_code_in_a_merchants_attempt_does_not_take_the_link() {
 #[tokio::test]
 async fn an_attempt_brings_five_codes_and_no_more() {
     let world = World::ready().await;
-    let business = Business::of(&world);
-    let link = business.link(json!({ "return_url": DONE })).await;
-    let browser = Browser::on_computer();
-    let page = browser.press(&link).await;
+    let Opening { link, browser, page, .. } = Opening::of(&world).await;
     for number in 0..5 {
         let made_up = page.way_back(&format!("queryauthcode@@@made-up-{number}"));
         for _ in 0..2 {
@@ -211,7 +198,7 @@ async fn a_redirect_without_any_push_is_enough() {
     let consent = world.confirms(&page, &account);
     let back = browser.open(&page.way_back(&consent.redirect_code)).await;
     assert!(back.text.contains("You can close this page"), "{}", back.text);
-    assert_eq!(status_of(&business, &link).await, "authorized");
+    assert_eq!(business.status(&link).await, "authorized");
     let stored = world.stored(&account).await;
     assert_eq!(stored.token.state, AccountState::Active);
     assert!(stored.profile.is_some());
@@ -242,7 +229,7 @@ async fn a_link_that_expires_while_the_merchant_is_at_wechat_still_takes_the_acc
     let browser = Browser::on_computer();
     let page = browser.press(&link).await;
     world.pass(Duration::from_secs(61));
-    assert_eq!(status_of(&business, &link).await, "expired");
+    assert_eq!(business.status(&link).await, "expired");
     let expired = browser.open(&link.url).await;
     assert_eq!(expired.status, 410);
     assert!(expired.text.contains("This link has expired"), "{}", expired.text);
@@ -251,7 +238,7 @@ async fn a_link_that_expires_while_the_merchant_is_at_wechat_still_takes_the_acc
 
     let back = browser.open(&page.way_back(&world.confirms(&page, &world.account(0)).redirect_code)).await;
     assert_eq!(back.told_status(), "authorized");
-    assert_eq!(status_of(&business, &link).await, "authorized");
+    assert_eq!(business.status(&link).await, "authorized");
 }
 
 #[tokio::test]
@@ -291,7 +278,7 @@ async fn a_code_for_a_page_of_the_businesss_own_is_bound_by_the_push_alone() {
     let consent = world.confirms(&page, &account);
     let back = Browser::on_computer().open(&page.way_back(&consent.redirect_code)).await;
     assert!(back.text.contains("Authorization received"), "{}", back.text);
-    assert_eq!(status_of(&business, &link).await, "pending", "nobody knows whose browser that was");
+    assert_eq!(business.status(&link).await, "pending", "nobody knows whose browser that was");
     world.push_and_work(&consent.push).await;
     assert_eq!(business.look(&link).await["authorizer_appid"], account.as_str());
 

@@ -3,15 +3,14 @@
 use std::process::ExitCode;
 
 use oauth_callback::{CallbackService, router};
-use shared::config::{Environment as _, PageConfig, ProcessEnvironment};
+use shared::config::{PageConfig, ProcessEnvironment};
 use shared::limits::Limits;
 use shared::session::Services;
 use shared::telemetry;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    telemetry::init_logs(ProcessEnvironment.get("RUST_LOG").as_deref());
-    telemetry::exit_code(serve().await)
+    telemetry::run(Box::pin(serve())).await
 }
 
 async fn serve() -> Result<(), lambda_http::Error> {

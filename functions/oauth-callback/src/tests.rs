@@ -1,51 +1,20 @@
 //! What the router answers before, or without, a table. The rest are end-to-end stories.
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use axum::body::{Body, to_bytes};
 use http::Request;
 use http::header::ACCEPT_LANGUAGE;
-use shared::aws::AwsClients;
-use shared::clock::{SharedClock, SystemClock};
-use shared::config::WechatConfig;
-use shared::limits::Limits;
-use shared::platform::PlatformSource;
-use shared::random::Random;
-use shared::telemetry::Metrics;
-use shared::vault::Store;
-use shared::wechat::WechatClient;
+use stories::without_aws;
 use tower::ServiceExt as _;
 
 use super::*;
 
 const CALLBACK: &str = "/authorize/0123456789abcdefABCDE_/callback/0123456789abcdefABCDE-";
 
-/// A service whose AWS cannot be reached: nothing listens on port 9 of this machine.
+/// A service whose AWS cannot be reached.
 fn service() -> CallbackService {
-    let limits = Limits::interactive();
-    let credentials = Credentials::new("id", "key", None, None, "tests");
-    let config = SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("eu-central-1"))
-        .endpoint_url("http://127.0.0.1:9")
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .build();
-    let clients = AwsClients::new(&config, &limits);
-    let clock: SharedClock = Arc::new(SystemClock);
-    let metrics = Metrics::from_fn(|_| {});
-    let wechat = WechatConfig::read(&|_: &str| None).unwrap();
-    let services = Services {
-        platform: Arc::new(PlatformSource::new(clients.secrets, "s", Arc::clone(&clock), limits, metrics.clone())),
-        store: Store::new(clients.dynamodb, "t"),
-        wechat: WechatClient::new(&wechat.api, &limits).unwrap(),
-        clock,
-        random: Random::system(),
-        metrics,
-        limits,
-    };
     let pages =
         PageConfig::read(&|name: &str| (name == "PUBLIC_BASE_URL").then(|| "https://auth.example.com".to_owned()));
-    CallbackService::new(services, pages.unwrap())
+    CallbackService::new(without_aws::services(), pages.unwrap())
 }
 
 async fn answer(uri: &str, language: &str) -> (u16, String) {

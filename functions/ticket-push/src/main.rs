@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use shared::aws::AwsClients;
 use shared::clock::SystemClock;
-use shared::config::{Environment as _, MetricsConfig, ProcessEnvironment, StoreConfig};
+use shared::config::{MetricsConfig, ProcessEnvironment, StoreConfig};
 use shared::limits::Limits;
 use shared::platform::PlatformSource;
 use shared::telemetry::{self, Metrics};
@@ -14,8 +14,7 @@ use ticket_push::Receiver;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    telemetry::init_logs(ProcessEnvironment.get("RUST_LOG").as_deref());
-    telemetry::exit_code(serve().await)
+    telemetry::run(Box::pin(serve())).await
 }
 
 async fn serve() -> Result<(), lambda_http::Error> {

@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
 use shared::clock::{Clock as _, SystemClock};
-use shared::config::{Environment as _, ProcessEnvironment};
+use shared::config::ProcessEnvironment;
 use shared::limits::Limits;
 use shared::platform::PlatformError;
 use shared::session::Services;
@@ -17,8 +17,7 @@ use tokio::time::Instant;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    telemetry::init_logs(ProcessEnvironment.get("RUST_LOG").as_deref());
-    telemetry::exit_code(serve().await)
+    telemetry::run(Box::pin(serve())).await
 }
 
 async fn serve() -> Result<(), lambda_runtime::Error> {

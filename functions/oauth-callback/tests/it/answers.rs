@@ -130,11 +130,7 @@ async fn a_variable_that_is_missing_or_malformed_ends_the_start_and_is_named() {
         ("TABLE_NAME", ""),
         ("SECRET_ID", ""),
     ] {
-        let function = Bootstrap::with(BINARY, &world, |variables| {
-            variables.insert(name.into(), value.into());
-        })
-        .await;
-        let output = function.fail().await;
+        let output = Bootstrap::fails_with(BINARY, &world, name, Some(value)).await;
         assert!(output.contains(name), "{output}");
     }
 }

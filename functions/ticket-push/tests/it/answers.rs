@@ -75,11 +75,7 @@ async fn a_secret_that_is_still_empty_is_503_until_it_is_filled() {
 async fn a_missing_variable_ends_the_start_and_is_named() {
     let world = world().await;
     for name in ["TABLE_NAME", "SECRET_ID"] {
-        let function = Bootstrap::with(BINARY, &world, |variables| {
-            variables.remove(name);
-        })
-        .await;
-        let output = function.fail().await;
+        let output = Bootstrap::fails_with(BINARY, &world, name, None).await;
         assert!(output.contains(name), "{output}");
     }
 }

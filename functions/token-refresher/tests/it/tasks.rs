@@ -114,21 +114,13 @@ async fn before_the_secret_has_a_value_a_run_does_nothing_and_is_no_failure() {
 async fn a_missing_or_malformed_variable_ends_the_start_and_is_named() {
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
     for name in ["TABLE_NAME", "SECRET_ID"] {
-        let function = Bootstrap::with(BINARY, &world, |variables| {
-            variables.remove(name);
-        })
-        .await;
-        let output = function.fail().await;
+        let output = Bootstrap::fails_with(BINARY, &world, name, None).await;
         assert!(output.contains(name), "{output}");
     }
     for (name, bad) in
         [("WECHAT_API_BASE_URL", "no address"), ("REFRESHER_WINDOW", "257"), ("METRICS_NAMESPACE", "AWS/Lambda")]
     {
-        let function = Bootstrap::with(BINARY, &world, |variables| {
-            variables.insert(name.into(), bad.into());
-        })
-        .await;
-        let output = function.fail().await;
+        let output = Bootstrap::fails_with(BINARY, &world, name, Some(bad)).await;
         assert!(output.contains(name), "{output}");
     }
 }

@@ -1,0 +1,3 @@
+//! The Lambda function of `POST /wechat/accounts/{appid}/events`.
+
+fn main() {}

@@ -7,12 +7,16 @@
 
 pub mod envelope;
 mod extract;
+mod fields;
+mod message;
 mod parse;
 mod reject;
 mod types;
 mod xml;
 
 pub use extract::{AuthorizationPush, BODY_LIMIT, QueryError, VerifiedPush};
+pub use fields::Fields;
+pub use message::{AccountEvent, AccountMessage, Content, Media};
 pub use reject::PushRejection;
 pub use types::{AuthorizationEvent, Event, FastRegister, Grant, Notice};
 

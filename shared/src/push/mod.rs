@@ -11,6 +11,7 @@ mod fields;
 mod message;
 mod parse;
 mod reject;
+mod release_check;
 mod types;
 mod xml;
 
@@ -18,6 +19,7 @@ pub use extract::{AuthorizationPush, BODY_LIMIT, QueryError, VerifiedPush};
 pub use fields::Fields;
 pub use message::{AccountEvent, AccountMessage, Content, Media};
 pub use reject::PushRejection;
+pub use release_check::{ApiCase, ReleaseCheck, TestAccounts};
 pub use types::{AuthorizationEvent, Event, FastRegister, Grant, Notice};
 
 /// Why an envelope or a message cannot be read. Each reason has its variant; none carries content.

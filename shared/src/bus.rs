@@ -138,7 +138,9 @@ fn is_secret(name: &str, text: Option<&str>) -> bool {
 #[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
 pub enum BusError {
     /// EventBridge did not answer, or refused, in all tries. It may have taken the event.
-    #[error("EventBridge PutEvents failed ({0}): check EVENT_BUS_NAME, the region, the function's permission and the network")]
+    #[error(
+        "EventBridge PutEvents failed ({0}): check EVENT_BUS_NAME, the region, the function's permission and the network"
+    )]
     Unavailable(String),
     /// EventBridge refused this event for now.
     #[error("EventBridge did not take an event ({0})")]

@@ -70,12 +70,8 @@ impl BusEvent {
     /// The event of a message to `authorizer`.
     ///
     /// # Errors
-    /// Never in practice: every message can be expressed as JSON.
-    pub fn of_message(
-        component: &AppId,
-        authorizer: &AppId,
-        message: &AccountMessage,
-    ) -> Result<Self, serde_json::Error> {
+    /// [`PushError`] where it cannot be expressed, which every message can.
+    pub fn of_message(component: &AppId, authorizer: &AppId, message: &AccountMessage) -> Result<Self, PushError> {
         let id = message.dedup(authorizer);
         let detail = serde_json::to_string(&MessageDetail {
             id: id.as_str(),
@@ -87,7 +83,8 @@ impl BusEvent {
             msg_id: message.msg_id.as_deref(),
             message: &message.content,
             fields: &message.fields,
-        })?;
+        })
+        .map_err(|_| PushError::Malformed("MsgType"))?;
         let detail_type = match &message.content {
             Content::Event(event) => format!("event.{}", name(&event.event)),
             Content::Other { msg_type } => format!("message.{}", name(msg_type)),

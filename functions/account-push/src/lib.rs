@@ -19,6 +19,8 @@ use axum::routing::post;
 use shared::ids::AppId;
 use shared::push::{AccountPush, AnswerBy, answer_in_time, plain_answer};
 
+use reception::{Desk, ReceiveError};
+
 pub use reception::Reception;
 
 /// The routes of this function, from which its router is built. WeChat puts the account's appid in for `$APPID$`.
@@ -31,11 +33,11 @@ pub fn router(reception: Reception) -> Router {
     Router::new()
         .route(events, post(receive))
         .layer(middleware::from_fn(move |request, next| answer_in_time(bound, too_slow, request, next)))
-        .with_state(reception)
+        .with_state(Desk::new(reception))
 }
 
 async fn receive(
-    State(reception): State<Reception>,
+    State(desk): State<Desk>,
     Path(appid): Path<String>,
     Extension(AnswerBy(by)): Extension<AnswerBy>,
     push: AccountPush,
@@ -44,12 +46,9 @@ async fn receive(
         return plain_answer(StatusCode::NOT_FOUND, "the path names no appid");
     };
     // Whatever the handler holds across its waits is a large state machine: on the heap, it is not part of the router's.
-    match Box::pin(reception.take(&authorizer, &push, by)).await {
-        Ok(response) => response,
-        Err(error) => error.into_response(),
-    }
+    Box::pin(desk.take(&authorizer, &push, by)).await.unwrap_or_else(IntoResponse::into_response)
 }
 
 fn too_slow() -> Response {
-    reception::ReceiveError::TooSlow.into_response()
+    ReceiveError::TooSlow.into_response()
 }

@@ -15,6 +15,7 @@ pub mod copy_table;
 pub mod data_dir;
 pub mod doctor;
 pub mod dynamodb;
+pub mod eventbridge;
 pub mod forward;
 pub mod platform_secret;
 pub mod ports;

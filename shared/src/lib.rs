@@ -21,4 +21,5 @@ pub mod telemetry;
 pub mod tokens;
 pub mod vault;
 pub mod web;
+pub mod webhook_key;
 pub mod wechat;

@@ -3,17 +3,19 @@
 //! [`VerifiedPush`] and, on top of it, [`AuthorizationPush`] are the only ways from a request to a message: a handler
 //! that takes one of them cannot see anything that is not signed with our token and sealed for our platform.
 //! [`envelope`] reads what nobody has vouched for yet; [`AuthorizationEvent::parse`] what is known to come from
-//! WeChat.
+//! WeChat. [`Reply`] is what goes back in the answer to a message.
 
 pub mod envelope;
 mod extract;
 mod parse;
 mod reject;
+mod reply;
 mod types;
 mod xml;
 
 pub use extract::{AuthorizationPush, BODY_LIMIT, QueryError, VerifiedPush};
 pub use reject::PushRejection;
+pub use reply::{Reply, ReplyError};
 pub use types::{AuthorizationEvent, Event, FastRegister, Grant, Notice};
 
 /// Why an envelope or a message cannot be read. Each reason has its variant; none carries content.

@@ -19,6 +19,7 @@ pub mod eventbridge;
 pub mod forward;
 pub mod platform_secret;
 pub mod ports;
+pub mod sample_webhook;
 pub mod schedule;
 pub mod secrets;
 pub mod system;

@@ -12,6 +12,7 @@ pub mod exchange;
 pub mod identity;
 pub mod ids;
 pub mod limits;
+pub mod outbound;
 pub mod platform;
 pub mod push;
 pub mod random;

@@ -17,6 +17,8 @@ mod merchant_faults;
 #[cfg(test)]
 mod merchants;
 #[cfg(test)]
+mod messages;
+#[cfg(test)]
 mod opening;
 #[cfg(test)]
 mod orders;

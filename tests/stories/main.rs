@@ -11,6 +11,8 @@ mod doctor;
 #[cfg(test)]
 mod grants;
 #[cfg(test)]
+mod grants_told;
+#[cfg(test)]
 mod health;
 #[cfg(test)]
 mod merchant_faults;
@@ -24,6 +26,8 @@ mod opening;
 mod orders;
 #[cfg(test)]
 mod refresher_faults;
+#[cfg(test)]
+mod release_check;
 #[cfg(test)]
 mod renewals;
 #[cfg(test)]

@@ -19,6 +19,7 @@ use shared::ids::AppId;
 
 use crate::paths;
 use crate::refusal::Refusal;
+use crate::service;
 use crate::simulator::Simulator;
 use crate::world::World;
 
@@ -203,9 +204,8 @@ fn get_authorizer_list(simulator: &Simulator, request: &Request) -> Result<Value
 }
 
 fn custom_send(simulator: &Simulator, request: &Request) -> Result<Value, Refusal> {
-    simulator.read(|world| world.check_authorizer_token(request.token.as_deref(), simulator.now()))?;
-    for field in ["touser", "msgtype"] {
-        request.text(field)?.ok_or_else(|| Refusal::new(40097, format!("invalid args: {field} is missing")))?;
-    }
+    let sender = simulator.read(|world| world.check_sender(request.token.as_deref(), simulator.now()))?;
+    let to = service::check(&request.body)?;
+    simulator.keep_sent(sender, to, &request.body);
     Ok(json!({ "errcode": 0, "errmsg": "ok" }))
 }

@@ -5,6 +5,7 @@
 //! | route | does |
 //! |---|---|
 //! | `GET /_simulator/accounts` | the accounts, each with `authorized` |
+//! | `POST /_simulator/accounts` | `{"appid":"…","kind":"official-account"}` or `"mini-program"`, optionally `nick_name`, `user_name` and `func_ids`: adds an account or replaces it; a grant that it has stays |
 //! | `GET /_simulator/counters` | [`crate::Counters`] |
 //! | `GET /_simulator/calls` | the calls in order, [`crate::Call`] |
 //! | `GET /_simulator/pushes` | what became of every push, [`crate::PushOutcome`] |
@@ -18,6 +19,9 @@
 //! | `POST /_simulator/stop-tickets` | WeChat stops pushing tickets until `api_start_push_ticket` |
 //! | `POST /_simulator/authorize` | `{"authorizer_appid":"…","pre_auth_code":"…"}`, the code being optional: the merchant confirms. Answers with `redirect_code`, `expires_in` and `push`, the outcome, null where [`crate::Delivery`] says no push |
 //! | `POST /_simulator/unauthorize` | `{"authorizer_appid":"…"}`: revokes and pushes `unauthorized`; answers with the outcome, 404 where there is no grant |
+//! | `POST /_simulator/code` | `{"authorizer_appid":"…"}`: a further authorization code of an account that is authorized, as `{"code":"…"}`; nothing is pushed, 404 where there is no grant |
+//! | `POST /_simulator/messages` | `{"authorizer_appid":"…","open_id":"…","fields":{"MsgType":"text","Content":"…"}}`, the fields being texts or numbers, or `{"authorizer_appid":"…","xml":"<xml>…</xml>"}` for any inner XML: sends a message of the account; answers with [`crate::MessageOutcome`] |
+//! | `GET /_simulator/sent` | the customer-service messages that were accepted, [`crate::SentMessage`] |
 //! | `POST /_simulator/registrations` | `{"name":"…","status":0,"msg":"OK"}`: pushes a fast-register result; with status 0 a new mini program. Answers with `appid` and `push` |
 //!
 //! Bodies need `Content-Type: application/json`. Mistakes are answered with 4xx and a text.
@@ -32,12 +36,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::ids::AppId;
 
+use crate::answer::MessageOutcome;
 use crate::calls::{Call, Counters};
 use crate::faults::Injection;
+use crate::message::Message;
 use crate::options::{Behaviour, Delivery};
 use crate::push::PushOutcome;
+use crate::service::SentMessage;
 use crate::simulator::Simulator;
-use crate::world::IssuedSecret;
+use crate::world::{Account, AccountKind, IssuedSecret};
 
 /// Where the control API stands.
 pub(crate) const PREFIX: &str = "/_simulator";
@@ -49,7 +56,7 @@ pub(crate) fn is_under_prefix(path: &str) -> bool {
 
 pub(crate) fn router() -> Router<Simulator> {
     Router::new()
-        .route("/accounts", get(accounts))
+        .route("/accounts", get(accounts).post(put_account))
         .route("/counters", get(counters))
         .route("/calls", get(calls))
         .route("/pushes", get(pushes))
@@ -63,6 +70,9 @@ pub(crate) fn router() -> Router<Simulator> {
         .route("/authorize", post(authorize))
         .route("/unauthorize", post(unauthorize))
         .route("/registrations", post(register))
+        .route("/code", post(code))
+        .route("/messages", post(message))
+        .route("/sent", get(sent))
 }
 
 type Refused = (StatusCode, String);
@@ -70,9 +80,39 @@ type Refused = (StatusCode, String);
 async fn accounts(State(simulator): State<Simulator>) -> Json<Vec<Value>> {
     let listed = simulator.accounts().into_iter().map(|account| {
         let authorized = simulator.is_authorized(&account.appid);
-        json!({ "appid": account.appid, "kind": account.kind, "nick_name": account.nick_name, "authorized": authorized })
+        json!({
+            "appid": account.appid,
+            "kind": account.kind,
+            "nick_name": account.nick_name,
+            "user_name": account.user_name,
+            "authorized": authorized,
+        })
     });
     Json(listed.collect())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PutAccount {
+    appid: AppId,
+    kind: AccountKind,
+    nick_name: Option<String>,
+    user_name: Option<String>,
+    func_ids: Option<Vec<u32>>,
+}
+
+async fn put_account(State(simulator): State<Simulator>, Json(asked): Json<PutAccount>) -> StatusCode {
+    let nick_name = asked.nick_name.unwrap_or_else(|| asked.appid.to_string());
+    let account = match asked.kind {
+        AccountKind::OfficialAccount => Account::official_account(asked.appid, &nick_name),
+        AccountKind::MiniProgram => Account::mini_program(asked.appid, &nick_name),
+    };
+    simulator.put_account(Account {
+        user_name: asked.user_name.unwrap_or(account.user_name),
+        func_ids: asked.func_ids.unwrap_or(account.func_ids),
+        ..account
+    });
+    StatusCode::NO_CONTENT
 }
 
 async fn counters(State(simulator): State<Simulator>) -> Json<Counters> {
@@ -157,13 +197,13 @@ async fn authorize(State(simulator): State<Simulator>, Json(asked): Json<Authori
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Unauthorize {
+struct Authorizer {
     authorizer_appid: AppId,
 }
 
 async fn unauthorize(
     State(simulator): State<Simulator>,
-    Json(asked): Json<Unauthorize>,
+    Json(asked): Json<Authorizer>,
 ) -> Result<Json<PushOutcome>, Refused> {
     let push = simulator
         .unauthorize(&asked.authorizer_appid)
@@ -189,4 +229,71 @@ async fn register(State(simulator): State<Simulator>, Json(asked): Json<Register
         (None, simulator.fail_registration(&asked.name, asked.status, &asked.msg))
     };
     Json(json!({ "appid": appid, "push": simulator.send(&push).await }))
+}
+
+async fn code(State(simulator): State<Simulator>, Json(asked): Json<Authorizer>) -> Result<Json<Value>, Refused> {
+    let code = simulator
+        .issue_code(&asked.authorizer_appid)
+        .map_err(|_| (StatusCode::NOT_FOUND, "the account has not authorized the platform".to_owned()))?;
+    Ok(Json(json!({ "code": code })))
+}
+
+/// Either of two forms; a name that belongs to neither is a mistake.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum SendMessage {
+    Fields(FieldsMessage),
+    Xml(XmlMessage),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FieldsMessage {
+    authorizer_appid: AppId,
+    open_id: String,
+    fields: BTreeMap<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct XmlMessage {
+    authorizer_appid: AppId,
+    xml: String,
+}
+
+async fn message(
+    State(simulator): State<Simulator>,
+    Json(asked): Json<SendMessage>,
+) -> Result<Json<MessageOutcome>, Refused> {
+    let message = match asked {
+        SendMessage::Xml(asked) => Message::of(&asked.authorizer_appid, asked.xml),
+        SendMessage::Fields(asked) => asked.message(&simulator)?,
+    };
+    Ok(Json(simulator.send_message(&message).await))
+}
+
+impl FieldsMessage {
+    fn message(&self, simulator: &Simulator) -> Result<Message, Refused> {
+        let refused = |why: String| (StatusCode::UNPROCESSABLE_ENTITY, why);
+        let account = simulator
+            .account(&self.authorizer_appid)
+            .ok_or_else(|| (StatusCode::NOT_FOUND, "there is no such account".to_owned()))?;
+        let msg_type = self.fields.get("MsgType").and_then(Value::as_str);
+        let msg_type = msg_type.ok_or_else(|| refused("fields has no MsgType".to_owned()))?;
+        let message = Message::new(&account, &self.open_id, msg_type);
+        self.fields.iter().try_fold(message, |message, (name, value)| {
+            if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+                return Err(refused(format!("{name:?} is no name of a field")));
+            }
+            match value {
+                Value::String(text) => Ok(message.with(name, text)),
+                Value::Number(number) => Ok(message.with(name, &number.to_string())),
+                _ => Err(refused(format!("{name} is neither a text nor a number: send it as xml"))),
+            }
+        })
+    }
+}
+
+async fn sent(State(simulator): State<Simulator>) -> Json<Vec<SentMessage>> {
+    Json(simulator.sent())
 }

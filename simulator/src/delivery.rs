@@ -1,18 +1,25 @@
-//! Sending pushes: when, where to and how often (protocol sections 3.1 and 3.3).
+//! Sending pushes and messages: when, where to and how often (protocol sections 3.1 and 3.3).
 //!
-//! Whatever becomes of a push is recorded. WeChat documents no second delivery for this URL: redelivery is an option.
+//! Whatever becomes of a push is recorded. WeChat documents no second delivery for the URL of pushes, and two more for
+//! that of messages: either is an option, without the seconds that WeChat waits in between.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use secrecy::SecretString;
+use shared::crypto::Keyring;
 use url::Url;
 
-use crate::push::{Push, PushAnswer, PushOutcome, SealedPush};
+use crate::answer::MessageOutcome;
+use crate::message::Message;
+use crate::push::{Envelope, Push, PushAnswer, PushOutcome, SealedPush};
 use crate::simulator::{Simulator, lock};
 use crate::world::World;
 
 /// How often a push is sent in all where redelivery is on.
 const PUSH_ATTEMPTS: u32 = 3;
+/// Where an account's appid goes in the 消息与事件接收URL.
+const APP_ID_PLACE: &str = "$APPID$";
 
 impl Simulator {
     /// Changes the 授权事件接收URL.
@@ -54,16 +61,12 @@ impl Simulator {
     /// Seals a message as of now, with a fresh nonce.
     #[must_use]
     pub fn seal(&self, push: &Push) -> SealedPush {
-        let (keyring, token) = {
-            let keys = lock(&self.0.keys);
-            (Arc::clone(&keys.keyring), keys.token.clone())
-        };
-        push.seal(&keyring, &token, self.random(), self.now())
+        self.seal_with(&self.keys_in_use(), &push.envelope(&self.platform().component_appid))
     }
 
     /// Seals a message and posts it to the push URL; up to three times where redelivery is on.
     pub async fn send(&self, push: &Push) -> PushOutcome {
-        let allowed = if self.behaviour().redeliver_pushes { PUSH_ATTEMPTS } else { 1 };
+        let allowed = self.allowed_attempts();
         let mut attempts = 0;
         loop {
             attempts += 1;
@@ -103,13 +106,65 @@ impl Simulator {
         lock(&self.0.pushes).clone()
     }
 
+    fn allowed_attempts(&self) -> u32 {
+        if self.behaviour().redeliver_pushes { PUSH_ATTEMPTS } else { 1 }
+    }
+
+    fn keys_in_use(&self) -> (Arc<Keyring>, SecretString) {
+        let keys = lock(&self.0.keys);
+        (Arc::clone(&keys.keyring), keys.token.clone())
+    }
+
+    fn seal_with(&self, (keyring, token): &(Arc<Keyring>, SecretString), envelope: &Envelope<'_>) -> SealedPush {
+        envelope.seal(keyring, token, self.random(), self.now())
+    }
+
     async fn post(&self, sealed: &SealedPush) -> PushAnswer {
-        let url = lock(&self.0.push_url).clone();
+        let url = match &sealed.authorizer {
+            None => lock(&self.0.push_url).clone(),
+            Some(authorizer) => lock(&self.0.message_url)
+                .as_ref()
+                .and_then(|url| Url::parse(&url.replace(APP_ID_PLACE, authorizer.as_str())).ok()),
+        };
         sealed.post(&self.0.http, url).await
     }
 
     fn record(&self, outcome: PushOutcome) -> PushOutcome {
         lock(&self.0.pushes).push(outcome.clone());
         outcome
+    }
+}
+
+/// Messages of accounts.
+impl Simulator {
+    /// Changes the 消息与事件接收URL, in which `$APPID$` stands for the account.
+    pub fn set_message_url(&self, url: String) {
+        *lock(&self.0.message_url) = Some(url);
+    }
+
+    /// Seals a message as of now, with a fresh nonce.
+    #[must_use]
+    pub fn seal_message(&self, message: &Message) -> SealedPush {
+        let written = message.written(self.now(), self.random());
+        self.seal_with(&self.keys_in_use(), &written.envelope())
+    }
+
+    /// Seals a message and posts it to the message URL of its account; up to three times where redelivery is on, until
+    /// the answer is valid. The account need not have granted anything.
+    pub async fn send_message(&self, message: &Message) -> MessageOutcome {
+        let written = message.written(self.now(), self.random());
+        let allowed = self.allowed_attempts();
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let keys = self.keys_in_use();
+            let sealed = self.seal_with(&keys, &written.envelope());
+            let started = Instant::now();
+            let answer = self.post(&sealed).await;
+            let outcome = MessageOutcome::of(answer, &written, &keys.0, attempts, started.elapsed());
+            if outcome.fault.is_none() || attempts == allowed {
+                return outcome;
+            }
+        }
     }
 }

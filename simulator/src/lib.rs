@@ -13,24 +13,31 @@
 //!
 //! Everything secret here is made up, yet treated as secret: no type that owns a token or a code prints it.
 
+mod answer;
 mod api;
 mod calls;
 pub mod control;
 mod delivery;
 mod faults;
+mod message;
 mod options;
 mod pages;
 pub mod paths;
 mod push;
 mod refusal;
 mod server;
+mod service;
 mod simulator;
 mod world;
+mod xml;
 
+pub use answer::{AnswerFault, FOLLOWER_SEES, MessageOutcome};
 pub use calls::{Call, CallOutcome, Counters};
 pub use faults::{Fault, Injection};
+pub use message::Message;
 pub use options::{Behaviour, Codes, Delivery, Lifetimes, Options, Platform};
 pub use push::{Push, PushAnswer, PushOutcome, SealedPush};
 pub use refusal::{AuthorizationRefusal, Refusal};
+pub use service::SentMessage;
 pub use simulator::{Simulator, StartError};
 pub use world::{Account, AccountKind, Consent, Effects, IssuedSecret, Registration, SecretKind};

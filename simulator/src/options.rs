@@ -21,6 +21,10 @@ pub struct Options {
     /// 授权事件接收URL, such as `http://localhost:3000/wechat/events`. Without one, pushes are recorded as not
     /// delivered. [`crate::Simulator::set_push_url`] changes it.
     pub push_url: Option<Url>,
+    /// 消息与事件接收URL with `$APPID$` in the account's place, such as
+    /// `http://localhost:3000/wechat/accounts/$APPID$/events`. Without one, messages stay unanswered.
+    /// [`crate::Simulator::set_message_url`] changes it.
+    pub message_url: Option<String>,
     /// Where every rule reads the time.
     pub clock: SharedClock,
     /// Where tokens, codes and nonces come from.
@@ -36,13 +40,14 @@ pub struct Options {
 }
 
 impl Options {
-    /// A simulator with the demo accounts, WeChat's lifetimes, no push URL and no state file.
+    /// A simulator with the demo accounts, WeChat's lifetimes, no URL and no state file.
     #[must_use]
     pub fn new(platform: Platform, launch_host: &str, clock: SharedClock) -> Self {
         Self {
             platform,
             launch_host: launch_host.to_owned(),
             push_url: None,
+            message_url: None,
             clock,
             random: Random::system(),
             lifetimes: Lifetimes::default(),
@@ -104,7 +109,7 @@ pub struct Behaviour {
     pub delivery: Delivery,
     /// Whether push and redirect of one consent carry the same code.
     pub codes: Codes,
-    /// A push that is not answered with 200 `success` is sent again, three times in all.
+    /// A push that is not answered with 200 `success`, and a message without a valid answer, is sent three times in all.
     pub redeliver_pushes: bool,
     /// `api_get_authorizer_list` answers with empty refresh tokens (section 1.8, rule 2).
     pub list_without_refresh_tokens: bool,

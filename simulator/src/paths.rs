@@ -15,7 +15,7 @@ pub const AUTHORIZER_TOKEN: &str = "/cgi-bin/component/api_authorizer_token";
 pub const GET_AUTHORIZER_INFO: &str = "/cgi-bin/component/api_get_authorizer_info";
 /// Lists the authorized accounts (section 1.7).
 pub const GET_AUTHORIZER_LIST: &str = "/cgi-bin/component/api_get_authorizer_list";
-/// The one account-level call modelled: it shows whether an authorizer token works (section 5.6).
+/// The one account-level call modelled: a customer-service message (section 5.6).
 pub const CUSTOM_SEND: &str = "/cgi-bin/message/custom/send";
 
 /// The authorization page for PCs (section 2).

@@ -1,4 +1,5 @@
 //! Pushes to the 授权事件接收URL (protocol sections 3.1 and 3.2): built as a [`Push`], sealed into a [`SealedPush`], sent.
+//! The messages of authorized accounts travel in the same envelope: [`crate::Message`].
 //!
 //! The three steps are apart so that a test can send a message twice, late, out of order or tampered with. Each sealing
 //! takes a new timestamp and nonce, as each of WeChat's tries may.
@@ -13,10 +14,14 @@ use shared::clock::Timestamp;
 use shared::crypto::{Generation, Keyring};
 use shared::ids::{AppId, hex};
 use shared::random::Random;
-use url::Url;
+use url::{Url, form_urlencoded};
 
-/// How much of an answer is kept: an answer is `success` or the beginning of an explanation.
+use crate::xml::element;
+
+/// How many characters of an answer are kept: it is `success` or the beginning of an explanation.
 const KEPT_ANSWER: usize = 512;
+/// The same of an answer to a message, which may be a sealed reply: the longest one, eight articles, is far below.
+const KEPT_REPLY: usize = 64 * 1024;
 
 /// A message before it is sealed. No `Debug`: it holds a ticket or a code.
 #[derive(Clone)]
@@ -32,9 +37,12 @@ pub struct Push {
 /// A sealed message, as it travels.
 #[derive(Clone)]
 pub struct SealedPush {
-    /// `InfoType` of what is inside, for the record.
+    /// `InfoType` of what is inside, for the record; of a message `message.text` or `event.CLICK`.
     pub info_type: String,
-    /// The query of the URL: `signature`, `timestamp`, `nonce`, `encrypt_type`, `msg_signature`.
+    /// Whose message it is: it goes to the message URL of this account. Of a push to the platform itself: none.
+    pub authorizer: Option<AppId>,
+    /// The query of the URL: `signature`, `timestamp`, `nonce`, `encrypt_type`, `msg_signature`; of a message `openid`
+    /// too.
     pub query: String,
     /// The outer XML.
     pub body: String,
@@ -129,22 +137,49 @@ impl Push {
         Self { info_type: info_type.to_owned(), create_time: now, message }
     }
 
+    pub(crate) fn envelope(&self, component: &AppId) -> Envelope<'_> {
+        Envelope {
+            info_type: &self.info_type,
+            authorizer: None,
+            head: element("AppId", component.as_str()),
+            open_id: None,
+            message: &self.message,
+        }
+    }
+}
+
+/// A message and what stands around it on the wire.
+pub(crate) struct Envelope<'a> {
+    pub(crate) info_type: &'a str,
+    pub(crate) authorizer: Option<&'a AppId>,
+    /// The element beside `Encrypt`: `AppId` or `ToUserName`.
+    pub(crate) head: String,
+    /// `openid` of the query.
+    pub(crate) open_id: Option<&'a str>,
+    pub(crate) message: &'a str,
+}
+
+impl Envelope<'_> {
     /// Seals the message for the wire.
     pub(crate) fn seal(&self, keyring: &Keyring, token: &SecretString, random: &Random, now: Timestamp) -> SealedPush {
         let timestamp = now.unix().to_string();
         let nonce = random.up_to(9_999_999_999).to_string();
         let sealed = keyring.seal(self.message.as_bytes(), random.bytes(), &timestamp, &nonce, Generation::Current);
-        let query = format!(
-            "signature={}&timestamp={timestamp}&nonce={nonce}&encrypt_type=aes&msg_signature={}",
-            url_signature(token, &timestamp, &nonce),
-            sealed.msg_signature,
-        );
-        let body = format!(
-            "<xml>{}{}</xml>",
-            element("AppId", keyring.component().as_str()),
-            element("Encrypt", &sealed.encrypt)
-        );
-        SealedPush { info_type: self.info_type.clone(), query, body }
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query
+            .append_pair("signature", &url_signature(token, &timestamp, &nonce))
+            .append_pair("timestamp", &timestamp)
+            .append_pair("nonce", &nonce);
+        if let Some(open_id) = self.open_id {
+            query.append_pair("openid", open_id);
+        }
+        query.append_pair("encrypt_type", "aes").append_pair("msg_signature", &sealed.msg_signature);
+        SealedPush {
+            info_type: self.info_type.to_owned(),
+            authorizer: self.authorizer.cloned(),
+            query: query.finish(),
+            body: format!("<xml>{}{}</xml>", self.head, element("Encrypt", &sealed.encrypt)),
+        }
     }
 }
 
@@ -152,7 +187,7 @@ impl SealedPush {
     /// Posts the push once.
     pub(crate) async fn post(&self, http: &reqwest::Client, url: Option<Url>) -> PushAnswer {
         let Some(mut url) = url else {
-            return PushAnswer::Unanswered { reason: "no push URL is set".to_owned() };
+            return PushAnswer::Unanswered { reason: "no usable URL is set".to_owned() };
         };
         url.set_query(Some(&self.query));
         let sent = http.post(url).header(CONTENT_TYPE, "text/xml").body(self.body.clone()).send().await;
@@ -163,8 +198,9 @@ impl SealedPush {
             }
             Err(error) => Err(error),
         };
+        let kept = if self.authorizer.is_some() { KEPT_REPLY } else { KEPT_ANSWER };
         match received {
-            Ok((status, body)) => PushAnswer::Answered { status, body: body.chars().take(KEPT_ANSWER).collect() },
+            Ok((status, body)) => PushAnswer::Answered { status, body: body.chars().take(kept).collect() },
             Err(error) => PushAnswer::Unanswered { reason: error.without_url().to_string() },
         }
     }
@@ -186,9 +222,4 @@ fn registration_details(name: &str) -> String {
         element("legal_persona_name", "张三"),
         element("component_phone", "021-00000000"),
     )
-}
-
-/// An element with its text in CDATA, as WeChat writes them.
-fn element(name: &str, text: &str) -> String {
-    format!("<{name}><![CDATA[{}]]></{name}>", text.replace("]]>", "]]]]><![CDATA[>"))
 }

@@ -1,12 +1,13 @@
 //! [`Simulator`]: the world, its clock and its keys in one handle, shared by the server, the control API and a test.
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use shared::clock::{SharedClock, Timestamp};
 use shared::crypto::{EncodingAesKey, KeyError, Keyring};
 use shared::ids::AppId;
@@ -19,7 +20,8 @@ use crate::faults::{Faults, Injection};
 use crate::options::{Behaviour, Lifetimes, Options, Platform};
 use crate::push::{Push, PushOutcome};
 use crate::refusal::AuthorizationRefusal;
-use crate::world::{Account, Authorization, Consent, IssuedSecret, Moment, Registration, SecretKind, World};
+use crate::service::{self, SentMessage};
+use crate::world::{Account, Authorization, Consent, IssuedSecret, Moment, Registration, SecretKind, Sender, World};
 
 /// How long WeChat waits for the answer to a push (protocol section 3.3).
 const PUSH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -61,10 +63,12 @@ pub(crate) struct Inner {
     faults: Faults,
     pub(crate) keys: Mutex<Keys>,
     pub(crate) push_url: Mutex<Option<Url>>,
+    pub(crate) message_url: Mutex<Option<String>>,
     behaviour: Mutex<Behaviour>,
     world: Mutex<World>,
     calls: Mutex<CallLog>,
     pub(crate) pushes: Mutex<Vec<PushOutcome>>,
+    sent: Mutex<VecDeque<SentMessage>>,
     pub(crate) background: Mutex<JoinSet<()>>,
 }
 
@@ -87,8 +91,18 @@ impl Simulator {
     /// # Errors
     /// [`StartError`] when the key or the saved state is unusable.
     pub fn new(options: Options) -> Result<Self, StartError> {
-        let Options { platform, launch_host, push_url, clock, random, lifetimes, behaviour, accounts, state_file } =
-            options;
+        let Options {
+            platform,
+            launch_host,
+            push_url,
+            message_url,
+            clock,
+            random,
+            lifetimes,
+            behaviour,
+            accounts,
+            state_file,
+        } = options;
         let saved = state_file.as_deref().map(read_state).transpose()?.flatten();
         let world = match saved {
             Some(saved) => serde_json::from_slice::<World>(&saved)?.restored(),
@@ -107,10 +121,12 @@ impl Simulator {
             faults: Faults::default(),
             keys: Mutex::new(keys),
             push_url: Mutex::new(push_url),
+            message_url: Mutex::new(message_url),
             behaviour: Mutex::new(behaviour),
             world: Mutex::new(world),
             calls: Mutex::default(),
             pushes: Mutex::default(),
+            sent: Mutex::default(),
             background: Mutex::default(),
         })))
     }
@@ -184,6 +200,12 @@ impl Simulator {
         self.read(|world| world.accounts().cloned().collect())
     }
 
+    /// The account with this appid.
+    #[must_use]
+    pub fn account(&self, appid: &AppId) -> Option<Account> {
+        self.read(|world| world.account(appid).cloned())
+    }
+
     /// Adds an account, or replaces the one with its appid; a grant that it has stays.
     pub fn put_account(&self, account: Account) {
         self.change(|world, _| world.put_account(account));
@@ -220,6 +242,15 @@ impl Simulator {
     ) -> Result<Consent, AuthorizationRefusal> {
         let asked = Authorization { appid, pre_auth_code, category_ids, codes: self.behaviour().codes };
         self.change(|world, at| world.authorize(&asked, &self.0.platform.component_appid, at))
+    }
+
+    /// A further authorization code of an account that has authorized the platform. Nothing is pushed, and the grant
+    /// stays: the release check hands such a code over in a message (section 7).
+    ///
+    /// # Errors
+    /// [`AuthorizationRefusal::Account`] when the account has granted nothing.
+    pub fn issue_code(&self, authorizer: &AppId) -> Result<String, AuthorizationRefusal> {
+        self.change(|world, at| world.issue_code(authorizer, at))
     }
 
     /// A merchant takes the grant back: the account's tokens and open codes are dead. The `unauthorized` push is
@@ -310,7 +341,23 @@ impl Simulator {
         secrets
     }
 
-    pub(crate) fn record_call(&self, path: &str, body: Option<&serde_json::Map<String, Value>>, outcome: CallOutcome) {
+    /// The customer-service messages that were accepted, in their order, the latest 1,000 of them.
+    #[must_use]
+    pub fn sent(&self) -> Vec<SentMessage> {
+        lock(&self.0.sent).iter().cloned().collect()
+    }
+
+    pub(crate) fn keep_sent(&self, sender: Sender, to: &str, body: &Map<String, Value>) {
+        let Sender { authorizer, code } = sender;
+        let body = Value::Object(body.clone());
+        let mut sent = lock(&self.0.sent);
+        if sent.len() == service::REMEMBERED {
+            sent.pop_front();
+        }
+        sent.push_back(SentMessage { authorizer, to: to.to_owned(), body, at: self.now(), code });
+    }
+
+    pub(crate) fn record_call(&self, path: &str, body: Option<&Map<String, Value>>, outcome: CallOutcome) {
         lock(&self.0.calls).add(self.now(), path, body, outcome);
     }
 }

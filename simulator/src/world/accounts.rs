@@ -7,6 +7,22 @@ use shared::ids::AppId;
 
 use super::World;
 
+/// Appid and `user_name` of the test accounts of section 7.
+const RELEASE_CHECK_OFFICIAL_ACCOUNTS: [(&str, &str); 5] = [
+    ("wx570bc396a51b8ff8", "gh_3c884a361561"),
+    ("wx9252c5e0bb1836fc", "gh_c0f28a78b318"),
+    ("wx8e1097c5bc82cde9", "gh_3f222ed8d140"),
+    ("wx14550af28c71a144", "gh_26128078e9ab"),
+    ("wxa35b9c23cfe664eb", "gh_2b3713f184a6"),
+];
+const RELEASE_CHECK_MINI_PROGRAMS: [(&str, &str); 5] = [
+    ("wxd101a85aa106f53e", "gh_8dad206e9538"),
+    ("wxc39235c15087f6f3", "gh_905ae9d01059"),
+    ("wx7720d01d4b2a4500", "gh_393666f1fdf4"),
+    ("wx05d483572dcd5d8b", "gh_39abb5d4e1b7"),
+    ("wx5910277cae6fd970", "gh_7818dcb60240"),
+];
+
 /// An account that a merchant can choose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
@@ -82,6 +98,23 @@ impl Account {
         official.into_iter().chain(programs).collect()
     }
 
+    /// The ten accounts with which WeChat checks a platform before its release (全网发布接入检测, section 7): five
+    /// official accounts, then five mini programs.
+    #[must_use]
+    pub fn release_check() -> Vec<Self> {
+        let named = |make: fn(AppId, &str) -> Self, what: &'static str, accounts: [(&str, &str); 5]| {
+            let numbered = (1..).zip(accounts);
+            let made = numbered.map(|(number, (appid, user_name))| Self {
+                user_name: user_name.to_owned(),
+                ..make(made_up_appid(appid), &format!("全网发布测试{what} {number}"))
+            });
+            made.collect::<Vec<_>>()
+        };
+        let mut accounts = named(Self::official_account, "公众号", RELEASE_CHECK_OFFICIAL_ACCOUNTS);
+        accounts.extend(named(Self::mini_program, "小程序", RELEASE_CHECK_MINI_PROGRAMS));
+        accounts
+    }
+
     /// `authorizer_info` as documented: the presence of `MiniProgramInfo` says what the account is.
     fn details(&self) -> Value {
         let mut info = json!({
@@ -121,6 +154,10 @@ impl World {
     /// The accounts in the order of their appids.
     pub(crate) fn accounts(&self) -> impl Iterator<Item = &Account> {
         self.accounts.values()
+    }
+
+    pub(crate) fn account(&self, appid: &AppId) -> Option<&Account> {
+        self.accounts.get(appid)
     }
 
     /// Adds an account, or replaces the one with its appid; a grant it has stays.

@@ -164,6 +164,12 @@ impl World {
         Registration { appid, push_code, push }
     }
 
+    /// A further authorization code of a granted account, which nothing tells the platform of.
+    pub(crate) fn issue_code(&mut self, appid: &AppId, at: &Moment<'_>) -> Result<String, AuthorizationRefusal> {
+        let grant = self.grants.get(appid).ok_or(AuthorizationRefusal::Account)?.number;
+        Ok(self.issue_authorization_code(appid, grant, at))
+    }
+
     /// Trades an authorization code for tokens: the `api_query_auth` answer.
     pub(crate) fn exchange(&mut self, code: &str, at: &Moment<'_>) -> Result<Value, Refusal> {
         let invalid = || Refusal::new(61009, "code is invalid");
@@ -180,7 +186,7 @@ impl World {
         if let Some(known) = self.authorization_codes.get_mut(code) {
             known.used = true;
         }
-        let tokens = self.issue_authorizer_token(&appid, at)?;
+        let tokens = self.issue_authorizer_token(&appid, Some(code), at)?;
         *self.effects.exchanges.entry(appid.clone()).or_default() += 1;
         Ok(json!({ "authorization_info": {
             "authorizer_appid": appid,
@@ -216,6 +222,11 @@ impl World {
 
     pub(crate) fn is_authorized(&self, appid: &AppId) -> bool {
         self.grants.contains_key(appid)
+    }
+
+    /// Whether the account has granted one of these permission sets.
+    pub(super) fn has_granted(&self, appid: &AppId, sets: &[u32]) -> bool {
+        self.grants.get(appid).is_some_and(|grant| sets.iter().any(|set| grant.func_ids.contains(set)))
     }
 
     fn grant(&mut self, appid: &AppId, func_ids: Vec<u32>, at: &Moment<'_>) -> u64 {

@@ -25,6 +25,7 @@ pub(crate) use grants::Authorization;
 use grants::{AuthorizationCode, Grant, PreAuthCode};
 pub use grants::{Consent, Registration};
 use tickets::Ticket;
+pub(crate) use tokens::Sender;
 
 use crate::options::Lifetimes;
 
@@ -57,6 +58,9 @@ pub(crate) struct World {
 struct Token {
     value: String,
     expires_at: Timestamp,
+    /// The authorization code whose exchange issued it. A state saved by an older version does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
 }
 
 impl World {

@@ -15,9 +15,19 @@ pub(crate) struct RenewedTokens {
     pub(crate) refresh_token: String,
 }
 
+/// Who sends a customer-service message.
+pub(crate) struct Sender {
+    pub(crate) authorizer: AppId,
+    /// The authorization code whose exchange issued the token.
+    pub(crate) code: Option<String>,
+}
+
+/// The permission sets that allow customer-service messages (section 5.6): one of them is enough.
+const CUSTOMER_SERVICE: [u32; 5] = [1, 6, 19, 100, 101];
+
 impl Token {
     fn new(value: &str, lifetime: Duration, now: Timestamp) -> Self {
-        Self { value: value.to_owned(), expires_at: now.plus(lifetime) }
+        Self { value: value.to_owned(), expires_at: now.plus(lifetime), code: None }
     }
 
     fn check(&self, now: Timestamp) -> Result<(), Refusal> {
@@ -45,18 +55,23 @@ impl World {
         }
     }
 
-    /// Whose account `token` may act for: 41001, 42001, 61015 or 40001 if nobody's.
-    pub(crate) fn check_authorizer_token(&self, token: Option<&str>, now: Timestamp) -> Result<AppId, Refusal> {
+    /// Whose customer-service messages may be sent with `token`: 41001, 42001, 61015 or 40001 if nobody's, 61007 if the
+    /// account did not grant that.
+    pub(crate) fn check_sender(&self, token: Option<&str>, now: Timestamp) -> Result<Sender, Refusal> {
         let token = present(token)?;
-        if let Some((appid, newest)) = self.holder(token) {
-            return newest.check(now).map(|()| appid.clone());
+        let Some((appid, newest)) = self.holder(token) else {
+            let component = self.component_token.as_ref().is_some_and(|newest| newest.value == token);
+            return Err(if component {
+                Refusal::new(61015, "must use api authorizer access token for a non-component api")
+            } else {
+                Refusal::invalid_credential()
+            });
+        };
+        newest.check(now)?;
+        if !self.has_granted(appid, &CUSTOMER_SERVICE) {
+            return Err(Refusal::new(61007, "api is unauthorized to component"));
         }
-        let component = self.component_token.as_ref().is_some_and(|newest| newest.value == token);
-        Err(if component {
-            Refusal::new(61015, "must use api authorizer access token for a non-component api")
-        } else {
-            Refusal::invalid_credential()
-        })
+        Ok(Sender { authorizer: appid.clone(), code: newest.code.clone() })
     }
 
     /// Renews an account's token. `rotate` replaces the refresh token as well.
@@ -77,16 +92,22 @@ impl World {
                 grant.refresh_token = fresh;
             }
         }
-        let tokens = self.issue_authorizer_token(appid, at)?;
+        let tokens = self.issue_authorizer_token(appid, None, at)?;
         *self.effects.renewals.entry(appid.clone()).or_default() += 1;
         Ok(tokens)
     }
 
-    /// Issues an account's token; the one before is dead at once.
-    pub(super) fn issue_authorizer_token(&mut self, appid: &AppId, at: &Moment<'_>) -> Result<RenewedTokens, Refusal> {
+    /// Issues an account's token, for an authorization code or without one; the token before is dead at once.
+    pub(super) fn issue_authorizer_token(
+        &mut self,
+        appid: &AppId,
+        code: Option<&str>,
+        at: &Moment<'_>,
+    ) -> Result<RenewedTokens, Refusal> {
         let access_token = self.issue(SecretKind::AuthorizerToken, "62_", at);
         let grant = self.grants.get_mut(appid).ok_or_else(Refusal::not_authorized)?;
-        grant.access_token = Some(Token::new(&access_token, at.lifetimes.authorizer_token, at.now));
+        let token = Token::new(&access_token, at.lifetimes.authorizer_token, at.now);
+        grant.access_token = Some(Token { code: code.map(str::to_owned), ..token });
         Ok(RenewedTokens { access_token, refresh_token: grant.refresh_token.clone() })
     }
 

@@ -235,7 +235,13 @@ async fn tokens_of_the_wrong_kind_are_told_apart() {
 }
 
 async fn send_message(wechat: &Harness, token: &str) -> Value {
-    wechat.call(paths::CUSTOM_SEND, Some(token), json!({ "touser": "o1", "msgtype": "text", "text": {} })).await
+    wechat
+        .call(
+            paths::CUSTOM_SEND,
+            Some(token),
+            json!({ "touser": "o1", "msgtype": "text", "text": { "content": "hello" } }),
+        )
+        .await
 }
 
 #[tokio::test]

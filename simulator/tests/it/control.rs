@@ -1,9 +1,12 @@
 //! The control API: the same powers for another process.
 
+use http::StatusCode;
 use serde_json::{Value, json};
+use shared::ids::AppId;
 use simulator::paths;
 
-use crate::harness::{COMPONENT, Harness, SECRET, element, errcode, token_body};
+use crate::account_side::{AccountSide, keyring, reply, sealed};
+use crate::harness::{COMPONENT, Harness, SECRET, TOKEN, element, errcode, text, token_body};
 
 async fn control(wechat: &Harness, method: reqwest::Method, route: &str, body: Option<Value>) -> (u16, Value) {
     let mut request = wechat.http.request(method, format!("{}/_simulator/{route}", wechat.base));
@@ -94,4 +97,70 @@ async fn counters_calls_secrets_and_behaviour_can_be_read_and_set() {
     let body = json!({ "component_appid": COMPONENT, "component_secret": SECRET });
     assert_eq!(wechat.call(paths::START_PUSH_TICKET, None, body).await["errmsg"], "ok");
     wechat.simulator.pushes_settled().await;
+}
+
+#[tokio::test]
+async fn messages_are_sent_from_outside_and_their_outcome_is_told() {
+    let wechat = Harness::start().await;
+    let platform = AccountSide::start(&wechat.simulator).await;
+    let shop = json!({ "appid": "wxshop", "kind": "official-account", "nick_name": "茶馆", "user_name": "gh_shop" });
+    assert_eq!(post(&wechat, "accounts", shop).await.0, 204);
+    let account = wechat.simulator.account(&AppId::parse("wxshop").unwrap()).unwrap();
+    assert_eq!((account.user_name.as_str(), account.nick_name.as_str()), ("gh_shop", "茶馆"));
+    assert_eq!(post(&wechat, "accounts", json!({ "appid": "wxshop", "kind": "newspaper" })).await.0, 422);
+
+    let inner = reply(&account, "o1", "text", "<Content>hi</Content>");
+    platform.answer_next(StatusCode::OK, sealed(&keyring(COMPONENT, TOKEN), &inner));
+    let text = json!({ "MsgType": "text", "Content": "hello <b>", "MsgId": 1_234_567_890_123_456_789_u64 });
+    let message = json!({ "authorizer_appid": "wxshop", "open_id": "o1", "fields": text });
+    let (status, outcome) = post(&wechat, "messages", message.clone()).await;
+    assert_eq!((status, &outcome["reply"], &outcome["attempts"]), (200, &json!(inner), &json!(1)));
+    assert!(outcome["elapsed_ms"].is_u64() && outcome["fault"].is_null(), "{outcome}");
+    assert_eq!(platform.last().field("Content").as_deref(), Some("hello <b>"));
+    assert_eq!(platform.last().field("MsgId").as_deref(), Some("1234567890123456789"));
+
+    platform.answer_next(StatusCode::OK, "garbage");
+    let xml = "<xml><ToUserName>gh_shop</ToUserName></xml>";
+    let (_, outcome) = post(&wechat, "messages", json!({ "authorizer_appid": "wxshop", "xml": xml })).await;
+    assert_eq!((&outcome["reply"], &outcome["fault"]), (&Value::Null, &json!("not-sealed")));
+    assert_eq!(outcome["answer"]["body"], "garbage");
+    assert_eq!(platform.last().message, xml);
+
+    let with = |pointer: &str, value: Value| {
+        let mut changed = message.clone();
+        *changed.pointer_mut(pointer).unwrap() = value;
+        changed
+    };
+    for (body, expected) in [
+        (with("/authorizer_appid", json!("wxnobody")), 404),
+        (with("/fields", json!({ "Content": "hello" })), 422),
+        (with("/fields", json!({ "MsgType": "text", "A><B": "x" })), 422),
+        (with("/fields/Content", json!({})), 422),
+        (json!({ "authorizer_appid": "wxshop" }), 422),
+    ] {
+        assert_eq!(post(&wechat, "messages", body.clone()).await.0, expected, "{body}");
+    }
+    assert_eq!(platform.arrived().len(), 2);
+}
+
+#[tokio::test]
+async fn codes_are_issued_and_sent_messages_listed_from_outside() {
+    let wechat = Harness::start().await;
+    let component = wechat.component_token().await;
+    let account = json!({ "authorizer_appid": Harness::account() });
+    assert_eq!(post(&wechat, "code", account.clone()).await.0, 404);
+    post(&wechat, "authorize", account.clone()).await;
+    let (_, issued) = post(&wechat, "code", account).await;
+    let answer = wechat.exchange(&component, issued["code"].as_str().unwrap()).await;
+    let token = text(&answer, "/authorization_info/authorizer_access_token");
+    let body = json!({ "touser": "o1", "msgtype": "text", "text": { "content": "你好" } });
+    wechat.call(paths::CUSTOM_SEND, Some(&token), body.clone()).await;
+    let expected = json!([{
+        "authorizer": Harness::account(),
+        "to": "o1",
+        "body": body,
+        "at": 1_700_000_000,
+        "code": issued["code"],
+    }]);
+    assert_eq!(get(&wechat, "sent").await, expected);
 }

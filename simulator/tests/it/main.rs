@@ -3,6 +3,8 @@
 //! `cfg(test)` says to clippy what is plain to everybody else: that helpers here may unwrap.
 
 #[cfg(test)]
+mod account_side;
+#[cfg(test)]
 mod api;
 #[cfg(test)]
 mod control;
@@ -11,8 +13,12 @@ mod faults;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod messages;
+#[cfg(test)]
 mod pages;
 #[cfg(test)]
 mod pushes;
+#[cfg(test)]
+mod service;
 #[cfg(test)]
 mod state;

@@ -1,0 +1,93 @@
+//! Customer-service messages (客服消息, protocol section 5.6): what of a body is checked, and what is remembered.
+//!
+//! Not modelled: the window of 48 hours, the number of messages in it, and whether a medium exists.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use shared::clock::Timestamp;
+use shared::ids::AppId;
+
+use crate::refusal::Refusal;
+
+/// How many messages are remembered, the latest.
+pub(crate) const REMEMBERED: usize = 1_000;
+/// The longest text, in bytes of UTF-8.
+const MAX_TEXT: usize = 2048;
+
+/// A customer-service message that was accepted. No `Debug`: it holds a code.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct SentMessage {
+    /// The account in whose name it was sent.
+    pub authorizer: AppId,
+    /// `touser`.
+    pub to: String,
+    /// The whole body.
+    pub body: Value,
+    /// When.
+    pub at: Timestamp,
+    /// The authorization code whose exchange issued the token used; none where a renewal issued it.
+    pub code: Option<String>,
+}
+
+/// Checks a body and returns `touser`.
+pub(crate) fn check(body: &Map<String, Value>) -> Result<&str, Refusal> {
+    let to = text(body, "touser");
+    if to.is_empty() || !to.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
+        return Err(Refusal::new(40003, "invalid openid"));
+    }
+    let msg_type = text(body, "msgtype");
+    let required: &[&str] = match msg_type {
+        "" => return Err(missing("msgtype")),
+        "text" => &[],
+        "image" | "voice" | "video" | "mpnews" => &["media_id"],
+        "music" => &["musicurl", "hqmusicurl", "thumb_media_id"],
+        "news" => &["articles"],
+        "mpnewsarticle" => &["article_id"],
+        "msgmenu" => &["list"],
+        "wxcard" => &["card_id"],
+        "miniprogrampage" => &["title", "pagepath", "thumb_media_id"],
+        "link" => &["title", "description", "url", "thumb_url"],
+        _ => return Err(Refusal::new(40008, "invalid message type")),
+    };
+    let content = body.get(msg_type).and_then(Value::as_object).ok_or_else(|| missing(msg_type))?;
+    for name in required {
+        if content.get(*name).is_none_or(|value| matches!(value.as_str(), Some("")) || value.is_null()) {
+            return Err(if name.ends_with("media_id") {
+                Refusal::new(40007, "invalid media_id")
+            } else {
+                missing(&format!("{msg_type}.{name}"))
+            });
+        }
+    }
+    match msg_type {
+        "text" => check_text(content)?,
+        "news" => check_news(content)?,
+        _ => {}
+    }
+    Ok(to)
+}
+
+fn check_text(content: &Map<String, Value>) -> Result<(), Refusal> {
+    match text(content, "content") {
+        "" => Err(Refusal::new(44004, "empty content")),
+        text if text.len() > MAX_TEXT => Err(Refusal::new(45002, "content size out of limit")),
+        _ => Ok(()),
+    }
+}
+
+fn check_news(content: &Map<String, Value>) -> Result<(), Refusal> {
+    match content.get("articles").and_then(Value::as_array).map(Vec::len) {
+        None | Some(0) => Err(missing("news.articles")),
+        Some(1) => Ok(()),
+        Some(_) => Err(Refusal::new(45008, "article size out of limit")),
+    }
+}
+
+/// A text field; missing, empty and of another type are alike.
+fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> &'a str {
+    fields.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn missing(name: &str) -> Refusal {
+    Refusal::new(40097, format!("invalid args: {name} is missing"))
+}

@@ -9,6 +9,8 @@ mod demo_events;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod event_schema;
+#[cfg(test)]
 mod grants;
 #[cfg(test)]
 mod grants_told;

@@ -2,18 +2,22 @@
 //!
 //! The form is the one of the secret in Secrets Manager (design section 3): a JSON object of texts. A secret of the
 //! user's own is read and never written. A generated one stays the same from one start to the next, or everything in
-//! the table would belong to another platform. No error carries a value.
+//! the table would belong to another platform; only a `webhook_secret` is added to one of a time before there was any.
+//! No error carries a value.
 
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use shared::ids::{AppId, hex};
 use shared::platform::{Platform, PlatformError};
 use shared::random::Random;
+use shared::webhook_key::{WebhookKey, WebhookKeyError};
 
 use crate::data_dir::DataDir;
 
@@ -55,6 +59,8 @@ pub struct PlatformSecret {
     pub token: SecretString,
     /// Encrypts the pushes: 43 characters.
     pub encoding_aes_key: SecretString,
+    /// Signs the calls of the reply webhook, which nothing else needs.
+    pub webhook_key: Result<WebhookKey, WebhookKeyError>,
     json: SecretString,
 }
 
@@ -84,11 +90,30 @@ impl PlatformSecret {
     /// [`SecretFileError`] naming the file.
     pub fn generated(folder: &DataDir, random: &Random) -> Result<Self, SecretFileError> {
         let path = folder.file(FILE);
+        let write = |json: &SecretString| {
+            write_private(&path, json).map_err(|source| SecretFileError::Unusable { path: path.clone(), source })
+        };
         if !path.exists() {
-            write_private(&path, &generate(random))
-                .map_err(|source| SecretFileError::Unusable { path: path.clone(), source })?;
+            write(&generate(random))?;
         }
-        Self::read(&path)
+        let secret = Self::read(&path)?;
+        match secret.with_webhook_secret(random) {
+            Some(json) => {
+                write(&json)?;
+                Self::read(&path)
+            }
+            None => Ok(secret),
+        }
+    }
+
+    /// The JSON object with a `webhook_secret`, where it lacks one.
+    fn with_webhook_secret(&self, random: &Random) -> Option<SecretString> {
+        if !matches!(self.webhook_key, Err(WebhookKeyError::Missing)) {
+            return None;
+        }
+        let mut fields: Map<String, Value> = serde_json::from_str(self.json.expose_secret()).ok()?;
+        fields.insert("webhook_secret".to_owned(), webhook_secret(random).into());
+        Some(in_file(&fields.into()))
     }
 
     /// The JSON object, as Secrets Manager hands it out.
@@ -106,6 +131,7 @@ impl PlatformSecret {
             component_appsecret: platform.app_secret,
             token: signing.token.trim().into(),
             encoding_aes_key: signing.encoding_aes_key.trim().into(),
+            webhook_key: platform.webhook_key,
             json,
         })
     }
@@ -122,7 +148,18 @@ fn generate(random: &Random) -> SecretString {
         "component_appsecret": hex(&random.bytes::<16>()),
         "token": random.token(),
         "encoding_aes_key": key,
+        "webhook_secret": webhook_secret(random),
     });
+    in_file(&secret)
+}
+
+/// A key as the Standard Webhooks specification recommends it.
+fn webhook_secret(random: &Random) -> String {
+    format!("whsec_{}", STANDARD.encode(random.bytes::<32>()))
+}
+
+/// The JSON object as it stands in the file.
+fn in_file(secret: &Value) -> SecretString {
     format!("{secret:#}\n").into()
 }
 
@@ -141,7 +178,6 @@ fn write_private(path: &Path, content: &SecretString) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
     use shared::crypto::KeyError;
 
     use super::*;
@@ -174,6 +210,34 @@ mod tests {
         for (one, other) in parts(one).iter().zip(&parts(other)) {
             assert_ne!(one.expose_secret(), other.expose_secret());
         }
+    }
+
+    #[test]
+    fn a_secret_from_before_webhooks_gets_a_key_for_them_and_keeps_the_rest() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = DataDir::open(parent.path()).unwrap();
+        let mut old: Value = serde_json::from_str(generate(&Random::system()).expose_secret()).unwrap();
+        old.as_object_mut().unwrap().remove("webhook_secret");
+        std::fs::write(folder.file(FILE), old.to_string()).unwrap();
+        let secret = PlatformSecret::generated(&folder, &Random::system()).unwrap();
+        assert!(secret.webhook_key.is_ok());
+        let saved = PlatformSecret::generated(&folder, &Random::system()).unwrap();
+        assert_eq!(saved.json().expose_secret(), secret.json().expose_secret());
+        let mut saved: Value = serde_json::from_str(saved.json().expose_secret()).unwrap();
+        saved.as_object_mut().unwrap().remove("webhook_secret");
+        assert_eq!(saved, old);
+    }
+
+    #[test]
+    fn a_secret_of_the_users_own_is_never_written() {
+        let parent = tempfile::tempdir().unwrap();
+        let file = parent.path().join("mine.json");
+        let mut mine: Value = serde_json::from_str(generate(&Random::system()).expose_secret()).unwrap();
+        mine["webhook_secret"] = Value::Null;
+        std::fs::write(&file, mine.to_string()).unwrap();
+        let secret = PlatformSecret::read(&file).unwrap();
+        assert_eq!(secret.webhook_key.unwrap_err(), WebhookKeyError::Missing);
+        assert_eq!(std::fs::read_to_string(file).unwrap(), mine.to_string());
     }
 
     #[cfg(unix)]

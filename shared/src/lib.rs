@@ -5,6 +5,7 @@
 //! [`renewal`] are pure: no AWS, no Lambda, no clock of their own.
 
 pub mod aws;
+pub mod bus;
 pub mod clock;
 pub mod config;
 pub mod crypto;
@@ -12,6 +13,7 @@ pub mod exchange;
 pub mod identity;
 pub mod ids;
 pub mod limits;
+pub mod outbound;
 pub mod platform;
 pub mod push;
 pub mod random;
@@ -21,4 +23,5 @@ pub mod telemetry;
 pub mod tokens;
 pub mod vault;
 pub mod web;
+pub mod webhook_key;
 pub mod wechat;

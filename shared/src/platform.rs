@@ -12,9 +12,11 @@ use std::fmt;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::crypto::{EncodingAesKey, KeyError, Keyring};
 use crate::ids::AppId;
+use crate::webhook_key::{WebhookKey, WebhookKeyError};
 
 pub use source::PlatformSource;
 
@@ -27,6 +29,9 @@ pub struct Platform {
     pub app_secret: SecretString,
     /// `token` and `encoding_aes_key`, current and previous.
     pub keyring: Keyring,
+    /// `webhook_secret`, which the reply webhook needs and nothing else: what is wrong with it is an error of the
+    /// webhook's calls alone, and tokens live on.
+    pub webhook_key: Result<WebhookKey, WebhookKeyError>,
 }
 
 /// Why there is no [`Platform`].
@@ -72,6 +77,8 @@ struct Stored {
     encoding_aes_key: Option<String>,
     previous_token: Option<String>,
     previous_encoding_aes_key: Option<String>,
+    /// Of any type: see [`Platform::webhook_key`].
+    webhook_secret: Value,
 }
 
 impl Platform {
@@ -103,7 +110,8 @@ impl Platform {
             .transpose()?;
         let keyring =
             Keyring::new(component.clone(), token, key).with_previous(filled(stored.previous_token), previous_key);
-        Ok(Self { component, app_secret, keyring })
+        let webhook_key = parse_webhook_key(stored.webhook_secret);
+        Ok(Self { component, app_secret, keyring, webhook_key })
     }
 }
 
@@ -115,6 +123,15 @@ fn filled(value: Option<String>) -> Option<SecretString> {
 
 fn parse_key(field: &'static str, key: &SecretString) -> Result<EncodingAesKey, PlatformError> {
     EncodingAesKey::parse(key).map_err(|reason| PlatformError::Key { field, reason })
+}
+
+fn parse_webhook_key(stored: Value) -> Result<WebhookKey, WebhookKeyError> {
+    let text = match stored {
+        Value::Null => None,
+        Value::String(text) => Some(text),
+        _ => return Err(WebhookKeyError::Prefix),
+    };
+    WebhookKey::parse(&filled(text).ok_or(WebhookKeyError::Missing)?)
 }
 
 impl fmt::Debug for Stored {
@@ -130,6 +147,7 @@ mod tests {
     use super::*;
 
     const KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
+    const WEBHOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
     fn parse(text: &impl ToString) -> Result<Platform, PlatformError> {
         Platform::parse(&text.to_string().into())
@@ -199,8 +217,29 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_webhook_secret_costs_the_webhook_only() {
+        let webhook_key = |value| parse(&with("webhook_secret", &value)).unwrap().webhook_key;
+        assert!(webhook_key(json!(format!(" {WEBHOOK_SECRET}\n"))).is_ok());
+        for (value, expected) in [
+            (json!(null), WebhookKeyError::Missing),
+            (json!(" "), WebhookKeyError::Missing),
+            (json!(7), WebhookKeyError::Prefix),
+            (json!(["whsec_"]), WebhookKeyError::Prefix),
+            (json!("hush"), WebhookKeyError::Prefix),
+            (json!("whsec_hush"), WebhookKeyError::Length(3)),
+        ] {
+            assert_eq!(webhook_key(value.clone()).unwrap_err(), expected, "{value}");
+        }
+        assert_eq!(parse(&complete()).unwrap().webhook_key.unwrap_err(), WebhookKeyError::Missing);
+        // It does not make a fresh secret look filled either.
+        let fresh = json!({ "component_appid": "", "webhook_secret": WEBHOOK_SECRET });
+        assert_eq!(parse(&fresh).unwrap_err(), PlatformError::NotConfigured);
+    }
+
+    #[test]
     fn nothing_secret_is_in_a_debug_text() {
-        let text = format!("{:?}", parse(&complete()).unwrap());
+        let text = format!("{:?}", parse(&with("webhook_secret", &json!(WEBHOOK_SECRET))).unwrap());
         assert!(!text.contains("app-secret") && !text.contains("ExampleToken01") && !text.contains(KEY), "{text}");
+        assert!(!text.contains(&WEBHOOK_SECRET[6..]), "{text}");
     }
 }

@@ -6,7 +6,8 @@
 //! in a world ([`bootstrap`]), and the events that API Gateway, the schedules and the table's stream send
 //! ([`http_events`], [`refresher_events`]), of which the folder `events/` keeps a collection ([`demo_events`]), a
 //! merchant's browser ([`browser`]) and a business that calls the API ([`business`]), and what all of it costs
-//! ([`meter`], [`cost`]), and services that reach nothing ([`without_aws`]). It knows no story.
+//! ([`meter`], [`cost`]), a business's service that replies to followers ([`webhook`]), and services that reach nothing
+//! ([`without_aws`]). It knows no story.
 
 #![expect(
     clippy::unwrap_used,
@@ -30,6 +31,7 @@ pub mod process;
 pub mod refresher_events;
 pub mod runtime_api;
 pub mod slow;
+pub mod webhook;
 pub mod without_aws;
 pub mod world;
 

@@ -1,9 +1,9 @@
-//! The one HTTP client for WeChat's API.
+//! The client for WeChat's API.
 //!
-//! Bounded in time (connect and whole call) and size, no redirects, no proxy, nothing sent twice: several of these
+//! Bounded in time (connect and whole call) and size, and nothing is sent twice ([`crate::outbound`]): several of these
 //! calls spend a code or replace a token (promise 6 of the design).
 //!
-//! The component's token goes into the query as `component_access_token`. Newer pages call it `access_token`, and both
+//! Calls of an account's own take its token, as `access_token`. The component's token goes into the query as `component_access_token`. Newer pages call it `access_token`, and both
 //! work for these calls; but `/sns/` calls know the long name only, and Tencent's own server and most SDKs send it
 //! (protocol section 0). Such a URL is never printed: errors lose it, and [`crate::telemetry`] keeps the HTTP stack's
 //! own lines out of the log.
@@ -24,6 +24,7 @@ use super::model::{AuthorizerDetails, AuthorizerPage, Grant, IssuedToken, PreAut
 use crate::clock::SharedClock;
 use crate::ids::AppId;
 use crate::limits::Limits;
+use crate::outbound;
 
 /// A connection idle for longer may have died unnoticed while the sandbox was frozen.
 const IDLE_CONNECTION: Duration = Duration::from_secs(20);
@@ -40,7 +41,7 @@ pub struct ComponentCall<'a> {
     pub token: &'a SecretString,
 }
 
-/// WeChat's component API; clones share their connections.
+/// WeChat's API; clones share their connections.
 #[derive(Clone)]
 pub struct WechatClient {
     http: reqwest::Client,
@@ -57,14 +58,9 @@ impl WechatClient {
     /// # Errors
     /// [`BuildError`] where TLS cannot be set up.
     pub fn new(api_base: &Url, limits: &Limits) -> Result<Self, BuildError> {
-        #[expect(clippy::disallowed_methods, reason = "the one home of the HTTP client")]
-        let http = reqwest::Client::builder()
+        let http = outbound::client_builder()
             .connect_timeout(limits.wechat_connect)
             .pool_idle_timeout(IDLE_CONNECTION)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            // The contract's variables are the whole configuration: no HTTPS_PROXY from the environment.
-            .no_proxy()
             .build()
             .map_err(BuildError)?;
         Ok(Self { http, api_base: api_base.clone(), longest_call: limits.wechat, deadline: None, listener: None })
@@ -187,6 +183,21 @@ impl WechatClient {
         AuthorizerPage::read(Answer::of(&answer)?)
     }
 
+    /// Sends a follower a text as customer service, with the account's own token (section 5.6). Not to be repeated
+    /// lightly: the follower gets each.
+    ///
+    /// # Errors
+    /// [`WechatError`]; −1000 happens to WeChat now and then.
+    pub async fn custom_send_text(
+        &self,
+        token: &SecretString,
+        open_id: &str,
+        text: &SecretString,
+    ) -> Result<(), WechatError> {
+        let body = json!({ "touser": open_id, "msgtype": "text", "text": { "content": text.expose_secret() } });
+        self.call(Api::CustomSend, Some(token), &body, &[text]).await.map(drop)
+    }
+
     /// Makes a call, notes how it ends, and returns the body of a success. `secrets` as in [`Self::send`].
     async fn call(
         &self,
@@ -213,7 +224,7 @@ impl WechatClient {
         let request = self.http.post(self.url(api, token)).timeout(self.time_left()?).json(body);
         let mut response = request.send().await.map_err(WechatError::transport)?;
         let status = response.status();
-        let bytes = read_bounded(&mut response, api.longest_answer()).await;
+        let bytes = outbound::read_bounded(&mut response, api.longest_answer()).await.map_err(WechatError::body);
         let parsed = bytes.and_then(|bytes| {
             serde_json::from_slice::<Value>(&bytes).map_err(|_| WechatError::Malformed("it is not JSON"))
         });
@@ -245,21 +256,10 @@ impl WechatClient {
 
     fn url(&self, api: Api, token: Option<&SecretString>) -> Url {
         let mut url = self.api_base.clone();
-        url.set_path(&format!("/cgi-bin/component/{}", api.name()));
+        url.set_path(&format!("{}{}", api.folder(), api.name()));
         if let Some(token) = token {
-            url.query_pairs_mut().append_pair("component_access_token", token.expose_secret());
+            url.query_pairs_mut().append_pair(api.token_parameter(), token.expose_secret());
         }
         url
     }
-}
-
-async fn read_bounded(response: &mut reqwest::Response, longest: usize) -> Result<Vec<u8>, WechatError> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(WechatError::transport)? {
-        if body.len() + chunk.len() > longest {
-            return Err(WechatError::Malformed("it is too large"));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
 }

@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::api::Api;
 use super::errcode::{ErrCode, Reaction};
+use crate::outbound::BodyError;
 
 /// The client could not be built, for instance for want of the system's root certificates.
 #[derive(Debug, thiserror::Error)]
@@ -153,6 +154,14 @@ impl WechatError {
             TransportKind::Lost
         };
         Self::Transport { kind, cause: Some(Arc::new(cause.without_url())) }
+    }
+
+    /// An answer that did not arrive, or one too large to be WeChat's.
+    pub(super) fn body(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => Self::Malformed("it is too large"),
+            BodyError::Broken(cause) => Self::transport(cause),
+        }
     }
 
     /// A call that was not begun, because there was no time left for it.

@@ -1,0 +1,143 @@
+use aws_sdk_eventbridge::Client;
+use aws_sdk_eventbridge::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_eventbridge::error::ProvideErrorMetadata as _;
+use aws_sdk_eventbridge::operation::put_events::PutEventsOutput;
+use aws_sdk_eventbridge::primitives::DateTime;
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use aws_sdk_eventbridge::types::builders::PutEventsRequestEntryBuilder;
+
+use super::*;
+
+async fn client(bus: &EventBus) -> Client {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(bus.clone().serve(listener));
+    let config = aws_sdk_eventbridge::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .endpoint_url(endpoint)
+        .region(Region::from_static("us-east-1"))
+        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
+        .build();
+    Client::from_conf(config)
+}
+
+fn entry(detail: &str) -> PutEventsRequestEntryBuilder {
+    PutEventsRequestEntry::builder().event_bus_name("bus").source("test").detail_type("message.text").detail(detail)
+}
+
+async fn put(client: &Client, entries: Vec<PutEventsRequestEntryBuilder>) -> Result<PutEventsOutput, String> {
+    let entries = entries.into_iter().map(PutEventsRequestEntryBuilder::build).collect();
+    let put = client.put_events().set_entries(Some(entries)).send().await;
+    put.map_err(|error| error.code().unwrap_or("no code").to_owned())
+}
+
+/// The code of each entry, an empty one where it was taken.
+fn codes(output: &PutEventsOutput) -> Vec<&str> {
+    output.entries().iter().map(|entry| entry.error_code().unwrap_or_default()).collect()
+}
+
+#[tokio::test]
+async fn what_the_sdk_puts_is_delivered_in_order_with_its_time_and_an_id_of_its_own() {
+    let bus = EventBus::new("bus");
+    let client = client(&bus).await;
+    let first = entry(r#"{"id":"1"}"#).time(DateTime::from_secs(1_700_000_000));
+    let second = entry(r#"{"id":"2"}"#).event_bus_name("arn:aws:events:us-east-1:000000000000:event-bus/bus");
+    let output = put(&client, vec![first, second]).await.unwrap();
+    assert_eq!((output.failed_entry_count(), codes(&output)), (0, vec!["", ""]));
+    let delivered = bus.delivered();
+    let ids: Vec<&str> = delivered.iter().map(|event| event.id.as_str()).collect();
+    assert_eq!(ids, output.entries().iter().map(|entry| entry.event_id().unwrap()).collect::<Vec<_>>());
+    assert_ne!(ids[0], ids[1]);
+    assert_eq!(delivered[0].time, Timestamp::from_unix(1_700_000_000));
+    assert!(SystemClock.now().since(delivered[1].time).as_secs() < 60, "without a time it is now");
+    assert_eq!((delivered[0].source.as_str(), delivered[0].detail_type.as_str()), ("test", "message.text"));
+    assert_eq!(delivered[1].detail, json!({ "id": "2" }));
+}
+
+#[tokio::test]
+async fn a_malformed_entry_fails_by_itself_and_the_others_are_taken() {
+    let bus = EventBus::new("bus");
+    let client = client(&bus).await;
+    let long = "x".repeat(129);
+    let entries = vec![
+        entry("{}"),
+        entry("{}").set_source(None),
+        entry("{}").detail_type(""),
+        entry("{}").set_detail(None),
+        entry("{"),
+        entry("[]"),
+        entry("{}").detail_type(&long),
+        entry("{}").source("aws.ec2"),
+        entry("{}").detail_type("长".repeat(128)),
+    ];
+    let output = put(&client, entries).await.unwrap();
+    let argument = "InvalidArgument";
+    let expected = [
+        "",
+        argument,
+        argument,
+        argument,
+        "MalformedDetail",
+        "MalformedDetail",
+        argument,
+        "NotAuthorizedForSourceException",
+        "",
+    ];
+    assert_eq!(codes(&output), expected);
+    assert_eq!(output.failed_entry_count(), 7);
+    assert!(output.entries()[1].error_message().unwrap().contains("Source is a required argument"));
+    assert_eq!(bus.delivered().len(), 2);
+}
+
+#[tokio::test]
+async fn a_request_that_is_out_of_bounds_is_refused_as_a_whole() {
+    let bus = EventBus::new("bus");
+    let client = client(&bus).await;
+    let large = format!(r#"{{"x":"{}"}}"#, "x".repeat(600_000));
+    let requests =
+        [vec![], vec![entry("{}"); 11], vec![entry(&large), entry(&large)], vec![entry("{}").set_source(None)]];
+    for request in requests {
+        assert_eq!(put(&client, request).await.unwrap_err(), "ValidationException");
+    }
+    assert!(put(&client, vec![entry("{}"); 10]).await.is_ok());
+    assert!(put(&client, vec![entry(&large)]).await.is_ok());
+    assert_eq!(bus.delivered().len(), 11);
+}
+
+#[tokio::test]
+async fn another_bus_and_another_operation_are_refused() {
+    let bus = EventBus::new("arn:aws:events:us-east-1:000000000000:event-bus/bus");
+    let client = client(&bus).await;
+    assert!(put(&client, vec![entry("{}")]).await.is_ok(), "a name of the same bus");
+    for other in [entry("{}").event_bus_name("another"), entry("{}").set_event_bus_name(None)] {
+        assert_eq!(put(&client, vec![entry("{}"), other]).await.unwrap_err(), "ResourceNotFoundException");
+    }
+    assert_eq!(bus.delivered().len(), 1, "none of a refused request");
+    let error = client.list_event_buses().send().await.unwrap_err();
+    assert_eq!(error.code(), Some("UnknownOperationException"));
+}
+
+#[tokio::test]
+async fn a_troubled_bus_refuses_as_many_entries_as_it_was_asked_to() {
+    let bus = EventBus::new("bus");
+    let client = client(&bus).await;
+    bus.refuse_next(2);
+    let output = put(&client, vec![entry("{}"), entry("{"), entry("{}"), entry("{}")]).await.unwrap();
+    assert_eq!(codes(&output), ["InternalFailure", "MalformedDetail", "InternalFailure", ""]);
+    assert_eq!(bus.delivered().len(), 1);
+}
+
+#[tokio::test]
+async fn the_newest_thousand_are_kept() {
+    let bus = EventBus::new("bus");
+    let client = client(&bus).await;
+    for batch in 0..101 {
+        let entries = (0..10).map(|number| entry(&format!(r#"{{"n":{}}}"#, batch * 10 + number))).collect();
+        put(&client, entries).await.unwrap();
+    }
+    let delivered = bus.delivered();
+    assert_eq!(
+        (delivered.len(), &delivered[0].detail, &delivered[999].detail),
+        (1_000, &json!({ "n": 10 }), &json!({ "n": 1009 }))
+    );
+}

@@ -1,0 +1,182 @@
+//! A reply webhook to try things with, and the example to begin one's own with: `cargo run -- --sample-webhook`.
+//!
+//! It does what every receiver must do: it checks the signature of the raw body as the Standard Webhooks specification
+//! says (standardwebhooks.com), before it reads anything of it; and it answers at once. What it answers is a few lines:
+//! a text is repeated, a new follower is welcomed, and everything else gets no reply.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use shared::clock::{SharedClock, Timestamp};
+use shared::webhook_key::WebhookKey;
+use subtle::ConstantTimeEq as _;
+use tokio::net::TcpListener;
+
+/// How far the sender's clock and ours may differ; what is older may be a recording.
+const TOLERANCE: Duration = Duration::from_mins(5);
+
+/// The receiver; clones share the key.
+#[derive(Clone)]
+pub struct SampleWebhook {
+    key: Arc<WebhookKey>,
+    clock: SharedClock,
+}
+
+impl SampleWebhook {
+    /// A receiver of what is signed with this key.
+    #[must_use]
+    pub fn new(key: WebhookKey, clock: SharedClock) -> Self {
+        Self { key: Arc::new(key), clock }
+    }
+
+    /// Its one route.
+    pub fn router(&self) -> Router {
+        Router::new().route("/", post(receive)).with_state(self.clone())
+    }
+
+    /// Serves it until the future is dropped.
+    ///
+    /// # Errors
+    /// What the operating system says of the listener.
+    pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
+        axum::serve(listener, self.router()).await
+    }
+
+    /// Whether `body` was signed with our key, just now.
+    fn is_authentic(&self, headers: &HeaderMap, body: &[u8]) -> bool {
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let (Some(id), Some(sent_at), Some(signatures)) =
+            (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"))
+        else {
+            return false;
+        };
+        let Ok(sent_at) = sent_at.parse().map(Timestamp::from_unix) else { return false };
+        let now = self.clock.now();
+        let recent = now.since(sent_at) <= TOLERANCE && sent_at.since(now) <= TOLERANCE;
+        let expected = self.key.sign(id, sent_at, body);
+        // Several, with spaces between them, while the sender changes its key.
+        recent && signatures.split(' ').any(|signature| bool::from(signature.as_bytes().ct_eq(expected.as_bytes())))
+    }
+}
+
+/// As much of a call as this receiver looks at. The rest stands in the JSON Schema of the events.
+#[derive(Deserialize)]
+struct Call {
+    #[serde(rename = "type")]
+    kind: String,
+    data: Data,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    #[serde(default)]
+    message: Value,
+}
+
+async fn receive(
+    State(webhook): State<SampleWebhook>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Value>, StatusCode> {
+    if !webhook.is_authentic(&headers, &body) {
+        return Err(StatusCode::UNAUTHORIZED);
+    }
+    let call = serde_json::from_slice(&body).map_err(|_| StatusCode::BAD_REQUEST)?;
+    Ok(Json(reply(&call)))
+}
+
+/// What the follower is answered.
+fn reply(call: &Call) -> Value {
+    match (call.kind.as_str(), call.data.message["content"].as_str()) {
+        ("message.text", Some(said)) => text(&format!("你说 / you said: {said}")),
+        ("event.subscribe", _) => text("欢迎关注 / welcome"),
+        _ => json!({ "type": "none" }),
+    }
+}
+
+fn text(content: &str) -> Value {
+    json!({ "type": "text", "content": content })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::http::Request;
+    use shared::clock::ManualClock;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_unix(1_700_000_000);
+
+    fn key() -> WebhookKey {
+        WebhookKey::parse(&"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".into()).unwrap()
+    }
+
+    async fn post(timestamp: Timestamp, signature: &str, body: &str) -> (StatusCode, Value) {
+        let request = Request::post("/")
+            .header("webhook-id", "an-id")
+            .header("webhook-timestamp", timestamp.unix())
+            .header("webhook-signature", signature)
+            .body(Body::from(body.to_owned()))
+            .unwrap();
+        let webhook = SampleWebhook::new(key(), Arc::new(ManualClock::at(NOW)));
+        let response = webhook.router().oneshot(request).await.unwrap();
+        let status = response.status();
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    async fn answered(body: &str) -> Value {
+        let (status, answer) = post(NOW, &key().sign("an-id", NOW, body.as_bytes()), body).await;
+        assert_eq!(status, StatusCode::OK);
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_text_is_repeated_a_follower_welcomed_and_the_rest_gets_no_reply() {
+        let echo = answered(r#"{"type":"message.text","data":{"message":{"type":"text","content":"你好"}}}"#).await;
+        assert_eq!(echo, json!({ "type": "text", "content": "你说 / you said: 你好" }));
+        let welcome = answered(r#"{"type":"event.subscribe","data":{"message":{"event":"subscribe"}}}"#).await;
+        assert_eq!(welcome["type"], "text");
+        for other in [r#"{"type":"event.SCAN","data":{}}"#, r#"{"type":"message.text","data":{"message":{}}}"#] {
+            assert_eq!(answered(other).await, json!({ "type": "none" }));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_right_signature_among_several_is_enough() {
+        let (body, other) = (r#"{"type":"event.VIEW","data":{}}"#, "v1,AAAA");
+        let signature = key().sign("an-id", NOW, body.as_bytes());
+        assert_eq!(post(NOW, &format!("{other} {signature}"), body).await.0, StatusCode::OK);
+        assert_eq!(post(NOW, other, body).await.0, StatusCode::UNAUTHORIZED);
+    }
+
+    #[tokio::test]
+    async fn a_changed_body_and_a_recording_are_refused() {
+        let body = r#"{"type":"event.VIEW","data":{}}"#;
+        let signature = key().sign("an-id", NOW, body.as_bytes());
+        assert_eq!(post(NOW, &signature, &body.replace("VIEW", "SCAN")).await.0, StatusCode::UNAUTHORIZED);
+        for late in [NOW.minus(TOLERANCE * 2), NOW.plus(TOLERANCE * 2)] {
+            let signature = key().sign("an-id", late, body.as_bytes());
+            assert_eq!(post(late, &signature, body).await.0, StatusCode::UNAUTHORIZED, "{late}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_call_is_refused_and_an_unsigned_one_is_not_read() {
+        let (signed, _) = post(NOW, &key().sign("an-id", NOW, b"hello"), "hello").await;
+        assert_eq!(signed, StatusCode::BAD_REQUEST);
+        let webhook = SampleWebhook::new(key(), Arc::new(ManualClock::at(NOW)));
+        let unsigned = webhook.router().oneshot(Request::post("/").body(Body::from("hello")).unwrap()).await.unwrap();
+        assert_eq!(unsigned.status(), StatusCode::UNAUTHORIZED);
+    }
+}

@@ -5,8 +5,15 @@
 //! lives on the machine's clock: the world must be one of [`World::beside_processes`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::Response;
+use http::header;
+use http::request::Parts;
 use serde_json::Value;
 use simulator::SealedPush;
 use url::Url;
@@ -83,12 +90,17 @@ impl Bootstrap {
         HttpAnswer::read(&self.invoke(event.build()).await.expect("an HTTP function answers every request"))
     }
 
-    /// Hands over a push as the gateway does, its body as text.
+    /// Hands over a push or a message as the gateway does, its body as text.
     ///
     /// # Panics
     /// When the function reports an error instead of answering.
     pub async fn push(&self, push: &SealedPush) -> HttpAnswer {
         self.request(&pushed(push).body(&push.body)).await
+    }
+
+    /// The function behind a gateway: each request that reaches the router becomes an event for the process.
+    pub fn behind_gateway(self: &Arc<Self>) -> Router {
+        Router::new().fallback(forward).with_state(Arc::clone(self))
     }
 
     /// Kills the process at once, as `kill -9` does. Returns all that it ever said.
@@ -121,10 +133,34 @@ impl Bootstrap {
     }
 }
 
-/// The request that a push is, without its body: that comes as text or as Base64.
+/// The request that a push or a message is, without its body: that comes as text or as Base64.
 #[must_use]
 pub fn pushed(push: &SealedPush) -> HttpEvent {
-    HttpEvent::new("POST", "/wechat/events").query(&push.query).header("content-type", "text/xml")
+    let event = match &push.authorizer {
+        None => HttpEvent::new("POST", "/wechat/events"),
+        Some(account) => messages_of(account.as_str()),
+    };
+    event.query(&push.query).header("content-type", "text/xml")
+}
+
+/// A request of WeChat's to where the messages of an account go.
+#[must_use]
+pub fn messages_of(appid: &str) -> HttpEvent {
+    HttpEvent::new("POST", &format!("/wechat/accounts/{appid}/events")).route("/wechat/accounts/{appid}/events")
+}
+
+/// The gateway takes `text/…` for text.
+async fn forward(State(function): State<Arc<Bootstrap>>, parts: Parts, body: Bytes) -> Response<String> {
+    let text = std::str::from_utf8(&body).expect("what WeChat sends is text");
+    let mut event =
+        HttpEvent::new(parts.method.as_str(), parts.uri.path()).query(parts.uri.query().unwrap_or_default()).body(text);
+    // The host is the gateway's own.
+    for (name, value) in parts.headers.iter().filter(|(name, _)| **name != header::HOST) {
+        event = event.header(name.as_str(), value.to_str().expect("what WeChat sends is text"));
+    }
+    let answer = function.request(&event).await;
+    let status = u16::try_from(answer.status).expect("a status is one");
+    Response::builder().status(status).body(answer.body).expect("an answer stays one")
 }
 
 /// A function's answer to an HTTP request, as the gateway gets it.

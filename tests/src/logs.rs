@@ -116,12 +116,22 @@ pub const KINDS: [SecretKind; 9] = [
 /// # Panics
 /// When something leaked, or the proof fails.
 pub async fn assert_nothing_leaked(output: &str, simulator: &Simulator, pushes: &[&Push]) {
+    let messages: Vec<_> = pushes.iter().map(|push| ("Message", push.message.as_str())).collect();
+    assert_neither_leaked(output, simulator, &messages).await;
+}
+
+/// The same for what else must not be printed, each with the word for its kind: what followers and accounts say to each
+/// other, a webhook's key.
+///
+/// # Panics
+/// When something leaked, or the proof fails.
+pub async fn assert_neither_leaked(output: &str, simulator: &Simulator, private: &[(&str, &str)]) {
     let issued = simulator.issued_secrets();
     let kinds: BTreeSet<SecretKind> = issued.iter().map(|secret| secret.kind).collect();
     assert_eq!(kinds, BTreeSet::from(KINDS), "a story without a kind of secret proves nothing about it");
-    let bodies = pushes.iter().map(|push| ("Message".to_owned(), push.message.clone()));
+    let private = private.iter().map(|(kind, value)| ((*kind).to_owned(), (*value).to_owned()));
     let sought: Vec<(String, String)> =
-        issued.into_iter().map(|secret| (format!("{:?}", secret.kind), secret.value)).chain(bodies).collect();
+        issued.into_iter().map(|secret| (format!("{:?}", secret.kind), secret.value)).chain(private).collect();
     let sought = || sought.iter().map(|(kind, value)| (kind.as_str(), value.as_str()));
 
     let variables = sought().enumerate().map(|(number, (_, value))| (format!("SECRET_{number}"), value));

@@ -43,7 +43,7 @@ pub struct Webhook {
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The URL is not `https://…`.
-    #[error("the URL of the reply webhook must begin with https://")]
+    #[error("the reply webhook, REPLY_WEBHOOK_URL, must begin with https://")]
     NotHttps,
     /// TLS cannot be set up, for instance for want of the system's root certificates.
     #[error("the HTTP client for the reply webhook cannot be built")]

@@ -15,9 +15,8 @@ use crate::{BINARY, FOLLOWER, texts, world_with_shop};
 /// Far more than a process needs from its answer to its death.
 const LINE: Duration = Duration::from_millis(150);
 
-/// A process for which everything takes a while, the bus at `bus`.
-async fn slow_process(world: &World, bus: String) -> Bootstrap {
-    let table = slow_line(&world.database.endpoint(), LINE, "").await;
+/// A process that knows of table and bus at these addresses.
+async fn process(world: &World, table: String, bus: String) -> Bootstrap {
     Bootstrap::with(BINARY, world, |variables| {
         variables.insert("AWS_ENDPOINT_URL_DYNAMODB".into(), table);
         variables.insert("AWS_ENDPOINT_URL_EVENTBRIDGE".into(), bus);
@@ -37,7 +36,9 @@ async fn a_message_is_delivered_although_the_process_is_killed_right_behind_its_
     let (world, shop) = world_with_shop().await;
     let bus = slow_line(world.bus_url.as_str(), LINE, "").await;
     let message = Message::text(&shop, FOLLOWER, "hello");
-    answered_and_killed(slow_process(&world, bus).await, &world.simulator.seal_message(&message)).await;
+    // The table is quick: only who waits for the bus answers after it.
+    let function = process(&world, world.database.endpoint(), bus).await;
+    answered_and_killed(function, &world.simulator.seal_message(&message)).await;
     // A bus that this machine was too slow for is what the inbox is for.
     world.renew().await;
     assert_eq!(texts(&world), ["hello"]);
@@ -56,7 +57,9 @@ async fn a_message_that_the_bus_does_not_take_is_in_the_inbox_when_the_process_i
     let bus = format!("http://{}", closed.local_addr().unwrap());
     drop(closed);
     let message = Message::text(&shop, FOLLOWER, "hello");
-    answered_and_killed(slow_process(&world, bus).await, &world.simulator.seal_message(&message)).await;
+    let table = slow_line(&world.database.endpoint(), LINE, "").await;
+    let function = process(&world, table, bus).await;
+    answered_and_killed(function, &world.simulator.seal_message(&message)).await;
     assert_eq!((world.inbox_keys().await.len(), texts(&world).len()), (inbox + 1, 0));
     world.renew().await;
     assert_eq!(texts(&world), ["hello"]);
@@ -70,7 +73,7 @@ async fn a_message_whose_process_is_killed_before_its_answer_is_delivered_by_wec
     let bus = format!("http://{}", silent.local_addr().unwrap());
     let message = Message::text(&shop, FOLLOWER, "hello");
     let sealed = world.simulator.seal_message(&message);
-    let function = slow_process(&world, bus).await;
+    let function = process(&world, world.database.endpoint(), bus).await;
     let reached = async { drop(silent.accept().await.unwrap()) };
     drop(function.kill_during(pushed(&sealed).body(&sealed.body).build(), reached).await);
     assert!(texts(&world).is_empty());

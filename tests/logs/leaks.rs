@@ -1,4 +1,5 @@
-//! Promise 5: no secret, ticket, token, code or cookie reaches the log, whatever `RUST_LOG` says and whatever fails.
+//! Promise 5: no secret, ticket, token, code or cookie reaches the log, nor what followers and accounts say to each other,
+//! whatever `RUST_LOG` says and whatever fails.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,6 +12,8 @@ use stories::browser::Browser;
 use stories::business::Business;
 use stories::logs::{CapturedLogs, KINDS, leaks};
 use stories::world::World;
+
+use crate::conversations;
 
 /// Where the simulator's secrets and the browsers' cookies stand in a text.
 fn leaked(text: &str, world: &World, browsers: &[&Browser]) -> Vec<String> {
@@ -115,11 +118,20 @@ async fn no_secret_reaches_the_log_at_any_level_whatever_fails() {
     merchant(&world, &browser).await;
     pushes(&world).await;
     renewals(&world).await;
+    let said = conversations::happen(&world).await;
 
     let text = logs.text();
-    for event in
-        ["has authorized the platform", "a push was not stored", "push refused", "WeChat refused the stored token"]
-    {
+    for event in [
+        "has authorized the platform",
+        "a push was not stored",
+        "push refused",
+        "WeChat refused the stored token",
+        "a message of account",
+        "a message is delivered later",
+        "a message was not handled",
+        "the reply webhook",
+        "a message of the release check",
+    ] {
         assert!(text.contains(event), "{event}: {text}");
     }
     let kinds: BTreeSet<SecretKind> = world.simulator.issued_secrets().iter().map(|secret| secret.kind).collect();
@@ -129,6 +141,10 @@ async fn no_secret_reaches_the_log_at_any_level_whatever_fails() {
     assert!(found.is_empty(), "{found:#?}");
     let metrics = format!("{:?}", world.metrics.all());
     assert!(leaked(&metrics, &world, &[&browser]).is_empty(), "nor do metrics carry one");
+    let said = || said.iter().map(|(kind, value)| (*kind, value.as_str()));
+    let found = leaks(&text, said());
+    assert!(found.is_empty(), "{found:#?}");
+    assert!(leaks(&metrics, said()).is_empty());
 }
 
 #[tokio::test]
@@ -146,4 +162,9 @@ async fn a_secret_of_any_kind_in_the_log_would_be_found() {
         assert!(leaked(&logs.text(), &world, &[&browser]).len() > before, "{kind:?}");
     }
     assert!(!leaked(&browser.cookie_values()[0], &world, &[&browser]).is_empty());
+    for (kind, value) in conversations::happen(&world).await {
+        assert!(leaks(&logs.text(), [(kind, value.as_str())]).is_empty(), "{kind}");
+        tracing::trace!(target: "shared::planted", "the line says {value}");
+        assert!(!leaks(&logs.text(), [(kind, value.as_str())]).is_empty(), "{kind}");
+    }
 }

@@ -195,7 +195,9 @@ impl WechatClient {
         text: &SecretString,
     ) -> Result<(), WechatError> {
         let body = json!({ "touser": open_id, "msgtype": "text", "text": { "content": text.expose_secret() } });
-        self.call(Api::CustomSend, Some(token), &body, &[text]).await.map(drop)
+        // Not a secret, and still nothing for a log: a refusal may repeat it.
+        let follower = SecretString::from(open_id);
+        self.call(Api::CustomSend, Some(token), &body, &[text, &follower]).await.map(drop)
     }
 
     /// Makes a call, notes how it ends, and returns the body of a success. `secrets` as in [`Self::send`].

@@ -70,7 +70,8 @@ async fn nothing_to_say_is_an_empty_answer() {
 
 #[tokio::test]
 async fn a_service_that_fails_costs_the_reply_and_nothing_else() {
-    let cases: [(&str, fn() -> Response); 6] = [
+    type Answer = fn() -> Response;
+    let cases: [(&str, Answer); 6] = [
         ("status", || StatusCode::INTERNAL_SERVER_ERROR.into_response()),
         ("status", || Redirect::temporary("http://169.254.169.254/latest/meta-data/").into_response()),
         ("too-large", || vec![b'x'; 10 * 1024 * 1024].into_response()),

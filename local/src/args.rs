@@ -7,6 +7,9 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use url::Url;
 
+/// The ports that a command may look at, and another not.
+const PORTS: [&str; 4] = ["port", "business_port", "dynamodb_port", "secrets_port"];
+
 /// What may be chosen on the command line. Everything has a default that works.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
 #[command(
@@ -92,13 +95,47 @@ pub enum Command {
                       stands in the target is newer and stays. It may be run again after a failure."
     )]
     CopyTable(CopyTableArgs),
+    /// Plays WeChat's side of the release check (全网发布接入检测) against a running `cargo run`
+    #[command(
+        long_about = "Plays WeChat's side of the release check (全网发布接入检测) through the simulator of a running `cargo run`: \
+                      WeChat's test accounts authorize the platform, send the texts, the event and the code of the check, and \
+                      what comes back is judged; an ordinary account sends the same and must get none of it. The accounts \
+                      take their authorization back at the end. Prints a table, and no code or token.",
+        after_help = "Ends with 0 where every case passed, 1 where one failed, and 2 where nothing could be checked, such as \
+                      where nothing runs."
+    )]
+    ReleaseCheck(ReleaseCheckArgs),
+}
+
+/// What `release-check` checks.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct ReleaseCheckArgs {
+    /// Where the simulator is that pushes to the platform
+    #[arg(long, value_name = "URL", default_value = "http://localhost:3002")]
+    pub simulator: Url,
+
+    /// WeChat's group of test accounts, 1 to 5; may be given several times
+    #[arg(long, value_name = "N", default_values_t = [1], value_parser = clap::value_parser!(u8).range(1..=5))]
+    pub group: Vec<u8>,
+
+    /// All five groups
+    #[arg(long, conflicts_with = "group")]
+    pub all_groups: bool,
+}
+
+impl ReleaseCheckArgs {
+    /// The groups to check, each once.
+    #[must_use]
+    pub fn groups(&self) -> Vec<u8> {
+        (1..=5).filter(|group| self.all_groups || self.group.contains(group)).collect()
+    }
 }
 
 /// What `copy-table` copies.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct CopyTableArgs {
     /// The table to copy from
-    #[arg(value_name = "FROM", conflicts_with_all = ["port", "business_port", "dynamodb_port", "secrets_port"])]
+    #[arg(value_name = "FROM", conflicts_with_all = PORTS)]
     pub from: String,
 
     /// The table to copy to
@@ -118,7 +155,7 @@ pub struct CopyTableArgs {
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct DoctorArgs {
     /// The CloudFormation stack to look at
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["port", "business_port", "dynamodb_port", "secrets_port"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = PORTS)]
     pub stack: Option<String>,
 
     /// The stack's region, such as eu-central-1; else that of the environment or the profile
@@ -196,6 +233,22 @@ mod tests {
         assert!(parse(&["copy-table", "a", "b", "--region", "eu-central-1"]).is_ok());
         assert!(parse(&["copy-table", "a"]).unwrap_err().contains("<TO>"));
         assert!(parse(&["copy-table", "a", "b", "--port", "4000"]).is_err());
+    }
+
+    #[test]
+    fn a_release_check_takes_the_groups_that_wechat_has() {
+        let groups = |options: &[&str]| match parse(&[&["release-check"], options].concat()).map(|args| args.command) {
+            Ok(Some(Command::ReleaseCheck(options))) => Some((options.groups(), options.simulator.to_string())),
+            _ => None,
+        };
+        let here = "http://localhost:3002/".to_owned();
+        assert_eq!(groups(&[]), Some((vec![1], here.clone())));
+        assert_eq!(groups(&["--group", "4", "--group", "2"]), Some((vec![2, 4], here.clone())));
+        assert_eq!(groups(&["--all-groups"]), Some((vec![1, 2, 3, 4, 5], here)));
+        let useless: [&[&str]; 3] = [&["--group", "0"], &["--group", "6"], &["--group", "1", "--all-groups"]];
+        for options in useless {
+            assert_eq!(groups(options), None, "{options:?}");
+        }
     }
 
     #[test]

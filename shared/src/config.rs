@@ -5,6 +5,8 @@
 
 use url::{Host, Url};
 
+use crate::ids::AppId;
+
 /// Why a function does not start.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ConfigError {
@@ -246,6 +248,68 @@ impl WechatConfig {
     }
 }
 
+/// The bus that events are put on: `EVENT_BUS_NAME`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BusConfig {
+    /// Its name or ARN.
+    pub bus: String,
+}
+
+impl BusConfig {
+    /// Reads `EVENT_BUS_NAME`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`].
+    pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
+        Ok(Self { bus: environment.required("EVENT_BUS_NAME", "the name or ARN of the event bus")? })
+    }
+}
+
+/// How messages are answered: `REPLY_WEBHOOK_URL`, `RELEASE_CHECK_ACCOUNTS`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageConfig {
+    /// Who is asked for replies; nobody where it is not set.
+    pub webhook: Option<Url>,
+    /// Accounts of WeChat's release check beside those that are known.
+    pub test_accounts: Vec<AppId>,
+}
+
+impl MessageConfig {
+    /// Reads the two variables, both optional. Which addresses the webhook may have is not for variables to say.
+    ///
+    /// # Errors
+    /// [`ConfigError::Malformed`] naming the variable.
+    pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
+        let webhook = environment
+            .get("REPLY_WEBHOOK_URL")
+            .map(|text| {
+                let url = Url::parse(&text).ok().filter(|url| {
+                    (url.scheme() == "https" || (url.scheme() == "http" && is_this_machine(url)))
+                        && url.username().is_empty()
+                        && url.password().is_none()
+                        && url.fragment().is_none()
+                });
+                url.ok_or(ConfigError::Malformed {
+                    name: "REPLY_WEBHOOK_URL",
+                    reason: "it must be an address such as https://app.example.com/wechat, without user and fragment",
+                })
+            })
+            .transpose()?;
+        let listed = environment.get("RELEASE_CHECK_ACCOUNTS").unwrap_or_default();
+        let test_accounts = listed
+            .split(',')
+            .map(str::trim)
+            .filter(|appid| !appid.is_empty())
+            .map(AppId::parse)
+            .collect::<Result<_, _>>()
+            .map_err(|_| ConfigError::Malformed {
+                name: "RELEASE_CHECK_ACCOUNTS",
+                reason: "it must be appids such as wx570bc396a51b8ff8, separated by commas",
+            })?;
+        Ok(Self { webhook, test_accounts })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -277,6 +341,25 @@ mod tests {
             let error = read(bad).unwrap_err();
             assert!(error.to_string().contains("METRICS_NAMESPACE"), "{bad}: {error}");
         }
+    }
+
+    #[test]
+    fn a_webhook_is_an_https_address_and_test_accounts_are_appids() {
+        let read = |webhook: &str, accounts: &str| {
+            let (webhook, accounts) = (webhook.to_owned(), accounts.to_owned());
+            MessageConfig::read(&move |name: &str| {
+                let value = if name == "REPLY_WEBHOOK_URL" { &webhook } else { &accounts };
+                Some(value.clone()).filter(|value| !value.is_empty())
+            })
+        };
+        let config = read("https://app.example.com/wechat?x=1", " wx1, wx2,").unwrap();
+        assert_eq!((config.webhook.unwrap().path(), config.test_accounts.len()), ("/wechat", 2));
+        assert_eq!(read("", "").unwrap(), MessageConfig { webhook: None, test_accounts: vec![] });
+        for bad in ["app.example.com", "http://app.example.com", "https://u@a.example.com", "ftp://a", "https://a/#b"] {
+            let error = read(bad, "").unwrap_err();
+            assert!(error.to_string().contains("REPLY_WEBHOOK_URL"), "{bad}: {error}");
+        }
+        assert!(read("", "wx1;wx2").unwrap_err().to_string().contains("RELEASE_CHECK_ACCOUNTS"));
     }
 
     #[test]

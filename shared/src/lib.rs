@@ -5,6 +5,7 @@
 //! [`renewal`] are pure: no AWS, no Lambda, no clock of their own.
 
 pub mod aws;
+pub mod bus;
 pub mod clock;
 pub mod config;
 pub mod crypto;

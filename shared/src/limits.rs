@@ -18,8 +18,18 @@ pub struct Limits {
     pub secrets: Duration,
     /// Reading the secret while a function starts, before its first request: with `push` it stays within 3.5 s.
     pub head_start: Duration,
+    /// One try at EventBridge.
+    pub bus_try: Duration,
+    /// Putting an event on the bus with all its tries.
+    pub bus: Duration,
     /// A push from its arrival to its answer, whatever hangs.
     pub push: Duration,
+    /// A message of an account from its arrival to its answer, whatever hangs. WeChat gives up after 5 s.
+    pub message: Duration,
+    /// The reply webhook, from its name to the end of its answer.
+    pub webhook: Duration,
+    /// What must be left of `message` when the webhook is given up: its answer has to be written down.
+    pub after_webhook: Duration,
     /// Connecting to WeChat.
     pub wechat_connect: Duration,
     /// A call of WeChat's API, connecting included. Never tried again by the HTTP layer.
@@ -44,7 +54,12 @@ impl Limits {
             secrets_try: Duration::from_secs(1),
             secrets: Duration::from_secs(2),
             head_start: Duration::from_millis(150),
+            bus_try: Duration::from_millis(700),
+            bus: Duration::from_millis(1_500),
             push: Duration::from_millis(3_300),
+            message: Duration::from_millis(3_800),
+            webhook: Duration::from_secs(3),
+            after_webhook: Duration::from_millis(400),
             wechat_connect: Duration::from_secs(2),
             wechat: Duration::from_secs(6),
             page: Duration::from_millis(8_800),
@@ -66,6 +81,10 @@ impl Limits {
     }
 }
 
+/// How long a message is claimed, by the [`crate::clock::Clock`]: longer than [`Limits::message`], shorter than the 5 s
+/// after which WeChat sends it again and the two seconds by which whole seconds can deceive.
+pub const MESSAGE_LEASE: Duration = Duration::from_secs(5);
+
 /// How long a lease on a token or a code lasts, by the [`crate::clock::Clock`]: acquiring it (2.5 s), the longest call
 /// (15 s) and the write (2.5 s), 5 s of difference between two machines' clocks, and 5 s to spare.
 pub const LEASE: Duration = Duration::from_secs(30);
@@ -83,6 +102,10 @@ mod tests {
         let (page, job) = (Limits::interactive(), Limits::background());
         let seconds = |duration: Duration| duration.as_secs_f64();
         assert!(seconds(page.head_start + page.push) < 3.5);
+        assert!(seconds(page.head_start + page.message) < 4.0);
+        assert!(seconds(page.webhook) <= 3.0 && page.webhook + page.after_webhook < page.message);
+        // The bus, and after it the table in its place.
+        assert!(page.bus < page.message - page.after_webhook);
         assert!(seconds(page.page) < 9.0);
         for limits in [page, job] {
             assert!((seconds(limits.dynamodb_try), seconds(limits.dynamodb)) == (1.0, 2.5));

@@ -1,5 +1,5 @@
-//! How we call other servers, WeChat's and the business's: no redirects, no proxy, nothing sent twice, no answer without
-//! bound.
+//! How we call other servers, WeChat's and the business's: no redirects, no proxy, nothing sent twice, no answer
+//! without bound.
 //!
 //! The builders of clients add what differs: bounds on time, how long idle connections are kept, which addresses may be
 //! reached.
@@ -7,7 +7,6 @@
 /// The start of every HTTP client of ours.
 ///
 /// Several calls spend a code, replace a token or may cause something at the other side: none is ever repeated.
-#[must_use]
 pub fn client_builder() -> reqwest::ClientBuilder {
     #[expect(clippy::disallowed_methods, reason = "the one home of the HTTP client")]
     reqwest::Client::builder()
@@ -28,8 +27,8 @@ pub enum BodyError {
     Broken(#[source] reqwest::Error),
 }
 
-/// Reads a body of at most `longest` bytes, as it came: nothing is decompressed. A longer one is dropped where it becomes
-/// too long.
+/// Reads a body of at most `longest` bytes, as it came: nothing is decompressed. A longer one is dropped where it
+/// becomes too long.
 ///
 /// # Errors
 /// [`BodyError`].

@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 
+use aws_config::SdkConfig;
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use crate::aws::AwsClients;
+use crate::aws::{self, AwsClients};
 use crate::clock::{SharedClock, SystemClock, Timestamp};
 use crate::config::{ConfigError, Environment, MetricsConfig, StoreConfig, WechatConfig};
 use crate::limits::Limits;
@@ -55,10 +56,18 @@ impl Services {
     /// # Errors
     /// [`StartError`] names the variable that is missing or malformed.
     pub async fn from_environment(environment: &impl Environment, limits: Limits) -> Result<Self, StartError> {
+        Self::on(&aws::config().await, environment, limits)
+    }
+
+    /// The same on an SDK configuration that the function uses for more.
+    ///
+    /// # Errors
+    /// [`StartError`] names the variable that is missing or malformed.
+    pub fn on(config: &SdkConfig, environment: &impl Environment, limits: Limits) -> Result<Self, StartError> {
         let store = StoreConfig::read(environment)?;
         let wechat = WechatConfig::read(environment)?;
         let metrics = MetricsConfig::read(environment)?;
-        let clients = AwsClients::from_environment(&limits).await;
+        let clients = AwsClients::new(config, &limits);
         let clock: SharedClock = Arc::new(SystemClock);
         let metrics = Metrics::embedded(metrics.namespace, Arc::clone(&clock));
         let platform =

@@ -3,7 +3,7 @@
 //! Both count for a day; a second time needs a new table.
 
 use anyhow::Context as _;
-use shared::aws::AwsClients;
+use shared::aws::{self, AwsClients};
 use shared::clock::{Clock as _, SystemClock};
 use shared::config::{ProcessEnvironment, StoreConfig};
 use shared::ids::AppId;
@@ -15,7 +15,7 @@ use stories::world::COMPONENT;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let table = StoreConfig::read(&ProcessEnvironment)?.table_name;
-    let clients = AwsClients::from_environment(&Limits::background()).await;
+    let clients = AwsClients::new(&aws::config().await, &Limits::background());
     let vault = Store::new(clients.dynamodb, &table).vault(&AppId::parse(COMPONENT)?);
     put_link_and_attempt(&vault, SystemClock.now()).await.context("the link and its attempt cannot be stored")
 }

@@ -9,16 +9,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use account_push::Reception;
+use account_push::webhook::{AddressPolicy, Webhook};
 use axum::Router;
+use local::eventbridge::EventBus;
 use oauth_callback::CallbackService;
 use preauth_link::LinkService;
 use secrecy::SecretString;
 use shared::aws::AwsClients;
+use shared::bus::Bus;
 use shared::clock::{Clock, ManualClock, SharedClock, SystemClock, Timestamp};
 use shared::config::{PageConfig, WechatConfig};
 use shared::ids::AppId;
 use shared::limits::Limits;
 use shared::platform::PlatformSource;
+use shared::push::TestAccounts;
 use shared::random::Random;
 use shared::session::{Services, Session};
 use shared::vault::{AccountState, INBOX_SORT_PREFIX, Slot, Store, StoredAccount, Vault};
@@ -40,8 +45,14 @@ pub const TABLE: &str = "wechat-platform";
 /// The secret of a story.
 pub const SECRET: &str = "wechat-platform/secret";
 
+/// The event bus of a story.
+pub const BUS: &str = "wechat-platform";
+
 /// The platform of a story.
 pub const COMPONENT: &str = "wx1234567890abcdef";
+
+/// The key of a story's reply webhook.
+pub const WEBHOOK_SECRET: &str = "whsec_c3Rvcnktd2ViaG9vay1rZXktMDEyMzQ1Njc4OWFiY2RlZg==";
 
 /// When a story begins.
 pub const START: Timestamp = Timestamp::from_unix(1_800_000_000);
@@ -70,6 +81,7 @@ pub fn secret_json() -> SecretString {
         "component_appsecret": platform.component_appsecret.expose_secret(),
         "token": platform.token.expose_secret(),
         "encoding_aes_key": platform.encoding_aes_key.expose_secret(),
+        "webhook_secret": WEBHOOK_SECRET,
     })
     .to_string()
     .into()
@@ -82,6 +94,9 @@ pub const fn short_limits() -> Limits {
     Limits {
         dynamodb_try: Duration::from_secs(10),
         dynamodb: Duration::from_secs(30),
+        bus_try: Duration::from_secs(10),
+        bus: Duration::from_secs(30),
+        message: Duration::from_secs(40),
         push: Duration::from_secs(40),
         page: Duration::from_secs(80),
         least_for_wechat: Duration::from_millis(100),
@@ -117,6 +132,10 @@ pub struct World {
     pub wechat_url: Url,
     /// Where Secrets Manager is.
     pub secrets_url: Url,
+    /// EventBridge: what the business has been told.
+    pub bus: EventBus,
+    /// Where EventBridge is.
+    pub bus_url: Url,
 }
 
 /// The machine's time, and how far a story has moved from it.
@@ -186,6 +205,7 @@ impl World {
 
         let mut options = Options::new(platform(), "127.0.0.1", Arc::clone(&shared_clock));
         options.push_url = Some(public_url.join("wechat/events").unwrap());
+        options.message_url = Some(message_url(&public_url));
         change(&mut options);
         let simulator = Simulator::new(options).unwrap();
         tokio::spawn(simulator.clone().serve(wechat, std::future::pending()));
@@ -196,6 +216,11 @@ impl World {
         let secrets_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let secrets_url = url_of(&secrets_listener);
         tokio::spawn(secrets.clone().serve(secrets_listener));
+
+        let bus = EventBus::new(BUS);
+        let bus_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let bus_url = url_of(&bus_listener);
+        tokio::spawn(bus.clone().serve(bus_listener));
 
         let metrics = CollectedMetrics::default();
         let clients = clients(&database, &faults, &secrets_url, &limits);
@@ -210,7 +235,8 @@ impl World {
             metrics: metrics.metrics(),
             limits,
         };
-        let refresher = Refresher::new(services.clone(), Settings { per_second: 100_000, ..Settings::default() });
+        let settings = Settings { per_second: 100_000, ..Settings::default() };
+        let refresher = Refresher::new(services.clone(), bus_client(&faults, &bus_url, &limits), settings);
         let world = Self {
             clock,
             simulator,
@@ -223,6 +249,8 @@ impl World {
             public_url,
             wechat_url,
             secrets_url,
+            bus,
+            bus_url,
         };
         let router = world.public_router();
         tokio::spawn(async move { axum::serve(public, router).await });
@@ -264,6 +292,47 @@ impl World {
         })
         .merge(preauth_link::public_router(self.link_service()))
         .merge(oauth_callback::router(callback))
+        .merge(account_push::router(self.reception(None)))
+    }
+
+    /// What account-push is built from, with a reply webhook or without.
+    pub fn reception(&self, webhook: Option<Webhook>) -> Reception {
+        Reception {
+            platform: Arc::clone(&self.services.platform),
+            store: self.services.store.clone(),
+            bus: self.event_bus(),
+            webhook,
+            test_accounts: TestAccounts::default(),
+            clock: Arc::clone(&self.services.clock),
+            random: self.services.random.clone(),
+            metrics: self.services.metrics.clone(),
+            limits: self.services.limits,
+        }
+    }
+
+    /// The bus as the functions reach it.
+    #[must_use]
+    pub fn event_bus(&self) -> Bus {
+        bus_client(&self.faults, &self.bus_url, &self.services.limits)
+    }
+
+    /// From now on messages reach an instance of account-push that asks this webhook on loopback for replies.
+    ///
+    /// # Panics
+    /// When the webhook cannot be used.
+    pub async fn ask_for_replies(&self, webhook: Url) {
+        let webhook = Webhook::new(webhook, AddressPolicy::this_machine_too()).unwrap();
+        self.receive_messages_with(account_push::router(self.reception(Some(webhook)))).await;
+    }
+
+    /// From now on WeChat sends messages to this router.
+    ///
+    /// # Panics
+    /// When nothing can listen.
+    pub async fn receive_messages_with(&self, router: Router) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        self.simulator.set_message_url(message_url(&url_of(&listener)));
+        tokio::spawn(async move { axum::serve(listener, router).await });
     }
 
     /// The business routes, as they are deployed: refused without an identity.
@@ -323,6 +392,8 @@ impl World {
             ("RUST_LOG", "info".to_owned()),
             ("AWS_ENDPOINT_URL_DYNAMODB", self.database.endpoint()),
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.secrets_url.to_string()),
+            ("EVENT_BUS_NAME", BUS.to_owned()),
+            ("AWS_ENDPOINT_URL_EVENTBRIDGE", self.bus_url.to_string()),
         ];
         known.chain(own.map(|(name, value)| (name.to_owned(), value))).collect()
     }
@@ -483,20 +554,32 @@ impl World {
     }
 }
 
+fn message_url(base: &Url) -> String {
+    format!("{base}wechat/accounts/$APPID$/events")
+}
+
 fn url_of(listener: &TcpListener) -> Url {
     Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap()
 }
 
 fn clients(database: &local::dynamodb::Embedded, faults: &Faults, secrets: &Url, limits: &Limits) -> AwsClients {
+    let dynamodb = AwsClients::new(&sdk_config(faults, &database.endpoint()), limits).dynamodb;
+    let secrets = AwsClients::new(&sdk_config(faults, secrets.as_str()), limits).secrets;
+    AwsClients { dynamodb, secrets }
+}
+
+fn bus_client(faults: &Faults, bus: &Url, limits: &Limits) -> Bus {
+    Bus::new(shared::aws::event_bus_client(&sdk_config(faults, bus.as_str()), limits), BUS)
+}
+
+fn sdk_config(faults: &Faults, endpoint: &str) -> aws_config::SdkConfig {
     use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
-    let config = aws_config::SdkConfig::builder()
+    aws_config::SdkConfig::builder()
         .behavior_version(aws_config::BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
         .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
         .sleep_impl(aws_smithy_async::rt::sleep::SharedAsyncSleep::new(aws_smithy_async::rt::sleep::TokioSleep::new()))
         .http_client(faults.client())
-        .build();
-    let dynamodb = AwsClients::new(&config.to_builder().endpoint_url(database.endpoint()).build(), limits).dynamodb;
-    let secrets = AwsClients::new(&config.to_builder().endpoint_url(secrets.as_str()).build(), limits).secrets;
-    AwsClients { dynamodb, secrets }
+        .endpoint_url(endpoint)
+        .build()
 }

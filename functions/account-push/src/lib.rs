@@ -1,2 +1,54 @@
 //! `POST /wechat/accounts/{appid}/events`, WeChat's 消息与事件接收URL (protocol section 3.3): messages and events of
 //! authorized accounts, answered and delivered.
+//!
+//! WeChat waits 5 s for an answer and sends a message three times in all. So a message is claimed, delivered to the
+//! business, answered, and its answer written down for the repeats. What the bus does not take at once waits in the
+//! inbox; only where neither can be reached WeChat is told to send again. This function never calls WeChat, and sees no
+//! token.
+
+mod names;
+mod reception;
+pub mod webhook;
+
+use axum::Router;
+use axum::extract::{Extension, Path, State};
+use axum::http::{Method, StatusCode};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use shared::ids::AppId;
+use shared::push::{AccountPush, AnswerBy, answer_in_time, plain_answer};
+
+use reception::{Desk, ReceiveError};
+
+pub use reception::Reception;
+
+/// The routes of this function, from which its router is built. WeChat puts the account's appid in for `$APPID$`.
+pub const ROUTES: [(Method, &str); 1] = [(Method::POST, "/wechat/accounts/{appid}/events")];
+
+/// The function's router.
+pub fn router(reception: Reception) -> Router {
+    let [(_, events)] = ROUTES;
+    let bound = reception.limits.message;
+    Router::new()
+        .route(events, post(receive))
+        .layer(middleware::from_fn(move |request, next| answer_in_time(bound, too_slow, request, next)))
+        .with_state(Desk::new(reception))
+}
+
+async fn receive(
+    State(desk): State<Desk>,
+    Path(appid): Path<String>,
+    Extension(AnswerBy(by)): Extension<AnswerBy>,
+    push: AccountPush,
+) -> Response {
+    let Ok(authorizer) = AppId::parse(&appid) else {
+        return plain_answer(StatusCode::NOT_FOUND, "the path names no appid");
+    };
+    // Whatever the handler holds across its waits is a large state machine: on the heap, it is not part of the router's.
+    Box::pin(desk.take(&authorizer, &push, by)).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+fn too_slow() -> Response {
+    ReceiveError::TooSlow.into_response()
+}

@@ -1,3 +1,52 @@
 //! The Lambda function of `POST /wechat/accounts/{appid}/events`.
 
-fn main() {}
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use account_push::Reception;
+use account_push::webhook::{AddressPolicy, Webhook};
+use shared::aws::{self, AwsClients};
+use shared::bus::Bus;
+use shared::clock::{SharedClock, SystemClock};
+use shared::config::{BusConfig, MessageConfig, MetricsConfig, ProcessEnvironment, StoreConfig};
+use shared::limits::Limits;
+use shared::platform::PlatformSource;
+use shared::push::TestAccounts;
+use shared::random::Random;
+use shared::telemetry::{self, Metrics};
+use shared::vault::Store;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    telemetry::run(Box::pin(serve())).await
+}
+
+async fn serve() -> Result<(), lambda_http::Error> {
+    let environment = ProcessEnvironment;
+    let store = StoreConfig::read(&environment)?;
+    let metrics = MetricsConfig::read(&environment)?;
+    let bus = BusConfig::read(&environment)?;
+    let messages = MessageConfig::read(&environment)?;
+    let limits = Limits::interactive();
+    let aws = aws::config().await;
+    let clients = AwsClients::new(&aws, &limits);
+    let clock: SharedClock = Arc::new(SystemClock);
+    let metrics = Metrics::embedded(metrics.namespace, Arc::clone(&clock));
+    let platform = PlatformSource::new(clients.secrets, store.secret_id, Arc::clone(&clock), limits, metrics.clone());
+    // As in ticket-push: while a function starts it has the most CPU.
+    platform.read_ahead().await;
+    // Fixed here: no variable lets a webhook reach into the network that the function stands in.
+    let policy = AddressPolicy::public_only();
+    lambda_http::run(account_push::router(Reception {
+        platform: Arc::new(platform),
+        store: Store::new(clients.dynamodb, &store.table_name),
+        bus: Bus::new(aws::event_bus_client(&aws, &limits), &bus.bus),
+        webhook: messages.webhook.map(|url| Webhook::new(url, policy)).transpose()?,
+        test_accounts: TestAccounts::with(messages.test_accounts),
+        clock,
+        random: Random::system(),
+        metrics,
+        limits,
+    }))
+    .await
+}

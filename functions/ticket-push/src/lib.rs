@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{FromRef, Request, State};
-use axum::http::{Method, StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::extract::{FromRef, State};
+use axum::http::{Method, StatusCode};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use shared::clock::SharedClock;
 use shared::platform::PlatformSource;
-use shared::push::{AuthorizationPush, Event};
+use shared::push::{AuthorizationPush, Event, answer_in_time, plain_answer};
 use shared::telemetry::{Measure, Metric, Metrics};
 use shared::vault::{Store, VaultError};
 
@@ -54,7 +54,7 @@ pub fn router(receiver: Receiver) -> Router {
     let bound = receiver.bound;
     Router::new()
         .route(events, post(receive))
-        .layer(middleware::from_fn(move |request: Request, next: Next| answer_in_time(bound, request, next)))
+        .layer(middleware::from_fn(move |request, next| answer_in_time(bound, too_slow, request, next)))
         .with_state(receiver)
 }
 
@@ -75,8 +75,12 @@ impl IntoResponse for ReceiveError {
             Self::NotStored(cause) => tracing::error!("a push was not stored: {cause}"),
             Self::TooSlow => tracing::error!("a push was not stored: no answer within the bound"),
         }
-        answer(StatusCode::INTERNAL_SERVER_ERROR, "not stored: send it again")
+        plain_answer(StatusCode::INTERNAL_SERVER_ERROR, "not stored: send it again")
     }
+}
+
+fn too_slow() -> Response {
+    ReceiveError::TooSlow.into_response()
 }
 
 async fn receive(
@@ -100,7 +104,7 @@ async fn receive(
         }
     }
     receiver.metrics.put(&Metric::count(Measure::PushStored, 1).by(kind(&push.event)));
-    Ok(answer(StatusCode::OK, "success"))
+    Ok(plain_answer(StatusCode::OK, "success"))
 }
 
 /// The dimension of the metric: names that WeChat makes up must not make new metrics.
@@ -109,16 +113,4 @@ fn kind(event: &Event) -> &str {
         Event::Unknown { .. } => "unknown",
         known => known.info_type(),
     }
-}
-
-/// Answers within the bound, also while a body trickles in or a service hangs.
-async fn answer_in_time(bound: Duration, request: Request, next: Next) -> Response {
-    match tokio::time::timeout(bound, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => ReceiveError::TooSlow.into_response(),
-    }
-}
-
-fn answer(status: StatusCode, text: &'static str) -> Response {
-    (status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
 }

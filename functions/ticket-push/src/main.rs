@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use shared::aws::AwsClients;
+use shared::aws::{self, AwsClients};
 use shared::clock::SystemClock;
 use shared::config::{MetricsConfig, ProcessEnvironment, StoreConfig};
 use shared::limits::Limits;
@@ -21,7 +21,7 @@ async fn serve() -> Result<(), lambda_http::Error> {
     let config = StoreConfig::read(&ProcessEnvironment)?;
     let metrics = MetricsConfig::read(&ProcessEnvironment)?;
     let limits = Limits::interactive();
-    let clients = AwsClients::from_environment(&limits).await;
+    let clients = AwsClients::new(&aws::config().await, &limits);
     let clock = Arc::new(SystemClock);
     let metrics = Metrics::embedded(metrics.namespace, clock.clone());
     let secret_id = config.secret_id.as_str();

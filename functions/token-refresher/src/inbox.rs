@@ -6,11 +6,12 @@
 use futures::StreamExt as _;
 use futures::stream;
 use secrecy::SecretString;
+use shared::bus::{BusError, BusEvent};
 use shared::clock::Timestamp;
 use shared::exchange::{Code, Exchanged};
 use shared::ids::AppId;
 use shared::limits::LEASE;
-use shared::push::{AuthorizationEvent, Event};
+use shared::push::{AccountMessage, AuthorizationEvent, Event};
 use shared::renewal::{self, Order};
 use shared::tokens::TokenError;
 use shared::vault::{AccountState, Claim, Entry, EntryBody, GrantWrite, Partition};
@@ -24,8 +25,11 @@ const PARTITIONS_AT_ONCE: usize = 16;
 /// How often a mark is tried on an account that others keep changing.
 const MARK_TRIES: usize = 4;
 
+/// The word for what the bus did not take.
+const BUS: &str = "bus";
+
 /// What became of an entry.
-enum Outcome {
+pub(crate) enum Outcome {
     /// It has taken effect, or never will; the word stays with it.
     Done(String),
     /// Somebody else is at the same code.
@@ -33,7 +37,7 @@ enum Outcome {
 }
 
 impl Outcome {
-    fn done(word: &str) -> Self {
+    pub(crate) fn done(word: &str) -> Self {
         Self::Done(word.to_owned())
     }
 }
@@ -91,32 +95,72 @@ impl Run {
             if self.session.now() < entry.due_at {
                 continue;
             }
-            match self.take_effect(entry, &entries[..position], report).await {
-                Ok(Outcome::Done(word)) => {
-                    vault.finish_entry(&entry.key, &word, self.session.now()).await?;
-                    report.inbox_done += 1;
-                }
+            let word = match self.take_effect(entry, &entries[..position], report).await {
+                Ok(Outcome::Done(word)) => word,
                 Ok(Outcome::Busy) => {
                     vault.postpone_entry(entry, "busy", self.session.now().plus(LEASE)).await?;
                     report.inbox_postponed += 1;
+                    continue;
                 }
                 Err(error) if error.is_platform_wide() => return Err(error),
                 Err(error) if error.may_pass() => {
-                    report.fail(&error.label());
-                    let wait = renewal::backoff(entry.tries.saturating_add(1));
-                    tracing::warn!("an inbox entry is tried again in {} s: {error}", wait.as_secs());
-                    vault.postpone_entry(entry, &error.label(), self.session.now().plus(wait)).await?;
-                    report.inbox_postponed += 1;
+                    self.try_again(entry, &error.label(), &error, report).await?;
+                    continue;
                 }
                 Err(error) => {
                     report.fail(&error.label());
                     tracing::error!("an inbox entry will never take effect: {error}");
-                    vault.finish_entry(&entry.key, &error.label(), self.session.now()).await?;
+                    error.label()
+                }
+            };
+            // Told when it has taken effect, and finished when it is told: what is interrupted between is done again,
+            // which changes nothing, and told again, which is announced.
+            match self.tell_business(entry).await {
+                Err(error) if error.may_pass() => self.try_again(entry, BUS, &error, report).await?,
+                told => {
+                    if let Err(error) = told {
+                        report.fail(BUS);
+                        tracing::error!("an event is never delivered: {error}");
+                    }
+                    vault.finish_entry(&entry.key, &word, self.session.now()).await?;
                     report.inbox_done += 1;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Puts an entry off after a failure.
+    async fn try_again(
+        &self,
+        entry: &Entry,
+        label: &str,
+        error: &(dyn std::error::Error + Sync),
+        report: &mut Report,
+    ) -> Result<(), TokenError> {
+        report.fail(label);
+        let wait = renewal::backoff(entry.tries.saturating_add(1));
+        tracing::warn!("an inbox entry is tried again in {} s: {error}", wait.as_secs());
+        self.session.vault().postpone_entry(entry, label, self.session.now().plus(wait)).await?;
+        report.inbox_postponed += 1;
+        Ok(())
+    }
+
+    /// Puts on the bus what an entry means to the business; a redirect and the release check mean nothing to it.
+    async fn tell_business(&self, entry: &Entry) -> Result<(), BusError> {
+        let event = match &entry.body {
+            EntryBody::Push(xml) => {
+                AuthorizationEvent::parse(xml.clone()).ok().and_then(|push| BusEvent::of_grant(&push).ok().flatten())
+            }
+            EntryBody::Message(kept) => AccountMessage::parse(kept.xml.clone()).ok().and_then(|message| {
+                BusEvent::of_message(self.session.vault().component(), &kept.authorizer, &message).ok()
+            }),
+            EntryBody::Callback(_) | EntryBody::ReleaseCheck(_) => None,
+        };
+        match event {
+            Some(event) => self.bus.put(&event).await,
+            None => Ok(()),
+        }
     }
 
     async fn take_effect(&self, entry: &Entry, before: &[Entry], report: &mut Report) -> Result<Outcome, TokenError> {
@@ -125,6 +169,8 @@ impl Run {
                 let code = Code { code: &callback.code, claim: &callback.claim, authorizer: None, granted_at: None };
                 return Ok(outcome(&self.session.exchange(&code).await?));
             }
+            EntryBody::Message(_) => return Ok(Outcome::done("delivered")),
+            EntryBody::ReleaseCheck(kept) => return self.answer_release_check(kept, entry.received_at).await,
             EntryBody::Push(xml) => xml,
         };
         let Ok(push) = AuthorizationEvent::parse(push.clone()) else { return Ok(Outcome::done("unreadable")) };
@@ -213,8 +259,11 @@ impl Run {
 
     /// Codes of grants before the revocation that are still waiting to be tried again are of no use any more.
     async fn drop_open_codes(&self, before: &[Entry]) -> Result<(), TokenError> {
-        for entry in before {
-            self.session.vault().finish_entry(&entry.key, "revoked since", self.session.now()).await?;
+        for entry in before.iter().filter(|entry| matches!(entry.body, EntryBody::Push(_))) {
+            // What cannot be told now stays, and is told at its own next try: then it is an old grant too.
+            if self.tell_business(entry).await.is_ok() {
+                self.session.vault().finish_entry(&entry.key, "revoked since", self.session.now()).await?;
+            }
         }
         Ok(())
     }

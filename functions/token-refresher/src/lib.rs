@@ -8,6 +8,7 @@ mod event;
 mod inbox;
 mod pace;
 mod reconcile;
+mod release_check;
 mod renew;
 mod report;
 
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use shared::bus::Bus;
 use shared::config::{ConfigError, Environment};
 use shared::platform::PlatformError;
 use shared::session::{Services, Session};
@@ -96,12 +98,14 @@ pub enum RunError {
 #[derive(Clone)]
 pub struct Refresher {
     services: Services,
+    bus: Bus,
     settings: Settings,
 }
 
 /// What a run passes around: the session, and when to stop taking up work.
 struct Run {
     session: Session,
+    bus: Bus,
     window: usize,
     pace: Pace,
     stop_at: Instant,
@@ -128,10 +132,11 @@ impl Run {
 }
 
 impl Refresher {
-    /// A refresher over the given services, whose limits should be [`shared::limits::Limits::background`].
+    /// A refresher over the given services, whose limits should be [`shared::limits::Limits::background`], that tells
+    /// the business on `bus` what has taken effect.
     #[must_use]
-    pub const fn new(services: Services, settings: Settings) -> Self {
-        Self { services, settings }
+    pub const fn new(services: Services, bus: Bus, settings: Settings) -> Self {
+        Self { services, bus, settings }
     }
 
     /// Works off the inbox if something in it is due: for a host without a stream, which looks often instead.
@@ -170,7 +175,7 @@ impl Refresher {
         let pace = Pace::per_second(self.settings.per_second);
         let ends_at = deadline.checked_sub(LAST_MOMENT).unwrap_or(begun);
         let stopped = AtomicBool::new(false);
-        let run = Run { session, window: self.settings.window, pace, stop_at, ends_at, stopped };
+        let run = Run { session, bus: self.bus.clone(), window: self.settings.window, pace, stop_at, ends_at, stopped };
         let mut report = Report::default();
         // Each task is a large state machine: on the heap, it is not part of every future around it.
         let work: BoxFuture<'_, _> = match task {

@@ -6,8 +6,10 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
+use shared::aws;
+use shared::bus::Bus;
 use shared::clock::{Clock as _, SystemClock};
-use shared::config::ProcessEnvironment;
+use shared::config::{BusConfig, ProcessEnvironment};
 use shared::limits::Limits;
 use shared::platform::PlatformError;
 use shared::session::Services;
@@ -22,8 +24,12 @@ async fn main() -> ExitCode {
 
 async fn serve() -> Result<(), lambda_runtime::Error> {
     let settings = Settings::read(&ProcessEnvironment)?;
-    let services = Services::from_environment(&ProcessEnvironment, Limits::background()).await?;
-    let refresher = Arc::new(Refresher::new(services, settings));
+    let bus = BusConfig::read(&ProcessEnvironment)?;
+    let limits = Limits::background();
+    let aws = aws::config().await;
+    let services = Services::on(&aws, &ProcessEnvironment, limits)?;
+    let bus = Bus::new(aws::event_bus_client(&aws, &limits), &bus.bus);
+    let refresher = Arc::new(Refresher::new(services, bus, settings));
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let refresher = Arc::clone(&refresher);
         async move {

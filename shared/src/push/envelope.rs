@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::PushError;
-use super::xml::{Node, walk};
+use super::xml::{Node, trimmed, walk};
 use crate::ids::AppId;
 
 const ENCRYPT: &str = "Encrypt";
@@ -37,7 +37,7 @@ impl<'text> Envelope<'text> {
             Node::Field { name: ENCRYPT, text } => take(&mut encrypt, ENCRYPT, text),
             Node::Field { name: APP_ID, text } => take(&mut app_id, APP_ID, text),
             Node::Field { name: TO_USER_NAME, text } => take(&mut to_user_name, TO_USER_NAME, text),
-            Node::Nested { name: ENCRYPT } => Err(PushError::Misplaced(ENCRYPT)),
+            Node::Nested { name: ENCRYPT, .. } => Err(PushError::Misplaced(ENCRYPT)),
             Node::Comment => Err(PushError::Comment),
             Node::Field { .. } | Node::Nested { .. } => Ok(()),
         })?;
@@ -52,7 +52,7 @@ fn take<'text>(
     name: &'static str,
     text: Option<Cow<'text, str>>,
 ) -> Result<(), PushError> {
-    let text = text.ok_or(PushError::Malformed(name))?;
+    let text = trimmed(text.ok_or(PushError::Malformed(name))?);
     if slot.replace(text).is_some() { Err(PushError::Repeated(name)) } else { Ok(()) }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Bound the body, take exactly `Encrypt`, check `msg_signature`, decrypt with the current key or the previous one,
 //! check whom it is for: in this order, and nothing before has been looked at further. A handler that takes
-//! [`VerifiedPush`] or [`AuthorizationPush`] therefore cannot see anything unverified. Both push URLs use it.
+//! [`VerifiedPush`], [`AuthorizationPush`] or [`AccountPush`] therefore cannot see anything unverified. Both push URLs
+//! use it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use secrecy::SecretString;
 use url::form_urlencoded;
 
 use super::envelope::Envelope;
-use super::{AuthorizationEvent, PushError, PushRejection};
+use super::{AccountMessage, AuthorizationEvent, PushError, PushRejection, ReplySeal};
 use crate::crypto::{Generation, OpenError, Opened, Signed};
 use crate::platform::{Platform, PlatformSource};
 use crate::telemetry::Metrics;
@@ -48,6 +49,16 @@ impl fmt::Debug for VerifiedPush {
 #[derive(Debug)]
 pub struct AuthorizationPush(pub AuthorizationEvent);
 
+/// An authentic message of the 消息与事件接收URL. Which account it is for the handler has to see: the path says so, which
+/// is not signed, and `ToUserName`, which is.
+#[derive(Debug)]
+pub struct AccountPush {
+    /// The message.
+    pub message: AccountMessage,
+    /// For the reply.
+    pub seal: ReplySeal,
+}
+
 impl<S> FromRequest<S> for VerifiedPush
 where
     S: Send + Sync,
@@ -73,6 +84,23 @@ where
     async fn from_request(request: Request, state: &S) -> Result<Self, PushRejection> {
         let push = VerifiedPush::from_request(request, state).await?;
         event(push).map(Self).inspect_err(|rejection| rejection.report(&Metrics::from_ref(state)))
+    }
+}
+
+impl<S> FromRequest<S> for AccountPush
+where
+    S: Send + Sync,
+    Arc<PlatformSource>: FromRef<S>,
+    Metrics: FromRef<S>,
+{
+    type Rejection = PushRejection;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, PushRejection> {
+        let push = VerifiedPush::from_request(request, state).await?;
+        let message = AccountMessage::parse(push.message)
+            .map_err(PushRejection::Message)
+            .inspect_err(|rejection| rejection.report(&Metrics::from_ref(state)))?;
+        Ok(Self { message, seal: ReplySeal { platform: push.platform, key: push.key } })
     }
 }
 

@@ -1,20 +1,29 @@
 //! What WeChat pushes (protocol section 3): the outer envelope, the check that it is authentic, the typed event inside.
 //!
-//! [`VerifiedPush`] and, on top of it, [`AuthorizationPush`] are the only ways from a request to a message: a handler
-//! that takes one of them cannot see anything that is not signed with our token and sealed for our platform.
+//! [`VerifiedPush`] and, on top of it, [`AuthorizationPush`] and [`AccountPush`] are the only ways from a request to a
+//! message: a handler that takes one of them cannot see anything that is not signed with our token and sealed for our
+//! platform.
 //! [`envelope`] reads what nobody has vouched for yet; [`AuthorizationEvent::parse`] what is known to come from
 //! WeChat. [`Reply`] is what goes back in the answer to a message.
 
+mod answer;
 pub mod envelope;
 mod extract;
+mod fields;
+mod message;
 mod parse;
 mod reject;
+mod release_check;
 mod reply;
 mod types;
 mod xml;
 
-pub use extract::{AuthorizationPush, BODY_LIMIT, QueryError, VerifiedPush};
+pub use answer::{AnswerBy, ReplySeal, answer_in_time, plain_answer};
+pub use extract::{AccountPush, AuthorizationPush, BODY_LIMIT, QueryError, VerifiedPush};
+pub use fields::Fields;
+pub use message::{AccountEvent, AccountMessage, Content, Media};
 pub use reject::PushRejection;
+pub use release_check::{ApiCase, ReleaseCheck, TestAccounts};
 pub use reply::{Reply, ReplyError};
 pub use types::{AuthorizationEvent, Event, FastRegister, Grant, Notice};
 

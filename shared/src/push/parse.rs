@@ -14,7 +14,7 @@ use super::types::{
     AUTHORIZED, AuthorizationEvent, Event, FAST_REGISTER, FastRegister, Grant, Notice, TICKET, UNAUTHORIZED,
     UPDATE_AUTHORIZED,
 };
-use super::xml::{Node, walk};
+use super::xml::{Node, trimmed, walk};
 use crate::clock::Timestamp;
 use crate::ids::AppId;
 
@@ -40,13 +40,7 @@ impl AuthorizationEvent {
             Ok(())
         })?;
         let component = fields.app_id("AppId")?;
-        let create_time = fields
-            .required("CreateTime")?
-            .parse()
-            .ok()
-            .filter(|seconds| (0..MOST_SECONDS).contains(seconds))
-            .map(Timestamp::from_unix)
-            .ok_or(PushError::Malformed("CreateTime"))?;
+        let create_time = create_time(fields.required("CreateTime")?)?;
         let event = match fields.required("InfoType")? {
             TICKET => Event::ComponentVerifyTicket { ticket: fields.secret("ComponentVerifyTicket")? },
             AUTHORIZED => Event::Authorized(fields.grant(create_time)?),
@@ -57,6 +51,15 @@ impl AuthorizationEvent {
         };
         Ok(Self { component, create_time, event, xml })
     }
+}
+
+/// `CreateTime`: seconds since 1970.
+pub(super) fn create_time(text: &str) -> Result<Timestamp, PushError> {
+    text.parse()
+        .ok()
+        .filter(|seconds| (0..MOST_SECONDS).contains(seconds))
+        .map(Timestamp::from_unix)
+        .ok_or(PushError::Malformed("CreateTime"))
 }
 
 /// The elements that are read; their case matters: `AppId` is the platform, `appid` a new mini program.
@@ -93,7 +96,7 @@ impl<'text> Fields<'text> {
         let known = NAMES.iter().position(|known| *known == name).and_then(|index| self.0.get_mut(index));
         if let Some(field) = known {
             *field = match (&field, text) {
-                (Field::Absent, Some(text)) => Field::Text(text),
+                (Field::Absent, Some(text)) => Field::Text(trimmed(text)),
                 (Field::Absent, None) => Field::Nested,
                 _ => Field::Repeated,
             };

@@ -33,6 +33,9 @@ pub enum PushRejection {
     /// `AppId` of the envelope or of the message names another platform.
     #[error("the push is for another platform")]
     Foreign,
+    /// The message was sent to another account than the path names.
+    #[error("the message is for another account")]
+    ForeignAccount,
     /// The message is authentic, and still cannot be read.
     #[error("the message is malformed: {0}")]
     Message(PushError),
@@ -53,6 +56,7 @@ impl PushRejection {
             | Self::Message(_)
             | Self::Open(OpenError::Base64 | OpenError::CipherLength) => StatusCode::BAD_REQUEST,
             Self::Foreign
+            | Self::ForeignAccount
             | Self::Open(OpenError::Signature | OpenError::Padding | OpenError::MessageLength | OpenError::AppId) => {
                 StatusCode::UNAUTHORIZED
             }
@@ -71,13 +75,14 @@ impl PushRejection {
             Self::Envelope(error) | Self::Message(error) => error.reason(),
             Self::Open(error) => error.reason(),
             Self::Foreign => "foreign",
+            Self::ForeignAccount => "foreign-account",
             Self::Platform(PlatformError::NotConfigured) => "not-configured",
             Self::Platform(_) => "no-secret",
         }
     }
 
-    /// Tells the operator, once.
-    pub(super) fn report(&self, metrics: &Metrics) {
+    /// Tells the operator, once. The extractors do so themselves.
+    pub fn report(&self, metrics: &Metrics) {
         metrics.put(&Metric::count(Measure::PushRefused, 1).by(self.reason()));
         if let Self::Platform(error) = self {
             // Somebody must act, and the error says how; all others need no more than their reason.

@@ -20,21 +20,28 @@ const ROOT: &str = "xml";
 
 /// What the walk meets.
 pub(super) enum Node<'name, 'text> {
-    /// A direct child of the root.
+    /// The end of a direct child of the root.
     Field {
         /// The element's name; its case matters.
         name: &'name str,
-        /// Its text without white space around it; `None` where it has child elements.
+        /// Its text without the white space around it that is not in CDATA; `None` where it has child elements.
         text: Option<Cow<'text, str>>,
     },
-    /// An element below a field.
+    /// The end of an element below a field: it comes before that of the element that it is in.
     Nested {
         /// The element's name.
         name: &'name str,
+        /// How deep it stands: a field's child is at 1.
+        level: usize,
+        /// As a field's.
+        text: Option<Cow<'text, str>>,
     },
     /// A comment or a processing instruction.
     Comment,
 }
+
+/// Levels below a field that there can be, see [`Node::Nested`].
+pub(super) const LEVELS: usize = MAX_DEPTH - 2;
 
 /// Walks through `xml` and hands over each node.
 ///
@@ -45,26 +52,18 @@ pub(super) fn walk<'text>(
     mut visit: impl FnMut(Node<'_, 'text>) -> Result<(), PushError>,
 ) -> Result<(), PushError> {
     let mut reader = Reader::from_str(xml);
-    let mut place = Place { depth: 0, rooted: false, text: None };
+    let mut place = Place { depth: 0, rooted: false, text: None, exact: 0 };
     loop {
         match reader.read_event().map_err(|_| PushError::IllFormed)? {
-            Event::Start(tag) => {
-                place.enter(tag.name().as_ref())?;
-                if place.depth > 2 {
-                    visit(Node::Nested { name: tag.name().as_ref() })?;
-                }
-            }
+            Event::Start(tag) => place.enter(tag.name().as_ref())?,
             Event::Empty(tag) => {
                 place.enter(tag.name().as_ref())?;
-                if place.depth > 2 {
-                    visit(Node::Nested { name: tag.name().as_ref() })?;
-                }
                 place.leave(tag.name().as_ref(), &mut visit)?;
             }
             Event::End(tag) => place.leave(tag.name().as_ref(), &mut visit)?,
             Event::Text(text) => place.append(text.into_inner())?,
-            Event::CData(text) if place.depth > 0 => place.append(text.into_inner())?,
-            Event::GeneralRef(reference) if place.depth > 0 => place.append(resolve(&reference)?)?,
+            Event::CData(text) if place.depth > 0 => place.append_exactly(text.into_inner()),
+            Event::GeneralRef(reference) if place.depth > 0 => place.append_exactly(resolve(&reference)?),
             Event::Comment(_) | Event::PI(_) => visit(Node::Comment)?,
             Event::Decl(_) if place.depth == 0 && !place.rooted => {}
             Event::DocType(_) => return Err(PushError::DocumentType),
@@ -80,8 +79,10 @@ struct Place<'text> {
     depth: usize,
     /// Whether the root has begun.
     rooted: bool,
-    /// Text of the open field so far; `None` once it has child elements.
+    /// Text of the innermost open element so far; `None` in the root, and once an element has child elements.
     text: Option<Cow<'text, str>>,
+    /// Up to here the text is to be kept as it is: CDATA and references end there.
+    exact: usize,
 }
 
 impl<'text> Place<'text> {
@@ -90,8 +91,10 @@ impl<'text> Place<'text> {
         match self.depth {
             1 if self.rooted || name != ROOT => return Err(PushError::IllFormed),
             1 => self.rooted = true,
-            2 => self.text = Some(Cow::Borrowed("")),
-            3..=MAX_DEPTH => self.text = None,
+            2..=MAX_DEPTH => {
+                self.text = Some(Cow::Borrowed(""));
+                self.exact = 0;
+            }
             _ => return Err(PushError::Depth),
         }
         Ok(())
@@ -104,34 +107,60 @@ impl<'text> Place<'text> {
     ) -> Result<(), PushError> {
         // An end without a start is refused by the reader already.
         self.depth = self.depth.checked_sub(1).ok_or(PushError::IllFormed)?;
-        if self.depth == 1 {
-            visit(Node::Field { name, text: self.text.take().map(trimmed) })?;
+        let text = self.text.take().map(|text| trimmed_behind(text, self.exact));
+        match self.depth {
+            0 => Ok(()),
+            1 => visit(Node::Field { name, text }),
+            depth => visit(Node::Nested { name, level: depth - 1, text }),
+        }
+    }
+
+    /// Plain text, of which the white space around the element's text is no part.
+    fn append(&mut self, piece: Cow<'text, str>) -> Result<(), PushError> {
+        match &mut self.text {
+            // Around the root there may be white space only.
+            _ if self.depth == 0 && !piece.trim_ascii().is_empty() => return Err(PushError::IllFormed),
+            Some(text) if text.is_empty() && self.exact == 0 => *text = trimmed_before(piece),
+            Some(text) => text.to_mut().push_str(&piece),
+            None => {}
         }
         Ok(())
     }
 
-    fn append(&mut self, piece: Cow<'text, str>) -> Result<(), PushError> {
-        match (self.depth, &mut self.text) {
-            // Around the root there may be white space only.
-            (0, _) if !piece.trim_ascii().is_empty() => return Err(PushError::IllFormed),
-            (2, Some(text)) => {
-                // White space before the first character is dropped at the end anyway; borrowing stays possible.
-                if text.trim_ascii_start().is_empty() {
-                    *text = piece;
-                } else {
-                    text.to_mut().push_str(&piece);
-                }
+    /// CDATA and references, which are kept as they are.
+    fn append_exactly(&mut self, piece: Cow<'text, str>) {
+        if let Some(text) = &mut self.text {
+            if text.is_empty() {
+                *text = piece;
+            } else {
+                text.to_mut().push_str(&piece);
             }
-            _ => {}
+            self.exact = text.len();
         }
-        Ok(())
     }
 }
 
-fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
+/// Without any white space around it, also that in CDATA: for values of which it is never a part.
+pub(super) fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
+    trimmed_behind(trimmed_before(text), 0)
+}
+
+fn trimmed_before(text: Cow<'_, str>) -> Cow<'_, str> {
     match text {
-        Cow::Borrowed(text) => Cow::Borrowed(text.trim_ascii()),
-        Cow::Owned(text) => Cow::Owned(text.trim_ascii().to_owned()),
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim_ascii_start()),
+        Cow::Owned(text) => Cow::Owned(text.trim_ascii_start().to_owned()),
+    }
+}
+
+/// Without the white space at the end, as far as it stands behind `exact`.
+fn trimmed_behind(text: Cow<'_, str>, exact: usize) -> Cow<'_, str> {
+    let end = text.trim_ascii_end().len().max(exact);
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.get(..end).unwrap_or(text)),
+        Cow::Owned(mut text) => {
+            text.truncate(end);
+            Cow::Owned(text)
+        }
     }
 }
 
@@ -168,6 +197,29 @@ mod tests {
         assert_eq!(field("a<![CDATA[<b>]]> &amp;&#64;&#x5b57; c").unwrap(), "a<b> &@字 c");
         assert_eq!(field("<![CDATA[]]>").unwrap(), "");
         assert_eq!(field("<![CDATA[a]]]]><![CDATA[>b]]>").unwrap(), "a]]>b");
+        assert_eq!(field("<![CDATA[]]> \n").unwrap(), "");
+    }
+
+    #[test]
+    fn white_space_that_was_written_on_purpose_is_kept() {
+        assert_eq!(field(" <![CDATA[ two  spaces \n]]> ").unwrap(), " two  spaces \n");
+        assert_eq!(field("\n&#32;x&#10;\n").unwrap(), " x\n");
+        assert_eq!(field("<![CDATA[ ]]>").unwrap(), " ");
+    }
+
+    #[test]
+    fn elements_below_a_field_come_before_it_with_their_level() {
+        let mut nodes = vec![];
+        walk("<xml><a><b> 1 <c/></b><d>2</d></a></xml>", |node| {
+            nodes.push(match node {
+                Node::Field { name, text } => format!("0 {name} {text:?}"),
+                Node::Nested { name, level, text } => format!("{level} {name} {text:?}"),
+                Node::Comment => unreachable!(),
+            });
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(nodes, ["2 c Some(\"\")", "1 b None", "1 d Some(\"2\")", "0 a None"]);
     }
 
     #[test]

@@ -81,6 +81,11 @@ measures! {
     Failed = "failed", Count, Some("code"), "What failed in a run, by WeChat's code or a word.";
     InboxWaiting = "inbox_waiting", Count, None,
         "Inbox entries that have not taken effect at the end of a renew run.";
+    MessageReceived = "message_received", Count, Some("kind"), "Messages and events of accounts that were taken.";
+    MessageRepeated = "message_repeated", Count, None, "Messages that WeChat sent again.";
+    EventDelayed = "event_delayed", Count, None, "Events that the bus did not take at once; they wait in the inbox.";
+    WebhookFailed = "webhook_failed", Count, Some("reason"), "Messages that the reply webhook did not answer.";
+    ReleaseCheck = "release_check", Count, Some("case"), "Messages of WeChat's release check.";
     Accounts = "accounts", Count, Some("state"), "Accounts by state, at each reconcile run.";
 }
 

@@ -264,7 +264,7 @@ impl Vault {
         })
     }
 
-    /// Writes an account's profile and permission sets.
+    /// Writes an account's profile and permission sets, and whom its messages are addressed to. Two writes.
     ///
     /// # Errors
     /// [`VaultError::Unavailable`].
@@ -274,14 +274,17 @@ impl Vault {
         profile: &Profile,
         func_info: &[u32],
     ) -> Result<(), VaultError> {
-        let Ok(profile) = serde_json::to_string(profile) else {
+        let Ok(json) = serde_json::to_string(profile) else {
             return Err(VaultError::Corrupt { item: "account", attribute: "profile" });
         };
+        if let Some(user_name) = &profile.user_name {
+            self.put_user_name(authorizer, user_name).await?;
+        }
         let update = self
             .update_token(&Slot::Authorizer(authorizer.clone()))
             .update_expression("SET profile = :profile, func_info = :sets")
             .condition_expression("attribute_exists(token_seq)")
-            .expression_attribute_values(":profile", text(profile))
+            .expression_attribute_values(":profile", text(json))
             .expression_attribute_values(":sets", AttributeValue::L(func_info.iter().map(|id| number(*id)).collect()));
         send(update).await.map(drop)
     }

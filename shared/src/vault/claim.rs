@@ -100,12 +100,7 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Unavailable`]: the claim then ends by itself.
     pub async fn release_claim(&self, claim: &Digest, owner: &str) -> Result<(), VaultError> {
-        let update = self
-            .update(self.key("claim", Some(claim.as_str())), SORT)
-            .update_expression("REMOVE lease_owner, lease_until")
-            .condition_expression("lease_owner = :owner")
-            .expression_attribute_values(":owner", text(owner));
-        send(update).await.map(drop)
+        self.drop_lease(self.key("claim", Some(claim.as_str())), SORT, owner).await
     }
 
     /// The second half of [`Vault::store_grant`]'s transaction. Finished by whoever has the grant, also after the

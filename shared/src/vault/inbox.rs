@@ -1,4 +1,5 @@
-//! The inbox: every push but the tickets, and every code that came back through a redirect, until it has taken effect.
+//! The inbox: every push but the tickets, every code that came back through a redirect, and the messages that something
+//! is still to be done with, until it has taken effect.
 //!
 //! An entry's key is made of what makes it the same message, so a repeat is stored once. What still has to be done
 //! stands in the `due` index; what is done leaves it and is kept 30 days, as the memory that tells a repeat. Entries
@@ -14,7 +15,7 @@ use super::item::{Attributes, EXPIRES, Item, Updated, expires, instant, number, 
 use super::{Claim, Vault, VaultError};
 use crate::clock::Timestamp;
 use crate::ids::{AppId, Digest};
-use crate::push::AuthorizationEvent;
+use crate::push::{AccountMessage, AuthorizationEvent};
 
 /// Sort keys of inbox entries begin with this: the table's stream is filtered by it.
 pub const INBOX_SORT_PREFIX: &str = "entry#";
@@ -75,13 +76,29 @@ pub struct CallbackEntry {
     pub outcome: Option<String>,
 }
 
+/// A message of an account that is kept for later.
+pub struct KeptMessage {
+    /// The account.
+    pub authorizer: AppId,
+    /// The decrypted XML.
+    pub xml: SecretString,
+}
+
 /// What an entry holds.
 pub enum EntryBody {
     /// A push: the decrypted XML.
     Push(SecretString),
     /// A redirect.
     Callback(Callback),
+    /// A message that the bus did not take when it came.
+    Message(KeptMessage),
+    /// A message of WeChat's release check that asks for a call of WeChat.
+    ReleaseCheck(KeptMessage),
 }
+
+/// The attributes that hold the XML of a [`KeptMessage`], which also tell what is to become of it.
+const MESSAGE: &str = "account_message";
+const RELEASE_CHECK: &str = "release_check";
 
 /// An entry that has not taken effect yet.
 pub struct Entry {
@@ -128,6 +145,51 @@ impl Vault {
         let known = Item::new("inbox entry", known.unwrap_or_default());
         let claim = known.text("claim").map_or_else(|| callback.claim.clone(), Digest::from_stored);
         Ok(CallbackEntry { key, claim, outcome: known.text("outcome").map(str::to_owned) })
+    }
+
+    /// Keeps a message that the bus did not take; a repeat changes nothing. One write.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`]: it may not be stored.
+    pub async fn put_message(
+        &self,
+        authorizer: &AppId,
+        message: &AccountMessage,
+        now: Timestamp,
+    ) -> Result<(), VaultError> {
+        // No order is promised for what is put on the bus.
+        let key = EntryKey::of(None, message.create_time, &message.dedup(authorizer));
+        self.put_kept(&key, MESSAGE, authorizer, message, now).await
+    }
+
+    /// Keeps a message of the release check, in order with the account's pushes; a repeat changes nothing. One write.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`]: it may not be stored.
+    pub async fn put_release_check(
+        &self,
+        authorizer: &AppId,
+        message: &AccountMessage,
+        now: Timestamp,
+    ) -> Result<(), VaultError> {
+        let key = EntryKey::of(Some(authorizer), message.create_time, &message.dedup(authorizer));
+        self.put_kept(&key, RELEASE_CHECK, authorizer, message, now).await
+    }
+
+    async fn put_kept(
+        &self,
+        key: &EntryKey,
+        kind: &str,
+        authorizer: &AppId,
+        message: &AccountMessage,
+        now: Timestamp,
+    ) -> Result<(), VaultError> {
+        let attributes = Attributes::from([
+            ("info_type".to_owned(), text(kind)),
+            ("authorizer".to_owned(), text(authorizer.as_str())),
+            (kind.to_owned(), secret(&message.xml)),
+        ]);
+        self.put_entry(key, attributes, now).await.map(drop)
     }
 
     /// Puts an entry unless it is there; then returns it as it is.
@@ -241,7 +303,10 @@ impl Vault {
     pub async fn finish_entry(&self, key: &EntryKey, outcome: &str, now: Timestamp) -> Result<(), VaultError> {
         let update = self
             .update(self.inbox_key(&key.partition), &key.sort)
-            .update_expression("SET outcome = :outcome, finished_at = :now REMOVE due_shard, due_at, code, push")
+            .update_expression(format!(
+                "SET outcome = :outcome, finished_at = :now \
+                 REMOVE due_shard, due_at, code, push, {MESSAGE}, {RELEASE_CHECK}"
+            ))
             .condition_expression("attribute_exists(due_at)")
             .expression_attribute_values(":outcome", text(outcome))
             .expression_attribute_values(":now", instant(now));
@@ -270,11 +335,7 @@ impl Vault {
 
 fn entry(partition: &Partition, attributes: Attributes) -> Result<Entry, VaultError> {
     let item = Item::new("inbox entry", attributes);
-    let body = match (item.secret("push"), item.secret("code"), item.text("claim")) {
-        (Some(push), ..) => EntryBody::Push(push),
-        (None, Some(code), Some(claim)) => EntryBody::Callback(Callback { code, claim: Digest::from_stored(claim) }),
-        _ => return Err(item.lacks("push")),
-    };
+    let body = body(&item).ok_or(item.lacks("push"))?;
     Ok(Entry {
         key: EntryKey { partition: partition.clone(), sort: item.text("sk").ok_or(item.lacks("sk"))?.to_owned() },
         body,
@@ -282,4 +343,18 @@ fn entry(partition: &Partition, attributes: Attributes) -> Result<Entry, VaultEr
         due_at: item.instant("due_at").ok_or(item.lacks("due_at"))?,
         received_at: item.instant("received_at").ok_or(item.lacks("received_at"))?,
     })
+}
+
+fn body(item: &Item) -> Option<EntryBody> {
+    if let Some(push) = item.secret("push") {
+        return Some(EntryBody::Push(push));
+    }
+    if let Some(code) = item.secret("code") {
+        return Some(EntryBody::Callback(Callback { code, claim: Digest::from_stored(item.text("claim")?) }));
+    }
+    let authorizer = item.parsed("authorizer", AppId::parse)?;
+    if let Some(xml) = item.secret(MESSAGE) {
+        return Some(EntryBody::Message(KeptMessage { authorizer, xml }));
+    }
+    Some(EntryBody::ReleaseCheck(KeptMessage { authorizer, xml: item.secret(RELEASE_CHECK)? }))
 }

@@ -11,27 +11,32 @@ mod health;
 mod inbox;
 mod item;
 mod link;
+mod message;
 mod reconcile;
+mod release_check;
 mod ticket;
 mod token;
+mod user_name;
 
 use std::fmt;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
 pub use self::account::{AccountState, GrantWrite, NewGrant, StoredAccount};
 pub use self::accounts::{END_OF_TIME, PagePosition};
 pub use self::claim::{Binding, Claim, Claimed};
 pub use self::health::{Health, ScheduledTask};
-pub use self::inbox::{Callback, CallbackEntry, Entry, EntryBody, EntryKey, INBOX_SORT_PREFIX, Partition};
+pub use self::inbox::{Callback, CallbackEntry, Entry, EntryBody, EntryKey, INBOX_SORT_PREFIX, KeptMessage, Partition};
 pub use self::link::{
     ATTEMPT_KEEP, Attempt, Bound, CodeCount, Link, LinkRequest, MAX_CODES, MAX_MINTS, MAX_MINTS_PER_HOUR, MintRefused,
 };
+pub use self::message::MessageClaim;
 pub use self::reconcile::Pass;
 pub use self::ticket::Ticket;
 pub use self::token::{Failure, Issued, Lease, LeaseFor, Slot, Stored, TokenRecord};
+use crate::aws::failure;
 use crate::ids::AppId;
 
 /// The index over everything that falls due, accounts to renew and inbox entries to work off, and over the accounts
@@ -74,16 +79,7 @@ impl VaultError {
         E: ProvideErrorMetadata + std::error::Error + 'static,
         R: fmt::Debug,
     {
-        // DisplayErrorContext would print the service's message, which can quote a key: the code says enough.
-        let cause = match error {
-            SdkError::ServiceError(service) => service.err().code().unwrap_or("unknown").to_owned(),
-            SdkError::TimeoutError(_) => "timeout".to_owned(),
-            SdkError::DispatchFailure(failure) if failure.is_timeout() => "timeout".to_owned(),
-            SdkError::DispatchFailure(_) => "connection".to_owned(),
-            SdkError::ResponseError(_) => "unreadable answer".to_owned(),
-            other => DisplayErrorContext(other).to_string(),
-        };
-        Self::Unavailable { operation, cause }
+        Self::Unavailable { operation, cause: failure(error) }
     }
 }
 

@@ -1,8 +1,8 @@
-//! The seven calls, as names.
+//! The calls, as names and paths.
 
 use std::fmt;
 
-/// A call of the component API; its name is the last segment of its path.
+/// A call of WeChat's API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Api {
     /// `api_start_push_ticket`: asks WeChat to push tickets (section 1.1).
@@ -19,10 +19,12 @@ pub enum Api {
     AuthorizerInfo,
     /// `api_get_authorizer_list`: a page of the accounts (section 1.7).
     AuthorizerList,
+    /// `custom/send`: a customer-service message, with an account's token (section 5.6).
+    CustomSend,
 }
 
 impl Api {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::StartPushTicket,
         Self::ComponentToken,
         Self::CreatePreAuthCode,
@@ -30,6 +32,7 @@ impl Api {
         Self::AuthorizerToken,
         Self::AuthorizerInfo,
         Self::AuthorizerList,
+        Self::CustomSend,
     ];
 
     /// The call of this name; `None` where there is none.
@@ -49,6 +52,23 @@ impl Api {
             Self::AuthorizerToken => "api_authorizer_token",
             Self::AuthorizerInfo => "api_get_authorizer_info",
             Self::AuthorizerList => "api_get_authorizer_list",
+            Self::CustomSend => "custom/send",
+        }
+    }
+
+    /// What stands before the name in the path.
+    pub(super) const fn folder(self) -> &'static str {
+        match self {
+            Self::CustomSend => "/cgi-bin/message/",
+            _ => "/cgi-bin/component/",
+        }
+    }
+
+    /// The query parameter that carries the token: the component's own calls know a name of theirs.
+    pub(super) const fn token_parameter(self) -> &'static str {
+        match self {
+            Self::CustomSend => "access_token",
+            _ => "component_access_token",
         }
     }
 

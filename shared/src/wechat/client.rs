@@ -3,7 +3,7 @@
 //! Bounded in time (connect and whole call) and size, and nothing is sent twice ([`crate::outbound`]): several of these
 //! calls spend a code or replace a token (promise 6 of the design).
 //!
-//! The component's token goes into the query as `component_access_token`. Newer pages call it `access_token`, and both
+//! Calls of an account's own take its token, as `access_token`. The component's token goes into the query as `component_access_token`. Newer pages call it `access_token`, and both
 //! work for these calls; but `/sns/` calls know the long name only, and Tencent's own server and most SDKs send it
 //! (protocol section 0). Such a URL is never printed: errors lose it, and [`crate::telemetry`] keeps the HTTP stack's
 //! own lines out of the log.
@@ -41,7 +41,7 @@ pub struct ComponentCall<'a> {
     pub token: &'a SecretString,
 }
 
-/// WeChat's component API; clones share their connections.
+/// WeChat's API; clones share their connections.
 #[derive(Clone)]
 pub struct WechatClient {
     http: reqwest::Client,
@@ -183,6 +183,21 @@ impl WechatClient {
         AuthorizerPage::read(Answer::of(&answer)?)
     }
 
+    /// Sends a follower a text as customer service, with the account's own token (section 5.6). Not to be repeated
+    /// lightly: the follower gets each.
+    ///
+    /// # Errors
+    /// [`WechatError`]; −1000 happens to WeChat now and then.
+    pub async fn custom_send_text(
+        &self,
+        token: &SecretString,
+        open_id: &str,
+        text: &SecretString,
+    ) -> Result<(), WechatError> {
+        let body = json!({ "touser": open_id, "msgtype": "text", "text": { "content": text.expose_secret() } });
+        self.call(Api::CustomSend, Some(token), &body, &[text]).await.map(drop)
+    }
+
     /// Makes a call, notes how it ends, and returns the body of a success. `secrets` as in [`Self::send`].
     async fn call(
         &self,
@@ -241,9 +256,9 @@ impl WechatClient {
 
     fn url(&self, api: Api, token: Option<&SecretString>) -> Url {
         let mut url = self.api_base.clone();
-        url.set_path(&format!("/cgi-bin/component/{}", api.name()));
+        url.set_path(&format!("{}{}", api.folder(), api.name()));
         if let Some(token) = token {
-            url.query_pairs_mut().append_pair("component_access_token", token.expose_secret());
+            url.query_pairs_mut().append_pair(api.token_parameter(), token.expose_secret());
         }
         url
     }

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::{Value, json};
+use shared::aws;
+use shared::bus::Bus;
 use shared::clock::{Clock as _, SystemClock};
 use shared::config::ProcessEnvironment;
 use shared::limits::Limits;
@@ -41,9 +43,13 @@ const PROBES: u32 = 500;
 /// The refresher without its pace, polling for events as in the cloud.
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn serve_as_refresher() -> Result<(), lambda_runtime::Error> {
-    let services = Services::from_environment(&ProcessEnvironment, Limits::background()).await?;
+    let limits = Limits::background();
+    let aws = aws::config().await;
+    let services = Services::on(&aws, &ProcessEnvironment, limits)?;
+    // Nothing is told in here.
+    let bus = Bus::new(aws::event_bus_client(&aws, &limits), "none");
     let settings = Settings { per_second: u32::MAX, ..Settings::default() };
-    let refresher = Arc::new(Refresher::new(services, settings));
+    let refresher = Arc::new(Refresher::new(services, bus, settings));
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let refresher = Arc::clone(&refresher);
         async move {

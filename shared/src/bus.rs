@@ -1,0 +1,299 @@
+//! What the business learns through EventBridge: messages and events of accounts, and what became of grants.
+//!
+//! The form of the events is a promise to other programs: `docs/events.schema.json`. They carry what WeChat sent under
+//! its own names, and never a ticket, a token or a code. Every event has an `id` that is the same at each delivery:
+//! delivered is at least once.
+
+use aws_sdk_eventbridge::Client;
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use aws_smithy_types::DateTime;
+use serde::Serialize;
+use std::sync::Arc;
+
+use crate::aws::failure;
+use crate::clock::Timestamp;
+use crate::ids::{AppId, Digest};
+use crate::push::{AccountMessage, AuthorizationEvent, Content, Event, Fields, PushError};
+
+/// The source of every event.
+pub const SOURCE: &str = "wechat.platform";
+
+/// The longest name of WeChat's that becomes part of a detail-type, of which EventBridge takes 128 characters.
+const LONGEST_NAME: usize = 100;
+
+/// Elements of authorization pushes that are secrets, or of no use without one.
+const SECRET_NAMES: [&str; 5] =
+    ["AuthorizationCode", "AuthorizationCodeExpiredTime", "PreAuthCode", "auth_code", "ComponentVerifyTicket"];
+
+/// What WeChat's secrets begin with, should one stand where nobody expects it.
+const SECRET_PREFIXES: [&str; 4] = ["queryauthcode@@@", "preauthcode@@@", "ticket@@@", "refreshtoken@@@"];
+
+/// An event, ready to be sent. What followers write is in it: it is never logged.
+#[derive(Clone)]
+pub struct BusEvent {
+    /// The same at each delivery.
+    pub id: Digest,
+    /// `message.text`, `event.subscribe`, `grant.authorized`, …
+    pub detail_type: String,
+    /// WeChat's time of it.
+    pub time: Timestamp,
+    /// The detail: a JSON object.
+    pub detail: String,
+}
+
+#[derive(Serialize)]
+struct MessageDetail<'a> {
+    id: &'a str,
+    component_appid: &'a AppId,
+    authorizer_appid: &'a AppId,
+    create_time: Timestamp,
+    user_name: &'a str,
+    open_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    msg_id: Option<&'a str>,
+    message: &'a Content,
+    fields: &'a Fields,
+}
+
+#[derive(Serialize)]
+struct GrantDetail<'a> {
+    id: &'a str,
+    component_appid: &'a AppId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorizer_appid: Option<&'a AppId>,
+    create_time: Timestamp,
+    info_type: &'a str,
+    fields: &'a Fields,
+}
+
+impl BusEvent {
+    /// The event of a message to `authorizer`.
+    ///
+    /// # Errors
+    /// [`PushError`] where it cannot be expressed, which every message can.
+    pub fn of_message(component: &AppId, authorizer: &AppId, message: &AccountMessage) -> Result<Self, PushError> {
+        let id = message.dedup(authorizer);
+        let detail = serde_json::to_string(&MessageDetail {
+            id: id.as_str(),
+            component_appid: component,
+            authorizer_appid: authorizer,
+            create_time: message.create_time,
+            user_name: &message.user_name,
+            open_id: &message.open_id,
+            msg_id: message.msg_id.as_deref(),
+            message: &message.content,
+            fields: &message.fields,
+        })
+        .map_err(|_| PushError::Malformed("MsgType"))?;
+        let detail_type = match &message.content {
+            Content::Event(event) => format!("event.{}", name(&event.event)),
+            Content::Other { msg_type } => format!("message.{}", name(msg_type)),
+            known => format!("message.{}", known.kind()),
+        };
+        Ok(Self { id, detail_type, time: message.create_time, detail })
+    }
+
+    /// The event of an authorization push; `None` for a ticket, which is nobody's business.
+    ///
+    /// # Errors
+    /// [`PushError`] where the push cannot be read, which one that was parsed always can.
+    pub fn of_grant(push: &AuthorizationEvent) -> Result<Option<Self>, PushError> {
+        use secrecy::ExposeSecret as _;
+        if matches!(push.event, Event::ComponentVerifyTicket { .. }) {
+            return Ok(None);
+        }
+        let id = push.dedup();
+        let info_type = push.event.info_type();
+        let fields = Fields::parse(push.xml.expose_secret())?.without(is_secret);
+        let detail = serde_json::to_string(&GrantDetail {
+            id: id.as_str(),
+            component_appid: &push.component,
+            authorizer_appid: push.event.account(),
+            create_time: push.create_time,
+            info_type,
+            fields: &fields,
+        })
+        .map_err(|_| PushError::Malformed("InfoType"))?;
+        let detail_type = format!("grant.{}", name(info_type));
+        Ok(Some(Self { id, detail_type, time: push.create_time, detail }))
+    }
+}
+
+/// A name of WeChat's, if it fits into a detail-type and into the patterns of rules.
+fn name(text: &str) -> &str {
+    let fits = (1..=LONGEST_NAME).contains(&text.len())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
+    if fits { text } else { "unknown" }
+}
+
+fn is_secret(name: &str, text: Option<&str>) -> bool {
+    SECRET_NAMES.iter().any(|secret| secret.eq_ignore_ascii_case(name))
+        || text.is_some_and(|text| SECRET_PREFIXES.iter().any(|prefix| text.trim_start().starts_with(prefix)))
+}
+
+/// Why the bus did not take an event.
+#[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
+pub enum BusError {
+    /// EventBridge did not answer, or refused, in all tries. It may have taken the event.
+    #[error(
+        "EventBridge PutEvents failed ({0}): check EVENT_BUS_NAME, the region, the function's permission and the network"
+    )]
+    Unavailable(String),
+    /// EventBridge refused this event for now.
+    #[error("EventBridge did not take an event ({0})")]
+    Refused(String),
+    /// EventBridge will never take this event.
+    #[error("EventBridge will never take an event ({0})")]
+    Malformed(String),
+}
+
+impl BusError {
+    /// Whether the same event may be taken later.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        !matches!(self, Self::Malformed(_))
+    }
+}
+
+/// The bus; clones share the connections.
+#[derive(Debug, Clone)]
+pub struct Bus {
+    client: Client,
+    name: Arc<str>,
+}
+
+impl Bus {
+    /// The bus `name` (or its ARN), reached through `client`, whose time-outs are those of [`crate::aws`].
+    #[must_use]
+    pub fn new(client: Client, name: &str) -> Self {
+        Self { client, name: name.into() }
+    }
+
+    /// Puts an event on the bus.
+    ///
+    /// # Errors
+    /// [`BusError`]: it has to be put again, unless it never can be.
+    pub async fn put(&self, event: &BusEvent) -> Result<(), BusError> {
+        let entry = PutEventsRequestEntry::builder()
+            .event_bus_name(&*self.name)
+            .source(SOURCE)
+            .detail_type(&event.detail_type)
+            .time(DateTime::from_secs(event.time.unix()))
+            .detail(&event.detail)
+            .build();
+        let answer = self.client.put_events().entries(entry).send().await;
+        let answer = answer.map_err(|error| BusError::Unavailable(failure(&error)))?;
+        // A refused entry comes with an answer that is otherwise a success.
+        match answer.entries().first().and_then(|entry| entry.error_code()) {
+            None if answer.failed_entry_count() == 0 => Ok(()),
+            Some(code @ ("MalformedDetail" | "InvalidArgument")) => Err(BusError::Malformed(code.to_owned())),
+            code => Err(BusError::Refused(code.unwrap_or("no reason").to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn component() -> AppId {
+        AppId::parse("wx1234567890abcdef").unwrap()
+    }
+
+    fn of_message(inner: &str) -> BusEvent {
+        let head = "<ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName><CreateTime>1700000000</CreateTime>";
+        let message = AccountMessage::parse(format!("<xml>{head}{inner}</xml>").into()).unwrap();
+        BusEvent::of_message(&component(), &AppId::parse("wxshop").unwrap(), &message).unwrap()
+    }
+
+    fn of_grant(inner: &str) -> Option<(BusEvent, Value)> {
+        let head = "<AppId>wx1234567890abcdef</AppId><CreateTime>1700000000</CreateTime>";
+        let push = AuthorizationEvent::parse(format!("<xml>{head}{inner}</xml>").into()).unwrap();
+        let event = BusEvent::of_grant(&push).unwrap()?;
+        let detail = serde_json::from_str(&event.detail).unwrap();
+        Some((event, detail))
+    }
+
+    #[test]
+    fn a_message_is_told_with_its_typed_part_and_every_field() {
+        let event = of_message("<MsgType>text</MsgType><Content>你好 \"😀\"</Content><MsgId>7</MsgId><New>x</New>");
+        assert_eq!((event.detail_type.as_str(), event.time.unix()), ("message.text", 1_700_000_000));
+        let detail: Value = serde_json::from_str(&event.detail).unwrap();
+        assert_eq!(
+            detail,
+            json!({
+                "id": event.id.as_str(),
+                "component_appid": "wx1234567890abcdef",
+                "authorizer_appid": "wxshop",
+                "create_time": 1_700_000_000,
+                "user_name": "gh_1",
+                "open_id": "o1",
+                "msg_id": "7",
+                "message": { "type": "text", "content": "你好 \"😀\"" },
+                "fields": {
+                    "ToUserName": "gh_1", "FromUserName": "o1", "CreateTime": "1700000000", "MsgType": "text",
+                    "Content": "你好 \"😀\"", "MsgId": "7", "New": "x",
+                },
+            })
+        );
+    }
+
+    #[test]
+    fn events_and_kinds_keep_wechats_names_unless_they_fit_no_pattern() {
+        let detail_type = |inner: &str| of_message(inner).detail_type;
+        assert_eq!(detail_type("<MsgType>event</MsgType><Event>SCAN</Event>"), "event.SCAN");
+        assert_eq!(detail_type("<MsgType>event</MsgType>"), "event.unknown");
+        assert_eq!(detail_type("<MsgType>notsure</MsgType>"), "message.notsure");
+        assert_eq!(detail_type("<MsgType>event</MsgType><Event>a b</Event>"), "event.unknown");
+        assert_eq!(detail_type(&format!("<MsgType>{}</MsgType>", "a".repeat(101))), "message.unknown");
+    }
+
+    #[test]
+    fn a_grant_is_told_without_its_codes() {
+        let (event, detail) = of_grant(
+            "<InfoType>authorized</InfoType><AuthorizerAppid>wxshop</AuthorizerAppid>\
+             <AuthorizationCode>queryauthcode@@@1</AuthorizationCode><PreAuthCode>preauthcode@@@2</PreAuthCode>\
+             <AuthorizationCodeExpiredTime>1700003600</AuthorizationCodeExpiredTime><New>1</New>",
+        )
+        .unwrap();
+        assert_eq!(event.detail_type, "grant.authorized");
+        assert_eq!(
+            detail,
+            json!({
+                "id": event.id.as_str(),
+                "component_appid": "wx1234567890abcdef",
+                "authorizer_appid": "wxshop",
+                "create_time": 1_700_000_000,
+                "info_type": "authorized",
+                "fields": {
+                    "AppId": "wx1234567890abcdef", "CreateTime": "1700000000", "InfoType": "authorized",
+                    "AuthorizerAppid": "wxshop", "New": "1",
+                },
+            })
+        );
+    }
+
+    #[test]
+    fn codes_in_places_of_their_own_are_left_out_and_a_companys_code_is_not() {
+        let (_, detail) = of_grant(
+            "<InfoType>notify_third_fasteregister</InfoType><appid>wxnew</appid><status>0</status>\
+             <auth_code>queryauthcode@@@1</auth_code><info><code>91310000</code><auth_code>x</auth_code></info>",
+        )
+        .unwrap();
+        assert_eq!(detail["fields"]["info"], json!({ "code": "91310000" }));
+        assert!(detail["fields"].get("auth_code").is_none() && detail["authorizer_appid"] == "wxnew");
+
+        let (event, detail) =
+            of_grant("<InfoType>brand_new</InfoType><a><b> queryauthcode@@@1</b><c>1</c></a>").unwrap();
+        assert_eq!((event.detail_type.as_str(), &detail["fields"]["a"]), ("grant.brand_new", &json!({ "c": "1" })));
+        assert!(detail.get("authorizer_appid").is_none());
+    }
+
+    #[test]
+    fn a_ticket_is_never_told() {
+        let ticket = "<InfoType>component_verify_ticket</InfoType><ComponentVerifyTicket>t</ComponentVerifyTicket>";
+        assert!(of_grant(ticket).is_none());
+    }
+}

@@ -1,0 +1,174 @@
+//! All elements of a message as JSON, under WeChat's own names, so that nothing that WeChat adds is lost.
+//!
+//! An element with text is a text, one with child elements an object, one that repeats an array in order. `item` and
+//! `List`, WeChat's names for members of a list, are arrays also where there is one only: a reader need not look which.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::PushError;
+use super::xml::{LEVELS, Node, walk};
+
+/// Names that always make an array.
+const LISTS: [&str; 2] = ["item", "List"];
+
+/// The elements of a message below its root. What followers write is in it: it is never logged.
+#[derive(Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(transparent)]
+pub struct Fields(Map<String, Value>);
+
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fields([REDACTED])")
+    }
+}
+
+impl Fields {
+    /// Reads a decrypted message.
+    ///
+    /// # Errors
+    /// [`PushError`] of the document's form.
+    pub fn parse(xml: &str) -> Result<Self, PushError> {
+        let mut fields = Map::new();
+        // Children whose parent has not ended yet, by level.
+        let mut open: [Map<String, Value>; LEVELS] = std::array::from_fn(|_| Map::new());
+        walk(xml, |node| {
+            let (name, level, text) = match node {
+                Node::Field { name, text } => (name, 0, text),
+                Node::Nested { name, level, text } => (name, level, text),
+                Node::Comment => return Ok(()),
+            };
+            let value = match text {
+                Some(text) => Value::String(text.into_owned()),
+                None => Value::Object(open.get_mut(level).map(std::mem::take).unwrap_or_default()),
+            };
+            let siblings = match level.checked_sub(1) {
+                None => &mut fields,
+                Some(above) => open.get_mut(above).ok_or(PushError::Depth)?,
+            };
+            insert(siblings, name, value);
+            Ok(())
+        })?;
+        Ok(Self(fields))
+    }
+
+    /// The text of a direct child of the root, as it was sent; `None` where there is none, or more than one.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.as_str()
+    }
+
+    /// The text of a direct child of the root that is a name, a number or the like: not empty, and without white space
+    /// around it.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.text(name).map(str::trim_ascii).filter(|text| !text.is_empty())
+    }
+
+    /// Leaves out what `is_secret` says of a name and its text, at every depth.
+    #[must_use]
+    pub fn without(mut self, is_secret: fn(&str, Option<&str>) -> bool) -> Self {
+        remove(&mut self.0, is_secret);
+        self
+    }
+}
+
+fn insert(siblings: &mut Map<String, Value>, name: &str, value: Value) {
+    match siblings.get_mut(name) {
+        None if LISTS.contains(&name) => {
+            siblings.insert(name.to_owned(), Value::Array(vec![value]));
+        }
+        None => {
+            siblings.insert(name.to_owned(), value);
+        }
+        Some(Value::Array(values)) => values.push(value),
+        Some(first) => *first = Value::Array(vec![first.take(), value]),
+    }
+}
+
+fn remove(members: &mut Map<String, Value>, is_secret: fn(&str, Option<&str>) -> bool) {
+    members.retain(|name, value| keep(name, value, is_secret));
+}
+
+fn keep(name: &str, value: &mut Value, is_secret: fn(&str, Option<&str>) -> bool) -> bool {
+    match value {
+        Value::Array(values) => {
+            values.retain_mut(|value| keep(name, value, is_secret));
+            true
+        }
+        Value::Object(members) => {
+            remove(members, is_secret);
+            !is_secret(name, None)
+        }
+        value => !is_secret(name, value.as_str()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn json(xml: &str) -> Value {
+        serde_json::to_value(Fields::parse(xml).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn every_element_is_kept_under_its_name() {
+        let xml = "<xml><ToUserName><![CDATA[gh_1]]></ToUserName><MsgId>1234567890123456789</MsgId><Empty/>\
+                   <Content><![CDATA[ 你好 ]]]]><![CDATA[> 😀\n]]></Content></xml>";
+        assert_eq!(
+            json(xml),
+            json!({ "ToUserName": "gh_1", "MsgId": "1234567890123456789", "Empty": "", "Content": " 你好 ]]> 😀\n" })
+        );
+    }
+
+    #[test]
+    fn children_make_an_object_and_repeats_an_array() {
+        let xml = "<xml><a><b>1</b><c><d>2</d></c></a><a/><m>1</m><m>2</m><m>3</m><a><b>4</b></a></xml>";
+        assert_eq!(
+            json(xml),
+            json!({ "a": [{ "b": "1", "c": { "d": "2" } }, "", { "b": "4" }], "m": ["1", "2", "3"] })
+        );
+    }
+
+    #[test]
+    fn members_of_a_list_are_an_array_also_where_there_is_one_only() {
+        let pictures = "<xml><SendPicsInfo><Count>1</Count><PicList><item><PicMd5Sum>x</PicMd5Sum></item></PicList>\
+                        </SendPicsInfo></xml>";
+        assert_eq!(
+            json(pictures),
+            json!({ "SendPicsInfo": { "Count": "1", "PicList": { "item": [{ "PicMd5Sum": "x" }] } } })
+        );
+        assert_eq!(json("<xml><E><List><T>1</T></List></E></xml>"), json!({ "E": { "List": [{ "T": "1" }] } }));
+    }
+
+    #[test]
+    fn children_of_one_element_are_not_taken_for_those_of_the_next() {
+        assert_eq!(
+            json("<xml><a><b><c>1</c></b></a><d><b/></d></xml>"),
+            json!({ "a": { "b": { "c": "1" } }, "d": { "b": "" } })
+        );
+    }
+
+    #[test]
+    fn the_deepest_document_that_is_accepted_is_kept_whole() {
+        let deep = format!("<xml>{}x{}</xml>", "<a>".repeat(LEVELS + 1), "</a>".repeat(LEVELS + 1));
+        let mut value = json(&deep);
+        for _ in 0..=LEVELS {
+            value = value["a"].take();
+        }
+        assert_eq!(value, "x");
+    }
+
+    #[test]
+    fn what_is_secret_is_left_out_at_every_depth() {
+        let fields =
+            Fields::parse("<xml><code>1</code><a><code>2</code><b>3</b></a><l>4</l><l>secret</l></xml>").unwrap();
+        let clean = fields.without(|name, text| name == "code" || text == Some("secret"));
+        assert_eq!(serde_json::to_value(clean).unwrap(), json!({ "a": { "b": "3" }, "l": ["4"] }));
+    }
+}

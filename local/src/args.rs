@@ -17,9 +17,9 @@ const PORTS: [&str; 4] = ["port", "business_port", "dynamodb_port", "secrets_por
     bin_name = "cargo run --",
     version,
     about = "Runs the whole WeChat third-party platform on this machine",
-    long_about = "Runs the whole WeChat third-party platform on this machine: the functions, the table and the secret \
-                  they use, and a simulator of WeChat's side that pushes tickets, shows the authorization page and \
-                  answers the API. Nothing else has to be installed, and no AWS or WeChat account is needed.",
+    long_about = "Runs the whole WeChat third-party platform on this machine: the functions, the table, the secret and the bus \
+                  they use, and a simulator of WeChat's side that pushes tickets and messages, shows the authorization page \
+                  and answers the API. What the platform delivers to the business is shown on a page of its own. Nothing else has to be installed, and no AWS or WeChat account is needed.",
     after_help = "The business API answers on 127.0.0.1 only, whatever --bind says: it asks for no identity.",
     args_conflicts_with_subcommands = true
 )]
@@ -48,6 +48,10 @@ pub struct Args {
     #[arg(long, value_name = "PORT", default_value_t = 8001, global = true)]
     pub secrets_port: u16,
 
+    /// Port of the local EventBridge, and of the page that shows what arrives there
+    #[arg(long, value_name = "PORT", default_value_t = 8002)]
+    pub events_port: u16,
+
     /// Address of this machine on which everything but the business API answers too; containers need one that they
     /// reach, such as 172.17.0.1. Secrets are among it: no address that strangers reach
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
@@ -66,6 +70,11 @@ pub struct Args {
     /// origin of a tunnel that leads to --port
     #[arg(long, requires = "secret")]
     pub no_simulator: bool,
+
+    /// Run a sample reply webhook, which repeats what followers say. One of your own on this machine is named by the variable
+    /// `REPLY_WEBHOOK_URL`, such as `http://localhost:9000/`: only here may it be this machine
+    #[arg(long)]
+    pub sample_webhook: bool,
 
     /// Seconds between two tickets that the simulator pushes
     #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = seconds)]
@@ -198,10 +207,10 @@ mod tests {
         Args::command().debug_assert();
         let args = parse(&[]).unwrap();
         assert_eq!((args.port, args.business_port, args.simulator_port), (3000, 3001, 3002));
-        assert_eq!((args.dynamodb_port, args.secrets_port), (8000, 8001));
+        assert_eq!((args.dynamodb_port, args.secrets_port, args.events_port), (8000, 8001, 8002));
         assert_eq!((args.ticket_interval.as_secs(), args.token_lifetime.as_secs()), (600, 7200));
         assert!(args.bind.is_loopback());
-        assert!(args.secret.is_none() && !args.no_simulator);
+        assert!(args.secret.is_none() && !args.no_simulator && !args.sample_webhook);
         assert!(Args::command().get_arguments().all(|argument| argument.get_help().is_some()));
     }
 

@@ -55,11 +55,11 @@ pub(super) fn row(
     milliseconds: Option<u128>,
 ) -> Row {
     let passed = outcome.is_ok();
-    let (came, advice) = match outcome {
-        Ok(came) => (came, None),
-        Err((came, advice)) => (came, Some(advice)),
+    let (what, advice) = match outcome {
+        Ok(what) => (what, None),
+        Err((what, advice)) => (what, Some(advice)),
     };
-    Row { passed, case, account: account.to_owned(), came, milliseconds, advice }
+    Row { passed, case, account: account.to_owned(), came: what, milliseconds, advice }
 }
 
 /// The row of a push that must be answered with `success`.

@@ -55,7 +55,7 @@ fn not_restricted(outcome: &MessageOutcome) -> Result<String, Problem> {
     in_time(outcome)?;
     match outcome.reply_text() {
         Some(reply) if reply == format!("{EVENT}from_callback") => Err((reply, OPEN)),
-        _ => Ok("nothing of the kind".to_owned()),
+        _ => Ok("no reply of the check's".to_owned()),
     }
 }
 
@@ -65,7 +65,7 @@ async fn no_message(control: &Control, appid: &AppId, patience: Duration) -> Res
     in_time(&control.message(appid, &open_id, &query(&code)).await.map_err(problem)?)?;
     sleep(patience).await;
     if control.sent(appid, &open_id).await.map_err(problem)?.is_empty() {
-        Ok("nothing of the kind".to_owned())
+        Ok("no customer-service message".to_owned())
     } else {
         Err(("a customer-service message".to_owned(), OPEN))
     }

@@ -39,6 +39,7 @@ PORTS = {
     "--simulator-port": 3002,
     "--dynamodb-port": 8000,
     "--secrets-port": 8001,
+    "--events-port": 8002,
 }
 ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "arm64": "arm64", "aarch64": "arm64"}
 # Puts the link that events are about into the table.

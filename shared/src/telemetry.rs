@@ -137,8 +137,16 @@ fn embedded_line(namespace: &str, metric: &Metric, milliseconds: i64) -> Value {
 /// At `debug` and `trace` the libraries print what passes through them: the AWS SDK whole requests and answers with the
 /// tokens in them, `lambda_runtime` whole events. `RUST_LOG` cannot change that. A list of our own crates, not of
 /// theirs, so that it also holds for libraries that are added later.
-const OUR_CRATES: [&str; 7] =
-    ["shared", "ticket_push", "preauth_link", "oauth_callback", "token_refresher", "simulator", "local"];
+const OUR_CRATES: [&str; 8] = [
+    "shared",
+    "ticket_push",
+    "preauth_link",
+    "oauth_callback",
+    "token_refresher",
+    "account_push",
+    "simulator",
+    "local",
+];
 
 /// Whether a line of this level may be printed for a crate, whatever `RUST_LOG` asks for.
 fn may_be_printed(target: &str, level: Level) -> bool {

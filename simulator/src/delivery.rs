@@ -11,10 +11,11 @@ use shared::crypto::Keyring;
 use url::Url;
 
 use crate::answer::MessageOutcome;
-use crate::message::Message;
+use crate::chat::{Bubble, Speaker};
+use crate::message::{Message, Written};
 use crate::push::{Envelope, Push, PushAnswer, PushOutcome, SealedPush};
 use crate::simulator::{Simulator, lock};
-use crate::world::World;
+use crate::world::{World, follower_of};
 
 /// How often a push is sent in all where redelivery is on.
 const PUSH_ATTEMPTS: u32 = 3;
@@ -150,9 +151,23 @@ impl Simulator {
     }
 
     /// Seals a message and posts it to the message URL of its account; up to three times where redelivery is on, until
-    /// the answer is valid. The account need not have granted anything.
+    /// the answer is valid. The account need not have granted anything. What [`crate::Account::follower`] says stands on
+    /// the chat page.
     pub async fn send_message(&self, message: &Message) -> MessageOutcome {
         let written = message.written(self.now(), self.random());
+        let from_the_chat = written.open_id == follower_of(&written.authorizer);
+        let line = from_the_chat.then(|| {
+            let bubble = Bubble::of_xml(&written.tree);
+            lock(&self.0.transcript).add(&written.authorizer, self.now(), Speaker::Follower, bubble)
+        });
+        let outcome = self.deliver(&written).await;
+        if let Some(line) = line {
+            lock(&self.0.transcript).answer(line, &outcome, self.now());
+        }
+        outcome
+    }
+
+    async fn deliver(&self, written: &Written) -> MessageOutcome {
         let allowed = self.allowed_attempts();
         let mut attempts = 0;
         loop {
@@ -161,7 +176,7 @@ impl Simulator {
             let sealed = self.seal_with(&keys, &written.envelope());
             let started = Instant::now();
             let answer = self.post(&sealed).await;
-            let outcome = MessageOutcome::of(answer, &written, &keys.0, attempts, started.elapsed());
+            let outcome = MessageOutcome::of(answer, written, &keys.0, attempts, started.elapsed());
             if outcome.fault.is_none() || attempts == allowed {
                 return outcome;
             }

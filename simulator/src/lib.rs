@@ -7,7 +7,8 @@
 //! [`Simulator::run_ticket_timer`] is a future that the caller runs or leaves.
 //!
 //! - `world` is the state: plain data with the rules as methods, saved before an answer leaves ([`Options::state_file`]).
-//! - `api`, `pages`, `control` are thin HTTP layers over it; [`Simulator::serve`] serves all three from one listener.
+//! - `api`, `pages`, `chat`, `control` are thin HTTP layers over it; [`Simulator::serve`] serves all from one listener.
+//! - [`Message`] is what a follower sends to an account; [`MessageOutcome`] judges what the platform answered to it.
 //! - [`Fault`] makes a path fail: an errcode, a 502, a delay, a dropped connection, an answer held back.
 //! - The control API under `/_simulator/` offers the same to other processes; module [`control`] lists its routes.
 //!
@@ -16,6 +17,7 @@
 mod answer;
 mod api;
 mod calls;
+mod chat;
 pub mod control;
 mod delivery;
 mod faults;

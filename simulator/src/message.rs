@@ -1,5 +1,5 @@
-//! Messages and events of authorized accounts (protocol section 3.3), as a follower causes them: built as a [`Message`],
-//! sealed into a [`SealedPush`], sent with [`crate::Simulator::send_message`].
+//! Messages and events of authorized accounts (protocol section 3.3), as a follower causes them: built as a
+//! [`Message`], sealed into a [`crate::SealedPush`], sent with [`crate::Simulator::send_message`].
 //!
 //! A message gets its `CreateTime` and `MsgId` when it is sealed for the first time and keeps them: whatever is sent
 //! again, by a test or for want of an answer, is the same message. Each sealing has a timestamp and a nonce of its own.
@@ -122,6 +122,8 @@ pub(crate) struct Written {
     pub(crate) user_name: String,
     /// `FromUserName`.
     pub(crate) open_id: String,
+    /// The tree; empty where the XML is none.
+    pub(crate) tree: Element,
     /// `message.text` or `event.CLICK`.
     name: String,
     xml: String,
@@ -134,7 +136,7 @@ impl Written {
         let (msg_type, event) = (text("MsgType"), text("Event"));
         let name = if msg_type == "event" { format!("event.{event}") } else { format!("message.{msg_type}") };
         let (user_name, open_id) = (text("ToUserName"), text("FromUserName"));
-        Self { authorizer, user_name, open_id, name, xml }
+        Self { authorizer, user_name, open_id, tree, name, xml }
     }
 
     pub(crate) fn envelope(&self) -> Envelope<'_> {

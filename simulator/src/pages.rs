@@ -171,19 +171,6 @@ struct Choice {
     authorized: bool,
 }
 
-impl Choice {
-    fn initial(&self) -> char {
-        self.account.nick_name.chars().next().unwrap_or('?')
-    }
-
-    fn kind(&self) -> &'static str {
-        match self.account.kind {
-            AccountKind::OfficialAccount => "公众号",
-            AccountKind::MiniProgram => "小程序",
-        }
-    }
-}
-
 #[derive(Template)]
 #[template(path = "choose.html")]
 struct ChoosePage<'a> {
@@ -215,11 +202,12 @@ impl IntoResponse for Refused {
     }
 }
 
-fn page(template: &impl Template) -> Response {
+/// A template as an answer.
+pub(crate) fn page(template: &impl Template) -> Response {
     match template.render() {
         Ok(html) => Html(html).into_response(),
         Err(error) => {
-            tracing::error!(%error, "an authorization page cannot be rendered");
+            tracing::error!(%error, "a page cannot be rendered");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }

@@ -201,8 +201,19 @@ impl SealedPush {
         let kept = if self.authorizer.is_some() { KEPT_REPLY } else { KEPT_ANSWER };
         match received {
             Ok((status, body)) => PushAnswer::Answered { status, body: body.chars().take(kept).collect() },
-            Err(error) => PushAnswer::Unanswered { reason: error.without_url().to_string() },
+            Err(error) => PushAnswer::Unanswered { reason: why_unanswered(&error).to_owned() },
         }
+    }
+}
+
+/// In words that tell a slow platform from one that is not there.
+fn why_unanswered(error: &reqwest::Error) -> &'static str {
+    if error.is_timeout() {
+        "nothing within 5 seconds"
+    } else if error.is_connect() {
+        "no connection"
+    } else {
+        "the connection broke"
     }
 }
 

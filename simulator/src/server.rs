@@ -1,4 +1,4 @@
-//! One listener for API, pages and control.
+//! One listener for API, pages, chat and control.
 //!
 //! An accept loop of its own instead of axum's: a fault has to close a connection without any HTTP answer, which hyper
 //! does when the service fails, and an axum service cannot fail.
@@ -25,7 +25,7 @@ use crate::calls::CallOutcome;
 use crate::faults::Fault;
 use crate::refusal::Refusal;
 use crate::simulator::Simulator;
-use crate::{api, control, pages};
+use crate::{api, chat, control, pages};
 
 /// No request of a platform comes near this.
 const MAX_BODY: usize = 256 * 1024;
@@ -49,6 +49,7 @@ impl Simulator {
         let router = Router::new()
             .merge(api::router())
             .merge(pages::router())
+            .merge(chat::router())
             .nest(control::PREFIX, control::router())
             .fallback(api::unknown_path)
             .with_state(self.clone());
@@ -84,7 +85,7 @@ impl Simulator {
     /// One request, with the fault that stands for it.
     async fn respond(&self, router: Router, request: Request<Body>) -> Result<Response, Dropped> {
         let path = request.uri().path().to_owned();
-        if control::is_under_prefix(&path) {
+        if control::is_under_prefix(&path) || chat::is_under_path(&path) {
             return Ok(route(router, request).await);
         }
         let (parts, body) = request.into_parts();

@@ -7,10 +7,13 @@ use serde_json::{Map, Value};
 use shared::clock::Timestamp;
 use shared::ids::AppId;
 
+use crate::chat::{Bubble, Speaker};
 use crate::refusal::Refusal;
+use crate::simulator::{Simulator, lock};
+use crate::world::{Sender, follower_of};
 
 /// How many messages are remembered, the latest.
-pub(crate) const REMEMBERED: usize = 1_000;
+const REMEMBERED: usize = 1_000;
 /// The longest text, in bytes of UTF-8.
 const MAX_TEXT: usize = 2048;
 
@@ -27,6 +30,27 @@ pub struct SentMessage {
     pub at: Timestamp,
     /// The authorization code whose exchange issued the token used; none where a renewal issued it.
     pub code: Option<String>,
+}
+
+impl Simulator {
+    /// The customer-service messages that were accepted, in their order, the latest 1,000 of them.
+    #[must_use]
+    pub fn sent(&self) -> Vec<SentMessage> {
+        lock(&self.0.sent).iter().cloned().collect()
+    }
+
+    pub(crate) fn keep_sent(&self, sender: Sender, to: &str, body: &Map<String, Value>) {
+        let Sender { authorizer, code } = sender;
+        let body = Value::Object(body.clone());
+        if to == follower_of(&authorizer) {
+            lock(&self.0.transcript).add(&authorizer, self.now(), Speaker::Service, Bubble::of_json(&body));
+        }
+        let mut sent = lock(&self.0.sent);
+        if sent.len() == REMEMBERED {
+            sent.pop_front();
+        }
+        sent.push_back(SentMessage { authorizer, to: to.to_owned(), body, at: self.now(), code });
+    }
 }
 
 /// Checks a body and returns `touser`.

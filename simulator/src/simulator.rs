@@ -16,12 +16,13 @@ use tokio::task::JoinSet;
 use url::Url;
 
 use crate::calls::{Call, CallLog, CallOutcome, Counters};
+use crate::chat::Transcript;
 use crate::faults::{Faults, Injection};
 use crate::options::{Behaviour, Lifetimes, Options, Platform};
 use crate::push::{Push, PushOutcome};
 use crate::refusal::AuthorizationRefusal;
-use crate::service::{self, SentMessage};
-use crate::world::{Account, Authorization, Consent, IssuedSecret, Moment, Registration, SecretKind, Sender, World};
+use crate::service::SentMessage;
+use crate::world::{Account, Authorization, Consent, IssuedSecret, Moment, Registration, SecretKind, World};
 
 /// How long WeChat waits for the answer to a push (protocol section 3.3).
 const PUSH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -68,7 +69,8 @@ pub(crate) struct Inner {
     world: Mutex<World>,
     calls: Mutex<CallLog>,
     pub(crate) pushes: Mutex<Vec<PushOutcome>>,
-    sent: Mutex<VecDeque<SentMessage>>,
+    pub(crate) sent: Mutex<VecDeque<SentMessage>>,
+    pub(crate) transcript: Mutex<Transcript>,
     pub(crate) background: Mutex<JoinSet<()>>,
 }
 
@@ -127,6 +129,7 @@ impl Simulator {
             calls: Mutex::default(),
             pushes: Mutex::default(),
             sent: Mutex::default(),
+            transcript: Mutex::default(),
             background: Mutex::default(),
         })))
     }
@@ -339,22 +342,6 @@ impl Simulator {
         let mut secrets = lock(&self.0.keys).ever_used.clone();
         self.read(|world| secrets.extend_from_slice(world.issued()));
         secrets
-    }
-
-    /// The customer-service messages that were accepted, in their order, the latest 1,000 of them.
-    #[must_use]
-    pub fn sent(&self) -> Vec<SentMessage> {
-        lock(&self.0.sent).iter().cloned().collect()
-    }
-
-    pub(crate) fn keep_sent(&self, sender: Sender, to: &str, body: &Map<String, Value>) {
-        let Sender { authorizer, code } = sender;
-        let body = Value::Object(body.clone());
-        let mut sent = lock(&self.0.sent);
-        if sent.len() == service::REMEMBERED {
-            sent.pop_front();
-        }
-        sent.push_back(SentMessage { authorizer, to: to.to_owned(), body, at: self.now(), code });
     }
 
     pub(crate) fn record_call(&self, path: &str, body: Option<&Map<String, Value>>, outcome: CallOutcome) {

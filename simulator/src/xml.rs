@@ -60,7 +60,8 @@ impl Element {
                 }
                 Event::Text(text) => {
                     let text = text.into_inner();
-                    if !text.trim_ascii().is_empty() {
+                    // Layout between elements has a line break; a blank between two references belongs to the text.
+                    if !text.trim_ascii().is_empty() || !text.contains('\n') {
                         open.last_mut().ok_or(NotXml)?.text.push_str(&text);
                     }
                 }
@@ -79,7 +80,7 @@ impl Element {
         }
         let mut document = open.pop().filter(|_| open.is_empty()).ok_or(NotXml)?;
         match document.children.pop() {
-            Some(root) if document.children.is_empty() && document.text.is_empty() => Ok(root),
+            Some(root) if document.children.is_empty() && document.text.trim_ascii().is_empty() => Ok(root),
             _ => Err(NotXml),
         }
     }

@@ -30,6 +30,12 @@ pub const TIME: i64 = 1_700_000_000;
 /// The account of the `authorized` push.
 pub const ACCOUNT: &str = "wxdemoaccount00001";
 
+/// The original id of that account, to which messages are addressed.
+const USER_NAME: &str = "gh_demoaccount001";
+
+/// Who writes to it.
+const FOLLOWER: &str = "oDemoFollower000000000000001";
+
 /// The link that merchants follow.
 pub const LINK: &str = "demo-link-00000000000A";
 
@@ -76,6 +82,7 @@ const WECHAT_ON_PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac 
 pub fn files() -> Vec<(String, String)> {
     let folders = [
         ("ticket-push", ticket_push()),
+        ("account-push", account_push()),
         ("preauth-link", preauth_link()),
         ("oauth-callback", oauth_callback()),
         ("token-refresher", token_refresher()),
@@ -141,6 +148,31 @@ fn ticket_push() -> Events {
         ("wrong-appid", push(&seal(&keyring(OTHER_COMPONENT), &ticket))),
         ("malformed-xml", push_of(&msg_signature).body(&body[..body.len() / 2]).build()),
         ("oversized-body", push_of(&msg_signature).body(&padded).build()),
+    ]
+}
+
+fn account_push() -> Events {
+    let to = |user_name: &str, sealed: &Sealed| {
+        let body = format!("<xml>{}{}</xml>", element("ToUserName", user_name), element("Encrypt", &sealed.encrypt));
+        let path = format!("/wechat/accounts/{ACCOUNT}/events");
+        push_to(&path, &sealed.msg_signature).route("/wechat/accounts/{appid}/events").body(&body).build()
+    };
+    let text = |user_name: &str, content: &str, id: u8| {
+        let inner = element("Content", content) + &format!("<MsgId>240000000000000000{id}</MsgId>");
+        account_message(user_name, "text", &inner)
+    };
+    let ours = keyring(COMPONENT);
+    let question = text(USER_NAME, "请问今天营业到几点？😊", 1);
+    let forged = Keyring::new(app_id(COMPONENT), "AnotherToken".into(), key());
+    let follow = account_message(USER_NAME, "event", &(element("Event", "subscribe") + &element("EventKey", "")));
+    let check = text(USER_NAME, "TESTCOMPONENT_MSG_TYPE_TEXT", 2);
+    let misled = text("gh_demoaccount002", "hello", 3);
+    vec![
+        ("text", to(USER_NAME, &seal(&ours, &question))),
+        ("subscribe", to(USER_NAME, &seal(&ours, &follow))),
+        ("release-check", to(USER_NAME, &seal(&ours, &check))),
+        ("foreign-account", to("gh_demoaccount002", &seal(&ours, &misled))),
+        ("bad-signature", to(USER_NAME, &seal(&forged, &question))),
     ]
 }
 
@@ -270,6 +302,12 @@ fn message(info_type: &str, inner: &str) -> String {
     format!("<xml>{component}<CreateTime>{TIME}</CreateTime>{info_type}{inner}</xml>")
 }
 
+/// A message of the follower.
+fn account_message(user_name: &str, msg_type: &str, inner: &str) -> String {
+    let [to, from] = [element("ToUserName", user_name), element("FromUserName", FOLLOWER)];
+    format!("<xml>{to}{from}<CreateTime>{TIME}</CreateTime>{}{inner}</xml>", element("MsgType", msg_type))
+}
+
 fn envelope(encrypt: &str) -> String {
     format!("<xml>{}{}</xml>", element("AppId", COMPONENT), element("Encrypt", encrypt))
 }
@@ -283,13 +321,14 @@ fn push(sealed: &Sealed) -> Value {
 }
 
 fn push_of(msg_signature: &str) -> HttpEvent {
+    push_to("/wechat/events", msg_signature)
+}
+
+fn push_to(path: &str, msg_signature: &str) -> HttpEvent {
     let signature = url_signature();
-    HttpEvent::new("POST", "/wechat/events")
-        .header("content-type", "text/xml")
-        .header("user-agent", "Mozilla/4.0")
-        .query(&format!(
-            "signature={signature}&timestamp={TIME}&nonce={NONCE}&encrypt_type=aes&msg_signature={msg_signature}"
-        ))
+    HttpEvent::new("POST", path).header("content-type", "text/xml").header("user-agent", "Mozilla/4.0").query(&format!(
+        "signature={signature}&timestamp={TIME}&nonce={NONCE}&encrypt_type=aes&msg_signature={msg_signature}"
+    ))
 }
 
 /// `signature` of the URL, which does not cover the body; WeChat sends it with every push, and nobody looks at it.

@@ -81,6 +81,17 @@ struct Rule {
     fault: Fault,
     /// How many more requests it is for; `None`: until cleared.
     left: Option<usize>,
+    /// Only each so manieth of the requests that match: how often, and how many have passed since.
+    every: Option<(usize, usize)>,
+}
+
+impl Rule {
+    /// Whether this request's turn has come.
+    fn has_come(&mut self) -> bool {
+        let Some((every, passed)) = &mut self.every else { return true };
+        *passed = (*passed + 1) % *every;
+        *passed == 0
+    }
 }
 
 #[derive(Default)]
@@ -117,12 +128,17 @@ impl Faults {
 
     /// The fault befalls the next `count` requests that match. Rules are tried in the order they were made.
     pub fn next(&self, count: usize, matching: Matching, fault: Fault) {
-        self.add(Rule { matching, fault, left: Some(count) });
+        self.add(Rule { matching, fault, left: Some(count), every: None });
     }
 
     /// The fault befalls every request that matches, until [`Faults::clear`].
     pub fn always(&self, matching: Matching, fault: Fault) {
-        self.add(Rule { matching, fault, left: None });
+        self.add(Rule { matching, fault, left: None, every: None });
+    }
+
+    /// The fault befalls each `every`th request that matches, until [`Faults::clear`].
+    pub fn every(&self, every: usize, matching: Matching, fault: Fault) {
+        self.add(Rule { matching, fault, left: None, every: Some((every, 0)) });
     }
 
     /// All is well again; the counts stay.
@@ -164,8 +180,10 @@ impl Faults {
         let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default());
         let mut state = self.state.lock().unwrap();
         *state.requests.entry(operation.to_owned()).or_default() += 1;
-        let fits = |rule: &&mut Rule| rule.left != Some(0) && rule.matching.fits(operation, &body);
-        let rule = state.rules.iter_mut().find(fits)?;
+        let rule = state.rules.iter_mut().find_map(|rule| {
+            let fits = rule.left != Some(0) && rule.matching.fits(operation, &body) && rule.has_come();
+            fits.then_some(rule)
+        })?;
         rule.left = rule.left.map(|left| left - 1);
         Some(rule.fault)
     }
@@ -288,6 +306,19 @@ mod tests {
             assert_eq!(world.faults.requests("PutItem"), 2, "{fault:?}");
             assert!(world.faults.all_used());
         }
+    }
+
+    #[tokio::test]
+    async fn a_fault_can_befall_every_third_request() {
+        let world = World::with_tries(1).await;
+        world.faults.every(3, Matching::any(), Fault::Away);
+        let mut failed = Vec::new();
+        for number in 1..=7 {
+            if world.put(&number.to_string()).await.is_err() {
+                failed.push(number);
+            }
+        }
+        assert_eq!(failed, [3, 6]);
     }
 
     #[tokio::test]

@@ -5,8 +5,9 @@
 //! killed ([`process`]), the side of Lambda that a function's binary talks to ([`runtime_api`]), the binary itself at work
 //! in a world ([`bootstrap`]), and the events that API Gateway, the schedules and the table's stream send
 //! ([`http_events`], [`refresher_events`]), of which the folder `events/` keeps a collection ([`demo_events`]), a
-//! merchant's browser ([`browser`]) and a business that calls the API ([`business`]), and what all of it costs
-//! ([`meter`], [`cost`]), and services that reach nothing ([`without_aws`]). It knows no story.
+//! merchant's browser ([`browser`]) and a business that calls the API ([`business`]) or replies to followers
+//! ([`webhook`]), the form of what is handed on ([`schema`]), and what all of it costs ([`meter`], [`cost`]), and services
+//! that reach nothing ([`without_aws`]). It knows no story.
 
 #![expect(
     clippy::unwrap_used,
@@ -29,7 +30,9 @@ pub mod moto;
 pub mod process;
 pub mod refresher_events;
 pub mod runtime_api;
+pub mod schema;
 pub mod slow;
+pub mod webhook;
 pub mod without_aws;
 pub mod world;
 

@@ -22,6 +22,12 @@ impl CollectedMetrics {
         self.0.lock().unwrap().clone()
     }
 
+    /// How often one metric was put.
+    #[must_use]
+    pub fn count(&self, measure: Measure) -> usize {
+        self.0.lock().unwrap().iter().filter(|metric| metric.measure == measure).count()
+    }
+
     /// The sum of all values of one metric; 0 where there is none.
     #[must_use]
     pub fn sum(&self, measure: Measure) -> f64 {
@@ -42,6 +48,6 @@ mod tests {
         metrics.put(&Metric::count(Measure::SecondIssuer, 1));
         assert!((collected.sum(Measure::PushRefused) - 3.0).abs() < f64::EPSILON);
         assert!(collected.sum(Measure::Failed).abs() < f64::EPSILON);
-        assert_eq!(collected.all().len(), 3);
+        assert_eq!((collected.count(Measure::PushRefused), collected.all().len()), (2, 3));
     }
 }

@@ -296,6 +296,7 @@ impl World {
     }
 
     /// What account-push is built from, with a reply webhook or without.
+    #[must_use]
     pub fn reception(&self, webhook: Option<Webhook>) -> Reception {
         Reception {
             platform: Arc::clone(&self.services.platform),

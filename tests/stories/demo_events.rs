@@ -97,7 +97,10 @@ fn the_variables_for_sam_local_are_named_in_the_template() {
 #[test]
 fn lambda_http_reads_every_http_event() {
     for (path, content) in files() {
-        if ["ticket-push/", "preauth-link/", "oauth-callback/"].iter().any(|folder| path.starts_with(folder)) {
+        if ["ticket-push/", "account-push/", "preauth-link/", "oauth-callback/"]
+            .iter()
+            .any(|folder| path.starts_with(folder))
+        {
             let event: Value = serde_json::from_str(&content).unwrap();
             let request = from_str(&content).unwrap();
             assert_eq!(request.method().as_str(), event["requestContext"]["http"]["method"], "{path}");
@@ -162,6 +165,19 @@ async fn bad_pushes_are_refused_by_reason_and_nothing_is_stored() {
     for write in ["PutItem", "UpdateItem", "TransactWriteItems"] {
         assert_eq!(world.faults.requests(write), 0, "{write}");
     }
+}
+
+#[tokio::test]
+async fn messages_are_delivered_and_answered_and_those_for_others_or_of_others_are_not() {
+    let world = World::start().await;
+    assert_eq!(answered(&world, "account-push/text.json").await, "");
+    assert_eq!(answered(&world, "account-push/subscribe.json").await, "");
+    let delivered = || world.bus.delivered().into_iter().map(|event| event.detail_type).collect::<Vec<_>>();
+    assert_eq!(delivered(), ["message.text", "event.subscribe"]);
+    for path in ["release-check", "foreign-account", "bad-signature"] {
+        answered(&world, &format!("account-push/{path}.json")).await;
+    }
+    assert_eq!(delivered().len(), 2);
 }
 
 /// A world whose table has what the events about one link and its attempt are about.

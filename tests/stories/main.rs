@@ -9,7 +9,11 @@ mod demo_events;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod event_schema;
+#[cfg(test)]
 mod grants;
+#[cfg(test)]
+mod grants_told;
 #[cfg(test)]
 mod health;
 #[cfg(test)]
@@ -17,11 +21,15 @@ mod merchant_faults;
 #[cfg(test)]
 mod merchants;
 #[cfg(test)]
+mod messages;
+#[cfg(test)]
 mod opening;
 #[cfg(test)]
 mod orders;
 #[cfg(test)]
 mod refresher_faults;
+#[cfg(test)]
+mod release_check;
 #[cfg(test)]
 mod renewals;
 #[cfg(test)]

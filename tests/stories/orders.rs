@@ -154,7 +154,11 @@ async fn two_refreshers_at_once_renew_twenty_accounts_once_each() {
     world.pass(Duration::from_mins(101));
     assert!(world.simulator.push_ticket().await.is_accepted());
 
-    let second = Refresher::new(world.services.clone(), world.event_bus(), Settings { per_second: 100_000, ..Settings::default() });
+    let second = Refresher::new(
+        world.services.clone(),
+        world.event_bus(),
+        Settings { per_second: 100_000, ..Settings::default() },
+    );
     let deadline = Instant::now() + Duration::from_mins(2);
     let before = world.simulator.counters().effects;
     let (one, other) = tokio::join!(world.renew(), second.run(&Task::Renew, deadline));

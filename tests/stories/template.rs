@@ -15,7 +15,7 @@ mod yaml;
 use serde_json::Value;
 
 /// The functions' logical ids.
-const FUNCTIONS: [&str; 4] = ["OauthCallback", "PreauthLink", "TicketPush", "TokenRefresher"];
+const FUNCTIONS: [&str; 5] = ["AccountPush", "OauthCallback", "PreauthLink", "TicketPush", "TokenRefresher"];
 
 pub(crate) fn template() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml");

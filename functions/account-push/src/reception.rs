@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use shared::bus::{Bus, BusEvent};
 use shared::clock::SharedClock;
 use shared::ids::{AppId, Digest};
-use shared::limits::{Limits, MESSAGE_LEASE};
+use shared::limits::{AFTER_WEBHOOK, Limits, MESSAGE_LEASE};
 use shared::platform::PlatformSource;
 use shared::push::{
     AccountMessage, AccountPush, PushRejection, ReleaseCheck, Reply, ReplySeal, TestAccounts, plain_answer,
@@ -225,7 +225,7 @@ impl Desk {
     async fn ask(&self, work: &Work<'_>, event: &BusEvent) -> Option<Reply> {
         let Reception { webhook, clock, metrics, limits, .. } = &*self.reception;
         let webhook = webhook.as_ref()?;
-        let left = work.by.saturating_duration_since(Instant::now()).saturating_sub(limits.after_webhook);
+        let left = work.by.saturating_duration_since(Instant::now()).saturating_sub(AFTER_WEBHOOK);
         let answer = match &work.seal.platform().webhook_key {
             Ok(key) => webhook.ask(key, event.id.as_str(), body(event), clock.now(), left.min(limits.webhook)).await,
             Err(error) => Err(WebhookError::from(*error)),

@@ -30,6 +30,7 @@ pub async fn answer_in_time(bound: Duration, too_slow: fn() -> Response, mut req
 }
 
 /// An answer in plain words.
+#[must_use]
 pub fn plain_answer(status: StatusCode, text: &'static str) -> Response {
     (status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
 }
@@ -55,6 +56,7 @@ impl ReplySeal {
     }
 
     /// The answer with a sealed reply (protocol section 3.4), whose plain form is `xml`.
+    #[must_use]
     pub fn answer(&self, xml: &str, random: &Random, now: Timestamp) -> Response {
         let (timestamp, nonce) = (now.unix().to_string(), random.up_to(LARGEST_NONCE).to_string());
         let sealed = self.platform.keyring.seal(xml.as_bytes(), random.bytes(), &timestamp, &nonce, self.key);

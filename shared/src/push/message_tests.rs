@@ -45,9 +45,9 @@ fn each_known_kind_has_its_members() {
         ),
         ("<MsgType>shortvideo</MsgType><MediaId>m</MediaId>", json!({ "type": "shortvideo", "media_id": "m" })),
         (
-            "<MsgType>location</MsgType><Location_X>23.134521</Location_X><Location_Y>113.358803</Location_Y>\
+            "<MsgType>location</MsgType><Location_X>23.125</Location_X><Location_Y>113.5</Location_Y>\
              <Scale>20</Scale><Label>here</Label>",
-            json!({ "type": "location", "latitude": 23.134521, "longitude": 113.358803, "scale": 20, "label": "here" }),
+            json!({ "type": "location", "latitude": 23.125, "longitude": 113.5, "scale": 20, "label": "here" }),
         ),
         (
             "<MsgType>link</MsgType><Title>t</Title><Description>d</Description><Url>u</Url>",

@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use shared::ids::AppId;
+use sha1::{Digest as _, Sha1};
+use shared::ids::{AppId, hex};
 
 use super::World;
 
@@ -58,6 +59,16 @@ pub enum AccountKind {
     MiniProgram,
 }
 
+impl AccountKind {
+    /// As people say it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::OfficialAccount => "公众号",
+            Self::MiniProgram => "小程序",
+        }
+    }
+}
+
 impl Account {
     /// A verified service account (服务号) in good order.
     #[must_use]
@@ -96,6 +107,17 @@ impl Account {
         let official = official.map(|(appid, name)| Self::official_account(made_up_appid(appid), name));
         let programs = programs.map(|(appid, name)| Self::mini_program(made_up_appid(appid), name));
         official.into_iter().chain(programs).collect()
+    }
+
+    /// The openid of the follower whose conversation the chat page shows: always the same for this account.
+    #[must_use]
+    pub fn follower(&self) -> String {
+        follower_of(&self.appid)
+    }
+
+    /// What stands in for a picture of it.
+    pub(crate) fn initial(&self) -> char {
+        self.nick_name.chars().next().unwrap_or('?')
     }
 
     /// The ten accounts with which WeChat checks a platform before its release (全网发布接入检测, section 7): five
@@ -169,6 +191,12 @@ impl World {
     pub(super) fn account_details(&self, appid: &AppId) -> Value {
         self.accounts.get(appid).map_or(Value::Null, Account::details)
     }
+}
+
+/// The follower whose conversation with an account the chat page shows.
+pub(crate) fn follower_of(account: &AppId) -> String {
+    let digest = hex(&Sha1::digest(format!("follower of {account}")));
+    format!("o{}", digest.get(..27).unwrap_or_default())
 }
 
 #[expect(clippy::expect_used, reason = "our own literals, and digits put together by us")]

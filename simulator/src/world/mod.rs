@@ -19,6 +19,7 @@ use shared::clock::Timestamp;
 use shared::ids::AppId;
 use shared::random::Random;
 
+pub(crate) use accounts::follower_of;
 pub use accounts::{Account, AccountKind};
 pub use effects::{Effects, IssuedSecret, SecretKind};
 pub(crate) use grants::Authorization;

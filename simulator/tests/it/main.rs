@@ -7,6 +7,8 @@ mod account_side;
 #[cfg(test)]
 mod api;
 #[cfg(test)]
+mod chat;
+#[cfg(test)]
 mod control;
 #[cfg(test)]
 mod faults;

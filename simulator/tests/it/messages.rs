@@ -135,6 +135,14 @@ async fn a_sealed_reply_is_opened() {
 }
 
 #[tokio::test]
+async fn a_reply_may_be_laid_out_and_written_without_cdata() {
+    let further = "\n  <Content>tea &amp; &lt;milk&gt; &#x1F375; </Content>\n";
+    let inner = reply(&account(), FOLLOWER, "text", further).replace("><![", ">\n  <![").replace("]]><", "]]>\n<");
+    let outcome = answered_with_reply(&format!("<?xml version=\"1.0\"?>\n{inner}\n")).await;
+    assert_eq!(outcome.reply_text().as_deref(), Some("tea & <milk> 🍵 "));
+}
+
+#[tokio::test]
 async fn every_kind_of_reply_is_known() {
     let article = "<item><Title>t</Title><Description>d</Description><PicUrl>p</PicUrl><Url>u</Url></item>";
     let news = format!("<ArticleCount>2</ArticleCount><Articles>{article}{article}</Articles>");
@@ -159,6 +167,9 @@ async fn replies_that_are_not_sealed_as_they_must_be_are_garbage() {
         (inner.clone(), AnswerFault::NotSealed),
         ("Success".to_owned(), AnswerFault::NotSealed),
         ("{}".to_owned(), AnswerFault::NotSealed),
+        (format!("<!DOCTYPE xml>{good}"), AnswerFault::NotSealed),
+        (format!("{good}<xml/>"), AnswerFault::NotSealed),
+        (format!("{}{}", "<xml>".repeat(100), "</xml>".repeat(100)), AnswerFault::NotSealed),
         (good.replace("<Nonce><![CDATA[77]]></Nonce>", ""), AnswerFault::NotSealed),
         (good.replace("<![CDATA[77]]>", "78"), AnswerFault::Signature),
         (good.replace(">1700000001<", ">1700000002<"), AnswerFault::Signature),
@@ -200,6 +211,9 @@ async fn an_error_status_and_silence_are_garbage() {
     let wechat = Harness::start().await;
     let silent = wechat.simulator.send_message(&hello()).await;
     assert_eq!(silent.fault, Some(AnswerFault::Unanswered));
+    wechat.simulator.set_message_url("http://127.0.0.1:1/$APPID$".to_owned());
+    let nobody = wechat.simulator.send_message(&hello()).await;
+    assert_eq!(nobody.answer, PushAnswer::Unanswered { reason: "no connection".into() });
     let platform = AccountSide::start(&wechat.simulator).await;
     platform.answer_next(StatusCode::INTERNAL_SERVER_ERROR, "success");
     let refused = wechat.simulator.send_message(&hello()).await;

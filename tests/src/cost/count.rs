@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use shared::ids::AppId;
 use shared::limits::Limits;
-use simulator::Account;
+use simulator::{Account, Message};
 use token_refresher::Task;
 use tokio::time::Instant;
 
@@ -43,6 +43,8 @@ pub struct Flow {
     pub http: u32,
     /// Invocations of functions.
     pub invocations: u32,
+    /// Events put on the bus.
+    pub events: u32,
     /// Calls of WeChat's API.
     pub calls: u64,
 }
@@ -51,6 +53,8 @@ pub struct Flow {
 pub mod flow {
     /// See [`super::count`].
     pub const TICKET: &str = "ticket push";
+    /// See [`super::count`].
+    pub const MESSAGE: &str = "message of a follower";
     /// See [`super::count`].
     pub const RENEW: &str = "renew run, nothing due";
     /// See [`super::count`].
@@ -83,7 +87,7 @@ pub struct Counted {
     flows: Vec<Flow>,
     /// Bytes of the largest item of each kind.
     items: BTreeMap<String, usize>,
-    /// Metrics of the runs and the ticket push, each combination of name and dimension once: CloudWatch's unit.
+    /// Metrics of the runs, the ticket push and a message, each combination of name and dimension once: CloudWatch's unit.
     pub metrics: u32,
 }
 
@@ -110,11 +114,11 @@ impl Counted {
         let row = |flow: &Flow| {
             let requests: Vec<String> =
                 flow.used.requests.iter().map(|(operation, count)| format!("{count} {operation}")).collect();
-            let counts = [flow.http, flow.invocations].map(|count| count.to_string());
-            let [http, invocations] = counts;
+            let [http, invocations, events] = [flow.http, flow.invocations, flow.events].map(|count| count.to_string());
             let units = [flow.used.writes, flow.used.reads].map(|units| units.to_string());
             let [writes, reads] = units;
-            vec![flow.name.to_owned(), requests.join(", "), writes, reads, http, invocations, flow.calls.to_string()]
+            let [name, requests, calls] = [flow.name.to_owned(), requests.join(", "), flow.calls.to_string()];
+            vec![name, requests, writes, reads, http, invocations, events, calls]
         };
         self.flows.iter().map(row).collect()
     }
@@ -147,13 +151,17 @@ impl Scene {
         counters.calls.iter().filter(|(path, _)| path.starts_with(API)).map(|(_, count)| count).sum()
     }
 
+    fn events(&self) -> u32 {
+        u32::try_from(self.world.bus.delivered().len()).unwrap()
+    }
+
     /// Counts what `work` does.
     async fn count<T>(&mut self, name: &'static str, http: u32, invocations: u32, work: impl Future<Output = T>) -> T {
-        let calls = self.api_calls();
+        let (events, calls) = (self.events(), self.api_calls());
         drop(self.meter.take());
         let result = work.await;
-        let (used, calls) = (self.meter.take(), self.api_calls() - calls);
-        self.flows.push(Flow { name, used, http, invocations, calls });
+        let (used, events, calls) = (self.meter.take(), self.events() - events, self.api_calls() - calls);
+        self.flows.push(Flow { name, used, http, invocations, events, calls });
         result
     }
 
@@ -194,12 +202,23 @@ async fn scheduled(scene: &mut Scene) {
     scene.world.pass(Duration::from_mins(10));
     let pushed = scene.count(flow::TICKET, 1, 1, simulator.push_ticket()).await;
     assert!(pushed.is_accepted(), "{pushed:?}");
+    message(scene).await;
     let refresher = scene.world.refresher.clone();
     run(scene, &refresher, flow::RENEW, Task::Renew).await;
     run(scene, &refresher, flow::RECONCILE, Task::Reconcile).await;
     scene.world.pass(Duration::from_mins(100));
     assert!(scene.world.simulator.push_ticket().await.is_accepted());
     run(scene, &refresher, flow::RENEW_COMPONENT, Task::Renew).await;
+}
+
+/// A message after the account's first one, from which its name is learned.
+async fn message(scene: &mut Scene) {
+    let simulator = scene.world.simulator.clone();
+    let account = simulator.accounts().remove(0);
+    let text = || Message::text(&account, "oAbCdEfGhIjKlMnOpQrStUvWxYz0", "请问今天营业到几点？😊");
+    let first = simulator.send_message(&text()).await;
+    let second = scene.count(flow::MESSAGE, 1, 1, simulator.send_message(&text())).await;
+    assert!(first.is_empty() && second.is_empty(), "{first:?} {second:?}");
 }
 
 async fn run(
@@ -269,6 +288,7 @@ async fn after_insert(scene: &mut Scene, refresher: &token_refresher::Refresher,
     flow.used.writes += run.used.writes;
     flow.used.reads += run.used.reads;
     flow.invocations += run.invocations;
+    flow.events += run.events;
     flow.calls += run.calls;
 }
 

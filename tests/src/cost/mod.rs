@@ -11,7 +11,7 @@ mod template;
 
 use count::Counted;
 use markdown::Page;
-use month::Month;
+use month::{Known, Month};
 
 /// The page.
 pub const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/cost.md");
@@ -29,13 +29,14 @@ const SIZES: [u32; 3] = [100, 10_000, 1_000_000];
 #[must_use]
 pub fn made(page: &str, counted: &Counted) -> String {
     let mut page = Page::new(page);
-    let (prices, assumed) = (page.figures("prices"), page.figures("assumptions"));
+    let known = Known { prices: page.figures("prices"), assumed: page.figures("assumptions") };
     let stack = template::Stack::read();
-    let months = SIZES.map(|accounts| Month::of(accounts, counted, &stack, &prices, &assumed));
-    let servers = month::servers(&page.rows("server"), &prices);
+    let with = |messages: f64| SIZES.map(|accounts| Month::of(accounts, messages, counted, &stack, &known));
+    let (months, silent) = (with(known.assumed.get("messages and events a month for each account")), with(0.0));
+    let servers = month::servers(&page.rows("server"), &known.prices);
     page.fill("counts", &counted.rows());
     page.fill("items", &counted.item_rows());
-    page.fill("answer", &month::answer(&months, servers));
+    page.fill("answer", &month::answer(&months, &silent, servers));
     page.fill("month", &month::lines(&months));
     page.fill("quantities", &month::quantities(&months));
     page.fill("wechat", &month::wechat(&months));

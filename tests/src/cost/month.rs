@@ -12,6 +12,7 @@ use super::template::Stack;
 const HOURS: f64 = 730.0;
 
 const SECONDS: f64 = HOURS * 3600.0;
+const DAYS: f64 = HOURS / 24.0;
 
 /// Tickets, renew runs and reconcile runs a month: every 10 minutes, every 5 minutes, every hour.
 const TICKETS: f64 = HOURS * 6.0;
@@ -20,6 +21,12 @@ const RECONCILE_RUNS: f64 = HOURS;
 
 const MILLION: f64 = 1e6;
 const GB: f64 = 1e9;
+
+/// The tables of the page that are written by hand.
+pub(super) struct Known {
+    pub(super) prices: Figures,
+    pub(super) assumed: Figures,
+}
 
 /// One line of the bill.
 struct Line {
@@ -47,6 +54,7 @@ struct Work {
     /// Pages of WeChat's list, the last one rounded up.
     pages: f64,
     authorizations: f64,
+    messages: f64,
 }
 
 /// Adds up a figure of the flows, each as often as it happens.
@@ -66,6 +74,7 @@ fn total(counted: &Counted, work: &Work, figure: impl Fn(&super::count::Flow) ->
         + RECONCILE_RUNS * of(flow::RECONCILE)
         + RECONCILE_RUNS * work.accounts / f64::from(ACCOUNTS) * added(flow::RECONCILE_ACCOUNTS, flow::RECONCILE)
         + work.authorizations * merchant
+        + work.messages * of(flow::MESSAGE)
 }
 
 /// Seconds between two renewals of the component token, of an account: the life of a token less the margin, and half
@@ -83,13 +92,16 @@ const TOKEN_LIFE: f64 = 7200.0;
 const HALF_A_TICK: f64 = 150.0;
 
 impl Month {
-    pub(super) fn of(accounts: u32, counted: &Counted, stack: &Stack, prices: &Figures, assumed: &Figures) -> Self {
+    /// A month in which each account gets so many messages and events.
+    pub(super) fn of(accounts: u32, messages: f64, counted: &Counted, stack: &Stack, known: &Known) -> Self {
+        let Known { prices, assumed } = known;
         let number = f64::from(accounts);
         let work = Work {
             accounts: number,
             renewals: number * SECONDS / account_interval(),
             pages: (number / f64::from(LIST_PAGE)).ceil(),
             authorizations: number * assumed.get("authorizations a month for each account"),
+            messages: number * messages,
         };
         let sum = |figure: fn(&super::count::Flow) -> f64| total(counted, &work, figure);
         let http = sum(|flow| f64::from(flow.http));
@@ -119,6 +131,7 @@ impl Month {
             counted,
             sum(|flow| flow.used.writes),
             sum(|flow| flow.used.reads),
+            sum(|flow| f64::from(flow.events)),
             seconds * stack.memory,
         );
         let renewals_a_day = 24.0 * 3600.0 / account_interval();
@@ -146,12 +159,16 @@ struct Bill<'a> {
 }
 
 impl Bill<'_> {
-    fn lines(&self, counted: &Counted, writes: f64, reads: f64, gb_seconds: f64) -> Vec<Line> {
+    fn lines(&self, counted: &Counted, writes: f64, reads: f64, events: f64, gb_seconds: f64) -> Vec<Line> {
         let (stack, work) = (self.stack, self.work);
         let per_item = self.assumed.get("bytes that DynamoDB adds to an item and to an index entry, each");
         let index_entry = self.assumed.get("bytes of an index entry");
-        let stored = work.accounts * (counted.item("account") + index_entry + 2.0 * per_item) / GB;
-        let logs = (self.invocations * self.assumed.get("bytes of log for an invocation")
+        let messages_kept = work.messages / DAYS * self.assumed.get("days that a message stays in the table");
+        let stored = (work.accounts * (counted.item("account") + index_entry + 2.0 * per_item)
+            + messages_kept * (counted.item("message") + per_item))
+            / GB;
+        let logs = ((self.invocations - work.messages) * self.assumed.get("bytes of log for an invocation")
+            + work.messages * self.assumed.get("bytes of log for a message")
             + self.http * self.assumed.get("bytes of access log for a request"))
             / GB;
         let sent = self.all_calls * self.assumed.get("bytes sent with a call of WeChat") / GB;
@@ -177,6 +194,7 @@ impl Bill<'_> {
                 ],
             ),
             self.line("API Gateway", &[("million requests", self.http / MILLION, "HTTP API requests")]),
+            self.line("EventBridge, events", &[("million events", events / MILLION, "EventBridge custom events")]),
             self.line("EventBridge Scheduler", &[("million invocations", runs / MILLION, "Scheduler invocations")]),
             self.line(
                 "Secrets Manager",
@@ -221,12 +239,14 @@ pub(super) fn servers(rows: &[Vec<String>], prices: &Figures) -> [f64; 3] {
     [2, 3, 4].map(|column| rows.iter().map(|row| parse(&row[column]) * prices.get(&row[1])).sum())
 }
 
-pub(super) fn answer(months: &[Month; 3], servers: [f64; 3]) -> Vec<Vec<String>> {
-    let row = |(month, server): (&Month, f64)| {
-        let without = month.total(false);
-        vec![quantity(f64::from(month.accounts)), dollars(without), dollars(month.total(true)), dollars(server)]
+/// The totals, with what messages have in them: the difference to a month that is `silent`.
+pub(super) fn answer(months: &[Month; 3], silent: &[Month; 3], servers: [f64; 3]) -> Vec<Vec<String>> {
+    let row = |((month, silent), server): ((&Month, &Month), f64)| {
+        let (without, with) = (month.total(false), month.total(true));
+        let messages = without - silent.total(false);
+        vec![quantity(f64::from(month.accounts)), dollars(without), dollars(with), dollars(messages), dollars(server)]
     };
-    months.iter().zip(servers).map(row).collect()
+    months.iter().zip(silent).zip(servers).map(row).collect()
 }
 
 /// One row for each thing that a function of a month yields, with a column for each size.
@@ -260,14 +280,13 @@ pub(super) fn quantities(months: &[Month; 3]) -> Vec<Vec<String>> {
 }
 
 pub(super) fn wechat(months: &[Month; 3]) -> Vec<Vec<String>> {
-    let days = HOURS / 24.0;
     let mut rows = vec![
         by_size(months, "renewals of one account a day", |month| format!("{:.1}", month.renewals_a_day)),
         by_size(months, "seconds of an average renew run", |month| format!("{:.1}", month.renew_seconds)),
     ];
     for place in 0..months[0].calls.len() {
         let name = format!("calls a day: {}", months[0].calls[place].0);
-        rows.push(by_size(months, &name, |month| quantity((month.calls[place].1 / days).ceil())));
+        rows.push(by_size(months, &name, |month| quantity((month.calls[place].1 / DAYS).ceil())));
     }
     rows
 }

@@ -103,7 +103,7 @@ fn every_alarm_looks_at_something_that_is_published() {
             assert_eq!(Some(text(&split["Name"])), *dimension, "{name}");
         }
     }
-    assert_eq!(own, 10);
+    assert_eq!(own, 12);
 }
 
 #[test]
@@ -167,7 +167,7 @@ const UNDER: &str = "LessThanThreshold";
 /// Breaching, unless the parameter that stops the refresher makes the silence.
 const SWITCHED: &str = "switched";
 
-const RULES: [Rule; 9] = [
+const RULES: [Rule; 11] = [
     // Before the first ticket there is no age: nothing at all is as bad as an old one.
     ("TicketMissing", "ticket_age", ("Maximum", OVER, 1500), (900, 1), SWITCHED),
     ("ComponentTokenLapsing", "component_token_left", ("Minimum", UNDER, 600), (300, 1), "ignore"),
@@ -176,6 +176,8 @@ const RULES: [Rule; 9] = [
     ("SecondIssuer", "second_issuer", ("Sum", OVER, 0), (300, 1), "notBreaching"),
     ("SecretServedStale", "secret_served_stale", ("Sum", OVER, 0), (300, 1), "notBreaching"),
     ("WechatRefusesAddress", "wechat_refused", ("Sum", OVER, 0), (300, 1), "notBreaching"),
+    ("WebhookFailing", "webhook_failed", ("Sum", OVER, 0), (300, 3), "notBreaching"),
+    ("EventsDelayed", "event_delayed", ("Sum", OVER, 0), (300, 3), "notBreaching"),
     ("DeadLetters", "ApproximateNumberOfMessagesVisible", ("Maximum", OVER, 0), (300, 1), "ignore"),
     ("ApiErrors", "5xx", ("Sum", OVER, 0), (300, 1), "notBreaching"),
 ];

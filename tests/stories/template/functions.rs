@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use serde_json::{Value, json};
-use shared::config::{MetricsConfig, PageConfig, StoreConfig, WechatConfig};
+use shared::config::{BusConfig, MessageConfig, MetricsConfig, PageConfig, StoreConfig, WechatConfig};
 use token_refresher::Settings;
 
 use super::{functions, of_type, properties, template, text};
@@ -15,7 +15,7 @@ fn asked(read: impl FnOnce(&dyn Fn(&str) -> Option<String>)) -> BTreeSet<String>
     read(&|name: &str| {
         names.lock().unwrap().insert(name.to_owned());
         let value = match name {
-            "RETURN_URL_ORIGINS" => "",
+            "RETURN_URL_ORIGINS" | "RELEASE_CHECK_ACCOUNTS" => "",
             "REFRESHER_WINDOW" => "64",
             _ => "https://a.example.com",
         };
@@ -31,11 +31,14 @@ fn every_variable_that_a_function_reads_is_set_for_it() {
     let wechat = asked(|environment| drop(WechatConfig::read(&environment).unwrap()));
     let metrics = asked(|environment| drop(MetricsConfig::read(&environment).unwrap()));
     let window = asked(|environment| assert!(Settings::read(&environment).is_ok()));
-    let counts = [&store, &pages, &wechat, &metrics, &window].map(BTreeSet::len);
-    assert_eq!(counts, [2, 2, 3, 1, 1], "the configurations really ask");
-    // Read by the log's filter and by the SDK.
+    let mut bus = asked(|environment| drop(BusConfig::read(&environment).unwrap()));
+    let messages = asked(|environment| drop(MessageConfig::read(&environment).unwrap()));
+    let counts = [&store, &pages, &wechat, &metrics, &window, &bus, &messages].map(BTreeSet::len);
+    assert_eq!(counts, [2, 2, 3, 1, 1, 1, 2], "the configurations really ask");
+    // Read by the log's filter and by the SDK, the last one by those that have a bus.
     let libraries = ["RUST_LOG", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER"];
     let libraries: BTreeSet<String> = libraries.map(str::to_owned).into();
+    bus.insert("AWS_ENDPOINT_URL_EVENTBRIDGE".to_owned());
     // The authorization pages are preauth-link's alone.
     let api: BTreeSet<String> = wechat.iter().filter(|name| name.contains("_API_")).cloned().collect();
     let all = [&store, &metrics, &libraries];
@@ -47,9 +50,10 @@ fn every_variable_that_a_function_reads_is_set_for_it() {
     let common = names(&template["Globals"]["Function"]["Environment"]["Variables"]);
     for (function, own) in [
         ("TicketPush", vec![]),
+        ("AccountPush", vec![&bus, &messages]),
         ("PreauthLink", vec![&pages, &wechat]),
         ("OauthCallback", vec![&pages, &api]),
-        ("TokenRefresher", vec![&api, &window]),
+        ("TokenRefresher", vec![&api, &window, &bus]),
     ] {
         let mut set = names(&properties(&template, function)["Environment"]["Variables"]);
         set.extend(common.iter().cloned());
@@ -79,11 +83,15 @@ fn the_template_takes_exactly_the_windows_that_the_refresher_takes() {
 #[test]
 fn on_aws_itself_the_sdk_is_not_sent_anywhere_else() {
     let template = template();
-    let common = &template["Globals"]["Function"]["Environment"]["Variables"];
-    for name in ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER"] {
-        let expected = json!({ "Fn::If": ["StandIns", { "Ref": "AwsEndpointUrl" }, { "Ref": "AWS::NoValue" }] });
-        assert_eq!(common[name], expected);
+    let expected = json!({ "Fn::If": ["StandIns", { "Ref": "AwsEndpointUrl" }, { "Ref": "AWS::NoValue" }] });
+    let variables = |function: &Value| function["Environment"]["Variables"].as_object().cloned().unwrap_or_default();
+    let mut found = variables(&template["Globals"]["Function"]);
+    for (_, function) in functions(&template) {
+        found.extend(variables(&function["Properties"]));
     }
+    found.retain(|name, _| name.starts_with("AWS_"));
+    assert_eq!(found.len(), 3);
+    assert!(found.values().all(|value| *value == expected), "{found:?}");
     assert_eq!(template["Parameters"]["AwsEndpointUrl"]["Default"], "");
 }
 

@@ -20,7 +20,7 @@ fn exactly_the_functions_that_call_wechat_are_in_the_network() {
     let inside = functions(&template).filter(|(_, function)| function["Properties"]["VpcConfig"].is_object());
     let inside: BTreeSet<&str> = inside.map(|(name, _)| name).collect();
     assert_eq!(inside, ["OauthCallback", "PreauthLink", "TokenRefresher"].into());
-    assert_eq!(inside, callers(&template), "ticket-push calls nobody, and nothing that hangs there may cost a push");
+    assert_eq!(inside, callers(&template), "what takes WeChat's pushes needs no address, and no network that may hang");
     assert!(template["Globals"]["Function"]["VpcConfig"].is_null());
 
     let split = |parameter: &str| json!({ "Fn::Split": [",", { "Ref": parameter }] });

@@ -107,13 +107,17 @@ fn each_role_writes_its_own_log_and_reads_the_one_secret() {
 type Grant = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// The whole of it. Whoever widens a role widens this list.
-const ON_ITEMS: [Grant; 8] = [
+const ON_ITEMS: [Grant; 12] = [
+    ("AccountPushRole", &["GetItem"], &["*#user-name#*"]),
+    ("AccountPushRole", &["PutItem"], &["*#inbox#*"]),
+    ("AccountPushRole", &["UpdateItem"], &["*#message#*", "*#release-check#*", "*#user-name#*"]),
     ("OauthCallbackRole", &["GetItem"], &["*#ticket"]),
     (
         "OauthCallbackRole",
         &["GetItem", "PutItem", "UpdateItem"],
         &["*#account#*", "*#claim#*", "*#component", "*#inbox#*", "*#link#*"],
     ),
+    ("OauthCallbackRole", &["UpdateItem"], &["*#user-name#*"]),
     ("PreauthLinkRole", &["GetItem"], &["*#ticket"]),
     ("PreauthLinkRole", &["GetItem", "PutItem", "UpdateItem"], &["*#claim#*", "*#link#*"]),
     ("PreauthLinkRole", &["GetItem", "UpdateItem"], &["*#component"]),
@@ -121,7 +125,17 @@ const ON_ITEMS: [Grant; 8] = [
     (
         "TokenRefresherRole",
         &["BatchGetItem", "GetItem", "PutItem", "Query", "UpdateItem"],
-        &["*#account#*", "*#claim#*", "*#component", "*#health", "*#inbox#*", "*#link#*", "*#reconcile", "*#ticket"],
+        &[
+            "*#account#*",
+            "*#claim#*",
+            "*#component",
+            "*#health",
+            "*#inbox#*",
+            "*#link#*",
+            "*#reconcile",
+            "*#ticket",
+            "*#user-name#*",
+        ],
     ),
     ("TokenRefresherRole", &["Query"], &["*#due#*", "*#ended#*", "*#inbox"]),
 ];
@@ -147,6 +161,70 @@ fn each_role_touches_only_the_kinds_of_item_that_its_function_works_on() {
     let expected: BTreeSet<_> =
         ON_ITEMS.iter().map(|(role, actions, keys)| (*role, listed(actions), listed(keys))).collect();
     assert_eq!(granted, expected);
+}
+
+/// What a key of the table may begin with, one for each kind of item (`docs/data-model.md`).
+const KEYS: [&str; 11] = [
+    "wx0000000000000001#account#wx0000000000000002",
+    "wx0000000000000001#claim#00ff",
+    "wx0000000000000001#component",
+    "wx0000000000000001#health",
+    "wx0000000000000001#inbox#wx0000000000000002",
+    "wx0000000000000001#link#AAAA",
+    "wx0000000000000001#message#00ff",
+    "wx0000000000000001#reconcile",
+    "wx0000000000000001#release-check#wx0000000000000002",
+    "wx0000000000000001#ticket",
+    "wx0000000000000001#user-name#wx0000000000000002",
+];
+
+/// Whether a text fits a pattern of IAM, as `StringLike` has it.
+fn like(pattern: &str, text: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
+    text.strip_prefix(head).is_some_and(|text| (0..=text.len()).any(|at| like(rest, &text[at..])))
+}
+
+#[test]
+fn what_strangers_write_is_handled_by_a_role_that_leads_to_no_token_code_or_ticket() {
+    let template = template();
+    let (mut reached, mut written_only) = (BTreeSet::new(), BTreeSet::new());
+    for (_, statement) in statements(&template).into_iter().filter(|(role, _)| *role == "AccountPushRole") {
+        let actions: BTreeSet<&str> =
+            actions(statement).into_iter().filter_map(|action| action.strip_prefix("dynamodb:")).collect();
+        assert!(actions.is_subset(&["GetItem", "PutItem", "UpdateItem"].into()), "{actions:?}");
+        if actions.is_empty() {
+            continue;
+        }
+        let patterns = leading_keys(statement);
+        let kinds = KEYS.into_iter().filter(|key| patterns.iter().any(|pattern| like(pattern, key)));
+        let kinds = kinds.map(|key| key.split('#').nth(1).unwrap());
+        if actions == ["PutItem"].into() {
+            written_only.extend(kinds);
+        } else {
+            reached.extend(kinds);
+        }
+    }
+    assert_eq!(reached, ["message", "release-check", "user-name"].into());
+    // Codes stand in the inbox: it puts some there, and reads none.
+    assert_eq!(written_only, ["inbox"].into());
+}
+
+#[test]
+fn exactly_those_that_know_the_bus_may_put_events_there_and_nothing_else() {
+    let template = template();
+    let mut may = BTreeSet::new();
+    for (role, statement) in statements(&template) {
+        if actions(statement).iter().any(|action| action.starts_with("events:")) {
+            assert_eq!(actions(statement), ["events:PutEvents"].into(), "{role}");
+            assert_eq!(statement["Resource"], json!({ "Fn::GetAtt": ["EventBus", "Arn"] }), "{role}");
+            may.insert(role.to_owned());
+        }
+    }
+    let bus = json!({ "Ref": "EventBus" });
+    let knows = |function: &Value| function["Properties"]["Environment"]["Variables"]["EVENT_BUS_NAME"] == bus;
+    let know = functions(&template).filter(|(_, function)| knows(function)).map(|(name, _)| format!("{name}Role"));
+    assert_eq!(may, know.collect());
+    assert_eq!(may.len(), 2);
 }
 
 #[test]

@@ -1,0 +1,97 @@
+//! A business's service behind the reply webhook, which verifies what it gets and remembers it.
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use http::HeaderMap;
+use serde_json::{Value, json};
+use shared::clock::Timestamp;
+use shared::webhook_key::WebhookKey;
+use tokio::net::TcpListener;
+use url::Url;
+
+use crate::world::WEBHOOK_SECRET;
+
+/// A call that was signed with the platform's key.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// `webhook-id`.
+    pub id: String,
+    /// The JSON.
+    pub body: Value,
+}
+
+type Answer = dyn Fn(&Call) -> Response + Send + Sync;
+
+/// The service; clones share what it remembers.
+#[derive(Clone)]
+pub struct Service {
+    asked: Arc<Mutex<Vec<Call>>>,
+    answer: Arc<Answer>,
+    url: Url,
+}
+
+impl Service {
+    /// A service that answers as `answer` says.
+    ///
+    /// # Panics
+    /// When it cannot listen.
+    pub async fn answering(answer: impl Fn(&Call) -> Response + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}/replies", listener.local_addr().unwrap())).unwrap();
+        let service = Self { asked: Arc::default(), answer: Arc::new(answer), url };
+        let router = Router::new().route("/replies", post(receive)).with_state(service.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        service
+    }
+
+    /// A service that always answers with this JSON.
+    ///
+    /// # Panics
+    /// When it cannot listen.
+    pub async fn replying(reply: Value) -> Self {
+        Self::answering(move |_| axum::Json(reply.clone()).into_response()).await
+    }
+
+    /// A service that answers with the text it was told, or else the event's name, and an exclamation mark.
+    ///
+    /// # Panics
+    /// When it cannot listen.
+    pub async fn replying_with_texts() -> Self {
+        Self::answering(|call| {
+            let message = &call.body["data"]["message"];
+            let said = message["content"].as_str().or(message["event"].as_str()).unwrap_or_default();
+            axum::Json(json!({ "type": "text", "content": format!("{said}!") })).into_response()
+        })
+        .await
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn url(&self) -> Url {
+        self.url.clone()
+    }
+
+    /// What it was asked, in order.
+    ///
+    /// # Panics
+    /// Never.
+    #[must_use]
+    pub fn asked(&self) -> Vec<Call> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+async fn receive(State(service): State<Service>, headers: HeaderMap, body: Bytes) -> Response {
+    let header = |name: &str| headers[name].to_str().unwrap().to_owned();
+    let (id, timestamp) = (header("webhook-id"), Timestamp::from_unix(header("webhook-timestamp").parse().unwrap()));
+    let key = WebhookKey::parse(&WEBHOOK_SECRET.into()).unwrap();
+    assert_eq!(header("webhook-signature"), key.sign(&id, timestamp, &body), "the signature fits");
+    let call = Call { id, body: serde_json::from_slice(&body).unwrap() };
+    service.asked.lock().unwrap().push(call.clone());
+    (service.answer)(&call)
+}

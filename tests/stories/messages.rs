@@ -1,0 +1,151 @@
+//! Followers write to accounts: every message is answered in time, reaches the business once, and nothing of it is lost.
+
+mod delivery;
+mod repeats;
+mod replies;
+mod samples;
+
+use serde_json::Value;
+use shared::telemetry::Measure;
+use simulator::{Account, Message, MessageOutcome, PushAnswer};
+use stories::world::World;
+
+/// A follower.
+const FOLLOWER: &str = "oFollower-0123456789_abcdefg";
+
+/// An authorized account of a platform that is ready.
+async fn shop(world: &World) -> Account {
+    let authorizer = world.authorized_account().await;
+    world.simulator.account(&authorizer).unwrap()
+}
+
+/// The details of the events on the bus that are messages or events, in the order of their arrival.
+fn delivered(world: &World) -> Vec<Value> {
+    let events = world.bus.delivered().into_iter().filter(|event| !event.detail_type.starts_with("grant."));
+    events.map(|event| event.detail).collect()
+}
+
+/// The texts among them.
+fn texts(world: &World) -> Vec<String> {
+    let details = delivered(world).into_iter();
+    details.filter_map(|detail| Some(detail["message"]["content"].as_str()?.to_owned())).collect()
+}
+
+fn status(outcome: &MessageOutcome) -> u16 {
+    match &outcome.answer {
+        PushAnswer::Answered { status, .. } => *status,
+        PushAnswer::Unanswered { reason } => panic!("no answer: {reason}"),
+    }
+}
+
+#[tokio::test]
+async fn a_message_reaches_the_business_with_every_field_and_is_answered_with_nothing() {
+    let world = World::ready().await;
+    let shop = shop(&world).await;
+    let message = Message::text(&shop, FOLLOWER, "你好 ]]> <b>&amp; 😀 ").with("Brand", "new").with("MsgId", "77");
+    let outcome = world.simulator.send_message(&message).await;
+    assert!(outcome.is_empty(), "{outcome:?}");
+
+    let events = world.bus.delivered();
+    let event = events.last().unwrap();
+    assert_eq!((event.source.as_str(), event.detail_type.as_str()), ("wechat.platform", "message.text"));
+    assert_eq!(event.time, world.now());
+    let expected = serde_json::json!({
+        "id": event.detail["id"],
+        "component_appid": stories::world::COMPONENT,
+        "authorizer_appid": shop.appid,
+        "create_time": world.now(),
+        "user_name": shop.user_name,
+        "open_id": FOLLOWER,
+        "msg_id": "77",
+        "message": { "type": "text", "content": "你好 ]]> <b>&amp; 😀 " },
+        "fields": {
+            "ToUserName": shop.user_name, "FromUserName": FOLLOWER, "CreateTime": world.now().unix().to_string(),
+            "MsgType": "text", "Content": "你好 ]]> <b>&amp; 😀 ", "Brand": "new", "MsgId": "77",
+        },
+    });
+    assert_eq!(event.detail, expected);
+}
+
+#[tokio::test]
+async fn an_event_and_a_kind_that_nobody_knows_reach_the_business_too() {
+    let world = World::ready().await;
+    let shop = shop(&world).await;
+    for message in [
+        Message::event(&shop, FOLLOWER, "subscribe").with("EventKey", "qrscene_7").with("Ticket", "QR"),
+        Message::event(&shop, FOLLOWER, "brand_new_event").with("Whatever", "1"),
+        Message::new(&shop, FOLLOWER, "hologram").with("Depth", "3"),
+    ] {
+        assert!(world.simulator.send_message(&message).await.is_empty());
+    }
+    let types: Vec<String> = world.bus.delivered().into_iter().map(|event| event.detail_type).collect();
+    assert_eq!(types[types.len() - 3..], ["event.subscribe", "event.brand_new_event", "message.hologram"]);
+    let details = delivered(&world);
+    assert_eq!(details[0]["message"]["event_key"], "qrscene_7");
+    assert_eq!((&details[1]["fields"]["Whatever"], &details[2]["fields"]["Depth"]), (&"1".into(), &"3".into()));
+}
+
+#[tokio::test]
+async fn a_message_of_two_kilobytes_and_one_as_long_as_a_push_may_be_arrive_whole() {
+    let world = World::ready().await;
+    let shop = shop(&world).await;
+    for length in [2_048 / 3, 12_000] {
+        let text = "字".repeat(length);
+        assert!(world.simulator.send_message(&Message::text(&shop, FOLLOWER, &text)).await.is_empty());
+        assert_eq!(texts(&world).last().unwrap(), &text);
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_is_passed_off_as_another_accounts_is_refused() {
+    let world = World::ready().await;
+    let shop = shop(&world).await;
+    let other = world.account(1);
+    let consent = world.merchant_authorizes(&other);
+    world.push_and_work(&consent.push).await;
+    // What WeChat signed for one account is sent to the path of another.
+    let stolen = Message::text(&shop, FOLLOWER, "mine");
+    let elsewhere = Message::of(&other, inner_xml(&shop, "mine"));
+    let outcome = world.simulator.send_message(&elsewhere).await;
+    assert_eq!(status(&outcome), 401, "{outcome:?}");
+    assert!(texts(&world).is_empty());
+    let refused = world.metrics.all().into_iter().find(|metric| metric.measure == Measure::PushRefused).unwrap();
+    assert_eq!(refused.dimension.unwrap().1, "foreign-account");
+    assert!(world.simulator.send_message(&stolen).await.is_empty());
+    assert_eq!(texts(&world), ["mine"]);
+}
+
+#[tokio::test]
+async fn whom_messages_are_addressed_to_is_learned_until_the_profile_says_it() {
+    let world = World::ready().await;
+    // Messages may come before the push of the grant has: the account is not known at all.
+    let account = world.simulator.accounts()[0].clone();
+    let impostor = Message::of(&account.appid, inner_xml(&world.simulator.accounts()[1], "first"));
+    assert!(world.simulator.send_message(&impostor).await.is_empty());
+    let true_one = Message::text(&account, FOLLOWER, "second");
+    assert_eq!(status(&world.simulator.send_message(&true_one).await), 401, "something else was learned");
+
+    world.authorized_account().await;
+    assert!(world.simulator.send_message(&true_one).await.is_empty(), "the profile has put it right");
+    assert_eq!(status(&world.simulator.send_message(&impostor).await), 401);
+    assert_eq!(texts(&world), ["first", "second"]);
+}
+
+#[tokio::test]
+async fn an_account_whose_grant_is_gone_may_still_be_written_to() {
+    let world = World::ready().await;
+    let shop = shop(&world).await;
+    let push = world.simulator.unauthorize(&shop.appid).unwrap();
+    world.push_and_work(&push).await;
+    assert!(world.simulator.send_message(&Message::text(&shop, FOLLOWER, "still there?")).await.is_empty());
+    assert_eq!(texts(&world), ["still there?"]);
+}
+
+/// A text message from the follower to `to`, as WeChat writes it.
+fn inner_xml(to: &Account, content: &str) -> String {
+    format!(
+        "<xml><ToUserName>{}</ToUserName><FromUserName>{FOLLOWER}</FromUserName><CreateTime>1800000000</CreateTime>\
+         <MsgType>text</MsgType><Content>{content}</Content><MsgId>5</MsgId></xml>",
+        to.user_name
+    )
+}

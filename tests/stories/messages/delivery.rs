@@ -1,0 +1,119 @@
+//! The bus refuses, fails or is away: what WeChat was told is received reaches the business all the same.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream;
+use shared::limits::Limits;
+use shared::telemetry::Measure;
+use simulator::{Behaviour, Message};
+use stories::faults::{Fault, Matching};
+use stories::webhook::Service;
+use stories::world::{World, short_limits};
+
+use super::{FOLLOWER, delivered, shop, status, texts};
+
+/// Longer than the first pause of an entry that failed.
+const LATER: Duration = Duration::from_mins(6);
+
+#[tokio::test]
+async fn a_message_that_the_bus_does_not_take_is_delivered_by_the_refresher() {
+    for fault in [Fault::Away, Fault::Throttle, Fault::ServerError] {
+        let world = World::ready().await;
+        let shop = shop(&world).await;
+        world.faults.always(Matching::operation("PutEvents"), fault);
+        let outcome = world.simulator.send_message(&Message::text(&shop, FOLLOWER, "wait")).await;
+        assert!(outcome.is_empty(), "{fault:?}: WeChat has no reason to send it again: {outcome:?}");
+        assert_eq!(world.metrics.count(Measure::EventDelayed), 1, "{fault:?}");
+
+        let report = world.renew().await;
+        assert_eq!((report.inbox_postponed, texts(&world).len()), (1, 0), "{fault:?}: {report}");
+        world.faults.clear();
+        world.pass(LATER);
+        world.renew().await;
+        assert_eq!(texts(&world), ["wait"], "{fault:?}");
+        world.pass(LATER);
+        world.renew().await;
+        assert_eq!(texts(&world).len(), 1, "{fault:?}: once it is there, it is done with");
+    }
+}
+
+#[tokio::test]
+async fn an_entry_that_is_refused_within_a_success_is_delivered_later_with_the_same_id() {
+    let world = World::ready().await;
+    let shop = shop(&world).await;
+    world.bus.refuse_next(1);
+    let message = Message::text(&shop, FOLLOWER, "refused").with("MsgId", "3");
+    assert!(world.simulator.send_message(&message).await.is_empty());
+    assert!(texts(&world).is_empty());
+    world.renew().await;
+    assert_eq!(texts(&world), ["refused"]);
+
+    // An answer that is lost makes one event two, and their id tells.
+    world.faults.next(1, Matching::operation("PutEvents"), Fault::LostReply);
+    world.simulator.send_message(&Message::text(&shop, FOLLOWER, "twice")).await;
+    let details = delivered(&world);
+    let ids: BTreeSet<&str> = details.iter().map(|detail| detail["id"].as_str().unwrap()).collect();
+    assert_eq!((details.len(), ids.len()), (3, 2));
+}
+
+#[tokio::test]
+async fn where_neither_bus_nor_table_takes_it_wechat_sends_again_and_nothing_is_lost() {
+    let world = World::ready().await;
+    let shop = shop(&world).await;
+    world.faults.always(Matching::operation("PutEvents"), Fault::Away);
+    world.faults.always(Matching::operation("PutItem"), Fault::Away);
+    let message = Message::text(&shop, FOLLOWER, "keep me");
+    let outcome = world.simulator.send_message(&message).await;
+    assert_eq!(status(&outcome), 500, "{outcome:?}");
+    world.faults.clear();
+    assert!(world.simulator.send_message(&message).await.is_empty(), "the claim was given back at once");
+    assert_eq!(texts(&world), ["keep me"]);
+}
+
+#[tokio::test]
+async fn whatever_hangs_wechat_has_an_answer_in_time() {
+    for operation in ["PutEvents", "UpdateItem", "GetItem"] {
+        let limits = Limits { message: Duration::from_millis(500), ..short_limits() };
+        let world = World::with(|_| {}, limits).await;
+        world.get_ready().await;
+        let shop = shop(&world).await;
+        world.faults.always(Matching::operation(operation), Fault::Hang);
+        let outcome = world.simulator.send_message(&Message::text(&shop, FOLLOWER, "hello")).await;
+        assert_eq!(status(&outcome), 500, "{operation}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn among_many_messages_with_a_bus_that_fails_now_and_then_none_is_lost_and_none_asks_the_webhook_twice() {
+    const MESSAGES: usize = 400;
+    let world = World::ready().await;
+    let shop = shop(&world).await;
+    let service = Service::replying_with_texts().await;
+    world.ask_for_replies(service.url()).await;
+    world.simulator.set_behaviour(Behaviour { redeliver_pushes: true, ..Behaviour::default() });
+    for (every, fault) in [(7, Fault::Away), (11, Fault::LostReply), (13, Fault::Throttle)] {
+        world.faults.every(every, Matching::operation("PutEvents"), fault);
+    }
+    world.faults.every(29, Matching::operation("UpdateItem"), Fault::LostReply);
+    let sent = stream::iter(0..MESSAGES).map(async |number| {
+        let message = Message::text(&shop, FOLLOWER, &number.to_string());
+        let answered = world.simulator.send_message(&message).await;
+        // Every tenth comes twice.
+        if number % 10 == 0 {
+            assert_eq!(world.simulator.send_message(&message).await.reply, answered.reply);
+        }
+        assert_eq!(answered.reply_text(), Some(format!("{number}!")), "{answered:?}");
+    });
+    sent.buffer_unordered(20).collect::<Vec<()>>().await;
+    world.faults.clear();
+    world.pass(LATER);
+    world.renew().await;
+
+    let arrived: BTreeSet<String> = texts(&world).into_iter().collect();
+    assert_eq!(arrived.len(), MESSAGES, "nothing is lost");
+    let asked = service.asked();
+    let ids: BTreeSet<&String> = asked.iter().map(|call| &call.id).collect();
+    assert_eq!((asked.len(), ids.len()), (MESSAGES, MESSAGES), "each asked once");
+}

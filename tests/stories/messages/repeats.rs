@@ -1,0 +1,111 @@
+//! WeChat sends a message again when our answer does not reach it: the same answer, and nothing happens twice.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use shared::ids::AppId;
+use shared::limits::{Limits, MESSAGE_LEASE};
+use shared::push::AccountMessage;
+use shared::telemetry::Measure;
+use shared::vault::MessageClaim;
+use simulator::Message;
+use stories::faults::{Fault, Matching};
+use stories::webhook::Service;
+use stories::world::{World, short_limits};
+
+use super::{FOLLOWER, delivered, shop, status, texts};
+
+#[tokio::test]
+async fn a_repeat_gets_the_same_reply_and_reaches_nobody_twice() {
+    let world = World::ready().await;
+    let shop = shop(&world).await;
+    let service = Service::replying_with_texts().await;
+    world.ask_for_replies(service.url()).await;
+    let event = Message::event(&shop, FOLLOWER, "CLICK").with("EventKey", "menu");
+    for message in [Message::text(&shop, FOLLOWER, "hello"), event] {
+        let first = world.simulator.send_message(&message).await;
+        world.pass(Duration::from_secs(5));
+        let second = world.simulator.send_message(&message).await;
+        assert!(first.reply.is_some(), "{first:?}");
+        assert_eq!(first.reply, second.reply);
+    }
+    assert_eq!((delivered(&world).len(), service.asked().len()), (2, 2));
+    assert_eq!(world.metrics.count(Measure::MessageRepeated), 2);
+
+    let another = Message::event(&shop, FOLLOWER, "CLICK").with("EventKey", "other");
+    world.simulator.send_message(&another).await;
+    assert_eq!((delivered(&world).len(), service.asked().len()), (3, 3), "another event in the same second");
+}
+
+#[tokio::test]
+async fn deliveries_at_the_same_moment_share_one_answer() {
+    let world = World::ready().await;
+    let shop = shop(&world).await;
+    let service = Service::replying_with_texts().await;
+    world.ask_for_replies(service.url()).await;
+    let message = Message::text(&shop, FOLLOWER, "now");
+    let outcomes = join_all((0..10).map(|_| world.simulator.send_message(&message))).await;
+    assert!(outcomes[0].reply.is_some(), "{:?}", outcomes[0]);
+    assert!(outcomes.iter().all(|outcome| outcome.reply == outcomes[0].reply));
+    assert_eq!((texts(&world).len(), service.asked().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_message_whose_handler_died_is_delivered_by_the_next_try_and_the_webhook_is_not_asked_again() {
+    let limits = Limits { message: Duration::from_millis(300), ..short_limits() };
+    let world = World::with(|_| {}, limits).await;
+    world.get_ready().await;
+    let shop = shop(&world).await;
+    let service = Service::replying_with_texts().await;
+    world.ask_for_replies(service.url()).await;
+    let message = Message::text(&shop, FOLLOWER, "hello").with("MsgId", "9").with("CreateTime", "1800000000");
+    // As far as a process came that was stopped right after it had claimed the message.
+    let digest = digest_of(&shop.appid, "9");
+    let until = world.now().plus(MESSAGE_LEASE);
+    let claimed = world.vault().claim_message(&digest, "died", world.now(), until).await.unwrap();
+    assert!(matches!(claimed, MessageClaim::Ours { first: true }));
+
+    let outcome = world.simulator.send_message(&message).await;
+    assert_eq!(status(&outcome), 500, "WeChat is to send it again: {outcome:?}");
+    assert!(texts(&world).is_empty());
+    world.pass(MESSAGE_LEASE);
+    assert!(world.simulator.send_message(&message).await.is_empty());
+    assert_eq!(texts(&world), ["hello"]);
+    assert_eq!(service.asked().len(), 0, "whoever died may have asked it");
+}
+
+#[tokio::test]
+async fn an_answer_that_could_not_be_written_down_is_given_all_the_same() {
+    let world = World::ready().await;
+    let shop = shop(&world).await;
+    let service = Service::replying_with_texts().await;
+    world.ask_for_replies(service.url()).await;
+    world.faults.always(Matching::operation("UpdateItem").containing("answered_at = :now"), Fault::Away);
+    let outcome = world.simulator.send_message(&Message::text(&shop, FOLLOWER, "hello")).await;
+    assert!(outcome.reply.is_some(), "{outcome:?}");
+    assert_eq!(texts(&world), ["hello"]);
+}
+
+#[tokio::test]
+async fn a_lost_reply_of_the_table_makes_nobody_lose_to_himself() {
+    let world = World::ready().await;
+    let shop = shop(&world).await;
+    let service = Service::replying_with_texts().await;
+    world.ask_for_replies(service.url()).await;
+    for write in ["first_owner = if_not_exists", "answered_at = :now"] {
+        world.faults.next(1, Matching::operation("UpdateItem").containing(write), Fault::LostReply);
+        let message = Message::text(&shop, FOLLOWER, write);
+        let outcome = world.simulator.send_message(&message).await;
+        assert!(outcome.reply.is_some() && world.faults.all_used(), "{write}: {outcome:?}");
+        assert_eq!(world.simulator.send_message(&message).await.reply, outcome.reply, "{write}");
+    }
+    assert_eq!((texts(&world).len(), service.asked().len()), (2, 2));
+}
+
+fn digest_of(authorizer: &AppId, msg_id: &str) -> shared::ids::Digest {
+    let xml = format!(
+        "<xml><ToUserName>g</ToUserName><FromUserName>o</FromUserName><CreateTime>1</CreateTime><MsgType>text</MsgType>\
+         <MsgId>{msg_id}</MsgId></xml>"
+    );
+    AccountMessage::parse(xml.into()).unwrap().dedup(authorizer)
+}

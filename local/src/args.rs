@@ -7,6 +7,9 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use url::Url;
 
+/// The ports that a command may look at, and another not.
+const PORTS: [&str; 4] = ["port", "business_port", "dynamodb_port", "secrets_port"];
+
 /// What may be chosen on the command line. Everything has a default that works.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
 #[command(
@@ -14,9 +17,9 @@ use url::Url;
     bin_name = "cargo run --",
     version,
     about = "Runs the whole WeChat third-party platform on this machine",
-    long_about = "Runs the whole WeChat third-party platform on this machine: the functions, the table and the secret \
-                  they use, and a simulator of WeChat's side that pushes tickets, shows the authorization page and \
-                  answers the API. Nothing else has to be installed, and no AWS or WeChat account is needed.",
+    long_about = "Runs the whole WeChat third-party platform on this machine: the functions, the table, the secret and the bus \
+                  they use, and a simulator of WeChat's side that pushes tickets and messages, shows the authorization page \
+                  and answers the API. What the platform delivers to the business is shown on a page of its own. Nothing else has to be installed, and no AWS or WeChat account is needed.",
     after_help = "The business API answers on 127.0.0.1 only, whatever --bind says: it asks for no identity.",
     args_conflicts_with_subcommands = true
 )]
@@ -45,6 +48,10 @@ pub struct Args {
     #[arg(long, value_name = "PORT", default_value_t = 8001, global = true)]
     pub secrets_port: u16,
 
+    /// Port of the local EventBridge, and of the page that shows what arrives there
+    #[arg(long, value_name = "PORT", default_value_t = 8002)]
+    pub events_port: u16,
+
     /// Address of this machine on which everything but the business API answers too; containers need one that they
     /// reach, such as 172.17.0.1. Secrets are among it: no address that strangers reach
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
@@ -63,6 +70,11 @@ pub struct Args {
     /// origin of a tunnel that leads to --port
     #[arg(long, requires = "secret")]
     pub no_simulator: bool,
+
+    /// Run a sample reply webhook, which repeats what followers say. One of your own on this machine is named by the variable
+    /// `REPLY_WEBHOOK_URL`, such as `http://localhost:9000/`: only here may it be this machine
+    #[arg(long)]
+    pub sample_webhook: bool,
 
     /// Seconds between two tickets that the simulator pushes
     #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = seconds)]
@@ -92,13 +104,47 @@ pub enum Command {
                       stands in the target is newer and stays. It may be run again after a failure."
     )]
     CopyTable(CopyTableArgs),
+    /// Plays WeChat's side of the release check (全网发布接入检测) against a running `cargo run`
+    #[command(
+        long_about = "Plays WeChat's side of the release check (全网发布接入检测) through the simulator of a running `cargo run`: \
+                      WeChat's test accounts authorize the platform, send the texts, the event and the code of the check, and \
+                      what comes back is judged; an ordinary account sends the same and must get none of it. The accounts \
+                      take their authorization back at the end. Prints a table, and no code or token.",
+        after_help = "Ends with 0 where every case passed, 1 where one failed, and 2 where nothing could be checked, such as \
+                      where nothing runs."
+    )]
+    ReleaseCheck(ReleaseCheckArgs),
+}
+
+/// What `release-check` checks.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct ReleaseCheckArgs {
+    /// Where the simulator is that pushes to the platform
+    #[arg(long, value_name = "URL", default_value = "http://localhost:3002")]
+    pub simulator: Url,
+
+    /// WeChat's group of test accounts, 1 to 5; may be given several times
+    #[arg(long, value_name = "N", default_values_t = [1], value_parser = clap::value_parser!(u8).range(1..=5))]
+    pub group: Vec<u8>,
+
+    /// All five groups
+    #[arg(long, conflicts_with = "group")]
+    pub all_groups: bool,
+}
+
+impl ReleaseCheckArgs {
+    /// The groups to check, each once.
+    #[must_use]
+    pub fn groups(&self) -> Vec<u8> {
+        (1..=5).filter(|group| self.all_groups || self.group.contains(group)).collect()
+    }
 }
 
 /// What `copy-table` copies.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct CopyTableArgs {
     /// The table to copy from
-    #[arg(value_name = "FROM", conflicts_with_all = ["port", "business_port", "dynamodb_port", "secrets_port"])]
+    #[arg(value_name = "FROM", conflicts_with_all = PORTS)]
     pub from: String,
 
     /// The table to copy to
@@ -118,7 +164,7 @@ pub struct CopyTableArgs {
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct DoctorArgs {
     /// The CloudFormation stack to look at
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["port", "business_port", "dynamodb_port", "secrets_port"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = PORTS)]
     pub stack: Option<String>,
 
     /// The stack's region, such as eu-central-1; else that of the environment or the profile
@@ -161,10 +207,10 @@ mod tests {
         Args::command().debug_assert();
         let args = parse(&[]).unwrap();
         assert_eq!((args.port, args.business_port, args.simulator_port), (3000, 3001, 3002));
-        assert_eq!((args.dynamodb_port, args.secrets_port), (8000, 8001));
+        assert_eq!((args.dynamodb_port, args.secrets_port, args.events_port), (8000, 8001, 8002));
         assert_eq!((args.ticket_interval.as_secs(), args.token_lifetime.as_secs()), (600, 7200));
         assert!(args.bind.is_loopback());
-        assert!(args.secret.is_none() && !args.no_simulator);
+        assert!(args.secret.is_none() && !args.no_simulator && !args.sample_webhook);
         assert!(Args::command().get_arguments().all(|argument| argument.get_help().is_some()));
     }
 
@@ -196,6 +242,22 @@ mod tests {
         assert!(parse(&["copy-table", "a", "b", "--region", "eu-central-1"]).is_ok());
         assert!(parse(&["copy-table", "a"]).unwrap_err().contains("<TO>"));
         assert!(parse(&["copy-table", "a", "b", "--port", "4000"]).is_err());
+    }
+
+    #[test]
+    fn a_release_check_takes_the_groups_that_wechat_has() {
+        let groups = |options: &[&str]| match parse(&[&["release-check"], options].concat()).map(|args| args.command) {
+            Ok(Some(Command::ReleaseCheck(options))) => Some((options.groups(), options.simulator.to_string())),
+            _ => None,
+        };
+        let here = "http://localhost:3002/".to_owned();
+        assert_eq!(groups(&[]), Some((vec![1], here.clone())));
+        assert_eq!(groups(&["--group", "4", "--group", "2"]), Some((vec![2, 4], here.clone())));
+        assert_eq!(groups(&["--all-groups"]), Some((vec![1, 2, 3, 4, 5], here)));
+        let useless: [&[&str]; 3] = [&["--group", "0"], &["--group", "6"], &["--group", "1", "--all-groups"]];
+        for options in useless {
+            assert_eq!(groups(options), None, "{options:?}");
+        }
     }
 
     #[test]

@@ -7,10 +7,11 @@ use std::time::Duration;
 use anyhow::anyhow;
 use clap::Parser as _;
 use local::account;
-use local::args::{Args, Command, CopyTableArgs, DoctorArgs};
+use local::args::{Args, Command, CopyTableArgs, DoctorArgs, ReleaseCheckArgs};
 use local::complaint;
 use local::copy_table;
 use local::doctor;
+use local::release_check;
 use local::system::System;
 use local::welcome;
 use shared::config::{Environment as _, ProcessEnvironment};
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     telemetry::init_readable_logs(Some(ProcessEnvironment.get("RUST_LOG").as_deref().unwrap_or(logs)));
     let ended = match &args.command {
         Some(Command::Doctor(options)) => examine(&args, options),
+        Some(Command::ReleaseCheck(options)) => check(options),
         Some(Command::CopyTable(options)) => copy(options).map(|()| ExitCode::SUCCESS),
         None => run(&args).map(|()| ExitCode::SUCCESS),
     };
@@ -49,6 +51,13 @@ fn examine(args: &Args, options: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let colours = io::stdout().is_terminal() && ProcessEnvironment.get("NO_COLOR").is_none();
     say(doctor::render::text(&diagnosis, colours).trim_end());
     Ok(diagnosis.exit_code().into())
+}
+
+fn check(options: &ReleaseCheckArgs) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let report = runtime.block_on(release_check::check(options));
+    say(report.text().trim_end());
+    Ok(report.exit_code().into())
 }
 
 fn copy(options: &CopyTableArgs) -> anyhow::Result<()> {

@@ -40,11 +40,32 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
     match &system.simulator_base {
         Some(base) => writeln!(
             text,
-            "WeChat is simulated at {base} (its accounts: {base}/_simulator/accounts, every call: {base}/_simulator/calls)"
+            "WeChat is simulated at {base} (its accounts: {base}/_simulator/accounts, every call: {base}/_simulator/calls)\n\n\
+             Write to an authorized account as a follower, and read what it answers:\n  {base}/chat"
         )?,
-        None => writeln!(text, "WeChat pushes to {}/wechat/events: enter it as 授权事件接收URL", system.public_base)?,
+        None => writeln!(
+            text,
+            "WeChat pushes here: enter these in its console\n  授权事件接收URL  {base}/wechat/events\n  \
+             消息与事件接收URL  {base}/wechat/accounts/$APPID$/events",
+            base = system.public_base
+        )?,
     }
-    text.push_str("\nFor other programs on the same table, secret and WeChat:\n");
+    if let Some(base) = &system.events_base {
+        writeln!(text, "\nWatch what is delivered to the business:\n  {base}/")?;
+    }
+    match &system.webhook {
+        Some(url) => writeln!(text, "\nReplies come from the webhook at {}", url.origin().ascii_serialization())?,
+        None => {
+            writeln!(text, "\nNobody replies to followers: --sample-webhook does, or a webhook in REPLY_WEBHOOK_URL")?
+        }
+    }
+    if let Some(base) = &system.simulator_base {
+        writeln!(
+            text,
+            "\nGo through WeChat's release check, in another terminal:\n  cargo run -- release-check --simulator {base}"
+        )?;
+    }
+    text.push_str("\nFor other programs on the same table, secret, bus and WeChat:\n");
     for (name, value) in &system.exports {
         writeln!(text, "  export {name}={value}")?;
     }

@@ -3,30 +3,59 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
 /// Any free ports, so that tests and a running `cargo run` do not meet.
-const ANY_PORTS: [&str; 10] =
-    ["--port", "0", "--business-port", "0", "--simulator-port", "0", "--dynamodb-port", "0", "--secrets-port", "0"];
+const ANY_PORTS: [&str; 12] = [
+    "--port",
+    "0",
+    "--business-port",
+    "0",
+    "--simulator-port",
+    "0",
+    "--dynamodb-port",
+    "0",
+    "--secrets-port",
+    "0",
+    "--events-port",
+    "0",
+];
+
+fn start(options: &[&str], folder: &Path) -> Child {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_local"));
+    program.env_clear().args(ANY_PORTS).args(options).arg("--data-dir").arg(folder);
+    program.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// All that the program says when everything runs. What it logs afterwards is read too, or it would have to stop.
+fn read_welcome(running: &mut Child) -> String {
+    let mut told = String::new();
+    let mut lines = BufReader::new(running.stdout.take().unwrap()).lines().map_while(Result::ok);
+    for line in lines.by_ref() {
+        told.push_str(&line);
+        told.push('\n');
+        if line.contains("Ctrl-C ends everything") {
+            std::thread::spawn(move || lines.for_each(drop));
+            return told;
+        }
+    }
+    panic!("it did not start:\n{told}");
+}
+
+fn end(mut running: Child, signal: &str) {
+    let kill = format!("kill -{signal} {}", running.id());
+    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    assert!(running.wait().unwrap().success(), "{signal}");
+}
 
 #[test]
 fn a_container_that_stops_ends_it_as_ctrl_c_does() {
     for signal in ["TERM", "INT"] {
         let folder = tempfile::tempdir().unwrap();
-        let mut running = Command::new(env!("CARGO_BIN_EXE_local"))
-            .env_clear()
-            .args(ANY_PORTS)
-            .arg("--data-dir")
-            .arg(folder.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(running.stdout.take().unwrap()).lines();
-        assert!(lines.any(|line| line.unwrap().contains("Ctrl-C ends everything")), "it did not start");
-        let kill = format!("kill -{signal} {}", running.id());
-        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
-        assert!(running.wait().unwrap().success(), "{signal}");
+        let mut running = start(&[], folder.path());
+        read_welcome(&mut running);
+        end(running, signal);
     }
 }
 
@@ -35,7 +64,7 @@ fn an_occupied_port_is_one_sentence_and_exit_code_1() {
     let folder = tempfile::tempdir().unwrap();
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = other.local_addr().unwrap().port().to_string();
-    for option in 0..5 {
+    for option in 0..ANY_PORTS.len() / 2 {
         let mut arguments = ANY_PORTS;
         arguments[2 * option + 1] = &port;
         let mut program = Command::new(env!("CARGO_BIN_EXE_local"));
@@ -45,4 +74,19 @@ fn an_occupied_port_is_one_sentence_and_exit_code_1() {
         assert_eq!(said.lines().count(), 1, "{said}");
         assert!(said.contains(arguments[2 * option]), "{said}");
     }
+}
+
+/// The system as a whole: what one process says it serves, another one checks.
+#[test]
+fn wechats_release_check_passes_against_a_running_system() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = start(&["--sample-webhook"], folder.path());
+    let told = read_welcome(&mut running);
+    let simulator = told.lines().find_map(|line| line.split_once("release-check --simulator ")).unwrap().1;
+    let mut check = Command::new(env!("CARGO_BIN_EXE_local"));
+    let ended = check.env_clear().args(["release-check", "--group", "3", "--simulator", simulator]).output().unwrap();
+    end(running, "TERM");
+    let said = String::from_utf8(ended.stdout).unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{said}");
+    assert!(said.contains("All 13 cases passed.") && !said.contains("@@@"), "{said}");
 }

@@ -34,7 +34,8 @@ use self::stack::Outputs;
 use crate::account;
 use crate::args::{Args, DoctorArgs};
 use crate::cause::Cause;
-use crate::system::{Endpoints, SECRET, TABLE};
+use crate::endpoints::Endpoints;
+use crate::variables::{SECRET, TABLE};
 
 /// One check of what stands in the table: up to some fifty reads.
 const ITEMS: Duration = Duration::from_secs(30);

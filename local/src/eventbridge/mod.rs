@@ -1,5 +1,5 @@
 //! EventBridge on localhost: the one operation our functions use, `PutEvents`, onto one bus, and a page that shows what
-//! arrives ([`page`]).
+//! arrives.
 //!
 //! AWS's JSON 1.1 protocol, as in [`crate::secrets`]. Requests are checked as AWS documents it, and where AWS drops an
 //! event without a word (a bus that does not exist, a detail-type that is too long) this one refuses it aloud. Nothing

@@ -1,0 +1,93 @@
+//! The variables of the design's contract, with what is true on this machine where they are not set.
+
+use std::collections::BTreeMap;
+
+use shared::config::Environment;
+
+/// The table, unless the environment names another.
+pub(crate) const TABLE: &str = "wechat-platform";
+
+/// The secret's name, unless the environment names another.
+pub(crate) const SECRET: &str = "wechat-platform/secret";
+
+/// The bus, unless the environment names another.
+const BUS: &str = "wechat-platform";
+
+/// Where WeChat is.
+const WECHAT: [&str; 3] = ["WECHAT_API_BASE_URL", "WECHAT_MP_BASE_URL", "WECHAT_OPEN_BASE_URL"];
+
+/// Those that another program needs to work with the same platform; the endpoints come beside them.
+const SHARED: [&str; 7] =
+    ["TABLE_NAME", "SECRET_ID", "EVENT_BUS_NAME", "PUBLIC_BASE_URL", WECHAT[0], WECHAT[1], WECHAT[2]];
+
+/// Variables that have been looked up; without a value they are not there.
+pub(crate) struct Variables(BTreeMap<&'static str, String>);
+
+impl Variables {
+    /// What `environment` says goes first, except where WeChat is when it is simulated.
+    pub(crate) fn new(environment: &impl Environment, public_base: &str, simulator_base: Option<&str>) -> Self {
+        let mut variables = BTreeMap::new();
+        for (name, default) in [
+            ("TABLE_NAME", Some(TABLE)),
+            ("SECRET_ID", Some(SECRET)),
+            ("EVENT_BUS_NAME", Some(BUS)),
+            ("PUBLIC_BASE_URL", Some(public_base)),
+            ("RETURN_URL_ORIGINS", None),
+            ("REPLY_WEBHOOK_URL", None),
+            ("RELEASE_CHECK_ACCOUNTS", None),
+        ] {
+            if let Some(value) = environment.get(name).or_else(|| default.map(str::to_owned)) {
+                variables.insert(name, value);
+            }
+        }
+        for name in WECHAT {
+            if let Some(value) = simulator_base.map(str::to_owned).or_else(|| environment.get(name)) {
+                variables.insert(name, value);
+            }
+        }
+        Self(variables)
+    }
+
+    /// The variables that let another program work with the same table, secret, bus and WeChat.
+    pub(crate) fn to_export(&self) -> Vec<(&'static str, String)> {
+        SHARED.into_iter().filter_map(|name| Some((name, self.get(name)?))).collect()
+    }
+}
+
+impl Environment for Variables {
+    fn get(&self, name: &'static str) -> Option<String> {
+        self.0.get(name).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(name: &str) -> Option<String> {
+        match name {
+            "EVENT_BUS_NAME" => Some("arn:aws:events:eu-central-1:123456789012:event-bus/mine".to_owned()),
+            "WECHAT_API_BASE_URL" => Some("https://api.weixin.qq.com".to_owned()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn the_environment_goes_first() {
+        let variables = Variables::new(&environment, "http://localhost:3000", None);
+        assert_eq!(variables.get("EVENT_BUS_NAME"), environment("EVENT_BUS_NAME"));
+        assert_eq!(variables.get("WECHAT_API_BASE_URL"), environment("WECHAT_API_BASE_URL"));
+        assert_eq!(variables.get("TABLE_NAME").as_deref(), Some(TABLE));
+        assert_eq!(variables.get("REPLY_WEBHOOK_URL"), None);
+    }
+
+    #[test]
+    fn where_wechat_is_simulated_nobody_calls_the_real_one() {
+        let variables = Variables::new(&environment, "http://localhost:3000", Some("http://localhost:3002"));
+        for name in WECHAT {
+            assert_eq!(variables.get(name).as_deref(), Some("http://localhost:3002"));
+        }
+        let exported = variables.to_export();
+        assert_eq!(exported.iter().map(|(name, _)| *name).collect::<Vec<_>>(), SHARED);
+    }
+}

@@ -10,7 +10,8 @@ use shared::ids::AppId;
 use shared::push::{AccountMessage, ApiCase};
 use shared::telemetry::{Measure, Metric};
 use shared::tokens::TokenError;
-use shared::vault::{AccountState, Claim, KeptMessage};
+use shared::vault::{AccountState, Claim, KeptMessage, Slot};
+use shared::wechat::Reaction;
 
 use crate::Run;
 use crate::inbox::Outcome;
@@ -67,7 +68,7 @@ impl Run {
     /// Sends with the token that the exchange has just stored.
     async fn send(&self, authorizer: &AppId, open_id: &str, text: &SecretString) -> Result<Outcome, TokenError> {
         let stored = self.session.vault().account(authorizer).await?;
-        let Some(token) = stored.and_then(|stored| stored.token.access_token) else {
+        let Some(mut token) = stored.and_then(|stored| stored.token.access_token) else {
             return Ok(Outcome::done("no permission"));
         };
         let mut word = String::new();
@@ -77,6 +78,11 @@ impl Run {
                 Err(error) => {
                     self.session.report("the release check's message", &error);
                     word = error.code_label();
+                    // Where the exchange's answer was lost, what is stored may come from before it.
+                    if error.reaction() == Reaction::Refresh {
+                        let slot = Slot::Authorizer(authorizer.clone());
+                        token = self.session.token_after_rejection(&slot, &token, &error).await?;
+                    }
                 }
             }
         }

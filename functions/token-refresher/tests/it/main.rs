@@ -4,11 +4,15 @@
 //! Only tests in this folder can start this binary. Pushes are received in the test's process.
 
 #[cfg(test)]
+mod bus;
+#[cfg(test)]
 mod kills;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
 mod races;
+#[cfg(test)]
+mod release_check;
 #[cfg(test)]
 mod second_opinion;
 #[cfg(test)]

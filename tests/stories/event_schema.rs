@@ -1,12 +1,11 @@
 //! docs/events.schema.json says what is handed on: every event on the bus fits it, and what the webhook is sent, and the
 //! answers that are taken from it.
 
-use axum::Json;
-use axum::routing::post;
 use serde_json::{Value, json};
 use shared::push::Reply;
 use simulator::Message;
 use stories::schema::Schema;
+use stories::webhook::Service;
 use stories::world::World;
 
 const FOLLOWER: &str = "oAbCdEfGhIjKlMnOpQrStUvWxYz0";
@@ -75,16 +74,11 @@ async fn every_event_fits_the_schema_and_none_that_lacks_something() {
 #[tokio::test]
 async fn what_the_webhook_is_sent_fits_the_schema_and_says_the_same_as_the_bus() {
     let world = World::ready().await;
-    let (asked, mut requests) = tokio::sync::mpsc::unbounded_channel::<Value>();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
-    let service = axum::Router::new().route("/", post(async move |Json(body): Json<Value>| asked.send(body).unwrap()));
-    tokio::spawn(async move { axum::serve(listener, service).await });
-    world.ask_for_replies(url).await;
-
+    let service = Service::replying(Value::Null).await;
+    world.ask_for_replies(service.url()).await;
     for message in messages(&world) {
         assert!(world.simulator.send_message(&message).await.is_empty());
-        let (request, event) = (requests.recv().await.unwrap(), world.bus.delivered().pop().unwrap());
+        let (request, event) = (service.asked().pop().unwrap().body, world.bus.delivered().pop().unwrap());
         assert_eq!(Schema::read().fits("webhook_request", &request), Ok(()), "{request}");
         assert_eq!((&request["type"], &request["data"]), (&json!(event.detail_type), &event.detail));
     }

@@ -3,6 +3,8 @@
 //! Everything may come twice, late, or in the wrong order. So only WeChat's own times are compared, and where they do
 //! not decide, WeChat is asked whether the account's grant stands.
 
+use std::time::Duration;
+
 use futures::StreamExt as _;
 use futures::stream;
 use secrecy::SecretString;
@@ -27,6 +29,10 @@ const MARK_TRIES: usize = 4;
 
 /// The word for what the bus did not take.
 const BUS: &str = "bus";
+
+/// Until it is offered again: by the next scheduled run, however long the bus has been away. Unlike WeChat's API, it
+/// takes no harm from being asked.
+const BUS_PAUSE: Duration = Duration::from_mins(1);
 
 /// What became of an entry.
 pub(crate) enum Outcome {
@@ -104,7 +110,8 @@ impl Run {
                 }
                 Err(error) if error.is_platform_wide() => return Err(error),
                 Err(error) if error.may_pass() => {
-                    self.try_again(entry, &error.label(), &error, report).await?;
+                    let wait = renewal::backoff(entry.tries.saturating_add(1));
+                    self.try_again(entry, wait, &error.label(), &error, report).await?;
                     continue;
                 }
                 Err(error) => {
@@ -116,7 +123,7 @@ impl Run {
             // Told when it has taken effect, and finished when it is told: what is interrupted between is done again,
             // which changes nothing, and told again, which is announced.
             match self.tell_business(entry).await {
-                Err(error) if error.may_pass() => self.try_again(entry, BUS, &error, report).await?,
+                Err(error) if error.may_pass() => self.try_again(entry, BUS_PAUSE, BUS, &error, report).await?,
                 told => {
                     if let Err(error) = told {
                         report.fail(BUS);
@@ -134,12 +141,12 @@ impl Run {
     async fn try_again(
         &self,
         entry: &Entry,
+        wait: Duration,
         label: &str,
         error: &(dyn std::error::Error + Sync),
         report: &mut Report,
     ) -> Result<(), TokenError> {
         report.fail(label);
-        let wait = renewal::backoff(entry.tries.saturating_add(1));
         tracing::warn!("an inbox entry is tried again in {} s: {error}", wait.as_secs());
         self.session.vault().postpone_entry(entry, label, self.session.now().plus(wait)).await?;
         report.inbox_postponed += 1;

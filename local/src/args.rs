@@ -61,8 +61,8 @@ pub struct Args {
     #[arg(long, value_name = "FOLDER", default_value = ".local")]
     pub data_dir: PathBuf,
 
-    /// JSON file with your platform's `component_appid`, `component_appsecret`, `token` and `encoding_aes_key`; without
-    /// it a secret is generated and kept in the data folder
+    /// JSON file with your platform's `component_appid`, `component_appsecret`, `token` and `encoding_aes_key`, and for a
+    /// reply webhook `webhook_secret`; without it a secret is generated and kept in the data folder
     #[arg(long, value_name = "FILE")]
     pub secret: Option<PathBuf>,
 

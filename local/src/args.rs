@@ -61,8 +61,8 @@ pub struct Args {
     #[arg(long, value_name = "FOLDER", default_value = ".local")]
     pub data_dir: PathBuf,
 
-    /// JSON file with your platform's `component_appid`, `component_appsecret`, `token` and `encoding_aes_key`; without
-    /// it a secret is generated and kept in the data folder
+    /// JSON file with your platform's `component_appid`, `component_appsecret`, `token` and `encoding_aes_key`, and for a
+    /// reply webhook `webhook_secret`; without it a secret is generated and kept in the data folder
     #[arg(long, value_name = "FILE")]
     pub secret: Option<PathBuf>,
 
@@ -93,7 +93,7 @@ pub enum Command {
         long_about = "Looks at a deployment from outside and says in words what is wrong with it and what to do: the stack, \
                       the secret, the table, what stands in it, the public URL, the clocks. Without --stack it looks at a \
                       `cargo run` on this machine. It changes nothing, asks WeChat nothing, and prints no secret. The one \
-                      trace it leaves is a refused push in ticket-push's log and metrics.",
+                      trace it leaves is a refused push in the logs and metrics of ticket-push and account-push.",
         after_help = "Ends with 0 where all is well (warnings included), 1 where something is wrong, and 2 where nothing could \
                       be examined: wrong arguments, no credentials, no such stack, nothing running."
     )]

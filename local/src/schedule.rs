@@ -12,7 +12,7 @@ const RENEW: Duration = Duration::from_mins(5);
 const RECONCILE: Duration = Duration::from_hours(1);
 
 /// Between two looks at the inbox: an entry takes effect within a second.
-const INBOX: Duration = Duration::from_millis(500);
+const INBOX: Duration = Duration::from_millis(250);
 
 /// The same after a failure, which may concern every call: the daily number of calls is limited.
 const INBOX_AFTER_FAILURE: Duration = Duration::from_secs(30);

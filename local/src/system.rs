@@ -2,7 +2,7 @@
 //!
 //! The functions' routers are mounted as they are deployed; what the cloud does around them is done here: the gateway's
 //! identity on the business routes, the ticks of the schedules, and instead of the table's stream a look at the inbox
-//! twice a second.
+//! four times a second.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! What `cargo run` says when everything runs: where to click, what to call, what to export.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use anyhow::Context as _;
 use axum::body::{Body, to_bytes};
@@ -38,32 +38,18 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
         id = link.link_id,
     );
     match &system.simulator_base {
-        Some(base) => writeln!(
-            text,
-            "WeChat is simulated at {base} (its accounts: {base}/_simulator/accounts, every call: {base}/_simulator/calls)\n\n\
-             Write to an authorized account as a follower, and read what it answers:\n  {base}/chat"
-        )?,
-        None => writeln!(
-            text,
-            "WeChat pushes here: enter these in its console\n  授权事件接收URL  {base}/wechat/events\n  \
-             消息与事件接收URL  {base}/wechat/accounts/$APPID$/events",
-            base = system.public_base
-        )?,
+        Some(base) => simulated(&mut text, base)?,
+        None => real(&mut text, &system.public_base)?,
     }
     if let Some(base) = &system.events_base {
         writeln!(text, "\nWatch what is delivered to the business:\n  {base}/")?;
     }
-    match &system.webhook {
-        Some(url) => writeln!(text, "\nReplies come from the webhook at {}", url.origin().ascii_serialization())?,
-        None => {
-            writeln!(text, "\nNobody replies to followers: --sample-webhook does, or a webhook in REPLY_WEBHOOK_URL")?
-        }
-    }
-    if let Some(base) = &system.simulator_base {
-        writeln!(
-            text,
-            "\nGo through WeChat's release check, in another terminal:\n  cargo run -- release-check --simulator {base}"
-        )?;
+    if let Some(url) = &system.webhook {
+        writeln!(text, "\nFollowers are answered by the reply webhook at {}", url.origin().ascii_serialization())?;
+    } else {
+        text.push_str(
+            "\nFollowers get no answer: --sample-webhook gives one, or a webhook of yours in REPLY_WEBHOOK_URL\n",
+        );
     }
     text.push_str("\nFor other programs on the same table, secret, bus and WeChat:\n");
     for (name, value) in &system.exports {
@@ -71,6 +57,23 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
     }
     text.push_str("\nCtrl-C ends everything; what is stored is there again at the next start.\n");
     Ok(text)
+}
+
+fn simulated(text: &mut String, base: &str) -> fmt::Result {
+    writeln!(
+        text,
+        "WeChat is simulated at {base} (its accounts: {base}/_simulator/accounts, every call: {base}/_simulator/calls)\n\n\
+         Write to an authorized account as a follower:\n  {base}/chat\n\n\
+         Go through WeChat's release check, in another terminal:\n  cargo run -- release-check --simulator {base}"
+    )
+}
+
+fn real(text: &mut String, base: &str) -> fmt::Result {
+    writeln!(
+        text,
+        "WeChat pushes to this machine: enter in its console\n  {base}/wechat/events as 授权事件接收URL\n  \
+         {base}/wechat/accounts/$APPID$/events as 消息与事件接收URL"
+    )
 }
 
 async fn demo_link(system: &System) -> anyhow::Result<DemoLink> {

@@ -1,5 +1,9 @@
-//! The program as the person at the keyboard has it: how it ends, and what it says where it cannot begin.
+//! The program as the person at the keyboard has it: how it ends, what it says where it cannot begin, and what another
+//! process finds while it runs.
+//!
+//! `cfg(test)` says to clippy what is plain to everybody else: that helpers here may unwrap.
 #![cfg(unix)]
+#![cfg(test)]
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;

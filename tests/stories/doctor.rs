@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use axum::http::header::{CONTENT_TYPE, DATE, LOCATION};
 use axum::http::{HeaderName, StatusCode};
+use axum::routing::get;
 use axum::{Extension, Router};
 use local::doctor::{Diagnosis, Finding, Patient, Place, Verdict, render};
 use secrecy::ExposeSecret as _;
+use serde_json::Value;
 use shared::identity::IamIdentity;
 use simulator::{Fault, paths};
 use stories::world::{SECRET, TABLE, World, platform, secret_json};
@@ -46,6 +48,7 @@ async fn patient(world: &World) -> Patient {
         public: world.public_url.clone(),
         events_url: "https://auth.example.com/wechat/events".to_owned(),
         business: serve(open_business(world)).await,
+        webhook: false,
         clients: world.aws_clients(),
         clock: Arc::clone(&world.services.clock),
     }
@@ -121,7 +124,11 @@ async fn an_empty_secret_is_named_and_what_lacks_it_too() {
     let world = world().await;
     world.secrets.set("".into());
     let findings = patient(&world).await.examine().await;
-    assert_eq!(wrong(&findings), ["secret", "public URL", "events URL", "business routes"], "{findings:#?}");
+    assert_eq!(
+        wrong(&findings),
+        ["secret", "public URL", "events URL", "messages URL", "business routes"],
+        "{findings:#?}"
+    );
     assert!(told(&findings, "secret").contains("put-secret-value"));
     assert!(told(&findings, "events URL").contains("no secret"));
     assert!(told(&findings, "items").contains("not looked at"));
@@ -250,9 +257,32 @@ async fn a_public_url_that_leads_elsewhere_is_told_by_what_is_there() {
     for (url, expected) in cases {
         patient.public = url;
         let findings = patient.examine().await;
-        assert_eq!(wrong(&findings), ["public URL", "events URL"], "{findings:#?}");
+        assert_eq!(wrong(&findings), ["public URL", "events URL", "messages URL"], "{findings:#?}");
         assert!(told(&findings, "public URL").contains(expected), "{expected}: {findings:#?}");
     }
+}
+
+#[tokio::test]
+async fn a_gateway_without_the_route_of_messages_is_told() {
+    let (world, mut patient) = at_work().await;
+    let mut router = world.public_router();
+    router = Router::new().route("/wechat/accounts/{appid}/events", get(|| async {})).fallback_service(router);
+    patient.public = serve(router).await;
+    let findings = patient.examine().await;
+    assert_eq!(wrong(&findings), ["messages URL"], "{findings:#?}");
+    assert!(told(&findings, "messages URL").contains("does not lead to account-push (status 405)"), "{findings:#?}");
+}
+
+#[tokio::test]
+async fn a_webhook_without_a_key_is_told() {
+    let (world, mut patient) = at_work().await;
+    let mut secret: Value = serde_json::from_str(secret_json().expose_secret()).unwrap();
+    secret.as_object_mut().unwrap().remove("webhook_secret");
+    world.secrets.set(secret.to_string().into());
+    patient.webhook = true;
+    let findings = patient.examine().await;
+    assert_eq!(wrong(&findings), ["secret"], "{findings:#?}");
+    assert!(told(&findings, "secret").contains("webhook_secret is missing"), "{findings:#?}");
 }
 
 #[tokio::test]

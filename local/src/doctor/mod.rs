@@ -65,6 +65,8 @@ pub struct Patient {
     pub events_url: String,
     /// Where the business routes are.
     pub business: Url,
+    /// Whether a reply webhook is to be called, which takes a key in the secret.
+    pub webhook: bool,
     /// DynamoDB and Secrets Manager.
     pub clients: AwsClients,
     /// This machine's clock.
@@ -132,6 +134,7 @@ fn patient(config: &SdkConfig, outputs: &Outputs, options: &DoctorArgs) -> Resul
         public: or_output(&options.public_url, "PublicBaseUrl")?,
         events_url: outputs.text("EventsUrl")?,
         business: or_output(&options.api_url, "ApiUrl")?,
+        webhook: outputs.parameter("ReplyWebhookUrl").is_some(),
         clients: AwsClients::new(config, &limits()),
         clock: Arc::new(SystemClock),
     })
@@ -164,6 +167,7 @@ async fn here(args: &Args, environment: &impl Environment) -> Diagnosis {
         events_url: format!("{}/wechat/events", base.trim_end_matches('/')),
         public,
         business,
+        webhook: environment.get("REPLY_WEBHOOK_URL").is_some(),
         clients: endpoints.clients(&limits()),
         clock: Arc::new(SystemClock),
     };
@@ -179,7 +183,7 @@ impl Patient {
 
     async fn checks(&self) -> Vec<Finding> {
         let ((mut findings, component), (table, reachable), web) = tokio::join!(
-            secret::examine(&self.clients.secrets, &self.secret_id, self.place),
+            secret::examine(&self.clients.secrets, &self.secret_id, self.webhook, self.place),
             table::examine(&self.clients.dynamodb, &self.table, self.place),
             web::examine(&self.public, &self.business, self.place, &*self.clock),
         );

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 use shared::ids::AppId;
 use shared::platform::{Platform, PlatformError};
+use shared::webhook_key::WebhookKeyError;
 
 use super::finding::{Finding, Verdict};
 use super::{Place, refused};
@@ -23,6 +24,12 @@ const REQUIRED: [&str; 4] = ["component_appid", "component_appsecret", "token", 
 /// The fields of the generation before, while token or key change.
 const PREVIOUS: [&str; 2] = ["previous_token", "previous_encoding_aes_key"];
 
+/// What the reply webhook needs and nothing else.
+const WEBHOOK: &str = "webhook_secret";
+
+const WEBHOOK_KEY: &str = "store whsec_ and the Base64 of 24 to 64 random bytes as webhook_secret, and give the same text to the \
+                           service behind the webhook; echo whsec_$(openssl rand -base64 32) makes one";
+
 /// The secret that everybody can read in this repository.
 const DEMO: &str = include_str!("../../../events/secret.json");
 
@@ -32,11 +39,13 @@ const FILL_IN: &str = "store component_appid, component_appsecret, token and enc
 
 /// Reads the secret. The platform's appid is needed to find its items, and returned wherever it can be used, whatever
 /// else is wrong.
-pub(super) async fn examine(client: &Client, id: &str, place: Place) -> (Vec<Finding>, Option<AppId>) {
+///
+/// `webhook`: a reply webhook is to be called.
+pub(super) async fn examine(client: &Client, id: &str, webhook: bool, place: Place) -> (Vec<Finding>, Option<AppId>) {
     let fill_in = FILL_IN.replace("ID", id);
     match client.get_secret_value().secret_id(id).send().await {
         Ok(output) => match output.secret_string {
-            Some(text) => judge(&text.into(), place, &fill_in),
+            Some(text) => judge(&text.into(), webhook, place, &fill_in),
             None => (vec![Finding::wrong(CHECK, "it is binary, not text", fill_in)], None),
         },
         Err(error) => {
@@ -50,7 +59,7 @@ pub(super) async fn examine(client: &Client, id: &str, place: Place) -> (Vec<Fin
     }
 }
 
-fn judge(text: &SecretString, place: Place, fill_in: &str) -> (Vec<Finding>, Option<AppId>) {
+fn judge(text: &SecretString, webhook: bool, place: Place, fill_in: &str) -> (Vec<Finding>, Option<AppId>) {
     let whole = Platform::parse(text).err();
     if whole == Some(PlatformError::NotConfigured) {
         return (vec![Finding::wrong(CHECK, "it is still empty", fill_in)], None);
@@ -68,13 +77,14 @@ fn judge(text: &SecretString, place: Place, fill_in: &str) -> (Vec<Finding>, Opt
     if findings.is_empty() {
         findings.push(Finding::ok(CHECK, well_formed(&fields)));
     }
+    findings.extend(webhook_key(fields.get(WEBHOOK), webhook));
     findings.extend(demo(&fields, place));
     findings.extend(suspicious(&fields, place));
     (findings, component)
 }
 
-/// What the functions' parser says of one field, all others being right.
-fn wrong_field(field: &'static str, value: Option<&Value>) -> Option<Finding> {
+/// What the functions' parser makes of one field, all others being right.
+fn parsed(field: &'static str, value: Option<&Value>) -> Result<Platform, PlatformError> {
     let mut secret = json!({
         "component_appid": "wx0000000000000000",
         "component_appsecret": "x",
@@ -82,7 +92,11 @@ fn wrong_field(field: &'static str, value: Option<&Value>) -> Option<Finding> {
         "encoding_aes_key": "A".repeat(43),
     });
     secret[field] = value.cloned().unwrap_or_default();
-    let sentence = match Platform::parse(&secret.to_string().into()).err()? {
+    Platform::parse(&secret.to_string().into())
+}
+
+fn wrong_field(field: &'static str, value: Option<&Value>) -> Option<Finding> {
+    let sentence = match parsed(field, value).err()? {
         PlatformError::NotJson => format!("{field} is not a text"),
         PlatformError::Missing(field) => format!("{field} is missing or empty"),
         PlatformError::AppId => format!("{field} is malformed: an appid looks like wx1234567890abcdef"),
@@ -91,6 +105,18 @@ fn wrong_field(field: &'static str, value: Option<&Value>) -> Option<Finding> {
     };
     let advice = format!("store {field} as it stands in WeChat's console; functions see it within 5 minutes");
     Some(Finding::wrong(CHECK, sentence, advice))
+}
+
+/// The key of the reply webhook, without which it is not called.
+fn webhook_key(value: Option<&Value>, webhook: bool) -> Option<Finding> {
+    let error = parsed(WEBHOOK, value).ok()?.webhook_key.err()?;
+    let sentence = match (error, webhook) {
+        (WebhookKeyError::Missing, false) => return None,
+        (WebhookKeyError::Missing, true) => "webhook_secret is missing: the reply webhook is not called".to_owned(),
+        (malformed, _) => malformed.to_string(),
+    };
+    let verdict = if webhook { Verdict::Wrong } else { Verdict::Warning };
+    Some(Finding::wrong(CHECK, sentence, WEBHOOK_KEY).with(verdict))
 }
 
 fn well_formed(fields: &Map<String, Value>) -> String {
@@ -127,7 +153,7 @@ fn suspicious(fields: &Map<String, Value>, place: Place) -> Vec<Finding> {
     let unknown: Vec<&str> = fields
         .keys()
         .map(String::as_str)
-        .filter(|field| !REQUIRED.contains(field) && !PREVIOUS.contains(field))
+        .filter(|field| !REQUIRED.contains(field) && !PREVIOUS.contains(field) && *field != WEBHOOK)
         .collect();
     if !unknown.is_empty() {
         let sentence = format!("it has fields that nothing reads: {}", unknown.join(", "));
@@ -171,7 +197,7 @@ mod tests {
     }
 
     fn judged(text: &str) -> (Vec<Finding>, Option<AppId>) {
-        judge(&text.into(), Place::Aws, FILL_IN)
+        judge(&text.into(), false, Place::Aws, FILL_IN)
     }
 
     fn with(field: &str, value: &Value) -> Vec<Finding> {
@@ -229,7 +255,7 @@ mod tests {
     #[test]
     fn the_demo_secret_is_wrong_where_wechat_may_push() {
         let verdicts = |place| {
-            let findings = judge(&DEMO.into(), place, FILL_IN).0.into_iter();
+            let findings = judge(&DEMO.into(), false, place, FILL_IN).0.into_iter();
             findings.filter(|finding| finding.sentence.contains("demo")).map(|found| found.verdict).collect::<Vec<_>>()
         };
         assert_eq!(verdicts(Place::Aws), [Verdict::Wrong]);
@@ -247,6 +273,30 @@ mod tests {
             let findings = with(field, &value);
             assert_eq!((findings[0].verdict, findings[1].verdict), (Verdict::Ok, Verdict::Warning), "{findings:?}");
             assert!(findings[1].sentence.contains(field) && !format!("{findings:?}").contains("hush"));
+        }
+    }
+
+    #[test]
+    fn the_webhooks_key_is_missed_only_where_there_is_a_webhook() {
+        let judged = |key: &Value, webhook| {
+            let mut secret = complete();
+            secret["webhook_secret"] = key.clone();
+            judge(&secret.to_string().into(), webhook, Place::Aws, FILL_IN).0
+        };
+        let key = json!("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+        for (key, webhook) in [(&key, true), (&key, false), (&json!(null), false), (&json!(""), false)] {
+            assert_eq!(judged(key, webhook).len(), 1, "all is well: {webhook}");
+        }
+        for (key, webhook, verdict) in [
+            (json!(null), true, Verdict::Wrong),
+            (json!("whsec_hush"), true, Verdict::Wrong),
+            (json!("hush"), false, Verdict::Warning),
+            (json!(5), false, Verdict::Warning),
+        ] {
+            let findings = judged(&key, webhook);
+            assert_eq!((findings.len(), findings[1].verdict), (2, verdict), "{findings:?}");
+            assert!(findings[1].sentence.starts_with("webhook_secret"), "{findings:?}");
+            assert!(!format!("{findings:?}").contains("hush"), "{findings:?}");
         }
     }
 }

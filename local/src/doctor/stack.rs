@@ -20,15 +20,23 @@ const ACTION: &str = "cloudformation:DescribeStacks";
 
 /// What a stack says of itself.
 #[derive(Debug, Default)]
-pub(super) struct Outputs(HashMap<String, String>);
+pub(super) struct Outputs {
+    outputs: HashMap<String, String>,
+    parameters: HashMap<String, String>,
+}
 
 impl Outputs {
     /// An output's value, or the finding that it is not there.
     pub(super) fn text(&self, name: &'static str) -> Result<String, Finding> {
-        self.0.get(name).filter(|value| !value.is_empty()).cloned().ok_or_else(|| {
+        self.outputs.get(name).filter(|value| !value.is_empty()).cloned().ok_or_else(|| {
             let advice = "deploy this version of template.yaml, or check that --stack names the right stack";
             Finding::wrong(CHECK, format!("it has no output {name}"), advice)
         })
+    }
+
+    /// A parameter that the stack was deployed with; none where it is empty.
+    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// An output that is a URL.
@@ -67,7 +75,9 @@ pub(super) async fn look_up(config: &SdkConfig, limits: &Limits, name: &str) -> 
     let state = stack.stack_status().map_or("UNKNOWN", |status| status.as_str()).to_owned();
     let outputs = stack.outputs.unwrap_or_default().into_iter();
     let outputs = outputs.filter_map(|output| Some((output.output_key?, output.output_value?))).collect();
-    (judge(&state), Some(Outputs(outputs)))
+    let parameters = stack.parameters.unwrap_or_default().into_iter();
+    let parameters = parameters.filter_map(|known| Some((known.parameter_key?, known.parameter_value?))).collect();
+    (judge(&state), Some(Outputs { outputs, parameters }))
 }
 
 /// What CloudFormation's word for a stack's state means.
@@ -140,7 +150,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn outputs_are_read_from_the_answer_of_cloudformation() {
+    async fn outputs_and_parameters_are_read_from_the_answer_of_cloudformation() {
         let (finding, outputs) = answered(
             200,
             r#"<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><DescribeStacksResult>
@@ -148,7 +158,10 @@ mod tests {
             <CreationTime>2026-01-01T00:00:00Z</CreationTime><Outputs>
             <member><OutputKey>TableName</OutputKey><OutputValue>wechat-Table-1</OutputValue></member>
             <member><OutputKey>ApiUrl</OutputKey><OutputValue>https://api.example.com</OutputValue></member>
-            </Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>"#,
+            </Outputs><Parameters><member><ParameterKey>ReplyWebhookUrl</ParameterKey>
+            <ParameterValue>https://reply.example.com/</ParameterValue></member>
+            <member><ParameterKey>ReleaseCheckAccounts</ParameterKey><ParameterValue></ParameterValue></member>
+            </Parameters></member></Stacks></DescribeStacksResult></DescribeStacksResponse>"#,
         )
         .await;
         assert_eq!(finding.verdict, Verdict::Ok, "{finding:?}");
@@ -157,6 +170,8 @@ mod tests {
         assert_eq!(outputs.url("ApiUrl").unwrap().as_str(), "https://api.example.com/");
         assert!(outputs.text("SecretArn").unwrap_err().sentence.contains("SecretArn"));
         assert_eq!(outputs.url("TableName").unwrap_err().verdict, Verdict::Wrong);
+        assert_eq!(outputs.parameter("ReplyWebhookUrl"), Some("https://reply.example.com/"));
+        assert_eq!(outputs.parameter("ReleaseCheckAccounts"), None);
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! The deployment as the internet sees it: does the public URL lead to our functions, and only where it should?
 //!
-//! Three requests that change nothing: the page of a link that does not exist, a push that nobody signed, and a
-//! business call without identity. Our page is known by its policy, which no other server has.
+//! Four requests that change nothing: the page of a link that does not exist, a push and a message that nobody signed,
+//! and a business call without identity. Our page is known by its policy, which no other server has.
 
 use std::time::Duration;
 
@@ -21,6 +21,11 @@ const PUBLIC: &str = "public URL";
 
 const PUSHES: &str = "events URL";
 
+const MESSAGES: &str = "messages URL";
+
+/// Of no account: whoever answers must refuse the message before the account is looked at.
+const NO_ACCOUNT: &str = "wx0000000000000000";
+
 const BUSINESS: &str = "business routes";
 
 const CLOCK: &str = "this clock";
@@ -38,7 +43,7 @@ const UNSIGNED: (&str, &str) = (
     "<xml><Encrypt>AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=</Encrypt></xml>",
 );
 
-/// Asks all three at the same time.
+/// Asks all of them at the same time.
 pub(super) async fn examine(public: &Url, business: &Url, place: Place, clock: &dyn Clock) -> Vec<Finding> {
     let http = match client([public, business]) {
         Ok(http) => http,
@@ -48,18 +53,26 @@ pub(super) async fn examine(public: &Url, business: &Url, place: Place, clock: &
         }
     };
     let nobody = LinkId::generate(&Random::system());
-    let (page, mut events) = (at(public, &["authorize", nobody.as_str()]), at(public, &["wechat", "events"]));
-    events.set_query(Some(UNSIGNED.0));
+    let page = at(public, &["authorize", nobody.as_str()]);
+    let events = at(public, &["wechat", "events"]);
+    let messages = at(public, &["wechat", "accounts", NO_ACCOUNT, "events"]);
+    let unsigned = |url: &Url| {
+        let mut url = url.clone();
+        url.set_query(Some(UNSIGNED.0));
+        ask(&http, clock, Method::POST, url, Some(UNSIGNED.1))
+    };
     let link = at(business, &["authorization-links", nobody.as_str()]);
-    let (page, push, call) = tokio::join!(
+    let (page, push, message, call) = tokio::join!(
         ask(&http, clock, Method::GET, page, None),
-        ask(&http, clock, Method::POST, events, Some(UNSIGNED.1)),
+        unsigned(&events),
+        unsigned(&messages),
         ask(&http, clock, Method::GET, link, None),
     );
-    let skew = [&page, &call, &push].into_iter().find_map(|answer| answer.as_ref().ok()?.behind);
+    let skew = [&page, &call, &push, &message].into_iter().find_map(|answer| answer.as_ref().ok()?.behind);
     vec![
         judge_page(public, page, place),
-        judge_push(public, push, place),
+        Receiver { check: PUSHES, function: "ticket-push", url: &events }.judge(public, push, place),
+        Receiver { check: MESSAGES, function: "account-push", url: &messages }.judge(public, message, place),
         judge_business(business, call, place),
         judge_clock(skew),
     ]
@@ -159,31 +172,42 @@ fn origin(location: &str) -> String {
     Url::parse(location).map_or_else(|_| "another path".to_owned(), |url| url.origin().ascii_serialization())
 }
 
-fn judge_push(base: &Url, answer: Result<Answer, Unreachable>, place: Place) -> Finding {
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(why) => return unreachable(PUSHES, base, &why, place),
-    };
-    let url = at(base, &["wechat", "events"]);
-    let status = answer.status.as_u16();
-    match status {
-        400 | 401 => Finding::ok(PUSHES, format!("{url} refuses a push that is not signed")),
-        503 => Finding::wrong(
-            PUSHES,
-            format!("{url} has no secret to check pushes with"),
-            "fill in the secret: see the line about it",
-        ),
-        200..300 => Finding::wrong(
-            PUSHES,
-            format!("{url} accepts a push that is not signed (status {status}): it is not our function"),
-            lead_here(place),
-        ),
-        500.. => Finding::wrong(
-            PUSHES,
-            format!("ticket-push fails at {url} (status {status})"),
-            "the lines about the secret and the table may say why, else ticket-push's log",
-        ),
-        _ => Finding::wrong(PUSHES, format!("{url} does not lead to ticket-push (status {status})"), lead_here(place)),
+/// A function that takes what WeChat pushes.
+struct Receiver<'a> {
+    check: &'static str,
+    function: &'static str,
+    url: &'a Url,
+}
+
+impl Receiver<'_> {
+    fn judge(&self, base: &Url, answer: Result<Answer, Unreachable>, place: Place) -> Finding {
+        let Self { check, function, url } = *self;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(why) => return unreachable(check, base, &why, place),
+        };
+        let status = answer.status.as_u16();
+        match status {
+            400 | 401 => Finding::ok(check, format!("{url} refuses what is not signed")),
+            503 => Finding::wrong(
+                check,
+                format!("{url} has no secret to check pushes with"),
+                "fill in the secret: see the line about it",
+            ),
+            200..300 => Finding::wrong(
+                check,
+                format!("{url} accepts what is not signed (status {status}): it is not our function"),
+                lead_here(place),
+            ),
+            500.. => Finding::wrong(
+                check,
+                format!("{function} fails at {url} (status {status})"),
+                format!("the lines about the secret and the table may say why, else {function}'s log"),
+            ),
+            _ => {
+                Finding::wrong(check, format!("{url} does not lead to {function} (status {status})"), lead_here(place))
+            }
+        }
     }
 }
 

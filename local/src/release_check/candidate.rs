@@ -145,3 +145,37 @@ fn judge(message: &SentMessage, code: &SecretString) -> Result<String, Problem> 
     }
     Ok("code_from_api, sent with the code's own token".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use shared::clock::Timestamp;
+
+    use super::*;
+
+    fn sent(content: &str, code: Option<&str>) -> SentMessage {
+        SentMessage {
+            authorizer: AppId::parse("wx1").unwrap(),
+            to: "o1".to_owned(),
+            body: json!({ "touser": "o1", "msgtype": "text", "text": { "content": content } }),
+            at: Timestamp::from_unix(0),
+            code: code.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn only_the_right_text_with_the_codes_own_token_passes_and_no_code_is_told() {
+        let judged = |content, code| judge(&sent(content, code), &"code@@@1".into());
+        assert!(judged("code@@@1_from_api", Some("code@@@1")).is_ok());
+        for (content, code, expected) in [
+            ("code@@@1", Some("code@@@1"), "another text"),
+            ("code@@@2_from_api", Some("code@@@1"), "another text"),
+            ("code@@@1_from_api", Some("code@@@2"), "another token"),
+            ("code@@@1_from_api", None, "another token"),
+        ] {
+            let (what, advice) = judged(content, code).unwrap_err();
+            assert!(what.contains(expected), "{what}");
+            assert!(!what.contains("@@@") && !advice.contains("@@@"), "{what}: {advice}");
+        }
+    }
+}

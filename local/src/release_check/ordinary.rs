@@ -70,3 +70,34 @@ async fn no_message(control: &Control, appid: &AppId, patience: Duration) -> Res
         Err(("a customer-service message".to_owned(), OPEN))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use simulator::PushAnswer;
+
+    use super::*;
+
+    fn replied(content: Option<&str>) -> MessageOutcome {
+        let reply = content.map(|text| format!("<xml><MsgType>text</MsgType><Content>{text}</Content></xml>"));
+        let answer = PushAnswer::Answered { status: 200, body: String::new() };
+        MessageOutcome { answer, attempts: 1, elapsed: Duration::ZERO, reply, fault: None }
+    }
+
+    #[test]
+    fn a_reply_of_the_merchants_own_is_none_of_the_checks() {
+        for content in [None, Some("welcome"), Some("LOCATION")] {
+            assert!(not_restricted(&replied(content)).is_ok(), "{content:?}");
+        }
+        assert!(not_restricted(&replied(Some("LOCATIONfrom_callback"))).is_err());
+    }
+
+    #[test]
+    fn an_account_that_has_authorized_the_platform_goes_first_and_a_test_account_never() {
+        let known = |appid: &str, authorized| Known { appid: AppId::parse(appid).unwrap(), authorized };
+        let test_account = known("wx570bc396a51b8ff8", true);
+        let chosen = |known: &[Known]| chosen(known).map(|known| known.appid.to_string());
+        assert_eq!(chosen(&[test_account]), None);
+        assert_eq!(chosen(&[known("wx1", false), known("wx2", true)]), Some("wx2".to_owned()));
+        assert_eq!(chosen(&[known("wx570bc396a51b8ff8", true), known("wx1", false)]), Some("wx1".to_owned()));
+    }
+}

@@ -1,0 +1,94 @@
+//! The whole system in this process: a follower's message, its reply, and what is delivered.
+//!
+//! `cfg(test)` says to clippy what is plain to everybody else: that helpers here may unwrap.
+#![cfg(test)]
+
+use std::path::Path;
+
+use clap::Parser as _;
+use local::args::Args;
+use local::eventbridge::EventBus;
+use local::system::System;
+use serde_json::{Value, json};
+use shared::config::Environment;
+use shared::outbound::client_builder;
+use simulator::MessageOutcome;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+const DEMO_ACCOUNT: &str = "wx0a10000000000001";
+
+/// Any free ports, and a folder of its own.
+fn args(folder: &Path, options: &[&str]) -> Args {
+    let mut arguments = vec!["local", "--data-dir", folder.to_str().unwrap()];
+    let ports = ["--port", "--business-port", "--simulator-port", "--dynamodb-port", "--secrets-port", "--events-port"];
+    arguments.extend(ports.into_iter().flat_map(|port| [port, "0"]));
+    arguments.extend(options);
+    Args::parse_from(arguments)
+}
+
+async fn start(options: &[&str], environment: &impl Environment) -> (System, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let system = System::start(&args(folder.path(), options), environment).await.unwrap();
+    (system, folder)
+}
+
+async fn control(system: &System, route: &str, body: &Value) -> Value {
+    let url = format!("{}/_simulator/{route}", system.simulator_base.as_ref().unwrap());
+    let answer = client_builder().build().unwrap().post(url).json(body).send().await.unwrap();
+    answer.error_for_status().unwrap().json().await.unwrap()
+}
+
+/// What a demo account answers to a follower's text.
+async fn answered(system: &System, text: &str) -> Option<String> {
+    control(system, "authorize", &json!({ "authorizer_appid": DEMO_ACCOUNT })).await;
+    let fields = json!({ "MsgType": "text", "Content": text });
+    let message = json!({ "authorizer_appid": DEMO_ACCOUNT, "open_id": "oFollower", "fields": fields });
+    let outcome: MessageOutcome = serde_json::from_value(control(system, "messages", &message).await).unwrap();
+    assert_eq!(outcome.fault, None);
+    outcome.reply_text()
+}
+
+#[tokio::test]
+async fn the_sample_webhook_answers_followers_and_the_page_shows_what_they_said() {
+    let (system, _folder) = start(&["--sample-webhook"], &|_: &str| None).await;
+    assert_eq!(answered(&system, "你好").await.as_deref(), Some("你说 / you said: 你好"));
+    let page = client_builder().build().unwrap().get(system.events_base.as_ref().unwrap()).send().await.unwrap();
+    let page = page.text().await.unwrap();
+    assert!(page.contains("message.text") && page.contains(DEMO_ACCOUNT) && page.contains("你好"), "{page}");
+}
+
+#[tokio::test]
+async fn events_go_to_the_bus_of_the_environment_where_it_names_one() {
+    let bus = EventBus::new("mine");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(bus.clone().serve(listener));
+    let environment = move |name: &str| match name {
+        "AWS_ENDPOINT_URL_EVENTBRIDGE" => Some(url.clone()),
+        "EVENT_BUS_NAME" => Some("arn:aws:events:us-east-1:000000000000:event-bus/mine".to_owned()),
+        _ => None,
+    };
+    let (system, _folder) = start(&[], &environment).await;
+    assert_eq!(system.events_base, None, "no stand-in runs");
+    assert!(
+        system
+            .exports
+            .contains(&("AWS_ENDPOINT_URL_EVENTBRIDGE", environment("AWS_ENDPOINT_URL_EVENTBRIDGE").unwrap()))
+    );
+    assert_eq!(answered(&system, "hello").await, None, "nobody replies");
+    assert!(bus.delivered().iter().any(|event| event.detail_type == "message.text"), "{:?}", bus.delivered());
+}
+
+#[tokio::test]
+async fn a_webhook_without_a_key_is_told_before_anything_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mine.json");
+    let secret = json!({ "component_appid": "wx1234567890abcdef", "component_appsecret": "app-secret",
+        "token": "ExampleToken01", "encoding_aes_key": "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG" });
+    std::fs::write(&file, secret.to_string()).unwrap();
+    let args = args(&folder.path().join("data"), &["--secret", file.to_str().unwrap(), "--sample-webhook"]);
+    let error = System::start(&args, &|_: &str| None).await.err().unwrap();
+    let told = local::complaint::sentence(&error);
+    assert!(told.contains("mine.json cannot serve the reply webhook") && told.contains("webhook_secret"), "{told}");
+}

@@ -1,4 +1,4 @@
-//! The budgets of the product, measured: `cargo bench --workspace`.
+//! The budgets of the product, measured: `cargo bench --workspace`, or a part of them: `cargo bench -p stories -- messages`.
 //!
 //! One line a budget; the exit code is not zero where one does not hold. What is compared is measured in the same run,
 //! by turns, and medians count. The programs are the real ones, built with the release profile; what they talk to are
@@ -15,6 +15,7 @@ mod build;
 mod cold_start;
 mod http;
 mod lambda;
+mod messages;
 mod platform;
 mod push;
 mod renewals;
@@ -23,19 +24,40 @@ mod sizes;
 
 use std::process::ExitCode;
 
+use crate::report::Report;
+
+/// A part, by name.
+type Part = (&'static str, fn(&mut Report));
+
+const PARTS: [Part; 5] = [
+    ("push", push::measure),
+    ("cold_start", cold_start::measure),
+    ("messages", messages::measure),
+    ("sizes", sizes::measure),
+    ("renewals", renewals::measure),
+];
+
 fn main() -> ExitCode {
-    if std::env::args().any(|argument| argument == renewals::ROLE) {
-        if let Err(error) = renewals::serve_as_refresher() {
+    // Cargo says `--bench`.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let played = match arguments.first().map(String::as_str) {
+        Some(renewals::ROLE) => Some(renewals::serve_as_refresher()),
+        Some(messages::ROLE) => Some(messages::serve_as_account_push()),
+        _ => None,
+    };
+    if let Some(ended) = played {
+        if let Err(error) = ended {
             eprintln!("{error}");
             return ExitCode::FAILURE;
         }
         return ExitCode::SUCCESS;
     }
-    let mut report = report::Report::default();
-    push::measure(&mut report);
-    cold_start::measure(&mut report);
-    sizes::measure(&mut report);
-    renewals::measure(&mut report);
+    let mut report = Report::default();
+    for (name, measure) in PARTS {
+        if arguments.is_empty() || arguments.iter().any(|wanted| wanted == name) {
+            measure(&mut report);
+        }
+    }
     match report.failed() {
         0 => ExitCode::SUCCESS,
         failed => {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 use shared::crypto::{EncodingAesKey, Generation, Keyring};
 use shared::ids::AppId;
+use stories::bootstrap::messages_of;
 use stories::http_events::HttpEvent;
 
 use crate::http::{Request, answer, serve};
@@ -67,6 +68,30 @@ pub(crate) fn ticket_event() -> String {
         .to_string()
 }
 
+/// The original id of the account that followers write to.
+pub(crate) const USER_NAME: &str = "gh_0123456789ab";
+
+/// A follower's text as the gateway hands it to the function.
+pub(crate) fn message_event() -> String {
+    let message = format!(
+        "<xml><ToUserName><![CDATA[{USER_NAME}]]></ToUserName>\
+         <FromUserName><![CDATA[oFollower-0123456789_abcdefg]]></FromUserName><CreateTime>{TIMESTAMP}</CreateTime>\
+         <MsgType><![CDATA[text]]></MsgType><Content><![CDATA[请问周末几点开门？]]></Content>\
+         <MsgId>1234567890123456789</MsgId></xml>"
+    );
+    let sealed = keyring().seal(message.as_bytes(), *b"0123456789abcdef", TIMESTAMP, NONCE, Generation::Current);
+    let body = format!(
+        "<xml><ToUserName><![CDATA[{USER_NAME}]]></ToUserName><Encrypt><![CDATA[{}]]></Encrypt></xml>",
+        sealed.encrypt
+    );
+    let query = format!(
+        "signature=none&timestamp={TIMESTAMP}&nonce={NONCE}&openid=oFollower-0123456789_abcdefg&encrypt_type=aes\
+         &msg_signature={}",
+        sealed.msg_signature
+    );
+    messages_of("wx0123456789abcdef").query(&query).header("content-type", "text/xml").body(&body).build().to_string()
+}
+
 /// Requests to AWS, counted by operation.
 #[derive(Default, Clone)]
 pub(crate) struct Counts(Arc<Mutex<BTreeMap<String, u64>>>);
@@ -92,17 +117,18 @@ impl Counts {
     }
 }
 
-/// Secrets Manager and DynamoDB, and the variables by which a function finds them.
+/// Secrets Manager, DynamoDB and EventBridge, and the variables by which a function finds them.
 pub(crate) struct Aws {
     /// What was asked of them.
     pub(crate) counts: Counts,
     /// Where DynamoDB is.
     pub(crate) dynamodb: SocketAddr,
     secrets: SocketAddr,
+    events: SocketAddr,
 }
 
 impl Aws {
-    /// Starts both; `table` answers an operation of DynamoDB.
+    /// Starts all; `table` answers an operation of DynamoDB.
     pub(crate) fn start(table: impl Fn(&str, &Request) -> String + Send + Sync + 'static) -> Self {
         let counts = Counts::default();
         let secret = json!({
@@ -110,9 +136,10 @@ impl Aws {
             "component_appsecret": "0123456789abcdef0123456789abcdef",
             "token": TOKEN,
             "encoding_aes_key": KEY,
+            "webhook_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
         });
         let secret = json!({ "Name": "platform", "SecretString": secret.to_string() }).to_string();
-        let (of_secrets, of_table) = (counts.clone(), counts.clone());
+        let (of_secrets, of_table, of_events) = (counts.clone(), counts.clone(), counts.clone());
         let secrets = serve(move |request| {
             of_secrets.of(request);
             answer("200 OK", &[("content-type", "application/x-amz-json-1.1")], &secret)
@@ -121,7 +148,12 @@ impl Aws {
             let body = table(&of_table.of(request), request);
             answer("200 OK", &[("content-type", "application/x-amz-json-1.0")], &body)
         });
-        Self { counts, dynamodb, secrets }
+        let taken = json!({ "FailedEntryCount": 0, "Entries": [{ "EventId": "0" }] }).to_string();
+        let events = serve(move |request| {
+            of_events.of(request);
+            answer("200 OK", &[("content-type", "application/x-amz-json-1.1")], &taken)
+        });
+        Self { counts, dynamodb, secrets, events }
     }
 
     /// What a function needs in its environment.
@@ -131,6 +163,8 @@ impl Aws {
             ("SECRET_ID", "wechat-platform/secret".to_owned()),
             ("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{}", self.dynamodb)),
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", format!("http://{}", self.secrets)),
+            ("EVENT_BUS_NAME", "wechat-platform".to_owned()),
+            ("AWS_ENDPOINT_URL_EVENTBRIDGE", format!("http://{}", self.events)),
         ]
     }
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::build;
 use crate::report::Report;
 
-const FUNCTIONS: [&str; 4] = ["ticket-push", "preauth-link", "oauth-callback", "token-refresher"];
+const FUNCTIONS: [&str; 5] = ["ticket-push", "account-push", "preauth-link", "oauth-callback", "token-refresher"];
 
 pub(crate) fn measure(report: &mut Report) {
     let folder = tempfile::tempdir().expect("a folder");

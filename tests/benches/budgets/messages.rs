@@ -1,0 +1,119 @@
+//! What account-push adds to a message: one at a time to a warm process, with a table, a bus and a reply webhook that
+//! answer at once.
+//!
+//! The function's own binary asks no webhook on loopback. So the one with a webhook is built here, on the function's
+//! library, and this program starts itself with [`ROLE`] to be it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use account_push::Reception;
+use account_push::webhook::{AddressPolicy, Webhook};
+use serde_json::{Value, json};
+use shared::aws::{self, AwsClients};
+use shared::bus::Bus;
+use shared::clock::{SharedClock, SystemClock};
+use shared::config::{BusConfig, MessageConfig, ProcessEnvironment, StoreConfig};
+use shared::limits::Limits;
+use shared::platform::PlatformSource;
+use shared::push::TestAccounts;
+use shared::random::Random;
+use shared::telemetry::Metrics;
+use shared::vault::Store;
+
+use crate::build;
+use crate::http::{Request, answer, serve};
+use crate::lambda::Function;
+use crate::platform::{Aws, USER_NAME, message_event};
+use crate::report::{Report, median};
+
+/// The argument with which this program is account-push.
+pub(crate) const ROLE: &str = "account-push";
+
+/// Messages before the measurement: what is read once is read then.
+const WARM_UP: u32 = 20;
+
+/// Messages to each process, by turns.
+const MESSAGES: u32 = 500;
+
+/// account-push with a webhook on this machine, polling for events as in the cloud.
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn serve_as_account_push() -> Result<(), lambda_http::Error> {
+    let environment = ProcessEnvironment;
+    let store = StoreConfig::read(&environment)?;
+    let limits = Limits::interactive();
+    let aws = aws::config().await;
+    let clients = AwsClients::new(&aws, &limits);
+    let clock: SharedClock = Arc::new(SystemClock);
+    let metrics = Metrics::embedded("Budget".to_owned(), Arc::clone(&clock));
+    let platform = PlatformSource::new(clients.secrets, store.secret_id, Arc::clone(&clock), limits, metrics.clone());
+    let webhook = MessageConfig::read(&environment)?.webhook;
+    let webhook = webhook.map(|url| Webhook::new(url, AddressPolicy::this_machine_too())).transpose()?;
+    lambda_http::run(account_push::router(Reception {
+        platform: Arc::new(platform),
+        store: Store::new(clients.dynamodb, &store.table_name),
+        bus: Bus::new(aws::event_bus_client(&aws, &limits), &BusConfig::read(&environment)?.bus),
+        webhook,
+        test_accounts: TestAccounts::default(),
+        clock,
+        random: Random::system(),
+        metrics,
+        limits,
+    }))
+    .await
+}
+
+pub(crate) fn measure(report: &mut Report) {
+    let webhook = serve(|_| {
+        let reply = json!({ "type": "text", "content": "Thank you, we answer within the hour." });
+        answer("200 OK", &[("content-type", "application/json")], &reply.to_string())
+    });
+    let aws = Aws::start(table);
+    let mut variables = aws.variables();
+    let silent = Function::start(&build::function("account-push"), &[], &variables);
+    variables.push(("REPLY_WEBHOOK_URL", format!("http://{webhook}/replies")));
+    let this = std::env::current_exe().expect("it runs");
+    let replying = Function::start(&this, &[ROLE], &variables);
+    let event = message_event();
+
+    for _ in 0..WARM_UP {
+        let (_, answer) = silent.invoke(&event);
+        assert!(answer.contains("\"statusCode\":200") && !answer.contains("Encrypt"), "an empty answer: {answer}");
+        let (_, answer) = replying.invoke(&event);
+        assert!(answer.contains("\"statusCode\":200") && answer.contains("Encrypt"), "a sealed reply: {answer}");
+    }
+    aws.counts.clear();
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    for _ in 0..MESSAGES {
+        for (function, times) in [(&silent, &mut without), (&replying, &mut with)] {
+            let begun = Instant::now();
+            let (answered, _) = function.invoke(&event);
+            times.push((answered - begun).as_secs_f64() * 1e3);
+        }
+    }
+    for (what, times) in [("one message", without), ("one message, with a webhook", with)] {
+        let note = format!("of 100 messages, 99 within {:.2} ms", percentile_99(times.clone()));
+        report.at_most(what, 3.0, median(times), "ms", &note);
+    }
+    let per_message = |operations: &[&str]| {
+        operations.iter().map(|operation| aws.counts.get(operation)).sum::<f64>() / f64::from(2 * MESSAGES)
+    };
+    report.at_most("one message: writes", 2.0, per_message(&["UpdateItem", "PutItem"]), "", "");
+    report.at_most("one message: reads", 0.0, per_message(&["GetItem", "Query", "GetSecretValue"]), "", "");
+    report.at_most("one message: events", 1.0, per_message(&["PutEvents"]), "", "");
+}
+
+/// The table: every claim is granted, and the account's original id is known.
+fn table(operation: &str, request: &Request) -> String {
+    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let answer = match operation {
+        "GetItem" => json!({ "Item": { "user_name": { "S": USER_NAME } } }),
+        _ => json!({ "Attributes": { "first_owner": body["ExpressionAttributeValues"][":owner"] } }),
+    };
+    answer.to_string()
+}
+
+fn percentile_99(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() * 99 / 100).copied().unwrap_or(f64::NAN)
+}

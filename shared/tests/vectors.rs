@@ -18,7 +18,7 @@ use sha1::{Digest as _, Sha1};
 use shared::crypto::{EncodingAesKey, Generation, Keyring, OpenError, Signed};
 use shared::ids::{AppId, hex};
 use shared::push::envelope::Envelope;
-use shared::push::{AuthorizationEvent, Event, PushError};
+use shared::push::{AccountMessage, AuthorizationEvent, Event, PushError};
 
 const TOKEN: &str = "ExampleToken01";
 const KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
@@ -225,6 +225,9 @@ fn reference_events_are_read_or_refused_by_name() {
             envelopes += 1;
         } else {
             assert_eq!(round_trip(&keyring, &xml), xml, "{file}");
+            let message = AccountMessage::parse(xml.into()).unwrap_or_else(|error| panic!("{file}: {error}"));
+            assert_eq!(message.content.event_name(), entry["event"].as_str(), "{file}");
+            assert_eq!(message.fields.value("MsgType"), entry["msg_type"].as_str(), "{file}");
             messages += 1;
         }
     }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use shared::ids::AppId;
 use shared::vault::AccountState;
-use simulator::{Push, SecretKind, paths};
+use simulator::{Account, Push, SecretKind, paths};
 use stories::faults::{Fault, Matching};
 use stories::world::World;
 
@@ -94,6 +95,28 @@ async fn what_the_bus_does_not_take_is_told_later_and_the_grant_is_not_exchanged
     world.pass(LATER);
     world.renew().await;
     assert_eq!(types(&world).len(), 1);
+}
+
+#[tokio::test]
+async fn a_bus_that_is_away_is_asked_once_a_run_and_holds_nobody_up() {
+    const GRANTS: u64 = 40;
+    let world = World::ready().await;
+    for number in 0..GRANTS {
+        let appid = AppId::parse(&format!("wx{number:016x}")).unwrap();
+        world.simulator.put_account(Account::mini_program(appid.clone(), "one of many"));
+        let consent = world.merchant_authorizes(&appid);
+        assert!(world.simulator.send(&consent.push).await.is_accepted());
+    }
+    world.faults.always(Matching::operation("PutEvents"), Fault::Away);
+    let report = world.renew().await;
+    assert_eq!(report.inbox_postponed, GRANTS, "{report}");
+    // Those under way at the same moment are sixteen, and the SDK tries three times.
+    let tries = world.faults.requests("PutEvents");
+    assert!((1..=3 * 16).contains(&tries), "{tries}");
+    world.faults.clear();
+    world.pass(LATER);
+    world.renew().await;
+    assert_eq!(types(&world).len(), 40);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 //! Everything may come twice, late, or in the wrong order. So only WeChat's own times are compared, and where they do
 //! not decide, WeChat is asked whether the account's grant stands.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -29,6 +30,10 @@ const MARK_TRIES: usize = 4;
 
 /// The word for what the bus did not take.
 const BUS: &str = "bus";
+
+/// Why an event is not offered to a bus that has not answered in this run: waiting for it with each event would take the
+/// time of the renewals.
+const SKIPPED: &str = "no answer before";
 
 /// Until it is offered again: by the next scheduled run, however long the bus has been away. Unlike WeChat's API, it
 /// takes no harm from being asked.
@@ -164,10 +169,15 @@ impl Run {
             }),
             EntryBody::Callback(_) | EntryBody::ReleaseCheck(_) => None,
         };
-        match event {
-            Some(event) => self.bus.put(&event).await,
-            None => Ok(()),
+        let Some(event) = event else { return Ok(()) };
+        if self.bus_is_away.load(Ordering::Relaxed) {
+            return Err(BusError::Unavailable(SKIPPED.to_owned()));
         }
+        let put = self.bus.put(&event).await;
+        if let Err(BusError::Unavailable(_)) = put {
+            self.bus_is_away.store(true, Ordering::Relaxed);
+        }
+        put
     }
 
     async fn take_effect(&self, entry: &Entry, before: &[Entry], report: &mut Report) -> Result<Outcome, TokenError> {

@@ -113,6 +113,8 @@ struct Run {
     ends_at: Instant,
     /// Set by the first failure that would hit every account alike.
     stopped: AtomicBool,
+    /// Set when the bus has not answered: it is not asked again in this run.
+    bus_is_away: AtomicBool,
 }
 
 impl Run {
@@ -174,8 +176,16 @@ impl Refresher {
         let session = self.services.session(Some(calls_end)).await?.listening();
         let pace = Pace::per_second(self.settings.per_second);
         let ends_at = deadline.checked_sub(LAST_MOMENT).unwrap_or(begun);
-        let stopped = AtomicBool::new(false);
-        let run = Run { session, bus: self.bus.clone(), window: self.settings.window, pace, stop_at, ends_at, stopped };
+        let run = Run {
+            session,
+            bus: self.bus.clone(),
+            window: self.settings.window,
+            pace,
+            stop_at,
+            ends_at,
+            stopped: AtomicBool::new(false),
+            bus_is_away: AtomicBool::new(false),
+        };
         let mut report = Report::default();
         // Each task is a large state machine: on the heap, it is not part of every future around it.
         let work: BoxFuture<'_, _> = match task {

@@ -1,7 +1,8 @@
 //! The outer XML of a push (protocol section 3.1), before anything vouches for it.
 //!
-//! Anybody can send it, so exactly what is needed is taken out: `Encrypt`, and to whom it is addressed. An `Encrypt`
-//! that could be read in two ways (repeated, nested, beside a comment) is refused, not chosen from.
+//! Anybody can send it, so exactly what is needed is taken out: `Encrypt`, and on the authorization-event URL the platform
+//! it is for. (`ToUserName`, on the message URL, stands inside as well, where it is signed.) An `Encrypt` that could be
+//! read in two ways (repeated, nested, beside a comment) is refused, not chosen from.
 
 use std::borrow::Cow;
 
@@ -11,7 +12,6 @@ use crate::ids::AppId;
 
 const ENCRYPT: &str = "Encrypt";
 const APP_ID: &str = "AppId";
-const TO_USER_NAME: &str = "ToUserName";
 
 /// What is taken out of the outer XML. None of it is authentic yet.
 #[derive(Debug)]
@@ -20,8 +20,6 @@ pub struct Envelope<'text> {
     pub encrypt: Cow<'text, str>,
     /// `AppId`, on the authorization-event URL: the platform it is for.
     pub component: Option<AppId>,
-    /// `ToUserName`, on the message URL: the account it is for, such as `gh_0123456789ab`.
-    pub to_user_name: Option<String>,
 }
 
 impl<'text> Envelope<'text> {
@@ -29,21 +27,20 @@ impl<'text> Envelope<'text> {
     ///
     /// # Errors
     /// [`PushError`] unless `body` is a well-formed document of small depth, without comments, with one `Encrypt`, and
-    /// at most one `AppId` and one `ToUserName`, all directly below the root.
+    /// at most one `AppId`, both directly below the root.
     pub fn parse(body: &'text [u8]) -> Result<Self, PushError> {
         let xml = str::from_utf8(body).map_err(|_| PushError::Utf8)?;
-        let (mut encrypt, mut app_id, mut to_user_name) = (None, None, None);
+        let (mut encrypt, mut app_id) = (None, None);
         walk(xml, |node| match node {
             Node::Field { name: ENCRYPT, text } => take(&mut encrypt, ENCRYPT, text),
             Node::Field { name: APP_ID, text } => take(&mut app_id, APP_ID, text),
-            Node::Field { name: TO_USER_NAME, text } => take(&mut to_user_name, TO_USER_NAME, text),
             Node::Nested { name: ENCRYPT, .. } => Err(PushError::Misplaced(ENCRYPT)),
             Node::Comment => Err(PushError::Comment),
             Node::Field { .. } | Node::Nested { .. } => Ok(()),
         })?;
         let component = app_id.map(|text| AppId::parse(&text).map_err(|_| PushError::Malformed(APP_ID))).transpose()?;
         let encrypt = encrypt.filter(|text| !text.is_empty()).ok_or(PushError::Missing(ENCRYPT))?;
-        Ok(Self { encrypt, component, to_user_name: to_user_name.map(Cow::into_owned) })
+        Ok(Self { encrypt, component })
     }
 }
 
@@ -73,7 +70,7 @@ mod tests {
         assert_eq!((&*event.encrypt, event.component.unwrap().as_str()), ("AbC=", "wx1"));
 
         let message = parse("<xml><Encrypt>AbC=</Encrypt><x/><ToUserName>gh_1</ToUserName></xml>").unwrap();
-        assert_eq!((&*message.encrypt, message.to_user_name.unwrap().as_str()), ("AbC=", "gh_1"));
+        assert_eq!((&*message.encrypt, message.component), ("AbC=", None));
     }
 
     #[test]

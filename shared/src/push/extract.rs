@@ -31,8 +31,6 @@ const PARAMETER_LIMIT: usize = 128;
 pub struct VerifiedPush {
     /// The decrypted XML.
     pub message: SecretString,
-    /// `ToUserName` of the envelope, on the message URL. Not covered by the signature.
-    pub to_user_name: Option<String>,
     /// What it was checked with; a reply is sealed with the same.
     pub platform: Arc<Platform>,
     /// The generation of the key that fitted; a reply is sealed with the same.
@@ -124,7 +122,7 @@ async fn verify(request: Request, source: &PlatformSource) -> Result<VerifiedPus
         }
     };
     let message = String::from_utf8(opened.message).map_err(|_| PushRejection::Message(PushError::Utf8))?;
-    Ok(VerifiedPush { message: message.into(), to_user_name: envelope.to_user_name, platform, key: opened.key })
+    Ok(VerifiedPush { message: message.into(), platform, key: opened.key })
 }
 
 fn open(platform: &Platform, envelope: &Envelope<'_>, signed: &Signed<'_>) -> Result<Opened, PushRejection> {

@@ -6,12 +6,13 @@ use std::path::Path;
 use serde_json::Value;
 use shared::ids::AppId;
 use simulator::{Account, Message};
+use stories::schema::Schema;
 use stories::world::World;
 
 use super::delivered;
 
 #[tokio::test]
-async fn every_real_message_reaches_the_business_with_all_its_fields() {
+async fn every_real_message_reaches_the_business_with_all_its_fields_in_the_promised_form() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/events");
     if !folder.exists() {
         println!("there is no folder with real messages beside the workspace: nothing was sent");
@@ -25,7 +26,7 @@ async fn every_real_message_reaches_the_business_with_all_its_fields() {
         .collect();
     assert!(samples.len() >= 100, "{}", samples.len());
 
-    let world = World::ready().await;
+    let (world, schema) = (World::ready().await, Schema::read());
     for (number, file) in samples.iter().enumerate() {
         let xml = fs::read_to_string(folder.join(file)).unwrap();
         let user_name = between(&xml, "<ToUserName>", "</ToUserName>");
@@ -45,6 +46,7 @@ async fn every_real_message_reaches_the_business_with_all_its_fields() {
         }
         let detail = delivered(&world).pop().unwrap();
         assert_eq!(detail["authorizer_appid"], appid.as_str(), "{file}");
+        schema.fits("message_detail", &detail).unwrap_or_else(|misfit| panic!("{file}: {misfit}"));
         let told = leaves(&detail["fields"]);
         for text in texts_of(&xml) {
             assert!(told.contains(&text), "{file}: {text:?} is not among {told:?}");

@@ -15,6 +15,8 @@ mod logs;
 #[cfg(test)]
 mod races;
 #[cfg(test)]
+mod second_opinion;
+#[cfg(test)]
 mod start;
 
 #[cfg(test)]

@@ -1,0 +1,43 @@
+//! The same with moto as the table and Secrets Manager: what our embedded table accepts, another one should too.
+
+use shared::ids::AppId;
+use simulator::{Account, Message};
+use stories::bootstrap::Bootstrap;
+use stories::moto::Moto;
+
+use crate::{BINARY, FOLLOWER, texts, world_with_shop};
+
+/// Run by hand: `pip install 'moto[server]'`, then `cargo test -p account-push -- --ignored moto`.
+#[tokio::test]
+#[ignore = "needs moto_server on the PATH, a Python program"]
+async fn moto_agrees_on_messages_repeats_and_the_release_check_to_two_processes() {
+    let (world, shop) = world_with_shop().await;
+    let moto = Moto::start().await;
+    moto.take_over(&world).await;
+    let start = || Bootstrap::with(BINARY, &world, |variables| moto.redirect(variables));
+    let (one, other) = (start().await, start().await);
+
+    let message = Message::text(&shop, FOLLOWER, "hello");
+    for function in [&one, &other, &one] {
+        let answer = function.push(&world.simulator.seal_message(&message)).await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, ""));
+    }
+    assert_eq!(texts(&world), ["hello"]);
+
+    // Nothing is known of this one: whom its messages are addressed to is learned.
+    let stranger = Account::official_account(AppId::parse("wxstranger").unwrap(), "stranger");
+    let renamed = Account { user_name: "gh_another".to_owned(), ..stranger.clone() };
+    let event = Message::event(&stranger, FOLLOWER, "subscribe");
+    assert_eq!(one.push(&world.simulator.seal_message(&event)).await.status, 200);
+    let foreign = Message::event(&renamed, FOLLOWER, "subscribe");
+    assert_eq!(other.push(&world.simulator.seal_message(&foreign)).await.status, 401);
+
+    let vault = moto.vault();
+    let checked = Account::release_check().remove(0);
+    for number in 0..4 {
+        let code = Message::text(&checked, FOLLOWER, &format!("QUERY_AUTH_CODE:queryauthcode@@@{number}"));
+        assert_eq!(one.push(&world.simulator.seal_message(&code)).await.status, 200);
+    }
+    let key = vault.inbox_partition(&format!("{}#inbox#{}", vault.component(), checked.appid)).unwrap();
+    assert_eq!(vault.waiting_entries(&key).await.unwrap().len(), 3, "a minute has room for three");
+}

@@ -1,5 +1,5 @@
-//! Promise 5: no secret, ticket, token, code or cookie reaches the log, nor what followers and accounts say to each other,
-//! whatever `RUST_LOG` says and whatever fails.
+//! Promise 5: no secret, ticket, token, code or cookie reaches the log, nor what followers and accounts say to each
+//! other, whatever `RUST_LOG` says and whatever fails.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! The budgets of the product, measured: `cargo bench --workspace`, or a part of them: `cargo bench -p stories -- messages`.
+//! The budgets of the product, measured: `cargo bench --workspace`. A part of them, by the names below:
+//! `cargo bench -p stories -- messages`.
 //!
 //! One line a budget; the exit code is not zero where one does not hold. What is compared is measured in the same run,
 //! by turns, and medians count. The programs are the real ones, built with the release profile; what they talk to are

@@ -16,6 +16,7 @@
 
 mod answer;
 mod api;
+mod beijing;
 mod calls;
 mod chat;
 pub mod control;
@@ -34,6 +35,7 @@ mod world;
 mod xml;
 
 pub use answer::{AnswerFault, FOLLOWER_SEES, MessageOutcome};
+pub use beijing::beijing_time;
 pub use calls::{Call, CallOutcome, Counters};
 pub use faults::{Fault, Injection};
 pub use message::Message;

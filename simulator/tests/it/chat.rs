@@ -74,7 +74,8 @@ async fn a_follower_writes_and_reads_the_passive_reply() {
     post(&wechat, &[("text", "几点关门？")]).await;
     assert_eq!(platform.last().field("FromUserName").unwrap(), account().follower());
     let shown = page(&wechat).await;
-    let expected = ["class=\"own\"", "几点关门？", "11-15 06:13:20", "被动回复", "class=\"theirs\"", "几点都行"];
+    let expected =
+        ["class=\"own\"", "几点关门？", "11-15 06:13:20", "已回复", "class=\"theirs\"", "几点都行", "被动回复"];
     assert!(in_order(&shown, &expected), "{shown}");
     let (_, fragment) = get(&wechat, &format!("/chat/{}/messages", account().appid)).await;
     assert!(shown.contains(fragment.trim()) && fragment.contains("几点都行"));
@@ -128,7 +129,9 @@ async fn buttons_cause_events_and_a_picture() {
     }
     let sent = platform.arrived().len();
     post(&wechat, &[("deed", "invented")]).await;
-    post(&wechat, &[("text", "")]).await;
+    for nothing in ["", " \u{3000}\t"] {
+        post(&wechat, &[("text", nothing)]).await;
+    }
     assert_eq!(platform.arrived().len(), sent);
 }
 
@@ -172,6 +175,22 @@ async fn every_kind_of_reply_is_shown_and_only_web_addresses_are_links() {
         assert!(in_order(last, expected), "{msg_type}: {last}");
     }
     assert!(!page(&wechat).await.contains("href=\"javascript"));
+}
+
+#[tokio::test]
+async fn of_several_articles_only_an_event_brings_more_than_the_first() {
+    let wechat = authorized().await;
+    let platform = AccountSide::start(&wechat.simulator).await;
+    let article = |title: &str| format!("<item><Title>{title}</Title><Url>https://example.com/a</Url></item>");
+    let news = format!("<ArticleCount>2</ArticleCount><Articles>{}{}</Articles>", article("新豆"), article("旧豆"));
+    for (fields, shown_too) in [(("text", "?"), false), (("deed", "image"), false), (("deed", "CLICK"), true)] {
+        let inner = reply(&account(), &account().follower(), "news", &news);
+        platform.answer_next(StatusCode::OK, sealed(&keyring(COMPONENT, TOKEN), &inner));
+        post(&wechat, &[fields]).await;
+        let shown = page(&wechat).await;
+        let last = &shown[shown.rfind("class=\"theirs\"").unwrap()..];
+        assert!(last.contains("新豆") && last.contains("旧豆") == shown_too, "{fields:?}: {last}");
+    }
 }
 
 #[tokio::test]

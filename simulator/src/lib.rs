@@ -22,6 +22,7 @@ mod chat;
 pub mod control;
 mod delivery;
 mod faults;
+mod html;
 mod message;
 mod options;
 mod pages;

@@ -21,8 +21,8 @@ pub(crate) use self::bubble::Bubble;
 use self::transcript::Line;
 pub(crate) use self::transcript::{Speaker, Transcript};
 use crate::answer::FOLLOWER_SEES;
+use crate::html::page;
 use crate::message::Message;
-use crate::pages::page;
 use crate::simulator::{Simulator, lock};
 use crate::world::{Account, AccountKind};
 

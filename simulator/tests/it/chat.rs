@@ -1,7 +1,10 @@
 //! The chat page over HTTP, as a browser without script uses it.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use simulator::{Account, Fault, Message, paths};
 use url::form_urlencoded::Serializer;
 
@@ -93,6 +96,26 @@ async fn whatever_is_written_arrives_unchanged_and_is_shown_as_text() {
     let shown = page(&wechat).await;
     assert!(!shown.contains("<script>alert") && !shown.contains("<img"), "{shown}");
     assert!(shown.contains("&#60;script&#62;alert(") && shown.contains("]]&#62;") && shown.contains("👩‍👩‍👧"));
+}
+
+#[tokio::test]
+async fn only_our_own_styles_and_script_are_let_in() {
+    let wechat = authorized().await;
+    let response = wechat.http.get(format!("{}/chat/{}", wechat.base, account().appid)).send().await.unwrap();
+    let policy = response.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    let shown = response.text().await.unwrap();
+    let mut hashed = 0;
+    for (opening, closing) in [("<style>", "</style>"), ("<script>", "</script>")] {
+        for part in shown.split(opening).skip(1) {
+            let text = part.split_once(closing).unwrap().0;
+            let hash = STANDARD.encode(Sha256::digest(text.as_bytes()));
+            assert!(policy.contains(&format!("'sha256-{hash}'")), "{text}");
+            hashed += 1;
+        }
+    }
+    assert_eq!(hashed, 3);
+    assert!(!shown.contains(" style=") && !shown.contains(" onclick="));
 }
 
 #[tokio::test]

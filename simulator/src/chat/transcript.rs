@@ -107,7 +107,7 @@ impl Line {
         self.at.rfc3339()
     }
 
-    /// Day and time in Beijing.
+    /// Month to second in Beijing.
     pub(super) fn time(&self) -> String {
         beijing_time(self.at)
     }

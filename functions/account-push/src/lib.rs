@@ -17,7 +17,7 @@ use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use shared::ids::AppId;
-use shared::push::{AccountPush, AnswerBy, answer_in_time, plain_answer};
+use shared::push::{AccountPush, AnswerBy, Verified, answer_in_time, plain_answer};
 
 use reception::{Desk, ReceiveError};
 
@@ -40,7 +40,7 @@ async fn receive(
     State(desk): State<Desk>,
     Path(appid): Path<String>,
     Extension(AnswerBy(by)): Extension<AnswerBy>,
-    push: AccountPush,
+    Verified(push): Verified<AccountPush>,
 ) -> Response {
     let Ok(authorizer) = AppId::parse(&appid) else {
         return plain_answer(StatusCode::NOT_FOUND, "the path names no appid");

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use shared::clock::SharedClock;
 use shared::platform::PlatformSource;
-use shared::push::{AuthorizationPush, Event, answer_in_time, plain_answer};
+use shared::push::{AuthorizationEvent, Event, Verified, answer_in_time, plain_answer};
 use shared::telemetry::{Measure, Metric, Metrics};
 use shared::vault::{Store, VaultError};
 
@@ -85,7 +85,7 @@ fn too_slow() -> Response {
 
 async fn receive(
     State(receiver): State<Receiver>,
-    AuthorizationPush(push): AuthorizationPush,
+    Verified(push): Verified<AuthorizationEvent>,
 ) -> Result<Response, ReceiveError> {
     let vault = receiver.store.vault(&push.component);
     let now = receiver.clock.now();

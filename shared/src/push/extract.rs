@@ -2,10 +2,8 @@
 //!
 //! Bound the body, take exactly `Encrypt`, check `msg_signature`, decrypt with the current key or the previous one,
 //! check whom it is for: in this order, and nothing before has been looked at further. A handler that takes
-//! [`VerifiedPush`], [`AuthorizationPush`] or [`AccountPush`] therefore cannot see anything unverified. Both push URLs
-//! use it.
+//! [`Verified`] therefore cannot see anything unverified. Both push URLs use it.
 
-use std::fmt;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -17,7 +15,7 @@ use url::form_urlencoded;
 
 use super::envelope::Envelope;
 use super::{AccountMessage, AuthorizationEvent, PushError, PushRejection, ReplySeal};
-use crate::crypto::{Generation, OpenError, Opened, Signed};
+use crate::crypto::{OpenError, Opened, Signed};
 use crate::platform::{Platform, PlatformSource};
 use crate::telemetry::Metrics;
 
@@ -27,28 +25,29 @@ pub const BODY_LIMIT: usize = 64 * 1024;
 /// The longest value of a query parameter, in bytes: a signature has 40, nonces and times less.
 const PARAMETER_LIMIT: usize = 128;
 
-/// A message that is signed with our token and sealed for our platform.
-pub struct VerifiedPush {
-    /// The decrypted XML.
-    pub message: SecretString,
-    /// What it was checked with; a reply is sealed with the same.
-    pub platform: Arc<Platform>,
-    /// The generation of the key that fitted; a reply is sealed with the same.
-    pub key: Generation,
+/// What is signed with our token and sealed for our platform, read as a `T`: the extractor of both push URLs.
+#[derive(Debug)]
+pub struct Verified<T>(pub T);
+
+/// What a decrypted message can be read as.
+pub trait Pushed: Sized {
+    /// Reads `message`; a reply to it is sealed with `seal`.
+    ///
+    /// # Errors
+    /// [`PushRejection`] where it is none, or for another platform.
+    fn read(message: SecretString, seal: ReplySeal) -> Result<Self, PushRejection>;
 }
 
-impl fmt::Debug for VerifiedPush {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VerifiedPush").field("key", &self.key).finish_non_exhaustive()
+/// An event of the 授权事件接收URL.
+impl Pushed for AuthorizationEvent {
+    fn read(message: SecretString, seal: ReplySeal) -> Result<Self, PushRejection> {
+        let event = Self::parse(message).map_err(PushRejection::Message)?;
+        if event.component == seal.platform.component { Ok(event) } else { Err(PushRejection::Foreign) }
     }
 }
 
-/// An authentic event of the 授权事件接收URL.
-#[derive(Debug)]
-pub struct AuthorizationPush(pub AuthorizationEvent);
-
-/// An authentic message of the 消息与事件接收URL. Which account it is for the handler has to see: the path says so, which
-/// is not signed, and `ToUserName`, which is.
+/// A message of the 消息与事件接收URL. Which account it is for the handler has to see: the path says so, which is not
+/// signed, and `ToUserName`, which is.
 #[derive(Debug)]
 pub struct AccountPush {
     /// The message.
@@ -57,9 +56,16 @@ pub struct AccountPush {
     pub seal: ReplySeal,
 }
 
-impl<S> FromRequest<S> for VerifiedPush
+impl Pushed for AccountPush {
+    fn read(message: SecretString, seal: ReplySeal) -> Result<Self, PushRejection> {
+        Ok(Self { message: AccountMessage::parse(message).map_err(PushRejection::Message)?, seal })
+    }
+}
+
+impl<S, T> FromRequest<S> for Verified<T>
 where
     S: Send + Sync,
+    T: Pushed,
     Arc<PlatformSource>: FromRef<S>,
     Metrics: FromRef<S>,
 {
@@ -67,42 +73,12 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self, PushRejection> {
         let source = Arc::<PlatformSource>::from_ref(state);
-        verify(request, &source).await.inspect_err(|rejection| rejection.report(&Metrics::from_ref(state)))
+        let verified = verify(request, &source).await.and_then(|(message, seal)| T::read(message, seal));
+        verified.map(Self).inspect_err(|rejection| rejection.report(&Metrics::from_ref(state)))
     }
 }
 
-impl<S> FromRequest<S> for AuthorizationPush
-where
-    S: Send + Sync,
-    Arc<PlatformSource>: FromRef<S>,
-    Metrics: FromRef<S>,
-{
-    type Rejection = PushRejection;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, PushRejection> {
-        let push = VerifiedPush::from_request(request, state).await?;
-        event(push).map(Self).inspect_err(|rejection| rejection.report(&Metrics::from_ref(state)))
-    }
-}
-
-impl<S> FromRequest<S> for AccountPush
-where
-    S: Send + Sync,
-    Arc<PlatformSource>: FromRef<S>,
-    Metrics: FromRef<S>,
-{
-    type Rejection = PushRejection;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, PushRejection> {
-        let push = VerifiedPush::from_request(request, state).await?;
-        let message = AccountMessage::parse(push.message)
-            .map_err(PushRejection::Message)
-            .inspect_err(|rejection| rejection.report(&Metrics::from_ref(state)))?;
-        Ok(Self { message, seal: ReplySeal { platform: push.platform, key: push.key } })
-    }
-}
-
-async fn verify(request: Request, source: &PlatformSource) -> Result<VerifiedPush, PushRejection> {
+async fn verify(request: Request, source: &PlatformSource) -> Result<(SecretString, ReplySeal), PushRejection> {
     let (head, body) = request.into_parts();
     let query = Query::parse(head.uri.query().unwrap_or_default())?;
     let body = read(body).await?;
@@ -122,7 +98,7 @@ async fn verify(request: Request, source: &PlatformSource) -> Result<VerifiedPus
         }
     };
     let message = String::from_utf8(opened.message).map_err(|_| PushRejection::Message(PushError::Utf8))?;
-    Ok(VerifiedPush { message: message.into(), platform, key: opened.key })
+    Ok((message.into(), ReplySeal { platform, key: opened.key }))
 }
 
 fn open(platform: &Platform, envelope: &Envelope<'_>, signed: &Signed<'_>) -> Result<Opened, PushRejection> {
@@ -139,11 +115,6 @@ const fn another_secret_may_fit(refusal: &PushRejection) -> bool {
         PushRejection::Open(reason) => !matches!(reason, OpenError::Base64 | OpenError::CipherLength),
         _ => false,
     }
-}
-
-fn event(push: VerifiedPush) -> Result<AuthorizationEvent, PushRejection> {
-    let event = AuthorizationEvent::parse(push.message).map_err(PushRejection::Message)?;
-    if event.component == push.platform.component { Ok(event) } else { Err(PushRejection::Foreign) }
 }
 
 /// Reads the body as long as it is within [`BODY_LIMIT`]. A gateway delivers it in one piece, which is not copied.

@@ -9,13 +9,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
 use proptest::prelude::*;
-use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::*;
 use crate::clock::{ManualClock, SharedClock, Timestamp};
-use crate::crypto::{EncodingAesKey, Keyring, Sealed};
+use crate::crypto::{EncodingAesKey, Generation, Keyring, Sealed};
 use crate::ids::AppId;
 use crate::limits::Limits;
 use crate::platform::fake::{Manager, Outage};
@@ -73,10 +72,12 @@ impl Stage {
         let source = PlatformSource::new(manager.client(), "platform", shared_clock, limits, metrics.clone());
         let app = App { source: Arc::new(source), metrics };
         let router = Router::new()
-            .route("/events", post(|AuthorizationPush(push): AuthorizationPush| async move { format!("{push:?}") }))
+            .route("/events", post(|Verified(push): Verified<AuthorizationEvent>| async move { format!("{push:?}") }))
             .route(
                 "/messages",
-                post(|State(_): State<App>, push: VerifiedPush| async move { push.message.expose_secret().to_owned() }),
+                post(|State(_): State<App>, Verified(push): Verified<AccountPush>| async move {
+                    push.message.fields.text("Content").unwrap_or_default().to_owned()
+                }),
             )
             .with_state(app);
         Self { manager, clock, refused, router }
@@ -134,10 +135,12 @@ async fn a_push_of_ours_reaches_the_handler_on_both_urls() {
     assert_eq!(status, StatusCode::OK);
     assert!(text.contains("component_verify_ticket"), "{text}");
 
-    let (uri, body) = ours("<xml><Content>你好</Content></xml>".as_bytes());
+    let message = "<xml><ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName><CreateTime>1</CreateTime>\
+                   <MsgType>text</MsgType><Content>你好</Content></xml>";
+    let (uri, body) = ours(message.as_bytes());
     let body = body.replace("AppId>", "ToUserName>");
     let (status, text) = stage.send(&uri.replace("events", "messages"), body).await;
-    assert_eq!((status, &*text), (StatusCode::OK, "<xml><Content>你好</Content></xml>"));
+    assert_eq!((status, &*text), (StatusCode::OK, "你好"));
 }
 
 #[tokio::test]

@@ -1,8 +1,7 @@
 //! What WeChat pushes (protocol section 3): the outer envelope, the check that it is authentic, the typed event inside.
 //!
-//! [`VerifiedPush`] and, on top of it, [`AuthorizationPush`] and [`AccountPush`] are the only ways from a request to a
-//! message: a handler that takes one of them cannot see anything that is not signed with our token and sealed for our
-//! platform.
+//! [`Verified`] is the only way from a request to a message: a handler that takes it cannot see anything that is not
+//! signed with our token and sealed for our platform.
 //! [`envelope`] reads what nobody has vouched for yet; [`AuthorizationEvent::parse`] what is known to come from
 //! WeChat. [`Reply`] is what goes back in the answer to a message.
 
@@ -19,7 +18,7 @@ mod types;
 mod xml;
 
 pub use answer::{AnswerBy, ReplySeal, answer_in_time, plain_answer};
-pub use extract::{AccountPush, AuthorizationPush, BODY_LIMIT, QueryError, VerifiedPush};
+pub use extract::{AccountPush, BODY_LIMIT, Pushed, QueryError, Verified};
 pub use fields::Fields;
 pub use message::{AccountEvent, AccountMessage, Content, Media};
 pub use reject::PushRejection;

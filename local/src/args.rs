@@ -7,8 +7,11 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use url::Url;
 
-/// The ports that a command may look at, and another not.
+/// The ports that the doctor looks at where it looks at no stack.
 const PORTS: [&str; 4] = ["port", "business_port", "dynamodb_port", "secrets_port"];
+
+/// Where the simulator of a `cargo run` is unless a port is chosen.
+pub(crate) const DEFAULT_SIMULATOR: &str = "http://localhost:3002";
 
 /// What may be chosen on the command line. Everything has a default that works.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
@@ -28,25 +31,13 @@ pub struct Args {
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// Port of the public routes: pushes from WeChat and the merchants' pages
-    #[arg(long, value_name = "PORT", default_value_t = 3000, global = true)]
-    pub port: u16,
-
-    /// Port of the business API, where authorization links are made
-    #[arg(long, value_name = "PORT", default_value_t = 3001, global = true)]
-    pub business_port: u16,
+    /// The ports that the doctor asks too
+    #[command(flatten)]
+    pub ports: Ports,
 
     /// Port of the simulated WeChat
     #[arg(long, value_name = "PORT", default_value_t = 3002)]
     pub simulator_port: u16,
-
-    /// Port of the local DynamoDB, for the AWS CLI or a table browser
-    #[arg(long, value_name = "PORT", default_value_t = 8000, global = true)]
-    pub dynamodb_port: u16,
-
-    /// Port of the local Secrets Manager
-    #[arg(long, value_name = "PORT", default_value_t = 8001, global = true)]
-    pub secrets_port: u16,
 
     /// Port of the local EventBridge, and of the page that shows what arrives there
     #[arg(long, value_name = "PORT", default_value_t = 8002)]
@@ -85,6 +76,26 @@ pub struct Args {
     pub token_lifetime: Duration,
 }
 
+/// Ports on which a `cargo run` listens, and the doctor asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Args)]
+pub struct Ports {
+    /// Port of the public routes: pushes from WeChat and the merchants' pages
+    #[arg(long, value_name = "PORT", default_value_t = 3000)]
+    pub port: u16,
+
+    /// Port of the business API, where authorization links are made
+    #[arg(long, value_name = "PORT", default_value_t = 3001)]
+    pub business_port: u16,
+
+    /// Port of the local DynamoDB, for the AWS CLI or a table browser
+    #[arg(long, value_name = "PORT", default_value_t = 8000)]
+    pub dynamodb_port: u16,
+
+    /// Port of the local Secrets Manager
+    #[arg(long, value_name = "PORT", default_value_t = 8001)]
+    pub secrets_port: u16,
+}
+
 /// What else the program does.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Command {
@@ -120,7 +131,7 @@ pub enum Command {
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct ReleaseCheckArgs {
     /// Where the simulator is that pushes to the platform
-    #[arg(long, value_name = "URL", default_value = "http://localhost:3002")]
+    #[arg(long, value_name = "URL", default_value = DEFAULT_SIMULATOR, value_parser = address)]
     pub simulator: Url,
 
     /// WeChat's group of test accounts, 1 to 5; may be given several times
@@ -144,7 +155,7 @@ impl ReleaseCheckArgs {
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct CopyTableArgs {
     /// The table to copy from
-    #[arg(value_name = "FROM", conflicts_with_all = PORTS)]
+    #[arg(value_name = "FROM")]
     pub from: String,
 
     /// The table to copy to
@@ -163,6 +174,10 @@ pub struct CopyTableArgs {
 /// What `doctor` looks at.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct DoctorArgs {
+    /// Where the `cargo run` listens that it looks at
+    #[command(flatten)]
+    pub ports: Ports,
+
     /// The CloudFormation stack to look at
     #[arg(long, value_name = "NAME", conflicts_with_all = PORTS)]
     pub stack: Option<String>,
@@ -176,12 +191,20 @@ pub struct DoctorArgs {
     pub profile: Option<String>,
 
     /// Look for the public routes here instead of at the stack's `PublicBaseUrl`, whose name may not lead there yet
-    #[arg(long, value_name = "URL", requires = "stack")]
+    #[arg(long, value_name = "URL", requires = "stack", value_parser = address)]
     pub public_url: Option<Url>,
 
     /// Look for the business routes here instead of at the stack's `ApiUrl`
-    #[arg(long, value_name = "URL", requires = "stack")]
+    #[arg(long, value_name = "URL", requires = "stack", value_parser = address)]
     pub api_url: Option<Url>,
+}
+
+/// The address of a server.
+fn address(text: &str) -> Result<Url, &'static str> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
+        _ => Err("begin it with http:// or https://, such as http://localhost:3002"),
+    }
 }
 
 /// At least one second: an interval of none never ends.
@@ -206,8 +229,8 @@ mod tests {
     fn every_option_has_a_default_that_works_and_a_help_text() {
         Args::command().debug_assert();
         let args = parse(&[]).unwrap();
-        assert_eq!((args.port, args.business_port, args.simulator_port), (3000, 3001, 3002));
-        assert_eq!((args.dynamodb_port, args.secrets_port, args.events_port), (8000, 8001, 8002));
+        assert_eq!((args.ports.port, args.ports.business_port, args.simulator_port), (3000, 3001, 3002));
+        assert_eq!((args.ports.dynamodb_port, args.ports.secrets_port, args.events_port), (8000, 8001, 8002));
         assert_eq!((args.ticket_interval.as_secs(), args.token_lifetime.as_secs()), (600, 7200));
         assert!(args.bind.is_loopback());
         assert!(args.secret.is_none() && !args.no_simulator && !args.sample_webhook);
@@ -223,8 +246,8 @@ mod tests {
     #[test]
     fn the_doctor_takes_ports_or_a_stack_and_no_option_that_would_do_nothing() {
         let args = parse(&["doctor", "--port", "4000"]).unwrap();
-        assert_eq!(args.port, 4000);
-        assert!(matches!(args.command, Some(Command::Doctor(DoctorArgs { stack: None, .. }))));
+        let Some(Command::Doctor(options)) = args.command else { panic!("no doctor") };
+        assert_eq!((options.ports.port, options.stack), (4000, None));
         assert!(parse(&["doctor", "--stack", "wechat", "--region", "eu-central-1"]).is_ok());
         let useless: [&[&str]; 4] = [
             &["doctor", "--region", "eu-central-1"],
@@ -258,6 +281,21 @@ mod tests {
         for options in useless {
             assert_eq!(groups(options), None, "{options:?}");
         }
+        for port in ["--port", "--business-port", "--dynamodb-port", "--secrets-port", "--events-port"] {
+            for options in [["release-check", port, "4000"], [port, "4000", "release-check"]] {
+                assert!(parse(&options).is_err(), "{options:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_address_without_its_scheme_is_told_what_to_begin_with() {
+        for bad in ["localhost:3002", "127.0.0.1:3002", "localhost", "file:///tmp"] {
+            let told = parse(&["release-check", "--simulator", bad]).unwrap_err();
+            assert!(told.contains("begin it with http://"), "{bad}: {told}");
+        }
+        assert!(parse(&["doctor", "--stack", "wechat", "--api-url", "localhost:3001"]).is_err());
+        assert!(parse(&["doctor", "--stack", "wechat", "--api-url", "https://api.example.com"]).is_ok());
     }
 
     #[test]

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     let logs = if args.command.is_some() { COMMAND_LOGS } else { LOGS };
     telemetry::init_readable_logs(Some(ProcessEnvironment.get("RUST_LOG").as_deref().unwrap_or(logs)));
     let ended = match &args.command {
-        Some(Command::Doctor(options)) => examine(&args, options),
+        Some(Command::Doctor(options)) => examine(options),
         Some(Command::ReleaseCheck(options)) => check(options),
         Some(Command::CopyTable(options)) => copy(options).map(|()| ExitCode::SUCCESS),
         None => run(&args).map(|()| ExitCode::SUCCESS),
@@ -43,9 +43,9 @@ fn main() -> ExitCode {
     })
 }
 
-fn examine(args: &Args, options: &DoctorArgs) -> anyhow::Result<ExitCode> {
+fn examine(options: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let diagnosis = runtime.block_on(doctor::examine(args, options, &ProcessEnvironment));
+    let diagnosis = runtime.block_on(doctor::examine(options, &ProcessEnvironment));
     // A look-up of a name cannot be cancelled and may hang in a thread.
     runtime.shutdown_background();
     let colours = io::stdout().is_terminal() && ProcessEnvironment.get("NO_COLOR").is_none();

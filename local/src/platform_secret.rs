@@ -84,12 +84,18 @@ impl PlatformSecret {
         Self::parse(text.into()).map_err(|reason| SecretFileError::Malformed { path: path.to_owned(), reason })
     }
 
+    /// Where the generated secret of a data folder stands.
+    #[must_use]
+    pub fn file(folder: &DataDir) -> PathBuf {
+        folder.file(FILE)
+    }
+
     /// The generated secret of a data folder; at the first start it is made and written, readable by the user only.
     ///
     /// # Errors
     /// [`SecretFileError`] naming the file.
     pub fn generated(folder: &DataDir, random: &Random) -> Result<Self, SecretFileError> {
-        let path = folder.file(FILE);
+        let path = Self::file(folder);
         let write = |json: &SecretString| {
             write_private(&path, json).map_err(|source| SecretFileError::Unusable { path: path.clone(), source })
         };

@@ -4,7 +4,6 @@
 //! says (standardwebhooks.com), before it reads anything of it; and it answers at once. What it answers is a few lines:
 //! a text is repeated, a new follower is welcomed, and everything else gets no reply.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +17,6 @@ use serde_json::{Value, json};
 use shared::clock::{SharedClock, Timestamp};
 use shared::webhook_key::WebhookKey;
 use subtle::ConstantTimeEq as _;
-use tokio::net::TcpListener;
 
 /// How far the sender's clock and ours may differ; what is older may be a recording.
 const TOLERANCE: Duration = Duration::from_mins(5);
@@ -40,14 +38,6 @@ impl SampleWebhook {
     /// Its one route.
     pub fn router(&self) -> Router {
         Router::new().route("/", post(receive)).with_state(self.clone())
-    }
-
-    /// Serves it until the future is dropped.
-    ///
-    /// # Errors
-    /// What the operating system says of the listener.
-    pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
-        axum::serve(listener, self.router()).await
     }
 
     /// Whether `body` was signed with our key, just now.

@@ -4,6 +4,7 @@
 //! identity on the business routes, the ticks of the schedules, and instead of the table's stream a look at the inbox
 //! four times a second.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,6 +69,8 @@ pub struct System {
     pub events_base: Option<String>,
     /// Who is asked for replies, if anybody is.
     pub webhook: Option<Url>,
+    /// The file with the platform's secret, the webhook's key among it.
+    pub secret_file: PathBuf,
     /// Variables that let another program use the same table, secret, bus and WeChat.
     pub exports: Vec<(&'static str, String)>,
     /// The business routes, to be called from inside.
@@ -83,6 +86,14 @@ impl System {
     /// # Errors
     /// A sentence that says what to do.
     pub async fn start(args: &Args, environment: &impl Environment) -> anyhow::Result<Self> {
+        let public_url = environment.get("PUBLIC_BASE_URL");
+        if args.no_simulator && public_url.is_none() {
+            anyhow::bail!(
+                "--no-simulator needs the variable PUBLIC_BASE_URL: the https origin of a tunnel that leads to port {}, for \
+                 WeChat pushes to no localhost",
+                args.ports.port
+            );
+        }
         let folder = DataDir::open(&args.data_dir)?;
         let random = Random::system();
         let secret = match &args.secret {
@@ -95,13 +106,14 @@ impl System {
 
         // Pushed to this process, whatever the outside calls it.
         let push_base = local_base(&listeners.public)?;
-        let public_base = environment.get("PUBLIC_BASE_URL").unwrap_or_else(|| push_base.clone());
+        let public_base = public_url.unwrap_or_else(|| push_base.clone());
         let simulator_base = listeners.simulator.as_ref().map(local_base).transpose()?;
         let variables = Variables::new(environment, &public_base, simulator_base.as_deref());
         let config = Config::read(&variables)?;
         let webhook = webhook_url(&config, listeners.sample_webhook.as_ref())?;
+        let secret_file = args.secret.clone().unwrap_or_else(|| PlatformSecret::file(&folder));
         if webhook.is_some() {
-            check_webhook_key(args, &secret)?;
+            check_webhook_key(&secret, &secret_file)?;
         }
 
         let database = listeners.dynamodb.map(|listener| Embedded::file(&folder, listener)).transpose()?;
@@ -161,6 +173,7 @@ impl System {
             simulator_base,
             events_base,
             webhook,
+            secret_file,
             exports,
             business,
             tasks,
@@ -207,12 +220,10 @@ fn webhook_url(config: &Config, sample: Option<&TcpListener>) -> anyhow::Result<
 }
 
 /// In the cloud the webhook's calls would fail one by one; here somebody is looking.
-fn check_webhook_key(args: &Args, secret: &PlatformSecret) -> anyhow::Result<()> {
-    let file =
-        args.secret.as_ref().map_or_else(|| "the generated secret".to_owned(), |file| file.display().to_string());
+fn check_webhook_key(secret: &PlatformSecret, file: &Path) -> anyhow::Result<()> {
     match secret.webhook_key {
         Ok(_) => Ok(()),
-        Err(error) => Err(error).with_context(|| format!("{file} cannot serve the reply webhook")),
+        Err(error) => Err(error).with_context(|| format!("{} cannot serve the reply webhook", file.display())),
     }
 }
 

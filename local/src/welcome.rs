@@ -1,6 +1,7 @@
 //! What `cargo run` says when everything runs: where to click, what to call, what to export.
 
 use std::fmt::{self, Write as _};
+use std::path::Path;
 
 use anyhow::Context as _;
 use axum::body::{Body, to_bytes};
@@ -8,7 +9,9 @@ use axum::http::Request;
 use axum::http::header::CONTENT_TYPE;
 use serde::Deserialize;
 use tower::ServiceExt as _;
+use url::Url;
 
+use crate::args::DEFAULT_SIMULATOR;
 use crate::system::System;
 
 /// Larger than any answer of the business API.
@@ -44,12 +47,11 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
     if let Some(base) = &system.events_base {
         writeln!(text, "\nWatch what is delivered to the business:\n  {base}/")?;
     }
-    if let Some(url) = &system.webhook {
-        writeln!(text, "\nFollowers are answered by the reply webhook at {}", url.origin().ascii_serialization())?;
-    } else {
-        text.push_str(
+    match &system.webhook {
+        Some(url) => answered(&mut text, url, &system.secret_file)?,
+        None => text.push_str(
             "\nFollowers get no answer: --sample-webhook gives one, or a webhook of yours in REPLY_WEBHOOK_URL\n",
-        );
+        ),
     }
     text.push_str("\nFor other programs on the same table, secret, bus and WeChat:\n");
     for (name, value) in &system.exports {
@@ -60,11 +62,23 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
 }
 
 fn simulated(text: &mut String, base: &str) -> fmt::Result {
+    let option = if base == DEFAULT_SIMULATOR { String::new() } else { format!(" --simulator {base}") };
     writeln!(
         text,
         "WeChat is simulated at {base} (its accounts: {base}/_simulator/accounts, every call: {base}/_simulator/calls)\n\n\
          Write to an authorized account as a follower:\n  {base}/chat\n\n\
-         Go through WeChat's release check, in another terminal:\n  cargo run -- release-check --simulator {base}"
+         Go through WeChat's release check, in another terminal:\n  cargo run -- release-check{option}"
+    )
+}
+
+/// The address without its query, which may carry a key.
+fn answered(text: &mut String, webhook: &Url, secret: &Path) -> fmt::Result {
+    let mut shown = webhook.clone();
+    shown.set_query(None);
+    writeln!(
+        text,
+        "\nFollowers are answered by the reply webhook at {shown}\n  signed with webhook_secret of {}",
+        secret.display()
     )
 }
 
@@ -85,4 +99,32 @@ async fn demo_link(system: &System) -> anyhow::Result<DemoLink> {
     let body = to_bytes(response.into_body(), ANSWER_LIMIT).await?;
     anyhow::ensure!(status.is_success(), "status {status}: {}", String::from_utf8_lossy(&body));
     Ok(serde_json::from_slice(&body)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_webhooks_path_is_told_and_its_query_is_not() {
+        let mut text = String::new();
+        let url = Url::parse("http://localhost:9000/wechat/reply?key=hush").unwrap();
+        answered(&mut text, &url, Path::new(".local/secret.json")).unwrap();
+        assert!(
+            text.contains("at http://localhost:9000/wechat/reply\n") && text.contains(".local/secret.json"),
+            "{text}"
+        );
+        assert!(!text.contains("hush") && !text.contains('?'), "{text}");
+    }
+
+    #[test]
+    fn the_simulator_is_named_to_the_release_check_only_where_it_would_not_be_found() {
+        let told = |base| {
+            let mut text = String::new();
+            simulated(&mut text, base).unwrap();
+            text
+        };
+        assert!(told("http://localhost:3002").ends_with("cargo run -- release-check\n"));
+        assert!(told("http://localhost:4002").ends_with("release-check --simulator http://localhost:4002\n"));
+    }
 }

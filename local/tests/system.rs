@@ -92,3 +92,13 @@ async fn a_webhook_without_a_key_is_told_before_anything_runs() {
     let told = local::complaint::sentence(&error);
     assert!(told.contains("mine.json cannot serve the reply webhook") && told.contains("webhook_secret"), "{told}");
 }
+
+#[tokio::test]
+async fn the_real_wechat_is_given_no_address_that_it_cannot_reach() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = args(&folder.path().join("data"), &["--secret", "mine.json", "--no-simulator"]);
+    let error = System::start(&args, &|_: &str| None).await.err().unwrap();
+    let told = local::complaint::sentence(&error);
+    assert!(told.contains("PUBLIC_BASE_URL") && told.contains("tunnel"), "{told}");
+    assert!(!folder.path().join("data").exists(), "nothing was begun");
+}

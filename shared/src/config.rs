@@ -282,32 +282,43 @@ impl MessageConfig {
     pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
         let webhook = environment
             .get("REPLY_WEBHOOK_URL")
-            .map(|text| {
-                let url = Url::parse(&text).ok().filter(|url| {
-                    (url.scheme() == "https" || (url.scheme() == "http" && is_this_machine(url)))
-                        && url.username().is_empty()
-                        && url.password().is_none()
-                        && url.fragment().is_none()
-                });
-                url.ok_or(ConfigError::Malformed {
-                    name: "REPLY_WEBHOOK_URL",
-                    reason: "it must be an address such as https://app.example.com/wechat, without user and fragment",
-                })
-            })
-            .transpose()?;
+            .map(|text| webhook_address(&text))
+            .transpose()
+            .map_err(|reason| ConfigError::Malformed { name: "REPLY_WEBHOOK_URL", reason })?;
         let listed = environment.get("RELEASE_CHECK_ACCOUNTS").unwrap_or_default();
         let test_accounts = listed
             .split(',')
             .map(str::trim)
             .filter(|appid| !appid.is_empty())
-            .map(AppId::parse)
-            .collect::<Result<_, _>>()
-            .map_err(|_| ConfigError::Malformed {
+            .map(|appid| AppId::parse(appid).ok().filter(has_wechats_form))
+            .collect::<Option<_>>()
+            .ok_or(ConfigError::Malformed {
                 name: "RELEASE_CHECK_ACCOUNTS",
-                reason: "it must be appids such as wx570bc396a51b8ff8, separated by commas",
+                reason: "it must be appids such as wx570bc396a51b8ff8 (not original ids, gh_…), separated by commas",
             })?;
         Ok(Self { webhook, test_accounts })
     }
+}
+
+/// Who is asked for replies, or a sentence that says what is wrong.
+fn webhook_address(text: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(text).map_err(|_| "it must be an address such as https://app.example.com/wechat")?;
+    if url.scheme() != "https" && !(url.scheme() == "http" && is_this_machine(&url)) {
+        return Err("it must begin with https:// (http:// only for this machine)");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("it must not carry a user name or a password");
+    }
+    if url.fragment().is_some() {
+        return Err("it must not have a fragment, the part from # on");
+    }
+    Ok(url)
+}
+
+/// `wx` and 16 hexadecimal digits, as the template's parameter demands: anything else is a slip, such as an original id.
+fn has_wechats_form(appid: &AppId) -> bool {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    appid.as_str().strip_prefix("wx").is_some_and(|digits| digits.len() == 16 && digits.bytes().all(is_digit))
 }
 
 #[cfg(test)]
@@ -352,14 +363,24 @@ mod tests {
                 Some(value.clone()).filter(|value| !value.is_empty())
             })
         };
-        let config = read("https://app.example.com/wechat?x=1", " wx1, wx2,").unwrap();
+        let config = read("https://app.example.com/wechat?x=1", " wx1234567890abcdef, wx570bc396a51b8ff8,").unwrap();
         assert_eq!((config.webhook.unwrap().path(), config.test_accounts.len()), ("/wechat", 2));
         assert_eq!(read("", "").unwrap(), MessageConfig { webhook: None, test_accounts: vec![] });
-        for bad in ["app.example.com", "http://app.example.com", "https://u@a.example.com", "ftp://a", "https://a/#b"] {
-            let error = read(bad, "").unwrap_err();
-            assert!(error.to_string().contains("REPLY_WEBHOOK_URL"), "{bad}: {error}");
+        assert!(read("http://localhost:9000/", "").is_ok());
+        for (bad, why) in [
+            ("app.example.com", "an address such as https://"),
+            ("http://app.example.com", "must begin with https:// (http:// only for this machine)"),
+            ("ftp://a", "must begin with https://"),
+            ("https://u@a.example.com", "a user name"),
+            ("https://a/#b", "a fragment"),
+        ] {
+            let error = read(bad, "").unwrap_err().to_string();
+            assert!(error.contains("REPLY_WEBHOOK_URL") && error.contains(why), "{bad}: {error}");
         }
-        assert!(read("", "wx1;wx2").unwrap_err().to_string().contains("RELEASE_CHECK_ACCOUNTS"));
+        for bad in ["foo", "gh_3c884a361561", "wx570bc396a51b8ff", "WX570bc396a51b8ff8", "wx570bc396a51b8ff8;wx1"] {
+            let error = read("", bad).unwrap_err().to_string();
+            assert!(error.contains("RELEASE_CHECK_ACCOUNTS") && error.contains("gh_"), "{bad}: {error}");
+        }
     }
 
     #[test]

@@ -16,11 +16,13 @@
 
 mod answer;
 mod api;
+mod beijing;
 mod calls;
 mod chat;
 pub mod control;
 mod delivery;
 mod faults;
+mod html;
 mod message;
 mod options;
 mod pages;
@@ -34,6 +36,7 @@ mod world;
 mod xml;
 
 pub use answer::{AnswerFault, FOLLOWER_SEES, MessageOutcome};
+pub use beijing::beijing_time;
 pub use calls::{Call, CallOutcome, Counters};
 pub use faults::{Fault, Injection};
 pub use message::Message;

@@ -9,13 +9,14 @@ use std::collections::HashMap;
 use askama::Template;
 use axum::Router;
 use axum::extract::{Form, Query, State};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use http::HeaderMap;
 use http::header::REFERER;
-use http::{HeaderMap, StatusCode};
 use shared::ids::AppId;
 use url::Url;
 
+use crate::html::page;
 use crate::options::Delivery;
 use crate::paths;
 use crate::refusal::AuthorizationRefusal as Refused;
@@ -199,16 +200,5 @@ struct RefusedPage {
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         page(&RefusedPage { text: self.to_string(), number: self.number() })
-    }
-}
-
-/// A template as an answer.
-pub(crate) fn page(template: &impl Template) -> Response {
-    match template.render() {
-        Ok(html) => Html(html).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "a page cannot be rendered");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
     }
 }

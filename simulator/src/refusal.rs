@@ -75,7 +75,7 @@ pub enum AuthorizationRefusal {
     #[error("权限集不合法")]
     PermissionSets,
     /// No account, or none of the wanted kind.
-    #[error("没有可以授权的帐号")]
+    #[error("没有可以授权的账号")]
     Account,
 }
 

@@ -197,10 +197,13 @@ impl Simulator {
 
 /// What merchants and WeChat's console do.
 impl Simulator {
-    /// The accounts that can be chosen, in the order of their appids.
+    /// The accounts that can be chosen, in the order of their appids; those of WeChat's release check come last, for no
+    /// merchant has them.
     #[must_use]
     pub fn accounts(&self) -> Vec<Account> {
-        self.read(|world| world.accounts().cloned().collect())
+        let mut accounts: Vec<_> = self.read(|world| world.accounts().cloned().collect());
+        accounts.sort_by_key(Account::is_release_check);
+        accounts
     }
 
     /// The account with this appid.

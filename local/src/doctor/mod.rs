@@ -32,7 +32,7 @@ use url::Url;
 pub use self::finding::{Diagnosis, Finding, Verdict};
 use self::stack::Outputs;
 use crate::account;
-use crate::args::{Args, DoctorArgs};
+use crate::args::{DoctorArgs, Ports};
 use crate::cause::Cause;
 use crate::endpoints::Endpoints;
 use crate::variables::{SECRET, TABLE};
@@ -96,10 +96,10 @@ fn refused(check: &'static str, cause: &Cause, action: &str, place: Place, optio
 }
 
 /// Finds what the arguments name, and examines it.
-pub async fn examine(args: &Args, options: &DoctorArgs, environment: &impl Environment) -> Diagnosis {
+pub async fn examine(options: &DoctorArgs, environment: &impl Environment) -> Diagnosis {
     match &options.stack {
         Some(name) => stack(name, options).await,
-        None => here(args, environment).await,
+        None => here(options.ports, environment).await,
     }
 }
 
@@ -140,26 +140,26 @@ fn patient(config: &SdkConfig, outputs: &Outputs, options: &DoctorArgs) -> Resul
     })
 }
 
-async fn here(args: &Args, environment: &impl Environment) -> Diagnosis {
-    let subject = format!("The local system on port {}", args.port);
+async fn here(ports: Ports, environment: &impl Environment) -> Diagnosis {
+    let subject = format!("The local system on port {}", ports.port);
     let local = |port: u16| format!("http://127.0.0.1:{port}");
-    let table_url = environment.get("AWS_ENDPOINT_URL_DYNAMODB").unwrap_or_else(|| local(args.dynamodb_port));
-    let base = environment.get("PUBLIC_BASE_URL").unwrap_or_else(|| format!("http://localhost:{}", args.port));
+    let table_url = environment.get("AWS_ENDPOINT_URL_DYNAMODB").unwrap_or_else(|| local(ports.dynamodb_port));
+    let base = environment.get("PUBLIC_BASE_URL").unwrap_or_else(|| format!("http://localhost:{}", ports.port));
     let failed = |sentence: String, advice: &str| Diagnosis {
         subject: subject.clone(),
         findings: vec![Finding::wrong("local system", sentence, advice)],
         examined: false,
     };
     let (Ok(public), Ok(own), Ok(business)) =
-        (Url::parse(&base), Url::parse(&local(args.port)), Url::parse(&local(args.business_port)))
+        (Url::parse(&base), Url::parse(&local(ports.port)), Url::parse(&local(ports.business_port)))
     else {
         return failed("PUBLIC_BASE_URL is no URL".to_owned(), "set it to what cargo run has, or unset it");
     };
     if !probe::listens(&own).await {
         let advice = "start cargo run in another terminal; --port says where it listens, --stack looks at a deployment";
-        return failed(format!("nothing listens on port {}", args.port), advice);
+        return failed(format!("nothing listens on port {}", ports.port), advice);
     }
-    let endpoints = Endpoints::new(&table_url, &local(args.secrets_port), environment);
+    let endpoints = Endpoints::new(&table_url, &local(ports.secrets_port), environment);
     let patient = Patient {
         place: Place::Here,
         table: environment.get("TABLE_NAME").unwrap_or_else(|| TABLE.to_owned()),

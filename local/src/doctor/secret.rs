@@ -77,7 +77,7 @@ fn judge(text: &SecretString, webhook: bool, place: Place, fill_in: &str) -> (Ve
     if findings.is_empty() {
         findings.push(Finding::ok(CHECK, well_formed(&fields)));
     }
-    findings.extend(webhook_key(fields.get(WEBHOOK), webhook));
+    findings.extend(webhook_key(fields.get(WEBHOOK), webhook, place));
     findings.extend(demo(&fields, place));
     findings.extend(suspicious(&fields, place));
     (findings, component)
@@ -107,13 +107,20 @@ fn wrong_field(field: &'static str, value: Option<&Value>) -> Option<Finding> {
     Some(Finding::wrong(CHECK, sentence, advice))
 }
 
-/// The key of the reply webhook, without which it is not called.
-fn webhook_key(value: Option<&Value>, webhook: bool) -> Option<Finding> {
-    let error = parsed(WEBHOOK, value).ok()?.webhook_key.err()?;
-    let sentence = match (error, webhook) {
-        (WebhookKeyError::Missing, false) => return None,
-        (WebhookKeyError::Missing, true) => "webhook_secret is missing: the reply webhook is not called".to_owned(),
-        (malformed, _) => malformed.to_string(),
+/// The key of the reply webhook, without which it is not called. Of a `cargo run` only its own terminal knows whether it
+/// has a webhook.
+fn webhook_key(value: Option<&Value>, webhook: bool, place: Place) -> Option<Finding> {
+    const NONE: &str = "no reply webhook is set";
+    let sentence = match (parsed(WEBHOOK, value).ok()?.webhook_key, webhook) {
+        (Ok(_), false) if place != Place::Here => {
+            return Some(Finding::ok(CHECK, format!("webhook_secret is well formed; {NONE}")));
+        }
+        (Ok(_), _) => return Some(Finding::ok(CHECK, "webhook_secret is well formed")),
+        (Err(WebhookKeyError::Missing), false) => return Some(Finding::ok(CHECK, NONE)),
+        (Err(WebhookKeyError::Missing), true) => {
+            "webhook_secret is missing: the reply webhook is not called".to_owned()
+        }
+        (Err(malformed), _) => malformed.to_string(),
     };
     let verdict = if webhook { Verdict::Wrong } else { Verdict::Warning };
     Some(Finding::wrong(CHECK, sentence, WEBHOOK_KEY).with(verdict))
@@ -209,10 +216,11 @@ mod tests {
     #[test]
     fn a_complete_secret_is_well() {
         let (findings, component) = judged(&complete().to_string());
-        assert_eq!(findings, [Finding::ok(CHECK, "its four fields are well formed")]);
+        let no_webhook = Finding::ok(CHECK, "no reply webhook is set");
+        assert_eq!(findings, [Finding::ok(CHECK, "its four fields are well formed"), no_webhook]);
         assert_eq!(component.unwrap().as_str(), "wx1234567890abcdef");
         let findings = with("previous_token", &json!("old"));
-        assert!(findings.len() == 1 && findings[0].sentence.contains("previous_token"), "{findings:?}");
+        assert!(findings.len() == 2 && findings[0].sentence.contains("previous_token"), "{findings:?}");
     }
 
     #[test]
@@ -228,14 +236,16 @@ mod tests {
             ("previous_encoding_aes_key", json!("hush")),
         ];
         for (field, value) in cases {
-            let findings = with(field, &value);
+            let mut findings = with(field, &value);
+            findings.retain(|finding| finding.verdict != Verdict::Ok);
             assert_eq!(findings.len(), 1, "{findings:?}");
             assert_eq!(findings[0].verdict, Verdict::Wrong);
             assert!(findings[0].sentence.starts_with(field), "{findings:?}");
             assert!(!format!("{findings:?}").contains("hush"), "{findings:?}");
         }
         let (findings, component) = judged(r#"{"component_appid":"wx1234567890abcdef","encoding_aes_key":"hush"}"#);
-        let named: Vec<&str> = findings.iter().filter_map(|finding| finding.sentence.split(' ').next()).collect();
+        let wrong = findings.iter().filter(|finding| finding.verdict == Verdict::Wrong);
+        let named: Vec<&str> = wrong.filter_map(|finding| finding.sentence.split(' ').next()).collect();
         assert_eq!(named, ["component_appsecret", "token", "encoding_aes_key"]);
         assert!(component.is_some(), "the rest can still be examined");
     }
@@ -271,21 +281,29 @@ mod tests {
             ("previous_aes_key", json!("hush")),
         ] {
             let findings = with(field, &value);
-            assert_eq!((findings[0].verdict, findings[1].verdict), (Verdict::Ok, Verdict::Warning), "{findings:?}");
-            assert!(findings[1].sentence.contains(field) && !format!("{findings:?}").contains("hush"));
+            let verdicts: Vec<_> = findings.iter().map(|finding| finding.verdict).collect();
+            assert_eq!(verdicts, [Verdict::Ok, Verdict::Ok, Verdict::Warning], "{findings:?}");
+            assert!(findings[2].sentence.contains(field) && !format!("{findings:?}").contains("hush"));
         }
     }
 
     #[test]
     fn the_webhooks_key_is_missed_only_where_there_is_a_webhook() {
-        let judged = |key: &Value, webhook| {
+        let judged = |key: &Value, webhook, place| {
             let mut secret = complete();
             secret["webhook_secret"] = key.clone();
-            judge(&secret.to_string().into(), webhook, Place::Aws, FILL_IN).0
+            judge(&secret.to_string().into(), webhook, place, FILL_IN).0
         };
         let key = json!("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
-        for (key, webhook) in [(&key, true), (&key, false), (&json!(null), false), (&json!(""), false)] {
-            assert_eq!(judged(key, webhook).len(), 1, "all is well: {webhook}");
+        for (key, webhook, place, told) in [
+            (&key, true, Place::Aws, "webhook_secret is well formed"),
+            (&key, false, Place::Aws, "webhook_secret is well formed; no reply webhook is set"),
+            (&key, false, Place::Here, "webhook_secret is well formed"),
+            (&json!(null), false, Place::Aws, "no reply webhook is set"),
+            (&json!(""), false, Place::Here, "no reply webhook is set"),
+        ] {
+            let findings = judged(key, webhook, place);
+            assert_eq!((findings.len(), &findings[1]), (2, &Finding::ok(CHECK, told)));
         }
         for (key, webhook, verdict) in [
             (json!(null), true, Verdict::Wrong),
@@ -293,7 +311,7 @@ mod tests {
             (json!("hush"), false, Verdict::Warning),
             (json!(5), false, Verdict::Warning),
         ] {
-            let findings = judged(&key, webhook);
+            let findings = judged(&key, webhook, Place::Aws);
             assert_eq!((findings.len(), findings[1].verdict), (2, verdict), "{findings:?}");
             assert!(findings[1].sentence.starts_with("webhook_secret"), "{findings:?}");
             assert!(!format!("{findings:?}").contains("hush"), "{findings:?}");

@@ -20,6 +20,7 @@ use futures::{Stream, stream};
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use simulator::beijing_time;
 use tokio::sync::watch;
 
 use super::{EventBus, Numbered};
@@ -65,6 +66,9 @@ struct Item {
     detail_type: String,
     account: String,
     gist: String,
+    /// When, for machines.
+    instant: String,
+    /// When, in Beijing as on the chat page.
     time: String,
     detail: String,
 }
@@ -82,7 +86,8 @@ impl Item {
             detail_type: event.detail_type.clone(),
             account: text("/authorizer_appid"),
             gist: shortened(&text("/message/content")),
-            time: event.time.rfc3339(),
+            instant: event.time.rfc3339(),
+            time: beijing_time(event.time),
             detail: format!("{:#}", event.detail),
         }
     }
@@ -232,9 +237,15 @@ mod tests {
         deliver(&bus, "grant.authorized", &json!({ "authorizer_appid": "wx0a2", "info_type": "authorized" }));
         let page = page(&bus).await;
         assert!(page.find("grant.authorized").unwrap() < page.find("message.text").unwrap(), "{page}");
-        for shown in
-            ["wx0a1", "wx0a2", "2023-11-14T22:13:20Z", "&#34;info_type&#34;: &#34;authorized&#34;", "the first"]
-        {
+        for shown in [
+            "wx0a1",
+            "wx0a2",
+            "2023-11-14T22:13:20Z",
+            ">11-15 06:13:20<",
+            "北京时间",
+            "&#34;info_type&#34;: &#34;authorized&#34;",
+            "the first",
+        ] {
             assert!(page.contains(shown), "{shown} in {page}");
         }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
+use shared::clock::Timestamp;
 use shared::ids::AppId;
 use simulator::{Account, AccountKind, SentMessage};
 use tokio::time::{Instant, sleep};
@@ -20,8 +21,14 @@ const LOOK: Duration = Duration::from_millis(50);
 const TEST_ACCOUNTS: &str = "the platform must know this appid as one of WeChat's test accounts, before anything else is asked \
                              about the account";
 
-const REFRESHER: &str =
-    "token-refresher sends it: its log says why it did not, and cargo run -- doctor whether it runs";
+const REFRESHER: &str = "token-refresher sends it: its log says why it did not, and cargo run -- doctor whether it runs. More than \
+                         three codes a minute and account are refused: after several runs wait a minute and run it again";
+
+/// How many codes of an account the platform takes in a minute, so that followers cannot make it call WeChat without end.
+const CODES_A_MINUTE: usize = 3;
+
+/// What the customer-service message has after the code.
+const FROM_API: &str = "_from_api";
 
 /// The account.
 pub(super) struct Candidate {
@@ -36,6 +43,17 @@ impl Candidate {
             AccountKind::MiniProgram => "MP",
         };
         format!("{} {kind} {}", self.group, self.account.appid)
+    }
+
+    /// Whether the platform would refuse a further code: it has answered as many in the minute of `now` as it takes.
+    pub(super) fn is_used_up(&self, sent: &[SentMessage], now: Timestamp) -> bool {
+        let minute = |at: Timestamp| at.unix().div_euclid(60);
+        let counts = |message: &&SentMessage| {
+            message.authorizer == self.account.appid
+                && minute(message.at) == minute(now)
+                && message.body["text"]["content"].as_str().is_some_and(|text| text.ends_with(FROM_API))
+        };
+        sent.iter().filter(counts).count() >= CODES_A_MINUTE
     }
 
     /// All cases of the account, one after the other as WeChat does.
@@ -123,7 +141,7 @@ async fn wait_for_message(
     deadline: Instant,
 ) -> Result<Option<SentMessage>, Problem> {
     loop {
-        let sent = control.sent(appid, open_id).await.map_err(|error| error.problem())?;
+        let sent = control.sent_to(appid, open_id).await.map_err(|error| error.problem())?;
         if let Some(message) = sent.into_iter().next() {
             return Ok(Some(message));
         }
@@ -136,7 +154,7 @@ async fn wait_for_message(
 
 fn judge(message: &SentMessage, code: &SecretString) -> Result<String, Problem> {
     let code = code.expose_secret();
-    if message.body["text"]["content"].as_str() != Some(format!("{code}_from_api").as_str()) {
+    if message.body["text"]["content"].as_str() != Some(format!("{code}{FROM_API}").as_str()) {
         return Err(("a message with another text than code_from_api".to_owned(), PUSH_LOG));
     }
     if message.code.as_deref() != Some(code) {
@@ -148,10 +166,8 @@ fn judge(message: &SentMessage, code: &SecretString) -> Result<String, Problem> 
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-    use shared::clock::Timestamp;
-
     use super::*;
+    use serde_json::json;
 
     fn sent(content: &str, code: Option<&str>) -> SentMessage {
         SentMessage {
@@ -161,6 +177,23 @@ mod tests {
             at: Timestamp::from_unix(0),
             code: code.map(str::to_owned),
         }
+    }
+
+    #[test]
+    fn three_answered_codes_use_a_minute_up_for_their_account_alone() {
+        let candidate = |index: usize| Candidate { group: 1, account: Account::release_check().remove(index) };
+        let (account, other) = (candidate(0), candidate(1));
+        let at = |seconds, content: &str| SentMessage {
+            authorizer: account.account.appid.clone(),
+            at: Timestamp::from_unix(seconds),
+            ..sent(content, None)
+        };
+        let mut messages = vec![at(60, "a_from_api"), at(119, "b_from_api"), at(90, "hello"), at(59, "c_from_api")];
+        assert!(!account.is_used_up(&messages, Timestamp::from_unix(119)), "two of this minute");
+        messages.push(at(100, "d_from_api"));
+        assert!(account.is_used_up(&messages, Timestamp::from_unix(119)));
+        assert!(!account.is_used_up(&messages, Timestamp::from_unix(120)), "another minute");
+        assert!(!other.is_used_up(&messages, Timestamp::from_unix(119)));
     }
 
     #[test]

@@ -103,9 +103,14 @@ impl Control {
         self.post("messages", &json!({ "authorizer_appid": appid, "open_id": open_id, "fields": fields })).await
     }
 
-    /// The customer-service messages that the account sent to this follower.
-    pub(super) async fn sent(&self, appid: &AppId, open_id: &str) -> Result<Vec<SentMessage>, ControlError> {
-        let mut sent: Vec<SentMessage> = self.json(self.http.get(self.at("sent"))).await?;
+    /// The customer-service messages of all accounts.
+    pub(super) async fn sent(&self) -> Result<Vec<SentMessage>, ControlError> {
+        self.json(self.http.get(self.at("sent"))).await
+    }
+
+    /// Those that the account sent to this follower.
+    pub(super) async fn sent_to(&self, appid: &AppId, open_id: &str) -> Result<Vec<SentMessage>, ControlError> {
+        let mut sent = self.sent().await?;
         sent.retain(|message| message.authorizer == *appid && message.to == open_id);
         Ok(sent)
     }

@@ -13,6 +13,7 @@ mod report;
 use std::time::Duration;
 
 use futures::future::join_all;
+use shared::clock::{Clock as _, SystemClock, Timestamp};
 use simulator::{Account, AccountKind, PushAnswer};
 use tokio::time::Instant;
 use url::Url;
@@ -38,10 +39,10 @@ const PATIENCE: Patience = Patience { message: Duration::from_secs(8), nothing: 
 
 /// Checks the platform that the simulator at `options.simulator` pushes to.
 pub async fn check(options: &ReleaseCheckArgs) -> Report {
-    run(&options.simulator, &options.groups(), PATIENCE).await
+    run(&options.simulator, &options.groups(), PATIENCE, SystemClock.now()).await
 }
 
-async fn run(simulator: &Url, groups: &[u8], patience: Patience) -> Report {
+async fn run(simulator: &Url, groups: &[u8], patience: Patience, now: Timestamp) -> Report {
     let shown = simulator.as_str().trim_end_matches('/');
     let control = match Control::new(simulator) {
         Ok(control) => control,
@@ -62,11 +63,15 @@ async fn run(simulator: &Url, groups: &[u8], patience: Patience) -> Report {
             ));
         }
     };
-    let ticket = match ticket(&control).await {
+    let candidates: Vec<Candidate> = groups.iter().copied().flat_map(candidates).collect();
+    let ready = async {
+        not_used_up(&control, &candidates, now).await?;
+        ticket(&control).await
+    };
+    let ticket = match ready.await {
         Ok(row) => row,
         Err(nothing) => return nothing,
     };
-    let candidates: Vec<Candidate> = groups.iter().copied().flat_map(candidates).collect();
     let (checked, ordinary) = tokio::join!(
         join_all(candidates.iter().map(|candidate| candidate.check(&control, patience.message))),
         ordinary::check(&control, &known, patience.nothing),
@@ -85,6 +90,20 @@ fn candidates(group: u8) -> impl Iterator<Item = Candidate> {
         let account = Account::release_check().into_iter().filter(|account| account.kind == kind).nth(index)?;
         Some(Candidate { group, account })
     })
+}
+
+/// The platform takes a further code of each account; else the check would find fault with what is meant to be so.
+async fn not_used_up(control: &Control, candidates: &[Candidate], now: Timestamp) -> Result<(), Report> {
+    let sent = control
+        .sent()
+        .await
+        .map_err(|error| Report::nothing(format!("The simulator does not say what was sent: {error}.")))?;
+    let Some(used_up) = candidates.iter().find(|candidate| candidate.is_used_up(&sent, now)) else { return Ok(()) };
+    Err(Report::nothing(format!(
+        "Nothing was checked: more than three codes a minute and account are refused, and {} has had its three. Wait a \
+         minute and run it again, or check another group with --group.",
+        used_up.account.appid
+    )))
 }
 
 /// A ticket, which the platform must answer with `success`: where it does not answer at all, there is nothing to check.

@@ -64,7 +64,7 @@ async fn no_message(control: &Control, appid: &AppId, patience: Duration) -> Res
     let (code, open_id) = (control.code(appid).await.map_err(problem)?, somebody());
     in_time(&control.message(appid, &open_id, &query(&code)).await.map_err(problem)?)?;
     sleep(patience).await;
-    if control.sent(appid, &open_id).await.map_err(problem)?.is_empty() {
+    if control.sent_to(appid, &open_id).await.map_err(problem)?.is_empty() {
         Ok("no customer-service message".to_owned())
     } else {
         Err(("a customer-service message".to_owned(), OPEN))

@@ -1,17 +1,20 @@
 use std::sync::Arc;
 
-use axum::Router;
-use axum::routing::post;
+use axum::routing::{get, post};
+use axum::{Json, Router};
 use secrecy::SecretString;
-use shared::clock::SystemClock;
+use serde_json::json;
 use shared::ids::AppId;
-use simulator::{Options, Platform, Simulator};
+use simulator::{Options, Platform, SentMessage, Simulator};
 use tokio::net::TcpListener;
 
 use super::*;
 
 /// No story of these waits for something that comes.
 const IMPATIENT: Patience = Patience { message: Duration::ZERO, nothing: Duration::ZERO };
+
+/// The instant of the checks.
+const NOW: Timestamp = Timestamp::from_unix(1_700_000_000);
 
 async fn serve(router: Router) -> Url {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -58,21 +61,48 @@ fn failed(report: &Report) -> Vec<(&'static str, &str)> {
 #[tokio::test]
 async fn where_nothing_listens_it_says_what_to_start() {
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let report = run(&Url::parse(&format!("http://{gone}")).unwrap(), &[1], IMPATIENT).await;
+    let report = run(&Url::parse(&format!("http://{gone}")).unwrap(), &[1], IMPATIENT, NOW).await;
     assert_eq!(report.exit_code(), 2);
     assert!(report.text().contains("Start cargo run") && report.text().contains("--simulator"), "{}", report.text());
 }
 
 #[tokio::test]
 async fn another_server_is_told_from_a_simulator() {
-    let report = run(&serve(Router::new()).await, &[1], IMPATIENT).await;
+    let report = run(&serve(Router::new()).await, &[1], IMPATIENT, NOW).await;
     assert_eq!(report.exit_code(), 2);
     assert!(report.text().contains("no simulator") && report.text().contains("status 404"), "{}", report.text());
 }
 
 #[tokio::test]
+async fn a_fourth_check_within_a_minute_is_not_begun_and_says_what_to_do() {
+    let account = Account::release_check().remove(0).appid;
+    let sent: Vec<_> = ["1", "2", "3"]
+        .map(|code| SentMessage {
+            authorizer: account.clone(),
+            to: "o1".to_owned(),
+            body: json!({ "touser": "o1", "msgtype": "text", "text": { "content": format!("code@@@{code}_from_api") } }),
+            at: NOW,
+            code: None,
+        })
+        .into();
+    let none: [(); 0] = [];
+    let control = Router::new()
+        .route("/_simulator/accounts", get(async move || Json(none)))
+        .route("/_simulator/sent", get(async move || Json(sent)));
+    let url = serve(control).await;
+    let report = run(&url, &[2, 1], IMPATIENT, NOW).await;
+    assert_eq!(report.exit_code(), 2);
+    for told in ["more than three codes a minute", account.as_str(), "Wait a minute", "--group"] {
+        assert!(report.text().contains(told), "{}", report.text());
+    }
+    assert!(!report.text().contains("@@@"), "no code is told: {}", report.text());
+    let later = run(&url, &[1], IMPATIENT, NOW.plus(Duration::from_mins(1))).await;
+    assert!(later.text().contains("No ticket could be pushed"), "it begins: {}", later.text());
+}
+
+#[tokio::test]
 async fn a_simulator_without_a_platform_is_nothing_to_check() {
-    let report = run(&simulator(None).await.1, &[1], IMPATIENT).await;
+    let report = run(&simulator(None).await.1, &[1], IMPATIENT, NOW).await;
     assert_eq!(report.exit_code(), 2);
     assert!(report.text().contains("the platform it pushes to gives no answer"), "{}", report.text());
 }
@@ -80,7 +110,7 @@ async fn a_simulator_without_a_platform_is_nothing_to_check() {
 #[tokio::test]
 async fn a_platform_that_knows_nothing_of_the_check_fails_each_case_that_wants_more_than_silence() {
     let (simulator, url) = simulator(Some(answering(200, "success").await)).await;
-    let report = run(&url, &[2], IMPATIENT).await;
+    let report = run(&url, &[2], IMPATIENT, NOW).await;
     let silent = [
         ("text", "an empty answer"),
         ("event", "an empty answer"),
@@ -111,7 +141,7 @@ async fn what_is_no_answer_for_wechat_is_told_with_its_cause() {
         (503, "", "status 503", "secret"),
         (200, "hello", "neither empty, nor success, nor a sealed reply", "account-push"),
     ] {
-        let report = run(&simulator(Some(answering(status, body).await)).await.1, &[1], IMPATIENT).await;
+        let report = run(&simulator(Some(answering(status, body).await)).await.1, &[1], IMPATIENT, NOW).await;
         assert_eq!(report.exit_code(), 1);
         assert!(failed(&report).contains(&("text", came)), "{}", report.text());
         assert!(

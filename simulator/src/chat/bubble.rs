@@ -57,6 +57,11 @@ impl Bubble {
         bubble
     }
 
+    /// Whether it is an event, not a message.
+    pub(super) fn is_event(&self) -> bool {
+        self.kind == "event"
+    }
+
     fn new(kind: &str) -> Self {
         let label = match kind {
             "text" => None,

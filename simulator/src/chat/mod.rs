@@ -21,8 +21,8 @@ pub(crate) use self::bubble::Bubble;
 use self::transcript::Line;
 pub(crate) use self::transcript::{Speaker, Transcript};
 use crate::answer::FOLLOWER_SEES;
+use crate::html::page;
 use crate::message::Message;
-use crate::pages::page;
 use crate::simulator::{Simulator, lock};
 use crate::world::{Account, AccountKind};
 
@@ -79,13 +79,13 @@ struct Said {
 }
 
 impl Said {
-    /// The message that it is; none where nothing was written or the button is unknown.
+    /// The message that it is; none where nothing but white space was written or the button is unknown.
     fn message(&self, account: &Account, simulator: &Simulator) -> Option<Message> {
         let follower = account.follower();
         let event = |event| Message::event(account, &follower, event);
         let key = |default| if self.key.is_empty() { default } else { self.key.as_str() };
         Some(match self.deed.as_str() {
-            "" if self.text.is_empty() => return None,
+            "" if self.text.trim().is_empty() => return None,
             "" => Message::text(account, &follower, &self.text),
             "image" => Message::image(account, &follower, "https://mmbiz.example.com/demo/0", "DEMO_MEDIA_ID"),
             deed @ ("subscribe" | "unsubscribe") => event(deed).with("EventKey", ""),

@@ -1,20 +1,18 @@
 //! What was said between accounts and the followers of the chat page, in the order of the events: in memory, bounded.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use shared::clock::Timestamp;
 use shared::ids::AppId;
 
 use super::Bubble;
 use crate::answer::{AnswerFault, MessageOutcome};
+use crate::beijing::beijing_time;
 use crate::push::PushAnswer;
 use crate::xml::Element;
 
 /// How many lines are kept, of all accounts together, the latest.
 const KEPT: usize = 2_000;
-/// Times are shown as in China, which has one time of the day and no summer time.
-const BEIJING: Duration = Duration::from_hours(8);
 
 /// All conversations.
 #[derive(Default)]
@@ -73,8 +71,11 @@ impl Transcript {
     pub(crate) fn answer(&mut self, number: u64, outcome: &MessageOutcome, at: Timestamp) {
         let Some(line) = self.lines.iter_mut().rfind(|line| line.number == number) else { return };
         line.outcome = Some(Outcome::of(outcome));
-        let account = line.account.clone();
-        if let Some(reply) = outcome.reply.as_deref().and_then(|reply| Element::parse(reply).ok()) {
+        let (account, to_event) = (line.account.clone(), line.bubble.is_event());
+        if let Some(mut reply) = outcome.reply.as_deref().and_then(|reply| Element::parse(reply).ok()) {
+            if !to_event {
+                keep_first_article(&mut reply);
+            }
             self.add(&account, at, Speaker::Reply, Bubble::of_xml(&reply));
         }
     }
@@ -82,6 +83,13 @@ impl Transcript {
     /// The conversation with one account.
     pub(super) fn of(&self, account: &AppId) -> Vec<Line> {
         self.lines.iter().filter(|line| line.account == *account).cloned().collect()
+    }
+}
+
+/// Of several articles that answer what a follower wrote, WeChat shows the first; all of them answer an event.
+fn keep_first_article(reply: &mut Element) {
+    if let Some(articles) = reply.children.iter_mut().find(|child| child.name == "Articles") {
+        articles.children.truncate(1);
     }
 }
 
@@ -101,8 +109,7 @@ impl Line {
 
     /// Month to second in Beijing.
     pub(super) fn time(&self) -> String {
-        let local = self.at.plus(BEIJING).rfc3339();
-        local.get(5..19).unwrap_or(&local).replace('T', " ")
+        beijing_time(self.at)
     }
 }
 
@@ -117,7 +124,7 @@ impl Outcome {
             fault: outcome.fault,
             cause,
             attempts: outcome.attempts,
-            took: format!("{:.1} ms", outcome.elapsed.as_secs_f64() * 1000.0),
+            took: format!("{:.0} ms", outcome.elapsed.as_secs_f64() * 1000.0),
         }
     }
 }

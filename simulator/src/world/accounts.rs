@@ -137,6 +137,12 @@ impl Account {
         accounts
     }
 
+    /// Whether it is one of [`Account::release_check`].
+    pub(crate) fn is_release_check(&self) -> bool {
+        let mut known = RELEASE_CHECK_OFFICIAL_ACCOUNTS.iter().chain(&RELEASE_CHECK_MINI_PROGRAMS);
+        known.any(|(appid, _)| *appid == self.appid.as_str())
+    }
+
     /// `authorizer_info` as documented: the presence of `MiniProgramInfo` says what the account is.
     fn details(&self) -> Value {
         let mut info = json!({

@@ -1,7 +1,10 @@
 //! The chat page over HTTP, as a browser without script uses it.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use simulator::{Account, Fault, Message, paths};
 use url::form_urlencoded::Serializer;
 
@@ -74,7 +77,8 @@ async fn a_follower_writes_and_reads_the_passive_reply() {
     post(&wechat, &[("text", "几点关门？")]).await;
     assert_eq!(platform.last().field("FromUserName").unwrap(), account().follower());
     let shown = page(&wechat).await;
-    let expected = ["class=\"own\"", "几点关门？", "11-15 06:13:20", "被动回复", "class=\"theirs\"", "几点都行"];
+    let expected =
+        ["class=\"own\"", "几点关门？", "11-15 06:13:20", "已回复", "class=\"theirs\"", "几点都行", "被动回复"];
     assert!(in_order(&shown, &expected), "{shown}");
     let (_, fragment) = get(&wechat, &format!("/chat/{}/messages", account().appid)).await;
     assert!(shown.contains(fragment.trim()) && fragment.contains("几点都行"));
@@ -92,6 +96,26 @@ async fn whatever_is_written_arrives_unchanged_and_is_shown_as_text() {
     let shown = page(&wechat).await;
     assert!(!shown.contains("<script>alert") && !shown.contains("<img"), "{shown}");
     assert!(shown.contains("&#60;script&#62;alert(") && shown.contains("]]&#62;") && shown.contains("👩‍👩‍👧"));
+}
+
+#[tokio::test]
+async fn only_our_own_styles_and_script_are_let_in() {
+    let wechat = authorized().await;
+    let response = wechat.http.get(format!("{}/chat/{}", wechat.base, account().appid)).send().await.unwrap();
+    let policy = response.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    let shown = response.text().await.unwrap();
+    let mut hashed = 0;
+    for (opening, closing) in [("<style>", "</style>"), ("<script>", "</script>")] {
+        for part in shown.split(opening).skip(1) {
+            let text = part.split_once(closing).unwrap().0;
+            let hash = STANDARD.encode(Sha256::digest(text.as_bytes()));
+            assert!(policy.contains(&format!("'sha256-{hash}'")), "{text}");
+            hashed += 1;
+        }
+    }
+    assert_eq!(hashed, 3);
+    assert!(!shown.contains(" style=") && !shown.contains(" onclick="));
 }
 
 #[tokio::test]
@@ -128,7 +152,9 @@ async fn buttons_cause_events_and_a_picture() {
     }
     let sent = platform.arrived().len();
     post(&wechat, &[("deed", "invented")]).await;
-    post(&wechat, &[("text", "")]).await;
+    for nothing in ["", " \u{3000}\t"] {
+        post(&wechat, &[("text", nothing)]).await;
+    }
     assert_eq!(platform.arrived().len(), sent);
 }
 
@@ -172,6 +198,22 @@ async fn every_kind_of_reply_is_shown_and_only_web_addresses_are_links() {
         assert!(in_order(last, expected), "{msg_type}: {last}");
     }
     assert!(!page(&wechat).await.contains("href=\"javascript"));
+}
+
+#[tokio::test]
+async fn of_several_articles_only_an_event_brings_more_than_the_first() {
+    let wechat = authorized().await;
+    let platform = AccountSide::start(&wechat.simulator).await;
+    let article = |title: &str| format!("<item><Title>{title}</Title><Url>https://example.com/a</Url></item>");
+    let news = format!("<ArticleCount>2</ArticleCount><Articles>{}{}</Articles>", article("新豆"), article("旧豆"));
+    for (fields, shown_too) in [(("text", "?"), false), (("deed", "image"), false), (("deed", "CLICK"), true)] {
+        let inner = reply(&account(), &account().follower(), "news", &news);
+        platform.answer_next(StatusCode::OK, sealed(&keyring(COMPONENT, TOKEN), &inner));
+        post(&wechat, &[fields]).await;
+        let shown = page(&wechat).await;
+        let last = &shown[shown.rfind("class=\"theirs\"").unwrap()..];
+        assert!(last.contains("新豆") && last.contains("旧豆") == shown_too, "{fields:?}: {last}");
+    }
 }
 
 #[tokio::test]

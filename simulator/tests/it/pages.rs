@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use simulator::{Behaviour, Delivery, paths};
+use simulator::{Account, Behaviour, Delivery, paths};
 use url::Url;
 use url::form_urlencoded::{Serializer, parse};
 
@@ -79,6 +79,21 @@ async fn a_merchant_chooses_an_account_and_comes_back_with_a_code() {
     assert!(link.open(&wechat).await.contains("-110"));
     let again = link.decide(&wechat, "confirm", Harness::account().as_str()).await;
     assert!(again.text().await.unwrap().contains("-110"));
+}
+
+#[tokio::test]
+async fn wechats_test_accounts_come_last() {
+    let wechat = Harness::start().await;
+    let demo: Vec<_> = wechat.simulator.accounts();
+    for account in Account::release_check() {
+        wechat.simulator.put_account(account);
+    }
+    let accounts = wechat.simulator.accounts();
+    assert_eq!((&accounts[..demo.len()], accounts.len()), (&demo[..], demo.len() + 10));
+    let token = wechat.component_token().await;
+    let page = Link::pc(&wechat.pre_auth_code(&token).await).open(&wechat).await;
+    let checked = page.lines().find(|line| line.contains(" checked>")).unwrap();
+    assert!(checked.contains(demo[0].appid.as_str()), "{checked}");
 }
 
 #[tokio::test]

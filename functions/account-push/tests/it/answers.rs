@@ -35,7 +35,7 @@ async fn a_text_is_answered_with_nothing_and_delivered_whether_its_body_comes_as
 #[tokio::test]
 async fn the_release_check_gets_sealed_replies_that_wechat_accepts() {
     let (world, shop) = world_with_shop().await;
-    let added = Account::official_account(AppId::parse("wxaddedtestaccount").unwrap(), "added");
+    let added = Account::official_account(AppId::parse("wxadded00000000001").unwrap(), "added");
     let function = Bootstrap::with(BINARY, &world, |variables| {
         variables.insert("RELEASE_CHECK_ACCOUNTS".into(), added.appid.as_str().into());
     });

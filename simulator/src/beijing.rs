@@ -1,0 +1,24 @@
+//! Times for the eye, as in China, which has one time of the day and no summer time. Whoever shows them names it once.
+
+use std::time::Duration;
+
+use shared::clock::Timestamp;
+
+const AHEAD: Duration = Duration::from_hours(8);
+
+/// Month to second in Beijing: `01-31 08:00:00`.
+#[must_use]
+pub fn beijing_time(at: Timestamp) -> String {
+    let local = at.plus(AHEAD).rfc3339();
+    local.get(5..19).unwrap_or(&local).replace('T', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beijing_is_eight_hours_ahead() {
+        assert_eq!(beijing_time(Timestamp::from_unix(1_700_000_000)), "11-15 06:13:20");
+    }
+}

@@ -1,0 +1,43 @@
+//! HTML as an answer. The policy names our styles and our one script by their hashes, so nothing that a platform or a
+//! follower says can become either.
+//!
+//! Where forms lead is left open: browsers apply `form-action` to every redirect that follows, and a merchant who confirms
+//! is sent on by the platform to wherever its business wants.
+
+use std::sync::LazyLock;
+
+use askama::Template;
+use axum::response::{Html, IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::StatusCode;
+use http::header::CONTENT_SECURITY_POLICY;
+use sha2::{Digest as _, Sha256};
+
+/// Of every page.
+pub(crate) const STYLE: &str = include_str!("../templates/base.css");
+/// Of a conversation, beside it.
+pub(crate) const CHAT_STYLE: &str = include_str!("../templates/chat.css");
+/// Of a conversation.
+pub(crate) const CHAT_SCRIPT: &str = include_str!("../templates/chat.js");
+
+static POLICY: LazyLock<String> = LazyLock::new(|| {
+    let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text.as_bytes())));
+    format!(
+        "default-src 'none'; style-src {} {}; script-src {}; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+        hash(STYLE),
+        hash(CHAT_STYLE),
+        hash(CHAT_SCRIPT)
+    )
+});
+
+/// A template as an answer.
+pub(crate) fn page(template: &impl Template) -> Response {
+    match template.render() {
+        Ok(html) => ([(CONTENT_SECURITY_POLICY, POLICY.as_str())], Html(html)).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a page cannot be rendered");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

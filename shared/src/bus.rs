@@ -1,19 +1,24 @@
 //! What the business learns through EventBridge: messages and events of accounts, and what became of grants.
 //!
 //! The form of the events is a promise to other programs: `docs/events.schema.json`. They carry what WeChat sent under
-//! its own names, and never a ticket, a token or a code. Every event has an `id` that is the same at each delivery:
+//! its own names, and never a ticket, a token or a code of the platform's. (What a follower writes is handed on as it was
+//! written.) Every event has an `id` that is the same at each delivery:
 //! delivered is at least once.
 
 use aws_sdk_eventbridge::Client;
+use aws_sdk_eventbridge::error::SdkError;
+use aws_sdk_eventbridge::operation::put_events::PutEventsError;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_smithy_types::DateTime;
-use serde::Serialize;
+use secrecy::ExposeSecret as _;
+use serde_json::json;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::aws::failure;
 use crate::clock::Timestamp;
 use crate::ids::{AppId, Digest};
-use crate::push::{AccountMessage, AuthorizationEvent, Content, Event, Fields, PushError};
+use crate::push::{AccountMessage, AuthorizationEvent, Content, Event, Fields};
 
 /// The source of every event.
 pub const SOURCE: &str = "wechat.platform";
@@ -41,81 +46,54 @@ pub struct BusEvent {
     pub detail: String,
 }
 
-#[derive(Serialize)]
-struct MessageDetail<'a> {
-    id: &'a str,
-    component_appid: &'a AppId,
-    authorizer_appid: &'a AppId,
-    create_time: Timestamp,
-    user_name: &'a str,
-    open_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    msg_id: Option<&'a str>,
-    message: &'a Content,
-    fields: &'a Fields,
-}
-
-#[derive(Serialize)]
-struct GrantDetail<'a> {
-    id: &'a str,
-    component_appid: &'a AppId,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    authorizer_appid: Option<&'a AppId>,
-    create_time: Timestamp,
-    info_type: &'a str,
-    fields: &'a Fields,
-}
-
 impl BusEvent {
     /// The event of a message to `authorizer`.
-    ///
-    /// # Errors
-    /// [`PushError`] where it cannot be expressed, which every message can.
-    pub fn of_message(component: &AppId, authorizer: &AppId, message: &AccountMessage) -> Result<Self, PushError> {
+    #[must_use]
+    pub fn of_message(component: &AppId, authorizer: &AppId, message: &AccountMessage) -> Self {
         let id = message.dedup(authorizer);
-        let detail = serde_json::to_string(&MessageDetail {
-            id: id.as_str(),
-            component_appid: component,
-            authorizer_appid: authorizer,
-            create_time: message.create_time,
-            user_name: &message.user_name,
-            open_id: &message.open_id,
-            msg_id: message.msg_id.as_deref(),
-            message: &message.content,
-            fields: &message.fields,
-        })
-        .map_err(|_| PushError::Malformed("MsgType"))?;
+        let mut detail = json!({
+            "id": id.as_str(),
+            "component_appid": component,
+            "authorizer_appid": authorizer,
+            "create_time": message.create_time,
+            "user_name": message.user_name,
+            "open_id": message.open_id,
+            "message": message.content,
+            "fields": message.fields,
+        });
+        if let Some(msg_id) = &message.msg_id {
+            detail["msg_id"] = json!(msg_id);
+        }
         let detail_type = match &message.content {
             Content::Event(event) => format!("event.{}", name(&event.event)),
             Content::Other { msg_type } => format!("message.{}", name(msg_type)),
             known => format!("message.{}", known.kind()),
         };
-        Ok(Self { id, detail_type, time: message.create_time, detail })
+        Self { id, detail_type, time: message.create_time, detail: detail.to_string() }
     }
 
     /// The event of an authorization push; `None` for a ticket, which is nobody's business.
-    ///
-    /// # Errors
-    /// [`PushError`] where the push cannot be read, which one that was parsed always can.
-    pub fn of_grant(push: &AuthorizationEvent) -> Result<Option<Self>, PushError> {
-        use secrecy::ExposeSecret as _;
+    #[must_use]
+    pub fn of_grant(push: &AuthorizationEvent) -> Option<Self> {
         if matches!(push.event, Event::ComponentVerifyTicket { .. }) {
-            return Ok(None);
+            return None;
         }
         let id = push.dedup();
         let info_type = push.event.info_type();
-        let fields = Fields::parse(push.xml.expose_secret())?.without(is_secret);
-        let detail = serde_json::to_string(&GrantDetail {
-            id: id.as_str(),
-            component_appid: &push.component,
-            authorizer_appid: push.event.account(),
-            create_time: push.create_time,
-            info_type,
-            fields: &fields,
-        })
-        .map_err(|_| PushError::Malformed("InfoType"))?;
+        // The push was read from the same document.
+        let fields = Fields::parse(push.xml.expose_secret()).unwrap_or_default().without(is_secret);
+        let mut detail = json!({
+            "id": id.as_str(),
+            "component_appid": push.component,
+            "create_time": push.create_time,
+            "info_type": info_type,
+            "fields": fields,
+        });
+        if let Some(account) = push.event.account() {
+            detail["authorizer_appid"] = json!(account);
+        }
         let detail_type = format!("grant.{}", name(info_type));
-        Ok(Some(Self { id, detail_type, time: push.create_time, detail }))
+        Some(Self { id, detail_type, time: push.create_time, detail: detail.to_string() })
     }
 }
 
@@ -134,13 +112,11 @@ fn is_secret(name: &str, text: Option<&str>) -> bool {
 /// Why the bus did not take an event.
 #[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
 pub enum BusError {
-    /// EventBridge did not answer, or refused, in all tries. It may have taken the event.
-    #[error(
-        "EventBridge PutEvents failed ({0}): check EVENT_BUS_NAME, the region, the function's permission and the network"
-    )]
-    Unavailable(String),
-    /// EventBridge refused this event for now.
-    #[error("EventBridge did not take an event ({0})")]
+    /// EventBridge did not answer, or has too much to do: no event is taken now. It may have taken this one.
+    #[error("EventBridge takes no events ({0}): check the region and the network, and the limit of calls a second")]
+    Away(String),
+    /// EventBridge refused the request or the event.
+    #[error("EventBridge did not take an event ({0}): check EVENT_BUS_NAME and the function's permission")]
     Refused(String),
     /// EventBridge will never take this event.
     #[error("EventBridge will never take an event ({0})")]
@@ -153,7 +129,19 @@ impl BusError {
     pub const fn may_pass(&self) -> bool {
         !matches!(self, Self::Malformed(_))
     }
+
+    fn of_request<R: fmt::Debug>(error: &SdkError<PutEventsError, R>) -> Self {
+        let cause = failure(error);
+        match error {
+            SdkError::ServiceError(_) if !BUSY.contains(&cause.as_str()) => Self::Refused(cause),
+            _ => Self::Away(cause),
+        }
+    }
 }
+
+/// What EventBridge answers when it has too much to do or is troubled.
+const BUSY: [&str; 5] =
+    ["ThrottlingException", "InternalException", "InternalFailure", "InternalServerError", "ServiceUnavailable"];
 
 /// The bus; clones share the connections.
 #[derive(Debug, Clone)]
@@ -182,7 +170,7 @@ impl Bus {
             .detail(&event.detail)
             .build();
         let answer = self.client.put_events().entries(entry).send().await;
-        let answer = answer.map_err(|error| BusError::Unavailable(failure(&error)))?;
+        let answer = answer.map_err(|error| BusError::of_request(&error))?;
         // A refused entry comes with an answer that is otherwise a success.
         match answer.entries().first().and_then(|entry| entry.error_code()) {
             None if answer.failed_entry_count() == 0 => Ok(()),
@@ -194,7 +182,7 @@ impl Bus {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::Value;
 
     use super::*;
 
@@ -205,13 +193,13 @@ mod tests {
     fn of_message(inner: &str) -> BusEvent {
         let head = "<ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName><CreateTime>1700000000</CreateTime>";
         let message = AccountMessage::parse(format!("<xml>{head}{inner}</xml>").into()).unwrap();
-        BusEvent::of_message(&component(), &AppId::parse("wxshop").unwrap(), &message).unwrap()
+        BusEvent::of_message(&component(), &AppId::parse("wxshop").unwrap(), &message)
     }
 
     fn of_grant(inner: &str) -> Option<(BusEvent, Value)> {
         let head = "<AppId>wx1234567890abcdef</AppId><CreateTime>1700000000</CreateTime>";
         let push = AuthorizationEvent::parse(format!("<xml>{head}{inner}</xml>").into()).unwrap();
-        let event = BusEvent::of_grant(&push).unwrap()?;
+        let event = BusEvent::of_grant(&push)?;
         let detail = serde_json::from_str(&event.detail).unwrap();
         Some((event, detail))
     }

@@ -118,17 +118,31 @@ pub struct Signed<'a> {
     pub encrypt: &'a str,
 }
 
+/// With which of the kept tokens and keys a message came: a reply to it goes back with the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Generations {
+    /// The token that it is signed with.
+    pub token: Generation,
+    /// The key that it is sealed with.
+    pub key: Generation,
+}
+
+impl Generations {
+    /// Those in use.
+    pub const CURRENT: Self = Self { token: Generation::Current, key: Generation::Current };
+}
+
 /// A message that is authentic.
 pub struct Opened {
     /// The decrypted message, UTF-8 not yet checked.
     pub message: Vec<u8>,
-    /// The key that fitted: a reply is sealed with the same one.
-    pub key: Generation,
+    /// What fitted.
+    pub with: Generations,
 }
 
 impl fmt::Debug for Opened {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Opened").field("key", &self.key).finish_non_exhaustive()
+        f.debug_struct("Opened").field("with", &self.with).finish_non_exhaustive()
     }
 }
 
@@ -204,24 +218,23 @@ impl Keyring {
     /// [`OpenError`] with the first reason that speaks against it. Where two keys are kept, the reason is the current
     /// key's.
     pub fn open(&self, signed: &Signed<'_>) -> Result<Opened, OpenError> {
-        if !self.is_signed(signed) {
-            return Err(OpenError::Signature);
-        }
+        let token = self.signing_token(signed).ok_or(OpenError::Signature)?;
         let cipher = STANDARD.decode(signed.encrypt).map_err(|_| OpenError::Base64)?;
         if cipher.is_empty() || !cipher.len().is_multiple_of(AES_BLOCK) {
             return Err(OpenError::CipherLength);
         }
         let Some(previous) = &self.previous_key else {
-            return self.decrypt(&self.key, Generation::Current, cipher);
+            return self.decrypt(&self.key, Generations { token, key: Generation::Current }, cipher);
         };
-        self.decrypt(&self.key, Generation::Current, cipher.clone())
-            .or_else(|reason| self.decrypt(previous, Generation::Previous, cipher).map_err(|_| reason))
+        self.decrypt(&self.key, Generations { token, key: Generation::Current }, cipher.clone()).or_else(|reason| {
+            self.decrypt(previous, Generations { token, key: Generation::Previous }, cipher).map_err(|_| reason)
+        })
     }
 
     /// Seals a message: random bytes ‖ length ‖ message ‖ appid, padded, encrypted, signed.
     ///
-    /// `timestamp` and `nonce` are the texts that will stand beside the sealed message. `key` is the generation the
-    /// request came with; where no previous key is kept, the current one serves.
+    /// `timestamp` and `nonce` are the texts that will stand beside the sealed message. `with` is what the request came
+    /// with; where no previous token or key is kept, the current one serves.
     #[must_use]
     pub fn seal(
         &self,
@@ -229,7 +242,7 @@ impl Keyring {
         random: [u8; RANDOM_LENGTH],
         timestamp: &str,
         nonce: &str,
-        key: Generation,
+        with: Generations,
     ) -> Sealed {
         let mut plain = Vec::with_capacity(HEADER_LENGTH + message.len() + self.component.as_str().len() + PAD_BLOCK);
         plain.extend_from_slice(&random);
@@ -239,26 +252,34 @@ impl Keyring {
         let pad = PAD_BLOCK - plain.len() % PAD_BLOCK;
         plain.resize(plain.len() + pad, u8::try_from(pad).unwrap_or_default());
 
-        let key = match (key, &self.previous_key) {
+        let key = match (with.key, &self.previous_key) {
             (Generation::Previous, Some(previous)) => previous,
             _ => &self.key,
         };
         let (blocks, _) = Array::slice_as_chunks_mut(&mut plain);
         key.encrypt(blocks);
         let encrypt = STANDARD.encode(plain);
-        let msg_signature = signature(&self.token, timestamp, nonce, &encrypt);
+        let token = match (with.token, &self.previous_token) {
+            (Generation::Previous, Some(previous)) => previous,
+            _ => &self.token,
+        };
+        let msg_signature = signature(token, timestamp, nonce, &encrypt);
         Sealed { encrypt, msg_signature }
     }
 
-    /// Compares in constant time, so that a signature cannot be guessed digit by digit.
-    fn is_signed(&self, signed: &Signed<'_>) -> bool {
-        [Some(&self.token), self.previous_token.as_ref()].into_iter().flatten().any(|token| {
+    /// The token that fits. Compares in constant time, so that a signature cannot be guessed digit by digit.
+    fn signing_token(&self, signed: &Signed<'_>) -> Option<Generation> {
+        let fits = |token: &SecretString| -> bool {
             let expected = signature(token, signed.timestamp, signed.nonce, signed.encrypt);
             expected.as_bytes().ct_eq(signed.msg_signature.as_bytes()).into()
-        })
+        };
+        if fits(&self.token) {
+            return Some(Generation::Current);
+        }
+        self.previous_token.as_ref().filter(|token| fits(token)).map(|_| Generation::Previous)
     }
 
-    fn decrypt(&self, key: &EncodingAesKey, generation: Generation, mut cipher: Vec<u8>) -> Result<Opened, OpenError> {
+    fn decrypt(&self, key: &EncodingAesKey, with: Generations, mut cipher: Vec<u8>) -> Result<Opened, OpenError> {
         let (blocks, _) = Array::slice_as_chunks_mut(&mut cipher);
         key.decrypt(blocks);
         let mut plain = cipher;
@@ -279,7 +300,7 @@ impl Keyring {
         }
         plain.truncate(end);
         plain.drain(..HEADER_LENGTH);
-        Ok(Opened { message: plain, key: generation })
+        Ok(Opened { message: plain, with })
     }
 }
 
@@ -323,7 +344,7 @@ mod tests {
     }
 
     fn seal(keyring: &Keyring, message: &[u8]) -> Sealed {
-        keyring.seal(message, *b"0123456789abcdef", "1700000000", "987", Generation::Current)
+        keyring.seal(message, *b"0123456789abcdef", "1700000000", "987", Generations::CURRENT)
     }
 
     fn open(keyring: &Keyring, sealed: &Sealed) -> Result<Opened, OpenError> {
@@ -372,8 +393,11 @@ mod tests {
         let old = keyring();
         let new = Keyring::new(AppId::parse(APP_ID).unwrap(), "NewToken".into(), key(OTHER_KEY))
             .with_previous(Some(TOKEN.into()), Some(key(KEY)));
-        assert_eq!(open(&new, &seal(&old, b"hello")).unwrap().key, Generation::Previous);
-        assert_eq!(open(&new, &seal(&new, b"hello")).unwrap().key, Generation::Current);
+        let with = open(&new, &seal(&old, b"hello")).unwrap().with;
+        assert_eq!(with, Generations { token: Generation::Previous, key: Generation::Previous });
+        let reply = new.seal(b"reply", *b"0123456789abcdef", "1700000000", "987", with);
+        assert_eq!(open(&old, &reply).unwrap().message, b"reply", "the other side has changed nothing yet");
+        assert_eq!(open(&new, &seal(&new, b"hello")).unwrap().with, Generations::CURRENT);
         assert_eq!(open(&old, &seal(&new, b"hello")).unwrap_err(), OpenError::Signature);
     }
 

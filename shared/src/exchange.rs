@@ -48,7 +48,10 @@ pub enum Exchanged {
     /// WeChat says that the account's grant is gone again.
     Gone,
     /// The code is spent or lapsed and nothing tells for which account: if it brought a grant, reconcile finds it.
-    Spent,
+    Spent {
+        /// Whether it may be an earlier try of ours that has spent it, whose answer was lost.
+        by_us: bool,
+    },
 }
 
 impl Session {
@@ -60,7 +63,7 @@ impl Session {
         let owner = self.random.token();
         let asked = self.now();
         let until = asked.plus(LEASE);
-        let binding = match self.vault.claim(code.claim, &owner, asked, until).await? {
+        let (binding, tried) = match self.vault.claim(code.claim, &owner, asked, until).await? {
             Claimed::Busy => return Ok(Exchanged::Busy),
             Claimed::Done(authorizer, binding) => {
                 if let Some(granted_at) = code.granted_at {
@@ -68,11 +71,14 @@ impl Session {
                 }
                 return self.granted(authorizer, binding).await;
             }
-            Claimed::Ours(binding) => binding,
+            Claimed::Ours { binding, tried } => (binding, tried),
         };
-        let result = self.exchange_claimed(code, until, binding).await;
+        let result = match self.exchange_claimed(code, until, binding).await {
+            Ok(Exchanged::Spent { .. }) => Ok(Exchanged::Spent { by_us: tried }),
+            result => result,
+        };
         if !matches!(result, Ok(Exchanged::Granted { .. }))
-            && let Err(error) = self.vault.release_claim(code.claim, &owner).await
+            && let Err(error) = self.vault.release_claim(code.claim, &owner, result.is_ok()).await
         {
             tracing::warn!("the claim on an authorization code ends by itself: {error}");
         }
@@ -204,7 +210,7 @@ impl Session {
     /// A code that is spent although nothing newer is stored: an earlier try brought tokens that were lost. WeChat's
     /// details name the account's refresh token (protocol section 1.8).
     async fn recover_spent(&self, code: &Code<'_>, binding: Option<Binding>) -> Result<Exchanged, TokenError> {
-        let Some(authorizer) = code.authorizer else { return Ok(Exchanged::Spent) };
+        let Some(authorizer) = code.authorizer else { return Ok(Exchanged::Spent { by_us: false }) };
         let account = self.vault.account(authorizer).await?;
         if account.as_ref().is_some_and(|account| is_at_least_as_new(account, code)) {
             return self.granted(authorizer.clone(), binding).await;

@@ -178,6 +178,12 @@ impl Digest {
         self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
     }
 
+    /// Which of `parts` equal parts of all digests this one is in, counted from 0; `parts` is at least 1.
+    pub(crate) fn part(&self, parts: u64) -> u64 {
+        let number = self.0.get(..8).and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        number.unwrap_or(0) % parts
+    }
+
     /// The digest as 64 hexadecimal digits.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha1::{Digest as _, Sha1};
-use shared::crypto::{EncodingAesKey, Generation, Keyring, OpenError, Signed};
+use shared::crypto::{EncodingAesKey, Generations, Keyring, OpenError, Signed};
 use shared::ids::{AppId, hex};
 use shared::push::envelope::Envelope;
 use shared::push::{AccountMessage, AuthorizationEvent, Event, PushError};
@@ -88,7 +88,7 @@ fn published_vectors_open_and_are_sealed_to_the_very_same_bytes() {
         assert_eq!(open(&keyring, &signed).unwrap(), vector.message, "{}", vector.name);
         let random = vector.random.as_bytes().try_into().unwrap();
         let message = vector.message.as_bytes();
-        let sealed = keyring.seal(message, random, &vector.timestamp, &vector.nonce, Generation::Current);
+        let sealed = keyring.seal(message, random, &vector.timestamp, &vector.nonce, Generations::CURRENT);
         assert_eq!((sealed.encrypt, sealed.msg_signature), (vector.encrypt, vector.msg_signature), "{}", vector.name);
     }
 }
@@ -142,7 +142,7 @@ fn empty_texts_emoji_and_every_padding_length_come_back_as_they_were() {
 }
 
 fn round_trip(keyring: &Keyring, message: &str) -> String {
-    let sealed = keyring.seal(message.as_bytes(), *b"0123456789abcdef", "1700000000", "1", Generation::Current);
+    let sealed = keyring.seal(message.as_bytes(), *b"0123456789abcdef", "1700000000", "1", Generations::CURRENT);
     let signed =
         Signed { timestamp: "1700000000", nonce: "1", msg_signature: &sealed.msg_signature, encrypt: &sealed.encrypt };
     open(keyring, &signed).unwrap()
@@ -196,7 +196,7 @@ fn reference_vector(vector: &Value) {
         }
         if let Some(random) = text("random16") {
             let random = random.as_bytes().try_into().unwrap();
-            let sealed = keyring.seal(message.as_bytes(), random, timestamp, nonce, Generation::Current);
+            let sealed = keyring.seal(message.as_bytes(), random, timestamp, nonce, Generations::CURRENT);
             assert_eq!(sealed.encrypt, encrypt, "{id}: sealed again");
         }
     } else {

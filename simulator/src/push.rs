@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use sha1::{Digest as _, Sha1};
 use shared::clock::Timestamp;
-use shared::crypto::{Generation, Keyring};
+use shared::crypto::{Generations, Keyring};
 use shared::ids::{AppId, hex};
 use shared::random::Random;
 use url::{Url, form_urlencoded};
@@ -164,7 +164,7 @@ impl Envelope<'_> {
     pub(crate) fn seal(&self, keyring: &Keyring, token: &SecretString, random: &Random, now: Timestamp) -> SealedPush {
         let timestamp = now.unix().to_string();
         let nonce = random.up_to(9_999_999_999).to_string();
-        let sealed = keyring.seal(self.message.as_bytes(), random.bytes(), &timestamp, &nonce, Generation::Current);
+        let sealed = keyring.seal(self.message.as_bytes(), random.bytes(), &timestamp, &nonce, Generations::CURRENT);
         let mut query = form_urlencoded::Serializer::new(String::new());
         query
             .append_pair("signature", &url_signature(token, &timestamp, &nonce))

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
 use shared::clock::Timestamp;
-use shared::crypto::{EncodingAesKey, Generation, Keyring, Sealed};
+use shared::crypto::{EncodingAesKey, Generations, Keyring, Sealed};
 use shared::ids::{AppId, AttemptId, LinkId, hex};
 use shared::push::{AuthorizationEvent, BODY_LIMIT};
 use shared::random::Random;
@@ -284,7 +284,7 @@ fn keyring(component: &str) -> Keyring {
 }
 
 fn seal(keyring: &Keyring, message: &str) -> Sealed {
-    keyring.seal(message.as_bytes(), RANDOM, &TIME.to_string(), NONCE, Generation::Current)
+    keyring.seal(message.as_bytes(), RANDOM, &TIME.to_string(), NONCE, Generations::CURRENT)
 }
 
 fn authorized() -> String {

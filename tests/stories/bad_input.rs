@@ -6,7 +6,7 @@ use axum::body::Body;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{Method, Request};
 use serde_json::{Value, json};
-use shared::crypto::{EncodingAesKey, Generation, Keyring};
+use shared::crypto::{EncodingAesKey, Generations, Keyring};
 use shared::ids::AppId;
 use simulator::SealedPush;
 use stories::browser::Browser;
@@ -72,7 +72,7 @@ async fn a_push_for_another_platform_is_refused_with_401() {
     let ours = platform();
     let key = EncodingAesKey::parse(&ours.encoding_aes_key).unwrap();
     let other = Keyring::new(AppId::parse("wxother00000000000").unwrap(), ours.token.clone(), key);
-    let inside = other.seal(b"<xml></xml>", [7; 16], "1800000000", "1", Generation::Current);
+    let inside = other.seal(b"<xml></xml>", [7; 16], "1800000000", "1", Generations::CURRENT);
     let query = format!("timestamp=1800000000&nonce=1&msg_signature={}", inside.msg_signature);
     let body = format!("<xml><Encrypt><![CDATA[{}]]></Encrypt></xml>", inside.encrypt);
     refused(&world, "appid inside", &query, body, 401, "sealed for another appid").await;

@@ -65,6 +65,40 @@ async fn every_change_of_a_grant_is_told_and_no_ticket() {
 }
 
 #[tokio::test]
+async fn a_grant_and_its_end_in_one_run_are_told_once_each() {
+    let world = World::ready().await;
+    let account = world.account(0);
+    let consent = world.merchant_authorizes(&account);
+    assert!(world.simulator.send(&consent.push).await.is_accepted());
+    world.pass(Duration::from_mins(8));
+    let unauthorized = world.simulator.unauthorize(&account).unwrap();
+    world.push_and_work(&unauthorized).await;
+    assert_eq!(types(&world), ["grant.authorized", "grant.unauthorized"]);
+}
+
+#[tokio::test]
+async fn a_code_that_is_spent_is_not_tried_again_while_the_bus_is_away() {
+    let world = World::ready().await;
+    let spent = notice(
+        &world,
+        "notify_third_fasteregister",
+        "<appid>wx00000000000000ff</appid><status>0</status><auth_code>queryauthcode@@@spent</auth_code>",
+    );
+    world.faults.always(Matching::operation("PutEvents"), Fault::Away);
+    world.push_and_work(&spent).await;
+    let calls = world.calls(paths::QUERY_AUTH);
+    for _ in 0..3 {
+        world.pass(LATER);
+        world.renew().await;
+    }
+    assert_eq!(world.calls(paths::QUERY_AUTH), calls);
+    world.faults.clear();
+    world.pass(LATER);
+    world.renew().await;
+    assert_eq!(types(&world), ["grant.notify_third_fasteregister"]);
+}
+
+#[tokio::test]
 async fn a_grant_is_told_when_its_tokens_are_there_and_not_before() {
     let world = World::ready().await;
     let account = world.account(0);

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use simulator::{Account, Fault, Message, paths};
+use simulator::{Account, Fault, Message, SecretKind, paths};
+use stories::webhook::Service;
 use stories::world::World;
 
 const CHECKER: &str = "oChecker-0123456789_abcdefgh";
@@ -106,6 +107,21 @@ async fn an_ordinary_account_gets_none_of_the_replies_that_are_for_test_accounts
 }
 
 #[tokio::test]
+async fn the_checks_text_to_an_ordinary_account_has_its_fixed_reply_and_reaches_the_business_too() {
+    let world = World::ready().await;
+    let authorizer = world.authorized_account().await;
+    let shop = world.simulator.account(&authorizer).unwrap();
+    let service = Service::replying_with_texts().await;
+    world.ask_for_replies(service.url()).await;
+    let text = Message::text(&shop, CHECKER, "TESTCOMPONENT_MSG_TYPE_TEXT");
+    for _ in 0..2 {
+        let answered = world.simulator.send_message(&text).await;
+        assert_eq!(answered.reply_text().as_deref(), Some("TESTCOMPONENT_MSG_TYPE_TEXT_callback"));
+    }
+    assert_eq!((told(&world), service.asked().len()), (1, 0));
+}
+
+#[tokio::test]
 async fn a_test_account_that_was_authorized_an_hour_ago_has_nothing_exchanged() {
     let world = World::ready().await;
     let account = Account::release_check().remove(0);
@@ -116,6 +132,37 @@ async fn a_test_account_that_was_authorized_an_hour_ago_has_nothing_exchanged() 
     ask(&world, &account).await;
     let report = world.renew().await;
     assert_eq!((report.inbox_done, world.calls(paths::QUERY_AUTH), sent(&world).len()), (1, calls, 0), "{report}");
+}
+
+#[tokio::test]
+async fn a_code_that_a_follower_has_made_up_gets_nothing_and_makes_no_grant_look_newer() {
+    let world = World::ready().await;
+    let account = Account::release_check().remove(0);
+    granted(&world, &account).await;
+    let granted_at = world.stored(&account.appid).await.granted_at;
+    let issued = world.simulator.issued_secrets().len();
+    for minutes in [30, 60, 90] {
+        world.pass(Duration::from_mins(30));
+        let message = Message::text(&account, CHECKER, &format!("QUERY_AUTH_CODE:queryauthcode@@@made-up-{minutes}"));
+        assert!(world.simulator.send_message(&message).await.is_empty());
+        world.simulator.push_ticket().await;
+        assert_eq!(world.renew().await.inbox_done, 1);
+    }
+    assert_eq!((sent(&world).len(), world.stored(&account.appid).await.granted_at), (0, granted_at));
+    let tokens = world.simulator.issued_secrets().into_iter().skip(issued);
+    let tokens = tokens.filter(|secret| secret.kind == SecretKind::AuthorizerToken).count();
+    assert!(tokens <= 1, "only what was due was renewed: {tokens}");
+}
+
+#[tokio::test]
+async fn a_hiccup_of_wechats_at_the_exchange_costs_no_run() {
+    let world = World::ready().await;
+    let account = Account::release_check().remove(0);
+    granted(&world, &account).await;
+    world.simulator.inject(Fault::system_error().on(paths::QUERY_AUTH).times(1));
+    ask(&world, &account).await;
+    let report = world.renew().await;
+    assert_eq!((report.inbox_done, report.inbox_postponed, sent(&world).len()), (1, 0, 1), "{report}");
 }
 
 #[tokio::test]
@@ -136,7 +183,11 @@ async fn more_than_three_codes_a_minute_are_not_exchanged_and_a_repeat_counts_on
     world.renew().await;
     assert_eq!(sent(&world).len(), 3 + 1, "three of the one account, and the other is not held up");
 
-    world.pass(Duration::from_mins(1));
+    world.pass(Duration::from_secs(59));
+    ask(&world, &accounts[0]).await;
+    world.renew().await;
+    assert_eq!(sent(&world).len(), 4, "in any minute");
+    world.pass(Duration::from_secs(1));
     ask(&world, &accounts[0]).await;
     world.renew().await;
     assert_eq!(sent(&world).len(), 5);

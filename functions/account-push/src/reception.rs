@@ -1,6 +1,7 @@
 //! What becomes of an authentic message: the release check, a claim, delivery and reply side by side, the answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::FromRef;
 use axum::http::StatusCode;
@@ -105,9 +106,18 @@ struct Work<'a> {
 
 /// A message that is ours to handle, or the answer that another delivery of it got.
 enum Claimed {
-    Ours { first: bool },
+    Ours { first: bool, reply: Option<SecretString> },
     Answered(Option<SecretString>),
 }
+
+/// The webhook is not asked with less time than this: it could not answer, and would be blamed for what was slow here.
+const LEAST_FOR_WEBHOOK: Duration = Duration::from_millis(300);
+
+/// The answer leaves this long before it is due, whether it is written down or not.
+const TO_ANSWER: Duration = Duration::from_millis(50);
+
+/// Looks at a message that somebody else has claimed come further and further apart, up to this many times the first.
+const MOST_PAUSES: u32 = 8;
 
 impl Desk {
     pub(crate) fn new(reception: Reception) -> Self {
@@ -127,16 +137,24 @@ impl Desk {
         let (digest, owner) = (message.dedup(authorizer), random.token());
         let work = Work { authorizer, message, seal, vault, digest, owner, by };
         // Before anything about the account is asked: WeChat's test accounts are no merchants.
-        if let Some(check) = ReleaseCheck::of(message, authorizer, test_accounts) {
-            return self.check(&work, &check).await;
-        }
+        let fixed = match ReleaseCheck::of(message, authorizer, test_accounts) {
+            // To a merchant's account this is a message like any other; only its reply is fixed.
+            Some(ReleaseCheck::Text(reply)) if !test_accounts.contain(authorizer) => {
+                Some(work.reply_xml(&reply, clock.now()).into())
+            }
+            Some(check) => return self.check(&work, &check).await,
+            None => None,
+        };
         if !self.names.fit(&work.vault, authorizer, &message.user_name).await? {
             let refused = PushRejection::ForeignAccount;
             refused.report(metrics);
             return Err(refused.into());
         }
         let reply = match self.claim(&work).await? {
-            Claimed::Ours { first } => self.handle(&work, first).await?,
+            Claimed::Ours { first, reply } => {
+                let known = reply.or(fixed);
+                self.handle(&work, first && known.is_none(), known).await?
+            }
             Claimed::Answered(reply) => {
                 metrics.put(&Metric::count(Measure::MessageRepeated, 1));
                 tracing::info!(%authorizer, "a message came again: it gets the same answer");
@@ -175,50 +193,67 @@ impl Desk {
     /// Waits while another delivery of the same message is under way.
     async fn claim(&self, work: &Work<'_>) -> Result<Claimed, ReceiveError> {
         let Reception { clock, limits, .. } = &*self.reception;
+        let mut pauses = 1;
         loop {
             let now = clock.now();
             match work.vault.claim_message(&work.digest, &work.owner, now, now.plus(MESSAGE_LEASE)).await? {
-                MessageClaim::Ours { first } => return Ok(Claimed::Ours { first }),
+                MessageClaim::Ours { first, reply } => return Ok(Claimed::Ours { first, reply }),
                 MessageClaim::Answered(reply) => return Ok(Claimed::Answered(reply)),
                 // The bound on the whole answer ends this.
-                MessageClaim::Busy => sleep(limits.poll).await,
+                MessageClaim::Busy => sleep(limits.poll * pauses).await,
             }
+            pauses = (pauses * 2).min(MOST_PAUSES);
         }
     }
 
     /// Delivers a message, asks for a reply to it at the same time, and writes down how it is answered: with this XML,
-    /// or with nothing.
-    async fn handle(&self, work: &Work<'_>, first: bool) -> Result<Option<SecretString>, ReceiveError> {
+    /// or with nothing. `known` is a reply that is certain already; `may_ask` whether the webhook has not had the message.
+    async fn handle(
+        &self,
+        work: &Work<'_>,
+        may_ask: bool,
+        known: Option<SecretString>,
+    ) -> Result<Option<SecretString>, ReceiveError> {
         let Reception { clock, metrics, .. } = &*self.reception;
         let component = &work.seal.platform().component;
-        let event = BusEvent::of_message(component, work.authorizer, work.message).map_err(PushRejection::Message)?;
+        let event = BusEvent::of_message(component, work.authorizer, work.message);
         // Whoever had the claim before may have asked the webhook: it gets a message once at most.
-        let ask = async { if first { self.ask(work, &event).await } else { None } };
+        let ask = async { if may_ask { self.ask(work, &event).await } else { None } };
         let (delivered, reply) = tokio::join!(self.deliver(work, &event), ask);
+        let reply = known.or_else(|| Some(work.reply_xml(&reply?, clock.now()).into()));
         if let Err(error) = delivered {
-            if let Err(error) = work.vault.release_message(&work.digest, &work.owner).await {
+            if let Err(error) = work.vault.release_message(&work.digest, &work.owner, reply.as_ref()).await {
                 tracing::warn!("the claim on a message ends by itself: {error}");
             }
             return Err(ReceiveError::NotKept(error));
         }
-        let now = clock.now();
-        let reply = reply.map(|reply| SecretString::from(work.reply_xml(&reply, now)));
-        if let Err(error) = work.vault.answer_message(&work.digest, &work.owner, reply.as_ref(), now).await {
-            tracing::warn!("how a message was answered is not written down, it may be delivered twice: {error}");
-        }
+        self.write_down(work, reply.as_ref()).await;
         let kind = work.message.content.kind();
         metrics.put(&Metric::count(Measure::MessageReceived, 1).by(kind));
         tracing::info!(authorizer = %work.authorizer, kind, replied = reply.is_some(), "a message of account {}", work.authorizer);
         Ok(reply)
     }
 
-    /// Puts a message on the bus, or where that fails into the inbox.
+    /// Writes down how a message is answered. The answer does not wait for a table that hangs: it is in hand.
+    async fn write_down(&self, work: &Work<'_>, reply: Option<&SecretString>) {
+        let now = self.reception.clock.now();
+        let written = work.vault.answer_message(&work.digest, &work.owner, reply, now);
+        let until = work.by.checked_sub(TO_ANSWER).unwrap_or(work.by);
+        let failure = match tokio::time::timeout_at(until, written).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer of the table in time".to_owned(),
+        };
+        tracing::warn!("how a message was answered is not written down, it may be delivered twice: {failure}");
+    }
+
+    /// Puts a message on the bus; where that fails, it waits in the table for the refresher to do it.
     async fn deliver(&self, work: &Work<'_>, event: &BusEvent) -> Result<(), VaultError> {
         let Reception { bus, clock, metrics, .. } = &*self.reception;
         let Err(error) = bus.put(event).await else { return Ok(()) };
         tracing::warn!(authorizer = %work.authorizer, "a message is delivered later: {error}");
         metrics.put(&Metric::count(Measure::EventDelayed, 1));
-        work.vault.put_message(work.authorizer, work.message, clock.now()).await
+        work.vault.keep_message(work.authorizer, work.message, clock.now()).await
     }
 
     /// The webhook's reply; none where there is no webhook, or it fails.
@@ -227,6 +262,7 @@ impl Desk {
         let webhook = webhook.as_ref()?;
         let left = work.by.saturating_duration_since(Instant::now()).saturating_sub(AFTER_WEBHOOK);
         let answer = match &work.seal.platform().webhook_key {
+            _ if left < LEAST_FOR_WEBHOOK => Err(WebhookError::NoTime),
             Ok(key) => webhook.ask(key, event.id.as_str(), body(event), clock.now(), left.min(limits.webhook)).await,
             Err(error) => Err(WebhookError::from(*error)),
         };

@@ -78,7 +78,7 @@ impl Received {
                 // Another account was authorized through the link before: this one's grant is kept all the same.
                 if self.binds() && bound != Some(Bound::Yes) { Outcome::Failed } else { Outcome::Authorized }
             }
-            Exchanged::Gone | Exchanged::Spent => {
+            Exchanged::Gone | Exchanged::Spent { .. } => {
                 self.finish(FAILED).await;
                 Outcome::Failed
             }

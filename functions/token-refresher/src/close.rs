@@ -48,6 +48,8 @@ impl Run {
         metrics.put(&Metric::seconds(Measure::ComponentTokenLeft, left));
         let waiting = vault.inbox_waiting(END_OF_TIME).await?;
         metrics.put(&Metric::count(Measure::InboxWaiting, waiting));
+        let messages = vault.count_waiting_messages(END_OF_TIME).await?;
+        metrics.put(&Metric::count(Measure::MessagesWaiting, messages));
         Ok(())
     }
 

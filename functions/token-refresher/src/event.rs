@@ -10,7 +10,7 @@ use shared::vault::{INBOX_SORT_PREFIX, ScheduledTask};
 /// What a run is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Task {
-    /// Ticket, component token, inbox, then every account that is due.
+    /// Ticket, component token, inbox, then every account that is due, and the messages that wait for the bus.
     Renew,
     /// Compare with WeChat's list of accounts.
     Reconcile,

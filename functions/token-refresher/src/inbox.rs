@@ -3,24 +3,21 @@
 //! Everything may come twice, late, or in the wrong order. So only WeChat's own times are compared, and where they do
 //! not decide, WeChat is asked whether the account's grant stands.
 
-use std::sync::atomic::Ordering;
-use std::time::Duration;
-
 use futures::StreamExt as _;
 use futures::stream;
 use secrecy::SecretString;
-use shared::bus::{BusError, BusEvent};
 use shared::clock::Timestamp;
 use shared::exchange::{Code, Exchanged};
 use shared::ids::AppId;
 use shared::limits::LEASE;
-use shared::push::{AccountMessage, AuthorizationEvent, Event};
+use shared::push::{AuthorizationEvent, Event};
 use shared::renewal::{self, Order};
 use shared::tokens::TokenError;
 use shared::vault::{AccountState, Claim, Entry, EntryBody, GrantWrite, Partition};
 
 use crate::Run;
 use crate::report::Report;
+use crate::tell::BUS_PAUSE;
 
 /// Accounts whose entries are worked off at once.
 const PARTITIONS_AT_ONCE: usize = 16;
@@ -30,14 +27,6 @@ const MARK_TRIES: usize = 4;
 
 /// The word for what the bus did not take.
 const BUS: &str = "bus";
-
-/// Why an event is not offered to a bus that has not answered in this run: waiting for it with each event would take the
-/// time of the renewals.
-const SKIPPED: &str = "no answer before";
-
-/// Until it is offered again: by the next scheduled run, however long the bus has been away. Unlike WeChat's API, it
-/// takes no harm from being asked.
-const BUS_PAUSE: Duration = Duration::from_mins(1);
 
 /// What became of an entry.
 pub(crate) enum Outcome {
@@ -97,100 +86,100 @@ impl Run {
     }
 
     async fn work_off_one(&self, partition: &Partition, report: &mut Report) -> Result<(), TokenError> {
-        let vault = self.session.vault();
-        let entries = vault.waiting_entries(partition).await?;
-        for (position, entry) in entries.iter().enumerate() {
+        let entries = self.session.vault().waiting_entries(partition).await?;
+        // Those that stay after this pass: their codes are of use until the grant is taken back.
+        let mut left = Vec::new();
+        for entry in &entries {
             if self.is_over() {
                 return Ok(());
             }
-            if self.session.now() < entry.due_at {
-                continue;
-            }
-            let word = match self.take_effect(entry, &entries[..position], report).await {
-                Ok(Outcome::Done(word)) => word,
-                Ok(Outcome::Busy) => {
-                    vault.postpone_entry(entry, "busy", self.session.now().plus(LEASE)).await?;
-                    report.inbox_postponed += 1;
-                    continue;
-                }
-                Err(error) if error.is_platform_wide() => return Err(error),
-                Err(error) if error.may_pass() => {
-                    let wait = renewal::backoff(entry.tries.saturating_add(1));
-                    self.try_again(entry, wait, &error.label(), &error, report).await?;
-                    continue;
-                }
-                Err(error) => {
-                    report.fail(&error.label());
-                    tracing::error!("an inbox entry will never take effect: {error}");
-                    error.label()
-                }
-            };
-            // Told when it has taken effect, and finished when it is told: what is interrupted between is done again,
-            // which changes nothing, and told again, which is announced.
-            match self.tell_business(entry).await {
-                Err(error) if error.may_pass() => self.try_again(entry, BUS_PAUSE, BUS, &error, report).await?,
-                told => {
-                    if let Err(error) = told {
-                        report.fail(BUS);
-                        tracing::error!("an event is never delivered: {error}");
-                    }
-                    vault.finish_entry(&entry.key, &word, self.session.now()).await?;
-                    report.inbox_done += 1;
-                }
+            if self.session.now() < entry.due_at || !self.work_off_entry(entry, &left, report).await? {
+                left.push(entry);
             }
         }
         Ok(())
     }
 
-    /// Puts an entry off after a failure.
-    async fn try_again(
-        &self,
-        entry: &Entry,
-        wait: Duration,
-        label: &str,
-        error: &(dyn std::error::Error + Sync),
-        report: &mut Report,
-    ) -> Result<(), TokenError> {
-        report.fail(label);
-        tracing::warn!("an inbox entry is tried again in {} s: {error}", wait.as_secs());
-        self.session.vault().postpone_entry(entry, label, self.session.now().plus(wait)).await?;
-        report.inbox_postponed += 1;
-        Ok(())
-    }
-
-    /// Puts on the bus what an entry means to the business; a redirect and the release check mean nothing to it.
-    async fn tell_business(&self, entry: &Entry) -> Result<(), BusError> {
-        let event = match &entry.body {
-            EntryBody::Push(xml) => {
-                AuthorizationEvent::parse(xml.clone()).ok().and_then(|push| BusEvent::of_grant(&push).ok().flatten())
-            }
-            EntryBody::Message(kept) => AccountMessage::parse(kept.xml.clone()).ok().and_then(|message| {
-                BusEvent::of_message(self.session.vault().component(), &kept.authorizer, &message).ok()
-            }),
+    /// Works off an entry; `false` where it is to be tried again.
+    async fn work_off_entry(&self, entry: &Entry, before: &[&Entry], report: &mut Report) -> Result<bool, TokenError> {
+        let vault = self.session.vault();
+        let push = match &entry.body {
+            EntryBody::Push(xml) => AuthorizationEvent::parse(xml.clone()).ok(),
             EntryBody::Callback(_) | EntryBody::ReleaseCheck(_) => None,
         };
-        let Some(event) = event else { return Ok(()) };
-        if self.bus_is_away.load(Ordering::Relaxed) {
-            return Err(BusError::Unavailable(SKIPPED.to_owned()));
-        }
-        let put = self.bus.put(&event).await;
-        if let Err(BusError::Unavailable(_)) = put {
-            self.bus_is_away.store(true, Ordering::Relaxed);
-        }
-        put
+        let taken = match &entry.outcome {
+            // It has taken effect before; only the business has not heard of it.
+            Some(outcome) => Ok(Outcome::done(outcome)),
+            None => self.take_effect(entry, push.as_ref(), before, report).await,
+        };
+        let word = match taken {
+            Ok(Outcome::Done(word)) => word,
+            Ok(Outcome::Busy) => {
+                vault.postpone_entry(entry, "busy", self.session.now().plus(LEASE)).await?;
+                report.inbox_postponed += 1;
+                return Ok(false);
+            }
+            Err(error) if error.is_platform_wide() => return Err(error),
+            Err(error) if error.may_pass() => {
+                report.fail(&error.label());
+                let wait = renewal::backoff(entry.tries.saturating_add(1));
+                tracing::warn!("an inbox entry is tried again in {} s: {error}", wait.as_secs());
+                vault.postpone_entry(entry, &error.label(), self.session.now().plus(wait)).await?;
+                report.inbox_postponed += 1;
+                return Ok(false);
+            }
+            Err(error) => {
+                report.fail(&error.label());
+                tracing::error!("an inbox entry will never take effect: {error}");
+                error.label()
+            }
+        };
+        self.tell_and_finish(entry, push.as_ref(), &word, report).await
     }
 
-    async fn take_effect(&self, entry: &Entry, before: &[Entry], report: &mut Report) -> Result<Outcome, TokenError> {
-        let push = match &entry.body {
+    /// Tells the business of what has taken effect, then finishes the entry: whoever dies between the two tells it again.
+    async fn tell_and_finish(
+        &self,
+        entry: &Entry,
+        push: Option<&AuthorizationEvent>,
+        word: &str,
+        report: &mut Report,
+    ) -> Result<bool, TokenError> {
+        let vault = self.session.vault();
+        let told = match push {
+            Some(push) => self.tell_of_push(push).await,
+            None => Ok(()),
+        };
+        match told {
+            Err(error) if error.may_pass() => {
+                vault.postpone_telling(entry, word, BUS, self.session.now().plus(BUS_PAUSE)).await?;
+                report.inbox_postponed += 1;
+                return Ok(false);
+            }
+            Err(error) => tracing::error!("an event is never delivered: {error}"),
+            Ok(()) => {}
+        }
+        vault.finish_entry(&entry.key, word, self.session.now()).await?;
+        report.inbox_done += 1;
+        Ok(true)
+    }
+
+    async fn take_effect(
+        &self,
+        entry: &Entry,
+        push: Option<&AuthorizationEvent>,
+        before: &[&Entry],
+        report: &mut Report,
+    ) -> Result<Outcome, TokenError> {
+        match &entry.body {
             EntryBody::Callback(callback) => {
                 let code = Code { code: &callback.code, claim: &callback.claim, authorizer: None, granted_at: None };
                 return Ok(outcome(&self.session.exchange(&code).await?));
             }
-            EntryBody::Message(_) => return Ok(Outcome::done("delivered")),
-            EntryBody::ReleaseCheck(kept) => return self.answer_release_check(kept, entry.received_at).await,
-            EntryBody::Push(xml) => xml,
-        };
-        let Ok(push) = AuthorizationEvent::parse(push.clone()) else { return Ok(Outcome::done("unreadable")) };
+            EntryBody::ReleaseCheck(check) => return self.answer_release_check(check, entry.received_at).await,
+            EntryBody::Push(_) => {}
+        }
+        let Some(push) = push else { return Ok(Outcome::done("unreadable")) };
         match &push.event {
             Event::Authorized(grant) | Event::UpdateAuthorized(grant) => {
                 self.on_granted(&PushedCode {
@@ -211,7 +200,7 @@ impl Run {
             Event::Unauthorized { authorizer } => {
                 let outcome = self.on_unauthorized(authorizer, push.create_time, report).await?;
                 if matches!(&outcome, Outcome::Done(word) if word == MARKED) {
-                    self.drop_open_codes(before).await?;
+                    self.drop_open_codes(before, report).await?;
                 }
                 Ok(outcome)
             }
@@ -274,12 +263,13 @@ impl Run {
         Ok(Outcome::Busy)
     }
 
-    /// Codes of grants before the revocation that are still waiting to be tried again are of no use any more.
-    async fn drop_open_codes(&self, before: &[Entry]) -> Result<(), TokenError> {
-        for entry in before.iter().filter(|entry| matches!(entry.body, EntryBody::Push(_))) {
-            // What cannot be told now stays, and is told at its own next try: then it is an old grant too.
-            if self.tell_business(entry).await.is_ok() {
-                self.session.vault().finish_entry(&entry.key, "revoked since", self.session.now()).await?;
+    /// Codes of grants before the revocation that are still waiting to be tried again are of no use any more. The
+    /// business hears of those grants all the same.
+    async fn drop_open_codes(&self, before: &[&Entry], report: &mut Report) -> Result<(), TokenError> {
+        for entry in before {
+            if let EntryBody::Push(xml) = &entry.body {
+                let push = AuthorizationEvent::parse(xml.clone()).ok();
+                self.tell_and_finish(entry, push.as_ref(), "revoked since", report).await?;
             }
         }
         Ok(())
@@ -294,6 +284,6 @@ fn outcome(exchanged: &Exchanged) -> Outcome {
         Exchanged::Granted { .. } => Outcome::done("granted"),
         Exchanged::Busy => Outcome::Busy,
         Exchanged::Gone => Outcome::done("gone"),
-        Exchanged::Spent => Outcome::done("spent"),
+        Exchanged::Spent { .. } => Outcome::done("spent"),
     }
 }

@@ -102,7 +102,14 @@ impl Run {
     /// Reads the row, then WeChat's details, and writes over the row as it was read.
     async fn look_at(&self, listed: &ListedAuthorizer) -> Result<Look, TokenError> {
         let authorizer = &listed.authorizer;
-        let stored = self.session.vault().account(authorizer).await?;
+        let mut stored = self.session.vault().account(authorizer).await?;
+        // A profile from before messages were received: what it says of their address is kept without asking WeChat.
+        if let Some(row) = stored.as_mut().filter(|row| !row.is_named)
+            && let Some(profile) = &row.profile
+        {
+            self.session.vault().put_profile(authorizer, profile, &row.func_info).await?;
+            row.is_named = true;
+        }
         if is_right(stored.as_ref(), listed) {
             return Ok(Look::Right);
         }
@@ -190,7 +197,7 @@ fn is_right(stored: Option<&StoredAccount>, listed: &ListedAuthorizer) -> bool {
                 (Some(kept), Some(named)) => kept.expose_secret() == named.expose_secret(),
                 (None, Some(_)) => false,
             };
-            same && stored.profile.is_some()
+            same && stored.profile.is_some() && stored.is_named
         }
         AccountState::Unauthorized => {
             listed.auth_time.is_some_and(|granted| renewal::order(granted, stored.revoked_at) == Order::Earlier)

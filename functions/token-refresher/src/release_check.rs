@@ -10,8 +10,8 @@ use shared::ids::AppId;
 use shared::push::{AccountMessage, ApiCase};
 use shared::telemetry::{Measure, Metric};
 use shared::tokens::TokenError;
-use shared::vault::{AccountState, Claim, KeptMessage, Slot};
-use shared::wechat::Reaction;
+use shared::vault::{AccountState, CheckMessage, Claim, Slot, StoredAccount};
+use shared::wechat::{ErrCode, Reaction, WechatError};
 
 use crate::Run;
 use crate::inbox::Outcome;
@@ -25,44 +25,68 @@ const IN_TIME: Duration = Duration::from_mins(10);
 /// How often the message is sent where WeChat does not take it: it fails on its own test accounts now and then.
 const SEND_TRIES: u32 = 2;
 
+/// How often the code is tried, at once: WeChat waits for seconds only, not for the next run.
+const EXCHANGE_TRIES: u32 = 3;
+
 impl Run {
     /// Does what a message of the check asks for, unless it is too late or the account's grant is not fresh.
     pub(crate) async fn answer_release_check(
         &self,
-        kept: &KeptMessage,
+        check: &CheckMessage,
         received_at: Timestamp,
     ) -> Result<Outcome, TokenError> {
-        let Ok(message) = AccountMessage::parse(kept.xml.clone()) else { return Ok(Outcome::done("unreadable")) };
+        let Ok(message) = AccountMessage::parse(check.xml.clone()) else { return Ok(Outcome::done("unreadable")) };
         let Some(case) = ApiCase::of(&message) else { return Ok(Outcome::done("no code")) };
         if self.session.now().since(received_at) > IN_TIME {
             return Ok(Outcome::done("too late"));
         }
-        if !self.has_fresh_grant(&kept.authorizer, message.create_time).await? {
+        let stored = self.session.vault().account(&check.authorizer).await?;
+        let stored = stored.filter(|stored| stored.token.state == AccountState::Active);
+        if stored.as_ref().is_some_and(|stored| !is_fresh(stored, message.create_time)) {
             self.session.metrics().put(&Metric::count(Measure::ReleaseCheck, 1).by("refused"));
-            tracing::warn!(authorizer = %kept.authorizer, "the release check's code is not for an account authorized just now");
+            tracing::warn!(authorizer = %check.authorizer, "the release check's code is not for an account authorized just now");
             return Ok(Outcome::done("no fresh grant"));
         }
         let code = Code {
             code: &case.code,
             claim: &Claim::of_authorization_code(&case.code),
-            authorizer: Some(&kept.authorizer),
-            granted_at: Some(message.create_time),
+            // A follower can make a code up: only one that WeChat takes says for which account it is.
+            authorizer: None,
+            // The message is no grant and must not make one look newer.
+            granted_at: stored.and_then(|stored| stored.granted_at),
         };
-        match self.session.exchange(&code).await? {
-            Exchanged::Granted { authorizer, .. } => self.send(&authorizer, &message.open_id, &case.text).await,
-            Exchanged::Busy => Ok(Outcome::Busy),
-            Exchanged::Gone => Ok(Outcome::done("gone")),
-            Exchanged::Spent => Ok(Outcome::done("spent")),
-        }
+        let authorizer = match self.exchange_at_once(&code).await? {
+            Exchanged::Granted { authorizer, .. } => authorizer,
+            Exchanged::Busy => return Ok(Outcome::Busy),
+            Exchanged::Gone => return Ok(Outcome::done("gone")),
+            // Spent by a process of ours that died, or with the push of the grant: the account has tokens then.
+            Exchanged::Spent { by_us: true } => check.authorizer.clone(),
+            Exchanged::Spent { by_us: false } => {
+                if !self.session.vault().was_pushed(&check.authorizer, &case.code).await? {
+                    return Ok(Outcome::done("spent"));
+                }
+                check.authorizer.clone()
+            }
+        };
+        self.send(&authorizer, &message.open_id, &case.text).await
     }
 
-    /// Whether nothing speaks against a grant of the last hour: by WeChat's own times, and where the push of the grant
-    /// has not come yet, the code itself brings it.
-    async fn has_fresh_grant(&self, authorizer: &AppId, asked_at: Timestamp) -> Result<bool, TokenError> {
-        let stored = self.session.vault().account(authorizer).await?;
-        Ok(stored
-            .filter(|stored| stored.token.state == AccountState::Active)
-            .is_none_or(|stored| stored.granted_at.is_some_and(|granted_at| asked_at.since(granted_at) < FRESH_GRANT)))
+    /// Exchanges a code, soon again after a failure that may pass.
+    async fn exchange_at_once(&self, code: &Code<'_>) -> Result<Exchanged, TokenError> {
+        let mut tries = 1;
+        loop {
+            let result = self.session.exchange(code).await;
+            let again = match &result {
+                Ok(Exchanged::Busy) => true,
+                Ok(_) => false,
+                Err(error) => error.may_pass() && !error.is_platform_wide(),
+            };
+            if !again || tries == EXCHANGE_TRIES || self.is_over() {
+                return result;
+            }
+            tokio::time::sleep(self.session.limits().poll * tries).await;
+            tries += 1;
+        }
     }
 
     /// Sends with the token that the exchange has just stored.
@@ -78,6 +102,9 @@ impl Run {
                 Err(error) => {
                     self.session.report("the release check's message", &error);
                     word = error.code_label();
+                    if !may_be_repeated(&error) {
+                        break;
+                    }
                     // Where the exchange's answer was lost, what is stored may come from before it.
                     if error.reaction() == Reaction::Refresh {
                         let slot = Slot::Authorizer(authorizer.clone());
@@ -88,4 +115,16 @@ impl Run {
         }
         Ok(Outcome::Done(word))
     }
+}
+
+/// Whether the grant is of the hour before the message, by WeChat's own times.
+fn is_fresh(stored: &StoredAccount, asked_at: Timestamp) -> bool {
+    stored.granted_at.is_some_and(|granted_at| asked_at.since(granted_at) < FRESH_GRANT)
+}
+
+/// Whether sending once more can help and gives the follower nothing twice.
+fn may_be_repeated(error: &WechatError) -> bool {
+    error.reaction() == Reaction::Refresh
+        || error.refusal().is_some_and(|refusal| refusal.code == ErrCode::SystemError)
+        || !error.may_have_taken_effect()
 }

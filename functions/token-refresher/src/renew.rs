@@ -1,4 +1,5 @@
-//! `{"task":"renew"}`: ticket, component token, inbox, then every account that is due.
+//! `{"task":"renew"}`: ticket, component token, inbox, then every account that is due, and last the messages that wait for
+//! the bus.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,6 +26,12 @@ pub(crate) const INBOX_PARTITIONS: i32 = 1_000;
 
 impl Run {
     pub(crate) async fn renew_all(&self, report: &mut Report) -> Result<(), TokenError> {
+        let renewed = self.renew_what_is_due(report).await;
+        let delivered = self.deliver_waiting(report).await;
+        renewed.and(delivered)
+    }
+
+    async fn renew_what_is_due(&self, report: &mut Report) -> Result<(), TokenError> {
         self.look_after_ticket(report).await?;
         let component = self.session.component_token().await;
         if component.is_ok() {

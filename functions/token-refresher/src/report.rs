@@ -20,6 +20,8 @@ pub struct Report {
     pub inbox_done: u64,
     /// Inbox entries that are tried again.
     pub inbox_postponed: u64,
+    /// Messages that had waited for the bus and were delivered.
+    pub messages_delivered: u64,
     /// Accounts that reconciliation found missing here.
     pub added: u64,
     /// Accounts whose refresh token or profile reconciliation repaired.
@@ -65,6 +67,7 @@ impl fmt::Display for Report {
         write!(f, "{} renewed, {} left over, inbox {} done", self.renewed, self.left_over, self.inbox_done)?;
         for (what, count) in [
             ("inbox postponed", self.inbox_postponed),
+            ("messages delivered", self.messages_delivered),
             ("added", self.added),
             ("repaired", self.repaired),
             ("gone", self.gone),

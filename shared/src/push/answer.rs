@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
 
 use crate::clock::Timestamp;
-use crate::crypto::Generation;
+use crate::crypto::Generations;
 use crate::platform::Platform;
 use crate::random::Random;
 
@@ -39,12 +39,12 @@ pub fn plain_answer(status: StatusCode, text: &'static str) -> Response {
 #[derive(Clone)]
 pub struct ReplySeal {
     pub(super) platform: Arc<Platform>,
-    pub(super) key: Generation,
+    pub(super) with: Generations,
 }
 
 impl fmt::Debug for ReplySeal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReplySeal").field("key", &self.key).finish_non_exhaustive()
+        f.debug_struct("ReplySeal").field("with", &self.with).finish_non_exhaustive()
     }
 }
 
@@ -59,7 +59,7 @@ impl ReplySeal {
     #[must_use]
     pub fn answer(&self, xml: &str, random: &Random, now: Timestamp) -> Response {
         let (timestamp, nonce) = (now.unix().to_string(), random.up_to(LARGEST_NONCE).to_string());
-        let sealed = self.platform.keyring.seal(xml.as_bytes(), random.bytes(), &timestamp, &nonce, self.key);
+        let sealed = self.platform.keyring.seal(xml.as_bytes(), random.bytes(), &timestamp, &nonce, self.with);
         let body = format!(
             "<xml><Encrypt><![CDATA[{}]]></Encrypt><MsgSignature><![CDATA[{}]]></MsgSignature>\
              <TimeStamp>{timestamp}</TimeStamp><Nonce><![CDATA[{nonce}]]></Nonce></xml>",

@@ -98,7 +98,7 @@ async fn verify(request: Request, source: &PlatformSource) -> Result<(SecretStri
         }
     };
     let message = String::from_utf8(opened.message).map_err(|_| PushRejection::Message(PushError::Utf8))?;
-    Ok((message.into(), ReplySeal { platform, key: opened.key }))
+    Ok((message.into(), ReplySeal { platform, with: opened.with }))
 }
 
 fn open(platform: &Platform, envelope: &Envelope<'_>, signed: &Signed<'_>) -> Result<Opened, PushRejection> {

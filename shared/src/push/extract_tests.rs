@@ -14,7 +14,7 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::clock::{ManualClock, SharedClock, Timestamp};
-use crate::crypto::{EncodingAesKey, Generation, Keyring, Sealed};
+use crate::crypto::{EncodingAesKey, Generations, Keyring, Sealed};
 use crate::ids::AppId;
 use crate::limits::Limits;
 use crate::platform::fake::{Manager, Outage};
@@ -108,7 +108,7 @@ fn keyring(app_id: &str, token: &str, key: &str) -> Keyring {
 }
 
 fn seal(keyring: &Keyring, message: &[u8]) -> Sealed {
-    keyring.seal(message, *b"0123456789abcdef", "1700000000", "987", Generation::Current)
+    keyring.seal(message, *b"0123456789abcdef", "1700000000", "987", Generations::CURRENT)
 }
 
 fn uri(sealed: &Sealed) -> String {

@@ -32,21 +32,21 @@ impl AuthorizationEvent {
     /// [`PushError`] unless it is a well-formed document with `AppId`, `CreateTime`, `InfoType` and what that
     /// `InfoType` must have.
     pub fn parse(xml: SecretString) -> Result<Self, PushError> {
-        let mut fields = Fields::default();
+        let mut elements = Elements::default();
         walk(xml.expose_secret(), |node| {
             if let Node::Field { name, text } = node {
-                fields.put(name, text);
+                elements.put(name, text);
             }
             Ok(())
         })?;
-        let component = fields.app_id("AppId")?;
-        let create_time = create_time(fields.required("CreateTime")?)?;
-        let event = match fields.required("InfoType")? {
-            TICKET => Event::ComponentVerifyTicket { ticket: fields.secret("ComponentVerifyTicket")? },
-            AUTHORIZED => Event::Authorized(fields.grant(create_time)?),
-            UPDATE_AUTHORIZED => Event::UpdateAuthorized(fields.grant(create_time)?),
-            UNAUTHORIZED => Event::Unauthorized { authorizer: fields.app_id("AuthorizerAppid")? },
-            FAST_REGISTER => Event::FastRegister(fields.fast_register()?),
+        let component = elements.app_id("AppId")?;
+        let create_time = create_time(elements.required("CreateTime")?)?;
+        let event = match elements.required("InfoType")? {
+            TICKET => Event::ComponentVerifyTicket { ticket: elements.secret("ComponentVerifyTicket")? },
+            AUTHORIZED => Event::Authorized(elements.grant(create_time)?),
+            UPDATE_AUTHORIZED => Event::UpdateAuthorized(elements.grant(create_time)?),
+            UNAUTHORIZED => Event::Unauthorized { authorizer: elements.app_id("AuthorizerAppid")? },
+            FAST_REGISTER => Event::FastRegister(elements.fast_register()?),
             other => Notice::named(other).map_or_else(|| Event::Unknown { info_type: other.to_owned() }, Event::Notice),
         };
         Ok(Self { component, create_time, event, xml })
@@ -89,9 +89,9 @@ enum Field<'text> {
 }
 
 #[derive(Default)]
-struct Fields<'text>([Field<'text>; NAMES.len()]);
+struct Elements<'text>([Field<'text>; NAMES.len()]);
 
-impl<'text> Fields<'text> {
+impl<'text> Elements<'text> {
     fn put(&mut self, name: &str, text: Option<Cow<'text, str>>) {
         let known = NAMES.iter().position(|known| *known == name).and_then(|index| self.0.get_mut(index));
         if let Some(field) = known {

@@ -2,8 +2,8 @@
 //!
 //! WeChat authorizes one of its own test accounts to the platform, sends messages as a follower of it, and expects fixed
 //! answers. Everybody who follows an account can send it any text. So only the harmless case goes by its content alone;
-//! those that echo an event or make the platform call WeChat are for the test accounts. What belongs to the check is
-//! answered before anything is asked about the account, and never delivered to the business.
+//! those that echo an event or make the platform call WeChat are for the test accounts. What a test account gets of the
+//! check is answered before anything is asked about the account, and never delivered to the business.
 
 use secrecy::SecretString;
 

@@ -83,7 +83,8 @@ measures! {
         "Inbox entries that have not taken effect at the end of a renew run.";
     MessageReceived = "message_received", Count, Some("kind"), "Messages and events of accounts that were taken.";
     MessageRepeated = "message_repeated", Count, None, "Messages that WeChat sent again.";
-    EventDelayed = "event_delayed", Count, None, "Events that the bus did not take at once; they wait in the inbox.";
+    EventDelayed = "event_delayed", Count, None, "Events that the bus did not take at once; they are offered again.";
+    MessagesWaiting = "messages_waiting", Count, None, "Messages that wait for the bus at the end of a renew run.";
     WebhookFailed = "webhook_failed", Count, Some("reason"), "Messages that the reply webhook did not answer.";
     ReleaseCheck = "release_check", Count, Some("case"), "Messages of WeChat's release check.";
     Accounts = "accounts", Count, Some("state"), "Accounts by state, at each reconcile run.";

@@ -69,6 +69,8 @@ pub struct StoredAccount {
     pub profile: Option<Profile>,
     /// The permission sets granted.
     pub func_info: Vec<u32>,
+    /// Whether the profile has been stored together with whom the account's messages are addressed to.
+    pub is_named: bool,
 }
 
 impl StoredAccount {
@@ -81,6 +83,7 @@ impl StoredAccount {
             revoked_at: item.instant("revoked_at"),
             grant_claim: item.text("grant_claim").map(Digest::from_stored),
             profile: item.parsed("profile", |json| serde_json::from_str(json)),
+            is_named: item.attributes.get("named").and_then(|named| named.as_bool().ok()) == Some(&true),
             func_info: func_info.into_iter().flatten().filter_map(|id| id.as_n().ok()?.parse().ok()).collect(),
         }
     }
@@ -282,9 +285,10 @@ impl Vault {
         }
         let update = self
             .update_token(&Slot::Authorizer(authorizer.clone()))
-            .update_expression("SET profile = :profile, func_info = :sets")
+            .update_expression("SET profile = :profile, func_info = :sets, named = :yes")
             .condition_expression("attribute_exists(token_seq)")
             .expression_attribute_values(":profile", text(json))
+            .expression_attribute_values(":yes", AttributeValue::Bool(true))
             .expression_attribute_values(":sets", AttributeValue::L(func_info.iter().map(|id| number(*id)).collect()));
         send(update).await.map(drop)
     }

@@ -28,6 +28,16 @@ const BATCH_TRIES: u32 = 5;
 #[derive(Debug, Clone)]
 pub struct PagePosition(Attributes);
 
+impl PagePosition {
+    pub(super) const fn at(key: Attributes) -> Self {
+        Self(key)
+    }
+
+    pub(super) fn into_key(self) -> Attributes {
+        self.0
+    }
+}
+
 impl Vault {
     /// Accounts of one shard of the index that fall due until `until`, the longest overdue first, a page at a time:
     /// `after` is the position that the page before returned. One query of the index, a quarter of a read unit for ten
@@ -46,12 +56,12 @@ impl Vault {
         let output = self
             .due_query(self.due_shard_name(shard), until)
             .limit(DUE_PAGE)
-            .set_exclusive_start_key(after.map(|position| position.0))
+            .set_exclusive_start_key(after.map(PagePosition::into_key))
             .send()
             .await
             .map_err(|error| VaultError::from_sdk("Query", &error))?;
         let accounts = output.items().iter().filter_map(|item| self.account_of(item.get("pk")?.as_s().ok()?)).collect();
-        Ok((accounts, output.last_evaluated_key.map(PagePosition)))
+        Ok((accounts, output.last_evaluated_key.map(PagePosition::at)))
     }
 
     /// How many accounts fall due until `until`. One query a shard and megabyte.

@@ -47,8 +47,13 @@ pub struct Binding {
 /// What came of claiming a code.
 #[derive(Debug)]
 pub enum Claimed {
-    /// It is ours to exchange; the link it was made for, if it was made by us.
-    Ours(Option<Binding>),
+    /// It is ours to exchange.
+    Ours {
+        /// The link it was made for, if it was made by us.
+        binding: Option<Binding>,
+        /// Whether somebody has tried before and not come back with an answer of WeChat's.
+        tried: bool,
+    },
     /// It was exchanged already and brought this account.
     Done(AppId, Option<Binding>),
     /// Somebody is at it.
@@ -70,7 +75,7 @@ impl Vault {
         let update = self
             .update(self.key("claim", Some(claim.as_str())), SORT)
             .update_expression(format!(
-                "SET lease_owner = :owner, lease_until = :until, {EXPIRES} = if_not_exists({EXPIRES}, :expires)"
+                "SET lease_owner = :owner, lease_until = :until, tried_by = if_not_exists(tried_by, :owner), {EXPIRES} = if_not_exists({EXPIRES}, :expires)"
             ))
             .condition_expression(
                 "attribute_not_exists(authorizer) AND \
@@ -81,7 +86,10 @@ impl Vault {
             .expression_attribute_values(":now", instant(now))
             .expression_attribute_values(":expires", expires(now, KEEP));
         Ok(match send(update).await? {
-            Updated::Done(attributes) => Claimed::Ours(binding(&Item::new("claim", attributes))),
+            Updated::Done(attributes) => {
+                let item = Item::new("claim", attributes);
+                Claimed::Ours { binding: binding(&item), tried: item.text("tried_by") != Some(owner) }
+            }
             Updated::Refused(attributes) => outcome(attributes),
         })
     }
@@ -95,12 +103,19 @@ impl Vault {
         Ok(attributes.and_then(|attributes| Item::new("claim", attributes).parsed("authorizer", AppId::parse)))
     }
 
-    /// Gives a claim back after a failure, so that the next try need not wait for its end. One write.
+    /// Gives a claim back after a failure, so that the next try need not wait for its end; `answered` where WeChat has
+    /// said what became of the code. One write.
     ///
     /// # Errors
     /// [`VaultError::Unavailable`]: the claim then ends by itself.
-    pub async fn release_claim(&self, claim: &Digest, owner: &str) -> Result<(), VaultError> {
-        self.drop_lease(self.key("claim", Some(claim.as_str())), SORT, owner).await
+    pub async fn release_claim(&self, claim: &Digest, owner: &str, answered: bool) -> Result<(), VaultError> {
+        let tried = if answered { ", tried_by" } else { "" };
+        let update = self
+            .update(self.key("claim", Some(claim.as_str())), SORT)
+            .update_expression(format!("REMOVE lease_owner, lease_until{tried}"))
+            .condition_expression("lease_owner = :owner")
+            .expression_attribute_values(":owner", text(owner));
+        send(update).await.map(drop)
     }
 
     /// The second half of [`Vault::store_grant`]'s transaction. Finished by whoever has the grant, also after the

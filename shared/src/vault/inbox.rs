@@ -1,5 +1,5 @@
-//! The inbox: every push but the tickets, every code that came back through a redirect, and the messages that something
-//! is still to be done with, until it has taken effect.
+//! The inbox: every push but the tickets, every code that came back through a redirect, and what WeChat's release check
+//! asks for, until it has taken effect.
 //!
 //! An entry's key is made of what makes it the same message, so a repeat is stored once. What still has to be done
 //! stands in the `due` index; what is done leaves it and is kept 30 days, as the memory that tells a repeat. Entries
@@ -8,10 +8,11 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
-use super::item::{Attributes, EXPIRES, Item, Updated, expires, instant, number, secret, send, text};
+use super::item::{Attributes, EXPIRES, Item, expires, instant, number, secret, send, text};
 use super::{Claim, Vault, VaultError};
 use crate::clock::Timestamp;
 use crate::ids::{AppId, Digest};
@@ -76,8 +77,8 @@ pub struct CallbackEntry {
     pub outcome: Option<String>,
 }
 
-/// A message of an account that is kept for later.
-pub struct KeptMessage {
+/// A message of WeChat's release check that asks for calls of WeChat.
+pub struct CheckMessage {
     /// The account.
     pub authorizer: AppId,
     /// The decrypted XML.
@@ -90,15 +91,9 @@ pub enum EntryBody {
     Push(SecretString),
     /// A redirect.
     Callback(Callback),
-    /// A message that the bus did not take when it came.
-    Message(KeptMessage),
-    /// A message of WeChat's release check that asks for a call of WeChat.
-    ReleaseCheck(KeptMessage),
+    /// A message of WeChat's release check.
+    ReleaseCheck(CheckMessage),
 }
-
-/// The attributes that hold the XML of a [`KeptMessage`], which also tell what is to become of it.
-const MESSAGE: &str = "account_message";
-const RELEASE_CHECK: &str = "release_check";
 
 /// An entry that has not taken effect yet.
 pub struct Entry {
@@ -106,6 +101,8 @@ pub struct Entry {
     pub key: EntryKey,
     /// What it holds.
     pub body: EntryBody,
+    /// How it has taken effect, where the business has not been told yet.
+    pub outcome: Option<String>,
     /// How often it was tried in vain.
     pub tries: u32,
     /// When it is to be tried next.
@@ -125,7 +122,7 @@ impl Vault {
             ("info_type".to_owned(), text(event.event.info_type())),
             ("push".to_owned(), secret(&event.xml)),
         ]);
-        self.put_entry(&key, attributes, now).await?;
+        self.put_entry(&key, attributes, now, ReturnValuesOnConditionCheckFailure::None).await?;
         Ok(key)
     }
 
@@ -141,25 +138,10 @@ impl Vault {
             ("code".to_owned(), secret(&callback.code)),
             ("claim".to_owned(), text(callback.claim.as_str())),
         ]);
-        let known = self.put_entry(&key, attributes, now).await?;
+        let known = self.put_entry(&key, attributes, now, ReturnValuesOnConditionCheckFailure::AllOld).await?;
         let known = Item::new("inbox entry", known.unwrap_or_default());
         let claim = known.text("claim").map_or_else(|| callback.claim.clone(), Digest::from_stored);
         Ok(CallbackEntry { key, claim, outcome: known.text("outcome").map(str::to_owned) })
-    }
-
-    /// Keeps a message that the bus did not take; a repeat changes nothing. One write.
-    ///
-    /// # Errors
-    /// [`VaultError::Unavailable`]: it may not be stored.
-    pub async fn put_message(
-        &self,
-        authorizer: &AppId,
-        message: &AccountMessage,
-        now: Timestamp,
-    ) -> Result<(), VaultError> {
-        // No order is promised for what is put on the bus.
-        let key = EntryKey::of(None, message.create_time, &message.dedup(authorizer));
-        self.put_kept(&key, MESSAGE, authorizer, message, now).await
     }
 
     /// Keeps a message of the release check, in order with the account's pushes; a repeat changes nothing. One write.
@@ -172,39 +154,61 @@ impl Vault {
         message: &AccountMessage,
         now: Timestamp,
     ) -> Result<(), VaultError> {
-        let key = EntryKey::of(Some(authorizer), message.create_time, &message.dedup(authorizer));
-        self.put_kept(&key, RELEASE_CHECK, authorizer, message, now).await
-    }
-
-    async fn put_kept(
-        &self,
-        key: &EntryKey,
-        kind: &str,
-        authorizer: &AppId,
-        message: &AccountMessage,
-        now: Timestamp,
-    ) -> Result<(), VaultError> {
+        // Behind the pushes of the same second, which bring the grant: no digest begins with a tilde.
+        let digest = Digest::from_stored(&format!("~{}", message.dedup(authorizer).as_str()));
+        let key = EntryKey::of(Some(authorizer), message.create_time, &digest);
         let attributes = Attributes::from([
-            ("info_type".to_owned(), text(kind)),
+            ("info_type".to_owned(), text("release-check")),
             ("authorizer".to_owned(), text(authorizer.as_str())),
-            (kind.to_owned(), secret(&message.xml)),
+            ("release_check".to_owned(), secret(&message.xml)),
         ]);
-        self.put_entry(key, attributes, now).await.map(drop)
+        self.put_entry(&key, attributes, now, ReturnValuesOnConditionCheckFailure::None).await.map(drop)
     }
 
-    /// Puts an entry unless it is there; then returns it as it is.
+    /// Whether a code has come with a push of the account: it was exchanged then, or will be. Codes are not kept, but
+    /// the key of an entry is made of them. One query per megabyte.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`].
+    pub async fn was_pushed(&self, authorizer: &AppId, code: &SecretString) -> Result<bool, VaultError> {
+        let partition = Partition(authorizer.as_str().to_owned());
+        let mut after = None;
+        loop {
+            let output = self.entries_query(&partition).set_exclusive_start_key(after).send().await;
+            let output = output.map_err(|error| VaultError::from_sdk("Query", &error))?;
+            for attributes in output.items.unwrap_or_default() {
+                let item = Item::new("inbox entry", attributes);
+                let (Some(info_type), Some(sort)) = (item.text("info_type"), item.text("sk")) else { continue };
+                let Some((time, digest)) = sort.strip_prefix(INBOX_SORT_PREFIX).and_then(|rest| rest.split_once('#'))
+                else {
+                    continue;
+                };
+                let time = time.trim_start_matches('0');
+                if Digest::of(&[info_type, authorizer.as_str(), time, code.expose_secret()]).as_str() == digest {
+                    return Ok(true);
+                }
+            }
+            match output.last_evaluated_key {
+                Some(key) => after = Some(key),
+                None => return Ok(false),
+            }
+        }
+    }
+
+    /// Puts an entry unless it is there; then returns it as it is, if that is asked for: there are codes in it.
     async fn put_entry(
         &self,
         key: &EntryKey,
         attributes: Attributes,
         now: Timestamp,
+        known: ReturnValuesOnConditionCheckFailure,
     ) -> Result<Option<Attributes>, VaultError> {
         let mut put = self
             .client()
             .put_item()
             .table_name(self.table())
             .condition_expression("attribute_not_exists(pk)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .return_values_on_condition_check_failure(known)
             .item("pk", text(self.inbox_key(&key.partition)))
             .item("sk", text(&key.sort))
             .item("received_at", instant(now))
@@ -274,14 +278,8 @@ impl Vault {
         let mut after = None;
         loop {
             let output = self
-                .client()
-                .query()
-                .table_name(self.table())
-                .key_condition_expression("pk = :pk AND begins_with(sk, :entry)")
+                .entries_query(partition)
                 .filter_expression("attribute_exists(due_at)")
-                .expression_attribute_values(":pk", text(self.inbox_key(partition)))
-                .expression_attribute_values(":entry", text(INBOX_SORT_PREFIX))
-                .consistent_read(true)
                 .set_exclusive_start_key(after)
                 .send()
                 .await
@@ -296,6 +294,17 @@ impl Vault {
         }
     }
 
+    /// All entries of a partition, in the order of WeChat's times.
+    fn entries_query(&self, partition: &Partition) -> QueryFluentBuilder {
+        self.client()
+            .query()
+            .table_name(self.table())
+            .key_condition_expression("pk = :pk AND begins_with(sk, :entry)")
+            .expression_attribute_values(":pk", text(self.inbox_key(partition)))
+            .expression_attribute_values(":entry", text(INBOX_SORT_PREFIX))
+            .consistent_read(true)
+    }
+
     /// Writes down that an entry has taken effect, and how. One write; again changes nothing.
     ///
     /// # Errors
@@ -303,10 +312,9 @@ impl Vault {
     pub async fn finish_entry(&self, key: &EntryKey, outcome: &str, now: Timestamp) -> Result<(), VaultError> {
         let update = self
             .update(self.inbox_key(&key.partition), &key.sort)
-            .update_expression(format!(
-                "SET outcome = :outcome, finished_at = :now \
-                 REMOVE due_shard, due_at, code, push, {MESSAGE}, {RELEASE_CHECK}"
-            ))
+            .update_expression(
+                "SET outcome = :outcome, finished_at = :now REMOVE due_shard, due_at, code, push, release_check",
+            )
             .condition_expression("attribute_exists(due_at)")
             .expression_attribute_values(":outcome", text(outcome))
             .expression_attribute_values(":now", instant(now));
@@ -319,17 +327,44 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Unavailable`]: it is then tried again at once.
     pub async fn postpone_entry(&self, entry: &Entry, label: &str, due_at: Timestamp) -> Result<(), VaultError> {
-        let update = self
+        self.put_off(entry, label, due_at, None).await
+    }
+
+    /// Writes down that an entry has taken effect, and how, that the business has not been told, and when to try that
+    /// again. One write, as [`Vault::postpone_entry`].
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`]: it then takes effect once more.
+    pub async fn postpone_telling(
+        &self,
+        entry: &Entry,
+        outcome: &str,
+        label: &str,
+        due_at: Timestamp,
+    ) -> Result<(), VaultError> {
+        self.put_off(entry, label, due_at, Some(outcome)).await
+    }
+
+    async fn put_off(
+        &self,
+        entry: &Entry,
+        label: &str,
+        due_at: Timestamp,
+        outcome: Option<&str>,
+    ) -> Result<(), VaultError> {
+        let taken = if outcome.is_some() { ", outcome = :outcome" } else { "" };
+        let mut update = self
             .update(self.inbox_key(&entry.key.partition), &entry.key.sort)
-            .update_expression("SET due_at = :due, last_error = :label, tries = :tries")
+            .update_expression(format!("SET due_at = :due, last_error = :label, tries = :tries{taken}"))
             .condition_expression("due_at = :was")
             .expression_attribute_values(":due", instant(due_at))
             .expression_attribute_values(":label", text(label))
             .expression_attribute_values(":tries", number(entry.tries.saturating_add(1)))
             .expression_attribute_values(":was", instant(entry.due_at));
-        match send(update).await? {
-            Updated::Done(_) | Updated::Refused(_) => Ok(()),
+        if let Some(outcome) = outcome {
+            update = update.expression_attribute_values(":outcome", text(outcome));
         }
+        send(update).await.map(drop)
     }
 }
 
@@ -339,6 +374,7 @@ fn entry(partition: &Partition, attributes: Attributes) -> Result<Entry, VaultEr
     Ok(Entry {
         key: EntryKey { partition: partition.clone(), sort: item.text("sk").ok_or(item.lacks("sk"))?.to_owned() },
         body,
+        outcome: item.text("outcome").map(str::to_owned),
         tries: item.number("tries").unwrap_or(0),
         due_at: item.instant("due_at").ok_or(item.lacks("due_at"))?,
         received_at: item.instant("received_at").ok_or(item.lacks("received_at"))?,
@@ -353,8 +389,5 @@ fn body(item: &Item) -> Option<EntryBody> {
         return Some(EntryBody::Callback(Callback { code, claim: Digest::from_stored(item.text("claim")?) }));
     }
     let authorizer = item.parsed("authorizer", AppId::parse)?;
-    if let Some(xml) = item.secret(MESSAGE) {
-        return Some(EntryBody::Message(KeptMessage { authorizer, xml }));
-    }
-    Some(EntryBody::ReleaseCheck(KeptMessage { authorizer, xml: item.secret(RELEASE_CHECK)? }))
+    Some(EntryBody::ReleaseCheck(CheckMessage { authorizer, xml: item.secret("release_check")? }))
 }

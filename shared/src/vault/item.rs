@@ -125,16 +125,6 @@ impl Vault {
         }
     }
 
-    /// Gives a lease back that is `owner`'s. Without effect where it has gone to somebody else.
-    pub(super) async fn drop_lease(&self, pk: String, sk: &str, owner: &str) -> Result<(), VaultError> {
-        let update = self
-            .update(pk, sk)
-            .update_expression("REMOVE lease_owner, lease_until")
-            .condition_expression("lease_owner = :owner")
-            .expression_attribute_values(":owner", text(owner));
-        send(update).await.map(drop)
-    }
-
     /// An update of one item, to be given its expressions.
     pub(super) fn update(&self, pk: String, sk: &str) -> UpdateItemFluentBuilder {
         self.client()

@@ -1,21 +1,35 @@
-//! Messages of accounts: each is handled once, and every delivery of it gets the same answer.
+//! Messages of accounts: each is handled once, every delivery of it gets the same answer, and what the bus did not take
+//! waits here until it does.
 //!
 //! WeChat sends a message again when our answer does not reach it within 5 s. So a message is claimed before anything is
-//! done with it, and what was answered is written down. Who claimed and died lets the next comer in after a moment.
+//! done with it, and what was answered is written down. Who claimed and died lets the next comer in after a moment. A
+//! message that waits for the bus stands in the `due` index in shards of its own: however many they are, grants do not
+//! wait behind them.
 
 use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::accounts::PagePosition;
 use super::item::{EXPIRES, Item, Updated, expires, instant, secret, send, text};
 use super::{Vault, VaultError};
 use crate::clock::Timestamp;
-use crate::ids::Digest;
+use crate::ids::{AppId, Digest};
+use crate::push::AccountMessage;
 
 const SORT: &str = "message";
 
 /// WeChat tries three times within seconds; what is answered is kept long beyond that.
 const KEEP: Duration = Duration::from_hours(24);
+
+/// How long a message waits for the bus at most.
+const KEEP_WAITING: Duration = Duration::from_hours(24 * 30);
+
+/// Messages that wait are spread over this many shards: one takes about a thousand writes a second.
+const WAITING_SHARDS: u64 = 4;
+
+/// Waiting messages of one page of the index.
+const PAGE: i32 = 256;
 
 /// What came of claiming a message.
 pub enum MessageClaim {
@@ -23,11 +37,21 @@ pub enum MessageClaim {
     Ours {
         /// Whether nobody has had it before: who had may have got as far as asking the webhook.
         first: bool,
+        /// The reply that whoever had it before got, as plain XML, and could not give.
+        reply: Option<SecretString>,
     },
     /// It was answered with this; nothing where the answer was empty.
     Answered(Option<SecretString>),
     /// Somebody is at it.
     Busy,
+}
+
+/// A message that waits for the bus.
+pub struct WaitingMessage {
+    /// The account.
+    pub authorizer: AppId,
+    /// The decrypted XML.
+    pub xml: SecretString,
 }
 
 impl Vault {
@@ -59,13 +83,39 @@ impl Vault {
         Ok(match send(update).await? {
             Updated::Done(attributes) => {
                 let item = Item::new("message", attributes);
-                MessageClaim::Ours { first: item.text("first_owner") == Some(owner) }
+                MessageClaim::Ours { first: item.text("first_owner") == Some(owner), reply: item.secret("reply") }
             }
             Updated::Refused(Some(attributes)) if attributes.contains_key("answered_at") => {
                 MessageClaim::Answered(Item::new("message", attributes).secret("reply"))
             }
             Updated::Refused(_) => MessageClaim::Busy,
         })
+    }
+
+    /// Keeps a claimed message for the bus, which did not take it. One write.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`]: it may not be stored.
+    pub async fn keep_message(
+        &self,
+        authorizer: &AppId,
+        message: &AccountMessage,
+        now: Timestamp,
+    ) -> Result<(), VaultError> {
+        let digest = message.dedup(authorizer);
+        let update = self
+            .update(self.message_key(&digest), SORT)
+            .update_expression(format!(
+                "SET authorizer = :authorizer, account_message = :message, due_shard = :shard, due_at = :now, \
+                 {EXPIRES} = :expires"
+            ))
+            .condition_expression("attribute_exists(first_owner)")
+            .expression_attribute_values(":authorizer", text(authorizer.as_str()))
+            .expression_attribute_values(":message", secret(&message.xml))
+            .expression_attribute_values(":shard", text(self.waiting_shard(digest.part(WAITING_SHARDS))))
+            .expression_attribute_values(":now", instant(now))
+            .expression_attribute_values(":expires", expires(now, KEEP_WAITING));
+        send(update).await.map(drop)
     }
 
     /// Writes down how a message was answered: `reply` is the plain XML, none for an empty answer. One write; without
@@ -80,28 +130,129 @@ impl Vault {
         reply: Option<&SecretString>,
         now: Timestamp,
     ) -> Result<(), VaultError> {
-        let answer = if reply.is_some() { ", reply = :reply" } else { "" };
+        self.end_claim(message, owner, reply, Some(now)).await
+    }
+
+    /// Gives a claim back after a failure, so that WeChat's next try need not wait for its end; a reply that was got
+    /// already is left to it. One write.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`]: the claim then ends by itself.
+    pub async fn release_message(
+        &self,
+        message: &Digest,
+        owner: &str,
+        reply: Option<&SecretString>,
+    ) -> Result<(), VaultError> {
+        self.end_claim(message, owner, reply, None).await
+    }
+
+    async fn end_claim(
+        &self,
+        message: &Digest,
+        owner: &str,
+        reply: Option<&SecretString>,
+        answered_at: Option<Timestamp>,
+    ) -> Result<(), VaultError> {
+        let set = [("answered_at", answered_at.map(instant)), ("reply", reply.map(secret))];
+        let set: Vec<_> = set.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        let assignments: Vec<String> = set.iter().map(|(name, _)| format!("{name} = :{name}")).collect();
+        let assignments = if set.is_empty() { String::new() } else { format!("SET {} ", assignments.join(", ")) };
         let mut update = self
             .update(self.message_key(message), SORT)
-            .update_expression(format!("SET answered_at = :now{answer} REMOVE lease_owner, lease_until"))
+            .update_expression(format!("{assignments}REMOVE lease_owner, lease_until"))
             .condition_expression("lease_owner = :owner")
-            .expression_attribute_values(":owner", text(owner))
-            .expression_attribute_values(":now", instant(now));
-        if let Some(reply) = reply {
-            update = update.expression_attribute_values(":reply", secret(reply));
+            .expression_attribute_values(":owner", text(owner));
+        for (name, value) in set {
+            update = update.expression_attribute_values(format!(":{name}"), value);
         }
         send(update).await.map(drop)
     }
 
-    /// Gives a claim back after a failure, so that WeChat's next try need not wait for its end. One write.
+    /// Messages of one shard that wait for the bus and are due, the oldest first, a page at a time. One query of the
+    /// index. `shard` counts from 0 to [`Vault::waiting_shards`].
     ///
     /// # Errors
-    /// [`VaultError::Unavailable`]: the claim then ends by itself.
-    pub async fn release_message(&self, message: &Digest, owner: &str) -> Result<(), VaultError> {
-        self.drop_lease(self.message_key(message), SORT, owner).await
+    /// [`VaultError::Unavailable`].
+    pub async fn waiting_messages(
+        &self,
+        shard: u64,
+        until: Timestamp,
+        after: Option<PagePosition>,
+    ) -> Result<(Vec<Digest>, Option<PagePosition>), VaultError> {
+        let output = self
+            .due_query(self.waiting_shard(shard), until)
+            .limit(PAGE)
+            .set_exclusive_start_key(after.map(PagePosition::into_key))
+            .send()
+            .await
+            .map_err(|error| VaultError::from_sdk("Query", &error))?;
+        let prefix = self.key("message", Some(""));
+        let digest = |pk: &str| pk.strip_prefix(&prefix).map(Digest::from_stored);
+        let messages = output.items().iter().filter_map(|item| digest(item.get("pk")?.as_s().ok()?)).collect();
+        Ok((messages, output.last_evaluated_key.map(PagePosition::at)))
+    }
+
+    /// How many shards waiting messages are spread over.
+    #[must_use]
+    pub const fn waiting_shards() -> u64 {
+        WAITING_SHARDS
+    }
+
+    /// How many messages wait for the bus. Queries of the index.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`].
+    pub async fn count_waiting_messages(&self, until: Timestamp) -> Result<u64, VaultError> {
+        let mut count = 0;
+        for shard in 0..WAITING_SHARDS {
+            count += self.count_index(self.waiting_shard(shard), until).await?;
+        }
+        Ok(count)
+    }
+
+    /// A message that waits for the bus; none where it waits no longer. One read.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`].
+    pub async fn waiting_message(&self, message: &Digest) -> Result<Option<WaitingMessage>, VaultError> {
+        let attributes = self.get(self.message_key(message), SORT).await?;
+        Ok(attributes.map(|attributes| Item::new("message", attributes)).and_then(|item| {
+            let authorizer = item.parsed("authorizer", AppId::parse)?;
+            Some(WaitingMessage { authorizer, xml: item.secret("account_message")? })
+        }))
+    }
+
+    /// Writes down that a message waits no longer, and forgets its text. One write; again changes nothing.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`]: it will be delivered once more.
+    pub async fn finish_waiting_message(&self, message: &Digest) -> Result<(), VaultError> {
+        let update = self
+            .update(self.message_key(message), SORT)
+            .update_expression("REMOVE due_shard, due_at, authorizer, account_message")
+            .condition_expression("attribute_exists(due_at)");
+        send(update).await.map(drop)
+    }
+
+    /// Puts a message that waits off until `due_at`. One write; without effect where it waits no longer.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`]: it is then tried again at once.
+    pub async fn postpone_waiting_message(&self, message: &Digest, due_at: Timestamp) -> Result<(), VaultError> {
+        let update = self
+            .update(self.message_key(message), SORT)
+            .update_expression("SET due_at = :due")
+            .condition_expression("attribute_exists(due_at)")
+            .expression_attribute_values(":due", instant(due_at));
+        send(update).await.map(drop)
     }
 
     fn message_key(&self, message: &Digest) -> String {
         self.key("message", Some(message.as_str()))
+    }
+
+    fn waiting_shard(&self, shard: u64) -> String {
+        self.key("waiting", Some(&shard.to_string()))
     }
 }

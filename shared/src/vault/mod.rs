@@ -28,11 +28,13 @@ pub use self::account::{AccountState, GrantWrite, NewGrant, StoredAccount};
 pub use self::accounts::{END_OF_TIME, PagePosition};
 pub use self::claim::{Binding, Claim, Claimed};
 pub use self::health::{Health, ScheduledTask};
-pub use self::inbox::{Callback, CallbackEntry, Entry, EntryBody, EntryKey, INBOX_SORT_PREFIX, KeptMessage, Partition};
+pub use self::inbox::{
+    Callback, CallbackEntry, CheckMessage, Entry, EntryBody, EntryKey, INBOX_SORT_PREFIX, Partition,
+};
 pub use self::link::{
     ATTEMPT_KEEP, Attempt, Bound, CodeCount, Link, LinkRequest, MAX_CODES, MAX_MINTS, MAX_MINTS_PER_HOUR, MintRefused,
 };
-pub use self::message::MessageClaim;
+pub use self::message::{MessageClaim, WaitingMessage};
 pub use self::reconcile::Pass;
 pub use self::ticket::Ticket;
 pub use self::token::{Failure, Issued, Lease, LeaseFor, Slot, Stored, TokenRecord};

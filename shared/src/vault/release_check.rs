@@ -4,39 +4,69 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::item::{EXPIRES, Updated, expires, number, send, text};
+use super::item::{EXPIRES, Item, Updated, expires, send};
 use super::{Vault, VaultError};
 use crate::clock::Timestamp;
 use crate::ids::{AppId, Digest};
 
-/// Messages of the check with a code, per account and minute.
-const MOST_PER_MINUTE: u32 = 3;
+const SORT: &str = "codes";
+
+/// Messages of the check with a code, per account, in any [`MINUTE`].
+const MOST: usize = 3;
+
+const MINUTE: Duration = Duration::from_mins(1);
 
 const KEEP: Duration = Duration::from_hours(1);
 
+/// How often it is tried to count while others count too.
+const TRIES: u32 = 5;
+
 impl Vault {
-    /// Counts a message of the check against the minute; whether it still fits. The same message counts once.
-    /// One write.
+    /// Counts a message of the check; whether it still fits into the minute. The same message counts once. One read
+    /// and one write, again after a lost race.
     ///
     /// # Errors
-    /// [`VaultError::Unavailable`]: it may have been counted.
+    /// [`VaultError`]: it may have been counted.
     pub async fn count_release_check(
         &self,
         authorizer: &AppId,
         message: &Digest,
         now: Timestamp,
     ) -> Result<bool, VaultError> {
-        let minute = format!("minute#{:010}", now.unix().div_euclid(60));
-        let update = self
-            .update(self.key("release-check", Some(authorizer.as_str())), &minute)
-            .update_expression(format!("ADD digests :one SET {EXPIRES} = :expires"))
-            .condition_expression(
-                "attribute_not_exists(digests) OR size(digests) < :most OR contains(digests, :message)",
-            )
-            .expression_attribute_values(":one", AttributeValue::Ss(vec![message.as_str().to_owned()]))
-            .expression_attribute_values(":message", text(message.as_str()))
-            .expression_attribute_values(":most", number(MOST_PER_MINUTE))
-            .expression_attribute_values(":expires", expires(now, KEEP));
-        Ok(matches!(send(update).await?, Updated::Done(_)))
+        let pk = self.key("release-check", Some(authorizer.as_str()));
+        for _ in 0..TRIES {
+            let item = Item::new("release check", self.get(pk.clone(), SORT).await?.unwrap_or_default());
+            let was = item.attributes.get("seen");
+            let mut seen: Vec<String> = was.and_then(|seen| seen.as_ss().ok()).cloned().unwrap_or_default();
+            seen.retain(|entry| is_recent(entry, now));
+            if seen.iter().any(|entry| entry.ends_with(message.as_str())) {
+                return Ok(true);
+            }
+            if seen.len() >= MOST {
+                return Ok(false);
+            }
+            seen.push(format!("{:010}#{}", now.unix(), message.as_str()));
+            let mut update = self
+                .update(pk.clone(), SORT)
+                .update_expression(format!("SET seen = :seen, {EXPIRES} = :expires"))
+                .expression_attribute_values(":seen", AttributeValue::Ss(seen))
+                .expression_attribute_values(":expires", expires(now, KEEP));
+            update = match was {
+                Some(was) => {
+                    update.condition_expression("seen = :was").expression_attribute_values(":was", was.clone())
+                }
+                None => update.condition_expression("attribute_not_exists(seen)"),
+            };
+            if let Updated::Done(_) = send(update).await? {
+                return Ok(true);
+            }
+        }
+        Err(VaultError::Contended { item: "release check" })
     }
+}
+
+/// An entry is when it was counted, and the message.
+fn is_recent(entry: &str, now: Timestamp) -> bool {
+    let counted = entry.split_once('#').and_then(|(time, _)| time.parse().ok()).map(Timestamp::from_unix);
+    counted.is_some_and(|counted| now.since(counted) < MINUTE)
 }

@@ -178,9 +178,7 @@ impl Vault {
 
     /// The partition of the `due` index that an account's next renewal stands in.
     pub(super) fn due_shard(&self, authorizer: &AppId) -> String {
-        let digest = Digest::of(&[authorizer.as_str()]);
-        let number = digest.as_str().get(..8).and_then(|digits| u64::from_str_radix(digits, 16).ok());
-        self.due_shard_name(number.unwrap_or(0) % DUE_SHARDS)
+        self.due_shard_name(Digest::of(&[authorizer.as_str()]).part(DUE_SHARDS))
     }
 
     pub(super) fn due_shard_name(&self, shard: u64) -> String {

@@ -44,10 +44,9 @@ impl Vault {
     pub(super) async fn put_user_name(&self, authorizer: &AppId, user_name: &str) -> Result<(), VaultError> {
         let update = self
             .update(self.user_name_key(authorizer), SORT)
-            .update_expression("SET user_name = :name, from_profile = :yes")
-            .condition_expression("attribute_not_exists(from_profile) OR user_name <> :name")
-            .expression_attribute_values(":name", text(user_name))
-            .expression_attribute_values(":yes", aws_sdk_dynamodb::types::AttributeValue::Bool(true));
+            .update_expression("SET user_name = :name")
+            .condition_expression("attribute_not_exists(user_name) OR user_name <> :name")
+            .expression_attribute_values(":name", text(user_name));
         send(update).await.map(drop)
     }
 

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::{Path, RawQuery, State};
 use axum::routing::post;
 use http::StatusCode;
-use shared::crypto::{EncodingAesKey, Generation, Keyring, Signed};
+use shared::crypto::{EncodingAesKey, Generations, Keyring, Signed};
 use shared::ids::AppId;
 use simulator::{Account, Simulator};
 use tokio::net::TcpListener;
@@ -90,7 +90,7 @@ pub(crate) fn keyring(appid: &str, token: &str) -> Keyring {
 
 /// Any text sealed as a reply.
 pub(crate) fn sealed(keyring: &Keyring, message: &str) -> String {
-    let sealed = keyring.seal(message.as_bytes(), *b"0123456789abcdef", "1700000001", "77", Generation::Current);
+    let sealed = keyring.seal(message.as_bytes(), *b"0123456789abcdef", "1700000001", "77", Generations::CURRENT);
     format!(
         "<xml>\n<Encrypt><![CDATA[{}]]></Encrypt><MsgSignature><![CDATA[{}]]></MsgSignature>\
          <TimeStamp>1700000001</TimeStamp><Nonce><![CDATA[77]]></Nonce></xml>",

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
-use shared::crypto::{EncodingAesKey, Generation, Keyring};
+use shared::crypto::{EncodingAesKey, Generations, Keyring};
 use shared::ids::AppId;
 use stories::bootstrap::messages_of;
 use stories::http_events::HttpEvent;
@@ -47,7 +47,7 @@ pub(crate) fn ticket_push() -> TicketPush {
          <ComponentVerifyTicket><![CDATA[ticket@@@{}]]></ComponentVerifyTicket></xml>",
         "Tz4".repeat(29)
     );
-    let sealed = keyring().seal(message.as_bytes(), *b"0123456789abcdef", TIMESTAMP, NONCE, Generation::Current);
+    let sealed = keyring().seal(message.as_bytes(), *b"0123456789abcdef", TIMESTAMP, NONCE, Generations::CURRENT);
     let body =
         format!("<xml><AppId><![CDATA[{COMPONENT}]]></AppId><Encrypt><![CDATA[{}]]></Encrypt></xml>", sealed.encrypt);
     TicketPush { body, encrypt: sealed.encrypt, msg_signature: sealed.msg_signature }
@@ -79,7 +79,7 @@ pub(crate) fn message_event() -> String {
          <MsgType><![CDATA[text]]></MsgType><Content><![CDATA[请问周末几点开门？]]></Content>\
          <MsgId>1234567890123456789</MsgId></xml>"
     );
-    let sealed = keyring().seal(message.as_bytes(), *b"0123456789abcdef", TIMESTAMP, NONCE, Generation::Current);
+    let sealed = keyring().seal(message.as_bytes(), *b"0123456789abcdef", TIMESTAMP, NONCE, Generations::CURRENT);
     let body = format!(
         "<xml><ToUserName><![CDATA[{USER_NAME}]]></ToUserName><Encrypt><![CDATA[{}]]></Encrypt></xml>",
         sealed.encrypt

@@ -28,10 +28,11 @@ async fn a_message_that_the_bus_does_not_take_is_delivered_by_the_refresher() {
         assert_eq!(world.metrics.count(Measure::EventDelayed), 1, "{fault:?}");
 
         let report = world.renew().await;
-        assert_eq!((report.inbox_postponed, texts(&world).len()), (1, 0), "{fault:?}: {report}");
+        assert_eq!((report.messages_delivered, texts(&world).len()), (0, 0), "{fault:?}: {report}");
+        assert_eq!(world.metrics.sum(Measure::MessagesWaiting).to_string(), "1", "{fault:?}");
         world.faults.clear();
         world.pass(LATER);
-        world.renew().await;
+        assert_eq!(world.renew().await.messages_delivered, 1, "{fault:?}");
         assert_eq!(texts(&world), ["wait"], "{fault:?}");
         world.pass(LATER);
         world.renew().await;
@@ -59,11 +60,45 @@ async fn an_entry_that_is_refused_within_a_success_is_delivered_later_with_the_s
 }
 
 #[tokio::test]
+async fn messages_that_wait_hold_up_no_grant_and_are_delivered_while_wechat_refuses_everything() {
+    const WAITING: usize = 60;
+    let world = World::ready().await;
+    let shop = shop(&world).await;
+    world.faults.always(Matching::operation("PutEvents"), Fault::Away);
+    for number in 0..WAITING {
+        assert!(world.simulator.send_message(&Message::text(&shop, FOLLOWER, &number.to_string())).await.is_empty());
+    }
+    world.faults.clear();
+    // The ticket has lapsed: nothing can be renewed, no code exchanged.
+    world.pass(Duration::from_hours(13));
+    let report = world.renew().await;
+    assert!(!report.failed.is_empty(), "{report}");
+    assert_eq!((report.messages_delivered, texts(&world).len()), (60, WAITING), "{report}");
+    assert!(world.inbox_keys().await.len() <= 1, "they are not among the pushes");
+}
+
+#[tokio::test]
+async fn a_reply_that_could_not_be_given_is_given_to_wechats_next_try() {
+    let world = World::ready().await;
+    let shop = shop(&world).await;
+    let service = Service::replying_with_texts().await;
+    world.ask_for_replies(service.url()).await;
+    world.faults.always(Matching::operation("PutEvents"), Fault::Away);
+    world.faults.always(Matching::operation("UpdateItem").containing("due_shard = :shard"), Fault::Away);
+    let message = Message::text(&shop, FOLLOWER, "hello");
+    assert_eq!(status(&world.simulator.send_message(&message).await), 500);
+    world.faults.clear();
+    let outcome = world.simulator.send_message(&message).await;
+    assert_eq!((outcome.reply_text().as_deref(), service.asked().len()), (Some("hello!"), 1), "{outcome:?}");
+    assert_eq!(texts(&world), ["hello"]);
+}
+
+#[tokio::test]
 async fn where_neither_bus_nor_table_takes_it_wechat_sends_again_and_nothing_is_lost() {
     let world = World::ready().await;
     let shop = shop(&world).await;
     world.faults.always(Matching::operation("PutEvents"), Fault::Away);
-    world.faults.always(Matching::operation("PutItem"), Fault::Away);
+    world.faults.always(Matching::operation("UpdateItem").containing("due_shard = :shard"), Fault::Away);
     let message = Message::text(&shop, FOLLOWER, "keep me");
     let outcome = world.simulator.send_message(&message).await;
     assert_eq!(status(&outcome), 500, "{outcome:?}");

@@ -109,19 +109,23 @@ async fn without_a_key_nobody_is_asked() {
 }
 
 #[tokio::test]
-async fn a_message_under_the_previous_key_is_answered_under_it() {
-    let world = World::ready().await;
-    let shop = shop(&world).await;
-    let service = Service::replying_with_texts().await;
-    world.ask_for_replies(service.url()).await;
-    // The platform has changed its key already; WeChat has not.
-    let mut secret: Value = serde_json::from_str(secrecy::ExposeSecret::expose_secret(&secret_json())).unwrap();
-    secret["previous_encoding_aes_key"] = secret["encoding_aes_key"].take();
-    secret["encoding_aes_key"] = "GFEDCBA9876543210zyxwvutsrqponmlkjihgfedcba".into();
-    world.secrets.set(secret.to_string().into());
-    world.pass(Duration::from_mins(6));
-    let outcome = world.simulator.send_message(&Message::text(&shop, FOLLOWER, "hello")).await;
-    assert_eq!(outcome.reply_text().as_deref(), Some("hello!"), "{outcome:?}");
+async fn a_message_under_the_previous_token_or_key_is_answered_under_it() {
+    for (field, new) in
+        [("encoding_aes_key", "GFEDCBA9876543210zyxwvutsrqponmlkjihgfedcba"), ("token", "AnotherVerificationToken02")]
+    {
+        let world = World::ready().await;
+        let shop = shop(&world).await;
+        let service = Service::replying_with_texts().await;
+        world.ask_for_replies(service.url()).await;
+        // The platform has changed it already; WeChat has not.
+        let mut secret: Value = serde_json::from_str(secrecy::ExposeSecret::expose_secret(&secret_json())).unwrap();
+        secret[format!("previous_{field}")] = secret[field].take();
+        secret[field] = new.into();
+        world.secrets.set(secret.to_string().into());
+        world.pass(Duration::from_mins(6));
+        let outcome = world.simulator.send_message(&Message::text(&shop, FOLLOWER, "hello")).await;
+        assert_eq!(outcome.reply_text().as_deref(), Some("hello!"), "{field}: {outcome:?}");
+    }
 }
 
 /// Why the webhook failed, each time.

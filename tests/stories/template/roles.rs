@@ -108,7 +108,7 @@ type Grant = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// The whole of it. Whoever widens a role widens this list.
 const ON_ITEMS: [Grant; 12] = [
-    ("AccountPushRole", &["GetItem"], &["*#user-name#*"]),
+    ("AccountPushRole", &["GetItem"], &["*#release-check#*", "*#user-name#*"]),
     ("AccountPushRole", &["PutItem"], &["*#inbox#*"]),
     ("AccountPushRole", &["UpdateItem"], &["*#message#*", "*#release-check#*", "*#user-name#*"]),
     ("OauthCallbackRole", &["GetItem"], &["*#ticket"]),
@@ -132,12 +132,13 @@ const ON_ITEMS: [Grant; 12] = [
             "*#health",
             "*#inbox#*",
             "*#link#*",
+            "*#message#*",
             "*#reconcile",
             "*#ticket",
             "*#user-name#*",
         ],
     ),
-    ("TokenRefresherRole", &["Query"], &["*#due#*", "*#ended#*", "*#inbox"]),
+    ("TokenRefresherRole", &["Query"], &["*#due#*", "*#ended#*", "*#inbox", "*#waiting#*"]),
 ];
 
 #[test]

@@ -56,6 +56,9 @@ pub enum WebhookError {
     /// There is no key to sign with.
     #[error(transparent)]
     NotConfigured(#[from] WebhookKeyError),
+    /// Too little was left of the time for the answer. Nothing was sent.
+    #[error("no time was left for the reply webhook")]
+    NoTime,
     /// The URL's host is, or leads to, an address that must not be called. Nothing was sent.
     #[error("the reply webhook is not at a public address")]
     Address,
@@ -172,6 +175,7 @@ impl WebhookError {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::NotConfigured(_) => "not-configured",
+            Self::NoTime => "no-time",
             Self::Address => "address",
             Self::Name | Self::Connection(_) => "connect",
             Self::Timeout => "timeout",

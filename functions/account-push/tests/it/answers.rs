@@ -43,13 +43,14 @@ async fn the_release_check_gets_sealed_replies_that_wechat_accepts() {
     let reply = async |message: Message| world.simulator.send_message(&message).await.reply_text();
 
     let text = "TESTCOMPONENT_MSG_TYPE_TEXT";
-    assert_eq!(reply(Message::text(&shop, FOLLOWER, text)).await.unwrap(), format!("{text}_callback"));
     for account in [&added, &Account::release_check()[0]] {
+        assert_eq!(reply(Message::text(account, FOLLOWER, text)).await.unwrap(), format!("{text}_callback"));
         assert_eq!(reply(Message::event(account, FOLLOWER, "LOCATION")).await.unwrap(), "LOCATIONfrom_callback");
         let code = Message::text(account, FOLLOWER, "QUERY_AUTH_CODE:queryauthcode@@@made-up");
         assert!(world.simulator.send_message(&code).await.is_empty());
     }
     assert!(texts(&world).is_empty(), "none of it is the business's");
+    assert_eq!(reply(Message::text(&shop, FOLLOWER, text)).await.unwrap(), format!("{text}_callback"));
     assert_eq!(reply(Message::event(&shop, FOLLOWER, "LOCATION")).await, None, "an ordinary account");
     let last = world.bus.delivered().pop().unwrap();
     assert_eq!(last.detail_type, "event.LOCATION");

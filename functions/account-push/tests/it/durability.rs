@@ -1,9 +1,10 @@
-//! Promise 1 for messages: what was answered is on the bus or in the inbox, and what was not is delivered when WeChat
-//! sends it again. The process is killed with no warning.
+//! Promise 1 for messages: what was answered is on the bus or waits for it in the table, and what was not is delivered
+//! when WeChat sends it again. The process is killed with no warning.
 
 use std::time::Duration;
 
 use shared::limits::MESSAGE_LEASE;
+use shared::vault::END_OF_TIME;
 use simulator::{Message, SealedPush};
 use stories::bootstrap::{Bootstrap, pushed};
 use stories::slow::slow_line;
@@ -39,7 +40,7 @@ async fn a_message_is_delivered_although_the_process_is_killed_right_behind_its_
     // The table is quick: only who waits for the bus answers after it.
     let function = process(&world, world.database.endpoint(), bus).await;
     answered_and_killed(function, &world.simulator.seal_message(&message)).await;
-    // A bus that this machine was too slow for is what the inbox is for.
+    // A bus that this machine was too slow for: the message waits in the table then.
     world.renew().await;
     assert_eq!(texts(&world), ["hello"]);
 
@@ -50,9 +51,8 @@ async fn a_message_is_delivered_although_the_process_is_killed_right_behind_its_
 }
 
 #[tokio::test]
-async fn a_message_that_the_bus_does_not_take_is_in_the_inbox_when_the_process_is_killed_right_behind_its_answer() {
+async fn a_message_that_the_bus_does_not_take_waits_when_the_process_is_killed_right_behind_its_answer() {
     let (world, shop) = world_with_shop().await;
-    let inbox = world.inbox_keys().await.len();
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let bus = format!("http://{}", closed.local_addr().unwrap());
     drop(closed);
@@ -60,7 +60,7 @@ async fn a_message_that_the_bus_does_not_take_is_in_the_inbox_when_the_process_i
     let table = slow_line(&world.database.endpoint(), LINE, "").await;
     let function = process(&world, table, bus).await;
     answered_and_killed(function, &world.simulator.seal_message(&message)).await;
-    assert_eq!((world.inbox_keys().await.len(), texts(&world).len()), (inbox + 1, 0));
+    assert_eq!((waiting(&world).await, texts(&world).len()), (1, 0));
     world.renew().await;
     assert_eq!(texts(&world), ["hello"]);
 }
@@ -84,4 +84,9 @@ async fn a_message_whose_process_is_killed_before_its_answer_is_delivered_by_wec
         "by another process, and after the dead one's claim"
     );
     assert_eq!(texts(&world), ["hello"]);
+}
+
+/// How many messages wait for the bus.
+async fn waiting(world: &World) -> u64 {
+    world.vault().count_waiting_messages(END_OF_TIME).await.unwrap()
 }

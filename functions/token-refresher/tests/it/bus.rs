@@ -4,14 +4,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use shared::ids::AppId;
 use simulator::Message;
 use stories::bootstrap::Bootstrap;
 use stories::faults::{Fault, Matching};
 use stories::process::eventually;
-use stories::refresher_events::inserts;
+use stories::refresher_events::{inserts, renew};
 use stories::slow::slow_line;
 use stories::world::World;
+use token_refresher::Report;
 
 use crate::BINARY;
 
@@ -38,7 +40,7 @@ async fn with_grant() -> World {
     world
 }
 
-/// A world with a message in its inbox that the bus did not take when it came.
+/// A world with a message that the bus did not take when it came.
 async fn with_message() -> World {
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
     world.get_ready().await;
@@ -49,37 +51,43 @@ async fn with_message() -> World {
     world
 }
 
-/// Lets a process put the event on the bus and kills it before it has written that down; then runs go on.
-async fn told_twice(world: &World) {
-    let slow = slow_line(&world.database.endpoint(), LINE, "SET outcome = :outcome").await;
+/// Lets a process that gets `event` put what it tells on the bus, and kills it before it has written that down by the
+/// update with `note` in it; then a run follows.
+async fn told_twice(world: &World, event: Value, note: &'static str) -> Report {
+    let slow = slow_line(&world.database.endpoint(), LINE, note).await;
     let function = Bootstrap::with(BINARY, world, |variables| {
         variables.insert("AWS_ENDPOINT_URL_DYNAMODB".into(), slow);
     });
     let told = eventually("the event is on the bus", PATIENCE, || !ids(world).is_empty());
-    drop(function.await.kill_during(inserts(&world.inbox_keys().await), told).await);
+    drop(function.await.kill_during(event, told).await);
     let report = world.renew().await;
-    assert_eq!((report.inbox_done, report.failed.len()), (1, 0), "{report}");
+    assert_eq!(report.failed.len(), 0, "{report}");
     let ids = ids(world);
     assert_eq!((ids.len(), &ids[0]), (2, &ids[1]), "told again, with the same id");
-    assert_eq!(world.renew().await.inbox_done, 0, "and then it is done with");
+    report
 }
 
 #[tokio::test]
 async fn a_kept_message_whose_process_dies_between_its_event_and_the_note_of_it_is_told_again() {
-    told_twice(&with_message().await).await;
+    let world = with_message().await;
+    let report = told_twice(&world, renew(), "account_message").await;
+    assert_eq!(report.messages_delivered, 1, "{report}");
+    assert_eq!(world.renew().await.messages_delivered, 0, "and then it is done with");
 }
 
 #[tokio::test]
 async fn a_grant_whose_process_dies_between_its_event_and_the_note_of_it_is_told_again_and_not_exchanged_again() {
     let world = with_grant().await;
-    told_twice(&world).await;
+    let event = inserts(&world.inbox_keys().await);
+    let report = told_twice(&world, event, "SET outcome = :outcome").await;
+    assert_eq!((report.inbox_done, world.renew().await.inbox_done), (1, 0), "and then it is done with");
     let account = world.account(0);
     assert_eq!(world.simulator.counters().effects.exchanges.get::<AppId>(&account), Some(&1));
     assert!(world.wechat_accepts(&account).await);
 }
 
 #[tokio::test]
-async fn two_processes_at_the_same_inbox_tell_a_kept_message_once_or_twice_with_one_id() {
+async fn two_processes_at_once_tell_a_kept_message_once_or_twice_with_one_id() {
     let world = with_message().await;
     let slow = slow_line(world.bus_url.as_str(), BUS, "").await;
     let start = || {
@@ -91,12 +99,12 @@ async fn two_processes_at_the_same_inbox_tell_a_kept_message_once_or_twice_with_
     for warm in [&one, &other] {
         warm.invoke(inserts([])).await.unwrap();
     }
-    let event = inserts(&world.inbox_keys().await);
+    let event = renew();
     let (first, second) = tokio::join!(one.invoke(event.clone()), other.invoke(event));
     for report in [first.unwrap(), second.unwrap()] {
-        assert_eq!(report["failed"], serde_json::json!({}), "{report}");
+        assert_eq!(report["failed"], json!({}), "{report}");
     }
     let ids = ids(&world);
     assert!((1..=2).contains(&ids.len()) && BTreeSet::from_iter(&ids).len() == 1, "{ids:?}");
-    assert_eq!(world.renew().await.inbox_done, 0, "and then it is done with");
+    assert_eq!(world.renew().await.messages_delivered, 0, "and then it is done with");
 }

@@ -1,0 +1,111 @@
+//! What the business is told on the bus: authorization pushes when they have taken effect, and the messages of accounts
+//! that the bus did not take when they came.
+//!
+//! A bus that does not answer is asked once in a run: waiting for it with each event would take the time of the
+//! renewals. Everything is told at least once.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::stream::{self, Stream};
+use futures::{StreamExt as _, TryStreamExt as _};
+use shared::bus::{BusError, BusEvent};
+use shared::ids::Digest;
+use shared::push::{AccountMessage, AuthorizationEvent};
+use shared::telemetry::{Measure, Metric};
+use shared::tokens::TokenError;
+use shared::vault::{Vault, VaultError};
+use tokio::time::Instant;
+
+use crate::Run;
+use crate::report::Report;
+
+/// Messages that are delivered at once.
+const AT_ONCE: usize = 16;
+
+/// Until an event is offered again: by the next scheduled run, however long the bus has been away. Unlike WeChat's API,
+/// it takes no harm from being asked.
+pub(crate) const BUS_PAUSE: Duration = Duration::from_mins(1);
+
+/// Why an event is not offered to a bus that has not answered in this run.
+const SKIPPED: &str = "no answer before";
+
+impl Run {
+    /// Tells the business of a push that has taken effect.
+    pub(crate) async fn tell_of_push(&self, push: &AuthorizationEvent) -> Result<(), BusError> {
+        match BusEvent::of_grant(push) {
+            Some(event) => self.put(&event).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Delivers the messages that wait, as far as time and the bus allow. This needs nothing of WeChat's, so it is done
+    /// also in a run that a refusal of WeChat has ended.
+    pub(crate) async fn deliver_waiting(&self, report: &mut Report) -> Result<(), TokenError> {
+        let goes_on = || Instant::now() < self.stop_at && !self.bus_is_away.load(Ordering::Relaxed);
+        let delivered = self
+            .waiting()
+            .take_while(|_| futures::future::ready(goes_on()))
+            .map(async |message| self.deliver(&message?).await)
+            .buffer_unordered(AT_ONCE);
+        let mut delivered = std::pin::pin!(delivered);
+        while let Some(result) = delivered.next().await {
+            report.messages_delivered += u64::from(result?);
+        }
+        Ok(())
+    }
+
+    /// The messages that wait, shard by shard, a page at a time.
+    fn waiting(&self) -> impl Stream<Item = Result<Digest, VaultError>> + '_ {
+        let until = self.session.now();
+        stream::try_unfold(Some((0, None)), move |place| async move {
+            let Some((shard, after)) = place else { return Ok(None) };
+            let (messages, next) = self.session.vault().waiting_messages(shard, until, after).await?;
+            let next = match next {
+                Some(position) => Some((shard, Some(position))),
+                None if shard + 1 < Vault::waiting_shards() => Some((shard + 1, None)),
+                None => None,
+            };
+            Ok(Some((stream::iter(messages.into_iter().map(Ok)), next)))
+        })
+        .try_flatten()
+    }
+
+    /// Delivers one message; `false` where it waits on, or has been delivered by somebody else.
+    async fn deliver(&self, digest: &Digest) -> Result<bool, VaultError> {
+        let vault = self.session.vault();
+        let Some(waiting) = vault.waiting_message(digest).await? else { return Ok(false) };
+        let put = match AccountMessage::parse(waiting.xml) {
+            Ok(message) => self.put(&BusEvent::of_message(vault.component(), &waiting.authorizer, &message)).await,
+            Err(error) => Err(BusError::Malformed(error.reason().to_owned())),
+        };
+        match &put {
+            // Left as it is: the next run finds it first.
+            Err(BusError::Away(_)) => return Ok(false),
+            Err(error) if error.may_pass() => {
+                tracing::warn!("a message is delivered later: {error}");
+                vault.postpone_waiting_message(digest, self.session.now().plus(BUS_PAUSE)).await?;
+                return Ok(false);
+            }
+            Err(error) => tracing::error!("a message is never delivered: {error}"),
+            Ok(()) => {}
+        }
+        vault.finish_waiting_message(digest).await?;
+        Ok(put.is_ok())
+    }
+
+    async fn put(&self, event: &BusEvent) -> Result<(), BusError> {
+        if self.bus_is_away.load(Ordering::Relaxed) {
+            return Err(BusError::Away(SKIPPED.to_owned()));
+        }
+        let put = self.bus.put(event).await;
+        if let Err(error) = &put {
+            self.session.metrics().put(&Metric::count(Measure::EventDelayed, 1));
+            if matches!(error, BusError::Away(_)) {
+                tracing::error!("nothing is delivered in this run: {error}");
+                self.bus_is_away.store(true, Ordering::Relaxed);
+            }
+        }
+        put
+    }
+}

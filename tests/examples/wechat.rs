@@ -2,7 +2,8 @@
 //! whose secret is `events/secret.json`, such as one in an emulator.
 //!
 //! The stack's three parameters `Wechat…BaseUrl` name `LISTEN`, such as `127.0.0.1:3002`; `LAUNCH_HOST` is the host of
-//! its `PublicBaseUrl`; a ticket is pushed to `EVENTS_URL` at once and every ten minutes.
+//! its `PublicBaseUrl`; a ticket is pushed to `EVENTS_URL`, such as `https://host/wechat/events`, at once and every ten
+//! minutes, and messages beside it, to `https://host/wechat/accounts/$APPID$/events`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,8 @@ async fn main() -> anyhow::Result<()> {
     let [listen, launch_host, events_url] = arguments.as_slice() else { anyhow::bail!(usage) };
     let mut options = Options::new(platform(), launch_host, Arc::new(SystemClock));
     options.push_url = Some(events_url.parse().context("EVENTS_URL is no URL")?);
+    let base = events_url.strip_suffix("/wechat/events").context("EVENTS_URL does not end with /wechat/events")?;
+    options.message_url = Some(format!("{base}/wechat/accounts/$APPID$/events"));
     let simulator = Simulator::new(options)?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let (served, ()) =

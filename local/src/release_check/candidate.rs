@@ -27,6 +27,9 @@ const REFRESHER: &str = "token-refresher sends it: its log says why it did not, 
 /// How many codes of an account the platform takes in a minute, so that followers cannot make it call WeChat without end.
 const CODES_A_MINUTE: usize = 3;
 
+/// What [`CODES_A_MINUTE`] are counted in.
+const MINUTE: Duration = Duration::from_mins(1);
+
 /// What the customer-service message has after the code.
 const FROM_API: &str = "_from_api";
 
@@ -45,12 +48,11 @@ impl Candidate {
         format!("{} {kind} {}", self.group, self.account.appid)
     }
 
-    /// Whether the platform would refuse a further code: it has answered as many in the minute of `now` as it takes.
+    /// Whether the platform would refuse a further code: it has answered as many in the minute before `now` as it takes.
     pub(super) fn is_used_up(&self, sent: &[SentMessage], now: Timestamp) -> bool {
-        let minute = |at: Timestamp| at.unix().div_euclid(60);
         let counts = |message: &&SentMessage| {
             message.authorizer == self.account.appid
-                && minute(message.at) == minute(now)
+                && now.since(message.at) <= MINUTE
                 && message.body["text"]["content"].as_str().is_some_and(|text| text.ends_with(FROM_API))
         };
         sent.iter().filter(counts).count() >= CODES_A_MINUTE
@@ -188,12 +190,12 @@ mod tests {
             at: Timestamp::from_unix(seconds),
             ..sent(content, None)
         };
-        let mut messages = vec![at(60, "a_from_api"), at(119, "b_from_api"), at(90, "hello"), at(59, "c_from_api")];
-        assert!(!account.is_used_up(&messages, Timestamp::from_unix(119)), "two of this minute");
+        let mut messages = vec![at(60, "a_from_api"), at(119, "b_from_api"), at(90, "hello"), at(58, "c_from_api")];
+        assert!(!account.is_used_up(&messages, Timestamp::from_unix(119)), "two of the last minute");
         messages.push(at(100, "d_from_api"));
-        assert!(account.is_used_up(&messages, Timestamp::from_unix(119)));
-        assert!(!account.is_used_up(&messages, Timestamp::from_unix(120)), "another minute");
-        assert!(!other.is_used_up(&messages, Timestamp::from_unix(119)));
+        assert!(account.is_used_up(&messages, Timestamp::from_unix(120)));
+        assert!(!account.is_used_up(&messages, Timestamp::from_unix(121)), "a minute later");
+        assert!(!other.is_used_up(&messages, Timestamp::from_unix(120)));
     }
 
     #[test]

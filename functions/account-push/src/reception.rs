@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use secrecy::{ExposeSecret as _, SecretString};
 use shared::bus::{Bus, BusEvent};
-use shared::clock::SharedClock;
+use shared::clock::{SharedClock, Timestamp};
 use shared::ids::{AppId, Digest};
 use shared::limits::{AFTER_WEBHOOK, Limits, MESSAGE_LEASE};
 use shared::platform::PlatformSource;
@@ -180,6 +180,7 @@ impl Desk {
                 if work.vault.count_release_check(work.authorizer, &work.digest, now).await? {
                     work.vault.put_release_check(work.authorizer, work.message, now).await?;
                 } else {
+                    tracing::warn!(authorizer = %work.authorizer, "more codes of the release check than a minute has room for");
                     case = "refused";
                 }
                 empty_answer()
@@ -276,7 +277,7 @@ impl Desk {
 
 impl Work<'_> {
     /// From the account to who wrote to it.
-    fn reply_xml(&self, reply: &Reply, now: shared::clock::Timestamp) -> String {
+    fn reply_xml(&self, reply: &Reply, now: Timestamp) -> String {
         reply.xml(&self.message.open_id, &self.message.user_name, now)
     }
 }

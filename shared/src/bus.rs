@@ -112,11 +112,14 @@ fn is_secret(name: &str, text: Option<&str>) -> bool {
 /// Why the bus did not take an event.
 #[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
 pub enum BusError {
-    /// EventBridge did not answer, or has too much to do: no event is taken now. It may have taken this one.
-    #[error("EventBridge takes no events ({0}): check the region and the network, and the limit of calls a second")]
+    /// EventBridge did not answer, or refuses whatever we send: no event is taken now. It may have taken this one.
+    #[error("EventBridge takes no events ({0}): check EVENT_BUS_NAME, the function's permission and the network")]
     Away(String),
-    /// EventBridge refused the request or the event.
-    #[error("EventBridge did not take an event ({0}): check EVENT_BUS_NAME and the function's permission")]
+    /// EventBridge takes fewer events than it is offered.
+    #[error("EventBridge takes no more events now ({0}): the region's limit of PutEvents calls a second is reached")]
+    Busy(String),
+    /// EventBridge refused this event.
+    #[error("EventBridge did not take an event ({0})")]
     Refused(String),
     /// EventBridge will never take this event.
     #[error("EventBridge will never take an event ({0})")]
@@ -132,16 +135,14 @@ impl BusError {
 
     fn of_request<R: fmt::Debug>(error: &SdkError<PutEventsError, R>) -> Self {
         let cause = failure(error);
-        match error {
-            SdkError::ServiceError(_) if !BUSY.contains(&cause.as_str()) => Self::Refused(cause),
+        match (error, cause.as_str()) {
+            (SdkError::ServiceError(_), "ThrottlingException") => Self::Busy(cause),
+            // The one refusal of a request that is about what is in it.
+            (SdkError::ServiceError(_), "ValidationException") => Self::Refused(cause),
             _ => Self::Away(cause),
         }
     }
 }
-
-/// What EventBridge answers when it has too much to do or is troubled.
-const BUSY: [&str; 5] =
-    ["ThrottlingException", "InternalException", "InternalFailure", "InternalServerError", "ServiceUnavailable"];
 
 /// The bus; clones share the connections.
 #[derive(Debug, Clone)]

@@ -78,8 +78,8 @@ impl Limits {
     }
 }
 
-/// What must be left of [`Limits::message`] when the webhook is given up: the answer has to be written down.
-pub const AFTER_WEBHOOK: Duration = Duration::from_millis(400);
+/// What must be left of [`Limits::message`] when webhook and bus are given up: the answer has to be written down.
+pub const AFTER_WAITING: Duration = Duration::from_millis(400);
 
 /// How long a message is claimed, by the [`crate::clock::Clock`]: it must outlast [`Limits::message`] although whole
 /// seconds can take almost one off, with one to spare for clocks that differ. WeChat's next try comes after 5 s and waits
@@ -104,10 +104,10 @@ mod tests {
         let seconds = |duration: Duration| duration.as_secs_f64();
         assert!(seconds(page.head_start + page.push) < 3.5);
         assert!(seconds(page.head_start + page.message) < 4.0);
-        assert!(seconds(page.webhook) <= 3.0 && page.webhook + AFTER_WEBHOOK < page.message);
+        assert!(seconds(page.webhook) <= 3.0 && page.webhook + AFTER_WAITING < page.message);
         assert!(page.message + Duration::from_secs(2) < MESSAGE_LEASE);
         // The bus, and after it the table in its place.
-        assert!(page.bus + page.dynamodb_try + AFTER_WEBHOOK < page.message);
+        assert!(page.bus + page.dynamodb_try + AFTER_WAITING < page.message);
         assert!(seconds(page.page) < 9.0);
         for limits in [page, job] {
             assert!((seconds(limits.dynamodb_try), seconds(limits.dynamodb)) == (1.0, 2.5));

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use shared::bus::{Bus, BusEvent};
 use shared::clock::{SharedClock, Timestamp};
 use shared::ids::{AppId, Digest};
-use shared::limits::{AFTER_WEBHOOK, Limits, MESSAGE_LEASE};
+use shared::limits::{AFTER_WAITING, Limits, MESSAGE_LEASE};
 use shared::platform::PlatformSource;
 use shared::push::{
     AccountMessage, AccountPush, PushRejection, ReleaseCheck, Reply, ReplySeal, TestAccounts, plain_answer,
@@ -220,7 +220,7 @@ impl Desk {
         let event = BusEvent::of_message(component, work.authorizer, work.message);
         // Whoever had the claim before may have asked the webhook: it gets a message once at most.
         let ask = async { if may_ask { self.ask(work, &event).await } else { None } };
-        let (delivered, reply) = tokio::join!(self.deliver(work, &event), ask);
+        let (delivered, reply) = tokio::join!(self.deliver_in_time(work, &event), ask);
         let reply = known.or_else(|| Some(work.reply_xml(&reply?, clock.now()).into()));
         if let Err(error) = delivered {
             if let Err(error) = work.vault.release_message(&work.digest, &work.owner, reply.as_ref()).await {
@@ -248,6 +248,13 @@ impl Desk {
         tracing::warn!("how a message was answered is not written down, it may be delivered twice: {failure}");
     }
 
+    /// Delivers a message, or gives up while there is time to leave a reply to WeChat's next try.
+    async fn deliver_in_time(&self, work: &Work<'_>, event: &BusEvent) -> Result<(), VaultError> {
+        let until = work.by.checked_sub(AFTER_WAITING).unwrap_or(work.by);
+        let late = || VaultError::Unavailable { operation: "UpdateItem", cause: "timeout".to_owned() };
+        tokio::time::timeout_at(until, self.deliver(work, event)).await.unwrap_or_else(|_| Err(late()))
+    }
+
     /// Puts a message on the bus; where that fails, it waits in the table for the refresher to do it.
     async fn deliver(&self, work: &Work<'_>, event: &BusEvent) -> Result<(), VaultError> {
         let Reception { bus, clock, metrics, .. } = &*self.reception;
@@ -261,7 +268,7 @@ impl Desk {
     async fn ask(&self, work: &Work<'_>, event: &BusEvent) -> Option<Reply> {
         let Reception { webhook, clock, metrics, limits, .. } = &*self.reception;
         let webhook = webhook.as_ref()?;
-        let left = work.by.saturating_duration_since(Instant::now()).saturating_sub(AFTER_WEBHOOK);
+        let left = work.by.saturating_duration_since(Instant::now()).saturating_sub(AFTER_WAITING);
         let answer = match &work.seal.platform().webhook_key {
             _ if left < LEAST_FOR_WEBHOOK => Err(WebhookError::NoTime),
             Ok(key) => webhook.ask(key, event.id.as_str(), body(event), clock.now(), left.min(limits.webhook)).await,

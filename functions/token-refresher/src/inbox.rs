@@ -93,7 +93,7 @@ impl Run {
             if self.is_over() {
                 return Ok(());
             }
-            if self.session.now() < entry.due_at || !self.work_off_entry(entry, &left, report).await? {
+            if self.session.now() < entry.due_at || !self.work_off_entry(entry, &mut left, report).await? {
                 left.push(entry);
             }
         }
@@ -101,7 +101,12 @@ impl Run {
     }
 
     /// Works off an entry; `false` where it is to be tried again.
-    async fn work_off_entry(&self, entry: &Entry, before: &[&Entry], report: &mut Report) -> Result<bool, TokenError> {
+    async fn work_off_entry(
+        &self,
+        entry: &Entry,
+        before: &mut Vec<&Entry>,
+        report: &mut Report,
+    ) -> Result<bool, TokenError> {
         let vault = self.session.vault();
         let push = match &entry.body {
             EntryBody::Push(xml) => AuthorizationEvent::parse(xml.clone()).ok(),
@@ -168,7 +173,7 @@ impl Run {
         &self,
         entry: &Entry,
         push: Option<&AuthorizationEvent>,
-        before: &[&Entry],
+        before: &mut Vec<&Entry>,
         report: &mut Report,
     ) -> Result<Outcome, TokenError> {
         match &entry.body {
@@ -265,8 +270,8 @@ impl Run {
 
     /// Codes of grants before the revocation that are still waiting to be tried again are of no use any more. The
     /// business hears of those grants all the same.
-    async fn drop_open_codes(&self, before: &[&Entry], report: &mut Report) -> Result<(), TokenError> {
-        for entry in before {
+    async fn drop_open_codes(&self, before: &mut Vec<&Entry>, report: &mut Report) -> Result<(), TokenError> {
+        for entry in before.drain(..) {
             if let EntryBody::Push(xml) = &entry.body {
                 let push = AuthorizationEvent::parse(xml.clone()).ok();
                 self.tell_and_finish(entry, push.as_ref(), "revoked since", report).await?;

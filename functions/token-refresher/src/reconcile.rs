@@ -107,7 +107,7 @@ impl Run {
         if let Some(row) = stored.as_mut().filter(|row| !row.is_named)
             && let Some(profile) = &row.profile
         {
-            self.session.vault().put_profile(authorizer, profile, &row.func_info).await?;
+            self.session.vault().name_account(authorizer, profile.user_name.as_deref()).await?;
             row.is_named = true;
         }
         if is_right(stored.as_ref(), listed) {

@@ -47,7 +47,7 @@ impl Run {
             tracing::warn!(authorizer = %check.authorizer, "the release check's code is not for an account authorized just now");
             return Ok(Outcome::done("no fresh grant"));
         }
-        let code = Code {
+        let mut code = Code {
             code: &case.code,
             claim: &Claim::of_authorization_code(&case.code),
             // A follower can make a code up: only one that WeChat takes says for which account it is.
@@ -55,13 +55,18 @@ impl Run {
             // The message is no grant and must not make one look newer.
             granted_at: stored.and_then(|stored| stored.granted_at),
         };
-        let authorizer = match self.exchange_at_once(&code).await? {
+        let mut exchanged = self.exchange_at_once(&code).await?;
+        if exchanged == (Exchanged::Spent { by_us: true }) {
+            // A process of ours has spent it and died: this account's grant is read back, with a token that is known.
+            code.authorizer = Some(&check.authorizer);
+            exchanged = self.exchange_at_once(&code).await?;
+        }
+        let authorizer = match exchanged {
             Exchanged::Granted { authorizer, .. } => authorizer,
             Exchanged::Busy => return Ok(Outcome::Busy),
             Exchanged::Gone => return Ok(Outcome::done("gone")),
-            // Spent by a process of ours that died, or with the push of the grant: the account has tokens then.
-            Exchanged::Spent { by_us: true } => check.authorizer.clone(),
-            Exchanged::Spent { by_us: false } => {
+            // Spent with the push of the grant: the account has tokens then.
+            Exchanged::Spent { .. } => {
                 if !self.session.vault().was_pushed(&check.authorizer, &case.code).await? {
                     return Ok(Outcome::done("spent"));
                 }
@@ -102,9 +107,13 @@ impl Run {
                 Err(error) => {
                     self.session.report("the release check's message", &error);
                     word = error.code_label();
+                    if error.was_not_started() {
+                        return Err(error.into());
+                    }
                     if !may_be_repeated(&error) {
                         break;
                     }
+                    tokio::time::sleep(self.session.limits().poll).await;
                     // Where the exchange's answer was lost, what is stored may come from before it.
                     if error.reaction() == Reaction::Refresh {
                         let slot = Slot::Authorizer(authorizer.clone());
@@ -117,9 +126,11 @@ impl Run {
     }
 }
 
-/// Whether the grant is of the hour before the message, by WeChat's own times.
+/// Whether the grant is of the hour before the message, by WeChat's own time of it; by ours where its push, which brings
+/// that, has not come yet.
 fn is_fresh(stored: &StoredAccount, asked_at: Timestamp) -> bool {
-    stored.granted_at.is_some_and(|granted_at| asked_at.since(granted_at) < FRESH_GRANT)
+    let granted_at = stored.granted_at.or(stored.token.stored_at);
+    granted_at.is_some_and(|granted_at| asked_at.since(granted_at) < FRESH_GRANT)
 }
 
 /// Whether sending once more can help and gives the follower nothing twice.

@@ -1,5 +1,5 @@
-//! `{"task":"renew"}`: ticket, component token, inbox, then every account that is due, and last the messages that wait for
-//! the bus.
+//! `{"task":"renew"}`: ticket, component token, inbox, then every account that is due; and beside all this
+//! the messages that wait for the bus.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,8 +26,10 @@ pub(crate) const INBOX_PARTITIONS: i32 = 1_000;
 
 impl Run {
     pub(crate) async fn renew_all(&self, report: &mut Report) -> Result<(), TokenError> {
-        let renewed = self.renew_what_is_due(report).await;
-        let delivered = self.deliver_waiting(report).await;
+        // Side by side: neither waits for what hangs at the other's service.
+        let mut deliveries = Report::default();
+        let (renewed, delivered) = tokio::join!(self.renew_what_is_due(report), self.deliver_waiting(&mut deliveries));
+        report.add(&deliveries);
         renewed.and(delivered)
     }
 

@@ -41,6 +41,7 @@ impl Report {
     pub(crate) fn add(&mut self, part: &Self) {
         self.inbox_done += part.inbox_done;
         self.inbox_postponed += part.inbox_postponed;
+        self.messages_delivered += part.messages_delivered;
         self.gone += part.gone;
         for (label, count) in &part.failed {
             *self.failed.entry(label.clone()).or_default() += count;

@@ -27,6 +27,9 @@ const AT_ONCE: usize = 16;
 /// it takes no harm from being asked.
 pub(crate) const BUS_PAUSE: Duration = Duration::from_mins(1);
 
+/// After a bus that has too much to do was asked: the messages of the moment come first.
+const BUSY_PAUSE: Duration = Duration::from_secs(1);
+
 /// Why an event is not offered to a bus that has not answered in this run.
 const SKIPPED: &str = "no answer before";
 
@@ -55,15 +58,19 @@ impl Run {
         Ok(())
     }
 
-    /// The messages that wait, shard by shard, a page at a time.
+    /// The messages that wait, shard by shard, a page at a time. Each run begins at another shard: one that never comes
+    /// to its end leaves out none for good.
     fn waiting(&self) -> impl Stream<Item = Result<Digest, VaultError>> + '_ {
         let until = self.session.now();
+        let shards = Vault::waiting_shards();
+        let first = self.session.random().up_to(shards - 1);
         stream::try_unfold(Some((0, None)), move |place| async move {
-            let Some((shard, after)) = place else { return Ok(None) };
+            let Some((passed, after)) = place else { return Ok(None) };
+            let shard = (first + passed) % shards;
             let (messages, next) = self.session.vault().waiting_messages(shard, until, after).await?;
             let next = match next {
-                Some(position) => Some((shard, Some(position))),
-                None if shard + 1 < Vault::waiting_shards() => Some((shard + 1, None)),
+                Some(position) => Some((passed, Some(position))),
+                None if passed + 1 < shards => Some((passed + 1, None)),
                 None => None,
             };
             Ok(Some((stream::iter(messages.into_iter().map(Ok)), next)))
@@ -80,8 +87,12 @@ impl Run {
             Err(error) => Err(BusError::Malformed(error.reason().to_owned())),
         };
         match &put {
-            // Left as it is: the next run finds it first.
+            // Left as it is, for the next run.
             Err(BusError::Away(_)) => return Ok(false),
+            Err(BusError::Busy(_)) => {
+                tokio::time::sleep(BUSY_PAUSE).await;
+                return Ok(false);
+            }
             Err(error) if error.may_pass() => {
                 tracing::warn!("a message is delivered later: {error}");
                 vault.postpone_waiting_message(digest, self.session.now().plus(BUS_PAUSE)).await?;
@@ -90,7 +101,7 @@ impl Run {
             Err(error) => tracing::error!("a message is never delivered: {error}"),
             Ok(()) => {}
         }
-        vault.finish_waiting_message(digest).await?;
+        vault.finish_waiting_message(digest, self.session.now()).await?;
         Ok(put.is_ok())
     }
 

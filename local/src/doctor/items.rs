@@ -117,6 +117,16 @@ pub(super) async fn inbox(vault: &Vault, now: Timestamp) -> Finding {
         Ok(known) => known,
         Err(error) => return unreadable(CHECK, &error),
     };
+    let messages = match vault.count_waiting_messages(END_OF_TIME).await {
+        Ok(messages) => messages,
+        Err(error) => return unreadable(CHECK, &error),
+    };
+    if messages > 0 {
+        let sentence = format!("{} of followers wait for the event bus", count(messages, "message"));
+        let advice = "the bus takes none or too few: token-refresher's log has EventBridge's code for it; they are \
+                      offered again every five minutes";
+        return Finding::warning(CHECK, sentence, advice);
+    }
     let Some(oldest) = oldest.filter(|_| waiting > 0) else { return Finding::ok(CHECK, "nothing waits") };
     let sentence = format!("{} waiting, the oldest since {}", count(waiting, "message"), span(now.since(oldest)));
     if now.since(oldest) > INBOX_SLOW {

@@ -293,6 +293,22 @@ impl Vault {
         send(update).await.map(drop)
     }
 
+    /// Stores whom an account's messages are addressed to, where its profile was stored without. Two writes.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`].
+    pub async fn name_account(&self, authorizer: &AppId, user_name: Option<&str>) -> Result<(), VaultError> {
+        if let Some(user_name) = user_name {
+            self.put_user_name(authorizer, user_name).await?;
+        }
+        let update = self
+            .update_token(&Slot::Authorizer(authorizer.clone()))
+            .update_expression("SET named = :yes")
+            .condition_expression("attribute_exists(token_seq)")
+            .expression_attribute_values(":yes", AttributeValue::Bool(true));
+        send(update).await.map(drop)
+    }
+
     /// Replaces a refresh token by what WeChat says it is, over the `token_seq` that was read, and makes the account due
     /// at once. One write. The `token_seq` stays: nothing was issued, and a renewal under way knows better.
     ///

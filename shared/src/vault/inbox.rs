@@ -352,18 +352,22 @@ impl Vault {
         due_at: Timestamp,
         outcome: Option<&str>,
     ) -> Result<(), VaultError> {
-        let taken = if outcome.is_some() { ", outcome = :outcome" } else { "" };
+        // An effect is written down also where somebody has put the entry off in between.
+        let (taken, condition) = match outcome {
+            Some(_) => (", outcome = :outcome", "attribute_exists(due_at)"),
+            None => ("", "due_at = :was"),
+        };
         let mut update = self
             .update(self.inbox_key(&entry.key.partition), &entry.key.sort)
             .update_expression(format!("SET due_at = :due, last_error = :label, tries = :tries{taken}"))
-            .condition_expression("due_at = :was")
+            .condition_expression(condition)
             .expression_attribute_values(":due", instant(due_at))
             .expression_attribute_values(":label", text(label))
-            .expression_attribute_values(":tries", number(entry.tries.saturating_add(1)))
-            .expression_attribute_values(":was", instant(entry.due_at));
-        if let Some(outcome) = outcome {
-            update = update.expression_attribute_values(":outcome", text(outcome));
-        }
+            .expression_attribute_values(":tries", number(entry.tries.saturating_add(1)));
+        update = match outcome {
+            Some(outcome) => update.expression_attribute_values(":outcome", text(outcome)),
+            None => update.expression_attribute_values(":was", instant(entry.due_at)),
+        };
         send(update).await.map(drop)
     }
 }

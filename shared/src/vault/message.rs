@@ -95,7 +95,7 @@ impl Vault {
     /// Keeps a claimed message for the bus, which did not take it. One write.
     ///
     /// # Errors
-    /// [`VaultError::Unavailable`]: it may not be stored.
+    /// [`VaultError`]: it may not be stored.
     pub async fn keep_message(
         &self,
         authorizer: &AppId,
@@ -115,7 +115,10 @@ impl Vault {
             .expression_attribute_values(":shard", text(self.waiting_shard(digest.part(WAITING_SHARDS))))
             .expression_attribute_values(":now", instant(now))
             .expression_attribute_values(":expires", expires(now, KEEP_WAITING));
-        send(update).await.map(drop)
+        match send(update).await? {
+            Updated::Done(_) => Ok(()),
+            Updated::Refused(_) => Err(VaultError::Contended { item: "message" }),
+        }
     }
 
     /// Writes down how a message was answered: `reply` is the plain XML, none for an empty answer. One write; without
@@ -227,11 +230,14 @@ impl Vault {
     ///
     /// # Errors
     /// [`VaultError::Unavailable`]: it will be delivered once more.
-    pub async fn finish_waiting_message(&self, message: &Digest) -> Result<(), VaultError> {
+    pub async fn finish_waiting_message(&self, message: &Digest, now: Timestamp) -> Result<(), VaultError> {
         let update = self
             .update(self.message_key(message), SORT)
-            .update_expression("REMOVE due_shard, due_at, authorizer, account_message")
-            .condition_expression("attribute_exists(due_at)");
+            .update_expression(format!(
+                "SET {EXPIRES} = :expires REMOVE due_shard, due_at, authorizer, account_message"
+            ))
+            .condition_expression("attribute_exists(due_at)")
+            .expression_attribute_values(":expires", expires(now, KEEP));
         send(update).await.map(drop)
     }
 

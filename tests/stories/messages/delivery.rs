@@ -78,6 +78,29 @@ async fn messages_that_wait_hold_up_no_grant_and_are_delivered_while_wechat_refu
 }
 
 #[tokio::test]
+async fn messages_that_wait_do_not_wait_for_wechat() {
+    let world = World::ready().await;
+    let shop = shop(&world).await;
+    world.faults.always(Matching::operation("PutEvents"), Fault::Away);
+    assert!(world.simulator.send_message(&Message::text(&shop, FOLLOWER, "quick")).await.is_empty());
+    world.faults.clear();
+    world.pass(Duration::from_hours(2));
+    world.simulator.push_ticket().await;
+    world.simulator.inject(simulator::Fault::Hold.on(simulator::paths::COMPONENT_TOKEN));
+    let run = world.renew();
+    let seen = async {
+        world.simulator.until_held(simulator::paths::COMPONENT_TOKEN, 1).await;
+        while texts(&world).is_empty() {
+            tokio::task::yield_now().await;
+        }
+        world.simulator.clear_faults();
+        world.simulator.release(simulator::paths::COMPONENT_TOKEN);
+    };
+    let (report, ()) = tokio::join!(run, seen);
+    assert_eq!(report.messages_delivered, 1, "{report}");
+}
+
+#[tokio::test]
 async fn a_reply_that_could_not_be_given_is_given_to_wechats_next_try() {
     let world = World::ready().await;
     let shop = shop(&world).await;

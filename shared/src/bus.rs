@@ -109,6 +109,9 @@ fn is_secret(name: &str, text: Option<&str>) -> bool {
         || text.is_some_and(|text| SECRET_PREFIXES.iter().any(|prefix| text.trim_start().starts_with(prefix)))
 }
 
+/// EventBridge's word for too many events, of a request or of an entry in it.
+const THROTTLED: &str = "ThrottlingException";
+
 /// Why the bus did not take an event.
 #[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
 pub enum BusError {
@@ -136,7 +139,7 @@ impl BusError {
     fn of_request<R: fmt::Debug>(error: &SdkError<PutEventsError, R>) -> Self {
         let cause = failure(error);
         match (error, cause.as_str()) {
-            (SdkError::ServiceError(_), "ThrottlingException") => Self::Busy(cause),
+            (SdkError::ServiceError(_), THROTTLED) => Self::Busy(cause),
             // The one refusal of a request that is about what is in it.
             (SdkError::ServiceError(_), "ValidationException") => Self::Refused(cause),
             _ => Self::Away(cause),
@@ -175,6 +178,7 @@ impl Bus {
         // A refused entry comes with an answer that is otherwise a success.
         match answer.entries().first().and_then(|entry| entry.error_code()) {
             None if answer.failed_entry_count() == 0 => Ok(()),
+            Some(THROTTLED) => Err(BusError::Busy(THROTTLED.to_owned())),
             Some(code @ ("MalformedDetail" | "InvalidArgument")) => Err(BusError::Malformed(code.to_owned())),
             code => Err(BusError::Refused(code.unwrap_or("no reason").to_owned())),
         }

@@ -132,7 +132,7 @@ async fn what_the_bus_does_not_take_is_told_later_and_the_grant_is_not_exchanged
 }
 
 #[tokio::test]
-async fn a_bus_that_is_away_is_asked_once_a_run_and_holds_nobody_up() {
+async fn a_bus_that_is_away_is_not_asked_again_in_the_run_and_holds_nobody_up() {
     const GRANTS: u64 = 40;
     let world = World::ready().await;
     for number in 0..GRANTS {

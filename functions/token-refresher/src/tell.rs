@@ -1,8 +1,8 @@
 //! What the business is told on the bus: authorization pushes when they have taken effect, and the messages of accounts
 //! that the bus did not take when they came.
 //!
-//! A bus that does not answer is asked once in a run: waiting for it with each event would take the time of the
-//! renewals. Everything is told at least once.
+//! A bus that does not answer is not asked again in the same run: waiting for it with each event would take the time of
+//! the renewals. Everything is told at least once.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -112,9 +112,9 @@ impl Run {
         let put = self.bus.put(event).await;
         if let Err(error) = &put {
             self.session.metrics().put(&Metric::count(Measure::EventDelayed, 1));
-            if matches!(error, BusError::Away(_)) {
-                tracing::error!("nothing is delivered in this run: {error}");
-                self.bus_is_away.store(true, Ordering::Relaxed);
+            // Said once, by the first of those under way.
+            if matches!(error, BusError::Away(_)) && !self.bus_is_away.swap(true, Ordering::Relaxed) {
+                tracing::error!("nothing more is delivered in this run: {error}");
             }
         }
         put

@@ -52,7 +52,7 @@ impl Candidate {
     pub(super) fn is_used_up(&self, sent: &[SentMessage], now: Timestamp) -> bool {
         let counts = |message: &&SentMessage| {
             message.authorizer == self.account.appid
-                && now.since(message.at) <= MINUTE
+                && now.since(message.at) < MINUTE
                 && message.body["text"]["content"].as_str().is_some_and(|text| text.ends_with(FROM_API))
         };
         sent.iter().filter(counts).count() >= CODES_A_MINUTE
@@ -193,9 +193,9 @@ mod tests {
         let mut messages = vec![at(60, "a_from_api"), at(119, "b_from_api"), at(90, "hello"), at(58, "c_from_api")];
         assert!(!account.is_used_up(&messages, Timestamp::from_unix(119)), "two of the last minute");
         messages.push(at(100, "d_from_api"));
-        assert!(account.is_used_up(&messages, Timestamp::from_unix(120)));
-        assert!(!account.is_used_up(&messages, Timestamp::from_unix(121)), "a minute later");
-        assert!(!other.is_used_up(&messages, Timestamp::from_unix(120)));
+        assert!(account.is_used_up(&messages, Timestamp::from_unix(119)));
+        assert!(!account.is_used_up(&messages, Timestamp::from_unix(120)), "a minute later");
+        assert!(!other.is_used_up(&messages, Timestamp::from_unix(119)));
     }
 
     #[test]

@@ -11,7 +11,8 @@ use local::doctor::{Diagnosis, Finding, Patient, Place, Verdict, render};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use shared::identity::IamIdentity;
-use simulator::{Fault, paths};
+use simulator::{Fault, Message, paths};
+use stories::faults::{Fault as AwsFault, Matching};
 use stories::world::{SECRET, TABLE, World, platform, secret_json};
 use tokio::net::TcpListener;
 use url::Url;
@@ -234,6 +235,18 @@ async fn a_message_that_takes_no_effect_is_told_with_its_age() {
     world.pass(Duration::from_mins(31));
     let findings = patient.examine().await;
     assert!(told(&findings, "inbox").contains("1 message waiting, the oldest since 31 minutes"), "{findings:#?}");
+}
+
+#[tokio::test]
+async fn messages_that_the_bus_does_not_take_are_told() {
+    let (world, patient) = at_work().await;
+    world.faults.always(Matching::operation("PutEvents"), AwsFault::Away);
+    let shop = world.simulator.account(&world.account(0)).unwrap();
+    let message = Message::text(&shop, "oFollower-0123456789_abcdefg", "hello");
+    assert!(world.simulator.send_message(&message).await.is_empty());
+    let findings = patient.examine().await;
+    let said = told(&findings, "inbox");
+    assert!(said.starts_with("waiting for the event bus: 1 message of followers |"), "{said}");
 }
 
 #[tokio::test]

@@ -122,7 +122,7 @@ pub(super) async fn inbox(vault: &Vault, now: Timestamp) -> Finding {
         Err(error) => return unreadable(CHECK, &error),
     };
     if messages > 0 {
-        let sentence = format!("{} of followers wait for the event bus", count(messages, "message"));
+        let sentence = format!("waiting for the event bus: {} of followers", count(messages, "message"));
         let advice = "the bus takes none or too few: token-refresher's log has EventBridge's code for it; they are \
                       offered again every five minutes";
         return Finding::warning(CHECK, sentence, advice);

@@ -81,11 +81,8 @@ impl Run {
         let mut tries = 1;
         loop {
             let result = self.session.exchange(code).await;
-            let again = match &result {
-                Ok(Exchanged::Busy) => true,
-                Ok(_) => false,
-                Err(error) => error.may_pass() && !error.is_platform_wide(),
-            };
+            // Who is busy with it sends the message too.
+            let again = result.as_ref().is_err_and(|error| error.may_pass() && !error.is_platform_wide());
             if !again || tries == EXCHANGE_TRIES || self.is_over() {
                 return result;
             }

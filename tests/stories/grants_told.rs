@@ -12,6 +12,12 @@ use stories::world::World;
 /// Longer than the first pause of an entry that failed.
 const LATER: Duration = Duration::from_mins(6);
 
+/// The next run in which what failed is tried again.
+async fn later(world: &World) {
+    world.pass(LATER);
+    world.renew().await;
+}
+
 /// Detail-types and details of the grants on the bus.
 fn told(world: &World) -> Vec<(String, Value)> {
     world.bus.delivered().into_iter().map(|event| (event.detail_type, event.detail)).collect()
@@ -88,13 +94,11 @@ async fn a_code_that_is_spent_is_not_tried_again_while_the_bus_is_away() {
     world.push_and_work(&spent).await;
     let calls = world.calls(paths::QUERY_AUTH);
     for _ in 0..3 {
-        world.pass(LATER);
-        world.renew().await;
+        later(&world).await;
     }
     assert_eq!(world.calls(paths::QUERY_AUTH), calls);
     world.faults.clear();
-    world.pass(LATER);
-    world.renew().await;
+    later(&world).await;
     assert_eq!(types(&world), ["grant.notify_third_fasteregister"]);
 }
 
@@ -106,8 +110,7 @@ async fn a_grant_is_told_when_its_tokens_are_there_and_not_before() {
     world.simulator.inject(simulator::Fault::BadGateway.on(paths::QUERY_AUTH).times(1));
     world.push_and_work(&consent.push).await;
     assert!(types(&world).is_empty());
-    world.pass(LATER);
-    world.renew().await;
+    later(&world).await;
     assert_eq!(types(&world), ["grant.authorized"]);
     assert_eq!(world.stored(&account).await.token.state, AccountState::Active);
 }
@@ -123,11 +126,9 @@ async fn what_the_bus_does_not_take_is_told_later_and_the_grant_is_not_exchanged
     assert!(world.wechat_accepts(&account).await, "the account works meanwhile");
     let exchanges = world.calls(paths::QUERY_AUTH);
     world.faults.clear();
-    world.pass(LATER);
-    world.renew().await;
+    later(&world).await;
     assert_eq!((types(&world).len(), world.calls(paths::QUERY_AUTH)), (1, exchanges));
-    world.pass(LATER);
-    world.renew().await;
+    later(&world).await;
     assert_eq!(types(&world).len(), 1);
 }
 
@@ -148,8 +149,7 @@ async fn a_bus_that_is_away_is_not_asked_again_in_the_run_and_holds_nobody_up() 
     let tries = world.faults.requests("PutEvents");
     assert!((1..=3 * 16).contains(&tries), "{tries}");
     world.faults.clear();
-    world.pass(LATER);
-    world.renew().await;
+    later(&world).await;
     assert_eq!(types(&world).len(), 40);
 }
 

@@ -8,6 +8,7 @@ mod samples;
 use serde_json::Value;
 use shared::telemetry::Measure;
 use simulator::{Account, Message, MessageOutcome, PushAnswer};
+use stories::webhook::Service;
 use stories::world::World;
 
 /// A follower.
@@ -17,6 +18,13 @@ const FOLLOWER: &str = "oFollower-0123456789_abcdefg";
 async fn shop(world: &World) -> Account {
     let authorizer = world.authorized_account().await;
     world.simulator.account(&authorizer).unwrap()
+}
+
+/// A service that answers the world's messages from now on.
+async fn service_for(world: &World) -> Service {
+    let service = Service::replying_with_texts().await;
+    world.ask_for_replies(service.url()).await;
+    service
 }
 
 /// The details of the events on the bus that are messages or events, in the order of their arrival.

@@ -28,16 +28,6 @@ const BATCH_TRIES: u32 = 5;
 #[derive(Debug, Clone)]
 pub struct PagePosition(Attributes);
 
-impl PagePosition {
-    pub(super) const fn at(key: Attributes) -> Self {
-        Self(key)
-    }
-
-    pub(super) fn into_key(self) -> Attributes {
-        self.0
-    }
-}
-
 impl Vault {
     /// Accounts of one shard of the index that fall due until `until`, the longest overdue first, a page at a time:
     /// `after` is the position that the page before returned. One query of the index, a quarter of a read unit for ten
@@ -53,15 +43,27 @@ impl Vault {
         until: Timestamp,
         after: Option<PagePosition>,
     ) -> Result<(Vec<AppId>, Option<PagePosition>), VaultError> {
+        self.page_of_index(self.due_shard_name(shard), until, DUE_PAGE, after, |pk| self.account_of(pk)).await
+    }
+
+    /// A page of what stands in one shard of the index, as `read` takes it from the items' keys.
+    pub(super) async fn page_of_index<T>(
+        &self,
+        shard: String,
+        until: Timestamp,
+        limit: i32,
+        after: Option<PagePosition>,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<(Vec<T>, Option<PagePosition>), VaultError> {
         let output = self
-            .due_query(self.due_shard_name(shard), until)
-            .limit(DUE_PAGE)
-            .set_exclusive_start_key(after.map(PagePosition::into_key))
+            .due_query(shard, until)
+            .limit(limit)
+            .set_exclusive_start_key(after.map(|position| position.0))
             .send()
             .await
             .map_err(|error| VaultError::from_sdk("Query", &error))?;
-        let accounts = output.items().iter().filter_map(|item| self.account_of(item.get("pk")?.as_s().ok()?)).collect();
-        Ok((accounts, output.last_evaluated_key.map(PagePosition::at)))
+        let found = output.items().iter().filter_map(|item| read(item.get("pk")?.as_s().ok()?)).collect();
+        Ok((found, output.last_evaluated_key.map(PagePosition)))
     }
 
     /// How many accounts fall due until `until`. One query a shard and megabyte.

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::Update;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::time::Duration;
 
-use super::item::{EXPIRES, Item, Updated, expires, instant, send, text};
+use super::item::{EXPIRES, Item, LeaseUpdate, Updated, expires, instant, send, text};
 use super::{Vault, VaultError};
 use crate::clock::Timestamp;
 use crate::ids::{AppId, AttemptId, Digest, LinkId};
@@ -72,20 +72,8 @@ impl Vault {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Claimed, VaultError> {
-        let update = self
-            .update(self.key("claim", Some(claim.as_str())), SORT)
-            .update_expression(format!(
-                "SET lease_owner = :owner, lease_until = :until, tried_by = if_not_exists(tried_by, :owner), {EXPIRES} = if_not_exists({EXPIRES}, :expires)"
-            ))
-            .condition_expression(
-                "attribute_not_exists(authorizer) AND \
-                 (attribute_not_exists(lease_until) OR lease_until <= :now OR lease_owner = :owner)",
-            )
-            .expression_attribute_values(":owner", text(owner))
-            .expression_attribute_values(":until", instant(until))
-            .expression_attribute_values(":now", instant(now))
-            .expression_attribute_values(":expires", expires(now, KEEP));
-        Ok(match send(update).await? {
+        let lease = LeaseUpdate { owner, now, until, first: "tried_by", done: "authorizer", keep: KEEP };
+        Ok(match send(self.leasing(self.key("claim", Some(claim.as_str())), SORT, &lease)).await? {
             Updated::Done(attributes) => {
                 let item = Item::new("claim", attributes);
                 Claimed::Ours { binding: binding(&item), tried: item.text("tried_by") != Some(owner) }

@@ -79,7 +79,38 @@ pub(super) enum Updated {
     Refused(Option<Attributes>),
 }
 
+/// A claim on an item that may be made, for a while, until what is done is done.
+pub(super) struct LeaseUpdate<'a> {
+    pub(super) owner: &'a str,
+    pub(super) now: Timestamp,
+    pub(super) until: Timestamp,
+    /// The attribute that keeps who was the first to claim it.
+    pub(super) first: &'a str,
+    /// The attribute that says that it is done.
+    pub(super) done: &'a str,
+    /// How long the item is kept.
+    pub(super) keep: Duration,
+}
+
 impl Vault {
+    /// Claims an item unless it is done, or claimed by somebody else whose time is not over.
+    pub(super) fn leasing(&self, pk: String, sk: &str, lease: &LeaseUpdate<'_>) -> UpdateItemFluentBuilder {
+        let LeaseUpdate { owner, now, until, first, done, keep } = *lease;
+        self.update(pk, sk)
+            .update_expression(format!(
+                "SET lease_owner = :owner, lease_until = :until, {first} = if_not_exists({first}, :owner), \
+                 {EXPIRES} = if_not_exists({EXPIRES}, :expires)"
+            ))
+            .condition_expression(format!(
+                "attribute_not_exists({done}) AND \
+                 (attribute_not_exists(lease_until) OR lease_until <= :now OR lease_owner = :owner)"
+            ))
+            .expression_attribute_values(":owner", text(owner))
+            .expression_attribute_values(":until", instant(until))
+            .expression_attribute_values(":now", instant(now))
+            .expression_attribute_values(":expires", expires(now, keep))
+    }
+
     /// Reads one item, as of now.
     pub(super) async fn get(&self, pk: String, sk: &str) -> Result<Option<Attributes>, VaultError> {
         self.client()

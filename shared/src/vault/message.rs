@@ -11,7 +11,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::accounts::PagePosition;
-use super::item::{EXPIRES, Item, Updated, expires, instant, secret, send, text};
+use super::item::{EXPIRES, Item, LeaseUpdate, Updated, expires, instant, secret, send, text};
 use super::{Vault, VaultError};
 use crate::clock::Timestamp;
 use crate::ids::{AppId, Digest};
@@ -66,21 +66,8 @@ impl Vault {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<MessageClaim, VaultError> {
-        let update = self
-            .update(self.message_key(message), SORT)
-            .update_expression(format!(
-                "SET lease_owner = :owner, lease_until = :until, first_owner = if_not_exists(first_owner, :owner), \
-                 received_at = if_not_exists(received_at, :now), {EXPIRES} = if_not_exists({EXPIRES}, :expires)"
-            ))
-            .condition_expression(
-                "attribute_not_exists(answered_at) AND \
-                 (attribute_not_exists(lease_until) OR lease_until <= :now OR lease_owner = :owner)",
-            )
-            .expression_attribute_values(":owner", text(owner))
-            .expression_attribute_values(":until", instant(until))
-            .expression_attribute_values(":now", instant(now))
-            .expression_attribute_values(":expires", expires(now, KEEP));
-        Ok(match send(update).await? {
+        let lease = LeaseUpdate { owner, now, until, first: "first_owner", done: "answered_at", keep: KEEP };
+        Ok(match send(self.leasing(self.message_key(message), SORT, &lease)).await? {
             Updated::Done(attributes) => {
                 let item = Item::new("message", attributes);
                 MessageClaim::Ours { first: item.text("first_owner") == Some(owner), reply: item.secret("reply") }
@@ -183,17 +170,9 @@ impl Vault {
         until: Timestamp,
         after: Option<PagePosition>,
     ) -> Result<(Vec<Digest>, Option<PagePosition>), VaultError> {
-        let output = self
-            .due_query(self.waiting_shard(shard), until)
-            .limit(PAGE)
-            .set_exclusive_start_key(after.map(PagePosition::into_key))
-            .send()
-            .await
-            .map_err(|error| VaultError::from_sdk("Query", &error))?;
         let prefix = self.key("message", Some(""));
         let digest = |pk: &str| pk.strip_prefix(&prefix).map(Digest::from_stored);
-        let messages = output.items().iter().filter_map(|item| digest(item.get("pk")?.as_s().ok()?)).collect();
-        Ok((messages, output.last_evaluated_key.map(PagePosition::at)))
+        self.page_of_index(self.waiting_shard(shard), until, PAGE, after, digest).await
     }
 
     /// How many shards waiting messages are spread over.

@@ -9,10 +9,9 @@ use shared::limits::Limits;
 use shared::telemetry::Measure;
 use simulator::{Behaviour, Message};
 use stories::faults::{Fault, Matching};
-use stories::webhook::Service;
 use stories::world::{World, short_limits};
 
-use super::{FOLLOWER, delivered, shop, status, texts};
+use super::{FOLLOWER, delivered, service_for, shop, status, texts};
 
 /// Longer than the first pause of an entry that failed.
 const LATER: Duration = Duration::from_mins(6);
@@ -104,8 +103,7 @@ async fn messages_that_wait_do_not_wait_for_wechat() {
 async fn a_reply_that_could_not_be_given_is_given_to_wechats_next_try() {
     let world = World::ready().await;
     let shop = shop(&world).await;
-    let service = Service::replying_with_texts().await;
-    world.ask_for_replies(service.url()).await;
+    let service = service_for(&world).await;
     world.faults.always(Matching::operation("PutEvents"), Fault::Away);
     world.faults.always(Matching::operation("UpdateItem").containing("due_shard = :shard"), Fault::Away);
     let message = Message::text(&shop, FOLLOWER, "hello");
@@ -148,8 +146,7 @@ async fn among_many_messages_with_a_bus_that_fails_now_and_then_none_is_lost_and
     const MESSAGES: usize = 400;
     let world = World::ready().await;
     let shop = shop(&world).await;
-    let service = Service::replying_with_texts().await;
-    world.ask_for_replies(service.url()).await;
+    let service = service_for(&world).await;
     world.simulator.set_behaviour(Behaviour { redeliver_pushes: true, ..Behaviour::default() });
     for (every, fault) in [(7, Fault::Away), (11, Fault::LostReply), (13, Fault::Throttle)] {
         world.faults.every(every, Matching::operation("PutEvents"), fault);

@@ -10,10 +10,9 @@ use shared::telemetry::Measure;
 use shared::vault::MessageClaim;
 use simulator::Message;
 use stories::faults::{Fault, Matching};
-use stories::webhook::Service;
 use stories::world::{World, short_limits};
 
-use super::{FOLLOWER, delivered, shop, status, texts};
+use super::{FOLLOWER, delivered, service_for, shop, status, texts};
 
 /// Stands in the update that writes an answer down.
 const NOTE: &str = "answered_at = :answered_at";
@@ -22,8 +21,7 @@ const NOTE: &str = "answered_at = :answered_at";
 async fn a_repeat_gets_the_same_reply_and_reaches_nobody_twice() {
     let world = World::ready().await;
     let shop = shop(&world).await;
-    let service = Service::replying_with_texts().await;
-    world.ask_for_replies(service.url()).await;
+    let service = service_for(&world).await;
     let event = Message::event(&shop, FOLLOWER, "CLICK").with("EventKey", "menu");
     for message in [Message::text(&shop, FOLLOWER, "hello"), event] {
         let first = world.simulator.send_message(&message).await;
@@ -44,8 +42,7 @@ async fn a_repeat_gets_the_same_reply_and_reaches_nobody_twice() {
 async fn deliveries_at_the_same_moment_share_one_answer() {
     let world = World::ready().await;
     let shop = shop(&world).await;
-    let service = Service::replying_with_texts().await;
-    world.ask_for_replies(service.url()).await;
+    let service = service_for(&world).await;
     let message = Message::text(&shop, FOLLOWER, "now");
     let outcomes = join_all((0..10).map(|_| world.simulator.send_message(&message))).await;
     assert!(outcomes[0].reply.is_some(), "{:?}", outcomes[0]);
@@ -59,8 +56,7 @@ async fn a_message_whose_handler_died_is_delivered_by_the_next_try_and_the_webho
     let world = World::with(|_| {}, limits).await;
     world.get_ready().await;
     let shop = shop(&world).await;
-    let service = Service::replying_with_texts().await;
-    world.ask_for_replies(service.url()).await;
+    let service = service_for(&world).await;
     let message = Message::text(&shop, FOLLOWER, "hello").with("MsgId", "9").with("CreateTime", "1800000000");
     // As far as a process came that was stopped right after it had claimed the message.
     let digest = digest_of(&shop.appid, "9");
@@ -83,8 +79,7 @@ async fn an_answer_that_could_not_be_written_down_is_given_all_the_same() {
         let world = World::with(|_| {}, Limits { message: Duration::from_secs(1), ..short_limits() }).await;
         world.get_ready().await;
         let shop = shop(&world).await;
-        let service = Service::replying_with_texts().await;
-        world.ask_for_replies(service.url()).await;
+        service_for(&world).await;
         world.faults.always(Matching::operation("UpdateItem").containing(NOTE), fault);
         let outcome = world.simulator.send_message(&Message::text(&shop, FOLLOWER, "hello")).await;
         assert!(outcome.reply.is_some(), "{fault:?}: {outcome:?}");
@@ -96,8 +91,7 @@ async fn an_answer_that_could_not_be_written_down_is_given_all_the_same() {
 async fn a_lost_reply_of_the_table_makes_nobody_lose_to_himself() {
     let world = World::ready().await;
     let shop = shop(&world).await;
-    let service = Service::replying_with_texts().await;
-    world.ask_for_replies(service.url()).await;
+    let service = service_for(&world).await;
     for write in ["first_owner = if_not_exists", NOTE] {
         world.faults.next(1, Matching::operation("UpdateItem").containing(write), Fault::LostReply);
         let message = Message::text(&shop, FOLLOWER, write);

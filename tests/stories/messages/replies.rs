@@ -12,7 +12,7 @@ use simulator::Message;
 use stories::webhook::Service;
 use stories::world::{World, secret_json, short_limits};
 
-use super::{FOLLOWER, shop, texts};
+use super::{FOLLOWER, service_for, shop, texts};
 
 #[tokio::test]
 async fn every_kind_of_reply_is_one_that_wechat_accepts() {
@@ -101,8 +101,7 @@ async fn without_a_key_nobody_is_asked() {
     world.secrets.set(secret.to_string().into());
     world.get_ready().await;
     let shop = shop(&world).await;
-    let service = Service::replying_with_texts().await;
-    world.ask_for_replies(service.url()).await;
+    let service = service_for(&world).await;
     assert!(world.simulator.send_message(&Message::text(&shop, FOLLOWER, "hello")).await.is_empty());
     assert_eq!((texts(&world).len(), service.asked().len()), (1, 0));
     assert_eq!(failures(&world), ["not-configured"]);
@@ -115,8 +114,7 @@ async fn a_message_under_the_previous_token_or_key_is_answered_under_it() {
     {
         let world = World::ready().await;
         let shop = shop(&world).await;
-        let service = Service::replying_with_texts().await;
-        world.ask_for_replies(service.url()).await;
+        service_for(&world).await;
         // The platform has changed it already; WeChat has not.
         let mut secret: Value = serde_json::from_str(secrecy::ExposeSecret::expose_secret(&secret_json())).unwrap();
         secret[format!("previous_{field}")] = secret[field].take();

@@ -101,7 +101,7 @@ async fn main() -> anyhow::Result<()> {
         ("sent", format!("{MESSAGES} different messages, {} in all", outcomes.len())),
         ("answered", format!("{} different ones; {without_reply} without a reply", answered.len())),
         ("delivered", format!("{} different ones, {} events in all", arrived.texts.len(), arrived.known.len())),
-        ("through the inbox", delayed.to_string()),
+        ("had to wait", delayed.to_string()),
         ("answered and lost", lost.to_string()),
         ("webhook asked", format!("for {distinct} different ones, for {} twice", asked.len() - distinct)),
         ("answers", format!("median {:.1} ms, slowest {:.1} ms", milliseconds(median), milliseconds(slowest))),

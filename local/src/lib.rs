@@ -27,5 +27,7 @@ pub mod schedule;
 pub mod secrets;
 pub mod system;
 pub mod table;
+#[cfg(test)]
+mod testing;
 mod variables;
 pub mod welcome;

@@ -143,22 +143,13 @@ async fn answer(State(secrets): State<Secrets>, headers: HeaderMap, body: Bytes)
 #[cfg(test)]
 mod tests {
     use aws_sdk_secretsmanager::Client;
-    use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region};
     use aws_sdk_secretsmanager::error::ProvideErrorMetadata as _;
 
     use super::*;
+    use crate::testing::sdk_for;
 
     async fn client(secrets: &Secrets) -> Client {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(secrets.clone().serve(listener));
-        let config = aws_sdk_secretsmanager::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .endpoint_url(endpoint)
-            .region(Region::from_static("us-east-1"))
-            .credentials_provider(Credentials::new("local", "local", None, None, "local"))
-            .build();
-        Client::from_conf(config)
+        Client::new(&sdk_for(secrets.router()).await)
     }
 
     #[tokio::test]

@@ -139,6 +139,17 @@ fn is_this_machine(url: &Url) -> bool {
     }
 }
 
+/// The values of an optional variable, separated by commas; `parse` says in a sentence what is wrong with one.
+fn list<T>(
+    environment: &impl Environment,
+    name: &'static str,
+    parse: impl Fn(&str) -> Result<T, &'static str>,
+) -> Result<Vec<T>, ConfigError> {
+    let listed = environment.get(name).unwrap_or_default();
+    let values = listed.split(',').map(str::trim).filter(|value| !value.is_empty()).map(parse);
+    values.collect::<Result<_, _>>().map_err(|reason| ConfigError::Malformed { name, reason })
+}
+
 /// Where metrics go: `METRICS_NAMESPACE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetricsConfig {
@@ -201,14 +212,7 @@ impl PageConfig {
         let base = environment.required("PUBLIC_BASE_URL", "our own origin, such as https://auth.example.com")?;
         let public_base =
             Origin::parse(&base).map_err(|reason| ConfigError::Malformed { name: "PUBLIC_BASE_URL", reason })?;
-        let listed = environment.get("RETURN_URL_ORIGINS").unwrap_or_default();
-        let return_origins = listed
-            .split(',')
-            .map(str::trim)
-            .filter(|origin| !origin.is_empty())
-            .map(Origin::parse)
-            .collect::<Result<_, _>>()
-            .map_err(|reason| ConfigError::Malformed { name: "RETURN_URL_ORIGINS", reason })?;
+        let return_origins = list(environment, "RETURN_URL_ORIGINS", Origin::parse)?;
         Ok(Self { public_base, return_origins: ReturnOrigins(return_origins) })
     }
 }
@@ -285,17 +289,12 @@ impl MessageConfig {
             .map(|text| webhook_address(&text))
             .transpose()
             .map_err(|reason| ConfigError::Malformed { name: "REPLY_WEBHOOK_URL", reason })?;
-        let listed = environment.get("RELEASE_CHECK_ACCOUNTS").unwrap_or_default();
-        let test_accounts = listed
-            .split(',')
-            .map(str::trim)
-            .filter(|appid| !appid.is_empty())
-            .map(|appid| AppId::parse(appid).ok().filter(has_wechats_form))
-            .collect::<Option<_>>()
-            .ok_or(ConfigError::Malformed {
-                name: "RELEASE_CHECK_ACCOUNTS",
-                reason: "it must be appids such as wx570bc396a51b8ff8 (not original ids, gh_…), separated by commas",
-            })?;
+        let test_accounts = list(environment, "RELEASE_CHECK_ACCOUNTS", |text| {
+            AppId::parse(text)
+                .ok()
+                .filter(has_wechats_form)
+                .ok_or("it must be appids such as wx570bc396a51b8ff8 (not original ids, gh_…), separated by commas")
+        })?;
         Ok(Self { webhook, test_accounts })
     }
 }

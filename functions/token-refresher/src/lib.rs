@@ -11,6 +11,7 @@ mod reconcile;
 mod release_check;
 mod renew;
 mod report;
+mod shards;
 mod tell;
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures::stream::{self, Stream};
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::StreamExt as _;
+use futures::stream::Stream;
 use secrecy::SecretString;
 use shared::ids::AppId;
 use shared::renewal::TICKET_STALE;
@@ -16,6 +16,7 @@ use shared::wechat::{AuthorizerPage, LIST_PAGE};
 
 use crate::Run;
 use crate::report::Report;
+use crate::shards::shard_by_shard;
 
 /// Accounts whose refresh token has to be looked up in WeChat's list are remembered up to this many; more are due again
 /// after their back-off.
@@ -103,21 +104,10 @@ impl Run {
         ended
     }
 
-    /// The accounts that are due, shard by shard, a page at a time, so that memory stays flat however many there are.
+    /// The accounts that are due.
     fn due(&self) -> impl Stream<Item = Result<AppId, VaultError>> + '_ {
-        let until = self.session.now();
-        let first = (0, None);
-        stream::try_unfold(Some(first), move |place| async move {
-            let Some((shard, after)) = place else { return Ok(None) };
-            let (accounts, next) = self.session.vault().due_accounts(shard, until, after).await?;
-            let next = match next {
-                Some(position) => Some((shard, Some(position))),
-                None if shard + 1 < Vault::due_shards() => Some((shard + 1, None)),
-                None => None,
-            };
-            Ok(Some((stream::iter(accounts.into_iter().map(Ok)), next)))
-        })
-        .try_flatten()
+        let (vault, until) = (self.session.vault(), self.session.now());
+        shard_by_shard(0, Vault::due_shards(), move |shard, after| vault.due_accounts(shard, until, after))
     }
 
     async fn renew_one(&self, account: Result<AppId, VaultError>) -> (Option<AppId>, Result<Renewal, TokenError>) {

@@ -7,8 +7,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures::stream::{self, Stream};
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::StreamExt as _;
+use futures::stream::Stream;
 use shared::bus::{BusError, BusEvent};
 use shared::ids::Digest;
 use shared::push::{AccountMessage, AuthorizationEvent};
@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use crate::Run;
 use crate::report::Report;
+use crate::shards::shard_by_shard;
 
 /// Messages that are delivered at once.
 const AT_ONCE: usize = 16;
@@ -58,24 +59,12 @@ impl Run {
         Ok(())
     }
 
-    /// The messages that wait, shard by shard, a page at a time. Each run begins at another shard: one that never comes
-    /// to its end leaves out none for good.
+    /// The messages that wait. Each run begins at another shard: one that never comes to its end leaves out none for
+    /// good.
     fn waiting(&self) -> impl Stream<Item = Result<Digest, VaultError>> + '_ {
-        let until = self.session.now();
-        let shards = Vault::waiting_shards();
+        let (vault, until, shards) = (self.session.vault(), self.session.now(), Vault::waiting_shards());
         let first = self.session.random().up_to(shards - 1);
-        stream::try_unfold(Some((0, None)), move |place| async move {
-            let Some((passed, after)) = place else { return Ok(None) };
-            let shard = (first + passed) % shards;
-            let (messages, next) = self.session.vault().waiting_messages(shard, until, after).await?;
-            let next = match next {
-                Some(position) => Some((passed, Some(position))),
-                None if passed + 1 < shards => Some((passed + 1, None)),
-                None => None,
-            };
-            Ok(Some((stream::iter(messages.into_iter().map(Ok)), next)))
-        })
-        .try_flatten()
+        shard_by_shard(first, shards, move |shard, after| vault.waiting_messages(shard, until, after))
     }
 
     /// Delivers one message; `false` where it waits on, or has been delivered by somebody else.

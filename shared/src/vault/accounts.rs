@@ -71,11 +71,7 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Unavailable`].
     pub async fn count_due(&self, until: Timestamp) -> Result<u64, VaultError> {
-        let mut count = 0;
-        for shard in 0..DUE_SHARDS {
-            count += self.count_index(self.due_shard_name(shard), until).await?;
-        }
-        Ok(count)
+        self.count_shards((0..DUE_SHARDS).map(|shard| self.due_shard_name(shard)), until).await
     }
 
     /// How many accounts are in a state. Active ones are those that are renewed: one that granted no API permission has

@@ -156,6 +156,19 @@ impl Vault {
         }
     }
 
+    /// How much stands in several of them.
+    pub(super) async fn count_shards(
+        &self,
+        shards: impl IntoIterator<Item = String>,
+        until: Timestamp,
+    ) -> Result<u64, VaultError> {
+        let mut count = 0;
+        for shard in shards {
+            count += self.count_index(shard, until).await?;
+        }
+        Ok(count)
+    }
+
     /// An update of one item, to be given its expressions.
     pub(super) fn update(&self, pk: String, sk: &str) -> UpdateItemFluentBuilder {
         self.client()

@@ -186,11 +186,7 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Unavailable`].
     pub async fn count_waiting_messages(&self, until: Timestamp) -> Result<u64, VaultError> {
-        let mut count = 0;
-        for shard in 0..WAITING_SHARDS {
-            count += self.count_index(self.waiting_shard(shard), until).await?;
-        }
-        Ok(count)
+        self.count_shards((0..WAITING_SHARDS).map(|shard| self.waiting_shard(shard)), until).await
     }
 
     /// A message that waits for the bus; none where it waits no longer. One read.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 use simulator::{Fault, paths};
+use stories::faults::{Fault as Refused, Matching};
 use stories::world::World;
 
 #[tokio::test]
@@ -35,6 +36,22 @@ async fn an_older_ticket_that_comes_late_does_not_replace_a_newer_one() {
     let stored = world.vault().ticket().await.unwrap().unwrap();
     assert_eq!(stored.create_time, newer.create_time);
     assert!(newer.message.contains(stored.ticket.expose_secret()));
+}
+
+/// The function's role refuses what would return an item, since the ticket and the codes in it are secrets.
+#[tokio::test]
+async fn no_write_of_ticket_push_asks_for_the_stored_item() {
+    let world = World::ready().await;
+    let asks =
+        |body: &str| ["ALL_NEW", "ALL_OLD", "UPDATED_NEW", "UPDATED_OLD"].iter().any(|value| body.contains(value));
+    world.faults.always(Matching::any().whose_body(asks), Refused::ServerError);
+    let older = world.simulator.ticket();
+    world.pass(Duration::from_mins(10));
+    let newer = world.simulator.ticket();
+    let granted = world.merchant_authorizes(&world.account(0)).push;
+    for push in [&newer, &older, &newer, &granted, &granted] {
+        assert!(world.simulator.send(push).await.is_accepted());
+    }
 }
 
 #[tokio::test]

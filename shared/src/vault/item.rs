@@ -70,12 +70,12 @@ impl Item {
     }
 }
 
-/// What a conditional update came to.
+/// The outcome of a conditional update.
 pub(super) enum Updated {
     /// It took effect; the item as it is now.
     Done(Attributes),
-    /// The condition did not hold; the item as it is, nothing where there is none. After a lost reply this may be the
-    /// effect of the same update's first try.
+    /// The condition did not hold; the item as it is, `None` if there is no such item. After a lost reply this may be
+    /// the effect of the same update's first try.
     Refused(Option<Attributes>),
 }
 
@@ -169,15 +169,10 @@ impl Vault {
         Ok(count)
     }
 
-    /// An update of one item, to be given its expressions.
+    /// An update of one item, to be given its expressions. How it is sent decides whether the item comes back: not with
+    /// [`write`], always with [`send`].
     pub(super) fn update(&self, pk: String, sk: &str) -> UpdateItemFluentBuilder {
-        self.client()
-            .update_item()
-            .table_name(self.table())
-            .key("pk", text(pk))
-            .key("sk", text(sk))
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        self.client().update_item().table_name(self.table()).key("pk", text(pk)).key("sk", text(sk))
     }
 }
 
@@ -187,8 +182,20 @@ const CONFLICT_TRIES: u32 = 4;
 /// The pause before it is, which grows with each try. A transaction takes a few milliseconds.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(20);
 
-/// Sends an update and tells a failed condition from a failure.
+/// Sends an update whose item nobody needs to see, and returns whether it took effect. Items hold tickets, codes and
+/// tokens, and a role that may only write them must not be shown one in the response.
+pub(super) async fn write(update: UpdateItemFluentBuilder) -> Result<bool, VaultError> {
+    Ok(matches!(dispatch(update).await?, Updated::Done(_)))
+}
+
+/// Sends an update and returns the item, also if the condition did not hold.
 pub(super) async fn send(update: UpdateItemFluentBuilder) -> Result<Updated, VaultError> {
+    let update = update.return_values(ReturnValue::AllNew);
+    dispatch(update.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)).await
+}
+
+/// Sends an update, again after a conflict, and distinguishes a failed condition from a failure.
+async fn dispatch(update: UpdateItemFluentBuilder) -> Result<Updated, VaultError> {
     for attempt in 1..=CONFLICT_TRIES {
         match update.clone().send().await {
             Err(error) if error.as_service_error().is_some_and(UpdateItemError::is_transaction_conflict_exception) => {

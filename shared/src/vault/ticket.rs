@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 
-use super::item::{Item, Updated, instant, secret, send};
+use super::item::{Item, instant, secret, write};
 use super::{Vault, VaultError};
 use crate::clock::Timestamp;
 
@@ -38,7 +38,7 @@ impl Vault {
             .expression_attribute_values(":ticket", secret(ticket))
             .expression_attribute_values(":created", instant(create_time))
             .expression_attribute_values(":now", instant(now));
-        Ok(matches!(send(update).await?, Updated::Done(_)))
+        write(update).await
     }
 
     /// The newest ticket; nothing before the first push.

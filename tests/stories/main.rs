@@ -1,6 +1,8 @@
 //! End-to-end stories: the platform's functions against WeChat's simulator, with moved time.
 
 #[cfg(test)]
+mod account_states;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod cost;

@@ -3,56 +3,18 @@
 //! The row of an account outlives its grant: the same account may come back. What is in the `due` index is renewed;
 //! an account whose grant is gone stands there by its state, to be counted.
 
-use std::fmt;
-
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use secrecy::SecretString;
 
 use super::item::{Attributes, Item, Updated, instant, number, secret, send, text};
 use super::token::{Slot, TokenRecord};
-use super::{Vault, VaultError};
+use super::{AccountState, Vault, VaultError};
 use crate::clock::Timestamp;
 use crate::ids::{AppId, Digest};
 use crate::wechat::Profile;
 
 const SORT: &str = "account";
-
-/// Whether the platform may act for an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AccountState {
-    /// The grant stands; the token is renewed.
-    Active,
-    /// WeChat said that the merchant took the grant back.
-    Unauthorized,
-    /// WeChat refuses the grant: only the merchant can help, by authorizing again.
-    NeedsAuthorization,
-}
-
-impl AccountState {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Active, Self::Unauthorized, Self::NeedsAuthorization];
-
-    /// The word in the table and in metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Unauthorized => "unauthorized",
-            Self::NeedsAuthorization => "needs-authorization",
-        }
-    }
-
-    pub(super) fn parse(text: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(())
-    }
-}
-
-impl fmt::Display for AccountState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// An account as it is stored.
 #[derive(Debug)]
@@ -174,6 +136,7 @@ impl Vault {
             ("stored_at", instant(now)),
         ];
         let mut remove = vec!["lease_owner", "lease_until", "failures", "last_error"];
+        remove.extend(AccountState::Active.others_since());
         for (name, value) in [
             ("access_token", grant.access_token.map(|(token, _)| secret(token))),
             ("token_expires_at", instant_of(grant.access_token.map(|(_, expires)| expires))),
@@ -194,7 +157,12 @@ impl Vault {
             .table_name(self.table())
             .key("pk", text(pk))
             .key("sk", text(sk))
-            .update_expression(format!("SET {} REMOVE {}", assignments.join(", "), remove.join(", ")))
+            .update_expression(format!(
+                "SET {}, {} REMOVE {}",
+                assignments.join(", "),
+                AccountState::Active.begin_since(":stored_at"),
+                remove.join(", ")
+            ))
             .condition_expression("token_seq = :seq OR (:seq = :zero AND attribute_not_exists(token_seq))")
             .expression_attribute_values(":zero", number(0))
             .expression_attribute_values(":seq", number(seq));
@@ -238,7 +206,10 @@ impl Vault {
         revoked_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<GrantWrite, VaultError> {
-        let mut set = "SET #state = :state, token_seq = :next, due_shard = :shard, due_at = :now".to_owned();
+        let mut set = format!(
+            "SET #state = :state, token_seq = :next, due_shard = :shard, due_at = :now, {}",
+            state.begin_since(":now")
+        );
         let mut update = self
             .update_token(&Slot::Authorizer(authorizer.clone()))
             .condition_expression("token_seq = :seq OR (:seq = :zero AND attribute_not_exists(token_seq))")
@@ -253,8 +224,10 @@ impl Vault {
             set.push_str(", revoked_at = :revoked");
             update = update.expression_attribute_values(":revoked", instant(revoked_at));
         }
-        let update =
-            update.update_expression(format!("{set} REMOVE access_token, token_expires_at, lease_owner, lease_until"));
+        let update = update.update_expression(format!(
+            "{set} REMOVE access_token, token_expires_at, lease_owner, lease_until, {}",
+            state.others_since().join(", ")
+        ));
         Ok(match send(update).await? {
             Updated::Done(_) => GrantWrite::Stored,
             Updated::Refused(Some(attributes)) => {

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 
-use super::account::{AccountState, StoredAccount};
+use super::account::StoredAccount;
 use super::item::{Attributes, text};
 use super::token::DUE_SHARDS;
-use super::{Vault, VaultError};
+use super::{AccountState, Vault, VaultError};
 use crate::clock::Timestamp;
 use crate::ids::AppId;
 

@@ -5,6 +5,7 @@
 //! may keep them for days. `docs/data-model.md` lists each access path and its cost.
 
 mod account;
+mod account_state;
 mod accounts;
 mod claim;
 mod health;
@@ -24,7 +25,8 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
-pub use self::account::{AccountState, GrantWrite, NewGrant, StoredAccount};
+pub use self::account::{GrantWrite, NewGrant, StoredAccount};
+pub use self::account_state::{AccountState, STANDING_ATTRIBUTES, Standing};
 pub use self::accounts::{END_OF_TIME, PagePosition};
 pub use self::claim::{Binding, Claim, Claimed};
 pub use self::health::{Health, ScheduledTask};

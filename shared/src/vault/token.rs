@@ -9,9 +9,8 @@ use std::fmt;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::account::AccountState;
 use super::item::{Attributes, Item, Updated, instant, number, secret, send, text};
-use super::{Vault, VaultError};
+use super::{AccountState, Vault, VaultError};
 use crate::clock::Timestamp;
 use crate::ids::{AppId, Digest};
 

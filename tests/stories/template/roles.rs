@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use shared::vault::DUE_INDEX;
+use shared::vault::{DUE_INDEX, STANDING_ATTRIBUTES};
 
 use super::{FUNCTIONS, functions, many, of_type, properties, template, text};
 
@@ -107,7 +107,7 @@ fn each_role_writes_its_own_log_and_reads_the_one_secret() {
 type Grant = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// The whole of it. Whoever widens a role widens this list.
-const ON_ITEMS: [Grant; 13] = [
+const ON_ITEMS: [Grant; 14] = [
     ("AccountPushRole", &["GetItem"], &["*#release-check#*", "*#user-name#*"]),
     ("AccountPushRole", &["PutItem"], &["*#inbox#*"]),
     ("AccountPushRole", &["UpdateItem"], &["*#message#*", "*#release-check#*", "*#user-name#*"]),
@@ -118,6 +118,7 @@ const ON_ITEMS: [Grant; 13] = [
         &["*#account#*", "*#claim#*", "*#component", "*#inbox#*", "*#link#*"],
     ),
     ("OauthCallbackRole", &["UpdateItem"], &["*#user-name#*"]),
+    ("PreauthLinkRole", &["GetItem"], &["*#account#*"]),
     ("PreauthLinkRole", &["GetItem"], &["*#ticket"]),
     ("PreauthLinkRole", &["GetItem", "PutItem", "UpdateItem"], &["*#claim#*", "*#link#*"]),
     ("PreauthLinkRole", &["GetItem", "UpdateItem"], &["*#component"]),
@@ -188,6 +189,25 @@ fn roles_that_only_write_a_kind_of_item_get_none_back() {
         assert!(role != "TicketPushRole" || !writes || statement["Condition"]["StringEqualsIfExists"] == nothing);
     }
     assert_eq!(blind, BLIND_WRITES.into());
+}
+
+#[test]
+fn the_role_of_links_reads_the_state_of_an_account_and_no_other_attribute_of_its_row() {
+    let template = template();
+    let of_accounts: Vec<&Value> = statements(&template)
+        .into_iter()
+        .filter(|(role, statement)| *role == "PreauthLinkRole" && actions(statement).contains("dynamodb:GetItem"))
+        .map(|(_, statement)| statement)
+        .filter(|statement| leading_keys(statement).contains("*#account#*"))
+        .collect();
+    let [statement] = of_accounts[..] else { panic!("one statement: {of_accounts:?}") };
+    let condition = &statement["Condition"];
+    let allowed: BTreeSet<&str> =
+        many(&condition["ForAllValues:StringEquals"]["dynamodb:Attributes"]).into_iter().map(text).collect();
+    assert_eq!(allowed, ["pk", "sk"].into_iter().chain(STANDING_ATTRIBUTES).collect());
+    // ForAllValues also holds for a request that names no attribute, and so reads all of them.
+    assert_eq!(condition["Null"], json!({ "dynamodb:Attributes": "false" }));
+    assert_eq!(condition["StringEqualsIfExists"], json!({ "dynamodb:Select": "SPECIFIC_ATTRIBUTES" }));
 }
 
 /// What a key of the table may begin with, one for each kind of item (`docs/data-model.md`).

@@ -255,7 +255,7 @@ impl Session {
         if self.vault.store_grant(authorizer, seq, &new, now).await? == GrantWrite::Changed {
             return Err(VaultError::Contended { item: "account" }.into());
         }
-        self.vault.put_profile(authorizer, &details.profile, &details.func_info).await?;
+        self.keep_profile(authorizer, details).await?;
         if details.refresh_token.is_some() {
             // Should this fail, the account is due and the refresher goes on with it.
             let renewed = self.renew(&Slot::Authorizer(authorizer.clone()), LeaseFor::Due).await;
@@ -269,7 +269,7 @@ impl Session {
     /// Reads an account's profile and keeps it. A failure costs the profile, never the grant: reconcile reads it again.
     pub async fn fetch_profile(&self, authorizer: &AppId) {
         let kept = match self.details(authorizer).await {
-            Ok(details) => self.vault.put_profile(authorizer, &details.profile, &details.func_info).await,
+            Ok(details) => self.keep_profile(authorizer, &details).await,
             Err(error) => {
                 tracing::warn!(authorizer = %authorizer, "the profile of account {authorizer} is missing: {error}");
                 return;
@@ -277,6 +277,17 @@ impl Session {
         };
         if let Err(error) = kept {
             tracing::warn!(authorizer = %authorizer, "the profile of account {authorizer} was not stored: {error}");
+        }
+    }
+
+    /// Stores what the details say of the account, where they do.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub async fn keep_profile(&self, authorizer: &AppId, details: &AuthorizerDetails) -> Result<(), VaultError> {
+        match &details.profile {
+            Some(profile) => self.vault.put_profile(authorizer, profile, &details.func_info).await,
+            None => Ok(()),
         }
     }
 

@@ -11,7 +11,7 @@
 //! | `GET /_simulator/pushes` | what became of every push, [`crate::PushOutcome`] |
 //! | `GET /_simulator/secrets` | every secret, [`crate::IssuedSecret`] |
 //! | `GET`, `PUT /_simulator/behaviour` | [`crate::Behaviour`]: rotation, delivery, codes, redelivery |
-//! | `POST /_simulator/faults` | adds an [`crate::Injection`]: `{"path":"/cgi-bin/component/api_component_token","fault":{"kind":"drop-after"},"times":1}`; an errcode is `{"kind":"errcode","value":{"errcode":45009,"errmsg":"…"}}`, a delay `{"kind":"delay","value":250}` in milliseconds |
+//! | `POST /_simulator/faults` | adds an [`crate::Injection`]: `{"path":"/cgi-bin/component/api_component_token","fault":{"kind":"drop-after"},"times":1}`; an errcode is `{"kind":"errcode","value":{"errcode":45009,"errmsg":"…"}}`, a delay `{"kind":"delay","value":250}` in milliseconds, an answer with other bytes in the place of a text `{"kind":"garble","value":{"text":"…","bytes":[20]}}` |
 //! | `DELETE /_simulator/faults` | forgets every fault |
 //! | `GET /_simulator/held` | how many answers are held, per path |
 //! | `POST /_simulator/release` | `{"path":"…"}`: lets the answers held on this path go |

@@ -34,6 +34,13 @@ pub enum Fault {
     DropAfter,
     /// The call takes effect, then its answer is held until it is released or the caller is gone.
     Hold,
+    /// The call takes effect; wherever its answer has the text, these bytes take its place, whatever becomes of the JSON.
+    Garble {
+        /// The text, such as a merchant's name.
+        text: String,
+        /// What is sent instead.
+        bytes: Vec<u8>,
+    },
 }
 
 impl Fault {
@@ -47,6 +54,12 @@ impl Fault {
     #[must_use]
     pub fn system_error() -> Self {
         Self::Errcode { errcode: -1, errmsg: "system error".to_owned() }
+    }
+
+    /// An answer in which these bytes take the place of the text.
+    #[must_use]
+    pub fn garble(text: &str, bytes: &[u8]) -> Self {
+        Self::Garble { text: text.to_owned(), bytes: bytes.to_vec() }
     }
 
     /// This fault on a path of [`crate::paths`], for every call.

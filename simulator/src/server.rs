@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::response::{Html, IntoResponse as _, Response};
-use http::{Request, StatusCode};
+use http::{Request, StatusCode, header};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -110,7 +110,7 @@ impl Simulator {
                 record(CallOutcome::Refused(*errcode));
                 return Ok(api::answer(self, Err(Refusal::new(*errcode, errmsg))));
             }
-            Some(Fault::Delay(_) | Fault::DropAfter | Fault::Hold) | None => {}
+            Some(Fault::Delay(_) | Fault::DropAfter | Fault::Hold | Fault::Garble { .. }) | None => {}
         }
 
         let response = route(router, Request::from_parts(parts, Body::from(body))).await;
@@ -119,6 +119,7 @@ impl Simulator {
             Some(Fault::DropAfter) => return Err(Dropped),
             Some(Fault::Delay(delay)) => tokio::time::sleep(delay).await,
             Some(Fault::Hold) => self.faults().hold(&path).await,
+            Some(Fault::Garble { text, bytes }) => return Ok(garbled(response, &text, &bytes).await),
             _ => {}
         }
         Ok(response)
@@ -131,6 +132,25 @@ async fn route(router: Router, request: Request<Body>) -> Response {
 
 fn outcome_of(response: &Response) -> CallOutcome {
     response.extensions().get::<Refusal>().map_or(CallOutcome::Done, |refusal| CallOutcome::Refused(refusal.errcode))
+}
+
+/// The response with `bytes` wherever its body has `text`.
+async fn garbled(response: Response, text: &str, bytes: &[u8]) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let Ok(body) = to_bytes(body, usize::MAX).await else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    let mut garbled = Vec::with_capacity(body.len());
+    let mut rest = &body[..];
+    while let Some(&byte) = rest.first() {
+        if let Some(after) = rest.strip_prefix(text.as_bytes()).filter(|_| !text.is_empty()) {
+            garbled.extend_from_slice(bytes);
+            rest = after;
+        } else {
+            garbled.push(byte);
+            rest = &rest[1..];
+        }
+    }
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(garbled))
 }
 
 fn bad_gateway() -> Response {

@@ -40,3 +40,5 @@ mod table_faults;
 mod template;
 #[cfg(test)]
 mod tickets;
+#[cfg(test)]
+mod wechat_json;

@@ -120,7 +120,7 @@ impl Run {
             return Ok(Look::Added);
         };
         if stored.profile.is_none() {
-            self.session.vault().put_profile(authorizer, &details.profile, &details.func_info).await?;
+            self.session.keep_profile(authorizer, &details).await?;
         }
         let known = details.refresh_token.filter(|known| {
             stored.token.refresh_token.as_ref().is_none_or(|kept| kept.expose_secret() != known.expose_secret())

@@ -20,6 +20,7 @@ use super::answer::Answer;
 use super::api::Api;
 use super::error::{BuildError, Refusal, TransportKind, WechatError};
 use super::heard::{Heard, Listener};
+use super::json;
 use super::model::{AuthorizerDetails, AuthorizerPage, Grant, IssuedToken, PreAuthCode, PushState, RenewedToken};
 use crate::clock::SharedClock;
 use crate::ids::AppId;
@@ -227,17 +228,14 @@ impl WechatClient {
         let mut response = request.send().await.map_err(WechatError::transport)?;
         let status = response.status();
         let bytes = outbound::read_bounded(&mut response, api.longest_answer()).await.map_err(WechatError::body);
-        let parsed = bytes.and_then(|bytes| {
-            serde_json::from_slice::<Value>(&bytes).map_err(|_| WechatError::Malformed("it is not JSON"))
-        });
-        let envelope = parsed.and_then(|answer| {
+        let envelope = bytes.and_then(|bytes| json::parse(&bytes)).and_then(|answer| {
             let members = Answer::of(&answer)?;
             let code = members.errcode()?;
             if code == 0 {
                 return Ok(answer);
             }
             let sent: Vec<&SecretString> = token.into_iter().chain(secrets.iter().copied()).collect();
-            Err(Refusal::new(api, code, members.text("errmsg").unwrap_or_default(), &sent).into())
+            Err(Refusal::new(api, code, &members.text("errmsg").unwrap_or_default(), &sent).into())
         });
         match envelope {
             // An error code tells more than the status that came with it, all else tells less.

@@ -12,6 +12,7 @@ mod client;
 mod errcode;
 mod error;
 mod heard;
+mod json;
 mod model;
 #[cfg(test)]
 mod tests;

@@ -3,20 +3,35 @@
 //! What an answer is worthless without is required, all else is optional: a grant is never lost over a missing profile
 //! member, a page never over one malformed entry. Empty texts are absent. Types that own a secret print their ids only.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::answer::Answer;
 use super::error::WechatError;
 use crate::clock::Timestamp;
 use crate::ids::AppId;
 
-/// How long an account's token lives where the answer that brought it does not say: the documented time. An answer with
-/// a token and a refresh token must not be lost over this.
-const DOCUMENTED_LIFETIME: Duration = Duration::from_hours(2);
+/// How long a token lives where the answer that brought it does not say, and the longest that is believed: the
+/// documented time, beyond which WeChat never went. A token must not be lost over a lifetime that cannot be read, and
+/// one whose lifetime comes in milliseconds must be renewed in time.
+const TOKEN_LIFETIME: Duration = Duration::from_hours(2);
+
+/// How long a pre-auth code lives where its answer does not say: the shorter of the two documented times. One that is
+/// taken for dead too early costs a press of a button, one that is taken for alive leads the merchant to an error.
+const SHORTEST_PRE_AUTH_CODE: Duration = Duration::from_mins(10);
+
+/// The longest life of a pre-auth code that is believed: the longer of the documented times.
+const LONGEST_PRE_AUTH_CODE: Duration = Duration::from_mins(30);
+
+/// How long the token of this object lives.
+fn token_lifetime(answer: Answer<'_>) -> Duration {
+    answer.expires_in(TOKEN_LIFETIME).unwrap_or(TOKEN_LIFETIME)
+}
 
 const fn missing(part: &'static str) -> WechatError {
     WechatError::Malformed(part)
@@ -51,8 +66,8 @@ pub struct IssuedToken {
 impl IssuedToken {
     pub(super) fn read(answer: Answer<'_>) -> Result<Self, WechatError> {
         Ok(Self {
-            token: answer.secret("component_access_token").ok_or(missing("component_access_token"))?,
-            expires_in: answer.seconds("expires_in").ok_or(missing("expires_in"))?,
+            token: answer.secret("component_access_token")?.ok_or(missing("component_access_token"))?,
+            expires_in: token_lifetime(answer),
         })
     }
 }
@@ -74,8 +89,8 @@ pub struct PreAuthCode {
 impl PreAuthCode {
     pub(super) fn read(answer: Answer<'_>) -> Result<Self, WechatError> {
         Ok(Self {
-            code: answer.secret("pre_auth_code").ok_or(missing("pre_auth_code"))?,
-            expires_in: answer.seconds("expires_in").ok_or(missing("expires_in"))?,
+            code: answer.secret("pre_auth_code")?.ok_or(missing("pre_auth_code"))?,
+            expires_in: answer.expires_in(LONGEST_PRE_AUTH_CODE).unwrap_or(SHORTEST_PRE_AUTH_CODE),
         })
     }
 }
@@ -90,7 +105,7 @@ impl fmt::Debug for PreAuthCode {
 pub struct Grant {
     /// The account that authorized the platform.
     pub authorizer: AppId,
-    /// Its token; absent where the account has no API permission.
+    /// Its token; absent where the account has no API permission, and where it was damaged but the refresh token is not.
     pub access_token: Option<SecretString>,
     /// How long the token lives, from now.
     pub expires_in: Duration,
@@ -103,11 +118,17 @@ pub struct Grant {
 impl Grant {
     pub(super) fn read(answer: Answer<'_>) -> Result<Self, WechatError> {
         let info = answer.object("authorization_info").ok_or(missing("authorization_info"))?;
+        let refresh_token = info.secret("authorizer_refresh_token")?;
+        let access_token = match info.secret("authorizer_access_token") {
+            // The refresh token brings another.
+            Err(_) if refresh_token.is_some() => None,
+            read => read?,
+        };
         Ok(Self {
             authorizer: info.authorizer().ok_or(missing("authorizer_appid"))?,
-            access_token: info.secret("authorizer_access_token"),
-            expires_in: info.seconds("expires_in").unwrap_or(DOCUMENTED_LIFETIME),
-            refresh_token: info.secret("authorizer_refresh_token"),
+            access_token,
+            expires_in: token_lifetime(info),
+            refresh_token,
             func_info: info.func_info(),
         })
     }
@@ -125,16 +146,17 @@ pub struct RenewedToken {
     pub access_token: SecretString,
     /// How long it lives, from now.
     pub expires_in: Duration,
-    /// The refresh token, the same or a new one. Overwrite only by one that is there.
+    /// The refresh token, the same or a new one. Overwrite only by one that is there. Absent also where it was damaged:
+    /// the new access token is good all the same, and the next renewal reads the refresh token from the details.
     pub refresh_token: Option<SecretString>,
 }
 
 impl RenewedToken {
     pub(super) fn read(answer: Answer<'_>) -> Result<Self, WechatError> {
         Ok(Self {
-            access_token: answer.secret("authorizer_access_token").ok_or(missing("authorizer_access_token"))?,
-            expires_in: answer.seconds("expires_in").unwrap_or(DOCUMENTED_LIFETIME),
-            refresh_token: answer.secret("authorizer_refresh_token"),
+            access_token: answer.secret("authorizer_access_token")?.ok_or(missing("authorizer_access_token"))?,
+            expires_in: token_lifetime(answer),
+            refresh_token: answer.secret("authorizer_refresh_token").unwrap_or_default(),
         })
     }
 }
@@ -147,8 +169,9 @@ impl fmt::Debug for RenewedToken {
 
 /// What WeChat knows about an account (section 1.6).
 pub struct AuthorizerDetails {
-    /// The account as people see it.
-    pub profile: Profile,
+    /// The account as people see it; `None` where the answer lacks it. What brings a refresh token back is not lost
+    /// over this.
+    pub profile: Option<Profile>,
     /// Its refresh token; absent where the account has no API permission.
     pub refresh_token: Option<SecretString>,
     /// The permission sets granted (section 9).
@@ -164,8 +187,8 @@ impl AuthorizerDetails {
             return Err(WechatError::Malformed("authorizer_appid is another account's"));
         }
         Ok(Self {
-            profile: answer.object("authorizer_info").map(Profile::read).ok_or(missing("authorizer_info"))?,
-            refresh_token: authorization.secret("authorizer_refresh_token"),
+            profile: answer.object("authorizer_info").map(Profile::read),
+            refresh_token: authorization.secret("authorizer_refresh_token")?,
             func_info: authorization.func_info(),
         })
     }
@@ -221,7 +244,7 @@ pub struct Profile {
 
 impl Profile {
     fn read(info: Answer<'_>) -> Self {
-        let text = |name| info.text(name).map(str::to_owned);
+        let text = |name| info.words(name);
         let id = |name| info.object(name).and_then(|object| object.number("id"));
         let kind = if info.has("MiniProgramInfo") {
             AccountKind::MiniProgram
@@ -234,7 +257,8 @@ impl Profile {
             kind,
             nick_name: text("nick_name"),
             head_img: text("head_img"),
-            user_name: text("user_name"),
+            // Pushes are compared with it: a damaged one would refuse them all.
+            user_name: info.id("user_name"),
             principal_name: text("principal_name"),
             alias: text("alias"),
             qrcode_url: text("qrcode_url"),
@@ -256,6 +280,18 @@ pub struct ListedAuthorizer {
     pub auth_time: Option<Timestamp>,
 }
 
+impl ListedAuthorizer {
+    /// `None` where the entry names no account. A damaged refresh token costs itself only: the account is listed.
+    fn read(entry: &Value) -> Option<Self> {
+        let entry = Answer::of(entry).ok()?;
+        Some(Self {
+            authorizer: entry.authorizer()?,
+            refresh_token: entry.secret("refresh_token").unwrap_or_default(),
+            auth_time: entry.number("auth_time").filter(|time| *time > 0).map(Timestamp::from_unix),
+        })
+    }
+}
+
 impl fmt::Debug for ListedAuthorizer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ListedAuthorizer").field("authorizer", &self.authorizer).finish_non_exhaustive()
@@ -267,10 +303,12 @@ impl fmt::Debug for ListedAuthorizer {
 pub struct AuthorizerPage {
     /// How many accounts there are on all pages.
     pub total_count: u64,
-    /// The accounts of this page.
+    /// The accounts of this page, each once.
     pub list: Vec<ListedAuthorizer>,
-    /// Entries whose appid was missing or malformed. They count for the next page's offset.
+    /// Entries whose appid was missing or malformed.
     pub skipped: usize,
+    /// All entries.
+    entries: usize,
 }
 
 impl AuthorizerPage {
@@ -283,23 +321,34 @@ impl AuthorizerPage {
             None if total_count == 0 => &[],
             None => return Err(missing("list")),
         };
-        let list: Vec<ListedAuthorizer> = entries
-            .iter()
-            .filter_map(|entry| {
-                let entry = Answer::of(entry).ok()?;
-                Some(ListedAuthorizer {
-                    authorizer: entry.authorizer()?,
-                    refresh_token: entry.secret("refresh_token"),
-                    auth_time: entry.number("auth_time").filter(|time| *time > 0).map(Timestamp::from_unix),
-                })
-            })
-            .collect();
-        Ok(Self { total_count, skipped: entries.len() - list.len(), list })
+        let listed: Vec<ListedAuthorizer> = entries.iter().filter_map(ListedAuthorizer::read).collect();
+        let skipped = entries.len() - listed.len();
+        Ok(Self { total_count, skipped, entries: entries.len(), list: merged(listed) })
     }
 
-    /// How many entries the page had, the skipped ones included: what the next page's offset grows by.
+    /// How many entries the page had, skipped and repeated ones included: what the next page's offset grows by.
     #[must_use]
     pub fn entries(&self) -> u64 {
-        u64::try_from(self.list.len() + self.skipped).unwrap_or(u64::MAX)
+        u64::try_from(self.entries).unwrap_or(u64::MAX)
     }
+}
+
+/// Each account once, in the order of the page. Of entries about one account the one with the latest grant counts, of
+/// equals the last; a refresh token that it lacks is taken from the others.
+fn merged(entries: Vec<ListedAuthorizer>) -> Vec<ListedAuthorizer> {
+    let mut places = BTreeMap::new();
+    let mut list: Vec<ListedAuthorizer> = Vec::with_capacity(entries.len());
+    for mut entry in entries {
+        let place = *places.entry(entry.authorizer.clone()).or_insert(list.len());
+        match list.get_mut(place) {
+            None => list.push(entry),
+            Some(kept) => {
+                if entry.auth_time >= kept.auth_time {
+                    std::mem::swap(kept, &mut entry);
+                }
+                kept.refresh_token = kept.refresh_token.take().or(entry.refresh_token);
+            }
+        }
+    }
+    list
 }

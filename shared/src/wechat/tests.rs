@@ -133,6 +133,31 @@ async fn a_component_token_is_issued_for_component_appsecret_and_the_ticket_unch
 }
 
 #[tokio::test]
+async fn a_component_token_is_not_lost_over_a_lifetime_that_cannot_be_read_or_believed() {
+    for lifetime in
+        ["", r#","expires_in":0"#, r#","expires_in":-1"#, r#","expires_in":"7200s""#, r#","expires_in":7200000"#]
+    {
+        let body = format!(r#"{{"component_access_token":"61_demo"{lifetime}}}"#);
+        let server = Server::start(200, "application/json", body, false).await;
+        let issued = server.client().component_token(&component(), &secret(0), &secret(1)).await.unwrap();
+        assert_eq!((issued.token.expose_secret(), issued.expires_in.as_secs()), ("61_demo", 7200), "{lifetime}");
+    }
+}
+
+#[tokio::test]
+async fn a_pre_auth_code_lives_for_ten_to_thirty_minutes_where_its_lifetime_cannot_be_read_or_believed() {
+    for (lifetime, seconds) in
+        [("null", 600), ("\"soon\"", 600), ("0", 600), ("1800", 1800), ("1800000", 1800), ("60", 60)]
+    {
+        let body = format!(r#"{{"pre_auth_code":"preauthcode@@@a","expires_in":{lifetime}}}"#);
+        let server = Server::start(200, "application/json", body, false).await;
+        let call = ComponentCall { component: &component(), token: &secret(2) };
+        let minted = server.client().create_preauthcode(call).await.unwrap();
+        assert_eq!(minted.expires_in.as_secs(), seconds, "{lifetime}");
+    }
+}
+
+#[tokio::test]
 async fn a_pre_auth_code_is_minted_and_comes_unchanged() {
     let server = Server::answering(json!({ "pre_auth_code": "preauthcode@@@a+/=", "expires_in": "600" })).await;
     let call = ComponentCall { component: &component(), token: &secret(2) };
@@ -211,10 +236,11 @@ async fn details_tell_the_kind_of_account_by_what_it_has() {
         let server = Server::answering(json!({ "authorizer_info": info, "authorization_info": authorization })).await;
         let call = ComponentCall { component: &component(), token: &secret(2) };
         let details = server.client().authorizer_info(call, &account()).await.unwrap();
-        assert_eq!(details.profile.kind, kind);
-        assert_eq!(details.profile.nick_name.as_deref(), Some("Demo 🍜"));
-        assert_eq!(details.profile.alias, None);
-        let numbers = (details.profile.service_type, details.profile.verify_type, details.profile.account_status);
+        let profile = details.profile.unwrap();
+        assert_eq!(profile.kind, kind);
+        assert_eq!(profile.nick_name.as_deref(), Some("Demo 🍜"));
+        assert_eq!(profile.alias, None);
+        let numbers = (profile.service_type, profile.verify_type, profile.account_status);
         assert_eq!(numbers, (Some(2), Some(-1), Some(1)));
         assert_eq!(details.refresh_token.unwrap().expose_secret(), "refreshtoken@@@demo");
         assert_eq!(details.func_info, [30]);

@@ -41,6 +41,17 @@ async fn a_dropped_call_looks_like_no_answer_at_all() {
 }
 
 #[tokio::test]
+async fn a_garbled_answer_has_other_bytes_in_the_place_of_a_text_and_takes_effect() {
+    let wechat = with_ticket().await;
+    wechat.simulator.inject(Fault::garble("expires_in", b"\xff\x14").on(paths::COMPONENT_TOKEN).times(1));
+    let answer = ask(&wechat).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let body = answer.bytes().await.unwrap();
+    assert!(body.windows(5).any(|window| window == b"\"\xff\x14\":"), "{body:?}");
+    assert_eq!(issued(&wechat), 1);
+}
+
+#[tokio::test]
 async fn a_502_page_and_an_errcode_have_no_effect() {
     let wechat = with_ticket().await;
     wechat.simulator.inject(Fault::BadGateway.on(paths::COMPONENT_TOKEN).times(1));

@@ -21,6 +21,9 @@ use crate::wechat::{AuthorizerDetails, Grant, Reaction};
 /// How often tokens in hand are written again: each time the account had been changed, or the table had not answered.
 const KEEP_TRIES: usize = 5;
 
+/// How often a profile is read anew because the account was changed meanwhile.
+const PROFILE_TRIES: usize = 3;
+
 /// A code to be exchanged.
 pub struct Code<'a> {
     /// The code.
@@ -164,7 +167,7 @@ impl Session {
                 return Ok(Kept::Yes);
             }
             // Where WeChat does not say, tokens in hand are kept: a grant that is gone is found at its next renewal.
-            if may_be_revoked(account, code.granted_at) && self.is_gone(authorizer).await.unwrap_or(false) {
+            if may_be_revoked(account, code.granted_at, self.now()) && self.is_gone(authorizer).await.unwrap_or(false) {
                 return Ok(Kept::Revoked);
             }
             seq = account.token.seq;
@@ -255,7 +258,7 @@ impl Session {
         if self.vault.store_grant(authorizer, seq, &new, now).await? == GrantWrite::Changed {
             return Err(VaultError::Contended { item: "account" }.into());
         }
-        self.keep_profile(authorizer, details).await?;
+        self.keep_profile(authorizer, seq.saturating_add(1), details).await?;
         if details.refresh_token.is_some() {
             // Should this fail, the account is due and the refresher goes on with it.
             let renewed = self.renew(&Slot::Authorizer(authorizer.clone()), LeaseFor::Due).await;
@@ -267,27 +270,41 @@ impl Session {
     }
 
     /// Reads an account's profile and keeps it. A failure costs the profile, never the grant: reconcile reads it again.
-    pub async fn fetch_profile(&self, authorizer: &AppId) {
-        let kept = match self.details(authorizer).await {
-            Ok(details) => self.keep_profile(authorizer, &details).await,
-            Err(error) => {
-                tracing::warn!(authorizer = %authorizer, "the profile of account {authorizer} is missing: {error}");
-                return;
+    async fn fetch_profile(&self, authorizer: &AppId) {
+        for _ in 0..PROFILE_TRIES {
+            match self.try_to_fetch_profile(authorizer).await {
+                Ok(GrantWrite::Stored) => return,
+                // What was read may be older than what was stored meanwhile: read again.
+                Ok(GrantWrite::Changed) => {}
+                Err(error) => {
+                    tracing::warn!(authorizer = %authorizer, "the profile of account {authorizer} is missing: {error}");
+                    return;
+                }
             }
-        };
-        if let Err(error) = kept {
-            tracing::warn!(authorizer = %authorizer, "the profile of account {authorizer} was not stored: {error}");
         }
     }
 
-    /// Stores what the details say of the account, where they do.
+    async fn try_to_fetch_profile(&self, authorizer: &AppId) -> Result<GrantWrite, TokenError> {
+        let row = self.vault.token(&Slot::Authorizer(authorizer.clone())).await?;
+        let seq = row.map_or(0, |row| row.seq);
+        let details = self.details(authorizer).await?;
+        Ok(self.keep_profile(authorizer, seq, &details).await?)
+    }
+
+    /// Stores what the details say of the account, where they do, over the `token_seq` that was read before WeChat was asked
+    /// for them.
     ///
     /// # Errors
     /// [`VaultError`].
-    pub async fn keep_profile(&self, authorizer: &AppId, details: &AuthorizerDetails) -> Result<(), VaultError> {
+    pub async fn keep_profile(
+        &self,
+        authorizer: &AppId,
+        seq: u64,
+        details: &AuthorizerDetails,
+    ) -> Result<GrantWrite, VaultError> {
         match &details.profile {
-            Some(profile) => self.vault.put_profile(authorizer, profile, &details.func_info).await,
-            None => Ok(()),
+            Some(profile) => self.vault.put_profile(authorizer, seq, profile, &details.func_info).await,
+            None => Ok(GrantWrite::Stored),
         }
     }
 
@@ -310,11 +327,10 @@ enum Kept {
 }
 
 /// Whether a revocation is stored that WeChat's times do not place before the grant.
-fn may_be_revoked(account: &StoredAccount, granted_at: Option<Timestamp>) -> bool {
+fn may_be_revoked(account: &StoredAccount, granted_at: Option<Timestamp>, now: Timestamp) -> bool {
     account.token.state != AccountState::Active
-        && account.revoked_at.is_some_and(|revoked| {
-            granted_at.is_none_or(|granted| renewal::order(granted, Some(revoked)) != Order::Later)
-        })
+        && account.revoked_at.is_some()
+        && renewal::order(granted_at, account.revoked_at, now) != Order::Later
 }
 
 /// Whether what is stored already comes from this code or from a later grant.

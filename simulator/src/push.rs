@@ -5,6 +5,7 @@
 //! takes a new timestamp and nonce, as each of WeChat's tries may.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -86,6 +87,15 @@ pub enum PushAnswer {
 }
 
 impl Push {
+    /// The same push as a server would stamp it whose clock is `ahead` of the others.
+    #[must_use]
+    pub fn stamped_ahead(&self, ahead: Duration) -> Self {
+        let create_time = self.create_time.plus(ahead);
+        let element = |at: Timestamp| format!("<CreateTime>{}</CreateTime>", at.unix());
+        let message = self.message.replacen(&element(self.create_time), &element(create_time), 1);
+        Self { info_type: self.info_type.clone(), create_time, message }
+    }
+
     pub(crate) fn ticket(component: &AppId, ticket: &str, now: Timestamp) -> Self {
         Self::new("component_verify_ticket", component, &element("ComponentVerifyTicket", ticket), now)
     }

@@ -5,6 +5,8 @@ mod account_states;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod clocks;
+#[cfg(test)]
 mod cost;
 #[cfg(test)]
 mod demo_events;
@@ -34,6 +36,8 @@ mod refresher_faults;
 mod release_check;
 #[cfg(test)]
 mod renewals;
+#[cfg(test)]
+mod stale_reads;
 #[cfg(test)]
 mod table_faults;
 #[cfg(test)]

@@ -106,21 +106,12 @@ async fn it_is_gone_too_when_wechats_times_are_too_close_to_decide() {
     none_comes_back(Duration::from_secs(20)).await;
 }
 
-/// The push as a server of WeChat's would stamp it whose clock is ahead.
-fn stamped_late(push: &Push, ahead: Duration) -> Push {
-    let create_time = push.create_time.plus(ahead);
-    let (was, is) = (push.create_time.unix().to_string(), create_time.unix().to_string());
-    let message = push.message.replacen(&was, &is, 1);
-    assert_ne!(message, push.message);
-    Push { create_time, message, info_type: push.info_type.clone() }
-}
-
 #[tokio::test]
 async fn a_revocation_that_another_clock_stamps_after_the_return_does_not_take_the_account() {
     let world = World::ready().await;
     let account = world.authorized_account().await;
     world.pass(Duration::from_mins(10));
-    let revoked = stamped_late(&world.simulator.unauthorize(&account).unwrap(), Duration::from_mins(2));
+    let revoked = world.simulator.unauthorize(&account).unwrap().stamped_ahead(Duration::from_mins(2));
     world.pass(Duration::from_secs(30));
     let again = world.merchant_authorizes(&account).push;
     world.push_and_work(&again).await;
@@ -133,7 +124,7 @@ async fn a_revocation_that_another_clock_stamps_after_the_return_does_not_take_t
 async fn a_grant_that_another_clock_stamps_after_its_revocation_does_not_bring_the_account_back() {
     let world = World::ready().await;
     let account = world.account(0);
-    let granted = stamped_late(&world.merchant_authorizes(&account).push, Duration::from_mins(2));
+    let granted = world.merchant_authorizes(&account).push.stamped_ahead(Duration::from_mins(2));
     world.pass(Duration::from_secs(30));
     let revoked = world.simulator.unauthorize(&account).unwrap();
     world.push_and_work(&revoked).await;

@@ -47,7 +47,8 @@ struct PushedCode<'a> {
     authorizer: &'a AppId,
     code: &'a SecretString,
     pre_auth_code: Option<&'a SecretString>,
-    granted_at: Timestamp,
+    /// WeChat's time of the grant, where it can be believed.
+    granted_at: Option<Timestamp>,
 }
 
 impl Run {
@@ -185,27 +186,28 @@ impl Run {
             EntryBody::Push(_) => {}
         }
         let Some(push) = push else { return Ok(Outcome::done("unreadable")) };
+        let happened_at = happened_at(entry, push);
         match &push.event {
             Event::Authorized(grant) | Event::UpdateAuthorized(grant) => {
                 self.on_granted(&PushedCode {
                     authorizer: &grant.authorizer,
                     code: &grant.code,
                     pre_auth_code: grant.pre_auth_code.as_ref(),
-                    granted_at: push.create_time,
+                    granted_at: happened_at,
                 })
                 .await
             }
             Event::FastRegister(result) => match (result.status, &result.appid, &result.auth_code) {
                 (0, Some(authorizer), Some(code)) => {
-                    self.on_granted(&PushedCode { authorizer, code, pre_auth_code: None, granted_at: push.create_time })
+                    self.on_granted(&PushedCode { authorizer, code, pre_auth_code: None, granted_at: happened_at })
                         .await
                 }
                 _ => Ok(Outcome::done("noted")),
             },
             Event::Unauthorized { authorizer } => {
-                let outcome = self.on_unauthorized(authorizer, push.create_time, report).await?;
+                let outcome = self.on_unauthorized(authorizer, happened_at, report).await?;
                 if matches!(&outcome, Outcome::Done(word) if word == MARKED) {
-                    self.drop_open_codes(before, report).await?;
+                    self.drop_open_codes(before, happened_at, report).await?;
                 }
                 Ok(outcome)
             }
@@ -219,7 +221,7 @@ impl Run {
         let stored = self.session.vault().account(pushed.authorizer).await?;
         let revoked_since = stored.is_some_and(|stored| {
             stored.token.state != AccountState::Active
-                && renewal::order(pushed.granted_at, stored.revoked_at) == Order::Earlier
+                && renewal::order(pushed.granted_at, stored.revoked_at, self.session.now()) == Order::Earlier
         });
         // Where WeChat's times do not decide, the exchange does: it asks before it stores over a revocation.
         if revoked_since {
@@ -231,7 +233,7 @@ impl Run {
             code: pushed.code,
             claim: &claim,
             authorizer: Some(pushed.authorizer),
-            granted_at: Some(pushed.granted_at),
+            granted_at: pushed.granted_at,
         };
         Ok(outcome(&self.session.exchange(&code).await?))
     }
@@ -239,18 +241,20 @@ impl Run {
     async fn on_unauthorized(
         &self,
         authorizer: &AppId,
-        revoked_at: Timestamp,
+        revoked_at: Option<Timestamp>,
         report: &mut Report,
     ) -> Result<Outcome, TokenError> {
         for _ in 0..MARK_TRIES {
             let stored = self.session.vault().account(authorizer).await?;
+            let now = self.session.now();
             let seq = stored.as_ref().map_or(0, |stored| stored.token.seq);
             if let Some(stored) = &stored {
-                if stored.revoked_at.is_some_and(|known| revoked_at <= known) {
+                let known = stored.revoked_at.and_then(|known| renewal::credible(known, now));
+                if revoked_at.zip(known).is_some_and(|(revoked_at, known)| revoked_at <= known) {
                     return Ok(Outcome::done("known"));
                 }
                 let stands = stored.token.state == AccountState::Active
-                    && match renewal::order(revoked_at, stored.granted_at) {
+                    && match renewal::order(revoked_at, stored.granted_at, now) {
                         Order::Later => false,
                         Order::Earlier => true,
                         Order::Undecided => !self.session.is_gone(authorizer).await?,
@@ -259,7 +263,7 @@ impl Run {
                     return Ok(Outcome::done("granted since"));
                 }
             }
-            let marked = self.session.end_grant(authorizer, seq, AccountState::Unauthorized, Some(revoked_at)).await?;
+            let marked = self.session.end_grant(authorizer, seq, AccountState::Unauthorized, revoked_at).await?;
             if marked == GrantWrite::Stored {
                 report.gone += 1;
                 return Ok(Outcome::done(MARKED));
@@ -268,17 +272,33 @@ impl Run {
         Ok(Outcome::Busy)
     }
 
-    /// Codes of grants before the revocation that are still waiting to be tried again are of no use any more. The
-    /// business hears of those grants all the same.
-    async fn drop_open_codes(&self, before: &mut Vec<&Entry>, report: &mut Report) -> Result<(), TokenError> {
-        for entry in before.drain(..) {
-            if let EntryBody::Push(xml) = &entry.body {
-                let push = AuthorizationEvent::parse(xml.clone()).ok();
+    /// Codes that are still waiting to be tried again, of grants that WeChat's times place before the revocation, are of no
+    /// use any more. The business hears of those grants all the same. Where the times do not decide, the exchange does.
+    async fn drop_open_codes(
+        &self,
+        before: &mut Vec<&Entry>,
+        revoked_at: Option<Timestamp>,
+        report: &mut Report,
+    ) -> Result<(), TokenError> {
+        for entry in std::mem::take(before) {
+            let push = match &entry.body {
+                EntryBody::Push(xml) => AuthorizationEvent::parse(xml.clone()).ok(),
+                EntryBody::Callback(_) | EntryBody::ReleaseCheck(_) => None,
+            };
+            let granted_at = push.as_ref().and_then(|push| happened_at(entry, push));
+            if renewal::order(granted_at, revoked_at, self.session.now()) == Order::Earlier {
                 self.tell_and_finish(entry, push.as_ref(), "revoked since", report).await?;
+            } else {
+                before.push(entry);
             }
         }
         Ok(())
     }
+}
+
+/// WeChat's time of what a push tells of; none where it was far ahead of ours when the push came.
+fn happened_at(entry: &Entry, push: &AuthorizationEvent) -> Option<Timestamp> {
+    renewal::credible(push.create_time, entry.received_at)
 }
 
 /// The word for a revocation that took effect.

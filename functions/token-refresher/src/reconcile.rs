@@ -7,6 +7,7 @@
 use futures::StreamExt as _;
 use futures::stream;
 use secrecy::ExposeSecret as _;
+use shared::clock::Timestamp;
 use shared::ids::AppId;
 use shared::renewal::{self, Order};
 use shared::tokens::TokenError;
@@ -67,7 +68,8 @@ impl Run {
         report: &mut Report,
     ) -> Result<bool, TokenError> {
         let stored = self.session.vault().glance(authorizers).await?;
-        list.retain(|listed| !is_right(stored.get(&listed.authorizer), listed));
+        let now = self.session.now();
+        list.retain(|listed| !is_right(stored.get(&listed.authorizer), listed, now));
         let mut looks = stream::iter(list)
             .map(async |listed| {
                 if self.is_over() {
@@ -110,7 +112,7 @@ impl Run {
             self.session.vault().name_account(authorizer, profile.user_name.as_deref()).await?;
             row.is_named = true;
         }
-        if is_right(stored.as_ref(), listed) {
+        if is_right(stored.as_ref(), listed, self.session.now()) {
             return Ok(Look::Right);
         }
         let details = self.session.details(authorizer).await?;
@@ -119,14 +121,13 @@ impl Run {
             tracing::warn!(authorizer = %authorizer, "account {authorizer} was missing and is added");
             return Ok(Look::Added);
         };
-        if stored.profile.is_none() {
-            self.session.keep_profile(authorizer, &details).await?;
-        }
-        let known = details.refresh_token.filter(|known| {
-            stored.token.refresh_token.as_ref().is_none_or(|kept| kept.expose_secret() != known.expose_secret())
-        });
-        let Some(known) = known else { return Ok(Look::Right) };
         let seq = stored.token.seq;
+        // Another refresh token may be of another grant, with other permission sets.
+        self.session.keep_profile(authorizer, seq, &details).await?;
+        // Without a due date nobody renews it: it had no API permission once.
+        let known =
+            details.refresh_token.filter(|known| stored.token.due_at.is_none() || !stored.token.is_renewed_by(known));
+        let Some(known) = known else { return Ok(Look::Right) };
         match self.session.vault().repair_refresh_token(authorizer, seq, &known, self.session.now()).await? {
             GrantWrite::Stored => {
                 tracing::warn!(authorizer = %authorizer, "account {authorizer} had another refresh token than WeChat's");
@@ -188,20 +189,17 @@ impl Run {
 
 /// Whether the row agrees with the list, as far as the list goes. An account that was taken back after the time of the
 /// list's grant is right as it is; what its details say is asked where that is not certain.
-fn is_right(stored: Option<&StoredAccount>, listed: &ListedAuthorizer) -> bool {
+fn is_right(stored: Option<&StoredAccount>, listed: &ListedAuthorizer, now: Timestamp) -> bool {
     let Some(stored) = stored else { return false };
     match stored.token.state {
         AccountState::Active => {
-            let same = match (&stored.token.refresh_token, &listed.refresh_token) {
-                (_, None) => true,
-                (Some(kept), Some(named)) => kept.expose_secret() == named.expose_secret(),
-                (None, Some(_)) => false,
-            };
+            let same = listed
+                .refresh_token
+                .as_ref()
+                .is_none_or(|named| stored.token.is_renewed_by(named) && stored.token.due_at.is_some());
             same && stored.profile.is_some() && stored.is_named
         }
-        AccountState::Unauthorized => {
-            listed.auth_time.is_some_and(|granted| renewal::order(granted, stored.revoked_at) == Order::Earlier)
-        }
+        AccountState::Unauthorized => renewal::order(listed.auth_time, stored.revoked_at, now) == Order::Earlier,
         AccountState::NeedsAuthorization => {
             let same = stored.token.refresh_token.as_ref().zip(listed.refresh_token.as_ref());
             same.is_none_or(|(kept, named)| kept.expose_secret() == named.expose_secret())

@@ -71,7 +71,7 @@ impl Session {
             Slot::Authorizer(authorizer) => self.issue_authorizer(slot, authorizer, &owner, until, &record).await,
         };
         match issued {
-            Ok(issued) => self.keep_issued(slot, record.seq, issued).await,
+            Ok(issued) => self.keep_issued(slot, &record, issued).await,
             Err(IssueError::Failed(error)) => {
                 let wait = put_off(slot, &record, &error);
                 self.give_up(slot, &owner, &record, &error.label(), wait).await;
@@ -94,10 +94,10 @@ impl Session {
     }
 
     /// Writes a result; where the item was changed meanwhile, leaves the decision to the next renewal.
-    async fn keep_issued(&self, slot: &Slot, seq: u64, issued: Issued) -> Result<Renewal, TokenError> {
-        let stored = match self.vault.store_issued(slot, seq, &issued).await {
+    async fn keep_issued(&self, slot: &Slot, record: &TokenRecord, issued: Issued) -> Result<Renewal, TokenError> {
+        let stored = match self.vault.store_issued(slot, record, &issued).await {
             // WeChat has forgotten the old token: the new one is worth a second series of tries.
-            Err(VaultError::Unavailable { .. }) => self.vault.store_issued(slot, seq, &issued).await?,
+            Err(VaultError::Unavailable { .. }) => self.vault.store_issued(slot, record, &issued).await?,
             stored => stored?,
         };
         match stored {
@@ -161,6 +161,8 @@ impl Session {
             }
             answer => answer?,
         };
+        // Another refresh token may be of another grant, with other permission sets.
+        self.keep_profile(authorizer, record.seq, &details).await?;
         let Some(known) = details.refresh_token.filter(|known| known.expose_secret() != stored.expose_secret()) else {
             return Err(IssueError::NeedsList(refused));
         };

@@ -135,7 +135,7 @@ impl Vault {
             ("func_info", AttributeValue::L(grant.func_info.iter().map(|id| number(*id)).collect())),
             ("stored_at", instant(now)),
         ];
-        let mut remove = vec!["lease_owner", "lease_until", "failures", "last_error"];
+        let mut remove = vec!["lease_owner", "lease_until", "failures", "last_error", "doubts"];
         remove.extend(AccountState::Active.others_since());
         for (name, value) in [
             ("access_token", grant.access_token.map(|(token, _)| secret(token))),
@@ -240,50 +240,9 @@ impl Vault {
         })
     }
 
-    /// Writes an account's profile and permission sets, and whom its messages are addressed to. Two writes.
-    ///
-    /// # Errors
-    /// [`VaultError::Unavailable`].
-    pub async fn put_profile(
-        &self,
-        authorizer: &AppId,
-        profile: &Profile,
-        func_info: &[u32],
-    ) -> Result<(), VaultError> {
-        let Ok(json) = serde_json::to_string(profile) else {
-            return Err(VaultError::Corrupt { item: "account", attribute: "profile" });
-        };
-        if let Some(user_name) = &profile.user_name {
-            self.put_user_name(authorizer, user_name).await?;
-        }
-        let update = self
-            .update_token(&Slot::Authorizer(authorizer.clone()))
-            .update_expression("SET profile = :profile, func_info = :sets, named = :yes")
-            .condition_expression("attribute_exists(token_seq)")
-            .expression_attribute_values(":profile", text(json))
-            .expression_attribute_values(":yes", AttributeValue::Bool(true))
-            .expression_attribute_values(":sets", AttributeValue::L(func_info.iter().map(|id| number(*id)).collect()));
-        send(update).await.map(drop)
-    }
-
-    /// Stores whom an account's messages are addressed to, where its profile was stored without. Two writes.
-    ///
-    /// # Errors
-    /// [`VaultError::Unavailable`].
-    pub async fn name_account(&self, authorizer: &AppId, user_name: Option<&str>) -> Result<(), VaultError> {
-        if let Some(user_name) = user_name {
-            self.put_user_name(authorizer, user_name).await?;
-        }
-        let update = self
-            .update_token(&Slot::Authorizer(authorizer.clone()))
-            .update_expression("SET named = :yes")
-            .condition_expression("attribute_exists(token_seq)")
-            .expression_attribute_values(":yes", AttributeValue::Bool(true));
-        send(update).await.map(drop)
-    }
-
     /// Replaces a refresh token by what WeChat says it is, over the `token_seq` that was read, and makes the account due
-    /// at once. One write. The `token_seq` stays: nothing was issued, and a renewal under way knows better.
+    /// at once. One write. It may be of a grant that nobody has told us of, so that the time of the present grant is no
+    /// longer known; and it raises the `token_seq`, so that who was refused the old one ends nothing.
     ///
     /// # Errors
     /// [`VaultError::Unavailable`].
@@ -296,17 +255,27 @@ impl Vault {
     ) -> Result<GrantWrite, VaultError> {
         let update = self
             .update_token(&Slot::Authorizer(authorizer.clone()))
-            .update_expression("SET refresh_token = :refresh, due_at = :now, due_shard = :shard")
+            .update_expression(
+                "SET refresh_token = :refresh, due_at = :now, due_shard = :shard, token_seq = :next \
+                 REMOVE granted_at, grant_claim",
+            )
             .condition_expression("token_seq = :seq AND #state = :active")
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":active", text(AccountState::Active.as_str()))
             .expression_attribute_values(":refresh", secret(refresh_token))
             .expression_attribute_values(":now", instant(now))
             .expression_attribute_values(":shard", text(self.due_shard(authorizer)))
-            .expression_attribute_values(":seq", number(seq));
+            .expression_attribute_values(":seq", number(seq))
+            .expression_attribute_values(":next", number(seq.saturating_add(1)));
         Ok(match send(update).await? {
             Updated::Done(_) => GrantWrite::Stored,
-            Updated::Refused(_) => GrantWrite::Changed,
+            Updated::Refused(Some(attributes)) => {
+                // Our own first try, whose reply was lost, counts.
+                let now = StoredAccount::read(attributes).token;
+                let ours = now.seq == seq.saturating_add(1) && now.is_renewed_by(refresh_token);
+                if ours { GrantWrite::Stored } else { GrantWrite::Changed }
+            }
+            Updated::Refused(None) => GrantWrite::Changed,
         })
     }
 }

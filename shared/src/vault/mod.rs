@@ -13,6 +13,7 @@ mod inbox;
 mod item;
 mod link;
 mod message;
+mod profile;
 mod reconcile;
 mod release_check;
 mod ticket;

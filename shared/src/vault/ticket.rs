@@ -5,6 +5,7 @@ use secrecy::SecretString;
 use super::item::{Item, instant, secret, write};
 use super::{Vault, VaultError};
 use crate::clock::Timestamp;
+use crate::renewal;
 
 const SORT: &str = "ticket";
 
@@ -12,7 +13,7 @@ const SORT: &str = "ticket";
 pub struct Ticket {
     /// The ticket.
     pub ticket: SecretString,
-    /// WeChat's `CreateTime`: decides which of two tickets is the newer.
+    /// WeChat's `CreateTime`: decides which of two tickets is the newer. Ours, where WeChat's lay too far ahead.
     pub create_time: Timestamp,
     /// When it reached us, by our clock: how old it is follows from this.
     pub received_at: Timestamp,
@@ -21,7 +22,8 @@ pub struct Ticket {
 impl Vault {
     /// Keeps a ticket, unless an equal or newer one is there; tells whether this one is now the newest.
     ///
-    /// One write, no read.
+    /// One write, no read. A ticket whose time lies too far ahead of `now` counts as made now, and one that is stored with
+    /// such a time gives way to any other: it would hide every later one.
     ///
     /// # Errors
     /// [`VaultError::Unavailable`]: the ticket may not be stored.
@@ -31,12 +33,14 @@ impl Vault {
         create_time: Timestamp,
         now: Timestamp,
     ) -> Result<bool, VaultError> {
+        let create_time = renewal::credible(create_time, now).unwrap_or(now);
         let update = self
             .update(self.key("ticket", None), SORT)
             .update_expression("SET ticket = :ticket, create_time = :created, received_at = :now")
-            .condition_expression("attribute_not_exists(create_time) OR create_time < :created")
+            .condition_expression("attribute_not_exists(create_time) OR create_time < :created OR create_time > :ahead")
             .expression_attribute_values(":ticket", secret(ticket))
             .expression_attribute_values(":created", instant(create_time))
+            .expression_attribute_values(":ahead", instant(now.plus(renewal::MOST_AHEAD)))
             .expression_attribute_values(":now", instant(now));
         write(update).await
     }

@@ -1,15 +1,16 @@
 //! Tokens under a lease: the component's and every account's, by the same few writes.
 //!
 //! `token_seq` counts what was stored: every grant, result and revocation raises it, and a result is only written over
-//! the `token_seq` that its call was based on. The lease keeps a second process from calling WeChat meanwhile; it is an
-//! owner and a deadline, and who finds its own id in it has won, whatever the reply said.
+//! the `token_seq` that its call was based on, and only where no doubt about the stored token has come up meanwhile. The
+//! lease keeps a second process from calling WeChat meanwhile; it is an owner and a deadline, and who finds its own id in
+//! it has won, whatever the reply said.
 
 use std::fmt;
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::item::{Attributes, Item, Updated, instant, number, secret, send, text};
+use super::item::{Attributes, Item, Updated, instant, number, secret, send, text, write};
 use super::{AccountState, Vault, VaultError};
 use crate::clock::Timestamp;
 use crate::ids::{AppId, Digest};
@@ -38,8 +39,10 @@ impl fmt::Display for Slot {
 
 /// A token as it is stored.
 pub struct TokenRecord {
-    /// Raised by every stored grant, result and revocation.
+    /// Raised by every stored grant, result, repair and revocation.
     pub seq: u64,
+    /// How often since then it has come up that WeChat may have replaced the token.
+    pub doubts: u64,
     /// Whether the account's grant stands; always active for the component.
     pub state: AccountState,
     /// The token; none before the first and after a revocation.
@@ -72,6 +75,7 @@ impl TokenRecord {
     pub(super) fn read(item: &Item) -> Self {
         Self {
             seq: item.number("token_seq").unwrap_or(0),
+            doubts: item.number("doubts").unwrap_or(0),
             state: item.parsed("state", AccountState::parse).unwrap_or(AccountState::Active),
             access_token: item.secret("access_token"),
             expires_at: item.instant("token_expires_at"),
@@ -101,6 +105,12 @@ impl TokenRecord {
     #[must_use]
     pub fn is_leased(&self, now: Timestamp) -> bool {
         self.lease_until.is_some_and(|until| now < until)
+    }
+
+    /// Whether this very refresh token is the stored one.
+    #[must_use]
+    pub fn is_renewed_by(&self, refresh_token: &SecretString) -> bool {
+        self.refresh_token.as_ref().is_some_and(|stored| stored.expose_secret() == refresh_token.expose_secret())
     }
 
     /// Whether this very token is the stored one.
@@ -242,28 +252,33 @@ impl Vault {
         })
     }
 
-    /// Writes a result over the `token_seq` it is based on and ends the lease. One write.
+    /// Writes a result over the record that its call was based on, and ends the lease. One write.
     ///
     /// # Errors
     /// [`VaultError::Unavailable`]: the result may not be stored; WeChat will say so at the next renewal.
-    pub async fn store_issued(&self, slot: &Slot, seq: u64, issued: &Issued) -> Result<Stored, VaultError> {
+    pub async fn store_issued(&self, slot: &Slot, basis: &TokenRecord, issued: &Issued) -> Result<Stored, VaultError> {
         let mut set =
             "SET access_token = :token, token_expires_at = :expires, due_at = :due, token_seq = :next, stored_at = :now".to_owned();
         let mut update = self
             .update_token(slot)
-            .condition_expression("token_seq = :seq OR (:seq = :zero AND attribute_not_exists(token_seq))")
+            .condition_expression(
+                "(token_seq = :seq OR (:seq = :zero AND attribute_not_exists(token_seq))) AND \
+                 (doubts = :doubts OR (:doubts = :zero AND attribute_not_exists(doubts)))",
+            )
             .expression_attribute_values(":token", secret(&issued.access_token))
             .expression_attribute_values(":expires", instant(issued.expires_at))
             .expression_attribute_values(":due", instant(issued.due_at))
             .expression_attribute_values(":now", instant(issued.issued_at))
-            .expression_attribute_values(":seq", number(seq))
+            .expression_attribute_values(":seq", number(basis.seq))
+            .expression_attribute_values(":doubts", number(basis.doubts))
             .expression_attribute_values(":zero", number(0))
-            .expression_attribute_values(":next", number(seq.saturating_add(1)));
+            .expression_attribute_values(":next", number(basis.seq.saturating_add(1)));
         if let Some(refresh) = &issued.new_refresh_token {
             set.push_str(", refresh_token = :refresh");
             update = update.expression_attribute_values(":refresh", secret(refresh));
         }
-        let update = update.update_expression(format!("{set} REMOVE lease_owner, lease_until, failures, last_error"));
+        let update =
+            update.update_expression(format!("{set} REMOVE lease_owner, lease_until, failures, last_error, doubts"));
         Ok(match send(update).await? {
             Updated::Done(_) => Stored::Yes,
             Updated::Refused(Some(attributes)) => {
@@ -274,20 +289,22 @@ impl Vault {
         })
     }
 
-    /// Makes an account or the component due at once, where it still is in use: who could not write its result leaves
-    /// the decision to the next renewal. One write.
+    /// Makes an account or the component due at once, where it still is in use: it may no longer be the stored token that
+    /// WeChat accepts, and the next renewal decides. A renewal that is under way may be older than what brought this doubt,
+    /// so that its result is not stored either. One write.
     ///
     /// # Errors
     /// [`VaultError::Unavailable`].
     pub async fn mark_due(&self, slot: &Slot, now: Timestamp) -> Result<(), VaultError> {
         let update = self
             .update_token(slot)
-            .update_expression("SET due_at = :now")
+            .update_expression("SET due_at = :now ADD doubts :one")
             .condition_expression("attribute_exists(due_at) AND (attribute_not_exists(#state) OR #state = :active)")
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":active", text(AccountState::Active.as_str()))
+            .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":now", instant(now));
-        send(update).await.map(drop)
+        write(update).await.map(drop)
     }
 
     /// Ends our lease after a failure and says when to try again. One write, without effect where the lease is no
@@ -313,7 +330,8 @@ impl Vault {
     }
 
     /// Replaces a refresh token that WeChat no longer accepts, over the `token_seq` it was read with, and prolongs our
-    /// lease for the call that follows. One write. The `token_seq` stays: nothing was issued.
+    /// lease for the call that follows. One write. The `token_seq` stays: nothing was issued. The new one may be of a grant
+    /// that nobody has told us of, so that the time of the present grant is no longer known.
     ///
     /// # Errors
     /// [`VaultError::Unavailable`].
@@ -327,7 +345,7 @@ impl Vault {
     ) -> Result<Stored, VaultError> {
         let update = self
             .update_token(slot)
-            .update_expression("SET refresh_token = :refresh, lease_until = :until")
+            .update_expression("SET refresh_token = :refresh, lease_until = :until REMOVE granted_at, grant_claim")
             .condition_expression("lease_owner = :owner AND token_seq = :seq")
             .expression_attribute_values(":refresh", secret(refresh_token))
             .expression_attribute_values(":until", instant(until))

@@ -188,6 +188,7 @@ def start_back_end(stack, folder, ports, host, variables, environment):
     command = ["cargo", "run", "--quiet", "--", "--secret", str(EVENTS / "secret.json")]
     command += ["--data-dir", str(folder / "data")]
     command += ["--bind", host] if host else []
+    command += ["--allow-host", HOST]
     command += [part for option, port in ports.items() for part in (option, str(port))]
     start(stack, "cargo run", command, folder / "cargo-run.log", "The platform runs.", environment)
     here = {name: value.replace(HOST, "127.0.0.1") for name, value in variables.items()}

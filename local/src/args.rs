@@ -48,6 +48,12 @@ pub struct Args {
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     pub bind: IpAddr,
 
+    /// Further name under which this machine is called, such as host.docker.internal or that of a tunnel to the simulator;
+    /// may be given several times. Requests to any other name than localhost and the address of --bind are refused: it
+    /// could be a website's
+    #[arg(long, value_name = "NAME", value_parser = host_name)]
+    pub allow_host: Vec<String>,
+
     /// Folder that keeps the table and the generated secret from one start to the next; delete it to begin anew
     #[arg(long, value_name = "FOLDER", default_value = ".local")]
     pub data_dir: PathBuf,
@@ -207,6 +213,14 @@ fn address(text: &str) -> Result<Url, &'static str> {
     }
 }
 
+/// The name of a host, without scheme, port and path.
+fn host_name(text: &str) -> Result<String, &'static str> {
+    match url::Host::parse(text) {
+        Ok(url::Host::Domain(name)) if !name.contains('*') => Ok(name),
+        _ => Err("it must be a name alone, such as host.docker.internal; --bind takes addresses"),
+    }
+}
+
 /// At least one second: an interval of none never ends.
 fn seconds(text: &str) -> Result<Duration, &'static str> {
     match text.parse() {
@@ -241,6 +255,16 @@ mod tests {
     fn the_real_wechat_needs_a_secret_of_ones_own() {
         assert!(parse(&["--no-simulator"]).unwrap_err().contains("--secret"));
         assert!(parse(&["--no-simulator", "--secret", "my.json"]).unwrap().no_simulator);
+    }
+
+    #[test]
+    fn further_hosts_are_names_alone() {
+        let args = parse(&["--allow-host", "host.docker.internal", "--allow-host", "Sim.Example.com"]).unwrap();
+        assert_eq!(args.allow_host, ["host.docker.internal", "sim.example.com"]);
+        for bad in ["http://sim.example.com", "sim.example.com:3002", "sim.example.com/", "10.0.0.7", "[::1]", "*", ""]
+        {
+            assert!(parse(&["--allow-host", bad]).unwrap_err().contains("--bind takes addresses"), "{bad}");
+        }
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The folder in which `cargo run` keeps everything between two starts: the table and the generated secret.
 //!
 //! One folder, one process: two writers of one database file lose index entries without a word. A lock on a file in the
-//! folder holds that; the operating system releases it however the process ends. Only the user may look inside.
+//! folder holds that; the operating system releases it however the process ends. Only the user may look inside: what
+//! other users could read is taken from them at each start.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +15,9 @@ pub enum DataDirError {
     /// Another process has the folder's lock.
     #[error("another `cargo run` is using {}: stop it, or choose another folder with --data-dir", .0.display())]
     InUse(PathBuf),
+    /// Every user of the machine makes files there.
+    #[error("{} is shared by all users of this machine: choose a folder of its own with --data-dir", .0.display())]
+    Shared(PathBuf),
     /// The folder or its lock file cannot be made.
     #[error("cannot use the folder {}: {source}; choose another with --data-dir", path.display())]
     Unusable {
@@ -32,15 +36,20 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Makes the folder where it is missing, and takes its lock.
+    /// Makes the folder where it is missing, lets nobody but the user look into it, and takes its lock.
     ///
     /// # Errors
-    /// [`DataDirError`]: the folder is in use, or cannot be written.
+    /// [`DataDirError`]: the folder is in use, is shared with other users, or cannot be written.
     pub fn open(path: &Path) -> Result<Self, DataDirError> {
         let unusable = |source| DataDirError::Unusable { path: path.to_owned(), source };
-        private_folder(path).map_err(unusable)?;
-        let lock =
-            OpenOptions::new().create(true).truncate(false).write(true).open(path.join("lock")).map_err(unusable)?;
+        make_folder(path).map_err(unusable)?;
+        if privacy::is_shared(path).map_err(unusable)? {
+            return Err(DataDirError::Shared(path.to_owned()));
+        }
+        privacy::restrict(path, privacy::FOLDER);
+        let file = path.join("lock");
+        let lock = privacy::options().create(true).truncate(false).write(true).open(&file).map_err(unusable)?;
+        privacy::restrict(&file, privacy::FILE);
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: Arc::new(lock) }),
             Err(TryLockError::WouldBlock) => Err(DataDirError::InUse(path.to_owned())),
@@ -48,25 +57,100 @@ impl DataDir {
         }
     }
 
-    /// The path of a file in the folder.
+    /// The path of a file in the folder. It, and what is kept next to it under a longer name (a draft, a journal), can be
+    /// read by the user only, also where earlier versions left it open to others.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
+        let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
+        for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(name)) {
+            privacy::restrict(&entry.path(), privacy::FILE);
+        }
         self.path.join(name)
+    }
+
+    /// The same of a file that another library writes: an empty one is made first, for the user only, if there is none.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn private_file(&self, name: &str) -> io::Result<PathBuf> {
+        let path = self.file(name);
+        privacy::options().create(true).truncate(false).write(true).open(&path)?;
+        Ok(path)
+    }
+
+    /// What to do if a file in the folder is broken.
+    #[must_use]
+    pub fn begin_anew(&self) -> String {
+        format!("delete the folder {} to begin anew, or choose another with --data-dir", self.path.display())
     }
 }
 
-#[cfg(unix)]
-fn private_folder(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
+fn make_folder(path: &Path) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, privacy::FOLDER);
+    builder.recursive(true).create(path)
 }
 
-#[cfg(not(unix))]
-fn private_folder(path: &Path) -> io::Result<()> {
-    fs::create_dir_all(path)
+/// Who may read files. Other systems than Unix keep a user's folders from other users by themselves.
+mod privacy {
+    use std::fs::OpenOptions;
+    use std::io;
+    use std::path::Path;
+
+    /// Of a folder.
+    pub(super) const FOLDER: u32 = 0o700;
+
+    /// Of a file.
+    pub(super) const FILE: u32 = 0o600;
+
+    /// For files that only the user may read from the start.
+    pub(super) fn options() -> OpenOptions {
+        let mut options = OpenOptions::new();
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, FILE);
+        options
+    }
+
+    /// Whether every user may make files in a folder, as in /tmp: its mode is not ours to change.
+    #[cfg(unix)]
+    pub(super) fn is_shared(path: &Path) -> io::Result<bool> {
+        use std::os::unix::fs::PermissionsExt as _;
+        const STICKY: u32 = 0o1000;
+        Ok(std::fs::metadata(path)?.permissions().mode() & STICKY != 0)
+    }
+
+    #[cfg(not(unix))]
+    pub(super) fn is_shared(_: &Path) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    /// Takes a folder or file from all other users, and warns if that cannot be done. A link is left alone: what it leads
+    /// to may be anything.
+    #[cfg(unix)]
+    pub(super) fn restrict(path: &Path, mode: u32) {
+        use std::fs::{Permissions, metadata, set_permissions, symlink_metadata};
+        use std::os::unix::fs::PermissionsExt as _;
+        let is = |mode: u32| metadata(path).is_ok_and(|found| found.permissions().mode() & 0o777 == mode);
+        let is_link = mode == FILE && symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+        if is_link || is(mode) {
+            return;
+        }
+        let changed = set_permissions(path, Permissions::from_mode(mode));
+        if changed.is_err() || !is(mode) {
+            let path = path.display();
+            tracing::warn!(
+                "other users of this machine may read {path}, and it has secrets in it: let it have mode {mode:o}, or choose \
+                 another folder with --data-dir"
+            );
+        }
+    }
+
+    #[cfg(not(unix))]
+    pub(super) fn restrict(_: &Path, _: u32) {}
 }
 
 #[cfg(test)]
@@ -95,12 +179,68 @@ mod tests {
     }
 
     #[cfg(unix)]
+    fn mode(path: &Path) -> u32 {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[cfg(unix)]
+    fn set_mode(path: &Path, mode: u32) {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[cfg(unix)]
     #[test]
     fn only_the_user_may_look_into_the_folder() {
-        use std::os::unix::fs::PermissionsExt as _;
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("new/data");
         let _dir = DataDir::open(&path).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!((mode(&path), mode(&path.join("lock"))), (0o700, 0o600));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_and_files_that_others_could_read_are_taken_from_them() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path();
+        let names = ["lock", "table", "table-wal", "table-shm", "table-journal", "table.new"];
+        for name in names.iter().chain(&["other"]) {
+            fs::write(path.join(name), "").unwrap();
+            set_mode(&path.join(name), 0o644);
+        }
+        set_mode(path, 0o755);
+        let folder = DataDir::open(path).unwrap();
+        assert_eq!(folder.file("table"), path.join("table"));
+        assert_eq!(mode(path), 0o700);
+        for name in names {
+            assert_eq!(mode(&path.join(name)), 0o600, "{name}");
+        }
+        assert_eq!(mode(&path.join("other")), 0o644, "not ours");
+        folder.private_file("made").unwrap();
+        assert_eq!(mode(&path.join("made")), 0o600);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_the_folder_is_not_followed_to_a_file_elsewhere() {
+        let parent = tempfile::tempdir().unwrap();
+        let elsewhere = parent.path().join("elsewhere");
+        fs::write(&elsewhere, "").unwrap();
+        set_mode(&elsewhere, 0o644);
+        let folder = DataDir::open(&parent.path().join("data")).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, folder.file("table")).unwrap();
+        assert!(folder.file("table").is_symlink());
+        assert_eq!(mode(&elsewhere), 0o644);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_all_users_share_is_refused_and_left_as_it_is() {
+        let parent = tempfile::tempdir().unwrap();
+        set_mode(parent.path(), 0o1777);
+        let sentence = DataDir::open(parent.path()).unwrap_err().to_string();
+        assert!(sentence.contains("shared by all users") && sentence.contains("--data-dir"), "{sentence}");
+        assert_eq!(mode(parent.path()), 0o1777);
     }
 }

@@ -1,22 +1,29 @@
 //! The embedded DynamoDB: in memory for tests, in a file for `cargo run`.
 //!
-//! It speaks DynamoDB's own protocol over HTTP, so the AWS SDK and our code are the same as in the cloud. Its handler
-//! blocks while the database works: it has a thread and a runtime of its own. It never throttles and never loses a reply;
+//! It speaks DynamoDB's own protocol over HTTP (`api`), so the AWS SDK and our code are the same as in the cloud. Its
+//! handler blocks while the database works: it has a thread and a runtime of its own. It never throttles and never loses a reply;
 //! tests that need that put it between the SDK and this. Expired items stay until they are swept, as they linger on
 //! AWS: reads filter them.
 
+mod api;
+
+use std::error::Error;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use axum::Router;
 use dynoxide::{Database, DynoxideError};
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::data_dir::DataDir;
+use crate::guard::Guard;
 use crate::ports::{BindError, bind};
 
 /// The longest wait for requests under way when the server stops: a client that sent half of one would hold it for ever.
@@ -34,11 +41,19 @@ pub enum EmbeddedError {
     /// No port for it.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The database cannot be opened.
-    #[error(
-        "the local table cannot be opened ({0}): delete the data folder to begin anew, or choose another with --data-dir"
-    )]
-    Open(#[from] DynoxideError),
+    /// The database's file is no database, damaged, or of a later version; or it cannot be read or written.
+    #[error("the local table {} cannot be used ({reason}): {way_out}", path.display())]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+        /// What the person at the keyboard can do.
+        way_out: String,
+    },
+    /// No database in memory.
+    #[error("the local table cannot be made: {0}")]
+    Memory(#[from] DynoxideError),
     /// The listener or the thread cannot be used.
     #[error("the local DynamoDB cannot be started: {0}")]
     Start(#[from] io::Error),
@@ -60,21 +75,30 @@ impl Embedded {
     /// [`EmbeddedError`] by cause.
     pub fn memory() -> Result<Self, EmbeddedError> {
         let listener = bind(Ipv4Addr::LOCALHOST.into(), 0, "--dynamodb-port")?;
-        Self::start(Database::memory()?, listener, None)
+        Self::start(Database::memory()?, listener, &Guard::loopback(), None)
     }
 
-    /// The one in the data folder, served on `listener`; expired items are swept once a minute. What was acknowledged
-    /// is on the disk.
+    /// The one in the data folder, served on `listener` behind `guard`; expired items are swept once a minute. What was
+    /// acknowledged is on the disk.
     ///
     /// # Errors
     /// [`EmbeddedError`] by cause.
-    pub fn file(folder: &DataDir, listener: TcpListener) -> Result<Self, EmbeddedError> {
-        let path = folder.file(FILE);
-        Self::start(Database::new(&path.to_string_lossy())?, listener, Some(folder.clone()))
+    pub fn file(folder: &DataDir, listener: TcpListener, guard: &Guard) -> Result<Self, EmbeddedError> {
+        let database = open(folder).map_err(|reason| EmbeddedError::Broken {
+            path: folder.file(FILE),
+            reason: reason.to_string(),
+            way_out: folder.begin_anew(),
+        })?;
+        Self::start(database, listener, guard, Some(folder.clone()))
     }
 
     /// `folder` goes to the thread: its lock must outlive the last write.
-    fn start(database: Database, listener: TcpListener, folder: Option<DataDir>) -> Result<Self, EmbeddedError> {
+    fn start(
+        database: Database,
+        listener: TcpListener,
+        guard: &Guard,
+        folder: Option<DataDir>,
+    ) -> Result<Self, EmbeddedError> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -83,8 +107,9 @@ impl Embedded {
             tokio::net::TcpListener::from_std(listener)?
         };
         let (stop, stopped) = oneshot::channel();
+        let router = guard.protect(api::router(database.clone()));
         let thread = std::thread::Builder::new().name("dynamodb".into()).spawn(move || {
-            runtime.block_on(serve(database, listener, stopped, folder.is_some()));
+            runtime.block_on(serve(listener, router, stopped, folder.is_some().then_some(database)));
             // Connections that are still open hold the database: they go before the lock does.
             drop(runtime);
             drop(folder);
@@ -127,10 +152,23 @@ impl Drop for Embedded {
     }
 }
 
-/// Serves until `stopped` resolves, and at most [`STOP`] longer.
-async fn serve(database: Database, listener: tokio::net::TcpListener, stopped: oneshot::Receiver<()>, sweeping: bool) {
+/// The database in the data folder. A damaged page is found only when it is read, which may be in the middle of a request:
+/// so all are looked at first.
+fn open(folder: &DataDir) -> Result<Database, Box<dyn Error>> {
+    let path = folder.private_file(FILE)?;
+    let found: String = Connection::open(&path)?.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if found == "ok" { Ok(Database::new(&path.to_string_lossy())?) } else { Err(found.into()) }
+}
+
+/// Serves until `stopped` resolves, and at most [`STOP`] longer; meanwhile expired items leave `swept`.
+async fn serve(
+    listener: tokio::net::TcpListener,
+    router: Router,
+    stopped: oneshot::Receiver<()>,
+    swept: Option<Database>,
+) {
     let (drain, draining) = oneshot::channel::<()>();
-    let server = dynoxide::server::serve_with_shutdown(listener, database.clone(), async {
+    let server = axum::serve(listener, router).with_graceful_shutdown(async {
         drop(draining.await);
     });
     let deadline = async {
@@ -138,9 +176,14 @@ async fn serve(database: Database, listener: tokio::net::TcpListener, stopped: o
         drop(drain);
         sleep(STOP).await;
     };
-    let sweeps = async { if sweeping { sweep_regularly(&database).await } else { std::future::pending().await } };
+    let sweeps = async {
+        match swept {
+            Some(database) => sweep_regularly(&database).await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
-        result = server => if let Err(reason) = result {
+        result = server.into_future() => if let Err(reason) = result {
             tracing::error!("the local DynamoDB stopped: {reason}");
         },
         () = deadline => {}
@@ -168,6 +211,7 @@ fn sweep(database: &Database) {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::io::Write as _;
     use std::net::TcpStream;
     use std::time::Instant;
@@ -209,7 +253,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         for round in 0..2 {
             let folder = DataDir::open(parent.path()).expect("the one before released the folder");
-            let embedded = Embedded::file(&folder, any_port()).unwrap();
+            let embedded = Embedded::file(&folder, any_port(), &Guard::loopback()).unwrap();
             create_table(&embedded.client(), "table").await.unwrap();
             if round == 0 {
                 put(&embedded.client(), "a", FAR).await;
@@ -218,10 +262,74 @@ mod tests {
         }
     }
 
+    fn refused(folder: &DataDir) -> String {
+        Embedded::file(folder, any_port(), &Guard::loopback()).unwrap_err().to_string()
+    }
+
+    async fn folder_with_items() -> (tempfile::TempDir, DataDir) {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = DataDir::open(&parent.path().join("data")).unwrap();
+        let embedded = Embedded::file(&folder, any_port(), &Guard::loopback()).unwrap();
+        create_table(&embedded.client(), "table").await.unwrap();
+        for number in 0..64 {
+            put(&embedded.client(), &format!("{number}-{}", "x".repeat(512)), FAR).await;
+        }
+        (parent, folder)
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_no_table_is_named_with_the_way_out_and_left_as_it_is() {
+        let (_parent, folder) = folder_with_items().await;
+        let file = folder.file(FILE);
+        let good = fs::read(&file).unwrap();
+        assert!(good.len() > 16 * 1024, "{}", good.len());
+        let mut damaged = good.clone();
+        damaged[8 * 1024..16 * 1024].fill(0xa5);
+        let broken: [(&str, &[u8]); 4] = [
+            ("no database", b"hello, this is a text that somebody has written into the wrong file"),
+            ("cut off", &good[..6 * 1024]),
+            ("damaged in the middle", &damaged),
+            ("damaged at its head", &[&[0_u8; 100], &good[100..]].concat()),
+        ];
+        for (what, content) in broken {
+            fs::write(&file, content).unwrap();
+            let sentence = refused(&folder);
+            for told in [&*file.to_string_lossy(), "begin anew", "--data-dir"] {
+                assert!(sentence.contains(told), "{what}: {sentence}");
+            }
+            assert_eq!(fs::read(&file).unwrap(), content, "{what}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_table_of_a_later_version_is_named_with_the_way_out() {
+        let (_parent, folder) = folder_with_items().await;
+        let database = Connection::open(folder.file(FILE)).unwrap();
+        assert_eq!(database.execute("UPDATE _config SET value = '999' WHERE key = 'schema_version'", []).unwrap(), 1);
+        drop(database);
+        let sentence = refused(&folder);
+        assert!(sentence.contains("999") && sentence.contains(FILE) && sentence.contains("--data-dir"), "{sentence}");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn only_the_user_may_read_the_file_and_its_journals_while_it_is_written() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let parent = tempfile::tempdir().unwrap();
+        let folder = DataDir::open(parent.path()).unwrap();
+        let embedded = Embedded::file(&folder, any_port(), &Guard::loopback()).unwrap();
+        create_table(&embedded.client(), "table").await.unwrap();
+        let files = fs::read_dir(parent.path()).unwrap().map(|entry| entry.unwrap());
+        let modes: Vec<_> =
+            files.map(|file| (file.file_name(), file.metadata().unwrap().permissions().mode())).collect();
+        assert!(modes.len() >= 4, "lock, table, log and its index: {modes:?}");
+        assert!(modes.iter().all(|(_, mode)| mode & 0o777 == 0o600), "{modes:?}");
+    }
+
     #[tokio::test]
     async fn expired_items_leave_the_file_and_living_ones_stay() {
         let database = Database::memory().unwrap();
-        let embedded = Embedded::start(database.clone(), any_port(), None).unwrap();
+        let embedded = Embedded::start(database.clone(), any_port(), &Guard::loopback(), None).unwrap();
         create_table(&embedded.client(), "table").await.unwrap();
         put(&embedded.client(), "old", 1).await;
         put(&embedded.client(), "new", FAR).await;

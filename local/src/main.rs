@@ -17,9 +17,8 @@ use local::welcome;
 use shared::config::{Environment as _, ProcessEnvironment};
 use shared::telemetry;
 
-/// What is logged unless `RUST_LOG` says otherwise. The embedded table warns of every condition that is not met, which is
-/// how the vault decides who writes: nothing to look into.
-const LOGS: &str = "info,dynoxide=error";
+/// What is logged unless `RUST_LOG` says otherwise.
+const LOGS: &str = "info";
 
 /// A command says itself what it found or did.
 const COMMAND_LOGS: &str = "off";

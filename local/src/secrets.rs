@@ -19,6 +19,9 @@ use serde_json::{Value, json};
 use shared::clock::{Clock as _, SystemClock, Timestamp};
 use tokio::net::TcpListener;
 
+use crate::guard::{self, Guard};
+use crate::home;
+
 /// The content type of AWS's JSON 1.1 protocol.
 const JSON_1_1: &str = "application/x-amz-json-1.1";
 
@@ -55,17 +58,17 @@ impl Secrets {
         *version = Version { number: version.number.saturating_add(1), created: SystemClock.now(), value: Some(value) };
     }
 
-    /// The endpoint's one route.
+    /// The endpoint, and a page for people.
     pub fn router(&self) -> Router {
-        Router::new().route("/", post(answer)).with_state(self.clone())
+        Router::new().route("/", post(answer).get(page)).with_state(self.clone())
     }
 
-    /// Serves the endpoint until the future is dropped.
+    /// Serves the endpoint to this machine until the future is dropped.
     ///
     /// # Errors
     /// What the operating system says of the listener.
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
-        axum::serve(listener, self.router()).await
+        guard::serve(listener, self.router(), &Guard::loopback()).await
     }
 
     fn arn(&self) -> String {
@@ -123,6 +126,10 @@ impl Refusal {
     const fn not_found(message: &'static str) -> Self {
         Self { kind: "ResourceNotFoundException", message }
     }
+}
+
+async fn page(headers: HeaderMap) -> Response {
+    home::aws("The local Secrets Manager", "AWS_ENDPOINT_URL_SECRETS_MANAGER", &headers)
 }
 
 async fn answer(State(secrets): State<Secrets>, headers: HeaderMap, body: Bytes) -> Response {

@@ -8,27 +8,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use account_push::Reception;
-use account_push::webhook::{AddressPolicy, Webhook};
 use anyhow::Context as _;
-use axum::{Extension, Router};
-use oauth_callback::CallbackService;
-use preauth_link::LinkService;
-use shared::bus::Bus;
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
 use shared::clock::{SharedClock, SystemClock};
-use shared::config::{BusConfig, Environment, MessageConfig, PageConfig, StoreConfig, WechatConfig};
-use shared::identity::IamIdentity;
+use shared::config::{Environment, PageConfig};
 use shared::limits::Limits;
-use shared::platform::PlatformSource;
-use shared::push::TestAccounts;
 use shared::random::Random;
-use shared::session::Services;
-use shared::telemetry::Metrics;
-use shared::vault::Store;
-use shared::wechat::WechatClient;
 use simulator::{Lifetimes, Options, Simulator};
-use ticket_push::Receiver;
-use token_refresher::{Refresher, Settings};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use url::Url;
@@ -39,6 +27,9 @@ use crate::dynamodb::Embedded;
 use crate::endpoints::Endpoints;
 use crate::eventbridge::EventBus;
 use crate::forward::forward;
+use crate::functions::{Config, Place};
+use crate::guard::{self, Guard, Refusal};
+use crate::home;
 use crate::listeners::{Listeners, endpoint, local_base};
 use crate::platform_secret::PlatformSecret;
 use crate::sample_webhook::SampleWebhook;
@@ -53,9 +44,6 @@ const ANY_CREDENTIALS: [(&str, &str); 3] =
 
 /// The simulator's file in the data folder.
 const SIMULATOR_FILE: &str = "simulator.json";
-
-/// Whom the business routes take a caller of this machine for.
-const LOCAL_IDENTITY: &str = "arn:aws:iam::000000000000:user/localhost";
 
 /// The running system. It stops when the value is dropped.
 pub struct System {
@@ -98,7 +86,7 @@ impl System {
         let random = Random::system();
         let secret = match &args.secret {
             Some(file) => PlatformSecret::read(file)?,
-            None => PlatformSecret::generated(&folder, &random)?,
+            None => PlatformSecret::generated(&folder, &random).with_context(|| folder.begin_anew())?,
         };
         let outside_table = environment.get("AWS_ENDPOINT_URL_DYNAMODB");
         let outside_bus = environment.get("AWS_ENDPOINT_URL_EVENTBRIDGE");
@@ -116,7 +104,8 @@ impl System {
             check_webhook_key(&secret, &secret_file)?;
         }
 
-        let database = listeners.dynamodb.map(|listener| Embedded::file(&folder, listener)).transpose()?;
+        let guard = Guard::at(args.bind, &args.allow_host);
+        let database = listeners.dynamodb.map(|listener| Embedded::file(&folder, listener, &guard)).transpose()?;
         let table_url = database.as_ref().map_or_else(|| outside_table.unwrap_or_default(), Embedded::endpoint);
         let secrets_url = endpoint(&listeners.secrets)?;
         let bus_url = listeners.events.as_ref().map(endpoint).transpose()?;
@@ -146,21 +135,23 @@ impl System {
         for (door, to) in listeners.doors {
             tasks.spawn(forward(door, to));
         }
-        tasks.spawn(serve(listeners.public, functions.public));
-        tasks.spawn(serve(listeners.business, functions.business.clone()));
+        let home = home::public(simulator_base.as_deref(), events_base.as_deref(), &business_base);
+        tasks.spawn(serve_public(listeners.public, functions.public.merge(home)));
+        let behind_guard = |listener, router| serve(listener, router, guard.clone());
+        tasks.spawn(behind_guard(listeners.business, functions.business.clone().merge(home::business(&public_base))));
         let secrets = Secrets::new(config.store.secret_id.as_str(), Some(secret.json().clone()));
-        tasks.spawn(serve(listeners.secrets, secrets.router()));
+        tasks.spawn(behind_guard(listeners.secrets, secrets.router()));
         if let Some(listener) = listeners.events {
             let bus = EventBus::new(&config.bus.bus);
             let bus = simulator_base.iter().fold(bus, |bus, base| bus.with_chat(format!("{base}/chat")));
-            tasks.spawn(serve(listener, bus.router()));
+            tasks.spawn(behind_guard(listener, bus.router()));
         }
         if let Some(listener) = listeners.simulator {
             let simulator = simulate(args, &secret, &config.pages, &push_base, &folder, Arc::clone(&clock))?;
-            tasks.spawn(run_simulator(simulator, listener, args.ticket_interval));
+            tasks.spawn(run_simulator(simulator, guard.clone(), listener, args.ticket_interval));
         }
         if let Some(listener) = listeners.sample_webhook {
-            tasks.spawn(serve(listener, SampleWebhook::new(secret.webhook_key?, clock).router()));
+            tasks.spawn(behind_guard(listener, SampleWebhook::new(secret.webhook_key?, clock).router()));
         }
         tasks.spawn(schedule::renew_regularly(refresher.clone(), schedule::renew_interval(args.token_lifetime)));
         tasks.spawn(schedule::reconcile_hourly(refresher.clone()));
@@ -187,27 +178,6 @@ impl System {
     }
 }
 
-/// What the functions read at their start, all of it.
-struct Config {
-    store: StoreConfig,
-    bus: BusConfig,
-    messages: MessageConfig,
-    pages: PageConfig,
-    wechat: WechatConfig,
-}
-
-impl Config {
-    fn read(variables: &Variables) -> anyhow::Result<Self> {
-        Ok(Self {
-            store: StoreConfig::read(variables)?,
-            bus: BusConfig::read(variables)?,
-            messages: MessageConfig::read(variables)?,
-            pages: PageConfig::read(variables)?,
-            wechat: WechatConfig::read(variables)?,
-        })
-    }
-}
-
 /// Who is asked for replies.
 fn webhook_url(config: &Config, sample: Option<&TcpListener>) -> anyhow::Result<Option<Url>> {
     match (sample, &config.messages.webhook) {
@@ -224,85 +194,6 @@ fn check_webhook_key(secret: &PlatformSecret, file: &Path) -> anyhow::Result<()>
     match secret.webhook_key {
         Ok(_) => Ok(()),
         Err(error) => Err(error).with_context(|| format!("{} cannot serve the reply webhook", file.display())),
-    }
-}
-
-/// What the functions are built from here.
-struct Place<'a> {
-    endpoints: &'a Endpoints,
-    bus_url: &'a str,
-    config: &'a Config,
-    clock: &'a SharedClock,
-}
-
-/// The functions as they are deployed.
-struct Functions {
-    public: Router,
-    business: Router,
-    refresher: Refresher,
-}
-
-impl Place<'_> {
-    fn functions(&self, webhook: Option<Url>) -> anyhow::Result<Functions> {
-        let metrics = Metrics::from_fn(|metric| tracing::debug!(?metric, "metric"));
-        let for_pages = self.services(Limits::interactive(), &metrics)?;
-        let background = Limits::background();
-        let refresher =
-            Refresher::new(self.services(background, &metrics)?, self.bus(&background), Settings::default());
-        let pages = &self.config.pages;
-        let links = LinkService::new(for_pages.clone(), pages.clone(), self.config.wechat.clone());
-        let public = ticket_push::router(receiver(&for_pages))
-            .merge(account_push::router(self.reception(&for_pages, webhook)?))
-            .merge(preauth_link::public_router(links.clone()))
-            .merge(oauth_callback::router(CallbackService::new(for_pages, pages.clone())));
-        let identity = IamIdentity::new(LOCAL_IDENTITY).context("the local identity is empty")?;
-        let business = preauth_link::business_router(links).layer(Extension(identity));
-        Ok(Functions { public, business, refresher })
-    }
-
-    fn services(&self, limits: Limits, metrics: &Metrics) -> anyhow::Result<Services> {
-        let (clients, store) = (self.endpoints.clients(&limits), &self.config.store);
-        let clock = Arc::clone(self.clock);
-        let platform = PlatformSource::new(clients.secrets, store.secret_id.as_str(), clock, limits, metrics.clone());
-        Ok(Services {
-            platform: Arc::new(platform),
-            store: Store::new(clients.dynamodb, &store.table_name),
-            wechat: WechatClient::new(&self.config.wechat.api, &limits)?,
-            clock: Arc::clone(self.clock),
-            random: Random::system(),
-            metrics: metrics.clone(),
-            limits,
-        })
-    }
-
-    fn bus(&self, limits: &Limits) -> Bus {
-        self.endpoints.bus(self.bus_url, &self.config.bus.bus, limits)
-    }
-
-    fn reception(&self, services: &Services, webhook: Option<Url>) -> anyhow::Result<Reception> {
-        // The developer's own machine: a webhook on it is what is being tried.
-        let policy = AddressPolicy::this_machine_too();
-        Ok(Reception {
-            platform: Arc::clone(&services.platform),
-            store: services.store.clone(),
-            bus: self.bus(&services.limits),
-            webhook: webhook.map(|url| Webhook::new(url, policy)).transpose()?,
-            test_accounts: TestAccounts::with(self.config.messages.test_accounts.clone()),
-            clock: Arc::clone(&services.clock),
-            random: services.random.clone(),
-            metrics: services.metrics.clone(),
-            limits: services.limits,
-        })
-    }
-}
-
-fn receiver(services: &Services) -> Receiver {
-    Receiver {
-        platform: Arc::clone(&services.platform),
-        store: services.store.clone(),
-        clock: Arc::clone(&services.clock),
-        metrics: services.metrics.clone(),
-        bound: services.limits.push,
     }
 }
 
@@ -330,19 +221,30 @@ fn simulate(
         authorizer_token: args.token_lifetime,
         ..Lifetimes::default()
     };
-    Simulator::new(options).context("the simulator's state cannot be used")
+    let state = folder.file(SIMULATOR_FILE);
+    Simulator::new(options)
+        .with_context(|| format!("the simulator cannot go on from {}: {}", state.display(), folder.begin_anew()))
 }
 
-async fn run_simulator(simulator: Simulator, listener: TcpListener, ticket_interval: Duration) {
-    let served = simulator.clone().serve(listener, std::future::pending());
+async fn run_simulator(simulator: Simulator, guard: Guard, listener: TcpListener, ticket_interval: Duration) {
+    let gate = Arc::new(move |request: &Request<Body>| guard.check(request).err().map(Refusal::response));
+    let served = simulator.clone().serve_behind(gate, listener, std::future::pending());
     let (served, ()) = tokio::join!(served, simulator.run_ticket_timer(ticket_interval));
     if let Err(error) = served {
         tracing::error!("the simulator stopped: {error}");
     }
 }
 
-async fn serve(listener: TcpListener, router: Router) {
-    if let Err(error) = axum::serve(listener, router).await {
+/// What only this machine may call.
+async fn serve(listener: TcpListener, router: Router, guard: Guard) {
+    if let Err(error) = guard::serve(listener, router, &guard).await {
         tracing::error!("a server stopped: {error}");
+    }
+}
+
+/// What the internet may call, through a tunnel of any name: the functions themselves check whatever comes.
+async fn serve_public(listener: TcpListener, router: Router) {
+    if let Err(error) = axum::serve(listener, router).await {
+        tracing::error!("the public routes stopped: {error}");
     }
 }

@@ -43,6 +43,7 @@ pub use message::Message;
 pub use options::{Behaviour, Codes, Delivery, Lifetimes, Options, Platform};
 pub use push::{Push, PushAnswer, PushOutcome, SealedPush};
 pub use refusal::{AuthorizationRefusal, Refusal};
+pub use server::Gate;
 pub use service::SentMessage;
 pub use simulator::{Simulator, StartError};
 pub use world::{Account, AccountKind, Consent, Effects, IssuedSecret, Registration, SecretKind};

@@ -25,9 +25,15 @@ use crate::world::{Account, AccountKind, Consent};
 
 pub(crate) fn router() -> Router<Simulator> {
     Router::new()
+        .route(paths::HOME, get(home))
         .route(paths::PC_PAGE, get(pc_page))
         .route(paths::MOBILE_PAGE, get(mobile_page))
         .route(paths::CONSENT, post(consent))
+}
+
+/// For a person who opens the port: what it is and where to go.
+async fn home() -> Response {
+    page(&HomePage)
 }
 
 type Parameters = HashMap<String, String>;
@@ -171,6 +177,10 @@ struct Choice {
     account: Account,
     authorized: bool,
 }
+
+#[derive(Template)]
+#[template(path = "home.html")]
+struct HomePage;
 
 #[derive(Template)]
 #[template(path = "choose.html")]

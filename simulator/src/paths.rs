@@ -25,5 +25,8 @@ pub const MOBILE_PAGE: &str = "/wxaopen/safe/bindcomponent";
 /// Where both authorization pages send the merchant's decision: the simulator's own path.
 pub const CONSENT: &str = "/cgi-bin/componentloginpage/consent";
 
+/// The page of the port: the simulator's own path.
+pub(crate) const HOME: &str = "/";
+
 /// As the path of a fault: every path except the control API.
 pub const ANY: &str = "*";

@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -25,7 +26,7 @@ use crate::calls::CallOutcome;
 use crate::faults::Fault;
 use crate::refusal::Refusal;
 use crate::simulator::Simulator;
-use crate::{api, chat, control, pages};
+use crate::{api, chat, control, pages, paths};
 
 /// No request of a platform comes near this.
 const MAX_BODY: usize = 256 * 1024;
@@ -33,6 +34,9 @@ const MAX_BODY: usize = 256 * 1024;
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// The pause after a failed accept, such as for want of file descriptors.
 const AFTER_FAILED_ACCEPT: Duration = Duration::from_millis(50);
+
+/// Decides whether a request is taken at all: `Some` is the response to one that is not.
+pub type Gate = Arc<dyn Fn(&Request<Body>) -> Option<Response> + Send + Sync>;
 
 /// The connection is to be closed without an answer.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +49,19 @@ impl Simulator {
     /// # Errors
     /// When the listener has no address, that is, is unusable from the start.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+        self.serve_behind(Arc::new(|_| None), listener, shutdown).await
+    }
+
+    /// As [`Simulator::serve`], behind a gate: no fault acts on what it refuses, and no call is recorded.
+    ///
+    /// # Errors
+    /// When the listener has no address, that is, is unusable from the start.
+    pub async fn serve_behind(
+        self,
+        gate: Gate,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()>,
+    ) -> io::Result<()> {
         listener.local_addr()?;
         let router = Router::new()
             .merge(api::router())
@@ -68,10 +85,17 @@ impl Simulator {
             };
             // Answers are small; waiting to fill a packet would only distort timings. A failure costs just that.
             let _ = stream.set_nodelay(true);
-            let (simulator, router) = (self.clone(), router.clone());
+            let (simulator, router, gate) = (self.clone(), router.clone(), Arc::clone(&gate));
             let service = service_fn(move |request: Request<hyper::body::Incoming>| {
                 let (simulator, router) = (simulator.clone(), router.clone());
-                async move { simulator.respond(router, request.map(Body::new)).await }
+                let request = request.map(Body::new);
+                let refused = gate(&request);
+                async move {
+                    match refused {
+                        Some(response) => Ok(response),
+                        None => simulator.respond(router, request).await,
+                    }
+                }
             });
             let connection = graceful.watch(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             // A connection ends in an error whenever a fault or the other side closes it: nothing to tell.
@@ -85,7 +109,7 @@ impl Simulator {
     /// One request, with the fault that stands for it.
     async fn respond(&self, router: Router, request: Request<Body>) -> Result<Response, Dropped> {
         let path = request.uri().path().to_owned();
-        if control::is_under_prefix(&path) || chat::is_under_path(&path) {
+        if path == paths::HOME || control::is_under_prefix(&path) || chat::is_under_path(&path) {
             return Ok(route(router, request).await);
         }
         let (parts, body) = request.into_parts();

@@ -1,7 +1,7 @@
 //! [`Simulator`]: the world, its clock and its keys in one handle, shared by the server, the control API and a test.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -380,9 +380,14 @@ fn read_state(path: &Path) -> Result<Option<Vec<u8>>, StartError> {
     }
 }
 
-/// Writes beside the file and renames: whoever reads it finds the old state or the new one, whole.
+/// Writes a draft and renames it: whoever reads the file finds the old state or the new one, whole. It has secrets, so
+/// only the user may read it.
 fn write_state(path: &Path, world: &World) -> io::Result<()> {
-    let beside = path.with_added_extension("new");
-    std::fs::write(&beside, serde_json::to_vec(world)?)?;
-    std::fs::rename(beside, path)
+    let draft = path.with_added_extension("new");
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(&draft)?.write_all(&serde_json::to_vec(world)?)?;
+    std::fs::rename(draft, path)
 }

@@ -26,6 +26,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use self::request::{Entry, EntryError, PutEvents, Refusal};
+use crate::guard::{self, Guard};
 
 /// The content type of AWS's JSON 1.1 protocol.
 const JSON_1_1: &str = "application/x-amz-json-1.1";
@@ -120,12 +121,12 @@ impl EventBus {
             .with_state(self.clone())
     }
 
-    /// Serves both until the future is dropped.
+    /// Serves both to this machine until the future is dropped.
     ///
     /// # Errors
     /// What the operating system says of the listener.
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
-        axum::serve(listener, self.router()).await
+        guard::serve(listener, self.router(), &Guard::loopback()).await
     }
 
     fn journal(&self) -> MutexGuard<'_, Journal> {

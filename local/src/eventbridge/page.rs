@@ -14,18 +14,14 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{Html, IntoResponse as _, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use futures::{Stream, stream};
 use serde::Deserialize;
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use simulator::beijing_time;
 use tokio::sync::watch;
 
 use super::{EventBus, Numbered};
-
-const STYLE: &str = include_str!("../../templates/events.css");
+use crate::html::{STYLE, policy};
 
 const SCRIPT: &str = include_str!("../../templates/events.js");
 
@@ -35,15 +31,7 @@ const SHOWN: usize = 100;
 /// The most characters of a message that are shown before it is unfolded.
 const GIST: usize = 200;
 
-static POLICY: LazyLock<String> = LazyLock::new(|| {
-    let hash = |text: &str| STANDARD.encode(Sha256::digest(text.as_bytes()));
-    format!(
-        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; connect-src 'self'; form-action 'none'; \
-         frame-ancestors 'none'; base-uri 'none'",
-        hash(STYLE),
-        hash(SCRIPT)
-    )
-});
+static POLICY: LazyLock<String> = LazyLock::new(|| policy(Some(SCRIPT)));
 
 #[derive(Template)]
 #[template(path = "events.html")]

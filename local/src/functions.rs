@@ -1,0 +1,131 @@
+//! The functions as they are deployed, on this machine: what their `main.rs` read and build, out of the local parts.
+
+use std::sync::Arc;
+
+use account_push::Reception;
+use account_push::webhook::{AddressPolicy, Webhook};
+use anyhow::Context as _;
+use axum::{Extension, Router};
+use oauth_callback::CallbackService;
+use preauth_link::LinkService;
+use shared::bus::Bus;
+use shared::clock::SharedClock;
+use shared::config::{BusConfig, MessageConfig, PageConfig, StoreConfig, WechatConfig};
+use shared::identity::IamIdentity;
+use shared::limits::Limits;
+use shared::platform::PlatformSource;
+use shared::push::TestAccounts;
+use shared::random::Random;
+use shared::session::Services;
+use shared::telemetry::Metrics;
+use shared::vault::Store;
+use shared::wechat::WechatClient;
+use ticket_push::Receiver;
+use token_refresher::{Refresher, Settings};
+use url::Url;
+
+use crate::endpoints::Endpoints;
+use crate::variables::Variables;
+
+/// Whom the business routes take a caller of this machine for.
+const LOCAL_IDENTITY: &str = "arn:aws:iam::000000000000:user/localhost";
+
+/// What the functions read at their start, all of it.
+pub(crate) struct Config {
+    pub(crate) store: StoreConfig,
+    pub(crate) bus: BusConfig,
+    pub(crate) messages: MessageConfig,
+    pub(crate) pages: PageConfig,
+    pub(crate) wechat: WechatConfig,
+}
+
+impl Config {
+    pub(crate) fn read(variables: &Variables) -> anyhow::Result<Self> {
+        Ok(Self {
+            store: StoreConfig::read(variables)?,
+            bus: BusConfig::read(variables)?,
+            messages: MessageConfig::read(variables)?,
+            pages: PageConfig::read(variables)?,
+            wechat: WechatConfig::read(variables)?,
+        })
+    }
+}
+
+/// What the functions are built from here.
+pub(crate) struct Place<'a> {
+    pub(crate) endpoints: &'a Endpoints,
+    pub(crate) bus_url: &'a str,
+    pub(crate) config: &'a Config,
+    pub(crate) clock: &'a SharedClock,
+}
+
+/// The functions as they are deployed.
+pub(crate) struct Functions {
+    pub(crate) public: Router,
+    pub(crate) business: Router,
+    pub(crate) refresher: Refresher,
+}
+
+impl Place<'_> {
+    pub(crate) fn functions(&self, webhook: Option<Url>) -> anyhow::Result<Functions> {
+        let metrics = Metrics::from_fn(|metric| tracing::debug!(?metric, "metric"));
+        let for_pages = self.services(Limits::interactive(), &metrics)?;
+        let background = Limits::background();
+        let refresher =
+            Refresher::new(self.services(background, &metrics)?, self.bus(&background), Settings::default());
+        let pages = &self.config.pages;
+        let links = LinkService::new(for_pages.clone(), pages.clone(), self.config.wechat.clone());
+        let public = ticket_push::router(receiver(&for_pages))
+            .merge(account_push::router(self.reception(&for_pages, webhook)?))
+            .merge(preauth_link::public_router(links.clone()))
+            .merge(oauth_callback::router(CallbackService::new(for_pages, pages.clone())));
+        let identity = IamIdentity::new(LOCAL_IDENTITY).context("the local identity is empty")?;
+        let business = preauth_link::business_router(links).layer(Extension(identity));
+        Ok(Functions { public, business, refresher })
+    }
+
+    fn services(&self, limits: Limits, metrics: &Metrics) -> anyhow::Result<Services> {
+        let (clients, store) = (self.endpoints.clients(&limits), &self.config.store);
+        let clock = Arc::clone(self.clock);
+        let platform = PlatformSource::new(clients.secrets, store.secret_id.as_str(), clock, limits, metrics.clone());
+        Ok(Services {
+            platform: Arc::new(platform),
+            store: Store::new(clients.dynamodb, &store.table_name),
+            wechat: WechatClient::new(&self.config.wechat.api, &limits)?,
+            clock: Arc::clone(self.clock),
+            random: Random::system(),
+            metrics: metrics.clone(),
+            limits,
+        })
+    }
+
+    fn bus(&self, limits: &Limits) -> Bus {
+        self.endpoints.bus(self.bus_url, &self.config.bus.bus, limits)
+    }
+
+    fn reception(&self, services: &Services, webhook: Option<Url>) -> anyhow::Result<Reception> {
+        // The developer's own machine: a webhook on it is what is being tried.
+        let policy = AddressPolicy::this_machine_too();
+        Ok(Reception {
+            platform: Arc::clone(&services.platform),
+            store: services.store.clone(),
+            bus: self.bus(&services.limits),
+            webhook: webhook.map(|url| Webhook::new(url, policy)).transpose()?,
+            test_accounts: TestAccounts::with(self.config.messages.test_accounts.clone()),
+            clock: Arc::clone(&services.clock),
+            random: services.random.clone(),
+            metrics: services.metrics.clone(),
+            limits: services.limits,
+        })
+    }
+}
+
+fn receiver(services: &Services) -> Receiver {
+    Receiver {
+        platform: Arc::clone(&services.platform),
+        store: services.store.clone(),
+        clock: Arc::clone(&services.clock),
+        metrics: services.metrics.clone(),
+        bound: services.limits.push,
+    }
+}

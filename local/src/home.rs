@@ -1,0 +1,98 @@
+//! The page at the root of a port that is for programs: what the port is, and where a person wants to go instead.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Router;
+use axum::http::header::{CONTENT_SECURITY_POLICY, HOST};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{Html, IntoResponse as _, Response};
+use axum::routing::get;
+
+use crate::html::policy;
+
+/// What the page says.
+#[derive(Default, Template)]
+#[template(path = "home.html")]
+pub(crate) struct Home {
+    pub(crate) title: &'static str,
+    pub(crate) english: &'static str,
+    pub(crate) chinese: &'static str,
+    pub(crate) links: Vec<Link>,
+    pub(crate) commands: Vec<String>,
+}
+
+/// Where a person may want to go.
+pub(crate) struct Link {
+    pub(crate) url: String,
+    pub(crate) text: &'static str,
+}
+
+impl Home {
+    /// The page as a response.
+    pub(crate) fn response(&self) -> Response {
+        match self.render() {
+            Ok(html) => ([(CONTENT_SECURITY_POLICY, policy(None))], Html(html)).into_response(),
+            Err(error) => {
+                tracing::error!("the page of a port cannot be rendered: {error}");
+                StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            }
+        }
+    }
+
+    fn router(self) -> Router {
+        let page = Arc::new(self);
+        Router::new().route("/", get(async move || page.response()))
+    }
+}
+
+/// The page of the public routes.
+pub(crate) fn public(simulator: Option<&str>, events: Option<&str>, business: &str) -> Router {
+    let link = |base: Option<&str>, path: &str, text| base.map(|base| Link { url: format!("{base}{path}"), text });
+    let links = [
+        link(simulator, "/", "the simulated WeChat · 微信模拟器"),
+        link(events, "/", "what is delivered to the business · 推送给业务的事件"),
+    ];
+    let home = Home {
+        title: "The public port of the platform",
+        english: "WeChat pushes tickets and messages here, and merchants open their authorization links, whose paths begin \
+                  with /authorize/. A link is made through the business API:",
+        chinese: "微信把票据和消息推送到这里，商家在这里打开授权链接（路径以 /authorize/ 开头）。链接通过业务接口创建：",
+        links: links.into_iter().flatten().collect(),
+        commands: vec![make_a_link(business)],
+    };
+    home.router()
+}
+
+/// The page of the business API.
+pub(crate) fn business(business: &str) -> Router {
+    let home = Home {
+        title: "The business API of the platform",
+        english: "Your services make authorization links here and ask for their status, with requests such as:",
+        chinese: "业务服务在这里创建授权链接并查询其状态，例如：",
+        commands: vec![make_a_link(business), format!("curl {business}/authorization-links/LINK_ID")],
+        ..Home::default()
+    };
+    home.router()
+}
+
+fn make_a_link(business: &str) -> String {
+    format!(
+        "curl -X POST {business}/authorization-links -H 'content-type: application/json' \
+         -d '{{\"requester_name\":\"Demo Shop\"}}'"
+    )
+}
+
+/// The page of a stand-in for a service of AWS, which `variable` leads the SDK and the AWS CLI to. The guard has seen to
+/// what the request calls this port.
+pub(crate) fn aws(title: &'static str, variable: &str, request: &HeaderMap) -> Response {
+    let host = request.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+    let home = Home {
+        title,
+        english: "Programs call this port with AWS's protocol: the SDK and the AWS CLI do when they are told where it is.",
+        chinese: "程序通过 AWS 协议访问此端口；设置下面的变量后，SDK 和 AWS CLI 会使用它。",
+        commands: vec![format!("export {variable}=http://{host}")],
+        ..Home::default()
+    };
+    home.response()
+}

@@ -103,7 +103,7 @@ fn every_alarm_looks_at_something_that_is_published() {
             assert_eq!(Some(text(&split["Name"])), *dimension, "{name}");
         }
     }
-    assert_eq!(own, 12);
+    assert_eq!(own, 13);
 }
 
 #[test]
@@ -167,7 +167,7 @@ const UNDER: &str = "LessThanThreshold";
 /// Breaching, unless the parameter that stops the refresher makes the silence.
 const SWITCHED: &str = "switched";
 
-const RULES: [Rule; 11] = [
+const RULES: [Rule; 12] = [
     // Before the first ticket there is no age: nothing at all is as bad as an old one.
     ("TicketMissing", "ticket_age", ("Maximum", OVER, 1500), (900, 1), SWITCHED),
     ("ComponentTokenLapsing", "component_token_left", ("Minimum", UNDER, 600), (300, 1), "ignore"),
@@ -178,6 +178,8 @@ const RULES: [Rule; 11] = [
     ("WechatRefusesAddress", "wechat_refused", ("Sum", OVER, 0), (300, 1), "notBreaching"),
     ("WebhookFailing", "webhook_failed", ("Sum", OVER, 0), (300, 3), "notBreaching"),
     ("EventsDelayed", "event_delayed", ("Sum", OVER, 0), (300, 3), "notBreaching"),
+    // One a second for five minutes.
+    ("PushesRefused", "push_refused", ("Sum", OVER, 300), (300, 1), "notBreaching"),
     ("DeadLetters", "ApproximateNumberOfMessagesVisible", ("Maximum", OVER, 0), (300, 1), "ignore"),
     ("ApiErrors", "5xx", ("Sum", OVER, 0), (300, 1), "notBreaching"),
 ];
@@ -247,7 +249,7 @@ fn alarms_on_one_value_of_a_metric_name_it() {
     let one = |name: &str, value: &str| json!([{ "Name": name, "Value": value }]);
     assert_eq!(properties(&template, "WechatRefusesAddress")["Dimensions"], one("code", "61004"));
     // The others look at the totals.
-    for name in ["TicketMissing", "InboxStuck"] {
+    for name in ["TicketMissing", "InboxStuck", "PushesRefused"] {
         assert!(properties(&template, name)["Dimensions"].is_null(), "{name}");
     }
 }

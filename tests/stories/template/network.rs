@@ -54,6 +54,9 @@ fn interfaces_are_made_by_lambda_before_a_function_needs_them_and_never_by_the_c
 
     let (mut allowed, mut denied) = (BTreeSet::new(), BTreeSet::new());
     for (name, statement) in statements(&template) {
+        if name == "DefaultGroupCloserRole" {
+            continue;
+        }
         let network = actions(statement).into_iter().filter(|action| action.starts_with("ec2:"));
         if statement["Effect"] == "Deny" {
             assert_eq!(statement["Condition"], json!({ "Null": { "lambda:SourceFunctionArn": "false" } }));
@@ -76,6 +79,42 @@ fn the_network_lets_https_out_and_nothing_in() {
     assert!(group["Properties"]["SecurityGroupIngress"].is_null());
     let [rule] = &many(&group["Properties"]["SecurityGroupEgress"])[..] else { panic!("one rule") };
     assert_eq!((&rule["IpProtocol"], &rule["FromPort"], &rule["ToPort"]), (&json!("tcp"), &json!(443), &json!(443)));
+}
+
+#[test]
+fn every_connection_of_the_network_is_logged_by_a_role_that_writes_there_only() {
+    let template = template();
+    let log = properties(&template, "NetworkLog");
+    assert_eq!((&log["ResourceId"], &log["TrafficType"]), (&json!({ "Ref": "Vpc" }), &json!("ALL")));
+    assert_eq!(log["LogGroupName"], json!({ "Ref": "NetworkLogs" }));
+    assert_eq!(log["DeliverLogsPermissionArn"], json!({ "Fn::GetAtt": ["NetworkLogRole", "Arn"] }));
+    assert_eq!(properties(&template, "NetworkLogs")["RetentionInDays"], json!({ "Ref": "LogRetentionDays" }));
+    let [trust] = &many(&properties(&template, "NetworkLogRole")["AssumeRolePolicyDocument"]["Statement"])[..] else {
+        panic!("one statement")
+    };
+    assert_eq!(trust["Principal"], json!({ "Service": "vpc-flow-logs.amazonaws.com" }));
+    assert_eq!(trust["Condition"]["StringEquals"]["aws:SourceAccount"], json!({ "Ref": "AWS::AccountId" }));
+    for name in ["NetworkLog", "NetworkLogRole", "NetworkLogs"] {
+        assert_eq!(template["Resources"][name]["Condition"], "MakeVpc", "{name}");
+    }
+}
+
+#[test]
+fn the_default_security_group_of_the_network_is_closed_by_a_function_that_may_do_nothing_else() {
+    let template = template();
+    let group = json!({ "Fn::GetAtt": ["Vpc", "DefaultSecurityGroup"] });
+    assert_eq!(properties(&template, "ClosedDefaultGroup")["Group"], group);
+    let own = statements(&template).into_iter().filter(|(name, _)| *name == "DefaultGroupCloserRole");
+    let own: Vec<&Value> = own.map(|(_, statement)| statement).collect();
+    let [log, close] = own[..] else { panic!("{} statements", own.len()) };
+    assert_eq!(log["Resource"], json!({ "Fn::GetAtt": ["DefaultGroupCloserLogs", "Arn"] }));
+    assert_eq!(actions(close), ["ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"].into());
+    assert_eq!(close["Resource"]["Fn::Sub"][1], json!({ "Group": group }));
+    for (name, resource) in template["Resources"].as_object().unwrap() {
+        if name.contains("DefaultGroup") {
+            assert_eq!(resource["Condition"], "MakeVpc", "{name}");
+        }
+    }
 }
 
 #[test]

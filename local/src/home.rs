@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::Router;
 use axum::http::header::{CONTENT_SECURITY_POLICY, HOST};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse as _, Response};
 use axum::routing::get;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
 
 use crate::html::policy;
 
@@ -64,8 +65,18 @@ pub(crate) fn public(simulator: Option<&str>, events: Option<&str>, business: &s
     home.router()
 }
 
-/// The page of the business API.
-pub(crate) fn business(business: &str) -> Router {
+/// What a running system says of itself to other programs of this machine, such as the doctor.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct RunningSystem {
+    /// What the outside calls it: a tunnel, if one leads here.
+    pub(crate) public_base_url: String,
+}
+
+/// Where it says so, on the business API's port.
+pub(crate) const RUNNING_SYSTEM: &str = "/_local/system";
+
+/// The page of the business API, and what the system says of itself.
+pub(crate) fn business(business: &str, system: RunningSystem) -> Router {
     let home = Home {
         title: "The business API of the platform",
         english: "Your services make authorization links here and ask for their status, with requests such as:",
@@ -73,7 +84,7 @@ pub(crate) fn business(business: &str) -> Router {
         commands: vec![make_a_link(business), format!("curl {business}/authorization-links/LINK_ID")],
         ..Home::default()
     };
-    home.router()
+    home.router().route(RUNNING_SYSTEM, get(async move || Json(system)))
 }
 
 fn make_a_link(business: &str) -> String {

@@ -29,7 +29,7 @@ use crate::eventbridge::EventBus;
 use crate::forward::forward;
 use crate::functions::{Config, Place};
 use crate::guard::{self, Guard, Refusal};
-use crate::home;
+use crate::home::{self, RunningSystem};
 use crate::listeners::{Listeners, endpoint, local_base};
 use crate::platform_secret::PlatformSecret;
 use crate::sample_webhook::SampleWebhook;
@@ -47,8 +47,10 @@ const SIMULATOR_FILE: &str = "simulator.json";
 
 /// The running system. It stops when the value is dropped.
 pub struct System {
-    /// Where the merchants' pages are, as the outside sees them.
+    /// Where the merchants' pages are, as the outside sees them: perhaps through a tunnel.
     pub public_base: String,
+    /// Where the public routes are on this machine.
+    pub local_base: String,
     /// Where the business API is.
     pub business_base: String,
     /// Where the simulator is, if it runs.
@@ -94,10 +96,11 @@ impl System {
 
         // Pushed to this process, whatever the outside calls it.
         let push_base = local_base(&listeners.public)?;
-        let public_base = public_url.unwrap_or_else(|| push_base.clone());
         let simulator_base = listeners.simulator.as_ref().map(local_base).transpose()?;
-        let variables = Variables::new(environment, &public_base, simulator_base.as_deref());
+        let variables =
+            Variables::new(environment, public_url.as_ref().unwrap_or(&push_base), simulator_base.as_deref());
         let config = Config::read(&variables)?;
+        let public_base = config.pages.public_base.as_str().to_owned();
         let webhook = webhook_url(&config, listeners.sample_webhook.as_ref())?;
         let secret_file = args.secret.clone().unwrap_or_else(|| PlatformSecret::file(&folder));
         if webhook.is_some() {
@@ -137,8 +140,9 @@ impl System {
         }
         let home = home::public(simulator_base.as_deref(), events_base.as_deref(), &business_base);
         tasks.spawn(serve_public(listeners.public, functions.public.merge(home)));
+        let home = home::business(&business_base, RunningSystem { public_base_url: public_base.clone() });
         let behind_guard = |listener, router| serve(listener, router, guard.clone());
-        tasks.spawn(behind_guard(listeners.business, functions.business.clone().merge(home::business(&public_base))));
+        tasks.spawn(behind_guard(listeners.business, functions.business.clone().merge(home)));
         let secrets = Secrets::new(config.store.secret_id.as_str(), Some(secret.json().clone()));
         tasks.spawn(behind_guard(listeners.secrets, secrets.router()));
         if let Some(listener) = listeners.events {
@@ -160,6 +164,7 @@ impl System {
         let business = functions.business;
         Ok(Self {
             public_base,
+            local_base: push_base,
             business_base,
             simulator_base,
             events_base,

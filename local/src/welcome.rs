@@ -31,9 +31,14 @@ struct DemoLink {
 pub async fn text(system: &System) -> anyhow::Result<String> {
     let link = demo_link(system).await.context("the demo link could not be made")?;
     let business = &system.business_base;
+    let authorize = if system.simulator_base.is_some() {
+        "Authorize a demo account in a browser"
+    } else {
+        "Authorize one of your test accounts: open in a browser, through the tunnel"
+    };
     let mut text = format!(
         "\nThe platform runs.\n\n\
-         Authorize a demo account in a browser:\n  {url}\n\n\
+         {authorize}:\n  {url}\n\n\
          Ask what became of the link:\n  curl {business}/authorization-links/{id}\n\n\
          Make another link:\n  curl -X POST {business}/authorization-links -H 'content-type: application/json' \
          -d '{{\"requester_name\":\"Demo Shop\"}}'\n\n",
@@ -42,7 +47,7 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
     );
     match &system.simulator_base {
         Some(base) => simulated(&mut text, base)?,
-        None => real(&mut text, &system.public_base)?,
+        None => real(&mut text, &system.public_base, &system.local_base)?,
     }
     if let Some(base) = &system.events_base {
         writeln!(text, "\nWatch what is delivered to the business:\n  {base}/")?;
@@ -82,11 +87,14 @@ fn answered(text: &mut String, webhook: &Url, secret: &Path) -> fmt::Result {
     )
 }
 
-fn real(text: &mut String, base: &str) -> fmt::Result {
+fn real(text: &mut String, base: &str, local: &str) -> fmt::Result {
+    let host = base.split_once("://").map_or(base, |(_, host)| host);
     writeln!(
         text,
-        "WeChat pushes to this machine: enter in its console\n  {base}/wechat/events as 授权事件接收URL\n  \
-         {base}/wechat/accounts/$APPID$/events as 消息与事件接收URL"
+        "WeChat reaches this machine through the tunnel {base}, which must lead to {local}. Enter in its console\n  \
+         {base}/wechat/events as 授权事件接收URL\n  \
+         {base}/wechat/accounts/$APPID$/events as 消息与事件接收URL\n  \
+         {host} as 授权发起页域名"
     )
 }
 

@@ -6,7 +6,8 @@
 use std::path::Path;
 
 use clap::Parser as _;
-use local::args::Args;
+use local::args::{Args, DoctorArgs, Ports};
+use local::doctor::{self, render};
 use local::eventbridge::EventBus;
 use local::system::System;
 use serde_json::{Value, json};
@@ -91,6 +92,97 @@ async fn a_webhook_without_a_key_is_told_before_anything_runs() {
     let error = System::start(&args, &|_: &str| None).await.err().unwrap();
     let told = local::complaint::sentence(&error);
     assert!(told.contains("mine.json cannot serve the reply webhook") && told.contains("webhook_secret"), "{told}");
+}
+
+#[tokio::test]
+async fn without_a_simulator_the_banner_and_the_doctor_speak_of_the_tunnel() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mine.json");
+    let secret = json!({ "component_appid": "wx1234567890abcdef", "component_appsecret": "app-secret",
+        "token": "ExampleToken01", "encoding_aes_key": "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG" });
+    std::fs::write(&file, secret.to_string()).unwrap();
+    // Names below localhost need no network; nothing listens on the ports.
+    let environment = |name: &str| match name {
+        "PUBLIC_BASE_URL" => Some("https://tunnel.localhost:1/".to_owned()),
+        "WECHAT_API_BASE_URL" => Some("http://127.0.0.1:1".to_owned()),
+        _ => None,
+    };
+    let args = args(&folder.path().join("data"), &["--no-simulator", "--secret", file.to_str().unwrap()]);
+    let system = System::start(&args, &environment).await.unwrap();
+
+    let banner = local::welcome::text(&system).await.unwrap();
+    for told in [
+        "https://tunnel.localhost:1/authorize/",
+        "https://tunnel.localhost:1/wechat/events as 授权事件接收URL",
+        "https://tunnel.localhost:1/wechat/accounts/$APPID$/events as 消息与事件接收URL",
+        &format!("must lead to {}.", system.local_base),
+    ] {
+        assert!(banner.contains(told), "{told} in {banner}");
+    }
+    assert!(!banner.contains("demo account") && !banner.contains("/chat"), "{banner}");
+
+    // The doctor runs in another terminal, which knows nothing of the tunnel.
+    let port = |url: &str| url.rsplit(':').next().unwrap().parse().unwrap();
+    let exported = |name| system.exports.iter().find(|(exported, _)| *exported == name).unwrap().1.as_str();
+    let ports = Ports {
+        port: port(&system.local_base),
+        business_port: port(&system.business_base),
+        dynamodb_port: port(exported("AWS_ENDPOINT_URL_DYNAMODB")),
+        secrets_port: port(exported("AWS_ENDPOINT_URL_SECRETS_MANAGER")),
+    };
+    let options = DoctorArgs { ports, stack: None, region: None, profile: None, public_url: None, api_url: None };
+    let said = render::text(&doctor::examine(&options, &|_: &str| None).await, false);
+    for told in [
+        "授权事件接收URL must be https://tunnel.localhost:1/wechat/events",
+        "nobody listens at https://tunnel.localhost:1",
+        "a tunnel",
+    ] {
+        assert!(said.contains(told), "{told} in {said}");
+    }
+    assert!(!said.contains("localhost:3000") && !said.contains(&system.local_base), "{said}");
+}
+
+#[tokio::test]
+async fn a_person_who_opens_a_port_is_told_what_it_is_and_where_to_go() {
+    let (system, _folder) = start(&[], &|_: &str| None).await;
+    let exported = |name| system.exports.iter().find(|(exported, _)| *exported == name).unwrap().1.clone();
+    let ports = [
+        (system.local_base.clone(), vec!["public port", "/authorize/"]),
+        (system.business_base.clone(), vec!["business API", "/authorization-links"]),
+        (system.simulator_base.clone().unwrap(), vec!["微信模拟器", "/chat", "/_simulator/accounts"]),
+        (system.events_base.clone().unwrap(), vec!["Events"]),
+        (exported("AWS_ENDPOINT_URL_DYNAMODB"), vec!["local DynamoDB", "AWS_ENDPOINT_URL_DYNAMODB"]),
+        (exported("AWS_ENDPOINT_URL_SECRETS_MANAGER"), vec!["local Secrets Manager"]),
+    ];
+    for (url, told) in ports {
+        let page = client_builder().build().unwrap().get(&url).send().await.unwrap().error_for_status().unwrap();
+        assert!(page.headers()["content-type"].to_str().unwrap().starts_with("text/html"), "{url}");
+        assert!(page.headers().contains_key("content-security-policy"), "{url}");
+        let page = page.text().await.unwrap();
+        for text in told {
+            assert!(page.contains(text), "{text} at {url}: {page}");
+        }
+    }
+    let home = client_builder().build().unwrap().get(&system.local_base).send().await.unwrap().text().await.unwrap();
+    for other in [system.simulator_base, system.events_base] {
+        assert!(home.contains(&format!("href=\"{}/\"", other.unwrap())), "{home}");
+    }
+}
+
+#[tokio::test]
+async fn a_broken_file_in_the_data_folder_is_named_with_the_way_out() {
+    for (name, content) in
+        [("secret.json", "{}"), ("secret.json", "not JSON"), ("simulator.json", "[1, 2"), ("dynamodb.sqlite", "text")]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(name), content).unwrap();
+        let error = System::start(&args(folder.path(), &[]), &|_: &str| None).await.err().unwrap();
+        let told = local::complaint::sentence(&error);
+        for text in [name, "begin anew", "--data-dir", folder.path().to_str().unwrap()] {
+            assert!(told.contains(text), "{text} in {told}");
+        }
+        assert_eq!(std::fs::read_to_string(folder.path().join(name)).unwrap(), content, "left as it is");
+    }
 }
 
 #[tokio::test]

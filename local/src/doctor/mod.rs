@@ -35,6 +35,7 @@ use crate::account;
 use crate::args::{DoctorArgs, Ports};
 use crate::cause::Cause;
 use crate::endpoints::Endpoints;
+use crate::home::{RUNNING_SYSTEM, RunningSystem};
 use crate::variables::{SECRET, TABLE};
 
 /// One check of what stands in the table: up to some fifty reads.
@@ -144,7 +145,10 @@ async fn here(ports: Ports, environment: &impl Environment) -> Diagnosis {
     let subject = format!("The local system on port {}", ports.port);
     let local = |port: u16| format!("http://127.0.0.1:{port}");
     let table_url = environment.get("AWS_ENDPOINT_URL_DYNAMODB").unwrap_or_else(|| local(ports.dynamodb_port));
-    let base = environment.get("PUBLIC_BASE_URL").unwrap_or_else(|| format!("http://localhost:{}", ports.port));
+    let base = match running_system(ports).await {
+        Some(system) => system.public_base_url,
+        None => environment.get("PUBLIC_BASE_URL").unwrap_or_else(|| format!("http://localhost:{}", ports.port)),
+    };
     let failed = |sentence: String, advice: &str| Diagnosis {
         subject: subject.clone(),
         findings: vec![Finding::wrong("local system", sentence, advice)],
@@ -172,6 +176,13 @@ async fn here(ports: Ports, environment: &impl Environment) -> Diagnosis {
         clock: Arc::new(SystemClock),
     };
     Diagnosis { findings: patient.examine().await, subject, examined: true }
+}
+
+/// What a running system says of itself: it knows the tunnel that leads to it, which the doctor's environment may not.
+async fn running_system(ports: Ports) -> Option<RunningSystem> {
+    let url = Url::parse(&format!("http://127.0.0.1:{}{RUNNING_SYSTEM}", ports.business_port)).ok()?;
+    let response = probe::client([&url, &url]).ok()?.get(url).send().await.ok()?;
+    response.error_for_status().ok()?.json().await.ok()
 }
 
 impl Patient {

@@ -96,7 +96,8 @@ fn shown(base: &Url) -> &str {
 const fn lead_here(place: Place) -> &'static str {
     match place {
         Place::Here => {
-            "is it cargo run that listens there? --port, or PUBLIC_BASE_URL where it was started with one, says where"
+            "is it cargo run that listens there? --port says where; and a tunnel, where it was started with one in \
+             PUBLIC_BASE_URL, must run and lead to that port"
         }
         Place::Aws | Place::Emulator => {
             "let the name lead to the API (the output DomainTarget, where the stack made the domain), and set PublicBaseUrl \

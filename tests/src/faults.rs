@@ -4,6 +4,8 @@
 //! counts every request by operation, the SDK's own retries included, so that a story can hold a budget: one push = one
 //! write.
 
+mod hold;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -18,6 +20,9 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::{Response, StatusCode};
 use aws_smithy_types::body::SdkBody;
+
+use self::hold::HoldRule;
+pub use self::hold::{Held, Side};
 
 /// What happens to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,9 +99,16 @@ impl Rule {
     }
 }
 
+/// What happens to one request.
+enum Fate {
+    Fault(Fault),
+    Held(HoldRule),
+}
+
 #[derive(Default)]
 struct State {
     rules: Vec<Rule>,
+    holds: Vec<HoldRule>,
     requests: BTreeMap<String, usize>,
 }
 
@@ -136,14 +148,29 @@ impl Faults {
         self.add(Rule { matching, fault, left: None, every: None });
     }
 
+    /// The fault befalls one request that matches, after `passing` others.
+    pub fn once_after(&self, passing: usize, matching: Matching, fault: Fault) {
+        self.add(Rule { matching, fault, left: Some(1), every: Some((passing + 1, 0)) });
+    }
+
     /// The fault befalls each `every`th request that matches, until [`Faults::clear`].
     pub fn every(&self, every: usize, matching: Matching, fault: Fault) {
         self.add(Rule { matching, fault, left: None, every: Some((every, 0)) });
     }
 
-    /// All is well again; the counts stay.
+    /// Holds one request that matches: the first, or the one after `passing` others. Faults do not befall it.
+    #[must_use]
+    pub fn hold(&self, passing: usize, matching: Matching, side: Side) -> Held {
+        let (rule, held) = HoldRule::new(passing, matching, side);
+        self.state.lock().unwrap().holds.push(rule);
+        held
+    }
+
+    /// All is well again, and nothing is to be held any more; the counts stay, and so does what is held.
     pub fn clear(&self) {
-        self.state.lock().unwrap().rules.clear();
+        let mut state = self.state.lock().unwrap();
+        state.rules.clear();
+        state.holds.clear();
     }
 
     /// How many requests of an operation were sent, retries and failed ones included.
@@ -174,18 +201,22 @@ impl Faults {
         self.state.lock().unwrap().rules.push(rule);
     }
 
-    fn count_and_choose(&self, request: &HttpRequest) -> Option<Fault> {
+    fn count_and_choose(&self, request: &HttpRequest) -> Option<Fate> {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let operation = target.rsplit_once('.').map_or(target, |(_, operation)| operation);
         let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default());
         let mut state = self.state.lock().unwrap();
         *state.requests.entry(operation.to_owned()).or_default() += 1;
+        let held = state.holds.iter_mut().position(|hold| hold.is_for(operation, &body));
+        if let Some(held) = held {
+            return Some(Fate::Held(state.holds.remove(held)));
+        }
         let rule = state.rules.iter_mut().find_map(|rule| {
             let fits = rule.left != Some(0) && rule.matching.fits(operation, &body) && rule.has_come();
             fits.then_some(rule)
         })?;
         rule.left = rule.left.map(|left| left - 1);
-        Some(rule.fault)
+        Some(Fate::Fault(rule.fault))
     }
 }
 
@@ -210,22 +241,34 @@ struct FaultyConnector {
 
 impl HttpConnector for FaultyConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let fault = self.faults.count_and_choose(&request);
+        let fate = self.faults.count_and_choose(&request);
         let inner = self.inner.clone();
         let for_table = request.headers().get("x-amz-target").is_some_and(|target| target.starts_with("DynamoDB"));
         let throttle = if for_table { "ProvisionedThroughputExceededException" } else { "ThrottlingException" };
         HttpConnectorFuture::new(async move {
+            let fault = match fate {
+                None => return inner.call(request).await,
+                Some(Fate::Held(hold)) if hold.side == Side::Before => {
+                    hold.wait().await;
+                    return inner.call(request).await;
+                }
+                Some(Fate::Held(hold)) => {
+                    let answer = inner.call(request).await;
+                    hold.wait().await;
+                    return answer;
+                }
+                Some(Fate::Fault(fault)) => fault,
+            };
             match fault {
-                None => inner.call(request).await,
-                Some(Fault::Throttle) => Ok(error(400, throttle)),
-                Some(Fault::ServerError) => Ok(error(500, "InternalServerError")),
-                Some(Fault::Away) => Err(broken(io::ErrorKind::ConnectionRefused).never_connected()),
-                Some(Fault::Delay(delay)) => {
+                Fault::Throttle => Ok(error(400, throttle)),
+                Fault::ServerError => Ok(error(500, "InternalServerError")),
+                Fault::Away => Err(broken(io::ErrorKind::ConnectionRefused).never_connected()),
+                Fault::Delay(delay) => {
                     tokio::time::sleep(delay).await;
                     inner.call(request).await
                 }
-                Some(Fault::Hang) => std::future::pending().await,
-                Some(Fault::LostReply) => {
+                Fault::Hang => std::future::pending().await,
+                Fault::LostReply => {
                     drop(inner.call(request).await?);
                     Err(broken(io::ErrorKind::ConnectionReset))
                 }
@@ -247,127 +290,4 @@ fn broken(kind: io::ErrorKind) -> ConnectorError {
 }
 
 #[cfg(test)]
-mod tests {
-    use aws_sdk_dynamodb::Client;
-    use aws_sdk_dynamodb::config::retry::RetryConfig;
-    use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-    use aws_sdk_dynamodb::error::{ProvideErrorMetadata as _, SdkError};
-    use aws_sdk_dynamodb::operation::put_item::{PutItemError, PutItemOutput};
-    use aws_sdk_dynamodb::types::AttributeValue;
-    use local::dynamodb::Embedded;
-    use local::table::create_table;
-
-    use super::*;
-
-    struct World {
-        embedded: Embedded,
-        faults: Faults,
-        client: Client,
-    }
-
-    impl World {
-        /// One table, one client with faults and this many tries.
-        async fn with_tries(tries: u32) -> Self {
-            let embedded = Embedded::memory().unwrap();
-            create_table(&embedded.client(), "table").await.unwrap();
-            let faults = Faults::default();
-            let retries =
-                RetryConfig::standard().with_max_attempts(tries).with_initial_backoff(Duration::from_millis(1));
-            let config = embedded.config().http_client(faults.client()).retry_config(retries).build();
-            Self { embedded, faults, client: Client::from_conf(config) }
-        }
-
-        async fn put(&self, pk: &str) -> Result<PutItemOutput, SdkError<PutItemError>> {
-            let put = self.client.put_item().table_name("table").item("pk", AttributeValue::S(pk.into()));
-            put.item("sk", AttributeValue::S("-".into())).condition_expression("attribute_not_exists(pk)").send().await
-        }
-
-        async fn items(&self) -> usize {
-            let scan = self.embedded.client().scan().table_name("table").send().await.unwrap();
-            scan.items().len()
-        }
-    }
-
-    #[tokio::test]
-    async fn without_a_rule_requests_pass_and_are_counted_by_operation() {
-        let world = World::with_tries(1).await;
-        world.put("a").await.unwrap();
-        assert_eq!(world.faults.all_requests(), BTreeMap::from([("PutItem".to_owned(), 1)]));
-        world.faults.reset_counts();
-        assert_eq!(world.faults.requests("PutItem"), 0);
-    }
-
-    #[tokio::test]
-    async fn the_sdk_tries_throttled_failed_and_refused_requests_again() {
-        for fault in [Fault::Throttle, Fault::ServerError, Fault::Away] {
-            let world = World::with_tries(2).await;
-            world.faults.next(1, Matching::operation("PutItem"), fault);
-            world.put("a").await.unwrap();
-            assert_eq!(world.faults.requests("PutItem"), 2, "{fault:?}");
-            assert!(world.faults.all_used());
-        }
-    }
-
-    #[tokio::test]
-    async fn a_fault_can_befall_every_third_request() {
-        let world = World::with_tries(1).await;
-        world.faults.every(3, Matching::any(), Fault::Away);
-        let mut failed = Vec::new();
-        for number in 1..=7 {
-            if world.put(&number.to_string()).await.is_err() {
-                failed.push(number);
-            }
-        }
-        assert_eq!(failed, [3, 6]);
-    }
-
-    #[tokio::test]
-    async fn a_throttle_is_the_one_of_dynamodb() {
-        let world = World::with_tries(1).await;
-        world.faults.always(Matching::any(), Fault::Throttle);
-        let error = world.put("a").await.unwrap_err();
-        assert_eq!(error.code(), Some("ProvisionedThroughputExceededException"));
-        world.faults.clear();
-        world.put("a").await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn only_matching_requests_are_hit_and_an_unused_rule_is_told() {
-        let world = World::with_tries(1).await;
-        world.faults.next(1, Matching::operation("PutItem").containing("\"wx1\""), Fault::ServerError);
-        world.faults.next(1, Matching::operation("GetItem"), Fault::ServerError);
-        world.put("wx2").await.unwrap();
-        world.put("wx1").await.unwrap_err();
-        assert!(!world.faults.all_used());
-        assert_eq!(world.items().await, 1);
-    }
-
-    #[tokio::test]
-    async fn after_a_lost_reply_the_retry_loses_to_our_own_write() {
-        let world = World::with_tries(2).await;
-        world.faults.next(1, Matching::any(), Fault::LostReply);
-        let error = world.put("a").await.unwrap_err().into_service_error();
-        assert!(error.is_conditional_check_failed_exception(), "{error:?}");
-        assert_eq!(world.items().await, 1);
-    }
-
-    #[tokio::test]
-    async fn a_hang_ends_with_the_callers_time_out_and_nothing_is_written() {
-        let world = World::with_tries(1).await;
-        world.faults.next(1, Matching::any(), Fault::Hang);
-        let bound = TimeoutConfig::builder().operation_timeout(Duration::from_millis(50)).build();
-        let config = world.client.config().to_builder().timeout_config(bound).build();
-        let hurried = World { client: Client::from_conf(config), ..world };
-        assert!(matches!(hurried.put("a").await, Err(SdkError::TimeoutError(_))));
-        assert_eq!(hurried.items().await, 0);
-    }
-
-    #[tokio::test]
-    async fn a_delayed_request_arrives_in_the_end() {
-        let world = World::with_tries(1).await;
-        world.faults.next(1, Matching::any(), Fault::Delay(Duration::from_millis(20)));
-        let start = std::time::Instant::now();
-        world.put("a").await.unwrap();
-        assert!(start.elapsed() >= Duration::from_millis(20));
-    }
-}
+mod tests;

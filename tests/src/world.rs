@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use account_push::Reception;
 use account_push::webhook::{AddressPolicy, Webhook};
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use axum::Router;
 use local::eventbridge::EventBus;
 use oauth_callback::CallbackService;
@@ -108,6 +109,22 @@ pub const fn short_limits() -> Limits {
     }
 }
 
+/// What a world is built on, for a story that needs it to be its own.
+pub struct Parts {
+    /// What all that goes to AWS passes through.
+    pub faults: Faults,
+    /// Random bytes of both sides.
+    pub random: Random,
+    /// How the SDK waits, between two tries and for the end of one.
+    pub sleep: SharedAsyncSleep,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self { faults: Faults::default(), random: Random::system(), sleep: SharedAsyncSleep::new(TokioSleep::new()) }
+    }
+}
+
 /// A platform and WeChat's side of it.
 pub struct World {
     /// Moves the time of both sides.
@@ -136,6 +153,7 @@ pub struct World {
     pub bus: EventBus,
     /// Where EventBridge is.
     pub bus_url: Url,
+    sleep: SharedAsyncSleep,
 }
 
 /// The machine's time, and how far a story has moved from it.
@@ -173,9 +191,17 @@ impl World {
     /// # Panics
     /// When the world cannot be set up.
     pub async fn behind(faults: Faults, change: impl FnOnce(&mut Options), limits: Limits) -> Self {
+        Self::of(Parts { faults, ..Parts::default() }, change, limits).await
+    }
+
+    /// The same on other parts.
+    ///
+    /// # Panics
+    /// When the world cannot be set up.
+    pub async fn of(parts: Parts, change: impl FnOnce(&mut Options), limits: Limits) -> Self {
         let clock = Arc::new(ManualClock::at(START));
         let shared_clock = Arc::clone(&clock) as SharedClock;
-        Self::on(clock, shared_clock, faults, change, limits).await
+        Self::on(clock, shared_clock, parts, change, limits).await
     }
 
     /// A platform beside which functions run as processes of their own, so that time goes on by itself. It begins
@@ -188,13 +214,13 @@ impl World {
         let began = SystemClock.now();
         let clock = Arc::new(ManualClock::at(began.minus(before)));
         let shared_clock = Arc::new(MovedClock { moved: Arc::clone(&clock), began });
-        Self::on(clock, shared_clock, Faults::default(), change, short_limits()).await
+        Self::on(clock, shared_clock, Parts::default(), change, short_limits()).await
     }
 
     async fn on(
         clock: Arc<ManualClock>,
         shared_clock: SharedClock,
-        faults: Faults,
+        Parts { faults, random, sleep }: Parts,
         change: impl FnOnce(&mut Options),
         limits: Limits,
     ) -> Self {
@@ -204,6 +230,7 @@ impl World {
         let wechat_url = url_of(&wechat);
 
         let mut options = Options::new(platform(), "127.0.0.1", Arc::clone(&shared_clock));
+        options.random = random.clone();
         options.push_url = Some(public_url.join("wechat/events").unwrap());
         options.message_url = Some(message_url(&public_url));
         change(&mut options);
@@ -223,7 +250,7 @@ impl World {
         tokio::spawn(bus.clone().serve(bus_listener));
 
         let metrics = CollectedMetrics::default();
-        let clients = clients(&database, &faults, &secrets_url, &limits);
+        let clients = clients(&database, &faults, &sleep, &secrets_url, &limits);
         let platform =
             PlatformSource::new(clients.secrets, SECRET, Arc::clone(&shared_clock), limits, metrics.metrics());
         let services = Services {
@@ -231,12 +258,12 @@ impl World {
             store: Store::new(clients.dynamodb, TABLE),
             wechat: WechatClient::new(&wechat_url, &limits).unwrap(),
             clock: shared_clock,
-            random: Random::system(),
+            random,
             metrics: metrics.metrics(),
             limits,
         };
         let settings = Settings { per_second: 100_000, ..Settings::default() };
-        let refresher = Refresher::new(services.clone(), bus_client(&faults, &bus_url, &limits), settings);
+        let refresher = Refresher::new(services.clone(), bus_client(&faults, &sleep, &bus_url, &limits), settings);
         let world = Self {
             clock,
             simulator,
@@ -251,6 +278,7 @@ impl World {
             secrets_url,
             bus,
             bus_url,
+            sleep,
         };
         let router = world.public_router();
         tokio::spawn(async move { axum::serve(public, router).await });
@@ -314,7 +342,7 @@ impl World {
     /// The bus as the functions reach it.
     #[must_use]
     pub fn event_bus(&self) -> Bus {
-        bus_client(&self.faults, &self.bus_url, &self.services.limits)
+        bus_client(&self.faults, &self.sleep, &self.bus_url, &self.services.limits)
     }
 
     /// From now on messages reach an instance of account-push that asks this webhook on loopback for replies.
@@ -344,7 +372,7 @@ impl World {
     /// Clients of the world's table and secret, as a program beside it has them.
     #[must_use]
     pub fn aws_clients(&self) -> AwsClients {
-        clients(&self.database, &self.faults, &self.secrets_url, &self.services.limits)
+        clients(&self.database, &self.faults, &self.sleep, &self.secrets_url, &self.services.limits)
     }
 
     fn link_service(&self) -> LinkService {
@@ -563,23 +591,29 @@ fn url_of(listener: &TcpListener) -> Url {
     Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap()
 }
 
-fn clients(database: &local::dynamodb::Embedded, faults: &Faults, secrets: &Url, limits: &Limits) -> AwsClients {
-    let dynamodb = AwsClients::new(&sdk_config(faults, &database.endpoint()), limits).dynamodb;
-    let secrets = AwsClients::new(&sdk_config(faults, secrets.as_str()), limits).secrets;
+fn clients(
+    database: &local::dynamodb::Embedded,
+    faults: &Faults,
+    sleep: &SharedAsyncSleep,
+    secrets: &Url,
+    limits: &Limits,
+) -> AwsClients {
+    let dynamodb = AwsClients::new(&sdk_config(faults, sleep, &database.endpoint()), limits).dynamodb;
+    let secrets = AwsClients::new(&sdk_config(faults, sleep, secrets.as_str()), limits).secrets;
     AwsClients { dynamodb, secrets }
 }
 
-fn bus_client(faults: &Faults, bus: &Url, limits: &Limits) -> Bus {
-    Bus::new(shared::aws::event_bus_client(&sdk_config(faults, bus.as_str()), limits), BUS)
+fn bus_client(faults: &Faults, sleep: &SharedAsyncSleep, bus: &Url, limits: &Limits) -> Bus {
+    Bus::new(shared::aws::event_bus_client(&sdk_config(faults, sleep, bus.as_str()), limits), BUS)
 }
 
-fn sdk_config(faults: &Faults, endpoint: &str) -> aws_config::SdkConfig {
+fn sdk_config(faults: &Faults, sleep: &SharedAsyncSleep, endpoint: &str) -> aws_config::SdkConfig {
     use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
     aws_config::SdkConfig::builder()
         .behavior_version(aws_config::BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
         .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
-        .sleep_impl(aws_smithy_async::rt::sleep::SharedAsyncSleep::new(aws_smithy_async::rt::sleep::TokioSleep::new()))
+        .sleep_impl(sleep.clone())
         .http_client(faults.client())
         .endpoint_url(endpoint)
         .build()

@@ -1,0 +1,157 @@
+//! Histories at random. What comes first in a choice is what a failing history is simplified to.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use stories::faults::Side;
+
+use crate::step::{Api, Job, LINKS, Point, Process, Refusing, SHOPS, Shop, Step, Trouble};
+
+/// A history: how the two sides are set, and what happens.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct History {
+    /// What WeChat leaves open, and how far the second process's clock is off.
+    pub(crate) setting: Setting,
+    /// What happens.
+    pub(crate) steps: Vec<Step>,
+}
+
+/// What stays the same through a history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Setting {
+    /// Each renewal replaces the refresh token.
+    pub(crate) rotating: bool,
+    /// Push and redirect bring a code each.
+    pub(crate) two_codes: bool,
+    /// Where WeChat names refresh tokens.
+    pub(crate) named_by: NamedBy,
+    /// How many seconds the second process's clock is ahead.
+    pub(crate) skew: i64,
+    /// What the random bytes of both sides come from.
+    pub(crate) seed: u64,
+}
+
+/// Which answers of WeChat's name an account's refresh token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NamedBy {
+    Both,
+    Details,
+    List,
+}
+
+/// Histories without two things at the same time, which replay step by step.
+pub(crate) fn ordered() -> impl Strategy<Value = History> {
+    (setting(), prop::collection::vec(step(), 6..=20)).prop_map(|(setting, steps)| History { setting, steps })
+}
+
+/// Histories in which processes run at the same time; what they come to differs from one time to the next.
+pub(crate) fn interleaved() -> impl Strategy<Value = History> {
+    let together = (job(), job()).prop_map(|(one, other)| Step::Together(one, other));
+    let step = prop_oneof![3 => step(), 1 => together];
+    (setting(), prop::collection::vec(step, 6..=20)).prop_map(|(setting, steps)| History { setting, steps })
+}
+
+pub(crate) fn setting() -> impl Strategy<Value = Setting> {
+    let named_by = select(vec![NamedBy::Both, NamedBy::Both, NamedBy::Details]);
+    (any::<bool>(), any::<bool>(), named_by, -4..=4_i64, any::<u64>().no_shrink())
+        .prop_map(|(rotating, two_codes, named_by, skew, seed)| Setting { rotating, two_codes, named_by, skew, seed })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => wait().prop_map(Step::Passes),
+        3 => shop().prop_map(Step::Joins),
+        3 => (shop(), stamp()).prop_map(|(shop, stamp)| Step::Authorizes { shop, stamp }),
+        3 => (shop(), stamp()).prop_map(|(shop, stamp)| Step::Revokes { shop, stamp }),
+        3 => (0..LINKS, shop(), stamp()).prop_map(|(link, shop, stamp)| Step::Visits { link, shop, stamp }),
+        12 => job().prop_map(Step::Does),
+        8 => (job(), trouble()).prop_map(|(job, trouble)| Step::Suffers(job, trouble)),
+        5 => (job(), point()).prop_map(|(job, point)| Step::Begins(job, point)),
+        3 => (0..2_usize).prop_map(Step::GoesOn),
+        1 => (0..2_usize).prop_map(Step::Dies),
+        3 => trouble().prop_map(Step::Fails),
+        1 => Just(Step::Heals),
+    ]
+}
+
+fn wait() -> impl Strategy<Value = Duration> {
+    let minutes = Duration::from_mins;
+    select(vec![
+        Duration::from_secs(1),
+        Duration::from_secs(20),
+        Duration::from_secs(40),
+        minutes(3),
+        minutes(6),
+        minutes(12),
+        minutes(40),
+        minutes(101),
+        minutes(101),
+        minutes(101),
+        minutes(300),
+    ])
+}
+
+fn job() -> impl Strategy<Value = Job> {
+    prop_oneof![
+        5 => process().prop_map(Job::Renew),
+        4 => process().prop_map(Job::Inbox),
+        2 => process().prop_map(Job::Reconcile),
+        6 => (0..4_usize).prop_map(Job::Push),
+        1 => (0..8_usize).prop_map(Job::PushAgain),
+        3 => (0..3_usize, prop::bool::weighted(0.8))
+            .prop_map(|(number, own_browser)| Job::Return { number, own_browser }),
+        2 => (shop(), 0..2_usize).prop_map(|(shop, follower)| Job::Message { shop, follower }),
+        1 => (0..4_usize).prop_map(Job::MessageAgain),
+    ]
+}
+
+fn point() -> impl Strategy<Value = Point> {
+    let held_apis = vec![Api::Renewal, Api::Exchange, Api::Details, Api::List, Api::ComponentToken];
+    prop_oneof![
+        4 => select(held_apis).prop_map(Point::Answer),
+        4 => (0..30_usize, side()).prop_map(|(passing, side)| Point::Table { passing, side }),
+        1 => side().prop_map(Point::Bus),
+    ]
+}
+
+fn trouble() -> impl Strategy<Value = Trouble> {
+    let apis =
+        vec![Api::Renewal, Api::Exchange, Api::Details, Api::List, Api::ComponentToken, Api::PreAuthCode, Api::Any];
+    let api = move || select(apis.clone());
+    let codes = vec![-1, 40001, 40013, 45009, 45011, 50002, 61003, 61004, 61023];
+    let refusing = || select(vec![Refusing::ServerError, Refusing::Throttled, Refusing::Away]);
+    prop_oneof![
+        6 => (api(), select(codes), prop::option::of(shop()), lasting()).prop_map(|(api, code, about, lasts)| {
+            Trouble::Refusals { api, code, about: about.filter(|_| api.names_an_account()), lasts }
+        }),
+        1 => (api(), lasting()).prop_map(|(api, lasts)| Trouble::BadGateway { api, lasts }),
+        5 => (api(), side()).prop_map(|(api, side)| Trouble::LostAnswer { api, side }),
+        1 => Just(Trouble::NoTickets),
+        2 => (refusing(), prop::option::of(shop()), lasting())
+            .prop_map(|(fault, about, lasts)| Trouble::Table { fault, about, lasts }),
+        3 => (0..12_usize).prop_map(|passing| Trouble::LostReply { passing }),
+        1 => (refusing(), lasting()).prop_map(|(fault, lasts)| Trouble::Bus { fault, lasts }),
+    ]
+}
+
+fn lasting() -> impl Strategy<Value = Duration> {
+    select(vec![Duration::from_secs(30), Duration::from_mins(8), Duration::from_mins(30), Duration::from_hours(6)])
+}
+
+pub(crate) fn shop() -> impl Strategy<Value = Shop> {
+    (0..SHOPS).prop_map(Shop)
+}
+
+fn process() -> impl Strategy<Value = Process> {
+    select(vec![Process(0), Process(0), Process(1)])
+}
+
+fn side() -> impl Strategy<Value = Side> {
+    select(vec![Side::Before, Side::After])
+}
+
+/// How far WeChat's servers' clocks are apart.
+fn stamp() -> impl Strategy<Value = i64> {
+    prop_oneof![3 => Just(0), 1 => -120..=120_i64]
+}

@@ -1,0 +1,160 @@
+//! What must hold in the end, whatever happened.
+
+use serde_json::{Value, json};
+use shared::ids::AppId;
+use shared::vault::{AccountState, END_OF_TIME, Slot};
+use simulator::AnswerFault;
+
+use crate::model::Record;
+use crate::stage::Stage;
+use crate::step::Shop;
+
+/// Everything that does not hold, in words.
+pub(crate) type Violations = Vec<String>;
+
+impl Stage {
+    /// What does not hold at rest.
+    pub(crate) async fn violations(&self) -> Violations {
+        let mut found = self.wrong_about_accounts().await;
+        found.extend(self.wrong_about_links().await);
+        let waiting = self.world.vault().inbox_waiting(END_OF_TIME).await.unwrap();
+        if waiting > 0 {
+            found.push(format!("{waiting} entries wait in the inbox"));
+        }
+        let messages = self.world.vault().count_waiting_messages(END_OF_TIME).await.unwrap();
+        if messages > 0 {
+            found.push(format!("{messages} messages wait for the bus"));
+        }
+        found.extend(self.wrong_about_events());
+        found.extend(self.wrong_about_messages());
+        found
+    }
+
+    /// What does not hold for the accounts.
+    pub(crate) async fn wrong_about_accounts(&self) -> Violations {
+        let mut found = Vec::new();
+        for shop in 0..self.accounts.len() {
+            found.extend(self.wrong_about(Shop(shop)).await);
+        }
+        found
+    }
+
+    /// The account is here what it is at WeChat, and where it is authorized, its token is good.
+    async fn wrong_about(&self, shop: Shop) -> Option<String> {
+        let appid = &self.account(shop).appid;
+        let state = self.world.vault().account(appid).await.unwrap().map(|stored| stored.token.state);
+        match (self.world.simulator.is_authorized(appid), state) {
+            (true, Some(AccountState::Active)) => {
+                (!self.accepts(appid).await).then(|| format!("WeChat refuses the stored token of account {shop}"))
+            }
+            (true, Some(state)) => Some(format!("account {shop} has authorized the platform and is {state}")),
+            (true, None) => Some(format!("account {shop} has authorized the platform and is not stored")),
+            (false, Some(AccountState::Active)) => Some(format!("account {shop} took its grant back and is active")),
+            (false, _) => None,
+        }
+    }
+
+    /// Whether WeChat accepts the stored token of an account.
+    pub(crate) async fn accepts(&self, appid: &AppId) -> bool {
+        use secrecy::ExposeSecret as _;
+        let record = self.world.vault().token(&Slot::Authorizer(appid.clone())).await.unwrap();
+        let Some(token) = record.and_then(|record| record.access_token) else { return false };
+        let mut url = self.world.wechat_url.join("cgi-bin/message/custom/send").unwrap();
+        url.query_pairs_mut().append_pair("access_token", token.expose_secret());
+        let body = json!({"touser": "openid", "msgtype": "text", "text": {"content": "hello"}});
+        let answer: Value = self.http.post(url).json(&body).send().await.unwrap().json().await.unwrap();
+        answer["errcode"] == 0
+    }
+
+    /// A link leads to an account that was authorized through it.
+    async fn wrong_about_links(&self) -> Violations {
+        let mut found = Vec::new();
+        for (number, link) in self.links.iter().enumerate() {
+            let state = self.business.look(link).await;
+            let Some(bound) = state["authorizer_appid"].as_str() else { continue };
+            if !self.model.record().through.iter().any(|(link, account)| *link == number && account.as_str() == bound) {
+                found.push(format!("link {number} is bound to {bound}, which was not authorized through it"));
+            }
+        }
+        found
+    }
+
+    /// Each push that was answered `success` is on the bus, and nothing that WeChat has not pushed.
+    fn wrong_about_events(&self) -> Violations {
+        let record = self.model.record();
+        let pushed = |push: &crate::model::SentPush| {
+            (format!("grant.{}", push.push.info_type), push.account.to_string(), push.push.create_time.unix())
+        };
+        let delivered: Vec<_> = self
+            .world
+            .bus
+            .delivered()
+            .into_iter()
+            .map(|event| {
+                let text = |name: &str| event.detail[name].as_str().unwrap_or_default().to_owned();
+                (
+                    event.detail_type.clone(),
+                    text("authorizer_appid"),
+                    event.detail["create_time"].as_i64().unwrap_or_default(),
+                )
+            })
+            .collect();
+        let lost = record.pushes.iter().filter(|push| push.accepted && !delivered.contains(&pushed(push)));
+        let lost = lost.map(|push| {
+            format!(
+                "{} of account {} was accepted and is not on the bus",
+                push.push.info_type,
+                self.letter(&push.account)
+            )
+        });
+        let authorizations = ["grant.authorized", "grant.updateauthorized", "grant.unauthorized"];
+        let all: Vec<_> = record.pushes.iter().filter(|push| push.sent).map(pushed).collect();
+        let made_up =
+            delivered.iter().filter(|event| authorizations.contains(&event.0.as_str()) && !all.contains(event));
+        lost.chain(made_up.map(|event| format!("{event:?} is on the bus and was never pushed"))).collect()
+    }
+
+    /// Each message that was taken is on the bus as it was written, the business was asked once at most, and each reply
+    /// is the one to it.
+    fn wrong_about_messages(&self) -> Violations {
+        let record = self.model.record();
+        let mut found = wrong_replies(&record);
+        let events = self.world.bus.delivered();
+        let asked = self.webhook.asked();
+        for message in &record.messages {
+            let is_it = |detail: &Value| detail["message"]["content"] == message.content.as_str();
+            let fits = |detail: &Value| {
+                detail["authorizer_appid"] == message.account.as_str() && detail["open_id"] == message.open_id.as_str()
+            };
+            let on_the_bus: Vec<_> = events.iter().map(|event| &event.detail).filter(|detail| is_it(detail)).collect();
+            let taken = message.outcomes.iter().any(|outcome| outcome.fault.is_none());
+            if taken && on_the_bus.is_empty() {
+                found.push(format!("{:?} was taken and is not on the bus", message.content));
+            }
+            if !on_the_bus.into_iter().all(fits) {
+                found.push(format!("{:?} is on the bus for another account or follower", message.content));
+            }
+            let times = asked.iter().filter(|call| is_it(&call.body["data"])).count();
+            if times > 1 {
+                found.push(format!("the webhook was asked {times} times about {:?}", message.content));
+            }
+        }
+        found
+    }
+}
+
+fn wrong_replies(record: &Record) -> Violations {
+    let mut found = Vec::new();
+    for message in &record.messages {
+        for outcome in &message.outcomes {
+            match outcome.fault {
+                None | Some(AnswerFault::Status | AnswerFault::Unanswered) => {}
+                Some(fault) => found.push(format!("{:?} is answered with garbage: {fault}", message.content)),
+            }
+            if let Some(reply) = outcome.reply_text().filter(|reply| *reply != format!("{}!", message.content)) {
+                found.push(format!("{:?} is answered with {reply:?}", message.content));
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,154 @@
+//! Where a history is played: a world whose random bytes are the history's own, with two processes of the refresher.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use aws_smithy_async::rt::sleep::{AsyncSleep, SharedAsyncSleep, Sleep, TokioSleep};
+use serde_json::json;
+use shared::clock::{Clock, ManualClock, Timestamp};
+use shared::limits::Limits;
+use shared::random::Random;
+use shared::session::Services;
+use simulator::{Account, Behaviour, Codes};
+use stories::browser::Browser;
+use stories::business::{Business, Link};
+use stories::faults::Faults;
+use stories::in_process::InProcess;
+use stories::webhook::Service;
+use stories::world::{Parts, TABLE, World, short_limits};
+use token_refresher::{Refresher, Settings};
+
+use crate::generate::{NamedBy, Setting};
+use crate::held::UnderWay;
+use crate::model::Model;
+use crate::step::{LINKS, SHOPS, Shop, Trouble};
+
+/// Everything on the stage.
+pub(crate) struct Stage {
+    pub(crate) world: Arc<World>,
+    /// The processes of the refresher.
+    pub(crate) refreshers: [Refresher; 2],
+    /// The merchants' accounts.
+    pub(crate) accounts: Vec<Account>,
+    pub(crate) business: Business,
+    pub(crate) links: Vec<Link>,
+    /// The merchants', and somebody else's.
+    pub(crate) browsers: [Arc<Browser>; 2],
+    /// The business's service that answers followers.
+    pub(crate) webhook: Service,
+    /// For calls that no browser makes.
+    pub(crate) http: reqwest::Client,
+    pub(crate) model: Model,
+    /// What goes wrong, and until when.
+    pub(crate) troubles: Vec<(Timestamp, Trouble)>,
+    pub(crate) under_way: Vec<UnderWay>,
+    pub(crate) tickets_stopped: bool,
+}
+
+/// The bounds on waits. What is held may be held for long on a busy machine; what waits for a token that somebody else
+/// is renewing, which no history does while it waits, gives up soon.
+const LIMITS: Limits = Limits {
+    dynamodb_try: Duration::from_secs(20),
+    dynamodb: Duration::from_secs(20),
+    wechat: Duration::from_secs(20),
+    page: Duration::from_mins(1),
+    message: Duration::from_mins(1),
+    token_wait: Duration::from_millis(150),
+    poll: Duration::from_millis(20),
+    ..short_limits()
+};
+
+impl Stage {
+    /// A platform that has a ticket and a component token, and nothing else.
+    pub(crate) async fn open(setting: &Setting, model: Model) -> Self {
+        model.tell(format!("{setting:?}"));
+        let parts = Parts {
+            faults: Faults::over(InProcess::with_table(TABLE).await.client()),
+            random: seeded(setting.seed),
+            sleep: SharedAsyncSleep::new(NoPauses),
+        };
+        let behaviour = Behaviour {
+            rotate_refresh_tokens: setting.rotating,
+            codes: if setting.two_codes { Codes::Different } else { Codes::Same },
+            list_without_refresh_tokens: setting.named_by == NamedBy::Details,
+            info_without_refresh_token: setting.named_by == NamedBy::List,
+            ..Behaviour::default()
+        };
+        let world = World::of(parts, |options| options.behaviour = behaviour, LIMITS).await;
+        assert!(world.simulator.push_ticket().await.is_accepted());
+        world.session().await.component_token().await.unwrap();
+        let webhook = Service::replying_with_texts().await;
+        world.ask_for_replies(webhook.url()).await;
+        let business = Business::of(&world);
+        let mut links = Vec::new();
+        for _ in 0..LINKS {
+            links.push(business.link(json!({})).await);
+        }
+        let refreshers = [0, setting.skew].map(|skew| refresher(&world, skew));
+        Self {
+            refreshers,
+            accounts: world.simulator.accounts().into_iter().take(SHOPS).collect(),
+            business,
+            links,
+            browsers: [Browser::on_computer(), Browser::on_phone()].map(Arc::new),
+            webhook,
+            http: stories::http_client(),
+            model,
+            troubles: Vec::new(),
+            under_way: Vec::new(),
+            tickets_stopped: false,
+            world: Arc::new(world),
+        }
+    }
+
+    pub(crate) fn account(&self, shop: Shop) -> &Account {
+        &self.accounts[shop.0]
+    }
+}
+
+/// A process of the refresher, which does one thing after the other, so that a history replays.
+fn refresher(world: &World, skew: i64) -> Refresher {
+    let clock = Arc::new(Skewed { clock: Arc::clone(&world.clock), skew });
+    let services = Services { clock, ..world.services.clone() };
+    Refresher::new(services, world.event_bus(), Settings { window: 1, per_second: 100_000 })
+}
+
+/// A machine's clock that is some seconds ahead, or behind.
+struct Skewed {
+    clock: Arc<ManualClock>,
+    skew: i64,
+}
+
+impl Clock for Skewed {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix(self.clock.now().unix() + self.skew)
+    }
+}
+
+/// Random bytes that are the same each time: `SplitMix64`.
+fn seeded(seed: u64) -> Random {
+    let state = AtomicU64::new(seed);
+    Random::from_fn(move |bytes| {
+        for chunk in bytes.chunks_mut(8) {
+            let mut word = state.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+            word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            word ^= word >> 31;
+            chunk.copy_from_slice(&word.to_le_bytes()[..chunk.len()]);
+        }
+    })
+}
+
+/// The SDK without its pauses between two tries; what is longer is the end of a try, which is waited for.
+#[derive(Debug)]
+struct NoPauses;
+
+/// Longer than the SDK pauses in three tries, shorter than any try may take.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+impl AsyncSleep for NoPauses {
+    fn sleep(&self, duration: Duration) -> Sleep {
+        if duration < LONGEST_PAUSE { Sleep::new(std::future::ready(())) } else { TokioSleep::new().sleep(duration) }
+    }
+}

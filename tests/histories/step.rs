@@ -1,0 +1,252 @@
+//! What can happen: the steps of a history, each with the line that tells it.
+//!
+//! A step names things by their number among those that are there when its turn comes ("the third push under way"), so
+//! that a history without some of its steps is one too. Where there is none, the step is left out.
+
+use std::fmt;
+use std::time::Duration;
+
+use simulator::paths;
+use stories::faults::Side;
+
+/// An account of a merchant's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shop(pub(crate) usize);
+
+/// How many accounts a history has.
+pub(crate) const SHOPS: usize = 3;
+
+/// How many links a history has.
+pub(crate) const LINKS: usize = 2;
+
+impl fmt::Display for Shop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(["A", "B", "C"].get(self.0).unwrap_or(&"?"))
+    }
+}
+
+/// A step.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Step {
+    /// Time passes; WeChat pushes a ticket where a push of one was due.
+    Passes(Duration),
+    /// A merchant authorizes the platform and it takes effect at once: pushed, received, exchanged.
+    Joins(Shop),
+    /// A merchant authorizes the platform at WeChat; the push is under way, its time `stamp` seconds off.
+    Authorizes { shop: Shop, stamp: i64 },
+    /// A merchant takes the grant back at WeChat; the push is under way.
+    Revokes { shop: Shop, stamp: i64 },
+    /// A merchant opens a link, presses its button and authorizes the platform; push and redirect are under way.
+    Visits { link: usize, shop: Shop, stamp: i64 },
+    /// A process does something, from its beginning to its end.
+    Does(Job),
+    /// A process does something while something goes wrong, and only then.
+    Suffers(Job, Trouble),
+    /// A process begins something and is held at a point of it.
+    Begins(Job, Point),
+    /// Two processes do something at the same time.
+    Together(Job, Job),
+    /// What is held goes on to its end.
+    GoesOn(usize),
+    /// The process of what is held dies.
+    Dies(usize),
+    /// Something goes wrong from now on.
+    Fails(Trouble),
+    /// Everything that goes wrong is well again.
+    Heals,
+}
+
+/// What a process of the platform does.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Job {
+    /// The five-minute run.
+    Renew(Process),
+    /// The hourly run.
+    Reconcile(Process),
+    /// The run that the table's stream causes.
+    Inbox(Process),
+    /// A push under way arrives.
+    Push(usize),
+    /// A push that has been sent already arrives again.
+    PushAgain(usize),
+    /// A merchant's browser comes back from WeChat, or somebody else's does.
+    Return { number: usize, own_browser: bool },
+    /// A follower writes to an account.
+    Message { shop: Shop, follower: usize },
+    /// WeChat delivers a message again.
+    MessageAgain(usize),
+}
+
+/// Which process of the refresher: the second one's clock is off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Process(pub(crate) usize);
+
+/// Where a process is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Point {
+    /// WeChat has done what was asked, its answer is under way.
+    Answer(Api),
+    /// At a request to the table, after so many others.
+    Table { passing: usize, side: Side },
+    /// At the bus.
+    Bus(Side),
+}
+
+/// An API of WeChat's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Api {
+    Renewal,
+    Exchange,
+    Details,
+    List,
+    ComponentToken,
+    PreAuthCode,
+    Any,
+}
+
+impl Api {
+    /// Its path.
+    pub(crate) const fn path(self) -> &'static str {
+        match self {
+            Self::Renewal => paths::AUTHORIZER_TOKEN,
+            Self::Exchange => paths::QUERY_AUTH,
+            Self::Details => paths::GET_AUTHORIZER_INFO,
+            Self::List => paths::GET_AUTHORIZER_LIST,
+            Self::ComponentToken => paths::COMPONENT_TOKEN,
+            Self::PreAuthCode => paths::CREATE_PREAUTHCODE,
+            Self::Any => paths::ANY,
+        }
+    }
+
+    /// Whether its calls name an account.
+    pub(crate) const fn names_an_account(self) -> bool {
+        matches!(self, Self::Renewal | Self::Details | Self::Any)
+    }
+}
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Trouble {
+    /// WeChat refuses calls with a code: of all, or about one account.
+    Refusals { api: Api, code: i64, about: Option<Shop>, lasts: Duration },
+    /// WeChat's gateway answers for it.
+    BadGateway { api: Api, lasts: Duration },
+    /// The answer to the next call is lost, before the call takes effect or after.
+    LostAnswer { api: Api, side: Side },
+    /// WeChat stops pushing tickets.
+    NoTickets,
+    /// The table refuses requests: all, or those about one account.
+    Table { fault: Refusing, about: Option<Shop>, lasts: Duration },
+    /// The table does what is asked next, and its answer is lost.
+    LostReply { passing: usize },
+    /// The bus refuses events.
+    Bus { fault: Refusing, lasts: Duration },
+}
+
+/// How a service of AWS does not do what it is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusing {
+    ServerError,
+    Throttled,
+    Away,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passes(time) => write!(f, "{} pass", Length(*time)),
+            Self::Joins(shop) => write!(f, "account {shop} authorizes the platform, and it takes effect"),
+            Self::Authorizes { shop, stamp } => write!(f, "account {shop} authorizes the platform{}", Stamp(*stamp)),
+            Self::Revokes { shop, stamp } => write!(f, "account {shop} takes its grant back{}", Stamp(*stamp)),
+            Self::Visits { link, shop, stamp } => {
+                write!(f, "account {shop} authorizes the platform through link {link}{}", Stamp(*stamp))
+            }
+            Self::Does(job) => write!(f, "{job}"),
+            Self::Suffers(job, trouble) => write!(f, "{job}, while {trouble}"),
+            Self::Begins(job, point) => write!(f, "{job}, and is held {point}"),
+            Self::Together(one, other) => write!(f, "{one}; at the same time {other}"),
+            Self::GoesOn(number) => write!(f, "what is held goes on ({number})"),
+            Self::Dies(number) => write!(f, "a process that is held dies ({number})"),
+            Self::Fails(trouble) => write!(f, "{trouble}"),
+            Self::Heals => f.write_str("all is well again"),
+        }
+    }
+}
+
+impl fmt::Display for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Renew(process) => write!(f, "a renew run{process}"),
+            Self::Reconcile(process) => write!(f, "a reconcile run{process}"),
+            Self::Inbox(process) => write!(f, "a run for the inbox{process}"),
+            Self::Push(number) => write!(f, "a push arrives ({number})"),
+            Self::PushAgain(number) => write!(f, "a push arrives once more ({number})"),
+            Self::Return { number, own_browser: true } => write!(f, "a merchant comes back ({number})"),
+            Self::Return { number, own_browser: false } => {
+                write!(f, "somebody opens a merchant's way back ({number})")
+            }
+            Self::Message { shop, follower } => write!(f, "follower {follower} writes to account {shop}"),
+            Self::MessageAgain(number) => write!(f, "a message is delivered once more ({number})"),
+        }
+    }
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0 == 0 { "" } else { " of the process whose clock is off" })
+    }
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answer(api) => write!(f, "when WeChat has done {api:?}"),
+            Self::Table { passing, side } => write!(f, "{side:?} request {passing} to the table"),
+            Self::Bus(side) => write!(f, "{side:?} an event is put on the bus"),
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refusals { api, code, about, lasts } => {
+                write!(f, "WeChat answers {code} to {api:?}{} for {}", About(*about), Length(*lasts))
+            }
+            Self::BadGateway { api, lasts } => write!(f, "WeChat answers 502 to {api:?} for {}", Length(*lasts)),
+            Self::LostAnswer { api, side } => write!(f, "the next {api:?} is lost {side:?} it takes effect"),
+            Self::NoTickets => f.write_str("WeChat stops pushing tickets"),
+            Self::Table { fault, about, lasts } => {
+                write!(f, "the table is {fault:?}{} for {}", About(*about), Length(*lasts))
+            }
+            Self::LostReply { passing } => write!(f, "the table's reply to write {passing} from now is lost"),
+            Self::Bus { fault, lasts } => write!(f, "the bus is {fault:?} for {}", Length(*lasts)),
+        }
+    }
+}
+
+/// How long, in words.
+struct Length(Duration);
+
+impl fmt::Display for Length {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        if seconds < 60 { write!(f, "{seconds} s") } else { write!(f, "{} min", seconds / 60) }
+    }
+}
+
+struct Stamp(i64);
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0 { Ok(()) } else { write!(f, " (its push is stamped {:+} s)", self.0) }
+    }
+}
+
+struct About(Option<Shop>);
+
+impl fmt::Display for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |shop| write!(f, " about account {shop}"))
+    }
+}

@@ -5,6 +5,7 @@
 //! carries a secret, a ticket, a token, a code or a message body.
 
 mod measure;
+mod throttle;
 
 use std::fmt;
 use std::io::Write as _;
@@ -20,6 +21,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer, Registry};
 
 pub use self::measure::{Measure, Unit};
+pub use self::throttle::LogThrottle;
 use crate::clock::SharedClock;
 use crate::config::{Environment as _, ProcessEnvironment};
 

@@ -44,7 +44,8 @@ impl CallbackService {
     /// The function's state.
     #[must_use]
     pub fn new(services: Services, config: PageConfig) -> Self {
-        Self(Arc::new(Inner { services, config, pages: Pages::new(FormTargets::None) }))
+        let pages = Pages::new(FormTargets::None).served_at(&config.public_base);
+        Self(Arc::new(Inner { services, config, pages }))
     }
 
     fn services(&self) -> &Services {

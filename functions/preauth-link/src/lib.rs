@@ -62,7 +62,7 @@ impl LinkService {
     /// The function's state.
     #[must_use]
     pub fn new(services: Services, config: PageConfig, wechat: WechatConfig) -> Self {
-        let pages = Pages::new(FormTargets::OursAnd(&[&wechat.mp, &wechat.open]));
+        let pages = Pages::new(FormTargets::OursAnd(&[&wechat.mp, &wechat.open])).served_at(&config.public_base);
         Self(Arc::new(Inner { services, config, wechat, pages }))
     }
 

@@ -100,7 +100,7 @@ async fn receive(
         event => {
             vault.put_push(&push, now).await?;
             let account = event.account().map(ToString::to_string).unwrap_or_default();
-            tracing::info!(info_type = event.info_type(), account, "a push {} is in the inbox", event.info_type());
+            tracing::info!(info_type = event.label(), account, "a push {} is in the inbox", event.label());
         }
     }
     receiver.metrics.put(&Metric::count(Measure::PushStored, 1).by(kind(&push.event)));

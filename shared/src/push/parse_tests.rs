@@ -170,3 +170,14 @@ proptest! {
         prop_assert!(parse(&whole[..whole.len() - cut]).is_err());
     }
 }
+
+#[test]
+fn an_unknown_name_is_logged_only_where_it_is_short_and_visible_ascii() {
+    let label = |name: &str| Event::Unknown { info_type: name.to_owned() }.label().to_owned();
+    assert_eq!(label("notify_something_new"), "notify_something_new");
+    for odd in ["", "a b", "a\nb", "通知", "\u{1b}[31m", &"x".repeat(65)] {
+        assert_eq!(label(odd), "other", "{odd:?}");
+        assert_eq!(format!("{:?}", Event::Unknown { info_type: odd.to_owned() }), "other");
+    }
+    assert_eq!(label(&"x".repeat(64)), "x".repeat(64));
+}

@@ -1,16 +1,20 @@
 //! Why a push is refused, and what is answered: the one place that turns reasons into statuses.
 //!
 //! The answer says what is wrong in a few words, without anything of the push or the secret; the reason goes into the
-//! log and the metric `push_refused` as one word.
+//! log and the metric `push_refused` as one word. The metric counts each refusal; the log has one line a minute for each
+//! reason, since strangers can send as many forged pushes as they like.
 
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use tokio::time::Instant;
 
 use super::{PushError, QueryError};
 use crate::crypto::OpenError;
 use crate::platform::PlatformError;
-use crate::telemetry::{Measure, Metric, Metrics};
+use crate::telemetry::{LogThrottle, Measure, Metric, Metrics};
+
+static REFUSED: LogThrottle = LogThrottle::new();
 
 /// Why a push is refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq, Clone)]
@@ -81,14 +85,16 @@ impl PushRejection {
         }
     }
 
-    /// Tells the operator, once. The extractors do so themselves.
+    /// Counts the refusal and logs it, unless its reason was logged within the last minute. The extractors do so
+    /// themselves.
     pub fn report(&self, metrics: &Metrics) {
         metrics.put(&Metric::count(Measure::PushRefused, 1).by(self.reason()));
+        let Some(left_out) = REFUSED.turn(self.reason(), Instant::now()) else { return };
         if let Self::Platform(error) = self {
             // Somebody must act, and the error says how; all others need no more than their reason.
-            tracing::error!(%error, "no push can be accepted");
+            tracing::error!(%error, left_out, "no push can be accepted");
         } else {
-            tracing::warn!(reason = self.reason(), "push refused");
+            tracing::warn!(reason = self.reason(), left_out, "push refused");
         }
     }
 }

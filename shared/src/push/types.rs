@@ -49,6 +49,9 @@ impl fmt::Debug for AuthorizationEvent {
     }
 }
 
+/// The longest name that is logged, in bytes; WeChat's longest has 32.
+const LONGEST_LABEL: usize = 64;
+
 /// What happened, by `InfoType`.
 pub enum Event {
     /// `component_verify_ticket`, every ten minutes.
@@ -91,6 +94,14 @@ impl Event {
         }
     }
 
+    /// [`Self::info_type`] for logs: `other` where it is longer than any of WeChat's names or could break a line.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        let name = self.info_type();
+        let is_plain = name.len() <= LONGEST_LABEL && name.bytes().all(|byte| byte.is_ascii_graphic());
+        if is_plain && !name.is_empty() { name } else { "other" }
+    }
+
     /// The account whose grant the event is about.
     #[must_use]
     pub const fn account(&self) -> Option<&AppId> {
@@ -115,7 +126,7 @@ impl Event {
 
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.info_type())
+        f.write_str(self.label())
     }
 }
 

@@ -12,7 +12,8 @@ use axum::response::{Html, IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, StatusCode};
 use sha2::{Digest as _, Sha256};
@@ -20,6 +21,7 @@ use url::Url;
 
 use super::problem::retry_after;
 use super::{Language, Reference, Trouble};
+use crate::config::Origin;
 
 const STYLE: &str = include_str!("../../templates/style.css");
 
@@ -59,10 +61,15 @@ struct MessageBody<'a> {
     paragraphs: &'a [&'a str],
 }
 
+/// For a year after a page was shown, a browser asks this host over TLS only. The host alone: what else the owner of the
+/// domain serves under it is not ours to decide.
+const ONE_YEAR_OVER_TLS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
 /// Makes the pages of one function.
 #[derive(Debug, Clone)]
 pub struct Pages {
     policy: HeaderValue,
+    https: bool,
 }
 
 impl Pages {
@@ -81,7 +88,13 @@ impl Pages {
         );
         // Hash and origins are ASCII; were they not, the strictest policy is the safe one.
         let policy = HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"));
-        Self { policy }
+        Self { policy, https: false }
+    }
+
+    /// The same pages for `origin`: one that is reached over TLS is reached in no other way from then on.
+    #[must_use]
+    pub fn served_at(self, origin: &Origin) -> Self {
+        Self { https: origin.is_https(), ..self }
     }
 
     /// A page with a body of its own. `title` is also its heading.
@@ -100,6 +113,9 @@ impl Pages {
         let html = layout.render().map_err(|_| Trouble::Unprintable)?;
         let mut response = (status, headers(), Html(html)).into_response();
         response.headers_mut().insert(CONTENT_SECURITY_POLICY, self.policy.clone());
+        if self.https {
+            response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, ONE_YEAR_OVER_TLS);
+        }
         Ok(response)
     }
 
@@ -184,6 +200,17 @@ mod tests {
         assert!(!body.contains("<script>"), "{body}");
         let layout = Layout { language: "en", title: "<b>", style: STYLE, body: &body }.render().unwrap();
         assert!(!layout.contains("<b>"), "{layout}");
+    }
+
+    #[test]
+    fn pages_that_come_over_tls_ask_for_tls_from_then_on() {
+        let header = |origin: &str| {
+            let pages = Pages::new(FormTargets::None).served_at(&Origin::parse(origin).unwrap());
+            let page = pages.message(StatusCode::OK, Language::English, Message { title: "T", paragraphs: &[] });
+            page.headers().get(STRICT_TRANSPORT_SECURITY).cloned()
+        };
+        assert_eq!(header("https://auth.example.com").unwrap(), "max-age=31536000");
+        assert_eq!(header("http://localhost:3000"), None);
     }
 
     #[test]

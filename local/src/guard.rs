@@ -21,6 +21,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
+use simulator::Gate;
 use tokio::net::TcpListener;
 use url::Url;
 
@@ -107,6 +108,13 @@ impl Guard {
     /// The router behind the guard, with everything in it that answers: its fallbacks too.
     pub fn protect(&self, router: Router) -> Router {
         router.layer(middleware::from_fn_with_state(self.clone(), pass))
+    }
+
+    /// The same for the simulator, which has an accept loop of its own.
+    #[must_use]
+    pub fn gate(&self) -> Gate {
+        let guard = self.clone();
+        Arc::new(move |request| guard.check(request).err().map(Refusal::response))
     }
 
     /// What the request calls this listener, if that is this machine. A request may name it twice; both must fit.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use askama::Template;
+use axum::extract::Request;
 use axum::http::header::{CONTENT_SECURITY_POLICY, HOST};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse as _, Response};
@@ -10,6 +11,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
+use crate::guard::Guard;
 use crate::html::policy;
 
 /// What the page says.
@@ -62,7 +64,19 @@ pub(crate) fn public(simulator: Option<&str>, events: Option<&str>, business: &s
         links: links.into_iter().flatten().collect(),
         commands: vec![make_a_link(business)],
     };
-    home.router()
+    // A visitor who comes through a tunnel cannot use the ports of this machine.
+    let outside = Home {
+        title: home.title,
+        english: "WeChat's pushes and merchants' authorization links lead here.",
+        chinese: "微信的推送和商家的授权链接指向这里。",
+        ..Home::default()
+    };
+    let pages = Arc::new((home, outside));
+    let choose = async move |request: Request| {
+        let (home, outside) = &*pages;
+        if Guard::loopback().check(&request).is_ok() { home.response() } else { outside.response() }
+    };
+    Router::new().route("/", get(choose))
 }
 
 /// What a running system says of itself to other programs of this machine, such as the doctor.

@@ -10,8 +10,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use axum::body::Body;
-use axum::http::Request;
 use shared::clock::{SharedClock, SystemClock};
 use shared::config::{Environment, PageConfig};
 use shared::limits::Limits;
@@ -28,7 +26,7 @@ use crate::endpoints::Endpoints;
 use crate::eventbridge::EventBus;
 use crate::forward::forward;
 use crate::functions::{Config, Place};
-use crate::guard::{self, Guard, Refusal};
+use crate::guard::{self, Guard};
 use crate::home::{self, RunningSystem};
 use crate::listeners::{Listeners, endpoint, local_base};
 use crate::platform_secret::PlatformSecret;
@@ -232,8 +230,7 @@ fn simulate(
 }
 
 async fn run_simulator(simulator: Simulator, guard: Guard, listener: TcpListener, ticket_interval: Duration) {
-    let gate = Arc::new(move |request: &Request<Body>| guard.check(request).err().map(Refusal::response));
-    let served = simulator.clone().serve_behind(gate, listener, std::future::pending());
+    let served = simulator.clone().serve_behind(guard.gate(), listener, std::future::pending());
     let (served, ()) = tokio::join!(served, simulator.run_ticket_timer(ticket_interval));
     if let Err(error) = served {
         tracing::error!("the simulator stopped: {error}");

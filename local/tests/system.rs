@@ -164,6 +164,10 @@ async fn a_person_who_opens_a_port_is_told_what_it_is_and_where_to_go() {
         }
     }
     let home = client_builder().build().unwrap().get(&system.local_base).send().await.unwrap().text().await.unwrap();
+    let through_tunnel =
+        client_builder().build().unwrap().get(&system.local_base).header("host", "abc.tunnel.example.com");
+    let through_tunnel = through_tunnel.send().await.unwrap().text().await.unwrap();
+    assert!(through_tunnel.contains("public port") && !through_tunnel.contains("localhost"), "{through_tunnel}");
     for other in [system.simulator_base, system.events_base] {
         assert!(home.contains(&format!("href=\"{}/\"", other.unwrap())), "{home}");
     }

@@ -38,7 +38,10 @@ pub(super) async fn ticket(vault: &Vault, events_url: &str, now: Timestamp) -> V
     );
     let ticket = match vault.ticket().await {
         Ok(Some(ticket)) => ticket,
-        Ok(None) => return vec![Finding::wrong(CHECK, "WeChat has not pushed any yet", console)],
+        Ok(None) => {
+            let console = format!("{console}. WeChat pushes only once it has approved the platform's creation");
+            return vec![Finding::wrong(CHECK, "WeChat has not pushed any yet", console)];
+        }
         Err(error) => return vec![unreadable(CHECK, &error)],
     };
     let (age, when) = (now.since(ticket.received_at), ago(ticket.received_at, now));

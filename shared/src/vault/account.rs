@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use secrecy::SecretString;
 
-use super::item::{Attributes, Item, Updated, instant, number, secret, send, text};
+use super::item::{Attributes, Item, Updated, instant, number, secret, text, write, write_or_read};
 use super::token::{Slot, TokenRecord};
 use super::{AccountState, Vault, VaultError};
 use crate::clock::Timestamp;
@@ -190,7 +190,7 @@ impl Vault {
             .condition_expression("grant_claim = :claim AND attribute_not_exists(granted_at)")
             .expression_attribute_values(":granted", instant(granted_at))
             .expression_attribute_values(":claim", text(claim.as_str()));
-        send(update).await.map(drop)
+        write(update).await.map(drop)
     }
 
     /// Ends an account's grant over the `token_seq` that was read (0 makes the row): the access token is dropped, the
@@ -228,8 +228,8 @@ impl Vault {
             "{set} REMOVE access_token, token_expires_at, lease_owner, lease_until, {}",
             state.others_since().join(", ")
         ));
-        Ok(match send(update).await? {
-            Updated::Done(_) => GrantWrite::Stored,
+        Ok(match write_or_read(update).await? {
+            Updated::Done(()) => GrantWrite::Stored,
             Updated::Refused(Some(attributes)) => {
                 // Our own first try, whose reply was lost, counts.
                 let now = StoredAccount::read(attributes).token;
@@ -267,8 +267,8 @@ impl Vault {
             .expression_attribute_values(":shard", text(self.due_shard(authorizer)))
             .expression_attribute_values(":seq", number(seq))
             .expression_attribute_values(":next", number(seq.saturating_add(1)));
-        Ok(match send(update).await? {
-            Updated::Done(_) => GrantWrite::Stored,
+        Ok(match write_or_read(update).await? {
+            Updated::Done(()) => GrantWrite::Stored,
             Updated::Refused(Some(attributes)) => {
                 // Our own first try, whose reply was lost, counts.
                 let now = StoredAccount::read(attributes).token;

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::Update;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::time::Duration;
 
-use super::item::{EXPIRES, Item, LeaseUpdate, Updated, expires, instant, send, text};
+use super::item::{EXPIRES, Item, LeaseUpdate, Updated, expires, instant, send, text, write};
 use super::{Vault, VaultError};
 use crate::clock::Timestamp;
 use crate::ids::{AppId, AttemptId, Digest, LinkId};
@@ -103,7 +103,7 @@ impl Vault {
             .update_expression(format!("REMOVE lease_owner, lease_until{tried}"))
             .condition_expression("lease_owner = :owner")
             .expression_attribute_values(":owner", text(owner));
-        send(update).await.map(drop)
+        write(update).await.map(drop)
     }
 
     /// The second half of [`Vault::store_grant`]'s transaction. Finished by whoever has the grant, also after the

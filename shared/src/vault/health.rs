@@ -2,7 +2,7 @@
 //!
 //! Nothing in the platform reads it. It holds counts, codes and WeChat's cleaned words, no secret.
 
-use super::item::{Attributes, Item, instant, number, send, text};
+use super::item::{Attributes, Item, instant, number, text, write};
 use super::{Vault, VaultError};
 use crate::clock::Timestamp;
 use crate::wechat::{Api, ErrCode, Heard, LastAnswer, LastRefusal, Refusal};
@@ -82,7 +82,7 @@ impl Vault {
         for (name, value) in set {
             update = update.expression_attribute_values(format!(":{name}"), value);
         }
-        send(update).await.map(drop)
+        write(update).await.map(drop)
     }
 
     /// How the newest run of a task went; `None` before the first. One read.

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::item::{Attributes, EXPIRES, Item, expires, instant, number, secret, send, text};
+use super::item::{Attributes, EXPIRES, Item, expires, instant, number, secret, text, write};
 use super::{Claim, Vault, VaultError};
 use crate::clock::Timestamp;
 use crate::ids::{AppId, Digest};
@@ -318,7 +318,7 @@ impl Vault {
             .condition_expression("attribute_exists(due_at)")
             .expression_attribute_values(":outcome", text(outcome))
             .expression_attribute_values(":now", instant(now));
-        send(update).await.map(drop)
+        write(update).await.map(drop)
     }
 
     /// Writes down that an entry failed and when to try again. One write; without effect where somebody else tried it
@@ -368,7 +368,7 @@ impl Vault {
             Some(outcome) => update.expression_attribute_values(":outcome", text(outcome)),
             None => update.expression_attribute_values(":was", instant(entry.due_at)),
         };
-        send(update).await.map(drop)
+        write(update).await.map(drop)
     }
 }
 

@@ -71,9 +71,9 @@ impl Item {
 }
 
 /// The outcome of a conditional update.
-pub(super) enum Updated {
-    /// It took effect; the item as it is now.
-    Done(Attributes),
+pub(super) enum Updated<T = Attributes> {
+    /// It took effect; the item as it is now, if that was asked for.
+    Done(T),
     /// The condition did not hold; the item as it is, `None` if there is no such item. After a lost reply this may be
     /// the effect of the same update's first try.
     Refused(Option<Attributes>),
@@ -169,8 +169,8 @@ impl Vault {
         Ok(count)
     }
 
-    /// An update of one item, to be given its expressions. How it is sent decides whether the item comes back: not with
-    /// [`write`], always with [`send`].
+    /// An update of one item, to be given its expressions. How it is sent decides whether the item comes back: never with
+    /// [`write`], after a failed condition with [`write_or_read`], always with [`send`].
     pub(super) fn update(&self, pk: String, sk: &str) -> UpdateItemFluentBuilder {
         self.client().update_item().table_name(self.table()).key("pk", text(pk)).key("sk", text(sk))
     }
@@ -186,6 +186,15 @@ const CONFLICT_PAUSE: Duration = Duration::from_millis(20);
 /// tokens, and a role that may only write them must not be shown one in the response.
 pub(super) async fn write(update: UpdateItemFluentBuilder) -> Result<bool, VaultError> {
     Ok(matches!(dispatch(update).await?, Updated::Done(_)))
+}
+
+/// Sends an update and returns the item only if the condition did not hold.
+pub(super) async fn write_or_read(update: UpdateItemFluentBuilder) -> Result<Updated<()>, VaultError> {
+    let update = update.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+    Ok(match dispatch(update).await? {
+        Updated::Done(_) => Updated::Done(()),
+        Updated::Refused(item) => Updated::Refused(item),
+    })
 }
 
 /// Sends an update and returns the item, also if the condition did not hold.

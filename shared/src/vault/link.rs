@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use secrecy::SecretString;
 
 use super::claim::KEEP as CLAIM_KEEP;
-use super::item::{Attributes, EXPIRES, Item, Updated, expires, instant, number, send, text};
+use super::item::{Attributes, EXPIRES, Item, Updated, expires, instant, number, text, write, write_or_read};
 use super::{Claim, Vault, VaultError};
 use crate::clock::Timestamp;
 use crate::ids::{AppId, AttemptId, Digest, LinkId};
@@ -187,8 +187,8 @@ impl Vault {
                 .expression_attribute_values(":mints", number(link.mints))
                 .expression_attribute_values(":next", number(link.mints.saturating_add(1)))
                 .expression_attribute_values(":times", AttributeValue::L(recent));
-            match send(update).await? {
-                Updated::Done(_) => return Ok(Ok(())),
+            match write_or_read(update).await? {
+                Updated::Done(()) => return Ok(Ok(())),
                 Updated::Refused(Some(attributes)) => link = read_link(&link.id, attributes)?,
                 Updated::Refused(None) => break,
             }
@@ -284,10 +284,7 @@ impl Vault {
             .expression_attribute_values(":code", AttributeValue::Ss(vec![digest.as_str().to_owned()]))
             .expression_attribute_values(":digest", text(digest.as_str()))
             .expression_attribute_values(":max", number(MAX_CODES));
-        Ok(match send(update).await? {
-            Updated::Done(_) => CodeCount::Within,
-            Updated::Refused(_) => CodeCount::TooMany,
-        })
+        Ok(if write(update).await? { CodeCount::Within } else { CodeCount::TooMany })
     }
 
     /// Binds a link to the account that was authorized through it; a link takes one account. One write.
@@ -301,8 +298,8 @@ impl Vault {
             .condition_expression("attribute_exists(pk) AND attribute_not_exists(authorizer)")
             .expression_attribute_values(":authorizer", text(authorizer.as_str()))
             .expression_attribute_values(":now", instant(now));
-        Ok(match send(update).await? {
-            Updated::Done(_) => Bound::Yes,
+        Ok(match write_or_read(update).await? {
+            Updated::Done(()) => Bound::Yes,
             Updated::Refused(Some(attributes)) => {
                 let same = Item::new("link", attributes).text("authorizer") == Some(authorizer.as_str());
                 if same { Bound::Yes } else { Bound::No }

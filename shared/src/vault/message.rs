@@ -11,7 +11,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::accounts::PagePosition;
-use super::item::{EXPIRES, Item, LeaseUpdate, Updated, expires, instant, secret, send, text};
+use super::item::{EXPIRES, Item, LeaseUpdate, Updated, expires, instant, secret, send, text, write};
 use super::{Vault, VaultError};
 use crate::clock::Timestamp;
 use crate::ids::{AppId, Digest};
@@ -102,10 +102,7 @@ impl Vault {
             .expression_attribute_values(":shard", text(self.waiting_shard(digest.part(WAITING_SHARDS))))
             .expression_attribute_values(":now", instant(now))
             .expression_attribute_values(":expires", expires(now, KEEP_WAITING));
-        match send(update).await? {
-            Updated::Done(_) => Ok(()),
-            Updated::Refused(_) => Err(VaultError::Contended { item: "message" }),
-        }
+        if write(update).await? { Ok(()) } else { Err(VaultError::Contended { item: "message" }) }
     }
 
     /// Writes down how a message was answered: `reply` is the plain XML, none for an empty answer. One write; without
@@ -156,7 +153,7 @@ impl Vault {
         for (name, value) in set {
             update = update.expression_attribute_values(format!(":{name}"), value);
         }
-        send(update).await.map(drop)
+        write(update).await.map(drop)
     }
 
     /// Messages of one shard that wait for the bus and are due, the oldest first, a page at a time. One query of the
@@ -213,7 +210,7 @@ impl Vault {
             ))
             .condition_expression("attribute_exists(due_at)")
             .expression_attribute_values(":expires", expires(now, KEEP));
-        send(update).await.map(drop)
+        write(update).await.map(drop)
     }
 
     /// Puts a message that waits off until `due_at`. One write; without effect where it waits no longer.
@@ -226,7 +223,7 @@ impl Vault {
             .update_expression("SET due_at = :due")
             .condition_expression("attribute_exists(due_at)")
             .expression_attribute_values(":due", instant(due_at));
-        send(update).await.map(drop)
+        write(update).await.map(drop)
     }
 
     fn message_key(&self, message: &Digest) -> String {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 
-use super::item::{EXPIRES, Item, Updated, expires, instant, number, send, text};
+use super::item::{EXPIRES, Item, Updated, expires, instant, number, text, write, write_or_read};
 use super::{Vault, VaultError};
 use crate::clock::Timestamp;
 use crate::ids::AppId;
@@ -55,8 +55,8 @@ impl Vault {
             .expression_attribute_values(":now", instant(now))
             .expression_attribute_values(":stale", instant(now.minus(KEEP)))
             .expression_attribute_values(":zero", number(0));
-        match send(update).await? {
-            Updated::Done(_) => Ok(Pass { started_at: now, offset: 0 }),
+        match write_or_read(update).await? {
+            Updated::Done(()) => Ok(Pass { started_at: now, offset: 0 }),
             Updated::Refused(attributes) => {
                 // Our own first try, whose reply was lost, counts.
                 let begun = attributes.and_then(|cursor| Item::new("reconcile cursor", cursor).instant("started_at"));
@@ -155,7 +155,7 @@ impl Vault {
             .update_expression("REMOVE next_offset")
             .condition_expression("started_at = :started")
             .expression_attribute_values(":started", instant(pass.started_at));
-        send(update).await.map(drop)
+        write(update).await.map(drop)
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::item::{EXPIRES, Item, Updated, expires, send};
+use super::item::{EXPIRES, Item, expires, write};
 use super::{Vault, VaultError};
 use crate::clock::Timestamp;
 use crate::ids::{AppId, Digest};
@@ -57,7 +57,7 @@ impl Vault {
                 }
                 None => update.condition_expression("attribute_not_exists(seen)"),
             };
-            if let Updated::Done(_) = send(update).await? {
+            if write(update).await? {
                 return Ok(true);
             }
         }

@@ -10,7 +10,7 @@ use std::fmt;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::item::{Attributes, Item, Updated, instant, number, secret, send, text, write};
+use super::item::{Attributes, Item, Updated, instant, number, secret, send, text, write, write_or_read};
 use super::{AccountState, Vault, VaultError};
 use crate::clock::Timestamp;
 use crate::ids::{AppId, Digest};
@@ -279,8 +279,8 @@ impl Vault {
         }
         let update =
             update.update_expression(format!("{set} REMOVE lease_owner, lease_until, failures, last_error, doubts"));
-        Ok(match send(update).await? {
-            Updated::Done(_) => Stored::Yes,
+        Ok(match write_or_read(update).await? {
+            Updated::Done(()) => Stored::Yes,
             Updated::Refused(Some(attributes)) => {
                 // Our own first try, whose reply was lost, counts.
                 if record(slot, attributes).holds(&issued.access_token) { Stored::Yes } else { Stored::Superseded }
@@ -326,7 +326,7 @@ impl Vault {
             .expression_attribute_values(":one", number(u32::from(failure.counts)))
             .expression_attribute_values(":owner", text(owner))
             .expression_attribute_values(":seq", number(seq));
-        send(update).await.map(drop)
+        write(update).await.map(drop)
     }
 
     /// Replaces a refresh token that WeChat no longer accepts, over the `token_seq` it was read with, and prolongs our
@@ -351,10 +351,7 @@ impl Vault {
             .expression_attribute_values(":until", instant(until))
             .expression_attribute_values(":owner", text(owner))
             .expression_attribute_values(":seq", number(seq));
-        Ok(match send(update).await? {
-            Updated::Done(_) => Stored::Yes,
-            Updated::Refused(_) => Stored::Superseded,
-        })
+        Ok(if write(update).await? { Stored::Yes } else { Stored::Superseded })
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! An item of its own beside the account's row: whoever receives messages has no business with tokens.
 
-use super::item::{Item, Updated, send, text};
+use super::item::{Item, Updated, text, write, write_or_read};
 use super::{Vault, VaultError};
 use crate::ids::AppId;
 
@@ -29,11 +29,11 @@ impl Vault {
             .update_expression("SET user_name = :name")
             .condition_expression("attribute_not_exists(user_name)")
             .expression_attribute_values(":name", text(user_name));
-        Ok(match send(update).await? {
+        Ok(match write_or_read(update).await? {
             Updated::Refused(Some(known)) => {
                 Item::new("user name", known).text("user_name").unwrap_or(user_name).to_owned()
             }
-            Updated::Done(_) | Updated::Refused(None) => user_name.to_owned(),
+            Updated::Done(()) | Updated::Refused(None) => user_name.to_owned(),
         })
     }
 
@@ -47,7 +47,7 @@ impl Vault {
             .update_expression("SET user_name = :name")
             .condition_expression("attribute_not_exists(user_name) OR user_name <> :name")
             .expression_attribute_values(":name", text(user_name));
-        send(update).await.map(drop)
+        write(update).await.map(drop)
     }
 
     fn user_name_key(&self, authorizer: &AppId) -> String {

@@ -48,7 +48,7 @@ impl DataDir {
         }
         privacy::restrict(path, privacy::FOLDER);
         let file = path.join("lock");
-        let lock = privacy::options().create(true).truncate(false).write(true).open(&file).map_err(unusable)?;
+        let lock = privacy::open(&file).map_err(unusable)?;
         privacy::restrict(&file, privacy::FILE);
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: Arc::new(lock) }),
@@ -74,7 +74,7 @@ impl DataDir {
     /// What the operating system says.
     pub fn private_file(&self, name: &str) -> io::Result<PathBuf> {
         let path = self.file(name);
-        privacy::options().create(true).truncate(false).write(true).open(&path)?;
+        privacy::open(&path)?;
         Ok(path)
     }
 
@@ -97,7 +97,7 @@ fn make_folder(path: &Path) -> io::Result<()> {
 
 /// Who may read files. Other systems than Unix keep a user's folders from other users by themselves.
 mod privacy {
-    use std::fs::OpenOptions;
+    use std::fs::{File, OpenOptions};
     use std::io;
     use std::path::Path;
 
@@ -107,12 +107,13 @@ mod privacy {
     /// Of a file.
     pub(super) const FILE: u32 = 0o600;
 
-    /// For files that only the user may read from the start.
-    pub(super) fn options() -> OpenOptions {
+    /// Opens a file for writing, and makes it if it is missing, for the user only from the start.
+    pub(super) fn open(path: &Path) -> io::Result<File> {
         let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, FILE);
-        options
+        options.open(path)
     }
 
     /// Whether every user may make files in a folder, as in /tmp: its mode is not ours to change.

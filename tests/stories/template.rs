@@ -3,6 +3,7 @@
 //! What SAM makes of the template (authorizers, generated roles, permissions) is looked at by `.ci/check_template.py`.
 
 mod alarms;
+mod deployer;
 mod events;
 mod functions;
 mod network;

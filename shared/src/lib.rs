@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod crypto;
 pub mod exchange;
+pub mod gateway;
 pub mod identity;
 pub mod ids;
 pub mod limits;

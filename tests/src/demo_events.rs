@@ -63,6 +63,9 @@ const REDIRECTED_CODE_ENCODED: &str = "queryauthcode%40%40%40demo-redirect%2B%2F
 /// The pre-auth code that led to the grant of the `authorized` push.
 pub const PRE_AUTH_CODE: &str = "preauthcode@@@demo-0001";
 
+/// The longest URL that the HTTP library takes, in bytes.
+const LONGEST_URL: usize = 65_534;
+
 const TICKET: &str = "ticket@@@demo-component-verify-ticket-0001";
 const OTHER_COMPONENT: &str = "wxfedcba0987654321";
 const NONCE: &str = "1320562132";
@@ -148,6 +151,10 @@ fn ticket_push() -> Events {
         ("wrong-appid", push(&seal(&keyring(OTHER_COMPONENT), &ticket))),
         ("malformed-xml", push_of(&msg_signature).body(&body[..body.len() / 2]).build()),
         ("oversized-body", push_of(&msg_signature).body(&padded).build()),
+        ("odd-query", with(push(&good), "rawQueryString", json!("timestamp=<\"> 1"))),
+        ("oversized-query", with(push(&good), "rawQueryString", json!("x".repeat(LONGEST_URL + 1)))),
+        ("broken-base64", with(push_of(&msg_signature).base64_body(b"").build(), "body", json!("no Base64*"))),
+        ("odd-headers", with(push(&good), "headers", odd_headers())),
     ]
 }
 
@@ -173,6 +180,7 @@ fn account_push() -> Events {
         ("release-check", to(USER_NAME, &seal(&ours, &check))),
         ("foreign-account", to("gh_demoaccount002", &seal(&ours, &misled))),
         ("bad-signature", to(USER_NAME, &seal(&forged, &question))),
+        ("odd-appid", with(to(USER_NAME, &seal(&ours, &question)), "rawPath", json!("/wechat/accounts/wx#1/events"))),
     ]
 }
 
@@ -193,12 +201,30 @@ fn preauth_link() -> Events {
     let press = page("POST", LINK).header("content-type", "application/x-www-form-urlencoded").body("");
     vec![
         ("create-link", create.clone().iam(CALLER).build()),
-        ("create-link-without-identity", create.build()),
+        ("create-link-without-identity", create.clone().build()),
         ("page", page("GET", LINK).header("user-agent", COMPUTER).build()),
         ("press-on-computer", press.clone().header("user-agent", COMPUTER).build()),
         ("press-in-wechat", press.header("user-agent", WECHAT_ON_PHONE).build()),
         ("page-of-unknown-link", page("GET", UNKNOWN_LINK).header("user-agent", COMPUTER).build()),
+        ("hash-in-path", with(page("GET", LINK).build(), "rawPath", json!(format!("/authorize/{LINK}#x")))),
+        (
+            "backslash-in-path",
+            with(page("GET", LINK).build(), "rawPath", json!(format!("/authorize/..\\authorization-links\\{LINK}"))),
+        ),
+        ("another-route", with(page("GET", LINK).build(), "rawPath", json!(format!("/authorization-links/{LINK}")))),
+        ("odd-query-of-a-business", with(create.iam(CALLER).build(), "rawQueryString", json!("a=<"))),
     ]
+}
+
+/// The event with one member changed to what a gateway should never send.
+fn with(mut event: Value, member: &str, value: Value) -> Value {
+    event[member] = value;
+    event
+}
+
+/// What a request's URL may be made of elsewhere, and nothing that can stand in one.
+fn odd_headers() -> Value {
+    json!({ "host": "auth example\\ .com\" <", "x-forwarded-proto": "java script", "no name\r\n": "", "content-type": "text/xml" })
 }
 
 fn oauth_callback() -> Events {
@@ -218,6 +244,7 @@ fn oauth_callback() -> Events {
         ("missing-code", ours.clone().query("expires_in=600").build()),
         ("duplicate-code", ours.query(&format!("{code}&{query}")).build()),
         ("unknown-attempt", back(UNKNOWN_ATTEMPT).query(&query).build()),
+        ("odd-query", with(back(ATTEMPT).build(), "rawQueryString", json!("auth_code=\"<script>\""))),
     ]
 }
 

@@ -28,14 +28,15 @@ enum Body {
 }
 
 impl HttpEvent {
-    /// A request without query, body, cookies and identity; `path` as it stands in the URL.
+    /// A request without query, body, cookies and identity; `path` as it stands in the URL. Its route is the deployed one
+    /// of this path, if there is one.
     #[must_use]
     pub fn new(method: &str, path: &str) -> Self {
         let headers = vec![("host".to_owned(), "auth.example.com".to_owned())];
         Self {
             method: method.to_owned(),
             path: path.to_owned(),
-            route: None,
+            route: deployed_route(path).map(str::to_owned),
             query: String::new(),
             headers,
             cookies: Vec::new(),
@@ -44,7 +45,7 @@ impl HttpEvent {
         }
     }
 
-    /// The path of the route that the gateway chose, such as `/authorize/{link_id}`; without it the path is the route.
+    /// Another route than the deployed one, such as `/authorize/{link_id}`.
     #[must_use]
     pub fn route(self, path: &str) -> Self {
         Self { route: Some(path.to_owned()), ..self }
@@ -146,6 +147,18 @@ impl HttpEvent {
     }
 }
 
+/// The deployed route that a path leads to.
+fn deployed_route(path: &str) -> Option<&'static str> {
+    let routes = ticket_push::ROUTES.iter().chain(&account_push::ROUTES).chain(&oauth_callback::ROUTES);
+    let routes = routes.chain(&preauth_link::PUBLIC_ROUTES).chain(&preauth_link::BUSINESS_ROUTES);
+    let leads_to = |route: &str| {
+        let parts = || route.split('/').zip(path.split('/'));
+        route.split('/').count() == path.split('/').count()
+            && parts().all(|(name, value)| name == value || (name.starts_with('{') && !value.is_empty()))
+    };
+    routes.map(|(_, route)| *route).find(|route| leads_to(route))
+}
+
 /// What stands in a path where its route has placeholders.
 fn placeholders(route: &str, path: &str) -> impl Iterator<Item = (String, String)> {
     route.split('/').zip(path.split('/')).filter_map(|(name, value)| {
@@ -207,6 +220,15 @@ mod tests {
         assert_eq!(event["rawPath"], "/a/x/b/y");
         assert_eq!(event["pathParameters"], json!({ "one": "x", "other": "y" }));
         assert!(HttpEvent::new("GET", "/a").build().get("pathParameters").is_none());
+    }
+
+    #[test]
+    fn a_deployed_path_has_its_route() {
+        let route = |path: &str| HttpEvent::new("GET", path).build()["routeKey"].as_str().unwrap().to_owned();
+        assert_eq!(route("/authorize/x"), "GET /authorize/{link_id}");
+        assert_eq!(route("/authorize/x/callback/y"), "GET /authorize/{link_id}/callback/{attempt}");
+        assert_eq!(route("/authorize/"), "GET /authorize/");
+        assert_eq!(route("/wechat/accounts/wx1/events"), "GET /wechat/accounts/{appid}/events");
     }
 
     #[test]

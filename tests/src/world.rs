@@ -21,6 +21,7 @@ use shared::aws::AwsClients;
 use shared::bus::Bus;
 use shared::clock::{Clock, ManualClock, SharedClock, SystemClock, Timestamp};
 use shared::config::{PageConfig, WechatConfig};
+use shared::gateway::Gateway;
 use shared::ids::AppId;
 use shared::limits::Limits;
 use shared::platform::PlatformSource;
@@ -321,6 +322,13 @@ impl World {
         .merge(preauth_link::public_router(self.link_service()))
         .merge(oauth_callback::router(callback))
         .merge(account_push::router(self.reception(None)))
+    }
+
+    /// All functions' routes behind the gateway, as in the cloud.
+    #[must_use]
+    pub fn gateway(&self) -> Gateway {
+        let router = self.public_router().merge(self.business_router());
+        Gateway::new(router, self.services.metrics.clone()).with_problems_on(&preauth_link::BUSINESS_ROUTES)
     }
 
     /// What account-push is built from, with a reply webhook or without.

@@ -4,10 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use axum::body::to_bytes;
-use axum::http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE};
-use lambda_http::request::from_str;
-use preauth_link::with_gateway_identity;
 use serde_json::Value;
 use shared::ids::AppId;
 use shared::telemetry::Measure;
@@ -16,7 +12,6 @@ use stories::demo_events::{ACCOUNT, FOLDER, files, put_link_and_attempt};
 use stories::world::{TABLE, World};
 use token_refresher::{EventError, Report, Task};
 use tokio::time::Instant;
-use tower::ServiceExt as _;
 
 use crate::template::{functions, template};
 
@@ -94,42 +89,27 @@ fn the_variables_for_sam_local_are_named_in_the_template() {
     }
 }
 
-#[test]
-fn lambda_http_reads_every_http_event() {
-    for (path, content) in files() {
-        if ["ticket-push/", "account-push/", "preauth-link/", "oauth-callback/"]
-            .iter()
-            .any(|folder| path.starts_with(folder))
-        {
-            let event: Value = serde_json::from_str(&content).unwrap();
-            let request = from_str(&content).unwrap();
-            assert_eq!(request.method().as_str(), event["requestContext"]["http"]["method"], "{path}");
-            assert_eq!(request.uri().path(), event["rawPath"], "{path}");
-            assert_eq!(request.uri().query().unwrap_or_default(), event["rawQueryString"], "{path}");
-        }
-    }
-}
-
 /// Sends an HTTP event through every route of the platform behind the gateway, and holds the answer against
 /// `events/answers.json`.
 async fn answered(world: &World, path: &str) -> String {
-    let router = with_gateway_identity(world.public_router().merge(world.business_router()));
-    let (answer, body) = router.oneshot(from_str(&event(path)).unwrap()).await.unwrap().into_parts();
-    let body = String::from_utf8(to_bytes(body, 100_000).await.unwrap().to_vec()).unwrap();
+    let answer = world.gateway().answer(&event(path)).await;
     let expected = answer_to(path);
-    assert_eq!(answer.status.as_u16(), expected["status"], "{path}");
-    for (name, header) in [("type", CONTENT_TYPE), ("location", LOCATION), ("cookie", SET_COOKIE)] {
-        let value = answer.headers.get(&header).map(|value| value.to_str().unwrap());
+    assert_eq!(answer.status_code, expected["status"], "{path}");
+    let header = |name: &str| answer.headers.get(name);
+    for (name, value) in
+        [("type", header("content-type")), ("location", header("location")), ("cookie", answer.cookies.first())]
+    {
         match expected[name].as_str() {
             Some(start) => {
                 let start = start
                     .replace("{WECHAT_MP_BASE_URL}/", world.wechat_url.as_str())
                     .replace("{WECHAT_OPEN_BASE_URL}/", world.wechat_url.as_str());
-                assert!(value.is_some_and(|value| value.starts_with(&start)), "{path}: {header} is {value:?}");
+                assert!(value.is_some_and(|value| value.starts_with(&start)), "{path}: the {name} is {value:?}");
             }
-            None => assert!(header != LOCATION || value.is_none(), "{path} leads to {value:?}"),
+            None => assert!(name != "location" || value.is_none(), "{path} leads to {value:?}"),
         }
     }
+    let body = answer.body;
     for part in expected["body"].as_array().into_iter().flatten() {
         assert!(body.contains(part.as_str().unwrap()), "{path} is answered with {body}");
     }
@@ -289,4 +269,32 @@ async fn a_foreign_event_is_refused_before_anything_is_done() {
     let world = World::start().await;
     assert_eq!(worked(&world, "token-refresher/foreign.json").await, Err(EventError));
     assert!(world.faults.all_requests().is_empty());
+}
+
+#[tokio::test]
+async fn requests_that_no_router_understands_are_refused_and_change_nothing() {
+    let world = world_with_link().await;
+    let before = world.items().await;
+    for path in [
+        "ticket-push/odd-query.json",
+        "ticket-push/oversized-query.json",
+        "ticket-push/broken-base64.json",
+        "account-push/odd-appid.json",
+        "preauth-link/hash-in-path.json",
+        "preauth-link/backslash-in-path.json",
+        "preauth-link/another-route.json",
+        "preauth-link/odd-query-of-a-business.json",
+        "oauth-callback/odd-query.json",
+    ] {
+        answered(&world, path).await;
+    }
+    assert_eq!(world.items().await, before);
+    assert_eq!(calls(&world, paths::CREATE_PREAUTHCODE), 0);
+}
+
+#[tokio::test]
+async fn headers_that_no_handler_reads_cannot_cost_a_push() {
+    let world = World::start().await;
+    assert_eq!(answered(&world, "ticket-push/odd-headers.json").await, "success");
+    assert!(world.vault().ticket().await.unwrap().is_some());
 }

@@ -15,6 +15,8 @@ mod doctor;
 #[cfg(test)]
 mod event_schema;
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod grants;
 #[cfg(test)]
 mod grants_told;

@@ -9,6 +9,7 @@ use shared::aws::{self, AwsClients};
 use shared::bus::Bus;
 use shared::clock::{SharedClock, SystemClock};
 use shared::config::{BusConfig, MessageConfig, MetricsConfig, ProcessEnvironment, StoreConfig};
+use shared::gateway::{self, Gateway};
 use shared::limits::Limits;
 use shared::platform::PlatformSource;
 use shared::push::TestAccounts;
@@ -21,7 +22,7 @@ async fn main() -> ExitCode {
     telemetry::run(Box::pin(serve())).await
 }
 
-async fn serve() -> Result<(), lambda_http::Error> {
+async fn serve() -> Result<(), gateway::Error> {
     let environment = ProcessEnvironment;
     let store = StoreConfig::read(&environment)?;
     let metrics = MetricsConfig::read(&environment)?;
@@ -37,7 +38,7 @@ async fn serve() -> Result<(), lambda_http::Error> {
     platform.read_ahead().await;
     // Fixed here: no variable lets a webhook reach into the network that the function stands in.
     let policy = AddressPolicy::public_only();
-    lambda_http::run(account_push::router(Reception {
+    let router = account_push::router(Reception {
         platform: Arc::new(platform),
         store: Store::new(clients.dynamodb, &store.table_name),
         bus: Bus::new(aws::event_bus_client(&aws, &limits), &bus.bus),
@@ -45,8 +46,8 @@ async fn serve() -> Result<(), lambda_http::Error> {
         test_accounts: TestAccounts::with(messages.test_accounts),
         clock,
         random: Random::system(),
-        metrics,
+        metrics: metrics.clone(),
         limits,
-    }))
-    .await
+    });
+    gateway::run(Gateway::new(router, metrics)).await
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use oauth_callback::{CallbackService, router};
 use shared::config::{PageConfig, ProcessEnvironment};
+use shared::gateway::{self, Gateway};
 use shared::limits::Limits;
 use shared::session::Services;
 use shared::telemetry;
@@ -13,8 +14,9 @@ async fn main() -> ExitCode {
     telemetry::run(Box::pin(serve())).await
 }
 
-async fn serve() -> Result<(), lambda_http::Error> {
+async fn serve() -> Result<(), gateway::Error> {
     let pages = PageConfig::read(&ProcessEnvironment)?;
     let services = Services::from_environment(&ProcessEnvironment, Limits::interactive()).await?;
-    lambda_http::run(router(CallbackService::new(services, pages))).await
+    let metrics = services.metrics.clone();
+    gateway::run(Gateway::new(router(CallbackService::new(services, pages)), metrics)).await
 }

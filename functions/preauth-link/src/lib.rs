@@ -6,7 +6,6 @@
 
 mod browser;
 mod business;
-mod identity;
 mod link_request;
 mod mint;
 mod public;
@@ -30,8 +29,6 @@ use shared::vault::{Link, MintRefused, VaultError};
 use shared::web::{FormTargets, Pages, Trouble};
 use tokio::time::Instant;
 use url::Url;
-
-pub use identity::{gateway_identity, with_gateway_identity};
 
 /// The routes for merchants, from which [`public_router`] is built.
 pub const PUBLIC_ROUTES: [(Method, &str); 2] =

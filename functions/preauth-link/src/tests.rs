@@ -54,8 +54,7 @@ async fn no_business_route_answers_without_an_identity_whatever_the_headers_say(
             .header("authorization", "AWS4-HMAC-SHA256 Credential=x")
             .body(Body::from("{}"))
             .unwrap();
-        let router = with_gateway_identity(business_router(service()));
-        let response = router.oneshot(request).await.unwrap();
+        let response = to_business(request).await;
         assert_eq!(response.status(), 403, "{method} {path}");
         assert_eq!(problem(response).await["type"], "urn:wechat-platform:problem:no-identity");
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use shared::aws::{self, AwsClients};
 use shared::clock::SystemClock;
 use shared::config::{MetricsConfig, ProcessEnvironment, StoreConfig};
+use shared::gateway::{self, Gateway};
 use shared::limits::Limits;
 use shared::platform::PlatformSource;
 use shared::telemetry::{self, Metrics};
@@ -17,7 +18,7 @@ async fn main() -> ExitCode {
     telemetry::run(Box::pin(serve())).await
 }
 
-async fn serve() -> Result<(), lambda_http::Error> {
+async fn serve() -> Result<(), gateway::Error> {
     let config = StoreConfig::read(&ProcessEnvironment)?;
     let metrics = MetricsConfig::read(&ProcessEnvironment)?;
     let limits = Limits::interactive();
@@ -29,12 +30,12 @@ async fn serve() -> Result<(), lambda_http::Error> {
     // While a function starts it has the most CPU, and no push waits yet. Not a task beside the first push: one that is
     // still under way when the sandbox freezes would be found dead.
     platform.read_ahead().await;
-    lambda_http::run(ticket_push::router(Receiver {
+    let router = ticket_push::router(Receiver {
         platform: Arc::new(platform),
         store: Store::new(clients.dynamodb, &config.table_name),
         clock,
-        metrics,
+        metrics: metrics.clone(),
         bound: limits.push,
-    }))
-    .await
+    });
+    gateway::run(Gateway::new(router, metrics)).await
 }

@@ -1,5 +1,6 @@
 //! What both push URLs answer with: plain words, or a sealed reply, and in time whatever hangs.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,8 +32,8 @@ pub async fn answer_in_time(bound: Duration, too_slow: fn() -> Response, mut req
 
 /// An answer in plain words.
 #[must_use]
-pub fn plain_answer(status: StatusCode, text: &'static str) -> Response {
-    (status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
+pub fn plain_answer(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Response {
+    (status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text.into()).into_response()
 }
 
 /// What a reply is sealed with: the token and the key that fitted the message.

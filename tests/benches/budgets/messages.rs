@@ -14,6 +14,7 @@ use shared::aws::{self, AwsClients};
 use shared::bus::Bus;
 use shared::clock::{SharedClock, SystemClock};
 use shared::config::{BusConfig, MessageConfig, ProcessEnvironment, StoreConfig};
+use shared::gateway::{self, Gateway};
 use shared::limits::Limits;
 use shared::platform::PlatformSource;
 use shared::push::TestAccounts;
@@ -38,7 +39,7 @@ const MESSAGES: u32 = 500;
 
 /// account-push with a webhook on this machine, polling for events as in the cloud.
 #[tokio::main(flavor = "current_thread")]
-pub(crate) async fn serve_as_account_push() -> Result<(), lambda_http::Error> {
+pub(crate) async fn serve_as_account_push() -> Result<(), gateway::Error> {
     let environment = ProcessEnvironment;
     let store = StoreConfig::read(&environment)?;
     let limits = Limits::interactive();
@@ -49,7 +50,7 @@ pub(crate) async fn serve_as_account_push() -> Result<(), lambda_http::Error> {
     let platform = PlatformSource::new(clients.secrets, store.secret_id, Arc::clone(&clock), limits, metrics.clone());
     let webhook = MessageConfig::read(&environment)?.webhook;
     let webhook = webhook.map(|url| Webhook::new(url, AddressPolicy::this_machine_too())).transpose()?;
-    lambda_http::run(account_push::router(Reception {
+    let router = account_push::router(Reception {
         platform: Arc::new(platform),
         store: Store::new(clients.dynamodb, &store.table_name),
         bus: Bus::new(aws::event_bus_client(&aws, &limits), &BusConfig::read(&environment)?.bus),
@@ -57,10 +58,10 @@ pub(crate) async fn serve_as_account_push() -> Result<(), lambda_http::Error> {
         test_accounts: TestAccounts::default(),
         clock,
         random: Random::system(),
-        metrics,
+        metrics: metrics.clone(),
         limits,
-    }))
-    .await
+    });
+    gateway::run(Gateway::new(router, metrics)).await
 }
 
 pub(crate) fn measure(report: &mut Report) {

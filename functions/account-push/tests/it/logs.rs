@@ -10,7 +10,7 @@ use stories::world::{WEBHOOK_SECRET, World};
 use crate::{BINARY, FOLLOWER, metrics, world_with_shop};
 
 /// Everything, and then some: a filter as somebody would set it who looks for a fault.
-const TRACE: &str = "trace,lambda_runtime=trace,lambda_http=trace,aws_smithy_runtime=trace,hyper=trace,reqwest=trace,\
+const TRACE: &str = "trace,lambda_runtime=trace,aws_smithy_runtime=trace,hyper=trace,reqwest=trace,\
                      shared=trace,account_push=trace";
 
 /// What a follower says.

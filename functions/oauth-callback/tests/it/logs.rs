@@ -10,7 +10,8 @@ use stories::logs::{assert_nothing_leaked, leaks};
 use crate::{BINARY, Merchant, ready};
 
 /// Everything, and then some: a filter as somebody would set it who looks for a fault.
-const TRACE: &str = "trace,lambda_runtime=trace,lambda_http=trace,aws_smithy_runtime=trace,hyper=trace,reqwest=trace,shared=trace,oauth_callback=trace";
+const TRACE: &str =
+    "trace,lambda_runtime=trace,aws_smithy_runtime=trace,hyper=trace,reqwest=trace,shared=trace,oauth_callback=trace";
 
 #[tokio::test]
 async fn no_return_good_or_bad_leaves_a_secret_in_the_log() {

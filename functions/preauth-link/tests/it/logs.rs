@@ -16,7 +16,8 @@ use stories::world::World;
 use crate::{BINARY, BUSINESS, asks_for_link, at_page};
 
 /// Everything, and then some: a filter as somebody would set it who looks for a fault.
-const TRACE: &str = "trace,lambda_runtime=trace,lambda_http=trace,aws_smithy_runtime=trace,hyper=trace,reqwest=trace,shared=trace,preauth_link=trace";
+const TRACE: &str =
+    "trace,lambda_runtime=trace,aws_smithy_runtime=trace,hyper=trace,reqwest=trace,shared=trace,preauth_link=trace";
 
 #[tokio::test]
 async fn no_request_good_or_bad_leaves_a_secret_in_the_log() {

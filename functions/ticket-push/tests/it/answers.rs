@@ -1,5 +1,6 @@
 //! What the process answers, status by status.
 
+use serde_json::{Value, json};
 use stories::bootstrap::{Bootstrap, pushed};
 use stories::http_events::HttpEvent;
 use stories::world::World;
@@ -48,6 +49,40 @@ async fn what_is_forged_malformed_too_large_or_misdirected_is_told_apart_and_not
     assert!(world.vault().ticket().await.unwrap().is_none());
 
     assert!(function.push(&sealed).await.is_success(), "and the process goes on");
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_request_is_answered_with_400_and_no_failure_of_the_function() {
+    let world = world().await;
+    let function = Bootstrap::start(BINARY, &world).await;
+    let sealed = world.simulator.seal(&world.simulator.ticket());
+    let good = pushed(&sealed).body(&sealed.body).build();
+    let with = |place: &str, value: Value| {
+        let mut event = good.clone();
+        *event.pointer_mut(place).unwrap() = value;
+        event
+    };
+    let odd = [
+        with("/rawQueryString", json!("timestamp=<")),
+        with("/rawQueryString", json!("x".repeat(65_535))),
+        with("/rawPath", json!("no path")),
+        with("/isBase64Encoded", json!(true)),
+        with("/headers", json!({ "content-type": "\r\n" })),
+        with("/requestContext/http/method", json!("P O S T")),
+        with("/routeKey", json!("POST /wechat/accounts/{appid}/events")),
+        json!({ "task": "renew" }),
+        json!(null),
+        json!("text"),
+    ];
+    for event in odd {
+        let answer = function.invoke(event.clone()).await.expect("it is answered");
+        assert_eq!(answer["statusCode"], 400, "{event:.300}");
+    }
+    for name in ["host", "x-forwarded-proto", "x y\r\n"] {
+        let mut event = good.clone();
+        event["headers"][name] = json!("no host \" <\\");
+        assert_eq!(function.invoke(event).await.unwrap()["body"], "success", "{name}");
+    }
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use stories::world::World;
 use crate::BINARY;
 
 /// Everything, and then some: a filter as somebody would set it who looks for a fault.
-const TRACE: &str = "trace,lambda_runtime=trace,lambda_http=trace,aws_smithy_runtime=trace,hyper=trace,shared=trace";
+const TRACE: &str = "trace,lambda_runtime=trace,aws_smithy_runtime=trace,hyper=trace,shared=trace";
 
 async fn tracing(world: &World, variables: &[(&str, &str)]) -> Bootstrap {
     Bootstrap::with(BINARY, world, |all| {

@@ -1,0 +1,128 @@
+//! From the gateway's JSON to a request of HTTP. Nothing here is believed to have a form: whatever has not the one it
+//! should have is malformed.
+
+use axum::body::Body;
+use axum::extract::Request;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{ACCEPT_LANGUAGE, CONTENT_TYPE, COOKIE, USER_AGENT};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde_json::{Map, Value};
+
+use super::{Refusal, RouteKey};
+use crate::identity::IamIdentity;
+
+/// The headers that reach a handler. No other does: what is not known here can be neither trusted nor stumbled over.
+pub const HEADERS: [HeaderName; 4] = [ACCEPT_LANGUAGE, CONTENT_TYPE, COOKIE, USER_AGENT];
+
+/// The longest path, query and header, in bytes. The gateway takes 10,240 for a request's line and headers together.
+const PATH_LIMIT: usize = 2 * 1024;
+const QUERY_LIMIT: usize = 8 * 1024;
+const HEADER_LIMIT: usize = 8 * 1024;
+
+/// The longest body, in bytes as the event has it. Every route has a narrower bound of its own, of at most 64 KiB; this
+/// one keeps the gateway's 10 MB from being decoded for nothing.
+const BODY_LIMIT: usize = 256 * 1024;
+
+/// What cannot stand in a path as it is. `%` can: the gateway hands some paths over decoded, others as they were sent.
+const NOT_IN_PATH: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// The route that the gateway says it has chosen; `None` where it says none, or two.
+pub(super) fn route_key(event: &Value) -> Option<&str> {
+    let keys = [&event["routeKey"], &event["requestContext"]["routeKey"]];
+    let mut named = keys.into_iter().filter(|key| !key.is_null());
+    let key = named.next()?.as_str()?;
+    named.all(|other| other.as_str() == Some(key)).then_some(key)
+}
+
+/// The request in an event.
+pub(super) fn request(mut event: Value) -> Result<Request, Refusal> {
+    let route = route_key(&event).ok_or(Refusal::Malformed("the route"))?.into();
+    let context = &event["requestContext"];
+    let method = context["http"]["method"].as_str().and_then(|method| Method::from_bytes(method.as_bytes()).ok());
+    let identity = context["authorizer"]["iam"]["userArn"].as_str().and_then(IamIdentity::new);
+    let mut request = Request::new(body(event["body"].take(), &event["isBase64Encoded"])?);
+    *request.method_mut() = method.ok_or(Refusal::Malformed("the method"))?;
+    *request.uri_mut() = uri(&event["rawPath"], &event["rawQueryString"])?;
+    *request.headers_mut() = headers(&event["headers"], &event["cookies"])?;
+    request.extensions_mut().insert(RouteKey(route));
+    if let Some(identity) = identity {
+        request.extensions_mut().insert(identity);
+    }
+    Ok(request)
+}
+
+/// Path and query, no host: no handler goes by the host that a caller names.
+fn uri(path: &Value, query: &Value) -> Result<Uri, Refusal> {
+    const PATH: Refusal = Refusal::Malformed("the path");
+    const QUERY: Refusal = Refusal::Malformed("the query");
+    let path = path.as_str().filter(|path| path.starts_with('/') && path.len() <= PATH_LIMIT).ok_or(PATH)?;
+    let query =
+        text(query, "").filter(|query| query.len() <= QUERY_LIMIT && query.bytes().all(is_in_query)).ok_or(QUERY)?;
+    let mut written = utf8_percent_encode(path, NOT_IN_PATH).to_string();
+    if !query.is_empty() {
+        written.push('?');
+        written.push_str(query);
+    }
+    PathAndQuery::try_from(written).map(Uri::from).map_err(|_| PATH)
+}
+
+/// A `#` would end the query, and all that follows would be lost silently.
+const fn is_in_query(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'#' | b'<' | b'>')
+}
+
+/// A text, or `absent` in the place of null.
+fn text<'a>(value: &'a Value, absent: &'a str) -> Option<&'a str> {
+    if value.is_null() { Some(absent) } else { value.as_str() }
+}
+
+/// The known headers. Cookies come on their own; a header of that name counts where they do not.
+fn headers(headers: &Value, cookies: &Value) -> Result<HeaderMap, Refusal> {
+    const MALFORMED: Refusal = Refusal::Malformed("a header");
+    let none = Map::new();
+    let sent = if headers.is_null() { &none } else { headers.as_object().ok_or(MALFORMED)? };
+    let mut known = HeaderMap::new();
+    for (name, value) in sent {
+        let Some(name) = HEADERS.into_iter().find(|known| name.eq_ignore_ascii_case(known.as_str())) else { continue };
+        known.append(name, value.as_str().and_then(header).ok_or(MALFORMED)?);
+    }
+    if !cookies.is_null() {
+        let cookies: Option<Vec<&str>> = cookies.as_array().and_then(|list| list.iter().map(Value::as_str).collect());
+        let cookies = cookies.ok_or(MALFORMED)?.join("; ");
+        known.insert(COOKIE, header(&cookies).ok_or(MALFORMED)?);
+    }
+    Ok(known)
+}
+
+fn header(value: &str) -> Option<HeaderValue> {
+    HeaderValue::from_str(value).ok().filter(|value| value.len() <= HEADER_LIMIT)
+}
+
+fn body(body: Value, is_base64: &Value) -> Result<Body, Refusal> {
+    const MALFORMED: Refusal = Refusal::Malformed("the body");
+    let is_base64 = if is_base64.is_null() { false } else { is_base64.as_bool().ok_or(MALFORMED)? };
+    let body = match body {
+        Value::Null => return Ok(Body::empty()),
+        Value::String(body) if body.len() > BODY_LIMIT => return Err(Refusal::TooLarge),
+        Value::String(body) => body,
+        _ => return Err(MALFORMED),
+    };
+    if is_base64 { STANDARD.decode(body).map(Body::from).map_err(|_| MALFORMED) } else { Ok(Body::from(body)) }
+}

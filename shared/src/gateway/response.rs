@@ -1,0 +1,59 @@
+//! From a response of HTTP to the gateway's JSON.
+
+use std::collections::BTreeMap;
+
+use axum::body::to_bytes;
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::StatusCode;
+use http::header::SET_COOKIE;
+use serde::Serialize;
+
+/// Lambda's bound on an answer, in bytes; every one of ours is a few KB.
+const BODY_LIMIT: usize = 6 * 1024 * 1024;
+
+/// An answer in the form of payload 2.0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GatewayResponse {
+    /// The status.
+    pub status_code: u16,
+    /// The headers, `Set-Cookie` not among them. A repeated one's values are joined with a comma.
+    pub headers: BTreeMap<String, String>,
+    /// The cookies that it sets, as `Set-Cookie` says it.
+    pub cookies: Vec<String>,
+    /// The body: as it is where it is UTF-8, else in Base64.
+    pub body: String,
+    /// Whether the body is in Base64.
+    pub is_base64_encoded: bool,
+}
+
+impl GatewayResponse {
+    pub(super) async fn of(response: Response) -> Self {
+        let (head, body) = response.into_parts();
+        let mut headers = BTreeMap::<String, String>::new();
+        let mut cookies = Vec::new();
+        for (name, value) in &head.headers {
+            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            if name == SET_COOKIE {
+                cookies.push(value);
+            } else {
+                let joined = headers.entry(name.as_str().to_owned());
+                joined.and_modify(|joined| *joined = format!("{joined},{value}")).or_insert(value);
+            }
+        }
+        let (status, body) = match to_bytes(body, BODY_LIMIT).await {
+            Ok(body) => (head.status, Vec::from(body)),
+            Err(error) => {
+                tracing::error!("an answer could not be read to its end: {error}");
+                (StatusCode::INTERNAL_SERVER_ERROR, Vec::new())
+            }
+        };
+        let (body, is_base64_encoded) = match String::from_utf8(body) {
+            Ok(text) => (text, false),
+            Err(bytes) => (STANDARD.encode(bytes.as_bytes()), true),
+        };
+        Self { status_code: status.as_u16(), headers, cookies, body, is_base64_encoded }
+    }
+}

@@ -41,7 +41,7 @@ pub enum EmbeddedError {
     /// No port for it.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The database's file is no database, damaged, or of a later version; or it cannot be read or written.
+    /// The file is not a database, is damaged or of a later version, or cannot be read or written.
     #[error("the local table {} cannot be used ({reason}): {way_out}", path.display())]
     Broken {
         /// The file.

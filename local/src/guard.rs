@@ -72,9 +72,9 @@ pub struct Guard(Arc<Names>);
 
 #[derive(Debug)]
 struct Names {
-    /// Beside the loopback addresses. An unspecified one stands for all addresses of this machine.
+    /// In addition to the loopback addresses. An unspecified one means every address of this machine.
     address: Option<IpAddr>,
-    /// Beside `localhost`.
+    /// In addition to `localhost`.
     names: Vec<String>,
 }
 

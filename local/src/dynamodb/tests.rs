@@ -67,7 +67,7 @@ async fn folder_with_items() -> (tempfile::TempDir, DataDir) {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_table_is_named_with_the_way_out_and_left_as_it_is() {
+async fn a_file_that_is_not_a_database_or_damaged_is_named_with_the_way_out_and_left_as_it_is() {
     let (_parent, folder) = folder_with_items().await;
     let file = folder.file(FILE);
     let good = fs::read(&file).unwrap();

@@ -270,7 +270,7 @@ impl Session {
     }
 
     /// Reads an account's profile and keeps it. A failure costs the profile, never the grant: reconcile reads it again.
-    async fn fetch_profile(&self, authorizer: &AppId) {
+    pub(crate) async fn fetch_profile(&self, authorizer: &AppId) {
         for _ in 0..PROFILE_TRIES {
             match self.try_to_fetch_profile(authorizer).await {
                 Ok(GrantWrite::Stored) => return,

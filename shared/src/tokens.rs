@@ -7,6 +7,7 @@
 
 mod error;
 mod renew;
+mod revive;
 
 use std::time::Duration;
 
@@ -14,8 +15,8 @@ use futures::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 
-pub use self::error::TokenError;
-pub use self::renew::Renewal;
+pub use self::error::{Scope, TokenError};
+pub use self::renew::{DetailsSay, Refused, Renewal};
 use crate::clock::Timestamp;
 use crate::ids::AppId;
 use crate::session::Session;
@@ -31,7 +32,7 @@ impl Session {
     #[must_use]
     pub fn component_token(&self) -> BoxFuture<'_, Result<SecretString, TokenError>> {
         // Boxed: renewing an account's token needs the component's, by the same function.
-        Box::pin(self.token(&Slot::Component, None))
+        Box::pin(async { Ok(self.token(&Slot::Component, None).await?.token) })
     }
 
     /// An account's `authorizer_access_token`, renewed if it is due.
@@ -39,31 +40,67 @@ impl Session {
     /// # Errors
     /// [`TokenError`].
     pub async fn authorizer_token(&self, authorizer: &AppId) -> Result<SecretString, TokenError> {
-        self.token(&Slot::Authorizer(authorizer.clone()), None).await
+        Ok(self.token(&Slot::Authorizer(authorizer.clone()), None).await?.token)
     }
 
     /// Calls WeChat with the component token; if WeChat refuses the token, renews it unless somebody has, and calls
     /// once more, never twice.
     ///
+    /// WeChat also refuses the token in calls about one account only, and goes on doing so with every new token. A call
+    /// that names no account tells the two apart.
+    ///
     /// # Errors
-    /// [`TokenError`]: no token, or the call's own failure.
+    /// [`TokenError`]: [`TokenError::NoComponentToken`] if there is no token that WeChat accepts, else the call's own
+    /// failure.
     pub async fn with_component<T, F>(&self, call: impl Fn(SecretString) -> F) -> Result<T, TokenError>
     where
         F: Future<Output = Result<T, WechatError>>,
     {
-        let none = |cause| TokenError::NoComponentToken(Box::new(cause));
-        let token = self.component_token().await.map_err(none)?;
-        match call(token.clone()).await {
+        let token = self.component_token().await.map_err(no_component_token)?;
+        let refused = match call(token.clone()).await {
+            Err(refused) if refused.token_rejected() => refused,
+            answer => return Ok(answer?),
+        };
+        if self.was_replaced_in_vain(&token, &refused).await? {
+            return Err(refused.into());
+        }
+        let fresh = Box::pin(self.token_after_rejection(&Slot::Component, &token, &refused));
+        let fresh = fresh.await.map_err(no_component_token)?;
+        match call(fresh.token.clone()).await {
             Err(refused) if refused.token_rejected() => {
-                let fresh = Box::pin(self.token_after_rejection(&Slot::Component, &token, &refused));
-                Ok(call(fresh.await.map_err(none)?).await?)
+                if self.accepts(&fresh.token, &refused).await {
+                    return Err(refused.into());
+                }
+                fresh.report(self);
+                Err(no_component_token(refused.into()))
             }
-            answer => Ok(answer?),
+            answer => {
+                fresh.report(self);
+                Ok(answer?)
+            }
         }
     }
 
+    /// Whether a token that WeChat refuses has itself replaced a refused one, and is accepted all the same in a call that
+    /// names no account: another one would be refused as well, and each uses up one of the day's issues.
+    async fn was_replaced_in_vain(&self, token: &SecretString, refused: &WechatError) -> Result<bool, TokenError> {
+        let record = self.vault.token(&Slot::Component).await?;
+        let replaced = record.is_some_and(|record| record.after_refusal && record.holds(token));
+        Ok(replaced && self.accepts(token, refused).await)
+    }
+
+    /// Whether WeChat accepts the component token in a call that names no account, although it refused it in another
+    /// call. Where it does not say, the other call's refusal counts for that call only.
+    async fn accepts(&self, token: &SecretString, refused: &WechatError) -> bool {
+        if !refused.refusal().is_some_and(|refusal| refusal.api.names_subject()) {
+            return false;
+        }
+        let answer = self.wechat.authorizer_list(self.call(token), 0, 1).await;
+        !answer.is_err_and(|error| error.token_rejected() || error.is_platform_wide())
+    }
+
     /// A token other than the one that WeChat just refused: the stored one if it was replaced meanwhile, else a new
-    /// one. When nobody of ours had replaced it, another server issues tokens for the same platform.
+    /// one.
     ///
     /// # Errors
     /// [`TokenError`].
@@ -72,13 +109,13 @@ impl Session {
         slot: &Slot,
         rejected: &SecretString,
         refusal: &WechatError,
-    ) -> Result<SecretString, TokenError> {
+    ) -> Result<UsableToken, TokenError> {
         let code = refusal.code_label();
         tracing::warn!(code, "WeChat refused the stored token of {slot}");
         self.token(slot, Some(rejected)).await
     }
 
-    async fn token(&self, slot: &Slot, rejected: Option<&SecretString>) -> Result<SecretString, TokenError> {
+    async fn token(&self, slot: &Slot, rejected: Option<&SecretString>) -> Result<UsableToken, TokenError> {
         let give_up = Instant::now() + self.limits.token_wait;
         let give_up = self.deadline.map_or(give_up, |deadline| deadline.min(give_up));
         loop {
@@ -90,23 +127,14 @@ impl Session {
                 .filter(|token| rejected.is_none_or(|rejected| rejected.expose_secret() != token.expose_secret()));
             if let Some(reason) = reason_to_renew(slot, record.as_ref(), rejected, now)? {
                 match self.renew(slot, reason).await {
-                    Ok(Renewal::Renewed(token)) => {
-                        if rejected.is_some() {
-                            self.metrics.put(&Metric::count(Measure::SecondIssuer, 1));
-                            tracing::error!(
-                                "{slot} was issued a token by somebody else: is another server running this platform?"
-                            );
-                        }
-                        return Ok(token);
-                    }
-                    Ok(Renewal::Gone) => return Err(no_grant(slot, AccountState::NeedsAuthorization)),
-                    Ok(Renewal::NotOurs | Renewal::NeedsList { .. }) => {}
+                    Ok(Renewal::Renewed(token)) => return Ok(UsableToken { token, was_ours: rejected.is_none() }),
+                    Ok(Renewal::NotOurs | Renewal::Refused(_)) => {}
                     Err(error) if usable.is_none() => return Err(error),
                     Err(error) => tracing::warn!(label = error.label(), "{slot} keeps its token for now: {error}"),
                 }
             }
             if let Some(token) = usable {
-                return Ok(token.clone());
+                return Ok(UsableToken { token: token.clone(), was_ours: true });
             }
             if Instant::now() >= give_up {
                 return Err(TokenError::Busy(slot.clone()));
@@ -120,6 +148,29 @@ impl Session {
         let half = self.limits.poll / 2;
         half + Duration::from_micros(self.random.up_to(u64::try_from(half.as_micros()).unwrap_or(0)))
     }
+}
+
+/// A token to be used, perhaps in the place of one that WeChat refused.
+pub struct UsableToken {
+    /// The token.
+    pub token: SecretString,
+    /// Whether nothing was refused, or a process of this platform had replaced the refused token already.
+    was_ours: bool,
+}
+
+impl UsableToken {
+    /// Reports that somebody else issues tokens for the platform: a token of ours was void and none of our processes had
+    /// replaced it. To be called once it is clear that the refusal was about the token.
+    fn report(&self, session: &Session) {
+        if !self.was_ours {
+            session.metrics.put(&Metric::count(Measure::SecondIssuer, 1));
+            tracing::error!("the platform was issued a token by somebody else: is another server running it?");
+        }
+    }
+}
+
+fn no_component_token(cause: TokenError) -> TokenError {
+    TokenError::NoComponentToken(Box::new(cause))
 }
 
 /// Whether there is a reason to renew now.

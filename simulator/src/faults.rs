@@ -77,7 +77,7 @@ pub struct Injection {
     pub path: String,
     /// What goes wrong.
     pub fault: Fault,
-    /// Only calls whose body names this account.
+    /// Only calls whose body names this account, or a code of its own.
     #[serde(default)]
     pub authorizer_appid: Option<AppId>,
     /// How many calls; without it, every one until the faults are cleared.
@@ -92,7 +92,7 @@ impl Injection {
         Self { times: Some(times), ..self }
     }
 
-    /// Only calls whose body names this account.
+    /// Only calls whose body names this account, or a code of its own.
     #[must_use]
     pub fn for_authorizer(self, appid: &AppId) -> Self {
         Self { authorizer_appid: Some(appid.clone()), ..self }

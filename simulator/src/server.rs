@@ -106,6 +106,15 @@ impl Simulator {
         Ok(())
     }
 
+    /// The account that a call is about: named by itself or by a code of its own.
+    fn account_of_call(&self, fields: &Map<String, Value>) -> Option<String> {
+        let text = |name| fields.get(name).and_then(Value::as_str);
+        match text("authorizer_appid") {
+            Some(appid) => Some(appid.to_owned()),
+            None => self.read(|world| world.account_of_code(text("authorization_code")?).map(ToString::to_string)),
+        }
+    }
+
     /// One request, with the fault that stands for it.
     async fn respond(&self, router: Router, request: Request<Body>) -> Result<Response, Dropped> {
         let path = request.uri().path().to_owned();
@@ -117,10 +126,10 @@ impl Simulator {
             return Ok(StatusCode::PAYLOAD_TOO_LARGE.into_response());
         };
         let fields = serde_json::from_slice::<Map<String, Value>>(&body).ok();
-        let authorizer = fields.as_ref().and_then(|fields| fields.get("authorizer_appid")?.as_str());
+        let authorizer = fields.as_ref().and_then(|fields| self.account_of_call(fields));
         let record = |outcome| self.record_call(&path, fields.as_ref(), outcome);
 
-        let fault = self.faults().next(&path, authorizer);
+        let fault = self.faults().next(&path, authorizer.as_deref());
         match &fault {
             Some(Fault::DropBefore) => {
                 record(CallOutcome::Lost);

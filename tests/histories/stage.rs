@@ -111,7 +111,7 @@ impl Stage {
 fn refresher(world: &World, skew: i64) -> Refresher {
     let clock = Arc::new(Skewed { clock: Arc::clone(&world.clock), skew });
     let services = Services { clock, ..world.services.clone() };
-    Refresher::new(services, world.event_bus(), Settings { window: 1, per_second: 100_000 })
+    Refresher::new(services, world.event_bus(), Settings { window: 1, per_second: 100_000, ..Settings::default() })
 }
 
 /// A machine's clock that is some seconds ahead, or behind.

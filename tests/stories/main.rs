@@ -15,6 +15,8 @@ mod doctor;
 #[cfg(test)]
 mod event_schema;
 #[cfg(test)]
+mod false_words;
+#[cfg(test)]
 mod fuzz;
 #[cfg(test)]
 mod grants;
@@ -23,11 +25,15 @@ mod grants_told;
 #[cfg(test)]
 mod health;
 #[cfg(test)]
+mod long_runs;
+#[cfg(test)]
 mod merchant_faults;
 #[cfg(test)]
 mod merchants;
 #[cfg(test)]
 mod messages;
+#[cfg(test)]
+mod one_sick;
 #[cfg(test)]
 mod opening;
 #[cfg(test)]

@@ -97,9 +97,9 @@ async fn a_server_that_replaces_our_component_token_all_the_time_ends_the_run_an
     let world = World::ready().await;
     let accounts = due_accounts(&world, 4).await;
     let before = world.simulator.counters().effects.component_tokens;
-    world
-        .simulator
-        .inject(Fault::Errcode { errcode: 40001, errmsg: "invalid credential".into() }.on(paths::AUTHORIZER_TOKEN));
+    let refused = || Fault::Errcode { errcode: 40001, errmsg: "invalid credential".into() };
+    world.simulator.inject(refused().on(paths::AUTHORIZER_TOKEN));
+    world.simulator.inject(refused().on(paths::GET_AUTHORIZER_LIST));
     let report = world.renew().await;
     assert_eq!(report.failed, [("40001".to_owned(), 1)].into(), "{report}");
     assert_eq!((report.renewed, report.left_over), (0, 4), "{report}");
@@ -113,7 +113,7 @@ async fn a_server_that_replaces_our_component_token_all_the_time_ends_the_run_an
 }
 
 #[tokio::test]
-async fn a_used_up_quota_stops_the_run_and_puts_nobody_off() {
+async fn a_used_up_quota_of_renewals_is_reported_and_everyone_is_renewed_when_it_is_reset() {
     for errcode in [45009, 45011] {
         let world = World::ready().await;
         due_accounts(&world, 3).await;
@@ -121,8 +121,8 @@ async fn a_used_up_quota_stops_the_run_and_puts_nobody_off() {
             Fault::Errcode { errcode, errmsg: "reach max api daily quota limit".into() }.on(paths::AUTHORIZER_TOKEN),
         );
         let report = world.renew().await;
-        assert_eq!(report.failed, [(errcode.to_string(), 1)].into(), "{report}");
-        assert_eq!(report.left_over, 3, "{report}");
+        assert_eq!(report.failed, [(errcode.to_string(), 3)].into(), "{report}");
+        assert_eq!((report.renewed, report.left_over), (0, 1), "two words are no proof and postpone two: {report}");
         world.simulator.clear_faults();
         assert_eq!(tick(&world).await.renewed, 3);
     }

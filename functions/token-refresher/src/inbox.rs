@@ -1,7 +1,9 @@
-//! The inbox, worked off per account in the order of WeChat's times.
+//! The inbox, processed per account in the order of WeChat's times.
 //!
 //! Everything may come twice, late, or in the wrong order. So only WeChat's own times are compared, and where they do
 //! not decide, WeChat is asked whether the account's grant stands.
+
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream;
@@ -12,15 +14,19 @@ use shared::ids::AppId;
 use shared::limits::LEASE;
 use shared::push::{AuthorizationEvent, Event};
 use shared::renewal::{self, Order};
-use shared::tokens::TokenError;
+use shared::tokens::{Scope, TokenError};
 use shared::vault::{AccountState, Claim, Entry, EntryBody, GrantWrite, Partition};
 
 use crate::Run;
 use crate::report::Report;
 use crate::tell::BUS_PAUSE;
 
-/// Accounts whose entries are worked off at once.
+/// Accounts whose entries are processed at once.
 const PARTITIONS_AT_ONCE: usize = 16;
+
+/// An entry that has failed this often, over two and a half days, is given up: its code has lapsed long ago, and
+/// reconcile finds the grant if there is one.
+const LAST_TRY: u32 = 15;
 
 /// How often a mark is tried on an account that others keep changing.
 const MARK_TRIES: usize = 4;
@@ -52,66 +58,102 @@ struct PushedCode<'a> {
 }
 
 impl Run {
-    /// Works off the given partitions. An entry that fails is put off; a failure that concerns all ends the run.
+    /// Processes everything in the inbox that is due, a page of the index at a time. What stays there because it cannot be
+    /// processed or postponed does not keep the pages behind it from being read.
+    pub(crate) async fn process_inbox(&self, report: &mut Report) {
+        let (vault, until) = (self.session.vault(), self.session.now());
+        let mut after = None;
+        while !self.is_over() {
+            let (partitions, next) = match vault.due_partitions(until, after).await {
+                Ok(page) => page,
+                Err(error) => {
+                    if let Some(own) = self.breaker.own_failure(error.into()) {
+                        tracing::warn!("the inbox cannot be listed: {own}");
+                        report.fail(&own.label());
+                    }
+                    return;
+                }
+            };
+            self.process_partitions(partitions, report).await;
+            match next {
+                Some(position) => after = Some(position),
+                None => return,
+            }
+        }
+    }
+
+    /// Processes the given partitions. An entry that fails is postponed; only what concerns everything ends the run.
     ///
     /// Pushes come before redirects: both may bring one code, and a push also says for which account, which a code that
     /// is spent already leaves to be guessed.
-    pub(crate) async fn work_off(&self, partitions: Vec<Partition>, report: &mut Report) -> Result<(), TokenError> {
+    pub(crate) async fn process_partitions(&self, partitions: Vec<Partition>, report: &mut Report) {
         let (pushes, redirects) = partitions.into_iter().partition(Partition::is_of_account);
-        self.work_off_together(pushes, report).await?;
-        self.work_off_together(redirects, report).await
+        self.process_together(pushes, report).await;
+        self.process_together(redirects, report).await;
     }
 
-    async fn work_off_together(&self, partitions: Vec<Partition>, report: &mut Report) -> Result<(), TokenError> {
-        let mut worked = stream::iter(partitions)
+    async fn process_together(&self, partitions: Vec<Partition>, report: &mut Report) {
+        let mut processed = stream::iter(partitions)
             .map(async |partition| {
                 let mut part = Report::default();
-                let result = self.work_off_one(&partition, &mut part).await;
-                let ends = result.as_ref().is_err_and(|error| self.ends_with(error));
-                (part, result, ends)
+                let result = self.process_one(&partition, &mut part).await;
+                (part, result)
             })
             .buffer_unordered(PARTITIONS_AT_ONCE);
-        let mut ended = Ok(());
-        while let Some((part, result, ends)) = worked.next().await {
+        while let Some((part, result)) = processed.next().await {
             report.add(&part);
             match result {
-                Err(error) if !ends => {
-                    tracing::error!("a part of the inbox could not be worked off: {error}");
-                    report.fail(&error.label());
+                Ok(()) => self.breaker.table_answered(),
+                Err(error) => {
+                    if let Some(own) = self.breaker.own_failure(error) {
+                        tracing::error!("a part of the inbox could not be processed: {own}");
+                        report.fail(&own.label());
+                    }
                 }
-                Err(error) => ended = Err(error),
-                Ok(()) => {}
             }
         }
-        ended
     }
 
-    async fn work_off_one(&self, partition: &Partition, report: &mut Report) -> Result<(), TokenError> {
+    async fn process_one(&self, partition: &Partition, report: &mut Report) -> Result<(), TokenError> {
         let entries = self.session.vault().waiting_entries(partition).await?;
         // Those that stay after this pass: their codes are of use until the grant is taken back.
         let mut left = Vec::new();
+        let mut failure = None;
         for entry in &entries {
             if self.is_over() {
-                return Ok(());
+                break;
             }
-            if self.session.now() < entry.due_at || !self.work_off_entry(entry, &mut left, report).await? {
+            if self.session.now() < entry.due_at {
                 left.push(entry);
+                continue;
+            }
+            match self.process_entry(entry, &mut left, report).await {
+                Ok(true) => {}
+                Ok(false) => left.push(entry),
+                Err(error) => {
+                    left.push(entry);
+                    // The entry could not be written: those behind it may well be.
+                    let ends = error.scope() != Scope::Table;
+                    failure = Some(error);
+                    if ends {
+                        break;
+                    }
+                }
             }
         }
-        Ok(())
+        failure.map_or(Ok(()), Err)
     }
 
-    /// Works off an entry; `false` where it is to be tried again.
-    async fn work_off_entry(
+    /// Processes an entry; `false` where it is to be tried again.
+    async fn process_entry(
         &self,
         entry: &Entry,
         before: &mut Vec<&Entry>,
         report: &mut Report,
     ) -> Result<bool, TokenError> {
-        let vault = self.session.vault();
         let push = match &entry.body {
             EntryBody::Push(xml) => AuthorizationEvent::parse(xml.clone()).ok(),
-            EntryBody::Callback(_) | EntryBody::ReleaseCheck(_) => None,
+            EntryBody::Callback(_) | EntryBody::ReleaseCheck(_) | EntryBody::Unreadable => None,
         };
         let taken = match &entry.outcome {
             // It has taken effect before; only the business has not heard of it.
@@ -121,26 +163,38 @@ impl Run {
         let word = match taken {
             Ok(Outcome::Done(word)) => word,
             Ok(Outcome::Busy) => {
-                vault.postpone_entry(entry, "busy", self.session.now().plus(LEASE)).await?;
-                report.inbox_postponed += 1;
+                self.postpone(entry, "busy", LEASE, report).await?;
                 return Ok(false);
             }
-            Err(error) if error.is_platform_wide() => return Err(error),
-            Err(error) if error.may_pass() => {
-                report.fail(&error.label());
-                let wait = renewal::backoff(entry.tries.saturating_add(1));
-                tracing::warn!("an inbox entry is tried again in {} s: {error}", wait.as_secs());
-                vault.postpone_entry(entry, &error.label(), self.session.now().plus(wait)).await?;
-                report.inbox_postponed += 1;
-                return Ok(false);
-            }
-            Err(error) => {
-                report.fail(&error.label());
-                tracing::error!("an inbox entry will never take effect: {error}");
-                error.label()
-            }
+            Err(error) => match error.scope() {
+                Scope::Platform | Scope::OutOfTime => return Err(error),
+                _ if !error.may_pass() || entry.tries >= LAST_TRY => {
+                    report.fail(&error.label());
+                    tracing::error!("an inbox entry will never take effect: {error}");
+                    error.label()
+                }
+                _ => {
+                    report.fail(&error.label());
+                    let wait = renewal::backoff(entry.tries.saturating_add(1));
+                    tracing::warn!("an inbox entry is tried again in {} s: {error}", wait.as_secs());
+                    self.postpone(entry, &error.label(), wait, report).await?;
+                    return Ok(false);
+                }
+            },
         };
         self.tell_and_finish(entry, push.as_ref(), &word, report).await
+    }
+
+    async fn postpone(
+        &self,
+        entry: &Entry,
+        label: &str,
+        wait: Duration,
+        report: &mut Report,
+    ) -> Result<(), TokenError> {
+        self.session.vault().postpone_entry(entry, label, self.session.now().plus(wait)).await?;
+        report.inbox_postponed += 1;
+        Ok(())
     }
 
     /// Tells the business of what has taken effect, then finishes the entry: whoever dies between the two tells it again.
@@ -183,7 +237,7 @@ impl Run {
                 return Ok(outcome(&self.session.exchange(&code).await?));
             }
             EntryBody::ReleaseCheck(check) => return self.answer_release_check(check, entry.received_at).await,
-            EntryBody::Push(_) => {}
+            EntryBody::Push(_) | EntryBody::Unreadable => {}
         }
         let Some(push) = push else { return Ok(Outcome::done("unreadable")) };
         let happened_at = happened_at(entry, push);
@@ -283,7 +337,7 @@ impl Run {
         for entry in std::mem::take(before) {
             let push = match &entry.body {
                 EntryBody::Push(xml) => AuthorizationEvent::parse(xml.clone()).ok(),
-                EntryBody::Callback(_) | EntryBody::ReleaseCheck(_) => None,
+                EntryBody::Callback(_) | EntryBody::ReleaseCheck(_) | EntryBody::Unreadable => None,
             };
             let granted_at = push.as_ref().and_then(|push| happened_at(entry, push));
             if renewal::order(granted_at, revoked_at, self.session.now()) == Order::Earlier {

@@ -3,18 +3,22 @@
 //! It is run by a tick every five minutes, by an hourly one for the reconciliation with WeChat's list, and by the
 //! table's stream whenever something enters the inbox. Any number of runs may overlap: leases and conditions decide.
 
+mod accounts;
+mod breaker;
 mod close;
 mod event;
+mod gone;
 mod inbox;
 mod pace;
 mod reconcile;
+mod refused;
 mod release_check;
 mod renew;
 mod report;
 mod shards;
 mod tell;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -23,8 +27,10 @@ use shared::config::{ConfigError, Environment};
 use shared::platform::PlatformError;
 use shared::session::{Services, Session};
 use shared::tokens::TokenError;
+use shared::wechat::Api;
 use tokio::time::Instant;
 
+use crate::breaker::Breaker;
 use crate::pace::Pace;
 
 pub use event::{EventError, Task};
@@ -49,11 +55,14 @@ pub struct Settings {
     pub window: usize,
     /// Renewals begun in a second at most: WeChat publishes no figure, and its reaction to more is a ban of minutes.
     pub per_second: u32,
+    /// Accounts that a pass over WeChat's list did not name are asked about up to this many in a run: a list that is
+    /// suddenly empty is WeChat's fault, not every merchant's wish, and must not use up the day's calls.
+    pub gone_checks: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { window: DEFAULT_WINDOW, per_second: 300 }
+        Self { window: DEFAULT_WINDOW, per_second: 300, gone_checks: 500 }
     }
 }
 
@@ -109,29 +118,25 @@ struct Run {
     session: Session,
     bus: Bus,
     window: usize,
+    gone_checks: usize,
     pace: Pace,
     stop_at: Instant,
     /// When the process may be stopped: even the last look back ends before.
     ends_at: Instant,
-    /// Set by the first failure that would hit every account alike.
-    stopped: AtomicBool,
+    breaker: Breaker,
     /// Set when the bus has not answered: it is not asked again in this run.
     bus_is_away: AtomicBool,
 }
 
 impl Run {
-    /// Whether nothing more is to be taken up.
+    /// Whether nothing more is to be begun.
     fn is_over(&self) -> bool {
-        self.stopped.load(Ordering::Relaxed) || Instant::now() >= self.stop_at
+        self.breaker.cause().is_some() || Instant::now() >= self.stop_at
     }
 
-    /// Whether a failure ends the run; then nothing more is taken up anywhere.
-    fn ends_with(&self, error: &TokenError) -> bool {
-        let ends = error.is_platform_wide();
-        if ends {
-            self.stopped.store(true, Ordering::Relaxed);
-        }
-        ends
+    /// Whether the quota of an API turned out to be used up in this run.
+    fn is_used_up(&self, api: Api) -> bool {
+        self.session.wechat().used_up().iter().any(|refusal| refusal.api == api)
     }
 }
 
@@ -149,9 +154,9 @@ impl Refresher {
     /// [`RunError`] where the platform's secret cannot be used.
     pub async fn poll_inbox(&self, deadline: Instant) -> Result<Option<Report>, RunError> {
         let session = self.services.session(None).await?;
-        match session.vault().due_partitions(session.now(), renew::INBOX_PARTITIONS).await {
-            Ok(due) if due.is_empty() => Ok(None),
-            Ok(due) => {
+        match session.vault().due_partitions(session.now(), None).await {
+            Ok((due, _)) if due.is_empty() => Ok(None),
+            Ok((due, _)) => {
                 let keys = due.iter().map(|partition| session.vault().inbox_key(partition)).collect();
                 self.run(&Task::Inbox(keys), deadline).await.map(Some)
             }
@@ -182,26 +187,25 @@ impl Refresher {
             session,
             bus: self.bus.clone(),
             window: self.settings.window,
+            gone_checks: self.settings.gone_checks,
             pace,
             stop_at,
             ends_at,
-            stopped: AtomicBool::new(false),
+            breaker: Breaker::default(),
             bus_is_away: AtomicBool::new(false),
         };
         let mut report = Report::default();
         // Each task is a large state machine: on the heap, it is not part of every future around it.
-        let work: BoxFuture<'_, _> = match task {
+        let work: BoxFuture<'_, ()> = match task {
             Task::Renew => Box::pin(run.renew_all(&mut report)),
             Task::Reconcile => Box::pin(run.reconcile(&mut report)),
             Task::Inbox(keys) => {
                 let partitions = keys.iter().filter_map(|key| run.session.vault().inbox_partition(key)).collect();
-                Box::pin(run.work_off(partitions, &mut report))
+                Box::pin(run.process_partitions(partitions, &mut report))
             }
         };
-        if let Err(error) = work.await {
-            report.fail(&error.label());
-            run.tell(&error);
-        }
+        work.await;
+        run.report_what_stopped_it(&mut report);
         let close: BoxFuture<'_, ()> = Box::pin(run.close(task, &report));
         close.await;
         tracing::info!(renewed = report.renewed, left_over = report.left_over, "{task}: {report}");
@@ -210,12 +214,21 @@ impl Refresher {
 }
 
 impl Run {
-    /// Logs what ended a run, once.
-    fn tell(&self, error: &TokenError) {
-        match (error.wechat(), error) {
+    /// Counts and logs, once, what ended the run and which of WeChat's APIs could not be used any more.
+    fn report_what_stopped_it(&self, report: &mut Report) {
+        for refusal in self.session.wechat().used_up() {
+            let api = refusal.api;
+            report.fail(&refusal.code.to_string());
+            self.session.report(&format!("{api} is not called any more in this run"), &refusal.into());
+        }
+        let Some(cause) = self.breaker.cause() else { return };
+        report.fail(&cause.label());
+        match (cause.wechat(), cause) {
             (Some(refused), _) => self.session.report("the run stops here", refused),
-            (None, TokenError::NoTicket) => tracing::warn!("the run stops here: {error}"),
-            (None, _) => tracing::error!("the run stops here: {error}"),
+            (None, TokenError::NoComponentToken(inner)) if matches!(**inner, TokenError::NoTicket) => {
+                tracing::warn!("the run stops here: {inner}");
+            }
+            (None, _) => tracing::error!("the run stops here: {cause}"),
         }
     }
 }

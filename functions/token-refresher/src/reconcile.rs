@@ -1,27 +1,39 @@
 //! `{"task":"reconcile"}`: compares with WeChat's list of accounts (protocol sections 1.7 and 1.8).
 //!
 //! What a lost push or a lost answer left wrong is found here: accounts that are missing, refresh tokens that are not
-//! WeChat's, grants that are gone. The list says where to look; what is done follows from the account's details, read
-//! after the row. A live account is never taken out because a list did not name it.
+//! WeChat's, grants that are gone, and grants that were taken for gone although WeChat lists them. The list says where to
+//! look; what is done follows from the account's details, read after the row. A live account is never taken out because
+//! a list did not name it, and one that cannot be compared delays no other.
+
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream;
-use secrecy::ExposeSecret as _;
 use shared::clock::Timestamp;
 use shared::ids::AppId;
 use shared::renewal::{self, Order};
-use shared::tokens::TokenError;
-use shared::vault::{AccountState, END_OF_TIME, GrantWrite, Pass, StoredAccount, Vault};
-use shared::wechat::ListedAuthorizer;
+use shared::tokens::{Renewal, Scope, TokenError};
+use shared::vault::{AccountState, LeaseFor, Slot, StoredAccount};
+use shared::wechat::{AuthorizerDetails, AuthorizerPage, LIST_PAGE, ListedAuthorizer};
 
 use crate::Run;
 use crate::report::Report;
 
-/// Accounts that a pass did not name are asked about up to this many times: a list that is suddenly empty is WeChat's
-/// fault, not every merchant's wish, and must not use up the day's calls.
-const MAX_GONE_CHECKS: usize = 500;
+/// The sizes in which a part of the list is asked for: where WeChat cannot give a whole page, one entry of it is the
+/// cause.
+const PAGE_SIZES: [u32; 5] = [LIST_PAGE, 100, 20, 4, 1];
 
-/// What looking at one listed account came to.
+/// WeChat's list and details may be this far behind its answer to a renewal: what was stored since is newer than they are.
+const LIST_LAG: Duration = Duration::from_mins(15);
+
+/// An account that was asked about and found as it should be is not asked about again for so long: its row and the list
+/// may differ for good.
+pub(crate) const ASK_DAILY: Duration = Duration::from_hours(20);
+
+/// The shortest wait before an account whose grant was taken for gone is asked about again.
+const FIRST_ASK: Duration = Duration::from_mins(50);
+
+/// The outcome of looking at one listed account.
 enum Look {
     Right,
     Added,
@@ -29,14 +41,23 @@ enum Look {
 }
 
 impl Run {
-    pub(crate) async fn reconcile(&self, report: &mut Report) -> Result<(), TokenError> {
+    pub(crate) async fn reconcile(&self, report: &mut Report) {
+        if let Err(error) = self.pass_over_list(report).await
+            && let Some(own) = self.breaker.own_failure(error)
+        {
+            tracing::warn!("the pass over WeChat's list goes on in the next run: {own}");
+            report.fail(&own.label());
+        }
+    }
+
+    async fn pass_over_list(&self, report: &mut Report) -> Result<(), TokenError> {
         let mut pass = self.session.vault().open_pass(self.session.now()).await?;
         loop {
             if self.is_over() {
                 tracing::info!(offset = pass.offset, "the pass over WeChat's list goes on at {}", pass.offset);
                 return Ok(());
             }
-            let page = self.list_page(pass.offset).await?;
+            let page = self.readable_page(pass.offset, report).await?;
             let next = pass.offset + page.entries();
             let total = page.total_count;
             if next == pass.offset {
@@ -46,8 +67,8 @@ impl Run {
             if !self.compare(page.list, &listed, report).await? {
                 return Ok(());
             }
-            let finished = self.session.vault().finish_page(pass, next, &listed, self.session.now()).await?;
-            let Some(advanced) = finished else {
+            let Some(advanced) = self.session.vault().finish_page(pass, next, &listed, self.session.now()).await?
+            else {
                 tracing::info!("another run is at the same pass over WeChat's list");
                 return Ok(());
             };
@@ -56,11 +77,33 @@ impl Run {
                 break;
             }
         }
-        self.look_for_gone(pass, report).await?;
-        Ok(self.session.vault().close_pass(pass).await?)
+        if self.look_for_gone(pass, report).await? {
+            self.session.vault().close_pass(pass).await?;
+        }
+        Ok(())
     }
 
-    /// Whether the whole page could be compared before the time was up.
+    /// The page at `offset`, smaller where WeChat gives no whole one. An entry that cannot be read by itself is passed
+    /// over if those behind it can.
+    async fn readable_page(&self, offset: u64, report: &mut Report) -> Result<AuthorizerPage, TokenError> {
+        let mut failure = None;
+        for size in PAGE_SIZES {
+            match self.list_page(offset, size).await {
+                Ok(page) => return Ok(page),
+                Err(error) if error.scope() != Scope::Subject || self.is_over() => return Err(error),
+                Err(error) => failure = Some(error),
+            }
+        }
+        let behind = self.list_page(offset + 1, 1).await?;
+        if let Some(failure) = failure {
+            tracing::error!(offset, "entry {offset} of WeChat's list cannot be read and is passed over: {failure}");
+            report.fail(&failure.label());
+        }
+        Ok(AuthorizerPage::without_one_entry(behind.total_count))
+    }
+
+    /// Whether the whole page could be compared before the time was up. An account that fails is looked at again in the
+    /// next pass.
     async fn compare(
         &self,
         mut list: Vec<ListedAuthorizer>,
@@ -77,28 +120,30 @@ impl Run {
                 }
                 self.pace.turn().await;
                 let look = self.look_at(&listed).await;
-                if let Err(error) = &look {
-                    self.ends_with(error);
-                }
                 (listed.authorizer, Some(look))
             })
             .buffer_unordered(self.window);
         let mut complete = true;
-        let mut ended = Ok(());
         while let Some((account, look)) = looks.next().await {
             match look {
                 None => complete = false,
-                Some(Ok(Look::Right)) => {}
-                Some(Ok(Look::Added)) => report.added += 1,
-                Some(Ok(Look::Repaired)) => report.repaired += 1,
-                Some(Err(error)) if error.is_platform_wide() => ended = Err(error),
+                Some(Ok(look)) => {
+                    self.breaker.table_answered();
+                    match look {
+                        Look::Right => {}
+                        Look::Added => report.added += 1,
+                        Look::Repaired => report.repaired += 1,
+                    }
+                }
                 Some(Err(error)) => {
-                    tracing::warn!(authorizer = %account, "account {account} was not reconciled: {error}");
-                    report.fail(&error.label());
+                    if let Some(own) = self.breaker.own_failure(error) {
+                        tracing::warn!(authorizer = %account, "account {account} was not reconciled: {own}");
+                        report.fail(&own.label());
+                    }
                 }
             }
         }
-        ended.map(|()| complete)
+        Ok(complete && self.breaker.cause().is_none())
     }
 
     /// Reads the row, then WeChat's details, and writes over the row as it was read.
@@ -115,75 +160,69 @@ impl Run {
         if is_right(stored.as_ref(), listed, self.session.now()) {
             return Ok(Look::Right);
         }
-        let details = self.session.details(authorizer).await?;
-        let Some(stored) = stored.as_ref().filter(|stored| stored.token.state == AccountState::Active) else {
-            self.session.adopt(authorizer, stored.as_ref(), &details, listed.auth_time, None).await?;
-            tracing::warn!(authorizer = %authorizer, "account {authorizer} was missing and is added");
-            return Ok(Look::Added);
-        };
-        let seq = stored.token.seq;
-        // Another refresh token may be of another grant, with other permission sets.
-        self.session.keep_profile(authorizer, seq, &details).await?;
-        // Without a due date nobody renews it: it had no API permission once.
-        let known =
-            details.refresh_token.filter(|known| stored.token.due_at.is_none() || !stored.token.is_renewed_by(known));
-        let Some(known) = known else { return Ok(Look::Right) };
-        match self.session.vault().repair_refresh_token(authorizer, seq, &known, self.session.now()).await? {
-            GrantWrite::Stored => {
-                tracing::warn!(authorizer = %authorizer, "account {authorizer} had another refresh token than WeChat's");
-                Ok(Look::Repaired)
+        let mut details = self.session.details(authorizer).await?;
+        // The details of some accounts lack what the list names.
+        details.refresh_token = details.refresh_token.or_else(|| listed.refresh_token.clone());
+        match &stored {
+            Some(row) if row.token.state == AccountState::Active => {
+                self.compare_active(authorizer, row, &details).await
             }
-            GrantWrite::Changed => Ok(Look::Right),
+            Some(row) if row.token.state == AccountState::NeedsAuthorization => {
+                self.try_again(authorizer, row, &details).await
+            }
+            row => {
+                self.session.adopt(authorizer, row.as_ref(), &details, listed.auth_time, None).await?;
+                tracing::warn!(authorizer = %authorizer, "account {authorizer} was missing and is added");
+                Ok(Look::Added)
+            }
         }
     }
 
-    /// Asks WeChat about every account in use that the pass did not name.
-    async fn look_for_gone(&self, pass: Pass, report: &mut Report) -> Result<(), TokenError> {
+    /// Where the row and the details differ, the row's own refresh token is tried first: the details may be behind.
+    /// Renewing falls back on theirs.
+    async fn compare_active(
+        &self,
+        authorizer: &AppId,
+        row: &StoredAccount,
+        details: &AuthorizerDetails,
+    ) -> Result<Look, TokenError> {
         let vault = self.session.vault();
-        let listed = vault.listed_accounts(pass).await?;
-        let mut checks = 0;
-        for shard in 0..Vault::due_shards() {
-            let mut after = None;
-            loop {
-                let (accounts, next) = vault.due_accounts(shard, END_OF_TIME, after).await?;
-                for account in accounts.into_iter().filter(|account| !listed.contains(account)) {
-                    if self.is_over() {
-                        return Ok(());
-                    }
-                    checks += 1;
-                    if checks > MAX_GONE_CHECKS {
-                        tracing::error!(
-                            "WeChat's list lacks over {MAX_GONE_CHECKS} accounts: the rest is not asked about"
-                        );
-                        return Ok(());
-                    }
-                    match self.mark_if_gone(&account, report).await {
-                        Err(error) if self.ends_with(&error) => return Err(error),
-                        Err(error) => {
-                            tracing::warn!(authorizer = %account, "account {account} was not asked about: {error}");
-                            report.fail(&error.label());
-                        }
-                        Ok(()) => {}
-                    }
-                }
-                match next {
-                    Some(position) => after = Some(position),
-                    None => break,
-                }
+        // Another refresh token may be of another grant, with other permission sets.
+        self.session.keep_profile(authorizer, row.token.seq, details).await?;
+        let Some(known) = &details.refresh_token else { return Ok(Look::Right) };
+        let slot = Slot::Authorizer(authorizer.clone());
+        match &row.token.refresh_token {
+            Some(_) if row.token.is_renewed_by(known) && row.token.due_at.is_some() => {
+                vault.note_asked(authorizer, row.token.seq, self.session.now()).await?;
+                return Ok(Look::Right);
             }
+            Some(_) if row.token.due_at.is_some() => {
+                vault.note_asked(authorizer, row.token.seq, self.session.now()).await?;
+                vault.mark_due(&slot, self.session.now()).await?;
+            }
+            // Never renewed as it is: the account had granted no API permission before.
+            _ => drop(vault.repair_refresh_token(authorizer, row.token.seq, known, self.session.now()).await?),
         }
-        Ok(())
+        tracing::warn!(authorizer = %authorizer, "account {authorizer} had another refresh token than WeChat's");
+        match self.session.renew(&slot, LeaseFor::Due).await? {
+            Renewal::Renewed(_) => Ok(Look::Repaired),
+            Renewal::NotOurs | Renewal::Refused(_) => Ok(Look::Right),
+        }
     }
 
-    async fn mark_if_gone(&self, account: &AppId, report: &mut Report) -> Result<(), TokenError> {
-        let stored = self.session.vault().account(account).await?;
-        let Some(stored) = stored.filter(|stored| stored.token.state == AccountState::Active) else { return Ok(()) };
-        if self.session.is_gone(account).await? {
-            let ended =
-                self.session.end_grant(account, stored.token.seq, AccountState::NeedsAuthorization, None).await?;
-            report.gone += u64::from(ended == GrantWrite::Stored);
+    /// WeChat lists an account whose grant was taken for gone. If its refresh token works, it is in use again.
+    async fn try_again(
+        &self,
+        authorizer: &AppId,
+        row: &StoredAccount,
+        details: &AuthorizerDetails,
+    ) -> Result<Look, TokenError> {
+        self.session.vault().note_asked(authorizer, row.token.seq, self.session.now()).await?;
+        if self.session.revive(authorizer, row, details).await? {
+            tracing::warn!(authorizer = %authorizer, "account {authorizer} was taken for gone and is in use again");
+            return Ok(Look::Added);
         }
-        Ok(())
+        Ok(Look::Right)
     }
 }
 
@@ -191,18 +230,23 @@ impl Run {
 /// list's grant is right as it is; what its details say is asked where that is not certain.
 fn is_right(stored: Option<&StoredAccount>, listed: &ListedAuthorizer, now: Timestamp) -> bool {
     let Some(stored) = stored else { return false };
-    match stored.token.state {
+    let token = &stored.token;
+    match token.state {
         AccountState::Active => {
-            let same = listed
-                .refresh_token
-                .as_ref()
-                .is_none_or(|named| stored.token.is_renewed_by(named) && stored.token.due_at.is_some());
-            same && stored.profile.is_some() && stored.is_named
+            let same =
+                listed.refresh_token.as_ref().is_none_or(|named| token.is_renewed_by(named) && token.due_at.is_some());
+            let is_newer = token.due_at.is_some() && token.stored_at.is_some_and(|at| now.since(at) < LIST_LAG);
+            let was_asked = stored.asked_at.is_some_and(|at| now.since(at) < ASK_DAILY);
+            (same || is_newer || was_asked) && stored.profile.is_some() && stored.is_named
         }
         AccountState::Unauthorized => renewal::order(listed.auth_time, stored.revoked_at, now) == Order::Earlier,
-        AccountState::NeedsAuthorization => {
-            let same = stored.token.refresh_token.as_ref().zip(listed.refresh_token.as_ref());
-            same.is_none_or(|(kept, named)| kept.expose_secret() == named.expose_secret())
-        }
+        AccountState::NeedsAuthorization => !is_time_to_ask(stored, now),
     }
+}
+
+/// Whether an account that is listed although its grant was taken for gone is asked about: soon after its end, then each
+/// time after as long as it has been out of use, and once a day in the end.
+fn is_time_to_ask(stored: &StoredAccount, now: Timestamp) -> bool {
+    let (Some(ended), Some(asked)) = (stored.token.due_at, stored.asked_at) else { return true };
+    asked < ended || now.since(asked) >= asked.since(ended).clamp(FIRST_ASK, ASK_DAILY)
 }

@@ -9,7 +9,7 @@ use shared::exchange::{Code, Exchanged};
 use shared::ids::AppId;
 use shared::push::{AccountMessage, ApiCase};
 use shared::telemetry::{Measure, Metric};
-use shared::tokens::TokenError;
+use shared::tokens::{Scope, TokenError};
 use shared::vault::{AccountState, CheckMessage, Claim, Slot, StoredAccount};
 use shared::wechat::{ErrCode, Reaction, WechatError};
 
@@ -81,8 +81,12 @@ impl Run {
         let mut tries = 1;
         loop {
             let result = self.session.exchange(code).await;
-            // Who is busy with it sends the message too.
-            let again = result.as_ref().is_err_and(|error| error.may_pass() && !error.is_platform_wide());
+            // The process that is busy with the code also sends the message. A quota is not asked for again at once.
+            let again = result.as_ref().is_err_and(|error| {
+                error.may_pass()
+                    && error.scope() == Scope::Subject
+                    && !error.wechat().is_some_and(WechatError::is_for_quota)
+            });
             if !again || tries == EXCHANGE_TRIES || self.is_over() {
                 return result;
             }
@@ -114,7 +118,7 @@ impl Run {
                     // Where the exchange's answer was lost, what is stored may come from before it.
                     if error.reaction() == Reaction::Refresh {
                         let slot = Slot::Authorizer(authorizer.clone());
-                        token = self.session.token_after_rejection(&slot, &token, &error).await?;
+                        token = self.session.token_after_rejection(&slot, &token, &error).await?.token;
                     }
                 }
             }

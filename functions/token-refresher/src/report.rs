@@ -34,7 +34,11 @@ pub struct Report {
 
 impl Report {
     pub(crate) fn fail(&mut self, label: &str) {
-        *self.failed.entry(label.to_owned()).or_default() += 1;
+        self.fail_times(label, 1);
+    }
+
+    pub(crate) fn fail_times(&mut self, label: &str, count: u64) {
+        *self.failed.entry(label.to_owned()).or_default() += count;
     }
 
     /// Adds what another part of the run did.
@@ -44,7 +48,7 @@ impl Report {
         self.messages_delivered += part.messages_delivered;
         self.gone += part.gone;
         for (label, count) in &part.failed {
-            *self.failed.entry(label.clone()).or_default() += count;
+            self.fail_times(label, *count);
         }
     }
 

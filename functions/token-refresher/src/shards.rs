@@ -1,12 +1,12 @@
-//! What stands in the shards of the index, as one stream: shard by shard, a page at a time, so that memory stays flat
-//! however much there is.
+//! The contents of the index's shards as one stream: shard by shard, a page at a time, so that memory stays flat however
+//! much there is.
 
-use futures::TryStreamExt as _;
+use futures::StreamExt as _;
 use futures::stream::{self, Stream};
 use shared::vault::{PagePosition, VaultError};
 
 /// All items of `shards` shards, beginning with shard `first`. `page` reads one page of a shard, behind the position of
-/// the page before.
+/// the page before. A page that cannot be read ends its shard, not the stream.
 pub(crate) fn shard_by_shard<T, Page>(
     first: u64,
     shards: u64,
@@ -15,18 +15,17 @@ pub(crate) fn shard_by_shard<T, Page>(
 where
     Page: Future<Output = Result<(Vec<T>, Option<PagePosition>), VaultError>>,
 {
-    stream::try_unfold(Some((0, None)), move |place| {
+    stream::unfold(Some((0, None)), move |place| {
         let asked = place.map(|(passed, after)| (passed, page((first + passed) % shards, after)));
         async move {
-            let Some((passed, page)) = asked else { return Ok(None) };
-            let (items, next) = page.await?;
-            let next = match next {
-                Some(position) => Some((passed, Some(position))),
-                None if passed + 1 < shards => Some((passed + 1, None)),
-                None => None,
-            };
-            Ok(Some((stream::iter(items.into_iter().map(Ok)), next)))
+            let (passed, page) = asked?;
+            let next_shard = (passed + 1 < shards).then_some((passed + 1, None));
+            Some(match page.await {
+                Ok((items, Some(position))) => (items.into_iter().map(Ok).collect(), Some((passed, Some(position)))),
+                Ok((items, None)) => (items.into_iter().map(Ok).collect(), next_shard),
+                Err(error) => (vec![Err(error)], next_shard),
+            })
         }
     })
-    .try_flatten()
+    .flat_map(|items: Vec<Result<T, VaultError>>| stream::iter(items))
 }

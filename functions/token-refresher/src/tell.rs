@@ -18,6 +18,7 @@ use shared::vault::{Vault, VaultError};
 use tokio::time::Instant;
 
 use crate::Run;
+use crate::breaker::Breaker;
 use crate::report::Report;
 use crate::shards::shard_by_shard;
 
@@ -44,9 +45,11 @@ impl Run {
     }
 
     /// Delivers the messages that wait, as far as time and the bus allow. This needs nothing of WeChat's, so it is done
-    /// also in a run that a refusal of WeChat has ended.
-    pub(crate) async fn deliver_waiting(&self, report: &mut Report) -> Result<(), TokenError> {
-        let goes_on = || Instant::now() < self.stop_at && !self.bus_is_away.load(Ordering::Relaxed);
+    /// also in a run that a refusal of WeChat's has ended. A message that cannot be read or finished delays no other.
+    pub(crate) async fn deliver_waiting(&self, report: &mut Report) {
+        let table = Breaker::default();
+        let goes_on =
+            || Instant::now() < self.stop_at && !self.bus_is_away.load(Ordering::Relaxed) && table.cause().is_none();
         let delivered = self
             .waiting()
             .take_while(|_| futures::future::ready(goes_on()))
@@ -54,9 +57,19 @@ impl Run {
             .buffer_unordered(AT_ONCE);
         let mut delivered = std::pin::pin!(delivered);
         while let Some(result) = delivered.next().await {
-            report.messages_delivered += u64::from(result?);
+            match result {
+                Ok(is_delivered) => {
+                    table.table_answered();
+                    report.messages_delivered += u64::from(is_delivered);
+                }
+                Err(error) => {
+                    tracing::warn!("a message that waits for the bus is left to the next run: {error}");
+                    let error = TokenError::from(error);
+                    report.fail(&error.label());
+                    drop(table.own_failure(error));
+                }
+            }
         }
-        Ok(())
     }
 
     /// The messages that wait. Each run begins at another shard: one that never comes to its end leaves out none for

@@ -27,7 +27,7 @@ const TOKEN_LAPSING: Duration = Duration::from_mins(10);
 const INBOX_SLOW: Duration = Duration::from_mins(30);
 
 /// How many accounts' entries are looked at for the oldest.
-const INBOX_LOOK: i32 = 50;
+const INBOX_LOOK: usize = 50;
 
 /// The newest ticket. `events_url` is what must stand in WeChat's console.
 pub(super) async fn ticket(vault: &Vault, events_url: &str, now: Timestamp) -> Vec<Finding> {
@@ -143,8 +143,9 @@ pub(super) async fn inbox(vault: &Vault, now: Timestamp) -> Finding {
 async fn waiting(vault: &Vault) -> Result<(u64, Option<Timestamp>), VaultError> {
     let waiting = vault.inbox_waiting(END_OF_TIME).await?;
     let mut oldest: Option<Timestamp> = None;
-    for partition in vault.due_partitions(END_OF_TIME, INBOX_LOOK).await? {
-        for entry in vault.waiting_entries(&partition).await? {
+    let (partitions, _) = vault.due_partitions(END_OF_TIME, None).await?;
+    for partition in partitions.iter().take(INBOX_LOOK) {
+        for entry in vault.waiting_entries(partition).await? {
             oldest = Some(oldest.map_or(entry.received_at, |known| known.min(entry.received_at)));
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 
-use super::error::TokenError;
+use super::error::{Scope, TokenError};
 use crate::clock::Timestamp;
 use crate::ids::AppId;
 use crate::limits::{LEASE, LEASE_LEFT_TO_CALL};
@@ -14,27 +14,46 @@ use crate::session::Session;
 use crate::vault::{AccountState, Failure, GrantWrite, Issued, Lease, LeaseFor, Slot, Stored, TokenRecord, VaultError};
 use crate::wechat::{ErrCode, Reaction, WechatError};
 
-/// What came of a renewal.
+/// The outcome of a renewal.
 #[derive(Debug)]
 pub enum Renewal {
     /// WeChat issued a token and it is stored.
     Renewed(SecretString),
-    /// Somebody else renews or has renewed, or there was nothing to renew.
+    /// Another process is renewing or has renewed, or there was nothing to renew.
     NotOurs,
-    /// WeChat refuses the grant for good; the account is marked.
+    /// WeChat refuses the grant or its refresh token, and the account's details do not help. The account is postponed
+    /// and keeps what it has: whether its grant has ended takes more than that ([`Refused`]).
+    Refused(Refused),
+}
+
+/// An account that WeChat refuses to renew, and what has been heard about it so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refused {
+    /// The `token_seq` that was read: a conclusion is written over it and nothing newer.
+    pub seq: u64,
+    /// WeChat's code for the renewal.
+    pub code: ErrCode,
+    /// How many renewals in a row have failed, this one included.
+    pub failures: u32,
+    /// What the account's details say.
+    pub details: DetailsSay,
+}
+
+/// What an account's details say after a refused renewal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DetailsSay {
+    /// The grant is gone.
     Gone,
-    /// WeChat refuses the refresh token and its details name no better one: the list of all accounts may.
-    NeedsList {
-        /// The `token_seq` that this was found with: what follows is written over it and nothing newer.
-        seq: u64,
-    },
+    /// The grant exists, without a refresh token that works.
+    NothingBetter,
+    /// They could not be read.
+    Nothing,
 }
 
 /// Why WeChat issued nothing.
 enum IssueError {
     Failed(TokenError),
-    Gone(WechatError),
-    NeedsList(WechatError),
+    Refused(ErrCode, DetailsSay),
     LeaseLost,
 }
 
@@ -67,29 +86,31 @@ impl Session {
             Lease::Lost(_) => return Ok(Renewal::NotOurs),
         };
         let issued = match slot {
-            Slot::Component => self.issue_component(until).await,
+            Slot::Component => self.issue_component(until, matches!(reason, LeaseFor::Rejected(_))).await,
             Slot::Authorizer(authorizer) => self.issue_authorizer(slot, authorizer, &owner, until, &record).await,
         };
+        let failures = record.failures.saturating_add(1);
         match issued {
             Ok(issued) => self.keep_issued(slot, &record, issued).await,
             Err(IssueError::Failed(error)) => {
-                let wait = put_off(slot, &record, &error);
-                self.give_up(slot, &owner, &record, &error.label(), wait).await;
+                self.give_up(slot, &owner, &record, &error.label(), put_off(slot, failures, &error)).await;
+                self.read_status(slot, &error).await;
                 Err(error)
             }
             Err(IssueError::LeaseLost) => Ok(Renewal::NotOurs),
-            Err(IssueError::NeedsList(error)) => {
-                let wait = Some(renewal::backoff(record.failures.saturating_add(1)));
-                self.give_up(slot, &owner, &record, &error.code_label(), wait).await;
-                Ok(Renewal::NeedsList { seq: record.seq })
+            Err(IssueError::Refused(code, details)) => {
+                let wait = Some(renewal::backoff(failures));
+                self.give_up(slot, &owner, &record, &code.to_string(), wait).await;
+                Ok(Renewal::Refused(Refused { seq: record.seq, code, failures, details }))
             }
-            Err(IssueError::Gone(error)) => {
-                if let Slot::Authorizer(authorizer) = slot {
-                    self.report(&format!("the grant of {slot} is gone"), &error);
-                    self.end_grant(authorizer, record.seq, AccountState::NeedsAuthorization, None).await?;
-                }
-                Ok(Renewal::Gone)
-            }
+        }
+    }
+
+    /// 50002 says that the account was frozen, closed or moved; which of them is part of its details.
+    async fn read_status(&self, slot: &Slot, error: &TokenError) {
+        let limited = error.wechat().and_then(WechatError::code) == Some(ErrCode::AccountLimited);
+        if let (true, Slot::Authorizer(authorizer)) = (limited, slot) {
+            self.fetch_profile(authorizer).await;
         }
     }
 
@@ -120,7 +141,7 @@ impl Session {
     }
 
     /// `api_component_token` (protocol section 1.2).
-    async fn issue_component(&self, until: Timestamp) -> Result<Issued, IssueError> {
+    async fn issue_component(&self, until: Timestamp, after_refusal: bool) -> Result<Issued, IssueError> {
         let ticket = self.vault.ticket().await?.ok_or(TokenError::NoTicket)?;
         self.may_still_call(until)?;
         let platform = &self.platform;
@@ -132,6 +153,7 @@ impl Session {
             expires_at: now.plus(issued.expires_in),
             due_at: renewal::due_at(now, issued.expires_in, renewal::COMPONENT_MARGIN),
             new_refresh_token: None,
+            after_refusal,
         })
     }
 
@@ -148,38 +170,40 @@ impl Session {
         let Some(stored) = &record.refresh_token else {
             return Err(TokenError::NoPermission(authorizer.clone()).into());
         };
-        let refused = match self.renewed(authorizer, stored, until).await {
-            Err(TokenError::Wechat(refused)) if asks_for_recovery(&refused) => refused,
+        let code = match self.renewed(authorizer, stored, until).await {
+            Err(TokenError::Wechat(refused)) if asks_for_recovery(&refused) => code_of(&refused),
             answer => return Ok(answer?),
         };
-        if refused.code() == Some(ErrCode::PasswordChanged) {
-            return Err(IssueError::Gone(refused));
-        }
         let details = match self.details(authorizer).await {
+            Ok(details) => details,
             Err(TokenError::Wechat(gone)) if gone.reaction() == Reaction::Reauthorize => {
-                return Err(IssueError::Gone(gone));
+                return Err(IssueError::Refused(code, DetailsSay::Gone));
             }
-            answer => answer?,
+            Err(error) if matches!(error.scope(), Scope::Platform | Scope::OutOfTime) => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(authorizer = %authorizer, "the details of account {authorizer} cannot be read: {error}");
+                return Err(IssueError::Refused(code, DetailsSay::Nothing));
+            }
         };
         // Another refresh token may be of another grant, with other permission sets.
         self.keep_profile(authorizer, record.seq, &details).await?;
         let Some(known) = details.refresh_token.filter(|known| known.expose_secret() != stored.expose_secret()) else {
-            return Err(IssueError::NeedsList(refused));
+            return Err(IssueError::Refused(code, DetailsSay::NothingBetter));
         };
-        tracing::warn!("{slot} had lost its refresh token; WeChat's details name the new one");
+        tracing::warn!(authorizer = %authorizer, "{slot} had lost its refresh token; WeChat's details name the new one");
         let until = self.now().plus(LEASE);
         if self.vault.replace_refresh_token(slot, owner, record.seq, &known, until).await? == Stored::Superseded {
             return Err(IssueError::LeaseLost);
         }
         match self.renewed(authorizer, &known, until).await {
-            Err(TokenError::Wechat(refused)) if refused.reaction() == Reaction::RefreshTokenInvalid => {
-                Err(IssueError::NeedsList(refused))
+            Err(TokenError::Wechat(refused)) if asks_for_recovery(&refused) => {
+                Err(IssueError::Refused(code_of(&refused), DetailsSay::NothingBetter))
             }
             answer => Ok(answer?),
         }
     }
 
-    async fn renewed(
+    pub(super) async fn renewed(
         &self,
         authorizer: &AppId,
         refresh_token: &SecretString,
@@ -200,6 +224,7 @@ impl Session {
             new_refresh_token: renewed
                 .refresh_token
                 .filter(|answered| answered.expose_secret() != refresh_token.expose_secret()),
+            after_refusal: false,
         })
     }
 
@@ -222,20 +247,25 @@ impl Session {
     }
 }
 
-/// How long a failed renewal waits. What would hit every account alike is not the account's failure: it stays due and
-/// is the first to be tried when the cause is gone.
-fn put_off(slot: &Slot, record: &TokenRecord, error: &TokenError) -> Option<Duration> {
-    let failures = record.failures.saturating_add(1);
-    match (slot, error) {
-        (_, TokenError::NoTicket) => None,
-        (_, TokenError::Wechat(error)) if error.was_not_started() => None,
-        (Slot::Component, _) => Some(renewal::component_backoff(failures)),
-        (Slot::Authorizer(_), error) if error.is_platform_wide() => None,
-        (Slot::Authorizer(_), _) => Some(renewal::backoff(failures)),
-    }
+/// How long a failed renewal waits. What is not the account's own failure is not counted: the account stays due and is
+/// among the first to be tried when the cause is gone.
+fn put_off(slot: &Slot, failures: u32, error: &TokenError) -> Option<Duration> {
+    let is_own = match slot {
+        Slot::Component => !matches!(error, TokenError::NoTicket),
+        Slot::Authorizer(_) => matches!(error.scope(), Scope::Subject | Scope::Table),
+    };
+    let wait = match slot {
+        Slot::Component => renewal::component_backoff(failures),
+        Slot::Authorizer(_) => renewal::backoff(failures),
+    };
+    (is_own && error.scope() != Scope::OutOfTime).then_some(wait)
 }
 
 /// Whether the refusal says that the refresh token or the grant is not what it was.
-fn asks_for_recovery(refused: &WechatError) -> bool {
+pub(super) fn asks_for_recovery(refused: &WechatError) -> bool {
     matches!(refused.reaction(), Reaction::RefreshTokenInvalid | Reaction::Reauthorize)
+}
+
+fn code_of(refused: &WechatError) -> ErrCode {
+    refused.code().unwrap_or(ErrCode::RefreshTokenInvalid)
 }

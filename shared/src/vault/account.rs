@@ -25,6 +25,8 @@ pub struct StoredAccount {
     pub granted_at: Option<Timestamp>,
     /// WeChat's time of the newest `unauthorized`.
     pub revoked_at: Option<Timestamp>,
+    /// When a reconcile run last asked WeChat about the account without changing anything, by our clock.
+    pub asked_at: Option<Timestamp>,
     /// The claim whose exchange brought the stored tokens.
     pub grant_claim: Option<Digest>,
     /// How the account looks to people.
@@ -43,6 +45,7 @@ impl StoredAccount {
             token: TokenRecord::read(&item),
             granted_at: item.instant("granted_at"),
             revoked_at: item.instant("revoked_at"),
+            asked_at: item.instant("asked_at"),
             grant_claim: item.text("grant_claim").map(Digest::from_stored),
             profile: item.parsed("profile", |json| serde_json::from_str(json)),
             is_named: item.attributes.get("named").and_then(|named| named.as_bool().ok()) == Some(&true),
@@ -135,7 +138,7 @@ impl Vault {
             ("func_info", AttributeValue::L(grant.func_info.iter().map(|id| number(*id)).collect())),
             ("stored_at", instant(now)),
         ];
-        let mut remove = vec!["lease_owner", "lease_until", "failures", "last_error", "doubts"];
+        let mut remove = vec!["lease_owner", "lease_until", "failures", "last_error", "doubts", "asked_at"];
         remove.extend(AccountState::Active.others_since());
         for (name, value) in [
             ("access_token", grant.access_token.map(|(token, _)| secret(token))),
@@ -238,6 +241,21 @@ impl Vault {
             }
             Updated::Refused(None) => GrantWrite::Changed,
         })
+    }
+
+    /// Writes down that WeChat was asked about an account and nothing followed from it, so that the next runs ask about
+    /// others first. One write; without effect if the account was changed since it was read.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`].
+    pub async fn note_asked(&self, authorizer: &AppId, seq: u64, now: Timestamp) -> Result<(), VaultError> {
+        let update = self
+            .update_token(&Slot::Authorizer(authorizer.clone()))
+            .update_expression("SET asked_at = :now")
+            .condition_expression("token_seq = :seq")
+            .expression_attribute_values(":now", instant(now))
+            .expression_attribute_values(":seq", number(seq));
+        write(update).await.map(drop)
     }
 
     /// Replaces a refresh token by what WeChat says it is, over the `token_seq` that was read, and makes the account due

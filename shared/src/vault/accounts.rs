@@ -1,7 +1,8 @@
 //! Many accounts at once: those that fall due and those out of use, by the index, and a glance at the rows of a page of
 //! WeChat's list.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 
@@ -22,7 +23,10 @@ pub const END_OF_TIME: Timestamp = Timestamp::from_unix(99_999_999_999);
 const BATCH: usize = 100;
 
 /// How often what DynamoDB left out of a batch is asked for again.
-const BATCH_TRIES: u32 = 5;
+const BATCH_TRIES: u32 = 8;
+
+/// The pause before that, doubled each time: a throttled partition recovers within a second or two.
+const BATCH_PAUSE: Duration = Duration::from_millis(20);
 
 /// Where a page of the index ended.
 #[derive(Debug, Clone)]
@@ -98,13 +102,15 @@ impl Vault {
     }
 
     /// Many accounts, a moment ago: rows that are missing or changed just now are looked at again with
-    /// [`Vault::account`] before anything follows from them. Half a read unit an account.
+    /// [`Vault::account`] before anything follows from them. An account may be named twice. Half a read unit an account.
     ///
     /// # Errors
-    /// [`VaultError::Unavailable`].
+    /// [`VaultError::Unavailable`]; [`VaultError::Contended`] if DynamoDB leaves out some of them again and again.
     pub async fn glance(&self, authorizers: &[AppId]) -> Result<HashMap<AppId, StoredAccount>, VaultError> {
         let mut found = HashMap::with_capacity(authorizers.len());
-        for chunk in authorizers.chunks(BATCH) {
+        // DynamoDB refuses a batch that names an item twice.
+        let distinct: Vec<&AppId> = authorizers.iter().collect::<HashSet<_>>().into_iter().collect();
+        for chunk in distinct.chunks(BATCH) {
             let keys = chunk.iter().map(|authorizer| {
                 let (pk, sk) = self.account_key(authorizer);
                 Attributes::from([("pk".to_owned(), text(pk)), ("sk".to_owned(), text(sk))])
@@ -112,10 +118,13 @@ impl Vault {
             let mut wanted = Some(batch_of(keys.collect())?);
             let mut tries = 0;
             while let Some(keys) = wanted.take() {
-                tries += 1;
                 if tries > BATCH_TRIES {
                     return Err(VaultError::Contended { item: "account" });
                 }
+                if tries > 0 {
+                    tokio::time::sleep(BATCH_PAUSE * 2_u32.pow(tries - 1)).await;
+                }
+                tries += 1;
                 let output = self
                     .client()
                     .batch_get_item()

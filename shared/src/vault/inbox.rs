@@ -5,6 +5,7 @@
 //! stands in the `due` index; what is done leaves it and is kept 30 days, as the memory that tells a repeat. Entries
 //! hold codes, which are secrets: they are in the encrypted table and nowhere else.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -13,7 +14,7 @@ use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::item::{Attributes, EXPIRES, Item, expires, instant, number, secret, text, write};
-use super::{Claim, Vault, VaultError};
+use super::{Claim, PagePosition, Vault, VaultError};
 use crate::clock::Timestamp;
 use crate::ids::{AppId, Digest};
 use crate::push::{AccountMessage, AuthorizationEvent};
@@ -23,6 +24,9 @@ pub const INBOX_SORT_PREFIX: &str = "entry#";
 
 /// How long an entry is kept: WeChat promises no bound on how late a repeat may come.
 const KEEP: Duration = Duration::from_hours(24 * 30);
+
+/// Inbox entries of one page of the index.
+const DUE_PAGE: i32 = 1_000;
 
 /// The entries of one account, in the order of WeChat's times; or one entry whose account is not known.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,6 +97,8 @@ pub enum EntryBody {
     Callback(Callback),
     /// A message of WeChat's release check.
     ReleaseCheck(CheckMessage),
+    /// Nothing that this program has written.
+    Unreadable,
 }
 
 /// An entry that has not taken effect yet.
@@ -243,22 +249,21 @@ impl Vault {
         pk.strip_prefix(&self.key("inbox", Some(""))).map(|partition| Partition(partition.to_owned()))
     }
 
-    /// The partitions that have something due, at most `limit` entries looked at. One query of the index.
+    /// The partitions that have something due, a page at a time, the longest overdue first: `after` is the position that
+    /// the page before returned. A partition may be on several pages. One query of the index.
     ///
     /// # Errors
     /// [`VaultError::Unavailable`].
-    pub async fn due_partitions(&self, until: Timestamp, limit: i32) -> Result<Vec<Partition>, VaultError> {
-        let output = self
-            .due_query(self.inbox_shard(), until)
-            .limit(limit)
-            .send()
-            .await
-            .map_err(|error| VaultError::from_sdk("Query", &error))?;
-        let mut partitions: Vec<Partition> =
-            output.items().iter().filter_map(|item| self.inbox_partition(item.get("pk")?.as_s().ok()?)).collect();
-        partitions.sort_unstable();
-        partitions.dedup();
-        Ok(partitions)
+    pub async fn due_partitions(
+        &self,
+        until: Timestamp,
+        after: Option<PagePosition>,
+    ) -> Result<(Vec<Partition>, Option<PagePosition>), VaultError> {
+        let partition = |pk: &str| self.inbox_partition(pk);
+        let (mut partitions, next) = self.page_of_index(self.inbox_shard(), until, DUE_PAGE, after, partition).await?;
+        let mut seen = HashSet::new();
+        partitions.retain(|partition| seen.insert(partition.clone()));
+        Ok((partitions, next))
     }
 
     /// How many entries wait that fall due until `until`. Queries of the index.
@@ -285,7 +290,7 @@ impl Vault {
                 .await
                 .map_err(|error| VaultError::from_sdk("Query", &error))?;
             for attributes in output.items.unwrap_or_default() {
-                entries.push(entry(partition, attributes)?);
+                entries.extend(entry(partition, attributes));
             }
             match output.last_evaluated_key {
                 Some(key) => after = Some(key),
@@ -372,16 +377,18 @@ impl Vault {
     }
 }
 
-fn entry(partition: &Partition, attributes: Attributes) -> Result<Entry, VaultError> {
+/// An entry; `None` only without a key or a time to try it, which nothing in the index is. One that holds nothing
+/// readable must not keep the account's other entries from being read.
+fn entry(partition: &Partition, attributes: Attributes) -> Option<Entry> {
     let item = Item::new("inbox entry", attributes);
-    let body = body(&item).ok_or(item.lacks("push"))?;
-    Ok(Entry {
-        key: EntryKey { partition: partition.clone(), sort: item.text("sk").ok_or(item.lacks("sk"))?.to_owned() },
-        body,
+    let due_at = item.instant("due_at")?;
+    Some(Entry {
+        key: EntryKey { partition: partition.clone(), sort: item.text("sk")?.to_owned() },
+        body: body(&item).unwrap_or(EntryBody::Unreadable),
         outcome: item.text("outcome").map(str::to_owned),
         tries: item.number("tries").unwrap_or(0),
-        due_at: item.instant("due_at").ok_or(item.lacks("due_at"))?,
-        received_at: item.instant("received_at").ok_or(item.lacks("received_at"))?,
+        due_at,
+        received_at: item.instant("received_at").unwrap_or(due_at),
     })
 }
 

@@ -51,7 +51,7 @@ pub const DUE_INDEX: &str = "due";
 /// Why the vault could not do what was asked. Never carries a value that was read or written.
 #[derive(Debug, thiserror::Error, Clone)]
 pub enum VaultError {
-    /// DynamoDB did not answer, or refused, in all tries. What was asked may have happened.
+    /// DynamoDB did not answer in all tries, or not to us. What was asked may have happened.
     #[error(
         "DynamoDB {operation} failed ({cause}): check TABLE_NAME, the region, the function's permission and the network"
     )]
@@ -60,6 +60,14 @@ pub enum VaultError {
         operation: &'static str,
         /// The service's error code, or what became of the connection.
         cause: String,
+    },
+    /// DynamoDB refused what was asked of one item, such as one that has grown too large. Others are not concerned.
+    #[error("DynamoDB {operation} was refused ({code})")]
+    Refused {
+        /// The operation, such as `UpdateItem`.
+        operation: &'static str,
+        /// The service's error code.
+        code: String,
     },
     /// An item lacks an attribute or has one of another type: written by something else than this program.
     #[error("the {item} item in the table has no usable attribute {attribute}")]
@@ -77,6 +85,9 @@ pub enum VaultError {
     },
 }
 
+/// The codes with which DynamoDB refuses a request for what is in it.
+const REFUSALS: [&str; 2] = ["ValidationException", "ItemCollectionSizeLimitExceededException"];
+
 impl VaultError {
     /// Takes an SDK error apart; the conditional check must have been looked at before.
     pub(crate) fn from_sdk<E, R>(operation: &'static str, error: &SdkError<E, R>) -> Self
@@ -84,7 +95,11 @@ impl VaultError {
         E: ProvideErrorMetadata + std::error::Error + 'static,
         R: fmt::Debug,
     {
-        Self::Unavailable { operation, cause: failure(error) }
+        let cause = failure(error);
+        if REFUSALS.contains(&cause.as_str()) {
+            return Self::Refused { operation, code: cause };
+        }
+        Self::Unavailable { operation, cause }
     }
 }
 

@@ -7,10 +7,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 
-use super::item::{EXPIRES, Item, Updated, expires, instant, number, text, write, write_or_read};
+use super::item::{Attributes, EXPIRES, Item, Updated, expires, instant, number, text, write, write_or_read};
 use super::{Vault, VaultError};
 use crate::clock::Timestamp;
 use crate::ids::AppId;
@@ -19,6 +19,12 @@ const CURSOR: &str = "cursor";
 
 /// Pages of a pass are kept this long: a pass takes minutes, or hours where it is resumed.
 const KEEP: Duration = Duration::from_hours(48);
+
+/// How often a page is written again that met a busy table or another transaction on the cursor.
+const PAGE_TRIES: u32 = 5;
+
+/// The pause before that, which grows with each try.
+const PAGE_PAUSE: Duration = Duration::from_millis(50);
 
 /// A pass over the list that is under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,23 +103,37 @@ impl Vault {
             .table_name(self.table())
             .condition_expression("attribute_not_exists(pk)")
             .item("pk", text(self.reconcile_key()))
-            .item("sk", text(format!("{}{:010}", page_prefix(pass), pass.offset)))
+            .item("sk", text(page_sort(pass)))
             .item("listed", AttributeValue::L(appids))
             .item(EXPIRES, expires(now, KEEP))
             .build()
             .map_err(impossible)?;
-        let sent = self
+        let transaction = self
             .client()
             .transact_write_items()
             .transact_items(TransactWriteItem::builder().update(cursor).build())
-            .transact_items(TransactWriteItem::builder().put(page).build())
-            .send()
-            .await;
-        match sent {
-            Ok(_) => Ok(Some(Pass { offset: next_offset, ..pass })),
-            Err(SdkError::ServiceError(service)) if service.err().is_transaction_canceled_exception() => Ok(None),
-            Err(error) => Err(VaultError::from_sdk("TransactWriteItems", &error)),
+            .transact_items(TransactWriteItem::builder().put(page).build());
+        for attempt in 1..=PAGE_TRIES {
+            match transaction.clone().send().await {
+                Ok(_) => return Ok(Some(Pass { offset: next_offset, ..pass })),
+                Err(error) if error.as_service_error().is_some_and(lost_a_condition) => {
+                    // Our own first try, whose reply was lost, counts.
+                    let is_ours = self.page_of(pass).await?.is_some_and(|page| page == listed);
+                    return Ok(is_ours.then_some(Pass { offset: next_offset, ..pass }));
+                }
+                Err(error) if error.as_service_error().is_some_and(was_cancelled) => {
+                    tokio::time::sleep(PAGE_PAUSE * attempt).await;
+                }
+                Err(error) => return Err(VaultError::from_sdk("TransactWriteItems", &error)),
+            }
         }
+        Err(VaultError::Contended { item: "reconcile cursor" })
+    }
+
+    /// The accounts of the page that begins where a pass is.
+    async fn page_of(&self, pass: Pass) -> Result<Option<Vec<AppId>>, VaultError> {
+        let page = self.get(self.reconcile_key(), &page_sort(pass)).await?;
+        Ok(page.map(|page| listed_in(&page)))
     }
 
     /// Every account that the pages of a pass named. One query per megabyte, some 50,000 accounts.
@@ -136,8 +156,7 @@ impl Vault {
                 .send()
                 .await
                 .map_err(|error| VaultError::from_sdk("Query", &error))?;
-            let pages = output.items().iter().filter_map(|item| item.get("listed")?.as_l().ok());
-            listed.extend(pages.flatten().filter_map(|appid| AppId::parse(appid.as_s().ok()?).ok()));
+            listed.extend(output.items().iter().flat_map(listed_in));
             match output.last_evaluated_key {
                 Some(key) => after = Some(key),
                 None => return Ok(listed),
@@ -157,6 +176,26 @@ impl Vault {
             .expression_attribute_values(":started", instant(pass.started_at));
         write(update).await.map(drop)
     }
+}
+
+/// Whether a transaction was cancelled because somebody else had written what it expected to find, not because the table
+/// was busy.
+fn lost_a_condition(error: &TransactWriteItemsError) -> bool {
+    let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else { return false };
+    cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some("ConditionalCheckFailed"))
+}
+
+fn was_cancelled(error: &TransactWriteItemsError) -> bool {
+    error.is_transaction_canceled_exception()
+}
+
+fn listed_in(page: &Attributes) -> Vec<AppId> {
+    let listed = page.get("listed").and_then(|listed| listed.as_l().ok()).into_iter().flatten();
+    listed.filter_map(|appid| AppId::parse(appid.as_s().ok()?).ok()).collect()
+}
+
+fn page_sort(pass: Pass) -> String {
+    format!("{}{:010}", page_prefix(pass), pass.offset)
 }
 
 fn page_prefix(pass: Pass) -> String {

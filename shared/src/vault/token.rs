@@ -8,6 +8,7 @@
 use std::fmt;
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::AttributeValue;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::item::{Attributes, Item, Updated, instant, number, secret, send, text, write, write_or_read};
@@ -55,6 +56,8 @@ pub struct TokenRecord {
     pub refresh_token: Option<SecretString>,
     /// When a grant or a result was last stored, by our clock.
     pub stored_at: Option<Timestamp>,
+    /// Whether the token was issued because WeChat had refused the one before it.
+    pub after_refusal: bool,
     /// How many renewals in a row failed.
     pub failures: u32,
     /// The label of the last failure, such as `61004`.
@@ -82,6 +85,7 @@ impl TokenRecord {
             due_at: item.instant("due_at"),
             refresh_token: item.secret("refresh_token"),
             stored_at: item.instant("stored_at"),
+            after_refusal: item.attributes.contains_key("after_refusal"),
             failures: item.number("failures").unwrap_or(0),
             last_error: item.text("last_error").map(str::to_owned),
             lease_owner: item.text("lease_owner").map(str::to_owned),
@@ -150,6 +154,8 @@ pub struct Issued {
     pub due_at: Timestamp,
     /// The refresh token where WeChat gave another one.
     pub new_refresh_token: Option<SecretString>,
+    /// Whether it was issued because WeChat had refused the token before it.
+    pub after_refusal: bool,
 }
 
 /// Whether a result could be written.
@@ -277,8 +283,14 @@ impl Vault {
             set.push_str(", refresh_token = :refresh");
             update = update.expression_attribute_values(":refresh", secret(refresh));
         }
-        let update =
-            update.update_expression(format!("{set} REMOVE lease_owner, lease_until, failures, last_error, doubts"));
+        let mut remove = "lease_owner, lease_until, failures, last_error, doubts".to_owned();
+        if issued.after_refusal {
+            set.push_str(", after_refusal = :yes");
+            update = update.expression_attribute_values(":yes", AttributeValue::Bool(true));
+        } else {
+            remove.push_str(", after_refusal");
+        }
+        let update = update.update_expression(format!("{set} REMOVE {remove}"));
         Ok(match write_or_read(update).await? {
             Updated::Done(()) => Stored::Yes,
             Updated::Refused(Some(attributes)) => {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A call of WeChat's API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Api {
     /// `api_start_push_ticket`: asks WeChat to push tickets (section 1.1).
     StartPushTicket,
@@ -70,6 +70,12 @@ impl Api {
             Self::CustomSend => "access_token",
             _ => "component_access_token",
         }
+    }
+
+    /// Whether the call is about one account or one code, so that a refusal may concern only that one.
+    #[must_use]
+    pub const fn names_subject(self) -> bool {
+        matches!(self, Self::QueryAuth | Self::AuthorizerToken | Self::AuthorizerInfo | Self::CustomSend)
     }
 
     /// Whether the call authenticates with the component's secret instead of its token.

@@ -74,7 +74,8 @@ impl WechatClient {
         Self { deadline: Some(deadline), ..self.clone() }
     }
 
-    /// The same client with a memory of what WeChat last said, which its clones share.
+    /// The same client with a memory of what WeChat last said, which its clones share. An API that refuses one call
+    /// after the other for its quota is not called again: [`WechatError::QuotaUsedUp`].
     #[must_use]
     pub fn listening(&self, clock: SharedClock) -> Self {
         Self { listener: Some(Arc::new(Listener::new(clock))), ..self.clone() }
@@ -84,6 +85,12 @@ impl WechatClient {
     #[must_use]
     pub fn heard(&self) -> Heard {
         self.listener.as_ref().map(|listener| listener.heard()).unwrap_or_default()
+    }
+
+    /// The last refusal of each API whose quota turned out to be used up since [`Self::listening`].
+    #[must_use]
+    pub fn used_up(&self) -> Vec<Refusal> {
+        self.listener.as_ref().map(|listener| listener.used_up()).unwrap_or_default()
     }
 
     /// Asks WeChat to push tickets to us (section 1.1).
@@ -209,11 +216,19 @@ impl WechatClient {
         body: &Value,
         secrets: &[&SecretString],
     ) -> Result<Value, WechatError> {
-        let answer = self.send(api, token, body, secrets).await;
-        if let Some(listener) = &self.listener {
-            listener.note(api, answer.as_ref().err());
+        let Some(listener) = &self.listener else { return self.send(api, token, body, secrets).await };
+        if let Some(code) = listener.quota_used_up(api) {
+            return Err(WechatError::QuotaUsedUp { api, code });
         }
-        answer
+        let answer = self.send(api, token, body, secrets).await;
+        let subject = ["authorizer_appid", "authorization_code"].iter().find_map(|name| body[*name].as_str());
+        listener.note(api, subject, answer.as_ref().err());
+        match listener.quota_used_up(api) {
+            Some(code) if answer.as_ref().is_err_and(WechatError::is_for_quota) => {
+                Err(WechatError::QuotaUsedUp { api, code })
+            }
+            _ => answer,
+        }
     }
 
     /// Makes a call and returns the body of a success. `secrets` are those in the body: a refusal must not repeat them.

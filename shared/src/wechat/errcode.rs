@@ -92,7 +92,7 @@ table! {
         InvalidGrantType = 40002, Caller, "40002: invalid grant type.";
         InvalidOpenId = 40003, Caller, "40003: invalid openid.";
         InvalidMediaId = 40007, Caller, "40007: invalid or expired media id.";
-        InvalidAppId = 40013, Config, "40013: invalid appid; in the calls of this module, the component's.";
+        InvalidAppId = 40013, Config, "40013: invalid appid: the platform's where the call names no account, else the account's.";
         InvalidAccessToken = 40014, Refresh, "40014: invalid access token.";
         OauthCodeInvalid = 40029, Caller, "40029: web login code invalid.";
         OauthRefreshTokenInvalid = 40030, Caller, "40030: web login refresh token invalid.";
@@ -184,21 +184,6 @@ table! {
 }
 
 impl ErrCode {
-    /// Whether the code concerns the whole platform, so that further calls for other accounts would fail alike.
-    #[must_use]
-    pub const fn is_platform_wide(self) -> bool {
-        matches!(
-            self,
-            Self::ClientIpNotRegistered
-                | Self::DailyQuota
-                | Self::MinuteQuota
-                | Self::InvalidAppId
-                | Self::TicketExpired
-                | Self::TicketInvalid
-                | Self::InvalidComponent
-        )
-    }
-
     /// Whether the token that was sent is void or expired.
     #[must_use]
     pub const fn token_rejected(self) -> bool {
@@ -231,12 +216,6 @@ mod tests {
     fn only_a_code_that_says_so_costs_an_account_its_grant() {
         assert_eq!(with(|code| code.reaction() == Reaction::Reauthorize), [42_007, 43_007, 61_003]);
         assert_eq!(ErrCode::from_code(61_999).reaction(), Reaction::Unknown);
-    }
-
-    #[test]
-    fn the_codes_that_stop_a_run_are_seven() {
-        let all = [40_013, 45_009, 45_011, 61_004, 61_005, 61_006, 61_011];
-        assert_eq!(with(ErrCode::is_platform_wide), all);
     }
 
     #[test]

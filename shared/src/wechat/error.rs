@@ -39,6 +39,15 @@ pub enum WechatError {
     /// WeChat refused the call.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The quota of the API is used up: WeChat refused it for that to several accounts or codes in a row, and this call
+    /// was refused as well or not sent any more ([`super::WechatClient::listening`]).
+    #[error("the quota of {api} is used up (code {code})")]
+    QuotaUsedUp {
+        /// The call.
+        api: Api,
+        /// WeChat's code for the quota.
+        code: ErrCode,
+    },
 }
 
 /// How far a call without an answer came.
@@ -191,6 +200,18 @@ impl WechatError {
         self.refusal().map(|refusal| refusal.code)
     }
 
+    /// Whether WeChat refused the call for a quota, be it the API's or the account's own.
+    #[must_use]
+    pub const fn is_for_quota(&self) -> bool {
+        matches!(self.reaction(), Reaction::Quota | Reaction::WaitMinute)
+    }
+
+    /// Whether the quota of the API is used up for all: that says nothing about the account or code in question.
+    #[must_use]
+    pub const fn is_quota_used_up(&self) -> bool {
+        matches!(self, Self::QuotaUsedUp { .. })
+    }
+
     /// Whether it stays as it is until an operator acts: wrong settings, or a used-up quota.
     #[must_use]
     pub const fn needs_operator(&self) -> bool {
@@ -208,7 +229,9 @@ impl WechatError {
             Self::Refused(Refusal { api, code: ErrCode::InvalidCredential, .. }) if api.takes_secret() => {
                 Reaction::Config
             }
-            Self::Refused(refusal) => refusal.code.reaction(),
+            // The account's appid, not the platform's.
+            Self::Refused(Refusal { api, code: ErrCode::InvalidAppId, .. }) if api.names_subject() => Reaction::Caller,
+            Self::Refused(Refusal { code, .. }) | Self::QuotaUsedUp { code, .. } => code.reaction(),
         }
     }
 
@@ -221,13 +244,14 @@ impl WechatError {
         }
     }
 
-    /// Whether further calls for other accounts would fail alike.
+    /// Whether the refusal concerns the whole platform, whatever the call was about.
+    ///
+    /// A number alone does not say so: 40013, 45009 or 50002 given to a call about an account or a code concern that one
+    /// (protocol section 6). Only the address that calls come from is the same for all of them. What is wrong with the
+    /// platform's secret or ticket shows where the component token is issued, and there nothing else is asked about.
     #[must_use]
     pub const fn is_platform_wide(&self) -> bool {
-        match self {
-            Self::Refused(refusal) => refusal.code.is_platform_wide(),
-            _ => false,
-        }
+        matches!(self, Self::Refused(Refusal { code: ErrCode::ClientIpNotRegistered, .. }))
     }
 
     /// Whether WeChat may have done what was asked although the call failed: the code may be spent, a new token
@@ -240,6 +264,7 @@ impl WechatError {
             Self::HttpStatus(status) => *status >= 500 || *status < 300,
             Self::Malformed(_) => true,
             Self::Refused(refusal) => matches!(refusal.code, ErrCode::SystemBusy | ErrCode::SystemError),
+            Self::QuotaUsedUp { .. } => false,
         }
     }
 
@@ -255,7 +280,7 @@ impl WechatError {
             },
             Self::HttpStatus(status) => format!("http-{status}"),
             Self::Malformed(_) => "malformed".to_owned(),
-            Self::Refused(refusal) => refusal.code.to_string(),
+            Self::Refused(Refusal { code, .. }) | Self::QuotaUsedUp { code, .. } => code.to_string(),
         }
     }
 }

@@ -326,6 +326,12 @@ impl AuthorizerPage {
         Ok(Self { total_count, skipped, entries: entries.len(), list: merged(listed) })
     }
 
+    /// The page that passes over a single entry, which WeChat cannot give in a readable form.
+    #[must_use]
+    pub const fn without_one_entry(total_count: u64) -> Self {
+        Self { total_count, list: Vec::new(), skipped: 1, entries: 1 }
+    }
+
     /// How many entries the page had, skipped and repeated ones included: what the next page's offset grows by.
     #[must_use]
     pub fn entries(&self) -> u64 {

@@ -170,6 +170,11 @@ impl World {
         Ok(self.issue_authorization_code(appid, grant, at))
     }
 
+    /// The account that an authorization code belongs to, spent or not.
+    pub(crate) fn account_of_code(&self, code: &str) -> Option<&AppId> {
+        self.authorization_codes.get(code).map(|known| &known.appid)
+    }
+
     /// Trades an authorization code for tokens: the `api_query_auth` answer.
     pub(crate) fn exchange(&mut self, code: &str, at: &Moment<'_>) -> Result<Value, Refusal> {
         let invalid = || Refusal::new(61009, "code is invalid");

@@ -41,7 +41,6 @@ async fn the_secret_and_the_ticket_are_dropped_from_a_refusal_too() {
     let server = Server::answering(json!({ "errcode": 61006, "errmsg": errmsg })).await;
     let error = error(server.client().component_token(&component(), &secret(0), &secret(1)).await);
     assert_eq!(error.refusal().unwrap().errmsg, "bad *** or ***");
-    assert!(error.is_platform_wide());
 }
 
 #[tokio::test]

@@ -1,0 +1,91 @@
+//! Every account that is due is renewed, many at once.
+
+use std::collections::BTreeMap;
+
+use futures::StreamExt as _;
+use futures::stream::Stream;
+use shared::ids::AppId;
+use shared::tokens::{Refused, Renewal, TokenError};
+use shared::vault::{LeaseFor, Slot, Vault, VaultError};
+use shared::wechat::Api;
+
+use crate::Run;
+use crate::report::Report;
+use crate::shards::shard_by_shard;
+
+/// Accounts that WeChat refuses are remembered up to this many; more are due again after their back-off.
+const MAX_REFUSED: usize = 10_000;
+
+impl Run {
+    pub(crate) async fn renew_accounts(&self, report: &mut Report) {
+        let mut refused = BTreeMap::new();
+        {
+            let renewals = self
+                .due()
+                .take_while(|_| futures::future::ready(!self.is_over() && !self.is_used_up(Api::AuthorizerToken)))
+                .map(async |account| {
+                    self.pace.turn().await;
+                    self.renew_one(account).await
+                })
+                .buffer_unordered(self.window);
+            let mut renewals = std::pin::pin!(renewals);
+            while let Some((account, renewed)) = renewals.next().await {
+                self.note_renewal(account, renewed, &mut refused, report);
+            }
+        }
+        if !refused.is_empty() {
+            self.decide_on_refused(refused, report).await;
+        }
+    }
+
+    /// The accounts that are due. Each run begins at another shard: where there is more than one run can do, it is not
+    /// always the same accounts that are left over.
+    fn due(&self) -> impl Stream<Item = Result<AppId, VaultError>> + '_ {
+        let (vault, until, shards) = (self.session.vault(), self.session.now(), Vault::due_shards());
+        let first = self.session.random().up_to(shards - 1);
+        shard_by_shard(first, shards, move |shard, after| vault.due_accounts(shard, until, after))
+    }
+
+    async fn renew_one(&self, account: Result<AppId, VaultError>) -> (Option<AppId>, Result<Renewal, TokenError>) {
+        match account {
+            Ok(account) => {
+                let renewed = self.session.renew(&Slot::Authorizer(account.clone()), LeaseFor::Due).await;
+                (Some(account), renewed)
+            }
+            Err(error) => (None, Err(error.into())),
+        }
+    }
+
+    fn note_renewal(
+        &self,
+        account: Option<AppId>,
+        renewed: Result<Renewal, TokenError>,
+        refused: &mut BTreeMap<AppId, Refused>,
+        report: &mut Report,
+    ) {
+        let renewal = match renewed {
+            Ok(renewal) => {
+                self.breaker.table_answered();
+                renewal
+            }
+            Err(error) => {
+                let Some(own) = self.breaker.own_failure(error) else { return };
+                report.fail(&own.label());
+                if let Some(account) = account {
+                    tracing::warn!(authorizer = %account, "account {account} was not renewed: {own}");
+                } else {
+                    tracing::warn!("a shard of the accounts that are due cannot be read: {own}");
+                }
+                return;
+            }
+        };
+        match (renewal, account) {
+            (Renewal::Renewed(_), _) => report.renewed += 1,
+            (Renewal::Refused(word), Some(account)) if refused.len() < MAX_REFUSED => {
+                refused.insert(account, word);
+            }
+            (Renewal::Refused(word), _) => report.fail(&word.code.to_string()),
+            (Renewal::NotOurs, _) => {}
+        }
+    }
+}

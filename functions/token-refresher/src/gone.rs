@@ -1,0 +1,92 @@
+//! The end of a pass over WeChat's list: every account in use that the list did not name is asked about.
+
+use std::collections::HashSet;
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use shared::ids::AppId;
+use shared::tokens::TokenError;
+use shared::vault::{AccountState, END_OF_TIME, Pass, Vault};
+
+use crate::Run;
+use crate::reconcile::ASK_DAILY;
+use crate::refused::Ended;
+use crate::report::Report;
+use crate::shards::shard_by_shard;
+
+/// What the walk over the accounts in use has come to.
+#[derive(Default)]
+struct Walk {
+    /// Accounts in use.
+    seen: u64,
+    /// Accounts that WeChat was asked about.
+    asked: usize,
+    ended: Vec<Ended>,
+}
+
+impl Run {
+    /// Asks WeChat about the accounts that a pass did not name; `false` where time was up before all were looked at.
+    pub(crate) async fn look_for_gone(&self, pass: Pass, report: &mut Report) -> Result<bool, TokenError> {
+        let listed = self.session.vault().listed_accounts(pass).await?;
+        let mut walk = Walk::default();
+        let complete = Box::pin(self.walk(&listed, &mut walk, report)).await;
+        self.end_grants(walk.ended, walk.seen, report).await;
+        Ok(complete)
+    }
+
+    async fn walk(&self, listed: &HashSet<AppId>, walk: &mut Walk, report: &mut Report) -> bool {
+        let vault = self.session.vault();
+        let shards = Vault::due_shards();
+        let first = self.session.random().up_to(shards - 1);
+        let accounts = shard_by_shard(first, shards, |shard, after| vault.due_accounts(shard, END_OF_TIME, after));
+        let mut accounts = std::pin::pin!(accounts.map_err(TokenError::from));
+        while let Some(account) = accounts.next().await {
+            if self.is_over() {
+                return false;
+            }
+            let outcome = match account {
+                Ok(account) => {
+                    walk.seen += 1;
+                    if listed.contains(&account) {
+                        continue;
+                    }
+                    if walk.asked == self.gone_checks {
+                        tracing::error!(
+                            "WeChat's list lacks over {} accounts: the next pass asks about the others",
+                            self.gone_checks
+                        );
+                        return true;
+                    }
+                    self.ask(account, walk).await
+                }
+                Err(error) => Err(error),
+            };
+            match outcome {
+                Ok(()) => self.breaker.table_answered(),
+                Err(error) => {
+                    if let Some(own) = self.breaker.own_failure(error) {
+                        tracing::warn!("an account that WeChat does not list was not asked about: {own}");
+                        report.fail(&own.label());
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    /// Asks whether the grant of one account stands, unless that was asked today.
+    async fn ask(&self, account: AppId, walk: &mut Walk) -> Result<(), TokenError> {
+        let Some(stored) = self.session.vault().account(&account).await? else { return Ok(()) };
+        let now = self.session.now();
+        let was_asked = stored.asked_at.is_some_and(|at| now.since(at) < ASK_DAILY);
+        if stored.token.state != AccountState::Active || was_asked {
+            return Ok(());
+        }
+        walk.asked += 1;
+        if self.session.is_gone(&account).await? {
+            walk.ended.push((account, stored.token.seq));
+        } else {
+            self.session.vault().note_asked(&account, stored.token.seq, now).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,190 @@
+//! What becomes of accounts that WeChat refuses to renew (protocol sections 1.8 and 6).
+//!
+//! WeChat has said 61003 or 61023 of accounts whose grants stood, for minutes and of many at once. So a grant ends only
+//! when independent answers agree: the renewal, the account's details, and the list of all accounts. Whatever the list
+//! still names is tried again with back-off; only when that has failed for hours is the merchant asked to authorize again,
+//! and reconcile goes on asking WeChat.
+
+use std::collections::BTreeMap;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use shared::ids::AppId;
+use shared::tokens::{DetailsSay, Refused, Renewal, TokenError};
+use shared::vault::{AccountState, GrantWrite, LeaseFor, Slot};
+use shared::wechat::{AuthorizerPage, LIST_PAGE, ListedAuthorizer};
+
+use crate::Run;
+use crate::report::Report;
+
+/// Pages of the list that a renew run reads at most. They hold all accounts of a platform with 10,000 of them; on a
+/// larger one, reconcile compares with the whole list and the account is decided there.
+const LIST_PAGES: usize = 20;
+
+/// A grant whose renewals have been refused this often in a row, over two and a half hours, has ended even if the list
+/// still names the account.
+const REFUSALS_THAT_END: u32 = 6;
+
+/// Grants that a run may end in any case: few enough to be a day's ordinary revocations whose pushes were lost.
+const USUAL_ENDS: u64 = 5;
+
+/// More than this part of the accounts that a run has looked at do not end by themselves in one run.
+const UNUSUAL_PART: u64 = 10;
+
+/// The label of grants that look ended and are not, because there are too many of them at once.
+const MASS_LOSS: &str = "mass-loss";
+
+/// A grant that has ended as far as WeChat says, with the `token_seq` that this was found with.
+pub(crate) type Ended = (AppId, u64);
+
+/// What the list says about a refused account.
+enum ListSays {
+    /// It is renewed with the refresh token that the list named.
+    Recovered,
+    /// The account has no refresh token any more.
+    NoToken,
+    /// The grant stands; nothing there helps.
+    Named,
+}
+
+impl Run {
+    /// Looks for the refused accounts in WeChat's list, in one pass for all of them, and decides.
+    pub(crate) async fn decide_on_refused(&self, mut refused: BTreeMap<AppId, Refused>, report: &mut Report) {
+        let looked_at = report.renewed + u64::try_from(refused.len()).unwrap_or(u64::MAX);
+        let mut ended = Vec::new();
+        let whole_list = match self.look_up(&mut refused, &mut ended, report).await {
+            Ok(whole_list) => whole_list,
+            Err(error) => {
+                if let Some(own) = self.breaker.own_failure(error) {
+                    tracing::warn!("refused accounts were not looked up in WeChat's list: {own}");
+                    report.fail(&own.label());
+                }
+                false
+            }
+        };
+        for (account, word) in refused {
+            let is_gone = whole_list && word.details == DetailsSay::Gone;
+            if is_gone || has_lasted(&word) {
+                ended.push((account, word.seq));
+            } else {
+                stays(&account, &word, report);
+            }
+        }
+        self.end_grants(ended, looked_at, report).await;
+    }
+
+    /// Takes out of `refused` whatever the list names; tells whether the whole list was read.
+    async fn look_up(
+        &self,
+        refused: &mut BTreeMap<AppId, Refused>,
+        ended: &mut Vec<Ended>,
+        report: &mut Report,
+    ) -> Result<bool, TokenError> {
+        let mut offset = 0;
+        for _ in 0..LIST_PAGES {
+            if self.is_over() {
+                return Ok(false);
+            }
+            let page = self.list_page(offset, LIST_PAGE).await?;
+            for listed in &page.list {
+                let Some(word) = refused.remove(&listed.authorizer) else { continue };
+                match self.try_listed(listed, &word).await {
+                    Ok(ListSays::Recovered) => {
+                        report.renewed += 1;
+                        report.repaired += 1;
+                    }
+                    Ok(ListSays::NoToken) => ended.push((listed.authorizer.clone(), word.seq)),
+                    Ok(ListSays::Named) if has_lasted(&word) => ended.push((listed.authorizer.clone(), word.seq)),
+                    Ok(ListSays::Named) => stays(&listed.authorizer, &word, report),
+                    Err(error) => {
+                        if let Some(own) = self.breaker.own_failure(error) {
+                            report.fail(&own.label());
+                        }
+                    }
+                }
+            }
+            offset += page.entries();
+            // At its end, or once all were found.
+            if page.entries() == 0 || offset >= page.total_count || refused.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Tries the refresh token that the list names, if it is another one than ours.
+    async fn try_listed(&self, listed: &ListedAuthorizer, word: &Refused) -> Result<ListSays, TokenError> {
+        let account = &listed.authorizer;
+        let Some(named) = &listed.refresh_token else {
+            let agreed = word.details == DetailsSay::NothingBetter;
+            return Ok(if agreed { ListSays::NoToken } else { ListSays::Named });
+        };
+        if self.keeps(account, named).await? {
+            return Ok(ListSays::Named);
+        }
+        let now = self.session.now();
+        let repaired = self.session.vault().repair_refresh_token(account, word.seq, named, now).await?;
+        if repaired == GrantWrite::Changed {
+            return Ok(ListSays::Named);
+        }
+        match self.session.renew(&Slot::Authorizer(account.clone()), LeaseFor::Due).await? {
+            Renewal::Renewed(_) => {
+                tracing::warn!(authorizer = %account, "account {account} was renewed with the refresh token of the list");
+                Ok(ListSays::Recovered)
+            }
+            Renewal::NotOurs | Renewal::Refused(_) => Ok(ListSays::Named),
+        }
+    }
+
+    async fn keeps(&self, account: &AppId, refresh_token: &SecretString) -> Result<bool, TokenError> {
+        let stored = self.session.vault().account(account).await?;
+        let kept = stored.and_then(|stored| stored.token.refresh_token);
+        Ok(kept.is_some_and(|kept| kept.expose_secret() == refresh_token.expose_secret()))
+    }
+
+    /// Ends grants, unless they are so many that a fault of WeChat's is more likely. `looked_at` accounts are what they
+    /// were found among.
+    pub(crate) async fn end_grants(&self, ended: Vec<Ended>, looked_at: u64, report: &mut Report) {
+        let count = u64::try_from(ended.len()).unwrap_or(u64::MAX);
+        if count > USUAL_ENDS.max(looked_at / UNUSUAL_PART) {
+            tracing::error!(
+                count,
+                looked_at,
+                "WeChat says of {count} accounts at once that their grants are gone: none is ended, all are asked about \
+                 again; compare with the accounts in WeChat's console"
+            );
+            report.fail_times(MASS_LOSS, count);
+            return;
+        }
+        for (account, seq) in ended {
+            match self.session.end_grant(&account, seq, AccountState::NeedsAuthorization, None).await {
+                Ok(written) => report.gone += u64::from(written == GrantWrite::Stored),
+                Err(error) => {
+                    if let Some(own) = self.breaker.own_failure(error.into()) {
+                        tracing::warn!(authorizer = %account, "the end of the grant of account {account} was not stored: {own}");
+                        report.fail(&own.label());
+                    }
+                }
+            }
+        }
+    }
+
+    /// A page of WeChat's list of accounts.
+    pub(crate) async fn list_page(&self, offset: u64, count: u32) -> Result<AuthorizerPage, TokenError> {
+        self.session
+            .with_component(|token| async move {
+                self.session.wechat().authorizer_list(self.session.call(&token), offset, count).await
+            })
+            .await
+    }
+}
+
+/// Whether the refusals have gone on for so long that they are no passing fault, and the details do not contradict.
+fn has_lasted(word: &Refused) -> bool {
+    word.failures >= REFUSALS_THAT_END && word.details != DetailsSay::Nothing
+}
+
+/// The account keeps its grant and what is left of its token, and is tried again after its back-off.
+fn stays(account: &AppId, word: &Refused, report: &mut Report) {
+    tracing::warn!(authorizer = %account, code = %word.code, "account {account} was refused and is tried again");
+    report.fail(&word.code.to_string());
+}

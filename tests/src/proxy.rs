@@ -1,0 +1,39 @@
+//! A WeChat whose answers are changed on their way.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use http::Uri;
+use shared::session::Services;
+use shared::wechat::WechatClient;
+use tokio::net::TcpListener;
+use url::Url;
+
+use crate::world::World;
+
+type Rewrite = dyn Fn(&str, Vec<u8>) -> Vec<u8> + Send + Sync;
+
+/// The world's services behind a proxy that passes each answer of WeChat's, with the path that was called, through
+/// `rewrite`.
+///
+/// # Panics
+/// When nothing can listen on loopback.
+pub async fn behind_a_proxy(
+    world: &World,
+    rewrite: impl Fn(&str, Vec<u8>) -> Vec<u8> + Send + Sync + 'static,
+) -> Services {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    let (upstream, rewrite): (_, Arc<Rewrite>) = (world.wechat_url.clone(), Arc::new(rewrite));
+    let router = Router::new().fallback(move |uri: Uri, body: Bytes| {
+        let (upstream, rewrite) = (upstream.clone(), Arc::clone(&rewrite));
+        async move {
+            let target = upstream.join(uri.path_and_query().unwrap().as_str()).unwrap();
+            let answer = crate::http_client().post(target).body(body).send().await.unwrap();
+            rewrite(uri.path(), answer.bytes().await.unwrap().to_vec())
+        }
+    });
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    Services { wechat: WechatClient::new(&url, &world.services.limits).unwrap(), ..world.services.clone() }
+}

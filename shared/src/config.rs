@@ -3,8 +3,11 @@
 //! One struct per concern; a missing or malformed variable is an error that names it. This is the only module that
 //! reads the environment.
 
-use url::{Host, Url};
+use url::Url;
 
+mod origin;
+
+pub use self::origin::{Origin, ReturnOrigins, web_address};
 use crate::ids::AppId;
 
 /// Why a function does not start.
@@ -81,64 +84,6 @@ impl StoreConfig {
     }
 }
 
-/// An origin: scheme, host and, where it is not the scheme's own, port. Printed without a trailing slash.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin(Url);
-
-impl Origin {
-    /// Parses an origin: `https`, or `http` on this machine only; no path, query, fragment or user.
-    ///
-    /// # Errors
-    /// A sentence that says what is wrong.
-    pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let url = Url::parse(text).map_err(|_| "it must be an origin such as https://auth.example.com")?;
-        let secure = url.scheme() == "https" || (url.scheme() == "http" && is_this_machine(&url));
-        if !secure {
-            return Err("it must begin with https:// (http:// only for localhost)");
-        }
-        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-            return Err("it must be an origin only, without path, query or fragment");
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err("it must not carry a user name or a password");
-        }
-        Ok(Self(url))
-    }
-
-    /// The origin as a URL, to join paths to.
-    #[must_use]
-    pub const fn url(&self) -> &Url {
-        &self.0
-    }
-
-    /// The origin as text, without a trailing slash.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        self.0.as_str().trim_end_matches('/')
-    }
-
-    /// Whether cookies of this origin can carry `Secure`.
-    #[must_use]
-    pub fn is_https(&self) -> bool {
-        self.0.scheme() == "https"
-    }
-
-    /// Whether `url` belongs to this origin.
-    #[must_use]
-    pub fn contains(&self, url: &Url) -> bool {
-        self.0.origin() == url.origin()
-    }
-}
-
-fn is_this_machine(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(domain)) => domain == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
 /// The values of an optional variable, separated by commas; `parse` says in a sentence what is wrong with one.
 fn list<T>(
     environment: &impl Environment,
@@ -191,18 +136,6 @@ pub struct PageConfig {
     pub return_origins: ReturnOrigins,
 }
 
-/// The origins a `return_url` may have.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ReturnOrigins(Vec<Origin>);
-
-impl ReturnOrigins {
-    /// Whether a merchant may be sent to `url`.
-    #[must_use]
-    pub fn allow(&self, url: &Url) -> bool {
-        self.0.iter().any(|origin| origin.contains(url)) && url.username().is_empty() && url.password().is_none()
-    }
-}
-
 impl PageConfig {
     /// Reads `PUBLIC_BASE_URL` and the optional `RETURN_URL_ORIGINS`.
     ///
@@ -213,7 +146,7 @@ impl PageConfig {
         let public_base =
             Origin::parse(&base).map_err(|reason| ConfigError::Malformed { name: "PUBLIC_BASE_URL", reason })?;
         let return_origins = list(environment, "RETURN_URL_ORIGINS", Origin::parse)?;
-        Ok(Self { public_base, return_origins: ReturnOrigins(return_origins) })
+        Ok(Self { public_base, return_origins: ReturnOrigins::new(return_origins) })
     }
 }
 
@@ -236,13 +169,9 @@ impl WechatConfig {
     pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
         let read = |name, default: &str| {
             let text = environment.get(name).unwrap_or_else(|| default.to_owned());
-            Url::parse(&text)
-                .ok()
-                .filter(|url| matches!(url.scheme(), "http" | "https") && url.path() == "/" && url.query().is_none())
-                .ok_or(ConfigError::Malformed {
-                    name,
-                    reason: "it must be an origin such as https://api.weixin.qq.com",
-                })
+            Origin::parse(&text)
+                .map(|origin| origin.url().clone())
+                .map_err(|reason| ConfigError::Malformed { name, reason })
         };
         Ok(Self {
             api: read("WECHAT_API_BASE_URL", "https://api.weixin.qq.com")?,
@@ -290,10 +219,9 @@ impl MessageConfig {
             .transpose()
             .map_err(|reason| ConfigError::Malformed { name: "REPLY_WEBHOOK_URL", reason })?;
         let test_accounts = list(environment, "RELEASE_CHECK_ACCOUNTS", |text| {
-            AppId::parse(text)
-                .ok()
-                .filter(has_wechats_form)
-                .ok_or("it must be appids such as wx570bc396a51b8ff8 (not original ids, gh_…), separated by commas")
+            AppId::parse_issued(text).map_err(
+                |_| "it must be appids such as wx570bc396a51b8ff8 (not original ids, gh_…), separated by commas",
+            )
         })?;
         Ok(Self { webhook, test_accounts })
     }
@@ -301,23 +229,11 @@ impl MessageConfig {
 
 /// Who is asked for replies, or a sentence that says what is wrong.
 fn webhook_address(text: &str) -> Result<Url, &'static str> {
-    let url = Url::parse(text).map_err(|_| "it must be an address such as https://app.example.com/wechat")?;
-    if url.scheme() != "https" && !(url.scheme() == "http" && is_this_machine(&url)) {
-        return Err("it must begin with https:// (http:// only for this machine)");
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("it must not carry a user name or a password");
-    }
+    let url = web_address(text)?;
     if url.fragment().is_some() {
         return Err("it must not have a fragment, the part from # on");
     }
     Ok(url)
-}
-
-/// `wx` and 16 hexadecimal digits, as the template's parameter demands: anything else is a slip, such as an original id.
-fn has_wechats_form(appid: &AppId) -> bool {
-    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    appid.as_str().strip_prefix("wx").is_some_and(|digits| digits.len() == 16 && digits.bytes().all(is_digit))
 }
 
 #[cfg(test)]
@@ -383,30 +299,50 @@ mod tests {
     }
 
     #[test]
-    fn a_base_url_that_is_no_origin_is_refused_by_name() {
-        for bad in
-            ["auth.example.com", "http://auth.example.com", "https://a.example.com/path", "https://u@a.example.com"]
-        {
+    fn a_base_url_that_is_not_an_origin_is_refused_by_name() {
+        for bad in [
+            "auth.example.com",
+            "http://auth.example.com",
+            "https://a.example.com/path",
+            "https://u@a.example.com",
+            "https://@a.example.com",
+            "https:\\\\a.example.com",
+        ] {
             let error = pages(bad, "").unwrap_err();
             assert!(error.to_string().contains("PUBLIC_BASE_URL"), "{bad}: {error}");
+            let error = pages("https://auth.example.com", &format!("https://app.example.com,{bad}")).unwrap_err();
+            assert!(error.to_string().contains("RETURN_URL_ORIGINS"), "{bad}: {error}");
         }
         assert_eq!(pages("http://localhost:3000", "").unwrap().public_base.as_str(), "http://localhost:3000");
     }
 
     #[test]
-    fn only_listed_origins_may_be_returned_to() {
-        let config = pages("https://auth.example.com", "https://app.example.com, https://b.example.com:8443").unwrap();
-        let allowed = |text: &str| config.return_origins.allow(&Url::parse(text).unwrap());
-        assert!(allowed("https://app.example.com/done?x=1"));
-        assert!(allowed("https://b.example.com:8443/"));
-        for foreign in [
-            "https://app.example.com.evil.example/",
-            "http://app.example.com/",
-            "https://app.example.com:444/",
-            "https://user@app.example.com/",
-            "javascript:alert(1)",
-        ] {
-            assert!(!allowed(foreign), "{foreign}");
+    fn wechats_servers_are_reached_by_https_or_on_this_machine() {
+        let read = |name: &'static str, value: &str| {
+            let value = value.to_owned();
+            WechatConfig::read(&move |asked: &str| (asked == name).then(|| value.clone()))
+        };
+        for name in ["WECHAT_API_BASE_URL", "WECHAT_MP_BASE_URL", "WECHAT_OPEN_BASE_URL"] {
+            for good in ["https://wechat.example.com:8443", "http://127.0.0.1:3002", "http://localhost:3002/"] {
+                assert!(read(name, good).is_ok(), "{name}: {good}");
+            }
+            for bad in [
+                "http://api.weixin.qq.com",
+                "http://10.0.0.7:3002",
+                "http://169.254.169.254",
+                "https://user@api.weixin.qq.com",
+                "https://user:secret@api.weixin.qq.com",
+                "http://user@localhost:3002",
+                "https://api.weixin.qq.com/cgi-bin",
+                "https://api.weixin.qq.com?x",
+                "https://api.weixin.qq.com#x",
+                "blob:https://api.weixin.qq.com",
+                "api.weixin.qq.com",
+            ] {
+                let error = read(name, bad).unwrap_err().to_string();
+                assert!(error.contains(name) && !error.contains("secret"), "{bad}: {error}");
+            }
         }
+        assert_eq!(WechatConfig::read(&|_: &str| None).unwrap().api.as_str(), "https://api.weixin.qq.com/");
     }
 }

@@ -18,7 +18,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
-use http::{Method, StatusCode};
+use http::Method;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -31,7 +31,7 @@ pub use self::event::HEADERS;
 pub use self::response::GatewayResponse;
 use crate::push::plain_answer;
 use crate::telemetry::{LogThrottle, Measure, Metric, Metrics};
-use crate::web::Problem;
+use crate::web::{Problem, ProblemKind};
 
 /// A function's router behind API Gateway; clones share it.
 #[derive(Debug, Clone)]
@@ -158,32 +158,18 @@ async fn on_the_chosen_route(request: Request, next: Next) -> Response {
 }
 
 impl Refusal {
-    const fn status(self) -> StatusCode {
+    const fn kind(self) -> ProblemKind {
         match self {
-            Self::Malformed(_) => StatusCode::BAD_REQUEST,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Route => StatusCode::NOT_FOUND,
-            Self::Defect => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Malformed(_) => ProblemKind::MalformedRequest,
+            Self::TooLarge => ProblemKind::TooLarge,
+            Self::Route => ProblemKind::UnknownRoute,
+            Self::Defect => ProblemKind::Defect,
         }
     }
 
     /// The name of the problem, also the reason in the log.
     const fn name(self) -> &'static str {
-        match self {
-            Self::Malformed(_) => "malformed-request",
-            Self::TooLarge => "too-large",
-            Self::Route => "no-such-route",
-            Self::Defect => "defect",
-        }
-    }
-
-    const fn title(self) -> &'static str {
-        match self {
-            Self::Malformed(_) => "The request is malformed",
-            Self::TooLarge => "The body is too large",
-            Self::Route => "No such route",
-            Self::Defect => "Not available",
-        }
+        self.kind().name()
     }
 
     /// The answer, and a line in the log, at most one a minute for each reason: anybody can cause it.
@@ -192,10 +178,8 @@ impl Refusal {
             tracing::warn!(reason = self.name(), left_out, "a request was refused before it reached a handler: {self}");
         }
         match wording {
-            Wording::Plain => plain_answer(self.status(), self.to_string()),
-            Wording::Problem => {
-                Problem::new(self.status(), self.name(), self.title(), self.to_string()).into_response()
-            }
+            Wording::Plain => plain_answer(self.kind().status(), self.to_string()),
+            Wording::Problem => Problem::new(self.kind(), self.to_string()).into_response(),
         }
     }
 }

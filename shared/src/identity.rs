@@ -7,10 +7,9 @@
 use std::fmt;
 
 use axum::extract::FromRequestParts;
-use http::StatusCode;
 use http::request::Parts;
 
-use crate::web::Problem;
+use crate::web::{Problem, ProblemKind};
 
 /// A caller whom IAM has authenticated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,9 +41,7 @@ impl<S: Sync> FromRequestParts<S> for IamIdentity {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         parts.extensions.get::<Self>().cloned().ok_or_else(|| {
             Problem::new(
-                StatusCode::FORBIDDEN,
-                "no-identity",
-                "No IAM identity",
+                ProblemKind::NoIdentity,
                 "sign the request with IAM credentials (AWS Signature Version 4, service execute-api)",
             )
         })

@@ -17,6 +17,9 @@ pub enum IdError {
     /// An appid is letters, digits, `-` and `_`, at most 64 of them.
     #[error("an appid is 1 to 64 letters, digits, '-' or '_', such as wx1234567890abcdef")]
     AppId,
+    /// WeChat's own appids are `wx` and 16 hexadecimal digits.
+    #[error("an appid of WeChat is wx and 16 digits of 0 to 9 and a to f, such as wx1234567890abcdef")]
+    IssuedAppId,
     /// A link or attempt id is 22 URL-safe characters.
     #[error("an id of a link or attempt is 22 letters, digits, '-' or '_'")]
     Opaque,
@@ -43,6 +46,17 @@ impl AppId {
             return Err(IdError::AppId);
         }
         Ok(Self(text.to_owned()))
+    }
+
+    /// Checks that a text is an appid as WeChat issues them today: what a person or a program of ours writes down in any
+    /// other form is a slip, such as an original id (`gh_…`) or an appid in capitals.
+    ///
+    /// # Errors
+    /// [`IdError::IssuedAppId`] unless it is `wx` and 16 lower-case hexadecimal digits.
+    pub fn parse_issued(text: &str) -> Result<Self, IdError> {
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let issued = text.strip_prefix("wx").is_some_and(|digits| digits.len() == 16 && digits.bytes().all(is_digit));
+        if issued { Ok(Self(text.to_owned())) } else { Err(IdError::IssuedAppId) }
     }
 
     /// The id as text.
@@ -201,6 +215,28 @@ mod tests {
             assert_eq!(AppId::parse(bad), Err(IdError::AppId), "{bad:?}");
         }
         assert!(AppId::parse("wx1234567890abcdef").is_ok());
+    }
+
+    #[test]
+    fn an_appid_that_somebody_writes_down_has_the_form_that_wechat_issues() {
+        assert!(AppId::parse_issued("wx1234567890abcdef").is_ok());
+        for bad in [
+            "",
+            "wx",
+            "wxshop",
+            "gh_3c884a361561",
+            "wx1234567890abcde",
+            "wx1234567890abcdef0",
+            "WX1234567890abcdef",
+            "wx1234567890ABCDEF",
+            "wx1234567890abcdeg",
+            " wx1234567890abcdef",
+            "wx1234567890abcdef\n",
+            "ww1234567890abcdef",
+            "wx１２３４567890abcdef",
+        ] {
+            assert_eq!(AppId::parse_issued(bad), Err(IdError::IssuedAppId), "{bad:?}");
+        }
     }
 
     #[test]

@@ -39,6 +39,9 @@ const FOLLOWER: &str = "oDemoFollower000000000000001";
 /// The link that merchants follow.
 pub const LINK: &str = "demo-link-00000000000A";
 
+/// A link that its business cancels.
+pub const CANCELLED_LINK: &str = "demo-link-to-cancel00A";
+
 /// A link that nobody made.
 pub const UNKNOWN_LINK: &str = "demo-link-unknown0000A";
 
@@ -99,8 +102,8 @@ pub fn files() -> Vec<(String, String)> {
         .collect()
 }
 
-/// Puts what the events about [`LINK`] and [`ATTEMPT`] are about into the table: the link, and
-/// the press of its button, whose cookie is [`COOKIE`].
+/// Puts what the events about [`LINK`], [`ATTEMPT`] and [`CANCELLED_LINK`] are about into the table: the links, and
+/// the press of the first one's button, whose cookie is [`COOKIE`].
 ///
 /// # Errors
 /// [`VaultError`], also where the attempt is there already.
@@ -117,7 +120,10 @@ pub async fn put_link_and_attempt(vault: &Vault, now: Timestamp) -> Result<(), V
         requester_name: None,
         reference: None,
     };
-    vault.put_link(&link, &request, now.plus(Duration::from_hours(24)), now).await?;
+    let cancelled = LinkId::parse(CANCELLED_LINK).unwrap();
+    for link in [&link, &cancelled] {
+        vault.put_link(link, &request, now.plus(Duration::from_hours(24)), now).await?;
+    }
     let cookie = URL_SAFE_NO_PAD.decode(COOKIE).unwrap();
     let cookie = AttemptCookie::generate(&Random::from_fn(move |bytes| bytes.copy_from_slice(&cookie)));
     vault.put_attempt(&link, &attempt, &PRE_AUTH_CODE.into(), Some(&cookie.digest()), now).await
@@ -185,14 +191,20 @@ fn account_push() -> Events {
 }
 
 fn preauth_link() -> Events {
-    let create = HttpEvent::new("POST", "/authorization-links").header("content-type", "application/json").body(
-        &json!({
-            "requester_name": "示例商城",
-            "reference": "order-0001",
-            "return_url": "https://app.example.com/done",
-        })
-        .to_string(),
-    );
+    let create = HttpEvent::new("POST", "/authorization-links").header("content-type", "application/json");
+    let good = json!({
+        "requester_name": "示例商城",
+        "reference": "order-0001",
+        "return_url": "https://app.example.com/done",
+    });
+    let good = create.clone().body(&good.to_string());
+    // Right-to-left override: the page would show another name than the one that was sent.
+    let hidden = json!({ "requester_name": "工商\u{202e}行银" });
+    let misspelled = json!({ "requester": "示例商城" });
+    let of_link = |method: &str, link: &str| {
+        let event = HttpEvent::new(method, &format!("/authorization-links/{link}"));
+        event.route("/authorization-links/{link_id}").iam(CALLER).build()
+    };
     let page = |method: &str, link: &str| {
         HttpEvent::new(method, &format!("/authorize/{link}"))
             .route("/authorize/{link_id}")
@@ -200,8 +212,13 @@ fn preauth_link() -> Events {
     };
     let press = page("POST", LINK).header("content-type", "application/x-www-form-urlencoded").body("");
     vec![
-        ("create-link", create.clone().iam(CALLER).build()),
-        ("create-link-without-identity", create.clone().build()),
+        ("create-link", good.clone().iam(CALLER).build()),
+        ("create-link-without-identity", good.clone().build()),
+        ("create-link-with-hidden-direction", create.clone().body(&hidden.to_string()).iam(CALLER).build()),
+        ("create-link-with-unknown-member", create.body(&misspelled.to_string()).iam(CALLER).build()),
+        ("read-link", of_link("GET", LINK)),
+        ("cancel-link", of_link("DELETE", CANCELLED_LINK)),
+        ("page-of-cancelled-link", page("GET", CANCELLED_LINK).header("user-agent", COMPUTER).build()),
         ("page", page("GET", LINK).header("user-agent", COMPUTER).build()),
         ("press-on-computer", press.clone().header("user-agent", COMPUTER).build()),
         ("press-in-wechat", press.header("user-agent", WECHAT_ON_PHONE).build()),
@@ -212,7 +229,7 @@ fn preauth_link() -> Events {
             with(page("GET", LINK).build(), "rawPath", json!(format!("/authorize/..\\authorization-links\\{LINK}"))),
         ),
         ("another-route", with(page("GET", LINK).build(), "rawPath", json!(format!("/authorization-links/{LINK}")))),
-        ("odd-query-of-a-business", with(create.iam(CALLER).build(), "rawQueryString", json!("a=<"))),
+        ("odd-query-of-a-business", with(good.iam(CALLER).build(), "rawQueryString", json!("a=<"))),
     ]
 }
 

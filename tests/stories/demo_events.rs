@@ -181,6 +181,24 @@ async fn only_a_business_with_an_identity_gets_a_link() {
 }
 
 #[tokio::test]
+async fn a_request_for_a_link_with_a_bad_member_is_refused_and_makes_none() {
+    let world = World::start().await;
+    answered(&world, "preauth-link/create-link-with-hidden-direction.json").await;
+    answered(&world, "preauth-link/create-link-with-unknown-member.json").await;
+    assert_eq!(world.items().await, 0);
+}
+
+#[tokio::test]
+async fn a_business_reads_a_link_and_cancels_another_which_nobody_follows_then() {
+    let world = world_with_link().await;
+    for _ in 0..2 {
+        answered(&world, "preauth-link/cancel-link.json").await;
+    }
+    answered(&world, "preauth-link/page-of-cancelled-link.json").await;
+    answered(&world, "preauth-link/read-link.json").await;
+}
+
+#[tokio::test]
 async fn looking_at_a_link_makes_nothing_and_pressing_its_button_leads_to_wechat() {
     let world = world_with_link().await;
     answered(&world, "preauth-link/page.json").await;

@@ -5,6 +5,10 @@ mod account_states;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod bad_requests;
+#[cfg(test)]
+mod cancelled_links;
+#[cfg(test)]
 mod clocks;
 #[cfg(test)]
 mod cost;
@@ -25,6 +29,8 @@ mod grants_told;
 #[cfg(test)]
 mod health;
 #[cfg(test)]
+mod links;
+#[cfg(test)]
 mod long_runs;
 #[cfg(test)]
 mod merchant_faults;
@@ -38,6 +44,8 @@ mod one_sick;
 mod opening;
 #[cfg(test)]
 mod orders;
+#[cfg(test)]
+mod problems;
 #[cfg(test)]
 mod refresher_faults;
 #[cfg(test)]

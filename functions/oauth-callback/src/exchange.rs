@@ -75,8 +75,11 @@ impl Received {
         Ok(match exchanged {
             Exchanged::Granted { bound, .. } => {
                 self.finish(GRANTED).await;
-                // Another account was authorized through the link before: this one's grant is kept all the same.
-                if self.binds() && bound != Some(Bound::Yes) { Outcome::Failed } else { Outcome::Authorized }
+                match bound.filter(|_| self.binds()) {
+                    Some(Bound::Another) => Outcome::LinkUsed,
+                    Some(Bound::Cancelled) => Outcome::LinkCancelled,
+                    Some(Bound::Yes | Bound::Missing) | None => Outcome::Authorized,
+                }
             }
             Exchanged::Gone | Exchanged::Spent { .. } => {
                 self.finish(FAILED).await;

@@ -17,7 +17,11 @@ pub(crate) enum Outcome {
     Authorized,
     /// It is not known yet; the refresher goes on.
     Pending,
-    /// The code brought nothing, or another account than the link's.
+    /// The grant is stored, and the link is bound to another account.
+    LinkUsed,
+    /// The grant is stored, and the link was cancelled before.
+    LinkCancelled,
+    /// The code brought nothing.
     Failed,
 }
 
@@ -27,7 +31,7 @@ impl Outcome {
         match self {
             Self::Authorized => "authorized",
             Self::Pending => "pending",
-            Self::Failed => "failed",
+            Self::LinkUsed | Self::LinkCancelled | Self::Failed => "failed",
         }
     }
 }
@@ -52,6 +56,8 @@ pub(crate) fn answer(
         Outcome::Authorized if whereto.ours => texts::authorized(language),
         Outcome::Authorized => texts::received(language),
         Outcome::Pending => texts::pending(language),
+        Outcome::LinkUsed => texts::link_used(language),
+        Outcome::LinkCancelled => texts::link_cancelled(language),
         Outcome::Failed => texts::failed(language),
     };
     Ok(service.pages().message(StatusCode::OK, language, message))

@@ -44,13 +44,32 @@ message! {
 }
 
 message! {
-    /// The code brought nothing, or another account.
+    /// The grant is stored, and the link is bound to another account.
+    link_used,
+    "已授权，但链接已用于其他账号",
+    "您的账号已完成授权，授权已保存。但每个链接只能用于一个账号，而此链接此前已用于另一个账号。请将您授权的账号告知服务商，或向服务商索取新的链接。",
+    "Authorized, but the link is another account's",
+    "Your account is authorized, and the authorization is kept. But a link is for one account, and this one was used for \
+     another before. Tell whoever sent it which account you have authorized, or ask them for a new link.",
+}
+
+message! {
+    /// The grant is stored, and the link was cancelled before.
+    link_cancelled,
+    "已授权，但链接已取消",
+    "您的账号已完成授权，授权已保存。但服务商在此期间取消了此链接。请联系服务商确认是否还需要其他操作；您也可以在微信中取消授权。",
+    "Authorized, but the link was cancelled",
+    "Your account is authorized, and the authorization is kept. But whoever sent the link has cancelled it in the \
+     meantime. Ask them whether anything is left to do; you can also withdraw the authorization in WeChat.",
+}
+
+message! {
+    /// The code brought nothing.
     failed,
     "授权未完成",
-    "授权已过期，或此链接已用于其他账号。请重新打开链接再试一次，或联系服务商。",
+    "授权已过期。请重新打开链接再试一次，或联系服务商。",
     "Not authorized",
-    "The authorization has lapsed, or the link was used for another account. Open the link once more, or ask whoever \
-     sent it.",
+    "The authorization has lapsed. Open the link once more, or ask whoever sent it.",
 }
 
 message! {

@@ -1,65 +1,37 @@
-//! The API by which businesses make links, ask what became of them, and take a pre-auth code for a page of their own.
+//! The API by which businesses make links, ask what became of them, cancel them, and take a pre-auth code for a page of
+//! their own. `docs/business-api.md` is its contract.
 
 use std::pin::Pin;
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, PathRejection};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
 use http::header::CACHE_CONTROL;
+use http::{Method, StatusCode};
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use shared::identity::IamIdentity;
-use shared::ids::{AppId, LinkId};
+use shared::ids::LinkId;
 use shared::session::Session;
-use shared::vault::Link;
-use shared::web::{Problem, run_to_end};
+use shared::vault::{Link, LinkStatus};
+use shared::web::{Problem, ProblemKind, run_to_end};
 use tokio::time::Instant;
 
-use crate::link_request::{FieldError, Object};
+use crate::body::{BodyError, Members};
+use crate::link_request::Body;
+use crate::link_state::LinkState;
 use crate::mint::mint;
-use crate::{BODY_LIMIT, LinkError, LinkService, known_link, wait_of};
+use crate::problems::{ApiError, problem};
+use crate::{LinkError, LinkService, known_link};
 
 /// The path's link; its absence is answered like that of an unknown one.
 type LinkPath = Result<Path<LinkId>, PathRejection>;
-
-/// Why a business does not get what it asks for.
-#[derive(Debug, thiserror::Error)]
-enum ApiError {
-    #[error(transparent)]
-    Body(#[from] JsonRejection),
-    #[error(transparent)]
-    Field(#[from] FieldError),
-    #[error(transparent)]
-    Link(#[from] LinkError),
-}
 
 #[derive(Serialize)]
 struct Created {
     link_id: LinkId,
     url: String,
-    expires_at: String,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Status {
-    Pending,
-    Authorized,
-    Expired,
-}
-
-#[derive(Serialize)]
-struct LinkState {
-    link_id: LinkId,
-    status: Status,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    authorizer_appid: Option<AppId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    authorized_at: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reference: Option<String>,
     expires_at: String,
 }
 
@@ -76,7 +48,7 @@ struct MintedCode {
 pub(crate) async fn create(
     State(service): State<LinkService>,
     identity: IamIdentity,
-    body: Result<Json<Object>, JsonRejection>,
+    body: Result<Members, BodyError>,
 ) -> Response {
     let bound = service.answer_by();
     answer(&service, "making a link", bound, Box::pin(created(service.clone(), identity, body, bound))).await
@@ -89,10 +61,16 @@ pub(crate) async fn read(State(service): State<LinkService>, path: LinkPath) -> 
         let service = service.clone();
         Box::pin(async move {
             let (session, link) = link_of(&service, path, bound).await?;
-            Ok(json(StatusCode::OK, &state_of(&session, link)))
+            state(&session, link).await
         })
     };
     answer(&service, "reading a link", bound, work).await
+}
+
+/// `DELETE /authorization-links/{link_id}`. Whoever asks again gets the same answer.
+pub(crate) async fn cancel(State(service): State<LinkService>, identity: IamIdentity, path: LinkPath) -> Response {
+    let bound = service.answer_by();
+    answer(&service, "cancelling a link", bound, Box::pin(cancelled(service.clone(), identity, path, bound))).await
 }
 
 /// `POST /authorization-links/{link_id}/codes`. No cookie: the browser is not here, so only WeChat's push, which names
@@ -116,14 +94,23 @@ pub(crate) async fn mint_code(State(service): State<LinkService>, path: LinkPath
     answer(&service, "minting a pre-auth code", bound, work).await
 }
 
+/// Any other path.
+pub(crate) async fn unknown_route() -> Problem {
+    Problem::new(ProblemKind::UnknownRoute, "check the path: every route is below /authorization-links")
+}
+
+/// Any other method of a path that is there; the router adds `Allow`.
+pub(crate) async fn method_not_allowed(method: Method) -> Problem {
+    Problem::new(ProblemKind::MethodNotAllowed, format!("use a method that Allow names instead of {method}"))
+}
+
 async fn created(
     service: LinkService,
     identity: IamIdentity,
-    body: Result<Json<Object>, JsonRejection>,
+    body: Result<Members, BodyError>,
     bound: Instant,
 ) -> Result<Response, ApiError> {
-    let Json(Object(body)) = body?;
-    let (request, life) = body.parse(&service.config().return_origins)?;
+    let (request, life) = Body::read(body?)?.parse(&service.config().return_origins)?;
     let session = service.session(bound).await.map_err(LinkError::from)?;
     let id = LinkId::generate(session.random());
     let now = session.now();
@@ -134,6 +121,24 @@ async fn created(
     Ok(json(StatusCode::CREATED, &Created { link_id: id, url, expires_at: valid_until.rfc3339() }))
 }
 
+async fn cancelled(
+    service: LinkService,
+    identity: IamIdentity,
+    path: LinkPath,
+    bound: Instant,
+) -> Result<Response, ApiError> {
+    let Ok(Path(id)) = path else { return Err(LinkError::Unknown.into()) };
+    let session = service.session(bound).await.map_err(LinkError::from)?;
+    let link = session.vault().cancel_link(&id, session.now()).await.map_err(LinkError::from)?;
+    let link = link.ok_or(LinkError::Unknown)?;
+    let status = link.status(session.now());
+    if status != LinkStatus::Cancelled {
+        return Err(LinkError::Ended(status).into());
+    }
+    tracing::info!(link = %id, caller = %identity, "link {id} is cancelled");
+    state(&session, link).await
+}
+
 async fn link_of(service: &LinkService, path: LinkPath, bound: Instant) -> Result<(Session, Link), LinkError> {
     let Ok(Path(id)) = path else { return Err(LinkError::Unknown) };
     let session = service.session(bound).await?;
@@ -141,21 +146,8 @@ async fn link_of(service: &LinkService, path: LinkPath, bound: Instant) -> Resul
     Ok((session, link))
 }
 
-fn state_of(session: &Session, link: Link) -> LinkState {
-    let status = match &link.authorized {
-        Some(_) => Status::Authorized,
-        None if link.is_expired(session.now()) => Status::Expired,
-        None => Status::Pending,
-    };
-    let (authorizer_appid, authorized_at) = link.authorized.map(|(account, at)| (account, at.rfc3339())).unzip();
-    LinkState {
-        link_id: link.id,
-        status,
-        authorizer_appid,
-        authorized_at,
-        reference: link.request.reference,
-        expires_at: link.valid_until.rfc3339(),
-    }
+async fn state(session: &Session, link: Link) -> Result<Response, ApiError> {
+    Ok(json(StatusCode::OK, &LinkState::of(session, link).await.map_err(LinkError::from)?))
 }
 
 fn json(status: StatusCode, body: &impl Serialize) -> Response {
@@ -174,70 +166,5 @@ async fn answer(
         Ok(Err(error)) => error,
         Err(trouble) => LinkError::from(trouble).into(),
     };
-    let problem = match error {
-        ApiError::Body(rejection) => body_problem(&rejection),
-        ApiError::Field(error) => {
-            Problem::new(StatusCode::BAD_REQUEST, "invalid-field", "A field cannot be used", error.to_string())
-        }
-        ApiError::Link(error) => link_problem(service, what, error),
-    };
-    problem.into_response()
-}
-
-/// What is wrong with a body. The JSON reader's words quote the business's own field names only.
-fn body_problem(rejection: &JsonRejection) -> Problem {
-    match rejection {
-        JsonRejection::MissingJsonContentType(_) => Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "not-json",
-            "The body is not JSON",
-            "send the request with content-type: application/json",
-        ),
-        JsonRejection::BytesRejection(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too-large",
-            "The body is too large",
-            format!("send at most {BODY_LIMIT} bytes"),
-        ),
-        error => Problem::new(
-            StatusCode::BAD_REQUEST,
-            "malformed",
-            "The body cannot be read",
-            format!("send a JSON object with the documented fields only: {}", error.body_text()),
-        ),
-    }
-}
-
-fn link_problem(service: &LinkService, what: &str, error: LinkError) -> Problem {
-    match error {
-        LinkError::Unknown => Problem::new(
-            StatusCode::NOT_FOUND,
-            "unknown-link",
-            "No such link",
-            "check the link_id; a link is forgotten 30 days after its expiry",
-        ),
-        LinkError::Expired => Problem::new(StatusCode::GONE, "link-expired", "The link has expired", "make a new link"),
-        LinkError::Used => Problem::new(
-            StatusCode::CONFLICT,
-            "link-used",
-            "The link has been used",
-            "a link takes one account: make a new link for another",
-        ),
-        LinkError::TooMany(refused) => {
-            let (detail, wait) = match wait_of(refused) {
-                Some(wait) => ("wait as long as Retry-After says", Some(wait)),
-                None => ("the link has made all its codes: make a new link", None),
-            };
-            let problem =
-                Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-codes", "Too many pre-auth codes", detail);
-            match wait {
-                Some(wait) => problem.with_retry_after(wait),
-                None => problem,
-            }
-        }
-        LinkError::Trouble(trouble) => {
-            let services = service.services();
-            trouble.problem(trouble.report(what, &services.random, &services.metrics))
-        }
-    }
+    problem(service.services(), what, error).into_response()
 }

@@ -4,12 +4,16 @@
 //! Looking costs nothing: only a press of the button, or a business that asks, mints a pre-auth code. Both kinds of
 //! route have a router of their own, so that `local` can serve businesses on a listener that only this machine reaches.
 
+mod body;
 mod browser;
 mod business;
 mod link_request;
+mod link_state;
 mod mint;
+mod problems;
 mod public;
 mod qr;
+mod requester_name;
 mod texts;
 mod wechat_urls;
 
@@ -19,13 +23,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use http::Method;
+use shared::clock::Timestamp;
 use shared::config::{PageConfig, WechatConfig};
 use shared::identity::IamIdentity;
 use shared::ids::{AttemptId, LinkId};
 use shared::session::{Services, Session};
-use shared::vault::{Link, MintRefused, VaultError};
+use shared::vault::{Link, LinkStatus, MintRefused, VaultError};
 use shared::web::{FormTargets, Pages, Trouble};
 use tokio::time::Instant;
 use url::Url;
@@ -35,9 +40,10 @@ pub const PUBLIC_ROUTES: [(Method, &str); 2] =
     [(Method::GET, "/authorize/{link_id}"), (Method::POST, "/authorize/{link_id}")];
 
 /// The routes for businesses, from which [`business_router`] is built.
-pub const BUSINESS_ROUTES: [(Method, &str); 3] = [
+pub const BUSINESS_ROUTES: [(Method, &str); 4] = [
     (Method::POST, "/authorization-links"),
     (Method::GET, "/authorization-links/{link_id}"),
+    (Method::DELETE, "/authorization-links/{link_id}"),
     (Method::POST, "/authorization-links/{link_id}/codes"),
 ];
 
@@ -109,24 +115,43 @@ impl LinkService {
     }
 }
 
-/// Why a link cannot be followed.
+/// Why a link cannot be followed, or cancelled.
 #[derive(Debug, thiserror::Error)]
 enum LinkError {
     /// There is none of this id.
     #[error("there is no such link")]
     Unknown,
-    /// Its time is over.
-    #[error("the link has expired")]
-    Expired,
-    /// An account was authorized through it.
-    #[error("the link has been used")]
-    Used,
-    /// It makes no further pre-auth code now.
+    /// It is no longer pending.
+    #[error("the link is no longer pending")]
+    Ended(LinkStatus),
+    /// An account was authorized through it, and is not authorized any more.
+    #[error("the account that was authorized through the link is not authorized any more")]
+    Withdrawn,
+    /// It makes no further pre-auth code now, or none at all.
     #[error("the link has made too many pre-auth codes")]
-    TooMany(MintRefused),
+    TooMany(Option<Again>),
     /// Not the caller's fault.
     #[error(transparent)]
     Trouble(#[from] Trouble),
+}
+
+/// When a link that has made too many pre-auth codes makes another.
+#[derive(Debug, Clone, Copy)]
+struct Again {
+    /// After this long,
+    wait: Duration,
+    /// which is then.
+    at: Timestamp,
+}
+
+impl LinkError {
+    fn of_mint(refused: MintRefused, now: Timestamp) -> Self {
+        match refused {
+            MintRefused::Ended(status) => Self::Ended(status),
+            MintRefused::Hourly(wait) => Self::TooMany(Some(Again { wait, at: now.plus(wait) })),
+            MintRefused::Total => Self::TooMany(None),
+        }
+    }
 }
 
 impl From<VaultError> for LinkError {
@@ -140,40 +165,25 @@ async fn known_link(session: &Session, id: &LinkId) -> Result<Link, LinkError> {
     session.vault().link(id, session.now()).await?.ok_or(LinkError::Unknown)
 }
 
-/// A link that can still be followed. Used outweighs expired: that is what became of it.
-fn usable(session: &Session, link: Link) -> Result<Link, LinkError> {
-    if link.authorized.is_some() {
-        return Err(LinkError::Used);
-    }
-    if link.is_expired(session.now()) {
-        return Err(LinkError::Expired);
-    }
-    Ok(link)
-}
-
-/// How long to wait before a link makes codes again; `None` where it never does.
-const fn wait_of(refused: MintRefused) -> Option<Duration> {
-    match refused {
-        MintRefused::Hourly(wait) => Some(wait),
-        MintRefused::Total => None,
-    }
-}
-
 /// What merchants reach.
 pub fn public_router(service: LinkService) -> Router {
     let [(_, show), (_, press)] = PUBLIC_ROUTES;
     Router::new().route(show, get(public::show)).route(press, post(public::press)).with_state(service)
 }
 
-/// What businesses reach; refused to whoever has no [`IamIdentity`].
+/// What businesses reach; refused to whoever has no [`IamIdentity`]. Whatever else is asked for is a problem too, so this
+/// router has a fallback: it can be merged with routers that have none.
 pub fn business_router(service: LinkService) -> Router {
-    let [(_, create), (_, read), (_, codes)] = BUSINESS_ROUTES;
+    let [(_, create), (_, one), (_, same), (_, codes)] = BUSINESS_ROUTES;
     Router::new()
         .route(create, post(business::create))
-        .route(read, get(business::read))
+        .route(one, get(business::read))
+        .route(same, delete(business::cancel))
         .route(codes, post(business::mint_code))
         .route_layer(middleware::from_extractor::<IamIdentity>())
         .route_layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .method_not_allowed_fallback(business::method_not_allowed)
+        .fallback(business::unknown_route)
         .with_state(service)
 }
 

@@ -1,24 +1,19 @@
 //! What a business may ask of a link, parsed from its JSON: past this module every field is within its bounds.
 
-use std::fmt;
 use std::time::Duration;
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use shared::config::ReturnOrigins;
+use shared::config::{ReturnOrigins, web_address};
 use shared::ids::AppId;
 use shared::vault::LinkRequest;
-use url::Url;
+
+use crate::body::{BodyError, Members};
+use crate::requester_name::requester_name;
 
 /// Official accounts and mini programs.
 const DEFAULT_AUTH_TYPE: u8 = 3;
 
 /// The kinds of account that WeChat knows (protocol section 2). There is no 7.
 const AUTH_TYPES: [u8; 7] = [1, 2, 3, 4, 5, 6, 8];
-
-/// Characters of a name that a merchant is to recognise: longer ones do not fit a phone's screen.
-const MAX_REQUESTER_NAME: usize = 60;
 
 /// Characters of a business's own mark: an id or two, no document.
 const MAX_REFERENCE: usize = 256;
@@ -29,6 +24,9 @@ const MAX_RETURN_URL: usize = 2_000;
 /// More permission sets than WeChat has.
 const MAX_CATEGORIES: usize = 200;
 
+/// Far above the ids that WeChat has. 200 of them still fit an address that no browser cuts.
+const MAX_CATEGORY: u32 = 9_999;
+
 /// Days enough for a merchant to find the administrator.
 const DEFAULT_LIFE: u64 = 7 * DAY;
 const MIN_LIFE: u64 = 60;
@@ -38,37 +36,12 @@ const DAY: u64 = 24 * 60 * 60;
 /// The two parameters that are added to a return URL.
 pub(crate) const RETURN_PARAMETERS: [&str; 2] = ["link_id", "status"];
 
-/// A body that is a JSON object. A struct alone would also be read from an array, by the order of its fields.
-#[derive(Debug)]
-pub(crate) struct Object(pub(crate) Body);
-
-impl<'de> Deserialize<'de> for Object {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields;
-
-        impl<'de> Visitor<'de> for Fields {
-            type Value = Object;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Object, A::Error> {
-                Body::deserialize(MapAccessDeserializer::new(fields)).map(Object)
-            }
-        }
-
-        deserializer.deserialize_map(Fields)
-    }
-}
-
 /// `POST /authorization-links`, as it is sent.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Default)]
 pub(crate) struct Body {
-    auth_type: Option<u8>,
+    auth_type: Option<u64>,
     biz_appid: Option<String>,
-    category_ids: Option<Vec<u32>>,
+    category_ids: Option<Vec<u64>>,
     return_url: Option<String>,
     requester_name: Option<String>,
     reference: Option<String>,
@@ -80,15 +53,20 @@ pub(crate) struct Body {
 pub(crate) enum FieldError {
     #[error("auth_type must be 1, 2, 3, 4, 5, 6 or 8")]
     AuthType,
-    #[error("biz_appid must be an appid, such as wx1234567890abcdef")]
+    #[error("biz_appid must be an appid: wx and 16 digits of 0 to 9 and a to f, such as wx1234567890abcdef")]
     BizAppid,
-    #[error("category_ids must have at most 200 permission set ids")]
+    #[error("category_ids must have at most 200 permission set ids from 1 to 9999, each of them once")]
     CategoryIds,
-    #[error("return_url must be a URL of at most 2000 bytes without link_id and status among its parameters")]
+    #[error("return_url {0}")]
+    ReturnAddress(&'static str),
+    #[error("return_url must have at most 2000 bytes, and neither link_id nor status among its parameters")]
     ReturnUrl,
     #[error("return_url must begin with an origin that RETURN_URL_ORIGINS lists: ask the operator to add it")]
     ReturnOrigin,
-    #[error("requester_name must have 1 to 60 characters, none of them a control character")]
+    #[error(
+        "requester_name must have 1 to 60 characters, at least one of them visible, and neither control characters, \
+         line breaks, changes of direction, other invisible characters nor more than 4 combining marks in a row"
+    )]
     RequesterName,
     #[error("reference must have at most 256 characters")]
     Reference,
@@ -97,19 +75,31 @@ pub(crate) enum FieldError {
 }
 
 impl Body {
+    /// Reads the members of a request, and refuses any other.
+    pub(crate) fn read(mut members: Members) -> Result<Self, BodyError> {
+        let body = Self {
+            auth_type: members.number("auth_type")?,
+            biz_appid: members.text("biz_appid")?,
+            category_ids: members.numbers("category_ids")?,
+            return_url: members.text("return_url")?,
+            requester_name: members.text("requester_name")?,
+            reference: members.text("reference")?,
+            expires_in_seconds: members.number("expires_in_seconds")?,
+        };
+        members.finish()?;
+        Ok(body)
+    }
+
     /// The request and how long its link lives.
     pub(crate) fn parse(self, origins: &ReturnOrigins) -> Result<(LinkRequest, Duration), FieldError> {
-        let auth_type = self.auth_type.unwrap_or(DEFAULT_AUTH_TYPE);
-        if !AUTH_TYPES.contains(&auth_type) {
-            return Err(FieldError::AuthType);
-        }
-        let biz_appid = self.biz_appid.map(|id| AppId::parse(&id)).transpose().map_err(|_| FieldError::BizAppid)?;
-        let category_ids = self.category_ids.unwrap_or_default();
-        if category_ids.len() > MAX_CATEGORIES {
-            return Err(FieldError::CategoryIds);
-        }
+        let auth_type = self.auth_type.map_or(Some(DEFAULT_AUTH_TYPE), |number| u8::try_from(number).ok());
+        let auth_type = auth_type.filter(|kind| AUTH_TYPES.contains(kind)).ok_or(FieldError::AuthType)?;
+        let biz_appid = self.biz_appid.map(|id| AppId::parse_issued(&id)).transpose();
+        let biz_appid = biz_appid.map_err(|_| FieldError::BizAppid)?;
+        let category_ids = category_ids(&self.category_ids.unwrap_or_default())?;
         let return_url = self.return_url.map(|url| return_url(&url, origins)).transpose()?;
-        let requester_name = self.requester_name.map(|name| requester_name(&name)).transpose()?;
+        let requester_name = self.requester_name.map(|name| requester_name(&name).ok_or(FieldError::RequesterName));
+        let requester_name = requester_name.transpose()?;
         if self.reference.as_ref().is_some_and(|reference| reference.chars().count() > MAX_REFERENCE) {
             return Err(FieldError::Reference);
         }
@@ -123,8 +113,19 @@ impl Body {
     }
 }
 
+fn category_ids(numbers: &[u64]) -> Result<Vec<u32>, FieldError> {
+    let mut ids = Vec::with_capacity(numbers.len());
+    for number in numbers {
+        let id = u32::try_from(*number).ok().filter(|id| (1..=MAX_CATEGORY).contains(id) && !ids.contains(id));
+        ids.push(id.ok_or(FieldError::CategoryIds)?);
+    }
+    if ids.len() > MAX_CATEGORIES { Err(FieldError::CategoryIds) } else { Ok(ids) }
+}
+
+/// The address in the one form that it is kept and gone to in. Its fragment stays: single-page programs have their route
+/// there.
 fn return_url(text: &str, origins: &ReturnOrigins) -> Result<String, FieldError> {
-    let url = Url::parse(text).map_err(|_| FieldError::ReturnUrl)?;
+    let url = web_address(text).map_err(FieldError::ReturnAddress)?;
     let taken = url.query_pairs().any(|(name, _)| RETURN_PARAMETERS.contains(&name.as_ref()));
     if taken || url.as_str().len() > MAX_RETURN_URL {
         return Err(FieldError::ReturnUrl);
@@ -135,29 +136,17 @@ fn return_url(text: &str, origins: &ReturnOrigins) -> Result<String, FieldError>
     Ok(url.into())
 }
 
-fn requester_name(text: &str) -> Result<String, FieldError> {
-    let name = text.trim();
-    let fits = (1..=MAX_REQUESTER_NAME).contains(&name.chars().count());
-    if !fits || name.chars().any(char::is_control) {
-        return Err(FieldError::RequesterName);
-    }
-    Ok(name.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
-    use shared::config::PageConfig;
+    use shared::config::Origin;
 
     use super::*;
 
     fn parse(body: &Value) -> Result<(LinkRequest, Duration), FieldError> {
-        let config = PageConfig::read(&|name: &str| match name {
-            "PUBLIC_BASE_URL" => Some("https://auth.example.com".to_owned()),
-            _ => Some("https://app.example.com".to_owned()),
-        });
-        let Object(body) = serde_json::from_value(body.clone()).unwrap();
-        body.parse(&config.unwrap().return_origins)
+        let listed = ["https://app.example.com", "http://localhost:3000"].map(|origin| Origin::parse(origin).unwrap());
+        let body = Body::read(Members::parse(body.to_string().as_bytes()).unwrap()).unwrap();
+        body.parse(&ReturnOrigins::new(listed.to_vec()))
     }
 
     #[test]
@@ -165,22 +154,29 @@ mod tests {
         let (request, life) = parse(&json!({})).unwrap();
         assert_eq!((request.auth_type, life.as_secs()), (3, 604_800));
         assert_eq!((request.biz_appid, request.return_url, request.requester_name), (None, None, None));
+        assert_eq!(parse(&json!({ "auth_type": null, "reference": null })).unwrap().0.auth_type, 3);
     }
 
     #[test]
     fn every_bound_is_kept_on_both_sides() {
+        let most: Vec<u32> = (1..=200).collect();
+        let too_many: Vec<u32> = (1..=201).collect();
         for (good, bad, error) in [
             (json!({ "auth_type": 8 }), json!({ "auth_type": 7 }), FieldError::AuthType),
             (json!({ "auth_type": 1 }), json!({ "auth_type": 0 }), FieldError::AuthType),
-            (json!({ "biz_appid": "wx1" }), json!({ "biz_appid": "wx#1" }), FieldError::BizAppid),
-            (json!({ "category_ids": vec![1; 200] }), json!({ "category_ids": vec![1; 201] }), FieldError::CategoryIds),
+            (json!({ "auth_type": 3 }), json!({ "auth_type": 259 }), FieldError::AuthType),
             (
-                json!({ "requester_name": "店".repeat(60) }),
-                json!({ "requester_name": "店".repeat(61) }),
-                FieldError::RequesterName,
+                json!({ "biz_appid": "wx1234567890abcdef" }),
+                json!({ "biz_appid": "wx1234567890ABCDEF" }),
+                FieldError::BizAppid,
             ),
+            (json!({ "category_ids": most }), json!({ "category_ids": too_many }), FieldError::CategoryIds),
+            (json!({ "category_ids": [1, 9_999] }), json!({ "category_ids": [10_000] }), FieldError::CategoryIds),
+            (json!({ "category_ids": [] }), json!({ "category_ids": [0] }), FieldError::CategoryIds),
+            (json!({ "category_ids": [5, 6] }), json!({ "category_ids": [5, 6, 5] }), FieldError::CategoryIds),
+            (json!({ "category_ids": [1] }), json!({ "category_ids": [4_294_967_297_u64] }), FieldError::CategoryIds),
             (json!({ "requester_name": " a " }), json!({ "requester_name": " " }), FieldError::RequesterName),
-            (json!({ "requester_name": "a" }), json!({ "requester_name": "a\nb" }), FieldError::RequesterName),
+            (json!({ "requester_name": "a" }), json!({ "requester_name": "a\u{202e}b" }), FieldError::RequesterName),
             (json!({ "reference": "号".repeat(256) }), json!({ "reference": "号".repeat(257) }), FieldError::Reference),
             (json!({ "expires_in_seconds": 60 }), json!({ "expires_in_seconds": 59 }), FieldError::ExpiresIn),
             (
@@ -188,6 +184,7 @@ mod tests {
                 json!({ "expires_in_seconds": 31_536_001 }),
                 FieldError::ExpiresIn,
             ),
+            (json!({ "expires_in_seconds": 60 }), json!({ "expires_in_seconds": u64::MAX }), FieldError::ExpiresIn),
         ] {
             assert!(parse(&good).is_ok(), "{good}");
             assert_eq!(parse(&bad).unwrap_err(), error, "{bad}");
@@ -198,17 +195,38 @@ mod tests {
     fn a_merchant_is_sent_back_to_listed_origins_only() {
         let back = |url: &str| parse(&json!({ "return_url": url })).map(|(request, _)| request.return_url.unwrap());
         assert_eq!(back("https://app.example.com/done?x=1").unwrap(), "https://app.example.com/done?x=1");
-        assert_eq!(back("https://evil.example/").unwrap_err(), FieldError::ReturnOrigin);
-        assert_eq!(back("/done").unwrap_err(), FieldError::ReturnUrl);
-        assert_eq!(back("https://app.example.com/?status=x").unwrap_err(), FieldError::ReturnUrl);
+        assert_eq!(back("HTTPS://APP.EXAMPLE.COM:443/done").unwrap(), "https://app.example.com/done");
+        assert_eq!(back("https://app.example.com/#/done").unwrap(), "https://app.example.com/#/done");
+        assert_eq!(back("http://localhost:3000/done").unwrap(), "http://localhost:3000/done");
+        for elsewhere in ["https://evil.example/", "https://app.example.com:444/", "https://localhost:3000/"] {
+            assert_eq!(back(elsewhere).unwrap_err(), FieldError::ReturnOrigin, "{elsewhere}");
+        }
+        for odd in [
+            "",
+            "/done",
+            "blob:https://app.example.com/0b2d6f2c",
+            "blob://https://app.example.com/0b2d6f2c",
+            "javascript:alert(1)",
+            "https://user@app.example.com/",
+            "https:\\\\app.example.com/",
+            "https://app.example.com/\n",
+            "\u{0}https://app.example.com/",
+        ] {
+            assert!(matches!(back(odd).unwrap_err(), FieldError::ReturnAddress(_)), "{odd:?}");
+        }
+        for taken in ["?status=x", "?%6cink_id=x", "?a=1&status#x"] {
+            assert_eq!(back(&format!("https://app.example.com/{taken}")).unwrap_err(), FieldError::ReturnUrl);
+        }
         assert_eq!(back(&format!("https://app.example.com/{}", "x".repeat(2_000))).unwrap_err(), FieldError::ReturnUrl);
     }
 
     #[test]
     fn what_is_not_known_is_refused_and_not_ignored() {
-        for refused in [json!({ "auth_typ": 1 }), json!({ "auth_type": "1" }), json!([3]), json!(null), json!("{}")] {
-            assert!(serde_json::from_value::<Object>(refused.clone()).is_err(), "{refused}");
+        for refused in
+            [json!({ "auth_typ": 1 }), json!({ "Auth_type": 1 }), json!({ "auth_type": "1" }), json!({ "": null })]
+        {
+            let members = Members::parse(refused.to_string().as_bytes()).unwrap();
+            assert!(Body::read(members).is_err(), "{refused}");
         }
-        assert!(serde_json::from_str::<Object>(r#"{"auth_type":1,"auth_type":2}"#).is_err());
     }
 }

@@ -10,7 +10,7 @@ use shared::wechat::ComponentCall;
 use url::Url;
 
 use crate::wechat_urls::Launch;
-use crate::{LinkError, LinkService, usable};
+use crate::{LinkError, LinkService};
 
 /// A pre-auth code and where it leads.
 pub(crate) struct Minted {
@@ -21,7 +21,7 @@ pub(crate) struct Minted {
     pub(crate) on_phone: Url,
 }
 
-/// Mints a code for a link that can be followed; `cookie` is the digest of what the browser will carry.
+/// Mints a code for a link that is pending; `cookie` is the digest of what the browser will carry.
 ///
 /// Counted before it is made: a count too many costs the merchant a press, a code too many costs every merchant.
 pub(crate) async fn mint(
@@ -30,8 +30,8 @@ pub(crate) async fn mint(
     link: Link,
     cookie: Option<&Digest>,
 ) -> Result<Minted, LinkError> {
-    let link = usable(session, link)?;
-    session.vault().count_mint(&link, session.now()).await?.map_err(LinkError::TooMany)?;
+    let now = session.now();
+    session.vault().count_mint(&link, now).await?.map_err(|refused| LinkError::of_mint(refused, now))?;
     let component = &session.platform().component;
     let call = session.with_component(|token| async move {
         session.wechat().create_preauthcode(ComponentCall { component, token: &token }).await

@@ -9,15 +9,16 @@ use axum::response::Response;
 use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
 use shared::ids::LinkId;
-use shared::vault::Link;
-use shared::web::{AttemptCookie, Language, Trouble, run_to_end, see_other};
+use shared::session::Session;
+use shared::vault::{AccountState, Link, LinkStatus};
+use shared::web::{AttemptCookie, Language, Message, Trouble, run_to_end, see_other};
 use tokio::time::Instant;
 
 use crate::browser::Browser;
 use crate::mint::mint;
 use crate::qr::{Qr, qr};
 use crate::texts::{self, LaunchTexts, OpenTexts};
-use crate::{LinkError, LinkService, known_link, usable, wait_of};
+use crate::{LinkError, LinkService, known_link};
 
 /// The path's link; its absence is answered like that of an unknown one.
 type LinkPath = Result<Path<LinkId>, PathRejection>;
@@ -76,7 +77,7 @@ async fn shown(
 ) -> Result<Response, LinkError> {
     let Ok(Path(id)) = path else { return Err(LinkError::Unknown) };
     let session = service.session(bound).await?;
-    let link = usable(&session, known_link(&session, &id).await?)?;
+    let link = followable(&session, &id).await?;
     match browser {
         Browser::OtherOnPhone => open_in_wechat(&service, language, &link),
         Browser::Computer | Browser::WechatOnPhone => {
@@ -99,7 +100,7 @@ async fn pressed(
 ) -> Result<Response, LinkError> {
     let Ok(Path(id)) = path else { return Err(LinkError::Unknown) };
     let session = service.session(bound).await?;
-    let link = usable(&session, known_link(&session, &id).await?)?;
+    let link = followable(&session, &id).await?;
     if browser == Browser::OtherOnPhone {
         return open_in_wechat(&service, language, &link);
     }
@@ -111,6 +112,22 @@ async fn pressed(
     let mut response = see_other(target)?;
     response.headers_mut().insert(SET_COOKIE, cookie);
     Ok(response)
+}
+
+/// A link that can be followed. Of one that was used it is also asked whether the account is authorized still: a merchant
+/// who withdrew needs a new link, and is not to read that nothing is left to do. One read more in that case.
+async fn followable(session: &Session, id: &LinkId) -> Result<Link, LinkError> {
+    let link = known_link(session, id).await?;
+    let status = link.status(session.now());
+    match &link.authorized {
+        _ if status == LinkStatus::Pending => Ok(link),
+        Some((account, _)) => {
+            let standing = session.vault().standing(account).await?;
+            let stands = standing.is_none_or(|standing| standing.state == AccountState::Active);
+            Err(if stands { LinkError::Ended(status) } else { LinkError::Withdrawn })
+        }
+        None => Err(LinkError::Ended(status)),
+    }
 }
 
 fn open_in_wechat(service: &LinkService, language: Language, link: &Link) -> Result<Response, LinkError> {
@@ -137,12 +154,20 @@ async fn answer(
     let pages = service.pages();
     match error {
         LinkError::Unknown => pages.message(StatusCode::NOT_FOUND, language, texts::unknown(language)),
-        LinkError::Expired => pages.message(StatusCode::GONE, language, texts::expired(language)),
-        LinkError::Used => pages.message(StatusCode::OK, language, texts::used(language)),
-        LinkError::TooMany(refused) => {
-            let wait = wait_of(refused);
-            pages.too_many(language, texts::too_many(language, wait.is_some()), wait)
+        LinkError::Ended(LinkStatus::Authorized) => pages.message(StatusCode::OK, language, texts::used(language)),
+        LinkError::Withdrawn => pages.message(StatusCode::GONE, language, texts::withdrawn(language)),
+        LinkError::Ended(LinkStatus::Cancelled) => {
+            pages.message(StatusCode::GONE, language, texts::cancelled(language))
         }
+        LinkError::Ended(LinkStatus::Expired | LinkStatus::Pending) => {
+            pages.message(StatusCode::GONE, language, texts::expired(language))
+        }
+        LinkError::TooMany(Some(again)) => {
+            let when = texts::again(language, again.wait, again.at);
+            let message = Message { title: texts::too_many_title(language), paragraphs: &[&when] };
+            pages.too_many(language, message, Some(again.wait))
+        }
+        LinkError::TooMany(None) => pages.too_many(language, texts::used_up(language), None),
         LinkError::Trouble(trouble) => {
             let services = service.services();
             pages.not_available(language, &trouble.report(what, &services.random, &services.metrics))

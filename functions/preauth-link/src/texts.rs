@@ -1,5 +1,9 @@
 //! What merchants read, in both languages.
 
+use std::time::Duration;
+
+use shared::clock::Timestamp;
+use shared::vault::MAX_MINTS_PER_HOUR;
 use shared::web::{Language, Message};
 
 /// The words of the launch page.
@@ -114,23 +118,106 @@ pub(crate) const fn used(language: Language) -> Message<'static> {
     }
 }
 
-pub(crate) const fn too_many(language: Language, later: bool) -> Message<'static> {
-    match (language, later) {
-        (Language::Chinese, true) => Message {
-            title: "尝试次数过多",
-            paragraphs: &["此链接在一小时内使用次数过多，请稍后再试。"],
+pub(crate) const fn withdrawn(language: Language) -> Message<'static> {
+    match language {
+        Language::Chinese => Message {
+            title: "授权已失效",
+            paragraphs: &[
+                "此链接已被使用，但该账号之后取消了授权，或授权已失效。如需重新授权，请向服务商索取新的链接。",
+            ],
         },
-        (Language::Chinese, false) => Message {
-            title: "尝试次数过多",
-            paragraphs: &["此链接已达使用上限，请向服务商索取新的链接。"],
+        Language::English => Message {
+            title: "No longer authorized",
+            paragraphs: &[
+                "This link was used, but the account's authorization has ended since. To authorize it again, \
+                           ask whoever sent the link for a new one.",
+            ],
         },
-        (Language::English, true) => Message {
-            title: "Too many attempts",
-            paragraphs: &["This link was followed too often within an hour. Please try again later."],
+    }
+}
+
+pub(crate) const fn cancelled(language: Language) -> Message<'static> {
+    match language {
+        Language::Chinese => Message {
+            title: "链接已取消",
+            paragraphs: &["服务商已取消此链接。如仍需授权，请向服务商索取新的链接。"],
         },
-        (Language::English, false) => Message {
-            title: "Too many attempts",
-            paragraphs: &["This link was followed too often. Ask whoever sent it for a new one."],
+        Language::English => Message {
+            title: "This link was cancelled",
+            paragraphs: &["Whoever sent it has cancelled it. If you still want to authorize, ask them for a new one."],
         },
+    }
+}
+
+pub(crate) const fn too_many_title(language: Language) -> &'static str {
+    match language {
+        Language::Chinese => "尝试次数过多",
+        Language::English => "Too many attempts",
+    }
+}
+
+/// When the link works again. Where the merchant is nobody knows, so the time of day is Beijing's, and says so.
+pub(crate) fn again(language: Language, wait: Duration, at: Timestamp) -> String {
+    let minutes = wait.as_secs().div_ceil(MINUTE);
+    let clock = beijing_clock(at);
+    match language {
+        Language::Chinese => format!(
+            "此链接一小时内最多可使用 {MAX_MINTS_PER_HOUR} 次。请在 {minutes} 分钟后（北京时间 {clock} 起）重新打开链接。"
+        ),
+        Language::English => {
+            let unit = if minutes == 1 { "minute" } else { "minutes" };
+            format!(
+                "This link works {MAX_MINTS_PER_HOUR} times an hour. Open it again in {minutes} {unit}, from {clock} \
+                 Beijing time (UTC+8)."
+            )
+        }
+    }
+}
+
+pub(crate) const fn used_up(language: Language) -> Message<'static> {
+    match language {
+        Language::Chinese => Message {
+            title: too_many_title(language),
+            paragraphs: &["此链接的使用次数已达上限，无法再使用。请向服务商索取新的链接。"],
+        },
+        Language::English => Message {
+            title: too_many_title(language),
+            paragraphs: &[
+                "This link was followed as often as a link can be, and works no more. Ask whoever sent it for \
+                           a new one.",
+            ],
+        },
+    }
+}
+
+const MINUTE: u64 = 60;
+
+/// Seconds that Beijing's clock is ahead of UTC's. China has one time of the day and no summer time.
+const BEIJING_AHEAD: i64 = 8 * 60 * 60;
+
+/// Hour and minute in Beijing, the next full minute.
+fn beijing_clock(at: Timestamp) -> String {
+    let minutes = (at.unix() + BEIJING_AHEAD + 59).div_euclid(60).rem_euclid(24 * 60);
+    format!("{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_the_next_try_is_given_in_minutes_and_in_beijings_time() {
+        // 2023-11-14T22:13:20Z
+        let at = Timestamp::from_unix(1_700_000_000);
+        let told = |seconds| again(Language::English, Duration::from_secs(seconds), at);
+        assert!(told(2_400).contains("in 40 minutes, from 06:14 Beijing time"), "{}", told(2_400));
+        assert!(told(2_401).contains("in 41 minutes,"));
+        assert!(told(60).contains("in 1 minute,"));
+        assert!(told(1).contains("in 1 minute,"));
+        let told = again(Language::Chinese, Duration::from_mins(40), at);
+        assert!(told.contains("40 分钟后（北京时间 06:14 起）"), "{told}");
+        assert_eq!(beijing_clock(Timestamp::from_unix(16 * 3_600)), "00:00");
+        assert_eq!(beijing_clock(Timestamp::from_unix(16 * 3_600 - 1)), "00:00");
+        assert_eq!(beijing_clock(Timestamp::from_unix(16 * 3_600 - 60)), "23:59");
     }
 }

@@ -1,39 +1,21 @@
-//! Authorization links, their attempts, and the bound on how many pre-auth codes a link may make.
+//! Authorization links: what a business asked for, and what became of it.
+//!
+//! A link ends once: one conditional write binds it to an account, another cancels it, and each refuses what the other
+//! has done.
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
-use secrecy::SecretString;
+use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::claim::KEEP as CLAIM_KEEP;
-use super::item::{Attributes, EXPIRES, Item, Updated, expires, instant, number, text, write, write_or_read};
-use super::{Claim, Vault, VaultError};
+use super::item::{Attributes, EXPIRES, Item, Updated, expires, instant, number, send, text};
+use super::{Vault, VaultError};
 use crate::clock::Timestamp;
-use crate::ids::{AppId, AttemptId, Digest, LinkId};
+use crate::ids::{AppId, LinkId};
 
-const SORT: &str = "link";
+pub(super) const SORT: &str = "link";
 
 /// A link is readable this long after it ended: a business may ask late what became of it.
 const KEEP_ENDED: Duration = Duration::from_hours(24 * 30);
-
-/// Pre-auth codes of one link in an hour: a merchant who fails tries a few times, a script more often.
-pub const MAX_MINTS_PER_HOUR: usize = 10;
-
-/// Pre-auth codes of one link in all.
-pub const MAX_MINTS: u32 = 50;
-
-/// An attempt can come back this long: longer than a pre-auth code and an authorization code live together.
-pub const ATTEMPT_KEEP: Duration = Duration::from_hours(24);
-
-/// Different authorization codes that one attempt may bring back. WeChat sends one; its address is public, and every
-/// code costs a call of WeChat's.
-pub const MAX_CODES: u32 = 5;
-
-const HOUR: Duration = Duration::from_hours(1);
-
-/// How often a race for the counter of one link is tried again.
-const MINT_TRIES: usize = 5;
 
 /// What a business asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,43 +45,46 @@ pub struct Link {
     pub valid_until: Timestamp,
     /// The account that was authorized through it, and when.
     pub authorized: Option<(AppId, Timestamp)>,
-    mints: u32,
-    mint_times: Vec<Timestamp>,
+    /// When the business cancelled it.
+    pub cancelled_at: Option<Timestamp>,
+    /// How many pre-auth codes it has made.
+    pub(super) mints: u32,
+    /// When it made those of the last hour.
+    pub(super) mint_times: Vec<Timestamp>,
+}
+
+/// What became of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkStatus {
+    /// It can be followed.
+    Pending,
+    /// An account was authorized through it.
+    Authorized,
+    /// The business cancelled it.
+    Cancelled,
+    /// Its time is over. A merchant who was at WeChat by then may still come back with an account.
+    Expired,
 }
 
 impl Link {
-    /// Whether it can no longer be used.
+    /// What became of the link. What somebody did to it outweighs that its time is over.
     #[must_use]
-    pub fn is_expired(&self, now: Timestamp) -> bool {
-        self.valid_until <= now
+    pub fn status(&self, now: Timestamp) -> LinkStatus {
+        if self.authorized.is_some() {
+            LinkStatus::Authorized
+        } else if self.cancelled_at.is_some() {
+            LinkStatus::Cancelled
+        } else if self.valid_until <= now {
+            LinkStatus::Expired
+        } else {
+            LinkStatus::Pending
+        }
     }
-}
 
-/// Why a link makes no further pre-auth code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MintRefused {
-    /// Ten in the last hour; another is possible after this long.
-    Hourly(Duration),
-    /// Fifty in all.
-    Total,
-}
-
-/// One press of the button, as it is remembered.
-#[derive(Debug, Clone)]
-pub struct Attempt {
-    /// The claim of the pre-auth code that was made for it.
-    pub claim: Digest,
-    /// The digest of the cookie that its browser carries; none for codes made for a page of the business's own.
-    pub cookie: Option<Digest>,
-}
-
-/// Whether an attempt may bring a code back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CodeCount {
-    /// It may: the code is new and within [`MAX_CODES`], or known already.
-    Within,
-    /// It brought [`MAX_CODES`] others.
-    TooMany,
+    /// Whether it is still known: it is forgotten some time after its end.
+    fn is_known(&self, now: Timestamp) -> bool {
+        now < self.valid_until.plus(KEEP_ENDED)
+    }
 }
 
 /// Whether a link could be bound to an account.
@@ -107,12 +92,16 @@ pub enum CodeCount {
 pub enum Bound {
     /// It is bound to this account.
     Yes,
-    /// It is bound to another account, or is no longer there.
-    No,
+    /// It is bound to another account: a link takes one.
+    Another,
+    /// The business had cancelled it.
+    Cancelled,
+    /// It is no longer there.
+    Missing,
 }
 
 impl Vault {
-    fn link_key(&self, link: &LinkId) -> String {
+    pub(super) fn link_key(&self, link: &LinkId) -> String {
         self.key("link", Some(link.as_str()))
     }
 
@@ -164,130 +153,31 @@ impl Vault {
     /// [`VaultError`].
     pub async fn link(&self, id: &LinkId, now: Timestamp) -> Result<Option<Link>, VaultError> {
         let Some(attributes) = self.get(self.link_key(id), SORT).await? else { return Ok(None) };
-        let link = read_link(id, attributes)?;
-        Ok((now < link.valid_until.plus(KEEP_ENDED)).then_some(link))
+        Ok(Some(read_link(id, attributes)?).filter(|link| link.is_known(now)))
     }
 
-    /// Counts a pre-auth code that is about to be made for a link, within its bounds. One write, and a read for each
-    /// race that was lost.
+    /// Cancels a link that is pending, and answers with the link as it is then: cancelled, now or before, unless it was
+    /// authorized or had expired. `None` if there is none. One write.
     ///
     /// # Errors
-    /// [`VaultError`]; [`VaultError::Contended`] where many pressed at once.
-    pub async fn count_mint(&self, link: &Link, now: Timestamp) -> Result<Result<(), MintRefused>, VaultError> {
-        let mut link = link.clone();
-        for _ in 0..MINT_TRIES {
-            if let Err(refused) = may_mint(&link, now) {
-                return Ok(Err(refused));
-            }
-            let recent: Vec<AttributeValue> = recent(&link, now).into_iter().chain([now]).map(instant).collect();
-            let update = self
-                .update(self.link_key(&link.id), SORT)
-                .update_expression("SET mints = :next, mint_times = :times")
-                .condition_expression("mints = :mints")
-                .expression_attribute_values(":mints", number(link.mints))
-                .expression_attribute_values(":next", number(link.mints.saturating_add(1)))
-                .expression_attribute_values(":times", AttributeValue::L(recent));
-            match write_or_read(update).await? {
-                Updated::Done(()) => return Ok(Ok(())),
-                Updated::Refused(Some(attributes)) => link = read_link(&link.id, attributes)?,
-                Updated::Refused(None) => break,
-            }
-        }
-        Err(VaultError::Contended { item: "link" })
-    }
-
-    /// Remembers a pre-auth code with its link and attempt: a redirect brings the attempt back, a push the code. A
-    /// transaction of two writes.
-    ///
-    /// # Errors
-    /// [`VaultError::Unavailable`].
-    pub async fn put_attempt(
-        &self,
-        link: &LinkId,
-        attempt: &AttemptId,
-        code: &SecretString,
-        cookie: Option<&Digest>,
-        now: Timestamp,
-    ) -> Result<(), VaultError> {
-        let claim = Claim::of_pre_auth_code(code);
-        let put = |pk: String, sk: String, keep: Duration| {
-            Put::builder()
-                .table_name(self.table())
-                .condition_expression("attribute_not_exists(pk)")
-                .item("pk", text(pk))
-                .item("sk", text(sk))
-                .item("created_at", instant(now))
-                .item(EXPIRES, expires(now, keep))
-        };
-        let mut by_attempt =
-            put(self.link_key(link), attempt_sort(attempt), ATTEMPT_KEEP).item("claim", text(claim.as_str()));
-        if let Some(cookie) = cookie {
-            by_attempt = by_attempt.item("cookie", text(cookie.as_str()));
-        }
-        let by_code = put(self.key("claim", Some(claim.as_str())), "claim".to_owned(), CLAIM_KEEP)
-            .item("link", text(link.as_str()))
-            .item("attempt", text(attempt.as_str()));
-        let mut transaction = self.client().transact_write_items();
-        for put in [by_attempt, by_code] {
-            let put = put.build().map_err(|_| VaultError::Corrupt { item: "attempt", attribute: "put" })?;
-            transaction = transaction.transact_items(TransactWriteItem::builder().put(put).build());
-        }
-        match transaction.send().await {
-            Ok(_) => Ok(()),
-            Err(SdkError::ServiceError(service)) if service.err().is_transaction_canceled_exception() => {
-                Err(VaultError::Contended { item: "attempt" })
-            }
-            Err(error) => Err(VaultError::from_sdk("TransactWriteItems", &error)),
-        }
-    }
-
-    /// An attempt of a link, while it can come back. One read.
-    ///
-    /// # Errors
-    /// [`VaultError`].
-    pub async fn attempt(
-        &self,
-        link: &LinkId,
-        attempt: &AttemptId,
-        now: Timestamp,
-    ) -> Result<Option<Attempt>, VaultError> {
-        let Some(attributes) = self.get(self.link_key(link), &attempt_sort(attempt)).await? else { return Ok(None) };
-        let item = Item::new("attempt", attributes);
-        let created = item.instant("created_at").ok_or(item.lacks("created_at"))?;
-        if created.plus(ATTEMPT_KEEP) <= now {
-            return Ok(None);
-        }
-        Ok(Some(Attempt {
-            claim: item.text("claim").map(Digest::from_stored).ok_or(item.lacks("claim"))?,
-            cookie: item.text("cookie").map(Digest::from_stored),
-        }))
-    }
-
-    /// Counts a code that comes back with an attempt. The same code counts once. One write.
-    ///
-    /// # Errors
-    /// [`VaultError::Unavailable`].
-    pub async fn count_code(
-        &self,
-        link: &LinkId,
-        attempt: &AttemptId,
-        code: &SecretString,
-    ) -> Result<CodeCount, VaultError> {
-        let digest = Claim::of_authorization_code(code);
+    /// [`VaultError`]: whoever asks again gets the same answer.
+    pub async fn cancel_link(&self, id: &LinkId, now: Timestamp) -> Result<Option<Link>, VaultError> {
         let update = self
-            .update(self.link_key(link), &attempt_sort(attempt))
-            .update_expression("ADD codes :code")
+            .update(self.link_key(id), SORT)
+            .update_expression("SET cancelled_at = if_not_exists(cancelled_at, :now)")
             .condition_expression(
-                "attribute_exists(pk) AND \
-                 (attribute_not_exists(codes) OR contains(codes, :digest) OR size(codes) < :max)",
+                "attribute_exists(pk) AND attribute_not_exists(authorizer) \
+                 AND (attribute_exists(cancelled_at) OR valid_until > :now)",
             )
-            .expression_attribute_values(":code", AttributeValue::Ss(vec![digest.as_str().to_owned()]))
-            .expression_attribute_values(":digest", text(digest.as_str()))
-            .expression_attribute_values(":max", number(MAX_CODES));
-        Ok(if write(update).await? { CodeCount::Within } else { CodeCount::TooMany })
+            .expression_attribute_values(":now", instant(now));
+        let (Updated::Done(attributes) | Updated::Refused(Some(attributes))) = send(update).await? else {
+            return Ok(None);
+        };
+        Ok(Some(read_link(id, attributes)?).filter(|link| link.is_known(now)))
     }
 
-    /// Binds a link to the account that was authorized through it; a link takes one account. One write.
+    /// Binds a link to the account that was authorized through it; a link takes one account, and none once it was
+    /// cancelled. One write.
     ///
     /// # Errors
     /// [`VaultError::Unavailable`]: tried again with the entry that asked for it.
@@ -295,40 +185,25 @@ impl Vault {
         let update = self
             .update(self.link_key(link), SORT)
             .update_expression("SET authorizer = :authorizer, authorized_at = :now")
-            .condition_expression("attribute_exists(pk) AND attribute_not_exists(authorizer)")
+            .condition_expression(
+                "attribute_exists(pk) AND attribute_not_exists(authorizer) AND attribute_not_exists(cancelled_at)",
+            )
             .expression_attribute_values(":authorizer", text(authorizer.as_str()))
             .expression_attribute_values(":now", instant(now));
-        Ok(match write_or_read(update).await? {
-            Updated::Done(()) => Bound::Yes,
-            Updated::Refused(Some(attributes)) => {
-                let same = Item::new("link", attributes).text("authorizer") == Some(authorizer.as_str());
-                if same { Bound::Yes } else { Bound::No }
-            }
-            Updated::Refused(None) => Bound::No,
+        let attributes = match send(update).await? {
+            Updated::Done(_) => return Ok(Bound::Yes),
+            Updated::Refused(None) => return Ok(Bound::Missing),
+            Updated::Refused(Some(attributes)) => attributes,
+        };
+        Ok(match Item::new("link", attributes).text("authorizer") {
+            Some(bound) if bound == authorizer.as_str() => Bound::Yes,
+            Some(_) => Bound::Another,
+            None => Bound::Cancelled,
         })
     }
 }
 
-fn attempt_sort(attempt: &AttemptId) -> String {
-    format!("attempt#{attempt}")
-}
-
-fn recent(link: &Link, now: Timestamp) -> Vec<Timestamp> {
-    link.mint_times.iter().copied().filter(|at| now < at.plus(HOUR)).collect()
-}
-
-fn may_mint(link: &Link, now: Timestamp) -> Result<(), MintRefused> {
-    if link.mints >= MAX_MINTS {
-        return Err(MintRefused::Total);
-    }
-    let recent = recent(link, now);
-    match recent.first() {
-        Some(oldest) if recent.len() >= MAX_MINTS_PER_HOUR => Err(MintRefused::Hourly(oldest.plus(HOUR).since(now))),
-        _ => Ok(()),
-    }
-}
-
-fn read_link(id: &LinkId, attributes: Attributes) -> Result<Link, VaultError> {
+pub(super) fn read_link(id: &LinkId, attributes: Attributes) -> Result<Link, VaultError> {
     let item = Item::new("link", attributes);
     let numbers = |name| item.attributes.get(name).and_then(|list| list.as_l().ok()).into_iter().flatten();
     Ok(Link {
@@ -343,6 +218,7 @@ fn read_link(id: &LinkId, attributes: Attributes) -> Result<Link, VaultError> {
         },
         valid_until: item.instant("valid_until").ok_or(item.lacks("valid_until"))?,
         authorized: item.parsed("authorizer", AppId::parse).zip(item.instant("authorized_at")),
+        cancelled_at: item.instant("cancelled_at"),
         mints: item.number("mints").ok_or(item.lacks("mints"))?,
         mint_times: numbers("mint_times")
             .filter_map(|at| at.as_n().ok()?.parse().ok().map(Timestamp::from_unix))

@@ -7,12 +7,14 @@
 mod account;
 mod account_state;
 mod accounts;
+mod attempt;
 mod claim;
 mod health;
 mod inbox;
 mod item;
 mod link;
 mod message;
+mod mint;
 mod profile;
 mod reconcile;
 mod release_check;
@@ -29,15 +31,15 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 pub use self::account::{GrantWrite, NewGrant, StoredAccount};
 pub use self::account_state::{AccountState, STANDING_ATTRIBUTES, Standing};
 pub use self::accounts::{END_OF_TIME, PagePosition};
+pub use self::attempt::{ATTEMPT_KEEP, Attempt, CodeCount, MAX_CODES};
 pub use self::claim::{Binding, Claim, Claimed};
 pub use self::health::{Health, ScheduledTask};
 pub use self::inbox::{
     Callback, CallbackEntry, CheckMessage, Entry, EntryBody, EntryKey, INBOX_SORT_PREFIX, Partition,
 };
-pub use self::link::{
-    ATTEMPT_KEEP, Attempt, Bound, CodeCount, Link, LinkRequest, MAX_CODES, MAX_MINTS, MAX_MINTS_PER_HOUR, MintRefused,
-};
+pub use self::link::{Bound, Link, LinkRequest, LinkStatus};
 pub use self::message::{MessageClaim, WaitingMessage};
+pub use self::mint::{MAX_MINTS, MAX_MINTS_PER_HOUR, MintRefused};
 pub use self::reconcile::Pass;
 pub use self::ticket::Ticket;
 pub use self::token::{Failure, Issued, Lease, LeaseFor, Slot, Stored, TokenRecord};

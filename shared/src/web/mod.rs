@@ -15,5 +15,5 @@ pub use bounded::{run_to_end, unbroken};
 pub use cookie::AttemptCookie;
 pub use language::Language;
 pub use page::{FormTargets, Message, Pages, see_other};
-pub use problem::Problem;
+pub use problem::{Problem, ProblemKind};
 pub use trouble::{Reference, Trouble};

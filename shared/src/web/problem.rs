@@ -1,6 +1,7 @@
 //! What is wrong with a business's request, as `application/problem+json` (RFC 9457).
 //!
-//! `type` is stable: programs may decide by it. `detail` says what to do, and no more about the inside than that.
+//! `type` is stable: programs may decide by it, and `docs/business-api.md` lists every one. `detail` says what to do, and
+//! no more about the inside than that.
 
 use std::time::Duration;
 
@@ -14,22 +15,87 @@ use super::Reference;
 /// Every problem's `type` is this and its name.
 const TYPE_PREFIX: &str = "urn:wechat-platform:problem:";
 
+/// The kinds, each with its status, the end of its `type`, and its title.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident: $status:ident, $name:literal, $title:literal;)+) => {
+        /// A kind of problem. Its `type` and status stay as they are once published.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum ProblemKind {
+            $($(#[$doc])* $kind,)+
+        }
+
+        impl ProblemKind {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$kind,)+];
+
+            /// The end of its `type`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$kind => $name,)+ }
+            }
+
+            /// The status that it is answered with.
+            #[must_use]
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$kind => StatusCode::$status,)+ }
+            }
+
+            const fn title(self) -> &'static str {
+                match self { $(Self::$kind => $title,)+ }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// The body is not a JSON object of the documented members.
+    Malformed: BAD_REQUEST, "malformed", "The body cannot be read";
+    /// The request is not one that HTTP knows.
+    MalformedRequest: BAD_REQUEST, "malformed-request", "The request is malformed";
+    /// A member has a value that is not allowed.
+    InvalidField: BAD_REQUEST, "invalid-field", "A field cannot be used";
+    /// The caller was not authenticated.
+    NoIdentity: FORBIDDEN, "no-identity", "No IAM identity";
+    /// There is no such link.
+    UnknownLink: NOT_FOUND, "unknown-link", "No such link";
+    /// There is no such route.
+    UnknownRoute: NOT_FOUND, "unknown-route", "No such route";
+    /// The route has other methods.
+    MethodNotAllowed: METHOD_NOT_ALLOWED, "method-not-allowed", "The route does not have this method";
+    /// The link is bound to an account.
+    LinkUsed: CONFLICT, "link-used", "The link has been used";
+    /// The link was cancelled.
+    LinkCancelled: GONE, "link-cancelled", "The link was cancelled";
+    /// The link's time is over.
+    LinkExpired: GONE, "link-expired", "The link has expired";
+    /// The body is too large.
+    TooLarge: PAYLOAD_TOO_LARGE, "too-large", "The body is too large";
+    /// The body is not declared as JSON.
+    NotJson: UNSUPPORTED_MEDIA_TYPE, "not-json", "The body is not JSON";
+    /// The link has made too many pre-auth codes.
+    TooManyCodes: TOO_MANY_REQUESTS, "too-many-codes", "Too many pre-auth codes";
+    /// A defect of ours.
+    Defect: INTERNAL_SERVER_ERROR, "defect", "Not available";
+    /// The platform's secret is still empty.
+    NotConfigured: SERVICE_UNAVAILABLE, "not-configured", "The platform is not configured";
+    /// Not the caller's fault.
+    Unavailable: SERVICE_UNAVAILABLE, "unavailable", "Not available";
+}
+
 /// A refused request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    status: StatusCode,
-    name: &'static str,
-    title: &'static str,
+    kind: ProblemKind,
     detail: String,
     reference: Option<Reference>,
     retry_after: Option<Duration>,
 }
 
 impl Problem {
-    /// A problem; its `type` is `urn:wechat-platform:problem:` and `name`, for ever.
+    /// A problem; `detail` says what the caller can do.
     #[must_use]
-    pub fn new(status: StatusCode, name: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, name, title, detail: detail.into(), reference: None, retry_after: None }
+    pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), reference: None, retry_after: None }
     }
 
     /// Adds the number under which the log has the cause.
@@ -47,17 +113,18 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let status = self.kind.status();
         let mut body = json!({
-            "type": format!("{TYPE_PREFIX}{}", self.name),
-            "title": self.title,
-            "status": self.status.as_u16(),
+            "type": format!("{TYPE_PREFIX}{}", self.kind.name()),
+            "title": self.kind.title(),
+            "status": status.as_u16(),
             "detail": self.detail,
         });
         if let Some(reference) = &self.reference {
             body["reference"] = json!(reference.as_str());
         }
         let headers = [(CONTENT_TYPE, "application/problem+json"), (CACHE_CONTROL, "no-store")];
-        let mut response = (self.status, headers, body.to_string()).into_response();
+        let mut response = (status, headers, body.to_string()).into_response();
         if let Some(wait) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, retry_after(wait));
         }
@@ -76,10 +143,22 @@ mod tests {
 
     #[test]
     fn a_problem_is_problem_json_with_its_status() {
-        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-codes", "Too many", "wait");
+        let problem = Problem::new(ProblemKind::TooManyCodes, "wait");
         let response = problem.with_retry_after(Duration::from_millis(1_500)).into_response();
         assert_eq!(response.status(), 429);
         assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
         assert_eq!(response.headers()[RETRY_AFTER], "2");
+    }
+
+    #[test]
+    fn every_kind_of_problem_has_a_type_of_its_own_and_an_error_status() {
+        let mut names: Vec<&str> = ProblemKind::ALL.iter().map(|kind| kind.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ProblemKind::ALL.len());
+        for kind in ProblemKind::ALL {
+            let status = kind.status();
+            assert!(status.is_client_error() || status.is_server_error(), "{kind:?}");
+        }
     }
 }

@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use http::StatusCode;
-
-use super::Problem;
+use super::{Problem, ProblemKind};
 use crate::platform::PlatformError;
 use crate::random::Random;
 use crate::session::report_wechat;
@@ -86,22 +84,15 @@ impl Trouble {
     /// The same for a program that asked.
     #[must_use]
     pub fn problem(&self, reference: Reference) -> Problem {
-        let problem = if self.is_not_configured() {
-            Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "not-configured",
-                "The platform is not configured",
-                "an operator has to store the platform's credentials first",
-            )
+        let (kind, advice) = if self.is_not_configured() {
+            (ProblemKind::NotConfigured, "an operator has to store the platform's credentials first")
         } else {
-            Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "unavailable",
-                "Not available",
+            (
+                ProblemKind::Unavailable,
                 "try again in a minute; if it stays, give the reference to whoever operates this service",
             )
         };
-        problem.with_reference(reference)
+        Problem::new(kind, advice).with_reference(reference)
     }
 
     /// Whether the platform's secret is as a fresh stack has it.

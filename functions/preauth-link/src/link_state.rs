@@ -1,0 +1,64 @@
+//! What a business is told of a link: what became of it, and how the account is doing that was authorized through it.
+
+use serde::Serialize;
+use shared::clock::Timestamp;
+use shared::ids::{AppId, LinkId};
+use shared::session::Session;
+use shared::vault::{Link, LinkStatus, VaultError};
+
+/// The answer to `GET /authorization-links/{link_id}`.
+#[derive(Serialize)]
+pub(crate) struct LinkState {
+    link_id: LinkId,
+    status: &'static str,
+    #[serde(flatten)]
+    account: Option<LinkedAccount>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cancelled_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
+    expires_at: String,
+}
+
+/// The account of a link. `status` says what became of the link and stays; `account_state` says what holds now.
+#[derive(Serialize)]
+struct LinkedAccount {
+    authorizer_appid: AppId,
+    authorized_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_state: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state_since: Option<String>,
+}
+
+impl LinkState {
+    /// The state of a link as of now. One read if an account was authorized through it.
+    pub(crate) async fn of(session: &Session, link: Link) -> Result<Self, VaultError> {
+        let status = match link.status(session.now()) {
+            LinkStatus::Pending => "pending",
+            LinkStatus::Authorized => "authorized",
+            LinkStatus::Cancelled => "cancelled",
+            LinkStatus::Expired => "expired",
+        };
+        let account = match link.authorized {
+            Some((account, authorized_at)) => {
+                let standing = session.vault().standing(&account).await?;
+                Some(LinkedAccount {
+                    authorizer_appid: account,
+                    authorized_at: authorized_at.rfc3339(),
+                    account_state: standing.map(|standing| standing.state.as_str()),
+                    state_since: standing.and_then(|standing| standing.since).map(Timestamp::rfc3339),
+                })
+            }
+            None => None,
+        };
+        Ok(Self {
+            link_id: link.id,
+            status,
+            account,
+            cancelled_at: link.cancelled_at.map(Timestamp::rfc3339),
+            reference: link.request.reference,
+            expires_at: link.valid_until.rfc3339(),
+        })
+    }
+}

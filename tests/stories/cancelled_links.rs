@@ -1,0 +1,173 @@
+//! A business cancels a link: nobody follows it any more, and a consent that is under way keeps its grant and nothing else.
+
+use std::time::Duration;
+
+use http::Method;
+use serde_json::json;
+use shared::ids::LinkId;
+use shared::vault::{LinkStatus, MintRefused};
+use simulator::paths;
+use stories::browser::Browser;
+use stories::business::{Answer, Business, LINKS, Link};
+use stories::faults::{Fault, Matching};
+use stories::world::World;
+
+use crate::opening::{DONE, Opening};
+
+async fn cancel(business: &Business, link: &Link) -> Answer {
+    business.ask(Method::DELETE, &format!("{LINKS}/{}", link.id), &json!({})).await
+}
+
+#[tokio::test]
+async fn a_link_that_was_cancelled_says_so_to_business_and_merchant_and_makes_no_code() {
+    let world = World::ready().await;
+    let business = Business::of(&world);
+    let link = business.link(json!({ "reference": "a-7" })).await;
+    let browser = Browser::on_computer();
+    let launch = browser.open(&link.url).await;
+    let then = world.now();
+    let answer = cancel(&business, &link).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    assert_eq!((&answer.body["status"], &answer.body["reference"]), (&json!("cancelled"), &json!("a-7")));
+    assert_eq!(answer.body["cancelled_at"], then.rfc3339());
+
+    world.pass(Duration::from_mins(5));
+    let again = cancel(&business, &link).await;
+    assert_eq!((again.status, &again.body), (200, &answer.body), "again changes nothing");
+    assert_eq!(business.look(&link).await, answer.body);
+
+    for page in
+        [browser.open(&link.url).await, browser.submit(&launch, &[]).await, Browser::on_phone().open(&link.url).await]
+    {
+        assert_eq!(page.status, 410);
+        assert!(page.text.contains("This link was cancelled"), "{}", page.text);
+    }
+    let code = business.code(&link).await;
+    assert_eq!((code.status, code.problem()), (410, "link-cancelled"));
+    assert_eq!(world.calls(paths::CREATE_PREAUTHCODE), 0);
+
+    world.pass(Duration::from_hours(24 * 8));
+    assert_eq!(business.status(&link).await, "cancelled", "also when its time is over");
+    assert_eq!(cancel(&business, &link).await.status, 200);
+}
+
+#[tokio::test]
+async fn only_a_link_that_is_pending_can_be_cancelled() {
+    let world = World::ready().await;
+    let Opening { business, link, browser, page } = Opening::of(&world).await;
+    let short = business.link(json!({ "expires_in_seconds": 60 })).await;
+    let back = browser.open(&page.way_back(&world.confirms(&page, &world.account(0)).redirect_code)).await;
+    assert_eq!(back.told_status(), "authorized");
+    let before = business.look(&link).await;
+    let used = cancel(&business, &link).await;
+    assert_eq!((used.status, used.problem()), (409, "link-used"));
+    assert_eq!(business.look(&link).await, before);
+
+    world.pass(Duration::from_mins(1));
+    let expired = cancel(&business, &short).await;
+    assert_eq!((expired.status, expired.problem()), (410, "link-expired"));
+    assert_eq!(business.status(&short).await, "expired");
+
+    let items = world.items().await;
+    for id in ["0123456789abcdefABCDE_", "short", "%2e%2e"] {
+        let unknown = business.ask(Method::DELETE, &format!("{LINKS}/{id}"), &json!({})).await;
+        assert_eq!((unknown.status, unknown.problem()), (404, "unknown-link"), "{id}");
+    }
+    assert_eq!(world.items().await, items, "no link is made by cancelling it");
+    let unsigned = cancel(&Business::unsigned(&world), &link).await;
+    assert_eq!((unsigned.status, unsigned.problem()), (403, "no-identity"));
+}
+
+#[tokio::test]
+async fn a_consent_that_is_under_way_when_its_link_is_cancelled_keeps_the_grant_and_the_link_stays_cancelled() {
+    let world = World::ready().await;
+    let business = Business::of(&world);
+    let (ours, theirs) = (business.link(json!({})).await, business.link(json!({ "return_url": DONE })).await);
+    for (number, link) in [&ours, &theirs].into_iter().enumerate() {
+        let browser = Browser::on_computer();
+        let page = browser.press(link).await;
+        let account = world.account(number);
+        let consent = world.confirms(&page, &account);
+        assert_eq!(cancel(&business, link).await.status, 200);
+        let way_back = page.way_back(&consent.redirect_code);
+        // The page is loaded again, and the push comes: all of them find the same.
+        for _ in 0..2 {
+            let back = browser.open(&way_back).await;
+            if number == 0 {
+                assert_eq!(back.status, 200);
+                assert!(back.text.contains("Authorized, but the link was cancelled"), "{}", back.text);
+            } else {
+                assert_eq!(back.told_status(), "failed");
+            }
+            world.push_and_work(&consent.push).await;
+        }
+        assert!(world.wechat_accepts(&account).await, "the grant is kept");
+        let state = business.look(link).await;
+        assert_eq!(state["status"], "cancelled");
+        assert!(state.get("authorizer_appid").is_none(), "{state}");
+        assert_eq!(world.vault().inbox_waiting(world.now()).await.unwrap(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_push_that_comes_after_its_link_was_cancelled_does_not_bind_it() {
+    let world = World::ready().await;
+    let business = Business::of(&world);
+    let link = business.link(json!({})).await;
+    let page = Browser::in_wechat().press(&link).await;
+    let consent = world.confirms(&page, &world.account(0));
+    cancel(&business, &link).await;
+    let report = world.push_and_work(&consent.push).await;
+    assert!(report.failed.is_empty(), "{report}");
+    assert!(world.wechat_accepts(&world.account(0)).await);
+    assert_eq!(business.status(&link).await, "cancelled");
+}
+
+#[tokio::test]
+async fn of_a_cancellation_and_a_return_at_the_same_moment_one_wins_and_all_say_the_same() {
+    let world = World::ready().await;
+    for _ in 0..8 {
+        let Opening { business, link, browser, page } = Opening::of(&world).await;
+        let way_back = page.way_back(&world.confirms(&page, &world.account(0)).redirect_code);
+        let (back, cancelled) = tokio::join!(browser.open(&way_back), cancel(&business, &link));
+        let status = business.status(&link).await;
+        match cancelled.status {
+            200 => assert_eq!((back.told_status().as_str(), &status), ("failed", &json!("cancelled"))),
+            409 => assert_eq!((back.told_status().as_str(), &status), ("authorized", &json!("authorized"))),
+            other => panic!("{other}: {}", cancelled.body),
+        }
+        world.pass(Duration::from_mins(10));
+    }
+}
+
+#[tokio::test]
+async fn a_press_that_has_seen_the_link_before_it_was_cancelled_makes_no_code() {
+    let world = World::ready().await;
+    let business = Business::of(&world);
+    let link = business.link(json!({})).await;
+    let (vault, id) = (world.vault(), LinkId::parse(&link.id).unwrap());
+    let seen = vault.link(&id, world.now()).await.unwrap().unwrap();
+    cancel(&business, &link).await;
+    let counted = vault.count_mint(&seen, world.now()).await.unwrap();
+    assert_eq!(counted, Err(MintRefused::Ended(LinkStatus::Cancelled)));
+
+    let Opening { business, link, browser, page } = Opening::of(&world).await;
+    let id = LinkId::parse(&link.id).unwrap();
+    let seen = vault.link(&id, world.now()).await.unwrap().unwrap();
+    browser.open(&page.way_back(&world.confirms(&page, &world.account(0)).redirect_code)).await;
+    assert_eq!(business.status(&link).await, "authorized");
+    let counted = vault.count_mint(&seen, world.now()).await.unwrap();
+    assert_eq!(counted, Err(MintRefused::Ended(LinkStatus::Authorized)), "nor does one that was used meanwhile");
+}
+
+#[tokio::test]
+async fn a_cancellation_whose_reply_the_table_lost_is_answered_as_what_it_was() {
+    let world = World::ready().await;
+    let business = Business::of(&world);
+    let link = business.link(json!({})).await;
+    world.faults.next(1, Matching::operation("UpdateItem").containing("cancelled_at"), Fault::LostReply);
+    let answer = cancel(&business, &link).await;
+    assert_eq!((answer.status, &answer.body["status"]), (200, &json!("cancelled")));
+    assert_eq!(answer.body["cancelled_at"], world.now().rfc3339());
+}

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use crate::aws::failure;
 use crate::clock::Timestamp;
-use crate::ids::{AppId, Digest};
+use crate::ids::{AppId, Digest, LinkId};
 use crate::push::{AccountMessage, AuthorizationEvent, Content, Event, Fields};
 
 /// The source of every event.
@@ -46,6 +46,15 @@ pub struct BusEvent {
     pub detail: String,
 }
 
+/// The link that a merchant came through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantLink {
+    /// Its id.
+    pub id: LinkId,
+    /// The business's own mark on it; `None` also for a link that is forgotten.
+    pub reference: Option<String>,
+}
+
 impl BusEvent {
     /// The event of a message to `authorizer`.
     #[must_use]
@@ -72,9 +81,10 @@ impl BusEvent {
         Self { id, detail_type, time: message.create_time, detail: detail.to_string() }
     }
 
-    /// The event of an authorization push; `None` for a ticket, which is nobody's business.
+    /// The event of an authorization push, with the link that the merchant came through, where that is known; `None` for
+    /// a ticket, which is nobody's business.
     #[must_use]
-    pub fn of_grant(push: &AuthorizationEvent) -> Option<Self> {
+    pub fn of_grant(push: &AuthorizationEvent, link: Option<&GrantLink>) -> Option<Self> {
         if matches!(push.event, Event::ComponentVerifyTicket { .. }) {
             return None;
         }
@@ -91,6 +101,12 @@ impl BusEvent {
         });
         if let Some(account) = push.event.account() {
             detail["authorizer_appid"] = json!(account);
+        }
+        if let Some(link) = link {
+            detail["link_id"] = json!(link.id);
+            if let Some(reference) = &link.reference {
+                detail["reference"] = json!(reference);
+            }
         }
         let detail_type = format!("grant.{}", name(info_type));
         Some(Self { id, detail_type, time: push.create_time, detail: detail.to_string() })
@@ -204,7 +220,7 @@ mod tests {
     fn of_grant(inner: &str) -> Option<(BusEvent, Value)> {
         let head = "<AppId>wx1234567890abcdef</AppId><CreateTime>1700000000</CreateTime>";
         let push = AuthorizationEvent::parse(format!("<xml>{head}{inner}</xml>").into()).unwrap();
-        let event = BusEvent::of_grant(&push)?;
+        let event = BusEvent::of_grant(&push, None)?;
         let detail = serde_json::from_str(&event.detail).unwrap();
         Some((event, detail))
     }
@@ -282,6 +298,28 @@ mod tests {
             of_grant("<InfoType>brand_new</InfoType><a><b> queryauthcode@@@1</b><c>1</c></a>").unwrap();
         assert_eq!((event.detail_type.as_str(), &detail["fields"]["a"]), ("grant.brand_new", &json!({ "c": "1" })));
         assert!(detail.get("authorizer_appid").is_none());
+    }
+
+    #[test]
+    fn a_grant_names_the_link_that_it_came_through_and_the_businesss_mark_on_it() {
+        let xml = "<xml><AppId>wx1234567890abcdef</AppId><CreateTime>1700000000</CreateTime>\
+                   <InfoType>authorized</InfoType><AuthorizerAppid>wxshop</AuthorizerAppid>\
+                   <AuthorizationCode>queryauthcode@@@1</AuthorizationCode></xml>";
+        let push = AuthorizationEvent::parse(xml.to_owned().into()).unwrap();
+        let told = |link: Option<&GrantLink>| {
+            let event = BusEvent::of_grant(&push, link).unwrap();
+            serde_json::from_str::<Value>(&event.detail).unwrap()
+        };
+        let id = LinkId::parse("0123456789abcdefABCDE_").unwrap();
+        let mut link = GrantLink { id, reference: Some("order \"7\"".to_owned()) };
+        let detail = told(Some(&link));
+        assert_eq!(
+            (&detail["link_id"], &detail["reference"]),
+            (&json!("0123456789abcdefABCDE_"), &json!("order \"7\""))
+        );
+        link.reference = None;
+        assert!(told(Some(&link)).get("reference").is_none());
+        assert!(told(None).get("link_id").is_none());
     }
 
     #[test]

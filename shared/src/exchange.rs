@@ -14,7 +14,8 @@ use crate::renewal::{self, Order};
 use crate::session::Session;
 use crate::tokens::TokenError;
 use crate::vault::{
-    AccountState, Binding, Bound, Claimed, GrantWrite, LeaseFor, NewGrant, Slot, StoredAccount, VaultError,
+    AccountState, Binding, Bound, BoundBy, Claim, Claimed, GrantWrite, LeaseFor, NewGrant, Slot, StoredAccount,
+    VaultError,
 };
 use crate::wechat::{AuthorizerDetails, Grant, Reaction};
 
@@ -34,6 +35,19 @@ pub struct Code<'a> {
     pub authorizer: Option<&'a AppId>,
     /// WeChat's time of the grant, where a push said so.
     pub granted_at: Option<Timestamp>,
+}
+
+impl Code<'_> {
+    /// What a claim keeps of the code that was exchanged under it.
+    fn digest(&self) -> Digest {
+        Claim::of_authorization_code(self.code)
+    }
+
+    /// Who has shown, by bringing this code, that its account was authorized through a link: a push names the account, a
+    /// browser cannot.
+    const fn shows(&self) -> BoundBy {
+        if self.authorizer.is_some() { BoundBy::Push } else { BoundBy::Browser }
+    }
 }
 
 /// What became of a code.
@@ -68,11 +82,14 @@ impl Session {
         let until = asked.plus(LEASE);
         let (binding, tried) = match self.vault.claim(code.claim, &owner, asked, until).await? {
             Claimed::Busy => return Ok(Exchanged::Busy),
-            Claimed::Done(authorizer, binding) => {
+            Claimed::Done { authorizer, binding, code: exchanged } => {
                 if let Some(granted_at) = code.granted_at {
                     self.vault.note_grant_time(&authorizer, code.claim, granted_at).await?;
                 }
-                return self.granted(authorizer, binding).await;
+                // Any other code than the one that was exchanged shows nothing: it may be made up.
+                let is_the_one = exchanged.is_some_and(|exchanged| exchanged == code.digest());
+                let by = if is_the_one { code.shows() } else { BoundBy::Push };
+                return self.granted(authorizer, binding, by).await;
             }
             Claimed::Ours { binding, tried } => (binding, tried),
         };
@@ -107,7 +124,7 @@ impl Session {
                 let authorizer = &grant.authorizer;
                 tracing::info!(authorizer = %authorizer, "account {authorizer} has authorized the platform");
                 self.fetch_profile(authorizer).await;
-                self.granted(grant.authorizer, binding).await
+                self.granted(grant.authorizer, binding, code.shows()).await
             }
             Err(TokenError::Wechat(refused)) => match refused.reaction() {
                 Reaction::CodeSpent => self.recover_spent(code, binding).await,
@@ -177,7 +194,8 @@ impl Session {
             let overtaken = account.token.stored_at.is_some_and(|stored| stored > asked);
             new.due_at = if overtaken { usual_due.map(|_| self.now()) } else { usual_due };
         }
-        if self.vault.store_grant(authorizer, seq, new, self.now()).await? == GrantWrite::Stored {
+        let stored = self.vault.store_exchanged_grant(authorizer, seq, new, &code.digest(), self.now()).await?;
+        if stored == GrantWrite::Stored {
             return Ok(Kept::Yes);
         }
         // A claim that brought another account keeps its result; these tokens are stored without it.
@@ -216,7 +234,7 @@ impl Session {
         let Some(authorizer) = code.authorizer else { return Ok(Exchanged::Spent { by_us: false }) };
         let account = self.vault.account(authorizer).await?;
         if account.as_ref().is_some_and(|account| is_at_least_as_new(account, code)) {
-            return self.granted(authorizer.clone(), binding).await;
+            return self.granted(authorizer.clone(), binding, code.shows()).await;
         }
         let details = match self.details(authorizer).await {
             Err(TokenError::Wechat(refused)) if refused.reaction() == Reaction::Reauthorize => {
@@ -226,7 +244,7 @@ impl Session {
         };
         self.adopt(authorizer, account.as_ref(), &details, code.granted_at, Some(code.claim)).await?;
         tracing::warn!(authorizer = %authorizer, "the code of account {authorizer} was spent before: its grant was read back");
-        self.granted(authorizer.clone(), binding).await
+        self.granted(authorizer.clone(), binding, code.shows()).await
     }
 
     /// Stores a grant of which only WeChat's details are known over the row as it was before WeChat was asked, and renews
@@ -308,9 +326,9 @@ impl Session {
         }
     }
 
-    async fn granted(&self, authorizer: AppId, binding: Option<Binding>) -> Result<Exchanged, TokenError> {
+    async fn granted(&self, authorizer: AppId, binding: Option<Binding>, by: BoundBy) -> Result<Exchanged, TokenError> {
         let bound = match binding {
-            Some(binding) => Some(self.vault.bind_link(&binding.link, &authorizer, self.now()).await?),
+            Some(binding) => Some(self.vault.bind_link(&binding.link, &authorizer, by, self.now()).await?),
             None => None,
         };
         Ok(Exchanged::Granted { authorizer, bound })

@@ -7,6 +7,8 @@ mod bad_input;
 #[cfg(test)]
 mod bad_requests;
 #[cfg(test)]
+mod bound_links;
+#[cfg(test)]
 mod cancelled_links;
 #[cfg(test)]
 mod clocks;

@@ -4,7 +4,7 @@ use serde::Serialize;
 use shared::clock::Timestamp;
 use shared::ids::{AppId, LinkId};
 use shared::session::Session;
-use shared::vault::{Link, LinkStatus, VaultError};
+use shared::vault::{BoundBy, Link, LinkStatus, VaultError};
 
 /// The answer to `GET /authorization-links/{link_id}`.
 #[derive(Serialize)]
@@ -26,6 +26,8 @@ struct LinkedAccount {
     authorizer_appid: AppId,
     authorized_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    bound_by: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     account_state: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     state_since: Option<String>,
@@ -46,6 +48,7 @@ impl LinkState {
                 Some(LinkedAccount {
                     authorizer_appid: account,
                     authorized_at: authorized_at.rfc3339(),
+                    bound_by: link.bound_by.map(BoundBy::as_str),
                     account_state: standing.map(|standing| standing.state.as_str()),
                     state_since: standing.and_then(|standing| standing.since).map(Timestamp::rfc3339),
                 })

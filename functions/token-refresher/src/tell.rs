@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::Stream;
-use shared::bus::{BusError, BusEvent};
+use shared::bus::{BusError, BusEvent, GrantLink};
 use shared::ids::Digest;
-use shared::push::{AccountMessage, AuthorizationEvent};
+use shared::push::{AccountMessage, AuthorizationEvent, Event};
 use shared::telemetry::{Measure, Metric};
 use shared::tokens::TokenError;
-use shared::vault::{Vault, VaultError};
+use shared::vault::{Claim, Vault, VaultError};
 use tokio::time::Instant;
 
 use crate::Run;
@@ -35,13 +35,54 @@ const BUSY_PAUSE: Duration = Duration::from_secs(1);
 /// Why an event is not offered to a bus that has not answered in this run.
 const SKIPPED: &str = "no answer before";
 
+/// Why an event of a push is not on the bus.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TellError {
+    /// The bus did not take it.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// The link that belongs into it could not be read.
+    #[error(transparent)]
+    Link(#[from] VaultError),
+}
+
+impl TellError {
+    /// Whether it is worth another try.
+    pub(crate) const fn may_pass(&self) -> bool {
+        match self {
+            Self::Bus(error) => error.may_pass(),
+            Self::Link(_) => true,
+        }
+    }
+}
+
 impl Run {
     /// Tells the business of a push that has taken effect.
-    pub(crate) async fn tell_of_push(&self, push: &AuthorizationEvent) -> Result<(), BusError> {
-        match BusEvent::of_grant(push) {
-            Some(event) => self.put(&event).await,
+    pub(crate) async fn tell_of_push(&self, push: &AuthorizationEvent) -> Result<(), TellError> {
+        let link = self.link_of(push).await?;
+        match BusEvent::of_grant(push, link.as_ref()) {
+            Some(event) => Ok(self.put(&event).await?),
             None => Ok(()),
         }
+    }
+
+    /// The link that the merchant of a push came through: the claim of the pre-auth code that it names knows it. Two reads
+    /// for a push that names one of ours.
+    async fn link_of(&self, push: &AuthorizationEvent) -> Result<Option<GrantLink>, VaultError> {
+        let (Event::Authorized(grant) | Event::UpdateAuthorized(grant)) = &push.event else { return Ok(None) };
+        let Some(code) = &grant.pre_auth_code else { return Ok(None) };
+        let vault = self.session.vault();
+        let Some(binding) = vault.claim_binding(&Claim::of_pre_auth_code(code)).await? else { return Ok(None) };
+        let reference = match vault.link(&binding.link, self.session.now()).await {
+            Ok(link) => link.and_then(|link| link.request.reference),
+            // A link that cannot be read is not to keep its event back.
+            Err(error @ VaultError::Corrupt { .. }) => {
+                tracing::error!(link = %binding.link, "an event lacks its reference: {error}");
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Some(GrantLink { id: binding.link, reference }))
     }
 
     /// Delivers the messages that wait, as far as time and the bus allow. This needs nothing of WeChat's, so it is done

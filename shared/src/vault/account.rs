@@ -106,11 +106,37 @@ impl Vault {
         grant: &NewGrant<'_>,
         now: Timestamp,
     ) -> Result<GrantWrite, VaultError> {
+        self.write_grant(authorizer, seq, grant, None, now).await
+    }
+
+    /// The same for a grant that the exchange of a code brought: the claim keeps the code's digest.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`]: it may be stored or not; the caller tries again until it knows.
+    pub async fn store_exchanged_grant(
+        &self,
+        authorizer: &AppId,
+        seq: u64,
+        grant: &NewGrant<'_>,
+        code: &Digest,
+        now: Timestamp,
+    ) -> Result<GrantWrite, VaultError> {
+        self.write_grant(authorizer, seq, grant, Some(code), now).await
+    }
+
+    async fn write_grant(
+        &self,
+        authorizer: &AppId,
+        seq: u64,
+        grant: &NewGrant<'_>,
+        code: Option<&Digest>,
+        now: Timestamp,
+    ) -> Result<GrantWrite, VaultError> {
         let account = self.grant_update(authorizer, seq, grant, now)?;
         let mut transaction =
             self.client().transact_write_items().transact_items(TransactWriteItem::builder().update(account).build());
         if let Some(claim) = grant.claim {
-            let finished = self.finish_claim_update(claim, authorizer, now)?;
+            let finished = self.finish_claim_update(claim, code, authorizer, now)?;
             transaction = transaction.transact_items(TransactWriteItem::builder().update(finished).build());
         }
         match transaction.send().await {

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use secrecy::SecretString;
 
 use super::claim::KEEP as CLAIM_KEEP;
-use super::item::{EXPIRES, Item, Updated, expires, instant, number, send, text};
+use super::item::{EXPIRES, Item, expires, instant, number, text, write};
 use super::{Claim, Vault, VaultError};
 use crate::clock::Timestamp;
 use crate::ids::{AttemptId, Digest, LinkId};
@@ -126,10 +126,7 @@ impl Vault {
             .expression_attribute_values(":code", AttributeValue::Ss(vec![digest.as_str().to_owned()]))
             .expression_attribute_values(":digest", text(digest.as_str()))
             .expression_attribute_values(":max", number(MAX_CODES));
-        Ok(match send(update).await? {
-            Updated::Done(_) => CodeCount::Within,
-            Updated::Refused(_) => CodeCount::TooMany,
-        })
+        Ok(if write(update).await? { CodeCount::Within } else { CodeCount::TooMany })
     }
 }
 

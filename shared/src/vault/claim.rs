@@ -6,6 +6,7 @@
 
 use aws_sdk_dynamodb::types::Update;
 use secrecy::{ExposeSecret as _, SecretString};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::item::{EXPIRES, Item, LeaseUpdate, Updated, expires, instant, send, text, write};
@@ -54,8 +55,15 @@ pub enum Claimed {
         /// Whether somebody has tried before and not come back with an answer of WeChat's.
         tried: bool,
     },
-    /// It was exchanged already and brought this account.
-    Done(AppId, Option<Binding>),
+    /// It was exchanged already.
+    Done {
+        /// The account that it brought.
+        authorizer: AppId,
+        /// The link it was made for, if it was made by us.
+        binding: Option<Binding>,
+        /// The digest of the authorization code that was exchanged.
+        code: Option<Digest>,
+    },
     /// Somebody is at it.
     Busy,
 }
@@ -91,6 +99,15 @@ impl Vault {
         Ok(attributes.and_then(|attributes| Item::new("claim", attributes).parsed("authorizer", AppId::parse)))
     }
 
+    /// The link and attempt that a claim was made for, if it was made by us. One read.
+    ///
+    /// # Errors
+    /// [`VaultError::Unavailable`].
+    pub async fn claim_binding(&self, claim: &Digest) -> Result<Option<Binding>, VaultError> {
+        let attributes = self.get(self.key("claim", Some(claim.as_str())), SORT).await?;
+        Ok(attributes.and_then(|attributes| binding(&Item::new("claim", attributes))))
+    }
+
     /// Gives a claim back after a failure, so that the next try need not wait for its end; `answered` where WeChat has
     /// said what became of the code. One write.
     ///
@@ -111,17 +128,20 @@ impl Vault {
     pub(super) fn finish_claim_update(
         &self,
         claim: &Digest,
+        code: Option<&Digest>,
         authorizer: &AppId,
         now: Timestamp,
     ) -> Result<Update, VaultError> {
+        let set_code = if code.is_some() { ", code = if_not_exists(code, :code)" } else { "" };
         Update::builder()
             .table_name(self.table())
             .key("pk", text(self.key("claim", Some(claim.as_str()))))
             .key("sk", text(SORT))
             .update_expression(format!(
-                "SET authorizer = :authorizer, finished_at = :now, {EXPIRES} = if_not_exists({EXPIRES}, :expires) \
+                "SET authorizer = :authorizer, finished_at = :now, {EXPIRES} = if_not_exists({EXPIRES}, :expires){set_code} \
                  REMOVE lease_owner, lease_until"
             ))
+            .set_expression_attribute_values(code.map(|code| HashMap::from([(":code".to_owned(), text(code.as_str()))])))
             .condition_expression("attribute_not_exists(authorizer) OR authorizer = :authorizer")
             .expression_attribute_values(":authorizer", text(authorizer.as_str()))
             .expression_attribute_values(":now", instant(now))
@@ -138,7 +158,9 @@ fn binding(item: &Item) -> Option<Binding> {
 fn outcome(attributes: Option<super::item::Attributes>) -> Claimed {
     let Some(item) = attributes.map(|attributes| Item::new("claim", attributes)) else { return Claimed::Busy };
     match item.parsed("authorizer", AppId::parse) {
-        Some(authorizer) => Claimed::Done(authorizer, binding(&item)),
+        Some(authorizer) => {
+            Claimed::Done { authorizer, binding: binding(&item), code: item.text("code").map(Digest::from_stored) }
+        }
         None => Claimed::Busy,
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::item::{Attributes, EXPIRES, Item, Updated, expires, instant, number, send, text};
+use super::item::{Attributes, EXPIRES, Item, Updated, expires, instant, number, send, text, write, write_or_read};
 use super::{Vault, VaultError};
 use crate::clock::Timestamp;
 use crate::ids::{AppId, LinkId};
@@ -45,12 +45,38 @@ pub struct Link {
     pub valid_until: Timestamp,
     /// The account that was authorized through it, and when.
     pub authorized: Option<(AppId, Timestamp)>,
+    /// What bound it to that account; `None` for a link that was bound before this was kept.
+    pub bound_by: Option<BoundBy>,
     /// When the business cancelled it.
     pub cancelled_at: Option<Timestamp>,
     /// How many pre-auth codes it has made.
     pub(super) mints: u32,
     /// When it made those of the last hour.
     pub(super) mint_times: Vec<Timestamp>,
+}
+
+/// What has shown that an account was authorized through a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BoundBy {
+    /// The browser that pressed the link's button came back with the code that was exchanged.
+    Browser,
+    /// WeChat's push, which names the pre-auth code that was made for the link, and not whose browser confirmed.
+    Push,
+}
+
+impl BoundBy {
+    /// The word in the table and in the business API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Browser => "browser",
+            Self::Push => "push",
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, ()> {
+        [Self::Browser, Self::Push].into_iter().find(|by| by.as_str() == text).ok_or(())
+    }
 }
 
 /// What became of a link.
@@ -177,29 +203,53 @@ impl Vault {
     }
 
     /// Binds a link to the account that was authorized through it; a link takes one account, and none once it was
-    /// cancelled. One write.
+    /// cancelled. One write, and another where a link that a push has bound is bound by its browser too: that says more,
+    /// whichever came first.
     ///
     /// # Errors
     /// [`VaultError::Unavailable`]: tried again with the entry that asked for it.
-    pub async fn bind_link(&self, link: &LinkId, authorizer: &AppId, now: Timestamp) -> Result<Bound, VaultError> {
+    pub async fn bind_link(
+        &self,
+        link: &LinkId,
+        authorizer: &AppId,
+        by: BoundBy,
+        now: Timestamp,
+    ) -> Result<Bound, VaultError> {
         let update = self
             .update(self.link_key(link), SORT)
-            .update_expression("SET authorizer = :authorizer, authorized_at = :now")
+            .update_expression("SET authorizer = :authorizer, authorized_at = :now, bound_by = :by")
+            .expression_attribute_values(":by", text(by.as_str()))
             .condition_expression(
                 "attribute_exists(pk) AND attribute_not_exists(authorizer) AND attribute_not_exists(cancelled_at)",
             )
             .expression_attribute_values(":authorizer", text(authorizer.as_str()))
             .expression_attribute_values(":now", instant(now));
-        let attributes = match send(update).await? {
-            Updated::Done(_) => return Ok(Bound::Yes),
+        let attributes = match write_or_read(update).await? {
+            Updated::Done(()) => return Ok(Bound::Yes),
             Updated::Refused(None) => return Ok(Bound::Missing),
             Updated::Refused(Some(attributes)) => attributes,
         };
-        Ok(match Item::new("link", attributes).text("authorizer") {
-            Some(bound) if bound == authorizer.as_str() => Bound::Yes,
-            Some(_) => Bound::Another,
-            None => Bound::Cancelled,
-        })
+        let item = Item::new("link", attributes);
+        match item.text("authorizer") {
+            Some(bound) if bound == authorizer.as_str() => {
+                if by == BoundBy::Browser && item.parsed("bound_by", BoundBy::parse) == Some(BoundBy::Push) {
+                    self.bound_by_browser_too(link, authorizer).await?;
+                }
+                Ok(Bound::Yes)
+            }
+            Some(_) => Ok(Bound::Another),
+            None => Ok(Bound::Cancelled),
+        }
+    }
+
+    async fn bound_by_browser_too(&self, link: &LinkId, authorizer: &AppId) -> Result<(), VaultError> {
+        let update = self
+            .update(self.link_key(link), SORT)
+            .update_expression("SET bound_by = :by")
+            .condition_expression("authorizer = :authorizer")
+            .expression_attribute_values(":by", text(BoundBy::Browser.as_str()))
+            .expression_attribute_values(":authorizer", text(authorizer.as_str()));
+        write(update).await.map(drop)
     }
 }
 
@@ -218,6 +268,7 @@ pub(super) fn read_link(id: &LinkId, attributes: Attributes) -> Result<Link, Vau
         },
         valid_until: item.instant("valid_until").ok_or(item.lacks("valid_until"))?,
         authorized: item.parsed("authorizer", AppId::parse).zip(item.instant("authorized_at")),
+        bound_by: item.parsed("bound_by", BoundBy::parse),
         cancelled_at: item.instant("cancelled_at"),
         mints: item.number("mints").ok_or(item.lacks("mints"))?,
         mint_times: numbers("mint_times")

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::item::{Updated, instant, number, send};
+use super::item::{Updated, instant, number, write_or_read};
 use super::link::{SORT, read_link};
 use super::{Link, LinkStatus, Vault, VaultError};
 use crate::clock::Timestamp;
@@ -53,8 +53,8 @@ impl Vault {
                 .expression_attribute_values(":mints", number(link.mints))
                 .expression_attribute_values(":next", number(link.mints.saturating_add(1)))
                 .expression_attribute_values(":times", AttributeValue::L(recent));
-            match send(update).await? {
-                Updated::Done(_) => return Ok(Ok(())),
+            match write_or_read(update).await? {
+                Updated::Done(()) => return Ok(Ok(())),
                 Updated::Refused(Some(attributes)) => link = read_link(&link.id, attributes)?,
                 Updated::Refused(None) => break,
             }

@@ -37,7 +37,7 @@ pub use self::health::{Health, ScheduledTask};
 pub use self::inbox::{
     Callback, CallbackEntry, CheckMessage, Entry, EntryBody, EntryKey, INBOX_SORT_PREFIX, Partition,
 };
-pub use self::link::{Bound, Link, LinkRequest, LinkStatus};
+pub use self::link::{Bound, BoundBy, Link, LinkRequest, LinkStatus};
 pub use self::message::{MessageClaim, WaitingMessage};
 pub use self::mint::{MAX_MINTS, MAX_MINTS_PER_HOUR, MintRefused};
 pub use self::reconcile::Pass;

@@ -2,7 +2,7 @@
 """Sends every event of this folder through `sam local`, with `cargo run` as the back end, and checks the answers.
 
 1. `sam build`, for this machine's own instruction set, into target/sam-local (never what `sam deploy` takes).
-2. `cargo run` as the demo platform, with a data folder and ports of its own, and the demo link in its table.
+2. `cargo run` as the demo platform, with a data folder and ports of its own, and in its table what the events are about.
 3. `sam local invoke` with each event of answers.json.
 4. `sam local start-api`, and each HTTP event as a request to it. It knows no IAM: business routes must answer 403.
 
@@ -30,6 +30,9 @@ from pathlib import Path
 EVENTS = Path(__file__).resolve().parent
 ROOT = EVENTS.parent
 BUILT = ROOT / "target" / "sam-local"
+# The same events, stamped with the present time: pushes of 2023 are too old to have an effect.
+FRESH = BUILT / "events"
+MAKE_FRESH = ["--quiet", "--package", "stories", "--example", "events", "--", str(FRESH)]
 # The name by which containers reach this machine, as env.json has it. Docker Desktop knows it by itself.
 HOST = "host.docker.internal"
 # The ports of `cargo run`, by option, with the defaults that stand in env.json.
@@ -42,7 +45,7 @@ PORTS = {
     "--events-port": 8002,
 }
 ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "arm64": "arm64", "aarch64": "arm64"}
-# Puts the link that events are about into the table.
+# Puts what the events are about into the table.
 DEMO_LINK = ["--quiet", "--package", "stories", "--example", "demo_link"]
 # Until a program is ready. Compiled it is before, except with --skip-build.
 START_SECONDS = 900
@@ -185,7 +188,7 @@ def build(architecture, environment):
 
 
 def start_back_end(stack, folder, ports, host, variables, environment):
-    """`cargo run` as the demo platform, and the link that the events are about."""
+    """`cargo run` as the demo platform, the events as of now, and what they are about."""
     command = ["cargo", "run", "--quiet", "--", "--secret", str(EVENTS / "secret.json")]
     command += ["--data-dir", str(folder / "data")]
     command += ["--bind", host] if host else []
@@ -193,6 +196,8 @@ def start_back_end(stack, folder, ports, host, variables, environment):
     command += [part for option, port in ports.items() for part in (option, str(port))]
     start(stack, "cargo run", command, folder / "cargo-run.log", "The platform runs.", environment)
     here = {name: value.replace(HOST, "127.0.0.1") for name, value in variables.items()}
+    if subprocess.run(["cargo", "run", *MAKE_FRESH], cwd=ROOT, env=environment).returncode != 0:
+        raise Failure("the events cannot be made; the lines above say why")
     if subprocess.run(["cargo", "run", *DEMO_LINK], cwd=ROOT, env={**environment, **here}).returncode != 0:
         raise Failure("the demo link cannot be put into the table; the lines above say why")
 
@@ -234,7 +239,7 @@ def tail(text, lines=20):
 
 
 def read_event(path):
-    return json.loads((EVENTS / path).read_text("utf-8"))
+    return json.loads((FRESH / path).read_text("utf-8"))
 
 
 def function_of(path):
@@ -244,7 +249,7 @@ def function_of(path):
 
 def invoke(path, options, environment):
     """What the function answers to the event, and what it logged."""
-    command = ["sam", "local", "invoke", function_of(path), "--event", str(EVENTS / path), *options]
+    command = ["sam", "local", "invoke", function_of(path), "--event", str(FRESH / path), *options]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, timeout=INVOKE_SECONDS)
     log = done.stderr.decode("utf-8", "replace")
     try:

@@ -27,8 +27,9 @@ const PROFILE_TRIES: usize = 3;
 
 /// A code to be exchanged.
 pub struct Code<'a> {
-    /// The code.
-    pub code: &'a SecretString,
+    /// The code. WeChat's pushes about trial mini programs have none: the account's details bring what it would have
+    /// brought.
+    pub code: Option<&'a SecretString>,
     /// Its claim.
     pub claim: &'a Digest,
     /// The account it is for, where a push said so.
@@ -40,7 +41,7 @@ pub struct Code<'a> {
 impl Code<'_> {
     /// What a claim keeps of the code that was exchanged under it.
     fn digest(&self) -> Digest {
-        Claim::of_authorization_code(self.code)
+        self.code.map_or_else(|| self.claim.clone(), Claim::of_authorization_code)
     }
 
     /// Who has shown, by bringing this code, that its account was authorized through a link: a push names the account, a
@@ -111,10 +112,11 @@ impl Session {
         until: Timestamp,
         binding: Option<Binding>,
     ) -> Result<Exchanged, TokenError> {
+        let Some(secret) = code.code else { return self.recover_spent(code, binding).await };
         let asked = self.now();
         let sent = self.with_component(|token| async move {
             self.may_still_call(until)?;
-            self.wechat.query_auth(self.call(&token), code.code).await
+            self.wechat.query_auth(self.call(&token), secret).await
         });
         match sent.await {
             Ok(grant) => {
@@ -228,8 +230,8 @@ impl Session {
             .await
     }
 
-    /// A code that is spent although nothing newer is stored: an earlier try brought tokens that were lost. WeChat's
-    /// details name the account's refresh token (protocol section 1.8).
+    /// A code that is spent although nothing newer is stored: an earlier try brought tokens that were lost; or a grant
+    /// that came without a code. WeChat's details name the account's refresh token (protocol section 1.8).
     async fn recover_spent(&self, code: &Code<'_>, binding: Option<Binding>) -> Result<Exchanged, TokenError> {
         let Some(authorizer) = code.authorizer else { return Ok(Exchanged::Spent { by_us: false }) };
         let account = self.vault.account(authorizer).await?;
@@ -243,7 +245,7 @@ impl Session {
             details => details?,
         };
         self.adopt(authorizer, account.as_ref(), &details, code.granted_at, Some(code.claim)).await?;
-        tracing::warn!(authorizer = %authorizer, "the code of account {authorizer} was spent before: its grant was read back");
+        tracing::warn!(authorizer = %authorizer, "the grant of account {authorizer} was read back: its code was spent before, or none came");
         self.granted(authorizer.clone(), binding, code.shows()).await
     }
 
@@ -296,9 +298,16 @@ impl Session {
                 Ok(GrantWrite::Changed) => {}
                 Err(error) => {
                     tracing::warn!(authorizer = %authorizer, "the profile of account {authorizer} is missing: {error}");
-                    return;
+                    return self.introduce(authorizer).await;
                 }
             }
+        }
+    }
+
+    /// Notes that the account is one of the platform's although its name is not known: messages of it may come.
+    async fn introduce(&self, authorizer: &AppId) {
+        if let Err(error) = self.vault.introduce(authorizer, self.now()).await {
+            tracing::warn!(authorizer = %authorizer, "messages of account {authorizer} are refused until its name is known: {error}");
         }
     }
 
@@ -320,6 +329,9 @@ impl Session {
         seq: u64,
         details: &AuthorizerDetails,
     ) -> Result<GrantWrite, VaultError> {
+        if details.profile.as_ref().is_none_or(|profile| profile.user_name.is_none()) {
+            self.introduce(authorizer).await;
+        }
         match &details.profile {
             Some(profile) => self.vault.put_profile(authorizer, seq, profile, &details.func_info).await,
             None => Ok(GrantWrite::Stored),

@@ -66,7 +66,13 @@ pub enum AnswerFault {
     /// Something that belongs to the `MsgType` is missing.
     #[error("the reply lacks what belongs to its MsgType")]
     Incomplete,
+    /// A text of more than 2,047 bytes.
+    #[error("the text of the reply is longer than WeChat takes")]
+    TooLong,
 }
+
+/// The longest text that WeChat takes, in bytes.
+const LONGEST_TEXT: usize = 2_047;
 
 impl MessageOutcome {
     /// 200 with an empty body or `success`: the account says nothing.
@@ -149,6 +155,9 @@ fn check(reply: &Element, message: &Written) -> Result<(), AnswerFault> {
         "transfer_customer_service" => true,
         _ => return Err(AnswerFault::MsgType),
     };
+    if reply.text_of("Content").is_some_and(|content| content.len() > LONGEST_TEXT) {
+        return Err(AnswerFault::TooLong);
+    }
     let dated = reply.text_of("CreateTime").is_some_and(|time| time.parse::<i64>().is_ok());
     if complete && dated { Ok(()) } else { Err(AnswerFault::Incomplete) }
 }

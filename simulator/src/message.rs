@@ -87,32 +87,49 @@ impl Message {
 
     /// The message as it goes out; `now` and `random` serve the first time only.
     pub(crate) fn written(&self, now: Timestamp, random: &Random) -> Written {
-        let xml = match &self.xml {
-            Source::Whole(xml) => xml.clone(),
+        match &self.xml {
+            Source::Whole(xml) => {
+                let tree = Element::parse(xml).unwrap_or_else(|_| head_of(xml));
+                Written::of(self.authorizer.clone(), tree, xml.clone())
+            }
             Source::Fields { fields, stamp } => {
                 let (at, id) = stamp.get_or_init(|| (now, LOWEST_ID + random.up_to(IDS - 1)));
-                write(fields, *at, *id)
+                let elements = elements(fields, *at, *id);
+                let written: String = elements.iter().map(|(name, text)| element(name, text)).collect();
+                let xml = format!("<xml>{written}</xml>");
+                Written::of(self.authorizer.clone(), Element::of_texts(&elements), xml)
             }
-        };
-        Written::read(self.authorizer.clone(), xml)
+        }
     }
 }
 
 /// The elements in WeChat's order. Events have no `MsgId`.
-fn write(fields: &[(String, String)], at: Timestamp, id: u64) -> String {
+fn elements(fields: &[(String, String)], at: Timestamp, id: u64) -> Vec<(String, String)> {
     let has = |name: &str| fields.iter().any(|(known, _)| known == name);
     let is_event = fields.iter().any(|(name, text)| name == "MsgType" && text == "event");
-    let mut xml = "<xml>".to_owned();
+    let mut elements = Vec::new();
     for (name, text) in fields {
         if name == "MsgType" && !has("CreateTime") {
-            xml.push_str(&element("CreateTime", &at.unix().to_string()));
+            elements.push(("CreateTime".to_owned(), at.unix().to_string()));
         }
-        xml.push_str(&element(name, text));
+        elements.push((name.clone(), text.clone()));
     }
     if !is_event && !has("MsgId") {
-        xml.push_str(&element("MsgId", &id.to_string()));
+        elements.push(("MsgId".to_owned(), id.to_string()));
     }
-    xml + "</xml>"
+    elements
+}
+
+/// What is said about a message before what its sender typed, of XML that no parser reads because of that.
+fn head_of(xml: &str) -> Element {
+    let text = |name: &str| {
+        let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+        let (text, _) = rest.split_once(&format!("</{name}>"))?;
+        let text = text.trim().trim_start_matches("<![CDATA[").trim_end_matches("]]>");
+        Some((name.to_owned(), text.to_owned()))
+    };
+    let names = ["ToUserName", "FromUserName", "CreateTime", "MsgType", "Event"];
+    Element::of_texts(&names.into_iter().filter_map(text).collect::<Vec<_>>())
 }
 
 /// A message as it goes out, and what WeChat knows of it.
@@ -122,7 +139,7 @@ pub(crate) struct Written {
     pub(crate) user_name: String,
     /// `FromUserName`.
     pub(crate) open_id: String,
-    /// The tree; empty where the XML is none.
+    /// The tree, as far as it is known.
     pub(crate) tree: Element,
     /// `message.text` or `event.CLICK`.
     name: String,
@@ -130,8 +147,7 @@ pub(crate) struct Written {
 }
 
 impl Written {
-    fn read(authorizer: AppId, xml: String) -> Self {
-        let tree = Element::parse(&xml).unwrap_or_default();
+    fn of(authorizer: AppId, tree: Element, xml: String) -> Self {
         let text = |name: &str| tree.text_of(name).unwrap_or_default().trim().to_owned();
         let (msg_type, event) = (text("MsgType"), text("Event"));
         let name = if msg_type == "event" { format!("event.{event}") } else { format!("message.{msg_type}") };

@@ -40,6 +40,12 @@ pub(crate) struct Element {
 }
 
 impl Element {
+    /// A document with these elements in its root, each with a text.
+    pub(crate) fn of_texts(texts: &[(String, String)]) -> Self {
+        let child = |(name, text): &(String, String)| Self { name: name.clone(), text: text.clone(), children: vec![] };
+        Self { name: "xml".to_owned(), text: String::new(), children: texts.iter().map(child).collect() }
+    }
+
     /// Reads a document.
     pub(crate) fn parse(xml: &str) -> Result<Self, NotXml> {
         let mut reader = Reader::from_str(xml);
@@ -96,11 +102,12 @@ impl Element {
     }
 }
 
-/// An element as WeChat writes it: its text in CDATA, unless it is one of the numbers.
+/// An element as WeChat writes it: its text in CDATA, unless it is one of the numbers. The text is not escaped, whatever is
+/// in it: WeChat does not either.
 pub(crate) fn element(name: &str, text: &str) -> String {
     let is_number = !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-'));
     if is_number && NUMBERS.contains(&name) {
         return format!("<{name}>{text}</{name}>");
     }
-    format!("<{name}><![CDATA[{}]]></{name}>", text.replace("]]>", "]]]]><![CDATA[>"))
+    format!("<{name}><![CDATA[{text}]]></{name}>")
 }

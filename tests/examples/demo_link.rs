@@ -1,5 +1,5 @@
-//! `cargo run -p stories --example demo_link`: puts the link and the attempt into the table that the events in `events/`
-//! are about, for `sam local` and `cargo lambda`. The table is the one that the variables name which `cargo run` prints.
+//! `cargo run -p stories --example demo_link`: puts the link, the attempt and the account's name into the table that the
+//! events in `events/` are about, for `sam local` and `cargo lambda`. The table is the one that the variables name which `cargo run` prints.
 //! Both count for a day; a second time needs a new table.
 
 use anyhow::Context as _;
@@ -9,7 +9,7 @@ use shared::config::{ProcessEnvironment, StoreConfig};
 use shared::ids::AppId;
 use shared::limits::Limits;
 use shared::vault::Store;
-use stories::demo_events::put_link_and_attempt;
+use stories::demo_events::put_what_they_are_about;
 use stories::world::COMPONENT;
 
 #[tokio::main(flavor = "current_thread")]
@@ -17,5 +17,5 @@ async fn main() -> anyhow::Result<()> {
     let table = StoreConfig::read(&ProcessEnvironment)?.table_name;
     let clients = AwsClients::new(&aws::config().await, &Limits::background());
     let vault = Store::new(clients.dynamodb, &table).vault(&AppId::parse(COMPONENT)?);
-    put_link_and_attempt(&vault, SystemClock.now()).await.context("the link and its attempt cannot be stored")
+    put_what_they_are_about(&vault, SystemClock.now()).await.context("the link and its attempt cannot be stored")
 }

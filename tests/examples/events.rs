@@ -1,12 +1,18 @@
-//! `cargo run -p stories --example events`: writes the folder `events/` anew. Twice in a row makes the same bytes.
+//! `cargo run -p stories --example events`: writes the folder `events/` anew. Twice in a row makes the same bytes. With a
+//! folder behind `--`: writes the same events there, stamped with the present time.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use anyhow::Context as _;
+use shared::clock::{Clock as _, SystemClock};
+use stories::demo_events;
 
 fn main() -> anyhow::Result<()> {
-    let folder = Path::new(stories::demo_events::FOLDER);
-    for (path, content) in stories::demo_events::files() {
+    let (folder, time) = match std::env::args_os().nth(1) {
+        Some(folder) => (PathBuf::from(folder), SystemClock.now().unix()),
+        None => (PathBuf::from(demo_events::FOLDER), demo_events::TIME),
+    };
+    for (path, content) in demo_events::files(time) {
         let path = folder.join(path);
         let parent = path.parent().context("every file has a folder")?;
         std::fs::create_dir_all(parent)

@@ -127,6 +127,9 @@ async fn without_stream(world: &World) -> anyhow::Result<()> {
 /// Sends all messages at their pace; their texts, and what became of them and of their repeats.
 async fn send(world: &Arc<World>) -> anyhow::Result<Vec<(String, MessageOutcome)>> {
     let accounts = world.simulator.accounts();
+    for account in &accounts {
+        world.vault().put_user_name(&account.appid, &account.user_name).await?;
+    }
     let mut pace = interval(PACE);
     pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut sent = JoinSet::new();

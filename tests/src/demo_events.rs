@@ -1,8 +1,9 @@
 //! The events in the folder `events/`: one of each kind that reaches a function, good and bad.
 //!
 //! Everything in them is fixed (times, nonces, the random bytes of a seal), so that the same bytes come out each time
-//! they are made. They are signed and sealed with the demo secret of [`crate::world`]. No function looks at the time of
-//! a signature, so they never grow stale. `events/README.md` says what each must be answered with.
+//! they are made. They are signed and sealed with the demo secret of [`crate::world`]. A push is taken for a day, or for 30,
+//! after WeChat made it: for use on this machine's clock they are made anew, [`files`]. `events/README.md` says what each
+//! must be answered with.
 
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use crate::world::{COMPONENT, TABLE, platform};
 /// The folder.
 pub const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../events");
 
-/// When all of it happens: 2023-11-14T22:13:20Z.
+/// When all of it happens in the committed files: 2023-11-14T22:13:20Z.
 pub const TIME: i64 = 1_700_000_000;
 
 /// The account of the `authorized` push.
@@ -80,18 +81,18 @@ const COMPUTER: &str =
 const WECHAT_ON_PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) \
      Mobile/15E148 MicroMessenger/8.0.50(0x18003231) NetType/WIFI Language/zh_CN";
 
-/// Every file of the folder that is made: its path in it, and its content.
+/// Every file of the folder that is made, as of `time` in seconds since 1970: its path in it, and its content.
 ///
 /// # Panics
-/// Never: everything in it is constant.
+/// Never: everything else in it is constant.
 #[must_use]
-pub fn files() -> Vec<(String, String)> {
+pub fn files(time: i64) -> Vec<(String, String)> {
     let folders = [
-        ("ticket-push", ticket_push()),
-        ("account-push", account_push()),
+        ("ticket-push", ticket_push(time)),
+        ("account-push", account_push(time)),
         ("preauth-link", preauth_link()),
         ("oauth-callback", oauth_callback()),
-        ("token-refresher", token_refresher()),
+        ("token-refresher", token_refresher(time)),
     ];
     let events = folders.into_iter().flat_map(|(folder, events)| {
         events.into_iter().map(move |(name, event)| (format!("{folder}/{name}.json"), event))
@@ -102,15 +103,15 @@ pub fn files() -> Vec<(String, String)> {
         .collect()
 }
 
-/// Puts what the events about [`LINK`], [`ATTEMPT`] and [`CANCELLED_LINK`] are about into the table: the links, and
-/// the press of the first one's button, whose cookie is [`COOKIE`].
+/// Puts what the events are about into the table: the account's name, the links [`LINK`] and [`CANCELLED_LINK`], and the
+/// press of the first one's button, whose cookie is [`COOKIE`].
 ///
 /// # Errors
 /// [`VaultError`], also where the attempt is there already.
 ///
 /// # Panics
 /// Never: the ids and the cookie are constant.
-pub async fn put_link_and_attempt(vault: &Vault, now: Timestamp) -> Result<(), VaultError> {
+pub async fn put_what_they_are_about(vault: &Vault, now: Timestamp) -> Result<(), VaultError> {
     let (link, attempt) = (LinkId::parse(LINK).unwrap(), AttemptId::parse(ATTEMPT).unwrap());
     let request = LinkRequest {
         auth_type: 3,
@@ -120,6 +121,7 @@ pub async fn put_link_and_attempt(vault: &Vault, now: Timestamp) -> Result<(), V
         requester_name: None,
         reference: None,
     };
+    vault.put_user_name(&app_id(ACCOUNT), USER_NAME).await?;
     let cancelled = LinkId::parse(CANCELLED_LINK).unwrap();
     for link in [&link, &cancelled] {
         vault.put_link(link, &request, now.plus(Duration::from_hours(24)), now).await?;
@@ -137,56 +139,59 @@ fn secret() -> Value {
 
 type Events = Vec<(&'static str, Value)>;
 
-fn ticket_push() -> Events {
-    let ticket = message("component_verify_ticket", &element("ComponentVerifyTicket", TICKET));
-    let good = seal(&keyring(COMPONENT), &ticket);
+fn ticket_push(time: i64) -> Events {
+    let ticket = message(time, "component_verify_ticket", &element("ComponentVerifyTicket", TICKET));
+    let good = seal(time, &keyring(COMPONENT), &ticket);
     let Sealed { encrypt, msg_signature } = good.clone();
     let body = envelope(&encrypt);
     let forged = Keyring::new(app_id(COMPONENT), "AnotherToken".into(), key());
-    let forged = Sealed { encrypt: encrypt.clone(), ..seal(&forged, &ticket) };
+    let forged = Sealed { encrypt: encrypt.clone(), ..seal(time, &forged, &ticket) };
     let middle = encrypt.len() / 2;
     let changed = if encrypt[middle..].starts_with('A') { "B" } else { "A" };
     let tampered = format!("{}{changed}{}", &encrypt[..middle], &encrypt[middle + 1..]);
     let padded = format!("{body}{}", " ".repeat(BODY_LIMIT + 1 - body.len()));
     vec![
-        ("ticket", push(&good)),
-        ("ticket-base64", push_of(&msg_signature).base64_body(body.as_bytes()).build()),
-        ("authorized", push(&seal(&keyring(COMPONENT), &authorized()))),
-        ("bad-signature", push(&forged)),
-        ("tampered-body", push(&Sealed { encrypt: tampered, msg_signature: msg_signature.clone() })),
-        ("wrong-appid", push(&seal(&keyring(OTHER_COMPONENT), &ticket))),
-        ("malformed-xml", push_of(&msg_signature).body(&body[..body.len() / 2]).build()),
-        ("oversized-body", push_of(&msg_signature).body(&padded).build()),
-        ("odd-query", with(push(&good), "rawQueryString", json!("timestamp=<\"> 1"))),
-        ("oversized-query", with(push(&good), "rawQueryString", json!("x".repeat(LONGEST_URL + 1)))),
-        ("broken-base64", with(push_of(&msg_signature).base64_body(b"").build(), "body", json!("no Base64*"))),
-        ("odd-headers", with(push(&good), "headers", odd_headers())),
+        ("ticket", push(time, &good)),
+        ("ticket-base64", push_of(time, &msg_signature).base64_body(body.as_bytes()).build()),
+        ("authorized", push(time, &seal(time, &keyring(COMPONENT), &authorized(time)))),
+        ("bad-signature", push(time, &forged)),
+        ("tampered-body", push(time, &Sealed { encrypt: tampered, msg_signature: msg_signature.clone() })),
+        ("wrong-appid", push(time, &seal(time, &keyring(OTHER_COMPONENT), &ticket))),
+        ("malformed-xml", push_of(time, &msg_signature).body(&body[..body.len() / 2]).build()),
+        ("oversized-body", push_of(time, &msg_signature).body(&padded).build()),
+        ("odd-query", with(push(time, &good), "rawQueryString", json!("timestamp=<\"> 1"))),
+        ("oversized-query", with(push(time, &good), "rawQueryString", json!("x".repeat(LONGEST_URL + 1)))),
+        ("broken-base64", with(push_of(time, &msg_signature).base64_body(b"").build(), "body", json!("no Base64*"))),
+        ("odd-headers", with(push(time, &good), "headers", odd_headers())),
     ]
 }
 
-fn account_push() -> Events {
+fn account_push(time: i64) -> Events {
     let to = |user_name: &str, sealed: &Sealed| {
         let body = format!("<xml>{}{}</xml>", element("ToUserName", user_name), element("Encrypt", &sealed.encrypt));
         let path = format!("/wechat/accounts/{ACCOUNT}/events");
-        push_to(&path, &sealed.msg_signature).route("/wechat/accounts/{appid}/events").body(&body).build()
+        push_to(time, &path, &sealed.msg_signature).route("/wechat/accounts/{appid}/events").body(&body).build()
     };
     let text = |user_name: &str, content: &str, id: u8| {
         let inner = element("Content", content) + &format!("<MsgId>240000000000000000{id}</MsgId>");
-        account_message(user_name, "text", &inner)
+        account_message(time, user_name, "text", &inner)
     };
     let ours = keyring(COMPONENT);
     let question = text(USER_NAME, "请问今天营业到几点？😊", 1);
     let forged = Keyring::new(app_id(COMPONENT), "AnotherToken".into(), key());
-    let follow = account_message(USER_NAME, "event", &(element("Event", "subscribe") + &element("EventKey", "")));
+    let follow = account_message(time, USER_NAME, "event", &(element("Event", "subscribe") + &element("EventKey", "")));
     let check = text(USER_NAME, "TESTCOMPONENT_MSG_TYPE_TEXT", 2);
     let misled = text("gh_demoaccount002", "hello", 3);
     vec![
-        ("text", to(USER_NAME, &seal(&ours, &question))),
-        ("subscribe", to(USER_NAME, &seal(&ours, &follow))),
-        ("release-check", to(USER_NAME, &seal(&ours, &check))),
-        ("foreign-account", to("gh_demoaccount002", &seal(&ours, &misled))),
-        ("bad-signature", to(USER_NAME, &seal(&forged, &question))),
-        ("odd-appid", with(to(USER_NAME, &seal(&ours, &question)), "rawPath", json!("/wechat/accounts/wx#1/events"))),
+        ("text", to(USER_NAME, &seal(time, &ours, &question))),
+        ("subscribe", to(USER_NAME, &seal(time, &ours, &follow))),
+        ("release-check", to(USER_NAME, &seal(time, &ours, &check))),
+        ("foreign-account", to("gh_demoaccount002", &seal(time, &ours, &misled))),
+        ("bad-signature", to(USER_NAME, &seal(time, &forged, &question))),
+        (
+            "odd-appid",
+            with(to(USER_NAME, &seal(time, &ours, &question)), "rawPath", json!("/wechat/accounts/wx#1/events")),
+        ),
     ]
 }
 
@@ -265,12 +270,12 @@ fn oauth_callback() -> Events {
     ]
 }
 
-fn token_refresher() -> Events {
-    let push = AuthorizationEvent::parse(authorized().into()).unwrap();
-    let pushed = record(1, ACCOUNT, TIME, push.dedup().as_str());
+fn token_refresher(time: i64) -> Events {
+    let push = AuthorizationEvent::parse(authorized(time).into());
+    let pushed = record(time, 1, ACCOUNT, time, push.dedup().as_str());
     // A code that came through a redirect: of no account yet, and of no time of WeChat's.
     let redirected = Claim::of_authorization_code(&REDIRECTED_CODE.into());
-    let redirected = record(2, &format!("~{}", redirected.as_str()), 0, redirected.as_str());
+    let redirected = record(time, 2, &format!("~{}", redirected.as_str()), 0, redirected.as_str());
     vec![
         ("renew", json!({ "task": "renew" })),
         ("reconcile", json!({ "task": "reconcile" })),
@@ -293,7 +298,7 @@ fn token_refresher() -> Events {
 }
 
 /// What the table's stream says of a new inbox entry.
-fn record(number: u8, partition: &str, time: i64, digest: &str) -> Value {
+fn record(now: i64, number: u8, partition: &str, time: i64, digest: &str) -> Value {
     json!({
         "eventID": digest[..32],
         "eventName": "INSERT",
@@ -301,7 +306,7 @@ fn record(number: u8, partition: &str, time: i64, digest: &str) -> Value {
         "eventSource": "aws:dynamodb",
         "awsRegion": "us-east-1",
         "dynamodb": {
-            "ApproximateCreationDateTime": TIME,
+            "ApproximateCreationDateTime": now,
             "Keys": {
                 "pk": { "S": format!("{COMPONENT}#inbox#{partition}") },
                 "sk": { "S": format!("{INBOX_SORT_PREFIX}{time:010}#{digest}") },
@@ -327,29 +332,29 @@ fn keyring(component: &str) -> Keyring {
     Keyring::new(app_id(component), platform().token, key())
 }
 
-fn seal(keyring: &Keyring, message: &str) -> Sealed {
-    keyring.seal(message.as_bytes(), RANDOM, &TIME.to_string(), NONCE, Generations::CURRENT)
+fn seal(time: i64, keyring: &Keyring, message: &str) -> Sealed {
+    keyring.seal(message.as_bytes(), RANDOM, &time.to_string(), NONCE, Generations::CURRENT)
 }
 
-fn authorized() -> String {
-    let expires = TIME + 3_600;
+fn authorized(time: i64) -> String {
+    let expires = time + 3_600;
     let inner = element("AuthorizerAppid", ACCOUNT)
         + &element("AuthorizationCode", PUSHED_CODE)
         + &format!("<AuthorizationCodeExpiredTime>{expires}</AuthorizationCodeExpiredTime>")
         + &element("PreAuthCode", PRE_AUTH_CODE);
-    message("authorized", &inner)
+    message(time, "authorized", &inner)
 }
 
 /// A message as WeChat writes it, before it is sealed.
-fn message(info_type: &str, inner: &str) -> String {
+fn message(time: i64, info_type: &str, inner: &str) -> String {
     let (component, info_type) = (element("AppId", COMPONENT), element("InfoType", info_type));
-    format!("<xml>{component}<CreateTime>{TIME}</CreateTime>{info_type}{inner}</xml>")
+    format!("<xml>{component}<CreateTime>{time}</CreateTime>{info_type}{inner}</xml>")
 }
 
 /// A message of the follower.
-fn account_message(user_name: &str, msg_type: &str, inner: &str) -> String {
+fn account_message(time: i64, user_name: &str, msg_type: &str, inner: &str) -> String {
     let [to, from] = [element("ToUserName", user_name), element("FromUserName", FOLLOWER)];
-    format!("<xml>{to}{from}<CreateTime>{TIME}</CreateTime>{}{inner}</xml>", element("MsgType", msg_type))
+    format!("<xml>{to}{from}<CreateTime>{time}</CreateTime>{}{inner}</xml>", element("MsgType", msg_type))
 }
 
 fn envelope(encrypt: &str) -> String {
@@ -360,26 +365,26 @@ fn element(name: &str, text: &str) -> String {
     format!("<{name}><![CDATA[{text}]]></{name}>")
 }
 
-fn push(sealed: &Sealed) -> Value {
-    push_of(&sealed.msg_signature).body(&envelope(&sealed.encrypt)).build()
+fn push(time: i64, sealed: &Sealed) -> Value {
+    push_of(time, &sealed.msg_signature).body(&envelope(&sealed.encrypt)).build()
 }
 
-fn push_of(msg_signature: &str) -> HttpEvent {
-    push_to("/wechat/events", msg_signature)
+fn push_of(time: i64, msg_signature: &str) -> HttpEvent {
+    push_to(time, "/wechat/events", msg_signature)
 }
 
-fn push_to(path: &str, msg_signature: &str) -> HttpEvent {
-    let signature = url_signature();
+fn push_to(time: i64, path: &str, msg_signature: &str) -> HttpEvent {
+    let signature = url_signature(time);
     HttpEvent::new("POST", path).header("content-type", "text/xml").header("user-agent", "Mozilla/4.0").query(&format!(
-        "signature={signature}&timestamp={TIME}&nonce={NONCE}&encrypt_type=aes&msg_signature={msg_signature}"
+        "signature={signature}&timestamp={time}&nonce={NONCE}&encrypt_type=aes&msg_signature={msg_signature}"
     ))
 }
 
 /// `signature` of the URL, which does not cover the body; WeChat sends it with every push, and nobody looks at it.
-fn url_signature() -> String {
+fn url_signature(time: i64) -> String {
     use secrecy::ExposeSecret as _;
-    let (token, time) = (platform().token, TIME.to_string());
-    let mut parts = [token.expose_secret(), time.as_str(), NONCE];
+    let (token, timestamp) = (platform().token, time.to_string());
+    let mut parts = [token.expose_secret(), timestamp.as_str(), NONCE];
     parts.sort_unstable();
     hex(&Sha1::digest(parts.concat()))
 }

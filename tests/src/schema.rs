@@ -52,11 +52,13 @@ impl Schema {
             "enum" => each(rule).any(|one| value == one),
             "pattern" => value.as_str().is_none_or(|text| matches(rule.as_str().unwrap(), text)),
             "minimum" => value.as_i64().is_none_or(|number| number >= rule.as_i64().unwrap()),
+            "maxLength" => value.as_str().is_none_or(|text| text.chars().count() as u64 <= rule.as_u64().unwrap()),
             "minLength" => least(value.as_str().map(|text| text.chars().count())),
             "minItems" => least(value.as_array().map(Vec::len)),
             "maxItems" => value.as_array().is_none_or(|list| list.len() as u64 <= rule.as_u64().unwrap()),
             "not" => !holds(&rule),
             "anyOf" => each(rule).any(|one| holds(&one)),
+            "allOf" => each(rule).all(|one| holds(&one)),
             "oneOf" => each(rule).filter(holds).count() == 1,
             "required" => {
                 value.as_object().is_none_or(|map| each(rule).all(|it| map.contains_key(it.as_str().unwrap())))
@@ -103,11 +105,16 @@ fn is_of(value: &Value, name: &str) -> bool {
     }
 }
 
-/// The two patterns of the schema.
+/// The patterns of the schema.
 fn matches(pattern: &str, text: &str) -> bool {
     match pattern {
         "^[0-9a-f]{64}$" => text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')),
         r"\S" => text.chars().any(|c| !c.is_whitespace()),
+        r"^\S+$" => !text.is_empty() && !text.contains(char::is_whitespace),
+        r"^\S*$" => !text.contains(char::is_whitespace),
+        "[\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\ufffe\\uffff]" => text.contains(
+            |c: char| matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}'),
+        ),
         unknown => panic!("the schema has the pattern {unknown}, which is not known here"),
     }
 }

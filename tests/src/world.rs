@@ -179,6 +179,16 @@ impl World {
         Self::with(|_| {}, short_limits()).await
     }
 
+    /// A platform that has received nothing yet, at another time than a story usually begins.
+    ///
+    /// # Panics
+    /// When the world cannot be set up.
+    pub async fn at(start: Timestamp) -> Self {
+        let clock = Arc::new(ManualClock::at(start));
+        let shared_clock = Arc::clone(&clock) as SharedClock;
+        Self::on(clock, shared_clock, Parts::default(), |_| {}, short_limits()).await
+    }
+
     /// A platform on a simulator with changed options and with other bounds.
     ///
     /// # Panics

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
+use shared::clock::Timestamp;
 use shared::ids::AppId;
 use shared::telemetry::Measure;
 use simulator::paths;
-use stories::demo_events::{ACCOUNT, FOLDER, files, put_link_and_attempt};
+use stories::demo_events::{ACCOUNT, FOLDER, TIME, files, put_what_they_are_about};
 use stories::world::{TABLE, World};
 use token_refresher::{EventError, Report, Task};
 use tokio::time::Instant;
@@ -55,7 +56,7 @@ fn the_committed_events_are_those_that_are_made() {
     let mut committed = committed();
     let by_hand = BY_HAND.map(|name| committed.remove(name).expect(name));
     let readme = &by_hand[0];
-    let made: BTreeMap<String, String> = files().into_iter().collect();
+    let made: BTreeMap<String, String> = files(TIME).into_iter().collect();
     let names = |files: &BTreeMap<String, String>| files.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&committed), names(&made), "run: cargo run -p stories --example events");
     for (path, content) in &made {
@@ -66,7 +67,7 @@ fn the_committed_events_are_those_that_are_made() {
 
 #[test]
 fn every_event_has_one_answer() {
-    let mut events: Vec<_> = files().into_iter().map(|(path, _)| path).filter(|path| path.contains('/')).collect();
+    let mut events: Vec<_> = files(TIME).into_iter().map(|(path, _)| path).filter(|path| path.contains('/')).collect();
     let mut answered: Vec<_> = answers().iter().map(|answer| answer["event"].as_str().unwrap().to_owned()).collect();
     events.sort();
     answered.sort();
@@ -116,14 +117,31 @@ async fn answered(world: &World, path: &str) -> String {
     body
 }
 
+/// A world at the time of the events.
+async fn then() -> World {
+    World::at(Timestamp::from_unix(TIME)).await
+}
+
+#[tokio::test]
+async fn long_after_its_time_a_push_is_acknowledged_and_has_no_effect() {
+    let world = World::start().await;
+    put_what_they_are_about(&world.vault(), world.now()).await.unwrap();
+    let before = world.items().await;
+    for path in ["ticket-push/ticket.json", "ticket-push/authorized.json", "account-push/text.json"] {
+        answered(&world, path).await;
+    }
+    assert_eq!((world.items().await, world.bus.delivered().len()), (before, 0));
+    assert_eq!(world.metrics.count(Measure::PushStale), 3);
+}
+
 #[tokio::test]
 async fn good_pushes_are_stored_and_acknowledged() {
     for path in ["ticket-push/ticket.json", "ticket-push/ticket-base64.json"] {
-        let world = World::start().await;
+        let world = then().await;
         assert_eq!(answered(&world, path).await, "success", "{path}");
         assert!(world.vault().ticket().await.unwrap().is_some(), "{path}");
     }
-    let world = World::start().await;
+    let world = then().await;
     assert_eq!(answered(&world, "ticket-push/authorized.json").await, "success");
     assert_eq!(world.vault().inbox_waiting(world.now()).await.unwrap(), 1);
 }
@@ -149,7 +167,8 @@ async fn bad_pushes_are_refused_by_reason_and_nothing_is_stored() {
 
 #[tokio::test]
 async fn messages_are_delivered_and_answered_and_those_for_others_or_of_others_are_not() {
-    let world = World::start().await;
+    let world = then().await;
+    put_what_they_are_about(&world.vault(), world.now()).await.unwrap();
     assert_eq!(answered(&world, "account-push/text.json").await, "");
     assert_eq!(answered(&world, "account-push/subscribe.json").await, "");
     let delivered = || world.bus.delivered().into_iter().map(|event| event.detail_type).collect::<Vec<_>>();
@@ -164,7 +183,7 @@ async fn messages_are_delivered_and_answered_and_those_for_others_or_of_others_a
 /// A world whose table has what the events about one link and its attempt are about.
 async fn world_with_link() -> World {
     let world = World::ready().await;
-    put_link_and_attempt(&world.vault(), world.now()).await.unwrap();
+    put_what_they_are_about(&world.vault(), world.now()).await.unwrap();
     world
 }
 
@@ -273,7 +292,8 @@ async fn both_ticks_are_worked_off() {
 
 #[tokio::test]
 async fn a_batch_of_the_stream_makes_the_pushed_entry_take_effect() {
-    let world = World::ready().await;
+    let world = then().await;
+    world.get_ready().await;
     answered(&world, "ticket-push/authorized.json").await;
     assert_stored(&world, 0).await;
     // WeChat has never heard of the account, so its grant counts as taken back again.

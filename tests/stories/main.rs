@@ -31,6 +31,8 @@ mod grants_told;
 #[cfg(test)]
 mod health;
 #[cfg(test)]
+mod incomplete_pushes;
+#[cfg(test)]
 mod links;
 #[cfg(test)]
 mod long_runs;

@@ -1,12 +1,13 @@
 //! Followers write to accounts: every message is answered in time, reaches the business once, and nothing of it is lost.
 
 mod delivery;
+mod hostile;
+mod recipients;
 mod repeats;
 mod replies;
 mod samples;
 
 use serde_json::Value;
-use shared::telemetry::Measure;
 use simulator::{Account, Message, MessageOutcome, PushAnswer};
 use stories::webhook::Service;
 use stories::world::World;
@@ -105,41 +106,6 @@ async fn a_message_of_two_kilobytes_and_one_as_long_as_a_push_may_be_arrive_whol
 }
 
 #[tokio::test]
-async fn a_message_that_is_passed_off_as_another_accounts_is_refused() {
-    let world = World::ready().await;
-    let shop = shop(&world).await;
-    let other = world.account(1);
-    let consent = world.merchant_authorizes(&other);
-    world.push_and_work(&consent.push).await;
-    // What WeChat signed for one account is sent to the path of another.
-    let stolen = Message::text(&shop, FOLLOWER, "mine");
-    let elsewhere = Message::of(&other, inner_xml(&shop, "mine"));
-    let outcome = world.simulator.send_message(&elsewhere).await;
-    assert_eq!(status(&outcome), 401, "{outcome:?}");
-    assert!(texts(&world).is_empty());
-    let refused = world.metrics.all().into_iter().find(|metric| metric.measure == Measure::PushRefused).unwrap();
-    assert_eq!(refused.dimension.unwrap().1, "foreign-account");
-    assert!(world.simulator.send_message(&stolen).await.is_empty());
-    assert_eq!(texts(&world), ["mine"]);
-}
-
-#[tokio::test]
-async fn whom_messages_are_addressed_to_is_learned_until_the_profile_says_it() {
-    let world = World::ready().await;
-    // Messages may come before the push of the grant has: the account is not known at all.
-    let account = world.simulator.accounts()[0].clone();
-    let impostor = Message::of(&account.appid, inner_xml(&world.simulator.accounts()[1], "first"));
-    assert!(world.simulator.send_message(&impostor).await.is_empty());
-    let true_one = Message::text(&account, FOLLOWER, "second");
-    assert_eq!(status(&world.simulator.send_message(&true_one).await), 401, "something else was learned");
-
-    world.authorized_account().await;
-    assert!(world.simulator.send_message(&true_one).await.is_empty(), "the profile has put it right");
-    assert_eq!(status(&world.simulator.send_message(&impostor).await), 401);
-    assert_eq!(texts(&world), ["first", "second"]);
-}
-
-#[tokio::test]
 async fn an_account_whose_grant_is_gone_may_still_be_written_to() {
     let world = World::ready().await;
     let shop = shop(&world).await;
@@ -147,13 +113,4 @@ async fn an_account_whose_grant_is_gone_may_still_be_written_to() {
     world.push_and_work(&push).await;
     assert!(world.simulator.send_message(&Message::text(&shop, FOLLOWER, "still there?")).await.is_empty());
     assert_eq!(texts(&world), ["still there?"]);
-}
-
-/// A text message from the follower to `to`, as WeChat writes it.
-fn inner_xml(to: &Account, content: &str) -> String {
-    format!(
-        "<xml><ToUserName>{}</ToUserName><FromUserName>{FOLLOWER}</FromUserName><CreateTime>1800000000</CreateTime>\
-         <MsgType>text</MsgType><Content>{content}</Content><MsgId>5</MsgId></xml>",
-        to.user_name
-    )
 }

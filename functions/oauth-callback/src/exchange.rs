@@ -90,7 +90,7 @@ impl Received {
     }
 
     const fn code(&self) -> Code<'_> {
-        Code { code: &self.code, claim: &self.claim, authorizer: None, granted_at: None }
+        Code { code: Some(&self.code), claim: &self.claim, authorizer: None, granted_at: None }
     }
 
     /// Takes the entry out of the refresher's way; where that fails it looks once more and changes nothing.

@@ -12,11 +12,11 @@ use axum::http::{Method, StatusCode};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use shared::clock::SharedClock;
+use shared::clock::{SharedClock, Timestamp};
 use shared::platform::PlatformSource;
-use shared::push::{AuthorizationEvent, Event, Verified, answer_in_time, plain_answer};
+use shared::push::{Event, PlatformPush, Verified, answer_in_time, is_beyond_memory, plain_answer};
 use shared::telemetry::{Measure, Metric, Metrics};
-use shared::vault::{Store, VaultError};
+use shared::vault::{PUSH_MEMORY, Store, Vault, VaultError};
 
 /// The routes of this function, from which its router is built.
 pub const ROUTES: [(Method, &str); 1] = [(Method::POST, "/wechat/events")];
@@ -85,26 +85,42 @@ fn too_slow() -> Response {
 
 async fn receive(
     State(receiver): State<Receiver>,
-    Verified(push): Verified<AuthorizationEvent>,
+    Verified(push): Verified<PlatformPush>,
 ) -> Result<Response, ReceiveError> {
     let vault = receiver.store.vault(&push.component);
-    let now = receiver.clock.now();
-    match &push.event {
-        Event::ComponentVerifyTicket { ticket } => {
-            if vault.put_ticket(ticket, push.create_time, now).await? {
-                tracing::info!(component = %push.component, "a new component_verify_ticket is stored");
-            } else {
-                tracing::info!(component = %push.component, "an equal or newer component_verify_ticket was there");
-            }
-        }
-        event => {
-            vault.put_push(&push, now).await?;
-            let account = event.account().map(ToString::to_string).unwrap_or_default();
-            tracing::info!(info_type = event.label(), account, "a push {} is in the inbox", event.label());
-        }
+    let (event, now) = (&push.event.event, receiver.clock.now());
+    if is_beyond_memory(push.event.create_time, push.sent_at, now, PUSH_MEMORY) {
+        receiver.metrics.put(&Metric::count(Measure::PushStale, 1));
+        tracing::warn!(info_type = event.label(), "a push is too old to have an effect");
+        return Ok(plain_answer(StatusCode::OK, "success"));
     }
-    receiver.metrics.put(&Metric::count(Measure::PushStored, 1).by(kind(&push.event)));
+    if let Event::ComponentVerifyTicket { ticket: Some(ticket) } = event {
+        if vault.put_ticket(ticket, push.event.create_time.unwrap_or(now), now).await? {
+            tracing::info!(component = %push.component, "a new component_verify_ticket is stored");
+        } else {
+            tracing::info!(component = %push.component, "an equal or newer component_verify_ticket was there");
+        }
+    } else {
+        let (stored, ()) = tokio::join!(vault.put_push(&push.event, now), introduce(&vault, event, now));
+        stored?;
+        let account = event.account().map(ToString::to_string).unwrap_or_default();
+        tracing::info!(info_type = event.label(), account, "a push {} is in the inbox", event.label());
+    }
+    receiver.metrics.put(&Metric::count(Measure::PushStored, 1).by(kind(event)));
     Ok(plain_answer(StatusCode::OK, "success"))
+}
+
+/// Notes the account of a grant, so that messages of it are taken before the grant has taken effect. This may fail: it
+/// is made up for when the grant takes effect.
+async fn introduce(vault: &Vault, event: &Event, now: Timestamp) {
+    let (Event::Authorized(_) | Event::UpdateAuthorized(_) | Event::FastRegister(_), Some(account)) =
+        (event, event.account())
+    else {
+        return;
+    };
+    if let Err(error) = vault.introduce(account, now).await {
+        tracing::warn!(authorizer = %account, "messages of account {account} are taken once its grant has taken effect: {error}");
+    }
 }
 
 /// The dimension of the metric: names that WeChat makes up must not make new metrics.

@@ -10,7 +10,7 @@ use futures::stream;
 use secrecy::SecretString;
 use shared::clock::Timestamp;
 use shared::exchange::{Code, Exchanged};
-use shared::ids::AppId;
+use shared::ids::{AppId, Digest};
 use shared::limits::LEASE;
 use shared::push::{AuthorizationEvent, Event};
 use shared::renewal::{self, Order};
@@ -48,13 +48,15 @@ impl Outcome {
     }
 }
 
-/// A code that a push brought.
-struct PushedCode<'a> {
-    authorizer: &'a AppId,
-    code: &'a SecretString,
+/// A grant that a push told of: with its code, its account, or both.
+struct PushedGrant<'a> {
+    authorizer: Option<&'a AppId>,
+    code: Option<&'a SecretString>,
     pre_auth_code: Option<&'a SecretString>,
     /// WeChat's time of the grant, where it can be believed.
     granted_at: Option<Timestamp>,
+    /// Identifies the push.
+    push: Digest,
 }
 
 impl Run {
@@ -152,7 +154,7 @@ impl Run {
         report: &mut Report,
     ) -> Result<bool, TokenError> {
         let push = match &entry.body {
-            EntryBody::Push(xml) => AuthorizationEvent::parse(xml.clone()).ok(),
+            EntryBody::Push(xml) => Some(AuthorizationEvent::parse(xml.clone())),
             EntryBody::Callback(_) | EntryBody::ReleaseCheck(_) | EntryBody::Unreadable => None,
         };
         let taken = match &entry.outcome {
@@ -233,7 +235,8 @@ impl Run {
     ) -> Result<Outcome, TokenError> {
         match &entry.body {
             EntryBody::Callback(callback) => {
-                let code = Code { code: &callback.code, claim: &callback.claim, authorizer: None, granted_at: None };
+                let code =
+                    Code { code: Some(&callback.code), claim: &callback.claim, authorizer: None, granted_at: None };
                 return Ok(outcome(&self.session.exchange(&code).await?));
             }
             EntryBody::ReleaseCheck(check) => return self.answer_release_check(check, entry.received_at).await,
@@ -243,36 +246,48 @@ impl Run {
         let happened_at = happened_at(entry, push);
         match &push.event {
             Event::Authorized(grant) | Event::UpdateAuthorized(grant) => {
-                self.on_granted(&PushedCode {
-                    authorizer: &grant.authorizer,
-                    code: &grant.code,
+                self.on_granted(&PushedGrant {
+                    authorizer: grant.authorizer.as_ref(),
+                    code: grant.code.as_ref(),
                     pre_auth_code: grant.pre_auth_code.as_ref(),
                     granted_at: happened_at,
+                    push: push.dedup(),
                 })
                 .await
             }
-            Event::FastRegister(result) => match (result.status, &result.appid, &result.auth_code) {
-                (0, Some(authorizer), Some(code)) => {
-                    self.on_granted(&PushedCode { authorizer, code, pre_auth_code: None, granted_at: happened_at })
-                        .await
-                }
-                _ => Ok(Outcome::done("noted")),
-            },
-            Event::Unauthorized { authorizer } => {
+            Event::FastRegister(result) if result.status == Some(0) => {
+                self.on_granted(&PushedGrant {
+                    authorizer: result.appid.as_ref(),
+                    code: result.auth_code.as_ref(),
+                    pre_auth_code: None,
+                    granted_at: happened_at,
+                    push: push.dedup(),
+                })
+                .await
+            }
+            Event::Unauthorized { authorizer: Some(authorizer) } => {
                 let outcome = self.on_unauthorized(authorizer, happened_at, report).await?;
                 if matches!(&outcome, Outcome::Done(word) if word == MARKED) {
                     self.drop_open_codes(before, happened_at, report).await?;
                 }
                 Ok(outcome)
             }
+            Event::FastRegister(_) | Event::Unauthorized { authorizer: None } => Ok(Outcome::done("noted")),
             Event::Notice(_) | Event::Unknown { .. } | Event::ComponentVerifyTicket { .. } => {
                 Ok(Outcome::done("noted"))
             }
         }
     }
 
-    async fn on_granted(&self, pushed: &PushedCode<'_>) -> Result<Outcome, TokenError> {
-        let stored = self.session.vault().account(pushed.authorizer).await?;
+    async fn on_granted(&self, pushed: &PushedGrant<'_>) -> Result<Outcome, TokenError> {
+        // With neither, the push says nothing that reconcile would not find.
+        if pushed.authorizer.is_none() && pushed.code.is_none() {
+            return Ok(Outcome::done("noted"));
+        }
+        let stored = match pushed.authorizer {
+            Some(authorizer) => self.session.vault().account(authorizer).await?,
+            None => None,
+        };
         let revoked_since = stored.is_some_and(|stored| {
             stored.token.state != AccountState::Active
                 && renewal::order(pushed.granted_at, stored.revoked_at, self.session.now()) == Order::Earlier
@@ -281,14 +296,13 @@ impl Run {
         if revoked_since {
             return Ok(Outcome::done("revoked since"));
         }
-        let claim =
-            pushed.pre_auth_code.map_or_else(|| Claim::of_authorization_code(pushed.code), Claim::of_pre_auth_code);
-        let code = Code {
-            code: pushed.code,
-            claim: &claim,
-            authorizer: Some(pushed.authorizer),
-            granted_at: pushed.granted_at,
+        let claim = match (pushed.pre_auth_code, pushed.code) {
+            (Some(pre_auth_code), _) => Claim::of_pre_auth_code(pre_auth_code),
+            (None, Some(code)) => Claim::of_authorization_code(code),
+            (None, None) => pushed.push.clone(),
         };
+        let code =
+            Code { code: pushed.code, claim: &claim, authorizer: pushed.authorizer, granted_at: pushed.granted_at };
         Ok(outcome(&self.session.exchange(&code).await?))
     }
 
@@ -336,7 +350,7 @@ impl Run {
     ) -> Result<(), TokenError> {
         for entry in std::mem::take(before) {
             let push = match &entry.body {
-                EntryBody::Push(xml) => AuthorizationEvent::parse(xml.clone()).ok(),
+                EntryBody::Push(xml) => Some(AuthorizationEvent::parse(xml.clone())),
                 EntryBody::Callback(_) | EntryBody::ReleaseCheck(_) | EntryBody::Unreadable => None,
             };
             let granted_at = push.as_ref().and_then(|push| happened_at(entry, push));
@@ -352,7 +366,7 @@ impl Run {
 
 /// WeChat's time of what a push tells of; none where it was far ahead of ours when the push came.
 fn happened_at(entry: &Entry, push: &AuthorizationEvent) -> Option<Timestamp> {
-    renewal::credible(push.create_time, entry.received_at)
+    renewal::credible(push.create_time?, entry.received_at)
 }
 
 /// The word for a revocation that took effect.

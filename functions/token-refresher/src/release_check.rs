@@ -35,20 +35,22 @@ impl Run {
         check: &CheckMessage,
         received_at: Timestamp,
     ) -> Result<Outcome, TokenError> {
-        let Ok(message) = AccountMessage::parse(check.xml.clone()) else { return Ok(Outcome::done("unreadable")) };
+        let message = AccountMessage::parse(check.xml.clone());
         let Some(case) = ApiCase::of(&message) else { return Ok(Outcome::done("no code")) };
+        let Some(open_id) = &message.open_id else { return Ok(Outcome::done("nobody to answer")) };
+        let asked_at = message.create_time.unwrap_or(received_at);
         if self.session.now().since(received_at) > IN_TIME {
             return Ok(Outcome::done("too late"));
         }
         let stored = self.session.vault().account(&check.authorizer).await?;
         let stored = stored.filter(|stored| stored.token.state == AccountState::Active);
-        if stored.as_ref().is_some_and(|stored| !is_fresh(stored, message.create_time)) {
+        if stored.as_ref().is_some_and(|stored| !is_fresh(stored, asked_at)) {
             self.session.metrics().put(&Metric::count(Measure::ReleaseCheck, 1).by("refused"));
             tracing::warn!(authorizer = %check.authorizer, "the release check's code is not for an account authorized just now");
             return Ok(Outcome::done("no fresh grant"));
         }
         let mut code = Code {
-            code: &case.code,
+            code: Some(&case.code),
             claim: &Claim::of_authorization_code(&case.code),
             // A follower can make a code up: only one that WeChat takes says for which account it is.
             authorizer: None,
@@ -73,7 +75,7 @@ impl Run {
                 check.authorizer.clone()
             }
         };
-        self.send(&authorizer, &message.open_id, &case.text).await
+        self.send(&authorizer, open_id, &case.text).await
     }
 
     /// Exchanges a code, soon again after a failure that may pass.

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::Stream;
-use shared::bus::{BusError, BusEvent, GrantLink};
+use shared::bus::{BusError, BusEvent, GrantLink, Put};
 use shared::ids::Digest;
-use shared::push::{AccountMessage, AuthorizationEvent, Event};
+use shared::push::{AccountMessage, AuthorizationEvent, Event, PushRejection};
 use shared::telemetry::{Measure, Metric};
 use shared::tokens::TokenError;
-use shared::vault::{Claim, Vault, VaultError};
+use shared::vault::{Claim, Recipient, Vault, VaultError};
 use tokio::time::Instant;
 
 use crate::Run;
@@ -31,6 +31,9 @@ pub(crate) const BUS_PAUSE: Duration = Duration::from_mins(1);
 
 /// After a bus that has too much to do was asked: the messages of the moment come first.
 const BUSY_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a message waits for its account's name: two reconcile runs have asked for it by then.
+const NAME_WAIT: Duration = Duration::from_hours(2);
 
 /// Why an event is not offered to a bus that has not answered in this run.
 const SKIPPED: &str = "no answer before";
@@ -60,7 +63,7 @@ impl Run {
     /// Tells the business of a push that has taken effect.
     pub(crate) async fn tell_of_push(&self, push: &AuthorizationEvent) -> Result<(), TellError> {
         let link = self.link_of(push).await?;
-        match BusEvent::of_grant(push, link.as_ref()) {
+        match BusEvent::of_grant(self.session.vault().component(), push, link.as_ref()) {
             Some(event) => Ok(self.put(&event).await?),
             None => Ok(()),
         }
@@ -125,10 +128,28 @@ impl Run {
     async fn deliver(&self, digest: &Digest) -> Result<bool, VaultError> {
         let vault = self.session.vault();
         let Some(waiting) = vault.waiting_message(digest).await? else { return Ok(false) };
-        let put = match AccountMessage::parse(waiting.xml) {
-            Ok(message) => self.put(&BusEvent::of_message(vault.component(), &waiting.authorizer, &message)).await,
-            Err(error) => Err(BusError::Malformed(error.reason().to_owned())),
+        let message = AccountMessage::parse(waiting.xml);
+        let recipient = if waiting.is_confirmed {
+            Recipient::Confirmed
+        } else {
+            vault.recipient(&waiting.authorizer, message.user_name.as_deref()).await?
         };
+        let event = match recipient {
+            Recipient::Confirmed => BusEvent::of_message(vault.component(), &waiting.authorizer, &message),
+            Recipient::Unnamed if self.has_waited(&message) => {
+                BusEvent::of_unconfirmed_message(vault.component(), &waiting.authorizer, &message)
+            }
+            Recipient::Unnamed => {
+                vault.postpone_waiting_message(digest, self.session.now().plus(BUS_PAUSE)).await?;
+                return Ok(false);
+            }
+            Recipient::Foreign | Recipient::Unknown => {
+                PushRejection::ForeignAccount.report(self.session.metrics());
+                vault.finish_waiting_message(digest, self.session.now()).await?;
+                return Ok(false);
+            }
+        };
+        let put = self.put(&event).await;
         match &put {
             // Left as it is, for the next run.
             Err(BusError::Away(_)) => return Ok(false),
@@ -148,13 +169,25 @@ impl Run {
         Ok(put.is_ok())
     }
 
+    /// Whether a message has waited for its account's name for so long that there may never be one: a grant that was taken
+    /// back at once has none.
+    fn has_waited(&self, message: &AccountMessage) -> bool {
+        message.create_time.is_none_or(|written| self.session.now().since(written) > NAME_WAIT)
+    }
+
     async fn put(&self, event: &BusEvent) -> Result<(), BusError> {
         if self.bus_is_away.load(Ordering::Relaxed) {
             return Err(BusError::Away(SKIPPED.to_owned()));
         }
+        let metrics = self.session.metrics();
         let put = self.bus.put(event).await;
+        if put == Ok(Put::Reduced) {
+            metrics.put(&Metric::count(Measure::EventReduced, 1));
+        }
+        let put = put.map(drop);
         if let Err(error) = &put {
-            self.session.metrics().put(&Metric::count(Measure::EventDelayed, 1));
+            let measure = if error.may_pass() { Measure::EventDelayed } else { Measure::EventDropped };
+            metrics.put(&Metric::count(measure, 1));
             // Said once, by the first of those under way.
             if matches!(error, BusError::Away(_)) && !self.bus_is_away.swap(true, Ordering::Relaxed) {
                 tracing::error!("nothing more is delivered in this run: {error}");

@@ -25,7 +25,7 @@ use shared::random::Random;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use self::request::{Entry, EntryError, PutEvents, Refusal};
+use self::request::{ENTRIES_SIZE, Entry, EntryError, PutEvents, Refusal};
 use crate::guard::{self, Guard};
 
 /// The content type of AWS's JSON 1.1 protocol.
@@ -52,10 +52,16 @@ struct Shared {
 }
 
 /// What arrived, and what is to be refused.
-#[derive(Default)]
 struct Journal {
     delivered: VecDeque<Numbered>,
     refuse: usize,
+    most_bytes: usize,
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self { delivered: VecDeque::new(), refuse: 0, most_bytes: ENTRIES_SIZE }
+    }
 }
 
 /// An event and its number; the first is 1.
@@ -113,6 +119,11 @@ impl EventBus {
         self.journal().refuse = count;
     }
 
+    /// Takes requests with entries of up to so many bytes from now on.
+    pub fn take_at_most(&self, bytes: usize) {
+        self.journal().most_bytes = bytes;
+    }
+
     /// The endpoint and the page.
     pub fn router(&self) -> Router {
         Router::new()
@@ -139,7 +150,8 @@ impl EventBus {
     }
 
     fn put(&self, request: PutEvents) -> Result<Value, Refusal> {
-        let entries = request.checked()?;
+        let most_bytes = self.journal().most_bytes;
+        let entries = request.checked(most_bytes)?;
         if let Some(other) = entries.iter().map(Entry::bus).find(|bus| bare(bus) != self.shared.name) {
             return Err(Refusal::no_bus(other));
         }

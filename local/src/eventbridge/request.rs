@@ -7,8 +7,8 @@ use shared::clock::Timestamp;
 /// The most entries of one request.
 const ENTRIES: usize = 10;
 
-/// The most bytes of all entries of a request: 1 MB.
-const ENTRIES_SIZE: usize = 1024 * 1024;
+/// The most bytes of all entries of a request that every region takes: 256 KB.
+pub(super) const ENTRIES_SIZE: usize = 256 * 1024;
 
 /// What an entry with a time is counted for it.
 const TIME_SIZE: usize = 14;
@@ -83,7 +83,7 @@ impl PutEvents {
     }
 
     /// The entries, where their number and their size are right and one of them at least could be taken.
-    pub(super) fn checked(self) -> Result<Vec<Entry>, Refusal> {
+    pub(super) fn checked(self, most_bytes: usize) -> Result<Vec<Entry>, Refusal> {
         let out_of_bounds = |bound: &str| {
             Refusal::invalid(format!(
                 "1 validation error detected: Value at 'entries' failed to satisfy constraint: Member must have length {bound}"
@@ -95,7 +95,7 @@ impl PutEvents {
         if self.entries.len() > ENTRIES {
             return Err(out_of_bounds("less than or equal to 10"));
         }
-        if self.entries.iter().map(Entry::size).sum::<usize>() >= ENTRIES_SIZE {
+        if self.entries.iter().map(Entry::size).sum::<usize>() > most_bytes {
             return Err(Refusal::invalid("Total size of the entries in the request is over the limit."));
         }
         if self.entries.iter().all(|entry| entry.required().is_err()) {

@@ -14,35 +14,70 @@ use secrecy::SecretString;
 use url::form_urlencoded;
 
 use super::envelope::Envelope;
-use super::{AccountMessage, AuthorizationEvent, PushError, PushRejection, ReplySeal};
+use super::{AccountMessage, AuthorizationEvent, PushRejection, ReplySeal};
+use crate::clock::Timestamp;
 use crate::crypto::{OpenError, Opened, Signed};
+use crate::ids::AppId;
 use crate::platform::{Platform, PlatformSource};
 use crate::telemetry::Metrics;
 
 /// The largest body accepted, in bytes. Real pushes have below 2 KiB; the longest texts leave room in this.
 pub const BODY_LIMIT: usize = 64 * 1024;
 
-/// The longest value of a query parameter, in bytes: a signature has 40, nonces and times less.
-const PARAMETER_LIMIT: usize = 128;
+/// The longest `timestamp`, in digits. Real ones have 10.
+const LONGEST_TIMESTAMP: usize = 20;
+
+/// The longest `nonce`, in characters. Real ones have up to 16.
+///
+/// What is signed is joined without separators, so a signature fits wherever the borders between the parts are. The
+/// shortest piece of `Encrypt` that could move into `nonce` and leave whole blocks behind has 64 characters.
+const LONGEST_NONCE: usize = 32;
+
+/// The longest `msg_signature` that is compared, in characters. Real ones have 40.
+const LONGEST_SIGNATURE: usize = 128;
 
 /// What is signed with our token and sealed for our platform, read as a `T`: the extractor of both push URLs.
 #[derive(Debug)]
 pub struct Verified<T>(pub T);
 
+/// An authentic message that nobody has read yet.
+pub struct Authentic {
+    /// The decrypted text. Bytes that are not UTF-8 are U+FFFD in it: a message is not lost for one of them.
+    pub text: SecretString,
+    /// For the reply.
+    pub seal: ReplySeal,
+    /// `timestamp` of the URL: when this delivery of it was sent.
+    pub sent_at: Timestamp,
+}
+
 /// What a decrypted message can be read as.
 pub trait Pushed: Sized {
-    /// Reads `message`; a reply to it is sealed with `seal`.
+    /// Reads `message`.
     ///
     /// # Errors
-    /// [`PushRejection`] where it is none, or for another platform.
-    fn read(message: SecretString, seal: ReplySeal) -> Result<Self, PushRejection>;
+    /// [`PushRejection::Foreign`] where it is for another platform.
+    fn read(message: Authentic) -> Result<Self, PushRejection>;
 }
 
 /// An event of the 授权事件接收URL.
-impl Pushed for AuthorizationEvent {
-    fn read(message: SecretString, seal: ReplySeal) -> Result<Self, PushRejection> {
-        let event = Self::parse(message).map_err(PushRejection::Message)?;
-        if event.component == seal.platform.component { Ok(event) } else { Err(PushRejection::Foreign) }
+#[derive(Debug)]
+pub struct PlatformPush {
+    /// The event.
+    pub event: AuthorizationEvent,
+    /// The platform that it is for: it was sealed for it.
+    pub component: AppId,
+    /// When this delivery of it was sent.
+    pub sent_at: Timestamp,
+}
+
+impl Pushed for PlatformPush {
+    fn read(message: Authentic) -> Result<Self, PushRejection> {
+        let component = message.seal.platform.component.clone();
+        let event = AuthorizationEvent::parse(message.text);
+        if event.component.as_ref().is_some_and(|named| *named != component) {
+            return Err(PushRejection::Foreign);
+        }
+        Ok(Self { event, component, sent_at: message.sent_at })
     }
 }
 
@@ -54,11 +89,13 @@ pub struct AccountPush {
     pub message: AccountMessage,
     /// For the reply.
     pub seal: ReplySeal,
+    /// When this delivery of it was sent.
+    pub sent_at: Timestamp,
 }
 
 impl Pushed for AccountPush {
-    fn read(message: SecretString, seal: ReplySeal) -> Result<Self, PushRejection> {
-        Ok(Self { message: AccountMessage::parse(message).map_err(PushRejection::Message)?, seal })
+    fn read(message: Authentic) -> Result<Self, PushRejection> {
+        Ok(Self { message: AccountMessage::parse(message.text), seal: message.seal, sent_at: message.sent_at })
     }
 }
 
@@ -73,12 +110,12 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self, PushRejection> {
         let source = Arc::<PlatformSource>::from_ref(state);
-        let verified = verify(request, &source).await.and_then(|(message, seal)| T::read(message, seal));
+        let verified = verify(request, &source).await.and_then(T::read);
         verified.map(Self).inspect_err(|rejection| rejection.report(&Metrics::from_ref(state)))
     }
 }
 
-async fn verify(request: Request, source: &PlatformSource) -> Result<(SecretString, ReplySeal), PushRejection> {
+async fn verify(request: Request, source: &PlatformSource) -> Result<Authentic, PushRejection> {
     let (head, body) = request.into_parts();
     let query = Query::parse(head.uri.query().unwrap_or_default())?;
     let body = read(body).await?;
@@ -97,8 +134,11 @@ async fn verify(request: Request, source: &PlatformSource) -> Result<(SecretStri
             (newer, opened)
         }
     };
-    let message = String::from_utf8(opened.message).map_err(|_| PushRejection::Message(PushError::Utf8))?;
-    Ok((message.into(), ReplySeal { platform, with: opened.with }))
+    Ok(Authentic {
+        text: String::from_utf8_lossy(&opened.message).into_owned().into(),
+        seal: ReplySeal { platform, with: opened.with },
+        sent_at: query.sent_at(),
+    })
 }
 
 fn open(platform: &Platform, envelope: &Envelope<'_>, signed: &Signed<'_>) -> Result<Opened, PushRejection> {
@@ -149,6 +189,9 @@ pub enum QueryError {
     /// A parameter is longer than any that WeChat sends.
     #[error("the query parameter {0} is too long")]
     TooLong(&'static str),
+    /// `timestamp` is not a number.
+    #[error("the query parameter {0} is malformed")]
+    Malformed(&'static str),
 }
 
 impl QueryError {
@@ -159,6 +202,7 @@ impl QueryError {
             Self::Missing(_) => "parameter-missing",
             Self::Repeated(_) => "parameter-repeated",
             Self::TooLong(_) => "parameter-too-long",
+            Self::Malformed(_) => "parameter-malformed",
         }
     }
 }
@@ -173,14 +217,15 @@ struct Query {
 
 impl Query {
     fn parse(query: &str) -> Result<Self, QueryError> {
-        const NAMES: [&str; 3] = ["timestamp", "nonce", "msg_signature"];
+        const PARAMETERS: [(&str, usize); 3] =
+            [("timestamp", LONGEST_TIMESTAMP), ("nonce", LONGEST_NONCE), ("msg_signature", LONGEST_SIGNATURE)];
         let mut values = [None, None, None];
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            for (known, slot) in NAMES.into_iter().zip(&mut values) {
+            for ((known, longest), slot) in PARAMETERS.into_iter().zip(&mut values) {
                 if name != known {
                     continue;
                 }
-                if value.len() > PARAMETER_LIMIT {
+                if value.chars().count() > longest {
                     return Err(QueryError::TooLong(known));
                 }
                 if slot.replace(value.clone().into_owned()).is_some() {
@@ -191,11 +236,16 @@ impl Query {
         let [timestamp, nonce, msg_signature] = values;
         let filled =
             |name, value: Option<String>| value.filter(|value| !value.is_empty()).ok_or(QueryError::Missing(name));
-        Ok(Self {
-            timestamp: filled("timestamp", timestamp)?,
-            nonce: filled("nonce", nonce)?,
-            msg_signature: filled("msg_signature", msg_signature)?,
-        })
+        let timestamp = filled("timestamp", timestamp)?;
+        if !timestamp.bytes().all(|digit| digit.is_ascii_digit()) {
+            return Err(QueryError::Malformed("timestamp"));
+        }
+        Ok(Self { timestamp, nonce: filled("nonce", nonce)?, msg_signature: filled("msg_signature", msg_signature)? })
+    }
+
+    /// `timestamp`; far ahead where it is no time: a border that was moved has made it another number.
+    fn sent_at(&self) -> Timestamp {
+        Timestamp::from_unix(self.timestamp.parse().unwrap_or(i64::MAX))
     }
 
     fn signed<'a>(&'a self, envelope: &'a Envelope<'_>) -> Signed<'a> {

@@ -72,7 +72,7 @@ impl Stage {
         let source = PlatformSource::new(manager.client(), "platform", shared_clock, limits, metrics.clone());
         let app = App { source: Arc::new(source), metrics };
         let router = Router::new()
-            .route("/events", post(|Verified(push): Verified<AuthorizationEvent>| async move { format!("{push:?}") }))
+            .route("/events", post(|Verified(push): Verified<PlatformPush>| async move { format!("{push:?}") }))
             .route(
                 "/messages",
                 post(|State(_): State<App>, Verified(push): Verified<AccountPush>| async move {
@@ -205,16 +205,69 @@ async fn what_is_malformed_is_refused_by_reason() {
     assert_eq!(stage.refusal(&uri, nested).await, (400, "element-misplaced".into()));
     assert_eq!(stage.refusal(&uri, format!("<!DOCTYPE xml>{body}")).await, (400, "document-type".into()));
     assert_eq!(stage.refusal(&uri, vec![0xff, 0xfe]).await, (400, "utf-8".into()));
-    for (message, reason) in [
-        (&b"\xff\xfe"[..], "utf-8"),
-        (b"", "ill-formed"),
-        (b"<xml/>", "element-missing"),
-        (b"<!DOCTYPE xml><xml/>", "document-type"),
-    ] {
+    assert_eq!(stage.manager.reads(), 0, "nothing was there to be compared with a secret");
+}
+
+#[tokio::test]
+async fn what_wechat_has_signed_is_never_refused_for_what_is_in_it() {
+    let stage = Stage::new();
+    for message in [&b"\xff\xfe"[..], b"", b"<xml/>", b"<!DOCTYPE xml><xml/>", b"<xml><AppId>\xce\xa2</AppId>", b"{}"] {
         let (uri, body) = ours(message);
-        assert_eq!(stage.refusal(&uri, body).await, (400, reason.into()));
+        for uri in [uri.clone(), uri.replace("events", "messages")] {
+            assert_eq!(stage.send(&uri, body.clone()).await.0, StatusCode::OK);
+        }
     }
-    assert_eq!(stage.manager.reads(), 1, "no doubt about the secret");
+}
+
+#[tokio::test]
+async fn the_borders_between_the_signed_parts_cannot_be_moved_into_another_message() {
+    let stage = Stage::new();
+    // The token sorts before all of it, so that the rest of what is signed can be cut in other ways.
+    let (secret_token, timestamp, nonce) = ("!Token", "1700000000", "98");
+    stage.manager.store(&secret(secret_token, KEY));
+    let keyring = keyring(APP_ID, secret_token, KEY);
+    // What a stranger could type: three blocks further on it is a sealed message by itself, with its length in front.
+    let mut message = b"<xml><Content><![CDATA[.....................".to_vec();
+    assert_eq!(message.len(), 3 * 16 - 4);
+    message.extend(u32::try_from(MESSAGE.len()).unwrap().to_be_bytes());
+    message.extend(MESSAGE.as_bytes());
+    // With random bytes that make `Encrypt` sort behind the nonce, whole and without 64 characters.
+    let sealed = (0..=u8::MAX)
+        .map(|n| keyring.seal(&message, [n; 16], timestamp, nonce, Generations::CURRENT))
+        .find(|sealed| sealed.encrypt.as_str() > "9a" && sealed.encrypt[64..] > *"9a")
+        .unwrap();
+    let uri = |timestamp: &str, nonce: &str| {
+        let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        format!(
+            "/events?timestamp={}&nonce={}&msg_signature={}",
+            encode(timestamp),
+            encode(nonce),
+            sealed.msg_signature
+        )
+    };
+    let body = |encrypt: &str| format!("<xml><Encrypt>{encrypt}</Encrypt></xml>");
+    assert_eq!(stage.send(&uri(timestamp, nonce), body(&sealed.encrypt)).await.0, StatusCode::OK);
+    for moved in 1..100 {
+        let (head, rest) = sealed.encrypt.split_at(moved);
+        let (status, _) = stage.send(&uri(timestamp, &format!("{nonce}{head}")), body(rest)).await;
+        assert!(status.is_client_error(), "{moved} characters of Encrypt in the nonce: {status}");
+    }
+}
+
+#[tokio::test]
+async fn a_timestamp_is_at_most_twenty_digits_and_a_nonce_at_most_32_characters() {
+    let stage = Stage::new();
+    let keyring = keyring(APP_ID, TOKEN, KEY);
+    let send = async |timestamp: &str, nonce: &str| {
+        let sealed = keyring.seal(MESSAGE.as_bytes(), [7; 16], timestamp, nonce, Generations::CURRENT);
+        let uri = format!("/events?timestamp={timestamp}&nonce={nonce}&msg_signature={}", sealed.msg_signature);
+        stage.send(&uri, envelope(&sealed)).await.0.as_u16()
+    };
+    assert_eq!((send("1", "a").await, send(&"9".repeat(20), &"a".repeat(32)).await), (200, 200));
+    for (timestamp, nonce) in [(&*"1".repeat(21), "1"), ("1x", "1"), ("-1", "1"), ("1.5", "1"), ("1", &*"1".repeat(33))]
+    {
+        assert_eq!(send(timestamp, nonce).await, 400, "{timestamp} {nonce}");
+    }
 }
 
 #[tokio::test]

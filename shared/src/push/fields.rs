@@ -8,11 +8,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::PushError;
-use super::xml::{LEVELS, Node, walk};
-
-/// Names that always make an array.
-const LISTS: [&str; 2] = ["item", "List"];
+use super::inner::{self, Document, Element};
 
 /// The elements of a message below its root. What followers write is in it: it is never logged.
 #[derive(Clone, PartialEq, Eq, Default, Serialize)]
@@ -26,32 +22,21 @@ impl fmt::Debug for Fields {
 }
 
 impl Fields {
-    /// Reads a decrypted message.
-    ///
-    /// # Errors
-    /// [`PushError`] of the document's form.
-    pub fn parse(xml: &str) -> Result<Self, PushError> {
+    /// Reads a decrypted message, as far as it can be read.
+    #[must_use]
+    pub fn parse(xml: &str) -> Self {
+        Self::of(inner::read(xml))
+    }
+
+    pub(super) fn of(document: Document<'_>) -> Self {
         let mut fields = Map::new();
-        // Children whose parent has not ended yet, by level.
-        let mut open: [Map<String, Value>; LEVELS] = std::array::from_fn(|_| Map::new());
-        walk(xml, |node| {
-            let (name, level, text) = match node {
-                Node::Field { name, text } => (name, 0, text),
-                Node::Nested { name, level, text } => (name, level, text),
-                Node::Comment => return Ok(()),
-            };
-            let value = match text {
-                Some(text) => Value::String(text.into_owned()),
-                None => Value::Object(open.get_mut(level).map(std::mem::take).unwrap_or_default()),
-            };
-            let siblings = match level.checked_sub(1) {
-                None => &mut fields,
-                Some(above) => open.get_mut(above).ok_or(PushError::Depth)?,
-            };
-            insert(siblings, name, value);
-            Ok(())
-        })?;
-        Ok(Self(fields))
+        for element in document.elements {
+            // WeChat writes its own once. In a document that breaks off, another one may be a stranger's imitation.
+            if !(inner::is_wechats_own(element.name) && fields.contains_key(element.name)) {
+                insert(&mut fields, element);
+            }
+        }
+        Self(fields)
     }
 
     /// The text of a direct child of the root, as it was sent; `None` where there is none, or more than one.
@@ -73,11 +58,58 @@ impl Fields {
         remove(&mut self.0, is_secret);
         self
     }
+
+    /// Every name and text in an order that does not depend on that of the document: the same for any two documents
+    /// that say the same.
+    pub(super) fn parts(&self) -> Vec<&str> {
+        let mut parts = Vec::new();
+        add_members(&self.0, &mut parts);
+        parts
+    }
 }
 
-fn insert(siblings: &mut Map<String, Value>, name: &str, value: Value) {
+fn add_members<'a>(members: &'a Map<String, Value>, parts: &mut Vec<&'a str>) {
+    let mut members: Vec<_> = members.iter().collect();
+    members.sort_unstable_by_key(|(name, _)| *name);
+    for (name, value) in members {
+        parts.push(name);
+        add(value, parts);
+    }
+}
+
+fn add<'a>(value: &'a Value, parts: &mut Vec<&'a str>) {
+    match value {
+        Value::Array(values) => {
+            parts.push("[");
+            for value in values {
+                add(value, parts);
+            }
+            parts.push("]");
+        }
+        Value::Object(members) => {
+            parts.push("{");
+            add_members(members, parts);
+            parts.push("}");
+        }
+        text => parts.push(text.as_str().unwrap_or_default()),
+    }
+}
+
+fn insert(siblings: &mut Map<String, Value>, element: Element<'_>) {
+    let name = element.name;
+    let value = match element.value {
+        inner::Value::Typed(text) => Value::String(text.to_owned()),
+        inner::Value::Plain(text) => Value::String(text.into_owned()),
+        inner::Value::Elements(children) => {
+            let mut members = Map::new();
+            for child in children {
+                insert(&mut members, child);
+            }
+            Value::Object(members)
+        }
+    };
     match siblings.get_mut(name) {
-        None if LISTS.contains(&name) => {
+        None if inner::is_list(name) => {
             siblings.insert(name.to_owned(), Value::Array(vec![value]));
         }
         None => {
@@ -113,13 +145,13 @@ mod tests {
     use super::*;
 
     fn json(xml: &str) -> Value {
-        serde_json::to_value(Fields::parse(xml).unwrap()).unwrap()
+        serde_json::to_value(Fields::parse(xml)).unwrap()
     }
 
     #[test]
     fn every_element_is_kept_under_its_name() {
         let xml = "<xml><ToUserName><![CDATA[gh_1]]></ToUserName><MsgId>1234567890123456789</MsgId><Empty/>\
-                   <Content><![CDATA[ 你好 ]]]]><![CDATA[> 😀\n]]></Content></xml>";
+                   <Content><![CDATA[ 你好 ]]> 😀\n]]></Content></xml>";
         assert_eq!(
             json(xml),
             json!({ "ToUserName": "gh_1", "MsgId": "1234567890123456789", "Empty": "", "Content": " 你好 ]]> 😀\n" })
@@ -128,10 +160,10 @@ mod tests {
 
     #[test]
     fn children_make_an_object_and_repeats_an_array() {
-        let xml = "<xml><a><b>1</b><c><d>2</d></c></a><a/><m>1</m><m>2</m><m>3</m><a><b>4</b></a></xml>";
+        let xml = "<xml><a><b>1</b><c><d>2</d></c></a><a/><a><b>4</b></a><m>1</m><m>2</m><x/><m>3</m></xml>";
         assert_eq!(
             json(xml),
-            json!({ "a": [{ "b": "1", "c": { "d": "2" } }, "", { "b": "4" }], "m": ["1", "2", "3"] })
+            json!({ "a": [{ "b": "1", "c": { "d": "2" } }, "", { "b": "4" }], "m": ["1", "2", "3"], "x": "" })
         );
     }
 
@@ -156,18 +188,29 @@ mod tests {
 
     #[test]
     fn the_deepest_document_that_is_accepted_is_kept_whole() {
-        let deep = format!("<xml>{}x{}</xml>", "<a>".repeat(LEVELS + 1), "</a>".repeat(LEVELS + 1));
+        let deep = format!("<xml>{}x{}</xml>", "<a>".repeat(inner::MAX_DEPTH), "</a>".repeat(inner::MAX_DEPTH));
         let mut value = json(&deep);
-        for _ in 0..=LEVELS {
+        for _ in 0..inner::MAX_DEPTH {
             value = value["a"].take();
         }
         assert_eq!(value, "x");
     }
 
     #[test]
+    fn the_parts_do_not_depend_on_order_and_layout_and_keep_structures_apart() {
+        let parts = |xml: &str| Fields::parse(xml).parts().join("|");
+        let one = parts("<xml><a>1</a><b><c>2</c></b></xml>");
+        assert_eq!(one, parts("<xml>\n<b>\n<c><![CDATA[2]]></c></b> <a><![CDATA[1]]></a></xml>"));
+        for other in
+            ["<xml><a>1</a><b>2</b></xml>", "<xml><a>1</a><b/><c>2</c></xml>", "<xml><a>1</a><b><c>3</c></b></xml>"]
+        {
+            assert_ne!(one, parts(other), "{other}");
+        }
+    }
+
+    #[test]
     fn what_is_secret_is_left_out_at_every_depth() {
-        let fields =
-            Fields::parse("<xml><code>1</code><a><code>2</code><b>3</b></a><l>4</l><l>secret</l></xml>").unwrap();
+        let fields = Fields::parse("<xml><code>1</code><a><code>2</code><b>3</b></a><l>4</l><l>secret</l></xml>");
         let clean = fields.without(|name, text| name == "code" || text == Some("secret"));
         assert_eq!(serde_json::to_value(clean).unwrap(), json!({ "a": { "b": "3" }, "l": ["4"] }));
     }

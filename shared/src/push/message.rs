@@ -1,6 +1,6 @@
 //! Messages and events of authorized accounts (protocol section 3.3), typed, with every field kept beside.
 //!
-//! Only what tells one message from another is demanded; all else may be missing or new, and never costs a message.
+//! Nothing is demanded: whatever WeChat has signed is a message, and what it lacks is absent.
 //! [`Content`] is what is known about a kind of message; [`AccountMessage::fields`] is all that WeChat sent, for readers
 //! that know more.
 
@@ -9,27 +9,35 @@ use std::fmt;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
-use super::{Fields, PushError};
+use super::{Fields, Reply, inner};
 use crate::clock::Timestamp;
 use crate::ids::{AppId, Digest};
 
 /// An authentic message or event of an account.
 pub struct AccountMessage {
     /// `ToUserName`: the account it was sent to, such as `gh_0123456789ab`; opaque text.
-    pub user_name: String,
+    pub user_name: Option<String>,
     /// `FromUserName`: who sent it, the follower's openid as a rule; opaque text.
-    pub open_id: String,
+    pub open_id: Option<String>,
     /// `CreateTime`: WeChat's own time.
-    pub create_time: Timestamp,
-    /// `MsgId`: messages have one, events have none.
+    pub create_time: Option<Timestamp>,
+    /// `MsgId`: messages have one, events as a rule none.
     pub msg_id: Option<String>,
     /// What it says.
     pub content: Content,
     /// Everything, under WeChat's names.
     pub fields: Fields,
+    /// Whether it could be read to its end. Where not, `fields` has what comes before the place.
+    pub is_whole: bool,
     /// The decrypted XML it was read from.
     pub xml: SecretString,
 }
+
+/// What every message has. A message in which one of them is missing, or no name or time, is delivered without.
+const MEMBERS: [&str; 4] = ["ToUserName", "FromUserName", "CreateTime", "MsgType"];
+
+/// The type of a message that names none.
+const NO_TYPE: &str = "unknown";
 
 /// What a message says, as far as its kind is known. Elements that are missing or unreadable are absent.
 #[derive(Clone, PartialEq, Serialize)]
@@ -150,43 +158,72 @@ pub struct AccountEvent {
 }
 
 impl AccountMessage {
-    /// Reads a decrypted message, which is kept in the result.
-    ///
-    /// # Errors
-    /// [`PushError`] unless it is a well-formed document with `ToUserName`, `FromUserName`, `CreateTime` and `MsgType`,
-    /// each once.
-    pub fn parse(xml: SecretString) -> Result<Self, PushError> {
-        let fields = Fields::parse(xml.expose_secret())?;
-        let required = |name| fields.value(name).ok_or(PushError::Missing(name));
-        Ok(Self {
-            user_name: required("ToUserName")?.to_owned(),
-            open_id: required("FromUserName")?.to_owned(),
-            create_time: super::parse::create_time(required("CreateTime")?)?,
-            msg_id: fields.value("MsgId").map(str::to_owned),
-            content: Content::read(required("MsgType")?, &fields),
+    /// Reads a decrypted message, which is kept in the result, as far as it can be read.
+    #[must_use]
+    pub fn parse(xml: SecretString) -> Self {
+        let document = inner::read(xml.expose_secret());
+        let is_whole = document.is_whole;
+        let fields = Fields::of(document);
+        let text = |name| fields.value(name).map(str::to_owned);
+        Self {
+            user_name: text("ToUserName"),
+            open_id: text("FromUserName"),
+            create_time: fields.value("CreateTime").and_then(super::parse::create_time),
+            msg_id: text("MsgId"),
+            content: Content::read(fields.value("MsgType").unwrap_or(NO_TYPE), &fields),
             fields,
+            is_whole,
             xml,
+        }
+    }
+
+    /// The members of every message that this one lacks, or has without a name or a time in them.
+    pub fn missing(&self) -> impl Iterator<Item = &'static str> {
+        MEMBERS.into_iter().filter(|name| match *name {
+            "CreateTime" => self.create_time.is_none(),
+            name => self.fields.value(name).is_none(),
         })
+    }
+
+    /// Whether it says whom a reply would go to, and from whom.
+    #[must_use]
+    pub const fn can_be_answered(&self) -> bool {
+        self.user_name.is_some() && self.open_id.is_some()
+    }
+
+    /// The plain XML of a reply to it, made `at`; `None` where it cannot be answered.
+    #[must_use]
+    pub fn reply(&self, reply: &Reply, at: Timestamp) -> Option<SecretString> {
+        Some(reply.xml(self.open_id.as_deref()?, self.user_name.as_deref()?, at).into())
     }
 
     /// The same for every delivery of one message to `authorizer`, different for any two messages.
     ///
-    /// Over the account and `MsgId`; where there is none, over account, sender, time, event and the whole XML: different
-    /// events of one follower may come in one second.
+    /// It is made of everything that WeChat promises to repeat when it sends a message again: account, sender,
+    /// `CreateTime` and `MsgId`. `MsgId` alone is no identity: two followers' messages have come with one. Events have
+    /// none, or that of the job they report on, and several may come in one second: all that they say belongs to their
+    /// identity. A message that does not say which account it is for has the same identity wherever it is sent.
     #[must_use]
     pub fn dedup(&self, authorizer: &AppId) -> Digest {
-        let account = authorizer.as_str();
-        match &self.msg_id {
-            Some(id) => Digest::of(&["message", account, id]),
-            None => Digest::of(&[
-                "event",
-                account,
-                &self.open_id,
-                &self.create_time.unix().to_string(),
-                self.content.event_name().unwrap_or_default(),
-                self.xml.expose_secret(),
-            ]),
+        let account = if self.user_name.is_some() { authorizer.as_str() } else { "" };
+        let sender = self.open_id.as_deref().unwrap_or_default();
+        let time = self.create_time.map_or_else(String::new, |at| at.unix().to_string());
+        if let Some(id) = self.unique_id() {
+            return Digest::of(&["message", account, sender, &time, id]);
         }
+        let mut parts = vec!["event", account, sender, &time];
+        if self.is_whole {
+            parts.extend(self.fields.parts());
+        } else {
+            parts.push(self.xml.expose_secret());
+        }
+        Digest::of(&parts)
+    }
+
+    /// `MsgId` where it tells one message of a sender from the next one.
+    fn unique_id(&self) -> Option<&str> {
+        let id = self.msg_id.as_deref().filter(|id| id.bytes().any(|digit| digit != b'0'))?;
+        (!matches!(self.content, Content::Event(_))).then_some(id)
     }
 }
 

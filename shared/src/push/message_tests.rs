@@ -2,26 +2,28 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn parse(inner: &str) -> Result<AccountMessage, PushError> {
+fn parse(inner: &str) -> AccountMessage {
     let head = "<ToUserName><![CDATA[gh_1]]></ToUserName><FromUserName><![CDATA[o1]]></FromUserName>\
                 <CreateTime>1700000000</CreateTime>";
     AccountMessage::parse(format!("<xml>{head}{inner}</xml>").into())
 }
 
 fn typed(inner: &str) -> Value {
-    serde_json::to_value(parse(inner).unwrap().content).unwrap()
+    serde_json::to_value(parse(inner).content).unwrap()
 }
 
 fn dedup(inner: &str, authorizer: &str) -> Digest {
-    parse(inner).unwrap().dedup(&AppId::parse(authorizer).unwrap())
+    parse(inner).dedup(&AppId::parse(authorizer).unwrap())
 }
 
 #[test]
 fn the_head_of_a_message_is_read() {
-    let message = parse("<MsgType>text</MsgType><Content>hi</Content><MsgId>1234567890123456789</MsgId>").unwrap();
-    assert_eq!((message.user_name.as_str(), message.open_id.as_str()), ("gh_1", "o1"));
-    assert_eq!((message.create_time.unix(), message.msg_id.as_deref()), (1_700_000_000, Some("1234567890123456789")));
-    assert!(parse("<MsgType>event</MsgType>").unwrap().msg_id.is_none());
+    let message = parse("<MsgType>text</MsgType><Content>hi</Content><MsgId>1234567890123456789</MsgId>");
+    assert_eq!((message.user_name.as_deref(), message.open_id.as_deref()), (Some("gh_1"), Some("o1")));
+    assert_eq!(message.create_time, Some(Timestamp::from_unix(1_700_000_000)));
+    assert_eq!(message.msg_id.as_deref(), Some("1234567890123456789"));
+    assert!(message.is_whole && message.missing().next().is_none());
+    assert!(parse("<MsgType>event</MsgType>").msg_id.is_none());
 }
 
 #[test]
@@ -79,21 +81,36 @@ fn what_is_missing_or_unreadable_never_costs_a_message() {
 }
 
 #[test]
-fn what_tells_messages_apart_is_demanded() {
-    for (xml, missing) in [
-        ("<xml><FromUserName>o</FromUserName><CreateTime>1</CreateTime><MsgType>text</MsgType></xml>", "ToUserName"),
-        ("<xml><ToUserName>g</ToUserName><CreateTime>1</CreateTime><MsgType>text</MsgType></xml>", "FromUserName"),
-        ("<xml><ToUserName>g</ToUserName><FromUserName>o</FromUserName><MsgType>text</MsgType></xml>", "CreateTime"),
-        ("<xml><ToUserName>g</ToUserName><FromUserName>o</FromUserName><CreateTime>1</CreateTime></xml>", "MsgType"),
-    ] {
-        assert_eq!(AccountMessage::parse(xml.into()).unwrap_err(), PushError::Missing(missing), "{xml}");
+fn a_message_without_what_every_message_has_is_read_and_says_what_is_missing() {
+    let whole = "<xml><ToUserName>g</ToUserName><FromUserName>o</FromUserName><CreateTime>1</CreateTime>\
+                 <MsgType>text</MsgType><Content>hi</Content></xml>";
+    for name in MEMBERS {
+        let (before, rest) = whole.split_once(&format!("<{name}>")).unwrap();
+        let (_, after) = rest.split_once(&format!("</{name}>")).unwrap();
+        for instead in [String::new(), format!("<{name}/>"), format!("<{name}> </{name}>")] {
+            let message = AccountMessage::parse(format!("{before}{instead}{after}").into());
+            assert_eq!(message.missing().collect::<Vec<_>>(), [name], "{instead}");
+            assert_eq!(message.fields.text("Content"), Some("hi"), "{name}");
+        }
     }
-    let twice = "<ToUserName>gh_2</ToUserName><MsgType>text</MsgType>";
-    assert_eq!(parse(twice).unwrap_err(), PushError::Missing("ToUserName"));
+    for time in ["today", "-1", "1700000000000", "1.5"] {
+        let message = AccountMessage::parse(whole.replace(">1<", &format!(">{time}<")).into());
+        assert_eq!((message.create_time, message.missing().next()), (None, Some("CreateTime")), "{time}");
+    }
+    let nothing = AccountMessage::parse("{\"MsgType\":\"text\"}".into());
+    assert!(!nothing.is_whole && nothing.missing().eq(MEMBERS));
+    assert_eq!(serde_json::to_value(&nothing.content).unwrap(), json!({ "type": "unknown" }));
+}
+
+/// A message from `sender`, made at `time`.
+fn from(sender: &str, time: u32, inner: &str) -> Digest {
+    let head =
+        format!("<ToUserName>gh_1</ToUserName><FromUserName>{sender}</FromUserName><CreateTime>{time}</CreateTime>");
+    AccountMessage::parse(format!("<xml>{head}{inner}</xml>").into()).dedup(&AppId::parse("wx1").unwrap())
 }
 
 #[test]
-fn a_repeat_is_told_by_its_msg_id_and_an_event_by_all_of_it() {
+fn a_message_is_told_by_everything_that_wechat_repeats_when_it_sends_it_again() {
     let text =
         |id: u32, content: &str| format!("<MsgType>text</MsgType><Content>{content}</Content><MsgId>{id}</MsgId>");
     assert_eq!(dedup(&text(1, "a"), "wx1"), dedup(&text(1, "a"), "wx1"));
@@ -101,16 +118,50 @@ fn a_repeat_is_told_by_its_msg_id_and_an_event_by_all_of_it() {
     assert_ne!(dedup(&text(1, "a"), "wx1"), dedup(&text(2, "a"), "wx1"));
     assert_ne!(dedup(&text(1, "a"), "wx1"), dedup(&text(1, "a"), "wx2"));
 
-    let event =
-        |name: &str, key: &str| format!("<MsgType>event</MsgType><Event>{name}</Event><EventKey>{key}</EventKey>");
-    assert_eq!(dedup(&event("CLICK", "a"), "wx1"), dedup(&event("CLICK", "a"), "wx1"));
-    assert_ne!(dedup(&event("CLICK", "a"), "wx1"), dedup(&event("CLICK", "b"), "wx1"));
-    assert_ne!(dedup(&event("CLICK", "a"), "wx1"), dedup(&event("VIEW", "a"), "wx1"));
-    assert_ne!(dedup(&event("CLICK", "a"), "wx1"), dedup(&event("CLICK", "a"), "wx2"));
+    let first = from("o1", 1, &text(1, "a"));
+    assert_ne!(first, from("o2", 1, &text(1, "a")), "another follower");
+    assert_ne!(first, from("o1", 2, &text(1, "a")), "another second");
+}
+
+#[test]
+fn a_constant_or_missing_id_tells_no_two_messages_apart() {
+    for id in ["", "<MsgId/>", "<MsgId>0</MsgId>", "<MsgId>000</MsgId>"] {
+        let text = |content: &str| format!("<MsgType>text</MsgType><Content>{content}</Content>{id}");
+        assert_eq!(dedup(&text("a"), "wx1"), dedup(&text("a"), "wx1"), "{id}");
+        assert_ne!(dedup(&text("a"), "wx1"), dedup(&text("b"), "wx1"), "{id}");
+    }
+}
+
+#[test]
+fn an_event_is_told_by_all_that_it_says() {
+    for id in ["", "<MsgId>0</MsgId>", "<MsgId>77</MsgId>", "<MsgID>77</MsgID>"] {
+        let event = |name: &str, key: &str| {
+            format!("<MsgType>event</MsgType><Event>{name}</Event><EventKey>{key}</EventKey>{id}")
+        };
+        assert_eq!(dedup(&event("CLICK", "a"), "wx1"), dedup(&event("CLICK", "a"), "wx1"));
+        assert_ne!(dedup(&event("CLICK", "a"), "wx1"), dedup(&event("CLICK", "b"), "wx1"));
+        assert_ne!(dedup(&event("CLICK", "a"), "wx1"), dedup(&event("VIEW", "a"), "wx1"));
+        assert_ne!(dedup(&event("CLICK", "a"), "wx1"), dedup(&event("CLICK", "a"), "wx2"));
+        assert_ne!(from("o1", 1, &event("CLICK", "a")), from("o2", 1, &event("CLICK", "a")));
+        assert_ne!(from("o1", 1, &event("CLICK", "a")), from("o1", 2, &event("CLICK", "a")));
+    }
+    let finished = |id: u32| format!("<MsgType>event</MsgType><Event>TEMPLATESENDJOBFINISH</Event><MsgID>{id}</MsgID>");
+    assert_ne!(dedup(&finished(1), "wx1"), dedup(&finished(2), "wx1"), "two jobs that ended in one second");
+    let laid_out = "<EventKey>\n<![CDATA[a]]></EventKey>\n<Event><![CDATA[CLICK]]></Event><MsgType>event</MsgType>";
+    let as_ever = "<MsgType>event</MsgType><Event>CLICK</Event><EventKey>a</EventKey>";
+    assert_eq!(dedup(laid_out, "wx1"), dedup(as_ever, "wx1"), "order and layout say nothing");
+}
+
+#[test]
+fn a_message_for_nobody_is_the_same_wherever_it_is_sent() {
+    for xml in ["<xml><MsgType>text</MsgType><MsgId>7</MsgId></xml>", "<xml><MsgType>event</MsgType></xml>", "no xml"] {
+        let dedup = |account| AccountMessage::parse(xml.into()).dedup(&AppId::parse(account).unwrap());
+        assert_eq!(dedup("wx1"), dedup("wx2"), "{xml}");
+    }
 }
 
 #[test]
 fn nothing_of_a_message_is_in_its_debug_text() {
-    let text = format!("{:?}", parse("<MsgType>text</MsgType><Content>hush</Content>").unwrap());
+    let text = format!("{:?}", parse("<MsgType>text</MsgType><Content>hush</Content>"));
     assert!(text.contains("text") && !text.contains("hush") && !text.contains("o1"), "{text}");
 }

@@ -2,13 +2,16 @@
 //!
 //! [`Verified`] is the only way from a request to a message: a handler that takes it cannot see anything that is not
 //! signed with our token and sealed for our platform.
-//! [`envelope`] reads what nobody has vouched for yet; [`AuthorizationEvent::parse`] what is known to come from
-//! WeChat. [`Reply`] is what goes back in the answer to a message.
+//! [`envelope`] reads what nobody has vouched for yet, and refuses whatever is not clear. [`AuthorizationEvent::parse`]
+//! and [`AccountMessage::parse`] read what is known to come from WeChat, with strangers' text in it, and refuse nothing.
+//! [`Reply`] is what goes back in the answer to a message.
 
+mod age;
 mod answer;
 pub mod envelope;
 mod extract;
 mod fields;
+mod inner;
 mod message;
 mod parse;
 mod reject;
@@ -17,8 +20,9 @@ mod reply;
 mod types;
 mod xml;
 
+pub use age::is_beyond_memory;
 pub use answer::{AnswerBy, ReplySeal, answer_in_time, plain_answer};
-pub use extract::{AccountPush, BODY_LIMIT, Pushed, QueryError, Verified};
+pub use extract::{AccountPush, Authentic, BODY_LIMIT, PlatformPush, Pushed, QueryError, Verified};
 pub use fields::Fields;
 pub use message::{AccountEvent, AccountMessage, Content, Media};
 pub use reject::PushRejection;
@@ -26,7 +30,7 @@ pub use release_check::{ApiCase, ReleaseCheck, TestAccounts};
 pub use reply::{Reply, ReplyError};
 pub use types::{AuthorizationEvent, Event, FastRegister, Grant, Notice};
 
-/// Why an envelope or a message cannot be read. Each reason has its variant; none carries content.
+/// Why an envelope cannot be read. Each reason has its variant; none carries content.
 #[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
 pub enum PushError {
     /// The bytes are not UTF-8.

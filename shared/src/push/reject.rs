@@ -40,9 +40,9 @@ pub enum PushRejection {
     /// The message was sent to another account than the path names.
     #[error("the message is for another account")]
     ForeignAccount,
-    /// The message is authentic, and still cannot be read.
-    #[error("the message is malformed: {0}")]
-    Message(PushError),
+    /// The platform has nothing to do with the account that the path names.
+    #[error("the account has not authorized the platform")]
+    UnknownAccount,
     /// There is no secret to check it with.
     #[error(transparent)]
     Platform(#[from] PlatformError),
@@ -57,10 +57,10 @@ impl PushRejection {
             Self::Incomplete
             | Self::Query(_)
             | Self::Envelope(_)
-            | Self::Message(_)
             | Self::Open(OpenError::Base64 | OpenError::CipherLength) => StatusCode::BAD_REQUEST,
             Self::Foreign
             | Self::ForeignAccount
+            | Self::UnknownAccount
             | Self::Open(OpenError::Signature | OpenError::Padding | OpenError::MessageLength | OpenError::AppId) => {
                 StatusCode::UNAUTHORIZED
             }
@@ -76,10 +76,11 @@ impl PushRejection {
             Self::TooLarge => "too-large",
             Self::Incomplete => "incomplete",
             Self::Query(error) => error.reason(),
-            Self::Envelope(error) | Self::Message(error) => error.reason(),
+            Self::Envelope(error) => error.reason(),
             Self::Open(error) => error.reason(),
             Self::Foreign => "foreign",
             Self::ForeignAccount => "foreign-account",
+            Self::UnknownAccount => "unknown-account",
             Self::Platform(PlatformError::NotConfigured) => "not-configured",
             Self::Platform(_) => "no-secret",
         }

@@ -1,9 +1,9 @@
 //! The passive reply (protocol section 3.4): what an account says to its follower in the answer to a message.
 //!
 //! [`Reply::parse`] reads what the business's webhook states as JSON, [`Reply::xml`] writes what WeChat expects, ready
-//! to be sealed. A [`Reply`] is one WeChat takes: what must be there is there. Its text may hold anything: characters
-//! that XML does not know are dropped and ends of CDATA are split, for WeChat rejects a document that is not
-//! well-formed, and its user then reads that the account is out of order.
+//! to be sealed. A [`Reply`] is one that WeChat takes: what must be there is there, nothing is too long, and no character
+//! is in it that XML does not know. To anything else WeChat answers the follower that the account is out of order
+//! (该公众号提供的服务出现故障), so it is refused here, where the business can be told. Ends of CDATA are split.
 
 use std::fmt;
 
@@ -13,6 +13,10 @@ use crate::clock::Timestamp;
 
 /// WeChat takes no more articles in one reply.
 const MOST_ARTICLES: usize = 8;
+
+/// The longest text that WeChat takes, in bytes of UTF-8: with one more, the follower reads that the account is out of
+/// order. Of titles, descriptions, addresses and ids WeChat says nothing; none is of use when it is longer.
+const LONGEST_TEXT: usize = 2_047;
 
 /// A reply to one message. Its `Debug` tells the type only.
 #[derive(Clone, PartialEq, Eq)]
@@ -61,6 +65,12 @@ pub enum ReplyError {
     /// A member is of another JSON type than it must be.
     #[error("{0} is not of the JSON type it must have")]
     Malformed(&'static str),
+    /// A member is longer than WeChat takes it.
+    #[error("{0} has more than {LONGEST_TEXT} bytes")]
+    TooLong(&'static str),
+    /// A member has a character that cannot be in XML, or white space in a name.
+    #[error("{0} has a character that it cannot have")]
+    Character(&'static str),
     /// No article or too many.
     #[error("a news reply has 1 to {MOST_ARTICLES} articles")]
     Articles,
@@ -91,10 +101,10 @@ impl Reply {
         let kind = match stated.optional("type")?.as_deref() {
             Some("none") => return Ok(None),
             Some("text") => Kind::Text { content: stated.needed("content")? },
-            Some("image") => Kind::Image { media_id: stated.needed("media_id")? },
-            Some("voice") => Kind::Voice { media_id: stated.needed("media_id")? },
+            Some("image") => Kind::Image { media_id: stated.name("media_id")? },
+            Some("voice") => Kind::Voice { media_id: stated.name("media_id")? },
             Some("video") => Kind::Video {
-                media_id: stated.needed("media_id")?,
+                media_id: stated.name("media_id")?,
                 title: stated.optional("title")?,
                 description: stated.optional("description")?,
             },
@@ -103,11 +113,14 @@ impl Reply {
                 description: stated.optional("description")?,
                 url: stated.optional("music_url")?,
                 hq_url: stated.optional("hq_music_url")?,
-                thumb_media_id: stated.needed("thumb_media_id")?,
+                thumb_media_id: stated.name("thumb_media_id")?,
             }),
             Some("news") => Kind::News { articles: stated.articles()? },
             Some("transfer_customer_service") => Kind::TransferCustomerService {
-                kf_account: stated.optional("kf_account")?.filter(|account| !is_blank(account)),
+                kf_account: match stated.optional("kf_account")?.filter(|account| !is_blank(account)) {
+                    Some(account) => Some(without_space("kf_account", account)?),
+                    None => None,
+                },
             },
             _ => return Err(ReplyError::Type),
         };
@@ -212,6 +225,8 @@ impl Members {
     fn optional(&mut self, name: &'static str) -> Result<Option<String>, ReplyError> {
         match self.0.remove(name) {
             None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) if text.len() > LONGEST_TEXT => Err(ReplyError::TooLong(name)),
+            Some(Value::String(text)) if !text.chars().all(is_xml) => Err(ReplyError::Character(name)),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(_) => Err(ReplyError::Malformed(name)),
         }
@@ -219,6 +234,11 @@ impl Members {
 
     fn needed(&mut self, name: &'static str) -> Result<String, ReplyError> {
         self.optional(name)?.filter(|text| !is_blank(text)).ok_or(ReplyError::Missing(name))
+    }
+
+    /// The name of something of WeChat's.
+    fn name(&mut self, name: &'static str) -> Result<String, ReplyError> {
+        without_space(name, self.needed(name)?)
     }
 
     fn articles(&mut self) -> Result<Vec<Article>, ReplyError> {
@@ -230,6 +250,10 @@ impl Members {
             Some(_) => Err(ReplyError::Malformed("articles")),
         }
     }
+}
+
+fn without_space(name: &'static str, text: String) -> Result<String, ReplyError> {
+    if text.contains(char::is_whitespace) { Err(ReplyError::Character(name)) } else { Ok(text) }
 }
 
 /// Whether nothing of the text would be seen.

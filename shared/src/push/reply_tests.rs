@@ -142,7 +142,7 @@ fn an_answer_that_is_no_reply_is_refused_by_reason() {
         (r#"{"type":"Text","content":"hush"}"#, ReplyError::Type),
         (r#"{"type":"text"}"#, ReplyError::Missing("content")),
         (r#"{"type":"text","content":" \n"}"#, ReplyError::Missing("content")),
-        (r#"{"type":"text","content":"\u0001"}"#, ReplyError::Missing("content")),
+        (r#"{"type":"text","content":"\u0001"}"#, ReplyError::Character("content")),
         (r#"{"type":"image","content":"hush"}"#, ReplyError::Missing("media_id")),
         (r#"{"type":"voice","media_id":""}"#, ReplyError::Missing("media_id")),
         (r#"{"type":"video","title":"hush"}"#, ReplyError::Missing("media_id")),
@@ -160,6 +160,59 @@ fn an_answer_that_is_no_reply_is_refused_by_reason() {
 }
 
 #[test]
+fn a_text_of_2047_bytes_is_the_longest() {
+    for longest in ["a".repeat(2_047), format!("{}ab", "字".repeat(681) + "é"), "]]>".repeat(682) + "]"] {
+        let text = |content: &str| serde_json::json!({ "type": "text", "content": content }).to_string();
+        assert_eq!(longest.len(), 2_047);
+        assert!(parse(&text(&longest)).unwrap().is_some());
+        assert_eq!(parse(&text(&format!("{longest}a"))).unwrap_err(), ReplyError::TooLong("content"));
+        assert_eq!(content_as_read(&Reply::text(&*longest).xml("o1", "gh_1", AT)), longest);
+    }
+}
+
+/// Every member that a reply can have, in a reply that has it.
+const MEMBERS: [(&str, &str); 14] = [
+    ("content", r#"{"type":"text","content":"@"}"#),
+    ("media_id", r#"{"type":"image","media_id":"@"}"#),
+    ("media_id", r#"{"type":"voice","media_id":"@"}"#),
+    ("media_id", r#"{"type":"video","media_id":"@"}"#),
+    ("title", r#"{"type":"video","media_id":"m","title":"@"}"#),
+    ("description", r#"{"type":"video","media_id":"m","description":"@"}"#),
+    ("thumb_media_id", r#"{"type":"music","thumb_media_id":"@"}"#),
+    ("music_url", r#"{"type":"music","thumb_media_id":"m","music_url":"@"}"#),
+    ("hq_music_url", r#"{"type":"music","thumb_media_id":"m","hq_music_url":"@"}"#),
+    ("title", r#"{"type":"news","articles":[{"title":"@","url":"u"}]}"#),
+    ("description", r#"{"type":"news","articles":[{"title":"t","url":"u","description":"@"}]}"#),
+    ("pic_url", r#"{"type":"news","articles":[{"title":"t","url":"u","pic_url":"@"}]}"#),
+    ("url", r#"{"type":"news","articles":[{"title":"t","url":"u"},{"title":"t","url":"@"}]}"#),
+    ("kf_account", r#"{"type":"transfer_customer_service","kf_account":"@"}"#),
+];
+
+#[test]
+fn no_member_of_a_reply_is_too_long_or_has_a_character_that_xml_does_not_know() {
+    for (member, reply) in MEMBERS {
+        assert!(parse(&reply.replace('@', &"a".repeat(2_047))).unwrap().is_some(), "{reply}");
+        let too_long = parse(&reply.replace('@', &"a".repeat(2_048))).unwrap_err();
+        assert_eq!(too_long, ReplyError::TooLong(member), "{reply}");
+        for character in [r"\u0000", r"\u0008", r"\u000b", r"\u001f", r"\ufffe", r"\uffff"] {
+            let refused = parse(&reply.replace('@', &format!("a{character}b"))).unwrap_err();
+            assert_eq!(refused, ReplyError::Character(member), "{reply}: {character}");
+        }
+    }
+}
+
+#[test]
+fn the_name_of_something_of_wechats_has_no_white_space() {
+    for (member, reply) in MEMBERS.into_iter().filter(|(member, _)| member.ends_with("_id") || *member == "kf_account")
+    {
+        for name in [" m", "m ", "m\\n", "a b", "a\u{3000}b"] {
+            let refused = parse(&reply.replace('@', name)).unwrap_err();
+            assert_eq!(refused, ReplyError::Character(member), "{reply}: {name}");
+        }
+    }
+}
+
+#[test]
 fn any_text_arrives_as_it_was_said() {
     for text in
         ["]]>", "a]]>b]]>]]>c", "]]]]>>", "<b>&amp;&lt;", "<![CDATA[x]]>", "emoji 👩‍👩‍👧 🇨🇳 \u{1F600}", "一\n二", "]]"]
@@ -172,7 +225,7 @@ fn any_text_arrives_as_it_was_said() {
 }
 
 #[test]
-fn characters_that_xml_does_not_know_are_dropped() {
+fn characters_that_xml_does_not_know_are_dropped_from_replies_of_our_own() {
     let text = "a\u{0}\u{8}\u{b}\u{1f}b\tc\u{fffe}\u{ffff}\u{fffd}\u{7f}\u{10000}";
     let xml = Reply::text(text).xml("o1", "gh_1", AT);
     assert_eq!(content_as_read(&xml), "ab\tc\u{fffd}\u{7f}\u{10000}");

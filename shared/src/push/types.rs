@@ -1,7 +1,7 @@
 //! The events of the 授权事件接收URL (protocol section 3.2), typed.
 //!
-//! Those that something is done about carry what is needed for it; the other known ones carry their name only, and
-//! unknown ones the name they came with. The message itself is always kept beside them: the inbox stores what was
+//! Those that something is done about carry what is needed for it, as far as it was sent; the other known ones carry
+//! their name only, and unknown ones the name they came with. The message itself is always kept beside them: the inbox stores what was
 //! received, not what was understood. Codes and tickets are secrets, so `Debug` shows names and times only.
 
 use std::fmt;
@@ -14,9 +14,9 @@ use crate::ids::{AppId, Digest};
 /// An authentic event.
 pub struct AuthorizationEvent {
     /// `AppId`: the platform it is for.
-    pub component: AppId,
+    pub component: Option<AppId>,
     /// `CreateTime`: WeChat's own time of the event; only such times are compared with each other.
-    pub create_time: Timestamp,
+    pub create_time: Option<Timestamp>,
     /// What happened.
     pub event: Event,
     /// The decrypted XML it was read from.
@@ -30,7 +30,7 @@ impl AuthorizationEvent {
     /// different messages about one account may come in one second.
     #[must_use]
     pub fn dedup(&self) -> Digest {
-        let time = self.create_time.unix().to_string();
+        let time = self.create_time.map_or_else(String::new, |at| at.unix().to_string());
         let account = self.event.account().map_or("", AppId::as_str);
         let name = self.event.info_type();
         match self.event.code() {
@@ -57,7 +57,7 @@ pub enum Event {
     /// `component_verify_ticket`, every ten minutes.
     ComponentVerifyTicket {
         /// What a component token is made from; lives 12 hours.
-        ticket: SecretString,
+        ticket: Option<SecretString>,
     },
     /// `authorized`: an account was granted to the platform.
     Authorized(Grant),
@@ -66,7 +66,7 @@ pub enum Event {
     /// `unauthorized`: the grant is gone.
     Unauthorized {
         /// The account.
-        authorizer: AppId,
+        authorizer: Option<AppId>,
     },
     /// `notify_third_fasteregister`: the result of a fast registration (protocol section 5.12).
     FastRegister(FastRegister),
@@ -106,8 +106,8 @@ impl Event {
     #[must_use]
     pub const fn account(&self) -> Option<&AppId> {
         match self {
-            Self::Authorized(grant) | Self::UpdateAuthorized(grant) => Some(&grant.authorizer),
-            Self::Unauthorized { authorizer } => Some(authorizer),
+            Self::Authorized(grant) | Self::UpdateAuthorized(grant) => grant.authorizer.as_ref(),
+            Self::Unauthorized { authorizer } => authorizer.as_ref(),
             Self::FastRegister(result) => result.appid.as_ref(),
             Self::ComponentVerifyTicket { .. } | Self::Notice(_) | Self::Unknown { .. } => None,
         }
@@ -117,7 +117,7 @@ impl Event {
     #[must_use]
     pub const fn code(&self) -> Option<&SecretString> {
         match self {
-            Self::Authorized(grant) | Self::UpdateAuthorized(grant) => Some(&grant.code),
+            Self::Authorized(grant) | Self::UpdateAuthorized(grant) => grant.code.as_ref(),
             Self::FastRegister(result) => result.auth_code.as_ref(),
             _ => None,
         }
@@ -132,10 +132,11 @@ impl fmt::Debug for Event {
 
 /// A grant, new or changed.
 pub struct Grant {
-    /// `AuthorizerAppid`: the account.
-    pub authorizer: AppId,
-    /// `AuthorizationCode`: to be exchanged once.
-    pub code: SecretString,
+    /// `AuthorizerAppid`: the account. Without it, the code leads to it.
+    pub authorizer: Option<AppId>,
+    /// `AuthorizationCode`: to be exchanged once. Without it, as trial mini programs come, the account's details say
+    /// what the code would have brought.
+    pub code: Option<SecretString>,
     /// `AuthorizationCodeExpiredTime`, where it can be read.
     pub code_expires: Option<Timestamp>,
     /// `PreAuthCode`: ties the grant to the attempt that led to it.
@@ -145,7 +146,7 @@ pub struct Grant {
 /// The result of a fast registration.
 pub struct FastRegister {
     /// `status`: 0 where a mini program was made and granted, else WeChat's reason why not.
-    pub status: i64,
+    pub status: Option<i64>,
     /// `appid`, not to be confused with `AppId`: the new mini program. Failures have none.
     pub appid: Option<AppId>,
     /// `auth_code`: to be exchanged once. Failures have none.

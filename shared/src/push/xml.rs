@@ -1,8 +1,9 @@
-//! A bounded walk through one of WeChat's XML documents: `<xml>` with fields directly below it.
+//! A bounded, strict walk through the XML that comes from the internet: `<xml>` with fields directly below it.
 //!
 //! Pull parsing over a borrowed text: no tree, no document type, no entities beyond XML's own five, a bounded depth, and
 //! nothing but white space around the root. Memory and time grow at most with the length of the text, which the caller
-//! bounds. What an element means is decided by [`super::envelope`] and [`super::parse`].
+//! bounds. What an element means is decided by [`super::envelope`]. What is inside, decrypted, is no
+//! well-formed XML: [`super::inner`] reads it.
 
 use std::borrow::Cow;
 
@@ -12,7 +13,7 @@ use quick_xml::events::{BytesRef, Event};
 
 use super::PushError;
 
-/// The deepest real message (pictures chosen from an album) has five levels; nobody needs more than this.
+/// Real envelopes have two levels; nobody needs more than this.
 const MAX_DEPTH: usize = 8;
 
 /// The one root element of every push.
@@ -31,17 +32,10 @@ pub(super) enum Node<'name, 'text> {
     Nested {
         /// The element's name.
         name: &'name str,
-        /// How deep it stands: a field's child is at 1.
-        level: usize,
-        /// As a field's.
-        text: Option<Cow<'text, str>>,
     },
     /// A comment or a processing instruction.
     Comment,
 }
-
-/// Levels below a field that there can be, see [`Node::Nested`].
-pub(super) const LEVELS: usize = MAX_DEPTH - 2;
 
 /// Walks through `xml` and hands over each node.
 ///
@@ -111,7 +105,7 @@ impl<'text> Place<'text> {
         match self.depth {
             0 => Ok(()),
             1 => visit(Node::Field { name, text }),
-            depth => visit(Node::Nested { name, level: depth - 1, text }),
+            _ => visit(Node::Nested { name }),
         }
     }
 
@@ -208,18 +202,18 @@ mod tests {
     }
 
     #[test]
-    fn elements_below_a_field_come_before_it_with_their_level() {
+    fn elements_below_a_field_come_before_it() {
         let mut nodes = vec![];
         walk("<xml><a><b> 1 <c/></b><d>2</d></a></xml>", |node| {
             nodes.push(match node {
                 Node::Field { name, text } => format!("0 {name} {text:?}"),
-                Node::Nested { name, level, text } => format!("{level} {name} {text:?}"),
+                Node::Nested { name } => name.to_owned(),
                 Node::Comment => unreachable!(),
             });
             Ok(())
         })
         .unwrap();
-        assert_eq!(nodes, ["2 c Some(\"\")", "1 b None", "1 d Some(\"2\")", "0 a None"]);
+        assert_eq!(nodes, ["c", "b", "d", "0 a None"]);
     }
 
     #[test]

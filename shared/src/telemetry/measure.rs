@@ -65,6 +65,8 @@ macro_rules! measures {
 measures! {
     PushStored = "push_stored", Count, Some("kind"), "Pushes that were stored, by `InfoType`.";
     PushRefused = "push_refused", Count, Some("reason"), "Pushes that were not taken.";
+    PushStale = "push_stale", Count, None,
+        "Pushes too old to be told from a repeat: acknowledged, without effect.";
     SecretServedStale = "secret_served_stale", Count, None,
         "The secret was used from memory because Secrets Manager did not answer.";
     RequestFailed = "request_failed", Count, Some("cause"), "Requests of merchants and businesses that failed.";
@@ -83,6 +85,10 @@ measures! {
         "Inbox entries that have not taken effect at the end of a renew run.";
     MessageReceived = "message_received", Count, Some("kind"), "Messages and events of accounts that were taken.";
     MessageRepeated = "message_repeated", Count, None, "Messages that WeChat sent again.";
+    MessageUnclaimed = "message_unclaimed", Count, None,
+        "Messages that were put on the bus while the table was away: they may be there more than once.";
+    EventReduced = "event_reduced", Count, None, "Events that were too large for the bus and were put there in part.";
+    EventDropped = "event_dropped", Count, None, "Events that the bus will never take.";
     EventDelayed = "event_delayed", Count, None, "Events that the bus did not take at once; they are offered again.";
     MessagesWaiting = "messages_waiting", Count, None, "Messages that wait for the bus at the end of a renew run.";
     WebhookFailed = "webhook_failed", Count, Some("reason"), "Messages that the reply webhook did not answer.";

@@ -48,7 +48,7 @@ impl StoredAccount {
             asked_at: item.instant("asked_at"),
             grant_claim: item.text("grant_claim").map(Digest::from_stored),
             profile: item.parsed("profile", |json| serde_json::from_str(json)),
-            is_named: item.attributes.get("named").and_then(|named| named.as_bool().ok()) == Some(&true),
+            is_named: item.attributes.get("name_owned").and_then(|owned| owned.as_bool().ok()) == Some(&true),
             func_info: func_info.into_iter().flatten().filter_map(|id| id.as_n().ok()?.parse().ok()).collect(),
         }
     }

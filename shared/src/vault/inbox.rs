@@ -28,6 +28,13 @@ const KEEP: Duration = Duration::from_hours(24 * 30);
 /// Inbox entries of one page of the index.
 const DUE_PAGE: i32 = 1_000;
 
+/// A push that WeChat wrote longer ago than this has no effect: whether it had one before would not be known. An hour
+/// less than entries are kept, since WeChat's clock may be ahead of ours.
+pub const PUSH_MEMORY: Duration = KEEP.saturating_sub(Duration::from_hours(1));
+
+/// The time in the key of an entry that came without one. It must be the same at every repeat, so it is none of ours.
+const NO_TIME: Timestamp = Timestamp::from_unix(0);
+
 /// The entries of one account, in the order of WeChat's times; or one entry whose account is not known.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Partition(String);
@@ -123,7 +130,7 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Unavailable`]: it may not be stored.
     pub async fn put_push(&self, event: &AuthorizationEvent, now: Timestamp) -> Result<EntryKey, VaultError> {
-        let key = EntryKey::of(event.event.account(), event.create_time, &event.dedup());
+        let key = EntryKey::of(event.event.account(), event.create_time.unwrap_or(NO_TIME), &event.dedup());
         let attributes = Attributes::from([
             ("info_type".to_owned(), text(event.event.info_type())),
             ("push".to_owned(), secret(&event.xml)),
@@ -137,8 +144,7 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Unavailable`]: it may not be stored.
     pub async fn put_callback(&self, callback: &Callback, now: Timestamp) -> Result<CallbackEntry, VaultError> {
-        // The place must be the same at every repeat, so no time of ours is in it.
-        let key = EntryKey::of(None, Timestamp::from_unix(0), &Claim::of_authorization_code(&callback.code));
+        let key = EntryKey::of(None, NO_TIME, &Claim::of_authorization_code(&callback.code));
         let attributes = Attributes::from([
             ("info_type".to_owned(), text("redirect")),
             ("code".to_owned(), secret(&callback.code)),
@@ -162,7 +168,7 @@ impl Vault {
     ) -> Result<(), VaultError> {
         // Behind the pushes of the same second, which bring the grant: no digest begins with a tilde.
         let digest = Digest::from_stored(&format!("~{}", message.dedup(authorizer).as_str()));
-        let key = EntryKey::of(Some(authorizer), message.create_time, &digest);
+        let key = EntryKey::of(Some(authorizer), message.create_time.unwrap_or(NO_TIME), &digest);
         let attributes = Attributes::from([
             ("info_type".to_owned(), text("release-check")),
             ("authorizer".to_owned(), text(authorizer.as_str())),

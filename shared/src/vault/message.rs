@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use secrecy::SecretString;
 
 use super::accounts::PagePosition;
@@ -19,8 +20,12 @@ use crate::push::AccountMessage;
 
 const SORT: &str = "message";
 
-/// WeChat tries three times within seconds; what is answered is kept long beyond that.
-const KEEP: Duration = Duration::from_hours(24);
+/// A message that WeChat wrote longer ago than this is not handled: whether it was handled before would not be known.
+/// WeChat tries three times within seconds.
+pub const MESSAGE_MEMORY: Duration = Duration::from_hours(24);
+
+/// How a message was answered is kept for longer by as much as WeChat's clock may be ahead of ours.
+const KEEP: Duration = MESSAGE_MEMORY.saturating_add(Duration::from_hours(1));
 
 /// How long a message waits for the bus at most.
 const KEEP_WAITING: Duration = Duration::from_hours(24 * 30);
@@ -52,6 +57,8 @@ pub struct WaitingMessage {
     pub authorizer: AppId,
     /// The decrypted XML.
     pub xml: SecretString,
+    /// Whether the account is known to be the one that it is addressed to.
+    pub is_confirmed: bool,
 }
 
 impl Vault {
@@ -79,7 +86,8 @@ impl Vault {
         })
     }
 
-    /// Keeps a claimed message for the bus, which did not take it. One write.
+    /// Keeps a claimed message for the bus: it did not take it, or the account's name has to be known first, which
+    /// `is_confirmed` tells apart. One write.
     ///
     /// # Errors
     /// [`VaultError`]: it may not be stored.
@@ -87,18 +95,20 @@ impl Vault {
         &self,
         authorizer: &AppId,
         message: &AccountMessage,
+        is_confirmed: bool,
         now: Timestamp,
     ) -> Result<(), VaultError> {
         let digest = message.dedup(authorizer);
         let update = self
             .update(self.message_key(&digest), SORT)
             .update_expression(format!(
-                "SET authorizer = :authorizer, account_message = :message, due_shard = :shard, due_at = :now, \
-                 {EXPIRES} = :expires"
+                "SET authorizer = :authorizer, account_message = :message, confirmed = :confirmed, \
+                 due_shard = :shard, due_at = :now, {EXPIRES} = :expires"
             ))
             .condition_expression("attribute_exists(first_owner)")
             .expression_attribute_values(":authorizer", text(authorizer.as_str()))
             .expression_attribute_values(":message", secret(&message.xml))
+            .expression_attribute_values(":confirmed", AttributeValue::Bool(is_confirmed))
             .expression_attribute_values(":shard", text(self.waiting_shard(digest.part(WAITING_SHARDS))))
             .expression_attribute_values(":now", instant(now))
             .expression_attribute_values(":expires", expires(now, KEEP_WAITING));
@@ -194,7 +204,10 @@ impl Vault {
         let attributes = self.get(self.message_key(message), SORT).await?;
         Ok(attributes.map(|attributes| Item::new("message", attributes)).and_then(|item| {
             let authorizer = item.parsed("authorizer", AppId::parse)?;
-            Some(WaitingMessage { authorizer, xml: item.secret("account_message")? })
+            // Those from before the name was asked for had been confirmed.
+            let confirmed = item.attributes.get("confirmed").and_then(|confirmed| confirmed.as_bool().ok());
+            let is_confirmed = confirmed.copied().unwrap_or(true);
+            Some(WaitingMessage { authorizer, xml: item.secret("account_message")?, is_confirmed })
         }))
     }
 
@@ -206,7 +219,7 @@ impl Vault {
         let update = self
             .update(self.message_key(message), SORT)
             .update_expression(format!(
-                "SET {EXPIRES} = :expires REMOVE due_shard, due_at, authorizer, account_message"
+                "SET {EXPIRES} = :expires REMOVE due_shard, due_at, authorizer, account_message, confirmed"
             ))
             .condition_expression("attribute_exists(due_at)")
             .expression_attribute_values(":expires", expires(now, KEEP));

@@ -35,14 +35,15 @@ pub use self::attempt::{ATTEMPT_KEEP, Attempt, CodeCount, MAX_CODES};
 pub use self::claim::{Binding, Claim, Claimed};
 pub use self::health::{Health, ScheduledTask};
 pub use self::inbox::{
-    Callback, CallbackEntry, CheckMessage, Entry, EntryBody, EntryKey, INBOX_SORT_PREFIX, Partition,
+    Callback, CallbackEntry, CheckMessage, Entry, EntryBody, EntryKey, INBOX_SORT_PREFIX, PUSH_MEMORY, Partition,
 };
 pub use self::link::{Bound, BoundBy, Link, LinkRequest, LinkStatus};
-pub use self::message::{MessageClaim, WaitingMessage};
+pub use self::message::{MESSAGE_MEMORY, MessageClaim, WaitingMessage};
 pub use self::mint::{MAX_MINTS, MAX_MINTS_PER_HOUR, MintRefused};
 pub use self::reconcile::Pass;
 pub use self::ticket::Ticket;
 pub use self::token::{Failure, Issued, Lease, LeaseFor, Slot, Stored, TokenRecord};
+pub use self::user_name::Recipient;
 use crate::aws::failure;
 use crate::ids::AppId;
 

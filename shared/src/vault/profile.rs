@@ -11,7 +11,7 @@ use crate::wechat::Profile;
 
 impl Vault {
     /// Writes an account's profile and permission sets over the `token_seq` that was read before WeChat was asked for them,
-    /// and whom its messages are addressed to. Two writes.
+    /// and whom its messages are addressed to. Three writes.
     ///
     /// # Errors
     /// [`VaultError::Unavailable`].
@@ -30,7 +30,7 @@ impl Vault {
         }
         let update = self
             .update_token(&Slot::Authorizer(authorizer.clone()))
-            .update_expression("SET profile = :profile, func_info = :sets, named = :yes")
+            .update_expression("SET profile = :profile, func_info = :sets, name_owned = :yes")
             .condition_expression("token_seq = :seq")
             .expression_attribute_values(":seq", number(seq))
             .expression_attribute_values(":profile", text(json))
@@ -39,7 +39,7 @@ impl Vault {
         Ok(if write(update).await? { GrantWrite::Stored } else { GrantWrite::Changed })
     }
 
-    /// Stores whom an account's messages are addressed to, where its profile was stored without. Two writes.
+    /// Stores whom an account's messages are addressed to, where its profile was stored without. Three writes.
     ///
     /// # Errors
     /// [`VaultError::Unavailable`].
@@ -49,7 +49,7 @@ impl Vault {
         }
         let update = self
             .update_token(&Slot::Authorizer(authorizer.clone()))
-            .update_expression("SET named = :yes")
+            .update_expression("SET name_owned = :yes")
             .condition_expression("attribute_exists(token_seq)")
             .expression_attribute_values(":yes", AttributeValue::Bool(true));
         write(update).await.map(drop)

@@ -194,6 +194,10 @@ async fn replies_whose_content_does_not_fit_are_garbage() {
         (reply(&account(), FOLLOWER, "text", ""), AnswerFault::Incomplete),
         (reply(&account(), FOLLOWER, "image", "<MediaId>m</MediaId>"), AnswerFault::Incomplete),
         (
+            reply(&account(), FOLLOWER, "text", &format!("<Content>{}</Content>", "a".repeat(2_048))),
+            AnswerFault::TooLong,
+        ),
+        (
             reply(&account(), FOLLOWER, "news", "<ArticleCount>2</ArticleCount><Articles><item/></Articles>"),
             AnswerFault::Incomplete,
         ),

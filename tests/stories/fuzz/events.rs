@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::Value;
 use shared::gateway::GatewayResponse;
-use stories::demo_events::{files, put_link_and_attempt};
-use stories::world::World;
+use stories::demo_events::{files, put_what_they_are_about};
+use stories::world::{START, World};
 
 use super::{inserted, odd_text, odd_value, runner, runtime};
 
@@ -38,7 +38,7 @@ fn mutation() -> impl Strategy<Value = Mutation> {
 
 /// The events of the HTTP functions.
 fn events() -> Vec<Value> {
-    let events = files().into_iter().map(|(_, content)| serde_json::from_str::<Value>(&content).unwrap());
+    let events = files(START.unix()).into_iter().map(|(_, content)| serde_json::from_str::<Value>(&content).unwrap());
     let events: Vec<Value> = events.filter(|event| event["requestContext"].is_object()).collect();
     assert!(events.len() >= 20, "{}", events.len());
     events
@@ -130,7 +130,7 @@ fn whatever_the_gateway_hands_over_is_answered_and_nobody_becomes_somebody_else(
     let (runtime, corpus) = (runtime(), events());
     let (world, gateway) = runtime.block_on(async {
         let world = World::ready().await;
-        put_link_and_attempt(&world.vault(), world.now()).await.unwrap();
+        put_what_they_are_about(&world.vault(), world.now()).await.unwrap();
         let gateway = world.gateway();
         (world, gateway)
     });
@@ -144,7 +144,7 @@ fn whatever_the_gateway_hands_over_is_answered_and_nobody_becomes_somebody_else(
         Ok(())
     });
     outcome.unwrap_or_else(|failure| panic!("{failure}"));
-    let untouched = ask(&files().into_iter().find(|(path, _)| path == "preauth-link/page.json").unwrap().1);
+    let untouched = ask(&files(START.unix()).into_iter().find(|(path, _)| path == "preauth-link/page.json").unwrap().1);
     assert!([200, 409, 410].contains(&untouched.status_code), "{untouched:?}");
     drop(world);
 }

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream;
+use serde_json::json;
 use shared::limits::Limits;
 use shared::telemetry::Measure;
 use simulator::{Behaviour, Message};
 use stories::faults::{Fault, Matching};
+use stories::schema::Schema;
 use stories::world::{World, short_limits};
 
 use super::{FOLLOWER, delivered, service_for, shop, status, texts};
@@ -130,15 +132,99 @@ async fn where_neither_bus_nor_table_takes_it_wechat_sends_again_and_nothing_is_
 
 #[tokio::test]
 async fn whatever_hangs_wechat_has_an_answer_in_time() {
-    for operation in ["PutEvents", "UpdateItem", "GetItem"] {
-        let limits = Limits { message: Duration::from_millis(500), ..short_limits() };
+    for (operation, answered) in [("PutEvents", 500), ("UpdateItem", 200), ("GetItem", 200)] {
+        let limits = Limits { message: Duration::from_secs(1), ..short_limits() };
         let world = World::with(|_| {}, limits).await;
         world.get_ready().await;
         let shop = shop(&world).await;
         world.faults.always(Matching::operation(operation), Fault::Hang);
         let outcome = world.simulator.send_message(&Message::text(&shop, FOLLOWER, "hello")).await;
-        assert_eq!(status(&outcome), 500, "{operation}: {outcome:?}");
+        assert_eq!(status(&outcome), answered, "{operation}: {outcome:?}");
+        assert_eq!(texts(&world).len(), usize::from(answered == 200), "{operation}");
     }
+}
+
+#[tokio::test]
+async fn while_only_the_table_is_away_messages_reach_the_bus_and_nobody_is_asked_for_a_reply() {
+    for (operation, is_confirmed) in [("UpdateItem", true), ("GetItem", false)] {
+        let world = World::ready().await;
+        let shop = shop(&world).await;
+        let service = service_for(&world).await;
+        world.simulator.set_behaviour(Behaviour { redeliver_pushes: true, ..Behaviour::default() });
+        world.faults.always(Matching::operation(operation), Fault::Away);
+        let message = Message::text(&shop, FOLLOWER, "now");
+        let outcome = world.simulator.send_message(&message).await;
+        assert!(outcome.is_empty() && outcome.attempts == 1, "{operation}: {outcome:?}");
+        let detail = delivered(&world).pop().unwrap();
+        assert_eq!((&detail["message"]["content"], &detail["open_id"]), (&"now".into(), &FOLLOWER.into()));
+        assert_eq!(detail.get("unconfirmed").is_none(), is_confirmed, "{operation}");
+        Schema::read().fits("message_detail", &detail).unwrap_or_else(|misfit| panic!("{operation}: {misfit}"));
+        assert_eq!((world.metrics.count(Measure::MessageUnclaimed), service.asked().len()), (1, 0), "{operation}");
+
+        // Delivered again, for want of an answer that reached WeChat, it is on the bus again with the same id.
+        assert!(world.simulator.send_message(&message).await.is_empty());
+        let details = delivered(&world);
+        assert_eq!((details.len(), &details[0]["id"]), (2, &details[1]["id"]), "{operation}");
+        world.faults.clear();
+        let later = world.simulator.send_message(&Message::text(&shop, FOLLOWER, "later")).await;
+        assert_eq!(later.reply_text().as_deref(), Some("later!"), "{operation}: {later:?}");
+    }
+}
+
+#[tokio::test]
+async fn with_table_and_bus_away_wechat_is_made_to_send_again() {
+    let world = World::ready().await;
+    let shop = shop(&world).await;
+    for operation in ["PutEvents", "UpdateItem", "GetItem"] {
+        world.faults.always(Matching::operation(operation), Fault::Away);
+    }
+    let message = Message::text(&shop, FOLLOWER, "keep trying");
+    assert_eq!(status(&world.simulator.send_message(&message).await), 500);
+    world.faults.clear();
+    assert!(world.simulator.send_message(&message).await.is_empty());
+    assert_eq!(texts(&world), ["keep trying"]);
+}
+
+#[tokio::test]
+async fn an_event_that_is_too_large_is_delivered_in_part_and_does_not_wait() {
+    let world = World::ready().await;
+    let shop = shop(&world).await;
+    let link = |text: &str| Message::new(&shop, FOLLOWER, "link").with("Title", text).with("Url", "u");
+    for (message, omitted) in [
+        (Message::text(&shop, FOLLOWER, &"字".repeat(15_000)), None),
+        (Message::text(&shop, FOLLOWER, &"\"".repeat(40_000)), None),
+        (Message::text(&shop, FOLLOWER, &"\u{1}".repeat(30_000)), Some(json!(["fields"]))),
+        (Message::text(&shop, FOLLOWER, &"\u{1}".repeat(47_000)), Some(json!(["fields", "message"]))),
+        (link(&"\u{1}".repeat(47_000)), Some(json!(["fields", "message"]))),
+        (Message::of(&shop.appid, "\u{1}".repeat(47_000)), Some(json!(["fields"]))),
+    ] {
+        let before = world.metrics.count(Measure::EventReduced);
+        assert!(world.simulator.send_message(&message).await.is_empty());
+        let detail = delivered(&world).pop().unwrap();
+        assert_eq!(detail.get("omitted"), omitted.as_ref());
+        assert_eq!(detail.get("fields").is_none(), omitted.is_some());
+        assert_eq!(world.metrics.count(Measure::EventReduced), before + usize::from(omitted.is_some()));
+        Schema::read().fits("message_detail", &detail).unwrap();
+    }
+    assert_eq!((delivered(&world).len(), world.metrics.count(Measure::EventDelayed)), (6, 0));
+}
+
+#[tokio::test]
+async fn an_event_that_a_bus_finds_too_large_is_put_there_in_part_at_once() {
+    let world = World::ready().await;
+    let shop = shop(&world).await;
+    world.bus.take_at_most(4_096);
+    assert!(world.simulator.send_message(&Message::text(&shop, FOLLOWER, &"x".repeat(3_000))).await.is_empty());
+    let detail = delivered(&world).pop().unwrap();
+    assert_eq!((&detail["omitted"], detail["message"]["content"].as_str().unwrap().len()), (&json!(["fields"]), 3_000));
+
+    // Smaller than anything that can be made of it: it is not offered again and again.
+    world.bus.take_at_most(100);
+    assert!(world.simulator.send_message(&Message::text(&shop, FOLLOWER, "hello")).await.is_empty());
+    assert_eq!((world.metrics.count(Measure::EventDropped), world.metrics.count(Measure::EventDelayed)), (1, 0));
+    world.bus.take_at_most(256 * 1024);
+    world.renew().await;
+    assert_eq!(delivered(&world).len(), 1);
 }
 
 #[tokio::test]

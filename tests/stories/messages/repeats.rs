@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use shared::ids::AppId;
 use shared::limits::{Limits, MESSAGE_LEASE};
 use shared::push::AccountMessage;
 use shared::telemetry::Measure;
 use shared::vault::MessageClaim;
-use simulator::Message;
+use simulator::{Account, Message};
 use stories::faults::{Fault, Matching};
 use stories::world::{World, short_limits};
 
@@ -59,7 +58,7 @@ async fn a_message_whose_handler_died_is_delivered_by_the_next_try_and_the_webho
     let service = service_for(&world).await;
     let message = Message::text(&shop, FOLLOWER, "hello").with("MsgId", "9").with("CreateTime", "1800000000");
     // As far as a process came that was stopped right after it had claimed the message.
-    let digest = digest_of(&shop.appid, "9");
+    let digest = digest_of(&shop, "9");
     let until = world.now().plus(MESSAGE_LEASE);
     let claimed = world.vault().claim_message(&digest, "died", world.now(), until).await.unwrap();
     assert!(matches!(claimed, MessageClaim::Ours { first: true, .. }));
@@ -102,10 +101,56 @@ async fn a_lost_reply_of_the_table_makes_nobody_lose_to_himself() {
     assert_eq!((texts(&world).len(), service.asked().len()), (2, 2));
 }
 
-fn digest_of(authorizer: &AppId, msg_id: &str) -> shared::ids::Digest {
+fn digest_of(account: &Account, msg_id: &str) -> shared::ids::Digest {
     let xml = format!(
-        "<xml><ToUserName>g</ToUserName><FromUserName>o</FromUserName><CreateTime>1</CreateTime><MsgType>text</MsgType>\
-         <MsgId>{msg_id}</MsgId></xml>"
+        "<xml><ToUserName>{}</ToUserName><FromUserName>{FOLLOWER}</FromUserName><CreateTime>1800000000</CreateTime>\
+         <MsgType>text</MsgType><MsgId>{msg_id}</MsgId></xml>",
+        account.user_name
     );
-    AccountMessage::parse(xml.into()).unwrap().dedup(authorizer)
+    AccountMessage::parse(xml.into()).dedup(&account.appid)
+}
+
+/// Two followers' messages and events that look alike: each is handled, and each follower gets the reply that is his.
+#[tokio::test]
+async fn what_two_followers_send_is_never_taken_for_one_message() {
+    let world = World::ready().await;
+    let shop = shop(&world).await;
+    let service = service_for(&world).await;
+    let voice =
+        |follower: &str| Message::new(&shop, follower, "voice").with("MediaId", "m").with("Recognition", "words");
+    let event = |follower: &str| Message::event(&shop, follower, "CLICK").with("EventKey", "menu");
+    let mut expected = 0;
+    for follower in ["oFollowerONE", "oFollowerTWO"] {
+        for message in [
+            Message::text(&shop, follower, "same words").with("MsgId", "6450000000000000001"),
+            Message::text(&shop, follower, "same words").with("MsgId", "0"),
+            voice(follower).with("MsgId", "6450000000000000002"),
+            event(follower),
+            event(follower).with("MsgId", "0"),
+            Message::event(&shop, follower, "TEMPLATESENDJOBFINISH").with("MsgID", "77").with("Status", "success"),
+        ] {
+            let outcome = world.simulator.send_message(&message).await;
+            expected += 1;
+            let (details, reply) = (delivered(&world), outcome.reply.clone().unwrap_or_default());
+            assert_eq!((details.len(), service.asked().len()), (expected, expected), "{follower}");
+            assert_eq!(details[expected - 1]["open_id"], follower);
+            assert!(reply.contains(follower), "{follower} is given {reply}");
+        }
+    }
+    let details = delivered(&world);
+    let ids: std::collections::BTreeSet<&str> = details.iter().map(|detail| detail["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), expected, "as many ids as messages");
+}
+
+#[tokio::test]
+async fn two_events_of_one_follower_in_one_second_are_two_and_a_repeat_of_each_is_none() {
+    let world = World::ready().await;
+    let shop = shop(&world).await;
+    let event = |name: &str, key: &str| Message::event(&shop, FOLLOWER, name).with("EventKey", key).with("MsgId", "0");
+    let finished = |id: &str| Message::event(&shop, FOLLOWER, "TEMPLATESENDJOBFINISH").with("MsgID", id);
+    let events = [event("CLICK", "a"), event("CLICK", "b"), event("VIEW", "a"), finished("1"), finished("2")];
+    for message in events.iter().chain(&events) {
+        assert!(world.simulator.send_message(message).await.is_empty());
+    }
+    assert_eq!((delivered(&world).len(), world.metrics.count(Measure::MessageRepeated)), (5, 5));
 }

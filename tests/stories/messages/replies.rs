@@ -22,6 +22,7 @@ async fn every_kind_of_reply_is_one_that_wechat_accepts() {
         json!({ "title": "t", "description": "d", "pic_url": "https://p.example", "url": "https://u.example" });
     for (reply, kind) in [
         (json!({ "type": "text", "content": "a ]]> b 😀 <c>&amp;" }), "text"),
+        (json!({ "type": "text", "content": "字".repeat(682) + "a" }), "text"),
         (json!({ "type": "image", "media_id": "m" }), "image"),
         (json!({ "type": "voice", "media_id": "m" }), "voice"),
         (json!({ "type": "video", "media_id": "m", "title": "t" }), "video"),
@@ -30,13 +31,13 @@ async fn every_kind_of_reply_is_one_that_wechat_accepts() {
         (json!({ "type": "transfer_customer_service", "kf_account": "k@shop" }), "transfer_customer_service"),
         (json!({ "type": "transfer_customer_service" }), "transfer_customer_service"),
     ] {
-        let service = Service::replying(reply).await;
+        let service = Service::replying(reply.clone()).await;
         world.ask_for_replies(service.url()).await;
         let outcome = world.simulator.send_message(&Message::text(&shop, FOLLOWER, kind)).await;
         let xml = outcome.reply.clone().unwrap_or_else(|| panic!("{kind}: {outcome:?}"));
         assert!(xml.contains(&format!("<MsgType><![CDATA[{kind}]]></MsgType>")), "{xml}");
         if kind == "text" {
-            assert_eq!(outcome.reply_text().as_deref(), Some("a ]]> b 😀 <c>&amp;"));
+            assert_eq!(outcome.reply_text().as_deref(), reply["content"].as_str());
         }
     }
 }
@@ -71,12 +72,15 @@ async fn nothing_to_say_is_an_empty_answer() {
 #[tokio::test]
 async fn a_service_that_fails_costs_the_reply_and_nothing_else() {
     type Answer = fn() -> Response;
-    let cases: [(&str, Answer); 6] = [
+    let cases: [(&str, Answer); 9] = [
         ("status", || StatusCode::INTERNAL_SERVER_ERROR.into_response()),
         ("status", || Redirect::temporary("http://169.254.169.254/latest/meta-data/").into_response()),
         ("too-large", || vec![b'x'; 10 * 1024 * 1024].into_response()),
         ("malformed", || "<html>".into_response()),
         ("malformed", || r#"{"type":"hologram"}"#.into_response()),
+        ("malformed", || axum::Json(json!({ "type": "text", "content": "a".repeat(2_048) })).into_response()),
+        ("malformed", || axum::Json(json!({ "type": "text", "content": "a\u{1}b" })).into_response()),
+        ("malformed", || axum::Json(json!({ "type": "image", "media_id": "m".repeat(2_048) })).into_response()),
         ("timeout", || Body::from_stream(futures::stream::pending::<Result<&str, std::io::Error>>()).into_response()),
     ];
     for (reason, answer) in cases {

@@ -72,9 +72,6 @@ async fn what_is_forged_malformed_too_large_or_misdirected_is_told_apart_and_not
     assert_eq!(told(&unsigned), (400, "the query parameter msg_signature is missing"));
     let large = function.request(&pushed(&sealed).body(&" ".repeat(64 * 1024 + 1))).await;
     assert_eq!(told(&large), (413, "the body is too large"));
-    let no_message = world.simulator.seal_message(&Message::of(&shop.appid, "<xml><MsgType>text</MsgType></xml>"));
-    let answer = function.push(&no_message).await;
-    assert_eq!(answer.status, 400, "signed, and still no message: {answer:?}");
     let no_appid = function.request(&to("not-an-appid%20", &sealed.query)).await;
     assert_eq!(no_appid.status, 404, "{no_appid:?}");
     let elsewhere = function.request(&HttpEvent::new("POST", "/wechat/events").body(&sealed.body)).await;
@@ -86,6 +83,9 @@ async fn what_is_forged_malformed_too_large_or_misdirected_is_told_apart_and_not
 
     assert_eq!(told(&function.push(&sealed).await), (200, ""), "and the process goes on");
     assert_eq!(texts(&world), ["hello"]);
+    let no_message = world.simulator.seal_message(&Message::of(&shop.appid, "no message"));
+    assert_eq!(told(&function.push(&no_message).await), (200, ""), "WeChat has signed it");
+    assert_eq!(world.bus.delivered().pop().unwrap().detail["raw"], "no message");
 }
 
 #[tokio::test]
@@ -104,13 +104,14 @@ async fn a_message_at_the_path_of_another_account_is_refused() {
 }
 
 #[tokio::test]
-async fn without_a_secret_or_a_table_wechat_is_not_told_that_all_is_well() {
+async fn without_a_secret_or_without_table_and_bus_wechat_is_not_told_that_all_is_well() {
     let (world, shop) = world_with_shop().await;
     let message = Message::text(&shop, FOLLOWER, "hello");
-    let tableless = Bootstrap::with(BINARY, &world, |variables| {
+    let with_neither = Bootstrap::with(BINARY, &world, |variables| {
         variables.insert("TABLE_NAME".into(), "another".into());
+        variables.insert("EVENT_BUS_NAME".into(), "another".into());
     });
-    let answer = tableless.await.push(&world.simulator.seal_message(&message)).await;
+    let answer = with_neither.await.push(&world.simulator.seal_message(&message)).await;
     assert_eq!(told(&answer), (500, "not handled: send it again"));
     world.secrets.set("{}".into());
     let function = Bootstrap::start(BINARY, &world).await;
@@ -118,7 +119,14 @@ async fn without_a_secret_or_a_table_wechat_is_not_told_that_all_is_well() {
     assert!(texts(&world).is_empty());
 
     world.secrets.set(stories::world::secret_json());
+    let tableless = Bootstrap::with(BINARY, &world, |variables| {
+        variables.insert("TABLE_NAME".into(), "another".into());
+    });
+    assert_eq!(told(&tableless.await.push(&world.simulator.seal_message(&message)).await), (200, ""));
     let function = Bootstrap::start(BINARY, &world).await;
     assert_eq!(told(&function.push(&world.simulator.seal_message(&message)).await), (200, ""));
-    assert_eq!(texts(&world), ["hello"]);
+    assert_eq!(texts(&world), ["hello", "hello"]);
+    let events = world.bus.delivered();
+    let (without, with) = (&events[events.len() - 2].detail, &events[events.len() - 1].detail);
+    assert_eq!((&without["unconfirmed"], without["id"] == with["id"]), (&json!(["authorizer_appid"]), true));
 }

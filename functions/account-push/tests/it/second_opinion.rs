@@ -1,5 +1,6 @@
 //! The same with moto as the table and Secrets Manager: what our embedded table accepts, another one should too.
 
+use shared::clock::{Clock as _, SystemClock};
 use shared::ids::AppId;
 use simulator::{Account, Message};
 use stories::bootstrap::Bootstrap;
@@ -24,13 +25,12 @@ async fn moto_agrees_on_messages_repeats_and_the_release_check_to_two_processes(
     }
     assert_eq!(texts(&world), ["hello"]);
 
-    // Nothing is known of this one: whom its messages are addressed to is learned.
-    let stranger = Account::official_account(AppId::parse("wxstranger").unwrap(), "stranger");
-    let renamed = Account { user_name: "gh_another".to_owned(), ..stranger.clone() };
-    let event = Message::event(&stranger, FOLLOWER, "subscribe");
-    assert_eq!(one.push(&world.simulator.seal_message(&event)).await.status, 200);
-    let foreign = Message::event(&renamed, FOLLOWER, "subscribe");
-    assert_eq!(other.push(&world.simulator.seal_message(&foreign)).await.status, 401);
+    // Nothing is known of this one, and then only that it is one of the platform's.
+    let stranger = AppId::parse("wxstranger").unwrap();
+    let elsewhere = Message::of(&stranger, one_of(&shop));
+    assert_eq!(one.push(&world.simulator.seal_message(&elsewhere)).await.status, 401);
+    moto.vault().introduce(&stranger, world.now()).await.unwrap();
+    assert_eq!(other.push(&world.simulator.seal_message(&elsewhere)).await.status, 401, "it is the shop's");
 
     let vault = moto.vault();
     let checked = Account::release_check().remove(0);
@@ -40,4 +40,14 @@ async fn moto_agrees_on_messages_repeats_and_the_release_check_to_two_processes(
     }
     let key = vault.inbox_partition(&format!("{}#inbox#{}", vault.component(), checked.appid)).unwrap();
     assert_eq!(vault.waiting_entries(&key).await.unwrap().len(), 3, "a minute has room for three");
+}
+
+/// A message to the shop.
+fn one_of(shop: &Account) -> String {
+    let now = SystemClock.now().unix();
+    format!(
+        "<xml><ToUserName>{}</ToUserName><FromUserName>{FOLLOWER}</FromUserName><CreateTime>{now}</CreateTime>\
+         <MsgType>text</MsgType><Content>hello</Content></xml>",
+        shop.user_name
+    )
 }

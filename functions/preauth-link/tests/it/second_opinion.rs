@@ -21,9 +21,9 @@ async fn moto_agrees_on_links_on_attempts_and_on_how_many_codes_a_link_makes() {
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
     let moto = Moto::start().await;
     let vault = moto.vault();
-    let event = AuthorizationEvent::parse(world.simulator.ticket().message.into()).unwrap();
-    let Event::ComponentVerifyTicket { ticket } = event.event else { panic!("it is a ticket") };
-    assert!(vault.put_ticket(&ticket, event.create_time, world.now()).await.unwrap());
+    let event = AuthorizationEvent::parse(world.simulator.ticket().message.into());
+    let Event::ComponentVerifyTicket { ticket: Some(ticket) } = event.event else { panic!("it is a ticket") };
+    assert!(vault.put_ticket(&ticket, event.create_time.unwrap(), world.now()).await.unwrap());
 
     let function = Bootstrap::with(BINARY, &world, |variables| moto.redirect(variables)).await;
     let made = function.request(&asks_for_link("{}").iam(BUSINESS)).await;

@@ -45,15 +45,12 @@ async fn no_push_good_or_bad_leaves_a_secret_in_the_log() {
     let timeless = Push { message: ticket.message.replace("CreateTime", "CreatedTime"), ..ticket.clone() };
 
     let function = tracing(&world, &[]).await;
-    for good in [&ticket, &granted, &registered] {
+    for good in [&ticket, &granted, &registered, &cut_off, &timeless] {
         let sealed = world.simulator.seal(good);
         assert!(function.push(&sealed).await.is_success());
         assert!(function.request(&pushed(&sealed).base64_body(sealed.body.as_bytes())).await.is_success());
     }
-    for bad in [&cut_off, &foreign, &timeless] {
-        let answer = function.push(&world.simulator.seal(bad)).await;
-        assert!([400, 401].contains(&answer.status), "{answer:?}");
-    }
+    assert_eq!(function.push(&world.simulator.seal(&foreign)).await.status, 401);
     // Whoever knows a secret may put it where none belongs.
     for misplaced in [&ticket.message, &granted.message] {
         let sealed = world.simulator.seal(&ticket);

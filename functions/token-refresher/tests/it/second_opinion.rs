@@ -13,7 +13,7 @@ use stories::world::World;
 use crate::BINARY;
 
 async fn receive(vault: &Vault, world: &World, push: &Push) {
-    let event = AuthorizationEvent::parse(SecretString::from(push.message.as_str())).unwrap();
+    let event = AuthorizationEvent::parse(SecretString::from(push.message.as_str()));
     vault.put_push(&event, world.now()).await.unwrap();
 }
 
@@ -29,9 +29,11 @@ async fn moto_agrees_on_leases_grants_renewals_races_and_reconciliation() {
     let (one, other) = (start().await, start().await);
 
     let ticket = world.simulator.ticket();
-    let event = AuthorizationEvent::parse(SecretString::from(ticket.message.as_str())).unwrap();
-    let shared::push::Event::ComponentVerifyTicket { ticket } = event.event else { panic!("it is a ticket") };
-    assert!(vault.put_ticket(&ticket, event.create_time, world.now()).await.unwrap());
+    let event = AuthorizationEvent::parse(SecretString::from(ticket.message.as_str()));
+    let shared::push::Event::ComponentVerifyTicket { ticket: Some(ticket) } = event.event else {
+        panic!("it is a ticket")
+    };
+    assert!(vault.put_ticket(&ticket, event.create_time.unwrap(), world.now()).await.unwrap());
 
     let account = world.account(0);
     receive(&vault, &world, &world.merchant_authorizes(&account).push).await;

@@ -42,14 +42,14 @@ pub(crate) enum NamedBy {
 
 /// Histories without two things at the same time, which replay step by step.
 pub(crate) fn ordered() -> impl Strategy<Value = History> {
-    (setting(), prop::collection::vec(step(), 6..=20)).prop_map(|(setting, steps)| History { setting, steps })
+    (setting(), prop::collection::vec(step(), 8..=24)).prop_map(|(setting, steps)| History { setting, steps })
 }
 
 /// Histories in which processes run at the same time; what they come to differs from one time to the next.
 pub(crate) fn interleaved() -> impl Strategy<Value = History> {
     let together = (job(), job()).prop_map(|(one, other)| Step::Together(one, other));
     let step = prop_oneof![3 => step(), 1 => together];
-    (setting(), prop::collection::vec(step, 6..=20)).prop_map(|(setting, steps)| History { setting, steps })
+    (setting(), prop::collection::vec(step, 8..=24)).prop_map(|(setting, steps)| History { setting, steps })
 }
 
 pub(crate) fn setting() -> impl Strategy<Value = Setting> {
@@ -94,12 +94,12 @@ fn wait() -> impl Strategy<Value = Duration> {
 
 fn job() -> impl Strategy<Value = Job> {
     prop_oneof![
-        5 => process().prop_map(Job::Renew),
-        4 => process().prop_map(Job::Inbox),
+        6 => process().prop_map(Job::Renew),
+        5 => process().prop_map(Job::Inbox),
         2 => process().prop_map(Job::Reconcile),
-        6 => (0..4_usize).prop_map(Job::Push),
+        9 => (0..4_usize).prop_map(Job::Push),
         1 => (0..8_usize).prop_map(Job::PushAgain),
-        3 => (0..3_usize, prop::bool::weighted(0.8))
+        4 => (0..3_usize, prop::bool::weighted(0.8))
             .prop_map(|(number, own_browser)| Job::Return { number, own_browser }),
         2 => (shop(), 0..2_usize).prop_map(|(shop, follower)| Job::Message { shop, follower }),
         1 => (0..4_usize).prop_map(Job::MessageAgain),
@@ -131,7 +131,7 @@ fn trouble() -> impl Strategy<Value = Trouble> {
         2 => (refusing(), prop::option::of(shop()), lasting())
             .prop_map(|(fault, about, lasts)| Trouble::Table { fault, about, lasts }),
         3 => (0..12_usize).prop_map(|passing| Trouble::LostReply { passing }),
-        1 => (refusing(), lasting()).prop_map(|(fault, lasts)| Trouble::Bus { fault, lasts }),
+        2 => (refusing(), lasting()).prop_map(|(fault, lasts)| Trouble::Bus { fault, lasts }),
     ]
 }
 

@@ -41,17 +41,17 @@ const SIMPLER: u32 = 400;
 
 #[test]
 fn everything_holds_after_any_history() {
-    search(&ordered, 200);
+    search(&ordered, 160);
 }
 
 #[test]
 fn everything_holds_whatever_runs_at_the_same_time() {
-    search(&interleaved, 40);
+    search(&interleaved, 30);
 }
 
 #[test]
 fn nobody_notices_that_another_is_sick() {
-    search(&sicknesses, 60);
+    search(&sicknesses, 40);
 }
 
 /// Plays `count` histories, or as many as `HISTORIES` says, from the seed 1 on or from `FIRST_SEED`.

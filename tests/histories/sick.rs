@@ -11,7 +11,7 @@ use crate::model::Model;
 use crate::play::Run;
 use crate::search::Story;
 use crate::stage::Stage;
-use crate::step::{Api, Job, Process, SHOPS, Shop, Step, Trouble};
+use crate::step::{Api, Job, Process, Refusing, SHOPS, Shop, Step, Trouble};
 
 /// A history in which something is sick.
 #[derive(Debug, Clone)]
@@ -59,7 +59,7 @@ fn step(sick: Shop) -> impl Strategy<Value = Step> {
 }
 
 fn trouble(sick: Shop) -> impl Strategy<Value = Trouble> {
-    let codes = || select(vec![-1, 50002, 61003, 61023]);
+    let codes = || select(vec![-1, 40001, 40013, 45009, 45011, 50002, 61003, 61023, 99999]);
     let refused = |api, code, about| Trouble::Refusals { api, code, about, lasts: ALWAYS };
     prop_oneof![
         // An account.
@@ -68,10 +68,13 @@ fn trouble(sick: Shop) -> impl Strategy<Value = Trouble> {
         // A code: only the sick account has one.
         2 => codes().prop_map(move |code| refused(Api::Exchange, code, None)),
         // An API.
-        2 => select(vec![Api::Details, Api::List, Api::PreAuthCode])
-            .prop_map(move |api| refused(api, -1, None)),
+        2 => (select(vec![Api::Details, Api::List, Api::PreAuthCode]), select(vec![-1, 45009, 45011]))
+            .prop_map(move |(api, code)| refused(api, code, None)),
         1 => select(vec![Api::Exchange, Api::Details, Api::List])
             .prop_map(|api| Trouble::BadGateway { api, lasts: ALWAYS }),
+        // An item.
+        2 => select(vec![Refusing::ServerError, Refusing::Throttled])
+            .prop_map(move |fault| Trouble::Table { fault, about: Some(sick), lasts: ALWAYS }),
     ]
 }
 

@@ -88,6 +88,23 @@ async fn an_account_whose_look_up_in_the_list_was_cut_short_is_reported() {
 }
 
 #[tokio::test]
+async fn a_refused_account_that_no_renew_run_finds_in_the_list_is_repaired_by_reconcile() {
+    let world = World::ready().await;
+    let account = due_accounts(&world, 1).await.remove(0);
+    let seq = world.stored(&account).await.token.seq;
+    let damaged = "refreshtoken@@@damaged".into();
+    world.vault().repair_refresh_token(&account, seq, &damaged, world.now()).await.unwrap();
+    world.vault().note_asked(&account, seq + 1, world.now()).await.unwrap();
+    world.simulator.set_behaviour(Behaviour { info_without_refresh_token: true, ..Behaviour::default() });
+    world.simulator.inject(Fault::BadGateway.on(paths::GET_AUTHORIZER_LIST));
+    assert_eq!(world.renew().await.renewed, 0);
+    world.simulator.clear_faults();
+    let report = world.reconcile().await;
+    assert_eq!(report.repaired, 1, "{report}");
+    assert!(world.wechat_accepts(&account).await);
+}
+
+#[tokio::test]
 async fn a_throttled_moment_of_the_table_does_not_end_a_pass_over_the_list() {
     let world = World::ready().await;
     let account = world.account(2);

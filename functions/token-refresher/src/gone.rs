@@ -8,7 +8,7 @@ use shared::tokens::TokenError;
 use shared::vault::{AccountState, END_OF_TIME, Pass, Vault};
 
 use crate::Run;
-use crate::reconcile::ASK_DAILY;
+use crate::reconcile::was_asked;
 use crate::refused::Ended;
 use crate::report::Report;
 use crate::shards::shard_by_shard;
@@ -77,8 +77,7 @@ impl Run {
     async fn ask(&self, account: AppId, walk: &mut Walk) -> Result<(), TokenError> {
         let Some(stored) = self.session.vault().account(&account).await? else { return Ok(()) };
         let now = self.session.now();
-        let was_asked = stored.asked_at.is_some_and(|at| now.since(at) < ASK_DAILY);
-        if stored.token.state != AccountState::Active || was_asked {
+        if stored.token.state != AccountState::Active || was_asked(&stored, now) {
             return Ok(());
         }
         walk.asked += 1;

@@ -28,7 +28,7 @@ const LIST_LAG: Duration = Duration::from_mins(15);
 
 /// An account that was asked about and found as it should be is not asked about again for so long: its row and the list
 /// may differ for good.
-pub(crate) const ASK_DAILY: Duration = Duration::from_hours(20);
+const ASK_DAILY: Duration = Duration::from_hours(20);
 
 /// The shortest wait before an account whose grant was taken for gone is asked about again.
 const FIRST_ASK: Duration = Duration::from_mins(50);
@@ -178,8 +178,8 @@ impl Run {
         }
     }
 
-    /// Where the row and the details differ, the row's own refresh token is tried first: the details may be behind.
-    /// Renewing falls back on theirs.
+    /// Where the row and WeChat differ, the row's own refresh token is tried first, unless that has just failed: WeChat's
+    /// details and list may be behind. Renewing falls back on the details.
     async fn compare_active(
         &self,
         authorizer: &AppId,
@@ -196,11 +196,11 @@ impl Run {
                 vault.note_asked(authorizer, row.token.seq, self.session.now()).await?;
                 return Ok(Look::Right);
             }
-            Some(_) if row.token.due_at.is_some() => {
+            Some(_) if row.token.due_at.is_some() && row.token.failures == 0 => {
                 vault.note_asked(authorizer, row.token.seq, self.session.now()).await?;
                 vault.mark_due(&slot, self.session.now()).await?;
             }
-            // Never renewed as it is: the account had granted no API permission before.
+            // Of no use, or never used: the account had granted no API permission before.
             _ => drop(vault.repair_refresh_token(authorizer, row.token.seq, known, self.session.now()).await?),
         }
         tracing::warn!(authorizer = %authorizer, "account {authorizer} had another refresh token than WeChat's");
@@ -236,12 +236,16 @@ fn is_right(stored: Option<&StoredAccount>, listed: &ListedAuthorizer, now: Time
             let same =
                 listed.refresh_token.as_ref().is_none_or(|named| token.is_renewed_by(named) && token.due_at.is_some());
             let is_newer = token.due_at.is_some() && token.stored_at.is_some_and(|at| now.since(at) < LIST_LAG);
-            let was_asked = stored.asked_at.is_some_and(|at| now.since(at) < ASK_DAILY);
-            (same || is_newer || was_asked) && stored.profile.is_some() && stored.is_named
+            (same || is_newer || was_asked(stored, now)) && stored.profile.is_some() && stored.is_named
         }
         AccountState::Unauthorized => renewal::order(listed.auth_time, stored.revoked_at, now) == Order::Earlier,
         AccountState::NeedsAuthorization => !is_time_to_ask(stored, now),
     }
+}
+
+/// Whether an account was asked about today and needs no more of it: its renewals have not failed since.
+pub(crate) fn was_asked(stored: &StoredAccount, now: Timestamp) -> bool {
+    stored.token.failures == 0 && stored.asked_at.is_some_and(|at| now.since(at) < ASK_DAILY)
 }
 
 /// Whether an account that is listed although its grant was taken for gone is asked about: soon after its end, then each

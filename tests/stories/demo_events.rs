@@ -332,7 +332,7 @@ async fn requests_that_no_router_understands_are_refused_and_change_nothing() {
 
 #[tokio::test]
 async fn headers_that_no_handler_reads_cannot_cost_a_push() {
-    let world = World::start().await;
+    let world = then().await;
     assert_eq!(answered(&world, "ticket-push/odd-headers.json").await, "success");
     assert!(world.vault().ticket().await.unwrap().is_some());
 }

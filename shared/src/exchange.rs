@@ -3,27 +3,22 @@
 //!
 //! A code can be spent once. So it is claimed before it is sent, the tokens are stored before anything else is done with
 //! them, and a code that WeChat calls spent although no grant is stored leads to the account's refresh token in another
-//! way. The future of [`Session::exchange`] must not be dropped once it was polled.
+//! way. What WeChat's details say is of the present, whichever code made us ask. The future of [`Session::exchange`] must
+//! not be dropped once it was polled.
+
+mod keep;
+mod recover;
 
 use secrecy::SecretString;
 
 use crate::clock::Timestamp;
 use crate::ids::{AppId, Digest};
-use crate::limits::LEASE;
+use crate::limits::{CODE_LIFE, LEASE};
 use crate::renewal::{self, Order};
 use crate::session::Session;
 use crate::tokens::TokenError;
-use crate::vault::{
-    AccountState, Binding, Bound, BoundBy, Claim, Claimed, GrantWrite, LeaseFor, NewGrant, Slot, StoredAccount,
-    VaultError,
-};
-use crate::wechat::{AuthorizerDetails, Grant, Reaction};
-
-/// How often tokens in hand are written again: each time the account had been changed, or the table had not answered.
-const KEEP_TRIES: usize = 5;
-
-/// How often a profile is read anew because the account was changed meanwhile.
-const PROFILE_TRIES: usize = 3;
+use crate::vault::{AccountState, Binding, Bound, BoundBy, Claim, Claimed, ClaimedCode, Comer, Slot, StoredAccount};
+use crate::wechat::{Reaction, WechatError};
 
 /// A code to be exchanged.
 pub struct Code<'a> {
@@ -32,23 +27,23 @@ pub struct Code<'a> {
     pub code: Option<&'a SecretString>,
     /// Its claim.
     pub claim: &'a Digest,
-    /// The account it is for, where a push said so.
-    pub authorizer: Option<&'a AppId>,
-    /// WeChat's time of the grant, where a push said so.
+    /// The account it is for.
+    pub whose: Whose<'a>,
+    /// WeChat's time of the grant, where a push said so and it can be believed.
     pub granted_at: Option<Timestamp>,
+    /// When it reached us.
+    pub received_at: Timestamp,
 }
 
-impl Code<'_> {
-    /// What a claim keeps of the code that was exchanged under it.
-    fn digest(&self) -> Digest {
-        self.code.map_or_else(|| self.claim.clone(), Claim::of_authorization_code)
-    }
-
-    /// Who has shown, by bringing this code, that its account was authorized through a link: a push names the account, a
-    /// browser cannot.
-    const fn shows(&self) -> BoundBy {
-        if self.authorizer.is_some() { BoundBy::Push } else { BoundBy::Browser }
-    }
+/// The account that a code is for.
+#[derive(Debug, Clone, Copy)]
+pub enum Whose<'a> {
+    /// A push has named it.
+    Known(&'a AppId),
+    /// Only WeChat's answer says whether it is this one.
+    Presumed(&'a AppId),
+    /// As with a redirect.
+    Unknown,
 }
 
 /// What became of a code.
@@ -63,13 +58,57 @@ pub enum Exchanged {
     },
     /// Somebody else is at it.
     Busy,
+    /// WeChat's times say that the grant was taken back since: the code was not sent.
+    RevokedSince,
     /// WeChat says that the account's grant is gone again.
     Gone,
-    /// The code is spent or lapsed and nothing tells for which account: if it brought a grant, reconcile finds it.
+    /// The code is spent or lapsed and nothing says for which account: if it brought a grant, reconcile finds it.
     Spent {
         /// Whether it may be an earlier try of ours that has spent it, whose answer was lost.
         by_us: bool,
     },
+}
+
+/// A code that we have claimed.
+struct Attempt<'a> {
+    code: &'a Code<'a>,
+    claimed: ClaimedCode<'a>,
+    /// The account as it was before WeChat was asked: what is stored since shows by its `token_seq`.
+    before: Option<StoredAccount>,
+    /// The end of the claim.
+    until: Timestamp,
+    binding: Option<Binding>,
+    /// Whether a try of before may have spent the code.
+    tried: bool,
+}
+
+impl Code<'_> {
+    /// What a claim keeps of the code that was exchanged under it.
+    fn digest(&self) -> Digest {
+        self.code.map_or_else(|| self.claim.clone(), Claim::of_authorization_code)
+    }
+
+    /// Who has shown, by bringing this code, that its account was authorized through a link: a push names the account, a
+    /// browser cannot.
+    const fn shows(&self) -> BoundBy {
+        if self.whose.known().is_some() { BoundBy::Push } else { BoundBy::Browser }
+    }
+}
+
+impl<'a> Whose<'a> {
+    const fn account(self) -> Option<&'a AppId> {
+        match self {
+            Self::Known(account) | Self::Presumed(account) => Some(account),
+            Self::Unknown => None,
+        }
+    }
+
+    const fn known(self) -> Option<&'a AppId> {
+        match self {
+            Self::Known(account) => Some(account),
+            Self::Presumed(_) | Self::Unknown => None,
+        }
+    }
 }
 
 impl Session {
@@ -78,294 +117,127 @@ impl Session {
     /// # Errors
     /// [`TokenError`]: worth another try later, and nothing is lost by it.
     pub async fn exchange(&self, code: &Code<'_>) -> Result<Exchanged, TokenError> {
-        let owner = self.random.token();
-        let asked = self.now();
-        let until = asked.plus(LEASE);
-        let (binding, tried) = match self.vault.claim(code.claim, &owner, asked, until).await? {
-            Claimed::Busy => return Ok(Exchanged::Busy),
-            Claimed::Done { authorizer, binding, code: exchanged } => {
-                if let Some(granted_at) = code.granted_at {
-                    self.vault.note_grant_time(&authorizer, code.claim, granted_at).await?;
-                }
-                // Any other code than the one that was exchanged shows nothing: it may be made up.
-                let is_the_one = exchanged.is_some_and(|exchanged| exchanged == code.digest());
-                let by = if is_the_one { code.shows() } else { BoundBy::Push };
-                return self.granted(authorizer, binding, by).await;
-            }
-            Claimed::Ours { binding, tried } => (binding, tried),
+        let before = match code.whose.account() {
+            Some(account) => self.vault.account(account).await?,
+            None => None,
         };
-        let result = match self.exchange_claimed(code, until, binding).await {
-            Ok(Exchanged::Spent { .. }) => Ok(Exchanged::Spent { by_us: tried }),
-            result => result,
-        };
-        if !matches!(result, Ok(Exchanged::Granted { .. }))
-            && let Err(error) = self.vault.release_claim(code.claim, &owner, result.is_ok()).await
-        {
-            tracing::warn!("the claim on an authorization code ends by itself: {error}");
+        if code.whose.known().is_some() && self.is_revoked_since(before.as_ref(), code) {
+            return Ok(Exchanged::RevokedSince);
         }
+        let digest = code.digest();
+        let comer = code
+            .whose
+            .known()
+            .map_or(Comer::Redirect, |authorizer| Comer::Push { authorizer, granted_at: code.granted_at });
+        let claimed = ClaimedCode { claim: code.claim, code: &digest, comer };
+        let owner = self.random.token();
+        let now = self.now();
+        let until = now.plus(LEASE);
+        let (binding, tried, redirected) = match self.vault.claim(&claimed, &owner, now, until).await? {
+            Claimed::Busy => return Ok(Exchanged::Busy),
+            Claimed::Done(grant, binding) => {
+                return Box::pin(self.exchanged_before(code, &grant, before.as_ref(), binding)).await;
+            }
+            Claimed::Ours { binding, tried, redirected } => (binding, tried, redirected),
+        };
+        let attempt = Attempt { code, claimed, before, until, binding, tried };
+        // On the heap: these are large, and part of the future of every page and entry otherwise.
+        let result = match &redirected {
+            Some(grant) => Box::pin(self.confirm_redirected(&attempt, grant)).await,
+            None => Box::pin(self.exchange_claimed(&attempt)).await,
+        };
+        self.end(&attempt, &owner, &result, redirected.is_none()).await;
         result
     }
 
-    async fn exchange_claimed(
-        &self,
-        code: &Code<'_>,
-        until: Timestamp,
-        binding: Option<Binding>,
-    ) -> Result<Exchanged, TokenError> {
-        let Some(secret) = code.code else { return self.recover_spent(code, binding).await };
-        let asked = self.now();
+    async fn exchange_claimed(&self, attempt: &Attempt<'_>) -> Result<Exchanged, TokenError> {
+        let code = attempt.code;
+        let Some(secret) = code.code else { return self.recover_spent(attempt).await };
         let sent = self.with_component(|token| async move {
-            self.may_still_call(until)?;
+            self.may_still_call(attempt.until)?;
             self.wechat.query_auth(self.call(&token), secret).await
         });
         match sent.await {
             Ok(grant) => {
-                if !self.keep_grant(&grant, code, asked).await? {
-                    return Ok(Exchanged::Gone);
-                }
+                let Some(seq) = self.keep_grant(&grant, attempt).await? else { return Ok(Exchanged::Gone) };
                 let authorizer = &grant.authorizer;
                 tracing::info!(authorizer = %authorizer, "account {authorizer} has authorized the platform");
-                self.fetch_profile(authorizer).await;
-                self.granted(grant.authorizer, binding, code.shows()).await
+                self.fetch_profile(authorizer, seq).await;
+                self.granted(grant.authorizer, attempt.binding.as_ref(), code.shows()).await
             }
             Err(TokenError::Wechat(refused)) => match refused.reaction() {
-                Reaction::CodeSpent => self.recover_spent(code, binding).await,
-                Reaction::Reauthorize => Ok(Exchanged::Gone),
+                Reaction::CodeSpent => self.recover_spent(attempt).await,
+                Reaction::Reauthorize => self.on_not_authorized(attempt, refused).await,
                 _ => Err(refused.into()),
             },
             Err(error) => Err(error),
         }
     }
 
-    /// Stores the tokens of a grant, whatever else happens to the account meanwhile. `false` where the grant was taken
-    /// back since. `asked` is when the code was sent.
-    async fn keep_grant(&self, grant: &Grant, code: &Code<'_>, asked: Timestamp) -> Result<bool, TokenError> {
-        let authorizer = &grant.authorizer;
-        let issued = self.now();
-        let expires = issued.plus(grant.expires_in);
-        let margin = renewal::authorizer_margin(&self.random);
-        let usual_due = match (&grant.access_token, &grant.refresh_token) {
-            (Some(_), _) => Some(renewal::due_at(issued, grant.expires_in, margin)),
-            (None, Some(_)) => Some(issued),
-            (None, None) => None,
-        };
-        let mut new = NewGrant {
-            access_token: grant.access_token.as_ref().map(|token| (token, expires)),
-            refresh_token: grant.refresh_token.as_ref(),
-            due_at: usual_due,
-            granted_at: code.granted_at,
-            func_info: &grant.func_info,
-            claim: Some(code.claim),
-        };
-        let mut last = VaultError::Contended { item: "account" };
-        for _ in 0..KEEP_TRIES {
-            match self.try_to_keep(authorizer, &mut new, code, asked, usual_due).await {
-                Ok(Kept::Yes) => return Ok(true),
-                Ok(Kept::Revoked) => return Ok(false),
-                Ok(Kept::NotYet) => {}
-                Err(error) => last = error,
-            }
-            tokio::time::sleep(self.pause()).await;
+    /// WeChat says of a code that its account has not authorized the platform. It says so now and then of a fresh one: as
+    /// long as a code lives, that is believed only where the account's details say it too.
+    async fn on_not_authorized(&self, attempt: &Attempt<'_>, refused: WechatError) -> Result<Exchanged, TokenError> {
+        let may_live = self.now().since(attempt.code.received_at) < CODE_LIFE;
+        match attempt.code.whose.known() {
+            Some(authorizer) if self.is_gone(authorizer).await? => Ok(Exchanged::Gone),
+            _ if may_live => Err(refused.into()),
+            Some(_) => self.recover_spent(attempt).await,
+            None => Ok(Exchanged::Gone),
         }
-        Err(last.into())
     }
 
-    async fn try_to_keep(
+    /// Ends the claim unless the grant's own write has. Where WeChat may have spent the code, and nobody knows its answer,
+    /// it may also have replaced the account's token.
+    async fn end(
         &self,
-        authorizer: &AppId,
-        new: &mut NewGrant<'_>,
-        code: &Code<'_>,
-        asked: Timestamp,
-        usual_due: Option<Timestamp>,
-    ) -> Result<Kept, VaultError> {
-        let account = self.vault.account(authorizer).await?;
-        let mut seq = 0;
-        if let Some(account) = &account {
-            if new.claim.is_some() && account.grant_claim.as_ref() == new.claim {
-                // Our own earlier try, whose reply was lost.
-                return Ok(Kept::Yes);
-            }
-            // Where WeChat does not say, tokens in hand are kept: a grant that is gone is found at its next renewal.
-            if may_be_revoked(account, code.granted_at, self.now()) && self.is_gone(authorizer).await.unwrap_or(false) {
-                return Ok(Kept::Revoked);
-            }
-            seq = account.token.seq;
-            // An older grant that is exchanged late does not turn back the time of a newer one.
-            new.granted_at = code.granted_at.map(|at| account.granted_at.map_or(at, |stored| stored.max(at)));
-            // Something else was stored while WeChat answered: which tokens are the newer ones, the next renewal decides.
-            let overtaken = account.token.stored_at.is_some_and(|stored| stored > asked);
-            new.due_at = if overtaken { usual_due.map(|_| self.now()) } else { usual_due };
-        }
-        let stored = self.vault.store_exchanged_grant(authorizer, seq, new, &code.digest(), self.now()).await?;
-        if stored == GrantWrite::Stored {
-            return Ok(Kept::Yes);
-        }
-        // A claim that brought another account keeps its result; these tokens are stored without it.
-        if let Some(claim) = new.claim
-            && self.vault.claim_result(claim).await?.is_some_and(|done| done != *authorizer)
+        attempt: &Attempt<'_>,
+        owner: &str,
+        result: &Result<Exchanged, TokenError>,
+        finished_when_granted: bool,
+    ) {
+        let unheard = result.as_ref().is_err_and(|error| attempt.tried || may_have_spent(error));
+        if unheard
+            && let Some(account) = attempt.code.whose.account()
+            && let Err(error) = self.vault.mark_due(&Slot::Authorizer(account.clone()), self.now()).await
         {
-            new.claim = None;
+            tracing::warn!(authorizer = %account, "account {account} may have a dead token until it is renewed: {error}");
         }
-        Ok(Kept::NotYet)
-    }
-
-    /// Whether WeChat itself says that the account has not authorized the platform.
-    ///
-    /// # Errors
-    /// [`TokenError`] where WeChat does not say.
-    pub async fn is_gone(&self, authorizer: &AppId) -> Result<bool, TokenError> {
-        match self.details(authorizer).await {
-            Ok(_) => Ok(false),
-            Err(TokenError::Wechat(refused)) if refused.reaction() == Reaction::Reauthorize => Ok(true),
-            Err(error) => Err(error),
+        if finished_when_granted && matches!(result, Ok(Exchanged::Granted { .. })) {
+            return;
+        }
+        if let Err(error) = self.vault.release_claim(attempt.claimed.claim, owner, unheard).await {
+            tracing::warn!("the claim on an authorization code ends by itself: {error}");
         }
     }
 
-    /// What WeChat knows about an account.
-    ///
-    /// # Errors
-    /// [`TokenError`].
-    pub async fn details(&self, authorizer: &AppId) -> Result<AuthorizerDetails, TokenError> {
-        self.with_component(|token| async move { self.wechat.authorizer_info(self.call(&token), authorizer).await })
-            .await
-    }
-
-    /// A code that is spent although nothing newer is stored: an earlier try brought tokens that were lost; or a grant
-    /// that came without a code. WeChat's details name the account's refresh token (protocol section 1.8).
-    async fn recover_spent(&self, code: &Code<'_>, binding: Option<Binding>) -> Result<Exchanged, TokenError> {
-        let Some(authorizer) = code.authorizer else { return Ok(Exchanged::Spent { by_us: false }) };
-        let account = self.vault.account(authorizer).await?;
-        if account.as_ref().is_some_and(|account| is_at_least_as_new(account, code)) {
-            return self.granted(authorizer.clone(), binding, code.shows()).await;
-        }
-        let details = match self.details(authorizer).await {
-            Err(TokenError::Wechat(refused)) if refused.reaction() == Reaction::Reauthorize => {
-                return Ok(Exchanged::Gone);
-            }
-            details => details?,
-        };
-        self.adopt(authorizer, account.as_ref(), &details, code.granted_at, Some(code.claim)).await?;
-        tracing::warn!(authorizer = %authorizer, "the grant of account {authorizer} was read back: its code was spent before, or none came");
-        self.granted(authorizer.clone(), binding, code.shows()).await
-    }
-
-    /// Stores a grant of which only WeChat's details are known over the row as it was before WeChat was asked, and renews
-    /// its token at once.
-    ///
-    /// # Errors
-    /// [`TokenError`]; [`VaultError::Contended`] where the row was changed meanwhile: what changed it knows better.
-    pub async fn adopt(
+    async fn granted(
         &self,
-        authorizer: &AppId,
-        before: Option<&StoredAccount>,
-        details: &AuthorizerDetails,
-        granted_at: Option<Timestamp>,
-        claim: Option<&Digest>,
-    ) -> Result<(), TokenError> {
-        let now = self.now();
-        // A token that still lives serves until the new one is there.
-        let living = before.map(|row| &row.token).and_then(|token| token.live_token(now).zip(token.expires_at));
-        let known = before.and_then(|row| row.granted_at);
-        let new = NewGrant {
-            access_token: living,
-            refresh_token: details.refresh_token.as_ref(),
-            due_at: details.refresh_token.as_ref().map(|_| now),
-            granted_at: granted_at.max(known),
-            func_info: &details.func_info,
-            claim,
-        };
-        let seq = before.map_or(0, |row| row.token.seq);
-        if self.vault.store_grant(authorizer, seq, &new, now).await? == GrantWrite::Changed {
-            return Err(VaultError::Contended { item: "account" }.into());
-        }
-        self.keep_profile(authorizer, seq.saturating_add(1), details).await?;
-        if details.refresh_token.is_some() {
-            // Should this fail, the account is due and the refresher goes on with it.
-            let renewed = self.renew(&Slot::Authorizer(authorizer.clone()), LeaseFor::Due).await;
-            if let Err(error) = renewed {
-                tracing::warn!(authorizer = %authorizer, "account {authorizer} is renewed later: {error}");
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads an account's profile and keeps it. A failure costs the profile, never the grant: reconcile reads it again.
-    pub(crate) async fn fetch_profile(&self, authorizer: &AppId) {
-        for _ in 0..PROFILE_TRIES {
-            match self.try_to_fetch_profile(authorizer).await {
-                Ok(GrantWrite::Stored) => return,
-                // What was read may be older than what was stored meanwhile: read again.
-                Ok(GrantWrite::Changed) => {}
-                Err(error) => {
-                    tracing::warn!(authorizer = %authorizer, "the profile of account {authorizer} is missing: {error}");
-                    return self.introduce(authorizer).await;
-                }
-            }
-        }
-    }
-
-    /// Notes that the account is one of the platform's although its name is not known: messages of it may come.
-    async fn introduce(&self, authorizer: &AppId) {
-        if let Err(error) = self.vault.introduce(authorizer, self.now()).await {
-            tracing::warn!(authorizer = %authorizer, "messages of account {authorizer} are refused until its name is known: {error}");
-        }
-    }
-
-    async fn try_to_fetch_profile(&self, authorizer: &AppId) -> Result<GrantWrite, TokenError> {
-        let row = self.vault.token(&Slot::Authorizer(authorizer.clone())).await?;
-        let seq = row.map_or(0, |row| row.seq);
-        let details = self.details(authorizer).await?;
-        Ok(self.keep_profile(authorizer, seq, &details).await?)
-    }
-
-    /// Stores what the details say of the account, where they do, over the `token_seq` that was read before WeChat was asked
-    /// for them.
-    ///
-    /// # Errors
-    /// [`VaultError`].
-    pub async fn keep_profile(
-        &self,
-        authorizer: &AppId,
-        seq: u64,
-        details: &AuthorizerDetails,
-    ) -> Result<GrantWrite, VaultError> {
-        if details.profile.as_ref().is_none_or(|profile| profile.user_name.is_none()) {
-            self.introduce(authorizer).await;
-        }
-        match &details.profile {
-            Some(profile) => self.vault.put_profile(authorizer, seq, profile, &details.func_info).await,
-            None => Ok(GrantWrite::Stored),
-        }
-    }
-
-    async fn granted(&self, authorizer: AppId, binding: Option<Binding>, by: BoundBy) -> Result<Exchanged, TokenError> {
+        authorizer: AppId,
+        binding: Option<&Binding>,
+        by: BoundBy,
+    ) -> Result<Exchanged, TokenError> {
         let bound = match binding {
             Some(binding) => Some(self.vault.bind_link(&binding.link, &authorizer, by, self.now()).await?),
             None => None,
         };
         Ok(Exchanged::Granted { authorizer, bound })
     }
+
+    /// Whether WeChat's times place a revocation that is in force after the code's grant.
+    fn is_revoked_since(&self, account: Option<&StoredAccount>, code: &Code<'_>) -> bool {
+        account.is_some_and(|account| {
+            account.token.state != AccountState::Active
+                && renewal::order(code.granted_at, account.revoked_at, self.now()) == Order::Earlier
+        })
+    }
 }
 
-/// What came of one try to store tokens in hand.
-enum Kept {
-    Yes,
-    /// WeChat says that the grant is gone again.
-    Revoked,
-    /// The account was changed meanwhile: look again.
-    NotYet,
-}
-
-/// Whether a revocation is stored that WeChat's times do not place before the grant.
-fn may_be_revoked(account: &StoredAccount, granted_at: Option<Timestamp>, now: Timestamp) -> bool {
-    account.token.state != AccountState::Active
-        && account.revoked_at.is_some()
-        && renewal::order(granted_at, account.revoked_at, now) != Order::Later
-}
-
-/// Whether what is stored already comes from this code or from a later grant.
-fn is_at_least_as_new(account: &StoredAccount, code: &Code<'_>) -> bool {
-    account.token.state == AccountState::Active
-        && (account.grant_claim.as_ref() == Some(code.claim)
-            || code.granted_at.zip(account.granted_at).is_some_and(|(granted, stored)| stored >= granted))
+/// Whether a failed exchange may have spent the code all the same.
+fn may_have_spent(error: &TokenError) -> bool {
+    match error {
+        TokenError::Wechat(error) => error.may_have_taken_effect(),
+        // The tokens may have been in hand.
+        TokenError::Vault(_) => true,
+        _ => false,
+    }
 }

@@ -90,6 +90,10 @@ pub const MESSAGE_LEASE: Duration = Duration::from_secs(6);
 /// (15 s) and the write (2.5 s), 5 s of difference between two machines' clocks, and 5 s to spare.
 pub const LEASE: Duration = Duration::from_secs(30);
 
+/// How long an authorization code may live, by the [`crate::clock::Clock`]. WeChat says ten minutes to an hour, code by
+/// code.
+pub const CODE_LIFE: Duration = Duration::from_hours(1);
+
 /// What must be left of a [`LEASE`] when the call starts: the call, the write and the difference between clocks.
 pub const LEASE_LEFT_TO_CALL: Duration = Duration::from_millis(22_500);
 

@@ -33,15 +33,21 @@ mod health;
 #[cfg(test)]
 mod incomplete_pushes;
 #[cfg(test)]
+mod late_pushes;
+#[cfg(test)]
 mod links;
 #[cfg(test)]
 mod long_runs;
+#[cfg(test)]
+mod lost_exchanges;
 #[cfg(test)]
 mod merchant_faults;
 #[cfg(test)]
 mod merchants;
 #[cfg(test)]
 mod messages;
+#[cfg(test)]
+mod one_pre_auth_code;
 #[cfg(test)]
 mod one_sick;
 #[cfg(test)]

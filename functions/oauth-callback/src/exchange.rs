@@ -4,9 +4,9 @@
 //! the answer waits for it, since nothing goes on in a sandbox that has answered. The session's deadline sees to it that
 //! WeChat's calls end in time; only a table that hangs just then makes the page later than its bound.
 
-use shared::exchange::{Code, Exchanged};
+use shared::exchange::{Code, Exchanged, Whose};
 use shared::tokens::TokenError;
-use shared::vault::Bound;
+use shared::vault::{Bound, Claim, VaultError};
 use shared::web::{Trouble, unbroken};
 use tokio::time::{Instant, sleep};
 
@@ -58,7 +58,7 @@ impl Received {
     async fn result(&self, bound: Instant) -> Result<Outcome, TokenError> {
         // The page was loaded again: WeChat need not be asked twice about a code that it has refused.
         let done_before = self.entry.outcome.is_some();
-        if done_before && self.session.vault().claim_result(&self.claim).await?.is_none() {
+        if done_before && !self.is_known().await? {
             return Ok(Outcome::Failed);
         }
         let mut exchanged = self.session.exchange(&self.code()).await?;
@@ -68,7 +68,7 @@ impl Received {
             if Instant::now() >= bound {
                 return Ok(Outcome::Pending);
             }
-            if self.session.vault().claim_result(&self.claim).await?.is_some() {
+            if self.is_known().await? {
                 exchanged = self.session.exchange(&self.code()).await?;
             }
         }
@@ -81,7 +81,7 @@ impl Received {
                     Some(Bound::Yes | Bound::Missing) | None => Outcome::Authorized,
                 }
             }
-            Exchanged::Gone | Exchanged::Spent { .. } => {
+            Exchanged::RevokedSince | Exchanged::Gone | Exchanged::Spent { .. } => {
                 self.finish(FAILED).await;
                 Outcome::Failed
             }
@@ -89,8 +89,20 @@ impl Received {
         })
     }
 
-    const fn code(&self) -> Code<'_> {
-        Code { code: Some(&self.code), claim: &self.claim, authorizer: None, granted_at: None }
+    /// Whether the claim knows what the code brought.
+    async fn is_known(&self) -> Result<bool, VaultError> {
+        let code = Claim::of_authorization_code(&self.code);
+        Ok(self.session.vault().claim_result(&self.claim, &code, self.session.now()).await?.is_some())
+    }
+
+    fn code(&self) -> Code<'_> {
+        Code {
+            code: Some(&self.code),
+            claim: &self.claim,
+            whose: Whose::Unknown,
+            granted_at: None,
+            received_at: self.session.now(),
+        }
     }
 
     /// Takes the entry out of the refresher's way; where that fails it looks once more and changes nothing.

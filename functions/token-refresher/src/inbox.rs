@@ -9,7 +9,7 @@ use futures::StreamExt as _;
 use futures::stream;
 use secrecy::SecretString;
 use shared::clock::Timestamp;
-use shared::exchange::{Code, Exchanged};
+use shared::exchange::{Code, Exchanged, Whose};
 use shared::ids::{AppId, Digest};
 use shared::limits::LEASE;
 use shared::push::{AuthorizationEvent, Event};
@@ -57,6 +57,7 @@ struct PushedGrant<'a> {
     granted_at: Option<Timestamp>,
     /// Identifies the push.
     push: Digest,
+    received_at: Timestamp,
 }
 
 impl Run {
@@ -235,8 +236,13 @@ impl Run {
     ) -> Result<Outcome, TokenError> {
         match &entry.body {
             EntryBody::Callback(callback) => {
-                let code =
-                    Code { code: Some(&callback.code), claim: &callback.claim, authorizer: None, granted_at: None };
+                let code = Code {
+                    code: Some(&callback.code),
+                    claim: &callback.claim,
+                    whose: Whose::Unknown,
+                    granted_at: None,
+                    received_at: entry.received_at,
+                };
                 return Ok(outcome(&self.session.exchange(&code).await?));
             }
             EntryBody::ReleaseCheck(check) => return self.answer_release_check(check, entry.received_at).await,
@@ -252,6 +258,7 @@ impl Run {
                     pre_auth_code: grant.pre_auth_code.as_ref(),
                     granted_at: happened_at,
                     push: push.dedup(),
+                    received_at: entry.received_at,
                 })
                 .await
             }
@@ -262,6 +269,7 @@ impl Run {
                     pre_auth_code: None,
                     granted_at: happened_at,
                     push: push.dedup(),
+                    received_at: entry.received_at,
                 })
                 .await
             }
@@ -284,25 +292,18 @@ impl Run {
         if pushed.authorizer.is_none() && pushed.code.is_none() {
             return Ok(Outcome::done("noted"));
         }
-        let stored = match pushed.authorizer {
-            Some(authorizer) => self.session.vault().account(authorizer).await?,
-            None => None,
-        };
-        let revoked_since = stored.is_some_and(|stored| {
-            stored.token.state != AccountState::Active
-                && renewal::order(pushed.granted_at, stored.revoked_at, self.session.now()) == Order::Earlier
-        });
-        // Where WeChat's times do not decide, the exchange does: it asks before it stores over a revocation.
-        if revoked_since {
-            return Ok(Outcome::done("revoked since"));
-        }
         let claim = match (pushed.pre_auth_code, pushed.code) {
             (Some(pre_auth_code), _) => Claim::of_pre_auth_code(pre_auth_code),
             (None, Some(code)) => Claim::of_authorization_code(code),
             (None, None) => pushed.push.clone(),
         };
-        let code =
-            Code { code: pushed.code, claim: &claim, authorizer: pushed.authorizer, granted_at: pushed.granted_at };
+        let code = Code {
+            code: pushed.code,
+            claim: &claim,
+            whose: pushed.authorizer.map_or(Whose::Unknown, Whose::Known),
+            granted_at: pushed.granted_at,
+            received_at: pushed.received_at,
+        };
         Ok(outcome(&self.session.exchange(&code).await?))
     }
 
@@ -355,7 +356,7 @@ impl Run {
             };
             let granted_at = push.as_ref().and_then(|push| happened_at(entry, push));
             if renewal::order(granted_at, revoked_at, self.session.now()) == Order::Earlier {
-                self.tell_and_finish(entry, push.as_ref(), "revoked since", report).await?;
+                self.tell_and_finish(entry, push.as_ref(), REVOKED_SINCE, report).await?;
             } else {
                 before.push(entry);
             }
@@ -369,6 +370,9 @@ fn happened_at(entry: &Entry, push: &AuthorizationEvent) -> Option<Timestamp> {
     renewal::credible(push.create_time?, entry.received_at)
 }
 
+/// The word for a grant that was over before its code was exchanged.
+const REVOKED_SINCE: &str = "revoked since";
+
 /// The word for a revocation that took effect.
 const MARKED: &str = "marked";
 
@@ -376,6 +380,7 @@ fn outcome(exchanged: &Exchanged) -> Outcome {
     match exchanged {
         Exchanged::Granted { .. } => Outcome::done("granted"),
         Exchanged::Busy => Outcome::Busy,
+        Exchanged::RevokedSince => Outcome::done(REVOKED_SINCE),
         Exchanged::Gone => Outcome::done("gone"),
         Exchanged::Spent { .. } => Outcome::done("spent"),
     }

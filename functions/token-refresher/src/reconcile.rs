@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream;
+use secrecy::ExposeSecret as _;
 use shared::clock::Timestamp;
 use shared::ids::AppId;
 use shared::renewal::{self, Order};
@@ -171,7 +172,7 @@ impl Run {
                 self.try_again(authorizer, row, &details).await
             }
             row => {
-                self.session.adopt(authorizer, row.as_ref(), &details, listed.auth_time, None).await?;
+                self.session.adopt(authorizer, row.as_ref(), &details, grant_time(listed, &details)).await?;
                 tracing::warn!(authorizer = %authorizer, "account {authorizer} was missing and is added");
                 Ok(Look::Added)
             }
@@ -224,6 +225,13 @@ impl Run {
         }
         Ok(Look::Right)
     }
+}
+
+/// WeChat's time of the grant that the details are of: the list's, where both name the same refresh token. The merchant may
+/// have left and returned after the list was read.
+fn grant_time(listed: &ListedAuthorizer, details: &AuthorizerDetails) -> Option<Timestamp> {
+    let (of_list, of_details) = listed.refresh_token.as_ref().zip(details.refresh_token.as_ref())?;
+    listed.auth_time.filter(|_| of_list.expose_secret() == of_details.expose_secret())
 }
 
 /// Whether the row agrees with the list, as far as the list goes. An account that was taken back after the time of the

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use shared::clock::Timestamp;
-use shared::exchange::{Code, Exchanged};
+use shared::exchange::{Code, Exchanged, Whose};
 use shared::ids::AppId;
 use shared::push::{AccountMessage, ApiCase};
+use shared::renewal;
 use shared::telemetry::{Measure, Metric};
 use shared::tokens::{Scope, TokenError};
 use shared::vault::{AccountState, CheckMessage, Claim, Slot, StoredAccount};
@@ -38,7 +39,7 @@ impl Run {
         let message = AccountMessage::parse(check.xml.clone());
         let Some(case) = ApiCase::of(&message) else { return Ok(Outcome::done("no code")) };
         let Some(open_id) = &message.open_id else { return Ok(Outcome::done("nobody to answer")) };
-        let asked_at = message.create_time.unwrap_or(received_at);
+        let asked_at = message.create_time.and_then(|at| renewal::credible(at, received_at)).unwrap_or(received_at);
         if self.session.now().since(received_at) > IN_TIME {
             return Ok(Outcome::done("too late"));
         }
@@ -53,20 +54,21 @@ impl Run {
             code: Some(&case.code),
             claim: &Claim::of_authorization_code(&case.code),
             // A follower can make a code up: only one that WeChat takes says for which account it is.
-            authorizer: None,
+            whose: Whose::Presumed(&check.authorizer),
             // The message is no grant and must not make one look newer.
             granted_at: stored.and_then(|stored| stored.granted_at),
+            received_at,
         };
         let mut exchanged = self.exchange_at_once(&code).await?;
         if exchanged == (Exchanged::Spent { by_us: true }) {
             // A process of ours has spent it and died: this account's grant is read back, with a token that is known.
-            code.authorizer = Some(&check.authorizer);
+            code.whose = Whose::Known(&check.authorizer);
             exchanged = self.exchange_at_once(&code).await?;
         }
         let authorizer = match exchanged {
             Exchanged::Granted { authorizer, .. } => authorizer,
             Exchanged::Busy => return Ok(Outcome::Busy),
-            Exchanged::Gone => return Ok(Outcome::done("gone")),
+            Exchanged::RevokedSince | Exchanged::Gone => return Ok(Outcome::done("gone")),
             // Spent with the push of the grant: the account has tokens then.
             Exchanged::Spent { .. } => {
                 if !self.session.vault().was_pushed(&check.authorizer, &case.code).await? {

@@ -94,7 +94,7 @@ impl Session {
             Ok(issued) => self.keep_issued(slot, &record, issued).await,
             Err(IssueError::Failed(error)) => {
                 self.give_up(slot, &owner, &record, &error.label(), put_off(slot, failures, &error)).await;
-                self.read_status(slot, &error).await;
+                self.read_status(slot, record.seq, &error).await;
                 Err(error)
             }
             Err(IssueError::LeaseLost) => Ok(Renewal::NotOurs),
@@ -107,10 +107,10 @@ impl Session {
     }
 
     /// 50002 says that the account was frozen, closed or moved; which of them is part of its details.
-    async fn read_status(&self, slot: &Slot, error: &TokenError) {
+    async fn read_status(&self, slot: &Slot, seq: u64, error: &TokenError) {
         let limited = error.wechat().and_then(WechatError::code) == Some(ErrCode::AccountLimited);
         if let (true, Slot::Authorizer(authorizer)) = (limited, slot) {
-            self.fetch_profile(authorizer).await;
+            self.fetch_profile(authorizer, seq).await;
         }
     }
 

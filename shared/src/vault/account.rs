@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use secrecy::SecretString;
 
+use super::claim::ClaimedCode;
 use super::item::{Attributes, Item, Updated, instant, number, secret, text, write, write_or_read};
 use super::token::{Slot, TokenRecord};
 use super::{AccountState, Vault, VaultError};
@@ -27,7 +28,7 @@ pub struct StoredAccount {
     pub revoked_at: Option<Timestamp>,
     /// When a reconcile run last asked WeChat about the account without changing anything, by our clock.
     pub asked_at: Option<Timestamp>,
-    /// The claim whose exchange brought the stored tokens.
+    /// The claim of the very code that brought the grant.
     pub grant_claim: Option<Digest>,
     /// How the account looks to people.
     pub profile: Option<Profile>,
@@ -66,9 +67,9 @@ pub struct NewGrant<'a> {
     pub granted_at: Option<Timestamp>,
     /// The permission sets.
     pub func_info: &'a [u32],
-    /// The claim that the exchange ran under: finished in the same transaction, so that the code's result is never
+    /// The code that was exchanged: its claim is finished in the same transaction, so that the code's result is never
     /// known to one item only.
-    pub claim: Option<&'a Digest>,
+    pub claim: Option<ClaimedCode<'a>>,
 }
 
 /// Whether a grant could be stored.
@@ -106,37 +107,11 @@ impl Vault {
         grant: &NewGrant<'_>,
         now: Timestamp,
     ) -> Result<GrantWrite, VaultError> {
-        self.write_grant(authorizer, seq, grant, None, now).await
-    }
-
-    /// The same for a grant that the exchange of a code brought: the claim keeps the code's digest.
-    ///
-    /// # Errors
-    /// [`VaultError::Unavailable`]: it may be stored or not; the caller tries again until it knows.
-    pub async fn store_exchanged_grant(
-        &self,
-        authorizer: &AppId,
-        seq: u64,
-        grant: &NewGrant<'_>,
-        code: &Digest,
-        now: Timestamp,
-    ) -> Result<GrantWrite, VaultError> {
-        self.write_grant(authorizer, seq, grant, Some(code), now).await
-    }
-
-    async fn write_grant(
-        &self,
-        authorizer: &AppId,
-        seq: u64,
-        grant: &NewGrant<'_>,
-        code: Option<&Digest>,
-        now: Timestamp,
-    ) -> Result<GrantWrite, VaultError> {
         let account = self.grant_update(authorizer, seq, grant, now)?;
         let mut transaction =
             self.client().transact_write_items().transact_items(TransactWriteItem::builder().update(account).build());
         if let Some(claim) = grant.claim {
-            let finished = self.finish_claim_update(claim, code, authorizer, now)?;
+            let finished = self.finish_claim_update(&claim, authorizer, now)?;
             transaction = transaction.transact_items(TransactWriteItem::builder().update(finished).build());
         }
         match transaction.send().await {
@@ -172,7 +147,7 @@ impl Vault {
             ("due_at", instant_of(grant.due_at)),
             ("due_shard", grant.due_at.map(|_| text(self.due_shard(authorizer)))),
             ("granted_at", instant_of(grant.granted_at)),
-            ("grant_claim", grant.claim.map(|claim| text(claim.as_str()))),
+            ("grant_claim", grant.claim.map(|claim| text(claim.code.as_str()))),
         ] {
             match value {
                 Some(value) => set.push((name, value)),
@@ -203,22 +178,23 @@ impl Vault {
         update.build().map_err(|_| VaultError::Corrupt { item: "account", attribute: "update" })
     }
 
-    /// Writes down WeChat's time of a grant that had come without one, such as through the redirect.
+    /// Writes down WeChat's time of a grant that had come without one, such as through the redirect. `code` is the claim
+    /// of the code that brought it.
     ///
     /// # Errors
     /// [`VaultError::Unavailable`].
     pub async fn note_grant_time(
         &self,
         authorizer: &AppId,
-        claim: &Digest,
+        code: &Digest,
         granted_at: Timestamp,
     ) -> Result<(), VaultError> {
         let update = self
             .update_token(&Slot::Authorizer(authorizer.clone()))
             .update_expression("SET granted_at = :granted")
-            .condition_expression("grant_claim = :claim AND attribute_not_exists(granted_at)")
+            .condition_expression("grant_claim = :code AND attribute_not_exists(granted_at)")
             .expression_attribute_values(":granted", instant(granted_at))
-            .expression_attribute_values(":claim", text(claim.as_str()));
+            .expression_attribute_values(":code", text(code.as_str()));
         write(update).await.map(drop)
     }
 

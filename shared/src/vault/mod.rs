@@ -32,7 +32,7 @@ pub use self::account::{GrantWrite, NewGrant, StoredAccount};
 pub use self::account_state::{AccountState, STANDING_ATTRIBUTES, Standing};
 pub use self::accounts::{END_OF_TIME, PagePosition};
 pub use self::attempt::{ATTEMPT_KEEP, Attempt, CodeCount, MAX_CODES};
-pub use self::claim::{Binding, Claim, Claimed};
+pub use self::claim::{Binding, Claim, Claimed, ClaimedCode, ClaimedGrant, Comer};
 pub use self::health::{Health, ScheduledTask};
 pub use self::inbox::{
     Callback, CallbackEntry, CheckMessage, Entry, EntryBody, EntryKey, INBOX_SORT_PREFIX, PUSH_MEMORY, Partition,

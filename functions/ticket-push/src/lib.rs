@@ -101,14 +101,17 @@ async fn receive(
             tracing::info!(component = %push.component, "an equal or newer component_verify_ticket was there");
         }
     } else {
-        let (stored, ()) = tokio::join!(vault.put_push(&push.event, now), introduce(&vault, event, now));
-        stored?;
+        vault.put_push(&push.event, now).await?;
+        introduce(&vault, event, now).await;
         let account = event.account().map(ToString::to_string).unwrap_or_default();
         tracing::info!(info_type = event.label(), account, "a push {} is in the inbox", event.label());
     }
     receiver.metrics.put(&Metric::count(Measure::PushStored, 1).by(kind(event)));
     Ok(plain_answer(StatusCode::OK, "success"))
 }
+
+/// How long an account is introduced for at most: its push is stored, and must be acknowledged in time.
+const INTRODUCTION: Duration = Duration::from_millis(500);
 
 /// Notes the account of a grant, so that messages of it are taken before the grant has taken effect. This may fail: it
 /// is made up for when the grant takes effect.
@@ -118,9 +121,12 @@ async fn introduce(vault: &Vault, event: &Event, now: Timestamp) {
     else {
         return;
     };
-    if let Err(error) = vault.introduce(account, now).await {
-        tracing::warn!(authorizer = %account, "messages of account {account} are taken once its grant has taken effect: {error}");
-    }
+    let failure = match tokio::time::timeout(INTRODUCTION, vault.introduce(account, now)).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "the table was too slow".to_owned(),
+    };
+    tracing::warn!(authorizer = %account, "messages of account {account} are taken once its grant has taken effect: {failure}");
 }
 
 /// The dimension of the metric: names that WeChat makes up must not make new metrics.

@@ -195,21 +195,11 @@ async fn receive(
     receiver.answers.lock().unwrap().pop().unwrap_or((StatusCode::OK, "success"))
 }
 
-/// The text of an element, read with an XML parser as a platform would.
-pub(crate) fn element(xml: &str, name: &str) -> Option<String> {
-    use quick_xml::events::Event;
-    let mut reader = quick_xml::Reader::from_str(xml);
-    let (mut inside, mut text) = (false, None);
-    loop {
-        match reader.read_event().unwrap() {
-            Event::Start(start) if start.name().as_ref() == name => {
-                (inside, text) = (true, Some(String::new()));
-            }
-            Event::End(end) if end.name().as_ref() == name => inside = false,
-            Event::Text(part) if inside => text.as_mut()?.push_str(part.as_ref()),
-            Event::CData(part) if inside => text.as_mut()?.push_str(part.as_ref()),
-            Event::Eof => return text,
-            _ => {}
-        }
-    }
+/// The text of an element that occurs once. WeChat does not escape what people type, so what arrives need not be XML: the
+/// text reaches to the last end of the element.
+pub(crate) fn element(document: &str, name: &str) -> Option<String> {
+    let (_, from) = document.split_once(&format!("<{name}>"))?;
+    let (inside, _) = from.rsplit_once(&format!("</{name}>"))?;
+    let typed = inside.strip_prefix("<![CDATA[").and_then(|typed| typed.strip_suffix("]]>"));
+    Some(typed.unwrap_or(inside).to_owned())
 }

@@ -148,6 +148,7 @@ async fn reconciliation_takes_nothing_out_that_wechat_still_knows() {
     world.reconcile().await;
     assert_eq!(world.stored(&account).await.token.state, AccountState::Active);
     drop(world.simulator.unauthorize(&account));
+    world.pass(Duration::from_hours(1));
     let report = world.reconcile().await;
     assert_eq!(report.gone, 1, "{report}");
     assert_eq!(world.stored(&account).await.token.state, AccountState::NeedsAuthorization);
@@ -159,6 +160,8 @@ async fn a_refresh_token_that_was_damaged_is_repaired() {
     let account = world.authorized_account().await;
     let seq = world.stored(&account).await.token.seq;
     world.vault().repair_refresh_token(&account, seq, &"refreshtoken@@@damaged".into(), world.now()).await.unwrap();
+    // Until then WeChat's list may be behind what was stored.
+    world.pass(Duration::from_mins(16));
     let report = world.reconcile().await;
     assert_eq!(report.repaired, 1, "{report}");
     let stored = world.stored(&account).await;

@@ -13,7 +13,6 @@ use shared::bus::{BusError, BusEvent, GrantLink, Put};
 use shared::ids::Digest;
 use shared::push::{AccountMessage, AuthorizationEvent, Event, PushRejection};
 use shared::telemetry::{Measure, Metric};
-use shared::tokens::TokenError;
 use shared::vault::{Claim, Recipient, Vault, VaultError};
 use tokio::time::Instant;
 
@@ -107,10 +106,10 @@ impl Run {
                     report.messages_delivered += u64::from(is_delivered);
                 }
                 Err(error) => {
-                    tracing::warn!("a message that waits for the bus is left to the next run: {error}");
-                    let error = TokenError::from(error);
-                    report.fail(&error.label());
-                    drop(table.own_failure(error));
+                    if let Some(own) = table.own_failure(error.into()) {
+                        tracing::warn!("a message that waits for the bus is left to the next run: {own}");
+                        report.fail(&own.label());
+                    }
                 }
             }
         }

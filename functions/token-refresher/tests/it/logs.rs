@@ -124,7 +124,7 @@ async fn what_wechat_refuses_while_quoting_every_secret_it_was_sent_leaves_none_
     assert!(output.contains("***"), "what WeChat said is printed, cleaned:\n{output}");
     // A table that is not there.
     let tableless = tracing(&world, &[("TABLE_NAME", "another")]).await;
-    assert_eq!(tableless.invoke(renew()).await.unwrap()["failed"]["table"], 1);
+    assert!(tableless.invoke(renew()).await.unwrap()["failed"]["table"].as_u64() >= Some(1));
     output += &tableless.kill();
     assert_nothing_leaked(&output, &world.simulator, &pushes.iter().collect::<Vec<_>>()).await;
 }

@@ -71,6 +71,35 @@ async fn grants_that_wechat_has_denied_for_five_hours_come_back_when_it_is_well(
 }
 
 #[tokio::test]
+async fn one_refusal_after_hours_without_an_answer_ends_no_grant() {
+    let world = World::ready().await;
+    let account = due_accounts(&world, 1).await.remove(0);
+    world.simulator.inject(refused(-1).on(paths::AUTHORIZER_TOKEN));
+    for _ in 0..8 {
+        half_an_hour(&world).await;
+    }
+    world.simulator.clear_faults();
+    world.simulator.inject(refused(61023).on(paths::AUTHORIZER_TOKEN).times(1));
+    for _ in 0..8 {
+        half_an_hour(&world).await;
+        assert_eq!(world.stored(&account).await.token.state, AccountState::Active);
+    }
+    assert!(world.wechat_accepts(&account).await);
+}
+
+#[tokio::test]
+async fn an_empty_refresh_token_in_the_list_ends_no_grant_whose_details_name_ours() {
+    let world = World::ready().await;
+    let account = due_accounts(&world, 1).await.remove(0);
+    world.simulator.set_behaviour(Behaviour { list_without_refresh_tokens: true, ..Behaviour::default() });
+    world.simulator.inject(refused(61023).on(paths::AUTHORIZER_TOKEN).times(1));
+    let report = world.renew().await;
+    assert_eq!((report.gone, report.failed.get("61023")), (0, Some(&1)), "{report}");
+    assert_eq!(tick(&world).await.renewed, 1);
+    assert!(world.wechat_accepts(&account).await);
+}
+
+#[tokio::test]
 async fn an_account_that_was_taken_for_gone_and_is_refused_on_is_asked_about_less_and_less() {
     let world = World::ready().await;
     let account = due_accounts(&world, 1).await.remove(0);

@@ -82,7 +82,7 @@ impl Run {
         }
         walk.asked += 1;
         if self.session.is_gone(&account).await? {
-            walk.ended.push((account, stored.token.seq));
+            walk.ended.push(Ended { account, seq: stored.token.seq, refused_since: stored.token.refused_since });
         } else {
             self.session.vault().note_asked(&account, stored.token.seq, now).await?;
         }

@@ -135,8 +135,8 @@ impl Run {
                 Ok(false) => left.push(entry),
                 Err(error) => {
                     left.push(entry);
-                    // The entry could not be written: those behind it may well be.
-                    let ends = error.scope() != Scope::Table;
+                    // The entry could not be written, or needs an API that cannot be used: those behind it may do without.
+                    let ends = matches!(error.scope(), Scope::Platform | Scope::OutOfTime);
                     failure = Some(error);
                     if ends {
                         break;
@@ -170,7 +170,7 @@ impl Run {
                 return Ok(false);
             }
             Err(error) => match error.scope() {
-                Scope::Platform | Scope::OutOfTime => return Err(error),
+                Scope::Platform | Scope::Api | Scope::OutOfTime => return Err(error),
                 _ if !error.may_pass() || entry.tries >= LAST_TRY => {
                     report.fail(&error.label());
                     tracing::error!("an inbox entry will never take effect: {error}");

@@ -15,7 +15,7 @@ use shared::ids::AppId;
 use shared::renewal::{self, Order};
 use shared::tokens::{Renewal, Scope, TokenError};
 use shared::vault::{AccountState, LeaseFor, Slot, StoredAccount};
-use shared::wechat::{AuthorizerDetails, AuthorizerPage, LIST_PAGE, ListedAuthorizer};
+use shared::wechat::{AuthorizerDetails, AuthorizerPage, LIST_PAGE, ListedAuthorizer, Reaction};
 
 use crate::Run;
 use crate::report::Report;
@@ -86,7 +86,7 @@ impl Run {
 
     /// The page at `offset`, smaller where WeChat gives no whole one. An entry that cannot be read by itself is passed
     /// over if those behind it can.
-    async fn readable_page(&self, offset: u64, report: &mut Report) -> Result<AuthorizerPage, TokenError> {
+    pub(crate) async fn readable_page(&self, offset: u64, report: &mut Report) -> Result<AuthorizerPage, TokenError> {
         let mut failure = None;
         for size in PAGE_SIZES {
             match self.list_page(offset, size).await {
@@ -161,9 +161,7 @@ impl Run {
         if is_right(stored.as_ref(), listed, self.session.now()) {
             return Ok(Look::Right);
         }
-        let mut details = self.session.details(authorizer).await?;
-        // The details of some accounts lack what the list names.
-        details.refresh_token = details.refresh_token.or_else(|| listed.refresh_token.clone());
+        let details = self.details_or_listed(listed, stored.as_ref()).await?;
         match &stored {
             Some(row) if row.token.state == AccountState::Active => {
                 self.compare_active(authorizer, row, &details).await
@@ -179,6 +177,32 @@ impl Run {
         }
     }
 
+    /// The account's details, with what the list names where they lack it or cannot be read.
+    async fn details_or_listed(
+        &self,
+        listed: &ListedAuthorizer,
+        row: Option<&StoredAccount>,
+    ) -> Result<AuthorizerDetails, TokenError> {
+        let authorizer = &listed.authorizer;
+        let error = match self.session.details(authorizer).await {
+            Ok(details) => {
+                let refresh_token = details.refresh_token.or_else(|| listed.refresh_token.clone());
+                return Ok(AuthorizerDetails { refresh_token, ..details });
+            }
+            Err(error) => error,
+        };
+        let denies = error.wechat().is_some_and(|error| error.reaction() == Reaction::Reauthorize);
+        if error.scope() == Scope::Subject && !denies && listed.refresh_token.is_some() {
+            tracing::warn!(authorizer = %authorizer, "the details of account {authorizer} cannot be read: {error}");
+            let func_info = row.map(|row| row.func_info.clone()).unwrap_or_default();
+            return Ok(AuthorizerDetails { profile: None, refresh_token: listed.refresh_token.clone(), func_info });
+        }
+        if let (true, Some(row)) = (denies, row) {
+            self.session.vault().note_asked(authorizer, row.token.seq, self.session.now()).await?;
+        }
+        Err(error)
+    }
+
     /// Where the row and WeChat differ, the row's own refresh token is tried first, unless that has just failed: WeChat's
     /// details and list may be behind. Renewing falls back on the details.
     async fn compare_active(
@@ -189,7 +213,9 @@ impl Run {
     ) -> Result<Look, TokenError> {
         let vault = self.session.vault();
         // Another refresh token may be of another grant, with other permission sets.
-        self.session.keep_profile(authorizer, row.token.seq, details).await?;
+        if let Err(error) = self.session.keep_profile(authorizer, row.token.seq, details).await {
+            tracing::warn!(authorizer = %authorizer, "the profile of account {authorizer} was not stored: {error}");
+        }
         let Some(known) = &details.refresh_token else { return Ok(Look::Right) };
         let slot = Slot::Authorizer(authorizer.clone());
         match &row.token.refresh_token {
@@ -244,7 +270,8 @@ fn is_right(stored: Option<&StoredAccount>, listed: &ListedAuthorizer, now: Time
             let same =
                 listed.refresh_token.as_ref().is_none_or(|named| token.is_renewed_by(named) && token.due_at.is_some());
             let is_newer = token.due_at.is_some() && token.stored_at.is_some_and(|at| now.since(at) < LIST_LAG);
-            (same || is_newer || was_asked(stored, now)) && stored.profile.is_some() && stored.is_named
+            let is_known = stored.profile.is_some() && stored.is_named;
+            (same || is_newer) && is_known || was_asked(stored, now)
         }
         AccountState::Unauthorized => renewal::order(listed.auth_time, stored.revoked_at, now) == Order::Earlier,
         AccountState::NeedsAuthorization => !is_time_to_ask(stored, now),

@@ -6,12 +6,15 @@
 //! and reconcile goes on asking WeChat.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
+use shared::clock::Timestamp;
 use shared::ids::AppId;
 use shared::tokens::{DetailsSay, Refused, Renewal, TokenError};
 use shared::vault::{AccountState, GrantWrite, LeaseFor, Slot};
-use shared::wechat::{AuthorizerPage, LIST_PAGE, ListedAuthorizer};
+use shared::wechat::{AuthorizerPage, ListedAuthorizer};
+use tokio::time::Instant;
 
 use crate::Run;
 use crate::report::Report;
@@ -20,9 +23,12 @@ use crate::report::Report;
 /// larger one, reconcile compares with the whole list and the account is decided there.
 const LIST_PAGES: usize = 20;
 
-/// A grant whose renewals have been refused this often in a row, over two and a half hours, has ended even if the list
-/// still names the account.
-const REFUSALS_THAT_END: u32 = 6;
+/// A grant has ended, even if the list still names the account, when nothing but refusals has been heard of it for so
+/// long: six in a row, with their pauses.
+const REFUSALS_THAT_END: Duration = Duration::from_mins(150);
+
+/// A grant that has been refused for so long ends however many others do.
+const BEYOND_DOUBT: Duration = Duration::from_hours(24);
 
 /// Grants that a run may end in any case: few enough to be a day's ordinary revocations whose pushes were lost.
 const USUAL_ENDS: u64 = 5;
@@ -33,8 +39,20 @@ const UNUSUAL_PART: u64 = 10;
 /// The label of grants that look ended and are not, because there are too many of them at once.
 const MASS_LOSS: &str = "mass-loss";
 
-/// A grant that has ended as far as WeChat says, with the `token_seq` that this was found with.
-pub(crate) type Ended = (AppId, u64);
+/// A grant that has ended as far as WeChat says.
+pub(crate) struct Ended {
+    pub(crate) account: AppId,
+    /// The `token_seq` that this was found with.
+    pub(crate) seq: u64,
+    /// Since when its renewals have been refused, if they have been.
+    pub(crate) refused_since: Option<Timestamp>,
+}
+
+impl Ended {
+    fn refused(account: AppId, word: &Refused) -> Self {
+        Self { account, seq: word.seq, refused_since: Some(word.since) }
+    }
+}
 
 /// What the list says about a refused account.
 enum ListSays {
@@ -63,8 +81,8 @@ impl Run {
         };
         for (account, word) in refused {
             let is_gone = whole_list && word.details == DetailsSay::Gone;
-            if is_gone || has_lasted(&word) {
-                ended.push((account, word.seq));
+            if is_gone || self.has_lasted(&word) {
+                ended.push(Ended::refused(account, &word));
             } else {
                 stays(&account, &word, report);
             }
@@ -80,20 +98,26 @@ impl Run {
         report: &mut Report,
     ) -> Result<bool, TokenError> {
         let mut offset = 0;
+        let mut skipped = 0;
         for _ in 0..LIST_PAGES {
             if self.is_over() {
                 return Ok(false);
             }
-            let page = self.list_page(offset, LIST_PAGE).await?;
+            let page = self.readable_page(offset, report).await?;
             for listed in &page.list {
+                if self.is_over() {
+                    return Ok(false);
+                }
                 let Some(word) = refused.remove(&listed.authorizer) else { continue };
                 match self.try_listed(listed, &word).await {
                     Ok(ListSays::Recovered) => {
                         report.renewed += 1;
                         report.repaired += 1;
                     }
-                    Ok(ListSays::NoToken) => ended.push((listed.authorizer.clone(), word.seq)),
-                    Ok(ListSays::Named) if has_lasted(&word) => ended.push((listed.authorizer.clone(), word.seq)),
+                    Ok(ListSays::NoToken) => ended.push(Ended::refused(listed.authorizer.clone(), &word)),
+                    Ok(ListSays::Named) if self.has_lasted(&word) => {
+                        ended.push(Ended::refused(listed.authorizer.clone(), &word));
+                    }
                     Ok(ListSays::Named) => stays(&listed.authorizer, &word, report),
                     Err(error) => {
                         if let Some(own) = self.breaker.own_failure(error) {
@@ -103,9 +127,13 @@ impl Run {
                 }
             }
             offset += page.entries();
-            // At its end, or once all were found.
-            if page.entries() == 0 || offset >= page.total_count || refused.is_empty() {
-                return Ok(true);
+            skipped += page.skipped;
+            if refused.is_empty() || offset >= page.total_count {
+                // An entry that cannot be read may be any account's.
+                return Ok(skipped == 0);
+            }
+            if page.entries() == 0 {
+                return Ok(false);
             }
         }
         Ok(false)
@@ -115,7 +143,7 @@ impl Run {
     async fn try_listed(&self, listed: &ListedAuthorizer, word: &Refused) -> Result<ListSays, TokenError> {
         let account = &listed.authorizer;
         let Some(named) = &listed.refresh_token else {
-            let agreed = word.details == DetailsSay::NothingBetter;
+            let agreed = word.details == DetailsSay::NoRefreshToken;
             return Ok(if agreed { ListSays::NoToken } else { ListSays::Named });
         };
         if self.keeps(account, named).await? {
@@ -136,15 +164,18 @@ impl Run {
     }
 
     async fn keeps(&self, account: &AppId, refresh_token: &SecretString) -> Result<bool, TokenError> {
-        let stored = self.session.vault().account(account).await?;
-        let kept = stored.and_then(|stored| stored.token.refresh_token);
-        Ok(kept.is_some_and(|kept| kept.expose_secret() == refresh_token.expose_secret()))
+        let stored = self.session.vault().token(&Slot::Authorizer(account.clone())).await?;
+        let kept = stored.is_some_and(|token| token.is_renewed_by(refresh_token));
+        Ok(kept)
     }
 
     /// Ends grants, unless they are so many that a fault of WeChat's is more likely. `looked_at` accounts are what they
     /// were found among.
     pub(crate) async fn end_grants(&self, ended: Vec<Ended>, looked_at: u64, report: &mut Report) {
-        let count = u64::try_from(ended.len()).unwrap_or(u64::MAX);
+        let now = self.session.now();
+        let is_certain = |one: &Ended| one.refused_since.is_some_and(|since| now.since(since) >= BEYOND_DOUBT);
+        let (mut ended, doubtful): (Vec<Ended>, Vec<Ended>) = ended.into_iter().partition(is_certain);
+        let count = u64::try_from(doubtful.len()).unwrap_or(u64::MAX);
         if count > USUAL_ENDS.max(looked_at / UNUSUAL_PART) {
             tracing::error!(
                 count,
@@ -153,9 +184,13 @@ impl Run {
                  again; compare with the accounts in WeChat's console"
             );
             report.fail_times(MASS_LOSS, count);
-            return;
+        } else {
+            ended.extend(doubtful);
         }
-        for (account, seq) in ended {
+        for Ended { account, seq, .. } in ended {
+            if self.breaker.cause().is_some() || Instant::now() >= self.ends_at {
+                return;
+            }
             match self.session.end_grant(&account, seq, AccountState::NeedsAuthorization, None).await {
                 Ok(written) => report.gone += u64::from(written == GrantWrite::Stored),
                 Err(error) => {
@@ -168,6 +203,11 @@ impl Run {
         }
     }
 
+    /// Whether the refusals have gone on for so long that they are not a passing fault, and the details were read.
+    fn has_lasted(&self, word: &Refused) -> bool {
+        self.session.now().since(word.since) >= REFUSALS_THAT_END && word.details != DetailsSay::Nothing
+    }
+
     /// A page of WeChat's list of accounts.
     pub(crate) async fn list_page(&self, offset: u64, count: u32) -> Result<AuthorizerPage, TokenError> {
         self.session
@@ -176,11 +216,6 @@ impl Run {
             })
             .await
     }
-}
-
-/// Whether the refusals have gone on for so long that they are no passing fault, and the details do not contradict.
-fn has_lasted(word: &Refused) -> bool {
-    word.failures >= REFUSALS_THAT_END && word.details != DetailsSay::Nothing
 }
 
 /// The account keeps its grant and what is left of its token, and is tried again after its back-off.

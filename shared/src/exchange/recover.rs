@@ -17,8 +17,8 @@ use crate::wechat::{AuthorizerDetails, Reaction};
 const PROFILE_TRIES: usize = 3;
 
 impl Session {
-    /// A code that is spent or lapsed, or a grant that came without one. Unless what is stored comes from this code, or surely from a later grant, the
-    /// tokens that it brought were lost, and they may have replaced those that are stored.
+    /// A code that is spent or lapsed, or a grant that came without one. Unless what is stored comes from this code, or
+    /// surely from a later grant, the tokens that it brought were lost, and they may have replaced those that are stored.
     pub(super) async fn recover_spent(&self, attempt: &Attempt<'_>) -> Result<Exchanged, TokenError> {
         let Some(authorizer) = attempt.code.whose.known() else {
             return Ok(Exchanged::Spent { by_us: attempt.tried });
@@ -101,6 +101,12 @@ impl Session {
         match &before {
             Some(account) if has_grant_of(account, &details) => {
                 self.keep_profile(authorizer, account.token.seq, &details).await?;
+            }
+            // The details may be behind what was stored just now: the account's own refresh token is tried first, and
+            // renewing falls back on theirs.
+            Some(account) if account.token.is_renewable() => {
+                self.vault.mark_due(&Slot::Authorizer(authorizer.clone()), self.now()).await?;
+                self.renew_at_once(authorizer).await;
             }
             before => self.adopt(authorizer, before.as_ref(), &details, None).await?,
         }

@@ -33,8 +33,8 @@ pub struct Refused {
     pub seq: u64,
     /// WeChat's code for the renewal.
     pub code: ErrCode,
-    /// How many renewals in a row have failed, this one included.
-    pub failures: u32,
+    /// Since when it has been refused each time, by our clock.
+    pub since: Timestamp,
     /// What the account's details say.
     pub details: DetailsSay,
 }
@@ -44,8 +44,10 @@ pub struct Refused {
 pub enum DetailsSay {
     /// The grant is gone.
     Gone,
-    /// The grant exists, without a refresh token that works.
-    NothingBetter,
+    /// The grant stands, and has no refresh token.
+    NoRefreshToken,
+    /// The grant stands, and its refresh token is the one that was refused.
+    SameRefreshToken,
     /// They could not be read.
     Nothing,
 }
@@ -93,15 +95,17 @@ impl Session {
         match issued {
             Ok(issued) => self.keep_issued(slot, &record, issued).await,
             Err(IssueError::Failed(error)) => {
-                self.give_up(slot, &owner, &record, &error.label(), put_off(slot, failures, &error)).await;
+                let wait = put_off(slot, failures, &error);
+                self.give_up(slot, &owner, &record, &error.label(), wait, None).await;
                 self.read_status(slot, record.seq, &error).await;
                 Err(error)
             }
             Err(IssueError::LeaseLost) => Ok(Renewal::NotOurs),
             Err(IssueError::Refused(code, details)) => {
-                let wait = Some(renewal::backoff(failures));
-                self.give_up(slot, &owner, &record, &code.to_string(), wait).await;
-                Ok(Renewal::Refused(Refused { seq: record.seq, code, failures, details }))
+                let (wait, now) = (Some(renewal::backoff(failures)), self.now());
+                self.give_up(slot, &owner, &record, &code.to_string(), wait, Some(now)).await;
+                let since = record.refused_since.unwrap_or(now);
+                Ok(Renewal::Refused(Refused { seq: record.seq, code, since, details }))
             }
         }
     }
@@ -131,10 +135,18 @@ impl Session {
         }
     }
 
-    /// Ends the lease after a failure. `wait` puts the next try off and counts the failure; without it the token stays due.
-    async fn give_up(&self, slot: &Slot, owner: &str, record: &TokenRecord, label: &str, wait: Option<Duration>) {
+    /// Ends the lease after a failure. `wait` postpones the next try and counts the failure; without it the token stays due.
+    async fn give_up(
+        &self,
+        slot: &Slot,
+        owner: &str,
+        record: &TokenRecord,
+        label: &str,
+        wait: Option<Duration>,
+        refused_at: Option<Timestamp>,
+    ) {
         let due_at = self.now().plus(wait.unwrap_or_default());
-        let failure = Failure { label: label.to_owned(), due_at, counts: wait.is_some() };
+        let failure = Failure { label: label.to_owned(), due_at, counts: wait.is_some(), refused_at };
         if let Err(error) = self.vault.release(slot, owner, record.seq, &failure).await {
             tracing::warn!("the lease on the token of {slot} ends by itself: {error}");
         }
@@ -185,19 +197,24 @@ impl Session {
                 return Err(IssueError::Refused(code, DetailsSay::Nothing));
             }
         };
-        // Another refresh token may be of another grant, with other permission sets.
-        self.keep_profile(authorizer, record.seq, &details).await?;
-        let Some(known) = details.refresh_token.filter(|known| known.expose_secret() != stored.expose_secret()) else {
-            return Err(IssueError::Refused(code, DetailsSay::NothingBetter));
+        let Some(known) = &details.refresh_token else {
+            return Err(IssueError::Refused(code, DetailsSay::NoRefreshToken));
         };
+        if record.is_renewed_by(known) {
+            return Err(IssueError::Refused(code, DetailsSay::SameRefreshToken));
+        }
         tracing::warn!(authorizer = %authorizer, "{slot} had lost its refresh token; WeChat's details name the new one");
         let until = self.now().plus(LEASE);
-        if self.vault.replace_refresh_token(slot, owner, record.seq, &known, until).await? == Stored::Superseded {
+        if self.vault.replace_refresh_token(slot, owner, record.seq, known, until).await? == Stored::Superseded {
             return Err(IssueError::LeaseLost);
         }
-        match self.renewed(authorizer, &known, until).await {
+        // Another refresh token may be of another grant, with other permission sets.
+        if let Err(error) = self.keep_profile(authorizer, record.seq, &details).await {
+            tracing::warn!(authorizer = %authorizer, "the profile of account {authorizer} was not stored: {error}");
+        }
+        match self.renewed(authorizer, known, until).await {
             Err(TokenError::Wechat(refused)) if asks_for_recovery(&refused) => {
-                Err(IssueError::Refused(code_of(&refused), DetailsSay::NothingBetter))
+                Err(IssueError::Refused(code_of(&refused), DetailsSay::SameRefreshToken))
             }
             answer => Ok(answer?),
         }

@@ -139,7 +139,8 @@ impl Vault {
             ("func_info", AttributeValue::L(grant.func_info.iter().map(|id| number(*id)).collect())),
             ("stored_at", instant(now)),
         ];
-        let mut remove = vec!["lease_owner", "lease_until", "failures", "last_error", "doubts", "asked_at"];
+        let mut remove =
+            vec!["lease_owner", "lease_until", "failures", "last_error", "refused_since", "doubts", "asked_at"];
         remove.extend(AccountState::Active.others_since());
         for (name, value) in [
             ("access_token", grant.access_token.map(|(token, _)| secret(token))),

@@ -62,6 +62,8 @@ pub struct TokenRecord {
     pub failures: u32,
     /// The label of the last failure, such as `61004`.
     pub last_error: Option<String>,
+    /// Since when WeChat has refused the grant or its refresh token each time it was asked, by our clock.
+    pub refused_since: Option<Timestamp>,
     /// Who is renewing.
     pub lease_owner: Option<String>,
     /// Until when nobody else may.
@@ -88,6 +90,7 @@ impl TokenRecord {
             after_refusal: item.attributes.contains_key("after_refusal"),
             failures: item.number("failures").unwrap_or(0),
             last_error: item.text("last_error").map(str::to_owned),
+            refused_since: item.instant("refused_since"),
             lease_owner: item.text("lease_owner").map(str::to_owned),
             lease_until: item.instant("lease_until"),
         }
@@ -115,6 +118,12 @@ impl TokenRecord {
     #[must_use]
     pub fn is_renewed_by(&self, refresh_token: &SecretString) -> bool {
         self.refresh_token.as_ref().is_some_and(|stored| stored.expose_secret() == refresh_token.expose_secret())
+    }
+
+    /// Whether it has a refresh token and is renewed on time.
+    #[must_use]
+    pub fn is_renewable(&self) -> bool {
+        self.state == AccountState::Active && self.refresh_token.is_some() && self.due_at.is_some()
     }
 
     /// Whether this very token is the stored one.
@@ -176,6 +185,8 @@ pub struct Failure {
     pub due_at: Timestamp,
     /// Whether it counts for the back-off.
     pub counts: bool,
+    /// When WeChat refused the grant or its refresh token; `None` for any other failure, which says nothing about them.
+    pub refused_at: Option<Timestamp>,
 }
 
 impl Vault {
@@ -283,7 +294,7 @@ impl Vault {
             set.push_str(", refresh_token = :refresh");
             update = update.expression_attribute_values(":refresh", secret(refresh));
         }
-        let mut remove = "lease_owner, lease_until, failures, last_error, doubts".to_owned();
+        let mut remove = "lease_owner, lease_until, failures, last_error, refused_since, doubts".to_owned();
         if issued.after_refusal {
             set.push_str(", after_refusal = :yes");
             update = update.expression_attribute_values(":yes", AttributeValue::Bool(true));
@@ -325,12 +336,19 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Unavailable`]: the lease then ends by itself.
     pub async fn release(&self, slot: &Slot, owner: &str, seq: u64, failure: &Failure) -> Result<(), VaultError> {
-        let update = self
-            .update_token(slot)
-            .update_expression(
-                "SET due_at = :due, last_error = :label, failures = if_not_exists(failures, :zero) + :one \
-                 REMOVE lease_owner, lease_until",
-            )
+        let mut update = self.update_token(slot);
+        let refused = match failure.refused_at {
+            Some(refused_at) => {
+                update = update.expression_attribute_values(":refused", instant(refused_at));
+                ", refused_since = if_not_exists(refused_since, :refused) REMOVE"
+            }
+            None => " REMOVE refused_since,",
+        };
+        let update = update
+            .update_expression(format!(
+                "SET due_at = :due, last_error = :label, failures = if_not_exists(failures, :zero) + :one{refused} \
+                 lease_owner, lease_until"
+            ))
             .condition_expression("lease_owner = :owner AND (token_seq = :seq OR attribute_not_exists(token_seq))")
             .expression_attribute_values(":due", instant(failure.due_at))
             .expression_attribute_values(":label", text(&failure.label))

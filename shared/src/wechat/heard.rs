@@ -86,7 +86,7 @@ impl Listener {
         self.quotas.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a refusal for a quota; any other answer of WeChat's ends the row. `subject` is the account or code that the
+    /// Counts a refusal for a quota; any other answer of WeChat's ends a row that is not complete. `subject` is the account or code that the
     /// call was about.
     fn note_quota(&self, api: Api, subject: Option<&str>, failure: Option<&WechatError>) {
         let refused = failure.filter(|error| error.is_for_quota());
@@ -98,7 +98,10 @@ impl Listener {
                 quota.last = refusal.clone();
                 quota.subjects.insert(subject.map(|subject| Digest::of(&[subject])));
             }
-            (None, None | Some(WechatError::Refused(_))) => drop(self.quotas().remove(&api)),
+            // Once it is used up, what was under way changes nothing for this run.
+            (None, None | Some(WechatError::Refused(_))) => {
+                self.quotas().retain(|of, quota| *of != api || quota.is_used_up());
+            }
             // Nothing of WeChat's was heard.
             (None, Some(_)) => {}
         }

@@ -6,6 +6,7 @@
 mod accounts;
 mod breaker;
 mod close;
+mod effect;
 mod event;
 mod gone;
 mod inbox;

@@ -15,7 +15,7 @@ use shared::vault::{AccountState, CheckMessage, Claim, Slot, StoredAccount};
 use shared::wechat::{ErrCode, Reaction, WechatError};
 
 use crate::Run;
-use crate::inbox::Outcome;
+use crate::effect::Outcome;
 
 /// WeChat authorizes a test account and checks at once; an older grant is not a check's.
 const FRESH_GRANT: Duration = Duration::from_hours(1);

@@ -10,20 +10,24 @@
 //! - strangers' text is in CDATA only, and never under one of the names in [`is_wechats_own`].
 //!
 //! [`first`] reads every element to its first end, which is right where no text has markup in it. Where that breaks off or
-//! leaves a doubt, [`resolve`] takes those ends only after which the document can be read to its own end. What this
-//! decides is proven by the properties in the tests:
+//! leaves a doubt, [`resolve`] takes those ends only after which the document can be read to its own end, and [`order`]
+//! says whether WeChat writes such an end there. The properties in the tests hold, of the kinds of message that they name:
 //!
-//! - With one stranger's text in the root there is one reading, and the text comes out as it was typed.
-//! - With several, two of them can add up to the same bytes. Then the earlier one is taken for the longer. Inside of a
-//!   structure a text can pass for a list of texts.
 //! - WeChat's own elements before and behind strangers' text are what WeChat sent, whatever was typed. One that a text
 //!   imitates is part of that text.
+//! - With one stranger's text in the root it comes out as it was typed. With several, such as the title and the
+//!   description of a link, two of them can add up to the same bytes: then the earlier one is taken for the longer, unless
+//!   an imitation of the later one's end is in it. Inside of a structure a text can pass for a list of texts.
+//!
+//! Of a kind of message that nobody has a sample of, the order is not known. Where it has an element of WeChat's own
+//! between two texts, or none of a name that a text imitates, nothing shows which is WeChat's.
 //!
 //! What cannot be read to its end is read as far as it goes, and [`Document::is_whole`] says so. Not text in an
 //! encoding, not well-formed, cut: nothing is refused here. Time and memory are bounded by the length, which the caller
 //! bounds, nesting by [`MAX_DEPTH`].
 
 mod first;
+mod order;
 mod resolve;
 mod tags;
 #[cfg(test)]

@@ -4,13 +4,14 @@
 //! places are ends. Then the elements are taken from the left to the right, each to the first end that is one. A text
 //! can have been made so that this is too early: it imitates elements of WeChat's, and then begins its own element
 //! again, as it must, since the true end is still to come. So an element that would begin twice reaches to where it
-//! ends for the last time.
+//! ends for the last time. Or it begins the next element, which then has the true end in it; [`order`](super::order)
+//! knows what cannot follow a text, and so that it ends later.
 
 use std::cell::Cell;
 use std::collections::HashMap;
 
 use super::tags::{Kind, Tag, data_after, data_before, skip_space, tag_at, tags};
-use super::{Element, MAX_DEPTH, Value, first, is_list, is_wechats_own, level};
+use super::{Element, MAX_DEPTH, Value, first, is_list, is_wechats_own, level, order};
 
 /// The elements of one level; `None` where it cannot be read to its end in any way.
 pub(super) fn read<'text>(inside: &'text str, depth: usize, looks: &Cell<u32>) -> Option<Vec<Element<'text>>> {
@@ -18,7 +19,7 @@ pub(super) fn read<'text>(inside: &'text str, depth: usize, looks: &Cell<u32>) -
     let mut elements = Vec::new();
     let mut at = skip_space(inside, 0);
     while at < inside.len() {
-        let (element, after) = level.element(at)?;
+        let (element, after) = level.element(at, &elements)?;
         elements.push(element);
         at = skip_space(inside, after);
     }
@@ -130,10 +131,10 @@ impl<'text, 'looks> Level<'text, 'looks> {
         level(inside, self.depth + 1, self.looks)
     }
 
-    /// The element that begins at `at`, and where what comes after it begins.
-    fn element(&self, at: usize) -> Option<(Element<'text>, usize)> {
+    /// The element that begins at `at`, behind those `before` it, and where what comes after it begins.
+    fn element(&self, at: usize, before: &[Element<'text>]) -> Option<(Element<'text>, usize)> {
         let step = self.steps.get(&at)?;
-        let (shape, after) = self.widened(step);
+        let Step { shape, after, .. } = self.widened(self.in_order(*step, before).unwrap_or(*step), before);
         let value = match shape {
             Shape::Data(from, to) => Value::Typed(self.text.get(from..to)?),
             Shape::Plain if step.tag.kind == Kind::Empty => Value::Plain("".into()),
@@ -146,18 +147,42 @@ impl<'text, 'looks> Level<'text, 'looks> {
         Some((Element { name: step.tag.name, value }, after))
     }
 
-    /// The element up to where it ends for the last time.
-    fn widened(&self, step: &Step<'text>) -> (Shape, usize) {
-        let nearest = (step.shape, step.after);
+    /// The element up to where it ends for the last time, if that leaves it in order.
+    fn widened(&self, step: Step<'text>, before: &[Element<'text>]) -> Step<'text> {
         if is_wechats_own(step.tag.name) || is_list(step.tag.name) {
-            return nearest;
+            return step;
         }
-        let last = self.begun_again(step).into_iter().chain(self.ended_in_a_text(step)).max_by_key(|end| end.at);
-        match (step.shape, last) {
-            (Shape::Data(from, _), Some(End { data: Some(data), after, .. })) => (Shape::Data(from, *data), *after),
-            (Shape::Structure(from, _), Some(end)) => (Shape::Structure(from, end.at), end.after),
-            _ => nearest,
+        let last = self.begun_again(&step).into_iter().chain(self.ended_in_a_text(&step)).max_by_key(|end| end.at);
+        let shape = match (step.shape, last) {
+            (Shape::Data(from, _), Some(End { data: Some(data), .. })) => Shape::Data(from, *data),
+            (Shape::Structure(from, _), Some(end)) => Shape::Structure(from, end.at),
+            _ => return step,
+        };
+        let after = last.map_or(step.after, |end| end.after);
+        self.in_order(Step { shape, after, ..step }, before).unwrap_or(step)
+    }
+
+    /// A text of the root up to the next of its ends behind which everything is as WeChat writes it; `None` where there
+    /// is no such end. Anything else is left as it is.
+    fn in_order(&self, step: Step<'text>, before: &[Element<'text>]) -> Option<Step<'text>> {
+        let Shape::Data(from, _) = step.shape else { return Some(step) };
+        if self.depth > 0 || is_wechats_own(step.tag.name) || is_list(step.tag.name) {
+            return Some(step);
         }
+        let later = self.ends.get(step.tag.name).into_iter().flatten().rev();
+        let later = later.filter(|end| end.is_good && end.after > step.after).filter_map(|end| {
+            let data = end.data.filter(|data| *data >= from)?;
+            Some(Step { shape: Shape::Data(from, data), after: end.after, ..step })
+        });
+        std::iter::once(step).chain(later).find(|step| self.is_in_order(step, before))
+    }
+
+    fn is_in_order(&self, step: &Step<'text>, before: &[Element<'text>]) -> bool {
+        let following = std::iter::once(*step).chain(self.following(step)).map(|next| {
+            let is_text = matches!(next.shape, Shape::Data(..));
+            order::Sibling { name: next.tag.name, is_text, is_plain: matches!(next.shape, Shape::Plain) }
+        });
+        order::can_follow(before, &following.collect::<Vec<_>>())
     }
 
     /// The end of the last element of the same name, where that is an imitation: it is in the root, or something else is

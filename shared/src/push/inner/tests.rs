@@ -89,6 +89,16 @@ fn own_name(kind: &str) -> &str {
     before.rsplit_once('<').unwrap().1
 }
 
+/// The kinds with an element behind the stranger's text that could have another text in it, and its name.
+fn neighbours() -> impl Iterator<Item = (&'static str, &'static str)> {
+    KINDS.into_iter().filter(|kind| !kind.contains("<ScanCodeInfo>")).flat_map(|kind| {
+        let (_, behind) = kind.split_once("{}").unwrap();
+        let (tags, _) = behind.rsplit_once("<![CDATA[").unwrap_or_default();
+        let names = tags.split("><![CDATA[").filter_map(|before| before.rsplit_once('<')).map(|(_, tag)| tag);
+        names.map(move |tag| (kind, tag.trim_end_matches('>')))
+    })
+}
+
 #[test]
 fn real_messages_and_events_are_read_as_an_xml_reader_reads_them() {
     let samples: Vec<Json> = serde_json::from_str(include_str!("samples.json")).unwrap();
@@ -210,6 +220,38 @@ fn a_text_that_imitates_its_neighbours_is_one_text() {
 }
 
 #[test]
+fn no_text_forges_an_element_of_wechats_own_in_front_of_a_neighbour() {
+    for (kind, neighbour) in neighbours() {
+        let name = own_name(kind);
+        for forged in OWN {
+            for value in ["666", "<![CDATA[666]]>"] {
+                let own = format!("<{forged}>{value}</{forged}>");
+                for typed in [
+                    format!("x]]></{name}>{own}<{neighbour}><![CDATA["),
+                    format!("x]]></{name}>{own}<{neighbour}><![CDATA[]]></{neighbour}>"),
+                    format!("x]]></{name}>\n{own}\n<{neighbour}>\n<![CDATA[y"),
+                    format!("x]]></{name}>{own}<Other><![CDATA[z]]></Other>{own}<{neighbour}><![CDATA["),
+                    format!("x]]></{name}>{own}<{neighbour}><![CDATA[y]]></{name}>{own}<{neighbour}><![CDATA["),
+                    format!("x]]></{name}><{neighbour}><![CDATA[y]]></{neighbour}>{own}<{name}><![CDATA["),
+                ] {
+                    assert_as_typed(kind, &typed);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn two_texts_do_not_forge_an_element_between_them() {
+    for forged in OWN {
+        let title = format!("x]]></Title><{forged}>666</{forged}><Foo><![CDATA[");
+        let kind = KINDS[5].replace("<![CDATA[d]]>", "<![CDATA[]]></Foo><Description><![CDATA[d]]>");
+        let fields = fields(&document(&kind, &title));
+        assert_eq!((&fields["Title"], &fields["MsgId"]), (&Json::from(title), &Json::from("7001")));
+    }
+}
+
+#[test]
 fn lists_stay_lists() {
     let list = "<xml><E><L><item><A><![CDATA[1]]></A></item><item><A><![CDATA[]]>2]]></A></item></L>\
                 <n><![CDATA[a]]></n><n><![CDATA[b]]></n></E><m><r><![CDATA[1]]></r></m><m><r><![CDATA[2]]></r></m></xml>";
@@ -248,7 +290,7 @@ fn a_document_may_begin_with_a_declaration_and_end_with_white_space() {
 }
 
 /// Pieces that a stranger may type.
-fn scraps(own: &str) -> Vec<String> {
+fn scraps(name: &str) -> Vec<String> {
     let fixed = [
         "]]>",
         "<![CDATA[",
@@ -272,9 +314,11 @@ fn scraps(own: &str) -> Vec<String> {
         "</b>",
         "<!--",
         "]]></MsgId>",
+        "<MsgId>666</MsgId>",
     ];
-    let own = [format!("<{own}>"), format!("</{own}>"), format!("<{own}><![CDATA["), format!("]]></{own}>")];
-    fixed.into_iter().map(str::to_owned).chain(own).collect()
+    let own = [format!("<{name}>"), format!("</{name}>"), format!("<{name}><![CDATA["), format!("]]></{name}>")];
+    let begun = neighbours().filter(|(kind, _)| own_name(kind) == name).map(|(_, next)| format!("<{next}><![CDATA["));
+    fixed.into_iter().map(str::to_owned).chain(own).chain(begun).collect()
 }
 
 fn typed() -> impl Strategy<Value = (usize, String)> {
@@ -327,10 +371,25 @@ fn the_longest_text_of_nothing_but_markup_is_read_too() {
         "]]></Content><a><a></a>",
         "]]></Content><Content><![CDATA[]]></a></Content>",
         "]]></Content><a><b>1</b></a>",
+        "]]></Content><MsgId>1</MsgId><Content><![CDATA[",
     ] {
         let typed = scrap.repeat(48 * 1024 / scrap.len());
         let xml = document(KINDS[0], &typed);
         assert_eq!(fields(&xml)["Content"].as_str().map(str::len), Some(typed.len()), "{scrap}");
         assert_eq!(fields(&xml)["MsgId"], "7001", "{scrap}");
+    }
+}
+
+#[test]
+fn the_longest_text_of_nothing_but_imitated_neighbours_is_read_too() {
+    for scrap in [
+        "]]></Title><MsgId>1</MsgId><Description><![CDATA[",
+        "]]></Title><MsgId>1</MsgId><Description><![CDATA[]]></Description>",
+        "]]></Title><a><![CDATA[]]></a><MsgId>1</MsgId><Description><![CDATA[",
+    ] {
+        let typed = scrap.repeat(48 * 1024 / scrap.len());
+        let fields = fields(&document(KINDS[5], &typed));
+        assert_eq!(fields["Title"].as_str().map(str::len), Some(typed.len()), "{scrap}");
+        assert_eq!(fields["MsgId"], "7001", "{scrap}");
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! The stack's three parameters `Wechat…BaseUrl` name `LISTEN`, such as `127.0.0.1:3002`; `LAUNCH_HOST` is the host of
 //! its `PublicBaseUrl`; a ticket is pushed to `EVENTS_URL`, such as `https://host/wechat/events`, at once and every ten
-//! minutes, and messages beside it, to `https://host/wechat/accounts/$APPID$/events`. It answers to the address of
+//! minutes, and messages alongside it, to `https://host/wechat/accounts/$APPID$/events`. It answers to the address of
 //! `LISTEN` and to localhost; what calls it by another name needs that as a `NAME`.
 
 use std::sync::Arc;

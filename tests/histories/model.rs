@@ -85,7 +85,7 @@ impl Record {
     }
 }
 
-/// The one that a step means by its number; none where there is none at all.
+/// The one that a step means by its number; `None` if there is none at all.
 pub(crate) fn nth<T>(all: &[T], number: usize) -> Option<&T> {
     all.get(number.checked_rem(all.len())?)
 }

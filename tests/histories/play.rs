@@ -114,7 +114,7 @@ impl Stage {
         self.send_later(shop, push, stamp);
     }
 
-    /// A job, ready to be done; none where there is nothing to do.
+    /// A job, ready to be done; `None` if there is nothing to do.
     pub(crate) fn job(&self, job: Job) -> Option<BoxFuture<'static, ()>> {
         match job {
             Job::Renew(process) => Some(self.run(process, Run::Renew)),
@@ -189,7 +189,7 @@ pub(crate) enum Run {
     Inbox,
 }
 
-/// Opens a link's page and presses its button; none where that does not lead to WeChat.
+/// Opens a link's page and presses its button; `None` if that does not lead to WeChat.
 async fn press(browser: &Browser, link: &Link) -> Option<AtWechat> {
     let launch = browser.open(&link.url).await;
     // A link that is used up has a page without one.

@@ -244,7 +244,7 @@ fn with(mut event: Value, member: &str, value: Value) -> Value {
     event
 }
 
-/// What a request's URL may be made of elsewhere, and nothing that can stand in one.
+/// Headers with characters that no real request has.
 fn odd_headers() -> Value {
     json!({ "host": "auth example\\ .com\" <", "x-forwarded-proto": "java script", "no name\r\n": "", "content-type": "text/xml" })
 }

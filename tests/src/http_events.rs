@@ -28,7 +28,7 @@ enum Body {
 }
 
 impl HttpEvent {
-    /// A request without query, body, cookies and identity; `path` as it stands in the URL. Its route is the deployed one
+    /// A request without query, body, cookies and identity; `path` as it is in the URL. Its route is the deployed one
     /// of this path, if there is one.
     #[must_use]
     pub fn new(method: &str, path: &str) -> Self {

@@ -22,7 +22,7 @@ async fn tick(world: &World) -> Report {
     world.renew().await
 }
 
-/// A run that works off the inbox while the story goes on.
+/// A run that processes the inbox while the story goes on.
 fn working(world: &World) -> JoinHandle<Report> {
     let refresher = world.refresher.clone();
     tokio::spawn(async move { refresher.run(&Task::Renew, Instant::now() + Duration::from_mins(2)).await.unwrap() })

@@ -122,7 +122,7 @@ impl Desk {
         Ok(())
     }
 
-    /// The webhook's reply; none where there is no webhook, or it fails.
+    /// The webhook's reply; `None` without a webhook, or if it fails.
     async fn ask(&self, work: &Work<'_>, event: &BusEvent) -> Option<Reply> {
         let Reception { webhook, clock, metrics, limits, .. } = &*self.reception;
         let webhook = webhook.as_ref()?;

@@ -185,7 +185,7 @@ impl Run {
     }
 }
 
-/// WeChat's time of what a push tells of; none where it was far ahead of ours when the push came.
+/// WeChat's time of what a push reports; `None` if it was far ahead of ours when the push came.
 fn happened_at(entry: &Entry, push: &AuthorizationEvent) -> Option<Timestamp> {
     renewal::credible(push.create_time?, entry.received_at)
 }

@@ -1,6 +1,6 @@
 //! What becomes of accounts that WeChat refuses to renew (protocol sections 1.8 and 6).
 //!
-//! WeChat has said 61003 or 61023 of accounts whose grants stood, for minutes and of many at once. So a grant ends only
+//! WeChat has said 61003 or 61023 of accounts whose grants were valid, for minutes and of many at once. So a grant ends only
 //! when independent answers agree: the renewal, the account's details, and the list of all accounts. Whatever the list
 //! still names is tried again with back-off; only when that has failed for hours is the merchant asked to authorize again,
 //! and reconcile goes on asking WeChat.

@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 /// Whether a push is too old for `memory`, in which it would have been recognized as a repeat.
 ///
 /// Its age is that of `CreateTime`, which WeChat signs with what it says. Without a usable one it is that of the
-/// delivery: `timestamp` of the URL is signed too, but where it ends is not. One far ahead of `now` is no time of
+/// delivery: `timestamp` of the URL is signed too, but where it ends is not. One far ahead of `now` is not a time of
 /// WeChat's.
 #[must_use]
 pub fn is_beyond_memory(create_time: Option<Timestamp>, sent_at: Timestamp, now: Timestamp, memory: Duration) -> bool {

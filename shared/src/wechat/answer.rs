@@ -126,7 +126,7 @@ fn is_exact(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// A whole number, also one that is written `7200.0` or stands in a text.
+/// A whole number, also one that is written as `7200.0` or as text.
 fn integer(value: &Value) -> Option<i64> {
     let written: Cow<'_, str> = match value {
         Value::Number(number) => number.to_string().into(),

@@ -64,7 +64,7 @@ pub(super) struct Element<'text> {
 /// What is in an element.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value<'text> {
-    /// What stood in CDATA, to the letter.
+    /// The contents of a CDATA section, to the letter.
     Typed(&'text str),
     /// Text outside of CDATA, without white space around it, its references resolved.
     Plain(Cow<'text, str>),

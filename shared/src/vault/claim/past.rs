@@ -1,6 +1,6 @@
 //! What an item of a claim remembers of the codes that were exchanged under it, and what that says of one that comes.
 //!
-//! `exchanged#DIGEST` has the account that a code brought; `returned#DIGEST`, beside the result of a push's code, the code
+//! `exchanged#DIGEST` has the account that a code brought; `returned#DIGEST`, next to the result of a push's code, the code
 //! of the redirect that came of the same consent. WeChat does not say whether both bring the same code: where they differ,
 //! the two are taken for one consent by their times.
 

@@ -43,7 +43,7 @@ pub use self::mint::{MAX_MINTS, MAX_MINTS_PER_HOUR, MintRefused};
 pub use self::reconcile::Pass;
 pub use self::ticket::Ticket;
 pub use self::token::{Failure, Issued, Lease, LeaseFor, Slot, Stored, TokenRecord};
-pub use self::user_name::Recipient;
+pub use self::user_name::{INTRODUCED, Recipient};
 use crate::aws::failure;
 use crate::ids::AppId;
 

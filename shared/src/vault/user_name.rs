@@ -12,6 +12,9 @@ use crate::ids::AppId;
 const NAME: &str = "user-name";
 const OWNER: &str = "account";
 
+/// When an account was introduced: the one attribute of these items that whoever introduces it names.
+pub const INTRODUCED: &str = "introduced_at";
+
 /// A longer name than any of WeChat's is nobody's: it would not fit into a key.
 const LONGEST_NAME: usize = 256;
 
@@ -65,16 +68,16 @@ impl Vault {
         Ok(attributes.and_then(|attributes| Item::new("user name", attributes).text("user_name").map(str::to_owned)))
     }
 
-    /// Notes that an account is one of the platform's, before its name is known. One write; without effect where it is
-    /// known.
+    /// Notes that an account is one of the platform's, before its name is known. One write; without effect where it has
+    /// been noted. It names no other attribute: the role of ticket-push must not let it write names.
     ///
     /// # Errors
     /// [`VaultError::Unavailable`]: it may be noted.
     pub async fn introduce(&self, authorizer: &AppId, now: Timestamp) -> Result<(), VaultError> {
         let update = self
             .update(self.user_name_key(authorizer.as_str()), NAME)
-            .update_expression("SET introduced_at = :now")
-            .condition_expression("attribute_not_exists(introduced_at) AND attribute_not_exists(user_name)")
+            .update_expression(format!("SET {INTRODUCED} = :now"))
+            .condition_expression(format!("attribute_not_exists({INTRODUCED})"))
             .expression_attribute_values(":now", instant(now));
         write(update).await.map(drop)
     }

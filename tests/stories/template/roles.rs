@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use shared::vault::{DUE_INDEX, STANDING_ATTRIBUTES};
+use shared::vault::{DUE_INDEX, INTRODUCED, STANDING_ATTRIBUTES};
 
 use super::{FUNCTIONS, functions, many, of_type, properties, template, text};
 
@@ -110,7 +110,7 @@ fn each_role_writes_its_own_log_and_reads_the_one_secret() {
 type Grant = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// The whole of it. Whoever widens a role widens this list.
-const ON_ITEMS: [Grant; 14] = [
+const ON_ITEMS: [Grant; 15] = [
     ("AccountPushRole", &["GetItem"], &["*#release-check#*", "*#user-name#*"]),
     ("AccountPushRole", &["PutItem"], &["*#inbox#*"]),
     ("AccountPushRole", &["UpdateItem"], &["*#message#*", "*#release-check#*"]),
@@ -126,7 +126,8 @@ const ON_ITEMS: [Grant; 14] = [
     ("PreauthLinkRole", &["GetItem", "PutItem", "UpdateItem"], &["*#claim#*", "*#link#*"]),
     ("PreauthLinkRole", &["GetItem", "UpdateItem"], &["*#component"]),
     ("TicketPushRole", &["PutItem"], &["*#inbox#*"]),
-    ("TicketPushRole", &["UpdateItem"], &["*#ticket", "*#user-name#*"]),
+    ("TicketPushRole", &["UpdateItem"], &["*#ticket"]),
+    ("TicketPushRole", &["UpdateItem"], &["*#user-name#*"]),
     (
         "TokenRefresherRole",
         &["BatchGetItem", "GetItem", "PutItem", "Query", "UpdateItem"],
@@ -195,23 +196,45 @@ fn roles_that_only_write_a_kind_of_item_get_none_back() {
     assert_eq!(blind, BLIND_WRITES.into());
 }
 
-#[test]
-fn the_role_of_links_reads_the_state_of_an_account_and_no_other_attribute_of_its_row() {
-    let template = template();
-    let of_accounts: Vec<&Value> = statements(&template)
+/// The condition of the one statement about a kind of item of a role, which must name these attributes besides the key,
+/// and no other.
+fn condition_on_attributes<'a>(
+    template: &'a Value,
+    role: &str,
+    action: &str,
+    key: &str,
+    attributes: impl IntoIterator<Item = &'static str>,
+) -> &'a Value {
+    let of_kind: Vec<&Value> = statements(template)
         .into_iter()
-        .filter(|(role, statement)| *role == "PreauthLinkRole" && actions(statement).contains("dynamodb:GetItem"))
+        .filter(|(of, statement)| *of == role && actions(statement).contains(action))
         .map(|(_, statement)| statement)
-        .filter(|statement| leading_keys(statement).contains("*#account#*"))
+        .filter(|statement| leading_keys(statement).contains(key))
         .collect();
-    let [statement] = of_accounts[..] else { panic!("one statement: {of_accounts:?}") };
+    let [statement] = of_kind[..] else { panic!("one statement: {of_kind:?}") };
     let condition = &statement["Condition"];
     let allowed: BTreeSet<&str> =
         many(&condition["ForAllValues:StringEquals"]["dynamodb:Attributes"]).into_iter().map(text).collect();
-    assert_eq!(allowed, ["pk", "sk"].into_iter().chain(STANDING_ATTRIBUTES).collect());
-    // ForAllValues also holds for a request that names no attribute, and so reads all of them.
+    assert_eq!(allowed, ["pk", "sk"].into_iter().chain(attributes).collect());
+    // ForAllValues also holds for a request that names no attribute, and so means all of them.
     assert_eq!(condition["Null"], json!({ "dynamodb:Attributes": "false" }));
+    condition
+}
+
+#[test]
+fn the_role_of_links_reads_the_state_of_an_account_and_no_other_attribute_of_its_row() {
+    let template = template();
+    let (role, key) = ("PreauthLinkRole", "*#account#*");
+    let condition = condition_on_attributes(&template, role, "dynamodb:GetItem", key, STANDING_ATTRIBUTES);
     assert_eq!(condition["StringEqualsIfExists"], json!({ "dynamodb:Select": "SPECIFIC_ATTRIBUTES" }));
+}
+
+#[test]
+fn the_role_of_pushes_introduces_an_account_and_cannot_change_whose_a_name_is() {
+    let template = template();
+    let (role, key) = ("TicketPushRole", "*#user-name#*");
+    let condition = condition_on_attributes(&template, role, "dynamodb:UpdateItem", key, [INTRODUCED]);
+    assert_eq!(condition["StringEqualsIfExists"], json!({ "dynamodb:ReturnValues": "NONE" }));
 }
 
 /// What a key of the table may begin with, one for each kind of item (`docs/data-model.md`).

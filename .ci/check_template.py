@@ -95,7 +95,7 @@ def routes(template):
 
 def check_routes(template):
     found = routes(template)
-    if len(found) != 8 or not found.keys() >= PUSHES:
+    if len(found) != 9 or not found.keys() >= PUSHES:
         yield f"routes are missing: {sorted(found)}"
     for route, security in found.items():
         expected = [{"AWS_IAM": []}] if route.split()[1].startswith(BUSINESS) else []

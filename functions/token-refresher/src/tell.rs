@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::stream::Stream;
 use shared::bus::{BusError, BusEvent, GrantLink, Put};
+use shared::clock::Timestamp;
 use shared::ids::Digest;
 use shared::push::{AccountMessage, AuthorizationEvent, Event, PushRejection};
 use shared::telemetry::{Measure, Metric};
@@ -135,7 +136,7 @@ impl Run {
         };
         let event = match recipient {
             Recipient::Confirmed => BusEvent::of_message(vault.component(), &waiting.authorizer, &message),
-            Recipient::Unnamed if self.has_waited(&message) => {
+            Recipient::Unnamed if self.has_waited(waiting.kept_at) => {
                 BusEvent::of_unconfirmed_message(vault.component(), &waiting.authorizer, &message)
             }
             Recipient::Unnamed => {
@@ -169,9 +170,10 @@ impl Run {
     }
 
     /// Whether a message has waited for its account's name for so long that there may never be one: a grant that was taken
-    /// back at once has none.
-    fn has_waited(&self, message: &AccountMessage) -> bool {
-        message.create_time.is_none_or(|written| self.session.now().since(written) > NAME_WAIT)
+    /// back at once has none. WeChat's own time of the message says nothing about that; one that was kept before the
+    /// beginning was noted has waited.
+    fn has_waited(&self, kept_at: Option<Timestamp>) -> bool {
+        kept_at.is_none_or(|kept_at| self.session.now().since(kept_at) > NAME_WAIT)
     }
 
     async fn put(&self, event: &BusEvent) -> Result<(), BusError> {

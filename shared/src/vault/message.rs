@@ -59,6 +59,8 @@ pub struct WaitingMessage {
     pub xml: SecretString,
     /// Whether the account is known to be the one that it is addressed to.
     pub is_confirmed: bool,
+    /// When it began to wait, by our own clock.
+    pub kept_at: Option<Timestamp>,
 }
 
 impl Vault {
@@ -103,7 +105,7 @@ impl Vault {
             .update(self.message_key(&digest), SORT)
             .update_expression(format!(
                 "SET authorizer = :authorizer, account_message = :message, confirmed = :confirmed, \
-                 due_shard = :shard, due_at = :now, {EXPIRES} = :expires"
+                 kept_at = if_not_exists(kept_at, :now), due_shard = :shard, due_at = :now, {EXPIRES} = :expires"
             ))
             .condition_expression("attribute_exists(first_owner)")
             .expression_attribute_values(":authorizer", text(authorizer.as_str()))
@@ -207,7 +209,8 @@ impl Vault {
             // Those from before the name was asked for had been confirmed.
             let confirmed = item.attributes.get("confirmed").and_then(|confirmed| confirmed.as_bool().ok());
             let is_confirmed = confirmed.copied().unwrap_or(true);
-            Some(WaitingMessage { authorizer, xml: item.secret("account_message")?, is_confirmed })
+            let kept_at = item.instant("kept_at");
+            Some(WaitingMessage { authorizer, xml: item.secret("account_message")?, is_confirmed, kept_at })
         }))
     }
 
@@ -219,7 +222,7 @@ impl Vault {
         let update = self
             .update(self.message_key(message), SORT)
             .update_expression(format!(
-                "SET {EXPIRES} = :expires REMOVE due_shard, due_at, authorizer, account_message, confirmed"
+                "SET {EXPIRES} = :expires REMOVE due_shard, due_at, authorizer, account_message, confirmed, kept_at"
             ))
             .condition_expression("attribute_exists(due_at)")
             .expression_attribute_values(":expires", expires(now, KEEP));

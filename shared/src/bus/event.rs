@@ -96,7 +96,7 @@ impl Reduction {
 }
 
 impl BusEvent {
-    /// The event of a message to `authorizer`.
+    /// The event of a message to `authorizer`. That is unconfirmed where the message itself names no account.
     #[must_use]
     pub fn of_message(component: &AppId, authorizer: &AppId, message: &AccountMessage) -> Self {
         let id = message.dedup(authorizer);
@@ -116,6 +116,8 @@ impl BusEvent {
                 "missing",
                 Some(message.missing().collect::<Vec<_>>()).filter(|names| !names.is_empty()).map(|names| json!(names)),
             ),
+            // Only the URL says whose message this is then.
+            ("unconfirmed", message.user_name.is_none().then(|| json!(["authorizer_appid"]))),
             ("raw", (!message.is_whole).then(|| json!(message.xml.expose_secret()))),
         ];
         for (name, value) in optional {
@@ -132,7 +134,7 @@ impl BusEvent {
     }
 
     /// The event of a message of which only the URL says which account it is for: the table, which knows the account's
-    /// name, was away.
+    /// name, was away, or it does not know a name of that account.
     #[must_use]
     pub fn of_unconfirmed_message(component: &AppId, authorizer: &AppId, message: &AccountMessage) -> Self {
         let event = Self::of_message(component, authorizer, message);

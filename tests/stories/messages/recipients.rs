@@ -164,6 +164,27 @@ async fn a_message_of_an_account_that_never_gets_a_name_is_delivered_as_unconfir
 }
 
 #[tokio::test]
+async fn an_old_message_waits_for_its_accounts_name_as_long_as_a_new_one() {
+    let world = World::ready().await;
+    world.simulator.inject(Fault::system_error().on(paths::GET_AUTHORIZER_INFO));
+    let nameless = other_shop(&world).await;
+    for age in [0, 3] {
+        let written = world.now().unix() - age * 3_600;
+        let message = Message::of(&nameless.appid, inner_xml(&nameless, &format!("{age} hours old"), written));
+        assert!(world.simulator.send_message(&message).await.is_empty());
+    }
+    world.pass(Duration::from_mins(5));
+    world.renew().await;
+    assert!(texts(&world).is_empty(), "neither has waited for two hours");
+    world.simulator.clear_faults();
+    world.reconcile().await;
+    world.pass(Duration::from_mins(5));
+    world.renew().await;
+    assert!(delivered(&world).iter().all(|detail| detail.get("unconfirmed").is_none()));
+    assert_eq!(texts(&world).len(), 2);
+}
+
+#[tokio::test]
 async fn a_message_that_names_no_account_is_delivered_once_wherever_it_is_sent() {
     let world = World::ready().await;
     let (shop, other) = (shop(&world).await, other_shop(&world).await);
@@ -179,6 +200,7 @@ async fn a_message_that_names_no_account_is_delivered_once_wherever_it_is_sent()
     assert_eq!(replay(&world, &captured, "wx00000000000000ff").await, 401);
     let details = delivered(&world);
     assert_eq!((details.len(), details[0]["authorizer_appid"].as_str()), (1, Some(shop.appid.as_str())));
+    assert_eq!(details[0]["unconfirmed"], serde_json::json!(["authorizer_appid"]), "only the URL names it");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Who calls the business routes (design section 4).
 //!
-//! The identity is an extension of the request. The function's `main.rs` puts it there from what API Gateway says it
-//! has authenticated, `local` on a listener that only this machine reaches; nothing a caller sends can. A route that is
+//! The identity is an extension of the request. The layer between API Gateway and the handlers puts it there from
+//! what API Gateway says it has authenticated, `local` on a listener that only this machine reaches; nothing a caller sends can. A route that is
 //! meant for businesses takes [`IamIdentity`] and is thereby closed to everybody else.
 
 use std::fmt;

@@ -4,8 +4,7 @@
 //! WeChat waits 5 s for an answer and sends a message three times in all. So a message is claimed, delivered to the
 //! business, answered, and its answer written down for the repeats. What the bus does not take at once waits in the
 //! table; what the table cannot claim goes to the bus all the same; only where neither can be reached WeChat is made to
-//! send again. This function never calls WeChat, and sees no
-//! token.
+//! send again. This function never calls WeChat, and sees no token.
 
 mod delivery;
 mod reception;

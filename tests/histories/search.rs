@@ -83,10 +83,20 @@ fn search<S: Strategy<Value: Story>>(histories: &(impl Fn() -> S + Sync), count:
     assert!(failures.is_empty(), "{} of {} histories fail:\n\n{}", failures.len(), end - first, told.join("\n\n"));
 }
 
+/// Simpler histories of one failing seed are looked for at most this long, in milliseconds: a run with many failing seeds
+/// must still print them.
+const LONGEST_SEARCH: u32 = 30_000;
+
 /// Plays the history of a seed; where it fails, ever simpler ones, as long as they fail too.
 fn try_one(histories: &impl Strategy<Value: Story>, seed: u64) -> Option<Failure> {
     let simpler = number("SIMPLER").unwrap_or(SIMPLER);
-    let config = Config { cases: 1, failure_persistence: None, max_shrink_iters: simpler, ..Config::default() };
+    let config = Config {
+        cases: 1,
+        failure_persistence: None,
+        max_shrink_iters: simpler,
+        max_shrink_time: LONGEST_SEARCH,
+        ..Config::default()
+    };
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));

@@ -38,12 +38,10 @@ impl Run {
         }
     }
 
-    /// The accounts that are due. Each run begins at another shard: where there is more than one run can do, it is not
-    /// always the same accounts that are left over.
+    /// The accounts that are due.
     fn due(&self) -> impl Stream<Item = Result<AppId, VaultError>> + '_ {
         let (vault, until, shards) = (self.session.vault(), self.session.now(), Vault::due_shards());
-        let first = self.session.random().up_to(shards - 1);
-        shard_by_shard(first, shards, move |shard, after| vault.due_accounts(shard, until, after))
+        shard_by_shard(self.session.random(), shards, move |shard, after| vault.due_accounts(shard, until, after))
     }
 
     async fn renew_one(&self, account: Result<AppId, VaultError>) -> (Option<AppId>, Result<Renewal, TokenError>) {

@@ -35,9 +35,9 @@ impl Run {
 
     async fn walk(&self, listed: &HashSet<AppId>, walk: &mut Walk, report: &mut Report) -> bool {
         let vault = self.session.vault();
-        let shards = Vault::due_shards();
-        let first = self.session.random().up_to(shards - 1);
-        let accounts = shard_by_shard(first, shards, |shard, after| vault.due_accounts(shard, END_OF_TIME, after));
+        let accounts = shard_by_shard(self.session.random(), Vault::due_shards(), |shard, after| {
+            vault.due_accounts(shard, END_OF_TIME, after)
+        });
         let mut accounts = std::pin::pin!(accounts.map_err(TokenError::from));
         while let Some(account) = accounts.next().await {
             if self.is_over() {

@@ -3,18 +3,23 @@
 
 use futures::StreamExt as _;
 use futures::stream::{self, Stream};
+use shared::random::Random;
 use shared::vault::{PagePosition, VaultError};
 
-/// All items of `shards` shards, beginning with shard `first`. `page` reads one page of a shard, behind the position of
-/// the page before. A page that cannot be read ends its shard, not the stream.
+/// All items of `shards` shards. `page` reads one page of a shard, behind the position of the page before. A page that
+/// cannot be read ends its shard, not the stream.
+///
+/// Each stream starts at a random shard, so that runs that never get to the end do not leave out the same shards every
+/// time.
 pub(crate) fn shard_by_shard<T, Page>(
-    first: u64,
+    random: &Random,
     shards: u64,
     page: impl Fn(u64, Option<PagePosition>) -> Page,
 ) -> impl Stream<Item = Result<T, VaultError>>
 where
     Page: Future<Output = Result<(Vec<T>, Option<PagePosition>), VaultError>>,
 {
+    let first = random.up_to(shards.saturating_sub(1));
     stream::unfold(Some((0, None)), move |place| {
         let asked = place.map(|(passed, after)| (passed, page((first + passed) % shards, after)));
         async move {

@@ -116,12 +116,10 @@ impl Run {
         }
     }
 
-    /// The messages that wait. Each run begins at another shard: one that never comes to its end leaves out none for
-    /// good.
+    /// The messages that wait.
     fn waiting(&self) -> impl Stream<Item = Result<Digest, VaultError>> + '_ {
         let (vault, until, shards) = (self.session.vault(), self.session.now(), Vault::waiting_shards());
-        let first = self.session.random().up_to(shards - 1);
-        shard_by_shard(first, shards, move |shard, after| vault.waiting_messages(shard, until, after))
+        shard_by_shard(self.session.random(), shards, move |shard, after| vault.waiting_messages(shard, until, after))
     }
 
     /// Delivers one message; `false` where it waits on, or has been delivered by somebody else.

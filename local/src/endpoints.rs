@@ -3,10 +3,10 @@
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
-use shared::aws::{AwsClients, event_bus_client};
-use shared::bus::Bus;
-use shared::config::Environment;
-use shared::limits::Limits;
+use base::limits::Limits;
+use platform::bus::Bus;
+use runtime::aws::{AwsClients, event_bus_client};
+use runtime::config::Environment;
 
 /// The table and the secret. Another table, and another bus, are reached with the credentials and the region of the
 /// environment, as far as they are there; ours accept any.

@@ -14,8 +14,8 @@ use local::doctor;
 use local::release_check;
 use local::system::System;
 use local::welcome;
-use shared::config::{Environment as _, ProcessEnvironment};
-use shared::telemetry;
+use runtime::config::{Environment as _, ProcessEnvironment};
+use runtime::telemetry;
 
 /// What is logged unless `RUST_LOG` says otherwise.
 const LOGS: &str = "info";

@@ -9,15 +9,15 @@ use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
+use base::ids::{AppId, hex};
+use base::random::Random;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use platform::secret::{Platform, PlatformError};
+use platform::webhook_key::{WebhookKey, WebhookKeyError};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use shared::ids::{AppId, hex};
-use shared::platform::{Platform, PlatformError};
-use shared::random::Random;
-use shared::webhook_key::{WebhookKey, WebhookKeyError};
 
 use crate::data_dir::DataDir;
 
@@ -184,7 +184,7 @@ fn write_private(path: &Path, content: &SecretString) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use shared::crypto::KeyError;
+    use wechat::crypto::KeyError;
 
     use super::*;
 

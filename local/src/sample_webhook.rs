@@ -12,10 +12,10 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use axum::{Json, Router};
+use base::clock::{SharedClock, Timestamp};
+use platform::webhook_key::WebhookKey;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use shared::clock::{SharedClock, Timestamp};
-use shared::webhook_key::WebhookKey;
 use subtle::ConstantTimeEq as _;
 
 /// How far the sender's clock and ours may differ; what is older may be a recording.
@@ -100,7 +100,7 @@ fn text(content: &str) -> Value {
 mod tests {
     use axum::body::{Body, to_bytes};
     use axum::http::Request;
-    use shared::clock::ManualClock;
+    use base::clock::ManualClock;
     use tower::ServiceExt as _;
 
     use super::*;

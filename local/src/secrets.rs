@@ -13,10 +13,10 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use base::clock::{Clock as _, SystemClock, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use shared::clock::{Clock as _, SystemClock, Timestamp};
 use tokio::net::TcpListener;
 
 use crate::guard::{self, Guard};

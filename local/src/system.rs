@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use shared::clock::{SharedClock, SystemClock};
-use shared::config::{Environment, PageConfig};
-use shared::limits::Limits;
-use shared::random::Random;
+use base::clock::{SharedClock, SystemClock};
+use base::limits::Limits;
+use base::random::Random;
+use runtime::config::{Environment, PageConfig};
 use simulator::{Lifetimes, Options, Simulator};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shared::config::Environment;
+use runtime::config::Environment;
 
 /// The table, unless the environment names another.
 pub(crate) const TABLE: &str = "wechat-platform";

@@ -5,14 +5,14 @@
 
 use std::path::Path;
 
+use base::http_client::client_builder;
 use clap::Parser as _;
 use local::args::{Args, DoctorArgs, Ports};
 use local::doctor::{self, render};
 use local::eventbridge::EventBus;
 use local::system::System;
+use runtime::config::Environment;
 use serde_json::{Value, json};
-use shared::config::Environment;
-use shared::outbound::client_builder;
 use simulator::MessageOutcome;
 use tempfile::TempDir;
 use tokio::net::TcpListener;

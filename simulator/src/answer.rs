@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use shared::crypto::{Keyring, OpenError, Signed};
+use wechat::crypto::{Keyring, OpenError, Signed};
 
 use crate::faults::{from_milliseconds, to_milliseconds};
 use crate::message::Written;

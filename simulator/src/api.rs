@@ -11,11 +11,11 @@ use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use base::ids::AppId;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method};
 use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value, json};
-use shared::ids::AppId;
 
 use crate::paths;
 use crate::refusal::Refusal;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::clock::Timestamp;
+use base::clock::Timestamp;
 
 const AHEAD: Duration = Duration::from_hours(8);
 

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use base::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use shared::clock::Timestamp;
 
 use crate::world::Effects;
 

@@ -31,10 +31,10 @@ use std::collections::BTreeMap;
 use axum::Router;
 use axum::extract::{Json, State};
 use axum::routing::{get, post};
+use base::ids::AppId;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use shared::ids::AppId;
 
 use crate::answer::MessageOutcome;
 use crate::calls::{Call, Counters};

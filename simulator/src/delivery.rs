@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
-use shared::crypto::Keyring;
 use url::Url;
+use wechat::crypto::Keyring;
 
 use crate::answer::MessageOutcome;
 use crate::chat::{Bubble, Speaker};

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use base::ids::AppId;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use shared::ids::AppId;
 use tokio::sync::watch;
 
 use crate::paths;

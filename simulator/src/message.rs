@@ -6,9 +6,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use shared::clock::Timestamp;
-use shared::ids::AppId;
-use shared::random::Random;
+use base::clock::Timestamp;
+use base::ids::AppId;
+use base::random::Random;
 
 use crate::push::Envelope;
 use crate::world::Account;

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use base::clock::SharedClock;
+use base::ids::AppId;
+use base::random::Random;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use shared::clock::SharedClock;
-use shared::ids::AppId;
-use shared::random::Random;
 use url::Url;
 
 use crate::world::Account;

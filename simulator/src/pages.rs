@@ -11,9 +11,9 @@ use axum::Router;
 use axum::extract::{Form, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use base::ids::AppId;
 use http::HeaderMap;
 use http::header::REFERER;
-use shared::ids::AppId;
 use url::Url;
 
 use crate::html::page;

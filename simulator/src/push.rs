@@ -7,15 +7,15 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use base::clock::Timestamp;
+use base::ids::{AppId, hex};
+use base::random::Random;
 use http::header::CONTENT_TYPE;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use sha1::{Digest as _, Sha1};
-use shared::clock::Timestamp;
-use shared::crypto::{Generations, Keyring};
-use shared::ids::{AppId, hex};
-use shared::random::Random;
 use url::{Url, form_urlencoded};
+use wechat::crypto::{Generations, Keyring};
 
 use crate::xml::element;
 

@@ -1,8 +1,8 @@
 //! How WeChat says no: errcodes of the API (protocol section 6) and the texts of the authorization pages (section 2).
 
+use base::clock::Timestamp;
+use base::random::Random;
 use serde_json::{Value, json};
-use shared::clock::Timestamp;
-use shared::random::Random;
 
 /// An API call that is refused. HTTP status is 200 all the same.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

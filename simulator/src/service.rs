@@ -2,10 +2,10 @@
 //!
 //! Not modelled: the window of 48 hours, the number of messages in it, and whether a medium exists.
 
+use base::clock::Timestamp;
+use base::ids::AppId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use shared::clock::Timestamp;
-use shared::ids::AppId;
 
 use crate::chat::{Bubble, Speaker};
 use crate::refusal::Refusal;

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use base::clock::{SharedClock, Timestamp};
+use base::ids::AppId;
+use base::random::Random;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
-use shared::clock::{SharedClock, Timestamp};
-use shared::crypto::{EncodingAesKey, KeyError, Keyring};
-use shared::ids::AppId;
-use shared::random::Random;
 use tokio::task::JoinSet;
 use url::Url;
+use wechat::crypto::{EncodingAesKey, KeyError, Keyring};
 
 use crate::calls::{Call, CallLog, CallOutcome, Counters};
 use crate::chat::Transcript;

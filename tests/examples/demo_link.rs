@@ -3,12 +3,12 @@
 //! Both count for a day; a second time needs a new table.
 
 use anyhow::Context as _;
-use shared::aws::{self, AwsClients};
-use shared::clock::{Clock as _, SystemClock};
-use shared::config::{ProcessEnvironment, StoreConfig};
-use shared::ids::AppId;
-use shared::limits::Limits;
-use shared::vault::Store;
+use base::clock::{Clock as _, SystemClock};
+use base::ids::AppId;
+use base::limits::Limits;
+use runtime::aws::{self, AwsClients};
+use runtime::config::{ProcessEnvironment, StoreConfig};
+use store::Store;
 use stories::demo_events::put_what_they_are_about;
 use stories::world::COMPONENT;
 

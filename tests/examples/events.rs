@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use shared::clock::{Clock as _, SystemClock};
+use base::clock::{Clock as _, SystemClock};
 use stories::demo_events;
 
 fn main() -> anyhow::Result<()> {

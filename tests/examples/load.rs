@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use aws_sdk_dynamodb::types::StreamSpecification;
-use shared::limits::Limits;
-use shared::telemetry::Measure;
+use base::limits::Limits;
+use runtime::telemetry::Measure;
 use simulator::{Account, Behaviour, Message, MessageOutcome};
 use stories::faults::{Fault, Matching};
 use stories::webhook::Service;

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use base::clock::SystemClock;
 use local::guard::Guard;
-use shared::clock::SystemClock;
 use simulator::{Options, Simulator};
 use stories::world::platform;
 use tokio::net::TcpListener;

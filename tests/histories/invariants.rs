@@ -1,9 +1,9 @@
 //! What must hold in the end, whatever happened.
 
+use base::ids::AppId;
 use serde_json::{Value, json};
-use shared::ids::AppId;
-use shared::vault::{AccountState, END_OF_TIME, Slot};
 use simulator::AnswerFault;
+use store::{AccountState, END_OF_TIME, Slot};
 
 use crate::model::Record;
 use crate::stage::Stage;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use shared::ids::AppId;
+use base::ids::AppId;
 use simulator::{Message, MessageOutcome, Push};
 use url::Url;
 

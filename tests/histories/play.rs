@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base::clock::Timestamp;
 use futures::future::BoxFuture;
-use shared::clock::Timestamp;
 use simulator::{Consent, Push};
 use stories::browser::{AtWechat, Browser};
 use stories::business::Link;
@@ -176,7 +176,7 @@ impl Stage {
     }
 
     /// The letter of an account.
-    pub(crate) fn letter(&self, appid: &shared::ids::AppId) -> Shop {
+    pub(crate) fn letter(&self, appid: &base::ids::AppId) -> Shop {
         Shop(self.accounts.iter().position(|account| account.appid == *appid).unwrap())
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shared::clock::Timestamp;
+use base::clock::Timestamp;
 use simulator::{CallOutcome, paths};
 
 use crate::generate::History;

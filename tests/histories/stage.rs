@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_smithy_async::rt::sleep::{AsyncSleep, SharedAsyncSleep, Sleep, TokioSleep};
+use base::clock::{Clock, ManualClock, Timestamp};
+use base::limits::Limits;
+use base::random::Random;
+use platform::session::Services;
 use serde_json::json;
-use shared::clock::{Clock, ManualClock, Timestamp};
-use shared::limits::Limits;
-use shared::random::Random;
-use shared::session::Services;
 use simulator::{Account, Behaviour, Codes};
 use stories::browser::Browser;
 use stories::business::{Business, Link};

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 use serde_json::json;
-use shared::vault::Slot;
 use simulator::{Behaviour, Fault, SecretKind, paths};
+use store::Slot;
 use stories::browser::Browser;
 use stories::business::Business;
 use stories::logs::{CapturedLogs, KINDS, leaks};
@@ -158,13 +158,13 @@ async fn a_secret_of_any_kind_in_the_log_would_be_found() {
         let secrets = world.simulator.issued_secrets();
         let planted = secrets.iter().find(|secret| secret.kind == kind).unwrap_or_else(|| panic!("no {kind:?}"));
         let before = leaked(&logs.text(), &world, &[&browser]).len();
-        tracing::trace!(target: "shared::planted", "the line says {}", planted.value);
+        tracing::trace!(target: "store::planted", "the line says {}", planted.value);
         assert!(leaked(&logs.text(), &world, &[&browser]).len() > before, "{kind:?}");
     }
     assert!(!leaked(&browser.cookie_values()[0], &world, &[&browser]).is_empty());
     for (kind, value) in conversations::happen(&world).await {
         assert!(leaks(&logs.text(), [(kind, value.as_str())]).is_empty(), "{kind}");
-        tracing::trace!(target: "shared::planted", "the line says {value}");
+        tracing::trace!(target: "store::planted", "the line says {value}");
         assert!(!leaks(&logs.text(), [(kind, value.as_str())]).is_empty(), "{kind}");
     }
 }

@@ -1,7 +1,7 @@
 //! What the operator is told, and the merchant is not.
 
+use runtime::telemetry::Measure;
 use serde_json::json;
-use shared::telemetry::Measure;
 use simulator::{Fault, paths};
 use stories::browser::Browser;
 use stories::business::Business;

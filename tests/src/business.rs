@@ -5,9 +5,9 @@ use axum::body::{Body, to_bytes};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Request};
 use serde_json::{Value, json};
-use shared::identity::IamIdentity;
 use tower::ServiceExt as _;
 use url::Url;
+use web::identity::IamIdentity;
 
 use crate::world::World;
 

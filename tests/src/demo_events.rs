@@ -7,17 +7,18 @@
 
 use std::time::Duration;
 
+use base::clock::Timestamp;
+use base::ids::{AppId, AttemptId, LinkId, hex};
+use base::random::Random;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
-use shared::clock::Timestamp;
-use shared::crypto::{EncodingAesKey, Generations, Keyring, Sealed};
-use shared::ids::{AppId, AttemptId, LinkId, hex};
-use shared::push::{AuthorizationEvent, BODY_LIMIT};
-use shared::random::Random;
-use shared::vault::{Claim, INBOX_SORT_PREFIX, LinkRequest, Vault, VaultError};
-use shared::web::AttemptCookie;
+use store::{Claim, INBOX_SORT_PREFIX, LinkRequest, Vault, VaultError};
+use web::AttemptCookie;
+use web::push::BODY_LIMIT;
+use wechat::crypto::{EncodingAesKey, Generations, Keyring, Sealed};
+use wechat::push::AuthorizationEvent;
 
 use crate::http_events::HttpEvent;
 use crate::world::{COMPONENT, TABLE, platform};

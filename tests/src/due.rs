@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use shared::ids::AppId;
-use shared::session::Services;
+use base::ids::AppId;
+use platform::session::Services;
 use simulator::{Account, Fault};
 use token_refresher::{Refresher, Report, Settings, Task};
 use tokio::time::Instant;

@@ -22,6 +22,7 @@ use aws_smithy_runtime_api::http::{Response, StatusCode};
 use aws_smithy_types::body::SdkBody;
 
 use self::hold::HoldRule;
+
 pub use self::hold::{Held, Side};
 
 /// What happens to a request.

@@ -42,7 +42,7 @@ impl CapturedLogs {
         let story = STORY.lock().await;
         let logs = LOGS.get_or_init(|| {
             let logs = Self::default();
-            let subscriber = shared::telemetry::subscriber(Some("trace"), logs.clone());
+            let subscriber = runtime::telemetry::subscriber(Some("trace"), logs.clone());
             tracing::subscriber::set_global_default(subscriber).expect("nothing captures this process yet");
             logs
         });
@@ -159,7 +159,7 @@ fn forms(secret: &str) -> Vec<(&'static str, String)> {
         ("percent-encoded", utf8_percent_encode(secret, LAX).to_string()),
         ("form-encoded", form_encoded(secret)),
         ("percent-decoded", percent_decode_str(secret).decode_utf8_lossy().into_owned()),
-        ("hexadecimal", shared::ids::hex(secret.as_bytes())),
+        ("hexadecimal", base::ids::hex(secret.as_bytes())),
     ];
     for offset in 0..3 {
         for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
@@ -233,7 +233,7 @@ mod tests {
             format!("?auth_code={}", utf8_percent_encode(SECRET, LAX)),
             format!("auth_code={}", form_encoded(SECRET)),
             format!("{:?}", SECRET.as_bytes()),
-            shared::ids::hex(SECRET.as_bytes()),
+            base::ids::hex(SECRET.as_bytes()),
         ];
         for text in written {
             assert!(leaked(&format!("before {text} after")), "{text}");

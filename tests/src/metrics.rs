@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use shared::telemetry::{Measure, Metric, Metrics};
+use runtime::telemetry::{Measure, Metric, Metrics};
 
 /// Collects every metric that is put into [`CollectedMetrics::metrics`]; clones share what is collected.
 #[derive(Debug, Clone, Default)]

@@ -6,10 +6,10 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use base::ids::AppId;
 use local::table::create_table;
 use secrecy::ExposeSecret as _;
-use shared::ids::AppId;
-use shared::vault::{Store, Vault};
+use store::{Store, Vault};
 
 use crate::bootstrap::Variables;
 use crate::process::Process;

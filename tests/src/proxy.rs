@@ -5,10 +5,10 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use http::Uri;
-use shared::session::Services;
-use shared::wechat::WechatClient;
+use platform::session::Services;
 use tokio::net::TcpListener;
 use url::Url;
+use wechat::api::WechatClient;
 
 use crate::world::World;
 

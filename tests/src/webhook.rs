@@ -7,10 +7,10 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use base::clock::Timestamp;
 use http::HeaderMap;
+use platform::webhook_key::WebhookKey;
 use serde_json::{Value, json};
-use shared::clock::Timestamp;
-use shared::webhook_key::WebhookKey;
 use tokio::net::TcpListener;
 use url::Url;
 

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
-use shared::aws::AwsClients;
-use shared::clock::{SharedClock, SystemClock};
-use shared::config::WechatConfig;
-use shared::limits::Limits;
-use shared::platform::PlatformSource;
-use shared::random::Random;
-use shared::session::Services;
-use shared::telemetry::Metrics;
-use shared::vault::Store;
-use shared::wechat::WechatClient;
+use base::clock::{SharedClock, SystemClock};
+use base::limits::Limits;
+use base::random::Random;
+use platform::secret::PlatformSource;
+use platform::session::Services;
+use runtime::aws::AwsClients;
+use runtime::config::WechatConfig;
+use runtime::telemetry::Metrics;
+use store::Store;
+use wechat::api::WechatClient;
 
 /// A function's services with production's bounds, whose AWS cannot be reached: nothing listens on port 9 of this
 /// machine. Their metrics go nowhere.

@@ -13,29 +13,29 @@ use account_push::Reception;
 use account_push::webhook::{AddressPolicy, Webhook};
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use axum::Router;
+use base::clock::{Clock, ManualClock, SharedClock, SystemClock, Timestamp};
+use base::ids::AppId;
+use base::limits::Limits;
+use base::random::Random;
 use local::eventbridge::EventBus;
 use oauth_callback::CallbackService;
+use platform::bus::Bus;
+use platform::secret::PlatformSource;
+use platform::session::{Services, Session};
 use preauth_link::LinkService;
+use runtime::aws::AwsClients;
+use runtime::config::{PageConfig, WechatConfig};
 use secrecy::SecretString;
-use shared::aws::AwsClients;
-use shared::bus::Bus;
-use shared::clock::{Clock, ManualClock, SharedClock, SystemClock, Timestamp};
-use shared::config::{PageConfig, WechatConfig};
-use shared::gateway::Gateway;
-use shared::ids::AppId;
-use shared::limits::Limits;
-use shared::platform::PlatformSource;
-use shared::push::TestAccounts;
-use shared::random::Random;
-use shared::session::{Services, Session};
-use shared::vault::{AccountState, INBOX_SORT_PREFIX, Slot, Store, StoredAccount, Vault};
-use shared::wechat::WechatClient;
 use simulator::{Consent, Options, Push, Simulator};
+use store::{AccountState, INBOX_SORT_PREFIX, Slot, Store, StoredAccount, Vault};
 use ticket_push::Receiver;
 use token_refresher::{Refresher, Report, Settings, Task};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use url::Url;
+use web::gateway::Gateway;
+use wechat::api::WechatClient;
+use wechat::push::TestAccounts;
 
 use crate::browser::AtWechat;
 use crate::faults::Faults;
@@ -622,7 +622,7 @@ fn clients(
 }
 
 fn bus_client(faults: &Faults, sleep: &SharedAsyncSleep, bus: &Url, limits: &Limits) -> Bus {
-    Bus::new(shared::aws::event_bus_client(&sdk_config(faults, sleep, bus.as_str()), limits), BUS)
+    Bus::new(runtime::aws::event_bus_client(&sdk_config(faults, sleep, bus.as_str()), limits), BUS)
 }
 
 fn sdk_config(faults: &Faults, sleep: &SharedAsyncSleep, endpoint: &str) -> aws_config::SdkConfig {

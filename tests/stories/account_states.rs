@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use shared::clock::Timestamp;
-use shared::ids::AppId;
-use shared::vault::{AccountState, Standing};
+use base::clock::Timestamp;
+use base::ids::AppId;
+use store::{AccountState, Standing};
 use stories::world::World;
 
 async fn standing(world: &World, account: &AppId) -> Standing {

@@ -1,14 +1,14 @@
 //! What nobody should send: each is refused with the documented status and a sentence that helps, and nothing is stored.
 
+use base::ids::AppId;
 use http::Method;
 use http::header::CONTENT_TYPE;
 use serde_json::json;
-use shared::crypto::{EncodingAesKey, Generations, Keyring};
-use shared::ids::AppId;
 use simulator::SealedPush;
 use stories::browser::Browser;
 use stories::business::{Business, LINKS};
 use stories::world::{World, platform};
+use wechat::crypto::{EncodingAesKey, Generations, Keyring};
 
 /// What WeChat would have sent for the given push URL query and body.
 async fn post(world: &World, query: &str, body: impl Into<reqwest::Body>) -> (u16, String) {

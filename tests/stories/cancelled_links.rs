@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use base::ids::LinkId;
 use http::Method;
 use serde_json::json;
-use shared::ids::LinkId;
-use shared::vault::{LinkStatus, MintRefused};
 use simulator::paths;
+use store::{LinkStatus, MintRefused};
 use stories::browser::Browser;
 use stories::business::{Answer, Business, LINKS, Link};
 use stories::faults::{Fault, Matching};

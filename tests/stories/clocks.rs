@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
+use base::clock::Timestamp;
+use base::ids::AppId;
 use secrecy::ExposeSecret as _;
-use shared::clock::Timestamp;
-use shared::ids::AppId;
-use shared::vault::AccountState;
 use simulator::{Fault, Push, paths};
+use store::AccountState;
 use stories::world::{TABLE, World};
 use token_refresher::Report;
 

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
+use base::clock::Timestamp;
+use base::ids::AppId;
+use runtime::telemetry::Measure;
 use serde_json::Value;
-use shared::clock::Timestamp;
-use shared::ids::AppId;
-use shared::telemetry::Measure;
 use simulator::paths;
 use stories::demo_events::{ACCOUNT, FOLDER, TIME, files, put_what_they_are_about};
 use stories::world::{TABLE, World};

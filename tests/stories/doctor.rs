@@ -10,12 +10,12 @@ use axum::{Extension, Router};
 use local::doctor::{Diagnosis, Finding, Patient, Place, Verdict, render};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
-use shared::identity::IamIdentity;
 use simulator::{Fault, Message, paths};
 use stories::faults::{Fault as AwsFault, Matching};
 use stories::world::{SECRET, TABLE, World, platform, secret_json};
 use tokio::net::TcpListener;
 use url::Url;
+use web::identity::IamIdentity;
 
 /// A server of any kind on this machine.
 async fn serve(router: Router) -> Url {

@@ -2,11 +2,11 @@
 //! answers that are taken from it.
 
 use serde_json::{Value, json};
-use shared::push::Reply;
 use simulator::Message;
 use stories::schema::Schema;
 use stories::webhook::Service;
 use stories::world::World;
+use wechat::push::Reply;
 
 const FOLLOWER: &str = "oAbCdEfGhIjKlMnOpQrStUvWxYz0";
 

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base::ids::AppId;
 use secrecy::ExposeSecret as _;
-use shared::ids::AppId;
-use shared::vault::{AccountState, GrantWrite};
 use simulator::{Behaviour, Fault, paths};
+use store::{AccountState, GrantWrite};
 use stories::due::{accepted, due_accounts, new_account, refresher_of, refused, tick};
 use stories::proxy::behind_a_proxy;
 use stories::world::World;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
-use shared::vault::AccountState;
 use simulator::{Fault, paths};
+use store::AccountState;
 use stories::faults::{Fault as TableFault, Matching};
 use stories::world::World;
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use base::ids::AppId;
 use serde_json::Value;
-use shared::ids::AppId;
-use shared::vault::AccountState;
 use simulator::{Account, Push, SecretKind, paths};
+use store::AccountState;
 use stories::faults::{Fault, Matching};
 use stories::world::World;
 

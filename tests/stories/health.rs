@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use shared::telemetry::Measure;
-use shared::vault::{AccountState, Health, ScheduledTask, Slot};
-use shared::wechat::{Api, ErrCode, Heard, SUCCESS};
+use runtime::telemetry::Measure;
 use simulator::{Fault, paths};
+use store::{AccountState, Health, ScheduledTask, Slot};
 use stories::faults::{Fault as TableFault, Matching};
 use stories::world::World;
 use token_refresher::Task;
 use tokio::time::Instant;
+use wechat::api::{Api, ErrCode, Heard, SUCCESS};
 
 /// A renewal is due, and the component token lives.
 const TO_DUE: Duration = Duration::from_mins(101);

@@ -2,8 +2,8 @@
 //! is in it allows.
 
 use serde_json::json;
-use shared::vault::AccountState;
 use simulator::{Consent, Push};
+use store::AccountState;
 use stories::browser::Browser;
 use stories::business::Business;
 use stories::schema::Schema;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use shared::ids::AppId;
-use shared::vault::AccountState;
+use base::ids::AppId;
 use simulator::{Consent, Fault, Push, paths};
+use store::AccountState;
 use stories::world::World;
 
 use crate::opening::Opening;

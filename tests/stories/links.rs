@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use base::clock::Timestamp;
 use http::header::RETRY_AFTER;
 use serde_json::{Value, json};
-use shared::clock::Timestamp;
 use stories::browser::Browser;
 use stories::business::{Business, Link};
 use stories::world::World;

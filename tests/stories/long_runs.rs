@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::ids::AppId;
+use base::ids::AppId;
 use simulator::{Behaviour, Fault, paths};
 use stories::due::{due_accounts, narrow, new_account, tick};
 use stories::faults::{Fault as TableFault, Matching};

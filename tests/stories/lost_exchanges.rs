@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::clock::{ManualClock, SharedClock};
-use shared::ids::AppId;
-use shared::session::Services;
-use shared::vault::{LeaseFor, Slot};
+use base::clock::{ManualClock, SharedClock};
+use base::ids::AppId;
+use platform::session::Services;
 use simulator::{Fault, Push, paths};
+use store::{LeaseFor, Slot};
 use stories::faults::{Fault as TableFault, Matching};
 use stories::world::World;
 use token_refresher::{Report, Task};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use base::ids::AppId;
+use base::limits::Limits;
 use serde_json::json;
-use shared::ids::AppId;
-use shared::limits::Limits;
 use simulator::{Behaviour, Codes, Consent, Fault, paths};
 use stories::browser::Browser;
 use stories::business::Business;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 use serde_json::json;
-use shared::vault::AccountState;
 use simulator::{Behaviour, Delivery, paths};
+use store::AccountState;
 use stories::browser::{AtWechat, Browser, parameter};
 use stories::business::Business;
 use stories::world::World;

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use shared::ids::AppId;
-use shared::vault::AccountState;
+use base::ids::AppId;
 use simulator::{Behaviour, Codes, Fault, Push, paths};
+use store::AccountState;
 use stories::browser::AtWechat;
 use stories::world::{TABLE, World};
 use token_refresher::Task;

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use shared::ids::AppId;
-use shared::limits::Limits;
-use shared::telemetry::Measure;
-use shared::vault::{END_OF_TIME, Vault};
+use base::ids::AppId;
+use base::limits::Limits;
+use runtime::telemetry::Measure;
 use simulator::{Fault, paths};
+use store::{END_OF_TIME, Vault};
 use stories::due::{accepted, due_accounts, narrow, new_account, refused, tick, tick_with};
 use stories::faults::{Fault as TableFault, Matching};
 use stories::world::{World, short_limits};

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use base::ids::AppId;
 use secrecy::ExposeSecret as _;
-use shared::ids::AppId;
-use shared::vault::AccountState;
 use simulator::{Account, Push};
+use store::AccountState;
 use stories::world::World;
 use token_refresher::{Refresher, Settings, Task};
 use tokio::time::Instant;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use shared::web::ProblemKind;
+use web::ProblemKind;
 
 const PAGE: &str = include_str!("../../docs/business-api.md");
 

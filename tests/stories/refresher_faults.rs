@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use shared::ids::AppId;
-use shared::limits::{LEASE, Limits};
-use shared::telemetry::Measure;
-use shared::vault::{AccountState, LeaseFor, Slot};
+use base::ids::AppId;
+use base::limits::{LEASE, Limits};
+use runtime::telemetry::Measure;
 use simulator::{Behaviour, Fault, paths};
+use store::{AccountState, LeaseFor, Slot};
 use stories::world::{World, short_limits};
 use token_refresher::Report;
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use runtime::telemetry::Measure;
 use secrecy::ExposeSecret as _;
-use shared::telemetry::Measure;
-use shared::vault::{AccountState, Slot};
 use simulator::{Behaviour, Fault, paths};
+use store::{AccountState, Slot};
 use stories::faults::{Fault as TableFault, Matching};
 use stories::world::World;
 
@@ -190,7 +190,7 @@ async fn a_result_that_comes_after_a_new_grant_is_not_written_and_the_next_renew
 
     let session = world.session().await;
     let slot = Slot::Authorizer(account.clone());
-    let renewal = tokio::spawn(async move { session.renew(&slot, shared::vault::LeaseFor::Due).await.map(|_| ()) });
+    let renewal = tokio::spawn(async move { session.renew(&slot, store::LeaseFor::Due).await.map(|_| ()) });
     world.simulator.until_held(paths::AUTHORIZER_TOKEN, 1).await;
     let consent = world.merchant_authorizes(&account);
     world.push_and_work(&consent.push).await;

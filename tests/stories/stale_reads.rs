@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use base::ids::AppId;
 use secrecy::ExposeSecret as _;
-use shared::ids::AppId;
-use shared::vault::{AccountState, LeaseFor, NewGrant, Slot};
 use simulator::{Behaviour, Fault, paths};
+use store::{AccountState, LeaseFor, NewGrant, Slot};
 use stories::world::World;
 use token_refresher::{Report, Task};
 use tokio::task::JoinHandle;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use shared::limits::Limits;
-use shared::vault::AccountState;
+use base::limits::Limits;
 use simulator::PushAnswer;
+use store::AccountState;
 use stories::faults::{Fault, Matching};
 use stories::world::{World, short_limits};
 

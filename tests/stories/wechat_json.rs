@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::ids::AppId;
+use base::ids::AppId;
 use simulator::{Behaviour, Fault, paths};
 use stories::world::{World, short_limits};
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use base::limits::AFTER_WAITING;
+use platform::bus::{BusError, BusEvent, Put};
+use runtime::telemetry::{Measure, Metric};
 use secrecy::SecretString;
-use shared::bus::{BusError, BusEvent, Put};
-use shared::limits::AFTER_WAITING;
-use shared::push::Reply;
-use shared::telemetry::{Measure, Metric};
-use shared::vault::VaultError;
+use store::VaultError;
 use tokio::time::{Instant, timeout_at};
+use wechat::push::Reply;
 
 use crate::reception::{Desk, ReceiveError, Reception, Work, table_is_late};
 use crate::webhook::WebhookError;

@@ -17,12 +17,12 @@ use axum::http::{Method, StatusCode};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use shared::ids::AppId;
-use shared::push::{AccountPush, AnswerBy, Verified, answer_in_time, plain_answer};
+use base::ids::AppId;
+use web::push::{AccountPush, AnswerBy, Verified, answer_in_time, plain_answer};
 
-use reception::{Desk, ReceiveError};
+use self::reception::{Desk, ReceiveError};
 
-pub use reception::Reception;
+pub use self::reception::Reception;
 
 /// The routes of this function, from which its router is built. WeChat puts the account's appid in for `$APPID$`.
 pub const ROUTES: [(Method, &str); 1] = [(Method::POST, "/wechat/accounts/{appid}/events")];

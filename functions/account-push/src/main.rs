@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use account_push::Reception;
 use account_push::webhook::{AddressPolicy, Webhook};
-use shared::aws::{self, AwsClients};
-use shared::bus::Bus;
-use shared::clock::{SharedClock, SystemClock};
-use shared::config::{BusConfig, MessageConfig, MetricsConfig, ProcessEnvironment, StoreConfig};
-use shared::gateway::{self, Gateway};
-use shared::limits::Limits;
-use shared::platform::PlatformSource;
-use shared::push::TestAccounts;
-use shared::random::Random;
-use shared::telemetry::{self, Metrics};
-use shared::vault::Store;
+use base::clock::{SharedClock, SystemClock};
+use base::limits::Limits;
+use base::random::Random;
+use platform::bus::Bus;
+use platform::secret::PlatformSource;
+use runtime::aws::{self, AwsClients};
+use runtime::config::{BusConfig, MessageConfig, MetricsConfig, ProcessEnvironment, StoreConfig};
+use runtime::telemetry::{self, Metrics};
+use store::Store;
+use web::gateway::{self, Gateway};
+use wechat::push::TestAccounts;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

@@ -5,19 +5,18 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use base::clock::SharedClock;
+use base::ids::{AppId, Digest};
+use base::limits::{Limits, MESSAGE_LEASE};
+use base::random::Random;
+use platform::bus::{Bus, BusEvent};
+use platform::secret::PlatformSource;
+use runtime::telemetry::{Measure, Metric, Metrics};
 use secrecy::{ExposeSecret as _, SecretString};
-use shared::bus::{Bus, BusEvent};
-use shared::clock::SharedClock;
-use shared::ids::{AppId, Digest};
-use shared::limits::{Limits, MESSAGE_LEASE};
-use shared::platform::PlatformSource;
-use shared::push::{
-    AccountMessage, AccountPush, PushRejection, ReleaseCheck, ReplySeal, TestAccounts, is_beyond_memory, plain_answer,
-};
-use shared::random::Random;
-use shared::telemetry::{Measure, Metric, Metrics};
-use shared::vault::{MESSAGE_MEMORY, MessageClaim, Recipient, Store, Vault, VaultError};
+use store::{MESSAGE_MEMORY, MessageClaim, Recipient, Store, Vault, VaultError};
 use tokio::time::{Instant, sleep, timeout_at};
+use web::push::{AccountPush, PushRejection, ReplySeal, plain_answer};
+use wechat::push::{AccountMessage, ReleaseCheck, TestAccounts, is_beyond_memory};
 
 use crate::recipient::Recipients;
 use crate::webhook::Webhook;

@@ -8,10 +8,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use shared::ids::AppId;
-use shared::push::TestAccounts;
-use shared::vault::{Recipient, Vault, VaultError};
+use base::ids::AppId;
+use store::{Recipient, Vault, VaultError};
 use tokio::time::{Instant, sleep, timeout_at};
+use wechat::push::TestAccounts;
 
 use crate::reception::table_is_late;
 

@@ -4,11 +4,11 @@
 //! the answer waits for it, since nothing goes on in a sandbox that has answered. The session's deadline sees to it that
 //! WeChat's calls end in time; only a table that hangs just then makes the page later than its bound.
 
-use shared::exchange::{Code, Exchanged, Whose};
-use shared::tokens::TokenError;
-use shared::vault::{Bound, Claim, VaultError};
-use shared::web::{Trouble, unbroken};
+use platform::exchange::{Code, Exchanged, Whose};
+use platform::tokens::TokenError;
+use store::{Bound, Claim, VaultError};
 use tokio::time::{Instant, sleep};
+use web::{Trouble, unbroken};
 
 use crate::CallbackService;
 use crate::outcome::Outcome;

@@ -17,13 +17,13 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use axum::routing::get;
+use base::ids::{AttemptId, LinkId};
 use http::{HeaderMap, Method, StatusCode};
-use shared::config::PageConfig;
-use shared::ids::{AttemptId, LinkId};
-use shared::session::Services;
-use shared::vault::VaultError;
-use shared::web::{FormTargets, Language, Pages, Trouble};
+use platform::session::Services;
+use runtime::config::PageConfig;
+use store::VaultError;
 use tokio::time::{Instant, timeout_at};
+use web::{FormTargets, Language, Pages, Trouble};
 
 use crate::receive::Return;
 

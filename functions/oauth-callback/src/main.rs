@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
+use base::limits::Limits;
 use oauth_callback::{CallbackService, router};
-use shared::config::{PageConfig, ProcessEnvironment};
-use shared::gateway::{self, Gateway};
-use shared::limits::Limits;
-use shared::session::Services;
-use shared::telemetry;
+use platform::session::Services;
+use runtime::config::{PageConfig, ProcessEnvironment};
+use runtime::telemetry;
+use web::gateway::{self, Gateway};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

@@ -1,11 +1,11 @@
 //! What the merchant is told: on the business's page by `status`, or on a page of ours.
 
 use axum::response::Response;
+use base::ids::LinkId;
 use http::StatusCode;
-use shared::config::ReturnOrigins;
-use shared::ids::LinkId;
-use shared::web::{Language, Trouble, see_other};
+use runtime::config::ReturnOrigins;
 use url::Url;
+use web::{Language, Trouble, see_other};
 
 use crate::receive::Whereto;
 use crate::{CallbackService, texts};
@@ -72,7 +72,7 @@ fn return_url(stored: &str, origins: &ReturnOrigins, link: &LinkId, outcome: Out
 
 #[cfg(test)]
 mod tests {
-    use shared::config::PageConfig;
+    use runtime::config::PageConfig;
 
     use super::*;
 

@@ -1,12 +1,12 @@
 //! A return, checked and made durable: from here on the code is exchanged, here or by the refresher.
 
+use base::ids::{AttemptId, Digest, LinkId};
 use http::HeaderMap;
+use platform::session::Session;
 use secrecy::SecretString;
-use shared::ids::{AttemptId, Digest, LinkId};
-use shared::session::Session;
-use shared::vault::{Callback, CallbackEntry, Claim, CodeCount};
-use shared::web::{AttemptCookie, Trouble};
+use store::{Callback, CallbackEntry, Claim, CodeCount};
 use tokio::time::Instant;
+use web::{AttemptCookie, Trouble};
 
 use crate::{CallbackError, CallbackService};
 

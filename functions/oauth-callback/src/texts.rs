@@ -1,6 +1,6 @@
 //! What merchants read when they come back, in both languages.
 
-use shared::web::{Language, Message};
+use web::{Language, Message};
 
 /// A message in the given language: title and paragraphs in Chinese, then in English.
 macro_rules! message {

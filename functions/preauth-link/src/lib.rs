@@ -24,16 +24,16 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{delete, get, post};
+use base::clock::Timestamp;
+use base::ids::{AttemptId, LinkId};
 use http::Method;
-use shared::clock::Timestamp;
-use shared::config::{PageConfig, WechatConfig};
-use shared::identity::IamIdentity;
-use shared::ids::{AttemptId, LinkId};
-use shared::session::{Services, Session};
-use shared::vault::{Link, LinkStatus, MintRefused, VaultError};
-use shared::web::{FormTargets, Pages, Trouble};
+use platform::session::{Services, Session};
+use runtime::config::{PageConfig, WechatConfig};
+use store::{Link, LinkStatus, MintRefused, VaultError};
 use tokio::time::Instant;
 use url::Url;
+use web::identity::IamIdentity;
+use web::{FormTargets, Pages, Trouble};
 
 /// The routes for merchants, from which [`public_router`] is built.
 pub const PUBLIC_ROUTES: [(Method, &str); 2] =

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use shared::config::{ReturnOrigins, web_address};
-use shared::ids::AppId;
-use shared::vault::LinkRequest;
+use base::ids::AppId;
+use runtime::config::{ReturnOrigins, web_address};
+use store::LinkRequest;
 
 use crate::body::{BodyError, Members};
 use crate::requester_name::requester_name;
@@ -138,8 +138,8 @@ fn return_url(text: &str, origins: &ReturnOrigins) -> Result<String, FieldError>
 
 #[cfg(test)]
 mod tests {
+    use runtime::config::Origin;
     use serde_json::{Value, json};
-    use shared::config::Origin;
 
     use super::*;
 

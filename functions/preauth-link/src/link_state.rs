@@ -1,10 +1,10 @@
 //! What a business is told of a link: what became of it, and how the account is doing that was authorized through it.
 
+use base::clock::Timestamp;
+use base::ids::{AppId, LinkId};
+use platform::session::Session;
 use serde::Serialize;
-use shared::clock::Timestamp;
-use shared::ids::{AppId, LinkId};
-use shared::session::Session;
-use shared::vault::{BoundBy, Link, LinkStatus, VaultError};
+use store::{BoundBy, Link, LinkStatus, VaultError};
 
 /// The answer to `GET /authorization-links/{link_id}`.
 #[derive(Serialize)]

@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
+use base::limits::Limits;
+use platform::session::Services;
 use preauth_link::{BUSINESS_ROUTES, LinkService, business_router, public_router};
-use shared::config::{PageConfig, ProcessEnvironment, WechatConfig};
-use shared::gateway::{self, Gateway};
-use shared::limits::Limits;
-use shared::session::Services;
-use shared::telemetry;
+use runtime::config::{PageConfig, ProcessEnvironment, WechatConfig};
+use runtime::telemetry;
+use web::gateway::{self, Gateway};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

@@ -1,13 +1,13 @@
 //! A fresh pre-auth code for one attempt (protocol section 1.3): counted, made, remembered, in this order.
 
+use base::clock::Timestamp;
+use base::ids::{AttemptId, Digest};
+use platform::session::Session;
 use secrecy::SecretString;
-use shared::clock::Timestamp;
-use shared::ids::{AttemptId, Digest};
-use shared::session::Session;
-use shared::vault::Link;
-use shared::web::Trouble;
-use shared::wechat::ComponentCall;
+use store::Link;
 use url::Url;
+use web::Trouble;
+use wechat::api::ComponentCall;
 
 use crate::wechat_urls::Launch;
 use crate::{LinkError, LinkService};

@@ -1,9 +1,9 @@
 //! Why a business does not get what it asks for, and what it is told of it.
 
 use axum::response::{IntoResponse, Response};
-use shared::session::Services;
-use shared::vault::LinkStatus;
-use shared::web::{Problem, ProblemKind};
+use platform::session::Services;
+use store::LinkStatus;
+use web::{Problem, ProblemKind};
 
 use crate::body::BodyError;
 use crate::link_request::FieldError;

@@ -6,13 +6,13 @@ use askama::Template;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
+use base::ids::LinkId;
 use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
-use shared::ids::LinkId;
-use shared::session::Session;
-use shared::vault::{AccountState, Link, LinkStatus};
-use shared::web::{AttemptCookie, Language, Message, Trouble, run_to_end, see_other};
+use platform::session::Session;
+use store::{AccountState, Link, LinkStatus};
 use tokio::time::Instant;
+use web::{AttemptCookie, Language, Message, Trouble, run_to_end, see_other};
 
 use crate::browser::Browser;
 use crate::mint::mint;

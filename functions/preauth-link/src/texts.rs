@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use shared::clock::Timestamp;
-use shared::vault::MAX_MINTS_PER_HOUR;
-use shared::web::{Language, Message};
+use base::clock::Timestamp;
+use store::MAX_MINTS_PER_HOUR;
+use web::{Language, Message};
 
 /// The words of the launch page.
 pub(crate) struct LaunchTexts {

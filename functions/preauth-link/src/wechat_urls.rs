@@ -2,10 +2,10 @@
 //!
 //! These URLs carry a pre-auth code: they go into a `Location` header or to the business, never into a log.
 
+use base::ids::AppId;
+use runtime::config::WechatConfig;
 use secrecy::{ExposeSecret as _, SecretString};
-use shared::config::WechatConfig;
-use shared::ids::AppId;
-use shared::vault::LinkRequest;
+use store::LinkRequest;
 use url::Url;
 
 /// What both forms say.

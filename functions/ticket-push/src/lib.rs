@@ -12,11 +12,12 @@ use axum::http::{Method, StatusCode};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use shared::clock::{SharedClock, Timestamp};
-use shared::platform::PlatformSource;
-use shared::push::{Event, PlatformPush, Verified, answer_in_time, is_beyond_memory, plain_answer};
-use shared::telemetry::{Measure, Metric, Metrics};
-use shared::vault::{PUSH_MEMORY, Store, Vault, VaultError};
+use base::clock::{SharedClock, Timestamp};
+use platform::secret::PlatformSource;
+use runtime::telemetry::{Measure, Metric, Metrics};
+use store::{PUSH_MEMORY, Store, Vault, VaultError};
+use web::push::{PlatformPush, Verified, answer_in_time, plain_answer};
+use wechat::push::{Event, is_beyond_memory};
 
 /// The routes of this function, from which its router is built.
 pub const ROUTES: [(Method, &str); 1] = [(Method::POST, "/wechat/events")];
@@ -32,7 +33,7 @@ pub struct Receiver {
     pub clock: SharedClock,
     /// Where metrics go.
     pub metrics: Metrics,
-    /// From the request to its answer, whatever hangs: [`shared::limits::Limits::push`].
+    /// From the request to its answer, whatever hangs: [`base::limits::Limits::push`].
     pub bound: Duration,
 }
 

@@ -3,15 +3,15 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use shared::aws::{self, AwsClients};
-use shared::clock::SystemClock;
-use shared::config::{MetricsConfig, ProcessEnvironment, StoreConfig};
-use shared::gateway::{self, Gateway};
-use shared::limits::Limits;
-use shared::platform::PlatformSource;
-use shared::telemetry::{self, Metrics};
-use shared::vault::Store;
+use base::clock::SystemClock;
+use base::limits::Limits;
+use platform::secret::PlatformSource;
+use runtime::aws::{self, AwsClients};
+use runtime::config::{MetricsConfig, ProcessEnvironment, StoreConfig};
+use runtime::telemetry::{self, Metrics};
+use store::Store;
 use ticket_push::Receiver;
+use web::gateway::{self, Gateway};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use base::ids::AppId;
 use futures::StreamExt as _;
 use futures::stream::Stream;
-use shared::ids::AppId;
-use shared::tokens::{Refused, Renewal, TokenError};
-use shared::vault::{LeaseFor, Slot, Vault, VaultError};
-use shared::wechat::Api;
+use platform::tokens::{Refused, Renewal, TokenError};
+use store::{LeaseFor, Slot, Vault, VaultError};
+use wechat::api::Api;
 
 use crate::Run;
 use crate::report::Report;

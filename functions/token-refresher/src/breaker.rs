@@ -6,7 +6,7 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use shared::tokens::{Scope, TokenError};
+use platform::tokens::{Scope, TokenError};
 
 /// The table counts as away when it has not answered for this many different items in a row. A single item can be
 /// unreachable for hours, while its partition is in trouble.
@@ -58,8 +58,8 @@ impl Breaker {
 
 #[cfg(test)]
 mod tests {
-    use shared::ids::AppId;
-    use shared::vault::VaultError;
+    use base::ids::AppId;
+    use store::VaultError;
 
     use super::*;
 

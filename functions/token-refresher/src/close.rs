@@ -3,8 +3,8 @@
 //! None of this can fail a run, and none of it may outlast the run's own time: what does not get done here is done at
 //! the end of the next run. The heartbeat comes last, so that it says that a run got as far as its end.
 
-use shared::telemetry::{Measure, Metric};
-use shared::vault::{AccountState, END_OF_TIME, Health, ScheduledTask, Slot, VaultError};
+use runtime::telemetry::{Measure, Metric};
+use store::{AccountState, END_OF_TIME, Health, ScheduledTask, Slot, VaultError};
 
 use crate::report::Report;
 use crate::{Run, Task};

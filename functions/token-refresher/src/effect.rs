@@ -3,14 +3,15 @@
 //! Everything may come twice, late, or in the wrong order. So only WeChat's own times are compared, and where they do
 //! not decide, WeChat is asked whether the account's grant stands.
 
+use base::clock::Timestamp;
+use base::ids::{AppId, Digest};
+use platform::exchange::{Code, Exchanged, Whose};
+use platform::tokens::TokenError;
 use secrecy::SecretString;
-use shared::clock::Timestamp;
-use shared::exchange::{Code, Exchanged, Whose};
-use shared::ids::{AppId, Digest};
-use shared::push::{AuthorizationEvent, Event};
-use shared::renewal::{self, Order};
-use shared::tokens::TokenError;
-use shared::vault::{AccountState, Claim, Entry, EntryBody, GrantWrite};
+use store::{AccountState, Claim, Entry, EntryBody, GrantWrite};
+use wechat::push::{AuthorizationEvent, Event};
+use wechat::times;
+use wechat::times::Order;
 
 use crate::Run;
 use crate::report::Report;
@@ -138,12 +139,12 @@ impl Run {
             let now = self.session.now();
             let seq = stored.as_ref().map_or(0, |stored| stored.token.seq);
             if let Some(stored) = &stored {
-                let known = stored.revoked_at.and_then(|known| renewal::credible(known, now));
+                let known = stored.revoked_at.and_then(|known| times::credible(known, now));
                 if revoked_at.zip(known).is_some_and(|(revoked_at, known)| revoked_at <= known) {
                     return Ok(Outcome::done("known"));
                 }
                 let stands = stored.token.state == AccountState::Active
-                    && match renewal::order(revoked_at, stored.granted_at, now) {
+                    && match times::order(revoked_at, stored.granted_at, now) {
                         Order::Later => false,
                         Order::Earlier => true,
                         Order::Undecided => !self.session.is_gone(authorizer).await?,
@@ -175,7 +176,7 @@ impl Run {
                 EntryBody::Callback(_) | EntryBody::ReleaseCheck(_) | EntryBody::Unreadable => None,
             };
             let granted_at = push.as_ref().and_then(|push| happened_at(entry, push));
-            if renewal::order(granted_at, revoked_at, self.session.now()) == Order::Earlier {
+            if times::order(granted_at, revoked_at, self.session.now()) == Order::Earlier {
                 self.tell_and_finish(entry, push.as_ref(), REVOKED_SINCE, report).await?;
             } else {
                 before.push(entry);
@@ -187,7 +188,7 @@ impl Run {
 
 /// WeChat's time of what a push reports; `None` if it was far ahead of ours when the push came.
 fn happened_at(entry: &Entry, push: &AuthorizationEvent) -> Option<Timestamp> {
-    renewal::credible(push.create_time?, entry.received_at)
+    times::credible(push.create_time?, entry.received_at)
 }
 
 /// The word for a grant that was over before its code was exchanged.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde_json::Value;
-use shared::vault::{INBOX_SORT_PREFIX, ScheduledTask};
+use store::{INBOX_SORT_PREFIX, ScheduledTask};
 
 /// What a run is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]

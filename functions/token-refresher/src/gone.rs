@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
+use base::ids::AppId;
 use futures::{StreamExt as _, TryStreamExt as _};
-use shared::ids::AppId;
-use shared::tokens::TokenError;
-use shared::vault::{AccountState, END_OF_TIME, Pass, Vault};
+use platform::tokens::TokenError;
+use store::{AccountState, END_OF_TIME, Pass, Vault};
 
 use crate::Run;
 use crate::reconcile::was_asked;

@@ -4,13 +4,13 @@
 
 use std::time::Duration;
 
+use base::limits::LEASE;
 use futures::StreamExt as _;
 use futures::stream;
-use shared::limits::LEASE;
-use shared::push::AuthorizationEvent;
-use shared::renewal;
-use shared::tokens::{Scope, TokenError};
-use shared::vault::{Entry, EntryBody, Partition};
+use platform::schedule;
+use platform::tokens::{Scope, TokenError};
+use store::{Entry, EntryBody, Partition};
+use wechat::push::AuthorizationEvent;
 
 use crate::Run;
 use crate::effect::Outcome;
@@ -145,7 +145,7 @@ impl Run {
                 }
                 _ => {
                     report.fail(&error.label());
-                    let wait = renewal::backoff(entry.tries.saturating_add(1));
+                    let wait = schedule::backoff(entry.tries.saturating_add(1));
                     tracing::warn!("an inbox entry is tried again in {} s: {error}", wait.as_secs());
                     self.postpone(entry, &error.label(), wait, report).await?;
                     return Ok(false);

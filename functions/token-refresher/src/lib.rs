@@ -23,13 +23,13 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use shared::bus::Bus;
-use shared::config::{ConfigError, Environment};
-use shared::platform::PlatformError;
-use shared::session::{Services, Session};
-use shared::tokens::TokenError;
-use shared::wechat::Api;
+use platform::bus::Bus;
+use platform::secret::PlatformError;
+use platform::session::{Services, Session};
+use platform::tokens::TokenError;
+use runtime::config::{ConfigError, Environment};
 use tokio::time::Instant;
+use wechat::api::Api;
 
 use crate::breaker::Breaker;
 use crate::pace::Pace;
@@ -142,7 +142,7 @@ impl Run {
 }
 
 impl Refresher {
-    /// A refresher over the given services, whose limits should be [`shared::limits::Limits::background`], that tells
+    /// A refresher over the given services, whose limits should be [`base::limits::Limits::background`], that tells
     /// the business on `bus` what has taken effect.
     #[must_use]
     pub const fn new(services: Services, bus: Bus, settings: Settings) -> Self {

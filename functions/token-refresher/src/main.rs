@@ -4,16 +4,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use base::clock::{Clock as _, SystemClock};
+use base::limits::Limits;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use platform::bus::Bus;
+use platform::secret::PlatformError;
+use platform::session::Services;
+use runtime::aws;
+use runtime::config::{BusConfig, ProcessEnvironment};
+use runtime::telemetry;
 use serde_json::Value;
-use shared::aws;
-use shared::bus::Bus;
-use shared::clock::{Clock as _, SystemClock};
-use shared::config::{BusConfig, ProcessEnvironment};
-use shared::limits::Limits;
-use shared::platform::PlatformError;
-use shared::session::Services;
-use shared::telemetry;
 use token_refresher::{Refresher, Report, RunError, Settings, Task};
 use tokio::time::Instant;
 

@@ -7,15 +7,16 @@
 
 use std::time::Duration;
 
+use base::clock::Timestamp;
+use base::ids::AppId;
 use futures::StreamExt as _;
 use futures::stream;
+use platform::tokens::{Renewal, Scope, TokenError};
 use secrecy::ExposeSecret as _;
-use shared::clock::Timestamp;
-use shared::ids::AppId;
-use shared::renewal::{self, Order};
-use shared::tokens::{Renewal, Scope, TokenError};
-use shared::vault::{AccountState, LeaseFor, Slot, StoredAccount};
-use shared::wechat::{AuthorizerDetails, AuthorizerPage, LIST_PAGE, ListedAuthorizer, Reaction};
+use store::{AccountState, LeaseFor, Slot, StoredAccount};
+use wechat::api::{AuthorizerDetails, AuthorizerPage, LIST_PAGE, ListedAuthorizer, Reaction};
+use wechat::times;
+use wechat::times::Order;
 
 use crate::Run;
 use crate::report::Report;
@@ -273,7 +274,7 @@ fn is_right(stored: Option<&StoredAccount>, listed: &ListedAuthorizer, now: Time
             let is_known = stored.profile.is_some() && stored.is_named;
             (same || is_newer) && is_known || was_asked(stored, now)
         }
-        AccountState::Unauthorized => renewal::order(listed.auth_time, stored.revoked_at, now) == Order::Earlier,
+        AccountState::Unauthorized => times::order(listed.auth_time, stored.revoked_at, now) == Order::Earlier,
         AccountState::NeedsAuthorization => !is_time_to_ask(stored, now),
     }
 }

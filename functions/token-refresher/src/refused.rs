@@ -8,13 +8,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use base::clock::Timestamp;
+use base::ids::AppId;
+use platform::tokens::{DetailsSay, Refused, Renewal, TokenError};
 use secrecy::SecretString;
-use shared::clock::Timestamp;
-use shared::ids::AppId;
-use shared::tokens::{DetailsSay, Refused, Renewal, TokenError};
-use shared::vault::{AccountState, GrantWrite, LeaseFor, Slot};
-use shared::wechat::{AuthorizerPage, ListedAuthorizer};
+use store::{AccountState, GrantWrite, LeaseFor, Slot};
 use tokio::time::Instant;
+use wechat::api::{AuthorizerPage, ListedAuthorizer};
 
 use crate::Run;
 use crate::report::Report;

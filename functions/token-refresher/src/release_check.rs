@@ -3,16 +3,16 @@
 
 use std::time::Duration;
 
+use base::clock::Timestamp;
+use base::ids::AppId;
+use platform::exchange::{Code, Exchanged, Whose};
+use platform::tokens::{Scope, TokenError};
+use runtime::telemetry::{Measure, Metric};
 use secrecy::SecretString;
-use shared::clock::Timestamp;
-use shared::exchange::{Code, Exchanged, Whose};
-use shared::ids::AppId;
-use shared::push::{AccountMessage, ApiCase};
-use shared::renewal;
-use shared::telemetry::{Measure, Metric};
-use shared::tokens::{Scope, TokenError};
-use shared::vault::{AccountState, CheckMessage, Claim, Slot, StoredAccount};
-use shared::wechat::{ErrCode, Reaction, WechatError};
+use store::{AccountState, CheckMessage, Claim, Slot, StoredAccount};
+use wechat::api::{ErrCode, Reaction, WechatError};
+use wechat::push::{AccountMessage, ApiCase};
+use wechat::times;
 
 use crate::Run;
 use crate::effect::Outcome;
@@ -39,7 +39,7 @@ impl Run {
         let message = AccountMessage::parse(check.xml.clone());
         let Some(case) = ApiCase::of(&message) else { return Ok(Outcome::done("no code")) };
         let Some(open_id) = &message.open_id else { return Ok(Outcome::done("nobody to answer")) };
-        let asked_at = message.create_time.and_then(|at| renewal::credible(at, received_at)).unwrap_or(received_at);
+        let asked_at = message.create_time.and_then(|at| times::credible(at, received_at)).unwrap_or(received_at);
         if self.session.now().since(received_at) > IN_TIME {
             return Ok(Outcome::done("too late"));
         }

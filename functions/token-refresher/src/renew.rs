@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use shared::renewal::TICKET_STALE;
-use shared::telemetry::{Measure, Metric};
-use shared::tokens::TokenError;
-use shared::vault::VaultError;
-use shared::wechat::Api;
+use platform::schedule::TICKET_STALE;
+use platform::tokens::TokenError;
+use runtime::telemetry::{Measure, Metric};
+use store::VaultError;
 use tokio::time::Instant;
+use wechat::api::Api;
 
 use crate::Run;
 use crate::report::Report;

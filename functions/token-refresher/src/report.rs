@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use runtime::telemetry::{Measure, Metric, Metrics};
 use serde::Serialize;
-use shared::telemetry::{Measure, Metric, Metrics};
 
 /// What a run did.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]

@@ -1,10 +1,10 @@
 //! The contents of the index's shards as one stream: shard by shard, a page at a time, so that memory stays flat however
 //! much there is.
 
+use base::random::Random;
 use futures::StreamExt as _;
 use futures::stream::{self, Stream};
-use shared::random::Random;
-use shared::vault::{PagePosition, VaultError};
+use store::{PagePosition, VaultError};
 
 /// All items of `shards` shards. `page` reads one page of a shard, behind the position of the page before. A page that
 /// cannot be read ends its shard, not the stream.

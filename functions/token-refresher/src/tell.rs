@@ -7,15 +7,16 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use base::clock::Timestamp;
+use base::ids::Digest;
 use futures::StreamExt as _;
 use futures::stream::Stream;
-use shared::bus::{BusError, BusEvent, GrantLink, Put};
-use shared::clock::Timestamp;
-use shared::ids::Digest;
-use shared::push::{AccountMessage, AuthorizationEvent, Event, PushRejection};
-use shared::telemetry::{Measure, Metric};
-use shared::vault::{Claim, Recipient, Vault, VaultError};
+use platform::bus::{BusError, BusEvent, GrantLink, Put};
+use runtime::telemetry::{Measure, Metric};
+use store::{Claim, Recipient, Vault, VaultError};
 use tokio::time::Instant;
+use web::push::PushRejection;
+use wechat::push::{AccountMessage, AuthorizationEvent, Event};
 
 use crate::Run;
 use crate::breaker::Breaker;

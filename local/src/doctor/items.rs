@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use shared::clock::Timestamp;
-use shared::vault::{AccountState, END_OF_TIME, Slot, Vault, VaultError};
+use base::clock::Timestamp;
+use store::{AccountState, END_OF_TIME, Slot, Vault, VaultError};
 
 use super::finding::Finding;
 use super::words::{ago, count, span};

@@ -20,16 +20,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use shared::aws::AwsClients;
-use shared::clock::{SharedClock, SystemClock};
-use shared::config::Environment;
-use shared::ids::AppId;
-use shared::limits::Limits;
-use shared::vault::Store;
+use base::clock::{SharedClock, SystemClock};
+use base::ids::AppId;
+use base::limits::Limits;
+use runtime::aws::AwsClients;
+use runtime::config::Environment;
+use store::Store;
 use tokio::time::timeout;
 use url::Url;
 
-pub use self::finding::{Diagnosis, Finding, Verdict};
 use self::stack::Outputs;
 use crate::account;
 use crate::args::{DoctorArgs, Ports};
@@ -37,6 +36,8 @@ use crate::cause::Cause;
 use crate::endpoints::Endpoints;
 use crate::home::{RUNNING_SYSTEM, RunningSystem};
 use crate::variables::{SECRET, TABLE};
+
+pub use self::finding::{Diagnosis, Finding, Verdict};
 
 /// One check of what stands in the table: up to some fifty reads.
 const ITEMS: Duration = Duration::from_secs(30);

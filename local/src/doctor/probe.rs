@@ -11,7 +11,7 @@ use std::time::Duration;
 use aws_smithy_types::date_time::{DateTime, Format};
 use axum::http::header::{AsHeaderName, CONTENT_SECURITY_POLICY, CONTENT_TYPE, DATE, HeaderMap};
 use axum::http::{Method, StatusCode};
-use shared::clock::Clock;
+use base::clock::Clock;
 use tokio::time::timeout;
 use url::Url;
 
@@ -21,7 +21,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// For an answer. A function that starts cold takes one or two; a page is bounded by 9 s.
 pub(super) const ANSWER: Duration = Duration::from_secs(10);
 
-/// How the policy of our pages begins (`shared::web`).
+/// How the policy of our pages begins (`web`).
 const OUR_POLICY: &str = "default-src 'none'; style-src 'sha256-";
 
 /// What came back. The body is not read.

@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
+use base::clock::Timestamp;
 use serde::Deserialize;
-use shared::clock::Timestamp;
-use shared::vault::{Health, ScheduledTask, Vault};
-use shared::wechat::{LastAnswer, LastRefusal, SUCCESS};
+use store::{Health, ScheduledTask, Vault};
+use wechat::api::{LastAnswer, LastRefusal, SUCCESS};
 
 use super::finding::Finding;
 use super::items::unreadable;

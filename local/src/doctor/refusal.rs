@@ -1,6 +1,6 @@
-//! What WeChat's refusals mean for an operator: the reactions of [`shared::wechat`], in words.
+//! What WeChat's refusals mean for an operator: the reactions of [`wechat::api`], in words.
 
-use shared::wechat::{ErrCode, Reaction, Refusal, WechatError};
+use wechat::api::{ErrCode, Reaction, Refusal, WechatError};
 
 use super::finding::Verdict;
 
@@ -73,7 +73,7 @@ fn reaction(refusal: &Refusal) -> Reaction {
 
 #[cfg(test)]
 mod tests {
-    use shared::wechat::Api;
+    use wechat::api::Api;
 
     use super::*;
 

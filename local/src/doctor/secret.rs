@@ -4,11 +4,11 @@
 //! values that are right; the error then is this field's. No finding carries a value.
 
 use aws_sdk_secretsmanager::Client;
+use base::ids::AppId;
+use platform::secret::{Platform, PlatformError};
+use platform::webhook_key::WebhookKeyError;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
-use shared::ids::AppId;
-use shared::platform::{Platform, PlatformError};
-use shared::webhook_key::WebhookKeyError;
 
 use super::finding::{Finding, Verdict};
 use super::{Place, refused};

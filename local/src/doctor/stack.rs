@@ -8,7 +8,7 @@ use aws_config::SdkConfig;
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::config::Builder;
 use aws_sdk_cloudformation::config::timeout::TimeoutConfig;
-use shared::limits::Limits;
+use base::limits::Limits;
 use url::Url;
 
 use super::finding::Finding;

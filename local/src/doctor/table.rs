@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::{
     ContinuousBackupsDescription, IndexStatus, PointInTimeRecoveryStatus, TableDescription, TableStatus,
     TimeToLiveStatus,
 };
-use shared::vault::DUE_INDEX;
+use store::DUE_INDEX;
 
 use super::finding::Finding;
 use super::{Place, refused};

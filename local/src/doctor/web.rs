@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use axum::http::Method;
 use axum::http::header::LOCATION;
-use shared::clock::Clock;
-use shared::ids::LinkId;
-use shared::random::Random;
+use base::clock::Clock;
+use base::ids::LinkId;
+use base::random::Random;
 use url::Url;
 
 use super::Place;

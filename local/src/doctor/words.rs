@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::clock::Timestamp;
+use base::clock::Timestamp;
 
 /// A span in its largest unit, rounded down: `42 seconds`, `1 minute`, `3 hours`, `2 days`.
 pub(super) fn span(duration: Duration) -> String {

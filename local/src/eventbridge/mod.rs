@@ -18,10 +18,10 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use base::clock::{Clock as _, SystemClock, Timestamp};
+use base::ids::hex;
+use base::random::Random;
 use serde_json::{Value, json};
-use shared::clock::{Clock as _, SystemClock, Timestamp};
-use shared::ids::hex;
-use shared::random::Random;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 

@@ -1,8 +1,8 @@
 //! A `PutEvents` request, checked as AWS documents it.
 
+use base::clock::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
-use shared::clock::Timestamp;
 
 /// The most entries of one request.
 const ENTRIES: usize = 10;

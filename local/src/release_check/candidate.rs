@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use base::clock::Timestamp;
+use base::ids::AppId;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
-use shared::clock::Timestamp;
-use shared::ids::AppId;
 use simulator::{Account, AccountKind, SentMessage};
 use tokio::time::{Instant, sleep};
 
@@ -168,8 +168,9 @@ fn judge(message: &SentMessage, code: &SecretString) -> Result<String, Problem> 
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     fn sent(content: &str, code: Option<&str>) -> SentMessage {
         SentMessage {

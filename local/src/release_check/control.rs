@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use base::http_client::{client_builder, read_bounded};
+use base::ids::AppId;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use shared::ids::AppId;
-use shared::outbound::{client_builder, read_bounded};
 use simulator::{Account, MessageOutcome, PushOutcome, SentMessage};
 use url::Url;
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use base::ids::{AppId, hex};
+use base::random::Random;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
-use shared::ids::{AppId, hex};
-use shared::random::Random;
 use simulator::{AnswerFault, MessageOutcome, PushAnswer, PushOutcome};
 use tokio::time::Instant;
 

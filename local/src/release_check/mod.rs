@@ -12,18 +12,18 @@ mod report;
 
 use std::time::Duration;
 
+use base::clock::{Clock as _, SystemClock, Timestamp};
 use futures::future::join_all;
-use shared::clock::{Clock as _, SystemClock, Timestamp};
 use simulator::{Account, AccountKind, PushAnswer};
 use tokio::time::Instant;
 use url::Url;
-
-pub use self::report::{Report, Row};
 
 use self::candidate::Candidate;
 use self::control::{Control, ControlError};
 use self::judge::{accepted, milliseconds};
 use crate::args::ReleaseCheckArgs;
+
+pub use self::report::{Report, Row};
 
 /// How long is waited for what may come after the answer.
 #[derive(Debug, Clone, Copy)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::ids::AppId;
+use base::ids::AppId;
 use simulator::{Account, MessageOutcome};
 use tokio::time::sleep;
 

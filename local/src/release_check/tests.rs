@@ -2,9 +2,9 @@ use std::sync::Arc;
 
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use base::ids::AppId;
 use secrecy::SecretString;
 use serde_json::json;
-use shared::ids::AppId;
 use simulator::{Options, Platform, SentMessage, Simulator};
 use tokio::net::TcpListener;
 

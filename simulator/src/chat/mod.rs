@@ -12,19 +12,20 @@ use axum::Router;
 use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
+use base::ids::AppId;
 use http::HeaderMap;
 use http::header::HOST;
 use serde::Deserialize;
-use shared::ids::AppId;
 
-pub(crate) use self::bubble::Bubble;
 use self::transcript::Line;
-pub(crate) use self::transcript::{Speaker, Transcript};
 use crate::answer::FOLLOWER_SEES;
 use crate::html::page;
 use crate::message::Message;
 use crate::simulator::{Simulator, lock};
 use crate::world::{Account, AccountKind};
+
+pub(crate) use self::bubble::Bubble;
+pub(crate) use self::transcript::{Speaker, Transcript};
 
 /// Where the pages stand.
 const PATH: &str = "/chat";

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use shared::clock::Timestamp;
-use shared::ids::AppId;
+use base::clock::Timestamp;
+use base::ids::AppId;
 
 use super::Bubble;
 use crate::answer::{AnswerFault, MessageOutcome};

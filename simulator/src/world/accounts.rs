@@ -1,10 +1,10 @@
 //! The official accounts and mini programs that can authorize the platform, and their details on the wire (protocol
 //! sections 1.6 and 9).
 
+use base::ids::{AppId, hex};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
-use shared::ids::{AppId, hex};
 
 use super::World;
 

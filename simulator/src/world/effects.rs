@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use base::ids::AppId;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
-use shared::ids::AppId;
 
 /// How often each effect took place since the world began, restarts included.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
+use base::clock::Timestamp;
+use base::ids::{AppId, hex};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use shared::clock::Timestamp;
-use shared::ids::{AppId, hex};
 
 use super::accounts::made_up_appid;
 use super::{Account, Moment, SecretKind, Token, World};

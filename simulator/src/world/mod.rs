@@ -14,21 +14,21 @@ mod tokens;
 
 use std::collections::BTreeMap;
 
+use base::clock::Timestamp;
+use base::ids::AppId;
+use base::random::Random;
 use serde::{Deserialize, Serialize};
-use shared::clock::Timestamp;
-use shared::ids::AppId;
-use shared::random::Random;
 
-pub(crate) use accounts::follower_of;
-pub use accounts::{Account, AccountKind};
-pub use effects::{Effects, IssuedSecret, SecretKind};
-pub(crate) use grants::Authorization;
-use grants::{AuthorizationCode, Grant, PreAuthCode};
-pub use grants::{Consent, Registration};
-use tickets::Ticket;
-pub(crate) use tokens::Sender;
-
+use self::grants::{AuthorizationCode, Grant, PreAuthCode};
+use self::tickets::Ticket;
 use crate::options::Lifetimes;
+
+pub(crate) use self::accounts::follower_of;
+pub use self::accounts::{Account, AccountKind};
+pub use self::effects::{Effects, IssuedSecret, SecretKind};
+pub(crate) use self::grants::Authorization;
+pub use self::grants::{Consent, Registration};
+pub(crate) use self::tokens::Sender;
 
 /// What a rule needs besides the state.
 pub(crate) struct Moment<'a> {

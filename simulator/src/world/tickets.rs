@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use base::clock::Timestamp;
 use serde::{Deserialize, Serialize};
-use shared::clock::Timestamp;
 
 use super::{Moment, SecretKind, World};
 use crate::refusal::Refusal;

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use shared::clock::Timestamp;
-use shared::ids::AppId;
+use base::clock::Timestamp;
+use base::ids::AppId;
 
 use super::{Moment, SecretKind, Token, World};
 use crate::refusal::Refusal;

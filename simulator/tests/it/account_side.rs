@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::extract::{Path, RawQuery, State};
 use axum::routing::post;
+use base::ids::AppId;
 use http::StatusCode;
-use shared::crypto::{EncodingAesKey, Generations, Keyring, Signed};
-use shared::ids::AppId;
 use simulator::{Account, Simulator};
 use tokio::net::TcpListener;
+use wechat::crypto::{EncodingAesKey, Generations, Keyring, Signed};
 
 use crate::harness::{COMPONENT, KEY, TOKEN, element};
 

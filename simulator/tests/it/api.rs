@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use base::ids::AppId;
 use serde_json::{Value, json};
-use shared::ids::AppId;
 use simulator::{Behaviour, Codes, Effects, paths};
 
 use crate::harness::{COMPONENT, Harness, SECRET, errcode, text, token_body};

@@ -1,8 +1,8 @@
 //! The control API: the same powers for another process.
 
+use base::ids::AppId;
 use http::StatusCode;
 use serde_json::{Value, json};
-use shared::ids::AppId;
 use simulator::paths;
 
 use crate::account_side::{AccountSide, keyring, reply, sealed};

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use base::ids::AppId;
 use serde_json::json;
-use shared::ids::AppId;
 use simulator::{CallOutcome, Fault, paths};
 
 use crate::harness::{COMPONENT, Harness, errcode, text, token_body};

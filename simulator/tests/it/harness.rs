@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::routing::post;
+use base::clock::{ManualClock, Timestamp};
+use base::ids::AppId;
 use http::StatusCode;
 use serde_json::{Value, json};
-use shared::clock::{ManualClock, Timestamp};
-use shared::crypto::{EncodingAesKey, Keyring, Signed};
-use shared::ids::AppId;
 use simulator::{Account, Options, Platform, Simulator, paths};
 use tokio::net::TcpListener;
+use wechat::crypto::{EncodingAesKey, Keyring, Signed};
 
 pub(crate) const COMPONENT: &str = "wx1234567890abcdef";
 pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use base::ids::AppId;
 use http::StatusCode;
 use serde_json::json;
-use shared::ids::AppId;
 use simulator::{Behaviour, PushAnswer, paths};
 
 use crate::harness::{COMPONENT, Harness, SECRET, element, errcode, text};

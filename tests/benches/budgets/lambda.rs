@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use shared::clock::{Clock as _, SystemClock};
+use base::clock::{Clock as _, SystemClock};
 
 use crate::http::{Request, answer, serve};
 

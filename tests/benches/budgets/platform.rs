@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use base::ids::AppId;
 use serde_json::json;
-use shared::crypto::{EncodingAesKey, Generations, Keyring};
-use shared::ids::AppId;
 use stories::bootstrap::messages_of;
 use stories::http_events::HttpEvent;
+use wechat::crypto::{EncodingAesKey, Generations, Keyring};
 
 use crate::http::{Request, answer, serve};
 

@@ -8,9 +8,9 @@ use aes::cipher::{Array, BlockModeDecrypt as _, KeyIvInit as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest as _, Sha1};
-use shared::crypto::Signed;
-use shared::push::AuthorizationEvent;
-use shared::push::envelope::Envelope;
+use wechat::crypto::Signed;
+use wechat::push::AuthorizationEvent;
+use wechat::push::envelope::Envelope;
 
 use crate::platform::{KEY, NONCE, TIMESTAMP, TOKEN, TicketPush, keyring, ticket_push};
 use crate::report::{Report, median};

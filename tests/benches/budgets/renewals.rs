@@ -10,14 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use base::clock::{Clock as _, SystemClock};
+use base::limits::Limits;
 use lambda_runtime::{LambdaEvent, service_fn};
+use platform::bus::Bus;
+use platform::session::Services;
+use runtime::aws;
+use runtime::config::ProcessEnvironment;
 use serde_json::{Value, json};
-use shared::aws;
-use shared::bus::Bus;
-use shared::clock::{Clock as _, SystemClock};
-use shared::config::ProcessEnvironment;
-use shared::limits::Limits;
-use shared::session::Services;
 use token_refresher::{Refresher, Settings, Task};
 
 use crate::http::{Request, answer, serve};

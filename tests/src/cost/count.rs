@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use base::ids::AppId;
+use base::limits::Limits;
 use serde_json::{Map, Value, json};
-use shared::ids::AppId;
-use shared::limits::Limits;
 use simulator::{Account, Message};
 use token_refresher::Task;
 use tokio::time::Instant;

@@ -1,8 +1,8 @@
 //! A month of a platform: quantities from the counts and the assumptions, dollars from the unit prices.
 
-use shared::renewal::{AUTHORIZER_MARGIN, JITTER};
-use shared::wechat::LIST_PAGE;
+use platform::schedule::{AUTHORIZER_MARGIN, JITTER};
 use token_refresher::Settings;
+use wechat::api::LIST_PAGE;
 
 use super::count::{ACCOUNTS, Counted, flow};
 use super::markdown::{Figures, dollars, parse, quantity};
@@ -80,7 +80,7 @@ fn total(counted: &Counted, work: &Work, figure: impl Fn(&super::count::Flow) ->
 /// Seconds between two renewals of the component token, of an account: the life of a token less the margin, and half
 /// the wait for the next run.
 fn component_interval() -> f64 {
-    TOKEN_LIFE - shared::renewal::COMPONENT_MARGIN.as_secs_f64() + HALF_A_TICK
+    TOKEN_LIFE - platform::schedule::COMPONENT_MARGIN.as_secs_f64() + HALF_A_TICK
 }
 
 fn account_interval() -> f64 {

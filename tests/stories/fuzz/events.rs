@@ -4,9 +4,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::Value;
-use shared::gateway::GatewayResponse;
 use stories::demo_events::{files, put_what_they_are_about};
 use stories::world::{START, World};
+use web::gateway::GatewayResponse;
 
 use super::{inserted, odd_text, odd_value, runner, runtime};
 

@@ -13,11 +13,11 @@
 mod events;
 mod pushes;
 
+use base::random::Random;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use serde_json::{Value, json};
-use shared::random::Random;
 use tokio::runtime::{Builder, Runtime};
 
 /// Inputs for each case of `PROPTEST_CASES`, of which there are 256 where nobody says otherwise: seconds in all.

@@ -3,6 +3,7 @@
 
 use aes::Aes256;
 use aes::cipher::{Array, BlockModeEncrypt as _, KeyIvInit as _};
+use base::ids::hex;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use proptest::collection::vec;
@@ -10,7 +11,6 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use secrecy::ExposeSecret as _;
 use sha1::{Digest as _, Sha1};
-use shared::ids::hex;
 use stories::bootstrap::messages_of;
 use stories::http_events::HttpEvent;
 use stories::world::{World, platform};

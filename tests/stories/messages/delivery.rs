@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use base::limits::Limits;
 use futures::StreamExt as _;
 use futures::stream;
+use runtime::telemetry::Measure;
 use serde_json::json;
-use shared::limits::Limits;
-use shared::telemetry::Measure;
 use simulator::{Behaviour, Message};
 use stories::faults::{Fault, Matching};
 use stories::schema::Schema;

@@ -132,7 +132,7 @@ async fn what_is_not_xml_or_not_utf_8_is_delivered_as_far_as_it_can_be_read() {
 
 /// Posts bytes to the account's message URL, sealed as WeChat seals them.
 async fn post_sealed(world: &World, shop: &Account, message: &[u8]) -> u16 {
-    use shared::crypto::{EncodingAesKey, Generations, Keyring};
+    use wechat::crypto::{EncodingAesKey, Generations, Keyring};
     let platform = stories::world::platform();
     let key = EncodingAesKey::parse(&platform.encoding_aes_key).unwrap();
     let keyring = Keyring::new(platform.component_appid, platform.token, key);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::telemetry::Measure;
+use runtime::telemetry::Measure;
 use simulator::{Account, Behaviour, Fault, Message, SealedPush, paths};
 use stories::world::World;
 
@@ -65,7 +65,7 @@ async fn under_three_hundred_made_up_accounts_a_captured_message_is_refused_and_
     assert_eq!(replay(&world, &captured, &shop.user_name).await, 401, "a name is no appid");
     assert_eq!((world.items().await, texts(&world).len()), (before, 0));
     // One of them authorizes the platform afterwards: nothing had been learned of it.
-    let late = Account::official_account(shared::ids::AppId::parse("wx0000000000000007").unwrap(), "late");
+    let late = Account::official_account(base::ids::AppId::parse("wx0000000000000007").unwrap(), "late");
     world.simulator.put_account(late.clone());
     let consent = world.merchant_authorizes(&late.appid);
     world.push_and_work(&consent.push).await;

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
+use base::limits::{Limits, MESSAGE_LEASE};
 use futures::future::join_all;
-use shared::limits::{Limits, MESSAGE_LEASE};
-use shared::push::AccountMessage;
-use shared::telemetry::Measure;
-use shared::vault::MessageClaim;
+use runtime::telemetry::Measure;
 use simulator::{Account, Message};
+use store::MessageClaim;
 use stories::faults::{Fault, Matching};
 use stories::world::{World, short_limits};
+use wechat::push::AccountMessage;
 
 use super::{FOLLOWER, delivered, service_for, shop, status, texts};
 
@@ -101,7 +101,7 @@ async fn a_lost_reply_of_the_table_makes_nobody_lose_to_himself() {
     assert_eq!((texts(&world).len(), service.asked().len()), (2, 2));
 }
 
-fn digest_of(account: &Account, msg_id: &str) -> shared::ids::Digest {
+fn digest_of(account: &Account, msg_id: &str) -> base::ids::Digest {
     let xml = format!(
         "<xml><ToUserName>{}</ToUserName><FromUserName>{FOLLOWER}</FromUserName><CreateTime>1800000000</CreateTime>\
          <MsgType>text</MsgType><MsgId>{msg_id}</MsgId></xml>",

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Redirect, Response};
+use base::limits::Limits;
 use http::StatusCode;
+use runtime::telemetry::Measure;
 use serde_json::{Value, json};
-use shared::limits::Limits;
-use shared::telemetry::Measure;
 use simulator::Message;
 use stories::webhook::Service;
 use stories::world::{World, secret_json, short_limits};

@@ -1,14 +1,14 @@
 //! Real messages and events: each is delivered with all that is in it.
 
+use base::ids::AppId;
 use serde_json::Value;
-use shared::ids::AppId;
 use simulator::Message;
 use stories::schema::Schema;
 use stories::world::World;
 
 use super::delivered;
 
-const SAMPLES: &str = include_str!("../../../shared/src/push/inner/samples.json");
+const SAMPLES: &str = include_str!("../../../shared/wechat/src/push/inner/samples.json");
 
 #[tokio::test]
 async fn every_real_message_reaches_the_business_with_all_its_fields_in_the_promised_form() {

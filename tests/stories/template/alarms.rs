@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use runtime::telemetry::Measure;
 use serde_json::{Value, json};
-use shared::telemetry::Measure;
 
 use super::{FUNCTIONS, many, of_type, properties, template, text};
 

@@ -1,7 +1,7 @@
 //! What wakes the refresher, and what becomes of what fails for good.
 
 use serde_json::{Value, json};
-use shared::vault::INBOX_SORT_PREFIX;
+use store::INBOX_SORT_PREFIX;
 use token_refresher::Task;
 
 use super::{events, properties, template, text};

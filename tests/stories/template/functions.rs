@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
+use runtime::config::{BusConfig, MessageConfig, MetricsConfig, PageConfig, StoreConfig, WechatConfig};
 use serde_json::{Value, json};
-use shared::config::{BusConfig, MessageConfig, MetricsConfig, PageConfig, StoreConfig, WechatConfig};
 use token_refresher::Settings;
 
 use super::{functions, of_type, properties, template, text};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use shared::vault::{DUE_INDEX, INTRODUCED, STANDING_ATTRIBUTES};
+use store::{DUE_INDEX, INTRODUCED, STANDING_ATTRIBUTES};
 
 use super::{FUNCTIONS, functions, many, of_type, properties, template, text};
 

@@ -1,7 +1,7 @@
 //! The table and the secret: what protects them from a mistake.
 
 use serde_json::{Value, json};
-use shared::vault::DUE_INDEX;
+use store::DUE_INDEX;
 
 use super::{of_type, properties, template};
 

@@ -12,15 +12,16 @@ use std::net::IpAddr;
 use std::time::Duration;
 use std::{io, iter};
 
+use base::clock::Timestamp;
+use base::http_client::{self, BodyError};
+use platform::webhook_key::{WebhookKey, WebhookKeyError};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
-use shared::clock::Timestamp;
-use shared::outbound::{self, BodyError};
-use shared::push::{Reply, ReplyError};
-use shared::webhook_key::{WebhookKey, WebhookKeyError};
 use url::{Host, Url};
+use wechat::push::{Reply, ReplyError};
 
-pub use address::AddressPolicy;
-use address::{NotPermitted, Resolver};
+use self::address::{NotPermitted, Resolver};
+
+pub use self::address::AddressPolicy;
 
 /// The longest answer that is read. A reply of eight articles has a few kilobytes.
 const LONGEST_ANSWER: usize = 64 * 1024;
@@ -91,7 +92,7 @@ impl Webhook {
         if url.scheme() != "https" && !(url.scheme() == "http" && policy.permits_plain_http()) {
             return Err(BuildError::NotHttps);
         }
-        let http = outbound::client_builder()
+        let http = http_client::client_builder()
             .pool_idle_timeout(IDLE_CONNECTION)
             .dns_resolver(Resolver(policy))
             .user_agent(USER_AGENT)
@@ -131,7 +132,7 @@ impl Webhook {
         if !response.status().is_success() {
             return Err(WebhookError::Status(response.status().as_u16()));
         }
-        let answer = outbound::read_bounded(&mut response, LONGEST_ANSWER).await.map_err(|error| match error {
+        let answer = http_client::read_bounded(&mut response, LONGEST_ANSWER).await.map_err(|error| match error {
             BodyError::TooLarge => WebhookError::TooLarge,
             BodyError::Broken(cause) => WebhookError::transport(&cause),
         })?;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use base::ids::AppId;
 use serde_json::json;
-use shared::ids::AppId;
 use simulator::{Account, Message};
 use stories::bootstrap::{Bootstrap, HttpAnswer, messages_of, pushed};
 use stories::http_events::HttpEvent;

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use shared::limits::MESSAGE_LEASE;
-use shared::vault::END_OF_TIME;
+use base::limits::MESSAGE_LEASE;
 use simulator::{Message, SealedPush};
+use store::END_OF_TIME;
 use stories::bootstrap::{Bootstrap, pushed};
 use stories::slow::slow_line;
 use stories::world::World;

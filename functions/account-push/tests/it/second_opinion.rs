@@ -1,7 +1,7 @@
 //! The same with moto as the table and Secrets Manager: what our embedded table accepts, another one should too.
 
-use shared::clock::{Clock as _, SystemClock};
-use shared::ids::AppId;
+use base::clock::{Clock as _, SystemClock};
+use base::ids::AppId;
 use simulator::{Account, Message};
 use stories::bootstrap::Bootstrap;
 use stories::moto::Moto;

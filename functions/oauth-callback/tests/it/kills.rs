@@ -4,9 +4,9 @@
 //! A lease lasts half a minute of the machine's time. Nobody waits for that: the test's process and WeChat's side move
 //! on by a lease, the dead process need not.
 
-use shared::limits::LEASE;
-use shared::vault::AccountState;
+use base::limits::LEASE;
 use simulator::{Behaviour, Codes, Fault, paths};
+use store::AccountState;
 use stories::bootstrap::Bootstrap;
 use stories::browser::parameter;
 use stories::world::World;

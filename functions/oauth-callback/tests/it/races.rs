@@ -43,7 +43,7 @@ async fn two_processes_and_the_push_of_one_consent_ask_wechat_once_and_all_say_a
         assert_eq!(merchant.bound_account(&world).await.as_deref(), Some(account.as_str()));
         assert!(world.wechat_accepts(&account).await);
 
-        world.pass(shared::limits::LEASE);
+        world.pass(base::limits::LEASE);
         assert!(world.renew().await.failed.is_empty());
         assert_eq!(world.calls(paths::QUERY_AUTH), 1, "those that waited have nothing left to do");
         assert_eq!(world.vault().inbox_waiting(world.now()).await.unwrap(), 0);

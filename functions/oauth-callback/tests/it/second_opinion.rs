@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use shared::ids::LinkId;
-use shared::vault::AccountState;
+use base::ids::LinkId;
 use simulator::{Fault, paths};
+use store::AccountState;
 use stories::bootstrap::Bootstrap;
 use stories::browser::parameter;
 use stories::moto::Moto;

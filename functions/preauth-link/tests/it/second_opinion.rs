@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use base::ids::LinkId;
 use serde_json::Value;
-use shared::ids::LinkId;
-use shared::push::{AuthorizationEvent, Event};
-use shared::vault::MAX_MINTS_PER_HOUR;
+use store::MAX_MINTS_PER_HOUR;
 use stories::bootstrap::Bootstrap;
 use stories::browser::parameter;
 use stories::moto::Moto;
 use stories::world::World;
+use wechat::push::{AuthorizationEvent, Event};
 
 use crate::{BINARY, BUSINESS, asks_for_link, at_page};
 

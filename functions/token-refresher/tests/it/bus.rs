@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use base::ids::AppId;
 use serde_json::{Value, json};
-use shared::ids::AppId;
 use simulator::Message;
 use stories::bootstrap::Bootstrap;
 use stories::faults::{Fault, Matching};

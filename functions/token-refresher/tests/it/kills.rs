@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
-use shared::limits::LEASE;
-use shared::vault::{AccountState, Slot};
+use base::limits::LEASE;
 use simulator::{Behaviour, Fault, paths};
+use store::{AccountState, Slot};
 use stories::bootstrap::Bootstrap;
 use stories::process::eventually;
 use stories::refresher_events::{inserts, renew};
@@ -29,7 +29,7 @@ async fn kill_after_effect(world: &World, path: &str, event: serde_json::Value) 
 }
 
 /// A world whose one account is due, with a component token that is not.
-async fn with_due_account() -> (World, shared::ids::AppId) {
+async fn with_due_account() -> (World, base::ids::AppId) {
     let world = World::beside_processes(TO_EXPIRY, |_| {}).await;
     world.get_ready().await;
     world.simulator.set_behaviour(Behaviour { rotate_refresh_tokens: true, ..Behaviour::default() });

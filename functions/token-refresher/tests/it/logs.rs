@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
-use shared::vault::Slot;
 use simulator::{Behaviour, Fault, Push, paths};
+use store::Slot;
 use stories::bootstrap::Bootstrap;
 use stories::logs::assert_nothing_leaked;
 use stories::refresher_events::{inserts, reconcile, renew};
@@ -130,7 +130,7 @@ async fn what_wechat_refuses_while_quoting_every_secret_it_was_sent_leaves_none_
 }
 
 /// What WeChat might say if it repeated all that it was sent with the calls of this story.
-async fn quoting(world: &World, push: &Push, account: &shared::ids::AppId) -> String {
+async fn quoting(world: &World, push: &Push, account: &base::ids::AppId) -> String {
     let vault = world.vault();
     let component = vault.token(&Slot::Component).await.unwrap().unwrap().access_token.unwrap();
     let refresh = vault.account(account).await.unwrap().and_then(|stored| stored.token.refresh_token);

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
+use base::ids::AppId;
 use serde_json::{Value, json};
-use shared::ids::AppId;
 use simulator::{Account, Fault, paths};
 use stories::bootstrap::Bootstrap;
 use stories::refresher_events::{inserts, renew};
@@ -123,7 +123,7 @@ async fn two_processes_exchange_a_pushed_code_once() {
     assert_eq!(world.simulator.counters().calls.get(paths::QUERY_AUTH), Some(&1));
     assert!(world.wechat_accepts(&account).await);
 
-    world.pass(shared::limits::LEASE);
+    world.pass(base::limits::LEASE);
     let later = world.renew().await;
     assert_eq!((later.inbox_done, later.inbox_postponed), (0, 0), "the one that waited has nothing left to do");
     assert_eq!(world.simulator.counters().calls.get(paths::QUERY_AUTH), Some(&1));

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use base::limits::LEASE;
 use serde_json::json;
-use shared::limits::LEASE;
 use simulator::{Account, Fault, Message, paths};
 use stories::bootstrap::Bootstrap;
 use stories::refresher_events::inserts;

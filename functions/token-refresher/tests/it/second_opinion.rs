@@ -2,13 +2,13 @@
 
 use secrecy::SecretString;
 use serde_json::json;
-use shared::push::AuthorizationEvent;
-use shared::vault::{Slot, Vault};
 use simulator::{Behaviour, Fault, Push, paths};
+use store::{Slot, Vault};
 use stories::bootstrap::Bootstrap;
 use stories::moto::Moto;
 use stories::refresher_events::{reconcile, renew};
 use stories::world::World;
+use wechat::push::AuthorizationEvent;
 
 use crate::BINARY;
 
@@ -30,7 +30,7 @@ async fn moto_agrees_on_leases_grants_renewals_races_and_reconciliation() {
 
     let ticket = world.simulator.ticket();
     let event = AuthorizationEvent::parse(SecretString::from(ticket.message.as_str()));
-    let shared::push::Event::ComponentVerifyTicket { ticket: Some(ticket) } = event.event else {
+    let wechat::push::Event::ComponentVerifyTicket { ticket: Some(ticket) } = event.event else {
         panic!("it is a ticket")
     };
     assert!(vault.put_ticket(&ticket, event.create_time.unwrap(), world.now()).await.unwrap());

@@ -1,0 +1,256 @@
+//! Identifiers, checked once where they enter.
+//!
+//! Past the edge of the system there is no bare `String` id: each type here holds only what its constructor accepts, so
+//! ids can stand in table keys, URLs and log lines without a second look.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use crate::random::Random;
+
+/// Why a text is not an identifier.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum IdError {
+    /// An appid is letters, digits, `-` and `_`, at most 64 of them.
+    #[error("an appid is 1 to 64 letters, digits, '-' or '_', such as wx1234567890abcdef")]
+    AppId,
+    /// WeChat's own appids are `wx` and 16 hexadecimal digits.
+    #[error("an appid of WeChat is wx and 16 digits of 0 to 9 and a to f, such as wx1234567890abcdef")]
+    IssuedAppId,
+    /// A link or attempt id is 22 URL-safe characters.
+    #[error("an id of a link or attempt is 22 letters, digits, '-' or '_'")]
+    Opaque,
+}
+
+/// WeChat's id of a platform, an official account or a mini program, such as `wx1234567890abcdef`.
+///
+/// WeChat documents no form; what it sends today is `wx` and 16 hexadecimal digits. Accepted is whatever can stand in a
+/// key and a log line, so that a new form does not lose an account.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AppId(String);
+
+/// Longer than any id WeChat issues, short enough for keys and log lines.
+const MAX_APP_ID: usize = 64;
+
+impl AppId {
+    /// Checks the form of an appid.
+    ///
+    /// # Errors
+    /// [`IdError::AppId`] unless it is 1 to 64 of `[A-Za-z0-9_-]`.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        if text.is_empty() || text.len() > MAX_APP_ID || !text.bytes().all(is_url_safe) {
+            return Err(IdError::AppId);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Checks that a text is an appid as WeChat issues them today: what a person or a program of ours writes down in any
+    /// other form is a slip, such as an original id (`gh_…`) or an appid in capitals.
+    ///
+    /// # Errors
+    /// [`IdError::IssuedAppId`] unless it is `wx` and 16 lower-case hexadecimal digits.
+    pub fn parse_issued(text: &str) -> Result<Self, IdError> {
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let issued = text.strip_prefix("wx").is_some_and(|digits| digits.len() == 16 && digits.bytes().all(is_digit));
+        if issued { Ok(Self(text.to_owned())) } else { Err(IdError::IssuedAppId) }
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for AppId {
+    type Error = IdError;
+
+    fn try_from(text: String) -> Result<Self, IdError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<AppId> for String {
+    fn from(id: AppId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for AppId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Characters of 128 bits in URL-safe Base64.
+const OPAQUE_LENGTH: usize = 22;
+
+macro_rules! opaque_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// A fresh id of 128 random bits.
+            #[must_use]
+            pub fn generate(random: &Random) -> Self {
+                Self(random.token())
+            }
+
+            /// Checks the form of an id.
+            ///
+            /// # Errors
+            /// [`IdError::Opaque`] unless it is 22 of `[A-Za-z0-9_-]`.
+            pub fn parse(text: &str) -> Result<Self, IdError> {
+                if text.len() != OPAQUE_LENGTH || !text.bytes().all(is_url_safe) {
+                    return Err(IdError::Opaque);
+                }
+                Ok(Self(text.to_owned()))
+            }
+
+            /// The id as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+
+            fn try_from(text: String) -> Result<Self, IdError> {
+                Self::parse(&text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+opaque_id! {
+    /// An authorization link: whoever holds it may open its page.
+    LinkId
+}
+
+opaque_id! {
+    /// One press of the link's button: one pre-auth code, one way back.
+    AttemptId
+}
+
+fn is_url_safe(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
+}
+
+/// Lower-case hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+    bytes.iter().flat_map(|&byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
+}
+
+/// SHA-256 in hexadecimal of something secret (a code, a cookie) that has to stand in a key or be compared later.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Digest(String);
+
+impl Digest {
+    /// The digest of the given parts; each is preceded by its length, so that no two lists of parts are alike.
+    #[must_use]
+    pub fn of(parts: &[&str]) -> Self {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        Self(hex(&hash.finalize()))
+    }
+
+    /// A digest read back from the table.
+    #[must_use]
+    pub fn from_stored(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// Whether both are the digest of the same thing, in a time that does not tell how much of them is alike.
+    #[must_use]
+    pub fn fits(&self, other: &Self) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+    }
+
+    /// Which of `parts` equal parts of all digests this one is in, counted from 0; `parts` is at least 1.
+    #[must_use]
+    pub fn part(&self, parts: u64) -> u64 {
+        let number = self.0.get(..8).and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        number.unwrap_or(0) % parts
+    }
+
+    /// The digest as 64 hexadecimal digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn appids_with_key_separators_or_line_breaks_are_refused() {
+        for bad in ["", "wx#1", "wx 1", "wx\n1", "微信", &"a".repeat(65)] {
+            assert_eq!(AppId::parse(bad), Err(IdError::AppId), "{bad:?}");
+        }
+        assert!(AppId::parse("wx1234567890abcdef").is_ok());
+    }
+
+    #[test]
+    fn an_appid_that_somebody_writes_down_has_the_form_that_wechat_issues() {
+        assert!(AppId::parse_issued("wx1234567890abcdef").is_ok());
+        for bad in [
+            "",
+            "wx",
+            "wxshop",
+            "gh_3c884a361561",
+            "wx1234567890abcde",
+            "wx1234567890abcdef0",
+            "WX1234567890abcdef",
+            "wx1234567890ABCDEF",
+            "wx1234567890abcdeg",
+            " wx1234567890abcdef",
+            "wx1234567890abcdef\n",
+            "ww1234567890abcdef",
+            "wx１２３４567890abcdef",
+        ] {
+            assert_eq!(AppId::parse_issued(bad), Err(IdError::IssuedAppId), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn opaque_ids_round_trip() {
+        let id = LinkId::generate(&Random::system());
+        assert_eq!(LinkId::parse(id.as_str()), Ok(id));
+        assert_eq!(LinkId::parse("short"), Err(IdError::Opaque));
+        assert_eq!(LinkId::parse("0123456789012345678901#"), Err(IdError::Opaque));
+    }
+
+    #[test]
+    fn digests_do_not_confuse_where_parts_end() {
+        assert_ne!(Digest::of(&["ab", "c"]), Digest::of(&["a", "bc"]));
+        assert_eq!(Digest::of(&["x"]).as_str().len(), 64);
+    }
+}

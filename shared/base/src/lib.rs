@@ -1,0 +1,13 @@
+//! What every crate of the platform builds on: time, random bytes, checked ids, bounds on waits, and the one way to
+//! make an HTTP client.
+//!
+//! Nothing here knows a remote service, a table or a function; the crate depends on no other of ours. What belongs here
+//! is injected everywhere, so that tests can move the clock, fix the random bytes and shorten the waits.
+//!
+//! Start with [`clock`]: every rule about time takes it from there.
+
+pub mod clock;
+pub mod http_client;
+pub mod ids;
+pub mod limits;
+pub mod random;

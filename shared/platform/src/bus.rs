@@ -1,0 +1,124 @@
+//! What the business learns through EventBridge: messages and events of accounts, and what became of grants.
+//!
+//! [`BusEvent`] says what an event looks like, [`Bus`] puts it on the bus: at least once, with the same `id` each time.
+
+mod event;
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_sdk_eventbridge::Client;
+use aws_sdk_eventbridge::error::SdkError;
+use aws_sdk_eventbridge::operation::put_events::PutEventsError;
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use aws_smithy_types::DateTime;
+use runtime::aws::failure;
+
+use self::event::LARGEST;
+
+pub use self::event::{BusEvent, GrantLink, SOURCE};
+
+/// Whether all of an event is on the bus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// All of it.
+    Whole,
+    /// It was too large: what is missing is named in `omitted`.
+    Reduced,
+}
+
+/// EventBridge's word for too many events, of a request or of an entry in it.
+const THROTTLED: &str = "ThrottlingException";
+
+/// Why the bus did not take an event.
+#[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
+pub enum BusError {
+    /// EventBridge did not answer, or refuses whatever we send: no event is taken now. It may have taken this one.
+    #[error("EventBridge takes no events ({0}): check EVENT_BUS_NAME, the function's permission and the network")]
+    Away(String),
+    /// EventBridge takes fewer events than it is offered.
+    #[error("EventBridge takes no more events now ({0}): the region's limit of PutEvents calls a second is reached")]
+    Busy(String),
+    /// EventBridge refused this event.
+    #[error("EventBridge did not take an event ({0})")]
+    Refused(String),
+    /// EventBridge will never take this event.
+    #[error("EventBridge will never take an event ({0})")]
+    Malformed(String),
+    /// It is too large for this bus, also with everything left out of it that can be.
+    #[error("EventBridge will never take an event: it is too large")]
+    TooLarge,
+}
+
+impl BusError {
+    /// Whether the same event may be taken later.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        !matches!(self, Self::Malformed(_) | Self::TooLarge)
+    }
+
+    fn of_request<R: fmt::Debug>(error: &SdkError<PutEventsError, R>) -> Self {
+        let cause = failure(error);
+        match (error, cause.as_str()) {
+            (SdkError::ServiceError(_), THROTTLED) => Self::Busy(cause),
+            // The one refusal of a request that is about what is in it.
+            (SdkError::ServiceError(service), "ValidationException") => {
+                let words = service.err().meta().message().unwrap_or_default().to_ascii_lowercase();
+                if words.contains("size") { Self::TooLarge } else { Self::Refused(cause) }
+            }
+            _ => Self::Away(cause),
+        }
+    }
+}
+
+/// The bus; clones share the connections.
+#[derive(Debug, Clone)]
+pub struct Bus {
+    client: Client,
+    name: Arc<str>,
+}
+
+impl Bus {
+    /// The bus `name` (or its ARN), reached through `client`, whose time-outs are those of [`runtime::aws`].
+    #[must_use]
+    pub fn new(client: Client, name: &str) -> Self {
+        Self { client, name: name.into() }
+    }
+
+    /// Puts an event on the bus. One that is too large for it is put with less in it, at once: waiting would not help.
+    ///
+    /// # Errors
+    /// [`BusError`]: it has to be put again, unless it never can be.
+    pub async fn put(&self, event: &BusEvent) -> Result<Put, BusError> {
+        let mut next = Some(event.clone());
+        while let Some(event) = next {
+            match self.put_as_it_is(&event).await {
+                Err(BusError::TooLarge) => next = event.smaller(),
+                put => return put.map(|()| if event.is_reduced() { Put::Reduced } else { Put::Whole }),
+            }
+        }
+        Err(BusError::TooLarge)
+    }
+
+    async fn put_as_it_is(&self, event: &BusEvent) -> Result<(), BusError> {
+        if event.size() > LARGEST {
+            return Err(BusError::TooLarge);
+        }
+        let entry = PutEventsRequestEntry::builder()
+            .event_bus_name(&*self.name)
+            .source(SOURCE)
+            .detail_type(&event.detail_type)
+            .set_time(event.time.map(|time| DateTime::from_secs(time.unix())))
+            .detail(&event.detail)
+            .build();
+        let answer = self.client.put_events().entries(entry).send().await;
+        let answer = answer.map_err(|error| BusError::of_request(&error))?;
+        // A refused entry comes with an answer that is otherwise a success.
+        match answer.entries().first().and_then(|entry| entry.error_code()) {
+            None if answer.failed_entry_count() == 0 => Ok(()),
+            Some(THROTTLED) => Err(BusError::Busy(THROTTLED.to_owned())),
+            Some(code @ ("MalformedDetail" | "InvalidArgument")) => Err(BusError::Malformed(code.to_owned())),
+            code => Err(BusError::Refused(code.unwrap_or("no reason").to_owned())),
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The exchange of an authorization code for an account's tokens (protocol section 1.4), by whoever comes first: the
+//! refresher with a push, or the callback with a redirect.
+//!
+//! A code can be spent once. So it is claimed before it is sent, the tokens are stored before anything else is done with
+//! them, and a code that WeChat calls spent although no grant is stored leads to the account's refresh token in another
+//! way. What WeChat's details say is of the present, whichever code made us ask. The future of [`Session::exchange`] must
+//! not be dropped once it was polled.
+
+mod keep;
+mod recover;
+
+use base::clock::Timestamp;
+use base::ids::{AppId, Digest};
+use base::limits::{CODE_LIFE, LEASE};
+use secrecy::SecretString;
+use store::{AccountState, Binding, Bound, BoundBy, Claim, Claimed, ClaimedCode, Comer, Slot, StoredAccount};
+use wechat::api::{Reaction, WechatError};
+use wechat::times;
+use wechat::times::Order;
+
+use crate::session::Session;
+use crate::tokens::TokenError;
+
+/// A code to be exchanged.
+pub struct Code<'a> {
+    /// The code. WeChat's pushes about trial mini programs have none: the account's details bring what it would have
+    /// brought.
+    pub code: Option<&'a SecretString>,
+    /// Its claim.
+    pub claim: &'a Digest,
+    /// The account it is for.
+    pub whose: Whose<'a>,
+    /// WeChat's time of the grant, where a push said so and it can be believed.
+    pub granted_at: Option<Timestamp>,
+    /// When it reached us.
+    pub received_at: Timestamp,
+}
+
+/// The account that a code is for.
+#[derive(Debug, Clone, Copy)]
+pub enum Whose<'a> {
+    /// A push has named it.
+    Known(&'a AppId),
+    /// Only WeChat's answer says whether it is this one.
+    Presumed(&'a AppId),
+    /// As with a redirect.
+    Unknown,
+}
+
+/// What became of a code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exchanged {
+    /// The account's grant is stored, by this exchange or an earlier one.
+    Granted {
+        /// The account.
+        authorizer: AppId,
+        /// What became of the link that the code belongs to; `None` where it belongs to none.
+        bound: Option<Bound>,
+    },
+    /// Somebody else is at it.
+    Busy,
+    /// WeChat's times say that the grant was taken back since: the code was not sent.
+    RevokedSince,
+    /// WeChat says that the account's grant is gone again.
+    Gone,
+    /// The code is spent or lapsed and nothing says for which account: if it brought a grant, reconcile finds it.
+    Spent {
+        /// Whether it may be an earlier try of ours that has spent it, whose answer was lost.
+        by_us: bool,
+    },
+}
+
+/// A code that we have claimed.
+struct Attempt<'a> {
+    code: &'a Code<'a>,
+    claimed: ClaimedCode<'a>,
+    /// The account as it was before WeChat was asked: what is stored since shows by its `token_seq`.
+    before: Option<StoredAccount>,
+    /// The end of the claim.
+    until: Timestamp,
+    binding: Option<Binding>,
+    /// Whether a try of before may have spent the code.
+    tried: bool,
+}
+
+impl Code<'_> {
+    /// What a claim keeps of the code that was exchanged under it.
+    fn digest(&self) -> Digest {
+        self.code.map_or_else(|| self.claim.clone(), Claim::of_authorization_code)
+    }
+
+    /// Who has shown, by bringing this code, that its account was authorized through a link: a push names the account, a
+    /// browser cannot.
+    const fn shows(&self) -> BoundBy {
+        if self.whose.known().is_some() { BoundBy::Push } else { BoundBy::Browser }
+    }
+}
+
+impl<'a> Whose<'a> {
+    const fn account(self) -> Option<&'a AppId> {
+        match self {
+            Self::Known(account) | Self::Presumed(account) => Some(account),
+            Self::Unknown => None,
+        }
+    }
+
+    const fn known(self) -> Option<&'a AppId> {
+        match self {
+            Self::Known(account) => Some(account),
+            Self::Presumed(_) | Self::Unknown => None,
+        }
+    }
+}
+
+impl Session {
+    /// Exchanges a code under its claim and stores what it brings; binds the link that the claim belongs to.
+    ///
+    /// # Errors
+    /// [`TokenError`]: worth another try later, and nothing is lost by it.
+    pub async fn exchange(&self, code: &Code<'_>) -> Result<Exchanged, TokenError> {
+        let before = match code.whose.account() {
+            Some(account) => self.vault.account(account).await?,
+            None => None,
+        };
+        if code.whose.known().is_some() && self.is_revoked_since(before.as_ref(), code) {
+            return Ok(Exchanged::RevokedSince);
+        }
+        let digest = code.digest();
+        let comer = code
+            .whose
+            .known()
+            .map_or(Comer::Redirect, |authorizer| Comer::Push { authorizer, granted_at: code.granted_at });
+        let claimed = ClaimedCode { claim: code.claim, code: &digest, comer };
+        let owner = self.random.token();
+        let now = self.now();
+        let until = now.plus(LEASE);
+        let (binding, tried, redirected) = match self.vault.claim(&claimed, &owner, now, until).await? {
+            Claimed::Busy => return Ok(Exchanged::Busy),
+            Claimed::Done(grant, binding) => {
+                return Box::pin(self.exchanged_before(code, &grant, before.as_ref(), binding)).await;
+            }
+            Claimed::Ours { binding, tried, redirected } => (binding, tried, redirected),
+        };
+        let attempt = Attempt { code, claimed, before, until, binding, tried };
+        // On the heap: these are large, and part of the future of every page and entry otherwise.
+        let result = match &redirected {
+            Some(grant) => Box::pin(self.confirm_redirected(&attempt, grant)).await,
+            None => Box::pin(self.exchange_claimed(&attempt)).await,
+        };
+        self.end(&attempt, &owner, &result, redirected.is_none()).await;
+        result
+    }
+
+    async fn exchange_claimed(&self, attempt: &Attempt<'_>) -> Result<Exchanged, TokenError> {
+        let code = attempt.code;
+        let Some(secret) = code.code else { return self.recover_spent(attempt).await };
+        let sent = self.with_component(|token| async move {
+            self.may_still_call(attempt.until)?;
+            self.wechat.query_auth(self.call(&token), secret).await
+        });
+        match sent.await {
+            Ok(grant) => {
+                let Some(seq) = self.keep_grant(&grant, attempt).await? else { return Ok(Exchanged::Gone) };
+                let authorizer = &grant.authorizer;
+                tracing::info!(authorizer = %authorizer, "account {authorizer} has authorized the platform");
+                self.fetch_profile(authorizer, seq).await;
+                self.granted(grant.authorizer, attempt.binding.as_ref(), code.shows()).await
+            }
+            Err(TokenError::Wechat(refused)) => match refused.reaction() {
+                Reaction::CodeSpent => self.recover_spent(attempt).await,
+                Reaction::Reauthorize => self.on_not_authorized(attempt, refused).await,
+                _ => Err(refused.into()),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    /// WeChat says of a code that its account has not authorized the platform. It says so now and then of a fresh one: as
+    /// long as a code lives, that is believed only where the account's details say it too.
+    async fn on_not_authorized(&self, attempt: &Attempt<'_>, refused: WechatError) -> Result<Exchanged, TokenError> {
+        let may_live = self.now().since(attempt.code.received_at) < CODE_LIFE;
+        match attempt.code.whose.known() {
+            Some(authorizer) if self.is_gone(authorizer).await? => Ok(Exchanged::Gone),
+            _ if may_live => Err(refused.into()),
+            Some(_) => self.recover_spent(attempt).await,
+            None => Ok(Exchanged::Gone),
+        }
+    }
+
+    /// Ends the claim unless the grant's own write has. Where WeChat may have spent the code, and nobody knows its answer,
+    /// it may also have replaced the account's token.
+    async fn end(
+        &self,
+        attempt: &Attempt<'_>,
+        owner: &str,
+        result: &Result<Exchanged, TokenError>,
+        finished_when_granted: bool,
+    ) {
+        let unheard = result.as_ref().is_err_and(|error| attempt.tried || may_have_spent(error));
+        if unheard
+            && let Some(account) = attempt.code.whose.account()
+            && let Err(error) = self.vault.mark_due(&Slot::Authorizer(account.clone()), self.now()).await
+        {
+            tracing::warn!(authorizer = %account, "account {account} may have a dead token until it is renewed: {error}");
+        }
+        if finished_when_granted && matches!(result, Ok(Exchanged::Granted { .. })) {
+            return;
+        }
+        if let Err(error) = self.vault.release_claim(attempt.claimed.claim, owner, unheard).await {
+            tracing::warn!("the claim on an authorization code ends by itself: {error}");
+        }
+    }
+
+    async fn granted(
+        &self,
+        authorizer: AppId,
+        binding: Option<&Binding>,
+        by: BoundBy,
+    ) -> Result<Exchanged, TokenError> {
+        let bound = match binding {
+            Some(binding) => Some(self.vault.bind_link(&binding.link, &authorizer, by, self.now()).await?),
+            None => None,
+        };
+        Ok(Exchanged::Granted { authorizer, bound })
+    }
+
+    /// Whether WeChat's times place a revocation that is in force after the code's grant.
+    fn is_revoked_since(&self, account: Option<&StoredAccount>, code: &Code<'_>) -> bool {
+        account.is_some_and(|account| {
+            account.token.state != AccountState::Active
+                && times::order(code.granted_at, account.revoked_at, self.now()) == Order::Earlier
+        })
+    }
+}
+
+/// Whether a failed exchange may have spent the code all the same.
+fn may_have_spent(error: &TokenError) -> bool {
+    match error {
+        TokenError::Wechat(error) => error.may_have_taken_effect(),
+        // The tokens may have been in hand.
+        TokenError::Vault(_) => true,
+        _ => false,
+    }
+}

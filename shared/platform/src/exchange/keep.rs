@@ -1,0 +1,111 @@
+//! The tokens in hand: stored whatever else happens to the account meanwhile.
+
+use base::clock::Timestamp;
+use base::ids::AppId;
+use store::{AccountState, GrantWrite, NewGrant, StoredAccount, VaultError};
+use wechat::api::Grant;
+use wechat::times;
+use wechat::times::Order;
+
+use super::Attempt;
+use crate::schedule;
+use crate::session::Session;
+use crate::tokens::TokenError;
+
+/// How often tokens in hand are written again: each time the account had been changed, or the table had not answered.
+const KEEP_TRIES: usize = 5;
+
+/// What came of one try to store tokens in hand.
+enum Kept {
+    /// They are stored; the account's `token_seq` since.
+    Yes(u64),
+    /// WeChat says that the grant is gone again.
+    Revoked,
+    /// The account was changed meanwhile: look again.
+    NotYet,
+}
+
+impl Session {
+    /// Stores the tokens of a grant and returns the account's `token_seq`; nothing where the grant was taken back since.
+    pub(super) async fn keep_grant(&self, grant: &Grant, attempt: &Attempt<'_>) -> Result<Option<u64>, TokenError> {
+        let issued = self.now();
+        let margin = schedule::authorizer_margin(&self.random);
+        let usual_due = match (&grant.access_token, &grant.refresh_token) {
+            (Some(_), _) => Some(schedule::due_at(issued, grant.expires_in, margin)),
+            (None, Some(_)) => Some(issued),
+            (None, None) => None,
+        };
+        let mut new = NewGrant {
+            access_token: grant.access_token.as_ref().map(|token| (token, issued.plus(grant.expires_in))),
+            refresh_token: grant.refresh_token.as_ref(),
+            due_at: usual_due,
+            granted_at: attempt.code.granted_at,
+            func_info: &grant.func_info,
+            claim: Some(attempt.claimed),
+        };
+        let mut last = VaultError::Contended { item: "account" };
+        for _ in 0..KEEP_TRIES {
+            match self.try_to_keep(&grant.authorizer, &mut new, attempt, usual_due).await {
+                Ok(Kept::Yes(seq)) => return Ok(Some(seq)),
+                Ok(Kept::Revoked) => return Ok(None),
+                Ok(Kept::NotYet) => {}
+                Err(error) => last = error,
+            }
+            tokio::time::sleep(self.pause()).await;
+        }
+        Err(last.into())
+    }
+
+    async fn try_to_keep(
+        &self,
+        authorizer: &AppId,
+        new: &mut NewGrant<'_>,
+        attempt: &Attempt<'_>,
+        usual_due: Option<Timestamp>,
+    ) -> Result<Kept, VaultError> {
+        let now = self.now();
+        let account = self.vault.account(authorizer).await?;
+        let mut seq = 0;
+        if let Some(account) = &account {
+            if account.grant_claim.as_ref() == Some(attempt.claimed.code) {
+                // Our own earlier try, whose reply was lost.
+                return Ok(Kept::Yes(account.token.seq));
+            }
+            // Where WeChat does not say, tokens in hand are kept: a grant that is gone is found at its next renewal.
+            if may_be_revoked(account, attempt.code.granted_at, now) && self.is_gone(authorizer).await.unwrap_or(false)
+            {
+                return Ok(Kept::Revoked);
+            }
+            seq = account.token.seq;
+            let known = account.granted_at.and_then(|at| times::credible(at, now));
+            // An older grant that is exchanged late does not turn back the time of a newer one.
+            new.granted_at = attempt.code.granted_at.map(|at| known.map_or(at, |known| known.max(at)));
+            new.due_at = if attempt.was_overtaken(authorizer, account) { usual_due.map(|_| now) } else { usual_due };
+        }
+        let written = self.vault.store_grant(authorizer, seq, new, now).await?;
+        Ok(if written == GrantWrite::Stored { Kept::Yes(seq.saturating_add(1)) } else { Kept::NotYet })
+    }
+}
+
+impl Attempt<'_> {
+    /// Whether other tokens may have been issued while WeChat answered: which are the newer ones, the next renewal decides.
+    /// A lease is that of a call whose answer is not stored yet, and may never be; and after a failed call nobody knows
+    /// whether WeChat has done it.
+    fn was_overtaken(&self, authorizer: &AppId, now: &StoredAccount) -> bool {
+        let in_use = now.token.state == AccountState::Active;
+        if self.code.whose.account() != Some(authorizer) {
+            // Nobody knew whose code it was, so nobody looked at the account before.
+            return in_use;
+        }
+        let before = self.before.as_ref().map_or(0, |before| before.token.seq);
+        let in_doubt = now.token.lease_owner.is_some() || now.token.failures > 0 || now.token.doubts > 0;
+        now.token.seq != before || in_use && in_doubt
+    }
+}
+
+/// Whether a revocation is stored that WeChat's times do not place before the grant.
+fn may_be_revoked(account: &StoredAccount, granted_at: Option<Timestamp>, now: Timestamp) -> bool {
+    account.token.state != AccountState::Active
+        && account.revoked_at.is_some()
+        && times::order(granted_at, account.revoked_at, now) != Order::Later
+}

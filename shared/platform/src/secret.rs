@@ -1,0 +1,245 @@
+//! The platform's own secret (design section 3): appid, appsecret, and two generations of token and key.
+//!
+//! It lives in Secrets Manager as one JSON object. [`Platform`] is its parsed form; [`PlatformSource`] reads it, keeps
+//! it for five minutes, and keeps using it while Secrets Manager is away. However many requests wait, one read is under
+//! way; and whatever strangers send, reads stay rare. No error carries a value.
+
+#[cfg(any(test, feature = "test-support"))]
+pub mod fake;
+mod source;
+
+use std::fmt;
+
+use base::ids::AppId;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use serde_json::Value;
+use wechat::crypto::{EncodingAesKey, KeyError, Keyring};
+
+use crate::webhook_key::{WebhookKey, WebhookKeyError};
+
+pub use source::PlatformSource;
+
+/// The platform as the secret describes it.
+#[derive(Debug)]
+pub struct Platform {
+    /// `component_appid`.
+    pub component: AppId,
+    /// `component_appsecret`.
+    pub app_secret: SecretString,
+    /// `token` and `encoding_aes_key`, current and previous.
+    pub keyring: Keyring,
+    /// `webhook_secret`, which the reply webhook needs and nothing else: what is wrong with it is an error of the
+    /// webhook's calls alone, and tokens live on.
+    pub webhook_key: Result<WebhookKey, WebhookKeyError>,
+}
+
+/// Why there is no [`Platform`].
+#[derive(Debug, thiserror::Error, PartialEq, Eq, Clone)]
+pub enum PlatformError {
+    /// The secret is as a fresh stack has it, or there is none: Secrets Manager answers both alike.
+    #[error(
+        "the platform's secret is still empty, or SECRET_ID names none of this region: store component_appid, \
+         component_appsecret, token and encoding_aes_key from WeChat's console in it, as a JSON object"
+    )]
+    NotConfigured,
+    /// The secret is no JSON object of texts.
+    #[error("the platform's secret is not a JSON object whose values are texts: store it again")]
+    NotJson,
+    /// A field is missing or empty while others are set.
+    #[error("the platform's secret lacks {0}: copy it from WeChat's console")]
+    Missing(&'static str),
+    /// `component_appid` has a form no appid has.
+    #[error(
+        "component_appid in the platform's secret is malformed: it is the platform's AppID, such as wx1234567890abcdef"
+    )]
+    AppId,
+    /// A key is malformed.
+    #[error("{field} in the platform's secret is malformed: {reason}")]
+    Key {
+        /// `encoding_aes_key` or `previous_encoding_aes_key`.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: KeyError,
+    },
+    /// Secrets Manager did not give the secret.
+    #[error("the platform's secret cannot be read ({0}): check SECRET_ID, the function's permission and the network")]
+    Unreadable(String),
+}
+
+/// The stored form. Missing, `null` and empty are the same; unknown fields belong to somebody else.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Stored {
+    component_appid: Option<String>,
+    component_appsecret: Option<String>,
+    token: Option<String>,
+    encoding_aes_key: Option<String>,
+    previous_token: Option<String>,
+    previous_encoding_aes_key: Option<String>,
+    /// Of any type: see [`Platform::webhook_key`].
+    webhook_secret: Value,
+}
+
+impl Platform {
+    /// Reads the secret's text. White space around a value is dropped: values are pasted by hand.
+    ///
+    /// # Errors
+    /// [`PlatformError`] naming the field and what to do, never the value.
+    pub fn parse(secret: &SecretString) -> Result<Self, PlatformError> {
+        let text = secret.expose_secret().trim();
+        let stored: Stored = match text {
+            "" => Stored::default(),
+            // The parser's own message may quote the value.
+            json => serde_json::from_str(json).map_err(|_| PlatformError::NotJson)?,
+        };
+        let component = filled(stored.component_appid);
+        let app_secret = filled(stored.component_appsecret);
+        let token = filled(stored.token);
+        let key = filled(stored.encoding_aes_key);
+        if [&component, &app_secret, &token, &key].into_iter().all(Option::is_none) {
+            return Err(PlatformError::NotConfigured);
+        }
+        let component = component.ok_or(PlatformError::Missing("component_appid"))?;
+        let component = AppId::parse(component.expose_secret()).map_err(|_| PlatformError::AppId)?;
+        let app_secret = app_secret.ok_or(PlatformError::Missing("component_appsecret"))?;
+        let token = token.ok_or(PlatformError::Missing("token"))?;
+        let key = parse_key("encoding_aes_key", &key.ok_or(PlatformError::Missing("encoding_aes_key"))?)?;
+        let previous_key = filled(stored.previous_encoding_aes_key)
+            .map(|key| parse_key("previous_encoding_aes_key", &key))
+            .transpose()?;
+        let keyring =
+            Keyring::new(component.clone(), token, key).with_previous(filled(stored.previous_token), previous_key);
+        let webhook_key = parse_webhook_key(stored.webhook_secret);
+        Ok(Self { component, app_secret, keyring, webhook_key })
+    }
+}
+
+fn filled(value: Option<String>) -> Option<SecretString> {
+    let value = SecretString::from(value?);
+    let text = value.expose_secret().trim();
+    (!text.is_empty()).then(|| SecretString::from(text))
+}
+
+fn parse_key(field: &'static str, key: &SecretString) -> Result<EncodingAesKey, PlatformError> {
+    EncodingAesKey::parse(key).map_err(|reason| PlatformError::Key { field, reason })
+}
+
+fn parse_webhook_key(stored: Value) -> Result<WebhookKey, WebhookKeyError> {
+    let text = match stored {
+        Value::Null => None,
+        Value::String(text) => Some(text),
+        _ => return Err(WebhookKeyError::Prefix),
+    };
+    WebhookKey::parse(&filled(text).ok_or(WebhookKeyError::Missing)?)
+}
+
+impl fmt::Debug for Stored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Stored([REDACTED])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
+    const WEBHOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+    fn parse(text: &impl ToString) -> Result<Platform, PlatformError> {
+        Platform::parse(&text.to_string().into())
+    }
+
+    fn complete() -> serde_json::Value {
+        json!({
+            "component_appid": "wx1234567890abcdef",
+            "component_appsecret": "app-secret",
+            "token": "ExampleToken01",
+            "encoding_aes_key": KEY,
+        })
+    }
+
+    fn with(field: &str, value: &serde_json::Value) -> serde_json::Value {
+        let mut secret = complete();
+        secret[field] = value.clone();
+        secret
+    }
+
+    #[test]
+    fn a_fresh_secret_is_not_configured() {
+        let empty = json!({ "component_appid": "", "component_appsecret": " ", "token": null, "encoding_aes_key": "" });
+        for text in [String::new(), " \n".into(), "{}".into(), empty.to_string()] {
+            assert_eq!(parse(&text).unwrap_err(), PlatformError::NotConfigured, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_complete_secret_is_read_and_pasted_white_space_dropped() {
+        let platform = parse(&with("component_appsecret", &json!(" app-secret\n"))).unwrap();
+        assert_eq!(platform.component.as_str(), "wx1234567890abcdef");
+        assert_eq!(platform.app_secret.expose_secret(), "app-secret");
+        assert!(parse(&with("previous_token", &json!("old"))).is_ok());
+        assert!(parse(&with("previous_encoding_aes_key", &json!(""))).is_ok());
+        assert!(parse(&with("note", &json!(1))).is_ok());
+    }
+
+    #[test]
+    fn a_wrong_field_is_named_and_its_value_is_not() {
+        for (field, value, expected) in [
+            ("component_appid", json!(""), PlatformError::Missing("component_appid")),
+            ("component_appid", json!("hush hush"), PlatformError::AppId),
+            ("component_appsecret", json!(null), PlatformError::Missing("component_appsecret")),
+            ("token", json!(" "), PlatformError::Missing("token")),
+            ("token", json!(["hush"]), PlatformError::NotJson),
+            ("encoding_aes_key", json!(""), PlatformError::Missing("encoding_aes_key")),
+            (
+                "encoding_aes_key",
+                json!("hush"),
+                PlatformError::Key { field: "encoding_aes_key", reason: KeyError::Length(4) },
+            ),
+            (
+                "previous_encoding_aes_key",
+                json!("hush"),
+                PlatformError::Key { field: "previous_encoding_aes_key", reason: KeyError::Length(4) },
+            ),
+        ] {
+            let error = parse(&with(field, &value)).unwrap_err();
+            assert_eq!(error, expected, "{field}");
+            assert!(expected == PlatformError::NotJson || error.to_string().contains(field), "{error}");
+            assert!(!format!("{error:?} {error}").contains("hush"), "{error}");
+        }
+        for text in ["hush", "[1]", "\"hush\"", "{\"token\": \"hush"] {
+            assert_eq!(parse(&text).unwrap_err(), PlatformError::NotJson, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_webhook_secret_costs_the_webhook_only() {
+        let webhook_key = |value| parse(&with("webhook_secret", &value)).unwrap().webhook_key;
+        assert!(webhook_key(json!(format!(" {WEBHOOK_SECRET}\n"))).is_ok());
+        for (value, expected) in [
+            (json!(null), WebhookKeyError::Missing),
+            (json!(" "), WebhookKeyError::Missing),
+            (json!(7), WebhookKeyError::Prefix),
+            (json!(["whsec_"]), WebhookKeyError::Prefix),
+            (json!("hush"), WebhookKeyError::Prefix),
+            (json!("whsec_hush"), WebhookKeyError::Length(3)),
+        ] {
+            assert_eq!(webhook_key(value.clone()).unwrap_err(), expected, "{value}");
+        }
+        assert_eq!(parse(&complete()).unwrap().webhook_key.unwrap_err(), WebhookKeyError::Missing);
+        // It does not make a fresh secret look filled either.
+        let fresh = json!({ "component_appid": "", "webhook_secret": WEBHOOK_SECRET });
+        assert_eq!(parse(&fresh).unwrap_err(), PlatformError::NotConfigured);
+    }
+
+    #[test]
+    fn nothing_secret_is_in_a_debug_text() {
+        let text = format!("{:?}", parse(&with("webhook_secret", &json!(WEBHOOK_SECRET))).unwrap());
+        assert!(!text.contains("app-secret") && !text.contains("ExampleToken01") && !text.contains(KEY), "{text}");
+        assert!(!text.contains(&WEBHOOK_SECRET[6..]), "{text}");
+    }
+}

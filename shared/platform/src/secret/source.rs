@@ -1,0 +1,238 @@
+//! Reads the platform's secret, and keeps it.
+//!
+//! Three rules bound the reads: what was read is used for [`FRESH`]; a reader that doubts it (a signature did not fit)
+//! causes a read at most once in [`REREAD`]; and after a failed read the next waits, [`REREAD`] while there is something
+//! to go on with and [`RETRY`] while there is nothing. All times are the clock's, so a test can move them.
+
+use std::fmt;
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::timeout::TimeoutConfig;
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata as _, SdkError};
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
+use base::clock::{SharedClock, Timestamp};
+use base::limits::Limits;
+use runtime::telemetry::{Measure, Metric, Metrics};
+use secrecy::SecretString;
+use tokio::sync::Mutex;
+
+use super::{Platform, PlatformError};
+
+/// How long a secret is used without looking again: a change in the console takes effect within it, and a busy function
+/// reads a dozen times an hour.
+const FRESH: Duration = Duration::from_mins(5);
+
+/// The least time between two reads that a doubt causes, so that forged pushes cannot drive them.
+const REREAD: Duration = Duration::from_mins(1);
+
+/// The least time between two reads while there is no secret at all: short, for nothing works meanwhile.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// The platform's secret, shared by all requests of one process.
+pub struct PlatformSource {
+    client: Client,
+    secret_id: String,
+    clock: SharedClock,
+    limits: Limits,
+    metrics: Metrics,
+    known: StdMutex<Known>,
+    /// Held while a read is under way; who waited for it looks at [`Known`] again before reading.
+    flight: Mutex<()>,
+}
+
+/// What was learnt so far.
+#[derive(Default)]
+struct Known {
+    platform: Option<Arc<Platform>>,
+    read_at: Option<Timestamp>,
+    failed: Option<(Timestamp, PlatformError)>,
+    doubted_at: Option<Timestamp>,
+}
+
+impl Known {
+    /// What can be answered without a read.
+    fn answer(&self, now: Timestamp) -> Option<Answer> {
+        let within = |at: Timestamp, bound| now.since(at) < bound;
+        match (&self.platform, &self.failed) {
+            (Some(platform), _) if self.read_at.is_some_and(|at| within(at, FRESH)) => {
+                Some(Answer::Fresh(Arc::clone(platform)))
+            }
+            (Some(platform), Some((at, _))) if within(*at, REREAD) => Some(Answer::Stale(Arc::clone(platform))),
+            (None, Some((at, error))) if within(*at, RETRY) => Some(Answer::Failed(error.clone())),
+            _ => None,
+        }
+    }
+}
+
+enum Answer {
+    Fresh(Arc<Platform>),
+    Stale(Arc<Platform>),
+    Failed(PlatformError),
+}
+
+impl PlatformSource {
+    /// A source that has read nothing yet.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        secret_id: impl Into<String>,
+        clock: SharedClock,
+        limits: Limits,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            client,
+            secret_id: secret_id.into(),
+            clock,
+            limits,
+            metrics,
+            known: StdMutex::default(),
+            flight: Mutex::new(()),
+        }
+    }
+
+    /// The platform: read within five minutes, or as long ago as Secrets Manager is away.
+    ///
+    /// # Errors
+    /// [`PlatformError`] when there is none and never was one.
+    pub async fn current(&self) -> Result<Arc<Platform>, PlatformError> {
+        if let Some(answer) = self.answer() {
+            return self.give(answer);
+        }
+        let _flight = self.flight.lock().await;
+        if let Some(answer) = self.answer() {
+            return self.give(answer);
+        }
+        let read = self.read().await;
+        let kept = self.known().platform.clone();
+        match (read, kept) {
+            (Err(_), Some(platform)) => self.give(Answer::Stale(platform)),
+            (read, _) => read,
+        }
+    }
+
+    /// Reads the secret before anybody asks for it, for at most [`Limits::head_start`]: while a function starts, and so
+    /// that its first request does not wait. What fails here is not remembered; the first request tries for itself.
+    pub async fn read_ahead(&self) {
+        let _flight = self.flight.lock().await;
+        if let Ok(Ok(platform)) = tokio::time::timeout(self.limits.head_start, self.fetch()).await {
+            self.keep(platform);
+        }
+    }
+
+    /// A newer platform than `doubted`, if there may be one: for when something signed does not fit it.
+    ///
+    /// `None` where nothing newer is known and the last doubt or failure is less than a minute old, or the read failed.
+    pub async fn reread(&self, doubted: &Arc<Platform>) -> Option<Arc<Platform>> {
+        let _flight = self.flight.lock().await;
+        {
+            let mut known = self.known();
+            if let Some(platform) = known.platform.as_ref().filter(|platform| !Arc::ptr_eq(platform, doubted)) {
+                return Some(Arc::clone(platform));
+            }
+            let now = self.clock.now();
+            // A failed read counts as well: one request never waits twice for a Secrets Manager that is away.
+            let failed_at = known.failed.as_ref().map(|(at, _)| *at);
+            if [known.doubted_at, failed_at].into_iter().flatten().any(|at| now.since(at) < REREAD) {
+                return None;
+            }
+            // Before the read, so that a request given up meanwhile counts too.
+            known.doubted_at = Some(now);
+        }
+        self.read().await.ok()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Nothing can panic while it is held.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answer(&self) -> Option<Answer> {
+        self.known().answer(self.clock.now())
+    }
+
+    fn give(&self, answer: Answer) -> Result<Arc<Platform>, PlatformError> {
+        match answer {
+            Answer::Fresh(platform) => Ok(platform),
+            Answer::Stale(platform) => {
+                self.metrics.put(&Metric::count(Measure::SecretServedStale, 1));
+                Ok(platform)
+            }
+            Answer::Failed(error) => Err(error),
+        }
+    }
+
+    /// Reads and remembers, success or failure. The caller holds `flight`.
+    async fn read(&self) -> Result<Arc<Platform>, PlatformError> {
+        match self.fetch().await {
+            Ok(platform) => Ok(self.keep(platform)),
+            Err(error) => {
+                let now = self.clock.now();
+                let mut known = self.known();
+                if known.platform.is_some() {
+                    tracing::warn!(%error, "the platform's secret cannot be read again; the one read before stays in use");
+                }
+                known.failed = Some((now, error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    fn keep(&self, platform: Platform) -> Arc<Platform> {
+        let platform = Arc::new(platform);
+        let mut known = self.known();
+        *known = Known {
+            platform: Some(Arc::clone(&platform)),
+            read_at: Some(self.clock.now()),
+            failed: None,
+            doubted_at: known.doubted_at,
+        };
+        platform
+    }
+
+    async fn fetch(&self) -> Result<Platform, PlatformError> {
+        let bounds = TimeoutConfig::builder()
+            .operation_attempt_timeout(self.limits.secrets_try)
+            .operation_timeout(self.limits.secrets)
+            .build();
+        let answer = self
+            .client
+            .get_secret_value()
+            .secret_id(&self.secret_id)
+            .customize()
+            .config_override(aws_sdk_secretsmanager::Config::builder().timeout_config(bounds))
+            .send()
+            .await
+            .map_err(|error| match error.as_service_error() {
+                // The stack makes the secret without a value; so it answers until the operator puts one.
+                Some(service) if service.is_resource_not_found_exception() => PlatformError::NotConfigured,
+                _ => PlatformError::Unreadable(cause(&error)),
+            })?;
+        let text = answer.secret_string.ok_or(PlatformError::NotJson)?;
+        Platform::parse(&SecretString::from(text))
+    }
+}
+
+/// A short name of what went wrong; the error's own text may carry the request.
+fn cause(error: &SdkError<GetSecretValueError>) -> String {
+    let kind = match error {
+        SdkError::TimeoutError(_) => "time-out",
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => "time-out",
+        SdkError::DispatchFailure(_) => "no connection",
+        SdkError::ConstructionFailure(_) => "request not built",
+        _ => "unexpected answer",
+    };
+    error.code().unwrap_or(kind).to_owned()
+}
+
+impl fmt::Debug for PlatformSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PlatformSource").field("secret_id", &self.secret_id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[path = "source_tests.rs"]
+mod tests;

@@ -1,0 +1,145 @@
+//! Why there is no token, and what follows from it.
+
+use base::clock::Timestamp;
+use base::ids::AppId;
+use store::{AccountState, Slot, VaultError};
+use wechat::api::WechatError;
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The table did not answer.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// WeChat did not answer, or refused.
+    #[error(transparent)]
+    Wechat(#[from] WechatError),
+    /// WeChat has not pushed a ticket yet: without one there is no component token.
+    #[error("WeChat has not pushed a component_verify_ticket yet: check 授权事件接收URL in WeChat's console")]
+    NoTicket,
+    /// There is no component token that WeChat accepts, and every call depends on it: no account is at fault.
+    #[error("there is no usable component token: {0}")]
+    NoComponentToken(#[source] Box<TokenError>),
+    /// No such account ever authorized the platform.
+    #[error("account {0} has not authorized this platform")]
+    UnknownAccount(AppId),
+    /// The account's grant is gone.
+    #[error("account {0} is {1}: the merchant has to authorize the platform again")]
+    NotAuthorized(AppId, AccountState),
+    /// The account granted no API permission: WeChat issues no token for it.
+    #[error("account {0} granted no API permission")]
+    NoPermission(AppId),
+    /// Another process is renewing and did not finish in time.
+    #[error("the token of {0} is being renewed: try again in a few seconds")]
+    Busy(Slot),
+    /// The last renewals failed and the old token has lapsed.
+    #[error("the token of {slot} could not be renewed ({label}); the next try is at {next_try}")]
+    Failing {
+        /// Whose token.
+        slot: Slot,
+        /// The last failure.
+        label: String,
+        /// When it is tried again.
+        next_try: Timestamp,
+    },
+}
+
+impl TokenError {
+    /// A short label with few values, to count failures by.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match self {
+            Self::Vault(_) => "table".to_owned(),
+            Self::Wechat(error) => error.code_label(),
+            Self::NoTicket => "no-ticket".to_owned(),
+            Self::NoComponentToken(cause) => cause.label(),
+            Self::UnknownAccount(_) => "unknown-account".to_owned(),
+            Self::NotAuthorized(..) => "not-authorized".to_owned(),
+            Self::NoPermission(_) => "no-permission".to_owned(),
+            Self::Busy(_) => "busy".to_owned(),
+            Self::Failing { label, .. } => label.clone(),
+        }
+    }
+
+    /// Whether the same can succeed later without anybody changing the request. Whatever WeChat says can: a code that is
+    /// refused today for a reason we do not know is worth another try.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        !matches!(self, Self::UnknownAccount(_) | Self::NotAuthorized(..) | Self::NoPermission(_))
+    }
+
+    /// What WeChat said or failed to say, be it about the call or about the component token that it needed.
+    #[must_use]
+    pub fn wechat(&self) -> Option<&WechatError> {
+        match self {
+            Self::Wechat(error) => Some(error),
+            Self::NoComponentToken(cause) => cause.wechat(),
+            _ => None,
+        }
+    }
+
+    /// Whom the failure concerns, and so what may go on in spite of it.
+    #[must_use]
+    pub const fn scope(&self) -> Scope {
+        match self {
+            Self::Wechat(error) if error.was_not_started() => Scope::OutOfTime,
+            Self::Wechat(error) if error.is_quota_used_up() => Scope::Api,
+            Self::Wechat(error) if error.is_platform_wide() => Scope::Platform,
+            Self::NoTicket
+            | Self::NoComponentToken(_)
+            | Self::Busy(Slot::Component)
+            | Self::Failing { slot: Slot::Component, .. } => Scope::Platform,
+            Self::Vault(VaultError::Unavailable { .. }) => Scope::Table,
+            _ => Scope::Subject,
+        }
+    }
+}
+
+/// Whom a failure concerns. It follows from the call that failed and from what the call was about, never from WeChat's
+/// code alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Only the account, code or entry in question: it is postponed, and everything else goes on.
+    Subject,
+    /// One API of WeChat's, whose quota is used up: what needs another API goes on.
+    Api,
+    /// The table did not answer for one item. Whether it is away altogether shows at the next items.
+    Table,
+    /// The platform itself, its address, secret, ticket or token: everything else would fail in the same way.
+    Platform,
+    /// The run's own time: the call was not begun.
+    OutOfTime,
+}
+
+#[cfg(test)]
+mod tests {
+    use wechat::api::{Api, ErrCode, Refusal};
+
+    use super::*;
+
+    fn refused(api: Api, code: i64) -> TokenError {
+        let code = ErrCode::from_code(code);
+        let refusal = Refusal { api, code, errmsg: String::new(), rid: None, refused_ip: None };
+        TokenError::Wechat(refusal.into())
+    }
+
+    #[test]
+    fn of_all_codes_in_a_call_about_an_account_only_the_refused_address_concerns_more_than_the_account() {
+        for api in [Api::AuthorizerToken, Api::AuthorizerInfo, Api::QueryAuth, Api::CustomSend] {
+            for code in (-2_000..100_000).filter(|code| *code != 0) {
+                let expected = if code == 61_004 { Scope::Platform } else { Scope::Subject };
+                assert_eq!(refused(api, code).scope(), expected, "{code} of {api}");
+                assert!(refused(api, code).may_pass(), "{code} of {api}");
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_keeps_the_component_token_from_being_issued_concerns_all() {
+        for code in [-1, 40_001, 40_013, 40_125, 45_009, 61_005, 61_006, 61_011, 99_999] {
+            let error = TokenError::NoComponentToken(Box::new(refused(Api::ComponentToken, code)));
+            assert_eq!(error.scope(), Scope::Platform, "{code}");
+        }
+        assert_eq!(TokenError::NoTicket.scope(), Scope::Platform);
+    }
+}

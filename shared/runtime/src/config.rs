@@ -1,0 +1,348 @@
+//! The environment, read once at start. Design section 3 is the contract.
+//!
+//! One struct per concern; a missing or malformed variable is an error that names it. This is the only module that
+//! reads the environment.
+
+use url::Url;
+
+mod origin;
+
+pub use self::origin::{Origin, ReturnOrigins, web_address};
+use base::ids::AppId;
+
+/// Why a function does not start.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ConfigError {
+    /// The variable is not set, or empty.
+    #[error("the environment variable {name} is not set: {hint}")]
+    Missing {
+        /// The variable.
+        name: &'static str,
+        /// What belongs there.
+        hint: &'static str,
+    },
+    /// The variable's value cannot be used.
+    #[error("the environment variable {name} cannot be used: {reason}")]
+    Malformed {
+        /// The variable.
+        name: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+}
+
+/// A source of variables: the process environment, or a test's map.
+pub trait Environment {
+    /// The variable's value; `None` where it is missing, empty or not UTF-8.
+    fn get(&self, name: &'static str) -> Option<String>;
+
+    /// The variable's value.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`] where there is none.
+    fn required(&self, name: &'static str, hint: &'static str) -> Result<String, ConfigError> {
+        self.get(name).ok_or(ConfigError::Missing { name, hint })
+    }
+}
+
+/// The environment of this process.
+#[derive(Debug, Clone, Copy)]
+pub struct ProcessEnvironment;
+
+impl Environment for ProcessEnvironment {
+    #[expect(clippy::disallowed_methods, reason = "the one home of environment reads")]
+    fn get(&self, name: &'static str) -> Option<String> {
+        std::env::var(name).ok().filter(|value| !value.is_empty())
+    }
+}
+
+impl<F: Fn(&str) -> Option<String>> Environment for F {
+    fn get(&self, name: &'static str) -> Option<String> {
+        self(name)
+    }
+}
+
+/// Where everything is kept: `TABLE_NAME`, `SECRET_ID`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// The DynamoDB table.
+    pub table_name: String,
+    /// The Secrets Manager secret: name or ARN.
+    pub secret_id: String,
+}
+
+impl StoreConfig {
+    /// Reads `TABLE_NAME` and `SECRET_ID`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`] naming the first that is not there.
+    pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
+        Ok(Self {
+            table_name: environment.required("TABLE_NAME", "the name of the DynamoDB table")?,
+            secret_id: environment.required("SECRET_ID", "the name or ARN of the platform's secret")?,
+        })
+    }
+}
+
+/// The values of an optional variable, separated by commas; `parse` says in a sentence what is wrong with one.
+fn list<T>(
+    environment: &impl Environment,
+    name: &'static str,
+    parse: impl Fn(&str) -> Result<T, &'static str>,
+) -> Result<Vec<T>, ConfigError> {
+    let listed = environment.get(name).unwrap_or_default();
+    let values = listed.split(',').map(str::trim).filter(|value| !value.is_empty()).map(parse);
+    values.collect::<Result<_, _>>().map_err(|reason| ConfigError::Malformed { name, reason })
+}
+
+/// Where metrics go: `METRICS_NAMESPACE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricsConfig {
+    /// CloudWatch's namespace of all our metrics: each stack of an account has its own, so that they do not mix.
+    pub namespace: String,
+}
+
+/// CloudWatch takes a namespace below this length.
+const LONGEST_NAMESPACE: usize = 255;
+
+impl MetricsConfig {
+    /// Reads `METRICS_NAMESPACE`, by default `WechatPlatform`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Malformed`]: CloudWatch would drop every metric and say nothing.
+    pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
+        let namespace = environment.get("METRICS_NAMESPACE").unwrap_or_else(|| "WechatPlatform".to_owned());
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/#: ".contains(c);
+        let usable = namespace.len() <= LONGEST_NAMESPACE
+            && namespace.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && !namespace.starts_with("AWS/")
+            && namespace.chars().all(allowed);
+        if usable {
+            return Ok(Self { namespace });
+        }
+        Err(ConfigError::Malformed {
+            name: "METRICS_NAMESPACE",
+            reason: "it must be a namespace of CloudWatch such as WechatPlatform/shop",
+        })
+    }
+}
+
+/// What the merchant's pages need: `PUBLIC_BASE_URL`, `RETURN_URL_ORIGINS`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageConfig {
+    /// Our own origin; its host is the platform's 授权发起页域名.
+    pub public_base: Origin,
+    /// Where a merchant may be sent back to.
+    pub return_origins: ReturnOrigins,
+}
+
+impl PageConfig {
+    /// Reads `PUBLIC_BASE_URL` and the optional `RETURN_URL_ORIGINS`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the variable.
+    pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
+        let base = environment.required("PUBLIC_BASE_URL", "our own origin, such as https://auth.example.com")?;
+        let public_base =
+            Origin::parse(&base).map_err(|reason| ConfigError::Malformed { name: "PUBLIC_BASE_URL", reason })?;
+        let return_origins = list(environment, "RETURN_URL_ORIGINS", Origin::parse)?;
+        Ok(Self { public_base, return_origins: ReturnOrigins::new(return_origins) })
+    }
+}
+
+/// WeChat's three hosts: `WECHAT_API_BASE_URL`, `WECHAT_MP_BASE_URL`, `WECHAT_OPEN_BASE_URL`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WechatConfig {
+    /// The API.
+    pub api: Url,
+    /// The authorization page for computers.
+    pub mp: Url,
+    /// The authorization page for phones.
+    pub open: Url,
+}
+
+impl WechatConfig {
+    /// Reads the three variables; each has WeChat's own host as its default.
+    ///
+    /// # Errors
+    /// [`ConfigError::Malformed`] naming the variable.
+    pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
+        let read = |name, default: &str| {
+            let text = environment.get(name).unwrap_or_else(|| default.to_owned());
+            Origin::parse(&text)
+                .map(|origin| origin.url().clone())
+                .map_err(|reason| ConfigError::Malformed { name, reason })
+        };
+        Ok(Self {
+            api: read("WECHAT_API_BASE_URL", "https://api.weixin.qq.com")?,
+            mp: read("WECHAT_MP_BASE_URL", "https://mp.weixin.qq.com")?,
+            open: read("WECHAT_OPEN_BASE_URL", "https://open.weixin.qq.com")?,
+        })
+    }
+}
+
+/// The bus that events are put on: `EVENT_BUS_NAME`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BusConfig {
+    /// Its name or ARN.
+    pub bus: String,
+}
+
+impl BusConfig {
+    /// Reads `EVENT_BUS_NAME`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`].
+    pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
+        Ok(Self { bus: environment.required("EVENT_BUS_NAME", "the name or ARN of the event bus")? })
+    }
+}
+
+/// How messages are answered: `REPLY_WEBHOOK_URL`, `RELEASE_CHECK_ACCOUNTS`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageConfig {
+    /// Who is asked for replies; nobody where it is not set.
+    pub webhook: Option<Url>,
+    /// Accounts of WeChat's release check beside those that are known.
+    pub test_accounts: Vec<AppId>,
+}
+
+impl MessageConfig {
+    /// Reads the two variables, both optional. Which addresses the webhook may have is not for variables to say.
+    ///
+    /// # Errors
+    /// [`ConfigError::Malformed`] naming the variable.
+    pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
+        let webhook = environment
+            .get("REPLY_WEBHOOK_URL")
+            .map(|text| webhook_address(&text))
+            .transpose()
+            .map_err(|reason| ConfigError::Malformed { name: "REPLY_WEBHOOK_URL", reason })?;
+        let test_accounts = list(environment, "RELEASE_CHECK_ACCOUNTS", |text| {
+            AppId::parse_issued(text).map_err(
+                |_| "it must be appids such as wx570bc396a51b8ff8 (not original ids, gh_…), separated by commas",
+            )
+        })?;
+        Ok(Self { webhook, test_accounts })
+    }
+}
+
+/// Who is asked for replies, or a sentence that says what is wrong.
+fn webhook_address(text: &str) -> Result<Url, &'static str> {
+    let url = web_address(text)?;
+    if url.fragment().is_some() {
+        return Err("it must not have a fragment, the part from # on");
+    }
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pages(base: &str, origins: &str) -> Result<PageConfig, ConfigError> {
+        let (base, origins) = (base.to_owned(), origins.to_owned());
+        PageConfig::read(&move |name: &str| match name {
+            "PUBLIC_BASE_URL" => Some(base.clone()),
+            "RETURN_URL_ORIGINS" => Some(origins.clone()),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn a_missing_variable_is_named() {
+        let error = StoreConfig::read(&|_: &str| None).unwrap_err();
+        assert!(error.to_string().contains("TABLE_NAME"), "{error}");
+    }
+
+    #[test]
+    fn a_namespace_that_cloudwatch_would_not_take_is_refused_by_name() {
+        let read = |text: &str| {
+            let text = (!text.is_empty()).then(|| text.to_owned());
+            MetricsConfig::read(&move |_: &str| text.clone()).map(|config| config.namespace)
+        };
+        assert_eq!(read("").as_deref(), Ok("WechatPlatform"));
+        assert_eq!(read("WechatPlatform/my-shop_2").as_deref(), Ok("WechatPlatform/my-shop_2"));
+        for bad in ["AWS/Lambda", "/shop", ":shop", "微信", "a\"b", &"a".repeat(256)] {
+            let error = read(bad).unwrap_err();
+            assert!(error.to_string().contains("METRICS_NAMESPACE"), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_webhook_is_an_https_address_and_test_accounts_are_appids() {
+        let read = |webhook: &str, accounts: &str| {
+            let (webhook, accounts) = (webhook.to_owned(), accounts.to_owned());
+            MessageConfig::read(&move |name: &str| {
+                let value = if name == "REPLY_WEBHOOK_URL" { &webhook } else { &accounts };
+                Some(value.clone()).filter(|value| !value.is_empty())
+            })
+        };
+        let config = read("https://app.example.com/wechat?x=1", " wx1234567890abcdef, wx570bc396a51b8ff8,").unwrap();
+        assert_eq!((config.webhook.unwrap().path(), config.test_accounts.len()), ("/wechat", 2));
+        assert_eq!(read("", "").unwrap(), MessageConfig { webhook: None, test_accounts: vec![] });
+        assert!(read("http://localhost:9000/", "").is_ok());
+        for (bad, why) in [
+            ("app.example.com", "an address such as https://"),
+            ("http://app.example.com", "must begin with https:// (http:// only for this machine)"),
+            ("ftp://a", "must begin with https://"),
+            ("https://u@a.example.com", "a user name"),
+            ("https://a/#b", "a fragment"),
+        ] {
+            let error = read(bad, "").unwrap_err().to_string();
+            assert!(error.contains("REPLY_WEBHOOK_URL") && error.contains(why), "{bad}: {error}");
+        }
+        for bad in ["foo", "gh_3c884a361561", "wx570bc396a51b8ff", "WX570bc396a51b8ff8", "wx570bc396a51b8ff8;wx1"] {
+            let error = read("", bad).unwrap_err().to_string();
+            assert!(error.contains("RELEASE_CHECK_ACCOUNTS") && error.contains("gh_"), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_base_url_that_is_not_an_origin_is_refused_by_name() {
+        for bad in [
+            "auth.example.com",
+            "http://auth.example.com",
+            "https://a.example.com/path",
+            "https://u@a.example.com",
+            "https://@a.example.com",
+            "https:\\\\a.example.com",
+        ] {
+            let error = pages(bad, "").unwrap_err();
+            assert!(error.to_string().contains("PUBLIC_BASE_URL"), "{bad}: {error}");
+            let error = pages("https://auth.example.com", &format!("https://app.example.com,{bad}")).unwrap_err();
+            assert!(error.to_string().contains("RETURN_URL_ORIGINS"), "{bad}: {error}");
+        }
+        assert_eq!(pages("http://localhost:3000", "").unwrap().public_base.as_str(), "http://localhost:3000");
+    }
+
+    #[test]
+    fn wechats_servers_are_reached_by_https_or_on_this_machine() {
+        let read = |name: &'static str, value: &str| {
+            let value = value.to_owned();
+            WechatConfig::read(&move |asked: &str| (asked == name).then(|| value.clone()))
+        };
+        for name in ["WECHAT_API_BASE_URL", "WECHAT_MP_BASE_URL", "WECHAT_OPEN_BASE_URL"] {
+            for good in ["https://wechat.example.com:8443", "http://127.0.0.1:3002", "http://localhost:3002/"] {
+                assert!(read(name, good).is_ok(), "{name}: {good}");
+            }
+            for bad in [
+                "http://api.weixin.qq.com",
+                "http://10.0.0.7:3002",
+                "http://169.254.169.254",
+                "https://user@api.weixin.qq.com",
+                "https://user:secret@api.weixin.qq.com",
+                "http://user@localhost:3002",
+                "https://api.weixin.qq.com/cgi-bin",
+                "https://api.weixin.qq.com?x",
+                "https://api.weixin.qq.com#x",
+                "blob:https://api.weixin.qq.com",
+                "api.weixin.qq.com",
+            ] {
+                let error = read(name, bad).unwrap_err().to_string();
+                assert!(error.contains(name) && !error.contains("secret"), "{bad}: {error}");
+            }
+        }
+        assert_eq!(WechatConfig::read(&|_: &str| None).unwrap().api.as_str(), "https://api.weixin.qq.com/");
+    }
+}

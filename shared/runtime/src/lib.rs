@@ -1,0 +1,8 @@
+//! The process that a function runs in: its environment, its logs and metrics, and its AWS clients.
+//!
+//! Everything here is read or built once, at the start, and nothing here knows what the platform does. Start with
+//! [`telemetry::run`], which every function's `main` calls, and [`config`], which names every variable.
+
+pub mod aws;
+pub mod config;
+pub mod telemetry;

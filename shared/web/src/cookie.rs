@@ -1,0 +1,104 @@
+//! The cookie that ties an attempt to the browser that began it.
+//!
+//! Only that browser's way back may bind the link: else anybody could bring an account of their own to somebody else's
+//! attempt. The table has the digest, the browser the value.
+
+use base::ids::{AttemptId, Digest, LinkId};
+use base::random::Random;
+use http::header::COOKIE;
+use http::{HeaderMap, HeaderValue};
+use store::ATTEMPT_KEEP;
+
+/// A new cookie: its value exists here and in the browser only.
+pub struct AttemptCookie(String);
+
+impl AttemptCookie {
+    /// A value of 128 random bits.
+    #[must_use]
+    pub fn generate(random: &Random) -> Self {
+        Self(random.token())
+    }
+
+    /// What is remembered of it.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        digest(&self.0)
+    }
+
+    /// The `Set-Cookie` header: sent back only for pages of this link, on a top-level navigation. `secure` wherever our
+    /// own origin is https. `None` cannot happen: ids and values are URL-safe.
+    #[must_use]
+    pub fn header(&self, link: &LinkId, attempt: &AttemptId, secure: bool) -> Option<HeaderValue> {
+        let secure = if secure { "; Secure" } else { "" };
+        let header = format!(
+            "{}={}; Path=/authorize/{link}; Max-Age={}; HttpOnly; SameSite=Lax{secure}",
+            name(attempt),
+            self.0,
+            ATTEMPT_KEEP.as_secs()
+        );
+        let mut header = HeaderValue::from_str(&header).ok()?;
+        header.set_sensitive(true);
+        Some(header)
+    }
+
+    /// Whether a request carries the cookie that `remembered` is the digest of.
+    #[must_use]
+    pub fn fits(headers: &HeaderMap, attempt: &AttemptId, remembered: &Digest) -> bool {
+        let name = name(attempt);
+        headers
+            .get_all(COOKIE)
+            .into_iter()
+            .filter_map(|header| header.to_str().ok())
+            .flat_map(|header| header.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+            .filter(|(sent, _)| *sent == name)
+            .any(|(_, value)| digest(value).fits(remembered))
+    }
+}
+
+/// A name of its own for each attempt, so that two attempts in two tabs do not overwrite each other.
+fn name(attempt: &AttemptId) -> String {
+    format!("attempt-{attempt}")
+}
+
+fn digest(value: &str) -> Digest {
+    Digest::of(&["attempt-cookie", value])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids() -> (LinkId, AttemptId) {
+        (LinkId::generate(&Random::system()), AttemptId::generate(&Random::system()))
+    }
+
+    fn sent(value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(COOKIE, HeaderValue::from_str(value).unwrap())])
+    }
+
+    #[test]
+    fn the_browser_that_got_the_cookie_fits_and_no_other() {
+        let (link, attempt) = ids();
+        let cookie = AttemptCookie::generate(&Random::system());
+        let header = cookie.header(&link, &attempt, true).unwrap();
+        let pair = header.to_str().unwrap().split(';').next().unwrap().to_owned();
+        let fits = |headers: &HeaderMap| AttemptCookie::fits(headers, &attempt, &cookie.digest());
+        assert!(fits(&sent(&pair)));
+        assert!(fits(&sent(&format!("other=1; {pair}; x=y"))));
+        assert!(!fits(&HeaderMap::new()));
+        assert!(!fits(&sent(&format!("attempt-{attempt}=guess"))));
+        assert!(!AttemptCookie::fits(&sent(&pair), &ids().1, &cookie.digest()), "another attempt's name");
+    }
+
+    #[test]
+    fn the_cookie_is_kept_from_scripts_other_paths_and_plain_http() {
+        let (link, attempt) = ids();
+        let cookie = AttemptCookie::generate(&Random::system());
+        let header = cookie.header(&link, &attempt, true).unwrap();
+        let attributes = header.to_str().unwrap().split_once("; ").unwrap().1;
+        assert_eq!(attributes, format!("Path=/authorize/{link}; Max-Age=86400; HttpOnly; SameSite=Lax; Secure"));
+        let local = cookie.header(&link, &attempt, false).unwrap();
+        assert!(!local.to_str().unwrap().contains("Secure"));
+    }
+}

@@ -1,0 +1,189 @@
+//! API Gateway's events, before anything else sees them: an HTTP API's, payload 2.0.
+//!
+//! A function is handed whatever strangers send, in the gateway's JSON. Here it becomes a request or an answer that
+//! refuses it; nothing in between panics, and a handler that does is answered for. What reaches a router is checked and
+//! named: the path, the query, [`HEADERS`], a body of bounded size, and the identity that the gateway has verified.
+//!
+//! `lambda_http` would do the same with `unwrap`: a raw `<` in a query panics there, and it reads paths as browsers do, so
+//! that `..\` leads to another route than the one whose authorizer the gateway has asked.
+
+mod event;
+mod response;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use futures::FutureExt as _;
+use http::Method;
+use lambda_runtime::{LambdaEvent, service_fn};
+use runtime::telemetry::{LogThrottle, Measure, Metric, Metrics};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+use tower::ServiceExt as _;
+
+use crate::push::plain_answer;
+use crate::{Problem, ProblemKind};
+
+pub use self::event::HEADERS;
+pub use self::response::GatewayResponse;
+pub use lambda_runtime::Error;
+
+/// A function's router behind API Gateway; clones share it.
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    router: Router,
+    for_programs: &'static [(Method, &'static str)],
+    metrics: Metrics,
+}
+
+/// Why a request does not reach a handler, or brings no answer of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum Refusal {
+    /// The event has not the gateway's form, or a part of the request cannot be one of HTTP.
+    #[error("the request is malformed: {0}")]
+    Malformed(&'static str),
+    /// The body is larger than any route takes.
+    #[error("the body is too large")]
+    TooLarge,
+    /// The path leads to another route than the gateway has chosen, or to one that it did not choose.
+    #[error("there is no such route")]
+    Route,
+    /// A handler panicked.
+    #[error("the request could not be answered")]
+    Defect,
+}
+
+/// The route that the gateway has chosen, and with it whom it has authenticated: `POST /wechat/events`.
+#[derive(Debug, Clone)]
+struct RouteKey(Arc<str>);
+
+/// How refusals are worded on the route of a request.
+#[derive(Debug, Clone, Copy)]
+enum Wording {
+    /// `text/plain`, for WeChat and people.
+    Plain,
+    /// `application/problem+json`, for programs.
+    Problem,
+}
+
+static REFUSED: LogThrottle = LogThrottle::new();
+
+/// Polls for events and answers them, as a Lambda function's `main` does.
+///
+/// # Errors
+/// Where Lambda's Runtime API cannot be reached.
+pub async fn run(gateway: Gateway) -> Result<(), Error> {
+    // Raw: of an event that is not of the gateway's form the runtime would report a failure of the function.
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
+        let gateway = gateway.clone();
+        async move { Ok::<_, Error>(gateway.answer(event.payload.get()).await) }
+    }))
+    .await
+}
+
+impl Gateway {
+    /// The router of a function. Each request must be on the route that the gateway has chosen.
+    #[must_use]
+    pub fn new(router: Router, metrics: Metrics) -> Self {
+        Self { router: router.layer(middleware::from_fn(on_the_chosen_route)), for_programs: &[], metrics }
+    }
+
+    /// The same, with refusals as problems on the routes that programs call.
+    #[must_use]
+    pub fn with_problems_on(self, routes: &'static [(Method, &'static str)]) -> Self {
+        Self { for_programs: routes, ..self }
+    }
+
+    /// Answers an event, given as JSON, whatever is in it.
+    pub async fn answer(&self, event: &str) -> GatewayResponse {
+        let event = serde_json::from_str::<Value>(event).unwrap_or_default();
+        let route = event::route_key(&event).unwrap_or_default().to_owned();
+        let wording = self.wording(&route);
+        let answered = match event::request(event) {
+            Ok(mut request) => {
+                request.extensions_mut().insert(wording);
+                self.respond(request).await
+            }
+            Err(refusal) => Err(refusal),
+        };
+        let response = answered.unwrap_or_else(|refusal| refusal.response(wording));
+        GatewayResponse::of(response).await
+    }
+
+    async fn respond(&self, request: Request) -> Result<Response, Refusal> {
+        let answered = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind().await;
+        match answered {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(never)) => match never {},
+            Err(_) => {
+                tracing::error!("a handler panicked: the lines above say where");
+                self.metrics.put(&Metric::count(Measure::RequestFailed, 1).by("defect"));
+                Err(Refusal::Defect)
+            }
+        }
+    }
+
+    fn wording(&self, route: &str) -> Wording {
+        let is_for_programs = |path: &str| self.for_programs.iter().any(|(_, template)| *template == path);
+        match route.split_once(' ') {
+            Some((_, path)) if is_for_programs(path) => Wording::Problem,
+            _ => Wording::Plain,
+        }
+    }
+}
+
+/// Lets a request pass that the router takes where the gateway sent it, or nowhere.
+///
+/// The gateway checks the caller by the route that *it* finds in a path. Should both ever read a path differently, nobody
+/// is let into the other one's route.
+async fn on_the_chosen_route(request: Request, next: Next) -> Response {
+    let extensions = request.extensions();
+    let is_chosen = match (extensions.get::<MatchedPath>(), extensions.get::<RouteKey>()) {
+        (Some(taken), Some(RouteKey(chosen))) => {
+            chosen.split_once(' ') == Some((request.method().as_str(), taken.as_str()))
+        }
+        (None, _) => true,
+        (Some(_), None) => false,
+    };
+    if is_chosen {
+        return next.run(request).await;
+    }
+    let wording = extensions.get::<Wording>().copied().unwrap_or(Wording::Plain);
+    Refusal::Route.response(wording)
+}
+
+impl Refusal {
+    const fn kind(self) -> ProblemKind {
+        match self {
+            Self::Malformed(_) => ProblemKind::MalformedRequest,
+            Self::TooLarge => ProblemKind::TooLarge,
+            Self::Route => ProblemKind::UnknownRoute,
+            Self::Defect => ProblemKind::Defect,
+        }
+    }
+
+    /// The name of the problem, also the reason in the log.
+    const fn name(self) -> &'static str {
+        self.kind().name()
+    }
+
+    /// The answer, and a line in the log, at most one a minute for each reason: anybody can cause it.
+    fn response(self, wording: Wording) -> Response {
+        if let Some(left_out) = REFUSED.turn(self.name(), Instant::now()) {
+            tracing::warn!(reason = self.name(), left_out, "a request was refused before it reached a handler: {self}");
+        }
+        match wording {
+            Wording::Plain => plain_answer(self.kind().status(), self.to_string()),
+            Wording::Problem => Problem::new(self.kind(), self.to_string()).into_response(),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "gateway/tests.rs"]
+mod tests;

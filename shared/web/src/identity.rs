@@ -1,0 +1,49 @@
+//! Who calls the business routes (design section 4).
+//!
+//! The identity is an extension of the request. The layer between API Gateway and the handlers puts it there from
+//! what API Gateway says it has authenticated, `local` on a listener that only this machine reaches; nothing a caller sends can. A route that is
+//! meant for businesses takes [`IamIdentity`] and is thereby closed to everybody else.
+
+use std::fmt;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+
+use crate::{Problem, ProblemKind};
+
+/// A caller whom IAM has authenticated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IamIdentity(String);
+
+impl IamIdentity {
+    /// The caller with this ARN; `None` where it is empty.
+    #[must_use]
+    pub fn new(arn: &str) -> Option<Self> {
+        (!arn.is_empty()).then(|| Self(arn.to_owned()))
+    }
+
+    /// The caller's ARN.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for IamIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for IamIdentity {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| {
+            Problem::new(
+                ProblemKind::NoIdentity,
+                "sign the request with IAM credentials (AWS Signature Version 4, service execute-api)",
+            )
+        })
+    }
+}

@@ -1,0 +1,24 @@
+//! What the functions that answer HTTP requests have in common: the way in through the gateway, WeChat's pushes as
+//! requests, pages, and problems.
+//!
+//! Start with [`gateway`], which every request passes first. [`push`] is for WeChat's requests: a handler that takes a
+//! [`push::Verified`] cannot see an unauthentic one. Merchants get pages ([`Pages`]): rendered here, no script, a strict policy, in their language. Businesses get JSON,
+//! and [`Problem`]s where something is wrong; [`identity`] says who asks. Whatever fails inside is a [`Trouble`]: logged once with a [`Reference`],
+//! and the reference is all that leaves. Routes and what they do belong to the functions.
+
+mod bounded;
+mod cookie;
+pub mod gateway;
+pub mod identity;
+mod language;
+mod page;
+mod problem;
+pub mod push;
+mod trouble;
+
+pub use bounded::{run_to_end, unbroken};
+pub use cookie::AttemptCookie;
+pub use language::Language;
+pub use page::{FormTargets, Message, Pages, see_other};
+pub use problem::{Problem, ProblemKind};
+pub use trouble::{Reference, Trouble};

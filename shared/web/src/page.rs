@@ -1,0 +1,228 @@
+//! Pages for merchants: one layout, one style, one policy.
+//!
+//! No script and nothing from elsewhere, so the policy forbids both. Every page says `Referrer-Policy: origin`: WeChat
+//! refuses a merchant who comes without our host in the `Referer` (protocol section 2), and nobody else has to learn
+//! the link's id from it.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use askama::Template;
+use axum::response::{Html, IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderName, HeaderValue, StatusCode};
+use runtime::config::Origin;
+use sha2::{Digest as _, Sha256};
+use url::Url;
+
+use super::problem::retry_after;
+use super::{Language, Reference, Trouble};
+
+const STYLE: &str = include_str!("../templates/style.css");
+
+/// The style as the policy names it: that text and no other may style a page.
+static STYLE_HASH: LazyLock<String> = LazyLock::new(|| STANDARD.encode(Sha256::digest(STYLE.as_bytes())));
+
+/// Where the forms of a function's pages may lead.
+#[derive(Debug, Clone, Copy)]
+pub enum FormTargets<'a> {
+    /// Its pages have no form.
+    None,
+    /// To ourselves, and on to these: Chrome applies the policy also to where a form's answer redirects.
+    OursAnd(&'a [&'a Url]),
+}
+
+#[derive(Template)]
+#[template(path = "layout.html")]
+struct Layout<'a> {
+    language: &'static str,
+    title: &'a str,
+    style: &'static str,
+    body: &'a str,
+}
+
+/// A page of a few sentences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// Its title.
+    pub title: &'a str,
+    /// Its paragraphs.
+    pub paragraphs: &'a [&'a str],
+}
+
+#[derive(Template)]
+#[template(path = "message.html")]
+struct MessageBody<'a> {
+    paragraphs: &'a [&'a str],
+}
+
+/// For a year after a page was shown, a browser asks this host over TLS only. The host alone: what else the owner of the
+/// domain serves under it is not ours to decide.
+const ONE_YEAR_OVER_TLS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
+/// Makes the pages of one function.
+#[derive(Debug, Clone)]
+pub struct Pages {
+    policy: HeaderValue,
+    https: bool,
+}
+
+impl Pages {
+    /// Pages whose forms lead to `targets`.
+    #[must_use]
+    pub fn new(targets: FormTargets<'_>) -> Self {
+        let targets = match targets {
+            FormTargets::None => "'none'".to_owned(),
+            FormTargets::OursAnd(urls) => {
+                urls.iter().fold("'self'".to_owned(), |all, url| all + " " + &url.origin().ascii_serialization())
+            }
+        };
+        let policy = format!(
+            "default-src 'none'; style-src 'sha256-{}'; form-action {targets}; frame-ancestors 'none'; base-uri 'none'",
+            *STYLE_HASH
+        );
+        // Hash and origins are ASCII; were they not, the strictest policy is the safe one.
+        let policy = HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"));
+        Self { policy, https: false }
+    }
+
+    /// The same pages for `origin`: one that is reached over TLS is reached in no other way from then on.
+    #[must_use]
+    pub fn served_at(self, origin: &Origin) -> Self {
+        Self { https: origin.is_https(), ..self }
+    }
+
+    /// A page with a body of its own. `title` is also its heading.
+    ///
+    /// # Errors
+    /// [`Trouble::Unprintable`] where the template fails.
+    pub fn page(
+        &self,
+        status: StatusCode,
+        language: Language,
+        title: &str,
+        body: &impl Template,
+    ) -> Result<Response, Trouble> {
+        let body = body.render().map_err(|_| Trouble::Unprintable)?;
+        let layout = Layout { language: language.tag(), title, style: STYLE, body: &body };
+        let html = layout.render().map_err(|_| Trouble::Unprintable)?;
+        let mut response = (status, headers(), Html(html)).into_response();
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, self.policy.clone());
+        if self.https {
+            response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, ONE_YEAR_OVER_TLS);
+        }
+        Ok(response)
+    }
+
+    /// A page of a few sentences. Falls back to the bare status where it cannot be rendered.
+    #[must_use]
+    pub fn message(&self, status: StatusCode, language: Language, message: Message<'_>) -> Response {
+        let body = MessageBody { paragraphs: message.paragraphs };
+        self.page(status, language, message.title, &body).unwrap_or_else(|_| (status, headers()).into_response())
+    }
+
+    /// The page that asks to wait.
+    #[must_use]
+    pub fn too_many(&self, language: Language, message: Message<'_>, wait: Option<Duration>) -> Response {
+        let mut response = self.message(StatusCode::TOO_MANY_REQUESTS, language, message);
+        if let Some(wait) = wait {
+            response.headers_mut().insert(RETRY_AFTER, retry_after(wait));
+        }
+        response
+    }
+
+    /// "Not available, reference N": all that a merchant learns of what failed inside.
+    #[must_use]
+    pub fn not_available(&self, language: Language, reference: &Reference) -> Response {
+        let number = match language {
+            Language::Chinese => format!("编号：{reference}"),
+            Language::English => format!("Reference: {reference}"),
+        };
+        let title = language.pick("暂时无法使用", "Not available");
+        let advice = language.pick(
+            "请稍后再试。如问题仍然存在，请将下面的编号告知邀请您授权的服务商。",
+            "Please try again in a moment. If it stays like this, give this number to whoever sent you the link.",
+        );
+        let message = Message { title, paragraphs: &[advice, &number] };
+        self.message(StatusCode::SERVICE_UNAVAILABLE, language, message)
+    }
+}
+
+/// On to another page, from which WeChat learns our origin and nothing else.
+///
+/// # Errors
+/// [`Trouble::Unprintable`] where the URL is no header: one that was parsed always is.
+pub fn see_other(url: &Url) -> Result<Response, Trouble> {
+    let mut location = HeaderValue::from_str(url.as_str()).map_err(|_| Trouble::Unprintable)?;
+    location.set_sensitive(true);
+    let mut response = (StatusCode::SEE_OTHER, headers()).into_response();
+    response.headers_mut().insert(LOCATION, location);
+    Ok(response)
+}
+
+/// What pages and redirects have in common.
+fn headers() -> [(HeaderName, &'static str); 3] {
+    [(CACHE_CONTROL, "no-store"), (REFERRER_POLICY, "origin"), (X_CONTENT_TYPE_OPTIONS, "nosniff")]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_lets_a_form_lead_to_ourselves_and_wechat_only() {
+        let [mp, open] = ["https://mp.weixin.qq.com/", "http://127.0.0.1:9000/"].map(|url| Url::parse(url).unwrap());
+        let policy = Pages::new(FormTargets::OursAnd(&[&mp, &open])).policy;
+        let policy = policy.to_str().unwrap();
+        assert!(policy.contains("form-action 'self' https://mp.weixin.qq.com http://127.0.0.1:9000;"), "{policy}");
+        assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+        assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+        let policy = Pages::new(FormTargets::None).policy;
+        assert!(policy.to_str().unwrap().contains("form-action 'none';"));
+    }
+
+    #[test]
+    fn the_style_in_the_page_is_the_one_the_policy_names() {
+        let layout = Layout { language: "en", title: "T", style: STYLE, body: "" };
+        let html = layout.render().unwrap();
+        let style = html.split_once("<style>").unwrap().1.split_once("</style>").unwrap().0;
+        assert_eq!(STANDARD.encode(Sha256::digest(style.as_bytes())), *STYLE_HASH);
+    }
+
+    #[test]
+    fn what_somebody_else_wrote_is_text_and_not_markup() {
+        let body = MessageBody { paragraphs: &["<script>alert(1)</script>"] }.render().unwrap();
+        assert!(!body.contains("<script>"), "{body}");
+        let layout = Layout { language: "en", title: "<b>", style: STYLE, body: &body }.render().unwrap();
+        assert!(!layout.contains("<b>"), "{layout}");
+    }
+
+    #[test]
+    fn pages_that_come_over_tls_ask_for_tls_from_then_on() {
+        let header = |origin: &str| {
+            let pages = Pages::new(FormTargets::None).served_at(&Origin::parse(origin).unwrap());
+            let page = pages.message(StatusCode::OK, Language::English, Message { title: "T", paragraphs: &[] });
+            page.headers().get(STRICT_TRANSPORT_SECURITY).cloned()
+        };
+        assert_eq!(header("https://auth.example.com").unwrap(), "max-age=31536000");
+        assert_eq!(header("http://localhost:3000"), None);
+    }
+
+    #[test]
+    fn pages_and_redirects_send_our_origin_only_and_are_not_stored() {
+        let page = Pages::new(FormTargets::None)
+            .not_available(Language::English, &Reference::generate(&base::random::Random::system()));
+        let redirect = see_other(&Url::parse("https://mp.weixin.qq.com/x").unwrap()).unwrap();
+        assert_eq!((page.status().as_u16(), redirect.status().as_u16()), (503, 303));
+        for response in [page, redirect] {
+            assert_eq!(response.headers()[REFERRER_POLICY], "origin");
+            assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+            assert_eq!(response.headers()[X_CONTENT_TYPE_OPTIONS], "nosniff");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Pushes of WeChat's as requests (protocol section 3.1): the check that they are authentic, and what they are answered.
+//!
+//! [`Verified`] is the only way from a request to a message: a handler that takes it cannot see anything that is not
+//! signed with our token and sealed for our platform.
+
+mod answer;
+mod extract;
+mod reject;
+
+pub use answer::{AnswerBy, ReplySeal, answer_in_time, plain_answer};
+pub use extract::{AccountPush, Authentic, BODY_LIMIT, PlatformPush, Pushed, QueryError, Verified};
+pub use reject::PushRejection;

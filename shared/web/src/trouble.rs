@@ -1,0 +1,122 @@
+//! What is not the caller's fault: logged once, with a reference that the caller is given instead of the cause.
+
+use std::fmt;
+
+use base::random::Random;
+use platform::secret::PlatformError;
+use platform::session::report_wechat;
+use platform::tokens::TokenError;
+use runtime::telemetry::{Measure, Metric, Metrics};
+use store::VaultError;
+use wechat::api::WechatError;
+
+use super::{Problem, ProblemKind};
+
+/// A number that a merchant can read out and the log has beside the cause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference(String);
+
+/// References have ten digits: easy to read out, and rarely twice in a log.
+const LARGEST: u64 = 9_999_999_999;
+
+impl Reference {
+    /// A fresh number.
+    #[must_use]
+    pub fn generate(random: &Random) -> Self {
+        Self(format!("{:010}", random.up_to(LARGEST)))
+    }
+
+    /// The ten digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a request cannot be answered although nothing is wrong with it.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// The platform's secret cannot be used.
+    #[error(transparent)]
+    Platform(#[from] PlatformError),
+    /// The table did not answer.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// There is no token, or WeChat did not answer or refused.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The bound on the answer was reached.
+    #[error("no answer within the bound")]
+    Late,
+    /// A defect of ours.
+    #[error("the handler panicked")]
+    Panicked,
+    /// A page or a header could not be put together: a defect of ours.
+    #[error("the answer could not be put together")]
+    Unprintable,
+}
+
+impl Trouble {
+    /// Logs the trouble with a fresh reference and counts it. `what` says what was wanted.
+    pub fn report(&self, what: &str, random: &Random, metrics: &Metrics) -> Reference {
+        let reference = Reference::generate(random);
+        metrics.put(&Metric::count(Measure::RequestFailed, 1).by(self.label()));
+        if let Self::Token(error) = self
+            && let Some(error) = error.wechat()
+        {
+            report_wechat(metrics, &format!("{what} failed (reference {reference})"), error);
+            return reference;
+        }
+        match self {
+            Self::Vault(VaultError::Contended { .. }) | Self::Token(TokenError::Busy(_)) | Self::Late => {
+                tracing::warn!(%reference, "{what} failed (reference {reference}): {self}");
+            }
+            _ => tracing::error!(%reference, "{what} failed (reference {reference}): {self}"),
+        }
+        reference
+    }
+
+    /// The same for a program that asked.
+    #[must_use]
+    pub fn problem(&self, reference: Reference) -> Problem {
+        let (kind, advice) = if self.is_not_configured() {
+            (ProblemKind::NotConfigured, "an operator has to store the platform's credentials first")
+        } else {
+            (
+                ProblemKind::Unavailable,
+                "try again in a minute; if it stays, give the reference to whoever operates this service",
+            )
+        };
+        Problem::new(kind, advice).with_reference(reference)
+    }
+
+    /// Whether the platform's secret is as a fresh stack has it.
+    #[must_use]
+    pub const fn is_not_configured(&self) -> bool {
+        matches!(self, Self::Platform(PlatformError::NotConfigured))
+    }
+
+    /// A short label with few values, to count by.
+    fn label(&self) -> String {
+        match self {
+            Self::Platform(PlatformError::NotConfigured) => "not-configured".to_owned(),
+            Self::Platform(_) => "secret".to_owned(),
+            Self::Vault(_) => "table".to_owned(),
+            Self::Token(error) => error.label(),
+            Self::Late => "late".to_owned(),
+            Self::Panicked | Self::Unprintable => "defect".to_owned(),
+        }
+    }
+}
+
+impl From<WechatError> for Trouble {
+    fn from(error: WechatError) -> Self {
+        Self::Token(error.into())
+    }
+}

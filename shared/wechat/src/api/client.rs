@@ -1,0 +1,280 @@
+//! The client for WeChat's API.
+//!
+//! Bounded in time (connect and whole call) and size, and nothing is sent twice ([`base::http_client`]): several of these
+//! calls spend a code or replace a token (promise 6 of the design).
+//!
+//! Calls of an account's own take its token, as `access_token`. The component's token goes into the query as `component_access_token`. Newer pages call it `access_token`, and both
+//! work for these calls; but `/sns/` calls know the long name only, and Tencent's own server and most SDKs send it
+//! (protocol section 0). Such a URL is never printed: errors lose it, and [`runtime::telemetry`] keeps the HTTP stack's
+//! own lines out of the log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::clock::SharedClock;
+use base::http_client;
+use base::ids::AppId;
+use base::limits::Limits;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use url::Url;
+
+use super::answer::Answer;
+use super::api::Api;
+use super::error::{BuildError, Refusal, TransportKind, WechatError};
+use super::heard::{Heard, Listener};
+use super::json;
+use super::model::{AuthorizerDetails, AuthorizerPage, Grant, IssuedToken, PreAuthCode, PushState, RenewedToken};
+
+/// A connection idle for longer may have died unnoticed while the sandbox was frozen.
+const IDLE_CONNECTION: Duration = Duration::from_secs(20);
+
+/// The most accounts that `api_get_authorizer_list` gives at once; above it WeChat answers 40170.
+pub const LIST_PAGE: u32 = 500;
+
+/// Who makes a call that takes the component's token.
+#[derive(Clone, Copy)]
+pub struct ComponentCall<'a> {
+    /// The platform.
+    pub component: &'a AppId,
+    /// Its token.
+    pub token: &'a SecretString,
+}
+
+/// WeChat's API; clones share their connections.
+#[derive(Clone)]
+pub struct WechatClient {
+    http: reqwest::Client,
+    api_base: Url,
+    longest_call: Duration,
+    deadline: Option<Instant>,
+    listener: Option<Arc<Listener>>,
+}
+
+impl WechatClient {
+    /// A client for `api_base`, such as `https://api.weixin.qq.com`, within `limits.wechat_connect` and
+    /// `limits.wechat`. Build it once per process.
+    ///
+    /// # Errors
+    /// [`BuildError`] where TLS cannot be set up.
+    pub fn new(api_base: &Url, limits: &Limits) -> Result<Self, BuildError> {
+        let http = http_client::client_builder()
+            .connect_timeout(limits.wechat_connect)
+            .pool_idle_timeout(IDLE_CONNECTION)
+            .build()
+            .map_err(BuildError)?;
+        Ok(Self { http, api_base: api_base.clone(), longest_call: limits.wechat, deadline: None, listener: None })
+    }
+
+    /// The same client for work that must end by `deadline`: its calls take at most what is left until then, and are
+    /// not sent when nothing is.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Instant) -> Self {
+        Self { deadline: Some(deadline), ..self.clone() }
+    }
+
+    /// The same client with a memory of what WeChat last said, which its clones share. An API that refuses one call
+    /// after the other for its quota is not called again: [`WechatError::QuotaUsedUp`].
+    #[must_use]
+    pub fn listening(&self, clock: SharedClock) -> Self {
+        Self { listener: Some(Arc::new(Listener::new(clock))), ..self.clone() }
+    }
+
+    /// What WeChat last said, in all calls since [`Self::listening`].
+    #[must_use]
+    pub fn heard(&self) -> Heard {
+        self.listener.as_ref().map(|listener| listener.heard()).unwrap_or_default()
+    }
+
+    /// The last refusal of each API whose quota turned out to be used up since [`Self::listening`].
+    #[must_use]
+    pub fn used_up(&self) -> Vec<Refusal> {
+        self.listener.as_ref().map(|listener| listener.used_up()).unwrap_or_default()
+    }
+
+    /// Asks WeChat to push tickets to us (section 1.1).
+    ///
+    /// # Errors
+    /// [`WechatError`]; 40013 is a wrong platform.
+    pub async fn start_push_ticket(&self, component: &AppId, secret: &SecretString) -> Result<PushState, WechatError> {
+        let body = json!({ "component_appid": component, "component_secret": secret.expose_secret() });
+        let answer = self.call(Api::StartPushTicket, None, &body, &[secret]).await?;
+        Ok(PushState::read(Answer::of(&answer)?))
+    }
+
+    /// Issues a component token from the latest ticket (section 1.2). The one before it dies.
+    ///
+    /// # Errors
+    /// [`WechatError`]; 61005 and 61006 ask for a new ticket, 61004 for our address on the platform's list.
+    pub async fn component_token(
+        &self,
+        component: &AppId,
+        secret: &SecretString,
+        ticket: &SecretString,
+    ) -> Result<IssuedToken, WechatError> {
+        let body = json!({
+            "component_appid": component,
+            "component_appsecret": secret.expose_secret(),
+            "component_verify_ticket": ticket.expose_secret(),
+        });
+        let answer = self.call(Api::ComponentToken, None, &body, &[secret, ticket]).await?;
+        IssuedToken::read(Answer::of(&answer)?)
+    }
+
+    /// Mints a pre-auth code, for one authorization (section 1.3).
+    ///
+    /// # Errors
+    /// [`WechatError`].
+    pub async fn create_preauthcode(&self, call: ComponentCall<'_>) -> Result<PreAuthCode, WechatError> {
+        let body = json!({ "component_appid": call.component });
+        let answer = self.call(Api::CreatePreAuthCode, Some(call.token), &body, &[]).await?;
+        PreAuthCode::read(Answer::of(&answer)?)
+    }
+
+    /// Exchanges an authorization code, which spends it (section 1.4). Do not drop this future once it was polled:
+    /// the code would be gone and the grant with it.
+    ///
+    /// # Errors
+    /// [`WechatError`]; 61009 and 61010 say that the code was spent before or has expired.
+    pub async fn query_auth(&self, call: ComponentCall<'_>, code: &SecretString) -> Result<Grant, WechatError> {
+        let body = json!({ "component_appid": call.component, "authorization_code": code.expose_secret() });
+        let answer = self.call(Api::QueryAuth, Some(call.token), &body, &[code]).await?;
+        Grant::read(Answer::of(&answer)?)
+    }
+
+    /// Renews an account's token (section 1.5). The one before it may die.
+    ///
+    /// # Errors
+    /// [`WechatError`]; 61003 says that the grant is gone, 61023 that the refresh token is of no use.
+    pub async fn authorizer_token(
+        &self,
+        call: ComponentCall<'_>,
+        authorizer: &AppId,
+        refresh_token: &SecretString,
+    ) -> Result<RenewedToken, WechatError> {
+        let body = json!({
+            "component_appid": call.component,
+            "authorizer_appid": authorizer,
+            "authorizer_refresh_token": refresh_token.expose_secret(),
+        });
+        let answer = self.call(Api::AuthorizerToken, Some(call.token), &body, &[refresh_token]).await?;
+        RenewedToken::read(Answer::of(&answer)?)
+    }
+
+    /// What WeChat knows about an account (section 1.6).
+    ///
+    /// # Errors
+    /// [`WechatError`]; 61003 says that the grant is gone.
+    pub async fn authorizer_info(
+        &self,
+        call: ComponentCall<'_>,
+        authorizer: &AppId,
+    ) -> Result<AuthorizerDetails, WechatError> {
+        let body = json!({ "component_appid": call.component, "authorizer_appid": authorizer });
+        let answer = self.call(Api::AuthorizerInfo, Some(call.token), &body, &[]).await?;
+        AuthorizerDetails::read(Answer::of(&answer)?, authorizer)
+    }
+
+    /// A page of the accounts, `count` (at most [`LIST_PAGE`]) from `offset` on (section 1.7).
+    ///
+    /// # Errors
+    /// [`WechatError`].
+    pub async fn authorizer_list(
+        &self,
+        call: ComponentCall<'_>,
+        offset: u64,
+        count: u32,
+    ) -> Result<AuthorizerPage, WechatError> {
+        let body = json!({ "component_appid": call.component, "offset": offset, "count": count });
+        let answer = self.call(Api::AuthorizerList, Some(call.token), &body, &[]).await?;
+        AuthorizerPage::read(Answer::of(&answer)?)
+    }
+
+    /// Sends a follower a text as customer service, with the account's own token (section 5.6). Not to be repeated
+    /// lightly: the follower gets each.
+    ///
+    /// # Errors
+    /// [`WechatError`]; −1000 happens to WeChat now and then.
+    pub async fn custom_send_text(
+        &self,
+        token: &SecretString,
+        open_id: &str,
+        text: &SecretString,
+    ) -> Result<(), WechatError> {
+        let body = json!({ "touser": open_id, "msgtype": "text", "text": { "content": text.expose_secret() } });
+        // Not a secret, and still nothing for a log: a refusal may repeat it.
+        let follower = SecretString::from(open_id);
+        self.call(Api::CustomSend, Some(token), &body, &[text, &follower]).await.map(drop)
+    }
+
+    /// Makes a call, notes how it ends, and returns the body of a success. `secrets` as in [`Self::send`].
+    async fn call(
+        &self,
+        api: Api,
+        token: Option<&SecretString>,
+        body: &Value,
+        secrets: &[&SecretString],
+    ) -> Result<Value, WechatError> {
+        let Some(listener) = &self.listener else { return self.send(api, token, body, secrets).await };
+        if let Some(code) = listener.quota_used_up(api) {
+            return Err(WechatError::QuotaUsedUp { api, code });
+        }
+        let answer = self.send(api, token, body, secrets).await;
+        let subject = ["authorizer_appid", "authorization_code"].iter().find_map(|name| body[*name].as_str());
+        listener.note(api, subject, answer.as_ref().err());
+        match listener.quota_used_up(api) {
+            Some(code) if answer.as_ref().is_err_and(WechatError::is_for_quota) => {
+                Err(WechatError::QuotaUsedUp { api, code })
+            }
+            _ => answer,
+        }
+    }
+
+    /// Makes a call and returns the body of a success. `secrets` are those in the body: a refusal must not repeat them.
+    async fn send(
+        &self,
+        api: Api,
+        token: Option<&SecretString>,
+        body: &Value,
+        secrets: &[&SecretString],
+    ) -> Result<Value, WechatError> {
+        let request = self.http.post(self.url(api, token)).timeout(self.time_left()?).json(body);
+        let mut response = request.send().await.map_err(WechatError::transport)?;
+        let status = response.status();
+        let bytes = http_client::read_bounded(&mut response, api.longest_answer()).await.map_err(WechatError::body);
+        let envelope = bytes.and_then(|bytes| json::parse(&bytes)).and_then(|answer| {
+            let members = Answer::of(&answer)?;
+            let code = members.errcode()?;
+            if code == 0 {
+                return Ok(answer);
+            }
+            let sent: Vec<&SecretString> = token.into_iter().chain(secrets.iter().copied()).collect();
+            Err(Refusal::new(api, code, &members.text("errmsg").unwrap_or_default(), &sent).into())
+        });
+        match envelope {
+            // An error code tells more than the status that came with it, all else tells less.
+            Err(WechatError::Refused(_)) => envelope,
+            _ if !status.is_success() => Err(WechatError::HttpStatus(status.as_u16())),
+            _ => envelope,
+        }
+    }
+
+    /// How long a call that starts now may take.
+    fn time_left(&self) -> Result<Duration, WechatError> {
+        let left = self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+        if left.is_zero() {
+            return Err(WechatError::Transport { kind: TransportKind::NotStarted, cause: None });
+        }
+        Ok(left.min(self.longest_call))
+    }
+
+    fn url(&self, api: Api, token: Option<&SecretString>) -> Url {
+        let mut url = self.api_base.clone();
+        url.set_path(&format!("{}{}", api.folder(), api.name()));
+        if let Some(token) = token {
+            url.query_pairs_mut().append_pair(api.token_parameter(), token.expose_secret());
+        }
+        url
+    }
+}

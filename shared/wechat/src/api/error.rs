@@ -1,0 +1,376 @@
+//! Why a call failed, told apart by what the caller can do about it.
+//!
+//! The question that decides most is whether the call may have taken effect at WeChat although we have no answer
+//! ([`WechatError::may_have_taken_effect`]): a code may be spent, a token may have been replaced. What WeChat says about
+//! a refusal is kept, cleaned of everything that was sent with the call.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use base::http_client::BodyError;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::api::Api;
+use super::errcode::{ErrCode, Reaction};
+
+/// The client could not be built, for instance for want of the system's root certificates.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client for WeChat cannot be built")]
+pub struct BuildError(#[source] pub(super) reqwest::Error);
+
+/// Why a call of WeChat's API brought no result.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum WechatError {
+    /// No answer, or only a part of one.
+    #[error("no answer from WeChat: {kind}")]
+    Transport {
+        /// How far the call came.
+        kind: TransportKind,
+        /// What the HTTP client says, its URL removed: that carries the token.
+        #[source]
+        cause: Option<Arc<reqwest::Error>>,
+    },
+    /// An answer that is not WeChat's: its HTTP status is not 200 and its body has no error code.
+    #[error("WeChat answered with HTTP status {0}")]
+    HttpStatus(u16),
+    /// The answer cannot be used; says which part of it, never what stood there.
+    #[error("WeChat's answer cannot be used: {0}")]
+    Malformed(&'static str),
+    /// WeChat refused the call.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The quota of the API is used up: WeChat refused it for that to several accounts or codes in a row, and this call
+    /// was refused as well or not sent any more ([`super::WechatClient::listening`]).
+    #[error("the quota of {api} is used up (code {code})")]
+    QuotaUsedUp {
+        /// The call.
+        api: Api,
+        /// WeChat's code for the quota.
+        code: ErrCode,
+    },
+}
+
+/// How far a call without an answer came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TransportKind {
+    /// Not started: the deadline had passed, or the request could not be made. Surely not sent.
+    NotStarted,
+    /// No connection: name, address, TLS, or too slow. Surely not sent.
+    Connect,
+    /// No complete answer in time. It may have taken effect.
+    Timeout,
+    /// The connection broke after the request was handed to it. It may have taken effect.
+    Lost,
+}
+
+impl std::fmt::Display for TransportKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::NotStarted => "the call was not started",
+            Self::Connect => "no connection",
+            Self::Timeout => "none in time",
+            Self::Lost => "the connection was lost",
+        })
+    }
+}
+
+/// WeChat's statement of why it refused a call (protocol section 0, "Error envelope").
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("WeChat refused {api} with code {code}: {errmsg}")]
+pub struct Refusal {
+    /// The call.
+    pub api: Api,
+    /// The code.
+    pub code: ErrCode,
+    /// WeChat's words, at most 300 characters, no control characters, no secret that was sent with the call.
+    pub errmsg: String,
+    /// WeChat's id of the request, for its support and for `openapi/rid/get`.
+    pub rid: Option<String>,
+    /// The address WeChat saw, where it refused us for it (61004): to be put on the platform's list.
+    pub refused_ip: Option<IpAddr>,
+}
+
+/// Real messages have 60 to 150 characters, `rid` included.
+const LONGEST_ERRMSG: usize = 300;
+
+/// A `rid` is three groups of eight hexadecimal digits.
+const LONGEST_RID: usize = 64;
+
+impl Refusal {
+    /// Cleans and reads a refusal; `sent` are the secrets of the call, which WeChat might repeat.
+    pub(super) fn new(api: Api, code: i64, errmsg: &str, sent: &[&SecretString]) -> Self {
+        let code = ErrCode::from_code(code);
+        let errmsg = clean(errmsg, sent);
+        let rid = errmsg.split_once("rid:").and_then(|(_, rest)| rid(rest));
+        let refused_ip = if code == ErrCode::ClientIpNotRegistered { address(&errmsg) } else { None };
+        Self { api, code, errmsg, rid, refused_ip }
+    }
+}
+
+/// The shortest of WeChat's secrets, the appsecret, has 32 characters; a `rid` has 26.
+const SHORTEST_SECRET: usize = 32;
+
+/// The message without the secrets sent, plain or percent-encoded, without anything else that looks like a secret,
+/// without control characters, and bounded. Bounded last, so that no part of a secret is left at the end.
+fn clean(errmsg: &str, sent: &[&SecretString]) -> String {
+    let mut text = errmsg.to_owned();
+    for secret in sent.iter().map(|secret| secret.expose_secret()).filter(|secret| !secret.is_empty()) {
+        text = text.replace(secret, "***");
+        let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+        text = text.replace(&encoded, "***");
+    }
+    without_lookalikes(&text).chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_ERRMSG).collect()
+}
+
+/// A token of another call, an older one or the one that is the newest at WeChat's side, was not sent with this call
+/// and is a secret all the same: it shows by its length.
+fn without_lookalikes(text: &str) -> String {
+    let in_secret = |c: char| c.is_ascii_alphanumeric() || "@_-+/=%".contains(c);
+    let mut cleaned = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(in_secret) {
+        let (before, from) = rest.split_at(start);
+        let (word, after) = from.split_at(from.find(|c| !in_secret(c)).unwrap_or(from.len()));
+        cleaned.push_str(before);
+        cleaned.push_str(if word.len() < SHORTEST_SECRET { word } else { "***" });
+        rest = after;
+    }
+    cleaned + rest
+}
+
+fn rid(text: &str) -> Option<String> {
+    let allowed = |c: &char| c.is_ascii_alphanumeric() || *c == '-';
+    let rid: String = text.trim_start().chars().take_while(allowed).take(LONGEST_RID).collect();
+    (!rid.is_empty()).then_some(rid)
+}
+
+/// The first IP address in `… requestIP: 203.0.113.9 …`; whether a space follows the colon is not documented.
+fn address(text: &str) -> Option<IpAddr> {
+    text.split(|c: char| !c.is_ascii_hexdigit() && c != '.' && c != ':')
+        .find_map(|word| word.parse().or_else(|_| word.trim_matches([':', '.']).parse()).ok())
+}
+
+impl WechatError {
+    /// The transport's failure, with its URL removed and told apart by how far the call came.
+    pub(super) fn transport(cause: reqwest::Error) -> Self {
+        let kind = if cause.is_connect() {
+            TransportKind::Connect
+        } else if cause.is_timeout() {
+            TransportKind::Timeout
+        } else if cause.is_builder() {
+            TransportKind::NotStarted
+        } else {
+            TransportKind::Lost
+        };
+        Self::Transport { kind, cause: Some(Arc::new(cause.without_url())) }
+    }
+
+    /// An answer that did not arrive, or one too large to be WeChat's.
+    pub(super) fn body(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => Self::Malformed("it is too large"),
+            BodyError::Broken(cause) => Self::transport(cause),
+        }
+    }
+
+    /// A call that was not begun, because there was no time left for it.
+    #[must_use]
+    pub const fn not_started() -> Self {
+        Self::Transport { kind: TransportKind::NotStarted, cause: None }
+    }
+
+    /// Whether the call was never begun: nobody's failure.
+    #[must_use]
+    pub const fn was_not_started(&self) -> bool {
+        matches!(self, Self::Transport { kind: TransportKind::NotStarted, .. })
+    }
+
+    /// What WeChat said, where it refused the call.
+    #[must_use]
+    pub const fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+
+    /// WeChat's code, where it refused the call.
+    #[must_use]
+    pub fn code(&self) -> Option<ErrCode> {
+        self.refusal().map(|refusal| refusal.code)
+    }
+
+    /// Whether WeChat refused the call for a quota, be it the API's or the account's own.
+    #[must_use]
+    pub const fn is_for_quota(&self) -> bool {
+        matches!(self.reaction(), Reaction::Quota | Reaction::WaitMinute)
+    }
+
+    /// Whether the quota of the API is used up for all: that says nothing about the account or code in question.
+    #[must_use]
+    pub const fn is_quota_used_up(&self) -> bool {
+        matches!(self, Self::QuotaUsedUp { .. })
+    }
+
+    /// Whether it stays as it is until an operator acts: wrong settings, or a used-up quota.
+    #[must_use]
+    pub const fn needs_operator(&self) -> bool {
+        matches!(self.reaction(), Reaction::Config | Reaction::Quota)
+    }
+
+    /// What the failure asks for (protocol section 6, its last sentences for what has no code). [`Reaction::Retry`]
+    /// does not say that trying again is harmless: [`Self::may_have_taken_effect`] tells.
+    #[must_use]
+    pub const fn reaction(&self) -> Reaction {
+        match self {
+            // A page without an errcode is the word of something in between, not WeChat's.
+            Self::Transport { .. } | Self::Malformed(_) | Self::HttpStatus(_) => Reaction::Retry,
+            // No token was sent: the secret itself is wrong.
+            Self::Refused(Refusal { api, code: ErrCode::InvalidCredential, .. }) if api.takes_secret() => {
+                Reaction::Config
+            }
+            // The account's appid, not the platform's.
+            Self::Refused(Refusal { api, code: ErrCode::InvalidAppId, .. }) if api.names_subject() => Reaction::Caller,
+            Self::Refused(Refusal { code, .. }) | Self::QuotaUsedUp { code, .. } => code.reaction(),
+        }
+    }
+
+    /// Whether the token that was sent is void or expired. Never so for a call that takes the secret.
+    #[must_use]
+    pub const fn token_rejected(&self) -> bool {
+        match self {
+            Self::Refused(refusal) => !refusal.api.takes_secret() && refusal.code.token_rejected(),
+            _ => false,
+        }
+    }
+
+    /// Whether the refusal concerns the whole platform, whatever the call was about.
+    ///
+    /// A number alone does not say so: 40013, 45009 or 50002 given to a call about an account or a code concern that one
+    /// (protocol section 6). Only the address that calls come from is the same for all of them. What is wrong with the
+    /// platform's secret or ticket shows where the component token is issued, and there nothing else is asked about.
+    #[must_use]
+    pub const fn is_platform_wide(&self) -> bool {
+        matches!(self, Self::Refused(Refusal { code: ErrCode::ClientIpNotRegistered, .. }))
+    }
+
+    /// Whether WeChat may have done what was asked although the call failed: the code may be spent, a new token
+    /// issued.
+    #[must_use]
+    pub const fn may_have_taken_effect(&self) -> bool {
+        match self {
+            Self::Transport { kind, .. } => matches!(kind, TransportKind::Timeout | TransportKind::Lost),
+            // A gateway in between gave up; what is behind it may have gone on.
+            Self::HttpStatus(status) => *status >= 500 || *status < 300,
+            Self::Malformed(_) => true,
+            Self::Refused(refusal) => matches!(refusal.code, ErrCode::SystemBusy | ErrCode::SystemError),
+            Self::QuotaUsedUp { .. } => false,
+        }
+    }
+
+    /// A short label with few values, to count failures by: WeChat's code, `http-502`, or the transport's kind.
+    #[must_use]
+    pub fn code_label(&self) -> String {
+        match self {
+            Self::Transport { kind, .. } => match kind {
+                TransportKind::NotStarted => "not-started".to_owned(),
+                TransportKind::Connect => "connect".to_owned(),
+                TransportKind::Timeout => "timeout".to_owned(),
+                TransportKind::Lost => "connection-lost".to_owned(),
+            },
+            Self::HttpStatus(status) => format!("http-{status}"),
+            Self::Malformed(_) => "malformed".to_owned(),
+            Self::Refused(Refusal { code, .. }) | Self::QuotaUsedUp { code, .. } => code.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(code: i64, errmsg: &str) -> Refusal {
+        Refusal::new(Api::QueryAuth, code, errmsg, &[&SecretString::from("queryauthcode@@@a+b/c=")])
+    }
+
+    #[test]
+    fn what_was_sent_is_taken_out_of_the_message_plain_and_encoded() {
+        let message = "invalid queryauthcode@@@a+b/c= at ?code=queryauthcode%40%40%40a%2Bb%2Fc%3D\u{7}\r\nend";
+        assert_eq!(refusal(61_009, message).errmsg, "invalid *** at ?code=***   end");
+    }
+
+    #[test]
+    fn a_secret_at_the_bound_leaves_no_part_behind() {
+        let message = format!("{}queryauthcode@@@a+b/c=", "x".repeat(LONGEST_ERRMSG - 5));
+        let cleaned = refusal(61_009, &message).errmsg;
+        assert!(cleaned.chars().count() <= LONGEST_ERRMSG);
+        assert!(!cleaned.contains("query"));
+    }
+
+    #[test]
+    fn what_looks_like_a_secret_is_taken_out_although_it_was_not_sent() {
+        let token = "61_5_oOgbWZQBwMuH0a9i7xjgTxcq0qv53UvTXONp8KKllw";
+        for written in [token, "refreshtoken%40%40%40QIguVZ21urYOvHF4oM9", "0123456789abcdef0123456789abcdef"] {
+            let message = format!("access_token [{written}] is not the latest, 请重试 rid: 62bc0b4a-0b2d5f9a-1c2d3e4f");
+            let cleaned = "access_token [***] is not the latest, 请重试 rid: 62bc0b4a-0b2d5f9a-1c2d3e4f";
+            assert_eq!(refusal(40_001, &message).errmsg, cleaned);
+        }
+        let harmless =
+            "could get access_token by getStableAccessToken, more details at https://mmbizurl.cn/s/JtxxFh33r";
+        assert_eq!(refusal(40_001, harmless).errmsg, harmless);
+    }
+
+    #[test]
+    fn an_empty_secret_takes_nothing_out() {
+        let refusal = Refusal::new(Api::QueryAuth, 40_097, "invalid args", &[&SecretString::from("")]);
+        assert_eq!(refusal.errmsg, "invalid args");
+    }
+
+    #[test]
+    fn the_request_id_is_found_and_bounded() {
+        let found = refusal(40_001, "invalid credential rid: 62bc0b4a-0b2d5f9a-1c2d3e4f");
+        assert_eq!(found.rid.as_deref(), Some("62bc0b4a-0b2d5f9a-1c2d3e4f"));
+        assert_eq!(refusal(40_001, "invalid credential").rid, None);
+        assert_eq!(refusal(40_001, "rid: ").rid, None);
+    }
+
+    #[test]
+    fn the_refused_address_is_found_in_either_spelling_and_only_with_its_code() {
+        let ip = |code, message| refusal(code, message).refused_ip.map(|ip| ip.to_string());
+        let v4 = Some("203.0.113.9".to_owned());
+        assert_eq!(ip(61_004, "access clientip is not registered requestIP: 203.0.113.9 rid: 62bc0b4a-1"), v4);
+        assert_eq!(ip(61_004, "access clientip is not registered requestIP:203.0.113.9."), v4);
+        assert_eq!(ip(61_004, "requestIP: 2001:db8::9 rid: 62bc0b4a-1").as_deref(), Some("2001:db8::9"));
+        assert_eq!(ip(61_004, "access clientip is not registered"), None);
+        assert_eq!(ip(40_001, "requestIP: 203.0.113.9"), None);
+    }
+
+    #[test]
+    fn a_wrong_credential_is_the_secret_where_the_secret_was_sent_and_the_token_elsewhere() {
+        let error = |api| WechatError::from(Refusal::new(api, 40_001, "invalid credential", &[]));
+        assert_eq!(error(Api::ComponentToken).reaction(), Reaction::Config);
+        assert!(!error(Api::ComponentToken).token_rejected());
+        assert_eq!(error(Api::AuthorizerToken).reaction(), Reaction::Refresh);
+        assert!(error(Api::AuthorizerToken).token_rejected());
+    }
+
+    #[test]
+    fn only_what_was_surely_not_done_counts_as_not_done() {
+        let lost = |kind| WechatError::Transport { kind, cause: None }.may_have_taken_effect();
+        assert!(lost(TransportKind::Timeout) && lost(TransportKind::Lost));
+        assert!(!lost(TransportKind::Connect) && !lost(TransportKind::NotStarted));
+        assert!(WechatError::HttpStatus(504).may_have_taken_effect());
+        assert!(!WechatError::HttpStatus(403).may_have_taken_effect());
+        assert!(WechatError::Malformed("x").may_have_taken_effect());
+        assert!(WechatError::from(refusal(-1, "system error")).may_have_taken_effect());
+        assert!(!WechatError::from(refusal(61_009, "code is invalid")).may_have_taken_effect());
+    }
+
+    #[test]
+    fn failures_are_counted_under_short_labels() {
+        assert_eq!(WechatError::from(refusal(61_023, "x")).code_label(), "61023");
+        assert_eq!(WechatError::HttpStatus(502).code_label(), "http-502");
+        let timeout = WechatError::Transport { kind: TransportKind::Timeout, cause: None };
+        assert_eq!(timeout.code_label(), "timeout");
+    }
+}

@@ -1,0 +1,16 @@
+//! WeChat's side of a third-party platform (微信第三方平台), as types: the crypto of its messages, what it pushes, and the
+//! component API.
+//!
+//! `PROTOCOL.md`, next to this crate's manifest, says what WeChat does and how surely that is known; comments that cite
+//! a "protocol section" mean its sections. The crate knows no AWS service, no web framework and no storage, and keeps no
+//! state: what to do with a push or a token is decided by the crates above it.
+//!
+//! - [`crypto`] opens and seals messages: start here to see what makes a push authentic.
+//! - [`push`] reads what is in them, and writes passive replies.
+//! - [`api`] makes the calls, and says of each error code what it asks for ([`api::ErrCode`]).
+//! - [`times`] compares the times that WeChat puts on its pushes.
+
+pub mod api;
+pub mod crypto;
+pub mod push;
+pub mod times;

@@ -1,0 +1,219 @@
+//! The events of the 授权事件接收URL (protocol section 3.2), typed.
+//!
+//! Those that something is done about carry what is needed for it, as far as it was sent; the other known ones carry
+//! their name only, and unknown ones the name they came with. The message itself is always kept with them: the inbox stores what was
+//! received, not what was understood. Codes and tickets are secrets, so `Debug` shows names and times only.
+
+use std::fmt;
+
+use base::clock::Timestamp;
+use base::ids::{AppId, Digest};
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// An authentic event.
+pub struct AuthorizationEvent {
+    /// `AppId`: the platform it is for.
+    pub component: Option<AppId>,
+    /// `CreateTime`: WeChat's own time of the event; only such times are compared with each other.
+    pub create_time: Option<Timestamp>,
+    /// What happened.
+    pub event: Event,
+    /// The decrypted XML it was read from.
+    pub xml: SecretString,
+}
+
+impl AuthorizationEvent {
+    /// The same for every delivery of one event, different for any two events.
+    ///
+    /// Over `InfoType`, account, `CreateTime` and code. Where there is no code, the whole XML takes its place: two
+    /// different messages about one account may come in one second.
+    #[must_use]
+    pub fn dedup(&self) -> Digest {
+        let time = self.create_time.map_or_else(String::new, |at| at.unix().to_string());
+        let account = self.event.account().map_or("", AppId::as_str);
+        let name = self.event.info_type();
+        match self.event.code() {
+            Some(code) => Digest::of(&[name, account, &time, code.expose_secret()]),
+            None => Digest::of(&[name, account, &time, "", self.xml.expose_secret()]),
+        }
+    }
+}
+
+impl fmt::Debug for AuthorizationEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorizationEvent")
+            .field("event", &self.event)
+            .field("create_time", &self.create_time)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The longest name that is logged, in bytes; WeChat's longest has 32.
+const LONGEST_LABEL: usize = 64;
+
+/// What happened, by `InfoType`.
+pub enum Event {
+    /// `component_verify_ticket`, every ten minutes.
+    ComponentVerifyTicket {
+        /// What a component token is made from; lives 12 hours.
+        ticket: Option<SecretString>,
+    },
+    /// `authorized`: an account was granted to the platform.
+    Authorized(Grant),
+    /// `updateauthorized`: the permission sets of a grant changed.
+    UpdateAuthorized(Grant),
+    /// `unauthorized`: the grant is gone.
+    Unauthorized {
+        /// The account.
+        authorizer: Option<AppId>,
+    },
+    /// `notify_third_fasteregister`: the result of a fast registration (protocol section 5.12).
+    FastRegister(FastRegister),
+    /// A known `InfoType` about which nothing is done here.
+    Notice(Notice),
+    /// An `InfoType` that WeChat has introduced since.
+    Unknown {
+        /// Its name.
+        info_type: String,
+    },
+}
+
+impl Event {
+    /// WeChat's name of the event.
+    #[must_use]
+    pub fn info_type(&self) -> &str {
+        match self {
+            Self::ComponentVerifyTicket { .. } => TICKET,
+            Self::Authorized(_) => AUTHORIZED,
+            Self::UpdateAuthorized(_) => UPDATE_AUTHORIZED,
+            Self::Unauthorized { .. } => UNAUTHORIZED,
+            Self::FastRegister(_) => FAST_REGISTER,
+            Self::Notice(notice) => notice.info_type(),
+            Self::Unknown { info_type } => info_type,
+        }
+    }
+
+    /// [`Self::info_type`] for logs: `other` where it is longer than any of WeChat's names or could break a line.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        let name = self.info_type();
+        let is_plain = name.len() <= LONGEST_LABEL && name.bytes().all(|byte| byte.is_ascii_graphic());
+        if is_plain && !name.is_empty() { name } else { "other" }
+    }
+
+    /// The account whose grant the event is about.
+    #[must_use]
+    pub const fn account(&self) -> Option<&AppId> {
+        match self {
+            Self::Authorized(grant) | Self::UpdateAuthorized(grant) => grant.authorizer.as_ref(),
+            Self::Unauthorized { authorizer } => authorizer.as_ref(),
+            Self::FastRegister(result) => result.appid.as_ref(),
+            Self::ComponentVerifyTicket { .. } | Self::Notice(_) | Self::Unknown { .. } => None,
+        }
+    }
+
+    /// The code that the event brings, to be exchanged once.
+    #[must_use]
+    pub const fn code(&self) -> Option<&SecretString> {
+        match self {
+            Self::Authorized(grant) | Self::UpdateAuthorized(grant) => grant.code.as_ref(),
+            Self::FastRegister(result) => result.auth_code.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
+    }
+}
+
+/// A grant, new or changed.
+pub struct Grant {
+    /// `AuthorizerAppid`: the account. Without it, the code leads to it.
+    pub authorizer: Option<AppId>,
+    /// `AuthorizationCode`: to be exchanged once. Without it, as trial mini programs come, the account's details say
+    /// what the code would have brought.
+    pub code: Option<SecretString>,
+    /// `AuthorizationCodeExpiredTime`, where it can be read.
+    pub code_expires: Option<Timestamp>,
+    /// `PreAuthCode`: ties the grant to the attempt that led to it.
+    pub pre_auth_code: Option<SecretString>,
+}
+
+/// The result of a fast registration.
+pub struct FastRegister {
+    /// `status`: 0 where a mini program was made and granted, else WeChat's reason why not.
+    pub status: Option<i64>,
+    /// `appid`, not to be confused with `AppId`: the new mini program. Failures have none.
+    pub appid: Option<AppId>,
+    /// `auth_code`: to be exchanged once. Failures have none.
+    pub auth_code: Option<SecretString>,
+}
+
+pub(super) const TICKET: &str = "component_verify_ticket";
+pub(super) const AUTHORIZED: &str = "authorized";
+pub(super) const UPDATE_AUTHORIZED: &str = "updateauthorized";
+pub(super) const UNAUTHORIZED: &str = "unauthorized";
+pub(super) const FAST_REGISTER: &str = "notify_third_fasteregister";
+
+/// A known event about which nothing is done here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// `notify_third_fastregisterbetaapp`: a trial mini program was registered, or not.
+    TrialRegistered,
+    /// `notify_third_fastverifybetaapp`: a trial mini program became a real one, or not.
+    TrialVerified,
+    /// `notify_3rd_wxa_auth`: progress of a mini program's certification.
+    Certification,
+    /// `notify_3rd_wxa_wxverify`: a mini program's certification is about to lapse.
+    CertificationExpiry,
+    /// `notify_3rd_wxa_auth_and_icp`: progress of certification and filing in one procedure.
+    CertificationAndFiling,
+    /// `notify_icpfiling_verify_result`: the face check of an ICP filing.
+    FilingFaceCheck,
+    /// `notify_apply_icpfiling_result`: progress of an ICP filing.
+    Filing,
+    /// `order_path_apply_result_notify`: an order page was handed in.
+    OrderPathApplied,
+    /// `order_path_audit_result_notify`: an order page was audited.
+    OrderPathAudited,
+}
+
+impl Notice {
+    /// Every notice.
+    pub const ALL: [Self; 9] = [
+        Self::TrialRegistered,
+        Self::TrialVerified,
+        Self::Certification,
+        Self::CertificationExpiry,
+        Self::CertificationAndFiling,
+        Self::FilingFaceCheck,
+        Self::Filing,
+        Self::OrderPathApplied,
+        Self::OrderPathAudited,
+    ];
+
+    /// WeChat's name of it.
+    #[must_use]
+    pub const fn info_type(self) -> &'static str {
+        match self {
+            Self::TrialRegistered => "notify_third_fastregisterbetaapp",
+            Self::TrialVerified => "notify_third_fastverifybetaapp",
+            Self::Certification => "notify_3rd_wxa_auth",
+            Self::CertificationExpiry => "notify_3rd_wxa_wxverify",
+            Self::CertificationAndFiling => "notify_3rd_wxa_auth_and_icp",
+            Self::FilingFaceCheck => "notify_icpfiling_verify_result",
+            Self::Filing => "notify_apply_icpfiling_result",
+            Self::OrderPathApplied => "order_path_apply_result_notify",
+            Self::OrderPathAudited => "order_path_audit_result_notify",
+        }
+    }
+
+    /// The notice of that name.
+    #[must_use]
+    pub fn named(info_type: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|notice| notice.info_type() == info_type)
+    }
+}

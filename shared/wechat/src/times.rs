@@ -1,0 +1,75 @@
+//! The times that WeChat puts on its pushes and lists, and how far they can be trusted (protocol section 3.2).
+
+use std::time::Duration;
+
+use base::clock::Timestamp;
+
+/// Two of WeChat's times this close do not decide which event came first: its servers' clocks differ, and a push is
+/// stamped when it is made, not when the merchant acted.
+const TIMES_DECIDE: Duration = Duration::from_mins(5);
+
+/// A time of WeChat's this far ahead of our clock is still believed: clocks differ. One further ahead is a mistake, and
+/// believed it would outlast every fact to come.
+pub const MOST_AHEAD: Duration = TIMES_DECIDE;
+
+/// Which of two events WeChat's times say is the later one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// The event is later than what is stored.
+    Later,
+    /// The event is earlier than what is stored.
+    Earlier,
+    /// The times are too close, or one is missing or not to be believed: only WeChat itself can tell.
+    Undecided,
+}
+
+/// A time of WeChat's, unless it lies further ahead of `ours` than clocks differ: then nobody knows when it was.
+#[must_use]
+pub fn credible(at: Timestamp, ours: Timestamp) -> Option<Timestamp> {
+    (at <= ours.plus(MOST_AHEAD)).then_some(at)
+}
+
+/// Compares an event's time with the time of what is stored. Both are WeChat's; `now` is ours, and only says which of
+/// them lies too far ahead to be believed.
+#[must_use]
+pub fn order(event: Option<Timestamp>, stored: Option<Timestamp>, now: Timestamp) -> Order {
+    let believed = |at: Option<Timestamp>| at.and_then(|at| credible(at, now));
+    let (Some(event), Some(stored)) = (believed(event), believed(stored)) else { return Order::Undecided };
+    if event > stored.plus(TIMES_DECIDE) {
+        Order::Later
+    } else if event.plus(TIMES_DECIDE) < stored {
+        Order::Earlier
+    } else {
+        Order::Undecided
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T0: Timestamp = Timestamp::from_unix(1_700_000_000);
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix(T0.unix() + seconds)
+    }
+
+    #[test]
+    fn times_decide_only_when_more_than_5_minutes_apart() {
+        let to_t0 = |event: i64| order(Some(at(event)), Some(T0), at(3_600));
+        assert_eq!(
+            [301, 300, -300, -301].map(to_t0),
+            [Order::Later, Order::Undecided, Order::Undecided, Order::Earlier]
+        );
+        assert_eq!(order(Some(T0), None, at(3_600)), Order::Undecided);
+        assert_eq!(order(None, Some(T0), at(3_600)), Order::Undecided);
+    }
+
+    #[test]
+    fn a_time_more_than_5_minutes_ahead_of_ours_decides_nothing() {
+        assert_eq!((credible(at(300), T0), credible(at(301), T0)), (Some(at(300)), None));
+        assert_eq!(order(Some(at(301)), Some(at(-600)), T0), Order::Undecided);
+        assert_eq!(order(Some(at(-600)), Some(at(301)), T0), Order::Undecided);
+        assert_eq!(order(Some(at(300)), Some(at(-600)), T0), Order::Later);
+    }
+}

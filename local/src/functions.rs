@@ -12,11 +12,11 @@ use base::random::Random;
 use oauth_callback::CallbackService;
 use platform::bus::Bus;
 use platform::secret::PlatformSource;
-use platform::session::Services;
+use platform::services::Services;
 use preauth_link::LinkService;
 use runtime::config::{BusConfig, MessageConfig, PageConfig, StoreConfig, WechatConfig};
 use runtime::telemetry::Metrics;
-use store::Store;
+use store::Table;
 use ticket_push::Receiver;
 use token_refresher::{Refresher, Settings};
 use url::Url;
@@ -32,7 +32,7 @@ const LOCAL_IDENTITY: &str = "arn:aws:iam::000000000000:user/localhost";
 
 /// What the functions read at their start, all of it.
 pub(crate) struct Config {
-    pub(crate) store: StoreConfig,
+    pub(crate) table: StoreConfig,
     pub(crate) bus: BusConfig,
     pub(crate) messages: MessageConfig,
     pub(crate) pages: PageConfig,
@@ -42,7 +42,7 @@ pub(crate) struct Config {
 impl Config {
     pub(crate) fn read(variables: &Variables) -> anyhow::Result<Self> {
         Ok(Self {
-            store: StoreConfig::read(variables)?,
+            table: StoreConfig::read(variables)?,
             bus: BusConfig::read(variables)?,
             messages: MessageConfig::read(variables)?,
             pages: PageConfig::read(variables)?,
@@ -85,12 +85,12 @@ impl Place<'_> {
     }
 
     fn services(&self, limits: Limits, metrics: &Metrics) -> anyhow::Result<Services> {
-        let (clients, store) = (self.endpoints.clients(&limits), &self.config.store);
+        let (clients, table) = (self.endpoints.clients(&limits), &self.config.table);
         let clock = Arc::clone(self.clock);
-        let platform = PlatformSource::new(clients.secrets, store.secret_id.as_str(), clock, limits, metrics.clone());
+        let platform = PlatformSource::new(clients.secrets, table.secret_id.as_str(), clock, limits, metrics.clone());
         Ok(Services {
             platform: Arc::new(platform),
-            store: Store::new(clients.dynamodb, &store.table_name),
+            table: Table::new(clients.dynamodb, &table.table_name),
             wechat: WechatClient::new(&self.config.wechat.api, &limits)?,
             clock: Arc::clone(self.clock),
             random: Random::system(),
@@ -108,7 +108,7 @@ impl Place<'_> {
         let policy = AddressPolicy::this_machine_too();
         Ok(Reception {
             platform: Arc::clone(&services.platform),
-            store: services.store.clone(),
+            table: services.table.clone().access(),
             bus: self.bus(&services.limits),
             webhook: webhook.map(|url| Webhook::new(url, policy)).transpose()?,
             test_accounts: TestAccounts::with(self.config.messages.test_accounts.clone()),
@@ -123,7 +123,7 @@ impl Place<'_> {
 fn receiver(services: &Services) -> Receiver {
     Receiver {
         platform: Arc::clone(&services.platform),
-        store: services.store.clone(),
+        table: services.table.clone().access(),
         clock: Arc::clone(&services.clock),
         metrics: services.metrics.clone(),
         bound: services.limits.push,

@@ -152,7 +152,7 @@ fn generate(random: &Random) -> SecretString {
     let secret = json!({
         "component_appid": format!("wx{}", hex(&random.bytes::<8>())),
         "component_appsecret": hex(&random.bytes::<16>()),
-        "token": random.token(),
+        "token": random.id(),
         "encoding_aes_key": key,
         "webhook_secret": webhook_secret(random),
     });

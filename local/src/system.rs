@@ -112,7 +112,7 @@ impl System {
         let bus_url = listeners.events.as_ref().map(endpoint).transpose()?;
         let bus_url = bus_url.unwrap_or_else(|| outside_bus.unwrap_or_default());
         let endpoints = Endpoints::new(&table_url, &secrets_url, environment);
-        create_table(&endpoints.clients(&Limits::background()).dynamodb, &config.store.table_name)
+        create_table(&endpoints.clients(&Limits::background()).dynamodb, &config.table.table_name)
             .await
             .context("the table cannot be used")?;
 
@@ -141,7 +141,7 @@ impl System {
         let home = home::business(&business_base, RunningSystem { public_base_url: public_base.clone() });
         let behind_guard = |listener, router| serve(listener, router, guard.clone());
         tasks.spawn(behind_guard(listeners.business, functions.business.clone().merge(home)));
-        let secrets = Secrets::new(config.store.secret_id.as_str(), Some(secret.json().clone()));
+        let secrets = Secrets::new(config.table.secret_id.as_str(), Some(secret.json().clone()));
         tasks.spawn(behind_guard(listeners.secrets, secrets.router()));
         if let Some(listener) = listeners.events {
             let bus = EventBus::new(&config.bus.bus);

@@ -8,7 +8,7 @@ use base::ids::AppId;
 use base::limits::Limits;
 use runtime::aws::{self, AwsClients};
 use runtime::config::{ProcessEnvironment, StoreConfig};
-use store::Store;
+use store::Table;
 use stories::demo_events::put_what_they_are_about;
 use stories::world::COMPONENT;
 
@@ -16,6 +16,6 @@ use stories::world::COMPONENT;
 async fn main() -> anyhow::Result<()> {
     let table = StoreConfig::read(&ProcessEnvironment)?.table_name;
     let clients = AwsClients::new(&aws::config().await, &Limits::background());
-    let vault = Store::new(clients.dynamodb, &table).vault(&AppId::parse(COMPONENT)?);
-    put_what_they_are_about(&vault, SystemClock.now()).await.context("the link and its attempt cannot be stored")
+    let store = Table::new(clients.dynamodb, &table).store(&AppId::parse(COMPONENT)?);
+    put_what_they_are_about(&store, SystemClock.now()).await.context("the link and its attempt cannot be stored")
 }

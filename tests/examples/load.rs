@@ -128,7 +128,7 @@ async fn without_stream(world: &World) -> anyhow::Result<()> {
 async fn send(world: &Arc<World>) -> anyhow::Result<Vec<(String, MessageOutcome)>> {
     let accounts = world.simulator.accounts();
     for account in &accounts {
-        world.vault().put_user_name(&account.appid, &account.user_name).await?;
+        world.store().user_names.put(&account.appid, &account.user_name).await?;
     }
     let mut pace = interval(PACE);
     pace.set_missed_tick_behavior(MissedTickBehavior::Burst);

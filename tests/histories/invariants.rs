@@ -3,7 +3,7 @@
 use base::ids::AppId;
 use serde_json::{Value, json};
 use simulator::AnswerFault;
-use store::{AccountState, END_OF_TIME, Slot};
+use store::{AccountState, END_OF_TIME, TokenOwner};
 
 use crate::model::Record;
 use crate::stage::Stage;
@@ -17,11 +17,11 @@ impl Stage {
     pub(crate) async fn violations(&self) -> Violations {
         let mut found = self.wrong_about_accounts().await;
         found.extend(self.wrong_about_links().await);
-        let waiting = self.world.vault().inbox_waiting(END_OF_TIME).await.unwrap();
+        let waiting = self.world.store().inbox.count_waiting(END_OF_TIME).await.unwrap();
         if waiting > 0 {
             found.push(format!("{waiting} entries wait in the inbox"));
         }
-        let messages = self.world.vault().count_waiting_messages(END_OF_TIME).await.unwrap();
+        let messages = self.world.store().messages.count_waiting(END_OF_TIME).await.unwrap();
         if messages > 0 {
             found.push(format!("{messages} messages wait for the bus"));
         }
@@ -42,7 +42,7 @@ impl Stage {
     /// The account is here what it is at WeChat, and where it is authorized, its token is good.
     async fn wrong_about(&self, shop: Shop) -> Option<String> {
         let appid = &self.account(shop).appid;
-        let state = self.world.vault().account(appid).await.unwrap().map(|stored| stored.token.state);
+        let state = self.world.store().accounts.get(appid).await.unwrap().map(|stored| stored.token.state);
         match (self.world.simulator.is_authorized(appid), state) {
             (true, Some(AccountState::Active)) => {
                 (!self.accepts(appid).await).then(|| format!("WeChat refuses the stored token of account {shop}"))
@@ -57,7 +57,7 @@ impl Stage {
     /// Whether WeChat accepts the stored token of an account.
     pub(crate) async fn accepts(&self, appid: &AppId) -> bool {
         use secrecy::ExposeSecret as _;
-        let record = self.world.vault().token(&Slot::Authorizer(appid.clone())).await.unwrap();
+        let record = self.world.store().tokens.get(&TokenOwner::Authorizer(appid.clone())).await.unwrap();
         let Some(token) = record.and_then(|record| record.access_token) else { return false };
         let mut url = self.world.wechat_url.join("cgi-bin/message/custom/send").unwrap();
         url.query_pairs_mut().append_pair("access_token", token.expose_secret());

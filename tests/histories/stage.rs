@@ -8,7 +8,7 @@ use aws_smithy_async::rt::sleep::{AsyncSleep, SharedAsyncSleep, Sleep, TokioSlee
 use base::clock::{Clock, ManualClock, Timestamp};
 use base::limits::Limits;
 use base::random::Random;
-use platform::session::Services;
+use platform::services::Services;
 use serde_json::json;
 use simulator::{Account, Behaviour, Codes};
 use stories::browser::Browser;
@@ -77,7 +77,7 @@ impl Stage {
         };
         let world = World::of(parts, |options| options.behaviour = behaviour, LIMITS).await;
         assert!(world.simulator.push_ticket().await.is_accepted());
-        world.session().await.component_token().await.unwrap();
+        world.component().await.token().await.unwrap();
         let webhook = Service::replying_with_texts().await;
         world.ask_for_replies(webhook.url()).await;
         let business = Business::of(&world);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 use simulator::{Behaviour, Fault, SecretKind, paths};
-use store::Slot;
+use store::TokenOwner;
 use stories::browser::Browser;
 use stories::business::Business;
 use stories::logs::{CapturedLogs, KINDS, leaks};
@@ -29,8 +29,8 @@ fn quoting(errcode: i64, secret: &str) -> Fault {
     Fault::Errcode { errcode, errmsg: format!("invalid credential: {secret} rid: 65f1a2b3-00000000-11111111") }
 }
 
-async fn stored_token(world: &World, slot: Slot) -> String {
-    let record = world.vault().token(&slot).await.unwrap().unwrap();
+async fn stored_token(world: &World, slot: TokenOwner) -> String {
+    let record = world.store().tokens.get(&slot).await.unwrap().unwrap();
     record.access_token.unwrap().expose_secret().to_owned()
 }
 
@@ -42,7 +42,7 @@ async fn merchant(world: &World, browser: &Browser) {
     let launch = browser.open(&link.url).await;
     world.simulator.inject(Fault::ip_not_registered().on(paths::CREATE_PREAUTHCODE).times(1));
     assert_eq!(browser.submit(&launch, &[]).await.status, 503);
-    let component = stored_token(world, Slot::Component).await;
+    let component = stored_token(world, TokenOwner::Component).await;
     world.simulator.inject(quoting(40001, &component).on(paths::CREATE_PREAUTHCODE).times(1));
     let pressed = browser.submit(&launch, &[]).await;
     let choose = browser.open_from(&launch, &pressed.location()).await;
@@ -96,7 +96,7 @@ async fn renewals(world: &World) {
     }
     world.pass(Duration::from_mins(121));
     assert!(world.simulator.push_ticket().await.is_accepted());
-    let ticket = world.vault().ticket().await.unwrap().unwrap().ticket;
+    let ticket = world.store().tickets.newest().await.unwrap().unwrap().ticket;
     world.simulator.inject(quoting(61006, ticket.expose_secret()).on(paths::COMPONENT_TOKEN).times(1));
     assert!(world.renew().await.failed.contains_key("61006"));
     world.pass(Duration::from_mins(10));

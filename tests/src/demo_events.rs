@@ -14,7 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
-use store::{Claim, INBOX_SORT_PREFIX, LinkRequest, Vault, VaultError};
+use store::{CodeDigest, INBOX_SORT_PREFIX, LinkRequest, Store, StoreError};
 use web::AttemptCookie;
 use web::push::BODY_LIMIT;
 use wechat::crypto::{EncodingAesKey, Generations, Keyring, Sealed};
@@ -108,11 +108,11 @@ pub fn files(time: i64) -> Vec<(String, String)> {
 /// press of the first one's button, whose cookie is [`COOKIE`].
 ///
 /// # Errors
-/// [`VaultError`], also where the attempt is there already.
+/// [`StoreError`], also where the attempt is there already.
 ///
 /// # Panics
 /// Never: the ids and the cookie are constant.
-pub async fn put_what_they_are_about(vault: &Vault, now: Timestamp) -> Result<(), VaultError> {
+pub async fn put_what_they_are_about(store: &Store, now: Timestamp) -> Result<(), StoreError> {
     let (link, attempt) = (LinkId::parse(LINK).unwrap(), AttemptId::parse(ATTEMPT).unwrap());
     let request = LinkRequest {
         auth_type: 3,
@@ -122,14 +122,14 @@ pub async fn put_what_they_are_about(vault: &Vault, now: Timestamp) -> Result<()
         requester_name: None,
         reference: None,
     };
-    vault.put_user_name(&app_id(ACCOUNT), USER_NAME).await?;
+    store.user_names.put(&app_id(ACCOUNT), USER_NAME).await?;
     let cancelled = LinkId::parse(CANCELLED_LINK).unwrap();
     for link in [&link, &cancelled] {
-        vault.put_link(link, &request, now.plus(Duration::from_hours(24)), now).await?;
+        store.links.put(link, &request, now.plus(Duration::from_hours(24)), now).await?;
     }
     let cookie = URL_SAFE_NO_PAD.decode(COOKIE).unwrap();
     let cookie = AttemptCookie::generate(&Random::from_fn(move |bytes| bytes.copy_from_slice(&cookie)));
-    vault.put_attempt(&link, &attempt, &PRE_AUTH_CODE.into(), Some(&cookie.digest()), now).await
+    store.attempts.put(&link, &attempt, &PRE_AUTH_CODE.into(), Some(&cookie.digest()), now).await
 }
 
 /// The demo platform's secret, as it would stand in Secrets Manager.
@@ -273,9 +273,9 @@ fn oauth_callback() -> Events {
 
 fn token_refresher(time: i64) -> Events {
     let push = AuthorizationEvent::parse(authorized(time).into());
-    let pushed = record(time, 1, ACCOUNT, time, push.dedup().as_str());
+    let pushed = record(time, 1, ACCOUNT, time, push.id().as_str());
     // A code that came through a redirect: of no account yet, and of no time of WeChat's.
-    let redirected = Claim::of_authorization_code(&REDIRECTED_CODE.into());
+    let redirected = CodeDigest::of(&REDIRECTED_CODE.into());
     let redirected = record(time, 2, &format!("~{}", redirected.as_str()), 0, redirected.as_str());
     vec![
         ("renew", json!({ "task": "renew" })),

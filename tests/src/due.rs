@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use base::ids::AppId;
-use platform::session::Services;
+use platform::services::Services;
 use simulator::{Account, Fault};
 use token_refresher::{Refresher, Report, Settings, Task};
 use tokio::time::Instant;
@@ -42,7 +42,7 @@ pub async fn due_accounts(world: &World, count: usize) -> Vec<AppId> {
     world.renew().await;
     world.pass(TO_DUE);
     assert!(world.simulator.push_ticket().await.is_accepted());
-    world.session().await.component_token().await.unwrap();
+    world.component().await.token().await.unwrap();
     accounts
 }
 

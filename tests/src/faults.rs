@@ -20,6 +20,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::{Response, StatusCode};
 use aws_smithy_types::body::SdkBody;
+use serde_json::Value;
 
 use self::hold::HoldRule;
 
@@ -77,9 +78,25 @@ impl Matching {
         Self { body: Some(Arc::new(test)), ..self }
     }
 
+    /// The updates that set this attribute.
+    #[must_use]
+    pub fn setting(attribute: &'static str) -> Self {
+        Self::operation("UpdateItem").whose_body(move |body| sets(body, attribute) == Some(true))
+    }
+
     fn fits(&self, operation: &str, body: &str) -> bool {
         self.operation.is_none_or(|name| name == operation) && self.body.as_ref().is_none_or(|test| test(body))
     }
+}
+
+/// Whether an update, given as the body of its request, sets an attribute.
+fn sets(body: &str, attribute: &str) -> Option<bool> {
+    let body: Value = serde_json::from_str(body).ok()?;
+    let names = body["ExpressionAttributeNames"].as_object()?;
+    let (placeholder, _) = names.iter().find(|(_, name)| *name == attribute)?;
+    let expression = body["UpdateExpression"].as_str()?;
+    let set = expression.split(" REMOVE ").next()?.split(" ADD ").next()?;
+    Some(set.contains(&format!("{placeholder} = ")))
 }
 
 struct Rule {

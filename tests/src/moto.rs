@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use base::ids::AppId;
 use local::table::create_table;
 use secrecy::ExposeSecret as _;
-use store::{Store, Vault};
+use store::{Store, Table};
 
 use crate::bootstrap::Variables;
 use crate::process::Process;
@@ -78,8 +78,8 @@ impl Moto {
 
     /// The platform's part of the table.
     #[must_use]
-    pub fn vault(&self) -> Vault {
-        Store::new(self.dynamodb.clone(), TABLE).vault(&AppId::parse(COMPONENT).unwrap())
+    pub fn store(&self) -> Store {
+        Table::new(self.dynamodb.clone(), TABLE).store(&AppId::parse(COMPONENT).unwrap())
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use http::Uri;
-use platform::session::Services;
+use platform::services::Services;
 use tokio::net::TcpListener;
 use url::Url;
 use wechat::api::WechatClient;

@@ -8,11 +8,11 @@ use base::clock::{SharedClock, SystemClock};
 use base::limits::Limits;
 use base::random::Random;
 use platform::secret::PlatformSource;
-use platform::session::Services;
+use platform::services::Services;
 use runtime::aws::AwsClients;
 use runtime::config::WechatConfig;
 use runtime::telemetry::Metrics;
-use store::Store;
+use store::Table;
 use wechat::api::WechatClient;
 
 /// A function's services with production's bounds, whose AWS cannot be reached: nothing listens on port 9 of this
@@ -36,7 +36,7 @@ pub fn services() -> Services {
     let wechat = WechatConfig::read(&|_: &str| None).unwrap();
     Services {
         platform: Arc::new(PlatformSource::new(clients.secrets, "s", Arc::clone(&clock), limits, metrics.clone())),
-        store: Store::new(clients.dynamodb, "t"),
+        table: Table::new(clients.dynamodb, "t"),
         wechat: WechatClient::new(&wechat.api, &limits).unwrap(),
         clock,
         random: Random::system(),

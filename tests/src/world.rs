@@ -20,14 +20,16 @@ use base::random::Random;
 use local::eventbridge::EventBus;
 use oauth_callback::CallbackService;
 use platform::bus::Bus;
+use platform::component::Component;
 use platform::secret::PlatformSource;
-use platform::session::{Services, Session};
+use platform::services::Services;
+use platform::tokens::Tokens;
 use preauth_link::LinkService;
 use runtime::aws::AwsClients;
 use runtime::config::{PageConfig, WechatConfig};
 use secrecy::SecretString;
 use simulator::{Consent, Options, Push, Simulator};
-use store::{AccountState, INBOX_SORT_PREFIX, Slot, Store, StoredAccount, Vault};
+use store::{AccountState, INBOX_SORT_PREFIX, Store, StoredAccount, Table, TokenOwner};
 use ticket_push::Receiver;
 use token_refresher::{Refresher, Report, Settings, Task};
 use tokio::net::TcpListener;
@@ -266,7 +268,7 @@ impl World {
             PlatformSource::new(clients.secrets, SECRET, Arc::clone(&shared_clock), limits, metrics.metrics());
         let services = Services {
             platform: Arc::new(platform),
-            store: Store::new(clients.dynamodb, TABLE),
+            table: Table::new(clients.dynamodb, TABLE),
             wechat: WechatClient::new(&wechat_url, &limits).unwrap(),
             clock: shared_clock,
             random,
@@ -324,7 +326,7 @@ impl World {
         let callback = CallbackService::new(self.services.clone(), self.page_config());
         ticket_push::router(Receiver {
             platform: Arc::clone(&self.services.platform),
-            store: self.services.store.clone(),
+            table: self.services.table.clone().access(),
             clock: Arc::clone(&self.services.clock),
             metrics: self.services.metrics.clone(),
             bound: self.services.limits.push,
@@ -346,7 +348,7 @@ impl World {
     pub fn reception(&self, webhook: Option<Webhook>) -> Reception {
         Reception {
             platform: Arc::clone(&self.services.platform),
-            store: self.services.store.clone(),
+            table: self.services.table.clone().access(),
             bus: self.event_bus(),
             webhook,
             test_accounts: TestAccounts::default(),
@@ -450,7 +452,7 @@ impl World {
     /// # Panics
     /// When WeChat refuses.
     pub async fn another_server_issues_a_component_token(&self) {
-        let ticket = self.vault().ticket().await.unwrap().expect("a ticket has come");
+        let ticket = self.store().tickets.newest().await.unwrap().expect("a ticket has come");
         let platform = platform();
         let (component, secret) = (platform.component_appid, platform.component_appsecret);
         self.services.wechat.component_token(&component, &secret, &ticket.ticket).await.unwrap();
@@ -548,16 +550,24 @@ impl World {
 
     /// The platform's part of the table.
     #[must_use]
-    pub fn vault(&self) -> Vault {
-        self.services.store.vault(&AppId::parse(COMPONENT).unwrap())
+    pub fn store(&self) -> Store {
+        self.services.table.store(&AppId::parse(COMPONENT).unwrap())
     }
 
-    /// A session as the functions open it.
+    /// The platform as the functions open it.
     ///
     /// # Panics
     /// When the secret cannot be read.
-    pub async fn session(&self) -> Session {
-        self.services.session(None).await.unwrap()
+    pub async fn component(&self) -> Component {
+        self.services.open(None).await.unwrap()
+    }
+
+    /// The tokens of its accounts.
+    ///
+    /// # Panics
+    /// When the secret cannot be used.
+    pub async fn tokens(&self) -> Tokens {
+        Tokens::of(&self.component().await)
     }
 
     /// An account's row.
@@ -565,7 +575,7 @@ impl World {
     /// # Panics
     /// When there is none.
     pub async fn stored(&self, account: &AppId) -> StoredAccount {
-        self.vault().account(account).await.unwrap().expect("the account is stored")
+        self.store().accounts.get(account).await.unwrap().expect("the account is stored")
     }
 
     /// Whether WeChat accepts the stored token of an account, tried with a call on the account's behalf.
@@ -574,7 +584,7 @@ impl World {
     /// When there is no token or no answer.
     pub async fn wechat_accepts(&self, account: &AppId) -> bool {
         use secrecy::ExposeSecret as _;
-        let record = self.vault().token(&Slot::Authorizer(account.clone())).await.unwrap().unwrap();
+        let record = self.store().tokens.get(&TokenOwner::Authorizer(account.clone())).await.unwrap().unwrap();
         let Some(token) = record.access_token else { return false };
         let mut url = self.wechat_url.join("cgi-bin/message/custom/send").unwrap();
         url.query_pairs_mut().append_pair("access_token", token.expose_secret());

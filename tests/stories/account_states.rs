@@ -8,7 +8,7 @@ use store::{AccountState, Standing};
 use stories::world::World;
 
 async fn standing(world: &World, account: &AppId) -> Standing {
-    world.vault().standing(account).await.unwrap().expect("the account has a row")
+    world.store().standings.get(account).await.unwrap().expect("the account has a row")
 }
 
 fn since(state: AccountState, at: Timestamp) -> Standing {
@@ -19,7 +19,7 @@ fn since(state: AccountState, at: Timestamp) -> Standing {
 async fn each_state_of_an_account_keeps_the_time_when_it_began() {
     let world = World::ready().await;
     let account = world.account(0);
-    assert_eq!(world.vault().standing(&account).await.unwrap(), None, "nobody has authorized");
+    assert_eq!(world.store().standings.get(&account).await.unwrap(), None, "nobody has authorized");
 
     let granted = world.now();
     world.push_and_work(&world.merchant_authorizes(&account).push).await;
@@ -53,14 +53,14 @@ async fn a_second_revocation_does_not_move_the_time_of_the_first() {
     world.pass(Duration::from_mins(10));
     let seq = world.stored(&account).await.token.seq;
     let later = Some(world.now());
-    let again = world.vault().end_grant(&account, seq, AccountState::Unauthorized, later, world.now()).await;
+    let again = world.store().accounts.end_grant(&account, seq, AccountState::Unauthorized, later, world.now()).await;
     assert!(again.is_ok());
     assert_eq!(standing(&world, &account).await, since(AccountState::Unauthorized, ended));
     assert_eq!(world.stored(&account).await.revoked_at, later, "the newer revocation is noted");
 
     world.pass(Duration::from_mins(10));
     let (seq, refused) = (seq + 1, world.now());
-    let other = world.vault().end_grant(&account, seq, AccountState::NeedsAuthorization, None, refused).await;
+    let other = world.store().accounts.end_grant(&account, seq, AccountState::NeedsAuthorization, None, refused).await;
     assert!(other.is_ok());
     assert_eq!(standing(&world, &account).await, since(AccountState::NeedsAuthorization, refused));
 }

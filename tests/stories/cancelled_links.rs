@@ -6,7 +6,7 @@ use base::ids::LinkId;
 use http::Method;
 use serde_json::json;
 use simulator::paths;
-use store::{LinkStatus, MintRefused};
+use store::{LinkStatus, MintCount, MintRefused};
 use stories::browser::Browser;
 use stories::business::{Answer, Business, LINKS, Link};
 use stories::faults::{Fault, Matching};
@@ -106,7 +106,7 @@ async fn a_consent_that_is_under_way_when_its_link_is_cancelled_keeps_the_grant_
         let state = business.look(link).await;
         assert_eq!(state["status"], "cancelled");
         assert!(state.get("authorizer_appid").is_none(), "{state}");
-        assert_eq!(world.vault().inbox_waiting(world.now()).await.unwrap(), 0);
+        assert_eq!(world.store().inbox.count_waiting(world.now()).await.unwrap(), 0);
     }
 }
 
@@ -146,19 +146,23 @@ async fn a_press_that_has_seen_the_link_before_it_was_cancelled_makes_no_code() 
     let world = World::ready().await;
     let business = Business::of(&world);
     let link = business.link(json!({})).await;
-    let (vault, id) = (world.vault(), LinkId::parse(&link.id).unwrap());
-    let seen = vault.link(&id, world.now()).await.unwrap().unwrap();
+    let (store, id) = (world.store(), LinkId::parse(&link.id).unwrap());
+    let seen = store.links.get(&id, world.now()).await.unwrap().unwrap();
     cancel(&business, &link).await;
-    let counted = vault.count_mint(&seen, world.now()).await.unwrap();
-    assert_eq!(counted, Err(MintRefused::Ended(LinkStatus::Cancelled)));
+    let counted = store.links.count_mint(&seen, world.now()).await.unwrap();
+    assert_eq!(counted, MintCount::Refused(MintRefused::Ended(LinkStatus::Cancelled)));
 
     let Opening { business, link, browser, page } = Opening::of(&world).await;
     let id = LinkId::parse(&link.id).unwrap();
-    let seen = vault.link(&id, world.now()).await.unwrap().unwrap();
+    let seen = store.links.get(&id, world.now()).await.unwrap().unwrap();
     browser.open(&page.way_back(&world.confirms(&page, &world.account(0)).redirect_code)).await;
     assert_eq!(business.status(&link).await, "authorized");
-    let counted = vault.count_mint(&seen, world.now()).await.unwrap();
-    assert_eq!(counted, Err(MintRefused::Ended(LinkStatus::Authorized)), "nor does one that was used meanwhile");
+    let counted = store.links.count_mint(&seen, world.now()).await.unwrap();
+    assert_eq!(
+        counted,
+        MintCount::Refused(MintRefused::Ended(LinkStatus::Authorized)),
+        "nor does one that was used meanwhile"
+    );
 }
 
 #[tokio::test]

@@ -64,7 +64,7 @@ async fn a_ticket_that_is_a_little_ahead_is_kept_until_a_newer_one_comes() {
     let newer = world.simulator.ticket();
     for (push, kept) in [(&ahead, &ahead), (&now, &ahead), (&newer, &newer)] {
         assert!(world.simulator.send(push).await.is_accepted());
-        let stored = world.vault().ticket().await.unwrap().unwrap();
+        let stored = world.store().tickets.newest().await.unwrap().unwrap();
         assert!(kept.message.contains(stored.ticket.expose_secret()));
     }
 }
@@ -205,6 +205,6 @@ async fn a_code_that_waits_is_dropped_for_a_revocation_that_is_surely_later() {
     world.pass(Duration::from_mins(1));
     world.push_and_work(&world.simulator.unauthorize(&account).unwrap()).await;
     assert_eq!(world.calls(paths::QUERY_AUTH), 2);
-    assert_eq!(world.vault().inbox_waiting(world.now().plus(A_YEAR)).await.unwrap(), 0);
+    assert_eq!(world.store().inbox.count_waiting(world.now().plus(A_YEAR)).await.unwrap(), 0);
     assert_eq!(world.stored(&account).await.token.state, AccountState::Unauthorized);
 }

@@ -125,7 +125,7 @@ async fn then() -> World {
 #[tokio::test]
 async fn long_after_its_time_a_push_is_acknowledged_and_has_no_effect() {
     let world = World::start().await;
-    put_what_they_are_about(&world.vault(), world.now()).await.unwrap();
+    put_what_they_are_about(&world.store(), world.now()).await.unwrap();
     let before = world.items().await;
     for path in ["ticket-push/ticket.json", "ticket-push/authorized.json", "account-push/text.json"] {
         answered(&world, path).await;
@@ -139,11 +139,11 @@ async fn good_pushes_are_stored_and_acknowledged() {
     for path in ["ticket-push/ticket.json", "ticket-push/ticket-base64.json"] {
         let world = then().await;
         assert_eq!(answered(&world, path).await, "success", "{path}");
-        assert!(world.vault().ticket().await.unwrap().is_some(), "{path}");
+        assert!(world.store().tickets.newest().await.unwrap().is_some(), "{path}");
     }
     let world = then().await;
     assert_eq!(answered(&world, "ticket-push/authorized.json").await, "success");
-    assert_eq!(world.vault().inbox_waiting(world.now()).await.unwrap(), 1);
+    assert_eq!(world.store().inbox.count_waiting(world.now()).await.unwrap(), 1);
 }
 
 #[tokio::test]
@@ -168,7 +168,7 @@ async fn bad_pushes_are_refused_by_reason_and_nothing_is_stored() {
 #[tokio::test]
 async fn messages_are_delivered_and_answered_and_those_for_others_or_of_others_are_not() {
     let world = then().await;
-    put_what_they_are_about(&world.vault(), world.now()).await.unwrap();
+    put_what_they_are_about(&world.store(), world.now()).await.unwrap();
     assert_eq!(answered(&world, "account-push/text.json").await, "");
     assert_eq!(answered(&world, "account-push/subscribe.json").await, "");
     let delivered = || world.bus.delivered().into_iter().map(|event| event.detail_type).collect::<Vec<_>>();
@@ -183,7 +183,7 @@ async fn messages_are_delivered_and_answered_and_those_for_others_or_of_others_a
 /// A world whose table has what the events about one link and its attempt are about.
 async fn world_with_link() -> World {
     let world = World::ready().await;
-    put_what_they_are_about(&world.vault(), world.now()).await.unwrap();
+    put_what_they_are_about(&world.store(), world.now()).await.unwrap();
     world
 }
 
@@ -299,7 +299,7 @@ async fn a_batch_of_the_stream_makes_the_pushed_entry_take_effect() {
     // WeChat has never heard of the account, so its grant counts as taken back again.
     let report = worked(&world, "token-refresher/stream-batch.json").await.unwrap();
     assert_eq!(report, Report { inbox_done: 1, ..Report::default() });
-    assert!(world.vault().account(&AppId::parse(ACCOUNT).unwrap()).await.unwrap().is_none());
+    assert!(world.store().accounts.get(&AppId::parse(ACCOUNT).unwrap()).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -334,5 +334,5 @@ async fn requests_that_no_router_understands_are_refused_and_change_nothing() {
 async fn headers_that_no_handler_reads_cannot_cost_a_push() {
     let world = then().await;
     assert_eq!(answered(&world, "ticket-push/odd-headers.json").await, "success");
-    assert!(world.vault().ticket().await.unwrap().is_some());
+    assert!(world.store().tickets.newest().await.unwrap().is_some());
 }

@@ -93,7 +93,7 @@ async fn a_platform_at_work_is_well_and_no_secret_is_told() {
     assert_eq!(diagnosis.exit_code(), 0);
     let text = render::text(&diagnosis, false);
     assert!(text.ends_with("All is well.\n"), "{text}");
-    let ticket = world.vault().ticket().await.unwrap().unwrap().ticket;
+    let ticket = world.store().tickets.newest().await.unwrap().unwrap().ticket;
     let platform = platform();
     for secret in [ticket, platform.token, platform.component_appsecret, platform.encoding_aes_key] {
         assert!(!text.contains(secret.expose_secret()));
@@ -180,7 +180,7 @@ async fn tickets_that_stopped_coming_are_told_with_how_long_the_last_one_serves(
     for (age, expected) in [(26, "11 hours more"), (13 * 60, "has lapsed")] {
         let world = world().await;
         let received = world.now().minus(Duration::from_mins(age));
-        world.vault().put_ticket(&"ticket@@@old".into(), received, received).await.unwrap();
+        world.store().tickets.put(&"ticket@@@old".into(), received, received).await.unwrap();
         let findings = patient(&world).await.examine().await;
         assert!(wrong(&findings).contains(&"ticket"), "{findings:#?}");
         assert!(told(&findings, "ticket").contains(expected), "{findings:#?}");

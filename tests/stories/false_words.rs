@@ -6,7 +6,7 @@ use std::time::Duration;
 use base::ids::AppId;
 use secrecy::ExposeSecret as _;
 use simulator::{Behaviour, Fault, paths};
-use store::{AccountState, GrantWrite};
+use store::{AccountState, WriteOutcome};
 use stories::due::{accepted, due_accounts, new_account, refresher_of, refused, tick};
 use stories::proxy::behind_a_proxy;
 use stories::world::World;
@@ -104,9 +104,13 @@ async fn an_account_that_was_taken_for_gone_and_is_refused_on_is_asked_about_les
     let world = World::ready().await;
     let account = due_accounts(&world, 1).await.remove(0);
     let seq = world.stored(&account).await.token.seq;
-    let ended =
-        world.vault().end_grant(&account, seq, AccountState::NeedsAuthorization, None, world.now()).await.unwrap();
-    assert_eq!(ended, GrantWrite::Stored);
+    let ended = world
+        .store()
+        .accounts
+        .end_grant(&account, seq, AccountState::NeedsAuthorization, None, world.now())
+        .await
+        .unwrap();
+    assert_eq!(ended, WriteOutcome::Stored);
     world.simulator.inject(refused(61023).on(paths::AUTHORIZER_TOKEN));
     let mut asked = Vec::new();
     for _ in 0..3 {
@@ -240,7 +244,7 @@ async fn a_list_that_names_an_account_twice_hides_no_other() {
     .await;
     let report = refresher_of(&world, services).run(&Task::Reconcile, soon()).await.unwrap();
     assert!(report.failed.is_empty(), "{report}");
-    assert!(world.vault().account(&missing).await.unwrap().is_some());
+    assert!(world.store().accounts.get(&missing).await.unwrap().is_some());
 }
 
 #[tokio::test]

@@ -78,7 +78,7 @@ async fn a_revoked_account_is_marked_keeps_its_row_and_comes_back() {
     let stored = world.stored(&account).await;
     assert_eq!(stored.token.state, AccountState::Unauthorized);
     assert!(stored.token.access_token.is_none());
-    let error = world.session().await.authorizer_token(&account).await.unwrap_err();
+    let error = world.tokens().await.authorizer(&account).await.unwrap_err();
     assert!(error.to_string().contains("authorize the platform again"), "{error}");
 
     world.pass(Duration::from_mins(30));
@@ -159,7 +159,12 @@ async fn a_refresh_token_that_was_damaged_is_repaired() {
     let world = World::ready().await;
     let account = world.authorized_account().await;
     let seq = world.stored(&account).await.token.seq;
-    world.vault().repair_refresh_token(&account, seq, &"refreshtoken@@@damaged".into(), world.now()).await.unwrap();
+    world
+        .store()
+        .accounts
+        .overwrite_refresh_token(&account, seq, &"refreshtoken@@@damaged".into(), world.now())
+        .await
+        .unwrap();
     // Until then WeChat's list may be behind what was stored.
     world.pass(Duration::from_mins(16));
     let report = world.reconcile().await;

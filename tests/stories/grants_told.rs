@@ -182,7 +182,7 @@ async fn a_run_that_dies_between_effect_and_event_leaves_the_event_to_the_next()
     let account = world.account(0);
     let consent = world.merchant_authorizes(&account);
     // The event is out, and the table hears of it no more: told twice, with one id.
-    world.faults.next(3, Matching::operation("UpdateItem").containing("SET outcome = :outcome"), Fault::Away);
+    world.faults.next(3, Matching::setting("finished_at"), Fault::Away);
     world.push_and_work(&consent.push).await;
     world.renew().await;
     let told = told(&world);

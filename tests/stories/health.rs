@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use runtime::telemetry::Measure;
 use simulator::{Fault, paths};
-use store::{AccountState, Health, ScheduledTask, Slot};
+use store::{AccountState, Health, ScheduledTask, TokenOwner};
 use stories::faults::{Fault as TableFault, Matching};
 use stories::world::World;
 use token_refresher::Task;
@@ -31,7 +31,7 @@ fn beats(world: &World) -> usize {
 }
 
 async fn health(world: &World, task: ScheduledTask) -> Health {
-    world.vault().health(task).await.unwrap().expect("a run has ended")
+    world.store().health.get(task).await.unwrap().expect("a run has ended")
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn a_run_without_a_usable_secret_does_not_beat_and_writes_nothing_down() {
     let run = world.refresher.run(&Task::Renew, Instant::now() + Duration::from_mins(1)).await;
     assert!(run.is_err());
     assert_eq!(last(&world, Measure::RunFinished, Some("renew")), None);
-    assert_eq!(world.vault().health(ScheduledTask::Renew).await.unwrap(), None);
+    assert_eq!(world.store().health.get(ScheduledTask::Renew).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn a_refused_address_is_written_down_and_kept_when_wechat_answers_again() 
     let idle = health(&world, ScheduledTask::Renew).await;
     assert_eq!(idle.finished_at, world.now());
     assert_eq!(idle.heard.answer, Some(answer), "a run without a call leaves WeChat's answer as it was");
-    assert_eq!(world.vault().health(ScheduledTask::Reconcile).await.unwrap(), None, "each task has its own");
+    assert_eq!(world.store().health.get(ScheduledTask::Reconcile).await.unwrap(), None, "each task has its own");
 }
 
 #[tokio::test]
@@ -113,7 +113,7 @@ async fn of_two_runs_the_one_that_ended_later_stays() {
         heard: Heard::default(),
     };
     for minutes in [1, 3, 2, 3] {
-        world.vault().put_health(ScheduledTask::Renew, &ended(minutes)).await.unwrap();
+        world.store().health.put(ScheduledTask::Renew, &ended(minutes)).await.unwrap();
     }
     assert_eq!(health(&world, ScheduledTask::Renew).await, ended(3));
 }
@@ -125,7 +125,7 @@ async fn a_run_that_can_neither_be_measured_nor_written_down_is_done_all_the_sam
     world.pass(TO_DUE);
     assert!(world.simulator.push_ticket().await.is_accepted());
     let before = (health(&world, ScheduledTask::Renew).await, beats(&world));
-    world.faults.always(Matching::operation("UpdateItem").containing("finished_at = :finished_at"), TableFault::Away);
+    world.faults.always(Matching::setting("report"), TableFault::Away);
     world.faults.always(Matching::operation("Query").containing("COUNT"), TableFault::Away);
     let report = world.renew().await;
     assert_eq!((report.renewed, report.failed.len()), (1, 0), "{report}");
@@ -203,19 +203,19 @@ async fn an_account_out_of_use_is_counted_until_it_comes_back() {
     world.pass(Duration::from_mins(10));
     let revoked = world.simulator.unauthorize(&account).unwrap();
     world.push_and_work(&revoked).await;
-    let ended = async |state| world.vault().count_accounts(state).await.unwrap();
+    let ended = async |state| world.store().accounts.count(state).await.unwrap();
     assert_eq!(ended(AccountState::Unauthorized).await, 1);
     assert_eq!(ended(AccountState::NeedsAuthorization).await, 0);
 
     world.pass(Duration::from_mins(200));
     assert!(world.simulator.push_ticket().await.is_accepted());
-    world.vault().mark_due(&Slot::Authorizer(account.clone()), world.now()).await.unwrap();
+    world.store().tokens.mark_due(&TokenOwner::Authorizer(account.clone()), world.now()).await.unwrap();
     assert_eq!(world.renew().await.renewed, 0, "nothing is renewed for it");
     assert_eq!(ended(AccountState::Unauthorized).await, 1);
 
     world.push_and_work(&world.merchant_authorizes(&account).push).await;
     assert_eq!(ended(AccountState::Unauthorized).await, 0);
-    assert_eq!(world.vault().count_accounts(AccountState::Active).await.unwrap(), 1);
+    assert_eq!(world.store().accounts.count(AccountState::Active).await.unwrap(), 1);
     world.pass(TO_DUE);
     assert!(world.simulator.push_ticket().await.is_accepted());
     assert_eq!(world.renew().await.renewed, 1);

@@ -29,7 +29,7 @@ fn consent(world: &World) -> Consent {
 /// Whether the account's grant has taken effect.
 async fn is_granted(world: &World) -> bool {
     let account = world.account(0);
-    let stored = world.vault().account(&account).await.unwrap();
+    let stored = world.store().accounts.get(&account).await.unwrap();
     let is_active = stored.is_some_and(|stored| stored.token.state == AccountState::Active);
     is_active && world.wechat_accepts(&account).await
 }
@@ -128,7 +128,7 @@ async fn a_ticket_without_what_it_does_not_need_is_stored() {
         let world = World::start().await;
         let outcome = world.simulator.send(&without(&world.simulator.ticket(), name)).await;
         assert!(outcome.is_accepted(), "{name}: {outcome:?}");
-        assert!(world.vault().ticket().await.unwrap().is_some(), "{name}");
+        assert!(world.store().tickets.newest().await.unwrap().is_some(), "{name}");
         assert!(world.renew().await.failed.is_empty(), "{name}: a component token comes of it");
     }
 }

@@ -74,7 +74,7 @@ async fn a_push_whose_code_the_redirect_exchanged_brings_back_an_account_that_wa
     browser.open(&page.way_back(&consent.redirect_code)).await;
     let seq = world.stored(&account).await.token.seq;
     // A belief that was wrong.
-    world.session().await.end_grant(&account, seq, AccountState::NeedsAuthorization, None).await.unwrap();
+    world.tokens().await.end_grant(&account, seq, AccountState::NeedsAuthorization, None).await.unwrap();
     world.push_and_work(&consent.push).await;
     assert_eq!(world.stored(&account).await.token.state, AccountState::Active);
     assert!(world.wechat_accepts(&account).await);
@@ -152,7 +152,7 @@ async fn a_61003_that_outlives_the_code_costs_neither_account_nor_link_while_the
     ticks(&world, 16).await;
     assert!(world.wechat_accepts(&account).await);
     assert_eq!(business.status(&link).await, "authorized");
-    assert_eq!(world.vault().inbox_waiting(world.now()).await.unwrap(), 0);
+    assert_eq!(world.store().inbox.count_waiting(world.now()).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -163,7 +163,7 @@ async fn a_61003_that_the_details_confirm_ends_the_matter_at_once() {
     drop(world.simulator.unauthorize(&account));
     let report = world.push_and_work(&push).await;
     assert_eq!((report.inbox_done, report.inbox_postponed), (1, 0), "{report}");
-    assert!(world.vault().account(&account).await.unwrap().is_none());
+    assert!(world.store().accounts.get(&account).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -175,6 +175,6 @@ async fn a_redirect_of_a_grant_that_was_taken_back_is_given_up_when_its_code_can
     drop(world.simulator.unauthorize(&account));
     assert_eq!(browser.open(&back).await.told_status(), "pending");
     ticks(&world, 20).await;
-    assert_eq!(world.vault().inbox_waiting(world.now().plus(Duration::from_hours(24))).await.unwrap(), 0);
+    assert_eq!(world.store().inbox.count_waiting(world.now().plus(Duration::from_hours(24))).await.unwrap(), 0);
     assert_eq!(browser.open(&back).await.told_status(), "failed");
 }

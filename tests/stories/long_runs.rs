@@ -47,7 +47,7 @@ async fn accounts_that_a_run_leaves_over_are_not_always_those_of_one_shard() {
     for _ in 0..100 {
         world.pass(Duration::from_mins(5));
         assert!(world.simulator.push_ticket().await.is_accepted());
-        world.session().await.component_token().await.unwrap();
+        world.component().await.token().await.unwrap();
         // The second renewal of each run meets a refused address.
         world.simulator.clear_faults();
         world.simulator.inject(Fault::Delay(Duration::ZERO).on(paths::AUTHORIZER_TOKEN).times(1));
@@ -78,7 +78,7 @@ async fn an_account_whose_look_up_in_the_list_was_cut_short_is_reported() {
     let account = due_accounts(&world, 1).await.remove(0);
     let seq = world.stored(&account).await.token.seq;
     let damaged = "refreshtoken@@@damaged".into();
-    world.vault().repair_refresh_token(&account, seq, &damaged, world.now()).await.unwrap();
+    world.store().accounts.overwrite_refresh_token(&account, seq, &damaged, world.now()).await.unwrap();
     world.simulator.set_behaviour(Behaviour { info_without_refresh_token: true, ..Behaviour::default() });
     world.simulator.inject(Fault::BadGateway.on(paths::GET_AUTHORIZER_LIST));
     let report = world.renew().await;
@@ -93,8 +93,8 @@ async fn a_refused_account_that_no_renew_run_finds_in_the_list_is_repaired_by_re
     let account = due_accounts(&world, 1).await.remove(0);
     let seq = world.stored(&account).await.token.seq;
     let damaged = "refreshtoken@@@damaged".into();
-    world.vault().repair_refresh_token(&account, seq, &damaged, world.now()).await.unwrap();
-    world.vault().note_asked(&account, seq + 1, world.now()).await.unwrap();
+    world.store().accounts.overwrite_refresh_token(&account, seq, &damaged, world.now()).await.unwrap();
+    world.store().accounts.note_asked(&account, seq + 1, world.now()).await.unwrap();
     world.simulator.set_behaviour(Behaviour { info_without_refresh_token: true, ..Behaviour::default() });
     world.simulator.inject(Fault::BadGateway.on(paths::GET_AUTHORIZER_LIST));
     assert_eq!(world.renew().await.renewed, 0);

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use base::clock::{ManualClock, SharedClock};
 use base::ids::AppId;
-use platform::session::Services;
+use platform::services::Services;
+use platform::tokens::Tokens;
 use simulator::{Fault, Push, paths};
-use store::{LeaseFor, Slot};
+use store::TokenOwner;
 use stories::faults::{Fault as TableFault, Matching};
 use stories::world::World;
 use token_refresher::{Report, Task};
@@ -28,8 +29,8 @@ fn working(world: &World) -> JoinHandle<Report> {
     tokio::spawn(async move { refresher.run(&Task::Renew, Instant::now() + Duration::from_mins(2)).await.unwrap() })
 }
 
-fn slot(account: &AppId) -> Slot {
-    Slot::Authorizer(account.clone())
+fn slot(account: &AppId) -> TokenOwner {
+    TokenOwner::Authorizer(account.clone())
 }
 
 /// How long the stored token is not renewed.
@@ -43,7 +44,7 @@ async fn exchange_under_way() -> (World, AppId, JoinHandle<Report>) {
     let account = world.authorized_account().await;
     world.pass(Duration::from_mins(101));
     assert!(world.simulator.push_ticket().await.is_accepted());
-    world.session().await.component_token().await.unwrap();
+    world.component().await.token().await.unwrap();
     assert!(world.simulator.send(&world.merchant_authorizes(&account).push).await.is_accepted());
     world.simulator.inject(Fault::Hold.on(paths::QUERY_AUTH).times(1));
     let run = working(&world);
@@ -69,7 +70,7 @@ async fn an_exchange_that_a_renewal_overtook_leaves_no_dead_token() {
         world.pass(later);
         let clock: SharedClock = Arc::new(ManualClock::at(world.now().minus(behind)));
         let other = Services { clock, ..world.services.clone() };
-        other.session(None).await.unwrap().renew(&slot(&account), LeaseFor::Due).await.unwrap();
+        Tokens::of(&other.open(None).await.unwrap()).renew(&account).await.unwrap();
         assert!(world.wechat_accepts(&account).await, "the renewed token is stored");
         ends(&world, &account, run).await;
     }
@@ -79,7 +80,7 @@ async fn an_exchange_that_a_renewal_overtook_leaves_no_dead_token() {
 async fn an_exchange_leaves_no_dead_token_after_a_renewal_whose_answer_was_lost() {
     let (world, account, run) = exchange_under_way().await;
     world.simulator.inject(Fault::DropAfter.on(paths::AUTHORIZER_TOKEN).times(1));
-    world.session().await.renew(&slot(&account), LeaseFor::Due).await.unwrap_err();
+    world.tokens().await.renew(&account).await.unwrap_err();
     ends(&world, &account, run).await;
 }
 
@@ -87,9 +88,8 @@ async fn an_exchange_leaves_no_dead_token_after_a_renewal_whose_answer_was_lost(
 async fn an_exchange_leaves_no_dead_token_after_a_renewal_that_died_with_its_answer() {
     let (world, account, run) = exchange_under_way().await;
     world.simulator.inject(Fault::Hold.on(paths::AUTHORIZER_TOKEN).times(1));
-    let session = world.session().await;
-    let slot = slot(&account);
-    let renewal = tokio::spawn(async move { session.renew(&slot, LeaseFor::Due).await });
+    let (tokens, renewed) = (world.tokens().await, account.clone());
+    let renewal = tokio::spawn(async move { tokens.renew(&renewed).await });
     world.simulator.until_held(paths::AUTHORIZER_TOKEN, 1).await;
     renewal.abort();
     assert!(renewal.await.unwrap_err().is_cancelled());
@@ -102,13 +102,13 @@ async fn a_redirect_that_a_renewal_overtook_leaves_no_dead_token() {
     let account = world.authorized_account().await;
     world.pass(Duration::from_mins(101));
     assert!(world.simulator.push_ticket().await.is_accepted());
-    world.session().await.component_token().await.unwrap();
+    world.component().await.token().await.unwrap();
     let Opening { browser, page, .. } = Opening::of(&world).await;
     let back = page.way_back(&world.confirms(&page, &account).redirect_code);
     world.simulator.inject(Fault::Hold.on(paths::QUERY_AUTH).times(1));
     let visit = tokio::spawn(async move { browser.open(&back).await });
     world.simulator.until_held(paths::QUERY_AUTH, 1).await;
-    world.session().await.renew(&slot(&account), LeaseFor::Due).await.unwrap();
+    world.tokens().await.renew(&account).await.unwrap();
     world.simulator.release(paths::QUERY_AUTH);
     assert_eq!(visit.await.unwrap().told_status(), "authorized");
     world.renew().await;
@@ -141,7 +141,7 @@ async fn a_lost_exchange_of_a_grant_that_reconciliation_had_added_leaves_no_dead
         tick(&world).await;
     }
     assert!(world.wechat_accepts(&account).await);
-    assert_eq!(world.vault().inbox_waiting(world.now()).await.unwrap(), 0);
+    assert_eq!(world.store().inbox.count_waiting(world.now()).await.unwrap(), 0);
 }
 
 /// An account that has authorized again, and the push of that.
@@ -182,11 +182,10 @@ async fn an_exchange_whose_process_died_does_not_leave_a_dead_token_until_wechat
 #[tokio::test]
 async fn a_lost_exchange_is_not_hidden_by_a_renewal_that_was_under_way() {
     let (world, account, push) = updated().await;
-    world.vault().mark_due(&slot(&account), world.now()).await.unwrap();
+    world.store().tokens.mark_due(&slot(&account), world.now()).await.unwrap();
     world.simulator.inject(Fault::Hold.on(paths::AUTHORIZER_TOKEN).times(1));
-    let session = world.session().await;
-    let renewed = slot(&account);
-    let renewal = tokio::spawn(async move { session.renew(&renewed, LeaseFor::Due).await });
+    let (tokens, renewed) = (world.tokens().await, account.clone());
+    let renewal = tokio::spawn(async move { tokens.renew(&renewed).await });
     world.simulator.until_held(paths::AUTHORIZER_TOKEN, 1).await;
     world.simulator.inject(Fault::DropAfter.on(paths::QUERY_AUTH).times(1));
     world.push_and_work(&push).await;
@@ -228,5 +227,5 @@ async fn tokens_in_hand_that_the_table_does_not_take_are_made_good() {
         tick(&world).await;
         assert!(world.wechat_accepts(&account).await, "due in {:?}", due_in(&world, &account).await);
     }
-    assert_eq!(world.vault().inbox_waiting(world.now()).await.unwrap(), 0);
+    assert_eq!(world.store().inbox.count_waiting(world.now()).await.unwrap(), 0);
 }

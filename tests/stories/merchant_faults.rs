@@ -50,7 +50,7 @@ async fn two_different_codes_of_one_consent_bring_one_grant_when_the_redirect_is
     assert_eq!(world.simulator.counters().effects.exchanges[&account], 1);
     assert_eq!(world.calls(paths::QUERY_AUTH), 1);
     assert_eq!(business.look(&link).await["authorizer_appid"], account.as_str());
-    assert_eq!(world.vault().inbox_waiting(world.now()).await.unwrap(), 0);
+    assert_eq!(world.store().inbox.count_waiting(world.now()).await.unwrap(), 0);
     assert!(world.wechat_accepts(&account).await);
 }
 
@@ -63,7 +63,7 @@ async fn two_different_codes_of_one_consent_bring_one_grant_when_the_push_is_fir
         world.simulator.until_held(paths::QUERY_AUTH, 1).await;
         let visit = tokio::spawn(async move { browser.open(&back).await });
         // The visit is at it when its code is in the inbox.
-        while world.vault().inbox_waiting(world.now()).await.unwrap() < 2 {
+        while world.store().inbox.count_waiting(world.now()).await.unwrap() < 2 {
             tokio::task::yield_now().await;
         }
         world.simulator.release(paths::QUERY_AUTH);

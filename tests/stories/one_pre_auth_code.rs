@@ -129,7 +129,7 @@ async fn two_accounts_under_one_pre_auth_code_are_both_granted() {
         }
         let bound = business.look(&link).await["authorizer_appid"].clone();
         assert!(together || bound == one.as_str(), "the link is that of the first: {bound}");
-        assert_eq!(world.vault().inbox_waiting(world.now()).await.unwrap(), 0);
+        assert_eq!(world.store().inbox.count_waiting(world.now()).await.unwrap(), 0);
     }
 }
 

@@ -9,7 +9,7 @@ use base::ids::AppId;
 use base::limits::Limits;
 use runtime::telemetry::Measure;
 use simulator::{Fault, paths};
-use store::{END_OF_TIME, Vault};
+use store::{Accounts, END_OF_TIME, Messages};
 use stories::due::{accepted, due_accounts, narrow, new_account, refused, tick, tick_with};
 use stories::faults::{Fault as TableFault, Matching};
 use stories::world::{World, short_limits};
@@ -28,8 +28,8 @@ const TICKS: usize = 26;
 /// The accounts in the order in which a run that begins at the first shard takes them up.
 async fn in_order_of_the_index(world: &World) -> Vec<AppId> {
     let mut all = Vec::new();
-    for shard in 0..Vault::due_shards() {
-        all.extend(world.vault().due_accounts(shard, END_OF_TIME, None).await.unwrap().0);
+    for shard in 0..Accounts::DUE_SHARDS {
+        all.extend(world.store().accounts.due(shard, END_OF_TIME, None).await.unwrap().0);
     }
     all
 }
@@ -153,7 +153,7 @@ async fn a_used_up_quota_of_the_details_leaves_renewals_alone() {
         let damaged = new_account(world, 0);
         let seq = world.stored(&damaged).await.token.seq;
         let token = "refreshtoken@@@damaged".into();
-        world.vault().repair_refresh_token(&damaged, seq, &token, world.now()).await.unwrap();
+        world.store().accounts.overwrite_refresh_token(&damaged, seq, &token, world.now()).await.unwrap();
     })
     .await;
 }
@@ -210,7 +210,7 @@ async fn an_inbox_entry_that_the_table_cannot_write_delays_no_other() {
 async fn a_shard_of_the_index_that_cannot_be_read_delays_no_other() {
     let world = World::ready().await;
     due_accounts(&world, 12).await;
-    let in_sick_shard = world.vault().due_accounts(0, END_OF_TIME, None).await.unwrap().0;
+    let in_sick_shard = world.store().accounts.due(0, END_OF_TIME, None).await.unwrap().0;
     let others: Vec<AppId> =
         in_order_of_the_index(&world).await.into_iter().filter(|account| !in_sick_shard.contains(account)).collect();
     assert!(!in_sick_shard.is_empty() && !others.is_empty());
@@ -243,10 +243,10 @@ async fn a_message_that_cannot_be_finished_delays_no_other_message() {
     }
     world.faults.clear();
     // One that is always the first of its shard cannot be read.
-    let waiting = world.vault().waiting_messages(0, END_OF_TIME, None).await.unwrap().0;
+    let waiting = world.store().messages.due(0, END_OF_TIME, None).await.unwrap().0;
     let mut all = Vec::new();
-    for shard in 0..Vault::waiting_shards() {
-        all.extend(world.vault().waiting_messages(shard, END_OF_TIME, None).await.unwrap().0);
+    for shard in 0..Messages::WAITING_SHARDS {
+        all.extend(world.store().messages.due(shard, END_OF_TIME, None).await.unwrap().0);
     }
     let sick = waiting.first().or(all.first()).unwrap();
     world.faults.always(Matching::operation("GetItem").containing(sick.as_str()), TableFault::ServerError);
@@ -288,5 +288,5 @@ async fn an_account_that_cannot_be_asked_about_does_not_keep_reconcile_from_the_
     world.pass(Duration::from_hours(1));
     assert!(world.simulator.push_ticket().await.is_accepted());
     let report = world.reconcile().await;
-    assert!(world.vault().account(&last).await.unwrap().is_some(), "the account on the second page: {report}");
+    assert!(world.store().accounts.get(&last).await.unwrap().is_some(), "the account on the second page: {report}");
 }

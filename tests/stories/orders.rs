@@ -58,7 +58,7 @@ async fn delivered_in_every_order(world: &World, gap: Duration, comes_back: bool
         assert!(world.simulator.push_ticket().await.is_accepted());
         world.renew().await;
     }
-    assert_eq!(world.vault().inbox_waiting(world.now()).await.unwrap(), 0);
+    assert_eq!(world.store().inbox.count_waiting(world.now()).await.unwrap(), 0);
     accounts
 }
 
@@ -70,7 +70,7 @@ async fn all_come_back(gap: Duration) {
         assert_eq!(stored.granted_at, Some(last.create_time), "{order}");
         assert!(stored.profile.is_some(), "{order}");
         assert!(world.wechat_accepts(&account).await, "{order}");
-        let details = world.session().await.details(&account).await.unwrap();
+        let details = world.component().await.details(&account).await.unwrap();
         let (known, kept) = (details.refresh_token.unwrap(), stored.token.refresh_token.unwrap());
         assert_eq!(known.expose_secret(), kept.expose_secret(), "{order}");
     }

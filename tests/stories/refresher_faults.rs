@@ -6,7 +6,7 @@ use base::ids::AppId;
 use base::limits::{LEASE, Limits};
 use runtime::telemetry::Measure;
 use simulator::{Behaviour, Fault, paths};
-use store::{AccountState, LeaseFor, Slot};
+use store::AccountState;
 use stories::world::{World, short_limits};
 use token_refresher::Report;
 
@@ -27,21 +27,21 @@ async fn due_accounts(world: &World, count: usize) -> Vec<AppId> {
     }
     world.pass(TO_DUE);
     assert!(world.simulator.push_ticket().await.is_accepted());
-    world.session().await.component_token().await.unwrap();
+    world.component().await.token().await.unwrap();
     accounts
 }
 
 async fn damage_refresh_token(world: &World, account: &AppId) {
     let seq = world.stored(account).await.token.seq;
     let damaged = "refreshtoken@@@damaged".into();
-    world.vault().repair_refresh_token(account, seq, &damaged, world.now()).await.unwrap();
+    world.store().accounts.overwrite_refresh_token(account, seq, &damaged, world.now()).await.unwrap();
 }
 
 /// Begins a renewal and stops it between WeChat's effect and our write, until the path is released.
 async fn renewal_under_way(world: &World, account: &AppId) -> tokio::task::JoinHandle<()> {
     world.simulator.inject(Fault::Hold.on(paths::AUTHORIZER_TOKEN).times(1));
-    let (session, slot) = (world.session().await, Slot::Authorizer(account.clone()));
-    let renewal = tokio::spawn(async move { drop(session.renew(&slot, LeaseFor::Due).await.unwrap()) });
+    let (tokens, account) = (world.tokens().await, account.clone());
+    let renewal = tokio::spawn(async move { drop(tokens.renew(&account).await.unwrap()) });
     world.simulator.until_held(paths::AUTHORIZER_TOKEN, 1).await;
     renewal
 }
@@ -245,8 +245,8 @@ async fn a_component_token_that_cannot_be_renewed_costs_one_try_and_no_account()
     let report = world.renew().await;
     assert_eq!((report.left_over, report.renewed), (3, 0), "{report}");
     for _ in 0..20 {
-        world.session().await.with_component(|_| async { Ok(()) }).await.ok();
-        assert!(world.session().await.authorizer_token(&accounts[0]).await.is_ok(), "the old token lives");
+        world.component().await.call(|_| async { Ok(()) }).await.ok();
+        assert!(world.tokens().await.authorizer(&accounts[0]).await.is_ok(), "the old token lives");
     }
     assert_eq!(world.calls(paths::COMPONENT_TOKEN) - tries, 1, "until the wait is over, nobody tries again");
     for account in &accounts {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use runtime::telemetry::Measure;
 use secrecy::ExposeSecret as _;
 use simulator::{Behaviour, Fault, paths};
-use store::{AccountState, Slot};
+use store::AccountState;
 use stories::faults::{Fault as TableFault, Matching};
 use stories::world::World;
 
@@ -38,7 +38,7 @@ async fn a_renewal_costs_two_writes_and_no_read() {
     world.authorized_account().await;
     world.pass(Duration::from_mins(101));
     world.simulator.push_ticket().await;
-    world.session().await.component_token().await.unwrap();
+    world.component().await.token().await.unwrap();
     world.faults.reset_counts();
     assert_eq!(world.renew().await.renewed, 1);
     // Of the run, not of the renewal: how it went.
@@ -54,12 +54,10 @@ async fn two_hundred_callers_of_an_expired_token_cause_one_issue() {
     world.pass(TO_EXPIRY);
     world.simulator.push_ticket().await;
     let before = world.simulator.counters().effects;
-    let session = world.session().await;
+    let issuing = world.tokens().await;
     let callers = (0..200).map(|_| {
-        let (session, account) = (session.clone(), account.clone());
-        tokio::spawn(
-            async move { session.authorizer_token(&account).await.map(|token| token.expose_secret().to_owned()) },
-        )
+        let (tokens, account) = (issuing.clone(), account.clone());
+        tokio::spawn(async move { tokens.authorizer(&account).await.map(|token| token.expose_secret().to_owned()) })
     });
     let mut tokens = Vec::new();
     for caller in callers.collect::<Vec<_>>() {
@@ -111,7 +109,7 @@ async fn a_refused_address_stops_the_run_and_is_named_once() {
     }
     world.pass(Duration::from_mins(101));
     world.simulator.push_ticket().await;
-    world.session().await.component_token().await.unwrap();
+    world.component().await.token().await.unwrap();
     world.simulator.inject(Fault::ip_not_registered().on(paths::AUTHORIZER_TOKEN));
     let report = world.renew().await;
     assert_eq!(report.left_over, 3);
@@ -167,8 +165,8 @@ async fn a_lease_whose_reply_was_lost_is_recognized_as_ours() {
     let account = world.authorized_account().await;
     world.pass(Duration::from_mins(101));
     world.simulator.push_ticket().await;
-    world.session().await.component_token().await.unwrap();
-    let lease = Matching::operation("UpdateItem").containing("lease_owner = :owner, lease_until");
+    world.component().await.token().await.unwrap();
+    let lease = Matching::setting("lease_owner");
     world.faults.next(1, lease, TableFault::LostReply);
     let result = Matching::operation("UpdateItem").containing("token_expires_at");
     world.faults.next(1, result, TableFault::LostReply);
@@ -185,12 +183,11 @@ async fn a_result_that_comes_after_a_new_grant_is_not_written_and_the_next_renew
     let account = world.authorized_account().await;
     world.pass(Duration::from_mins(101));
     world.simulator.push_ticket().await;
-    world.session().await.component_token().await.unwrap();
+    world.component().await.token().await.unwrap();
     world.simulator.inject(Fault::Hold.on(paths::AUTHORIZER_TOKEN).times(1));
 
-    let session = world.session().await;
-    let slot = Slot::Authorizer(account.clone());
-    let renewal = tokio::spawn(async move { session.renew(&slot, store::LeaseFor::Due).await.map(|_| ()) });
+    let (tokens, renewed) = (world.tokens().await, account.clone());
+    let renewal = tokio::spawn(async move { tokens.renew(&renewed).await.map(|_| ()) });
     world.simulator.until_held(paths::AUTHORIZER_TOKEN, 1).await;
     let consent = world.merchant_authorizes(&account);
     world.push_and_work(&consent.push).await;

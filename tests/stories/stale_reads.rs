@@ -5,7 +5,7 @@ use std::time::Duration;
 use base::ids::AppId;
 use secrecy::ExposeSecret as _;
 use simulator::{Behaviour, Fault, paths};
-use store::{AccountState, LeaseFor, NewGrant, Slot};
+use store::{AccountState, NewGrant, TokenOwner};
 use stories::world::World;
 use token_refresher::{Report, Task};
 use tokio::task::JoinHandle;
@@ -58,9 +58,9 @@ async fn a_profile_is_stored_although_the_account_is_renewed_while_it_is_read() 
     world.simulator.inject(Fault::Hold.on(paths::GET_AUTHORIZER_INFO).times(1));
     let run = in_background(&world, Task::Renew);
     world.simulator.until_held(paths::GET_AUTHORIZER_INFO, 1).await;
-    let slot = Slot::Authorizer(account.clone());
-    world.vault().mark_due(&slot, world.now()).await.unwrap();
-    world.session().await.renew(&slot, LeaseFor::Due).await.unwrap();
+    let slot = TokenOwner::Authorizer(account.clone());
+    world.store().tokens.mark_due(&slot, world.now()).await.unwrap();
+    world.tokens().await.renew(&account).await.unwrap();
     world.simulator.release(paths::GET_AUTHORIZER_INFO);
     run.await.unwrap();
     assert!(world.stored(&account).await.profile.is_some());
@@ -152,7 +152,7 @@ async fn a_renewal_that_was_refused_does_not_end_an_account_that_was_repaired_me
     let good = world.stored(&account).await.token.refresh_token.unwrap();
     let repair = async |refresh_token: &secrecy::SecretString| {
         let seq = world.stored(&account).await.token.seq;
-        world.vault().repair_refresh_token(&account, seq, refresh_token, world.now()).await.unwrap();
+        world.store().accounts.overwrite_refresh_token(&account, seq, refresh_token, world.now()).await.unwrap();
     };
     repair(&"refreshtoken@@@damaged".into()).await;
     // The details answer that the grant is gone, once, and their answer is long on its way.
@@ -185,10 +185,10 @@ async fn an_account_that_got_its_permissions_back_unheard_is_renewed_again() {
         func_info: &[],
         claim: None,
     };
-    world.vault().store_grant(&account, stored.token.seq, &without, world.now()).await.unwrap();
+    world.store().accounts.store_grant(&account, stored.token.seq, &without, world.now()).await.unwrap();
     assert_eq!(world.reconcile().await.repaired, 1);
     tick(&world).await;
-    let details = world.session().await.details(&account).await.unwrap();
+    let details = world.component().await.details(&account).await.unwrap();
     let now = world.stored(&account).await;
     assert_eq!(details.refresh_token.unwrap().expose_secret(), now.token.refresh_token.unwrap().expose_secret());
     assert_eq!(now.func_info, details.func_info);

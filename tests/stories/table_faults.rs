@@ -56,7 +56,7 @@ async fn a_ticket_whose_write_was_answered_by_nobody_is_acknowledged_and_kept() 
     let ticket = world.simulator.ticket();
     assert!(world.simulator.send(&ticket).await.is_accepted());
     assert!(world.faults.all_used());
-    assert_eq!(world.vault().ticket().await.unwrap().unwrap().create_time, ticket.create_time);
+    assert_eq!(world.store().tickets.newest().await.unwrap().unwrap().create_time, ticket.create_time);
 }
 
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn an_account_whose_result_cannot_be_written_renews_again_by_itself() {
     let account = world.authorized_account().await;
     world.pass(Duration::from_mins(101));
     assert!(world.simulator.push_ticket().await.is_accepted());
-    world.session().await.component_token().await.unwrap();
+    world.component().await.token().await.unwrap();
     let result = Matching::operation("UpdateItem").containing("token_expires_at");
     world.faults.always(result, Fault::Throttle);
     let report = world.renew().await;

@@ -11,7 +11,7 @@ use stories::world::World;
 async fn a_pushed_ticket_buys_the_component_token() {
     let world = World::start().await;
     assert!(world.simulator.push_ticket().await.is_accepted());
-    world.session().await.component_token().await.unwrap();
+    world.component().await.token().await.unwrap();
     assert_eq!(world.simulator.counters().effects.component_tokens, 1);
 }
 
@@ -33,7 +33,7 @@ async fn an_older_ticket_that_comes_late_does_not_replace_a_newer_one() {
     for push in [&newer, &older, &newer] {
         assert!(world.simulator.send(push).await.is_accepted());
     }
-    let stored = world.vault().ticket().await.unwrap().unwrap();
+    let stored = world.store().tickets.newest().await.unwrap().unwrap();
     assert_eq!(stored.create_time, newer.create_time);
     assert!(newer.message.contains(stored.ticket.expose_secret()));
 }

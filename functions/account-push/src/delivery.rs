@@ -6,9 +6,9 @@ use base::limits::AFTER_WAITING;
 use platform::bus::{BusError, BusEvent, Put};
 use runtime::telemetry::{Measure, Metric};
 use secrecy::SecretString;
-use store::VaultError;
+use store::{Lease, StoreError};
 use tokio::time::{Instant, timeout_at};
-use wechat::push::Reply;
+use wechat::push::{MessageId, Reply};
 
 use crate::reception::{Desk, ReceiveError, Reception, Work, table_is_late};
 use crate::webhook::WebhookError;
@@ -26,6 +26,7 @@ impl Desk {
     pub(crate) async fn handle(
         &self,
         work: &Work<'_>,
+        lease: &Lease<MessageId>,
         event: Option<&BusEvent>,
         may_ask: bool,
         known: Option<SecretString>,
@@ -36,12 +37,12 @@ impl Desk {
         let (delivered, reply) = tokio::join!(self.deliver_in_time(work, event), ask);
         let reply = known.or_else(|| work.message.reply(&reply?, clock.now()));
         if let Err(error) = delivered {
-            if let Err(error) = work.vault.release_message(&work.digest, &work.owner, reply.as_ref()).await {
+            if let Err(error) = work.store.messages.release(lease, reply.as_ref()).await {
                 tracing::warn!("the claim on a message ends by itself: {error}");
             }
             return Err(ReceiveError::NotKept(error));
         }
-        self.write_down(work, reply.as_ref()).await;
+        self.write_down(work, lease, reply.as_ref()).await;
         let kind = work.message.content.kind();
         metrics.put(&Metric::count(Measure::MessageReceived, 1).by(kind));
         tracing::info!(authorizer = %work.authorizer, kind, replied = reply.is_some(), "a message of account {}", work.authorizer);
@@ -54,7 +55,7 @@ impl Desk {
         &self,
         work: &Work<'_>,
         event: &BusEvent,
-        failure: VaultError,
+        failure: StoreError,
     ) -> Result<(), ReceiveError> {
         let until = work.by.checked_sub(TO_ANSWER).unwrap_or(work.by);
         let late = || BusError::Away("timeout".to_owned());
@@ -72,9 +73,9 @@ impl Desk {
     }
 
     /// Writes down how a message is answered. The answer does not wait for a table that hangs: it is in hand.
-    async fn write_down(&self, work: &Work<'_>, reply: Option<&SecretString>) {
+    async fn write_down(&self, work: &Work<'_>, lease: &Lease<MessageId>, reply: Option<&SecretString>) {
         let now = self.reception.clock.now();
-        let written = work.vault.answer_message(&work.digest, &work.owner, reply, now);
+        let written = work.store.messages.answer(lease, reply, now);
         let until = work.by.checked_sub(TO_ANSWER).unwrap_or(work.by);
         let failure = match timeout_at(until, written).await {
             Ok(Ok(())) => return,
@@ -85,13 +86,13 @@ impl Desk {
     }
 
     /// Delivers a message, or gives up while there is time to leave a reply to WeChat's next try.
-    async fn deliver_in_time(&self, work: &Work<'_>, event: Option<&BusEvent>) -> Result<(), VaultError> {
+    async fn deliver_in_time(&self, work: &Work<'_>, event: Option<&BusEvent>) -> Result<(), StoreError> {
         let until = work.by.checked_sub(AFTER_WAITING).unwrap_or(work.by);
         timeout_at(until, self.deliver(work, event)).await.unwrap_or_else(|_| Err(table_is_late()))
     }
 
     /// Puts a message on the bus; where that fails, it waits in the table for the refresher to do it.
-    async fn deliver(&self, work: &Work<'_>, event: Option<&BusEvent>) -> Result<(), VaultError> {
+    async fn deliver(&self, work: &Work<'_>, event: Option<&BusEvent>) -> Result<(), StoreError> {
         let Reception { clock, metrics, .. } = &*self.reception;
         let put = match event {
             Some(event) => self.put(event).await.map_err(Some),
@@ -104,7 +105,7 @@ impl Desk {
         } else {
             tracing::warn!(authorizer = %work.authorizer, "a message waits until the name of account {} is known", work.authorizer);
         }
-        work.vault.keep_message(work.authorizer, work.message, failure.is_some(), clock.now()).await
+        work.store.messages.keep(work.authorizer, work.message, failure.is_some(), clock.now()).await
     }
 
     /// Puts an event on the bus. One that the bus will never take is done with.

@@ -13,7 +13,7 @@ use platform::secret::PlatformSource;
 use runtime::aws::{self, AwsClients};
 use runtime::config::{BusConfig, MessageConfig, MetricsConfig, ProcessEnvironment, StoreConfig};
 use runtime::telemetry::{self, Metrics};
-use store::Store;
+use store::Table;
 use web::gateway::{self, Gateway};
 use wechat::push::TestAccounts;
 
@@ -24,7 +24,7 @@ async fn main() -> ExitCode {
 
 async fn serve() -> Result<(), gateway::Error> {
     let environment = ProcessEnvironment;
-    let store = StoreConfig::read(&environment)?;
+    let names = StoreConfig::read(&environment)?;
     let metrics = MetricsConfig::read(&environment)?;
     let bus = BusConfig::read(&environment)?;
     let messages = MessageConfig::read(&environment)?;
@@ -33,14 +33,14 @@ async fn serve() -> Result<(), gateway::Error> {
     let clients = AwsClients::new(&aws, &limits);
     let clock: SharedClock = Arc::new(SystemClock);
     let metrics = Metrics::embedded(metrics.namespace, Arc::clone(&clock));
-    let platform = PlatformSource::new(clients.secrets, store.secret_id, Arc::clone(&clock), limits, metrics.clone());
+    let platform = PlatformSource::new(clients.secrets, names.secret_id, Arc::clone(&clock), limits, metrics.clone());
     // As in ticket-push: while a function starts it has the most CPU.
     platform.read_ahead().await;
     // Fixed here: no variable lets a webhook reach into the network that the function stands in.
     let policy = AddressPolicy::public_only();
     let router = account_push::router(Reception {
         platform: Arc::new(platform),
-        store: Store::new(clients.dynamodb, &store.table_name),
+        table: Table::new(clients.dynamodb, &names.table_name).access(),
         bus: Bus::new(aws::event_bus_client(&aws, &limits), &bus.bus),
         webhook: messages.webhook.map(|url| Webhook::new(url, policy)).transpose()?,
         test_accounts: TestAccounts::with(messages.test_accounts),

@@ -6,19 +6,22 @@ use axum::extract::FromRef;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use base::clock::SharedClock;
-use base::ids::{AppId, Digest};
+use base::ids::AppId;
 use base::limits::{Limits, MESSAGE_LEASE};
 use base::random::Random;
 use platform::bus::{Bus, BusEvent};
 use platform::secret::PlatformSource;
 use runtime::telemetry::{Measure, Metric, Metrics};
 use secrecy::{ExposeSecret as _, SecretString};
-use store::{MESSAGE_MEMORY, MessageClaim, Recipient, Store, Vault, VaultError};
+use store::{
+    Access, Inbox, Lease, LeaseTerm, MESSAGE_MEMORY, MessageClaim, Messages, Recipient, Recipients, ReleaseChecks,
+    Store, StoreError,
+};
 use tokio::time::{Instant, sleep, timeout_at};
 use web::push::{AccountPush, PushRejection, ReplySeal, plain_answer};
-use wechat::push::{AccountMessage, ReleaseCheck, TestAccounts, is_beyond_memory};
+use wechat::push::{AccountMessage, MessageId, ReleaseCheck, TestAccounts, is_beyond_memory};
 
-use crate::recipient::Recipients;
+use crate::recipient::RecipientCheck;
 use crate::webhook::Webhook;
 
 /// What the function is built from, once.
@@ -26,7 +29,7 @@ pub struct Reception {
     /// The platform's secret.
     pub platform: Arc<PlatformSource>,
     /// The table.
-    pub store: Store,
+    pub table: Access<Repositories>,
     /// Where messages are delivered.
     pub bus: Bus,
     /// Who is asked for replies.
@@ -43,11 +46,31 @@ pub struct Reception {
     pub limits: Limits,
 }
 
+/// What the function may use of the table.
+#[derive(Debug, Clone)]
+pub struct Repositories {
+    pub(crate) inbox: Inbox,
+    pub(crate) messages: Messages,
+    pub(crate) recipients: Recipients,
+    pub(crate) release_checks: ReleaseChecks,
+}
+
+impl From<&Store> for Repositories {
+    fn from(store: &Store) -> Self {
+        Self {
+            inbox: store.inbox.clone(),
+            messages: store.messages.clone(),
+            recipients: store.recipients.clone(),
+            release_checks: store.release_checks.clone(),
+        }
+    }
+}
+
 /// A [`Reception`] at work; clones share what they remember.
 #[derive(Clone)]
 pub(crate) struct Desk {
     pub(crate) reception: Arc<Reception>,
-    recipients: Recipients,
+    recipients: RecipientCheck,
 }
 
 impl FromRef<Desk> for Arc<PlatformSource> {
@@ -70,10 +93,10 @@ pub(crate) enum ReceiveError {
     Refused(#[from] PushRejection),
     /// The table did not answer.
     #[error("a message was not handled: {0}")]
-    Table(#[from] VaultError),
+    Table(#[from] StoreError),
     /// Neither the bus nor the table took it.
     #[error("a message was not handled, it could neither be delivered nor be kept: {0}")]
-    NotKept(VaultError),
+    NotKept(StoreError),
     /// Something hung, or another delivery of the same message is still under way.
     #[error("a message was not handled: no answer within the bound")]
     TooSlow,
@@ -94,10 +117,8 @@ pub(crate) struct Work<'a> {
     pub(crate) authorizer: &'a AppId,
     pub(crate) message: &'a AccountMessage,
     pub(crate) seal: &'a ReplySeal,
-    pub(crate) vault: Vault,
-    pub(crate) digest: Digest,
-    /// Whose claim it is.
-    pub(crate) owner: String,
+    pub(crate) store: Repositories,
+    pub(crate) id: MessageId,
     /// When the answer is due.
     pub(crate) by: Instant,
     /// Until when the table is waited for: the bus must still be reached without it.
@@ -106,7 +127,7 @@ pub(crate) struct Work<'a> {
 
 /// A message that is ours to handle, or the answer that another delivery of it got.
 enum Claimed {
-    Ours { first: bool, reply: Option<SecretString> },
+    Ours { lease: Lease<MessageId>, first: bool, reply: Option<SecretString> },
     Answered(Option<SecretString>),
 }
 
@@ -115,7 +136,7 @@ const MOST_PAUSES: u32 = 8;
 
 impl Desk {
     pub(crate) fn new(reception: Reception) -> Self {
-        Self { reception: Arc::new(reception), recipients: Recipients::default() }
+        Self { reception: Arc::new(reception), recipients: RecipientCheck::default() }
     }
 
     /// Handles a message to `authorizer`; the answer is due `by` then.
@@ -125,17 +146,17 @@ impl Desk {
         push: &AccountPush,
         by: Instant,
     ) -> Result<Response, ReceiveError> {
-        let Reception { store, test_accounts, clock, random, metrics, .. } = &*self.reception;
+        let Reception { table, test_accounts, clock, random, metrics, .. } = &*self.reception;
         let AccountPush { message, seal, sent_at } = push;
         if is_beyond_memory(message.create_time, *sent_at, clock.now(), MESSAGE_MEMORY) {
             metrics.put(&Metric::count(Measure::PushStale, 1));
             tracing::warn!("a message is too old to be delivered");
             return Ok(empty_answer());
         }
-        let vault = store.vault(&seal.platform().component);
-        let (digest, owner) = (message.dedup(authorizer), random.token());
+        let store = table.of(&seal.platform().component);
+        let id = message.id(authorizer);
         let table_by = by.checked_sub(by.saturating_duration_since(Instant::now()) / 2).unwrap_or(by);
-        let work = Work { authorizer, message, seal, vault, digest, owner, by, table_by };
+        let work = Work { authorizer, message, seal, store, id, by, table_by };
         let fixed = match ReleaseCheck::of(message, authorizer, test_accounts) {
             // To a merchant's account this is a message like any other; only its reply is fixed.
             Some(ReleaseCheck::Text(reply)) if !test_accounts.contain(authorizer) => message.reply(&reply, clock.now()),
@@ -163,8 +184,8 @@ impl Desk {
                 None => empty_answer(),
             },
             ReleaseCheck::Api => {
-                if work.vault.count_release_check(work.authorizer, &work.digest, now).await? {
-                    work.vault.put_release_check(work.authorizer, work.message, now).await?;
+                if work.store.release_checks.count(work.authorizer, &work.id, now).await? {
+                    work.store.inbox.put_release_check(work.authorizer, work.message, now).await?;
                 } else {
                     tracing::warn!(authorizer = %work.authorizer, "more codes of the release check than a minute has room for");
                     case = "refused";
@@ -200,10 +221,10 @@ impl Desk {
             BusEvent::of_unconfirmed_message(component, work.authorizer, work.message)
         };
         match self.claim(work).await {
-            Ok(Claimed::Ours { first, reply }) => {
+            Ok(Claimed::Ours { lease, first, reply }) => {
                 let known = reply.or(fixed);
                 let may_ask = first && known.is_none() && is_confirmed && work.message.can_be_answered();
-                self.handle(work, is_confirmed.then_some(&event), may_ask, known).await
+                self.handle(work, &lease, is_confirmed.then_some(&event), may_ask, known).await
             }
             Ok(Claimed::Answered(reply)) => {
                 self.reception.metrics.put(&Metric::count(Measure::MessageRepeated, 1));
@@ -214,10 +235,10 @@ impl Desk {
         }
     }
 
-    async fn recipient(&self, work: &Work<'_>) -> Result<Recipient, VaultError> {
+    async fn recipient(&self, work: &Work<'_>) -> Result<Recipient, StoreError> {
         let user_name = work.message.user_name.as_deref();
         let pause = self.reception.limits.poll;
-        self.recipients.check(&work.vault, work.authorizer, user_name, pause, work.table_by).await
+        self.recipients.check(&work.store.recipients, work.authorizer, user_name, pause, work.table_by).await
     }
 
     fn refused(&self, rejection: PushRejection) -> ReceiveError {
@@ -226,14 +247,14 @@ impl Desk {
     }
 
     /// Waits while another delivery of the same message is under way.
-    async fn claim(&self, work: &Work<'_>) -> Result<Claimed, VaultError> {
-        let Reception { clock, limits, .. } = &*self.reception;
+    async fn claim(&self, work: &Work<'_>) -> Result<Claimed, StoreError> {
+        let Reception { clock, random, limits, .. } = &*self.reception;
         let (mut pauses, mut until) = (1, work.table_by);
         loop {
-            let now = clock.now();
-            let claim = work.vault.claim_message(&work.digest, &work.owner, now, now.plus(MESSAGE_LEASE));
+            let term = LeaseTerm::new(random, clock.now(), MESSAGE_LEASE);
+            let claim = work.store.messages.claim(&work.id, &term);
             match timeout_at(until, claim).await.unwrap_or_else(|_| Err(table_is_late()))? {
-                MessageClaim::Ours { first, reply } => return Ok(Claimed::Ours { first, reply }),
+                MessageClaim::Ours { lease, first, reply } => return Ok(Claimed::Ours { lease, first, reply }),
                 MessageClaim::Answered(reply) => return Ok(Claimed::Answered(reply)),
                 // The table is there. The bound on the whole answer ends this.
                 MessageClaim::Busy => sleep(limits.poll * pauses).await,
@@ -245,8 +266,8 @@ impl Desk {
 }
 
 /// The failure of a table that was waited for long enough.
-pub(crate) fn table_is_late() -> VaultError {
-    VaultError::Unavailable { operation: "UpdateItem", cause: "timeout".to_owned() }
+pub(crate) fn table_is_late() -> StoreError {
+    StoreError::Unavailable { operation: "UpdateItem", cause: "timeout".to_owned() }
 }
 
 /// WeChat says nothing to the follower then.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base::ids::AppId;
-use store::{Recipient, Vault, VaultError};
+use store::{Recipient, Recipients, StoreError};
 use tokio::time::{Instant, sleep, timeout_at};
 use wechat::push::TestAccounts;
 
@@ -24,19 +24,19 @@ const LOOKS: u32 = 4;
 
 /// Which account has which original id, as far as this process has seen.
 #[derive(Clone, Default)]
-pub(crate) struct Recipients(Arc<Mutex<HashMap<AppId, String>>>);
+pub(crate) struct RecipientCheck(Arc<Mutex<HashMap<AppId, String>>>);
 
-impl Recipients {
+impl RecipientCheck {
     /// Whether `authorizer` is the account that is called `user_name`. Where its name is not known yet it is waited for,
     /// `pause` at first and `until` then at most.
     pub(crate) async fn check(
         &self,
-        vault: &Vault,
+        recipients: &Recipients,
         authorizer: &AppId,
         user_name: Option<&str>,
         pause: Duration,
         until: Instant,
-    ) -> Result<Recipient, VaultError> {
+    ) -> Result<Recipient, StoreError> {
         if user_name.is_some_and(|user_name| self.is_remembered(authorizer, user_name)) {
             return Ok(Recipient::Confirmed);
         }
@@ -45,7 +45,7 @@ impl Recipients {
             let fits = user_name.is_none_or(|user_name| user_name == known);
             return Ok(if fits { Recipient::Confirmed } else { Recipient::Foreign });
         }
-        let look = || timeout_at(until, vault.recipient(authorizer, user_name));
+        let look = || timeout_at(until, recipients.check(authorizer, user_name));
         let mut recipient = look().await.unwrap_or_else(|_| Err(table_is_late()))?;
         for number in 0..LOOKS {
             let pause = pause * 2_u32.pow(number);

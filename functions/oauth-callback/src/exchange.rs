@@ -6,7 +6,7 @@
 
 use platform::exchange::{Code, Exchanged, Whose};
 use platform::tokens::TokenError;
-use store::{Bound, Claim, VaultError};
+use store::{Bound, CodeDigest, StoreError};
 use tokio::time::{Instant, sleep};
 use web::{Trouble, unbroken};
 
@@ -47,7 +47,7 @@ impl Received {
             Err(error) => error,
         };
         let may_pass = error.may_pass();
-        Trouble::Token(error).report(EXCHANGING, self.session.random(), self.session.metrics());
+        Trouble::Token(error).report(EXCHANGING, &self.context.random, &self.context.metrics);
         if may_pass {
             return Outcome::Pending;
         }
@@ -61,15 +61,15 @@ impl Received {
         if done_before && !self.is_known().await? {
             return Ok(Outcome::Failed);
         }
-        let mut exchanged = self.session.exchange(&self.code()).await?;
+        let mut exchanged = self.exchange.run(&self.code()).await?;
         while exchanged == Exchanged::Busy {
             // The refresher has the push of the same authorization: it says what came of it.
-            sleep(self.session.limits().poll).await;
+            sleep(self.context.limits.poll).await;
             if Instant::now() >= bound {
                 return Ok(Outcome::Pending);
             }
             if self.is_known().await? {
-                exchanged = self.session.exchange(&self.code()).await?;
+                exchanged = self.exchange.run(&self.code()).await?;
             }
         }
         Ok(match exchanged {
@@ -90,9 +90,9 @@ impl Received {
     }
 
     /// Whether the claim knows what the code brought.
-    async fn is_known(&self) -> Result<bool, VaultError> {
-        let code = Claim::of_authorization_code(&self.code);
-        Ok(self.session.vault().claim_result(&self.claim, &code, self.session.now()).await?.is_some())
+    async fn is_known(&self) -> Result<bool, StoreError> {
+        let code = CodeDigest::of(&self.code);
+        Ok(self.items.claims.result(&self.claim, &code, self.context.now()).await?.is_some())
     }
 
     fn code(&self) -> Code<'_> {
@@ -101,13 +101,13 @@ impl Received {
             claim: &self.claim,
             whose: Whose::Unknown,
             granted_at: None,
-            received_at: self.session.now(),
+            received_at: self.context.now(),
         }
     }
 
     /// Takes the entry out of the refresher's way; where that fails it looks once more and changes nothing.
     async fn finish(&self, outcome: &str) {
-        let done = self.session.vault().finish_entry(&self.entry.key, outcome, self.session.now()).await;
+        let done = self.items.inbox.finish(&self.entry.key, outcome, self.context.now()).await;
         if let Err(error) = done {
             tracing::warn!("an inbox entry that is done stays for the refresher: {error}");
         }

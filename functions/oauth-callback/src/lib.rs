@@ -19,9 +19,9 @@ use axum::response::Response;
 use axum::routing::get;
 use base::ids::{AttemptId, LinkId};
 use http::{HeaderMap, Method, StatusCode};
-use platform::session::Services;
+use platform::services::Services;
 use runtime::config::PageConfig;
-use store::VaultError;
+use store::{Access, Attempts, Claims, Inbox, Links, Store, StoreError};
 use tokio::time::{Instant, timeout_at};
 use web::{FormTargets, Language, Pages, Trouble};
 
@@ -34,8 +34,28 @@ pub const ROUTES: [(Method, &str); 1] = [(Method::GET, "/authorize/{link_id}/cal
 #[derive(Clone)]
 pub struct CallbackService(Arc<Inner>);
 
+/// What the function may use of the table, in addition to what an exchange takes.
+pub(crate) struct Repositories {
+    pub(crate) attempts: Attempts,
+    pub(crate) claims: Claims,
+    pub(crate) inbox: Inbox,
+    pub(crate) links: Links,
+}
+
+impl From<&Store> for Repositories {
+    fn from(store: &Store) -> Self {
+        Self {
+            attempts: store.attempts.clone(),
+            claims: store.claims.clone(),
+            inbox: store.inbox.clone(),
+            links: store.links.clone(),
+        }
+    }
+}
+
 struct Inner {
     services: Services,
+    table: Access<Repositories>,
     config: PageConfig,
     pages: Pages,
 }
@@ -45,11 +65,16 @@ impl CallbackService {
     #[must_use]
     pub fn new(services: Services, config: PageConfig) -> Self {
         let pages = Pages::new(FormTargets::None).served_at(&config.public_base);
-        Self(Arc::new(Inner { services, config, pages }))
+        let table = services.table.clone().access();
+        Self(Arc::new(Inner { services, table, config, pages }))
     }
 
     fn services(&self) -> &Services {
         &self.0.services
+    }
+
+    fn table(&self) -> &Access<Repositories> {
+        &self.0.table
     }
 
     fn pages(&self) -> &Pages {
@@ -74,8 +99,8 @@ enum CallbackError {
     Trouble(#[from] Trouble),
 }
 
-impl From<VaultError> for CallbackError {
-    fn from(error: VaultError) -> Self {
+impl From<StoreError> for CallbackError {
+    fn from(error: StoreError) -> Self {
         Self::Trouble(error.into())
     }
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use base::limits::Limits;
 use oauth_callback::{CallbackService, router};
-use platform::session::Services;
+use platform::services::Services;
 use runtime::config::{PageConfig, ProcessEnvironment};
 use runtime::telemetry;
 use web::gateway::{self, Gateway};

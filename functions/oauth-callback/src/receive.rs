@@ -1,14 +1,15 @@
 //! A return, checked and made durable: from here on the code is exchanged, here or by the refresher.
 
-use base::ids::{AttemptId, Digest, LinkId};
+use base::ids::{AttemptId, LinkId};
 use http::HeaderMap;
-use platform::session::Session;
+use platform::context::Context;
+use platform::exchange::Exchange;
 use secrecy::SecretString;
-use store::{Callback, CallbackEntry, Claim, CodeCount};
+use store::{Callback, CallbackEntry, ClaimKey, CodeCount, CodeDigest};
 use tokio::time::Instant;
 use web::{AttemptCookie, Trouble};
 
-use crate::{CallbackError, CallbackService};
+use crate::{CallbackError, CallbackService, Repositories};
 
 /// What the redirect says.
 pub(crate) struct Return {
@@ -19,11 +20,13 @@ pub(crate) struct Return {
 
 /// A code in the inbox.
 pub(crate) struct Received {
-    pub(crate) session: Session,
+    pub(crate) exchange: Exchange,
+    pub(crate) context: Context,
+    pub(crate) items: Repositories,
     /// When the last call of WeChat must have ended.
     pub(crate) deadline: Instant,
     pub(crate) code: SecretString,
-    pub(crate) claim: Digest,
+    pub(crate) claim: ClaimKey,
     pub(crate) entry: CallbackEntry,
     whereto: Whereto,
 }
@@ -59,24 +62,27 @@ pub(crate) async fn receive(
 ) -> Result<Received, CallbackError> {
     let services = service.services();
     let deadline = bound.checked_sub(services.limits.dynamodb).unwrap_or(bound);
-    let session = services.session(Some(deadline)).await.map_err(Trouble::Platform)?;
-    let vault = session.vault();
-    let now = session.now();
+    let component = services.open(Some(deadline)).await.map_err(Trouble::Platform)?;
+    let items = service.table().of(component.appid());
+    let now = component.context().now();
     // A link that has expired meanwhile still takes the grant: WeChat has given it.
-    let link = vault.link(&back.link, now).await?.ok_or(CallbackError::Unknown)?;
-    let attempt = vault.attempt(&back.link, &back.attempt, now).await?.ok_or(CallbackError::Unknown)?;
-    let ours = attempt.cookie.is_some_and(|cookie| AttemptCookie::fits(headers, &back.attempt, &cookie));
-    let claim = if ours { attempt.claim } else { Claim::of_authorization_code(&back.code) };
-    if vault.count_code(&back.link, &back.attempt, &back.code).await? == CodeCount::TooMany {
+    let link = items.links.get(&back.link, now).await?.ok_or(CallbackError::Unknown)?;
+    let attempt = items.attempts.get(&back.link, &back.attempt, now).await?.ok_or(CallbackError::Unknown)?;
+    let ours = attempt.cookie.is_some_and(|cookie| AttemptCookie::matches(headers, &back.attempt, &cookie));
+    let digest = CodeDigest::of(&back.code);
+    let claim = if ours { attempt.claim } else { ClaimKey::of_code(&digest) };
+    if items.attempts.count_code(&back.link, &back.attempt, &digest).await? == CodeCount::TooMany {
         tracing::warn!(link = %back.link, "an attempt of link {} brings too many codes", back.link);
         return Err(CallbackError::TooMany);
     }
     let callback = Callback { code: back.code, claim };
-    let entry = vault.put_callback(&callback, now).await?;
+    let entry = items.inbox.put_callback(&callback, now).await?;
     let return_url = link.request.return_url.filter(|_| ours);
     let whereto = Whereto { link: back.link, return_url, ours };
     let Callback { code, claim } = callback;
     // A page that is opened again in another browser tells what became of the code where it came first.
     let claim = if ours { claim } else { entry.claim.clone() };
-    Ok(Received { session, deadline, code, claim, entry, whereto })
+    let exchange = Exchange::of(&component);
+    let context = component.context().clone();
+    Ok(Received { exchange, context, items, deadline, code, claim, entry, whereto })
 }

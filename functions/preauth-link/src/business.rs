@@ -10,7 +10,6 @@ use axum::response::{IntoResponse, Response};
 use base::ids::LinkId;
 use http::header::CACHE_CONTROL;
 use http::{Method, StatusCode};
-use platform::session::Session;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use store::{Link, LinkStatus};
@@ -23,7 +22,7 @@ use crate::link_request::Body;
 use crate::link_state::LinkState;
 use crate::mint::mint;
 use crate::problems::{ApiError, problem};
-use crate::{LinkError, LinkService, known_link};
+use crate::{LinkError, LinkService, Session, known_link};
 
 /// The path's link; its absence is answered like that of an unknown one.
 type LinkPath = Result<Path<LinkId>, PathRejection>;
@@ -115,7 +114,7 @@ async fn created(
     let id = LinkId::generate(session.random());
     let now = session.now();
     let valid_until = now.plus(life);
-    session.vault().put_link(&id, &request, valid_until, now).await.map_err(LinkError::from)?;
+    session.items.links.put(&id, &request, valid_until, now).await.map_err(LinkError::from)?;
     tracing::info!(link = %id, caller = %identity, "link {id} was made");
     let url = service.link_url(&id).into();
     Ok(json(StatusCode::CREATED, &Created { link_id: id, url, expires_at: valid_until.rfc3339() }))
@@ -129,7 +128,7 @@ async fn cancelled(
 ) -> Result<Response, ApiError> {
     let Ok(Path(id)) = path else { return Err(LinkError::Unknown.into()) };
     let session = service.session(bound).await.map_err(LinkError::from)?;
-    let link = session.vault().cancel_link(&id, session.now()).await.map_err(LinkError::from)?;
+    let link = session.items.links.cancel(&id, session.now()).await.map_err(LinkError::from)?;
     let link = link.ok_or(LinkError::Unknown)?;
     let status = link.status(session.now());
     if status != LinkStatus::Cancelled {

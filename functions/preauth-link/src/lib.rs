@@ -26,10 +26,12 @@ use axum::middleware;
 use axum::routing::{delete, get, post};
 use base::clock::Timestamp;
 use base::ids::{AttemptId, LinkId};
+use base::random::Random;
 use http::Method;
-use platform::session::{Services, Session};
+use platform::component::Component;
+use platform::services::Services;
 use runtime::config::{PageConfig, WechatConfig};
-use store::{Link, LinkStatus, MintRefused, VaultError};
+use store::{Access, Attempts, Link, LinkStatus, Links, MintRefused, Standings, Store, StoreError};
 use tokio::time::Instant;
 use url::Url;
 use web::identity::IamIdentity;
@@ -54,8 +56,39 @@ const BODY_LIMIT: usize = 16 * 1024;
 #[derive(Clone)]
 pub struct LinkService(Arc<Inner>);
 
+/// What the function may use of the table, in addition to what issuing a component token takes.
+#[derive(Debug)]
+struct Repositories {
+    links: Links,
+    attempts: Attempts,
+    standings: Standings,
+}
+
+impl From<&Store> for Repositories {
+    fn from(store: &Store) -> Self {
+        Self { links: store.links.clone(), attempts: store.attempts.clone(), standings: store.standings.clone() }
+    }
+}
+
+/// The platform and its items, for the length of one request.
+struct Session {
+    component: Component,
+    items: Repositories,
+}
+
+impl Session {
+    fn now(&self) -> Timestamp {
+        self.component.context().now()
+    }
+
+    fn random(&self) -> &Random {
+        &self.component.context().random
+    }
+}
+
 struct Inner {
     services: Services,
+    table: Access<Repositories>,
     config: PageConfig,
     wechat: WechatConfig,
     pages: Pages,
@@ -66,7 +99,8 @@ impl LinkService {
     #[must_use]
     pub fn new(services: Services, config: PageConfig, wechat: WechatConfig) -> Self {
         let pages = Pages::new(FormTargets::OursAnd(&[&wechat.mp, &wechat.open])).served_at(&config.public_base);
-        Self(Arc::new(Inner { services, config, wechat, pages }))
+        let table = services.table.clone().access();
+        Self(Arc::new(Inner { services, table, config, wechat, pages }))
     }
 
     fn services(&self) -> &Services {
@@ -94,7 +128,9 @@ impl LinkService {
     /// written down.
     async fn session(&self, bound: Instant) -> Result<Session, Trouble> {
         let deadline = bound.checked_sub(self.services().limits.dynamodb).unwrap_or(bound);
-        Ok(self.services().session(Some(deadline)).await?)
+        let component = self.services().open(Some(deadline)).await?;
+        let items = self.0.table.of(component.appid());
+        Ok(Session { component, items })
     }
 
     /// A path under our own origin.
@@ -154,15 +190,15 @@ impl LinkError {
     }
 }
 
-impl From<VaultError> for LinkError {
-    fn from(error: VaultError) -> Self {
+impl From<StoreError> for LinkError {
+    fn from(error: StoreError) -> Self {
         Self::Trouble(error.into())
     }
 }
 
 /// A link that is there, used or not.
 async fn known_link(session: &Session, id: &LinkId) -> Result<Link, LinkError> {
-    session.vault().link(id, session.now()).await?.ok_or(LinkError::Unknown)
+    session.items.links.get(id, session.now()).await?.ok_or(LinkError::Unknown)
 }
 
 /// What merchants reach.

@@ -2,9 +2,10 @@
 
 use base::clock::Timestamp;
 use base::ids::{AppId, LinkId};
-use platform::session::Session;
 use serde::Serialize;
-use store::{BoundBy, Link, LinkStatus, VaultError};
+use store::{BoundBy, Link, LinkStatus, StoreError};
+
+use crate::Session;
 
 /// The answer to `GET /authorization-links/{link_id}`.
 #[derive(Serialize)]
@@ -35,7 +36,7 @@ struct LinkedAccount {
 
 impl LinkState {
     /// The state of a link as of now. One read if an account was authorized through it.
-    pub(crate) async fn of(session: &Session, link: Link) -> Result<Self, VaultError> {
+    pub(crate) async fn of(session: &Session, link: Link) -> Result<Self, StoreError> {
         let status = match link.status(session.now()) {
             LinkStatus::Pending => "pending",
             LinkStatus::Authorized => "authorized",
@@ -44,7 +45,7 @@ impl LinkState {
         };
         let account = match link.authorized {
             Some((account, authorized_at)) => {
-                let standing = session.vault().standing(&account).await?;
+                let standing = session.items.standings.get(&account).await?;
                 Some(LinkedAccount {
                     authorizer_appid: account,
                     authorized_at: authorized_at.rfc3339(),

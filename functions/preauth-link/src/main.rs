@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use base::limits::Limits;
-use platform::session::Services;
+use platform::services::Services;
 use preauth_link::{BUSINESS_ROUTES, LinkService, business_router, public_router};
 use runtime::config::{PageConfig, ProcessEnvironment, WechatConfig};
 use runtime::telemetry;

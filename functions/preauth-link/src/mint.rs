@@ -1,16 +1,14 @@
 //! A fresh pre-auth code for one attempt (protocol section 1.3): counted, made, remembered, in this order.
 
 use base::clock::Timestamp;
-use base::ids::{AttemptId, Digest};
-use platform::session::Session;
+use base::ids::AttemptId;
 use secrecy::SecretString;
-use store::Link;
+use store::{CookieDigest, Link, MintCount};
 use url::Url;
 use web::Trouble;
-use wechat::api::ComponentCall;
 
 use crate::wechat_urls::Launch;
-use crate::{LinkError, LinkService};
+use crate::{LinkError, LinkService, Session};
 
 /// A pre-auth code and where it leads.
 pub(crate) struct Minted {
@@ -28,22 +26,24 @@ pub(crate) async fn mint(
     service: &LinkService,
     session: &Session,
     link: Link,
-    cookie: Option<&Digest>,
+    cookie: Option<&CookieDigest>,
 ) -> Result<Minted, LinkError> {
     let now = session.now();
-    session.vault().count_mint(&link, now).await?.map_err(|refused| LinkError::of_mint(refused, now))?;
-    let component = &session.platform().component;
-    let call = session.with_component(|token| async move {
-        session.wechat().create_preauthcode(ComponentCall { component, token: &token }).await
-    });
+    if let MintCount::Refused(refused) = session.items.links.count_mint(&link, now).await? {
+        return Err(LinkError::of_mint(refused, now));
+    }
+    let component = &session.component;
+    let call =
+        component.call(|token| async move { component.wechat().create_preauthcode(component.carries(&token)).await });
     // Boxed: with the renewal of a token in it the future is large.
     let made = Box::pin(call).await.map_err(Trouble::Token)?;
     let now = session.now();
     let attempt = AttemptId::generate(session.random());
-    session.vault().put_attempt(&link.id, &attempt, &made.code, cookie, now).await?;
+    session.items.attempts.put(&link.id, &attempt, &made.code, cookie, now).await?;
     tracing::info!(link = %link.id, "link {} was followed: a pre-auth code was made", link.id);
     let redirect_uri = service.callback_url(&link.id, &attempt);
-    let launch = Launch { component, code: &made.code, redirect_uri: &redirect_uri, request: &link.request };
+    let launch =
+        Launch { component: component.appid(), code: &made.code, redirect_uri: &redirect_uri, request: &link.request };
     Ok(Minted {
         on_computer: launch.on_computer(service.wechat()),
         on_phone: launch.on_phone(service.wechat()),

@@ -1,7 +1,7 @@
 //! Why a business does not get what it asks for, and what it is told of it.
 
 use axum::response::{IntoResponse, Response};
-use platform::session::Services;
+use platform::services::Services;
 use store::LinkStatus;
 use web::{Problem, ProblemKind};
 

@@ -9,7 +9,6 @@ use axum::response::Response;
 use base::ids::LinkId;
 use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
-use platform::session::Session;
 use store::{AccountState, Link, LinkStatus};
 use tokio::time::Instant;
 use web::{AttemptCookie, Language, Message, Trouble, run_to_end, see_other};
@@ -18,7 +17,7 @@ use crate::browser::Browser;
 use crate::mint::mint;
 use crate::qr::{Qr, qr};
 use crate::texts::{self, LaunchTexts, OpenTexts};
-use crate::{LinkError, LinkService, known_link};
+use crate::{LinkError, LinkService, Session, known_link};
 
 /// The path's link; its absence is answered like that of an unknown one.
 type LinkPath = Result<Path<LinkId>, PathRejection>;
@@ -122,7 +121,7 @@ async fn followable(session: &Session, id: &LinkId) -> Result<Link, LinkError> {
     match &link.authorized {
         _ if status == LinkStatus::Pending => Ok(link),
         Some((account, _)) => {
-            let standing = session.vault().standing(account).await?;
+            let standing = session.items.standings.get(account).await?;
             let stands = standing.is_none_or(|standing| standing.state == AccountState::Active);
             Err(if stands { LinkError::Ended(status) } else { LinkError::Withdrawn })
         }

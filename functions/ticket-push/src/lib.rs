@@ -15,7 +15,7 @@ use axum::routing::post;
 use base::clock::{SharedClock, Timestamp};
 use platform::secret::PlatformSource;
 use runtime::telemetry::{Measure, Metric, Metrics};
-use store::{PUSH_MEMORY, Store, Vault, VaultError};
+use store::{Access, Inbox, Introductions, PUSH_MEMORY, Store, StoreError, Tickets};
 use web::push::{PlatformPush, Verified, answer_in_time, plain_answer};
 use wechat::push::{Event, is_beyond_memory};
 
@@ -28,13 +28,27 @@ pub struct Receiver {
     /// The platform's secret.
     pub platform: Arc<PlatformSource>,
     /// The table.
-    pub store: Store,
+    pub table: Access<Repositories>,
     /// Where the rules read the time.
     pub clock: SharedClock,
     /// Where metrics go.
     pub metrics: Metrics,
     /// From the request to its answer, whatever hangs: [`base::limits::Limits::push`].
     pub bound: Duration,
+}
+
+/// What the function may use of the table.
+#[derive(Debug, Clone)]
+pub struct Repositories {
+    tickets: Tickets,
+    inbox: Inbox,
+    introductions: Introductions,
+}
+
+impl From<&Store> for Repositories {
+    fn from(store: &Store) -> Self {
+        Self { tickets: store.tickets.clone(), inbox: store.inbox.clone(), introductions: store.introductions.clone() }
+    }
 }
 
 impl FromRef<Receiver> for Arc<PlatformSource> {
@@ -64,7 +78,7 @@ pub fn router(receiver: Receiver) -> Router {
 enum ReceiveError {
     /// It is not durable. WeChat promises no second delivery for this URL, but may make one.
     #[error("the push could not be stored")]
-    NotStored(#[from] VaultError),
+    NotStored(#[from] StoreError),
     /// Something hung.
     #[error("the push could not be stored in time")]
     TooSlow,
@@ -88,7 +102,7 @@ async fn receive(
     State(receiver): State<Receiver>,
     Verified(push): Verified<PlatformPush>,
 ) -> Result<Response, ReceiveError> {
-    let vault = receiver.store.vault(&push.component);
+    let store = receiver.table.of(&push.component);
     let (event, now) = (&push.event.event, receiver.clock.now());
     if is_beyond_memory(push.event.create_time, push.sent_at, now, PUSH_MEMORY) {
         receiver.metrics.put(&Metric::count(Measure::PushStale, 1));
@@ -96,14 +110,14 @@ async fn receive(
         return Ok(plain_answer(StatusCode::OK, "success"));
     }
     if let Event::ComponentVerifyTicket { ticket: Some(ticket) } = event {
-        if vault.put_ticket(ticket, push.event.create_time.unwrap_or(now), now).await? {
+        if store.tickets.put(ticket, push.event.create_time.unwrap_or(now), now).await? {
             tracing::info!(component = %push.component, "a new component_verify_ticket is stored");
         } else {
             tracing::info!(component = %push.component, "an equal or newer component_verify_ticket was there");
         }
     } else {
-        vault.put_push(&push.event, now).await?;
-        introduce(&vault, event, now).await;
+        store.inbox.put_push(&push.event, now).await?;
+        introduce(&store.introductions, event, now).await;
         let account = event.account().map(ToString::to_string).unwrap_or_default();
         tracing::info!(info_type = event.label(), account, "a push {} is in the inbox", event.label());
     }
@@ -116,13 +130,13 @@ const INTRODUCTION: Duration = Duration::from_millis(500);
 
 /// Notes the account of a grant, so that messages of it are taken before the grant has taken effect. This may fail: it
 /// is made up for when the grant takes effect.
-async fn introduce(vault: &Vault, event: &Event, now: Timestamp) {
+async fn introduce(introductions: &Introductions, event: &Event, now: Timestamp) {
     let (Event::Authorized(_) | Event::UpdateAuthorized(_) | Event::FastRegister(_), Some(account)) =
         (event, event.account())
     else {
         return;
     };
-    let failure = match tokio::time::timeout(INTRODUCTION, vault.introduce(account, now)).await {
+    let failure = match tokio::time::timeout(INTRODUCTION, introductions.put(account, now)).await {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error.to_string(),
         Err(_) => "the table was too slow".to_owned(),

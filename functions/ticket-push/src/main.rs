@@ -9,7 +9,7 @@ use platform::secret::PlatformSource;
 use runtime::aws::{self, AwsClients};
 use runtime::config::{MetricsConfig, ProcessEnvironment, StoreConfig};
 use runtime::telemetry::{self, Metrics};
-use store::Store;
+use store::Table;
 use ticket_push::Receiver;
 use web::gateway::{self, Gateway};
 
@@ -32,7 +32,7 @@ async fn serve() -> Result<(), gateway::Error> {
     platform.read_ahead().await;
     let router = ticket_push::router(Receiver {
         platform: Arc::new(platform),
-        store: Store::new(clients.dynamodb, &config.table_name),
+        table: Table::new(clients.dynamodb, &config.table_name).access(),
         clock,
         metrics: metrics.clone(),
         bound: limits.push,

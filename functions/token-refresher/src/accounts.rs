@@ -6,7 +6,7 @@ use base::ids::AppId;
 use futures::StreamExt as _;
 use futures::stream::Stream;
 use platform::tokens::{Refused, Renewal, TokenError};
-use store::{LeaseFor, Slot, Vault, VaultError};
+use store::{Accounts, StoreError};
 use wechat::api::Api;
 
 use crate::Run;
@@ -39,15 +39,15 @@ impl Run {
     }
 
     /// The accounts that are due.
-    fn due(&self) -> impl Stream<Item = Result<AppId, VaultError>> + '_ {
-        let (vault, until, shards) = (self.session.vault(), self.session.now(), Vault::due_shards());
-        shard_by_shard(self.session.random(), shards, move |shard, after| vault.due_accounts(shard, until, after))
+    fn due(&self) -> impl Stream<Item = Result<AppId, StoreError>> + '_ {
+        let (store, until, shards) = (&self.store, self.now(), Accounts::DUE_SHARDS);
+        shard_by_shard(&self.context.random, shards, move |shard, after| store.accounts.due(shard, until, after))
     }
 
-    async fn renew_one(&self, account: Result<AppId, VaultError>) -> (Option<AppId>, Result<Renewal, TokenError>) {
+    async fn renew_one(&self, account: Result<AppId, StoreError>) -> (Option<AppId>, Result<Renewal, TokenError>) {
         match account {
             Ok(account) => {
-                let renewed = self.session.renew(&Slot::Authorizer(account.clone()), LeaseFor::Due).await;
+                let renewed = self.tokens.renew(&account).await;
                 (Some(account), renewed)
             }
             Err(error) => (None, Err(error.into())),

@@ -59,12 +59,12 @@ impl Breaker {
 #[cfg(test)]
 mod tests {
     use base::ids::AppId;
-    use store::VaultError;
+    use store::StoreError;
 
     use super::*;
 
     fn table_is_away() -> TokenError {
-        VaultError::Unavailable { operation: "UpdateItem", cause: "timeout".to_owned() }.into()
+        StoreError::Unavailable { operation: "UpdateItem", cause: "timeout".to_owned() }.into()
     }
 
     #[test]
@@ -86,7 +86,7 @@ mod tests {
     fn a_refused_item_or_an_accounts_own_failure_ends_nothing() {
         let breaker = Breaker::default();
         for _ in 0..10 {
-            let refused = VaultError::Refused { operation: "UpdateItem", code: "ValidationException".to_owned() };
+            let refused = StoreError::Refused { operation: "UpdateItem", code: "ValidationException".to_owned() };
             assert!(breaker.own_failure(refused.into()).is_some());
             assert!(breaker.own_failure(TokenError::NoPermission(AppId::parse("wx1").unwrap())).is_some());
         }

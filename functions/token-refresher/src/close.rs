@@ -4,7 +4,7 @@
 //! the end of the next run. The heartbeat comes last, so that it says that a run got as far as its end.
 
 use runtime::telemetry::{Measure, Metric};
-use store::{AccountState, END_OF_TIME, Health, ScheduledTask, Slot, VaultError};
+use store::{AccountState, END_OF_TIME, Health, ScheduledTask, StoreError, TokenOwner};
 
 use crate::report::Report;
 use crate::{Run, Task};
@@ -12,13 +12,13 @@ use crate::{Run, Task};
 impl Run {
     /// Ends a run of `task` that did what `report` says.
     pub(crate) async fn close(&self, task: &Task, report: &Report) {
-        report.publish(self.session.metrics());
+        report.publish(&self.context.metrics);
         if let Some(scheduled) = task.scheduled()
             && tokio::time::timeout_at(self.ends_at, self.look_back(scheduled, report)).await.is_err()
         {
             tracing::warn!("no time was left to write down how the run went");
         }
-        self.session.metrics().put(&Metric::count(Measure::RunFinished, 1).by(task.name()));
+        self.context.metrics.put(&Metric::count(Measure::RunFinished, 1).by(task.name()));
     }
 
     async fn look_back(&self, task: ScheduledTask, report: &Report) {
@@ -34,29 +34,29 @@ impl Run {
 
     async fn write_down(&self, task: ScheduledTask, report: &Report) {
         let Ok(report) = serde_json::to_string(report) else { return };
-        let health = Health { finished_at: self.session.now(), report, heard: self.session.wechat().heard() };
-        if let Err(error) = self.session.vault().put_health(task, &health).await {
+        let health = Health { finished_at: self.now(), report, heard: self.component.wechat().heard() };
+        if let Err(error) = self.store.health.put(task, &health).await {
             tracing::warn!("how the run went was not written down: {error}");
         }
     }
 
-    async fn measure_what_waits(&self) -> Result<(), VaultError> {
-        let (vault, metrics) = (self.session.vault(), self.session.metrics());
-        let component = vault.token(&Slot::Component).await?;
+    async fn measure_what_waits(&self) -> Result<(), StoreError> {
+        let (store, metrics) = (&self.store, &self.context.metrics);
+        let component = store.tokens.get(&TokenOwner::Component).await?;
         let lapses = component.filter(|record| record.access_token.is_some()).and_then(|record| record.expires_at);
-        let left = lapses.map(|lapses| lapses.since(self.session.now())).unwrap_or_default();
+        let left = lapses.map(|lapses| lapses.since(self.now())).unwrap_or_default();
         metrics.put(&Metric::seconds(Measure::ComponentTokenLeft, left));
-        let waiting = vault.inbox_waiting(END_OF_TIME).await?;
+        let waiting = store.inbox.count_waiting(END_OF_TIME).await?;
         metrics.put(&Metric::count(Measure::InboxWaiting, waiting));
-        let messages = vault.count_waiting_messages(END_OF_TIME).await?;
+        let messages = store.messages.count_waiting(END_OF_TIME).await?;
         metrics.put(&Metric::count(Measure::MessagesWaiting, messages));
         Ok(())
     }
 
-    async fn measure_accounts(&self) -> Result<(), VaultError> {
+    async fn measure_accounts(&self) -> Result<(), StoreError> {
         for state in AccountState::ALL {
-            let accounts = self.session.vault().count_accounts(state).await?;
-            self.session.metrics().put(&Metric::count(Measure::Accounts, accounts).by(state.as_str()));
+            let accounts = self.store.accounts.count(state).await?;
+            self.context.metrics.put(&Metric::count(Measure::Accounts, accounts).by(state.as_str()));
         }
         Ok(())
     }

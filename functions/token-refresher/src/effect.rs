@@ -4,14 +4,13 @@
 //! not decide, WeChat is asked whether the account's grant stands.
 
 use base::clock::Timestamp;
-use base::ids::{AppId, Digest};
+use base::ids::AppId;
 use platform::exchange::{Code, Exchanged, Whose};
 use platform::tokens::TokenError;
 use secrecy::SecretString;
-use store::{AccountState, Claim, Entry, EntryBody, GrantWrite};
-use wechat::push::{AuthorizationEvent, Event};
-use wechat::times;
-use wechat::times::Order;
+use store::{AccountState, ClaimKey, CodeDigest, Entry, EntryBody, WriteOutcome};
+use wechat::push::{AuthorizationEvent, Event, PushId};
+use wechat::times::{self, Order};
 
 use crate::Run;
 use crate::report::Report;
@@ -41,7 +40,7 @@ struct PushedGrant<'a> {
     /// WeChat's time of the grant, where it can be believed.
     granted_at: Option<Timestamp>,
     /// Identifies the push.
-    push: Digest,
+    push: PushId,
     received_at: Timestamp,
 }
 
@@ -64,7 +63,7 @@ impl Run {
                     granted_at: None,
                     received_at: entry.received_at,
                 };
-                return Ok(outcome(&self.session.exchange(&code).await?));
+                return Ok(outcome(&self.exchange.run(&code).await?));
             }
             EntryBody::ReleaseCheck(check) => return self.answer_release_check(check, entry.received_at).await,
             EntryBody::Push(_) | EntryBody::Unreadable => {}
@@ -78,7 +77,7 @@ impl Run {
                     code: grant.code.as_ref(),
                     pre_auth_code: grant.pre_auth_code.as_ref(),
                     granted_at: happened_at,
-                    push: push.dedup(),
+                    push: push.id(),
                     received_at: entry.received_at,
                 })
                 .await
@@ -89,7 +88,7 @@ impl Run {
                     code: result.auth_code.as_ref(),
                     pre_auth_code: None,
                     granted_at: happened_at,
-                    push: push.dedup(),
+                    push: push.id(),
                     received_at: entry.received_at,
                 })
                 .await
@@ -114,9 +113,9 @@ impl Run {
             return Ok(Outcome::done("noted"));
         }
         let claim = match (pushed.pre_auth_code, pushed.code) {
-            (Some(pre_auth_code), _) => Claim::of_pre_auth_code(pre_auth_code),
-            (None, Some(code)) => Claim::of_authorization_code(code),
-            (None, None) => pushed.push.clone(),
+            (Some(pre_auth_code), _) => ClaimKey::of_pre_auth_code(pre_auth_code),
+            (None, Some(code)) => ClaimKey::of_code(&CodeDigest::of(code)),
+            (None, None) => ClaimKey::of_push(&pushed.push),
         };
         let code = Code {
             code: pushed.code,
@@ -125,7 +124,7 @@ impl Run {
             granted_at: pushed.granted_at,
             received_at: pushed.received_at,
         };
-        Ok(outcome(&self.session.exchange(&code).await?))
+        Ok(outcome(&self.exchange.run(&code).await?))
     }
 
     async fn on_unauthorized(
@@ -135,8 +134,8 @@ impl Run {
         report: &mut Report,
     ) -> Result<Outcome, TokenError> {
         for _ in 0..MARK_TRIES {
-            let stored = self.session.vault().account(authorizer).await?;
-            let now = self.session.now();
+            let stored = self.store.accounts.get(authorizer).await?;
+            let now = self.now();
             let seq = stored.as_ref().map_or(0, |stored| stored.token.seq);
             if let Some(stored) = &stored {
                 let known = stored.revoked_at.and_then(|known| times::credible(known, now));
@@ -147,14 +146,14 @@ impl Run {
                     && match times::order(revoked_at, stored.granted_at, now) {
                         Order::Later => false,
                         Order::Earlier => true,
-                        Order::Undecided => !self.session.is_gone(authorizer).await?,
+                        Order::Undecided => !self.component.is_gone(authorizer).await?,
                     };
                 if stands {
                     return Ok(Outcome::done("granted since"));
                 }
             }
-            let marked = self.session.end_grant(authorizer, seq, AccountState::Unauthorized, revoked_at).await?;
-            if marked == GrantWrite::Stored {
+            let marked = self.tokens.end_grant(authorizer, seq, AccountState::Unauthorized, revoked_at).await?;
+            if marked == WriteOutcome::Stored {
                 report.gone += 1;
                 return Ok(Outcome::done(MARKED));
             }
@@ -176,7 +175,7 @@ impl Run {
                 EntryBody::Callback(_) | EntryBody::ReleaseCheck(_) | EntryBody::Unreadable => None,
             };
             let granted_at = push.as_ref().and_then(|push| happened_at(entry, push));
-            if times::order(granted_at, revoked_at, self.session.now()) == Order::Earlier {
+            if times::order(granted_at, revoked_at, self.now()) == Order::Earlier {
                 self.tell_and_finish(entry, push.as_ref(), REVOKED_SINCE, report).await?;
             } else {
                 before.push(entry);

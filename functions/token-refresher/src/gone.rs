@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use base::ids::AppId;
 use futures::{StreamExt as _, TryStreamExt as _};
 use platform::tokens::TokenError;
-use store::{AccountState, END_OF_TIME, Pass, Vault};
+use store::{AccountState, Accounts, END_OF_TIME, ReconcileCursor};
 
 use crate::Run;
 use crate::reconcile::was_asked;
@@ -25,8 +25,8 @@ struct Walk {
 
 impl Run {
     /// Asks WeChat about the accounts that a pass did not name; `false` where time was up before all were looked at.
-    pub(crate) async fn look_for_gone(&self, pass: Pass, report: &mut Report) -> Result<bool, TokenError> {
-        let listed = self.session.vault().listed_accounts(pass).await?;
+    pub(crate) async fn look_for_gone(&self, pass: ReconcileCursor, report: &mut Report) -> Result<bool, TokenError> {
+        let listed = self.store.reconcile_passes.listed(pass).await?;
         let mut walk = Walk::default();
         let complete = Box::pin(self.walk(&listed, &mut walk, report)).await;
         self.end_grants(walk.ended, walk.seen, report).await;
@@ -34,9 +34,9 @@ impl Run {
     }
 
     async fn walk(&self, listed: &HashSet<AppId>, walk: &mut Walk, report: &mut Report) -> bool {
-        let vault = self.session.vault();
-        let accounts = shard_by_shard(self.session.random(), Vault::due_shards(), |shard, after| {
-            vault.due_accounts(shard, END_OF_TIME, after)
+        let store = &self.store;
+        let accounts = shard_by_shard(&self.context.random, Accounts::DUE_SHARDS, |shard, after| {
+            store.accounts.due(shard, END_OF_TIME, after)
         });
         let mut accounts = std::pin::pin!(accounts.map_err(TokenError::from));
         while let Some(account) = accounts.next().await {
@@ -75,16 +75,16 @@ impl Run {
 
     /// Asks whether the grant of one account stands, unless that was asked today.
     async fn ask(&self, account: AppId, walk: &mut Walk) -> Result<(), TokenError> {
-        let Some(stored) = self.session.vault().account(&account).await? else { return Ok(()) };
-        let now = self.session.now();
+        let Some(stored) = self.store.accounts.get(&account).await? else { return Ok(()) };
+        let now = self.now();
         if stored.token.state != AccountState::Active || was_asked(&stored, now) {
             return Ok(());
         }
         walk.asked += 1;
-        if self.session.is_gone(&account).await? {
+        if self.component.is_gone(&account).await? {
             walk.ended.push(Ended { account, seq: stored.token.seq, refused_since: stored.token.refused_since });
         } else {
-            self.session.vault().note_asked(&account, stored.token.seq, now).await?;
+            self.store.accounts.note_asked(&account, stored.token.seq, now).await?;
         }
         Ok(())
     }

@@ -31,10 +31,10 @@ impl Run {
     /// Processes everything in the inbox that is due, a page of the index at a time. What stays there because it cannot be
     /// processed or postponed does not keep the pages behind it from being read.
     pub(crate) async fn process_inbox(&self, report: &mut Report) {
-        let (vault, until) = (self.session.vault(), self.session.now());
+        let (store, until) = (&self.store, self.now());
         let mut after = None;
         while !self.is_over() {
-            let (partitions, next) = match vault.due_partitions(until, after).await {
+            let (partitions, next) = match store.inbox.due_partitions(until, after).await {
                 Ok(page) => page,
                 Err(error) => {
                     if let Some(own) = self.breaker.own_failure(error.into()) {
@@ -85,7 +85,7 @@ impl Run {
     }
 
     async fn process_one(&self, partition: &Partition, report: &mut Report) -> Result<(), TokenError> {
-        let entries = self.session.vault().waiting_entries(partition).await?;
+        let entries = self.store.inbox.waiting(partition).await?;
         // Those that stay after this pass: their codes are of use until the grant is taken back.
         let mut left = Vec::new();
         let mut failure = None;
@@ -93,7 +93,7 @@ impl Run {
             if self.is_over() {
                 break;
             }
-            if self.session.now() < entry.due_at {
+            if self.now() < entry.due_at {
                 left.push(entry);
                 continue;
             }
@@ -162,7 +162,7 @@ impl Run {
         wait: Duration,
         report: &mut Report,
     ) -> Result<(), TokenError> {
-        self.session.vault().postpone_entry(entry, label, self.session.now().plus(wait)).await?;
+        self.store.inbox.postpone(entry, label, self.now().plus(wait)).await?;
         report.inbox_postponed += 1;
         Ok(())
     }
@@ -175,21 +175,21 @@ impl Run {
         word: &str,
         report: &mut Report,
     ) -> Result<bool, TokenError> {
-        let vault = self.session.vault();
+        let store = &self.store;
         let told = match push {
             Some(push) => self.tell_of_push(push).await,
             None => Ok(()),
         };
         match told {
             Err(error) if error.may_pass() => {
-                vault.postpone_telling(entry, word, BUS, self.session.now().plus(BUS_PAUSE)).await?;
+                store.inbox.postpone_publishing(entry, word, BUS, self.now().plus(BUS_PAUSE)).await?;
                 report.inbox_postponed += 1;
                 return Ok(false);
             }
             Err(error) => tracing::error!("an event is never delivered: {error}"),
             Ok(()) => {}
         }
-        vault.finish_entry(&entry.key, word, self.session.now()).await?;
+        store.inbox.finish(&entry.key, word, self.now()).await?;
         report.inbox_done += 1;
         Ok(true)
     }

@@ -22,12 +22,19 @@ mod tell;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use base::clock::Timestamp;
 use futures::future::BoxFuture;
 use platform::bus::Bus;
+use platform::component::Component;
+use platform::context::Context;
+use platform::exchange::Exchange;
+use platform::profiles::Profiles;
 use platform::secret::PlatformError;
-use platform::session::{Services, Session};
+use platform::services::Services;
 use platform::tokens::TokenError;
+use platform::tokens::Tokens;
 use runtime::config::{ConfigError, Environment};
+use store::Store;
 use tokio::time::Instant;
 use wechat::api::Api;
 
@@ -114,9 +121,14 @@ pub struct Refresher {
     settings: Settings,
 }
 
-/// What a run passes around: the session, and when to stop taking up work.
+/// What a run passes around: what it works with, and when to stop taking up work.
 struct Run {
-    session: Session,
+    component: Component,
+    tokens: Tokens,
+    exchange: Exchange,
+    profiles: Profiles,
+    store: Store,
+    context: Context,
     bus: Bus,
     window: usize,
     gone_checks: usize,
@@ -130,6 +142,10 @@ struct Run {
 }
 
 impl Run {
+    fn now(&self) -> Timestamp {
+        self.context.now()
+    }
+
     /// Whether nothing more is to be begun.
     fn is_over(&self) -> bool {
         self.breaker.cause().is_some() || Instant::now() >= self.stop_at
@@ -137,7 +153,7 @@ impl Run {
 
     /// Whether the quota of an API turned out to be used up in this run.
     fn is_used_up(&self, api: Api) -> bool {
-        self.session.wechat().used_up().iter().any(|refusal| refusal.api == api)
+        self.component.wechat().used_up().iter().any(|refusal| refusal.api == api)
     }
 }
 
@@ -154,11 +170,12 @@ impl Refresher {
     /// # Errors
     /// [`RunError`] where the platform's secret cannot be used.
     pub async fn poll_inbox(&self, deadline: Instant) -> Result<Option<Report>, RunError> {
-        let session = self.services.session(None).await?;
-        match session.vault().due_partitions(session.now(), None).await {
+        let component = self.services.open(None).await?;
+        let inbox = self.services.table.store(component.appid()).inbox;
+        match inbox.due_partitions(component.context().now(), None).await {
             Ok((due, _)) if due.is_empty() => Ok(None),
             Ok((due, _)) => {
-                let keys = due.iter().map(|partition| session.vault().inbox_key(partition)).collect();
+                let keys = due.iter().map(|partition| inbox.pk(partition)).collect();
                 self.run(&Task::Inbox(keys), deadline).await.map(Some)
             }
             Err(error) => {
@@ -181,11 +198,16 @@ impl Refresher {
         let begun = Instant::now();
         let calls_end = deadline.checked_sub(LAST_WRITES).unwrap_or(begun);
         let stop_at = deadline.checked_sub(STOP_BEFORE_DEADLINE).unwrap_or(begun);
-        let session = self.services.session(Some(calls_end)).await?.listening();
+        let component = self.services.open(Some(calls_end)).await?.listening();
         let pace = Pace::per_second(self.settings.per_second);
         let ends_at = deadline.checked_sub(LAST_MOMENT).unwrap_or(begun);
         let run = Run {
-            session,
+            tokens: Tokens::of(&component),
+            exchange: Exchange::of(&component),
+            profiles: Profiles::of(&component),
+            store: self.services.table.store(component.appid()),
+            context: component.context().clone(),
+            component,
             bus: self.bus.clone(),
             window: self.settings.window,
             gone_checks: self.settings.gone_checks,
@@ -201,7 +223,7 @@ impl Refresher {
             Task::Renew => Box::pin(run.renew_all(&mut report)),
             Task::Reconcile => Box::pin(run.reconcile(&mut report)),
             Task::Inbox(keys) => {
-                let partitions = keys.iter().filter_map(|key| run.session.vault().inbox_partition(key)).collect();
+                let partitions = keys.iter().filter_map(|key| run.store.inbox.partition(key)).collect();
                 Box::pin(run.process_partitions(partitions, &mut report))
             }
         };
@@ -217,15 +239,15 @@ impl Refresher {
 impl Run {
     /// Counts and logs, once, what ended the run and which of WeChat's APIs could not be used any more.
     fn report_what_stopped_it(&self, report: &mut Report) {
-        for refusal in self.session.wechat().used_up() {
+        for refusal in self.component.wechat().used_up() {
             let api = refusal.api;
             report.fail(&refusal.code.to_string());
-            self.session.report(&format!("{api} is not called any more in this run"), &refusal.into());
+            self.context.report(&format!("{api} is not called any more in this run"), &refusal.into());
         }
         let Some(cause) = self.breaker.cause() else { return };
         report.fail(&cause.label());
         match (cause.wechat(), cause) {
-            (Some(refused), _) => self.session.report("the run stops here", refused),
+            (Some(refused), _) => self.context.report("the run stops here", refused),
             (None, TokenError::NoComponentToken(inner)) if matches!(**inner, TokenError::NoTicket) => {
                 tracing::warn!("the run stops here: {inner}");
             }

@@ -9,7 +9,7 @@ use base::limits::Limits;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use platform::bus::Bus;
 use platform::secret::PlatformError;
-use platform::session::Services;
+use platform::services::Services;
 use runtime::aws;
 use runtime::config::{BusConfig, ProcessEnvironment};
 use runtime::telemetry;

@@ -13,10 +13,9 @@ use futures::StreamExt as _;
 use futures::stream;
 use platform::tokens::{Renewal, Scope, TokenError};
 use secrecy::ExposeSecret as _;
-use store::{AccountState, LeaseFor, Slot, StoredAccount};
+use store::{AccountState, StoredAccount, TokenOwner};
 use wechat::api::{AuthorizerDetails, AuthorizerPage, LIST_PAGE, ListedAuthorizer, Reaction};
-use wechat::times;
-use wechat::times::Order;
+use wechat::times::{self, Order};
 
 use crate::Run;
 use crate::report::Report;
@@ -53,7 +52,7 @@ impl Run {
     }
 
     async fn pass_over_list(&self, report: &mut Report) -> Result<(), TokenError> {
-        let mut pass = self.session.vault().open_pass(self.session.now()).await?;
+        let mut pass = self.store.reconcile_passes.open(self.now()).await?;
         loop {
             if self.is_over() {
                 tracing::info!(offset = pass.offset, "the pass over WeChat's list goes on at {}", pass.offset);
@@ -69,8 +68,7 @@ impl Run {
             if !self.compare(page.list, &listed, report).await? {
                 return Ok(());
             }
-            let Some(advanced) = self.session.vault().finish_page(pass, next, &listed, self.session.now()).await?
-            else {
+            let Some(advanced) = self.store.reconcile_passes.finish_page(pass, next, &listed, self.now()).await? else {
                 tracing::info!("another run is at the same pass over WeChat's list");
                 return Ok(());
             };
@@ -80,7 +78,7 @@ impl Run {
             }
         }
         if self.look_for_gone(pass, report).await? {
-            self.session.vault().close_pass(pass).await?;
+            self.store.reconcile_passes.close(pass).await?;
         }
         Ok(())
     }
@@ -90,13 +88,13 @@ impl Run {
     pub(crate) async fn readable_page(&self, offset: u64, report: &mut Report) -> Result<AuthorizerPage, TokenError> {
         let mut failure = None;
         for size in PAGE_SIZES {
-            match self.list_page(offset, size).await {
+            match self.component.list_page(offset, size).await {
                 Ok(page) => return Ok(page),
                 Err(error) if error.scope() != Scope::Subject || self.is_over() => return Err(error),
                 Err(error) => failure = Some(error),
             }
         }
-        let behind = self.list_page(offset + 1, 1).await?;
+        let behind = self.component.list_page(offset + 1, 1).await?;
         if let Some(failure) = failure {
             tracing::error!(offset, "entry {offset} of WeChat's list cannot be read and is passed over: {failure}");
             report.fail(&failure.label());
@@ -112,8 +110,8 @@ impl Run {
         authorizers: &[AppId],
         report: &mut Report,
     ) -> Result<bool, TokenError> {
-        let stored = self.session.vault().glance(authorizers).await?;
-        let now = self.session.now();
+        let stored = self.store.accounts.get_eventually(authorizers).await?;
+        let now = self.now();
         list.retain(|listed| !is_right(stored.get(&listed.authorizer), listed, now));
         let mut looks = stream::iter(list)
             .map(async |listed| {
@@ -151,15 +149,18 @@ impl Run {
     /// Reads the row, then WeChat's details, and writes over the row as it was read.
     async fn look_at(&self, listed: &ListedAuthorizer) -> Result<Look, TokenError> {
         let authorizer = &listed.authorizer;
-        let mut stored = self.session.vault().account(authorizer).await?;
+        let mut stored = self.store.accounts.get(authorizer).await?;
         // A profile from before messages were received: what it says of their address is kept without asking WeChat.
         if let Some(row) = stored.as_mut().filter(|row| !row.is_named)
             && let Some(profile) = &row.profile
         {
-            self.session.vault().name_account(authorizer, profile.user_name.as_deref()).await?;
+            if let Some(user_name) = &profile.user_name {
+                self.store.user_names.put(authorizer, user_name).await?;
+            }
+            self.store.accounts.note_named(authorizer).await?;
             row.is_named = true;
         }
-        if is_right(stored.as_ref(), listed, self.session.now()) {
+        if is_right(stored.as_ref(), listed, self.now()) {
             return Ok(Look::Right);
         }
         let details = self.details_or_listed(listed, stored.as_ref()).await?;
@@ -171,7 +172,7 @@ impl Run {
                 self.try_again(authorizer, row, &details).await
             }
             row => {
-                self.session.adopt(authorizer, row.as_ref(), &details, grant_time(listed, &details)).await?;
+                self.exchange.adopt(authorizer, row.as_ref(), &details, grant_time(listed, &details)).await?;
                 tracing::warn!(authorizer = %authorizer, "account {authorizer} was missing and is added");
                 Ok(Look::Added)
             }
@@ -185,7 +186,7 @@ impl Run {
         row: Option<&StoredAccount>,
     ) -> Result<AuthorizerDetails, TokenError> {
         let authorizer = &listed.authorizer;
-        let error = match self.session.details(authorizer).await {
+        let error = match self.component.details(authorizer).await {
             Ok(details) => {
                 let refresh_token = details.refresh_token.or_else(|| listed.refresh_token.clone());
                 return Ok(AuthorizerDetails { refresh_token, ..details });
@@ -199,7 +200,7 @@ impl Run {
             return Ok(AuthorizerDetails { profile: None, refresh_token: listed.refresh_token.clone(), func_info });
         }
         if let (true, Some(row)) = (denies, row) {
-            self.session.vault().note_asked(authorizer, row.token.seq, self.session.now()).await?;
+            self.store.accounts.note_asked(authorizer, row.token.seq, self.now()).await?;
         }
         Err(error)
     }
@@ -212,27 +213,27 @@ impl Run {
         row: &StoredAccount,
         details: &AuthorizerDetails,
     ) -> Result<Look, TokenError> {
-        let vault = self.session.vault();
+        let store = &self.store;
         // Another refresh token may be of another grant, with other permission sets.
-        if let Err(error) = self.session.keep_profile(authorizer, row.token.seq, details).await {
+        if let Err(error) = self.profiles.keep(authorizer, row.token.seq, details).await {
             tracing::warn!(authorizer = %authorizer, "the profile of account {authorizer} was not stored: {error}");
         }
         let Some(known) = &details.refresh_token else { return Ok(Look::Right) };
-        let slot = Slot::Authorizer(authorizer.clone());
+        let slot = TokenOwner::Authorizer(authorizer.clone());
         match &row.token.refresh_token {
             Some(_) if row.token.is_renewed_by(known) && row.token.due_at.is_some() => {
-                vault.note_asked(authorizer, row.token.seq, self.session.now()).await?;
+                store.accounts.note_asked(authorizer, row.token.seq, self.now()).await?;
                 return Ok(Look::Right);
             }
             Some(_) if row.token.due_at.is_some() && row.token.failures == 0 => {
-                vault.note_asked(authorizer, row.token.seq, self.session.now()).await?;
-                vault.mark_due(&slot, self.session.now()).await?;
+                store.accounts.note_asked(authorizer, row.token.seq, self.now()).await?;
+                store.tokens.mark_due(&slot, self.now()).await?;
             }
             // Of no use, or never used: the account had granted no API permission before.
-            _ => drop(vault.repair_refresh_token(authorizer, row.token.seq, known, self.session.now()).await?),
+            _ => drop(store.accounts.overwrite_refresh_token(authorizer, row.token.seq, known, self.now()).await?),
         }
         tracing::warn!(authorizer = %authorizer, "account {authorizer} had another refresh token than WeChat's");
-        match self.session.renew(&slot, LeaseFor::Due).await? {
+        match self.tokens.renew(authorizer).await? {
             Renewal::Renewed(_) => Ok(Look::Repaired),
             Renewal::NotOurs | Renewal::Refused(_) => Ok(Look::Right),
         }
@@ -245,8 +246,8 @@ impl Run {
         row: &StoredAccount,
         details: &AuthorizerDetails,
     ) -> Result<Look, TokenError> {
-        self.session.vault().note_asked(authorizer, row.token.seq, self.session.now()).await?;
-        if self.session.revive(authorizer, row, details).await? {
+        self.store.accounts.note_asked(authorizer, row.token.seq, self.now()).await?;
+        if self.tokens.revive(authorizer, row, details).await? {
             tracing::warn!(authorizer = %authorizer, "account {authorizer} was taken for gone and is in use again");
             return Ok(Look::Added);
         }

@@ -12,9 +12,9 @@ use base::clock::Timestamp;
 use base::ids::AppId;
 use platform::tokens::{DetailsSay, Refused, Renewal, TokenError};
 use secrecy::SecretString;
-use store::{AccountState, GrantWrite, LeaseFor, Slot};
+use store::{AccountState, TokenOwner, WriteOutcome};
 use tokio::time::Instant;
-use wechat::api::{AuthorizerPage, ListedAuthorizer};
+use wechat::api::ListedAuthorizer;
 
 use crate::Run;
 use crate::report::Report;
@@ -149,12 +149,12 @@ impl Run {
         if self.keeps(account, named).await? {
             return Ok(ListSays::Named);
         }
-        let now = self.session.now();
-        let repaired = self.session.vault().repair_refresh_token(account, word.seq, named, now).await?;
-        if repaired == GrantWrite::Changed {
+        let now = self.now();
+        let repaired = self.store.accounts.overwrite_refresh_token(account, word.seq, named, now).await?;
+        if repaired == WriteOutcome::Superseded {
             return Ok(ListSays::Named);
         }
-        match self.session.renew(&Slot::Authorizer(account.clone()), LeaseFor::Due).await? {
+        match self.tokens.renew(&account).await? {
             Renewal::Renewed(_) => {
                 tracing::warn!(authorizer = %account, "account {account} was renewed with the refresh token of the list");
                 Ok(ListSays::Recovered)
@@ -164,7 +164,7 @@ impl Run {
     }
 
     async fn keeps(&self, account: &AppId, refresh_token: &SecretString) -> Result<bool, TokenError> {
-        let stored = self.session.vault().token(&Slot::Authorizer(account.clone())).await?;
+        let stored = self.store.tokens.get(&TokenOwner::Authorizer(account.clone())).await?;
         let kept = stored.is_some_and(|token| token.is_renewed_by(refresh_token));
         Ok(kept)
     }
@@ -172,7 +172,7 @@ impl Run {
     /// Ends grants, unless they are so many that a fault of WeChat's is more likely. `looked_at` accounts are what they
     /// were found among.
     pub(crate) async fn end_grants(&self, ended: Vec<Ended>, looked_at: u64, report: &mut Report) {
-        let now = self.session.now();
+        let now = self.now();
         let is_certain = |one: &Ended| one.refused_since.is_some_and(|since| now.since(since) >= BEYOND_DOUBT);
         let (mut ended, doubtful): (Vec<Ended>, Vec<Ended>) = ended.into_iter().partition(is_certain);
         let count = u64::try_from(doubtful.len()).unwrap_or(u64::MAX);
@@ -191,8 +191,8 @@ impl Run {
             if self.breaker.cause().is_some() || Instant::now() >= self.ends_at {
                 return;
             }
-            match self.session.end_grant(&account, seq, AccountState::NeedsAuthorization, None).await {
-                Ok(written) => report.gone += u64::from(written == GrantWrite::Stored),
+            match self.tokens.end_grant(&account, seq, AccountState::NeedsAuthorization, None).await {
+                Ok(written) => report.gone += u64::from(written == WriteOutcome::Stored),
                 Err(error) => {
                     if let Some(own) = self.breaker.own_failure(error.into()) {
                         tracing::warn!(authorizer = %account, "the end of the grant of account {account} was not stored: {own}");
@@ -205,16 +205,7 @@ impl Run {
 
     /// Whether the refusals have gone on for so long that they are not a passing fault, and the details were read.
     fn has_lasted(&self, word: &Refused) -> bool {
-        self.session.now().since(word.since) >= REFUSALS_THAT_END && word.details != DetailsSay::Nothing
-    }
-
-    /// A page of WeChat's list of accounts.
-    pub(crate) async fn list_page(&self, offset: u64, count: u32) -> Result<AuthorizerPage, TokenError> {
-        self.session
-            .with_component(|token| async move {
-                self.session.wechat().authorizer_list(self.session.call(&token), offset, count).await
-            })
-            .await
+        self.now().since(word.since) >= REFUSALS_THAT_END && word.details != DetailsSay::Nothing
     }
 }
 

@@ -9,7 +9,7 @@ use platform::exchange::{Code, Exchanged, Whose};
 use platform::tokens::{Scope, TokenError};
 use runtime::telemetry::{Measure, Metric};
 use secrecy::SecretString;
-use store::{AccountState, CheckMessage, Claim, Slot, StoredAccount};
+use store::{AccountState, CheckMessage, ClaimKey, CodeDigest, StoredAccount};
 use wechat::api::{ErrCode, Reaction, WechatError};
 use wechat::push::{AccountMessage, ApiCase};
 use wechat::times;
@@ -40,19 +40,19 @@ impl Run {
         let Some(case) = ApiCase::of(&message) else { return Ok(Outcome::done("no code")) };
         let Some(open_id) = &message.open_id else { return Ok(Outcome::done("nobody to answer")) };
         let asked_at = message.create_time.and_then(|at| times::credible(at, received_at)).unwrap_or(received_at);
-        if self.session.now().since(received_at) > IN_TIME {
+        if self.now().since(received_at) > IN_TIME {
             return Ok(Outcome::done("too late"));
         }
-        let stored = self.session.vault().account(&check.authorizer).await?;
+        let stored = self.store.accounts.get(&check.authorizer).await?;
         let stored = stored.filter(|stored| stored.token.state == AccountState::Active);
         if stored.as_ref().is_some_and(|stored| !is_fresh(stored, asked_at)) {
-            self.session.metrics().put(&Metric::count(Measure::ReleaseCheck, 1).by("refused"));
+            self.context.metrics.put(&Metric::count(Measure::ReleaseCheck, 1).by("refused"));
             tracing::warn!(authorizer = %check.authorizer, "the release check's code is not for an account authorized just now");
             return Ok(Outcome::done("no fresh grant"));
         }
         let mut code = Code {
             code: Some(&case.code),
-            claim: &Claim::of_authorization_code(&case.code),
+            claim: &ClaimKey::of_code(&CodeDigest::of(&case.code)),
             // A follower can make a code up: only one that WeChat takes says for which account it is.
             whose: Whose::Presumed(&check.authorizer),
             // The message is no grant and must not make one look newer.
@@ -71,7 +71,7 @@ impl Run {
             Exchanged::RevokedSince | Exchanged::Gone => return Ok(Outcome::done("gone")),
             // Spent with the push of the grant: the account has tokens then.
             Exchanged::Spent { .. } => {
-                if !self.session.vault().was_pushed(&check.authorizer, &case.code).await? {
+                if !self.store.inbox.was_pushed(&check.authorizer, &case.code).await? {
                     return Ok(Outcome::done("spent"));
                 }
                 check.authorizer.clone()
@@ -84,7 +84,7 @@ impl Run {
     async fn exchange_at_once(&self, code: &Code<'_>) -> Result<Exchanged, TokenError> {
         let mut tries = 1;
         loop {
-            let result = self.session.exchange(code).await;
+            let result = self.exchange.run(code).await;
             // The process that is busy with the code also sends the message. A quota is not asked for again at once.
             let again = result.as_ref().is_err_and(|error| {
                 error.may_pass()
@@ -94,23 +94,23 @@ impl Run {
             if !again || tries == EXCHANGE_TRIES || self.is_over() {
                 return result;
             }
-            tokio::time::sleep(self.session.limits().poll * tries).await;
+            tokio::time::sleep(self.context.limits.poll * tries).await;
             tries += 1;
         }
     }
 
     /// Sends with the token that the exchange has just stored.
     async fn send(&self, authorizer: &AppId, open_id: &str, text: &SecretString) -> Result<Outcome, TokenError> {
-        let stored = self.session.vault().account(authorizer).await?;
+        let stored = self.store.accounts.get(authorizer).await?;
         let Some(mut token) = stored.and_then(|stored| stored.token.access_token) else {
             return Ok(Outcome::done("no permission"));
         };
         let mut word = String::new();
         for _ in 0..SEND_TRIES {
-            match self.session.wechat().custom_send_text(&token, open_id, text).await {
+            match self.component.wechat().custom_send_text(&token, open_id, text).await {
                 Ok(()) => return Ok(Outcome::done("sent")),
                 Err(error) => {
-                    self.session.report("the release check's message", &error);
+                    self.context.report("the release check's message", &error);
                     word = error.code_label();
                     if error.was_not_started() {
                         return Err(error.into());
@@ -118,11 +118,10 @@ impl Run {
                     if !may_be_repeated(&error) {
                         break;
                     }
-                    tokio::time::sleep(self.session.limits().poll).await;
+                    tokio::time::sleep(self.context.limits.poll).await;
                     // Where the exchange's answer was lost, what is stored may come from before it.
                     if error.reaction() == Reaction::Refresh {
-                        let slot = Slot::Authorizer(authorizer.clone());
-                        token = self.session.token_after_rejection(&slot, &token, &error).await?.token;
+                        token = self.tokens.after_rejection(authorizer, &token, &error).await?;
                     }
                 }
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use platform::schedule::TICKET_STALE;
 use platform::tokens::TokenError;
 use runtime::telemetry::{Measure, Metric};
-use store::VaultError;
+use store::StoreError;
 use tokio::time::Instant;
 use wechat::api::Api;
 
@@ -30,7 +30,7 @@ impl Run {
 
     async fn renew_what_is_due(&self, report: &mut Report) {
         self.look_after_ticket(report).await;
-        match self.session.component_token().await {
+        match self.component.token().await {
             Ok(_) => self.renew_inbox_and_accounts(report).await,
             Err(error) => self.breaker.trip(TokenError::NoComponentToken(Box::new(error))),
         }
@@ -54,7 +54,7 @@ impl Run {
     }
 
     async fn count_left_over(&self, report: &mut Report) {
-        let count = self.session.vault().count_due(self.session.now());
+        let count = self.store.accounts.count_due(self.now());
         match tokio::time::timeout_at(self.ends_at, count).await {
             Ok(Ok(count)) => report.left_over = count,
             Ok(Err(error)) => tracing::warn!("the accounts that are left over were not counted: {error}"),
@@ -78,17 +78,17 @@ impl Run {
         if age.is_some_and(|age| age <= TICKET_STALE) {
             return;
         }
-        self.session.metrics().put(&Metric::count(Measure::TicketStale, 1));
-        let platform = self.session.platform();
-        match self.session.wechat().start_push_ticket(&platform.component, &platform.app_secret).await {
+        self.context.metrics.put(&Metric::count(Measure::TicketStale, 1));
+        let platform = self.component.platform();
+        match self.component.wechat().start_push_ticket(&platform.component, &platform.app_secret).await {
             Ok(_) => tracing::warn!("no ticket for {} minutes: WeChat is asked to push", age.map_or(0, minutes)),
-            Err(error) => self.session.report("api_start_push_ticket", &error),
+            Err(error) => self.context.report("api_start_push_ticket", &error),
         }
     }
 
-    async fn ticket_age(&self) -> Result<Option<Duration>, VaultError> {
-        let ticket = self.session.vault().ticket().await?;
-        Ok(ticket.map(|ticket| self.session.now().since(ticket.received_at)))
+    async fn ticket_age(&self) -> Result<Option<Duration>, StoreError> {
+        let ticket = self.store.tickets.newest().await?;
+        Ok(ticket.map(|ticket| self.now().since(ticket.received_at)))
     }
 }
 

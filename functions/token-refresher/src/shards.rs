@@ -4,7 +4,7 @@
 use base::random::Random;
 use futures::StreamExt as _;
 use futures::stream::{self, Stream};
-use store::{PagePosition, VaultError};
+use store::{PagePosition, StoreError};
 
 /// All items of `shards` shards. `page` reads one page of a shard, behind the position of the page before. A page that
 /// cannot be read ends its shard, not the stream.
@@ -15,9 +15,9 @@ pub(crate) fn shard_by_shard<T, Page>(
     random: &Random,
     shards: u64,
     page: impl Fn(u64, Option<PagePosition>) -> Page,
-) -> impl Stream<Item = Result<T, VaultError>>
+) -> impl Stream<Item = Result<T, StoreError>>
 where
-    Page: Future<Output = Result<(Vec<T>, Option<PagePosition>), VaultError>>,
+    Page: Future<Output = Result<(Vec<T>, Option<PagePosition>), StoreError>>,
 {
     let first = random.up_to(shards.saturating_sub(1));
     stream::unfold(Some((0, None)), move |place| {
@@ -32,5 +32,5 @@ where
             })
         }
     })
-    .flat_map(|items: Vec<Result<T, VaultError>>| stream::iter(items))
+    .flat_map(|items: Vec<Result<T, StoreError>>| stream::iter(items))
 }

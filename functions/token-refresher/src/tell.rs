@@ -8,15 +8,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use base::clock::Timestamp;
-use base::ids::Digest;
 use futures::StreamExt as _;
 use futures::stream::Stream;
 use platform::bus::{BusError, BusEvent, GrantLink, Put};
 use runtime::telemetry::{Measure, Metric};
-use store::{Claim, Recipient, Vault, VaultError};
+use store::{ClaimKey, Messages, Recipient, StoreError};
 use tokio::time::Instant;
 use web::push::PushRejection;
-use wechat::push::{AccountMessage, AuthorizationEvent, Event};
+use wechat::push::{AccountMessage, AuthorizationEvent, Event, MessageId};
 
 use crate::Run;
 use crate::breaker::Breaker;
@@ -47,7 +46,7 @@ pub(crate) enum TellError {
     Bus(#[from] BusError),
     /// The link that belongs into it could not be read.
     #[error(transparent)]
-    Link(#[from] VaultError),
+    Link(#[from] StoreError),
 }
 
 impl TellError {
@@ -64,7 +63,7 @@ impl Run {
     /// Tells the business of a push that has taken effect.
     pub(crate) async fn tell_of_push(&self, push: &AuthorizationEvent) -> Result<(), TellError> {
         let link = self.link_of(push).await?;
-        match BusEvent::of_grant(self.session.vault().component(), push, link.as_ref()) {
+        match BusEvent::of_grant(self.store.component(), push, link.as_ref()) {
             Some(event) => Ok(self.put(&event).await?),
             None => Ok(()),
         }
@@ -72,15 +71,15 @@ impl Run {
 
     /// The link that the merchant of a push came through: the claim of the pre-auth code that it names knows it. Two reads
     /// for a push that names one of ours.
-    async fn link_of(&self, push: &AuthorizationEvent) -> Result<Option<GrantLink>, VaultError> {
+    async fn link_of(&self, push: &AuthorizationEvent) -> Result<Option<GrantLink>, StoreError> {
         let (Event::Authorized(grant) | Event::UpdateAuthorized(grant)) = &push.event else { return Ok(None) };
         let Some(code) = &grant.pre_auth_code else { return Ok(None) };
-        let vault = self.session.vault();
-        let Some(binding) = vault.claim_binding(&Claim::of_pre_auth_code(code)).await? else { return Ok(None) };
-        let reference = match vault.link(&binding.link, self.session.now()).await {
+        let store = &self.store;
+        let Some(binding) = store.claims.binding(&ClaimKey::of_pre_auth_code(code)).await? else { return Ok(None) };
+        let reference = match store.links.get(&binding.link, self.now()).await {
             Ok(link) => link.and_then(|link| link.request.reference),
             // A link that cannot be read is not to keep its event back.
-            Err(error @ VaultError::Corrupt { .. }) => {
+            Err(error @ StoreError::Corrupt { .. }) => {
                 tracing::error!(link = %binding.link, "an event lacks its reference: {error}");
                 None
             }
@@ -118,33 +117,33 @@ impl Run {
     }
 
     /// The messages that wait.
-    fn waiting(&self) -> impl Stream<Item = Result<Digest, VaultError>> + '_ {
-        let (vault, until, shards) = (self.session.vault(), self.session.now(), Vault::waiting_shards());
-        shard_by_shard(self.session.random(), shards, move |shard, after| vault.waiting_messages(shard, until, after))
+    fn waiting(&self) -> impl Stream<Item = Result<MessageId, StoreError>> + '_ {
+        let (store, until, shards) = (&self.store, self.now(), Messages::WAITING_SHARDS);
+        shard_by_shard(&self.context.random, shards, move |shard, after| store.messages.due(shard, until, after))
     }
 
     /// Delivers one message; `false` where it waits on, or has been delivered by somebody else.
-    async fn deliver(&self, digest: &Digest) -> Result<bool, VaultError> {
-        let vault = self.session.vault();
-        let Some(waiting) = vault.waiting_message(digest).await? else { return Ok(false) };
+    async fn deliver(&self, message_id: &MessageId) -> Result<bool, StoreError> {
+        let store = &self.store;
+        let Some(waiting) = store.messages.waiting(message_id).await? else { return Ok(false) };
         let message = AccountMessage::parse(waiting.xml);
         let recipient = if waiting.is_confirmed {
             Recipient::Confirmed
         } else {
-            vault.recipient(&waiting.authorizer, message.user_name.as_deref()).await?
+            store.recipients.check(&waiting.authorizer, message.user_name.as_deref()).await?
         };
         let event = match recipient {
-            Recipient::Confirmed => BusEvent::of_message(vault.component(), &waiting.authorizer, &message),
+            Recipient::Confirmed => BusEvent::of_message(store.component(), &waiting.authorizer, &message),
             Recipient::Unnamed if self.has_waited(waiting.kept_at) => {
-                BusEvent::of_unconfirmed_message(vault.component(), &waiting.authorizer, &message)
+                BusEvent::of_unconfirmed_message(store.component(), &waiting.authorizer, &message)
             }
             Recipient::Unnamed => {
-                vault.postpone_waiting_message(digest, self.session.now().plus(BUS_PAUSE)).await?;
+                store.messages.postpone_waiting(message_id, self.now().plus(BUS_PAUSE)).await?;
                 return Ok(false);
             }
             Recipient::Foreign | Recipient::Unknown => {
-                PushRejection::ForeignAccount.report(self.session.metrics());
-                vault.finish_waiting_message(digest, self.session.now()).await?;
+                PushRejection::ForeignAccount.report(&self.context.metrics);
+                store.messages.finish_waiting(message_id, self.now()).await?;
                 return Ok(false);
             }
         };
@@ -158,13 +157,13 @@ impl Run {
             }
             Err(error) if error.may_pass() => {
                 tracing::warn!("a message is delivered later: {error}");
-                vault.postpone_waiting_message(digest, self.session.now().plus(BUS_PAUSE)).await?;
+                store.messages.postpone_waiting(message_id, self.now().plus(BUS_PAUSE)).await?;
                 return Ok(false);
             }
             Err(error) => tracing::error!("a message is never delivered: {error}"),
             Ok(()) => {}
         }
-        vault.finish_waiting_message(digest, self.session.now()).await?;
+        store.messages.finish_waiting(message_id, self.now()).await?;
         Ok(put.is_ok())
     }
 
@@ -172,14 +171,14 @@ impl Run {
     /// back at once has none. WeChat's own time of the message says nothing about that; one that was kept before the
     /// beginning was noted has waited.
     fn has_waited(&self, kept_at: Option<Timestamp>) -> bool {
-        kept_at.is_none_or(|kept_at| self.session.now().since(kept_at) > NAME_WAIT)
+        kept_at.is_none_or(|kept_at| self.now().since(kept_at) > NAME_WAIT)
     }
 
     async fn put(&self, event: &BusEvent) -> Result<(), BusError> {
         if self.bus_is_away.load(Ordering::Relaxed) {
             return Err(BusError::Away(SKIPPED.to_owned()));
         }
-        let metrics = self.session.metrics();
+        let metrics = &self.context.metrics;
         let put = self.bus.put(event).await;
         if put == Ok(Put::Reduced) {
             metrics.put(&Metric::count(Measure::EventReduced, 1));

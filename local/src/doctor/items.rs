@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use base::clock::Timestamp;
-use store::{AccountState, END_OF_TIME, Slot, Vault, VaultError};
+use store::{AccountState, END_OF_TIME, Store, StoreError, TokenOwner};
 
 use super::finding::Finding;
 use super::words::{ago, count, span};
@@ -30,13 +30,13 @@ const INBOX_SLOW: Duration = Duration::from_mins(30);
 const INBOX_LOOK: usize = 50;
 
 /// The newest ticket. `events_url` is what must stand in WeChat's console.
-pub(super) async fn ticket(vault: &Vault, events_url: &str, now: Timestamp) -> Vec<Finding> {
+pub(super) async fn ticket(store: &Store, events_url: &str, now: Timestamp) -> Vec<Finding> {
     const CHECK: &str = "ticket";
     let console = format!(
         "in WeChat's console (第三方平台, 开发资料) 授权事件接收URL must be {events_url}, with the secret's token and key; \
          WeChat then pushes every 10 minutes. ticket-push's log names what it refused, and why"
     );
-    let ticket = match vault.ticket().await {
+    let ticket = match store.tickets.newest().await {
         Ok(Some(ticket)) => ticket,
         Ok(None) => {
             let console = format!("{console}. WeChat pushes only once it has approved the platform's creation");
@@ -74,10 +74,10 @@ fn under_way(created: Timestamp, received: Timestamp) -> Finding {
 }
 
 /// The component token's time left. It is not used.
-pub(super) async fn component_token(vault: &Vault, now: Timestamp) -> Finding {
+pub(super) async fn component_token(store: &Store, now: Timestamp) -> Finding {
     const CHECK: &str = "component token";
     let advice = "the lines about the ticket, the refresher and WeChat's answers say why it is not renewed";
-    let expires = match vault.token(&Slot::Component).await {
+    let expires = match store.tokens.get(&TokenOwner::Component).await {
         Ok(record) => record.and_then(|record| record.expires_at.filter(|_| record.access_token.is_some())),
         Err(error) => return unreadable(CHECK, &error),
     };
@@ -93,9 +93,9 @@ pub(super) async fn component_token(vault: &Vault, now: Timestamp) -> Finding {
 }
 
 /// How many accounts there are.
-pub(super) async fn accounts(vault: &Vault) -> Finding {
+pub(super) async fn accounts(store: &Store) -> Finding {
     const CHECK: &str = "accounts";
-    match counted(vault).await {
+    match counted(store).await {
         Ok([0, 0, 0]) => Finding::ok(CHECK, "none has authorized the platform yet"),
         Ok([active, unauthorized, needed]) => Finding::ok(
             CHECK,
@@ -105,22 +105,22 @@ pub(super) async fn accounts(vault: &Vault) -> Finding {
     }
 }
 
-async fn counted(vault: &Vault) -> Result<[u64; 3], VaultError> {
+async fn counted(store: &Store) -> Result<[u64; 3], StoreError> {
     Ok([
-        vault.count_accounts(AccountState::Active).await?,
-        vault.count_accounts(AccountState::Unauthorized).await?,
-        vault.count_accounts(AccountState::NeedsAuthorization).await?,
+        store.accounts.count(AccountState::Active).await?,
+        store.accounts.count(AccountState::Unauthorized).await?,
+        store.accounts.count(AccountState::NeedsAuthorization).await?,
     ])
 }
 
 /// What WeChat told us and has not taken effect.
-pub(super) async fn inbox(vault: &Vault, now: Timestamp) -> Finding {
+pub(super) async fn inbox(store: &Store, now: Timestamp) -> Finding {
     const CHECK: &str = "inbox";
-    let (waiting, oldest) = match waiting(vault).await {
+    let (waiting, oldest) = match waiting(store).await {
         Ok(known) => known,
         Err(error) => return unreadable(CHECK, &error),
     };
-    let messages = match vault.count_waiting_messages(END_OF_TIME).await {
+    let messages = match store.messages.count_waiting(END_OF_TIME).await {
         Ok(messages) => messages,
         Err(error) => return unreadable(CHECK, &error),
     };
@@ -140,12 +140,12 @@ pub(super) async fn inbox(vault: &Vault, now: Timestamp) -> Finding {
     }
 }
 
-async fn waiting(vault: &Vault) -> Result<(u64, Option<Timestamp>), VaultError> {
-    let waiting = vault.inbox_waiting(END_OF_TIME).await?;
+async fn waiting(store: &Store) -> Result<(u64, Option<Timestamp>), StoreError> {
+    let waiting = store.inbox.count_waiting(END_OF_TIME).await?;
     let mut oldest: Option<Timestamp> = None;
-    let (partitions, _) = vault.due_partitions(END_OF_TIME, None).await?;
+    let (partitions, _) = store.inbox.due_partitions(END_OF_TIME, None).await?;
     for partition in partitions.iter().take(INBOX_LOOK) {
-        for entry in vault.waiting_entries(partition).await? {
+        for entry in store.inbox.waiting(partition).await? {
             oldest = Some(oldest.map_or(entry.received_at, |known| known.min(entry.received_at)));
         }
     }
@@ -153,7 +153,7 @@ async fn waiting(vault: &Vault) -> Result<(u64, Option<Timestamp>), VaultError> 
 }
 
 /// The finding where items cannot be read.
-pub(super) fn unreadable(check: &'static str, error: &VaultError) -> Finding {
+pub(super) fn unreadable(check: &'static str, error: &StoreError) -> Finding {
     let advice = "the line about the table may say why; the credentials need dynamodb:GetItem and dynamodb:Query on it and \
                   on its indexes, and kms:Decrypt where it has its own key";
     Finding::wrong(check, format!("it cannot be read: {error}"), advice)

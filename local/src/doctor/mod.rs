@@ -25,7 +25,7 @@ use base::ids::AppId;
 use base::limits::Limits;
 use runtime::aws::AwsClients;
 use runtime::config::Environment;
-use store::Store;
+use store::Table;
 use tokio::time::timeout;
 use url::Url;
 
@@ -218,15 +218,15 @@ impl Patient {
     }
 
     async fn items(&self, component: &AppId) -> Vec<Finding> {
-        let vault = Store::new(self.clients.dynamodb.clone(), &self.table).vault(component);
+        let store = Table::new(self.clients.dynamodb.clone(), &self.table).store(component);
         let now = self.clock.now();
         let all = async {
             tokio::join!(
-                items::ticket(&vault, &self.events_url, now),
-                items::component_token(&vault, now),
-                refresher::examine(&vault, now),
-                items::accounts(&vault),
-                items::inbox(&vault, now),
+                items::ticket(&store, &self.events_url, now),
+                items::component_token(&store, now),
+                refresher::examine(&store, now),
+                items::accounts(&store),
+                items::inbox(&store, now),
             )
         };
         let Ok((mut findings, token, refresher, accounts, inbox)) = timeout(ITEMS, Box::pin(all)).await else {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base::clock::Timestamp;
 use serde::Deserialize;
-use store::{Health, ScheduledTask, Vault};
+use store::{Health, ScheduledTask, Store};
 use wechat::api::{LastAnswer, LastRefusal, SUCCESS};
 
 use super::finding::Finding;
@@ -37,8 +37,9 @@ struct Report {
 }
 
 /// Both tasks, and what WeChat said in either.
-pub(super) async fn examine(vault: &Vault, now: Timestamp) -> Vec<Finding> {
-    let (renew, reconcile) = (vault.health(ScheduledTask::Renew).await, vault.health(ScheduledTask::Reconcile).await);
+pub(super) async fn examine(store: &Store, now: Timestamp) -> Vec<Finding> {
+    let (renew, reconcile) =
+        (store.health.get(ScheduledTask::Renew).await, store.health.get(ScheduledTask::Reconcile).await);
     let (renew, reconcile) = match (renew, reconcile) {
         (Ok(renew), Ok(reconcile)) => (renew, reconcile),
         (Err(error), _) | (_, Err(error)) => return vec![unreadable(RENEWED, &error)],

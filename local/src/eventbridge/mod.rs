@@ -93,7 +93,7 @@ impl EventBus {
         let random = Random::system();
         let shared = Shared {
             name: bare(name).to_owned(),
-            run: random.token(),
+            run: random.id(),
             random,
             state: Mutex::default(),
             newest: watch::Sender::new(0),

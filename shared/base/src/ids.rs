@@ -100,7 +100,7 @@ macro_rules! opaque_id {
             /// A fresh id of 128 random bits.
             #[must_use]
             pub fn generate(random: &Random) -> Self {
-                Self(random.token())
+                Self(random.id())
             }
 
             /// Checks the form of an id.
@@ -164,7 +164,11 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|&byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
 }
 
-/// SHA-256 in hexadecimal of something secret (a code, a cookie) that has to stand in a key or be compared later.
+/// SHA-256 in hexadecimal of something that has to be recognized later without being kept, such as a code.
+///
+/// What a digest is of decides its type: [`digest_id`] makes one for each kind.
+///
+/// [`digest_id`]: crate::digest_id
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Digest(String);
 
@@ -186,9 +190,9 @@ impl Digest {
         Self(text.to_owned())
     }
 
-    /// Whether both are the digest of the same thing, in a time that does not tell how much of them is alike.
+    /// Compares two digests in constant time.
     #[must_use]
-    pub fn fits(&self, other: &Self) -> bool {
+    pub fn matches(&self, other: &Self) -> bool {
         self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
     }
 
@@ -204,6 +208,43 @@ impl Digest {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Defines an id that is the digest of one kind of thing, so that none can be passed for another. Its constructors belong
+/// to the module that defines it.
+#[macro_export]
+macro_rules! digest_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        pub struct $name($crate::ids::Digest);
+
+        impl $name {
+            /// The id as it was stored.
+            #[must_use]
+            pub fn from_stored(text: &str) -> Self {
+                Self($crate::ids::Digest::from_stored(text))
+            }
+
+            /// The digest as 64 hexadecimal digits.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                self.0.as_str()
+            }
+        }
+
+        impl From<$name> for $crate::ids::Digest {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
+        impl AsRef<$crate::ids::Digest> for $name {
+            fn as_ref(&self) -> &$crate::ids::Digest {
+                &self.0
+            }
+        }
+    };
 }
 
 #[cfg(test)]

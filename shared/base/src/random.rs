@@ -45,7 +45,7 @@ impl Random {
 
     /// 128 random bits as 22 URL-safe characters: unguessable, and short enough for a link.
     #[must_use]
-    pub fn token(&self) -> String {
+    pub fn id(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.bytes::<16>())
     }
 
@@ -68,9 +68,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_are_128_bits_and_differ() {
+    fn ids_are_128_bits_and_differ() {
         let random = Random::system();
-        let (one, other) = (random.token(), random.token());
+        let (one, other) = (random.id(), random.id());
         assert_eq!(one.len(), 22);
         assert_ne!(one, other);
     }

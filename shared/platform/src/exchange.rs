@@ -3,23 +3,27 @@
 //!
 //! A code can be spent once. So it is claimed before it is sent, the tokens are stored before anything else is done with
 //! them, and a code that WeChat calls spent although no grant is stored leads to the account's refresh token in another
-//! way. What WeChat's details say is of the present, whichever code made us ask. The future of [`Session::exchange`] must
+//! way. What WeChat's details say is of the present, whichever code made us ask. The future of [`Exchange::run`] must
 //! not be dropped once it was polled.
 
 mod keep;
 mod recover;
 
 use base::clock::Timestamp;
-use base::ids::{AppId, Digest};
+use base::ids::AppId;
 use base::limits::{CODE_LIFE, LEASE};
 use secrecy::SecretString;
-use store::{AccountState, Binding, Bound, BoundBy, Claim, Claimed, ClaimedCode, Comer, Slot, StoredAccount};
+use store::{
+    AccountState, Binding, Bound, BoundBy, ClaimKey, Claimed, ClaimedCode, CodeDigest, Comer, Lease, LeaseTerm, Store,
+    StoredAccount, TokenOwner,
+};
 use wechat::api::{Reaction, WechatError};
-use wechat::times;
-use wechat::times::Order;
+use wechat::times::{self, Order};
 
-use crate::session::Session;
-use crate::tokens::TokenError;
+use crate::component::Component;
+use crate::context::Context;
+use crate::profiles::Profiles;
+use crate::tokens::{TokenError, Tokens};
 
 /// A code to be exchanged.
 pub struct Code<'a> {
@@ -27,7 +31,7 @@ pub struct Code<'a> {
     /// brought.
     pub code: Option<&'a SecretString>,
     /// Its claim.
-    pub claim: &'a Digest,
+    pub claim: &'a ClaimKey,
     /// The account it is for.
     pub whose: Whose<'a>,
     /// WeChat's time of the grant, where a push said so and it can be believed.
@@ -47,17 +51,17 @@ pub enum Whose<'a> {
     Unknown,
 }
 
-/// What became of a code.
+/// The outcome of an exchange.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exchanged {
     /// The account's grant is stored, by this exchange or an earlier one.
     Granted {
         /// The account.
         authorizer: AppId,
-        /// What became of the link that the code belongs to; `None` where it belongs to none.
+        /// The outcome for the link that the code belongs to; `None` if it belongs to none.
         bound: Option<Bound>,
     },
-    /// Somebody else is at it.
+    /// Another process is exchanging it.
     Busy,
     /// WeChat's times say that the grant was taken back since: the code was not sent.
     RevokedSince,
@@ -65,7 +69,7 @@ pub enum Exchanged {
     Gone,
     /// The code is spent or lapsed and nothing says for which account: if it brought a grant, reconcile finds it.
     Spent {
-        /// Whether it may be an earlier try of ours that has spent it, whose answer was lost.
+        /// Whether an earlier attempt of ours may have spent it and lost the response.
         by_us: bool,
     },
 }
@@ -76,8 +80,7 @@ struct Attempt<'a> {
     claimed: ClaimedCode<'a>,
     /// The account as it was before WeChat was asked: what is stored since shows by its `token_seq`.
     before: Option<StoredAccount>,
-    /// The end of the claim.
-    until: Timestamp,
+    lease: Lease<ClaimKey>,
     binding: Option<Binding>,
     /// Whether a try of before may have spent the code.
     tried: bool,
@@ -85,8 +88,8 @@ struct Attempt<'a> {
 
 impl Code<'_> {
     /// What a claim keeps of the code that was exchanged under it.
-    fn digest(&self) -> Digest {
-        self.code.map_or_else(|| self.claim.clone(), Claim::of_authorization_code)
+    fn digest(&self) -> CodeDigest {
+        self.code.map_or_else(|| CodeDigest::from_stored(self.claim.as_str()), CodeDigest::of)
     }
 
     /// Who has shown, by bringing this code, that its account was authorized through a link: a push names the account, a
@@ -112,14 +115,46 @@ impl<'a> Whose<'a> {
     }
 }
 
-impl Session {
+/// The exchange of codes, for the length of one event.
+#[derive(Clone)]
+pub struct Exchange {
+    tokens: Tokens,
+}
+
+impl Exchange {
+    /// The exchange of codes for a platform.
+    #[must_use]
+    pub fn of(component: &Component) -> Self {
+        Self { tokens: Tokens::of(component) }
+    }
+
+    const fn component(&self) -> &Component {
+        self.tokens.component()
+    }
+
+    const fn profiles(&self) -> &Profiles {
+        self.tokens.profiles()
+    }
+
+    const fn store(&self) -> &Store {
+        self.component().store()
+    }
+
+    const fn context(&self) -> &Context {
+        self.component().context()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.context().now()
+    }
+
     /// Exchanges a code under its claim and stores what it brings; binds the link that the claim belongs to.
     ///
     /// # Errors
     /// [`TokenError`]: worth another try later, and nothing is lost by it.
-    pub async fn exchange(&self, code: &Code<'_>) -> Result<Exchanged, TokenError> {
+    pub async fn run(&self, code: &Code<'_>) -> Result<Exchanged, TokenError> {
         let before = match code.whose.account() {
-            Some(account) => self.vault.account(account).await?,
+            Some(account) => self.store().accounts.get(account).await?,
             None => None,
         };
         if code.whose.known().is_some() && self.is_revoked_since(before.as_ref(), code) {
@@ -131,39 +166,38 @@ impl Session {
             .known()
             .map_or(Comer::Redirect, |authorizer| Comer::Push { authorizer, granted_at: code.granted_at });
         let claimed = ClaimedCode { claim: code.claim, code: &digest, comer };
-        let owner = self.random.token();
-        let now = self.now();
-        let until = now.plus(LEASE);
-        let (binding, tried, redirected) = match self.vault.claim(&claimed, &owner, now, until).await? {
+        let term = LeaseTerm::new(&self.context().random, self.now(), LEASE);
+        let (lease, binding, tried, redirected) = match self.store().claims.claim(&claimed, &term).await? {
             Claimed::Busy => return Ok(Exchanged::Busy),
             Claimed::Done(grant, binding) => {
                 return Box::pin(self.exchanged_before(code, &grant, before.as_ref(), binding)).await;
             }
-            Claimed::Ours { binding, tried, redirected } => (binding, tried, redirected),
+            Claimed::Ours { lease, binding, tried, redirected } => (lease, binding, tried, redirected),
         };
-        let attempt = Attempt { code, claimed, before, until, binding, tried };
+        let attempt = Attempt { code, claimed, before, lease, binding, tried };
         // On the heap: these are large, and part of the future of every page and entry otherwise.
         let result = match &redirected {
             Some(grant) => Box::pin(self.confirm_redirected(&attempt, grant)).await,
             None => Box::pin(self.exchange_claimed(&attempt)).await,
         };
-        self.end(&attempt, &owner, &result, redirected.is_none()).await;
+        self.end(&attempt, &result, redirected.is_none()).await;
         result
     }
 
     async fn exchange_claimed(&self, attempt: &Attempt<'_>) -> Result<Exchanged, TokenError> {
         let code = attempt.code;
         let Some(secret) = code.code else { return self.recover_spent(attempt).await };
-        let sent = self.with_component(|token| async move {
-            self.may_still_call(attempt.until)?;
-            self.wechat.query_auth(self.call(&token), secret).await
+        let (component, context) = (self.component(), self.context());
+        let sent = component.call(|token| async move {
+            context.may_still_call(attempt.lease.until())?;
+            component.wechat().query_auth(component.carries(&token), secret).await
         });
         match sent.await {
             Ok(grant) => {
                 let Some(seq) = self.keep_grant(&grant, attempt).await? else { return Ok(Exchanged::Gone) };
                 let authorizer = &grant.authorizer;
                 tracing::info!(authorizer = %authorizer, "account {authorizer} has authorized the platform");
-                self.fetch_profile(authorizer, seq).await;
+                self.profiles().fetch(authorizer, seq).await;
                 self.granted(grant.authorizer, attempt.binding.as_ref(), code.shows()).await
             }
             Err(TokenError::Wechat(refused)) => match refused.reaction() {
@@ -180,7 +214,7 @@ impl Session {
     async fn on_not_authorized(&self, attempt: &Attempt<'_>, refused: WechatError) -> Result<Exchanged, TokenError> {
         let may_live = self.now().since(attempt.code.received_at) < CODE_LIFE;
         match attempt.code.whose.known() {
-            Some(authorizer) if self.is_gone(authorizer).await? => Ok(Exchanged::Gone),
+            Some(authorizer) if self.component().is_gone(authorizer).await? => Ok(Exchanged::Gone),
             _ if may_live => Err(refused.into()),
             Some(_) => self.recover_spent(attempt).await,
             None => Ok(Exchanged::Gone),
@@ -189,24 +223,18 @@ impl Session {
 
     /// Ends the claim unless the grant's own write has. Where WeChat may have spent the code, and nobody knows its answer,
     /// it may also have replaced the account's token.
-    async fn end(
-        &self,
-        attempt: &Attempt<'_>,
-        owner: &str,
-        result: &Result<Exchanged, TokenError>,
-        finished_when_granted: bool,
-    ) {
+    async fn end(&self, attempt: &Attempt<'_>, result: &Result<Exchanged, TokenError>, finished_when_granted: bool) {
         let unheard = result.as_ref().is_err_and(|error| attempt.tried || may_have_spent(error));
         if unheard
             && let Some(account) = attempt.code.whose.account()
-            && let Err(error) = self.vault.mark_due(&Slot::Authorizer(account.clone()), self.now()).await
+            && let Err(error) = self.store().tokens.mark_due(&TokenOwner::Authorizer(account.clone()), self.now()).await
         {
             tracing::warn!(authorizer = %account, "account {account} may have a dead token until it is renewed: {error}");
         }
         if finished_when_granted && matches!(result, Ok(Exchanged::Granted { .. })) {
             return;
         }
-        if let Err(error) = self.vault.release_claim(attempt.claimed.claim, owner, unheard).await {
+        if let Err(error) = self.store().claims.release(&attempt.lease, unheard).await {
             tracing::warn!("the claim on an authorization code ends by itself: {error}");
         }
     }
@@ -218,7 +246,7 @@ impl Session {
         by: BoundBy,
     ) -> Result<Exchanged, TokenError> {
         let bound = match binding {
-            Some(binding) => Some(self.vault.bind_link(&binding.link, &authorizer, by, self.now()).await?),
+            Some(binding) => Some(self.store().links.bind(&binding.link, &authorizer, by, self.now()).await?),
             None => None,
         };
         Ok(Exchanged::Granted { authorizer, bound })
@@ -238,7 +266,7 @@ fn may_have_spent(error: &TokenError) -> bool {
     match error {
         TokenError::Wechat(error) => error.may_have_taken_effect(),
         // The tokens may have been in hand.
-        TokenError::Vault(_) => true,
+        TokenError::Store(_) => true,
         _ => false,
     }
 }

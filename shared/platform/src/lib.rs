@@ -1,13 +1,20 @@
 //! What the platform does with WeChat and the table together: its secret, its tokens, codes that become grants, and the
 //! events it publishes.
 //!
-//! Start with [`session`]: functions open a session for each event and ask it for a token ([`tokens`]) or to exchange a
-//! code ([`exchange`]). When a token is due is decided in [`schedule`]. Nothing here knows HTTP routes or pages.
+//! A function that calls WeChat is built from [`services::Services`] and opens the platform for each event: that gives a
+//! [`component::Component`], which calls the component API. [`tokens::Tokens`] and [`exchange::Exchange`] are made of it
+//! by the functions that need them. When a token is due is decided in [`schedule`]. Nothing here knows HTTP routes or
+//! pages.
+//!
+//! Start with `tokens/leased.rs`: how a token is kept alive without ever being issued twice.
 
 pub mod bus;
+pub mod component;
+pub mod context;
 pub mod exchange;
+pub mod profiles;
 pub mod schedule;
 pub mod secret;
-pub mod session;
+pub mod services;
 pub mod tokens;
 pub mod webhook_key;

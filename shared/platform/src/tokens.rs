@@ -1,103 +1,69 @@
-//! "A token, now": the component's and every account's, by one mechanism (design section 5).
-//!
-//! Read; if it is not due, use it; else take the lease, call WeChat, and write the result over the `token_seq` that was
-//! read. Who does not get the lease uses the old token while it lives, else waits and reads again; it never issues a
-//! second one. Whatever is lost between WeChat's answer and the write, the next renewal repairs: a refresh token that
-//! WeChat no longer accepts is read back from the account's details.
+//! "A token, now": an account's, by the same mechanism as the component's (`leased.rs`).
 
 mod error;
-mod renew;
-mod revive;
-
-use std::time::Duration;
+pub(crate) mod leased;
 
 use base::clock::Timestamp;
 use base::ids::AppId;
+use base::limits::LEASE;
 use futures::future::BoxFuture;
-use runtime::telemetry::{Measure, Metric};
 use secrecy::{ExposeSecret as _, SecretString};
-use store::{AccountState, LeaseFor, Slot, TokenRecord};
-use tokio::time::Instant;
-use wechat::api::WechatError;
+use store::{
+    AccountState, Issued, Lease, NewGrant, RenewalReason, Store, StoredAccount, TokenOwner, TokenRecord, WriteOutcome,
+};
+use wechat::api::{AuthorizerDetails, ErrCode, Reaction, WechatError};
 
-use crate::session::Session;
+use self::leased::{IssueError, Renewable};
+use crate::component::Component;
+use crate::context::Context;
+use crate::profiles::Profiles;
+use crate::schedule;
 
 pub use self::error::{Scope, TokenError};
-pub use self::renew::{DetailsSay, Refused, Renewal};
+pub use self::leased::{DetailsSay, Refused, Renewal};
 
-impl Session {
-    /// The platform's `component_access_token`, renewed if it is due.
-    ///
-    /// # Errors
-    /// [`TokenError`].
+/// The tokens of accounts, for the length of one event.
+#[derive(Clone)]
+pub struct Tokens {
+    component: Component,
+    profiles: Profiles,
+}
+
+/// The token of one account.
+struct AccountToken<'a> {
+    tokens: &'a Tokens,
+    authorizer: &'a AppId,
+}
+
+impl Tokens {
+    /// The tokens of the accounts of a platform.
     #[must_use]
-    pub fn component_token(&self) -> BoxFuture<'_, Result<SecretString, TokenError>> {
-        // Boxed: renewing an account's token needs the component's, by the same function.
-        Box::pin(async { Ok(self.token(&Slot::Component, None).await?.token) })
+    pub fn of(component: &Component) -> Self {
+        Self { component: component.clone(), profiles: Profiles::of(component) }
+    }
+
+    pub(crate) const fn component(&self) -> &Component {
+        &self.component
+    }
+
+    pub(crate) const fn profiles(&self) -> &Profiles {
+        &self.profiles
+    }
+
+    const fn store(&self) -> &Store {
+        self.component.store()
+    }
+
+    const fn context(&self) -> &Context {
+        self.component.context()
     }
 
     /// An account's `authorizer_access_token`, renewed if it is due.
     ///
     /// # Errors
     /// [`TokenError`].
-    pub async fn authorizer_token(&self, authorizer: &AppId) -> Result<SecretString, TokenError> {
-        Ok(self.token(&Slot::Authorizer(authorizer.clone()), None).await?.token)
-    }
-
-    /// Calls WeChat with the component token; if WeChat refuses the token, renews it unless somebody has, and calls
-    /// once more, never twice.
-    ///
-    /// WeChat also refuses the token in calls about one account only, and goes on doing so with every new token. A call
-    /// that names no account tells the two apart.
-    ///
-    /// # Errors
-    /// [`TokenError`]: [`TokenError::NoComponentToken`] if there is no token that WeChat accepts, else the call's own
-    /// failure.
-    pub async fn with_component<T, F>(&self, call: impl Fn(SecretString) -> F) -> Result<T, TokenError>
-    where
-        F: Future<Output = Result<T, WechatError>>,
-    {
-        let token = self.component_token().await.map_err(no_component_token)?;
-        let refused = match call(token.clone()).await {
-            Err(refused) if refused.token_rejected() => refused,
-            answer => return Ok(answer?),
-        };
-        if self.was_replaced_in_vain(&token, &refused).await? {
-            return Err(refused.into());
-        }
-        let fresh = Box::pin(self.token_after_rejection(&Slot::Component, &token, &refused));
-        let fresh = fresh.await.map_err(no_component_token)?;
-        match call(fresh.token.clone()).await {
-            Err(refused) if refused.token_rejected() => {
-                if self.accepts(&fresh.token, &refused).await {
-                    return Err(refused.into());
-                }
-                fresh.report(self);
-                Err(no_component_token(refused.into()))
-            }
-            answer => {
-                fresh.report(self);
-                Ok(answer?)
-            }
-        }
-    }
-
-    /// Whether a token that WeChat refuses has itself replaced a refused one, and is accepted all the same in a call that
-    /// names no account: another one would be refused as well, and each uses up one of the day's issues.
-    async fn was_replaced_in_vain(&self, token: &SecretString, refused: &WechatError) -> Result<bool, TokenError> {
-        let record = self.vault.token(&Slot::Component).await?;
-        let replaced = record.is_some_and(|record| record.after_refusal && record.holds(token));
-        Ok(replaced && self.accepts(token, refused).await)
-    }
-
-    /// Whether WeChat accepts the component token in a call that names no account, although it refused it in another
-    /// call. Where it does not say, the other call's refusal counts for that call only.
-    async fn accepts(&self, token: &SecretString, refused: &WechatError) -> bool {
-        if !refused.refusal().is_some_and(|refusal| refusal.api.names_subject()) {
-            return false;
-        }
-        let answer = self.wechat.authorizer_list(self.call(token), 0, 1).await;
-        !answer.is_err_and(|error| error.token_rejected() || error.is_platform_wide())
+    pub async fn authorizer(&self, authorizer: &AppId) -> Result<SecretString, TokenError> {
+        Ok(leased::usable(&AccountToken { tokens: self, authorizer }, None).await?.token)
     }
 
     /// A token other than the one that WeChat just refused: the stored one if it was replaced meanwhile, else a new
@@ -105,117 +71,200 @@ impl Session {
     ///
     /// # Errors
     /// [`TokenError`].
-    pub async fn token_after_rejection(
+    pub async fn after_rejection(
         &self,
-        slot: &Slot,
+        authorizer: &AppId,
         rejected: &SecretString,
         refusal: &WechatError,
-    ) -> Result<UsableToken, TokenError> {
-        let code = refusal.code_label();
-        tracing::warn!(code, "WeChat refused the stored token of {slot}");
-        self.token(slot, Some(rejected)).await
+    ) -> Result<SecretString, TokenError> {
+        let token = AccountToken { tokens: self, authorizer };
+        leased::warn_of_rejection(&token.owner(), refusal);
+        Ok(leased::usable(&token, Some(rejected)).await?.token)
     }
 
-    async fn token(&self, slot: &Slot, rejected: Option<&SecretString>) -> Result<UsableToken, TokenError> {
-        let give_up = Instant::now() + self.limits.token_wait;
-        let give_up = self.deadline.map_or(give_up, |deadline| deadline.min(give_up));
-        loop {
-            let now = self.now();
-            let record = self.vault.token(slot).await?;
-            let usable = record
-                .as_ref()
-                .and_then(|record| record.live_token(now))
-                .filter(|token| rejected.is_none_or(|rejected| rejected.expose_secret() != token.expose_secret()));
-            if let Some(reason) = reason_to_renew(slot, record.as_ref(), rejected, now)? {
-                match self.renew(slot, reason).await {
-                    Ok(Renewal::Renewed(token)) => return Ok(UsableToken { token, was_ours: rejected.is_none() }),
-                    Ok(Renewal::NotOurs | Renewal::Refused(_)) => {}
-                    Err(error) if usable.is_none() => return Err(error),
-                    Err(error) => tracing::warn!(label = error.label(), "{slot} keeps its token for now: {error}"),
-                }
-            }
-            if let Some(token) = usable {
-                return Ok(UsableToken { token: token.clone(), was_ours: true });
-            }
-            if Instant::now() >= give_up {
-                return Err(TokenError::Busy(slot.clone()));
-            }
-            tokio::time::sleep(self.pause()).await;
+    /// Renews an account's token under its lease, if it is due. Two writes, no read.
+    ///
+    /// # Errors
+    /// [`TokenError`]; the failure is written down and the next try postponed.
+    pub async fn renew(&self, authorizer: &AppId) -> Result<Renewal, TokenError> {
+        AccountToken { tokens: self, authorizer }.renew_for(RenewalReason::Due).await
+    }
+
+    /// Renews an account that is due. If that fails, the refresher tries again.
+    pub(crate) async fn renew_at_once(&self, authorizer: &AppId) {
+        if let Err(error) = self.renew(authorizer).await {
+            tracing::warn!(authorizer = %authorizer, "account {authorizer} is renewed later: {error}");
         }
     }
 
-    /// Half to all of the polling interval, so that many who wait do not read at the same moment.
-    pub(crate) fn pause(&self) -> Duration {
-        let half = self.limits.poll / 2;
-        half + Duration::from_micros(self.random.up_to(u64::try_from(half.as_micros()).unwrap_or(0)))
-    }
-}
-
-/// A token to be used, perhaps in the place of one that WeChat refused.
-pub struct UsableToken {
-    /// The token.
-    pub token: SecretString,
-    /// Whether nothing was refused, or a process of this platform had replaced the refused token already.
-    was_ours: bool,
-}
-
-impl UsableToken {
-    /// Reports that somebody else issues tokens for the platform: a token of ours was void and none of our processes had
-    /// replaced it. To be called once it is clear that the refusal was about the token.
-    fn report(&self, session: &Session) {
-        if !self.was_ours {
-            session.metrics.put(&Metric::count(Measure::SecondIssuer, 1));
-            tracing::error!("the platform was issued a token by somebody else: is another server running it?");
+    /// Marks an account's grant as gone, unless the account was changed since it was read.
+    ///
+    /// # Errors
+    /// [`store::StoreError`].
+    pub async fn end_grant(
+        &self,
+        authorizer: &AppId,
+        seq: u64,
+        state: AccountState,
+        revoked_at: Option<Timestamp>,
+    ) -> Result<WriteOutcome, store::StoreError> {
+        let now = self.context().now();
+        let written = self.store().accounts.end_grant(authorizer, seq, state, revoked_at, now).await?;
+        if written == WriteOutcome::Stored {
+            tracing::info!(authorizer = %authorizer, state = state.as_str(), "account {authorizer} is now {state}");
         }
+        Ok(written)
     }
-}
 
-fn no_component_token(cause: TokenError) -> TokenError {
-    TokenError::NoComponentToken(Box::new(cause))
-}
-
-/// Whether there is a reason to renew now.
-fn reason_to_renew<'a>(
-    slot: &Slot,
-    record: Option<&TokenRecord>,
-    rejected: Option<&'a SecretString>,
-    now: Timestamp,
-) -> Result<Option<LeaseFor<'a>>, TokenError> {
-    let Some(record) = record else {
-        return match slot {
-            Slot::Component => Ok(Some(LeaseFor::Due)),
-            Slot::Authorizer(authorizer) => Err(TokenError::UnknownAccount(authorizer.clone())),
+    /// Renews an account's token with the refresh token of its details, read after the row, and puts the account back
+    /// into use over the `token_seq` of the row. `false` if the refresh token does not work, or another process has
+    /// changed the account meanwhile. What is known about the grant's time stays as it is: it may be the same grant.
+    ///
+    /// # Errors
+    /// [`TokenError`]: nothing is known about the refresh token.
+    pub async fn revive(
+        &self,
+        authorizer: &AppId,
+        row: &StoredAccount,
+        details: &AuthorizerDetails,
+    ) -> Result<bool, TokenError> {
+        let Some(refresh_token) = &details.refresh_token else { return Ok(false) };
+        let until = self.context().now().plus(LEASE);
+        let issued = match self.issue_with(authorizer, refresh_token, until).await {
+            Err(TokenError::Wechat(refused)) if asks_for_recovery(&refused) => return Ok(false),
+            issued => issued?,
         };
-    };
-    if record.state != AccountState::Active {
-        return Err(no_grant(slot, record.state));
-    }
-    if record.is_leased(now) {
-        return Ok(None);
-    }
-    let refused = rejected.filter(|rejected| record.holds(rejected));
-    if let Some(refused) = refused
-        && record.failures == 0
-    {
-        return Ok(Some(LeaseFor::Rejected(refused)));
-    }
-    match (record.due_at, slot) {
-        (None, Slot::Authorizer(authorizer)) => Err(TokenError::NoPermission(authorizer.clone())),
-        (Some(next_try), _) if now < next_try && (refused.is_some() || record.live_token(now).is_none()) => {
-            Err(TokenError::Failing {
-                slot: slot.clone(),
-                label: record.last_error.clone().unwrap_or_default(),
-                next_try,
-            })
+        let grant = NewGrant {
+            access_token: Some((&issued.access_token, issued.expires_at)),
+            refresh_token: issued.new_refresh_token.as_ref().or(Some(refresh_token)),
+            due_at: Some(issued.due_at),
+            granted_at: row.granted_at,
+            func_info: &details.func_info,
+            claim: None,
+        };
+        match self.store().accounts.store_grant(authorizer, row.token.seq, &grant, issued.issued_at).await? {
+            WriteOutcome::Stored => {
+                self.profiles.keep(authorizer, row.token.seq.saturating_add(1), details).await?;
+                Ok(true)
+            }
+            WriteOutcome::Superseded => {
+                // The token in hand may have replaced the one that was stored instead: the next renewal decides.
+                let owner = TokenOwner::Authorizer(authorizer.clone());
+                self.store().tokens.mark_due(&owner, self.context().now()).await?;
+                Ok(false)
+            }
         }
-        (Some(due), _) if now < due => Ok(None),
-        _ => Ok(Some(LeaseFor::Due)),
+    }
+
+    /// `api_authorizer_token` (protocol section 1.5) with a refresh token; its result is written down before `until`.
+    async fn issue_with(
+        &self,
+        authorizer: &AppId,
+        refresh_token: &SecretString,
+        until: Timestamp,
+    ) -> Result<Issued, TokenError> {
+        let (component, context) = (&self.component, self.context());
+        let renewed = component.call(|token| async move {
+            context.may_still_call(until)?;
+            component.wechat().authorizer_token(component.carries(&token), authorizer, refresh_token).await
+        });
+        let renewed = renewed.await?;
+        let now = context.now();
+        Ok(Issued {
+            access_token: renewed.access_token,
+            issued_at: now,
+            expires_at: now.plus(renewed.expires_in),
+            due_at: schedule::due_at(now, renewed.expires_in, schedule::authorizer_margin(&context.random)),
+            new_refresh_token: renewed
+                .refresh_token
+                .filter(|answered| answered.expose_secret() != refresh_token.expose_secret()),
+            after_refusal: false,
+        })
     }
 }
 
-fn no_grant(slot: &Slot, state: AccountState) -> TokenError {
-    match slot {
-        Slot::Authorizer(authorizer) => TokenError::NotAuthorized(authorizer.clone(), state),
-        Slot::Component => TokenError::Busy(Slot::Component),
+impl AccountToken<'_> {
+    async fn renew_for(&self, reason: RenewalReason<'_>) -> Result<Renewal, TokenError> {
+        let Some(mut lease) = leased::take(self, reason).await? else { return Ok(Renewal::NotOurs) };
+        let issued = self.issue(&mut lease).await;
+        let renewal = leased::settle(self, &lease, issued).await;
+        if let Err(error) = &renewal {
+            self.read_status(lease.record().seq, error).await;
+        }
+        renewal
     }
+
+    /// Issues a token with the refresh token that is stored, else with the one that the account's details name.
+    async fn issue(&self, lease: &mut Lease<TokenRecord>) -> Result<Issued, IssueError> {
+        let Self { tokens, authorizer } = *self;
+        let Some(stored) = &lease.record().refresh_token else {
+            return Err(TokenError::NoPermission(authorizer.clone()).into());
+        };
+        let code = match tokens.issue_with(authorizer, stored, lease.until()).await {
+            Err(TokenError::Wechat(refused)) if asks_for_recovery(&refused) => code_of(&refused),
+            answer => return Ok(answer?),
+        };
+        let details = match tokens.component.details(authorizer).await {
+            Ok(details) => details,
+            Err(TokenError::Wechat(gone)) if gone.reaction() == Reaction::Reauthorize => {
+                return Err(IssueError::Refused(code, DetailsSay::Gone));
+            }
+            Err(error) if matches!(error.scope(), Scope::Platform | Scope::OutOfTime) => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(authorizer = %authorizer, "the details of account {authorizer} cannot be read: {error}");
+                return Err(IssueError::Refused(code, DetailsSay::Nothing));
+            }
+        };
+        let Some(known) = &details.refresh_token else {
+            return Err(IssueError::Refused(code, DetailsSay::NoRefreshToken));
+        };
+        if lease.record().is_renewed_by(known) {
+            return Err(IssueError::Refused(code, DetailsSay::SameRefreshToken));
+        }
+        tracing::warn!(authorizer = %authorizer, "account {authorizer} had lost its refresh token; WeChat's details name the new one");
+        let until = tokens.context().now().plus(LEASE);
+        if tokens.store().tokens.swap_refresh_token(lease, known, until).await? == WriteOutcome::Superseded {
+            return Err(IssueError::LeaseLost);
+        }
+        // Another refresh token may be of another grant, with other permission sets.
+        if let Err(error) = tokens.profiles.keep(authorizer, lease.record().seq, &details).await {
+            tracing::warn!(authorizer = %authorizer, "the profile of account {authorizer} was not stored: {error}");
+        }
+        match tokens.issue_with(authorizer, known, lease.until()).await {
+            Err(TokenError::Wechat(refused)) if asks_for_recovery(&refused) => {
+                Err(IssueError::Refused(code_of(&refused), DetailsSay::SameRefreshToken))
+            }
+            answer => Ok(answer?),
+        }
+    }
+
+    /// 50002 says that the account was frozen, closed or moved; which of them is part of its details.
+    async fn read_status(&self, seq: u64, error: &TokenError) {
+        if error.wechat().and_then(WechatError::code) == Some(ErrCode::AccountLimited) {
+            self.tokens.profiles.fetch(self.authorizer, seq).await;
+        }
+    }
+}
+
+impl Renewable for AccountToken<'_> {
+    fn owner(&self) -> TokenOwner {
+        TokenOwner::Authorizer(self.authorizer.clone())
+    }
+
+    fn tokens(&self) -> (&store::Tokens, &Context) {
+        (&self.tokens.store().tokens, self.tokens.context())
+    }
+
+    fn renew<'a>(&'a self, reason: RenewalReason<'a>) -> BoxFuture<'a, Result<Renewal, TokenError>> {
+        Box::pin(self.renew_for(reason))
+    }
+}
+
+/// Whether the refusal says that the refresh token or the grant is not what it was.
+fn asks_for_recovery(refused: &WechatError) -> bool {
+    matches!(refused.reaction(), Reaction::RefreshTokenInvalid | Reaction::Reauthorize)
+}
+
+fn code_of(refused: &WechatError) -> ErrCode {
+    refused.code().unwrap_or(ErrCode::RefreshTokenInvalid)
 }

@@ -8,11 +8,14 @@ use std::fmt;
 use base::clock::Timestamp;
 use base::ids::AppId;
 
-use super::item::{Item, text};
-use super::{Vault, VaultError};
+use crate::StoreError;
+use crate::attributes::{ACTIVE_SINCE, NEEDS_AUTHORIZATION_SINCE, STATE, UNAUTHORIZED_SINCE};
+use crate::item::Item;
+use crate::part::Part;
+use crate::write::Change;
 
-/// The attributes that [`Vault::standing`] reads: no role that is given these can read a token with them.
-pub const STANDING_ATTRIBUTES: [&str; 4] = ["state", "active_since", "unauthorized_since", "needs_authorization_since"];
+/// The attributes that [`Standings::get`] reads: no role that is given these can read a token with them.
+pub const STANDING_ATTRIBUTES: [&str; 4] = [STATE, ACTIVE_SINCE, UNAUTHORIZED_SINCE, NEEDS_AUTHORIZATION_SINCE];
 
 /// Whether the platform may act for an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +29,7 @@ pub enum AccountState {
 }
 
 impl AccountState {
-    /// All of them.
+    /// Every state.
     pub const ALL: [Self; 3] = [Self::Active, Self::Unauthorized, Self::NeedsAuthorization];
 
     /// The word in the table, in metrics and in the business API.
@@ -39,34 +42,31 @@ impl AccountState {
         }
     }
 
-    pub(super) fn parse(text: &str) -> Result<Self, ()> {
+    pub(crate) fn parse(text: &str) -> Result<Self, ()> {
         Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(())
     }
 
     /// The attribute that says when the state began, by our clock.
     const fn since(self) -> &'static str {
-        let [_, active, unauthorized, needs_authorization] = STANDING_ATTRIBUTES;
         match self {
-            Self::Active => active,
-            Self::Unauthorized => unauthorized,
-            Self::NeedsAuthorization => needs_authorization,
+            Self::Active => ACTIVE_SINCE,
+            Self::Unauthorized => UNAUTHORIZED_SINCE,
+            Self::NeedsAuthorization => NEEDS_AUTHORIZATION_SINCE,
         }
-    }
-
-    /// The part of a `SET` by which an account enters this state at the value `now`, unless it is in it.
-    pub(super) fn begin_since(self, now: &str) -> String {
-        format!("{0} = if_not_exists({0}, {now})", self.since())
-    }
-
-    /// What the same update removes.
-    pub(super) fn others_since(self) -> Vec<&'static str> {
-        Self::ALL.into_iter().filter(|other| *other != self).map(Self::since).collect()
     }
 }
 
 impl fmt::Display for AccountState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+impl Change {
+    /// Lets an account enter a state, unless it is in it.
+    pub(crate) fn enter(self, state: AccountState, now: Timestamp) -> Self {
+        let others = AccountState::ALL.into_iter().filter(|other| *other != state).map(AccountState::since);
+        self.set(STATE, state.as_str()).set_once(state.since(), now).remove(others)
     }
 }
 
@@ -79,30 +79,21 @@ pub struct Standing {
     pub since: Option<Timestamp>,
 }
 
-impl Vault {
+/// The states of accounts, without their tokens.
+#[derive(Debug, Clone)]
+pub struct Standings(pub(crate) Part);
+
+impl Standings {
     /// The state of an account, `None` if it has no row. One read, which names its attributes: a role can be given
     /// these without the tokens that are in the same row.
     ///
     /// # Errors
-    /// [`VaultError::Unavailable`].
-    pub async fn standing(&self, authorizer: &AppId) -> Result<Option<Standing>, VaultError> {
-        let (pk, sk) = self.account_key(authorizer);
-        let names = STANDING_ATTRIBUTES.map(|name| (format!("#{name}"), name.to_owned()));
-        let output = self
-            .client()
-            .get_item()
-            .table_name(self.table())
-            .key("pk", text(pk))
-            .key("sk", text(sk))
-            .projection_expression(STANDING_ATTRIBUTES.map(|name| format!("#{name}")).join(", "))
-            .set_expression_attribute_names(Some(names.into()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| VaultError::from_sdk("GetItem", &error))?;
-        Ok(output.item.and_then(|attributes| {
+    /// [`StoreError::Unavailable`].
+    pub async fn get(&self, authorizer: &AppId) -> Result<Option<Standing>, StoreError> {
+        let row = self.0.read(self.0.account(authorizer), &STANDING_ATTRIBUTES).await?;
+        Ok(row.and_then(|attributes| {
             let item = Item::new("account", attributes);
-            let state = item.parsed("state", AccountState::parse)?;
+            let state = item.parsed(STATE, AccountState::parse)?;
             Some(Standing { state, since: item.instant(state.since()) })
         }))
     }

@@ -5,8 +5,14 @@
 use base::clock::Timestamp;
 use wechat::api::{Api, ErrCode, Heard, LastAnswer, LastRefusal, Refusal};
 
-use super::item::{Attributes, Item, instant, number, text, write};
-use super::{Vault, VaultError};
+use crate::StoreError;
+use crate::attributes::{
+    ANSWER_API, ANSWER_AT, ANSWER_CODE, FINISHED_AT, REFUSAL_API, REFUSAL_AT, REFUSAL_CODE, REFUSAL_IP, REFUSAL_RID,
+    REFUSAL_WORDS, REPORT,
+};
+use crate::item::{Attributes, Item};
+use crate::part::Part;
+use crate::write::{absent, is_until};
 
 /// A task that the refresher does on schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,87 +45,71 @@ pub struct Health {
     pub heard: Heard,
 }
 
-impl Vault {
-    fn health_key(&self) -> String {
-        self.key("health", None)
-    }
+/// The health items of the tasks.
+#[derive(Debug, Clone)]
+pub struct HealthRecords(pub(crate) Part);
 
+impl HealthRecords {
     /// Writes down how a run went, unless one that ended later has done so. What the run did not hear stays as it was.
     /// One write.
     ///
     /// # Errors
-    /// [`VaultError::Unavailable`].
-    pub async fn put_health(&self, task: ScheduledTask, health: &Health) -> Result<(), VaultError> {
-        let mut set = vec![("finished_at", instant(health.finished_at)), ("report", text(&health.report))];
-        let mut remove = Vec::new();
+    /// [`StoreError::Unavailable`].
+    pub async fn put(&self, task: ScheduledTask, health: &Health) -> Result<(), StoreError> {
+        let mut change = self
+            .0
+            .change(self.0.only("health", task.as_str()))
+            .set(FINISHED_AT, health.finished_at)
+            .set(REPORT, &health.report);
         if let Some(answer) = &health.heard.answer {
-            set.push(("answer_at", instant(answer.at)));
-            set.push(("answer_api", text(answer.api.name())));
-            set.push(("answer_code", text(&answer.code)));
+            change = change.set(ANSWER_AT, answer.at).set(ANSWER_API, answer.api.name()).set(ANSWER_CODE, &answer.code);
         }
         if let Some(LastRefusal { at, refusal }) = &health.heard.refusal {
-            set.push(("refusal_at", instant(*at)));
-            set.push(("refusal_api", text(refusal.api.name())));
-            set.push(("refusal_code", number(refusal.code.code())));
-            set.push(("refusal_words", text(&refusal.errmsg)));
-            for (name, value) in
-                [("refusal_rid", refusal.rid.clone()), ("refusal_ip", refusal.refused_ip.map(|ip| ip.to_string()))]
-            {
-                match value {
-                    Some(value) => set.push((name, text(value))),
-                    None => remove.push(name),
-                }
-            }
+            change = change
+                .set(REFUSAL_AT, *at)
+                .set(REFUSAL_API, refusal.api.name())
+                .set(REFUSAL_CODE, refusal.code.code())
+                .set(REFUSAL_WORDS, &refusal.errmsg)
+                .set_or_remove(REFUSAL_RID, refusal.rid.as_ref())
+                .set_or_remove(REFUSAL_IP, refusal.refused_ip.map(|ip| ip.to_string()));
         }
-        let assignments: Vec<String> = set.iter().map(|(name, _)| format!("{name} = :{name}")).collect();
-        let mut expression = format!("SET {}", assignments.join(", "));
-        if !remove.is_empty() {
-            expression = format!("{expression} REMOVE {}", remove.join(", "));
-        }
-        let mut update = self
-            .update(self.health_key(), task.as_str())
-            .update_expression(expression)
-            .condition_expression("attribute_not_exists(finished_at) OR finished_at <= :finished_at");
-        for (name, value) in set {
-            update = update.expression_attribute_values(format!(":{name}"), value);
-        }
-        write(update).await.map(drop)
+        change.when(absent(FINISHED_AT).or(is_until(FINISHED_AT, health.finished_at))).apply().await.map(drop)
     }
 
     /// How the newest run of a task went; `None` before the first. One read.
     ///
     /// # Errors
-    /// [`VaultError`] where it cannot be read.
-    pub async fn health(&self, task: ScheduledTask) -> Result<Option<Health>, VaultError> {
-        let Some(attributes) = self.get(self.health_key(), task.as_str()).await? else { return Ok(None) };
+    /// [`StoreError`] where it cannot be read.
+    pub async fn get(&self, task: ScheduledTask) -> Result<Option<Health>, StoreError> {
+        let Some(attributes) = self.0.get(self.0.only("health", task.as_str())).await? else { return Ok(None) };
         read(attributes).map(Some)
     }
 }
 
-fn read(attributes: Attributes) -> Result<Health, VaultError> {
+fn read(attributes: Attributes) -> Result<Health, StoreError> {
     let item = Item::new("health", attributes);
     Ok(Health {
-        finished_at: item.instant("finished_at").ok_or(item.lacks("finished_at"))?,
-        report: item.text("report").ok_or(item.lacks("report"))?.to_owned(),
+        finished_at: item.instant(FINISHED_AT).ok_or(item.lacks(FINISHED_AT))?,
+        report: item.text(REPORT).ok_or(item.lacks(REPORT))?.to_owned(),
         heard: Heard { answer: answer(&item), refusal: refusal(&item) },
     })
 }
 
 fn answer(item: &Item) -> Option<LastAnswer> {
     Some(LastAnswer {
-        at: item.instant("answer_at")?,
-        api: Api::from_name(item.text("answer_api")?)?,
-        code: item.text("answer_code")?.to_owned(),
+        at: item.instant(ANSWER_AT)?,
+        api: Api::from_name(item.text(ANSWER_API)?)?,
+        code: item.text(ANSWER_CODE)?.to_owned(),
     })
 }
 
 fn refusal(item: &Item) -> Option<LastRefusal> {
     let refusal = Refusal {
-        api: Api::from_name(item.text("refusal_api")?)?,
-        code: ErrCode::from_code(item.number("refusal_code")?),
-        errmsg: item.text("refusal_words")?.to_owned(),
-        rid: item.text("refusal_rid").map(str::to_owned),
-        refused_ip: item.parsed("refusal_ip", str::parse),
+        api: Api::from_name(item.text(REFUSAL_API)?)?,
+        code: ErrCode::from_code(item.number(REFUSAL_CODE)?),
+        errmsg: item.text(REFUSAL_WORDS)?.to_owned(),
+        rid: item.text(REFUSAL_RID).map(str::to_owned),
+        refused_ip: item.parsed(REFUSAL_IP, str::parse),
     };
-    Some(LastRefusal { at: item.instant("refusal_at")?, refusal })
+    Some(LastRefusal { at: item.instant(REFUSAL_AT)?, refusal })
 }

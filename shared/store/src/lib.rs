@@ -1,59 +1,75 @@
-//! The DynamoDB store: one table, keys per `component_appid`, so that several platforms can share it.
+//! The DynamoDB table: one table, keys per `component_appid`, so that several platforms can share it.
 //!
-//! Every write is conditional, and a condition that fails is read back before it is believed: after a lost reply the
-//! SDK tries again and may lose to its own first write. Items that are past their time are ignored although DynamoDB
-//! may keep them for days. `docs/data-model.md` lists each access path and its cost.
+//! One file is one kind of item and one repository. A function is built from the repositories it needs ([`Access`]), as
+//! its role in the template names the items it may touch. Every write is conditional, and a condition that fails is read
+//! back before it is believed: after a lost reply the SDK tries again and may lose to its own first write. Items that are
+//! past their time are ignored although DynamoDB may keep them for days. Nothing here calls WeChat or decides when to.
+//!
+//! Start with `DATA-MODEL.md`, next to this crate's manifest: it lists every item, access path and cost. Then read
+//! [`Tickets`], the smallest repository, and the write builder that it uses (`write.rs`).
 
 mod account;
 mod account_state;
 mod accounts;
 mod attempt;
+mod attributes;
 mod claim;
 mod health;
 mod inbox;
 mod item;
+mod lease;
 mod link;
 mod message;
 mod mint;
-mod profile;
+mod part;
 mod reconcile;
 mod release_check;
 mod ticket;
 mod token;
+mod token_record;
 mod user_name;
+mod write;
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
 use base::ids::AppId;
 use runtime::aws::failure;
 
-pub use self::account::{GrantWrite, NewGrant, StoredAccount};
-pub use self::account_state::{AccountState, STANDING_ATTRIBUTES, Standing};
-pub use self::accounts::{END_OF_TIME, PagePosition};
-pub use self::attempt::{ATTEMPT_KEEP, Attempt, CodeCount, MAX_CODES};
-pub use self::claim::{Binding, Claim, Claimed, ClaimedCode, ClaimedGrant, Comer};
-pub use self::health::{Health, ScheduledTask};
-pub use self::inbox::{
-    Callback, CallbackEntry, CheckMessage, Entry, EntryBody, EntryKey, INBOX_SORT_PREFIX, PUSH_MEMORY, Partition,
-};
-pub use self::link::{Bound, BoundBy, Link, LinkRequest, LinkStatus};
-pub use self::message::{MESSAGE_MEMORY, MessageClaim, WaitingMessage};
-pub use self::mint::{MAX_MINTS, MAX_MINTS_PER_HOUR, MintRefused};
-pub use self::reconcile::Pass;
-pub use self::ticket::Ticket;
-pub use self::token::{Failure, Issued, Lease, LeaseFor, Slot, Stored, TokenRecord};
-pub use self::user_name::{INTRODUCED, Recipient};
+use self::item::Attributes;
+use self::part::{Part, Written};
 
-/// The index over everything that falls due, accounts to renew and inbox entries to work off, and over the accounts
+pub use self::account::{Accounts, NewGrant, StoredAccount};
+pub use self::account_state::{AccountState, STANDING_ATTRIBUTES, Standing, Standings};
+pub use self::accounts::END_OF_TIME;
+pub use self::attempt::{ATTEMPT_KEEP, Attempt, Attempts, CodeCount, CookieDigest, MAX_CODES};
+pub use self::claim::{Binding, ClaimKey, Claimed, ClaimedCode, ClaimedGrant, Claims, CodeDigest, Comer};
+pub use self::health::{Health, HealthRecords, ScheduledTask};
+pub use self::inbox::{
+    Callback, CallbackEntry, CheckMessage, Entry, EntryBody, EntryKey, INBOX_SORT_PREFIX, Inbox, PUSH_MEMORY, Partition,
+};
+pub use self::lease::{Lease, LeaseTerm};
+pub use self::link::{Bound, BoundBy, Link, LinkRequest, LinkStatus, Links};
+pub use self::message::{MESSAGE_MEMORY, MessageClaim, Messages, WaitingMessage};
+pub use self::mint::{MAX_MINTS, MAX_MINTS_PER_HOUR, MintCount, MintRefused};
+pub use self::part::PagePosition;
+pub use self::reconcile::{ReconcileCursor, ReconcilePasses};
+pub use self::release_check::ReleaseChecks;
+pub use self::ticket::{Ticket, Tickets};
+pub use self::token::{Failure, Issued, RenewalReason, Tokens};
+pub use self::token_record::{TokenOwner, TokenRecord};
+pub use self::user_name::{INTRODUCED, Introductions, Recipient, Recipients, UserNames};
+
+/// The index over everything that falls due, accounts to renew and inbox entries to process, and over the accounts
 /// whose grant has ended.
 pub const DUE_INDEX: &str = "due";
 
-/// Why the vault could not do what was asked. Never carries a value that was read or written.
+/// Why the store could not do what was asked. Never carries a value that was read or written.
 #[derive(Debug, thiserror::Error, Clone)]
-pub enum VaultError {
+pub enum StoreError {
     /// DynamoDB did not answer in all tries, or not to us. What was asked may have happened.
     #[error(
         "DynamoDB {operation} failed ({cause}): check TABLE_NAME, the region, the function's permission and the network"
@@ -61,7 +77,7 @@ pub enum VaultError {
     Unavailable {
         /// The operation, such as `UpdateItem`.
         operation: &'static str,
-        /// The service's error code, or what became of the connection.
+        /// The service's error code, or how the connection failed.
         cause: String,
     },
     /// DynamoDB refused what was asked of one item, such as one that has grown too large. Others are not concerned.
@@ -75,15 +91,18 @@ pub enum VaultError {
     /// An item lacks an attribute or has one of another type: written by something else than this program.
     #[error("the {item} item in the table has no usable attribute {attribute}")]
     Corrupt {
-        /// What kind of item.
+        /// The kind of item.
         item: &'static str,
         /// The attribute.
         attribute: &'static str,
     },
+    /// A request could not be put together: a defect of ours.
+    #[error("a request to DynamoDB could not be put together")]
+    Unbuildable,
     /// Others changed the item at each of several tries.
     #[error("the {item} item was changed by others at every try")]
     Contended {
-        /// What kind of item.
+        /// The kind of item.
         item: &'static str,
     },
 }
@@ -91,7 +110,7 @@ pub enum VaultError {
 /// The codes with which DynamoDB refuses a request for what is in it.
 const REFUSALS: [&str; 2] = ["ValidationException", "ItemCollectionSizeLimitExceededException"];
 
-impl VaultError {
+impl StoreError {
     /// Takes an SDK error apart; the conditional check must have been looked at before.
     pub(crate) fn from_sdk<E, R>(operation: &'static str, error: &SdkError<E, R>) -> Self
     where
@@ -104,56 +123,126 @@ impl VaultError {
         }
         Self::Unavailable { operation, cause }
     }
+
+    #[expect(clippy::needless_pass_by_value, reason = "the form that map_err takes")]
+    pub(crate) fn unbuildable(_: BuildError) -> Self {
+        Self::Unbuildable
+    }
 }
 
-/// The table, before it is known for which platform.
+/// Whether a write over a version that was read took effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteOutcome {
+    /// It is stored.
+    Stored,
+    /// The item was changed since it was read, and is left as it is: read it again and decide again.
+    Superseded,
+}
+
+impl WriteOutcome {
+    /// The outcome of a write; a refused one is stored if `is_ours` recognizes the item as the effect of its first try.
+    pub(crate) fn of(written: Written<()>, is_ours: impl FnOnce(Attributes) -> bool) -> Self {
+        match written {
+            Written::Done(()) => Self::Stored,
+            Written::Refused(item) => {
+                if item.is_some_and(is_ours) {
+                    Self::Stored
+                } else {
+                    Self::Superseded
+                }
+            }
+        }
+    }
+}
+
+/// The table, before it is known for which platform; clones share it.
 #[derive(Debug, Clone)]
-pub struct Store {
+pub struct Table {
     client: Client,
-    table: Arc<str>,
+    name: Arc<str>,
+}
+
+impl Table {
+    /// The table `name`, reached through `client`, whose time-outs are those of [`runtime::aws`].
+    #[must_use]
+    pub fn new(client: Client, name: &str) -> Self {
+        Self { client, name: name.into() }
+    }
+
+    /// All repositories of one platform.
+    #[must_use]
+    pub fn store(&self, component: &AppId) -> Store {
+        Store::of(&Part::new(self.client.clone(), Arc::clone(&self.name), component.clone()))
+    }
+
+    /// Access to nothing but the repositories in `T`.
+    #[must_use]
+    pub const fn access<T: for<'s> From<&'s Store>>(self) -> Access<T> {
+        Access { table: self, repositories: PhantomData }
+    }
+}
+
+/// The table as one function may use it: through the repositories in `T`.
+#[derive(Debug)]
+pub struct Access<T> {
+    table: Table,
+    repositories: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Access<T> {
+    fn clone(&self) -> Self {
+        Self { table: self.table.clone(), repositories: PhantomData }
+    }
+}
+
+impl<T: for<'s> From<&'s Store>> Access<T> {
+    /// The repositories of one platform.
+    #[must_use]
+    pub fn of(&self, component: &AppId) -> T {
+        T::from(&self.table.store(component))
+    }
+}
+
+/// Makes [`Store`] out of the list of repositories.
+macro_rules! repositories {
+    ($($field:ident: $repository:ident, $doc:literal;)*) => {
+        /// The repositories of one platform; clones share the connection.
+        #[derive(Debug, Clone)]
+        pub struct Store {
+            component: AppId,
+            $(#[doc = $doc] pub $field: $repository,)*
+        }
+
+        impl Store {
+            fn of(part: &Part) -> Self {
+                Self { component: part.component().clone(), $($field: $repository(part.clone()),)* }
+            }
+        }
+    };
+}
+
+repositories! {
+    tickets: Tickets, "The platform's ticket.";
+    tokens: Tokens, "The tokens of the component and of accounts.";
+    accounts: Accounts, "The rows of accounts.";
+    standings: Standings, "The states of accounts, without their tokens.";
+    inbox: Inbox, "The inbox.";
+    claims: Claims, "The claims of codes.";
+    links: Links, "Authorization links.";
+    attempts: Attempts, "The attempts of links.";
+    messages: Messages, "Messages of accounts.";
+    introductions: Introductions, "The accounts that are known to be the platform's.";
+    recipients: Recipients, "Whom messages are addressed to.";
+    user_names: UserNames, "The names of accounts, to be written.";
+    release_checks: ReleaseChecks, "How often the release check has asked.";
+    health: HealthRecords, "How the refresher's last runs went.";
+    reconcile_passes: ReconcilePasses, "The passes over WeChat's list.";
 }
 
 impl Store {
-    /// The table `table`, reached through `client`, whose time-outs are those of [`runtime::aws`].
-    #[must_use]
-    pub fn new(client: Client, table: &str) -> Self {
-        Self { client, table: table.into() }
-    }
-
-    /// The part of the table that belongs to one platform.
-    #[must_use]
-    pub fn vault(&self, component: &AppId) -> Vault {
-        Vault { store: self.clone(), component: component.clone() }
-    }
-}
-
-/// The items of one platform.
-#[derive(Debug, Clone)]
-pub struct Vault {
-    store: Store,
-    component: AppId,
-}
-
-impl Vault {
     /// The platform.
     #[must_use]
     pub const fn component(&self) -> &AppId {
         &self.component
-    }
-
-    fn client(&self) -> &Client {
-        &self.store.client
-    }
-
-    fn table(&self) -> &str {
-        &self.store.table
-    }
-
-    /// A partition key: the platform, a kind, and an id where there are many of the kind.
-    fn key(&self, kind: &str, id: Option<&str>) -> String {
-        match id {
-            Some(id) => format!("{}#{kind}#{id}", self.component),
-            None => format!("{}#{kind}", self.component),
-        }
     }
 }

@@ -1,20 +1,23 @@
-//! Authorization links: what a business asked for, and what became of it.
+//! Authorization links: what a business asked for, and the outcome.
 //!
 //! A link ends once: one conditional write binds it to an account, another cancels it, and each refuses what the other
 //! has done.
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use base::clock::Timestamp;
 use base::ids::{AppId, LinkId};
 
-use super::item::{Attributes, EXPIRES, Item, Updated, expires, instant, number, send, text, write, write_or_read};
-use super::{Vault, VaultError};
+use crate::StoreError;
+use crate::attributes::{
+    AUTH_TYPE, AUTHORIZED_AT, AUTHORIZER, BIZ_APPID, BOUND_BY, CANCELLED_AT, CATEGORY_IDS, CREATED_AT, CREATED_BY,
+    EXPIRES_AT, MINT_TIMES, MINTS, PK, REFERENCE, REQUESTER_NAME, RETURN_URL, VALID_UNTIL,
+};
+use crate::item::{Attributes, Item};
+use crate::part::{Key, Part, Written};
+use crate::write::{Change, Value, absent, equals, exists, is_after};
 
-pub(super) const SORT: &str = "link";
-
-/// A link is readable this long after it ended: a business may ask late what became of it.
+/// A link is readable this long after it ended: a business may ask late for its outcome.
 const KEEP_ENDED: Duration = Duration::from_hours(24 * 30);
 
 /// What a business asks for.
@@ -50,9 +53,9 @@ pub struct Link {
     /// When the business cancelled it.
     pub cancelled_at: Option<Timestamp>,
     /// How many pre-auth codes it has made.
-    pub(super) mints: u32,
+    pub(crate) mints: u32,
     /// When it made those of the last hour.
-    pub(super) mint_times: Vec<Timestamp>,
+    pub(crate) mint_times: Vec<Timestamp>,
 }
 
 /// What has shown that an account was authorized through a link.
@@ -79,7 +82,7 @@ impl BoundBy {
     }
 }
 
-/// What became of a link.
+/// The outcome of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkStatus {
     /// It can be followed.
@@ -93,7 +96,7 @@ pub enum LinkStatus {
 }
 
 impl Link {
-    /// What became of the link. What somebody did to it outweighs that its time is over.
+    /// The outcome of the link. What somebody did to it outweighs that its time is over.
     #[must_use]
     pub fn status(&self, now: Timestamp) -> LinkStatus {
         if self.authorized.is_some() {
@@ -126,114 +129,101 @@ pub enum Bound {
     Missing,
 }
 
-impl Vault {
-    pub(super) fn link_key(&self, link: &LinkId) -> String {
-        self.key("link", Some(link.as_str()))
+/// The links.
+#[derive(Debug, Clone)]
+pub struct Links(pub(crate) Part);
+
+impl Links {
+    fn key(&self, link: &LinkId) -> Key {
+        self.0.key("link", link.as_str(), "link")
+    }
+
+    pub(crate) fn change(&self, link: &LinkId) -> Change {
+        self.0.change(self.key(link))
     }
 
     /// Keeps a new link. One write.
     ///
     /// # Errors
-    /// [`VaultError::Unavailable`].
-    pub async fn put_link(
+    /// [`StoreError::Unavailable`]; [`StoreError::Contended`] if there is another link with this id.
+    pub async fn put(
         &self,
         id: &LinkId,
         request: &LinkRequest,
         valid_until: Timestamp,
         now: Timestamp,
-    ) -> Result<(), VaultError> {
-        let mut put = self
-            .client()
-            .put_item()
-            .table_name(self.table())
-            .condition_expression("attribute_not_exists(pk) OR created_by = :id")
-            .expression_attribute_values(":id", text(id.as_str()))
-            .item("pk", text(self.link_key(id)))
-            .item("sk", text(SORT))
+    ) -> Result<(), StoreError> {
+        let link = self
+            .0
+            .new_item(self.key(id))
             // A second try after a lost reply writes the same again.
-            .item("created_by", text(id.as_str()))
-            .item("created_at", instant(now))
-            .item("valid_until", instant(valid_until))
-            .item(EXPIRES, expires(valid_until, KEEP_ENDED))
-            .item("auth_type", number(request.auth_type))
-            .item("category_ids", AttributeValue::L(request.category_ids.iter().map(|id| number(*id)).collect()))
-            .item("mints", number(0))
-            .item("mint_times", AttributeValue::L(Vec::new()));
-        let optional = [
-            ("biz_appid", request.biz_appid.as_ref().map(AppId::as_str)),
-            ("return_url", request.return_url.as_deref()),
-            ("requester_name", request.requester_name.as_deref()),
-            ("reference", request.reference.as_deref()),
-        ];
-        for (name, value) in optional {
-            if let Some(value) = value {
-                put = put.item(name, text(value));
-            }
-        }
-        put.send().await.map(drop).map_err(|error| VaultError::from_sdk("PutItem", &error))
+            .or_when(equals(CREATED_BY, id))
+            .set(CREATED_BY, id)
+            .set(CREATED_AT, now)
+            .set(VALID_UNTIL, valid_until)
+            .set(EXPIRES_AT, valid_until.plus(KEEP_ENDED))
+            .set(AUTH_TYPE, request.auth_type)
+            .set(CATEGORY_IDS, Value::list(request.category_ids.iter().copied()))
+            .set(MINTS, 0)
+            .set(MINT_TIMES, Value::list::<Timestamp>([]))
+            .set_some(BIZ_APPID, request.biz_appid.as_ref())
+            .set_some(RETURN_URL, request.return_url.as_ref())
+            .set_some(REQUESTER_NAME, request.requester_name.as_ref())
+            .set_some(REFERENCE, request.reference.as_ref());
+        if link.put().await? { Ok(()) } else { Err(StoreError::Contended { item: "link" }) }
     }
 
-    /// A link; nothing where there is none or where it ended long ago. One read.
+    /// A link; `None` if there is none or it ended long ago. One read.
     ///
     /// # Errors
-    /// [`VaultError`].
-    pub async fn link(&self, id: &LinkId, now: Timestamp) -> Result<Option<Link>, VaultError> {
-        let Some(attributes) = self.get(self.link_key(id), SORT).await? else { return Ok(None) };
+    /// [`StoreError`].
+    pub async fn get(&self, id: &LinkId, now: Timestamp) -> Result<Option<Link>, StoreError> {
+        let Some(attributes) = self.0.get(self.key(id)).await? else { return Ok(None) };
         Ok(Some(read_link(id, attributes)?).filter(|link| link.is_known(now)))
     }
 
-    /// Cancels a link that is pending, and answers with the link as it is then: cancelled, now or before, unless it was
+    /// Cancels a link that is pending, and returns the link as it is then: cancelled, now or before, unless it was
     /// authorized or had expired. `None` if there is none. One write.
     ///
     /// # Errors
-    /// [`VaultError`]: whoever asks again gets the same answer.
-    pub async fn cancel_link(&self, id: &LinkId, now: Timestamp) -> Result<Option<Link>, VaultError> {
-        let update = self
-            .update(self.link_key(id), SORT)
-            .update_expression("SET cancelled_at = if_not_exists(cancelled_at, :now)")
-            .condition_expression(
-                "attribute_exists(pk) AND attribute_not_exists(authorizer) \
-                 AND (attribute_exists(cancelled_at) OR valid_until > :now)",
-            )
-            .expression_attribute_values(":now", instant(now));
-        let (Updated::Done(attributes) | Updated::Refused(Some(attributes))) = send(update).await? else {
-            return Ok(None);
-        };
+    /// [`StoreError`]: a caller that asks again gets the same result.
+    pub async fn cancel(&self, id: &LinkId, now: Timestamp) -> Result<Option<Link>, StoreError> {
+        let can_be = exists(PK).and(absent(AUTHORIZER)).and(exists(CANCELLED_AT).or(is_after(VALID_UNTIL, now)));
+        let cancelled = self.change(id).set_once(CANCELLED_AT, now).when(can_be).apply_and_read().await?;
+        let (Written::Done(attributes) | Written::Refused(Some(attributes))) = cancelled else { return Ok(None) };
         Ok(Some(read_link(id, attributes)?).filter(|link| link.is_known(now)))
     }
 
     /// Binds a link to the account that was authorized through it; a link takes one account, and none once it was
-    /// cancelled. One write, and another where a link that a push has bound is bound by its browser too: that says more,
+    /// cancelled. One write, and another if a link that a push has bound is bound by its browser too: that says more,
     /// whichever came first.
     ///
     /// # Errors
-    /// [`VaultError::Unavailable`]: tried again with the entry that asked for it.
-    pub async fn bind_link(
+    /// [`StoreError::Unavailable`]: tried again with the entry that asked for it.
+    pub async fn bind(
         &self,
         link: &LinkId,
         authorizer: &AppId,
         by: BoundBy,
         now: Timestamp,
-    ) -> Result<Bound, VaultError> {
-        let update = self
-            .update(self.link_key(link), SORT)
-            .update_expression("SET authorizer = :authorizer, authorized_at = :now, bound_by = :by")
-            .expression_attribute_values(":by", text(by.as_str()))
-            .condition_expression(
-                "attribute_exists(pk) AND attribute_not_exists(authorizer) AND attribute_not_exists(cancelled_at)",
-            )
-            .expression_attribute_values(":authorizer", text(authorizer.as_str()))
-            .expression_attribute_values(":now", instant(now));
-        let attributes = match write_or_read(update).await? {
-            Updated::Done(()) => return Ok(Bound::Yes),
-            Updated::Refused(None) => return Ok(Bound::Missing),
-            Updated::Refused(Some(attributes)) => attributes,
+    ) -> Result<Bound, StoreError> {
+        let bound = self
+            .change(link)
+            .set(AUTHORIZER, authorizer)
+            .set(AUTHORIZED_AT, now)
+            .set(BOUND_BY, by.as_str())
+            .when(exists(PK).and(absent(AUTHORIZER)).and(absent(CANCELLED_AT)));
+        let attributes = match bound.apply_or_read().await? {
+            Written::Done(()) => return Ok(Bound::Yes),
+            Written::Refused(None) => return Ok(Bound::Missing),
+            Written::Refused(Some(attributes)) => attributes,
         };
         let item = Item::new("link", attributes);
-        match item.text("authorizer") {
+        match item.text(AUTHORIZER) {
             Some(bound) if bound == authorizer.as_str() => {
-                if by == BoundBy::Browser && item.parsed("bound_by", BoundBy::parse) == Some(BoundBy::Push) {
-                    self.bound_by_browser_too(link, authorizer).await?;
+                if by == BoundBy::Browser && item.parsed(BOUND_BY, BoundBy::parse) == Some(BoundBy::Push) {
+                    let too = self.change(link).set(BOUND_BY, by.as_str());
+                    too.when(equals(AUTHORIZER, authorizer)).apply().await?;
                 }
                 Ok(Bound::Yes)
             }
@@ -241,38 +231,25 @@ impl Vault {
             None => Ok(Bound::Cancelled),
         }
     }
-
-    async fn bound_by_browser_too(&self, link: &LinkId, authorizer: &AppId) -> Result<(), VaultError> {
-        let update = self
-            .update(self.link_key(link), SORT)
-            .update_expression("SET bound_by = :by")
-            .condition_expression("authorizer = :authorizer")
-            .expression_attribute_values(":by", text(BoundBy::Browser.as_str()))
-            .expression_attribute_values(":authorizer", text(authorizer.as_str()));
-        write(update).await.map(drop)
-    }
 }
 
-pub(super) fn read_link(id: &LinkId, attributes: Attributes) -> Result<Link, VaultError> {
+pub(crate) fn read_link(id: &LinkId, attributes: Attributes) -> Result<Link, StoreError> {
     let item = Item::new("link", attributes);
-    let numbers = |name| item.attributes.get(name).and_then(|list| list.as_l().ok()).into_iter().flatten();
     Ok(Link {
         id: id.clone(),
         request: LinkRequest {
-            auth_type: item.number("auth_type").ok_or(item.lacks("auth_type"))?,
-            biz_appid: item.parsed("biz_appid", AppId::parse),
-            category_ids: numbers("category_ids").filter_map(|id| id.as_n().ok()?.parse().ok()).collect(),
-            return_url: item.text("return_url").map(str::to_owned),
-            requester_name: item.text("requester_name").map(str::to_owned),
-            reference: item.text("reference").map(str::to_owned),
+            auth_type: item.number(AUTH_TYPE).ok_or(item.lacks(AUTH_TYPE))?,
+            biz_appid: item.parsed(BIZ_APPID, AppId::parse),
+            category_ids: item.numbers(CATEGORY_IDS).collect(),
+            return_url: item.text(RETURN_URL).map(str::to_owned),
+            requester_name: item.text(REQUESTER_NAME).map(str::to_owned),
+            reference: item.text(REFERENCE).map(str::to_owned),
         },
-        valid_until: item.instant("valid_until").ok_or(item.lacks("valid_until"))?,
-        authorized: item.parsed("authorizer", AppId::parse).zip(item.instant("authorized_at")),
-        bound_by: item.parsed("bound_by", BoundBy::parse),
-        cancelled_at: item.instant("cancelled_at"),
-        mints: item.number("mints").ok_or(item.lacks("mints"))?,
-        mint_times: numbers("mint_times")
-            .filter_map(|at| at.as_n().ok()?.parse().ok().map(Timestamp::from_unix))
-            .collect(),
+        valid_until: item.instant(VALID_UNTIL).ok_or(item.lacks(VALID_UNTIL))?,
+        authorized: item.parsed(AUTHORIZER, AppId::parse).zip(item.instant(AUTHORIZED_AT)),
+        bound_by: item.parsed(BOUND_BY, BoundBy::parse),
+        cancelled_at: item.instant(CANCELLED_AT),
+        mints: item.number(MINTS).ok_or(item.lacks(MINTS))?,
+        mint_times: item.numbers(MINT_TIMES).map(Timestamp::from_unix).collect(),
     })
 }

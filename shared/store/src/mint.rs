@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use base::clock::Timestamp;
 
-use super::item::{Updated, instant, number, write_or_read};
-use super::link::{SORT, read_link};
-use super::{Link, LinkStatus, Vault, VaultError};
+use crate::StoreError;
+use crate::attributes::{AUTHORIZER, CANCELLED_AT, MINT_TIMES, MINTS};
+use crate::link::{Link, LinkStatus, Links, read_link};
+use crate::part::Written;
+use crate::write::{Value, absent, equals};
 
 /// Pre-auth codes of one link in an hour: a merchant who fails tries a few times, a script more often.
 pub const MAX_MINTS_PER_HOUR: usize = 10;
@@ -20,6 +21,15 @@ const HOUR: Duration = Duration::from_hours(1);
 /// How often a race for the counter of one link is tried again.
 const MINT_TRIES: usize = 5;
 
+/// Whether a link may make another pre-auth code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MintCount {
+    /// It may; the code is counted.
+    Within,
+    /// It makes none.
+    Refused(MintRefused),
+}
+
 /// Why a link makes no further pre-auth code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MintRefused {
@@ -31,35 +41,31 @@ pub enum MintRefused {
     Total,
 }
 
-impl Vault {
+impl Links {
     /// Counts a pre-auth code that is about to be made for a link that is pending, within its bounds. One write, again
     /// for each race that was lost.
     ///
     /// # Errors
-    /// [`VaultError`]; [`VaultError::Contended`] where many pressed at once.
-    pub async fn count_mint(&self, link: &Link, now: Timestamp) -> Result<Result<(), MintRefused>, VaultError> {
+    /// [`StoreError`]; [`StoreError::Contended`] if many pressed at once.
+    pub async fn count_mint(&self, link: &Link, now: Timestamp) -> Result<MintCount, StoreError> {
         let mut link = link.clone();
         for _ in 0..MINT_TRIES {
             if let Err(refused) = may_mint(&link, now) {
-                return Ok(Err(refused));
+                return Ok(MintCount::Refused(refused));
             }
-            let recent: Vec<AttributeValue> = recent(&link, now).into_iter().chain([now]).map(instant).collect();
-            let update = self
-                .update(self.link_key(&link.id), SORT)
-                .update_expression("SET mints = :next, mint_times = :times")
-                .condition_expression(
-                    "mints = :mints AND attribute_not_exists(authorizer) AND attribute_not_exists(cancelled_at)",
-                )
-                .expression_attribute_values(":mints", number(link.mints))
-                .expression_attribute_values(":next", number(link.mints.saturating_add(1)))
-                .expression_attribute_values(":times", AttributeValue::L(recent));
-            match write_or_read(update).await? {
-                Updated::Done(()) => return Ok(Ok(())),
-                Updated::Refused(Some(attributes)) => link = read_link(&link.id, attributes)?,
-                Updated::Refused(None) => break,
+            let times = recent(&link, now).into_iter().chain([now]);
+            let counted = self
+                .change(&link.id)
+                .set(MINTS, link.mints.saturating_add(1))
+                .set(MINT_TIMES, Value::list(times))
+                .when(equals(MINTS, link.mints).and(absent(AUTHORIZER)).and(absent(CANCELLED_AT)));
+            match counted.apply_or_read().await? {
+                Written::Done(()) => return Ok(MintCount::Within),
+                Written::Refused(Some(attributes)) => link = read_link(&link.id, attributes)?,
+                Written::Refused(None) => break,
             }
         }
-        Err(VaultError::Contended { item: "link" })
+        Err(StoreError::Contended { item: "link" })
     }
 }
 

@@ -4,10 +4,11 @@ use base::clock::Timestamp;
 use secrecy::SecretString;
 use wechat::times;
 
-use super::item::{Item, instant, secret, write};
-use super::{Vault, VaultError};
-
-const SORT: &str = "ticket";
+use crate::StoreError;
+use crate::attributes::{CREATE_TIME, RECEIVED_AT, TICKET};
+use crate::item::Item;
+use crate::part::{Key, Part};
+use crate::write::{absent, is_after, is_before};
 
 /// The newest ticket that WeChat pushed.
 pub struct Ticket {
@@ -19,43 +20,48 @@ pub struct Ticket {
     pub received_at: Timestamp,
 }
 
-impl Vault {
-    /// Keeps a ticket, unless an equal or newer one is there; tells whether this one is now the newest.
+/// The item with the platform's ticket.
+#[derive(Debug, Clone)]
+pub struct Tickets(pub(crate) Part);
+
+impl Tickets {
+    fn key(&self) -> Key {
+        self.0.only("ticket", "ticket")
+    }
+
+    /// Keeps a ticket, unless an equal or newer one is there; returns whether this one is now the newest.
     ///
     /// One write, no read. A ticket whose time lies too far ahead of `now` counts as made now, and one that is stored with
     /// such a time gives way to any other: it would hide every later one.
     ///
     /// # Errors
-    /// [`VaultError::Unavailable`]: the ticket may not be stored.
-    pub async fn put_ticket(
-        &self,
-        ticket: &SecretString,
-        create_time: Timestamp,
-        now: Timestamp,
-    ) -> Result<bool, VaultError> {
+    /// [`StoreError::Unavailable`]: the ticket may not be stored.
+    pub async fn put(&self, ticket: &SecretString, create_time: Timestamp, now: Timestamp) -> Result<bool, StoreError> {
         let create_time = times::credible(create_time, now).unwrap_or(now);
-        let update = self
-            .update(self.key("ticket", None), SORT)
-            .update_expression("SET ticket = :ticket, create_time = :created, received_at = :now")
-            .condition_expression("attribute_not_exists(create_time) OR create_time < :created OR create_time > :ahead")
-            .expression_attribute_values(":ticket", secret(ticket))
-            .expression_attribute_values(":created", instant(create_time))
-            .expression_attribute_values(":ahead", instant(now.plus(times::MOST_AHEAD)))
-            .expression_attribute_values(":now", instant(now));
-        write(update).await
+        let gives_way = absent(CREATE_TIME)
+            .or(is_before(CREATE_TIME, create_time))
+            .or(is_after(CREATE_TIME, now.plus(times::MOST_AHEAD)));
+        self.0
+            .change(self.key())
+            .set(TICKET, ticket)
+            .set(CREATE_TIME, create_time)
+            .set(RECEIVED_AT, now)
+            .when(gives_way)
+            .apply()
+            .await
     }
 
-    /// The newest ticket; nothing before the first push.
+    /// The newest ticket; `None` before the first push. One read.
     ///
     /// # Errors
-    /// [`VaultError`] where it cannot be read.
-    pub async fn ticket(&self) -> Result<Option<Ticket>, VaultError> {
-        let Some(attributes) = self.get(self.key("ticket", None), SORT).await? else { return Ok(None) };
+    /// [`StoreError`] where it cannot be read.
+    pub async fn newest(&self) -> Result<Option<Ticket>, StoreError> {
+        let Some(attributes) = self.0.get(self.key()).await? else { return Ok(None) };
         let item = Item::new("ticket", attributes);
         Ok(Some(Ticket {
-            ticket: item.secret("ticket").ok_or(item.lacks("ticket"))?,
-            create_time: item.instant("create_time").ok_or(item.lacks("create_time"))?,
-            received_at: item.instant("received_at").ok_or(item.lacks("received_at"))?,
+            ticket: item.secret(TICKET).ok_or(item.lacks(TICKET))?,
+            create_time: item.instant(CREATE_TIME).ok_or(item.lacks(CREATE_TIME))?,
+            received_at: item.instant(RECEIVED_AT).ok_or(item.lacks(RECEIVED_AT))?,
         }))
     }
 }

@@ -7,16 +7,16 @@
 use base::clock::Timestamp;
 use base::ids::AppId;
 
-use super::item::{Item, instant, text, write};
-use super::{Vault, VaultError};
+use crate::StoreError;
+use crate::attributes::{AUTHORIZER, INTRODUCED_AT, USER_NAME};
+use crate::item::Item;
+use crate::part::{Key, Part};
+use crate::write::{absent, differs};
 
-const NAME: &str = "user-name";
-const OWNER: &str = "account";
+/// When an account was introduced: the one attribute of these items that [`Introductions`] names.
+pub const INTRODUCED: &str = INTRODUCED_AT;
 
-/// When an account was introduced: the one attribute of these items that whoever introduces it names.
-pub const INTRODUCED: &str = "introduced_at";
-
-/// A longer name than any of WeChat's is nobody's: it would not fit into a key.
+/// A longer name than any of WeChat's belongs to no account: it would not fit into a key.
 const LONGEST_NAME: usize = 256;
 
 /// Whether an account is the one that a message is addressed to.
@@ -32,18 +32,47 @@ pub enum Recipient {
     Unknown,
 }
 
-impl Vault {
+impl Part {
+    fn name_of(&self, authorizer: &AppId) -> Key {
+        self.key("user-name", authorizer.as_str(), "user-name")
+    }
+
+    fn owner_of(&self, user_name: &str) -> Key {
+        self.key("user-name", user_name, "account")
+    }
+}
+
+/// Accounts that are known to be the platform's, perhaps before their names are: all that a function may write of the
+/// names that has only seen a push.
+#[derive(Debug, Clone)]
+pub struct Introductions(pub(crate) Part);
+
+impl Introductions {
+    /// Notes that an account is one of the platform's, before its name is known. One write; without effect if it has
+    /// been noted. It names no other attribute: the role of ticket-push must not let it write names.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: it may be noted.
+    pub async fn put(&self, authorizer: &AppId, now: Timestamp) -> Result<(), StoreError> {
+        let introduced = self.0.change(self.0.name_of(authorizer)).set(INTRODUCED_AT, now);
+        introduced.when(absent(INTRODUCED_AT)).apply().await.map(drop)
+    }
+}
+
+/// Whom messages are addressed to.
+#[derive(Debug, Clone)]
+pub struct Recipients(pub(crate) Part);
+
+impl Recipients {
     /// Whether `authorizer` is the account that is called `user_name`. One read, or two.
     ///
     /// # Errors
-    /// [`VaultError::Unavailable`].
-    pub async fn recipient(&self, authorizer: &AppId, user_name: Option<&str>) -> Result<Recipient, VaultError> {
-        let Some(item) = self.get(self.user_name_key(authorizer.as_str()), NAME).await? else {
-            return Ok(Recipient::Unknown);
-        };
+    /// [`StoreError::Unavailable`].
+    pub async fn check(&self, authorizer: &AppId, user_name: Option<&str>) -> Result<Recipient, StoreError> {
+        let Some(item) = self.0.get(self.0.name_of(authorizer)).await? else { return Ok(Recipient::Unknown) };
         let Some(user_name) = user_name else { return Ok(Recipient::Confirmed) };
         let item = Item::new("user name", item);
-        let known = item.text("user_name");
+        let known = item.text(USER_NAME);
         if known.is_some_and(|known| known != user_name) || user_name.len() > LONGEST_NAME {
             return Ok(Recipient::Foreign);
         }
@@ -55,57 +84,28 @@ impl Vault {
         })
     }
 
-    async fn owner_of(&self, user_name: &str) -> Result<Option<AppId>, VaultError> {
-        let item = self.get(self.user_name_key(user_name), OWNER).await?;
-        Ok(item.and_then(|item| Item::new("account of a user name", item).parsed("authorizer", AppId::parse)))
+    async fn owner_of(&self, user_name: &str) -> Result<Option<AppId>, StoreError> {
+        let item = self.0.get(self.0.owner_of(user_name)).await?;
+        Ok(item.and_then(|item| Item::new("account of a user name", item).parsed(AUTHORIZER, AppId::parse)))
     }
+}
 
-    /// An account's original id, if it is known; opaque text. One read.
+/// The names of accounts, to be written.
+#[derive(Debug, Clone)]
+pub struct UserNames(pub(crate) Part);
+
+impl UserNames {
+    /// Stores the name that WeChat's details of an account say, for both ways of asking. Two writes.
     ///
     /// # Errors
-    /// [`VaultError::Unavailable`].
-    pub async fn user_name(&self, authorizer: &AppId) -> Result<Option<String>, VaultError> {
-        let attributes = self.get(self.user_name_key(authorizer.as_str()), NAME).await?;
-        Ok(attributes.and_then(|attributes| Item::new("user name", attributes).text("user_name").map(str::to_owned)))
-    }
-
-    /// Notes that an account is one of the platform's, before its name is known. One write; without effect where it has
-    /// been noted. It names no other attribute: the role of ticket-push must not let it write names.
-    ///
-    /// # Errors
-    /// [`VaultError::Unavailable`]: it may be noted.
-    pub async fn introduce(&self, authorizer: &AppId, now: Timestamp) -> Result<(), VaultError> {
-        let update = self
-            .update(self.user_name_key(authorizer.as_str()), NAME)
-            .update_expression(format!("SET {INTRODUCED} = :now"))
-            .condition_expression(format!("attribute_not_exists({INTRODUCED})"))
-            .expression_attribute_values(":now", instant(now));
-        write(update).await.map(drop)
-    }
-
-    /// Stores what WeChat's details of the account say, for both ways of asking. Two writes.
-    ///
-    /// # Errors
-    /// [`VaultError::Unavailable`].
-    pub async fn put_user_name(&self, authorizer: &AppId, user_name: &str) -> Result<(), VaultError> {
+    /// [`StoreError::Unavailable`].
+    pub async fn put(&self, authorizer: &AppId, user_name: &str) -> Result<(), StoreError> {
         if user_name.len() > LONGEST_NAME {
-            return Err(VaultError::Corrupt { item: "user name", attribute: "user_name" });
+            return Err(StoreError::Corrupt { item: "user name", attribute: USER_NAME });
         }
-        let owner = self
-            .update(self.user_name_key(user_name), OWNER)
-            .update_expression("SET authorizer = :authorizer")
-            .condition_expression("attribute_not_exists(authorizer) OR authorizer <> :authorizer")
-            .expression_attribute_values(":authorizer", text(authorizer.as_str()));
-        write(owner).await?;
-        let name = self
-            .update(self.user_name_key(authorizer.as_str()), NAME)
-            .update_expression("SET user_name = :name")
-            .condition_expression("attribute_not_exists(user_name) OR user_name <> :name")
-            .expression_attribute_values(":name", text(user_name));
-        write(name).await.map(drop)
-    }
-
-    fn user_name_key(&self, id: &str) -> String {
-        self.key("user-name", Some(id))
+        let owner = self.0.change(self.0.owner_of(user_name)).set(AUTHORIZER, authorizer);
+        owner.when(absent(AUTHORIZER).or(differs(AUTHORIZER, authorizer))).apply().await?;
+        let name = self.0.change(self.0.name_of(authorizer)).set(USER_NAME, user_name);
+        name.when(absent(USER_NAME).or(differs(USER_NAME, user_name))).apply().await.map(drop)
     }
 }

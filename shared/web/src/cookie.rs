@@ -3,11 +3,11 @@
 //! Only that browser's way back may bind the link: else anybody could bring an account of their own to somebody else's
 //! attempt. The table has the digest, the browser the value.
 
-use base::ids::{AttemptId, Digest, LinkId};
+use base::ids::{AttemptId, LinkId};
 use base::random::Random;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
-use store::ATTEMPT_KEEP;
+use store::{ATTEMPT_KEEP, CookieDigest};
 
 /// A new cookie: its value exists here and in the browser only.
 pub struct AttemptCookie(String);
@@ -16,13 +16,13 @@ impl AttemptCookie {
     /// A value of 128 random bits.
     #[must_use]
     pub fn generate(random: &Random) -> Self {
-        Self(random.token())
+        Self(random.id())
     }
 
     /// What is remembered of it.
     #[must_use]
-    pub fn digest(&self) -> Digest {
-        digest(&self.0)
+    pub fn digest(&self) -> CookieDigest {
+        CookieDigest::of(&self.0)
     }
 
     /// The `Set-Cookie` header: sent back only for pages of this link, on a top-level navigation. `secure` wherever our
@@ -43,7 +43,7 @@ impl AttemptCookie {
 
     /// Whether a request carries the cookie that `remembered` is the digest of.
     #[must_use]
-    pub fn fits(headers: &HeaderMap, attempt: &AttemptId, remembered: &Digest) -> bool {
+    pub fn matches(headers: &HeaderMap, attempt: &AttemptId, remembered: &CookieDigest) -> bool {
         let name = name(attempt);
         headers
             .get_all(COOKIE)
@@ -52,17 +52,13 @@ impl AttemptCookie {
             .flat_map(|header| header.split(';'))
             .filter_map(|pair| pair.trim().split_once('='))
             .filter(|(sent, _)| *sent == name)
-            .any(|(_, value)| digest(value).fits(remembered))
+            .any(|(_, value)| CookieDigest::of(value).matches(remembered))
     }
 }
 
 /// A name of its own for each attempt, so that two attempts in two tabs do not overwrite each other.
 fn name(attempt: &AttemptId) -> String {
     format!("attempt-{attempt}")
-}
-
-fn digest(value: &str) -> Digest {
-    Digest::of(&["attempt-cookie", value])
 }
 
 #[cfg(test)]
@@ -83,12 +79,12 @@ mod tests {
         let cookie = AttemptCookie::generate(&Random::system());
         let header = cookie.header(&link, &attempt, true).unwrap();
         let pair = header.to_str().unwrap().split(';').next().unwrap().to_owned();
-        let fits = |headers: &HeaderMap| AttemptCookie::fits(headers, &attempt, &cookie.digest());
+        let fits = |headers: &HeaderMap| AttemptCookie::matches(headers, &attempt, &cookie.digest());
         assert!(fits(&sent(&pair)));
         assert!(fits(&sent(&format!("other=1; {pair}; x=y"))));
         assert!(!fits(&HeaderMap::new()));
         assert!(!fits(&sent(&format!("attempt-{attempt}=guess"))));
-        assert!(!AttemptCookie::fits(&sent(&pair), &ids().1, &cookie.digest()), "another attempt's name");
+        assert!(!AttemptCookie::matches(&sent(&pair), &ids().1, &cookie.digest()), "another attempt's name");
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use std::fmt;
 
 use base::random::Random;
+use platform::context::report_wechat;
 use platform::secret::PlatformError;
-use platform::session::report_wechat;
 use platform::tokens::TokenError;
 use runtime::telemetry::{Measure, Metric, Metrics};
-use store::VaultError;
+use store::StoreError;
 use wechat::api::WechatError;
 
 use super::{Problem, ProblemKind};
@@ -47,7 +47,7 @@ pub enum Trouble {
     Platform(#[from] PlatformError),
     /// The table did not answer.
     #[error(transparent)]
-    Vault(#[from] VaultError),
+    Store(#[from] StoreError),
     /// There is no token, or WeChat did not answer or refused.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -74,7 +74,7 @@ impl Trouble {
             return reference;
         }
         match self {
-            Self::Vault(VaultError::Contended { .. }) | Self::Token(TokenError::Busy(_)) | Self::Late => {
+            Self::Store(StoreError::Contended { .. }) | Self::Token(TokenError::Busy(_)) | Self::Late => {
                 tracing::warn!(%reference, "{what} failed (reference {reference}): {self}");
             }
             _ => tracing::error!(%reference, "{what} failed (reference {reference}): {self}"),
@@ -107,7 +107,7 @@ impl Trouble {
         match self {
             Self::Platform(PlatformError::NotConfigured) => "not-configured".to_owned(),
             Self::Platform(_) => "secret".to_owned(),
-            Self::Vault(_) => "table".to_owned(),
+            Self::Store(_) => "table".to_owned(),
             Self::Token(error) => error.label(),
             Self::Late => "late".to_owned(),
             Self::Panicked | Self::Unprintable => "defect".to_owned(),

@@ -104,7 +104,7 @@ impl World {
 
     /// Makes a secret value up and remembers it. `prefix` is what WeChat's begin with.
     fn issue(&mut self, kind: SecretKind, prefix: &str, at: &Moment<'_>) -> String {
-        let value = format!("{prefix}{}{}", at.random.token(), at.random.token());
+        let value = format!("{prefix}{}{}", at.random.id(), at.random.id());
         self.issued.push(IssuedSecret { kind, value: value.clone() });
         value
     }

@@ -18,7 +18,7 @@ use runtime::aws::{self, AwsClients};
 use runtime::config::{BusConfig, MessageConfig, ProcessEnvironment, StoreConfig};
 use runtime::telemetry::Metrics;
 use serde_json::{Value, json};
-use store::Store;
+use store::Table;
 use web::gateway::{self, Gateway};
 use wechat::push::TestAccounts;
 
@@ -41,18 +41,18 @@ const MESSAGES: u32 = 500;
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn serve_as_account_push() -> Result<(), gateway::Error> {
     let environment = ProcessEnvironment;
-    let store = StoreConfig::read(&environment)?;
+    let names = StoreConfig::read(&environment)?;
     let limits = Limits::interactive();
     let aws = aws::config().await;
     let clients = AwsClients::new(&aws, &limits);
     let clock: SharedClock = Arc::new(SystemClock);
     let metrics = Metrics::embedded("Budget".to_owned(), Arc::clone(&clock));
-    let platform = PlatformSource::new(clients.secrets, store.secret_id, Arc::clone(&clock), limits, metrics.clone());
+    let platform = PlatformSource::new(clients.secrets, names.secret_id, Arc::clone(&clock), limits, metrics.clone());
     let webhook = MessageConfig::read(&environment)?.webhook;
     let webhook = webhook.map(|url| Webhook::new(url, AddressPolicy::this_machine_too())).transpose()?;
     let router = account_push::router(Reception {
         platform: Arc::new(platform),
-        store: Store::new(clients.dynamodb, &store.table_name),
+        table: Table::new(clients.dynamodb, &names.table_name).access(),
         bus: Bus::new(aws::event_bus_client(&aws, &limits), &BusConfig::read(&environment)?.bus),
         webhook,
         test_accounts: TestAccounts::default(),
@@ -109,9 +109,16 @@ fn table(operation: &str, request: &Request) -> String {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let answer = match operation {
         "GetItem" => json!({ "Item": { "user_name": { "S": USER_NAME } } }),
-        _ => json!({ "Attributes": { "first_owner": body["ExpressionAttributeValues"][":owner"] } }),
+        _ => json!({ "Attributes": { "first_owner": lease_owner(&body) } }),
     };
     answer.to_string()
+}
+
+/// The value that an update sets the attribute `lease_owner` to.
+fn lease_owner(update: &Value) -> Option<&Value> {
+    let (name, _) = update["ExpressionAttributeNames"].as_object()?.iter().find(|(_, name)| *name == "lease_owner")?;
+    let (_, rest) = update["UpdateExpression"].as_str()?.split_once(&format!("{name} = "))?;
+    update["ExpressionAttributeValues"].get(rest.split([',', ' ']).next()?)
 }
 
 fn percentile_99(mut values: Vec<f64>) -> f64 {

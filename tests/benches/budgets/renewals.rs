@@ -14,7 +14,7 @@ use base::clock::{Clock as _, SystemClock};
 use base::limits::Limits;
 use lambda_runtime::{LambdaEvent, service_fn};
 use platform::bus::Bus;
-use platform::session::Services;
+use platform::services::Services;
 use runtime::aws;
 use runtime::config::ProcessEnvironment;
 use serde_json::{Value, json};
@@ -163,7 +163,8 @@ fn table(accounts: u32, operation: &str, request: &Request) -> String {
             "token_seq": number(1), "access_token": { "S": "c".repeat(136) },
             "token_expires_at": number(now + 7200), "due_at": number(now + 6300),
         } }),
-        _ if names(&body["UpdateExpression"], "lease_until = :until") => json!({ "Attributes": {
+        // Only taking a lease asks for the item.
+        _ if body["ReturnValues"] == "ALL_NEW" => json!({ "Attributes": {
             "pk": body["Key"]["pk"], "sk": body["Key"]["sk"],
             "state": { "S": "active" }, "token_seq": number(7),
             "access_token": { "S": "a".repeat(136) }, "token_expires_at": number(now + 1500), "due_at": number(now),

@@ -215,7 +215,7 @@ async fn scheduled(scene: &mut Scene) {
 async fn message(scene: &mut Scene) {
     let simulator = scene.world.simulator.clone();
     let account = simulator.accounts().remove(0);
-    scene.world.vault().put_user_name(&account.appid, &account.user_name).await.unwrap();
+    scene.world.store().user_names.put(&account.appid, &account.user_name).await.unwrap();
     let text = || Message::text(&account, "oAbCdEfGhIjKlMnOpQrStUvWxYz0", "请问今天营业到几点？😊");
     let first = simulator.send_message(&text()).await;
     let second = scene.count(flow::MESSAGE, 1, 1, simulator.send_message(&text())).await;

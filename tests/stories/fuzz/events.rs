@@ -130,7 +130,7 @@ fn whatever_the_gateway_hands_over_is_answered_and_nobody_becomes_somebody_else(
     let (runtime, corpus) = (runtime(), events());
     let (world, gateway) = runtime.block_on(async {
         let world = World::ready().await;
-        put_what_they_are_about(&world.vault(), world.now()).await.unwrap();
+        put_what_they_are_about(&world.store(), world.now()).await.unwrap();
         let gateway = world.gateway();
         (world, gateway)
     });

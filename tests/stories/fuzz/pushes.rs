@@ -139,7 +139,7 @@ fn whatever_is_pushed_signed_or_not_is_answered_and_what_was_changed_outside_is_
     let world = runtime.block_on(World::ready());
     // The account is known, or its messages would wait for its name.
     let shop = world.simulator.account(&world.account(0)).unwrap();
-    runtime.block_on(world.vault().put_user_name(&shop.appid, &shop.user_name)).unwrap();
+    runtime.block_on(world.store().user_names.put(&shop.appid, &shop.user_name)).unwrap();
     let (gateway, genuine) = (world.gateway(), genuine(&world));
     let changed = |whole: &[u8], cuts: &[Cut]| cuts.iter().fold(whole.to_vec(), |whole, cut| cut.apply(&whole));
     let post = |push: &Genuine, query: &str, body: &[u8]| {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use runtime::telemetry::Measure;
 use simulator::{Account, Behaviour, Fault, Message, SealedPush, paths};
+use store::Recipient;
 use stories::world::World;
 
 use super::{FOLLOWER, delivered, service_for, shop, status, texts};
@@ -118,7 +119,7 @@ async fn while_an_accounts_details_cannot_be_read_its_messages_wait_and_no_captu
     let service = service_for(&world).await;
     world.simulator.inject(Fault::system_error().on(paths::GET_AUTHORIZER_INFO));
     let nameless = other_shop(&world).await;
-    assert!(world.vault().user_name(&nameless.appid).await.unwrap().is_none());
+    assert!(world.store().recipients.check(&nameless.appid, Some("gh_any")).await.unwrap() == Recipient::Unnamed);
 
     let captured = world.simulator.seal_message(&Message::text(&shop, FOLLOWER, "of the shop"));
     let before = world.items().await;
@@ -230,7 +231,7 @@ async fn a_grant_from_longer_ago_than_its_push_is_remembered_is_acknowledged_and
     let before = world.items().await;
     assert!(world.simulator.send_sealed(&captured).await.is_accepted());
     assert_eq!((world.items().await, world.metrics.count(Measure::PushStale)), (before, 1));
-    assert!(world.vault().account(&account).await.unwrap().is_none());
+    assert!(world.store().accounts.get(&account).await.unwrap().is_none());
 }
 
 #[tokio::test]

@@ -3,18 +3,19 @@
 use std::time::Duration;
 
 use base::limits::{Limits, MESSAGE_LEASE};
+use base::random::Random;
 use futures::future::join_all;
 use runtime::telemetry::Measure;
 use simulator::{Account, Message};
-use store::MessageClaim;
+use store::{LeaseTerm, MessageClaim};
 use stories::faults::{Fault, Matching};
 use stories::world::{World, short_limits};
-use wechat::push::AccountMessage;
+use wechat::push::{AccountMessage, MessageId};
 
 use super::{FOLLOWER, delivered, service_for, shop, status, texts};
 
-/// Stands in the update that writes an answer down.
-const NOTE: &str = "answered_at = :answered_at";
+/// The attribute that the update sets which writes an answer down.
+const NOTE: &str = "answered_at";
 
 #[tokio::test]
 async fn a_repeat_gets_the_same_reply_and_reaches_nobody_twice() {
@@ -58,9 +59,9 @@ async fn a_message_whose_handler_died_is_delivered_by_the_next_try_and_the_webho
     let service = service_for(&world).await;
     let message = Message::text(&shop, FOLLOWER, "hello").with("MsgId", "9").with("CreateTime", "1800000000");
     // As far as a process came that was stopped right after it had claimed the message.
-    let digest = digest_of(&shop, "9");
-    let until = world.now().plus(MESSAGE_LEASE);
-    let claimed = world.vault().claim_message(&digest, "died", world.now(), until).await.unwrap();
+    let id = id_of(&shop, "9");
+    let term = LeaseTerm::new(&Random::system(), world.now(), MESSAGE_LEASE);
+    let claimed = world.store().messages.claim(&id, &term).await.unwrap();
     assert!(matches!(claimed, MessageClaim::Ours { first: true, .. }));
 
     let outcome = world.simulator.send_message(&message).await;
@@ -79,7 +80,7 @@ async fn an_answer_that_could_not_be_written_down_is_given_all_the_same() {
         world.get_ready().await;
         let shop = shop(&world).await;
         service_for(&world).await;
-        world.faults.always(Matching::operation("UpdateItem").containing(NOTE), fault);
+        world.faults.always(Matching::setting(NOTE), fault);
         let outcome = world.simulator.send_message(&Message::text(&shop, FOLLOWER, "hello")).await;
         assert!(outcome.reply.is_some(), "{fault:?}: {outcome:?}");
         assert_eq!(texts(&world), ["hello"], "{fault:?}");
@@ -91,8 +92,8 @@ async fn a_lost_reply_of_the_table_makes_nobody_lose_to_himself() {
     let world = World::ready().await;
     let shop = shop(&world).await;
     let service = service_for(&world).await;
-    for write in ["first_owner = if_not_exists", NOTE] {
-        world.faults.next(1, Matching::operation("UpdateItem").containing(write), Fault::LostReply);
+    for write in ["first_owner", NOTE] {
+        world.faults.next(1, Matching::setting(write), Fault::LostReply);
         let message = Message::text(&shop, FOLLOWER, write);
         let outcome = world.simulator.send_message(&message).await;
         assert!(outcome.reply.is_some() && world.faults.all_used(), "{write}: {outcome:?}");
@@ -101,13 +102,13 @@ async fn a_lost_reply_of_the_table_makes_nobody_lose_to_himself() {
     assert_eq!((texts(&world).len(), service.asked().len()), (2, 2));
 }
 
-fn digest_of(account: &Account, msg_id: &str) -> base::ids::Digest {
+fn id_of(account: &Account, msg_id: &str) -> MessageId {
     let xml = format!(
         "<xml><ToUserName>{}</ToUserName><FromUserName>{FOLLOWER}</FromUserName><CreateTime>1800000000</CreateTime>\
          <MsgType>text</MsgType><MsgId>{msg_id}</MsgId></xml>",
         account.user_name
     );
-    AccountMessage::parse(xml.into()).dedup(&account.appid)
+    AccountMessage::parse(xml.into()).id(&account.appid)
 }
 
 /// Two followers' messages and events that look alike: each is handled, and each follower gets the reply that is his.

@@ -28,7 +28,7 @@ async fn every_real_message_reaches_the_business_with_all_its_fields_in_the_prom
         (expected["CreateTime"], expected["ToUserName"]) = (now.into(), user_name.clone().into());
 
         let appid = AppId::parse(&format!("wx{number:016x}")).unwrap();
-        world.vault().put_user_name(&appid, &user_name).await.unwrap();
+        world.store().user_names.put(&appid, &user_name).await.unwrap();
         let outcome = world.simulator.send_message(&Message::of(&appid, xml.as_str())).await;
         assert!(outcome.fault.is_none(), "{xml}: {outcome:?}");
         let check = xml.contains("TESTCOMPONENT_MSG_TYPE_TEXT]");

@@ -26,14 +26,14 @@ fn asked(read: impl FnOnce(&dyn Fn(&str) -> Option<String>)) -> BTreeSet<String>
 
 #[test]
 fn every_variable_that_a_function_reads_is_set_for_it() {
-    let store = asked(|environment| drop(StoreConfig::read(&environment).unwrap()));
+    let table = asked(|environment| drop(StoreConfig::read(&environment).unwrap()));
     let pages = asked(|environment| drop(PageConfig::read(&environment).unwrap()));
     let wechat = asked(|environment| drop(WechatConfig::read(&environment).unwrap()));
     let metrics = asked(|environment| drop(MetricsConfig::read(&environment).unwrap()));
     let window = asked(|environment| assert!(Settings::read(&environment).is_ok()));
     let mut bus = asked(|environment| drop(BusConfig::read(&environment).unwrap()));
     let messages = asked(|environment| drop(MessageConfig::read(&environment).unwrap()));
-    let counts = [&store, &pages, &wechat, &metrics, &window, &bus, &messages].map(BTreeSet::len);
+    let counts = [&table, &pages, &wechat, &metrics, &window, &bus, &messages].map(BTreeSet::len);
     assert_eq!(counts, [2, 2, 3, 1, 1, 1, 2], "the configurations really ask");
     // Read by the log's filter and by the SDK, the last one by those that have a bus.
     let libraries = ["RUST_LOG", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER"];
@@ -41,7 +41,7 @@ fn every_variable_that_a_function_reads_is_set_for_it() {
     bus.insert("AWS_ENDPOINT_URL_EVENTBRIDGE".to_owned());
     // The authorization pages are preauth-link's alone.
     let api: BTreeSet<String> = wechat.iter().filter(|name| name.contains("_API_")).cloned().collect();
-    let all = [&store, &metrics, &libraries];
+    let all = [&table, &metrics, &libraries];
 
     let template = template();
     let names = |variables: &Value| -> BTreeSet<String> {

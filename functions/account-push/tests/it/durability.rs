@@ -88,5 +88,5 @@ async fn a_message_whose_process_is_killed_before_its_answer_is_delivered_by_wec
 
 /// How many messages wait for the bus.
 async fn waiting(world: &World) -> u64 {
-    world.vault().count_waiting_messages(END_OF_TIME).await.unwrap()
+    world.store().messages.count_waiting(END_OF_TIME).await.unwrap()
 }

@@ -30,9 +30,9 @@ async fn tracing(world: &World, variables: &[(&str, &str)]) -> Bootstrap {
 
 /// So that WeChat has issued secrets of every kind.
 async fn issue_a_pre_auth_code(world: &World) {
-    let session = world.session().await;
-    let token = session.component_token().await.unwrap();
-    session.wechat().create_preauthcode(session.call(&token)).await.unwrap();
+    let component = world.component().await;
+    let token = component.token().await.unwrap();
+    component.wechat().create_preauthcode(component.carries(&token)).await.unwrap();
 }
 
 /// Holds what processes said against all that must not be in it; `code` is what a message of the release check repeats.

@@ -29,17 +29,17 @@ async fn moto_agrees_on_messages_repeats_and_the_release_check_to_two_processes(
     let stranger = AppId::parse("wxstranger").unwrap();
     let elsewhere = Message::of(&stranger, one_of(&shop));
     assert_eq!(one.push(&world.simulator.seal_message(&elsewhere)).await.status, 401);
-    moto.vault().introduce(&stranger, world.now()).await.unwrap();
+    moto.store().introductions.put(&stranger, world.now()).await.unwrap();
     assert_eq!(other.push(&world.simulator.seal_message(&elsewhere)).await.status, 401, "it is the shop's");
 
-    let vault = moto.vault();
+    let store = moto.store();
     let checked = Account::release_check().remove(0);
     for number in 0..4 {
         let code = Message::text(&checked, FOLLOWER, &format!("QUERY_AUTH_CODE:queryauthcode@@@{number}"));
         assert_eq!(one.push(&world.simulator.seal_message(&code)).await.status, 200);
     }
-    let key = vault.inbox_partition(&format!("{}#inbox#{}", vault.component(), checked.appid)).unwrap();
-    assert_eq!(vault.waiting_entries(&key).await.unwrap().len(), 3, "a minute has room for three");
+    let key = store.inbox.partition(&format!("{}#inbox#{}", store.component(), checked.appid)).unwrap();
+    assert_eq!(store.inbox.waiting(&key).await.unwrap().len(), 3, "a minute has room for three");
 }
 
 /// A message to the shop.

@@ -30,7 +30,7 @@ async fn spent_and_killed(codes: Codes) -> (World, Merchant) {
     kill_after_effect(&world, paths::QUERY_AUTH, &merchant).await;
     let account = world.account(0);
     assert_eq!(world.simulator.counters().effects.exchanges.get(&account), Some(&1), "the code is spent");
-    assert!(world.vault().account(&account).await.unwrap().is_none(), "and nothing is stored");
+    assert!(world.store().accounts.get(&account).await.unwrap().is_none(), "and nothing is stored");
     (world, merchant)
 }
 
@@ -48,7 +48,7 @@ async fn the_push_of_a_grant_whose_tokens_died_with_the_process_brings_the_accou
             let report = world.renew().await;
             assert!(report.failed.is_empty(), "{report}");
         }
-        assert_eq!(world.vault().inbox_waiting(world.now()).await.unwrap(), 0);
+        assert_eq!(world.store().inbox.count_waiting(world.now()).await.unwrap(), 0);
         assert_eq!(merchant.bound_account(&world).await.as_deref(), Some(account.as_str()), "{codes:?}");
         let stored = world.stored(&account).await;
         assert_eq!(stored.token.state, AccountState::Active);

@@ -36,7 +36,7 @@ async fn no_return_good_or_bad_leaves_a_secret_in_the_log() {
         function.request(event).await;
     }
     // WeChat is busy, lets the line drop, and refuses while it repeats what it was sent.
-    let token = world.session().await.component_token().await.unwrap();
+    let token = world.component().await.token().await.unwrap();
     for number in 0..3 {
         let merchant = Merchant::at_wechat(&world).await;
         let errmsg = format!("invalid: {} {}", merchant.consent.redirect_code, token.expose_secret());

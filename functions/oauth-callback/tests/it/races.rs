@@ -46,6 +46,6 @@ async fn two_processes_and_the_push_of_one_consent_ask_wechat_once_and_all_say_a
         world.pass(base::limits::LEASE);
         assert!(world.renew().await.failed.is_empty());
         assert_eq!(world.calls(paths::QUERY_AUTH), 1, "those that waited have nothing left to do");
-        assert_eq!(world.vault().inbox_waiting(world.now()).await.unwrap(), 0);
+        assert_eq!(world.store().inbox.count_waiting(world.now()).await.unwrap(), 0);
     }
 }

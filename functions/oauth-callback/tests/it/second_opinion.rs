@@ -28,9 +28,10 @@ async fn moto_agrees_on_the_way_back_of_one_merchant_to_two_processes() {
     }
     assert_eq!(world.calls(paths::QUERY_AUTH), 1);
 
-    let (vault, account) = (moto.vault(), world.account(0));
-    let link = vault.link(&LinkId::parse(&merchant.link.id).unwrap(), world.now()).await.unwrap().expect("it is there");
+    let (store, account) = (moto.store(), world.account(0));
+    let link =
+        store.links.get(&LinkId::parse(&merchant.link.id).unwrap(), world.now()).await.unwrap().expect("it is there");
     assert_eq!(link.authorized.map(|(bound, _)| bound), Some(account.clone()));
-    assert_eq!(vault.account(&account).await.unwrap().expect("it is stored").token.state, AccountState::Active);
-    assert_eq!(vault.inbox_waiting(world.now()).await.unwrap(), 0);
+    assert_eq!(store.accounts.get(&account).await.unwrap().expect("it is stored").token.state, AccountState::Active);
+    assert_eq!(store.inbox.count_waiting(world.now()).await.unwrap(), 0);
 }

@@ -54,7 +54,7 @@ async fn no_request_good_or_bad_leaves_a_secret_in_the_log() {
     world.another_server_issues_a_component_token().await;
     assert_eq!(function.request(&codes).await.status, 201);
     let quoted = [
-        world.session().await.component_token().await.unwrap().expose_secret().to_owned(),
+        world.component().await.token().await.unwrap().expose_secret().to_owned(),
         stories::world::platform().component_appsecret.expose_secret().to_owned(),
     ];
     let errmsg = format!("invalid: {}", quoted.join(" "));

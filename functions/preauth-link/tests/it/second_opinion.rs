@@ -20,10 +20,10 @@ use crate::{BINARY, BUSINESS, asks_for_link, at_page};
 async fn moto_agrees_on_links_on_attempts_and_on_how_many_codes_a_link_makes() {
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
     let moto = Moto::start().await;
-    let vault = moto.vault();
+    let store = moto.store();
     let event = AuthorizationEvent::parse(world.simulator.ticket().message.into());
     let Event::ComponentVerifyTicket { ticket: Some(ticket) } = event.event else { panic!("it is a ticket") };
-    assert!(vault.put_ticket(&ticket, event.create_time.unwrap(), world.now()).await.unwrap());
+    assert!(store.tickets.put(&ticket, event.create_time.unwrap(), world.now()).await.unwrap());
 
     let function = Bootstrap::with(BINARY, &world, |variables| moto.redirect(variables)).await;
     let made = function.request(&asks_for_link("{}").iam(BUSINESS)).await;
@@ -42,6 +42,6 @@ async fn moto_agrees_on_links_on_attempts_and_on_how_many_codes_a_link_makes() {
     };
     assert_eq!((refused.status, codes.len()), (429, MAX_MINTS_PER_HOUR), "{refused:?}");
     assert_eq!(world.simulator.counters().effects.component_tokens, 1);
-    let link = vault.link(&LinkId::parse(id).unwrap(), world.now()).await.unwrap().expect("it is there");
+    let link = store.links.get(&LinkId::parse(id).unwrap(), world.now()).await.unwrap().expect("it is there");
     assert!(link.authorized.is_none());
 }

@@ -19,7 +19,7 @@ async fn a_good_push_is_stored_whether_its_body_comes_as_text_or_as_base64() {
     let answer = function.request(&pushed(&sealed).body(&sealed.body)).await;
     assert!(answer.is_success(), "{answer:?}");
     assert_eq!(answer.headers["content-type"], "text/plain; charset=utf-8");
-    assert!(world.vault().ticket().await.unwrap().is_some());
+    assert!(world.store().tickets.newest().await.unwrap().is_some());
 
     let sealed = world.simulator.seal(&world.merchant_authorizes(&world.account(0)).push);
     let answer = function.request(&pushed(&sealed).base64_body(sealed.body.as_bytes())).await;
@@ -46,7 +46,7 @@ async fn what_is_forged_malformed_too_large_or_misdirected_is_told_apart_and_not
     assert_eq!(elsewhere.status, 404, "{elsewhere:?}");
     let read = function.request(&HttpEvent::new("GET", "/wechat/events").query(&sealed.query)).await;
     assert_eq!(read.status, 405, "{read:?}");
-    assert!(world.vault().ticket().await.unwrap().is_none());
+    assert!(world.store().tickets.newest().await.unwrap().is_none());
 
     assert!(function.push(&sealed).await.is_success(), "and the process goes on");
 }

@@ -30,7 +30,7 @@ async fn a_ticket_is_there_after_a_kill_right_behind_its_success_and_buys_the_co
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
     let ticket = world.simulator.ticket();
     acknowledged_and_killed(&world, &ticket).await;
-    let stored = world.vault().ticket().await.unwrap().expect("it is there");
+    let stored = world.store().tickets.newest().await.unwrap().expect("it is there");
     assert!(ticket.message.contains(stored.ticket.expose_secret()));
 
     let again = Bootstrap::start(BINARY, &world).await;

@@ -26,9 +26,9 @@ async fn tracing(world: &World, variables: &[(&str, &str)]) -> Bootstrap {
 
 /// A grant through a link, so that there is a pre-auth code in it.
 async fn grant(world: &World) -> Push {
-    let session = world.session().await;
-    let token = session.component_token().await.unwrap();
-    let code = session.wechat().create_preauthcode(session.call(&token)).await.unwrap();
+    let component = world.component().await;
+    let token = component.token().await.unwrap();
+    let code = component.wechat().create_preauthcode(component.carries(&token)).await.unwrap();
     world.simulator.confirm(code.code.expose_secret(), &world.account(1)).unwrap().push
 }
 

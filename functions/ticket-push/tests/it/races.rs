@@ -55,7 +55,7 @@ async fn of_two_tickets_that_two_processes_get_at_once_the_newer_one_stays() {
         let (older, sealed) = (world.simulator.seal(&older), world.simulator.seal(&newer));
         let (first, second) = tokio::join!(one.push(&sealed), other.push(&older));
         assert!(first.is_success() && second.is_success());
-        assert_eq!(world.vault().ticket().await.unwrap().unwrap().create_time, newer.create_time);
+        assert_eq!(world.store().tickets.newest().await.unwrap().unwrap().create_time, newer.create_time);
         world.pass(Duration::from_mins(1));
     }
 }

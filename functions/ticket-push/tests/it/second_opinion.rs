@@ -23,10 +23,10 @@ async fn moto_agrees_on_tickets_and_on_inbox_entries_that_come_twice() {
     for push in [&older, &newer, &older] {
         assert!(one.push(&world.simulator.seal(push)).await.is_success());
     }
-    assert_eq!(moto.vault().ticket().await.unwrap().unwrap().create_time, newer.create_time);
+    assert_eq!(moto.store().tickets.newest().await.unwrap().unwrap().create_time, newer.create_time);
 
     let granted = world.simulator.seal(&world.merchant_authorizes(&world.account(0)).push);
     let (first, second) = tokio::join!(one.push(&granted), other.push(&granted));
     assert!(first.is_success() && second.is_success());
-    assert_eq!(moto.vault().inbox_waiting(world.now()).await.unwrap(), 1);
+    assert_eq!(moto.store().inbox.count_waiting(world.now()).await.unwrap(), 1);
 }

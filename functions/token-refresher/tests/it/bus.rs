@@ -45,7 +45,7 @@ async fn with_message() -> World {
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
     world.get_ready().await;
     // Without a grant, whose event would be on the bus too.
-    world.vault().put_user_name(&world.account(0), &world.simulator.accounts()[0].user_name).await.unwrap();
+    world.store().user_names.put(&world.account(0), &world.simulator.accounts()[0].user_name).await.unwrap();
     world.faults.always(Matching::operation("PutEvents"), Fault::Away);
     let message = Message::text(&world.simulator.accounts()[0], "oFollower-0123456789_abcdefg", "hello");
     assert!(world.simulator.send_message(&message).await.is_empty());

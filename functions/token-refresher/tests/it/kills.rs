@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use base::limits::LEASE;
 use simulator::{Behaviour, Fault, paths};
-use store::{AccountState, Slot};
+use store::{AccountState, TokenOwner};
 use stories::bootstrap::Bootstrap;
 use stories::process::eventually;
 use stories::refresher_events::{inserts, renew};
@@ -36,7 +36,7 @@ async fn with_due_account() -> (World, base::ids::AppId) {
     let account = world.authorized_account().await;
     world.pass(TO_EXPIRY);
     assert!(world.simulator.push_ticket().await.is_accepted());
-    world.session().await.component_token().await.unwrap();
+    world.component().await.token().await.unwrap();
     (world, account)
 }
 
@@ -91,7 +91,7 @@ async fn a_grant_whose_tokens_died_with_the_process_is_recovered_from_its_inbox_
     assert!(world.simulator.send(&world.merchant_authorizes(&account).push).await.is_accepted());
     kill_after_effect(&world, paths::QUERY_AUTH, inserts(&world.inbox_keys().await)).await;
     assert_eq!(world.simulator.counters().effects.exchanges.get(&account), Some(&1), "the code is spent");
-    assert!(world.vault().account(&account).await.unwrap().is_none(), "and nothing is stored");
+    assert!(world.store().accounts.get(&account).await.unwrap().is_none(), "and nothing is stored");
 
     world.pass(LEASE);
     let report = world.renew().await;
@@ -115,7 +115,7 @@ async fn a_component_token_that_died_with_the_process_is_issued_again_for_all() 
     let before = world.simulator.counters().effects.component_tokens;
     kill_after_effect(&world, paths::COMPONENT_TOKEN, renew()).await;
     assert_eq!(world.simulator.counters().effects.component_tokens - before, 1, "WeChat has issued one");
-    assert!(world.vault().token(&Slot::Component).await.unwrap().unwrap().live_token(world.now()).is_none());
+    assert!(world.store().tokens.get(&TokenOwner::Component).await.unwrap().unwrap().live_token(world.now()).is_none());
 
     world.pass(LEASE);
     let report = world.renew().await;

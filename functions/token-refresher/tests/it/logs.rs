@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 use simulator::{Behaviour, Fault, Push, paths};
-use store::Slot;
+use store::TokenOwner;
 use stories::bootstrap::Bootstrap;
 use stories::logs::assert_nothing_leaked;
 use stories::refresher_events::{inserts, reconcile, renew};
@@ -27,9 +27,9 @@ async fn tracing(world: &World, variables: &[(&str, &str)]) -> Bootstrap {
 
 /// A grant through a link, so that there is a pre-auth code in it.
 async fn grant(world: &World, number: usize) -> Push {
-    let session = world.session().await;
-    let token = session.component_token().await.unwrap();
-    let code = session.wechat().create_preauthcode(session.call(&token)).await.unwrap();
+    let component = world.component().await;
+    let token = component.token().await.unwrap();
+    let code = component.wechat().create_preauthcode(component.carries(&token)).await.unwrap();
     let push = world.simulator.confirm(code.code.expose_secret(), &world.account(number)).unwrap().push;
     assert!(world.simulator.send(&push).await.is_accepted());
     push
@@ -37,7 +37,7 @@ async fn grant(world: &World, number: usize) -> Push {
 
 /// Makes what is stored of the first account due.
 async fn make_due(world: &World) {
-    world.vault().mark_due(&Slot::Authorizer(world.account(0)), world.now()).await.unwrap();
+    world.store().tokens.mark_due(&TokenOwner::Authorizer(world.account(0)), world.now()).await.unwrap();
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn what_wechat_refuses_while_quoting_every_secret_it_was_sent_leaves_none_
     assert!(world.simulator.send(&push).await.is_accepted());
     let errmsg = quoting(&world, &push, &account).await;
     world.simulator.inject(Fault::Errcode { errcode: 61_005, errmsg }.on(paths::COMPONENT_TOKEN));
-    world.vault().mark_due(&Slot::Component, world.now()).await.unwrap();
+    world.store().tokens.mark_due(&TokenOwner::Component, world.now()).await.unwrap();
     function.invoke(renew()).await.unwrap();
     pushes.push(push);
 
@@ -131,9 +131,9 @@ async fn what_wechat_refuses_while_quoting_every_secret_it_was_sent_leaves_none_
 
 /// What WeChat might say if it repeated all that it was sent with the calls of this story.
 async fn quoting(world: &World, push: &Push, account: &base::ids::AppId) -> String {
-    let vault = world.vault();
-    let component = vault.token(&Slot::Component).await.unwrap().unwrap().access_token.unwrap();
-    let refresh = vault.account(account).await.unwrap().and_then(|stored| stored.token.refresh_token);
+    let store = world.store();
+    let component = store.tokens.get(&TokenOwner::Component).await.unwrap().unwrap().access_token.unwrap();
+    let refresh = store.accounts.get(account).await.unwrap().and_then(|stored| stored.token.refresh_token);
     let refresh = refresh.as_ref().map_or("none", |token| token.expose_secret());
     let platform = stories::world::platform();
     let sent = [component.expose_secret(), refresh, platform.component_appsecret.expose_secret()];

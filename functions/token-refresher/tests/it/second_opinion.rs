@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 use serde_json::json;
 use simulator::{Behaviour, Fault, Push, paths};
-use store::{Slot, Vault};
+use store::{Store, TokenOwner};
 use stories::bootstrap::Bootstrap;
 use stories::moto::Moto;
 use stories::refresher_events::{reconcile, renew};
@@ -12,9 +12,9 @@ use wechat::push::AuthorizationEvent;
 
 use crate::BINARY;
 
-async fn receive(vault: &Vault, world: &World, push: &Push) {
+async fn receive(store: &Store, world: &World, push: &Push) {
     let event = AuthorizationEvent::parse(SecretString::from(push.message.as_str()));
-    vault.put_push(&event, world.now()).await.unwrap();
+    store.inbox.put_push(&event, world.now()).await.unwrap();
 }
 
 /// Run by hand: `pip install 'moto[server]'`, then `cargo test -p token-refresher -- --ignored moto`.
@@ -24,7 +24,7 @@ async fn moto_agrees_on_leases_grants_renewals_races_and_reconciliation() {
     let world = World::beside_processes(std::time::Duration::ZERO, |_| {}).await;
     world.simulator.set_behaviour(Behaviour { rotate_refresh_tokens: true, ..Behaviour::default() });
     let moto = Moto::start().await;
-    let vault = moto.vault();
+    let store = moto.store();
     let start = || Bootstrap::with(BINARY, &world, |variables| moto.redirect(variables));
     let (one, other) = (start().await, start().await);
 
@@ -33,18 +33,18 @@ async fn moto_agrees_on_leases_grants_renewals_races_and_reconciliation() {
     let wechat::push::Event::ComponentVerifyTicket { ticket: Some(ticket) } = event.event else {
         panic!("it is a ticket")
     };
-    assert!(vault.put_ticket(&ticket, event.create_time.unwrap(), world.now()).await.unwrap());
+    assert!(store.tickets.put(&ticket, event.create_time.unwrap(), world.now()).await.unwrap());
 
     let account = world.account(0);
-    receive(&vault, &world, &world.merchant_authorizes(&account).push).await;
+    receive(&store, &world, &world.merchant_authorizes(&account).push).await;
     let (first, second) = tokio::join!(one.invoke(renew()), other.invoke(renew()));
     let (first, second) = (first.unwrap(), second.unwrap());
     assert_eq!((&first["failed"], &second["failed"]), (&json!({}), &json!({})), "{first} {second}");
     assert_eq!(world.simulator.counters().effects.component_tokens, 1);
     assert_eq!(world.simulator.counters().calls.get(paths::QUERY_AUTH), Some(&1));
 
-    let slot = Slot::Authorizer(account.clone());
-    vault.mark_due(&slot, world.now()).await.unwrap();
+    let slot = TokenOwner::Authorizer(account.clone());
+    store.tokens.mark_due(&slot, world.now()).await.unwrap();
     world.simulator.inject(Fault::Delay(std::time::Duration::from_millis(300)).on(paths::AUTHORIZER_TOKEN).times(1));
     let (first, second) = tokio::join!(one.invoke(renew()), other.invoke(renew()));
     let renewed = [first.unwrap(), second.unwrap()].map(|report| report["renewed"].as_u64().unwrap());
@@ -55,7 +55,7 @@ async fn moto_agrees_on_leases_grants_renewals_races_and_reconciliation() {
     let report = one.invoke(reconcile()).await.unwrap();
     assert_eq!((&report["added"], &report["failed"]), (&json!(1), &json!({})), "{report}");
 
-    receive(&vault, &world, &world.simulator.unauthorize(&account).unwrap()).await;
+    receive(&store, &world, &world.simulator.unauthorize(&account).unwrap()).await;
     assert_eq!(one.invoke(renew()).await.unwrap()["gone"], 1);
-    assert!(vault.token(&slot).await.unwrap().unwrap().access_token.is_none());
+    assert!(store.tokens.get(&slot).await.unwrap().unwrap().access_token.is_none());
 }

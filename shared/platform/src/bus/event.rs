@@ -98,7 +98,7 @@ impl BusEvent {
     /// The event of a message to `authorizer`. That is unconfirmed where the message itself names no account.
     #[must_use]
     pub fn of_message(component: &AppId, authorizer: &AppId, message: &AccountMessage) -> Self {
-        let id = message.dedup(authorizer);
+        let id = Digest::from(message.id(authorizer));
         let mut detail = json!({
             "id": id.as_str(),
             "component_appid": component,
@@ -150,7 +150,7 @@ impl BusEvent {
         if matches!(push.event, Event::ComponentVerifyTicket { .. }) {
             return None;
         }
-        let id = push.dedup();
+        let id = Digest::from(push.id());
         let info_type = push.event.info_type();
         let fields = Fields::parse(push.xml.expose_secret()).without(is_secret);
         let mut detail = json!({

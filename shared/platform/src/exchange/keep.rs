@@ -2,20 +2,18 @@
 
 use base::clock::Timestamp;
 use base::ids::AppId;
-use store::{AccountState, GrantWrite, NewGrant, StoredAccount, VaultError};
+use store::{AccountState, NewGrant, StoreError, StoredAccount, WriteOutcome};
 use wechat::api::Grant;
-use wechat::times;
-use wechat::times::Order;
+use wechat::times::{self, Order};
 
-use super::Attempt;
+use super::{Attempt, Exchange};
 use crate::schedule;
-use crate::session::Session;
 use crate::tokens::TokenError;
 
 /// How often tokens in hand are written again: each time the account had been changed, or the table had not answered.
 const KEEP_TRIES: usize = 5;
 
-/// What came of one try to store tokens in hand.
+/// The outcome of one try to store tokens in hand.
 enum Kept {
     /// They are stored; the account's `token_seq` since.
     Yes(u64),
@@ -25,11 +23,11 @@ enum Kept {
     NotYet,
 }
 
-impl Session {
+impl Exchange {
     /// Stores the tokens of a grant and returns the account's `token_seq`; nothing where the grant was taken back since.
     pub(super) async fn keep_grant(&self, grant: &Grant, attempt: &Attempt<'_>) -> Result<Option<u64>, TokenError> {
         let issued = self.now();
-        let margin = schedule::authorizer_margin(&self.random);
+        let margin = schedule::authorizer_margin(&self.context().random);
         let usual_due = match (&grant.access_token, &grant.refresh_token) {
             (Some(_), _) => Some(schedule::due_at(issued, grant.expires_in, margin)),
             (None, Some(_)) => Some(issued),
@@ -43,7 +41,7 @@ impl Session {
             func_info: &grant.func_info,
             claim: Some(attempt.claimed),
         };
-        let mut last = VaultError::Contended { item: "account" };
+        let mut last = StoreError::Contended { item: "account" };
         for _ in 0..KEEP_TRIES {
             match self.try_to_keep(&grant.authorizer, &mut new, attempt, usual_due).await {
                 Ok(Kept::Yes(seq)) => return Ok(Some(seq)),
@@ -51,7 +49,7 @@ impl Session {
                 Ok(Kept::NotYet) => {}
                 Err(error) => last = error,
             }
-            tokio::time::sleep(self.pause()).await;
+            tokio::time::sleep(self.context().pause()).await;
         }
         Err(last.into())
     }
@@ -62,17 +60,18 @@ impl Session {
         new: &mut NewGrant<'_>,
         attempt: &Attempt<'_>,
         usual_due: Option<Timestamp>,
-    ) -> Result<Kept, VaultError> {
+    ) -> Result<Kept, StoreError> {
         let now = self.now();
-        let account = self.vault.account(authorizer).await?;
+        let account = self.store().accounts.get(authorizer).await?;
         let mut seq = 0;
         if let Some(account) = &account {
-            if account.grant_claim.as_ref() == Some(attempt.claimed.code) {
+            if account.grant_code.as_ref() == Some(attempt.claimed.code) {
                 // Our own earlier try, whose reply was lost.
                 return Ok(Kept::Yes(account.token.seq));
             }
             // Where WeChat does not say, tokens in hand are kept: a grant that is gone is found at its next renewal.
-            if may_be_revoked(account, attempt.code.granted_at, now) && self.is_gone(authorizer).await.unwrap_or(false)
+            if may_be_revoked(account, attempt.code.granted_at, now)
+                && self.component().is_gone(authorizer).await.unwrap_or(false)
             {
                 return Ok(Kept::Revoked);
             }
@@ -82,8 +81,8 @@ impl Session {
             new.granted_at = attempt.code.granted_at.map(|at| known.map_or(at, |known| known.max(at)));
             new.due_at = if attempt.was_overtaken(authorizer, account) { usual_due.map(|_| now) } else { usual_due };
         }
-        let written = self.vault.store_grant(authorizer, seq, new, now).await?;
-        Ok(if written == GrantWrite::Stored { Kept::Yes(seq.saturating_add(1)) } else { Kept::NotYet })
+        let written = self.store().accounts.store_grant(authorizer, seq, new, now).await?;
+        Ok(if written == WriteOutcome::Stored { Kept::Yes(seq.saturating_add(1)) } else { Kept::NotYet })
     }
 }
 

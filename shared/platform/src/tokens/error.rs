@@ -2,7 +2,7 @@
 
 use base::clock::Timestamp;
 use base::ids::AppId;
-use store::{AccountState, Slot, VaultError};
+use store::{AccountState, StoreError, TokenOwner};
 use wechat::api::WechatError;
 
 /// Why there is no token.
@@ -10,7 +10,7 @@ use wechat::api::WechatError;
 pub enum TokenError {
     /// The table did not answer.
     #[error(transparent)]
-    Vault(#[from] VaultError),
+    Store(#[from] StoreError),
     /// WeChat did not answer, or refused.
     #[error(transparent)]
     Wechat(#[from] WechatError),
@@ -31,12 +31,12 @@ pub enum TokenError {
     NoPermission(AppId),
     /// Another process is renewing and did not finish in time.
     #[error("the token of {0} is being renewed: try again in a few seconds")]
-    Busy(Slot),
+    Busy(TokenOwner),
     /// The last renewals failed and the old token has lapsed.
-    #[error("the token of {slot} could not be renewed ({label}); the next try is at {next_try}")]
+    #[error("the token of {owner} could not be renewed ({label}); the next try is at {next_try}")]
     Failing {
         /// Whose token.
-        slot: Slot,
+        owner: TokenOwner,
         /// The last failure.
         label: String,
         /// When it is tried again.
@@ -49,7 +49,7 @@ impl TokenError {
     #[must_use]
     pub fn label(&self) -> String {
         match self {
-            Self::Vault(_) => "table".to_owned(),
+            Self::Store(_) => "table".to_owned(),
             Self::Wechat(error) => error.code_label(),
             Self::NoTicket => "no-ticket".to_owned(),
             Self::NoComponentToken(cause) => cause.label(),
@@ -87,9 +87,9 @@ impl TokenError {
             Self::Wechat(error) if error.is_platform_wide() => Scope::Platform,
             Self::NoTicket
             | Self::NoComponentToken(_)
-            | Self::Busy(Slot::Component)
-            | Self::Failing { slot: Slot::Component, .. } => Scope::Platform,
-            Self::Vault(VaultError::Unavailable { .. }) => Scope::Table,
+            | Self::Busy(TokenOwner::Component)
+            | Self::Failing { owner: TokenOwner::Component, .. } => Scope::Platform,
+            Self::Store(StoreError::Unavailable { .. }) => Scope::Table,
             _ => Scope::Subject,
         }
     }

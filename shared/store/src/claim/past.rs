@@ -1,50 +1,44 @@
 //! What an item of a claim remembers of the codes that were exchanged under it, and what that says of one that comes.
 //!
 //! `exchanged#DIGEST` has the account that a code brought; `returned#DIGEST`, next to the result of a push's code, the code
-//! of the redirect that came of the same consent. WeChat does not say whether both bring the same code: where they differ,
+//! of the redirect that came of the same consent. WeChat does not say whether both bring the same code: if they differ,
 //! the two are taken for one consent by their times.
 
-use std::collections::HashMap;
-
-use aws_sdk_dynamodb::types::AttributeValue;
 use base::clock::Timestamp;
-use base::ids::{AppId, Digest};
+use base::ids::AppId;
 use base::limits::CODE_LIFE;
-use wechat::times;
-use wechat::times::Order;
+use wechat::times::{self, Order};
 
-use super::{ClaimedCode, ClaimedGrant, Comer};
-use crate::item::{Item, instant, text};
+use super::{ClaimedCode, ClaimedGrant, CodeDigest, Comer};
+use crate::attributes::{AT, AUTHORIZER, BY, FINISHED_AT};
+use crate::item::Item;
+use crate::write::Value;
 
 const EXCHANGED: &str = "exchanged#";
 const RETURNED: &str = "returned#";
 const PUSH: &str = "push";
 const REDIRECT: &str = "redirect";
 
-/// The attribute with what a code has brought.
-pub(super) fn exchanged(code: &Digest) -> String {
+/// The attribute with the result of a code.
+pub(super) fn exchanged(code: &CodeDigest) -> String {
     format!("{EXCHANGED}{}", code.as_str())
 }
 
 /// Its value.
-pub(super) fn result(code: &ClaimedCode<'_>, authorizer: &AppId, now: Timestamp) -> AttributeValue {
+pub(super) fn result(code: &ClaimedCode<'_>, authorizer: &AppId, now: Timestamp) -> Value {
     let by = match code.comer {
         Comer::Push { .. } => PUSH,
         Comer::Redirect => REDIRECT,
     };
-    AttributeValue::M(HashMap::from([
-        ("authorizer".to_owned(), text(authorizer.as_str())),
-        ("by".to_owned(), text(by)),
-        ("at".to_owned(), instant(now)),
-    ]))
+    Value::map([(AUTHORIZER, authorizer.into()), (BY, by.into()), (AT, now.into())])
 }
 
-/// Where a code stands that comes to a claim.
-pub(super) enum Standing {
-    /// Nothing is known of it.
-    Open,
+/// What is remembered of a code.
+pub(super) enum CodeHistory {
+    /// Nothing.
+    Unknown,
     /// It was exchanged.
-    Done(Past),
+    Exchanged(Past),
     /// Another code was exchanged that may be of the same consent.
     Assumed(Past),
 }
@@ -52,22 +46,22 @@ pub(super) enum Standing {
 /// A code that was exchanged.
 pub(super) struct Past {
     pub(super) grant: ClaimedGrant,
-    /// `None` in an item of before results were remembered by code.
+    /// `None` in an item from before results were remembered by code.
     by_push: Option<bool>,
     /// By our clock.
     at: Timestamp,
     /// The code of the redirect that came of the same consent.
-    returned: Option<Digest>,
+    returned: Option<CodeDigest>,
 }
 
 /// What is remembered of a code, or of another one that may be of the same consent.
-pub(super) fn standing(item: &Item, code: &ClaimedCode<'_>, now: Timestamp) -> Standing {
-    let (done, others): (Vec<Past>, Vec<Past>) = all(item).into_iter().partition(|past| past.is_of(code));
-    if let Some(done) = done.into_iter().next() {
-        return Standing::Done(done);
+pub(super) fn history(item: &Item, code: &ClaimedCode<'_>, now: Timestamp) -> CodeHistory {
+    let (exchanged, others): (Vec<Past>, Vec<Past>) = all(item).into_iter().partition(|past| past.is_of(code));
+    if let Some(exchanged) = exchanged.into_iter().next() {
+        return CodeHistory::Exchanged(exchanged);
     }
     let assumed = others.into_iter().filter(|past| past.may_be_of(code, now)).max_by_key(|past| past.at);
-    assumed.map_or(Standing::Open, Standing::Assumed)
+    assumed.map_or(CodeHistory::Unknown, CodeHistory::Assumed)
 }
 
 impl Past {
@@ -78,7 +72,7 @@ impl Past {
                     || matches!(code.comer, Comer::Redirect) && self.returned.as_ref() == Some(code.code)
             }
             // A claim of the code itself has no other one.
-            None => code.claim == code.code,
+            None => code.claim.as_str() == code.code.as_str(),
         }
     }
 
@@ -93,7 +87,7 @@ impl Past {
         }
     }
 
-    /// The attribute to be written where `code` is that of a redirect, the first one that comes of a pushed grant.
+    /// The attribute to be written if `code` is that of a redirect, the first one that comes of a pushed grant.
     pub(super) fn awaited_return(&self, code: &ClaimedCode<'_>) -> Option<String> {
         let pushed = self.grant.code.as_ref().filter(|_| self.by_push == Some(true) && self.returned.is_none())?;
         matches!(code.comer, Comer::Redirect).then(|| format!("{RETURNED}{}", pushed.as_str()))
@@ -106,16 +100,16 @@ fn all(item: &Item) -> Vec<Past> {
         let result = Item::new("claim", value.as_m().ok()?.clone());
         Some(Past {
             grant: ClaimedGrant {
-                authorizer: result.parsed("authorizer", AppId::parse)?,
-                code: Some(Digest::from_stored(code)),
+                authorizer: result.parsed(AUTHORIZER, AppId::parse)?,
+                code: Some(CodeDigest::from_stored(code)),
             },
-            by_push: Some(result.text("by") == Some(PUSH)),
-            at: result.instant("at")?,
-            returned: item.text(&format!("{RETURNED}{code}")).map(Digest::from_stored),
+            by_push: Some(result.text(BY) == Some(PUSH)),
+            at: result.instant(AT)?,
+            returned: item.text(&format!("{RETURNED}{code}")).map(CodeDigest::from_stored),
         })
     });
-    // An item of before results were remembered by code has one, of whichever code.
-    let of_before = item.parsed("authorizer", AppId::parse).zip(item.instant("finished_at"));
+    // An item from before results were remembered by code has one, of whichever code.
+    let of_before = item.parsed(AUTHORIZER, AppId::parse).zip(item.instant(FINISHED_AT));
     let of_before = of_before.map(|(authorizer, at)| Past {
         grant: ClaimedGrant { authorizer, code: None },
         by_push: None,

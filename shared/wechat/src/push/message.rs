@@ -7,6 +7,7 @@
 use std::fmt;
 
 use base::clock::Timestamp;
+use base::digest_id;
 use base::ids::{AppId, Digest};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
@@ -157,6 +158,19 @@ pub struct AccountEvent {
     pub screenshot: Option<String>,
 }
 
+digest_id! {
+    /// The id of a message: the same at each of its deliveries.
+    MessageId
+}
+
+impl MessageId {
+    /// Which of `parts` equal parts of all messages this one is in, counted from 0; `parts` is at least 1.
+    #[must_use]
+    pub fn part(&self, parts: u64) -> u64 {
+        self.0.part(parts)
+    }
+}
+
 impl AccountMessage {
     /// Reads a decrypted message, which is kept in the result, as far as it can be read.
     #[must_use]
@@ -204,12 +218,12 @@ impl AccountMessage {
     /// none, or that of the job they report on, and several may come in one second: all that they say belongs to their
     /// identity. A message that does not say which account it is for has the same identity wherever it is sent.
     #[must_use]
-    pub fn dedup(&self, authorizer: &AppId) -> Digest {
+    pub fn id(&self, authorizer: &AppId) -> MessageId {
         let account = if self.user_name.is_some() { authorizer.as_str() } else { "" };
         let sender = self.open_id.as_deref().unwrap_or_default();
         let time = self.create_time.map_or_else(String::new, |at| at.unix().to_string());
         if let Some(id) = self.unique_id() {
-            return Digest::of(&["message", account, sender, &time, id]);
+            return MessageId(Digest::of(&["message", account, sender, &time, id]));
         }
         let mut parts = vec!["event", account, sender, &time];
         if self.is_whole {
@@ -217,7 +231,7 @@ impl AccountMessage {
         } else {
             parts.push(self.xml.expose_secret());
         }
-        Digest::of(&parts)
+        MessageId(Digest::of(&parts))
     }
 
     /// `MsgId` where it tells one message of a sender from the next one.

@@ -12,8 +12,8 @@ fn typed(inner: &str) -> Value {
     serde_json::to_value(parse(inner).content).unwrap()
 }
 
-fn dedup(inner: &str, authorizer: &str) -> Digest {
-    parse(inner).dedup(&AppId::parse(authorizer).unwrap())
+fn id_of(inner: &str, authorizer: &str) -> MessageId {
+    parse(inner).id(&AppId::parse(authorizer).unwrap())
 }
 
 #[test]
@@ -103,20 +103,20 @@ fn a_message_without_what_every_message_has_is_read_and_says_what_is_missing() {
 }
 
 /// A message from `sender`, made at `time`.
-fn from(sender: &str, time: u32, inner: &str) -> Digest {
+fn from(sender: &str, time: u32, inner: &str) -> MessageId {
     let head =
         format!("<ToUserName>gh_1</ToUserName><FromUserName>{sender}</FromUserName><CreateTime>{time}</CreateTime>");
-    AccountMessage::parse(format!("<xml>{head}{inner}</xml>").into()).dedup(&AppId::parse("wx1").unwrap())
+    AccountMessage::parse(format!("<xml>{head}{inner}</xml>").into()).id(&AppId::parse("wx1").unwrap())
 }
 
 #[test]
 fn a_message_is_told_by_everything_that_wechat_repeats_when_it_sends_it_again() {
     let text =
         |id: u32, content: &str| format!("<MsgType>text</MsgType><Content>{content}</Content><MsgId>{id}</MsgId>");
-    assert_eq!(dedup(&text(1, "a"), "wx1"), dedup(&text(1, "a"), "wx1"));
-    assert_eq!(dedup(&text(1, "a"), "wx1"), dedup(&text(1, "b"), "wx1"));
-    assert_ne!(dedup(&text(1, "a"), "wx1"), dedup(&text(2, "a"), "wx1"));
-    assert_ne!(dedup(&text(1, "a"), "wx1"), dedup(&text(1, "a"), "wx2"));
+    assert_eq!(id_of(&text(1, "a"), "wx1"), id_of(&text(1, "a"), "wx1"));
+    assert_eq!(id_of(&text(1, "a"), "wx1"), id_of(&text(1, "b"), "wx1"));
+    assert_ne!(id_of(&text(1, "a"), "wx1"), id_of(&text(2, "a"), "wx1"));
+    assert_ne!(id_of(&text(1, "a"), "wx1"), id_of(&text(1, "a"), "wx2"));
 
     let first = from("o1", 1, &text(1, "a"));
     assert_ne!(first, from("o2", 1, &text(1, "a")), "another follower");
@@ -127,8 +127,8 @@ fn a_message_is_told_by_everything_that_wechat_repeats_when_it_sends_it_again() 
 fn a_constant_or_missing_id_tells_no_two_messages_apart() {
     for id in ["", "<MsgId/>", "<MsgId>0</MsgId>", "<MsgId>000</MsgId>"] {
         let text = |content: &str| format!("<MsgType>text</MsgType><Content>{content}</Content>{id}");
-        assert_eq!(dedup(&text("a"), "wx1"), dedup(&text("a"), "wx1"), "{id}");
-        assert_ne!(dedup(&text("a"), "wx1"), dedup(&text("b"), "wx1"), "{id}");
+        assert_eq!(id_of(&text("a"), "wx1"), id_of(&text("a"), "wx1"), "{id}");
+        assert_ne!(id_of(&text("a"), "wx1"), id_of(&text("b"), "wx1"), "{id}");
     }
 }
 
@@ -138,25 +138,25 @@ fn an_event_is_told_by_all_that_it_says() {
         let event = |name: &str, key: &str| {
             format!("<MsgType>event</MsgType><Event>{name}</Event><EventKey>{key}</EventKey>{id}")
         };
-        assert_eq!(dedup(&event("CLICK", "a"), "wx1"), dedup(&event("CLICK", "a"), "wx1"));
-        assert_ne!(dedup(&event("CLICK", "a"), "wx1"), dedup(&event("CLICK", "b"), "wx1"));
-        assert_ne!(dedup(&event("CLICK", "a"), "wx1"), dedup(&event("VIEW", "a"), "wx1"));
-        assert_ne!(dedup(&event("CLICK", "a"), "wx1"), dedup(&event("CLICK", "a"), "wx2"));
+        assert_eq!(id_of(&event("CLICK", "a"), "wx1"), id_of(&event("CLICK", "a"), "wx1"));
+        assert_ne!(id_of(&event("CLICK", "a"), "wx1"), id_of(&event("CLICK", "b"), "wx1"));
+        assert_ne!(id_of(&event("CLICK", "a"), "wx1"), id_of(&event("VIEW", "a"), "wx1"));
+        assert_ne!(id_of(&event("CLICK", "a"), "wx1"), id_of(&event("CLICK", "a"), "wx2"));
         assert_ne!(from("o1", 1, &event("CLICK", "a")), from("o2", 1, &event("CLICK", "a")));
         assert_ne!(from("o1", 1, &event("CLICK", "a")), from("o1", 2, &event("CLICK", "a")));
     }
     let finished = |id: u32| format!("<MsgType>event</MsgType><Event>TEMPLATESENDJOBFINISH</Event><MsgID>{id}</MsgID>");
-    assert_ne!(dedup(&finished(1), "wx1"), dedup(&finished(2), "wx1"), "two jobs that ended in one second");
+    assert_ne!(id_of(&finished(1), "wx1"), id_of(&finished(2), "wx1"), "two jobs that ended in one second");
     let laid_out = "<EventKey>\n<![CDATA[a]]></EventKey>\n<Event><![CDATA[CLICK]]></Event><MsgType>event</MsgType>";
     let as_ever = "<MsgType>event</MsgType><Event>CLICK</Event><EventKey>a</EventKey>";
-    assert_eq!(dedup(laid_out, "wx1"), dedup(as_ever, "wx1"), "order and layout say nothing");
+    assert_eq!(id_of(laid_out, "wx1"), id_of(as_ever, "wx1"), "order and layout say nothing");
 }
 
 #[test]
 fn a_message_for_nobody_is_the_same_wherever_it_is_sent() {
     for xml in ["<xml><MsgType>text</MsgType><MsgId>7</MsgId></xml>", "<xml><MsgType>event</MsgType></xml>", "no xml"] {
-        let dedup = |account| AccountMessage::parse(xml.into()).dedup(&AppId::parse(account).unwrap());
-        assert_eq!(dedup("wx1"), dedup("wx2"), "{xml}");
+        let id_of = |account| AccountMessage::parse(xml.into()).id(&AppId::parse(account).unwrap());
+        assert_eq!(id_of("wx1"), id_of("wx2"), "{xml}");
     }
 }
 

@@ -17,10 +17,10 @@ mod xml;
 
 pub use age::is_beyond_memory;
 pub use fields::Fields;
-pub use message::{AccountEvent, AccountMessage, Content, Media};
+pub use message::{AccountEvent, AccountMessage, Content, Media, MessageId};
 pub use release_check::{ApiCase, ReleaseCheck, TestAccounts};
 pub use reply::{Reply, ReplyError};
-pub use types::{AuthorizationEvent, Event, FastRegister, Grant, Notice};
+pub use types::{AuthorizationEvent, Event, FastRegister, Grant, Notice, PushId};
 
 /// Why an envelope cannot be read. Each reason has its variant; none carries content.
 #[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]

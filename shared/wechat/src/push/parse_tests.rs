@@ -133,14 +133,15 @@ fn the_first_element_of_a_name_counts() {
 
 #[test]
 fn one_event_has_one_digest_and_another_event_another() {
-    let dedup = |info_type: &str, fields: &str| event(info_type, fields).dedup();
-    let first = dedup("authorized", GRANT);
-    assert_eq!(first, dedup("authorized", &format!("{GRANT}<PreAuthCode>p</PreAuthCode>")));
-    assert_ne!(first, dedup("updateauthorized", GRANT));
-    assert_ne!(first, dedup("authorized", &GRANT.replace("demo", "other")));
-    assert_ne!(first, dedup("authorized", &GRANT.replace("wxaaaa", "wxbbbb")));
+    let id = |info_type: &str, fields: &str| event(info_type, fields).id();
+    let first = id("authorized", GRANT);
+    assert_eq!(first, id("authorized", &format!("{GRANT}<PreAuthCode>p</PreAuthCode>")));
+    assert_ne!(first, id("updateauthorized", GRANT));
+    assert_ne!(first, id("authorized", &GRANT.replace("demo", "other")));
+    assert_ne!(first, id("authorized", &GRANT.replace("wxaaaa", "wxbbbb")));
 
-    let audited = |id| dedup("order_path_audit_result_notify", &format!("<list><audit_id>{id}</audit_id></list>"));
+    let audited =
+        |audit_id| id("order_path_audit_result_notify", &format!("<list><audit_id>{audit_id}</audit_id></list>"));
     assert_eq!(audited(1), audited(1));
     assert_ne!(audited(1), audited(2));
 }

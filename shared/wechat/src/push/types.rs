@@ -7,6 +7,7 @@
 use std::fmt;
 
 use base::clock::Timestamp;
+use base::digest_id;
 use base::ids::{AppId, Digest};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -22,20 +23,25 @@ pub struct AuthorizationEvent {
     pub xml: SecretString,
 }
 
+digest_id! {
+    /// The id of an authorization event: the same at each of its deliveries.
+    PushId
+}
+
 impl AuthorizationEvent {
     /// The same for every delivery of one event, different for any two events.
     ///
     /// Over `InfoType`, account, `CreateTime` and code. Where there is no code, the whole XML takes its place: two
     /// different messages about one account may come in one second.
     #[must_use]
-    pub fn dedup(&self) -> Digest {
+    pub fn id(&self) -> PushId {
         let time = self.create_time.map_or_else(String::new, |at| at.unix().to_string());
         let account = self.event.account().map_or("", AppId::as_str);
         let name = self.event.info_type();
-        match self.event.code() {
+        PushId(match self.event.code() {
             Some(code) => Digest::of(&[name, account, &time, code.expose_secret()]),
             None => Digest::of(&[name, account, &time, "", self.xml.expose_secret()]),
-        }
+        })
     }
 }
 

@@ -1,0 +1,212 @@
+//! Calls of the component API, each with a component token that WeChat accepts.
+
+use std::sync::Arc;
+
+use base::ids::AppId;
+use futures::future::BoxFuture;
+use runtime::telemetry::{Measure, Metric};
+use secrecy::SecretString;
+use store::{Issued, Lease, RenewalReason, Store, TokenOwner, TokenRecord};
+use wechat::api::{AuthorizerDetails, AuthorizerPage, ComponentCall, Reaction, WechatClient, WechatError};
+
+use crate::context::Context;
+use crate::schedule;
+use crate::secret::Platform;
+use crate::tokens::TokenError;
+use crate::tokens::leased::{self, IssueError, Renewable, Renewal, UsableToken};
+
+/// The platform as WeChat knows it, for the length of one event.
+#[derive(Clone)]
+pub struct Component {
+    platform: Arc<Platform>,
+    wechat: WechatClient,
+    store: Store,
+    context: Context,
+}
+
+impl Component {
+    pub(crate) const fn new(platform: Arc<Platform>, wechat: WechatClient, store: Store, context: Context) -> Self {
+        Self { platform, wechat, store, context }
+    }
+
+    /// The same with a memory of what WeChat last said: [`WechatClient::heard`].
+    #[must_use]
+    pub fn listening(self) -> Self {
+        Self { wechat: self.wechat.listening(self.context.clock.clone()), ..self }
+    }
+
+    /// Its `component_appid`.
+    #[must_use]
+    pub fn appid(&self) -> &AppId {
+        &self.platform.component
+    }
+
+    /// The platform's secret.
+    #[must_use]
+    pub fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
+    /// WeChat's API, within the event's deadline: for calls without a component token.
+    #[must_use]
+    pub const fn wechat(&self) -> &WechatClient {
+        &self.wechat
+    }
+
+    pub(crate) const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Clock, random bytes, metrics and bounds of the event.
+    #[must_use]
+    pub const fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The platform's `component_access_token`, renewed if it is due.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub async fn token(&self) -> Result<SecretString, TokenError> {
+        Ok(leased::usable(self, None).await?.token)
+    }
+
+    /// Calls WeChat with the component token; if WeChat refuses the token, renews it unless another process has, and
+    /// calls once more, never twice.
+    ///
+    /// WeChat also refuses the token in calls about one account only, and goes on doing so with every new token. A call
+    /// that names no account distinguishes the two.
+    ///
+    /// # Errors
+    /// [`TokenError`]: [`TokenError::NoComponentToken`] if there is no token that WeChat accepts, else the call's own
+    /// failure.
+    pub async fn call<T, F>(&self, call: impl Fn(SecretString) -> F) -> Result<T, TokenError>
+    where
+        F: Future<Output = Result<T, WechatError>>,
+    {
+        let token = self.token().await.map_err(no_component_token)?;
+        let refused = match call(token.clone()).await {
+            Err(refused) if refused.token_rejected() => refused,
+            answer => return Ok(answer?),
+        };
+        if self.was_replaced_in_vain(&token, &refused).await? {
+            return Err(refused.into());
+        }
+        leased::warn_of_rejection(&TokenOwner::Component, &refused);
+        let fresh = Box::pin(leased::usable(self, Some(&token)));
+        let fresh = fresh.await.map_err(no_component_token)?;
+        match call(fresh.token.clone()).await {
+            Err(refused) if refused.token_rejected() => {
+                if self.accepts(&fresh.token, &refused).await {
+                    return Err(refused.into());
+                }
+                self.report_second_issuer(&fresh);
+                Err(no_component_token(refused.into()))
+            }
+            answer => {
+                self.report_second_issuer(&fresh);
+                Ok(answer?)
+            }
+        }
+    }
+
+    /// What a call of the component API carries.
+    #[must_use]
+    pub fn carries<'a>(&'a self, token: &'a SecretString) -> ComponentCall<'a> {
+        ComponentCall { component: &self.platform.component, token }
+    }
+
+    /// What WeChat knows about an account.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub async fn details(&self, authorizer: &AppId) -> Result<AuthorizerDetails, TokenError> {
+        self.call(|token| async move { self.wechat.authorizer_info(self.carries(&token), authorizer).await }).await
+    }
+
+    /// Whether WeChat itself says that the account has not authorized the platform.
+    ///
+    /// # Errors
+    /// [`TokenError`] if WeChat does not say.
+    pub async fn is_gone(&self, authorizer: &AppId) -> Result<bool, TokenError> {
+        match self.details(authorizer).await {
+            Ok(_) => Ok(false),
+            Err(TokenError::Wechat(refused)) if refused.reaction() == Reaction::Reauthorize => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A part of WeChat's list of the accounts that have authorized the platform.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub async fn list_page(&self, offset: u64, count: u32) -> Result<AuthorizerPage, TokenError> {
+        self.call(|token| async move { self.wechat.authorizer_list(self.carries(&token), offset, count).await }).await
+    }
+
+    /// Whether a token that WeChat refuses has itself replaced a refused one, and is accepted all the same in a call that
+    /// names no account: another one would be refused as well, and each uses up one of the day's issues.
+    async fn was_replaced_in_vain(&self, token: &SecretString, refused: &WechatError) -> Result<bool, TokenError> {
+        let record = self.store.tokens.get(&TokenOwner::Component).await?;
+        let replaced = record.is_some_and(|record| record.after_refusal && record.holds(token));
+        Ok(replaced && self.accepts(token, refused).await)
+    }
+
+    /// Whether WeChat accepts the component token in a call that names no account, although it refused it in another
+    /// call. If it does not say, the other call's refusal counts for that call only.
+    async fn accepts(&self, token: &SecretString, refused: &WechatError) -> bool {
+        if !refused.refusal().is_some_and(|refusal| refusal.api.names_subject()) {
+            return false;
+        }
+        let answer = self.wechat.authorizer_list(self.carries(token), 0, 1).await;
+        !answer.is_err_and(|error| error.token_rejected() || error.is_platform_wide())
+    }
+
+    /// Reports that another server issues tokens for the platform: a token of ours was void and none of our processes had
+    /// replaced it. To be called once it is clear that the refusal was about the token.
+    fn report_second_issuer(&self, fresh: &UsableToken) {
+        if !fresh.was_ours {
+            self.context.metrics.put(&Metric::count(Measure::SecondIssuer, 1));
+            tracing::error!("the platform was issued a token by somebody else: is another server running it?");
+        }
+    }
+
+    /// `api_component_token` (protocol section 1.2).
+    async fn issue(&self, lease: &Lease<TokenRecord>, after_refusal: bool) -> Result<Issued, IssueError> {
+        let ticket = self.store.tickets.newest().await?.ok_or(TokenError::NoTicket)?;
+        self.context.may_still_call(lease.until())?;
+        let Platform { component, app_secret, .. } = &*self.platform;
+        let issued = self.wechat.component_token(component, app_secret, &ticket.ticket).await?;
+        let now = self.context.now();
+        Ok(Issued {
+            access_token: issued.token,
+            issued_at: now,
+            expires_at: now.plus(issued.expires_in),
+            due_at: schedule::due_at(now, issued.expires_in, schedule::COMPONENT_MARGIN),
+            new_refresh_token: None,
+            after_refusal,
+        })
+    }
+}
+
+impl Renewable for Component {
+    fn owner(&self) -> TokenOwner {
+        TokenOwner::Component
+    }
+
+    fn tokens(&self) -> (&store::Tokens, &Context) {
+        (&self.store.tokens, &self.context)
+    }
+
+    fn renew<'a>(&'a self, reason: RenewalReason<'a>) -> BoxFuture<'a, Result<Renewal, TokenError>> {
+        Box::pin(async move {
+            let Some(lease) = leased::take(self, reason).await? else { return Ok(Renewal::NotOurs) };
+            let issued = self.issue(&lease, matches!(reason, RenewalReason::Rejected(_))).await;
+            leased::settle(self, &lease, issued).await
+        })
+    }
+}
+
+fn no_component_token(cause: TokenError) -> TokenError {
+    TokenError::NoComponentToken(Box::new(cause))
+}

@@ -1,0 +1,83 @@
+//! What WeChat's details say of an account, apart from its tokens: how it looks, what it permits, and its name.
+
+use base::ids::AppId;
+use store::{StoreError, TokenOwner, WriteOutcome};
+use wechat::api::AuthorizerDetails;
+
+use crate::component::Component;
+use crate::tokens::TokenError;
+
+/// How often a profile is read again because the account was changed meanwhile.
+const TRIES: usize = 3;
+
+/// The profiles of accounts.
+#[derive(Clone)]
+pub struct Profiles {
+    component: Component,
+}
+
+impl Profiles {
+    /// The profiles of the accounts of a platform.
+    #[must_use]
+    pub fn of(component: &Component) -> Self {
+        Self { component: component.clone() }
+    }
+
+    /// Reads the profile of an account that has this `token_seq`, and keeps it. A failure costs the profile, never the
+    /// grant: reconcile reads it again.
+    pub(crate) async fn fetch(&self, authorizer: &AppId, mut seq: u64) {
+        for _ in 0..TRIES {
+            match self.try_to_fetch(authorizer, seq).await {
+                Ok(None) => return,
+                Ok(Some(changed)) => seq = changed,
+                Err(error) => {
+                    tracing::warn!(authorizer = %authorizer, "the profile of account {authorizer} is missing: {error}");
+                    return self.introduce(authorizer).await;
+                }
+            }
+        }
+    }
+
+    /// Notes that the account is one of the platform's although its name is not known: messages of it may come.
+    async fn introduce(&self, authorizer: &AppId) {
+        let introductions = &self.component.store().introductions;
+        if let Err(error) = introductions.put(authorizer, self.component.context().now()).await {
+            tracing::warn!(authorizer = %authorizer, "messages of account {authorizer} are refused until its name is known: {error}");
+        }
+    }
+
+    /// Returns the account's `token_seq` if it was changed meanwhile: what was read may be older than the change.
+    async fn try_to_fetch(&self, authorizer: &AppId, seq: u64) -> Result<Option<u64>, TokenError> {
+        let details = self.component.details(authorizer).await?;
+        match self.keep(authorizer, seq, &details).await? {
+            WriteOutcome::Stored => Ok(None),
+            WriteOutcome::Superseded => {
+                let owner = TokenOwner::Authorizer(authorizer.clone());
+                let row = self.component.store().tokens.get(&owner).await?;
+                Ok(row.map(|row| row.seq))
+            }
+        }
+    }
+
+    /// Stores what the details say of the account, if they say anything, over the `token_seq` that was read before WeChat
+    /// was asked for them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn keep(
+        &self,
+        authorizer: &AppId,
+        seq: u64,
+        details: &AuthorizerDetails,
+    ) -> Result<WriteOutcome, StoreError> {
+        let store = self.component.store();
+        match details.profile.as_ref().and_then(|profile| profile.user_name.as_ref()) {
+            Some(user_name) => store.user_names.put(authorizer, user_name).await?,
+            None => self.introduce(authorizer).await,
+        }
+        match &details.profile {
+            Some(profile) => store.accounts.put_profile(authorizer, seq, profile, &details.func_info).await,
+            None => Ok(WriteOutcome::Stored),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What a function that calls WeChat is built from, once; each event opens it with the secret as it is then.
+
+use std::sync::Arc;
+
+use aws_config::SdkConfig;
+use base::clock::{SharedClock, SystemClock};
+use base::limits::Limits;
+use base::random::Random;
+use runtime::aws::{self, AwsClients};
+use runtime::config::{ConfigError, Environment, MetricsConfig, StoreConfig, WechatConfig};
+use runtime::telemetry::Metrics;
+use store::Table;
+use tokio::time::Instant;
+use wechat::api::{BuildError, WechatClient};
+
+use crate::component::Component;
+use crate::context::Context;
+use crate::secret::{PlatformError, PlatformSource};
+
+/// What a function that calls WeChat is built from, once.
+#[derive(Clone)]
+pub struct Services {
+    /// The platform's secret.
+    pub platform: Arc<PlatformSource>,
+    /// The table.
+    pub table: Table,
+    /// WeChat's API.
+    pub wechat: WechatClient,
+    /// Where the rules read the time.
+    pub clock: SharedClock,
+    /// Random bytes.
+    pub random: Random,
+    /// Where metrics go.
+    pub metrics: Metrics,
+    /// Bounds on every wait.
+    pub limits: Limits,
+}
+
+/// Why a function that calls WeChat does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A variable is missing or malformed.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The HTTP client cannot be built.
+    #[error(transparent)]
+    Http(#[from] BuildError),
+}
+
+impl Services {
+    /// What runs in the cloud: the machine's clock and randomness, metrics in the embedded format, and the table, the
+    /// secret and the API that the environment names.
+    ///
+    /// # Errors
+    /// [`StartError`] names the variable that is missing or malformed.
+    pub async fn from_environment(environment: &impl Environment, limits: Limits) -> Result<Self, StartError> {
+        Self::on(&aws::config().await, environment, limits)
+    }
+
+    /// The same on an SDK configuration that the function uses for more.
+    ///
+    /// # Errors
+    /// [`StartError`] names the variable that is missing or malformed.
+    pub fn on(config: &SdkConfig, environment: &impl Environment, limits: Limits) -> Result<Self, StartError> {
+        let names = StoreConfig::read(environment)?;
+        let wechat = WechatConfig::read(environment)?;
+        let metrics = MetricsConfig::read(environment)?;
+        let clients = AwsClients::new(config, &limits);
+        let clock: SharedClock = Arc::new(SystemClock);
+        let metrics = Metrics::embedded(metrics.namespace, Arc::clone(&clock));
+        let platform =
+            PlatformSource::new(clients.secrets, names.secret_id, Arc::clone(&clock), limits, metrics.clone());
+        Ok(Self {
+            platform: Arc::new(platform),
+            table: Table::new(clients.dynamodb, &names.table_name),
+            wechat: WechatClient::new(&wechat.api, &limits)?,
+            clock,
+            random: Random::system(),
+            metrics,
+            limits,
+        })
+    }
+
+    /// The platform as its secret describes it now; calls of WeChat end by `deadline`, if there is one.
+    ///
+    /// # Errors
+    /// [`PlatformError`] if the secret is empty, malformed or cannot be read.
+    pub async fn open(&self, deadline: Option<Instant>) -> Result<Component, PlatformError> {
+        let platform = self.platform.current().await?;
+        let wechat = deadline.map_or_else(|| self.wechat.clone(), |deadline| self.wechat.with_deadline(deadline));
+        let context = Context {
+            clock: Arc::clone(&self.clock),
+            random: self.random.clone(),
+            metrics: self.metrics.clone(),
+            limits: self.limits,
+            deadline,
+        };
+        let store = self.table.store(&platform.component);
+        Ok(Component::new(platform, wechat, store, context))
+    }
+}

@@ -1,0 +1,256 @@
+//! A token under its lease, the component's or an account's, by one mechanism: read it; if it is not due, use it; else
+//! take the lease, call WeChat, and write the result over the `token_seq` that was read.
+//!
+//! A caller that does not get the lease uses the old token while it lives, else waits and reads again; it never issues a
+//! second one. Whatever is lost between WeChat's response and the write, the next renewal repairs: a refresh token that
+//! WeChat no longer accepts is read back from the account's details.
+
+use std::time::Duration;
+
+use base::clock::Timestamp;
+use base::limits::LEASE;
+use futures::future::BoxFuture;
+use secrecy::{ExposeSecret as _, SecretString};
+use store::{
+    AccountState, Failure, Issued, Lease, LeaseTerm, RenewalReason, StoreError, TokenOwner, TokenRecord, WriteOutcome,
+};
+use tokio::time::Instant;
+use wechat::api::{ErrCode, WechatError};
+
+use super::error::{Scope, TokenError};
+use crate::context::Context;
+use crate::schedule;
+
+/// The outcome of a renewal.
+#[derive(Debug)]
+pub enum Renewal {
+    /// WeChat issued a token and it is stored.
+    Renewed(SecretString),
+    /// Another process is renewing or has renewed, or there was nothing to renew.
+    NotOurs,
+    /// WeChat refuses the grant or its refresh token, and the account's details do not help. The account is postponed
+    /// and keeps what it has: whether its grant has ended takes more than that ([`Refused`]).
+    Refused(Refused),
+}
+
+/// An account that WeChat refuses to renew, and what has been heard about it so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refused {
+    /// The `token_seq` that was read: a conclusion is written over it and nothing newer.
+    pub seq: u64,
+    /// WeChat's code for the renewal.
+    pub code: ErrCode,
+    /// Since when it has been refused each time, by our clock.
+    pub since: Timestamp,
+    /// What the account's details say.
+    pub details: DetailsSay,
+}
+
+/// What an account's details say after a refused renewal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DetailsSay {
+    /// The grant is gone.
+    Gone,
+    /// The grant stands, and has no refresh token.
+    NoRefreshToken,
+    /// The grant stands, and its refresh token is the one that was refused.
+    SameRefreshToken,
+    /// They could not be read.
+    Nothing,
+}
+
+/// Why WeChat issued nothing.
+pub(crate) enum IssueError {
+    Failed(TokenError),
+    Refused(ErrCode, DetailsSay),
+    LeaseLost,
+}
+
+impl<E: Into<TokenError>> From<E> for IssueError {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// A token that can be renewed: how its owner does it.
+pub(crate) trait Renewable: Sync {
+    fn owner(&self) -> TokenOwner;
+
+    fn tokens(&self) -> (&store::Tokens, &Context);
+
+    /// Renews the token under its lease, if the reason still holds. Two writes, no read.
+    fn renew<'a>(&'a self, reason: RenewalReason<'a>) -> BoxFuture<'a, Result<Renewal, TokenError>>;
+}
+
+/// A token to be used, perhaps in the place of one that WeChat refused.
+pub(crate) struct UsableToken {
+    pub(crate) token: SecretString,
+    /// Whether nothing was refused, or a process of this platform had replaced the refused token already.
+    pub(crate) was_ours: bool,
+}
+
+/// A token that can be used: the stored one, unless it is due or is the one that was rejected; else a new one.
+pub(crate) async fn usable(token: &impl Renewable, rejected: Option<&SecretString>) -> Result<UsableToken, TokenError> {
+    let owner = token.owner();
+    let (tokens, context) = token.tokens();
+    let give_up = Instant::now() + context.limits.token_wait;
+    let give_up = context.deadline.map_or(give_up, |deadline| deadline.min(give_up));
+    loop {
+        let now = context.now();
+        let record = tokens.get(&owner).await?;
+        let usable = record
+            .as_ref()
+            .and_then(|record| record.live_token(now))
+            .filter(|token| rejected.is_none_or(|rejected| rejected.expose_secret() != token.expose_secret()));
+        if let Some(reason) = reason_to_renew(&owner, record.as_ref(), rejected, now)? {
+            match token.renew(reason).await {
+                Ok(Renewal::Renewed(token)) => return Ok(UsableToken { token, was_ours: rejected.is_none() }),
+                Ok(Renewal::NotOurs | Renewal::Refused(_)) => {}
+                Err(error) if usable.is_none() => return Err(error),
+                Err(error) => tracing::warn!(label = error.label(), "{owner} keeps its token for now: {error}"),
+            }
+        }
+        if let Some(token) = usable {
+            return Ok(UsableToken { token: token.clone(), was_ours: true });
+        }
+        if Instant::now() >= give_up {
+            return Err(TokenError::Busy(owner));
+        }
+        tokio::time::sleep(context.pause()).await;
+    }
+}
+
+/// Logs that WeChat refused a stored token.
+pub(crate) fn warn_of_rejection(owner: &TokenOwner, refusal: &WechatError) {
+    tracing::warn!(code = refusal.code_label(), "WeChat refused the stored token of {owner}");
+}
+
+/// Whether there is a reason to renew now.
+fn reason_to_renew<'a>(
+    owner: &TokenOwner,
+    record: Option<&TokenRecord>,
+    rejected: Option<&'a SecretString>,
+    now: Timestamp,
+) -> Result<Option<RenewalReason<'a>>, TokenError> {
+    let Some(record) = record else {
+        return match owner {
+            TokenOwner::Component => Ok(Some(RenewalReason::Due)),
+            TokenOwner::Authorizer(authorizer) => Err(TokenError::UnknownAccount(authorizer.clone())),
+        };
+    };
+    if record.state != AccountState::Active {
+        return Err(no_grant(owner, record.state));
+    }
+    if record.is_leased(now) {
+        return Ok(None);
+    }
+    let refused = rejected.filter(|rejected| record.holds(rejected));
+    if let Some(refused) = refused
+        && record.failures == 0
+    {
+        return Ok(Some(RenewalReason::Rejected(refused)));
+    }
+    match (record.due_at, owner) {
+        (None, TokenOwner::Authorizer(authorizer)) => Err(TokenError::NoPermission(authorizer.clone())),
+        (Some(next_try), _) if now < next_try && (refused.is_some() || record.live_token(now).is_none()) => {
+            Err(TokenError::Failing {
+                owner: owner.clone(),
+                label: record.last_error.clone().unwrap_or_default(),
+                next_try,
+            })
+        }
+        (Some(due), _) if now < due => Ok(None),
+        _ => Ok(Some(RenewalReason::Due)),
+    }
+}
+
+fn no_grant(owner: &TokenOwner, state: AccountState) -> TokenError {
+    match owner {
+        TokenOwner::Authorizer(authorizer) => TokenError::NotAuthorized(authorizer.clone(), state),
+        TokenOwner::Component => TokenError::Busy(TokenOwner::Component),
+    }
+}
+
+/// Takes the lease on a token, if the reason to renew it still holds.
+pub(crate) async fn take(
+    token: &impl Renewable,
+    reason: RenewalReason<'_>,
+) -> Result<Option<Lease<TokenRecord>>, TokenError> {
+    let (tokens, context) = token.tokens();
+    let term = LeaseTerm::new(&context.random, context.now(), LEASE);
+    Ok(tokens.lease(&token.owner(), &term, reason).await?)
+}
+
+/// Ends a renewal: writes down what was issued, or that nothing was and when to try again.
+pub(crate) async fn settle(
+    token: &impl Renewable,
+    lease: &Lease<TokenRecord>,
+    issued: Result<Issued, IssueError>,
+) -> Result<Renewal, TokenError> {
+    let owner = token.owner();
+    let (_, context) = token.tokens();
+    let (seq, failures) = (lease.record().seq, lease.record().failures.saturating_add(1));
+    match issued {
+        Ok(issued) => keep(token, lease, issued).await,
+        Err(IssueError::Failed(error)) => {
+            give_up(token, lease, &error.label(), wait_after(&owner, failures, &error), None).await;
+            Err(error)
+        }
+        Err(IssueError::LeaseLost) => Ok(Renewal::NotOurs),
+        Err(IssueError::Refused(code, details)) => {
+            let (wait, now) = (Some(schedule::backoff(failures)), context.now());
+            give_up(token, lease, &code.to_string(), wait, Some(now)).await;
+            let since = lease.record().refused_since.unwrap_or(now);
+            Ok(Renewal::Refused(Refused { seq, code, since, details }))
+        }
+    }
+}
+
+/// Writes a result; if the item was changed meanwhile, leaves the decision to the next renewal.
+async fn keep(token: &impl Renewable, lease: &Lease<TokenRecord>, issued: Issued) -> Result<Renewal, TokenError> {
+    let owner = token.owner();
+    let (tokens, context) = token.tokens();
+    let stored = match tokens.store_issued(lease, &issued).await {
+        // WeChat has forgotten the old token: the new one is worth a second series of tries.
+        Err(StoreError::Unavailable { .. }) => tokens.store_issued(lease, &issued).await?,
+        stored => stored?,
+    };
+    match stored {
+        WriteOutcome::Stored => Ok(Renewal::Renewed(issued.access_token)),
+        WriteOutcome::Superseded => {
+            tracing::warn!("{owner} was changed while its token was renewed: it is renewed again");
+            tokens.mark_due(&owner, context.now()).await?;
+            Ok(Renewal::NotOurs)
+        }
+    }
+}
+
+/// Ends the lease after a failure. `wait` postpones the next try and counts the failure; without it the token stays due.
+async fn give_up(
+    token: &impl Renewable,
+    lease: &Lease<TokenRecord>,
+    label: &str,
+    wait: Option<Duration>,
+    refused_at: Option<Timestamp>,
+) {
+    let (tokens, context) = token.tokens();
+    let due_at = context.now().plus(wait.unwrap_or_default());
+    let failure = Failure { label: label.to_owned(), due_at, counts: wait.is_some(), refused_at };
+    if let Err(error) = tokens.release(lease, &failure).await {
+        tracing::warn!("the lease on the token of {} ends by itself: {error}", token.owner());
+    }
+}
+
+/// How long a failed renewal waits. What is not the owner's own failure is not counted: the token stays due and is among
+/// the first to be tried when the cause is gone.
+fn wait_after(owner: &TokenOwner, failures: u32, error: &TokenError) -> Option<Duration> {
+    let is_own = match owner {
+        TokenOwner::Component => !matches!(error, TokenError::NoTicket),
+        TokenOwner::Authorizer(_) => matches!(error.scope(), Scope::Subject | Scope::Table),
+    };
+    let wait = match owner {
+        TokenOwner::Component => schedule::component_backoff(failures),
+        TokenOwner::Authorizer(_) => schedule::backoff(failures),
+    };
+    (is_own && error.scope() != Scope::OutOfTime).then_some(wait)
+}

@@ -1,0 +1,124 @@
+//! The name of every attribute of the table, once. `DATA-MODEL.md` describes them, and a test compares the two.
+
+/// Makes the constants, and the list of all for the test, out of one table.
+macro_rules! attributes {
+    ($($constant:ident = $name:literal),* $(,)?) => {
+        $(pub(crate) const $constant: &str = $name;)*
+
+        /// All of them.
+        #[cfg(test)]
+        const ALL: &[&str] = &[$($name),*];
+    };
+}
+
+attributes! {
+    // Every item.
+    PK = "pk",
+    SK = "sk",
+    EXPIRES_AT = "expires_at",
+    // What falls due.
+    DUE_SHARD = "due_shard",
+    DUE_AT = "due_at",
+    // What is leased.
+    LEASE_OWNER = "lease_owner",
+    LEASE_UNTIL = "lease_until",
+    // Tickets.
+    TICKET = "ticket",
+    CREATE_TIME = "create_time",
+    RECEIVED_AT = "received_at",
+    // Tokens, the component's and the accounts'.
+    ACCESS_TOKEN = "access_token",
+    TOKEN_EXPIRES_AT = "token_expires_at",
+    TOKEN_SEQ = "token_seq",
+    DOUBTS = "doubts",
+    STORED_AT = "stored_at",
+    FAILURES = "failures",
+    LAST_ERROR = "last_error",
+    REFUSED_SINCE = "refused_since",
+    AFTER_REFUSAL = "after_refusal",
+    REFRESH_TOKEN = "refresh_token",
+    // Accounts.
+    STATE = "state",
+    ACTIVE_SINCE = "active_since",
+    UNAUTHORIZED_SINCE = "unauthorized_since",
+    NEEDS_AUTHORIZATION_SINCE = "needs_authorization_since",
+    GRANTED_AT = "granted_at",
+    REVOKED_AT = "revoked_at",
+    GRANT_CLAIM = "grant_claim",
+    ASKED_AT = "asked_at",
+    FUNC_INFO = "func_info",
+    PROFILE = "profile",
+    NAME_OWNED = "name_owned",
+    // The names of accounts.
+    USER_NAME = "user_name",
+    INTRODUCED_AT = "introduced_at",
+    AUTHORIZER = "authorizer",
+    // The inbox.
+    INFO_TYPE = "info_type",
+    PUSH = "push",
+    CODE = "code",
+    CLAIM = "claim",
+    RELEASE_CHECK = "release_check",
+    TRIES = "tries",
+    OUTCOME = "outcome",
+    FINISHED_AT = "finished_at",
+    // Claims.
+    LINK = "link",
+    ATTEMPT = "attempt",
+    TRIED_BY = "tried_by",
+    BY = "by",
+    AT = "at",
+    // Links and attempts.
+    CREATED_BY = "created_by",
+    CREATED_AT = "created_at",
+    VALID_UNTIL = "valid_until",
+    AUTH_TYPE = "auth_type",
+    CATEGORY_IDS = "category_ids",
+    BIZ_APPID = "biz_appid",
+    RETURN_URL = "return_url",
+    REQUESTER_NAME = "requester_name",
+    REFERENCE = "reference",
+    MINTS = "mints",
+    MINT_TIMES = "mint_times",
+    AUTHORIZED_AT = "authorized_at",
+    BOUND_BY = "bound_by",
+    CANCELLED_AT = "cancelled_at",
+    COOKIE = "cookie",
+    CODES = "codes",
+    // Messages.
+    FIRST_OWNER = "first_owner",
+    REPLY = "reply",
+    ANSWERED_AT = "answered_at",
+    ACCOUNT_MESSAGE = "account_message",
+    CONFIRMED = "confirmed",
+    KEPT_AT = "kept_at",
+    // The release check.
+    SEEN = "seen",
+    // Health.
+    REPORT = "report",
+    ANSWER_AT = "answer_at",
+    ANSWER_API = "answer_api",
+    ANSWER_CODE = "answer_code",
+    REFUSAL_AT = "refusal_at",
+    REFUSAL_API = "refusal_api",
+    REFUSAL_CODE = "refusal_code",
+    REFUSAL_WORDS = "refusal_words",
+    REFUSAL_RID = "refusal_rid",
+    REFUSAL_IP = "refusal_ip",
+    // Passes over WeChat's list.
+    STARTED_AT = "started_at",
+    NEXT_OFFSET = "next_offset",
+    LISTED = "listed",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_data_model_describes_every_attribute() {
+        let document = include_str!("../DATA-MODEL.md");
+        let missing: Vec<&&str> = ALL.iter().filter(|name| !document.contains(&format!("`{name}`"))).collect();
+        assert!(missing.is_empty(), "DATA-MODEL.md lacks {missing:?}");
+    }
+}

@@ -1,0 +1,131 @@
+//! A token as it is stored: the component's, or an account's.
+
+use std::fmt;
+
+use base::clock::Timestamp;
+use base::ids::AppId;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::account_state::AccountState;
+use crate::attributes::{
+    ACCESS_TOKEN, AFTER_REFUSAL, DOUBTS, DUE_AT, FAILURES, LAST_ERROR, LEASE_OWNER, LEASE_UNTIL, REFRESH_TOKEN,
+    REFUSED_SINCE, STATE, STORED_AT, TOKEN_EXPIRES_AT, TOKEN_SEQ,
+};
+use crate::item::{Attributes, Item};
+
+/// Whose token.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum TokenOwner {
+    /// The platform's `component_access_token`.
+    Component,
+    /// An account's `authorizer_access_token`.
+    Authorizer(AppId),
+}
+
+impl fmt::Display for TokenOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Component => f.write_str("the platform"),
+            Self::Authorizer(authorizer) => write!(f, "account {authorizer}"),
+        }
+    }
+}
+
+/// A token as it is stored.
+pub struct TokenRecord {
+    /// Raised by every stored grant, result, repair and revocation.
+    pub seq: u64,
+    /// How often since then it has come up that WeChat may have replaced the token.
+    pub doubts: u64,
+    /// Whether the account's grant stands; always active for the component.
+    pub state: AccountState,
+    /// The token; none before the first and after a revocation.
+    pub access_token: Option<SecretString>,
+    /// When WeChat stops accepting it.
+    pub expires_at: Option<Timestamp>,
+    /// From when on it is renewed, or tried again after a failure; of an account out of use, when its grant ended.
+    pub due_at: Option<Timestamp>,
+    /// What renews an account's token.
+    pub refresh_token: Option<SecretString>,
+    /// When a grant or a result was last stored, by our clock.
+    pub stored_at: Option<Timestamp>,
+    /// Whether the token was issued because WeChat had refused the one before it.
+    pub after_refusal: bool,
+    /// How many renewals in a row failed.
+    pub failures: u32,
+    /// The label of the last failure, such as `61004`.
+    pub last_error: Option<String>,
+    /// Since when WeChat has refused the grant or its refresh token each time it was asked, by our clock.
+    pub refused_since: Option<Timestamp>,
+    /// The process that is renewing it.
+    pub lease_owner: Option<String>,
+    /// Until when no other process may.
+    pub lease_until: Option<Timestamp>,
+}
+
+impl fmt::Debug for TokenRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenRecord").field("seq", &self.seq).field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl TokenRecord {
+    pub(crate) fn of(attributes: Attributes) -> Self {
+        Self::read(&Item::new("token", attributes))
+    }
+
+    pub(crate) fn read(item: &Item) -> Self {
+        Self {
+            seq: item.number(TOKEN_SEQ).unwrap_or(0),
+            doubts: item.number(DOUBTS).unwrap_or(0),
+            state: item.parsed(STATE, AccountState::parse).unwrap_or(AccountState::Active),
+            access_token: item.secret(ACCESS_TOKEN),
+            expires_at: item.instant(TOKEN_EXPIRES_AT),
+            due_at: item.instant(DUE_AT),
+            refresh_token: item.secret(REFRESH_TOKEN),
+            stored_at: item.instant(STORED_AT),
+            after_refusal: item.has(AFTER_REFUSAL),
+            failures: item.number(FAILURES).unwrap_or(0),
+            last_error: item.text(LAST_ERROR).map(str::to_owned),
+            refused_since: item.instant(REFUSED_SINCE),
+            lease_owner: item.text(LEASE_OWNER).map(str::to_owned),
+            lease_until: item.instant(LEASE_UNTIL),
+        }
+    }
+
+    /// The token, while WeChat accepts it.
+    #[must_use]
+    pub fn live_token(&self, now: Timestamp) -> Option<&SecretString> {
+        self.access_token.as_ref().filter(|_| self.expires_at.is_some_and(|expires| now < expires))
+    }
+
+    /// Whether it is time to renew.
+    #[must_use]
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.due_at.is_none_or(|due| due <= now)
+    }
+
+    /// Whether some process is renewing it.
+    #[must_use]
+    pub fn is_leased(&self, now: Timestamp) -> bool {
+        self.lease_until.is_some_and(|until| now < until)
+    }
+
+    /// Whether this very refresh token is the stored one.
+    #[must_use]
+    pub fn is_renewed_by(&self, refresh_token: &SecretString) -> bool {
+        self.refresh_token.as_ref().is_some_and(|stored| stored.expose_secret() == refresh_token.expose_secret())
+    }
+
+    /// Whether it has a refresh token and is renewed on time.
+    #[must_use]
+    pub fn is_renewable(&self) -> bool {
+        self.state == AccountState::Active && self.refresh_token.is_some() && self.due_at.is_some()
+    }
+
+    /// Whether this very token is the stored one.
+    #[must_use]
+    pub fn holds(&self, token: &SecretString) -> bool {
+        self.access_token.as_ref().is_some_and(|stored| stored.expose_secret() == token.expose_secret())
+    }
+}

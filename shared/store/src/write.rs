@@ -1,0 +1,417 @@
+//! Writes to one item, in the vocabulary of this table: what is set and removed, and under which condition.
+//!
+//! The builders name their placeholders themselves and escape every attribute's name: an expression cannot use a value
+//! that is not bound, bind one that is not used, or trip over one of DynamoDB's 573 reserved words. A `serde_dynamo`
+//! would not help here: nearly all writes are conditional updates of a few attributes.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
+use base::clock::Timestamp;
+use base::ids::{AppId, AttemptId, LinkId};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::attributes::PK;
+use crate::part::{Key, Part};
+use crate::{ClaimKey, CodeDigest, CookieDigest, StoreError};
+
+/// A value as it is stored.
+#[derive(Clone)]
+pub(crate) struct Value(pub(crate) AttributeValue);
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self(AttributeValue::S(text))
+    }
+}
+
+impl From<&String> for Value {
+    fn from(text: &String) -> Self {
+        text.as_str().into()
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+macro_rules! id_value {
+    ($($kind:ty),*) => {
+        $(impl From<&$kind> for Value {
+            fn from(id: &$kind) -> Self {
+                id.as_str().into()
+            }
+        })*
+    };
+}
+
+macro_rules! number_value {
+    ($($kind:ty),*) => {
+        $(impl From<$kind> for Value {
+            fn from(number: $kind) -> Self {
+                Self(AttributeValue::N(number.to_string()))
+            }
+        })*
+    };
+}
+
+id_value!(AppId, LinkId, AttemptId, ClaimKey, CodeDigest, CookieDigest);
+number_value!(u8, u32, i32, i64, u64);
+
+impl From<Timestamp> for Value {
+    fn from(at: Timestamp) -> Self {
+        at.unix().into()
+    }
+}
+
+impl From<&SecretString> for Value {
+    fn from(secret: &SecretString) -> Self {
+        secret.expose_secret().into()
+    }
+}
+
+impl From<bool> for Value {
+    fn from(yes: bool) -> Self {
+        Self(AttributeValue::Bool(yes))
+    }
+}
+
+impl Value {
+    /// A list, in its order.
+    pub(crate) fn list<T: Into<Self>>(values: impl IntoIterator<Item = T>) -> Self {
+        Self(AttributeValue::L(values.into_iter().map(|value| value.into().0).collect()))
+    }
+
+    /// A set of texts, at least one.
+    pub(crate) fn set(texts: Vec<String>) -> Self {
+        Self(AttributeValue::Ss(texts))
+    }
+
+    /// A map from names to values.
+    pub(crate) fn map<const N: usize>(members: [(&str, Self); N]) -> Self {
+        Self(AttributeValue::M(members.into_iter().map(|(name, value)| (name.to_owned(), value.0)).collect()))
+    }
+}
+
+/// What must hold of the item as it is for a write to take effect.
+#[derive(Clone)]
+pub(crate) enum Condition {
+    /// The attribute is there.
+    Exists(String),
+    /// The attribute, or the whole item, is not there.
+    Absent(String),
+    /// The attribute compares with a value.
+    Compares(String, &'static str, Value),
+    /// The set has this member.
+    Contains(String, Value),
+    /// The set has fewer members.
+    SmallerThan(String, u32),
+    /// Everything holds.
+    All(Vec<Self>),
+    /// Something holds.
+    Any(Vec<Self>),
+}
+
+impl Condition {
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self::All(vec![self, other])
+    }
+
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self::Any(vec![self, other])
+    }
+}
+
+pub(crate) fn exists(attribute: &str) -> Condition {
+    Condition::Exists(attribute.to_owned())
+}
+
+pub(crate) fn absent(attribute: &str) -> Condition {
+    Condition::Absent(attribute.to_owned())
+}
+
+pub(crate) fn equals(attribute: &str, value: impl Into<Value>) -> Condition {
+    Condition::Compares(attribute.to_owned(), "=", value.into())
+}
+
+pub(crate) fn differs(attribute: &str, value: impl Into<Value>) -> Condition {
+    Condition::Compares(attribute.to_owned(), "<>", value.into())
+}
+
+pub(crate) fn is_before(attribute: &str, at: Timestamp) -> Condition {
+    Condition::Compares(attribute.to_owned(), "<", at.into())
+}
+
+pub(crate) fn is_until(attribute: &str, at: Timestamp) -> Condition {
+    Condition::Compares(attribute.to_owned(), "<=", at.into())
+}
+
+pub(crate) fn is_after(attribute: &str, at: Timestamp) -> Condition {
+    Condition::Compares(attribute.to_owned(), ">", at.into())
+}
+
+pub(crate) fn contains(attribute: &str, member: impl Into<Value>) -> Condition {
+    Condition::Contains(attribute.to_owned(), member.into())
+}
+
+pub(crate) fn has_fewer_than(attribute: &str, members: u32) -> Condition {
+    Condition::SmallerThan(attribute.to_owned(), members)
+}
+
+/// A counter is at this value; one that is missing is at 0.
+pub(crate) fn counts(counter: &str, value: u64) -> Condition {
+    let is_there = equals(counter, value);
+    if value == 0 { is_there.or(absent(counter)) } else { is_there }
+}
+
+/// The names and values that an expression refers to, numbered as they come.
+#[derive(Clone, Default)]
+struct Placeholders {
+    names: HashMap<String, String>,
+    values: HashMap<String, AttributeValue>,
+    numbers: HashMap<String, String>,
+}
+
+impl Placeholders {
+    fn name(&mut self, attribute: &str) -> String {
+        if let Some(placeholder) = self.numbers.get(attribute) {
+            return placeholder.clone();
+        }
+        let placeholder = format!("#{}", self.names.len());
+        self.names.insert(placeholder.clone(), attribute.to_owned());
+        self.numbers.insert(attribute.to_owned(), placeholder.clone());
+        placeholder
+    }
+
+    fn value(&mut self, value: impl Into<Value>) -> String {
+        let placeholder = format!(":{}", self.values.len());
+        self.values.insert(placeholder.clone(), value.into().0);
+        placeholder
+    }
+
+    fn condition(&mut self, condition: Condition) -> String {
+        match condition {
+            Condition::Exists(attribute) => format!("attribute_exists({})", self.name(&attribute)),
+            Condition::Absent(attribute) => format!("attribute_not_exists({})", self.name(&attribute)),
+            Condition::Compares(attribute, operator, value) => {
+                format!("{} {operator} {}", self.name(&attribute), self.value(value))
+            }
+            Condition::Contains(attribute, member) => {
+                format!("contains({}, {})", self.name(&attribute), self.value(member))
+            }
+            Condition::SmallerThan(attribute, members) => {
+                format!("size({}) < {}", self.name(&attribute), self.value(members))
+            }
+            Condition::All(all) => self.joined(all, " AND "),
+            Condition::Any(any) => self.joined(any, " OR "),
+        }
+    }
+
+    fn joined(&mut self, conditions: Vec<Condition>, operator: &str) -> String {
+        let conditions: Vec<String> = conditions.into_iter().map(|condition| self.condition(condition)).collect();
+        format!("({})", conditions.join(operator))
+    }
+}
+
+/// An update of some attributes of one item, which it creates if there is none.
+#[derive(Clone)]
+pub(crate) struct Change {
+    part: Part,
+    key: Key,
+    set: Vec<String>,
+    add: Vec<String>,
+    remove: Vec<String>,
+    condition: Option<String>,
+    placeholders: Placeholders,
+}
+
+/// The parts of an update as the SDK's builders take them.
+pub(crate) struct Rendered {
+    pub(crate) key: HashMap<String, AttributeValue>,
+    pub(crate) expression: String,
+    pub(crate) condition: Option<String>,
+    pub(crate) names: HashMap<String, String>,
+    /// `None` if the expressions need none: DynamoDB refuses an empty map.
+    pub(crate) values: Option<HashMap<String, AttributeValue>>,
+}
+
+impl Change {
+    pub(crate) fn of(part: &Part, key: Key) -> Self {
+        Self {
+            part: part.clone(),
+            key,
+            set: Vec::new(),
+            add: Vec::new(),
+            remove: Vec::new(),
+            condition: None,
+            placeholders: Placeholders::default(),
+        }
+    }
+
+    pub(crate) fn set(mut self, attribute: &str, value: impl Into<Value>) -> Self {
+        let (name, value) = (self.placeholders.name(attribute), self.placeholders.value(value));
+        self.set.push(format!("{name} = {value}"));
+        self
+    }
+
+    /// Sets the attribute if there is a value, and otherwise leaves it as it is.
+    pub(crate) fn set_some(self, attribute: &str, value: Option<impl Into<Value>>) -> Self {
+        match value {
+            Some(value) => self.set(attribute, value),
+            None => self,
+        }
+    }
+
+    /// Sets the attribute if there is a value, and otherwise removes it.
+    pub(crate) fn set_or_remove(self, attribute: &str, value: Option<impl Into<Value>>) -> Self {
+        match value {
+            Some(value) => self.set(attribute, value),
+            None => self.remove([attribute]),
+        }
+    }
+
+    /// Sets the attribute unless it is there.
+    pub(crate) fn set_once(mut self, attribute: &str, value: impl Into<Value>) -> Self {
+        let (name, value) = (self.placeholders.name(attribute), self.placeholders.value(value));
+        self.set.push(format!("{name} = if_not_exists({name}, {value})"));
+        self
+    }
+
+    /// Adds to a counter; one that is missing is at 0.
+    pub(crate) fn increment(mut self, counter: &str, by: u32) -> Self {
+        let (name, value) = (self.placeholders.name(counter), self.placeholders.value(by));
+        self.add.push(format!("{name} {value}"));
+        self
+    }
+
+    /// Adds a member to a set of texts.
+    pub(crate) fn add_to_set(mut self, attribute: &str, member: &str) -> Self {
+        let name = self.placeholders.name(attribute);
+        let value = self.placeholders.value(Value::set(vec![member.to_owned()]));
+        self.add.push(format!("{name} {value}"));
+        self
+    }
+
+    pub(crate) fn remove<'a>(mut self, attributes: impl IntoIterator<Item = &'a str>) -> Self {
+        for attribute in attributes {
+            let name = self.placeholders.name(attribute);
+            self.remove.push(name);
+        }
+        self
+    }
+
+    /// The condition, of which there is at most one.
+    pub(crate) fn when(mut self, condition: Condition) -> Self {
+        self.condition = Some(self.placeholders.condition(condition));
+        self
+    }
+
+    pub(crate) const fn part(&self) -> &Part {
+        &self.part
+    }
+
+    pub(crate) fn rendered(self) -> Rendered {
+        let clauses = [("SET", self.set), ("REMOVE", self.remove), ("ADD", self.add)];
+        let clauses = clauses.into_iter().filter(|(_, parts)| !parts.is_empty());
+        let clauses: Vec<String> = clauses.map(|(verb, parts)| format!("{verb} {}", parts.join(", "))).collect();
+        Rendered {
+            key: self.key.attributes(),
+            expression: clauses.join(" "),
+            condition: self.condition,
+            names: self.placeholders.names,
+            values: Some(self.placeholders.values).filter(|values| !values.is_empty()),
+        }
+    }
+
+    /// The update as a part of a transaction.
+    pub(crate) fn in_transaction(self) -> Result<TransactWriteItem, StoreError> {
+        let table = self.part.table().to_owned();
+        let rendered = self.rendered();
+        let update = Update::builder()
+            .table_name(table)
+            .set_key(Some(rendered.key))
+            .update_expression(rendered.expression)
+            .set_condition_expression(rendered.condition)
+            .set_expression_attribute_names(Some(rendered.names))
+            .set_expression_attribute_values(rendered.values)
+            .build()
+            .map_err(StoreError::unbuildable)?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+}
+
+/// A whole new item.
+#[derive(Clone)]
+pub(crate) struct NewItem {
+    part: Part,
+    attributes: HashMap<String, AttributeValue>,
+    condition: String,
+    placeholders: Placeholders,
+}
+
+impl NewItem {
+    /// An item that is written unless there is one with this key.
+    pub(crate) fn of(part: &Part, key: Key) -> Self {
+        let mut placeholders = Placeholders::default();
+        let condition = placeholders.condition(absent(PK));
+        Self { part: part.clone(), attributes: key.attributes(), condition, placeholders }
+    }
+
+    pub(crate) fn set(mut self, attribute: &str, value: impl Into<Value>) -> Self {
+        self.attributes.insert(attribute.to_owned(), value.into().0);
+        self
+    }
+
+    /// Sets the attribute if there is a value.
+    pub(crate) fn set_some(self, attribute: &str, value: Option<impl Into<Value>>) -> Self {
+        match value {
+            Some(value) => self.set(attribute, value),
+            None => self,
+        }
+    }
+
+    /// Also replaces an item that fulfils this condition.
+    pub(crate) fn or_when(mut self, condition: Condition) -> Self {
+        let other = self.placeholders.condition(condition);
+        self.condition = format!("{} OR {other}", self.condition);
+        self
+    }
+
+    pub(crate) const fn part(&self) -> &Part {
+        &self.part
+    }
+
+    pub(crate) fn into_parts(self) -> NewItemParts {
+        NewItemParts {
+            attributes: self.attributes,
+            condition: self.condition,
+            names: self.placeholders.names,
+            values: Some(self.placeholders.values).filter(|values| !values.is_empty()),
+        }
+    }
+
+    /// The item as a part of a transaction.
+    pub(crate) fn in_transaction(self) -> Result<TransactWriteItem, StoreError> {
+        let table = self.part.table().to_owned();
+        let parts = self.into_parts();
+        let put = Put::builder()
+            .table_name(table)
+            .set_item(Some(parts.attributes))
+            .condition_expression(parts.condition)
+            .set_expression_attribute_names(Some(parts.names))
+            .set_expression_attribute_values(parts.values)
+            .build()
+            .map_err(StoreError::unbuildable)?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+}
+
+/// The parts of a new item as the SDK's builders take them.
+pub(crate) struct NewItemParts {
+    pub(crate) attributes: HashMap<String, AttributeValue>,
+    pub(crate) condition: String,
+    pub(crate) names: HashMap<String, String>,
+    pub(crate) values: Option<HashMap<String, AttributeValue>>,
+}

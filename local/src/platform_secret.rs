@@ -1,6 +1,6 @@
 //! The platform's secret on this machine: the user's own, or one made up for the simulator and kept.
 //!
-//! The form is the one of the secret in Secrets Manager (design section 3): a JSON object of texts. A secret of the
+//! The form is the one of the secret in Secrets Manager: a JSON object of texts. A secret of the
 //! user's own is read and never written. A generated one stays the same from one start to the next, or everything in
 //! the table would belong to another platform; only a `webhook_secret` is added to one of a time before there was any.
 //! No error carries a value.

@@ -1,4 +1,4 @@
-//! Sending pushes and messages: when, where to and how often (protocol sections 3.1 and 3.3).
+//! Sending pushes and messages: when, where to and how often (protocol sections 3.1 to 3.3).
 //!
 //! Whatever becomes of a push is recorded. WeChat documents no second delivery for the URL of pushes, and two more for
 //! that of messages: either is an option, without the seconds that WeChat waits in between.

@@ -1,4 +1,4 @@
-//! What was logged, and whether a secret stands in it (promise 5).
+//! What was logged, and whether a secret stands in it (promise 5 of `docs/architecture.md`).
 //!
 //! A secret leaks not only as it is: URLs carry it percent-encoded, JSON escapes it, `Debug` quotes it, and headers or
 //! events carry it as Base64 inside of something longer. [`leaks`] looks for all of these.

@@ -427,7 +427,7 @@ impl World {
         }
     }
 
-    /// What a function's process needs to find this world, beside what Lambda sets: design section 3.
+    /// What a function's process needs to find this world, in addition to what Lambda sets.
     #[must_use]
     pub fn variables(&self) -> Vec<(String, String)> {
         let ours = ["PUBLIC_BASE_URL", "RETURN_URL_ORIGINS"];

@@ -1,4 +1,4 @@
-//! From a code in the inbox to what the merchant is told (design section 5, "Exchange of a code").
+//! From a code in the inbox to what the merchant is told (walk-through 2 of `docs/architecture.md`).
 //!
 //! Once begun the exchange is never cancelled: neither a browser that goes away nor the bound on the page stops it, and
 //! the answer waits for it, since nothing goes on in a sandbox that has answered. The session's deadline sees to it that

@@ -1,4 +1,4 @@
-//! Authorization links (design section 4): the API by which a business makes one, and the page on which a merchant
+//! Authorization links: the API by which a business makes one, and the page on which a merchant
 //! follows it to WeChat (protocol section 2).
 //!
 //! Looking costs nothing: only a press of the button, or a business that asks, mints a pre-auth code. Both kinds of

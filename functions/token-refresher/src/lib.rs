@@ -1,4 +1,4 @@
-//! The scheduled job that keeps every token alive (design section 5, "Refresher").
+//! The scheduled job that keeps every token alive (walk-through 3 of `docs/architecture.md`).
 //!
 //! It is run by a tick every five minutes, by an hourly one for the reconciliation with WeChat's list, and by the
 //! table's stream whenever something enters the inbox. Any number of runs may overlap: leases and conditions decide.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-/// Bounds on every wait. Design section 6, promise 6.
+/// Bounds on every wait (promise 6 of `docs/architecture.md`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// One try at DynamoDB.

@@ -1,4 +1,4 @@
-//! The platform's own secret (design section 3): appid, appsecret, and two generations of token and key.
+//! The platform's own secret: appid, appsecret, and two generations of token and key.
 //!
 //! It lives in Secrets Manager as one JSON object. [`Platform`] is its parsed form; [`PlatformSource`] reads it, keeps
 //! it for five minutes, and keeps using it while Secrets Manager is away. However many requests wait, one read is under

@@ -1,4 +1,4 @@
-//! The environment, read once at start. Design section 3 is the contract.
+//! The environment, read once at start. `docs/operations.md` describes every variable.
 //!
 //! One struct per concern; a missing or malformed variable is an error that names it. This is the only module that
 //! reads the environment.

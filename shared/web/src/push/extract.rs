@@ -1,4 +1,4 @@
-//! From a request to an authentic message, in one extractor (design section 5, "Push").
+//! From a request to an authentic message, in one extractor (walk-through 1 of `docs/architecture.md`).
 //!
 //! Bound the body, take exactly `Encrypt`, check `msg_signature`, decrypt with the current key or the previous one,
 //! check whom it is for: in this order, and nothing before has been looked at further. A handler that takes

@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""The walls between our crates: who may depend on whom, and what may be in whose tree.
+
+Reads what cargo itself says of the workspace, for Linux on both architectures, and prints a line for everything that is
+not as docs/architecture.md has it. Development dependencies do not count: no user carries them.
+"""
+
+import json
+import re
+import subprocess
+import sys
+
+TARGETS = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"]
+
+FUNCTIONS = {"ticket-push", "account-push", "preauth-link", "oauth-callback", "token-refresher"}
+SHARED = {"base", "wechat", "runtime", "store", "platform", "web"}
+
+# The crates of ours that each may depend on directly.
+MAY_USE = {
+    "base": set(),
+    "wechat": {"base"},
+    "runtime": {"base"},
+    "store": {"base", "wechat", "runtime"},
+    "platform": {"base", "wechat", "runtime", "store"},
+    "web": {"base", "wechat", "runtime", "store", "platform"},
+    "simulator": {"base", "wechat"},
+    "ops": SHARED,
+    "local": SHARED | FUNCTIONS | {"simulator"},
+} | {function: SHARED for function in FUNCTIONS}
+
+# What may be nowhere in a tree. aws-lc is no client of AWS: it is the cryptography of rustls.
+AWS = r"aws-(?!lc-).*"
+NOT_FOR_FUNCTIONS = r"clap|dynoxide-rs|local|native-tls|openssl|ops|ring|rusqlite|simulator|stories|test-support"
+MAY_NOT_CARRY = {
+    "base": rf"{AWS}|axum.*|lambda.*",
+    "wechat": rf"{AWS}|axum.*|lambda.*",
+    "simulator": rf"{AWS}|lambda.*",
+    "ops": "account-push|dynoxide-rs|local|oauth-callback|preauth-link|rusqlite|simulator|stories|ticket-push|token-refresher",
+} | {function: NOT_FOR_FUNCTIONS for function in FUNCTIONS}
+
+
+def cargo(*arguments):
+    return subprocess.run(["cargo", *arguments, "--locked"], check=True, capture_output=True, text=True).stdout
+
+
+def tree(package):
+    """Everything that a package carries, with the features that it has when it is built alone."""
+    targets = [argument for target in TARGETS for argument in ("--target", target)]
+    shown = cargo("tree", "--package", package, "--edges", "normal,build", "--prefix", "none", "--format", "{p}", *targets)
+    return {line.split()[0] for line in shown.splitlines() if line} - {package}
+
+
+def main():
+    workspace = json.loads(cargo("metadata", "--format-version", "1", "--no-deps"))
+    packages = {package["name"]: package for package in workspace["packages"]}
+    wrong = []
+    for name, allowed in MAY_USE.items():
+        used = {it["name"] for it in packages[name]["dependencies"] if it["kind"] != "dev"} & set(packages)
+        wrong += [f"{name} may not depend on {other}" for other in sorted(used - allowed)]
+    for name, forbidden in MAY_NOT_CARRY.items():
+        carried = tree(name)
+        found = sorted(crate for crate in carried if re.fullmatch(forbidden, crate))
+        wrong += [f"{name} carries {crate}, which it may not" for crate in found]
+        print(f"{name}: {len(carried)} crates, {len(found) or 'none'} that it may not carry")
+    for line in wrong:
+        print(line, file=sys.stderr)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use account_push::Reception;
+use account_push::MessageService;
 use account_push::webhook::{AddressPolicy, Webhook};
 use anyhow::Context as _;
 use axum::{Extension, Router};
@@ -103,10 +103,10 @@ impl Place<'_> {
         self.endpoints.bus(self.bus_url, &self.config.bus.bus, limits)
     }
 
-    fn reception(&self, services: &Services, webhook: Option<Url>) -> anyhow::Result<Reception> {
+    fn reception(&self, services: &Services, webhook: Option<Url>) -> anyhow::Result<MessageService> {
         // The developer's own machine: a webhook on it is what is being tried.
         let policy = AddressPolicy::this_machine_too();
-        Ok(Reception {
+        Ok(MessageService {
             platform: Arc::clone(&services.platform),
             table: services.table.clone().access(),
             bus: self.bus(&services.limits),

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use account_push::Reception;
+use account_push::MessageService;
 use account_push::webhook::{AddressPolicy, Webhook};
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use axum::Router;
@@ -345,8 +345,8 @@ impl World {
 
     /// What account-push is built from, with a reply webhook or without.
     #[must_use]
-    pub fn reception(&self, webhook: Option<Webhook>) -> Reception {
-        Reception {
+    pub fn reception(&self, webhook: Option<Webhook>) -> MessageService {
+        MessageService {
             platform: Arc::clone(&self.services.platform),
             table: self.services.table.clone().access(),
             bus: self.event_bus(),

@@ -56,6 +56,7 @@ mod opening;
 mod orders;
 #[cfg(test)]
 mod problems;
+mod promises;
 #[cfg(test)]
 mod refresher_faults;
 #[cfg(test)]

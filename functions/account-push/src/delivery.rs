@@ -10,7 +10,7 @@ use store::{Lease, StoreError};
 use tokio::time::{Instant, timeout_at};
 use wechat::push::{MessageId, Reply};
 
-use crate::reception::{Desk, ReceiveError, Reception, Work, table_is_late};
+use crate::handler::{MessageHandler, MessageService, PendingMessage, ReceiveError, table_is_late};
 use crate::webhook::WebhookError;
 
 /// The webhook is not asked with less time than this: it could not answer, and would be blamed for what was slow here.
@@ -19,33 +19,33 @@ const LEAST_FOR_WEBHOOK: Duration = Duration::from_millis(300);
 /// The answer leaves this long before it is due, whether it is written down or not.
 const TO_ANSWER: Duration = Duration::from_millis(50);
 
-impl Desk {
+impl MessageHandler {
     /// Delivers a message, asks for a reply to it at the same time, and writes down how it is answered: with this XML,
     /// or with nothing. Without an `event` it waits in the table until its account's name is known. `known` is a reply
     /// that is certain already; `may_ask` whether the webhook has not had the message.
-    pub(crate) async fn handle(
+    pub(crate) async fn deliver_and_ask(
         &self,
-        work: &Work<'_>,
+        work: &PendingMessage<'_>,
         lease: &Lease<MessageId>,
         event: Option<&BusEvent>,
         may_ask: bool,
         known: Option<SecretString>,
     ) -> Result<Option<SecretString>, ReceiveError> {
-        let Reception { clock, metrics, .. } = &*self.reception;
+        let MessageService { clock, metrics, .. } = &*self.service;
         // Whoever had the claim before may have asked the webhook: it gets a message once at most.
         let ask = async { if may_ask { self.ask(work, event?).await } else { None } };
         let (delivered, reply) = tokio::join!(self.deliver_in_time(work, event), ask);
         let reply = known.or_else(|| work.message.reply(&reply?, clock.now()));
         if let Err(error) = delivered {
             if let Err(error) = work.store.messages.release(lease, reply.as_ref()).await {
-                tracing::warn!("the claim on a message ends by itself: {error}");
+                tracing::warn!(authorizer = %work.authorizer, message_id = %work.id, "the claim on a message ends by itself: {error}");
             }
             return Err(ReceiveError::NotKept(error));
         }
         self.write_down(work, lease, reply.as_ref()).await;
         let kind = work.message.content.kind();
         metrics.put(&Metric::count(Measure::MessageReceived, 1).by(kind));
-        tracing::info!(authorizer = %work.authorizer, kind, replied = reply.is_some(), "a message of account {}", work.authorizer);
+        tracing::info!(authorizer = %work.authorizer, message_id = %work.id, kind, replied = reply.is_some(), "a message of account {}", work.authorizer);
         Ok(reply)
     }
 
@@ -53,7 +53,7 @@ impl Desk {
     /// there again. The webhook is not asked, since nobody knows whether it has been.
     pub(crate) async fn deliver_unclaimed(
         &self,
-        work: &Work<'_>,
+        work: &PendingMessage<'_>,
         event: &BusEvent,
         failure: StoreError,
     ) -> Result<(), ReceiveError> {
@@ -61,20 +61,20 @@ impl Desk {
         let late = || BusError::Away("timeout".to_owned());
         match timeout_at(until, self.put(event)).await.unwrap_or_else(|_| Err(late())) {
             Ok(()) => {
-                self.reception.metrics.put(&Metric::count(Measure::MessageUnclaimed, 1));
-                tracing::error!(authorizer = %work.authorizer, "a message is on the bus and not in the table: {failure}");
+                self.service.metrics.put(&Metric::count(Measure::MessageUnclaimed, 1));
+                tracing::error!(authorizer = %work.authorizer, message_id = %work.id, "a message is on the bus and not in the table: {failure}");
                 Ok(())
             }
             Err(error) => {
-                tracing::warn!(authorizer = %work.authorizer, "a message is not on the bus: {error}");
+                tracing::warn!(authorizer = %work.authorizer, message_id = %work.id, "a message is not on the bus: {error}");
                 Err(ReceiveError::NotKept(failure))
             }
         }
     }
 
     /// Writes down how a message is answered. The answer does not wait for a table that hangs: it is in hand.
-    async fn write_down(&self, work: &Work<'_>, lease: &Lease<MessageId>, reply: Option<&SecretString>) {
-        let now = self.reception.clock.now();
+    async fn write_down(&self, work: &PendingMessage<'_>, lease: &Lease<MessageId>, reply: Option<&SecretString>) {
+        let now = self.service.clock.now();
         let written = work.store.messages.answer(lease, reply, now);
         let until = work.by.checked_sub(TO_ANSWER).unwrap_or(work.by);
         let failure = match timeout_at(until, written).await {
@@ -82,50 +82,50 @@ impl Desk {
             Ok(Err(error)) => error.to_string(),
             Err(_) => "no answer of the table in time".to_owned(),
         };
-        tracing::warn!("how a message was answered is not written down, it may be delivered twice: {failure}");
+        tracing::warn!(authorizer = %work.authorizer, message_id = %work.id, "how a message was answered is not written down, it may be delivered twice: {failure}");
     }
 
     /// Delivers a message, or gives up while there is time to leave a reply to WeChat's next try.
-    async fn deliver_in_time(&self, work: &Work<'_>, event: Option<&BusEvent>) -> Result<(), StoreError> {
+    async fn deliver_in_time(&self, work: &PendingMessage<'_>, event: Option<&BusEvent>) -> Result<(), StoreError> {
         let until = work.by.checked_sub(AFTER_WAITING).unwrap_or(work.by);
         timeout_at(until, self.deliver(work, event)).await.unwrap_or_else(|_| Err(table_is_late()))
     }
 
     /// Puts a message on the bus; where that fails, it waits in the table for the refresher to do it.
-    async fn deliver(&self, work: &Work<'_>, event: Option<&BusEvent>) -> Result<(), StoreError> {
-        let Reception { clock, metrics, .. } = &*self.reception;
+    async fn deliver(&self, work: &PendingMessage<'_>, event: Option<&BusEvent>) -> Result<(), StoreError> {
+        let MessageService { clock, metrics, .. } = &*self.service;
         let put = match event {
             Some(event) => self.put(event).await.map_err(Some),
             None => Err(None),
         };
         let Err(failure) = put else { return Ok(()) };
         if let Some(error) = &failure {
-            tracing::warn!(authorizer = %work.authorizer, "a message is delivered later: {error}");
+            tracing::warn!(authorizer = %work.authorizer, message_id = %work.id, "a message is delivered later: {error}");
             metrics.put(&Metric::count(Measure::EventDelayed, 1));
         } else {
-            tracing::warn!(authorizer = %work.authorizer, "a message waits until the name of account {} is known", work.authorizer);
+            tracing::warn!(authorizer = %work.authorizer, message_id = %work.id, "a message waits until the name of account {} is known", work.authorizer);
         }
         work.store.messages.keep(work.authorizer, work.message, failure.is_some(), clock.now()).await
     }
 
     /// Puts an event on the bus. One that the bus will never take is done with.
     async fn put(&self, event: &BusEvent) -> Result<(), BusError> {
-        let Reception { bus, metrics, .. } = &*self.reception;
+        let MessageService { bus, metrics, .. } = &*self.service;
         match bus.put(event).await {
             Ok(Put::Whole) => {}
             Ok(Put::Reduced) => metrics.put(&Metric::count(Measure::EventReduced, 1)),
             Err(error) if error.may_pass() => return Err(error),
             Err(error) => {
                 metrics.put(&Metric::count(Measure::EventDropped, 1));
-                tracing::error!("a message is never delivered: {error}");
+                tracing::error!(event = %event.id.as_str(), "a message is never delivered: {error}");
             }
         }
         Ok(())
     }
 
     /// The webhook's reply; `None` without a webhook, or if it fails.
-    async fn ask(&self, work: &Work<'_>, event: &BusEvent) -> Option<Reply> {
-        let Reception { webhook, clock, metrics, limits, .. } = &*self.reception;
+    async fn ask(&self, work: &PendingMessage<'_>, event: &BusEvent) -> Option<Reply> {
+        let MessageService { webhook, clock, metrics, limits, .. } = &*self.service;
         let webhook = webhook.as_ref()?;
         let left = work.by.saturating_duration_since(Instant::now()).saturating_sub(AFTER_WAITING);
         let now = clock.now();
@@ -140,7 +140,7 @@ impl Desk {
         };
         answer.unwrap_or_else(|error| {
             metrics.put(&Metric::count(Measure::WebhookFailed, 1).by(error.reason()));
-            tracing::warn!(authorizer = %work.authorizer, reason = error.reason(), "{error}");
+            tracing::warn!(authorizer = %work.authorizer, message_id = %work.id, reason = error.reason(), "{error}");
             None
         })
     }

@@ -7,7 +7,7 @@
 //! send again. This function never calls WeChat, and sees no token.
 
 mod delivery;
-mod reception;
+mod handler;
 mod recipient;
 pub mod webhook;
 
@@ -15,30 +15,30 @@ use axum::Router;
 use axum::extract::{Extension, Path, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::post;
 use base::ids::AppId;
 use web::push::{AccountPush, AnswerBy, Verified, answer_in_time, plain_answer};
 
-use self::reception::{Desk, ReceiveError};
+use self::handler::{MessageHandler, ReceiveError};
 
-pub use self::reception::Reception;
+pub use self::handler::MessageService;
 
 /// The routes of this function, from which its router is built. WeChat puts the account's appid in for `$APPID$`.
 pub const ROUTES: [(Method, &str); 1] = [(Method::POST, "/wechat/accounts/{appid}/events")];
 
 /// The function's router.
-pub fn router(reception: Reception) -> Router {
+pub fn router(handler: MessageService) -> Router {
     let [(_, events)] = ROUTES;
-    let bound = reception.limits.message;
+    let bound = handler.limits.message;
     Router::new()
         .route(events, post(receive))
         .layer(middleware::from_fn(move |request, next| answer_in_time(bound, too_slow, request, next)))
-        .with_state(Desk::new(reception))
+        .with_state(MessageHandler::new(handler))
 }
 
 async fn receive(
-    State(desk): State<Desk>,
+    State(handler): State<MessageHandler>,
     Path(appid): Path<String>,
     Extension(AnswerBy(by)): Extension<AnswerBy>,
     Verified(push): Verified<AccountPush>,
@@ -47,9 +47,9 @@ async fn receive(
         return plain_answer(StatusCode::NOT_FOUND, "the path names no appid");
     };
     // Whatever the handler holds across its waits is a large state machine: on the heap, it is not part of the router's.
-    Box::pin(desk.take(&authorizer, &push, by)).await.unwrap_or_else(IntoResponse::into_response)
+    Box::pin(handler.handle(&authorizer, &push, by)).await.unwrap_or_else(|error| error.response(&appid))
 }
 
 fn too_slow() -> Response {
-    ReceiveError::TooSlow.into_response()
+    ReceiveError::TooSlow.response("unknown")
 }

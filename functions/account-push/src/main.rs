@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use account_push::Reception;
+use account_push::MessageService;
 use account_push::webhook::{AddressPolicy, Webhook};
 use base::clock::{SharedClock, SystemClock};
 use base::limits::Limits;
@@ -38,7 +38,7 @@ async fn serve() -> Result<(), gateway::Error> {
     platform.read_ahead().await;
     // Fixed here: no variable lets a webhook reach into the network that the function stands in.
     let policy = AddressPolicy::public_only();
-    let router = account_push::router(Reception {
+    let router = account_push::router(MessageService {
         platform: Arc::new(platform),
         table: Table::new(clients.dynamodb, &names.table_name).access(),
         bus: Bus::new(aws::event_bus_client(&aws, &limits), &bus.bus),

@@ -13,7 +13,7 @@ use store::{Recipient, Recipients, StoreError};
 use tokio::time::{Instant, sleep, timeout_at};
 use wechat::push::TestAccounts;
 
-use crate::reception::table_is_late;
+use crate::handler::table_is_late;
 
 /// More accounts than write to one process within its life are looked up again.
 const MOST_REMEMBERED: usize = 10_000;

@@ -8,11 +8,11 @@ use platform::exchange::{Code, Exchanged, Whose};
 use platform::tokens::TokenError;
 use store::{Bound, CodeDigest, StoreError};
 use tokio::time::{Instant, sleep};
-use web::{Trouble, unbroken};
+use web::{InternalError, spawn_and_wait};
 
 use crate::CallbackService;
 use crate::outcome::Outcome;
-use crate::receive::Received;
+use crate::receive::AcceptedCode;
 
 /// What the log calls the work; whatever fails in it is tried again by the refresher while it can succeed.
 const EXCHANGING: &str = "exchanging an authorization code";
@@ -24,14 +24,14 @@ const GRANTED: &str = "granted";
 const FAILED: &str = "failed";
 
 /// Exchanges the code if there is time, else leaves it to the refresher.
-pub(crate) async fn exchange(service: &CallbackService, received: Received, bound: Instant) -> Outcome {
+pub(crate) async fn exchange(service: &CallbackService, received: AcceptedCode, bound: Instant) -> Outcome {
     let services = service.services();
     let time_left = received.deadline.saturating_duration_since(Instant::now());
     if time_left < services.limits.least_for_wechat {
-        tracing::warn!("a code is left to the refresher: too little time is left for WeChat");
+        tracing::warn!(link = %received.target().link, "a code is left to the refresher: too little time is left for WeChat");
         return Outcome::Pending;
     }
-    match unbroken(async move { received.exchanged(bound).await }).await {
+    match spawn_and_wait(async move { received.exchanged(bound).await }).await {
         Ok(outcome) => outcome,
         Err(trouble) => {
             trouble.report(EXCHANGING, &services.random, &services.metrics);
@@ -40,14 +40,14 @@ pub(crate) async fn exchange(service: &CallbackService, received: Received, boun
     }
 }
 
-impl Received {
+impl AcceptedCode {
     async fn exchanged(&self, bound: Instant) -> Outcome {
         let error = match self.result(bound).await {
             Ok(outcome) => return outcome,
             Err(error) => error,
         };
         let may_pass = error.may_pass();
-        Trouble::Token(error).report(EXCHANGING, &self.context.random, &self.context.metrics);
+        InternalError::Token(error).report(EXCHANGING, &self.context.random, &self.context.metrics);
         if may_pass {
             return Outcome::Pending;
         }
@@ -109,7 +109,7 @@ impl Received {
     async fn finish(&self, outcome: &str) {
         let done = self.items.inbox.finish(&self.entry.key, outcome, self.context.now()).await;
         if let Err(error) = done {
-            tracing::warn!("an inbox entry that is done stays for the refresher: {error}");
+            tracing::warn!(entry = %self.entry.key, "an inbox entry that is done stays for the refresher: {error}");
         }
     }
 }

@@ -23,9 +23,9 @@ use platform::services::Services;
 use runtime::config::PageConfig;
 use store::{Access, Attempts, Claims, Inbox, Links, Store, StoreError};
 use tokio::time::{Instant, timeout_at};
-use web::{FormTargets, Language, Pages, Trouble};
+use web::{FormTargets, InternalError, Language, Pages};
 
-use crate::receive::Return;
+use crate::receive::CallbackRequest;
 
 /// The routes of this function, from which its router is built.
 pub const ROUTES: [(Method, &str); 1] = [(Method::GET, "/authorize/{link_id}/callback/{attempt}")];
@@ -96,7 +96,7 @@ enum CallbackError {
     TooMany,
     /// Not the caller's fault.
     #[error(transparent)]
-    Trouble(#[from] Trouble),
+    Trouble(#[from] InternalError),
 }
 
 impl From<StoreError> for CallbackError {
@@ -108,12 +108,12 @@ impl From<StoreError> for CallbackError {
 /// The function's router.
 pub fn router(service: CallbackService) -> Router {
     let [(_, callback)] = ROUTES;
-    Router::new().route(callback, get(come_back)).with_state(service)
+    Router::new().route(callback, get(callback_page)).with_state(service)
 }
 
 type AttemptPath = Result<Path<(LinkId, AttemptId)>, PathRejection>;
 
-async fn come_back(
+async fn callback_page(
     State(service): State<CallbackService>,
     path: AttemptPath,
     RawQuery(query): RawQuery,
@@ -135,16 +135,16 @@ async fn completed(
 ) -> Result<Response, CallbackError> {
     let Path((link, attempt)) = path.map_err(|_| CallbackError::Unknown)?;
     let code = code::auth_code(query.as_deref().unwrap_or_default()).ok_or(CallbackError::Code)?;
-    let back = Return { link, attempt, code };
+    let back = CallbackRequest { link, attempt, code };
     let received = timeout_at(bound, receive::receive(service, back, headers, bound)).await;
-    let received = received.map_err(|_| Trouble::Late)??;
-    let whereto = received.whereto();
+    let received = received.map_err(|_| InternalError::Timeout)??;
+    let target = received.target();
     let outcome = exchange::exchange(service, received, bound).await;
     tracing::info!(
-        link = %whereto.link, status = outcome.as_str(),
-        "a merchant came back through link {}: {}", whereto.link, outcome.as_str()
+        link = %target.link, status = outcome.as_str(),
+        "a merchant came back through link {}: {}", target.link, outcome.as_str()
     );
-    Ok(outcome::answer(service, &whereto, outcome, language)?)
+    Ok(outcome::answer(service, &target, outcome, language)?)
 }
 
 /// The page that says why a return was not taken in.

@@ -5,9 +5,9 @@ use base::ids::LinkId;
 use http::StatusCode;
 use runtime::config::ReturnOrigins;
 use url::Url;
-use web::{Language, Trouble, see_other};
+use web::{InternalError, Language, see_other};
 
-use crate::receive::Whereto;
+use crate::receive::ReturnTarget;
 use crate::{CallbackService, texts};
 
 /// What came of a return, as far as the merchant's browser is concerned. A business believes the link's status only.
@@ -39,21 +39,21 @@ impl Outcome {
 /// On to the business's page where there is one, else a page of ours. Somebody else's browser gets a page only.
 pub(crate) fn answer(
     service: &CallbackService,
-    whereto: &Whereto,
+    target: &ReturnTarget,
     outcome: Outcome,
     language: Language,
-) -> Result<Response, Trouble> {
-    if let Some(stored) = &whereto.return_url {
-        if let Some(url) = return_url(stored, &service.0.config.return_origins, &whereto.link, outcome) {
+) -> Result<Response, InternalError> {
+    if let Some(stored) = &target.return_url {
+        if let Some(url) = return_url(stored, &service.0.config.return_origins, &target.link, outcome) {
             return see_other(&url);
         }
         tracing::warn!(
-            link = %whereto.link,
-            "the return_url of link {} is no longer allowed by RETURN_URL_ORIGINS", whereto.link
+            link = %target.link,
+            "the return_url of link {} is no longer allowed by RETURN_URL_ORIGINS", target.link
         );
     }
     let message = match outcome {
-        Outcome::Authorized if whereto.ours => texts::authorized(language),
+        Outcome::Authorized if target.ours => texts::authorized(language),
         Outcome::Authorized => texts::received(language),
         Outcome::Pending => texts::pending(language),
         Outcome::LinkUsed => texts::link_used(language),

@@ -7,19 +7,19 @@ use platform::exchange::Exchange;
 use secrecy::SecretString;
 use store::{Callback, CallbackEntry, ClaimKey, CodeCount, CodeDigest};
 use tokio::time::Instant;
-use web::{AttemptCookie, Trouble};
+use web::{AttemptCookie, InternalError};
 
 use crate::{CallbackError, CallbackService, Repositories};
 
 /// What the redirect says.
-pub(crate) struct Return {
+pub(crate) struct CallbackRequest {
     pub(crate) link: LinkId,
     pub(crate) attempt: AttemptId,
     pub(crate) code: SecretString,
 }
 
 /// A code in the inbox.
-pub(crate) struct Received {
+pub(crate) struct AcceptedCode {
     pub(crate) exchange: Exchange,
     pub(crate) context: Context,
     pub(crate) items: Repositories,
@@ -28,12 +28,12 @@ pub(crate) struct Received {
     pub(crate) code: SecretString,
     pub(crate) claim: ClaimKey,
     pub(crate) entry: CallbackEntry,
-    whereto: Whereto,
+    target: ReturnTarget,
 }
 
 /// Where the merchant goes on.
 #[derive(Clone)]
-pub(crate) struct Whereto {
+pub(crate) struct ReturnTarget {
     pub(crate) link: LinkId,
     /// The business's page; `None` also where the browser is not the one that began the attempt.
     pub(crate) return_url: Option<String>,
@@ -41,14 +41,14 @@ pub(crate) struct Whereto {
     pub(crate) ours: bool,
 }
 
-impl Received {
-    pub(crate) fn whereto(&self) -> Whereto {
-        self.whereto.clone()
+impl AcceptedCode {
+    pub(crate) fn target(&self) -> ReturnTarget {
+        self.target.clone()
     }
 
     /// Whether a grant that came of the code is bound to the link.
     pub(crate) const fn binds(&self) -> bool {
-        self.whereto.ours
+        self.target.ours
     }
 }
 
@@ -56,13 +56,13 @@ impl Received {
 /// that is not ours.
 pub(crate) async fn receive(
     service: &CallbackService,
-    back: Return,
+    back: CallbackRequest,
     headers: &HeaderMap,
     bound: Instant,
-) -> Result<Received, CallbackError> {
+) -> Result<AcceptedCode, CallbackError> {
     let services = service.services();
     let deadline = bound.checked_sub(services.limits.dynamodb).unwrap_or(bound);
-    let component = services.open(Some(deadline)).await.map_err(Trouble::Platform)?;
+    let component = services.open(Some(deadline)).await.map_err(InternalError::Platform)?;
     let items = service.table().of(component.appid());
     let now = component.context().now();
     // A link that has expired meanwhile still takes the grant: WeChat has given it.
@@ -78,11 +78,11 @@ pub(crate) async fn receive(
     let callback = Callback { code: back.code, claim };
     let entry = items.inbox.put_callback(&callback, now).await?;
     let return_url = link.request.return_url.filter(|_| ours);
-    let whereto = Whereto { link: back.link, return_url, ours };
+    let target = ReturnTarget { link: back.link, return_url, ours };
     let Callback { code, claim } = callback;
     // A page that is opened again in another browser tells what became of the code where it came first.
     let claim = if ours { claim } else { entry.claim.clone() };
     let exchange = Exchange::of(&component);
     let context = component.context().clone();
-    Ok(Received { exchange, context, items, deadline, code, claim, entry, whereto })
+    Ok(AcceptedCode { exchange, context, items, deadline, code, claim, entry, target })
 }

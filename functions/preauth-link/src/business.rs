@@ -15,7 +15,7 @@ use serde::Serialize;
 use store::{Link, LinkStatus};
 use tokio::time::Instant;
 use web::identity::IamIdentity;
-use web::{Problem, ProblemKind, run_to_end};
+use web::{Problem, ProblemKind, spawn_with_timeout};
 
 use crate::body::{BodyError, Members};
 use crate::link_request::Body;
@@ -160,7 +160,7 @@ async fn answer(
     bound: Instant,
     work: Pin<Box<impl Future<Output = Result<Response, ApiError>> + Send + 'static>>,
 ) -> Response {
-    let error = match run_to_end(bound, work).await {
+    let error = match spawn_with_timeout(bound, work).await {
         Ok(Ok(response)) => return response,
         Ok(Err(error)) => error,
         Err(trouble) => LinkError::from(trouble).into(),

@@ -35,7 +35,7 @@ use store::{Access, Attempts, Link, LinkStatus, Links, MintRefused, Standings, S
 use tokio::time::Instant;
 use url::Url;
 use web::identity::IamIdentity;
-use web::{FormTargets, Pages, Trouble};
+use web::{FormTargets, InternalError, Pages};
 
 /// The routes for merchants, from which [`public_router`] is built.
 pub const PUBLIC_ROUTES: [(Method, &str); 2] =
@@ -126,7 +126,7 @@ impl LinkService {
 
     /// A session for a request that must be answered by `bound`: WeChat's calls end while their result can still be
     /// written down.
-    async fn session(&self, bound: Instant) -> Result<Session, Trouble> {
+    async fn session(&self, bound: Instant) -> Result<Session, InternalError> {
         let deadline = bound.checked_sub(self.services().limits.dynamodb).unwrap_or(bound);
         let component = self.services().open(Some(deadline)).await?;
         let items = self.0.table.of(component.appid());
@@ -168,7 +168,7 @@ enum LinkError {
     TooMany(Option<Again>),
     /// Not the caller's fault.
     #[error(transparent)]
-    Trouble(#[from] Trouble),
+    Trouble(#[from] InternalError),
 }
 
 /// When a link that has made too many pre-auth codes makes another.

@@ -5,7 +5,7 @@ use base::ids::AttemptId;
 use secrecy::SecretString;
 use store::{CookieDigest, Link, MintCount};
 use url::Url;
-use web::Trouble;
+use web::InternalError;
 
 use crate::wechat_urls::Launch;
 use crate::{LinkError, LinkService, Session};
@@ -36,7 +36,7 @@ pub(crate) async fn mint(
     let call =
         component.call(|token| async move { component.wechat().create_preauthcode(component.carries(&token)).await });
     // Boxed: with the renewal of a token in it the future is large.
-    let made = Box::pin(call).await.map_err(Trouble::Token)?;
+    let made = Box::pin(call).await.map_err(InternalError::Token)?;
     let now = session.now();
     let attempt = AttemptId::generate(session.random());
     session.items.attempts.put(&link.id, &attempt, &made.code, cookie, now).await?;

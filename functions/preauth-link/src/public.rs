@@ -11,7 +11,7 @@ use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
 use store::{AccountState, Link, LinkStatus};
 use tokio::time::Instant;
-use web::{AttemptCookie, Language, Message, Trouble, run_to_end, see_other};
+use web::{AttemptCookie, InternalError, Language, Message, see_other, spawn_with_timeout};
 
 use crate::browser::Browser;
 use crate::mint::mint;
@@ -106,7 +106,7 @@ async fn pressed(
     let cookie = AttemptCookie::generate(session.random());
     let minted = mint(&service, &session, link, Some(&cookie.digest())).await?;
     let secure = service.config().public_base.is_https();
-    let cookie = cookie.header(&id, &minted.attempt, secure).ok_or(Trouble::Unprintable)?;
+    let cookie = cookie.header(&id, &minted.attempt, secure).ok_or(InternalError::Render)?;
     let target = if browser == Browser::WechatOnPhone { &minted.on_phone } else { &minted.on_computer };
     let mut response = see_other(target)?;
     response.headers_mut().insert(SET_COOKIE, cookie);
@@ -145,7 +145,7 @@ async fn answer(
     bound: Instant,
     work: Pin<Box<impl Future<Output = Result<Response, LinkError>> + Send + 'static>>,
 ) -> Response {
-    let error = match run_to_end(bound, work).await {
+    let error = match spawn_with_timeout(bound, work).await {
         Ok(Ok(response)) => return response,
         Ok(Err(error)) => error,
         Err(trouble) => trouble.into(),

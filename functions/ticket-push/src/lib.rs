@@ -10,9 +10,10 @@ use axum::Router;
 use axum::extract::{FromRef, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::post;
 use base::clock::{SharedClock, Timestamp};
+use base::ids::AppId;
 use platform::secret::PlatformSource;
 use runtime::telemetry::{Measure, Metric, Metrics};
 use store::{Access, Inbox, Introductions, PUSH_MEMORY, Store, StoreError, Tickets};
@@ -73,41 +74,40 @@ pub fn router(receiver: Receiver) -> Router {
         .with_state(receiver)
 }
 
-/// Why an authentic push is not acknowledged.
-#[derive(Debug, thiserror::Error)]
-enum ReceiveError {
-    /// It is not durable. WeChat promises no second delivery for this URL, but may make one.
-    #[error("the push could not be stored")]
-    NotStored(#[from] StoreError),
-    /// Something hung.
-    #[error("the push could not be stored in time")]
-    TooSlow,
-}
-
-impl IntoResponse for ReceiveError {
-    fn into_response(self) -> Response {
-        match &self {
-            Self::NotStored(cause) => tracing::error!("a push was not stored: {cause}"),
-            Self::TooSlow => tracing::error!("a push was not stored: no answer within the bound"),
-        }
-        plain_answer(StatusCode::INTERNAL_SERVER_ERROR, "not stored: send it again")
-    }
+/// The response to an authentic push that is not durable. WeChat promises no second delivery for this URL, but may make
+/// one.
+fn not_stored() -> Response {
+    plain_answer(StatusCode::INTERNAL_SERVER_ERROR, "not stored: send it again")
 }
 
 fn too_slow() -> Response {
-    ReceiveError::TooSlow.into_response()
+    tracing::error!("a push was not stored: no response of the table within the bound");
+    not_stored()
 }
 
-async fn receive(
-    State(receiver): State<Receiver>,
-    Verified(push): Verified<PlatformPush>,
-) -> Result<Response, ReceiveError> {
+async fn receive(State(receiver): State<Receiver>, Verified(push): Verified<PlatformPush>) -> Response {
+    match store(&receiver, &push).await {
+        Ok(()) => plain_answer(StatusCode::OK, "success"),
+        Err(cause) => {
+            let event = &push.event.event;
+            tracing::error!(info_type = event.label(), authorizer = account(event), "a push was not stored: {cause}");
+            not_stored()
+        }
+    }
+}
+
+/// The account that an event names, for the log; empty if it names none.
+fn account(event: &Event) -> &str {
+    event.account().map_or("", AppId::as_str)
+}
+
+async fn store(receiver: &Receiver, push: &PlatformPush) -> Result<(), StoreError> {
     let store = receiver.table.of(&push.component);
     let (event, now) = (&push.event.event, receiver.clock.now());
     if is_beyond_memory(push.event.create_time, push.sent_at, now, PUSH_MEMORY) {
         receiver.metrics.put(&Metric::count(Measure::PushStale, 1));
-        tracing::warn!(info_type = event.label(), "a push is too old to have an effect");
-        return Ok(plain_answer(StatusCode::OK, "success"));
+        tracing::warn!(info_type = event.label(), authorizer = account(event), "a push is too old to have an effect");
+        return Ok(());
     }
     if let Event::ComponentVerifyTicket { ticket: Some(ticket) } = event {
         if store.tickets.put(ticket, push.event.create_time.unwrap_or(now), now).await? {
@@ -118,11 +118,11 @@ async fn receive(
     } else {
         store.inbox.put_push(&push.event, now).await?;
         introduce(&store.introductions, event, now).await;
-        let account = event.account().map(ToString::to_string).unwrap_or_default();
-        tracing::info!(info_type = event.label(), account, "a push {} is in the inbox", event.label());
+        let info_type = event.label();
+        tracing::info!(info_type, authorizer = account(event), "a push {info_type} is in the inbox");
     }
     receiver.metrics.put(&Metric::count(Measure::PushStored, 1).by(kind(event)));
-    Ok(plain_answer(StatusCode::OK, "success"))
+    Ok(())
 }
 
 /// How long an account is introduced for at most: its push is stored, and must be acknowledged in time.

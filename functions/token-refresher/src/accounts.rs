@@ -24,7 +24,7 @@ impl Run {
                 .due()
                 .take_while(|_| futures::future::ready(!self.is_over() && !self.is_used_up(Api::AuthorizerToken)))
                 .map(async |account| {
-                    self.pace.turn().await;
+                    self.rate_limiter.acquire().await;
                     self.renew_one(account).await
                 })
                 .buffer_unordered(self.window);

@@ -14,8 +14,8 @@ use wechat::push::AuthorizationEvent;
 
 use crate::Run;
 use crate::effect::Outcome;
+use crate::publish::BUS_PAUSE;
 use crate::report::Report;
-use crate::tell::BUS_PAUSE;
 
 /// Accounts whose entries are processed at once.
 const PARTITIONS_AT_ONCE: usize = 16;
@@ -140,13 +140,13 @@ impl Run {
                 Scope::Platform | Scope::Api | Scope::OutOfTime => return Err(error),
                 _ if !error.may_pass() || entry.tries >= LAST_TRY => {
                     report.fail(&error.label());
-                    tracing::error!("an inbox entry will never take effect: {error}");
+                    tracing::error!(entry = %entry.key, "an inbox entry will never take effect: {error}");
                     error.label()
                 }
                 _ => {
                     report.fail(&error.label());
                     let wait = schedule::backoff(entry.tries.saturating_add(1));
-                    tracing::warn!("an inbox entry is tried again in {} s: {error}", wait.as_secs());
+                    tracing::warn!(entry = %entry.key, "an inbox entry is tried again in {} s: {error}", wait.as_secs());
                     self.postpone(entry, &error.label(), wait, report).await?;
                     return Ok(false);
                 }
@@ -177,7 +177,7 @@ impl Run {
     ) -> Result<bool, TokenError> {
         let store = &self.store;
         let told = match push {
-            Some(push) => self.tell_of_push(push).await,
+            Some(push) => self.publish_grant(push).await,
             None => Ok(()),
         };
         match told {

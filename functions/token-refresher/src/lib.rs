@@ -5,19 +5,19 @@
 
 mod accounts;
 mod breaker;
-mod close;
 mod effect;
 mod event;
+mod finish;
 mod gone;
 mod inbox;
-mod pace;
+mod publish;
+mod rate_limiter;
 mod reconcile;
 mod refused;
 mod release_check;
 mod renew;
 mod report;
 mod shards;
-mod tell;
 
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -39,7 +39,7 @@ use tokio::time::Instant;
 use wechat::api::Api;
 
 use crate::breaker::Breaker;
-use crate::pace::Pace;
+use crate::rate_limiter::RateLimiter;
 
 pub use event::{EventError, Task};
 pub use report::Report;
@@ -82,7 +82,7 @@ const DEFAULT_WINDOW: usize = 64;
 const WIDEST_WINDOW: usize = 256;
 
 impl Settings {
-    /// Reads `REFRESHER_WINDOW`, by default 64; the pace is not for settings.
+    /// Reads `REFRESHER_WINDOW`, by default 64; the rate_limiter is not for settings.
     ///
     /// # Errors
     /// [`ConfigError::Malformed`].
@@ -132,7 +132,7 @@ struct Run {
     bus: Bus,
     window: usize,
     gone_checks: usize,
-    pace: Pace,
+    rate_limiter: RateLimiter,
     stop_at: Instant,
     /// When the process may be stopped: even the last look back ends before.
     ends_at: Instant,
@@ -199,7 +199,7 @@ impl Refresher {
         let calls_end = deadline.checked_sub(LAST_WRITES).unwrap_or(begun);
         let stop_at = deadline.checked_sub(STOP_BEFORE_DEADLINE).unwrap_or(begun);
         let component = self.services.open(Some(calls_end)).await?.listening();
-        let pace = Pace::per_second(self.settings.per_second);
+        let rate_limiter = RateLimiter::per_second(self.settings.per_second);
         let ends_at = deadline.checked_sub(LAST_MOMENT).unwrap_or(begun);
         let run = Run {
             tokens: Tokens::of(&component),
@@ -211,7 +211,7 @@ impl Refresher {
             bus: self.bus.clone(),
             window: self.settings.window,
             gone_checks: self.settings.gone_checks,
-            pace,
+            rate_limiter,
             stop_at,
             ends_at,
             breaker: Breaker::default(),
@@ -229,7 +229,7 @@ impl Refresher {
         };
         work.await;
         run.report_what_stopped_it(&mut report);
-        let close: BoxFuture<'_, ()> = Box::pin(run.close(task, &report));
+        let close: BoxFuture<'_, ()> = Box::pin(run.finish(task, &report));
         close.await;
         tracing::info!(renewed = report.renewed, left_over = report.left_over, "{task}: {report}");
         Ok(report)

@@ -16,6 +16,7 @@ use runtime::telemetry;
 use serde_json::Value;
 use token_refresher::{Refresher, Report, RunError, Settings, Task};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -32,6 +33,7 @@ async fn serve() -> Result<(), lambda_runtime::Error> {
     let refresher = Arc::new(Refresher::new(services, bus, settings));
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let refresher = Arc::clone(&refresher);
+        let span = telemetry::invocation(&event.context.request_id);
         async move {
             handle(&refresher, event).await.map_err(|error| {
                 // The runtime only tells Lambda, and the scheduler does not pass it on.
@@ -39,12 +41,14 @@ async fn serve() -> Result<(), lambda_runtime::Error> {
                 Diagnostic { error_type: "RunError".into(), error_message: error.to_string() }
             })
         }
+        .instrument(span)
     }))
     .await
 }
 
-/// What the run did; none before the secret has a value, as after the first deployment: that is no failure to be kept
-/// in the queue every five minutes, and the heartbeat is missed all the same.
+/// Returns the report, or `None` while the secret is still empty, as after the first deployment. An empty secret is not a
+/// failure: it would put a message into the dead-letter queue every five minutes, and the missing heartbeat already
+/// raises the alarm.
 async fn handle(refresher: &Refresher, event: LambdaEvent<Value>) -> Result<Option<Report>, RunError> {
     let deadline = event.context.deadline();
     let left = deadline.duration_since(UNIX_EPOCH).unwrap_or_default();

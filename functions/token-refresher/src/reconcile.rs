@@ -35,7 +35,7 @@ const ASK_DAILY: Duration = Duration::from_hours(20);
 const FIRST_ASK: Duration = Duration::from_mins(50);
 
 /// The outcome of looking at one listed account.
-enum Look {
+enum Comparison {
     Right,
     Added,
     Repaired,
@@ -118,7 +118,7 @@ impl Run {
                 if self.is_over() {
                     return (listed.authorizer, None);
                 }
-                self.pace.turn().await;
+                self.rate_limiter.acquire().await;
                 let look = self.look_at(&listed).await;
                 (listed.authorizer, Some(look))
             })
@@ -130,9 +130,9 @@ impl Run {
                 Some(Ok(look)) => {
                     self.breaker.table_answered();
                     match look {
-                        Look::Right => {}
-                        Look::Added => report.added += 1,
-                        Look::Repaired => report.repaired += 1,
+                        Comparison::Right => {}
+                        Comparison::Added => report.added += 1,
+                        Comparison::Repaired => report.repaired += 1,
                     }
                 }
                 Some(Err(error)) => {
@@ -147,7 +147,7 @@ impl Run {
     }
 
     /// Reads the row, then WeChat's details, and writes over the row as it was read.
-    async fn look_at(&self, listed: &ListedAuthorizer) -> Result<Look, TokenError> {
+    async fn look_at(&self, listed: &ListedAuthorizer) -> Result<Comparison, TokenError> {
         let authorizer = &listed.authorizer;
         let mut stored = self.store.accounts.get(authorizer).await?;
         // A profile from before messages were received: what it says of their address is kept without asking WeChat.
@@ -161,7 +161,7 @@ impl Run {
             row.is_named = true;
         }
         if is_right(stored.as_ref(), listed, self.now()) {
-            return Ok(Look::Right);
+            return Ok(Comparison::Right);
         }
         let details = self.details_or_listed(listed, stored.as_ref()).await?;
         match &stored {
@@ -174,7 +174,7 @@ impl Run {
             row => {
                 self.exchange.adopt(authorizer, row.as_ref(), &details, grant_time(listed, &details)).await?;
                 tracing::warn!(authorizer = %authorizer, "account {authorizer} was missing and is added");
-                Ok(Look::Added)
+                Ok(Comparison::Added)
             }
         }
     }
@@ -212,18 +212,18 @@ impl Run {
         authorizer: &AppId,
         row: &StoredAccount,
         details: &AuthorizerDetails,
-    ) -> Result<Look, TokenError> {
+    ) -> Result<Comparison, TokenError> {
         let store = &self.store;
         // Another refresh token may be of another grant, with other permission sets.
         if let Err(error) = self.profiles.keep(authorizer, row.token.seq, details).await {
             tracing::warn!(authorizer = %authorizer, "the profile of account {authorizer} was not stored: {error}");
         }
-        let Some(known) = &details.refresh_token else { return Ok(Look::Right) };
+        let Some(known) = &details.refresh_token else { return Ok(Comparison::Right) };
         let slot = TokenOwner::Authorizer(authorizer.clone());
         match &row.token.refresh_token {
             Some(_) if row.token.is_renewed_by(known) && row.token.due_at.is_some() => {
                 store.accounts.note_asked(authorizer, row.token.seq, self.now()).await?;
-                return Ok(Look::Right);
+                return Ok(Comparison::Right);
             }
             Some(_) if row.token.due_at.is_some() && row.token.failures == 0 => {
                 store.accounts.note_asked(authorizer, row.token.seq, self.now()).await?;
@@ -234,8 +234,8 @@ impl Run {
         }
         tracing::warn!(authorizer = %authorizer, "account {authorizer} had another refresh token than WeChat's");
         match self.tokens.renew(authorizer).await? {
-            Renewal::Renewed(_) => Ok(Look::Repaired),
-            Renewal::NotOurs | Renewal::Refused(_) => Ok(Look::Right),
+            Renewal::Renewed(_) => Ok(Comparison::Repaired),
+            Renewal::NotOurs | Renewal::Refused(_) => Ok(Comparison::Right),
         }
     }
 
@@ -245,13 +245,13 @@ impl Run {
         authorizer: &AppId,
         row: &StoredAccount,
         details: &AuthorizerDetails,
-    ) -> Result<Look, TokenError> {
+    ) -> Result<Comparison, TokenError> {
         self.store.accounts.note_asked(authorizer, row.token.seq, self.now()).await?;
         if self.tokens.revive(authorizer, row, details).await? {
             tracing::warn!(authorizer = %authorizer, "account {authorizer} was taken for gone and is in use again");
-            return Ok(Look::Added);
+            return Ok(Comparison::Added);
         }
-        Ok(Look::Right)
+        Ok(Comparison::Right)
     }
 }
 

@@ -24,7 +24,7 @@ impl Run {
     pub(crate) async fn renew_all(&self, report: &mut Report) {
         // Side by side: neither waits for what hangs at the other's service.
         let mut deliveries = Report::default();
-        tokio::join!(self.renew_what_is_due(report), self.deliver_waiting(&mut deliveries));
+        tokio::join!(self.renew_what_is_due(report), self.redeliver_pending(&mut deliveries));
         report.add(&deliveries);
     }
 

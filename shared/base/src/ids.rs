@@ -233,6 +233,12 @@ macro_rules! digest_id {
             }
         }
 
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
         impl From<$name> for $crate::ids::Digest {
             fn from(id: $name) -> Self {
                 id.0

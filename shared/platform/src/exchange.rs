@@ -235,7 +235,7 @@ impl Exchange {
             return;
         }
         if let Err(error) = self.store().claims.release(&attempt.lease, unheard).await {
-            tracing::warn!("the claim on an authorization code ends by itself: {error}");
+            tracing::warn!(claim = %attempt.claimed.claim, "the claim on an authorization code ends by itself: {error}");
         }
     }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use base::clock::SharedClock;
 use serde_json::{Map, Value, json};
-use tracing::{Level, Subscriber};
+use tracing::{Level, Span, Subscriber};
 use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -156,6 +156,16 @@ const OUR_CRATES: [&str; 13] = [
     "local",
 ];
 
+/// The span of one invocation: every line inside it carries the request id, as `span.request_id`. API Gateway's access
+/// log has the same id.
+#[must_use]
+pub fn invocation(request_id: &str) -> Span {
+    tracing::info_span!(INVOCATION, request_id)
+}
+
+/// The only span that is recorded, whatever the filter says: those of the libraries would take its place in the lines.
+const INVOCATION: &str = "invocation";
+
 /// Whether a line of this level may be printed for a crate, whatever `RUST_LOG` asks for.
 fn may_be_printed(target: &str, level: Level) -> bool {
     level <= Level::INFO || OUR_CRATES.contains(&target.split("::").next().unwrap_or(target))
@@ -194,7 +204,7 @@ where
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
-        .with_current_span(false)
+        .with_current_span(true)
         .with_span_list(false)
         .with_target(true)
         .with_writer(writer);
@@ -207,8 +217,13 @@ where
 {
     let info = || Targets::new().with_default(Level::INFO);
     let wanted = filter.and_then(|filter| filter.parse::<Targets>().ok()).unwrap_or_else(info);
-    let allowed = filter_fn(|line| may_be_printed(line.target(), *line.level()));
-    tracing_subscriber::registry().with(lines).with(wanted).with(allowed)
+    let allowed = filter_fn(move |it| {
+        if it.is_span() {
+            return it.name() == INVOCATION;
+        }
+        wanted.would_enable(it.target(), it.level()) && may_be_printed(it.target(), *it.level())
+    });
+    tracing_subscriber::registry().with(lines).with(allowed)
 }
 
 #[cfg(test)]
@@ -293,6 +308,25 @@ mod tests {
         assert_eq!(printed("info"), ["sdk info"]);
         assert_eq!(printed("warn,store=debug"), Vec::<String>::new());
         assert_eq!(printed("not=a=filter"), ["sdk info"]);
+    }
+
+    #[test]
+    fn every_line_of_an_invocation_carries_its_request_id_whatever_is_filtered() {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let writer = Arc::clone(&log);
+        let writer = move || Collector(Arc::clone(&writer));
+        tracing::subscriber::with_default(subscriber(Some("error"), writer), || {
+            tracing::error!("before");
+            invocation("8476a536").in_scope(|| {
+                let library = tracing::info_span!("a span of a library", token = "s3cret");
+                library.in_scope(|| tracing::error!(authorizer = "wx1", "inside"));
+            });
+        });
+        let log = String::from_utf8(log.lock().unwrap().clone()).unwrap();
+        let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines[0]["span"], Value::Null);
+        assert_eq!(lines[1]["span"], json!({ "name": "invocation", "request_id": "8476a536" }));
+        assert_eq!(lines[1]["authorizer"], "wx1");
     }
 
     #[test]

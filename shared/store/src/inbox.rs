@@ -7,6 +7,7 @@
 
 mod queue;
 
+use std::fmt;
 use std::time::Duration;
 
 use base::clock::Timestamp;
@@ -42,6 +43,12 @@ const NO_TIME: Timestamp = Timestamp::from_unix(0);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Partition(String);
 
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl Partition {
     /// Whether the account is known.
     #[must_use]
@@ -67,6 +74,12 @@ impl EntryKey {
     fn of(account: Option<&AppId>, time: Timestamp, digest: &str) -> Self {
         let sort = format!("{INBOX_SORT_PREFIX}{:010}#{digest}", time.unix());
         Self { partition: Partition::of(account, digest), sort }
+    }
+}
+
+impl fmt::Display for EntryKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.partition.0, self.sort)
     }
 }
 

@@ -3,8 +3,9 @@
 use std::future::Future;
 
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument as _;
 
-use super::Trouble;
+use super::InternalError;
 
 /// Runs work as a task of its own and waits for it until `bound`.
 ///
@@ -13,21 +14,23 @@ use super::Trouble;
 /// answer.
 ///
 /// # Errors
-/// [`Trouble::Late`] at `bound`, [`Trouble::Panicked`] where the work panicked.
-pub async fn run_to_end<T: Send + 'static>(
+/// [`InternalError::Timeout`] at `bound`, [`InternalError::Panicked`] where the work panicked.
+pub async fn spawn_with_timeout<T: Send + 'static>(
     bound: Instant,
     work: impl Future<Output = T> + Send + 'static,
-) -> Result<T, Trouble> {
-    timeout_at(bound, unbroken(work)).await.map_err(|_| Trouble::Late)?
+) -> Result<T, InternalError> {
+    timeout_at(bound, spawn_and_wait(work)).await.map_err(|_| InternalError::Timeout)?
 }
 
 /// Runs work as a task of its own and waits until it has ended, however long that takes: in the cloud nothing goes on
 /// after the answer is out.
 ///
 /// # Errors
-/// [`Trouble::Panicked`] where the work panicked.
-pub async fn unbroken<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, Trouble> {
-    tokio::spawn(work).await.map_err(|_| Trouble::Panicked)
+/// [`InternalError::Panicked`] where the work panicked.
+pub async fn spawn_and_wait<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, InternalError> {
+    tokio::spawn(work.in_current_span()).await.map_err(|_| InternalError::Panicked)
 }
 
 #[cfg(test)]
@@ -46,15 +49,15 @@ mod tests {
             released.await.unwrap();
             done.send(()).unwrap();
         };
-        let answer = run_to_end(Instant::now() + Duration::from_millis(1), work).await;
-        assert!(matches!(answer, Err(Trouble::Late)), "{answer:?}");
+        let answer = spawn_with_timeout(Instant::now() + Duration::from_millis(1), work).await;
+        assert!(matches!(answer, Err(InternalError::Timeout)), "{answer:?}");
         release.send(()).unwrap();
         finished.await.unwrap();
     }
 
     #[tokio::test]
     async fn a_panic_is_trouble_and_not_a_torn_connection() {
-        let answer = run_to_end(Instant::now() + Duration::from_secs(5), async { panic!("a defect") }).await;
-        assert!(matches!(answer, Err::<(), _>(Trouble::Panicked)));
+        let answer = spawn_with_timeout(Instant::now() + Duration::from_secs(5), async { panic!("a defect") }).await;
+        assert!(matches!(answer, Err::<(), _>(InternalError::Panicked)));
     }
 }

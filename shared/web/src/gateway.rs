@@ -20,11 +20,12 @@ use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
 use http::Method;
 use lambda_runtime::{LambdaEvent, service_fn};
-use runtime::telemetry::{LogThrottle, Measure, Metric, Metrics};
+use runtime::telemetry::{self, LogThrottle, Measure, Metric, Metrics};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 use tower::ServiceExt as _;
+use tracing::Instrument as _;
 
 use crate::push::plain_answer;
 use crate::{Problem, ProblemKind};
@@ -81,7 +82,8 @@ pub async fn run(gateway: Gateway) -> Result<(), Error> {
     // Raw: of an event that is not of the gateway's form the runtime would report a failure of the function.
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         let gateway = gateway.clone();
-        async move { Ok::<_, Error>(gateway.answer(event.payload.get()).await) }
+        let span = telemetry::invocation(&event.context.request_id);
+        async move { Ok::<_, Error>(gateway.answer(event.payload.get()).await) }.instrument(span)
     }))
     .await
 }

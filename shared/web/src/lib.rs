@@ -3,22 +3,22 @@
 //!
 //! Start with [`gateway`], which every request passes first. [`push`] is for WeChat's requests: a handler that takes a
 //! [`push::Verified`] cannot see an unauthentic one. Merchants get pages ([`Pages`]): rendered here, no script, a strict policy, in their language. Businesses get JSON,
-//! and [`Problem`]s where something is wrong; [`identity`] says who asks. Whatever fails inside is a [`Trouble`]: logged once with a [`Reference`],
+//! and [`Problem`]s where something is wrong; [`identity`] says who asks. Whatever fails inside is a [`InternalError`]: logged once with a [`Reference`],
 //! and the reference is all that leaves. Routes and what they do belong to the functions.
 
 mod bounded;
 mod cookie;
 pub mod gateway;
 pub mod identity;
+mod internal_error;
 mod language;
 mod page;
 mod problem;
 pub mod push;
-mod trouble;
 
-pub use bounded::{run_to_end, unbroken};
+pub use bounded::{spawn_and_wait, spawn_with_timeout};
 pub use cookie::AttemptCookie;
+pub use internal_error::{InternalError, Reference};
 pub use language::Language;
 pub use page::{FormTargets, Message, Pages, see_other};
 pub use problem::{Problem, ProblemKind};
-pub use trouble::{Reference, Trouble};

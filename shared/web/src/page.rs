@@ -21,7 +21,7 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::problem::retry_after;
-use super::{Language, Reference, Trouble};
+use super::{InternalError, Language, Reference};
 
 const STYLE: &str = include_str!("../templates/style.css");
 
@@ -100,17 +100,17 @@ impl Pages {
     /// A page with a body of its own. `title` is also its heading.
     ///
     /// # Errors
-    /// [`Trouble::Unprintable`] where the template fails.
+    /// [`InternalError::Render`] where the template fails.
     pub fn page(
         &self,
         status: StatusCode,
         language: Language,
         title: &str,
         body: &impl Template,
-    ) -> Result<Response, Trouble> {
-        let body = body.render().map_err(|_| Trouble::Unprintable)?;
+    ) -> Result<Response, InternalError> {
+        let body = body.render().map_err(|_| InternalError::Render)?;
         let layout = Layout { language: language.tag(), title, style: STYLE, body: &body };
-        let html = layout.render().map_err(|_| Trouble::Unprintable)?;
+        let html = layout.render().map_err(|_| InternalError::Render)?;
         let mut response = (status, headers(), Html(html)).into_response();
         response.headers_mut().insert(CONTENT_SECURITY_POLICY, self.policy.clone());
         if self.https {
@@ -156,9 +156,9 @@ impl Pages {
 /// On to another page, from which WeChat learns our origin and nothing else.
 ///
 /// # Errors
-/// [`Trouble::Unprintable`] where the URL is no header: one that was parsed always is.
-pub fn see_other(url: &Url) -> Result<Response, Trouble> {
-    let mut location = HeaderValue::from_str(url.as_str()).map_err(|_| Trouble::Unprintable)?;
+/// [`InternalError::Render`] where the URL is no header: one that was parsed always is.
+pub fn see_other(url: &Url) -> Result<Response, InternalError> {
+    let mut location = HeaderValue::from_str(url.as_str()).map_err(|_| InternalError::Render)?;
     location.set_sensitive(true);
     let mut response = (StatusCode::SEE_OTHER, headers()).into_response();
     response.headers_mut().insert(LOCATION, location);

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use account_push::Reception;
+use account_push::MessageService;
 use account_push::webhook::{AddressPolicy, Webhook};
 use base::clock::{SharedClock, SystemClock};
 use base::limits::Limits;
@@ -50,7 +50,7 @@ pub(crate) async fn serve_as_account_push() -> Result<(), gateway::Error> {
     let platform = PlatformSource::new(clients.secrets, names.secret_id, Arc::clone(&clock), limits, metrics.clone());
     let webhook = MessageConfig::read(&environment)?.webhook;
     let webhook = webhook.map(|url| Webhook::new(url, AddressPolicy::this_machine_too())).transpose()?;
-    let router = account_push::router(Reception {
+    let router = account_push::router(MessageService {
         platform: Arc::new(platform),
         table: Table::new(clients.dynamodb, &names.table_name).access(),
         bus: Bus::new(aws::event_bus_client(&aws, &limits), &BusConfig::read(&environment)?.bus),

@@ -107,7 +107,7 @@ pub(crate) async fn usable(token: &impl Renewable, rejected: Option<&SecretStrin
                 Ok(Renewal::Renewed(token)) => return Ok(UsableToken { token, was_ours: rejected.is_none() }),
                 Ok(Renewal::NotOurs | Renewal::Refused(_)) => {}
                 Err(error) if usable.is_none() => return Err(error),
-                Err(error) => tracing::warn!(label = error.label(), "{owner} keeps its token for now: {error}"),
+                Err(error) => tracing::warn!(%owner, label = error.label(), "{owner} keeps its token for now: {error}"),
             }
         }
         if let Some(token) = usable {
@@ -122,7 +122,7 @@ pub(crate) async fn usable(token: &impl Renewable, rejected: Option<&SecretStrin
 
 /// Logs that WeChat refused a stored token.
 pub(crate) fn warn_of_rejection(owner: &TokenOwner, refusal: &WechatError) {
-    tracing::warn!(code = refusal.code_label(), "WeChat refused the stored token of {owner}");
+    tracing::warn!(%owner, code = refusal.code_label(), "WeChat refused the stored token of {owner}");
 }
 
 /// Whether there is a reason to renew now.
@@ -218,7 +218,7 @@ async fn keep(token: &impl Renewable, lease: &Lease<TokenRecord>, issued: Issued
     match stored {
         WriteOutcome::Stored => Ok(Renewal::Renewed(issued.access_token)),
         WriteOutcome::Superseded => {
-            tracing::warn!("{owner} was changed while its token was renewed: it is renewed again");
+            tracing::warn!(%owner, "{owner} was changed while its token was renewed: it is renewed again");
             tokens.mark_due(&owner, context.now()).await?;
             Ok(Renewal::NotOurs)
         }
@@ -237,7 +237,7 @@ async fn give_up(
     let due_at = context.now().plus(wait.unwrap_or_default());
     let failure = Failure { label: label.to_owned(), due_at, counts: wait.is_some(), refused_at };
     if let Err(error) = tokens.release(lease, &failure).await {
-        tracing::warn!("the lease on the token of {} ends by itself: {error}", token.owner());
+        tracing::warn!(owner = %token.owner(), "the lease on the token of {} ends by itself: {error}", token.owner());
     }
 }
 

@@ -11,18 +11,18 @@ use crate::{Run, Task};
 
 impl Run {
     /// Ends a run of `task` that did what `report` says.
-    pub(crate) async fn close(&self, task: &Task, report: &Report) {
+    pub(crate) async fn finish(&self, task: &Task, report: &Report) {
         report.publish(&self.context.metrics);
         if let Some(scheduled) = task.scheduled()
-            && tokio::time::timeout_at(self.ends_at, self.look_back(scheduled, report)).await.is_err()
+            && tokio::time::timeout_at(self.ends_at, self.record_run(scheduled, report)).await.is_err()
         {
             tracing::warn!("no time was left to write down how the run went");
         }
         self.context.metrics.put(&Metric::count(Measure::RunFinished, 1).by(task.name()));
     }
 
-    async fn look_back(&self, task: ScheduledTask, report: &Report) {
-        self.write_down(task, report).await;
+    async fn record_run(&self, task: ScheduledTask, report: &Report) {
+        self.save_health(task, report).await;
         let measured = match task {
             ScheduledTask::Renew => self.measure_what_waits().await,
             ScheduledTask::Reconcile => self.measure_accounts().await,
@@ -32,7 +32,7 @@ impl Run {
         }
     }
 
-    async fn write_down(&self, task: ScheduledTask, report: &Report) {
+    async fn save_health(&self, task: ScheduledTask, report: &Report) {
         let Ok(report) = serde_json::to_string(report) else { return };
         let health = Health { finished_at: self.now(), report, heard: self.component.wechat().heard() };
         if let Err(error) = self.store.health.put(task, &health).await {

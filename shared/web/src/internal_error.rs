@@ -41,7 +41,7 @@ impl fmt::Display for Reference {
 
 /// Why a request cannot be answered although nothing is wrong with it.
 #[derive(Debug, thiserror::Error)]
-pub enum Trouble {
+pub enum InternalError {
     /// The platform's secret cannot be used.
     #[error(transparent)]
     Platform(#[from] PlatformError),
@@ -53,16 +53,16 @@ pub enum Trouble {
     Token(#[from] TokenError),
     /// The bound on the answer was reached.
     #[error("no answer within the bound")]
-    Late,
+    Timeout,
     /// A defect of ours.
     #[error("the handler panicked")]
     Panicked,
     /// A page or a header could not be put together: a defect of ours.
     #[error("the answer could not be put together")]
-    Unprintable,
+    Render,
 }
 
-impl Trouble {
+impl InternalError {
     /// Logs the trouble with a fresh reference and counts it. `what` says what was wanted.
     pub fn report(&self, what: &str, random: &Random, metrics: &Metrics) -> Reference {
         let reference = Reference::generate(random);
@@ -74,7 +74,7 @@ impl Trouble {
             return reference;
         }
         match self {
-            Self::Store(StoreError::Contended { .. }) | Self::Token(TokenError::Busy(_)) | Self::Late => {
+            Self::Store(StoreError::Contended { .. }) | Self::Token(TokenError::Busy(_)) | Self::Timeout => {
                 tracing::warn!(%reference, "{what} failed (reference {reference}): {self}");
             }
             _ => tracing::error!(%reference, "{what} failed (reference {reference}): {self}"),
@@ -109,13 +109,13 @@ impl Trouble {
             Self::Platform(_) => "secret".to_owned(),
             Self::Store(_) => "table".to_owned(),
             Self::Token(error) => error.label(),
-            Self::Late => "late".to_owned(),
-            Self::Panicked | Self::Unprintable => "defect".to_owned(),
+            Self::Timeout => "late".to_owned(),
+            Self::Panicked | Self::Render => "defect".to_owned(),
         }
     }
 }
 
-impl From<WechatError> for Trouble {
+impl From<WechatError> for InternalError {
     fn from(error: WechatError) -> Self {
         Self::Token(error.into())
     }

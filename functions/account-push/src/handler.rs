@@ -1,4 +1,4 @@
-//! What becomes of an authentic message: its age, the release check, its account, a claim, and how it is answered.
+//! From an authentic message to its response: its age, the release check, its account, a claim, and how it is answered.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::recipient::RecipientCheck;
 use crate::webhook::Webhook;
 
 /// What the function is built from, once.
-pub struct Reception {
+pub struct MessageService {
     /// The platform's secret.
     pub platform: Arc<PlatformSource>,
     /// The table.
@@ -66,26 +66,26 @@ impl From<&Store> for Repositories {
     }
 }
 
-/// A [`Reception`] at work; clones share what they remember.
+/// A [`MessageService`] at work; clones share what they remember.
 #[derive(Clone)]
-pub(crate) struct Desk {
-    pub(crate) reception: Arc<Reception>,
+pub(crate) struct MessageHandler {
+    pub(crate) service: Arc<MessageService>,
     recipients: RecipientCheck,
 }
 
-impl FromRef<Desk> for Arc<PlatformSource> {
-    fn from_ref(desk: &Desk) -> Self {
-        Self::clone(&desk.reception.platform)
+impl FromRef<MessageHandler> for Arc<PlatformSource> {
+    fn from_ref(handler: &MessageHandler) -> Self {
+        Self::clone(&handler.service.platform)
     }
 }
 
-impl FromRef<Desk> for Metrics {
-    fn from_ref(desk: &Desk) -> Self {
-        desk.reception.metrics.clone()
+impl FromRef<MessageHandler> for Metrics {
+    fn from_ref(handler: &MessageHandler) -> Self {
+        handler.service.metrics.clone()
     }
 }
 
-/// Why an authentic message gets no answer that WeChat takes for one: it sends it again.
+/// Why an authentic message is answered with an error, so that WeChat redelivers it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReceiveError {
     /// It was sent to another account than the path names, or to one that has nothing to do with the platform.
@@ -102,18 +102,19 @@ pub(crate) enum ReceiveError {
     TooSlow,
 }
 
-impl IntoResponse for ReceiveError {
-    fn into_response(self) -> Response {
+impl ReceiveError {
+    /// The response that lets WeChat send the message to `authorizer` again.
+    pub(crate) fn response(self, authorizer: &str) -> Response {
         if let Self::Refused(rejection) = self {
             return rejection.into_response();
         }
-        tracing::error!("{self}");
+        tracing::error!(authorizer, "{self}");
         plain_answer(StatusCode::INTERNAL_SERVER_ERROR, "not handled: send it again")
     }
 }
 
 /// A message under way.
-pub(crate) struct Work<'a> {
+pub(crate) struct PendingMessage<'a> {
     pub(crate) authorizer: &'a AppId,
     pub(crate) message: &'a AccountMessage,
     pub(crate) seal: &'a ReplySeal,
@@ -134,29 +135,29 @@ enum Claimed {
 /// Looks at a message that somebody else has claimed come further and further apart, up to this many times the first.
 const MOST_PAUSES: u32 = 8;
 
-impl Desk {
-    pub(crate) fn new(reception: Reception) -> Self {
-        Self { reception: Arc::new(reception), recipients: RecipientCheck::default() }
+impl MessageHandler {
+    pub(crate) fn new(service: MessageService) -> Self {
+        Self { service: Arc::new(service), recipients: RecipientCheck::default() }
     }
 
     /// Handles a message to `authorizer`; the answer is due `by` then.
-    pub(crate) async fn take(
+    pub(crate) async fn handle(
         &self,
         authorizer: &AppId,
         push: &AccountPush,
         by: Instant,
     ) -> Result<Response, ReceiveError> {
-        let Reception { table, test_accounts, clock, random, metrics, .. } = &*self.reception;
+        let MessageService { table, test_accounts, clock, random, metrics, .. } = &*self.service;
         let AccountPush { message, seal, sent_at } = push;
         if is_beyond_memory(message.create_time, *sent_at, clock.now(), MESSAGE_MEMORY) {
             metrics.put(&Metric::count(Measure::PushStale, 1));
-            tracing::warn!("a message is too old to be delivered");
+            tracing::warn!(%authorizer, "a message is too old to be delivered");
             return Ok(empty_answer());
         }
         let store = table.of(&seal.platform().component);
         let id = message.id(authorizer);
         let table_by = by.checked_sub(by.saturating_duration_since(Instant::now()) / 2).unwrap_or(by);
-        let work = Work { authorizer, message, seal, store, id, by, table_by };
+        let work = PendingMessage { authorizer, message, seal, store, id, by, table_by };
         let fixed = match ReleaseCheck::of(message, authorizer, test_accounts) {
             // To a merchant's account this is a message like any other; only its reply is fixed.
             Some(ReleaseCheck::Text(reply)) if !test_accounts.contain(authorizer) => message.reply(&reply, clock.now()),
@@ -170,8 +171,8 @@ impl Desk {
     }
 
     /// Answers WeChat's release check (protocol section 7). Its calls of WeChat are the refresher's, through the inbox.
-    async fn check(&self, work: &Work<'_>, check: &ReleaseCheck) -> Result<Response, ReceiveError> {
-        let Reception { clock, random, metrics, .. } = &*self.reception;
+    async fn check(&self, work: &PendingMessage<'_>, check: &ReleaseCheck) -> Result<Response, ReceiveError> {
+        let MessageService { clock, random, metrics, .. } = &*self.service;
         // The fixed text costs nothing and is given to anybody. A test account is no merchant: it need not be known.
         if !matches!(check, ReleaseCheck::Text(_)) && self.recipient(work).await? == Recipient::Foreign {
             return Err(self.refused(PushRejection::ForeignAccount));
@@ -187,21 +188,21 @@ impl Desk {
                 if work.store.release_checks.count(work.authorizer, &work.id, now).await? {
                     work.store.inbox.put_release_check(work.authorizer, work.message, now).await?;
                 } else {
-                    tracing::warn!(authorizer = %work.authorizer, "more codes of the release check than a minute has room for");
+                    tracing::warn!(authorizer = %work.authorizer, message_id = %work.id, "more codes of the release check than a minute has room for");
                     case = "refused";
                 }
                 empty_answer()
             }
         };
         metrics.put(&Metric::count(Measure::ReleaseCheck, 1).by(case));
-        tracing::info!(authorizer = %work.authorizer, case, "a message of the release check");
+        tracing::info!(authorizer = %work.authorizer, message_id = %work.id, case, "a message of the release check");
         Ok(answer)
     }
 
     /// What a message is answered with: this XML, or nothing. `fixed` is a reply that is certain before anybody is asked.
     async fn reply_to(
         &self,
-        work: &Work<'_>,
+        work: &PendingMessage<'_>,
         fixed: Option<SecretString>,
     ) -> Result<Option<SecretString>, ReceiveError> {
         let component = &work.seal.platform().component;
@@ -224,31 +225,31 @@ impl Desk {
             Ok(Claimed::Ours { lease, first, reply }) => {
                 let known = reply.or(fixed);
                 let may_ask = first && known.is_none() && is_confirmed && work.message.can_be_answered();
-                self.handle(work, &lease, is_confirmed.then_some(&event), may_ask, known).await
+                self.deliver_and_ask(work, &lease, is_confirmed.then_some(&event), may_ask, known).await
             }
             Ok(Claimed::Answered(reply)) => {
-                self.reception.metrics.put(&Metric::count(Measure::MessageRepeated, 1));
-                tracing::info!(authorizer = %work.authorizer, "a message came again: it gets the same answer");
+                self.service.metrics.put(&Metric::count(Measure::MessageRepeated, 1));
+                tracing::info!(authorizer = %work.authorizer, message_id = %work.id, "a message came again: it gets the same reply");
                 Ok(reply)
             }
             Err(error) => self.deliver_unclaimed(work, &event, error).await.map(|()| fixed),
         }
     }
 
-    async fn recipient(&self, work: &Work<'_>) -> Result<Recipient, StoreError> {
+    async fn recipient(&self, work: &PendingMessage<'_>) -> Result<Recipient, StoreError> {
         let user_name = work.message.user_name.as_deref();
-        let pause = self.reception.limits.poll;
+        let pause = self.service.limits.poll;
         self.recipients.check(&work.store.recipients, work.authorizer, user_name, pause, work.table_by).await
     }
 
     fn refused(&self, rejection: PushRejection) -> ReceiveError {
-        rejection.report(&self.reception.metrics);
+        rejection.report(&self.service.metrics);
         rejection.into()
     }
 
     /// Waits while another delivery of the same message is under way.
-    async fn claim(&self, work: &Work<'_>) -> Result<Claimed, StoreError> {
-        let Reception { clock, random, limits, .. } = &*self.reception;
+    async fn claim(&self, work: &PendingMessage<'_>) -> Result<Claimed, StoreError> {
+        let MessageService { clock, random, limits, .. } = &*self.service;
         let (mut pauses, mut until) = (1, work.table_by);
         loop {
             let term = LeaseTerm::new(random, clock.now(), MESSAGE_LEASE);

@@ -40,7 +40,7 @@ const SKIPPED: &str = "no answer before";
 
 /// Why an event of a push is not on the bus.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum TellError {
+pub(crate) enum PublishError {
     /// The bus did not take it.
     #[error(transparent)]
     Bus(#[from] BusError),
@@ -49,7 +49,7 @@ pub(crate) enum TellError {
     Link(#[from] StoreError),
 }
 
-impl TellError {
+impl PublishError {
     /// Whether it is worth another try.
     pub(crate) const fn may_pass(&self) -> bool {
         match self {
@@ -61,7 +61,7 @@ impl TellError {
 
 impl Run {
     /// Tells the business of a push that has taken effect.
-    pub(crate) async fn tell_of_push(&self, push: &AuthorizationEvent) -> Result<(), TellError> {
+    pub(crate) async fn publish_grant(&self, push: &AuthorizationEvent) -> Result<(), PublishError> {
         let link = self.link_of(push).await?;
         match BusEvent::of_grant(self.store.component(), push, link.as_ref()) {
             Some(event) => Ok(self.put(&event).await?),
@@ -90,7 +90,7 @@ impl Run {
 
     /// Delivers the messages that wait, as far as time and the bus allow. This needs nothing of WeChat's, so it is done
     /// also in a run that a refusal of WeChat's has ended. A message that cannot be read or finished delays no other.
-    pub(crate) async fn deliver_waiting(&self, report: &mut Report) {
+    pub(crate) async fn redeliver_pending(&self, report: &mut Report) {
         let table = Breaker::default();
         let goes_on =
             || Instant::now() < self.stop_at && !self.bus_is_away.load(Ordering::Relaxed) && table.cause().is_none();
@@ -156,11 +156,13 @@ impl Run {
                 return Ok(false);
             }
             Err(error) if error.may_pass() => {
-                tracing::warn!("a message is delivered later: {error}");
+                tracing::warn!(authorizer = %waiting.authorizer, %message_id, "a message is delivered later: {error}");
                 store.messages.postpone_waiting(message_id, self.now().plus(BUS_PAUSE)).await?;
                 return Ok(false);
             }
-            Err(error) => tracing::error!("a message is never delivered: {error}"),
+            Err(error) => {
+                tracing::error!(authorizer = %waiting.authorizer, %message_id, "a message is never delivered: {error}");
+            }
             Ok(()) => {}
         }
         store.messages.finish_waiting(message_id, self.now()).await?;

@@ -268,7 +268,7 @@ mod tests {
         let cases = [
             ("token", json!(""), PlatformError::Missing("token")),
             ("component_appid", json!("wx 1"), PlatformError::AppId),
-            ("component_appsecret", json!(5), PlatformError::NotJson),
+            ("component_appsecret", json!(5), PlatformError::NotText("component_appsecret")),
             (
                 "encoding_aes_key",
                 json!("hunter2"),

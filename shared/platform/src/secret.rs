@@ -43,9 +43,12 @@ pub enum PlatformError {
          component_appsecret, token and encoding_aes_key from WeChat's console in it, as a JSON object"
     )]
     NotConfigured,
-    /// The secret is no JSON object of texts.
-    #[error("the platform's secret is not a JSON object whose values are texts: store it again")]
+    /// The secret is not a JSON object, or names a field twice.
+    #[error("the platform's secret is not a JSON object in which each field is named once: store it again")]
     NotJson,
+    /// A field has a value of another type than text.
+    #[error("{0} in the platform's secret is not a text: store it in quotation marks")]
+    NotText(&'static str),
     /// A field is missing or empty while others are set.
     #[error("the platform's secret lacks {0}: copy it from WeChat's console")]
     Missing(&'static str),
@@ -67,17 +70,17 @@ pub enum PlatformError {
     Unreadable(String),
 }
 
-/// The stored form. Missing, `null` and empty are the same; unknown fields belong to somebody else.
+/// The stored form. Missing, `null` and empty are the same; unknown fields belong to somebody else. Values of any type:
+/// one that is wrong hides none of the others.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Stored {
-    component_appid: Option<String>,
-    component_appsecret: Option<String>,
-    token: Option<String>,
-    encoding_aes_key: Option<String>,
-    previous_token: Option<String>,
-    previous_encoding_aes_key: Option<String>,
-    /// Of any type: see [`Platform::webhook_key`].
+    component_appid: Value,
+    component_appsecret: Value,
+    token: Value,
+    encoding_aes_key: Value,
+    previous_token: Value,
+    previous_encoding_aes_key: Value,
     webhook_secret: Value,
 }
 
@@ -85,53 +88,93 @@ impl Platform {
     /// Reads the secret's text. White space around a value is dropped: values are pasted by hand.
     ///
     /// # Errors
-    /// [`PlatformError`] naming the field and what to do, never the value.
+    /// The first error of [`Platform::check`].
     pub fn parse(secret: &SecretString) -> Result<Self, PlatformError> {
+        Self::check(secret).map_err(|errors| errors.into_iter().next().unwrap_or(PlatformError::NotConfigured))
+    }
+
+    /// The same with everything that is wrong, in the order of the fields.
+    ///
+    /// # Errors
+    /// One [`PlatformError`] or more, each naming its field and what to do, never the value.
+    pub fn check(secret: &SecretString) -> Result<Self, Vec<PlatformError>> {
         let text = secret.expose_secret().trim();
         let stored: Stored = match text {
             "" => Stored::default(),
-            // The parser's own message may quote the value.
-            json => serde_json::from_str(json).map_err(|_| PlatformError::NotJson)?,
+            // The parser's own message may quote the value; and it would take an array for the fields in their order.
+            json if json.starts_with('{') => serde_json::from_str(json).map_err(|_| vec![PlatformError::NotJson])?,
+            _ => return Err(vec![PlatformError::NotJson]),
         };
-        let component = filled(stored.component_appid);
-        let app_secret = filled(stored.component_appsecret);
-        let token = filled(stored.token);
-        let key = filled(stored.encoding_aes_key);
-        if [&component, &app_secret, &token, &key].into_iter().all(Option::is_none) {
-            return Err(PlatformError::NotConfigured);
+        let component = filled("component_appid", stored.component_appid);
+        let app_secret = filled("component_appsecret", stored.component_appsecret);
+        let token = filled("token", stored.token);
+        let key = filled("encoding_aes_key", stored.encoding_aes_key);
+        if [&component, &app_secret, &token, &key].into_iter().all(|field| matches!(field, Ok(None))) {
+            return Err(vec![PlatformError::NotConfigured]);
         }
-        let component = component.ok_or(PlatformError::Missing("component_appid"))?;
-        let component = AppId::parse(component.expose_secret()).map_err(|_| PlatformError::AppId)?;
-        let app_secret = app_secret.ok_or(PlatformError::Missing("component_appsecret"))?;
-        let token = token.ok_or(PlatformError::Missing("token"))?;
-        let key = parse_key("encoding_aes_key", &key.ok_or(PlatformError::Missing("encoding_aes_key"))?)?;
-        let previous_key = filled(stored.previous_encoding_aes_key)
-            .map(|key| parse_key("previous_encoding_aes_key", &key))
-            .transpose()?;
-        let keyring =
-            Keyring::new(component.clone(), token, key).with_previous(filled(stored.previous_token), previous_key);
-        let webhook_key = parse_webhook_key(stored.webhook_secret);
-        Ok(Self { component, app_secret, keyring, webhook_key })
+        let needed = |name, field: Filled| field?.ok_or(PlatformError::Missing(name));
+        let component = needed("component_appid", component)
+            .and_then(|id| AppId::parse(id.expose_secret()).map_err(|_| PlatformError::AppId));
+        let app_secret = needed("component_appsecret", app_secret);
+        let token = needed("token", token);
+        let key = needed("encoding_aes_key", key).and_then(|key| parse_key("encoding_aes_key", &key));
+        let previous_token = filled("previous_token", stored.previous_token);
+        let previous_key = filled("previous_encoding_aes_key", stored.previous_encoding_aes_key)
+            .and_then(|key| key.map(|key| parse_key("previous_encoding_aes_key", &key)).transpose());
+        match (component, app_secret, token, key, previous_token, previous_key) {
+            (Ok(component), Ok(app_secret), Ok(token), Ok(key), Ok(previous_token), Ok(previous_key)) => Ok(Self {
+                keyring: Keyring::new(component.clone(), token, key).with_previous(previous_token, previous_key),
+                component,
+                app_secret,
+                webhook_key: webhook_key(stored.webhook_secret),
+            }),
+            (component, app_secret, token, key, previous_token, previous_key) => Err([
+                component.err(),
+                app_secret.err(),
+                token.err(),
+                key.err(),
+                previous_token.err(),
+                previous_key.err(),
+            ]
+            .into_iter()
+            .flatten()
+            .collect()),
+        }
     }
 }
 
-fn filled(value: Option<String>) -> Option<SecretString> {
-    let value = SecretString::from(value?);
-    let text = value.expose_secret().trim();
-    (!text.is_empty()).then(|| SecretString::from(text))
+/// The value of a field, if it has one.
+type Filled = Result<Option<SecretString>, PlatformError>;
+
+fn filled(name: &'static str, value: Value) -> Filled {
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(trimmed(text)),
+        _ => Err(PlatformError::NotText(name)),
+    }
+}
+
+fn trimmed(text: String) -> Option<SecretString> {
+    let text = SecretString::from(text);
+    let trimmed = text.expose_secret().trim();
+    (!trimmed.is_empty()).then(|| SecretString::from(trimmed))
 }
 
 fn parse_key(field: &'static str, key: &SecretString) -> Result<EncodingAesKey, PlatformError> {
     EncodingAesKey::parse(key).map_err(|reason| PlatformError::Key { field, reason })
 }
 
-fn parse_webhook_key(stored: Value) -> Result<WebhookKey, WebhookKeyError> {
-    let text = match stored {
+/// Reads the field `webhook_secret`.
+///
+/// # Errors
+/// [`WebhookKeyError`], which says what form it must have.
+pub fn webhook_key(value: Value) -> Result<WebhookKey, WebhookKeyError> {
+    let text = match value {
         Value::Null => None,
-        Value::String(text) => Some(text),
+        Value::String(text) => trimmed(text),
         _ => return Err(WebhookKeyError::Prefix),
     };
-    WebhookKey::parse(&filled(text).ok_or(WebhookKeyError::Missing)?)
+    WebhookKey::parse(&text.ok_or(WebhookKeyError::Missing)?)
 }
 
 impl fmt::Debug for Stored {
@@ -193,7 +236,7 @@ mod tests {
             ("component_appid", json!("hush hush"), PlatformError::AppId),
             ("component_appsecret", json!(null), PlatformError::Missing("component_appsecret")),
             ("token", json!(" "), PlatformError::Missing("token")),
-            ("token", json!(["hush"]), PlatformError::NotJson),
+            ("token", json!(["hush"]), PlatformError::NotText("token")),
             ("encoding_aes_key", json!(""), PlatformError::Missing("encoding_aes_key")),
             (
                 "encoding_aes_key",
@@ -208,12 +251,31 @@ mod tests {
         ] {
             let error = parse(&with(field, &value)).unwrap_err();
             assert_eq!(error, expected, "{field}");
-            assert!(expected == PlatformError::NotJson || error.to_string().contains(field), "{error}");
+            assert!(error.to_string().contains(field), "{error}");
             assert!(!format!("{error:?} {error}").contains("hush"), "{error}");
         }
-        for text in ["hush", "[1]", "\"hush\"", "{\"token\": \"hush"] {
+        let twice = r#"{"token":"hush","token":"hush"}"#;
+        for text in ["hush", "[1]", "[\"wx1\"]", "\"hush\"", "{\"token\": \"hush", twice] {
             assert_eq!(parse(&text).unwrap_err(), PlatformError::NotJson, "{text}");
         }
+    }
+
+    #[test]
+    fn a_check_names_all_that_is_wrong() {
+        let secret = json!({ "component_appid": "wx1234567890abcdef", "token": 5, "encoding_aes_key": "hush",
+            "previous_encoding_aes_key": [] });
+        let errors = Platform::check(&secret.to_string().into()).unwrap_err();
+        let key = PlatformError::Key { field: "encoding_aes_key", reason: KeyError::Length(4) };
+        assert_eq!(
+            errors,
+            [
+                PlatformError::Missing("component_appsecret"),
+                PlatformError::NotText("token"),
+                key,
+                PlatformError::NotText("previous_encoding_aes_key"),
+            ]
+        );
+        assert!(Platform::check(&complete().to_string().into()).is_ok());
     }
 
     #[test]

@@ -3,17 +3,20 @@
 //! Region, credentials and endpoints are the SDK's own variables; no code of ours reads them.
 
 mod connections;
+mod failure;
 
-use std::fmt;
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
 use base::limits::Limits;
 
 use self::connections::Connections;
+use crate::config::Environment;
+
+pub use self::failure::{AwsFailure, FailureKind, failure};
 
 /// Tries of one operation: a first one, and two more within the operation's bound.
 const TRIES: u32 = 3;
@@ -24,6 +27,21 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The SDK's configuration from the environment that the function runs in. Once per process.
 pub async fn config() -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest()).http_client(Connections::new()).load().await
+}
+
+/// The SDK's configuration for a stand-in of AWS at `endpoint`, which accepts any credentials. The region and the
+/// credentials are the environment's, if it has them: a table of one's own may ask for them.
+pub fn local_config(endpoint: &str, environment: &impl Environment) -> SdkConfig {
+    let credentials = match (environment.get("AWS_ACCESS_KEY_ID"), environment.get("AWS_SECRET_ACCESS_KEY")) {
+        (Some(id), Some(key)) => Credentials::new(id, key, environment.get("AWS_SESSION_TOKEN"), None, "environment"),
+        _ => Credentials::new("local", "local", None, None, "local"),
+    };
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(environment.get("AWS_REGION").unwrap_or_else(|| "us-east-1".to_owned())))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .endpoint_url(endpoint)
+        .build()
 }
 
 /// The clients that every function has.
@@ -62,22 +80,6 @@ pub fn event_bus_client(config: &SdkConfig, limits: &Limits) -> aws_sdk_eventbri
         .timeout_config(bounds(limits.bus_try, limits.bus))
         .build();
     aws_sdk_eventbridge::Client::from_conf(config)
-}
-
-/// What became of a call that failed, without anything that the service says in words: it can quote what was sent.
-pub fn failure<E, R>(error: &SdkError<E, R>) -> String
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: fmt::Debug,
-{
-    match error {
-        SdkError::ServiceError(service) => service.err().code().unwrap_or("unknown").to_owned(),
-        SdkError::TimeoutError(_) => "timeout".to_owned(),
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => "timeout".to_owned(),
-        SdkError::DispatchFailure(_) => "connection".to_owned(),
-        SdkError::ResponseError(_) => "unreadable answer".to_owned(),
-        other => DisplayErrorContext(other).to_string(),
-    }
 }
 
 fn tries() -> RetryConfig {

@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::timeout::TimeoutConfig;
-use aws_sdk_secretsmanager::error::{ProvideErrorMetadata as _, SdkError};
-use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use base::clock::{SharedClock, Timestamp};
 use base::limits::Limits;
+use runtime::aws::failure;
 use runtime::telemetry::{Measure, Metric, Metrics};
 use secrecy::SecretString;
 use tokio::sync::Mutex;
@@ -208,23 +207,11 @@ impl PlatformSource {
             .map_err(|error| match error.as_service_error() {
                 // The stack makes the secret without a value; so it answers until the operator puts one.
                 Some(service) if service.is_resource_not_found_exception() => PlatformError::NotConfigured,
-                _ => PlatformError::Unreadable(cause(&error)),
+                _ => PlatformError::Unreadable(failure(&error)),
             })?;
         let text = answer.secret_string.ok_or(PlatformError::NotJson)?;
         Platform::parse(&SecretString::from(text))
     }
-}
-
-/// A short name of what went wrong; the error's own text may carry the request.
-fn cause(error: &SdkError<GetSecretValueError>) -> String {
-    let kind = match error {
-        SdkError::TimeoutError(_) => "time-out",
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => "time-out",
-        SdkError::DispatchFailure(_) => "no connection",
-        SdkError::ConstructionFailure(_) => "request not built",
-        _ => "unexpected answer",
-    };
-    error.code().unwrap_or(kind).to_owned()
 }
 
 impl fmt::Debug for PlatformSource {

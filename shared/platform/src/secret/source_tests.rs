@@ -167,7 +167,7 @@ async fn without_a_secret_the_reason_is_told_and_strangers_cannot_drive_reads() 
 async fn a_secrets_manager_that_never_answers_is_given_up() {
     let stage = Stage::new("one");
     stage.manager.outage(Some(Outage::Silent));
-    assert_eq!(stage.current().await.unwrap_err(), PlatformError::Unreadable("time-out".into()));
+    assert_eq!(stage.current().await.unwrap_err(), PlatformError::Unreadable("timeout".into()));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The page at the root of a port that is for programs: what the port is, and where a person wants to go instead.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use askama::Template;
@@ -9,7 +10,6 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use serde::{Deserialize, Serialize};
 
 use crate::guard::Guard;
 use crate::html::policy;
@@ -79,18 +79,12 @@ pub(crate) fn public(simulator: Option<&str>, events: Option<&str>, business: &s
     Router::new().route("/", get(choose))
 }
 
-/// What a running system says of itself to other programs of this machine, such as the doctor.
-#[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct RunningSystem {
-    /// What the outside calls it: a tunnel, if one leads here.
-    pub(crate) public_base_url: String,
-}
+/// Where a running system names its variables, on the business API's port: for other programs of this machine, such as
+/// the doctor, whose environment may not have them.
+const RUNNING_SYSTEM: &str = "/_local/system";
 
-/// Where it says so, on the business API's port.
-pub(crate) const RUNNING_SYSTEM: &str = "/_local/system";
-
-/// The page of the business API, and what the system says of itself.
-pub(crate) fn business(business: &str, system: RunningSystem) -> Router {
+/// The page of the business API, and the variables of the system.
+pub(crate) fn business(business: &str, exports: &[(&'static str, String)]) -> Router {
     let home = Home {
         title: "The business API of the platform",
         english: "Your services make authorization links here and ask for their status, with requests such as:",
@@ -98,7 +92,8 @@ pub(crate) fn business(business: &str, system: RunningSystem) -> Router {
         commands: vec![make_a_link(business), format!("curl {business}/authorization-links/LINK_ID")],
         ..Home::default()
     };
-    home.router().route(RUNNING_SYSTEM, get(async move || Json(system)))
+    let variables: BTreeMap<_, _> = exports.iter().cloned().collect();
+    home.router().route(RUNNING_SYSTEM, get(async move || Json(variables)))
 }
 
 fn make_a_link(business: &str) -> String {

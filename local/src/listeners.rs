@@ -38,9 +38,9 @@ impl Listeners {
             anyhow::Ok(listener)
         };
         Ok(Self {
-            public: TcpListener::from_std(listen(args.ports.port, "--port")?)?,
-            business: TcpListener::from_std(bind(LOOPBACK, args.ports.business_port, "--business-port")?)?,
-            secrets: TcpListener::from_std(listen(args.ports.secrets_port, "--secrets-port")?)?,
+            public: TcpListener::from_std(listen(args.port, "--port")?)?,
+            business: TcpListener::from_std(bind(LOOPBACK, args.business_port, "--business-port")?)?,
+            secrets: TcpListener::from_std(listen(args.secrets_port, "--secrets-port")?)?,
             simulator: if args.no_simulator {
                 None
             } else {
@@ -52,7 +52,7 @@ impl Listeners {
             } else {
                 None
             },
-            dynamodb: if table { Some(listen(args.ports.dynamodb_port, "--dynamodb-port")?) } else { None },
+            dynamodb: if table { Some(listen(args.dynamodb_port, "--dynamodb-port")?) } else { None },
             doors,
         })
     }

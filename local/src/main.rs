@@ -1,17 +1,12 @@
 //! `cargo run`: the whole platform on this machine, with WeChat simulated beside it.
 
-use std::io::{self, IsTerminal as _};
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::anyhow;
 use clap::Parser as _;
-use local::account;
-use local::args::{Args, Command, CopyTableArgs, DoctorArgs, ReleaseCheckArgs};
-use local::complaint;
-use local::copy_table;
-use local::doctor;
-use local::release_check;
+use local::args::Args;
+use local::error_text;
 use local::system::System;
 use local::welcome;
 use runtime::config::{Environment as _, ProcessEnvironment};
@@ -20,54 +15,19 @@ use runtime::telemetry;
 /// What is logged unless `RUST_LOG` says otherwise.
 const LOGS: &str = "info";
 
-/// A command says itself what it found or did.
-const COMMAND_LOGS: &str = "off";
-
 /// What is still running when the user ends the program gets this long.
 const END: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let logs = if args.command.is_some() { COMMAND_LOGS } else { LOGS };
-    telemetry::init_readable_logs(Some(ProcessEnvironment.get("RUST_LOG").as_deref().unwrap_or(logs)));
-    let ended = match &args.command {
-        Some(Command::Doctor(options)) => examine(options),
-        Some(Command::ReleaseCheck(options)) => check(options),
-        Some(Command::CopyTable(options)) => copy(options).map(|()| ExitCode::SUCCESS),
-        None => run(&args).map(|()| ExitCode::SUCCESS),
-    };
-    ended.unwrap_or_else(|error| {
-        complain(&error);
-        ExitCode::FAILURE
-    })
-}
-
-fn examine(options: &DoctorArgs) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let diagnosis = runtime.block_on(doctor::examine(options, &ProcessEnvironment));
-    // A look-up of a name cannot be cancelled and may hang in a thread.
-    runtime.shutdown_background();
-    let colours = io::stdout().is_terminal() && ProcessEnvironment.get("NO_COLOR").is_none();
-    say(doctor::render::text(&diagnosis, colours).trim_end());
-    Ok(diagnosis.exit_code().into())
-}
-
-fn check(options: &ReleaseCheckArgs) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let report = runtime.block_on(release_check::check(options));
-    say(report.text().trim_end());
-    Ok(report.exit_code().into())
-}
-
-fn copy(options: &CopyTableArgs) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let done = runtime.block_on(async {
-        let config = account::load(options.region.as_deref(), options.profile.as_deref()).await;
-        account::check(&config).await.map_err(|unusable| anyhow!("{unusable}: {}", unusable.advice()))?;
-        anyhow::Ok(copy_table::copy(&copy_table::client(&config), &options.from, &options.to).await?)
-    })?;
-    say(&format!("{} items copied, {} were in {} already", done.copied, done.kept, options.to));
-    Ok(())
+    telemetry::init_readable_logs(Some(ProcessEnvironment.get("RUST_LOG").as_deref().unwrap_or(LOGS)));
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {
@@ -113,5 +73,5 @@ fn say(text: &str) {
 
 #[expect(clippy::print_stderr, reason = "the reason why nothing runs belongs on the terminal, not in a log format")]
 fn complain(error: &anyhow::Error) {
-    eprintln!("{}", complaint::sentence(error));
+    eprintln!("{}", error_text::sentence(error));
 }

@@ -27,7 +27,7 @@ use crate::eventbridge::EventBus;
 use crate::forward::forward;
 use crate::functions::{Config, Place};
 use crate::guard::{self, Guard};
-use crate::home::{self, RunningSystem};
+use crate::home;
 use crate::listeners::{Listeners, endpoint, local_base};
 use crate::platform_secret::PlatformSecret;
 use crate::sample_webhook::SampleWebhook;
@@ -79,7 +79,7 @@ impl System {
             anyhow::bail!(
                 "--no-simulator needs the variable PUBLIC_BASE_URL: the https origin of a tunnel that leads to port {}, for \
                  WeChat pushes to no localhost",
-                args.ports.port
+                args.port
             );
         }
         let folder = DataDir::open(&args.data_dir)?;
@@ -138,7 +138,7 @@ impl System {
         }
         let home = home::public(simulator_base.as_deref(), events_base.as_deref(), &business_base);
         tasks.spawn(serve_public(listeners.public, functions.public.merge(home)));
-        let home = home::business(&business_base, RunningSystem { public_base_url: public_base.clone() });
+        let home = home::business(&business_base, &exports);
         let behind_guard = |listener, router| serve(listener, router, guard.clone());
         tasks.spawn(behind_guard(listeners.business, functions.business.clone().merge(home)));
         let secrets = Secrets::new(config.table.secret_id.as_str(), Some(secret.json().clone()));

@@ -11,8 +11,10 @@ use serde::Deserialize;
 use tower::ServiceExt as _;
 use url::Url;
 
-use crate::args::DEFAULT_SIMULATOR;
 use crate::system::System;
+
+/// The port of the business API at which `cargo ops` looks for a running system unless it is told another.
+const DEFAULT_BUSINESS: &str = "http://127.0.0.1:3001";
 
 /// Larger than any answer of the business API.
 const ANSWER_LIMIT: usize = 16 * 1024;
@@ -46,9 +48,19 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
         id = link.link_id,
     );
     match &system.simulator_base {
-        Some(base) => simulated(&mut text, base)?,
+        Some(base) => writeln!(
+            text,
+            "WeChat is simulated at {base} (its accounts: {base}/_simulator/accounts, every call: {base}/_simulator/calls)\n\n\
+             Write to an authorized account as a follower:\n  {base}/chat"
+        )?,
         None => real(&mut text, &system.public_base, &system.local_base)?,
     }
+    let option = business_option(business);
+    writeln!(
+        text,
+        "\nExamine the system, or put it to WeChat's release check, in another terminal:\n  \
+         cargo ops doctor{option}\n  cargo ops release-check{option}"
+    )?;
     if let Some(base) = &system.events_base {
         writeln!(text, "\nWatch what is delivered to the business:\n  {base}/")?;
     }
@@ -66,14 +78,10 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
     Ok(text)
 }
 
-fn simulated(text: &mut String, base: &str) -> fmt::Result {
-    let option = if base == DEFAULT_SIMULATOR { String::new() } else { format!(" --simulator {base}") };
-    writeln!(
-        text,
-        "WeChat is simulated at {base} (its accounts: {base}/_simulator/accounts, every call: {base}/_simulator/calls)\n\n\
-         Write to an authorized account as a follower:\n  {base}/chat\n\n\
-         Go through WeChat's release check, in another terminal:\n  cargo run -- release-check{option}"
-    )
+/// Where the operator's tool finds the system, if it is not where the tool looks by itself.
+fn business_option(business: &str) -> String {
+    let port = business.rsplit(':').next().filter(|_| business != DEFAULT_BUSINESS);
+    port.map(|port| format!(" --business-port {port}")).unwrap_or_default()
 }
 
 /// The address without its query, which may carry a key.
@@ -126,13 +134,8 @@ mod tests {
     }
 
     #[test]
-    fn the_simulator_is_named_to_the_release_check_only_where_it_would_not_be_found() {
-        let told = |base| {
-            let mut text = String::new();
-            simulated(&mut text, base).unwrap();
-            text
-        };
-        assert!(told("http://localhost:3002").ends_with("cargo run -- release-check\n"));
-        assert!(told("http://localhost:4002").ends_with("release-check --simulator http://localhost:4002\n"));
+    fn the_port_is_named_to_the_operators_tool_only_where_it_would_not_look() {
+        assert_eq!(business_option("http://127.0.0.1:3001"), "");
+        assert_eq!(business_option("http://127.0.0.1:4001"), " --business-port 4001");
     }
 }

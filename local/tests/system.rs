@@ -7,8 +7,7 @@ use std::path::Path;
 
 use base::http_client::client_builder;
 use clap::Parser as _;
-use local::args::{Args, DoctorArgs, Ports};
-use local::doctor::{self, render};
+use local::args::Args;
 use local::eventbridge::EventBus;
 use local::system::System;
 use runtime::config::Environment;
@@ -90,12 +89,12 @@ async fn a_webhook_without_a_key_is_told_before_anything_runs() {
     std::fs::write(&file, secret.to_string()).unwrap();
     let args = args(&folder.path().join("data"), &["--secret", file.to_str().unwrap(), "--sample-webhook"]);
     let error = System::start(&args, &|_: &str| None).await.err().unwrap();
-    let told = local::complaint::sentence(&error);
+    let told = local::error_text::sentence(&error);
     assert!(told.contains("mine.json cannot serve the reply webhook") && told.contains("webhook_secret"), "{told}");
 }
 
 #[tokio::test]
-async fn without_a_simulator_the_banner_and_the_doctor_speak_of_the_tunnel() {
+async fn without_a_simulator_the_banner_speaks_of_the_tunnel() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("mine.json");
     let secret = json!({ "component_appid": "wx1234567890abcdef", "component_appsecret": "app-secret",
@@ -120,26 +119,6 @@ async fn without_a_simulator_the_banner_and_the_doctor_speak_of_the_tunnel() {
         assert!(banner.contains(told), "{told} in {banner}");
     }
     assert!(!banner.contains("demo account") && !banner.contains("/chat"), "{banner}");
-
-    // The doctor runs in another terminal, which knows nothing of the tunnel.
-    let port = |url: &str| url.rsplit(':').next().unwrap().parse().unwrap();
-    let exported = |name| system.exports.iter().find(|(exported, _)| *exported == name).unwrap().1.as_str();
-    let ports = Ports {
-        port: port(&system.local_base),
-        business_port: port(&system.business_base),
-        dynamodb_port: port(exported("AWS_ENDPOINT_URL_DYNAMODB")),
-        secrets_port: port(exported("AWS_ENDPOINT_URL_SECRETS_MANAGER")),
-    };
-    let options = DoctorArgs { ports, stack: None, region: None, profile: None, public_url: None, api_url: None };
-    let said = render::text(&doctor::examine(&options, &|_: &str| None).await, false);
-    for told in [
-        "授权事件接收URL must be https://tunnel.localhost:1/wechat/events",
-        "nobody listens at https://tunnel.localhost:1",
-        "a tunnel",
-    ] {
-        assert!(said.contains(told), "{told} in {said}");
-    }
-    assert!(!said.contains("localhost:3000") && !said.contains(&system.local_base), "{said}");
 }
 
 #[tokio::test]
@@ -181,7 +160,7 @@ async fn a_broken_file_in_the_data_folder_is_named_with_the_way_out() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(name), content).unwrap();
         let error = System::start(&args(folder.path(), &[]), &|_: &str| None).await.err().unwrap();
-        let told = local::complaint::sentence(&error);
+        let told = local::error_text::sentence(&error);
         for text in [name, "begin anew", "--data-dir", folder.path().to_str().unwrap()] {
             assert!(told.contains(text), "{text} in {told}");
         }
@@ -194,7 +173,7 @@ async fn the_real_wechat_is_given_no_address_that_it_cannot_reach() {
     let folder = tempfile::tempdir().unwrap();
     let args = args(&folder.path().join("data"), &["--secret", "mine.json", "--no-simulator"]);
     let error = System::start(&args, &|_: &str| None).await.err().unwrap();
-    let told = local::complaint::sentence(&error);
+    let told = local::error_text::sentence(&error);
     assert!(told.contains("PUBLIC_BASE_URL") && told.contains("tunnel"), "{told}");
     assert!(!folder.path().join("data").exists(), "nothing was begun");
 }

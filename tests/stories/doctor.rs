@@ -1,5 +1,6 @@
 //! The doctor: each thing it looks at is broken in turn, and named.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,12 @@ use axum::http::header::{CONTENT_TYPE, DATE, LOCATION};
 use axum::http::{HeaderName, StatusCode};
 use axum::routing::get;
 use axum::{Extension, Router};
-use local::doctor::{Diagnosis, Finding, Patient, Place, Verdict, render};
+use clap::Parser as _;
+use local::system::System;
+use ops::args::{DeploymentArgs, DoctorArgs};
+use ops::deployment::{Deployment, Target};
+use ops::finding::{Diagnosis, Finding, Verdict};
+use ops::{doctor, render};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use simulator::{Fault, Message, paths};
@@ -41,9 +47,9 @@ async fn world() -> World {
     World::beside_processes(Duration::ZERO, |_| {}).await
 }
 
-async fn patient(world: &World) -> Patient {
-    Patient {
-        place: Place::Here,
+async fn deployment(world: &World) -> Deployment {
+    Deployment {
+        target: Target::Local,
         table: TABLE.to_owned(),
         secret_id: SECRET.to_owned(),
         public: world.public_url.clone(),
@@ -56,12 +62,12 @@ async fn patient(world: &World) -> Patient {
 }
 
 /// A platform at work, and how the doctor gets at it.
-async fn at_work() -> (World, Patient) {
+async fn at_work() -> (World, Deployment) {
     let world = world().await;
     world.get_ready().await;
     world.authorized_account().await;
-    let patient = patient(&world).await;
-    (world, patient)
+    let deployment = deployment(&world).await;
+    (world, deployment)
 }
 
 /// What is wrong, by check and in the doctor's order.
@@ -83,9 +89,9 @@ fn told(findings: &[Finding], check: &str) -> String {
 
 #[tokio::test]
 async fn a_platform_at_work_is_well_and_no_secret_is_told() {
-    let (world, patient) = at_work().await;
+    let (world, deployment) = at_work().await;
     world.reconcile().await;
-    let findings = patient.examine().await;
+    let findings = deployment.examine().await;
     assert!(findings.iter().all(|finding| finding.verdict == Verdict::Ok), "{findings:#?}");
     let said = |text: &str| findings.iter().any(|finding| finding.sentence.contains(text));
     assert!(said("1 active") && said("nothing waits") && said("the last was a success"), "{findings:#?}");
@@ -102,18 +108,18 @@ async fn a_platform_at_work_is_well_and_no_secret_is_told() {
 
 #[tokio::test]
 async fn looking_changes_nothing_and_asks_wechat_nothing() {
-    let (world, patient) = at_work().await;
+    let (world, deployment) = at_work().await;
     let (calls, items) = (world.simulator.counters().calls, world.items().await);
-    patient.examine().await;
+    deployment.examine().await;
     assert_eq!((world.simulator.counters().calls, world.items().await), (calls, items));
 }
 
 #[tokio::test]
 async fn a_wrong_field_of_the_secret_is_named_and_the_rest_is_still_examined() {
-    let (world, patient) = at_work().await;
+    let (world, deployment) = at_work().await;
     let json = secret_json().expose_secret().replace("abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG", "hush");
     world.secrets.set(json.into());
-    let findings = patient.examine().await;
+    let findings = deployment.examine().await;
     assert_eq!(wrong(&findings), ["secret"], "{findings:#?}");
     assert!(told(&findings, "secret").contains("encoding_aes_key"));
     assert!(findings.iter().any(|finding| finding.check == "ticket"));
@@ -124,7 +130,7 @@ async fn a_wrong_field_of_the_secret_is_named_and_the_rest_is_still_examined() {
 async fn an_empty_secret_is_named_and_what_lacks_it_too() {
     let world = world().await;
     world.secrets.set("".into());
-    let findings = patient(&world).await.examine().await;
+    let findings = deployment(&world).await.examine().await;
     assert_eq!(
         wrong(&findings),
         ["secret", "public URL", "events URL", "messages URL", "business routes"],
@@ -137,9 +143,9 @@ async fn an_empty_secret_is_named_and_what_lacks_it_too() {
 
 #[tokio::test]
 async fn a_missing_table_is_named() {
-    let (_world, mut patient) = at_work().await;
-    patient.table = "another".to_owned();
-    let findings = patient.examine().await;
+    let (_world, mut deployment) = at_work().await;
+    deployment.table = "another".to_owned();
+    let findings = deployment.examine().await;
     assert!(told(&findings, "table").contains("there is no table another"), "{findings:#?}");
     assert_eq!(
         wrong(&findings).iter().filter(|check| **check != "table").count(),
@@ -152,8 +158,8 @@ async fn a_missing_table_is_named() {
 #[tokio::test]
 async fn a_table_without_index_and_stream_is_named() {
     use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
-    let (world, mut patient) = at_work().await;
-    patient.table = "bare".to_owned();
+    let (world, mut deployment) = at_work().await;
+    deployment.table = "bare".to_owned();
     let mut create = world.database.client().create_table().table_name("bare").billing_mode(BillingMode::PayPerRequest);
     for (name, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
         let attribute = AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
@@ -161,7 +167,7 @@ async fn a_table_without_index_and_stream_is_named() {
         create = create.key_schema(KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap());
     }
     create.send().await.unwrap();
-    let findings = patient.examine().await;
+    let findings = deployment.examine().await;
     let table = told(&findings, "table");
     assert!(table.contains("no index due") && table.contains("stream") && table.contains("expiry"), "{findings:#?}");
 }
@@ -170,7 +176,7 @@ async fn a_table_without_index_and_stream_is_named() {
 async fn without_a_ticket_wechats_console_is_where_to_look() {
     let world = world().await;
     world.renew().await;
-    let findings = patient(&world).await.examine().await;
+    let findings = deployment(&world).await.examine().await;
     assert_eq!(wrong(&findings), ["ticket", "component token"], "{findings:#?}");
     assert!(told(&findings, "ticket").contains("授权事件接收URL must be https://auth.example.com/wechat/events"));
 }
@@ -181,7 +187,7 @@ async fn tickets_that_stopped_coming_are_told_with_how_long_the_last_one_serves(
         let world = world().await;
         let received = world.now().minus(Duration::from_mins(age));
         world.store().tickets.put(&"ticket@@@old".into(), received, received).await.unwrap();
-        let findings = patient(&world).await.examine().await;
+        let findings = deployment(&world).await.examine().await;
         assert!(wrong(&findings).contains(&"ticket"), "{findings:#?}");
         assert!(told(&findings, "ticket").contains(expected), "{findings:#?}");
     }
@@ -191,16 +197,16 @@ async fn tickets_that_stopped_coming_are_told_with_how_long_the_last_one_serves(
 async fn a_refresher_that_never_ran_or_stopped_is_told() {
     let world = world().await;
     assert!(world.simulator.push_ticket().await.is_accepted());
-    let patient = patient(&world).await;
-    let findings = patient.examine().await;
+    let deployment = deployment(&world).await;
+    let findings = deployment.examine().await;
     assert_eq!(wrong(&findings), ["component token", "refresher"], "{findings:#?}");
     assert!(told(&findings, "refresher").contains("never"));
     world.renew().await;
     world.pass(Duration::from_mins(16));
-    let findings = patient.examine().await;
+    let findings = deployment.examine().await;
     assert!(told(&findings, "refresher").contains("it last ran 16 minutes ago"), "{findings:#?}");
     world.pass(Duration::from_hours(2));
-    let findings = patient.examine().await;
+    let findings = deployment.examine().await;
     assert!(told(&findings, "component token").contains("it lapsed"), "{findings:#?}");
 }
 
@@ -210,8 +216,8 @@ async fn a_refused_address_is_told_with_where_to_enter_it_until_wechat_answers_a
     assert!(world.simulator.push_ticket().await.is_accepted());
     world.simulator.inject(Fault::ip_not_registered().on(paths::ANY));
     world.renew().await;
-    let patient = patient(&world).await;
-    let findings = patient.examine().await;
+    let deployment = deployment(&world).await;
+    let findings = deployment.examine().await;
     assert_eq!(wrong(&findings), ["component token", "WeChat's answers"], "{findings:#?}");
     let said = told(&findings, "WeChat's answers");
     assert!(said.contains("61004") && said.contains("rid "), "{said}");
@@ -222,36 +228,36 @@ async fn a_refused_address_is_told_with_where_to_enter_it_until_wechat_answers_a
     // The next try comes after the back-off; this machine's clock then is off by as much.
     world.pass(Duration::from_mins(6));
     world.renew().await;
-    let findings = patient.examine().await;
+    let findings = deployment.examine().await;
     assert_eq!(wrong(&findings), ["this clock"], "{findings:#?}");
     assert!(findings.iter().any(|finding| finding.sentence.contains("is over")), "{findings:#?}");
 }
 
 #[tokio::test]
 async fn a_message_that_takes_no_effect_is_told_with_its_age() {
-    let (world, patient) = at_work().await;
+    let (world, deployment) = at_work().await;
     let consent = world.merchant_authorizes(&world.account(1));
     assert!(world.simulator.send(&consent.push).await.is_accepted());
     world.pass(Duration::from_mins(31));
-    let findings = patient.examine().await;
+    let findings = deployment.examine().await;
     assert!(told(&findings, "inbox").contains("1 message waiting, the oldest since 31 minutes"), "{findings:#?}");
 }
 
 #[tokio::test]
 async fn messages_that_the_bus_does_not_take_are_told() {
-    let (world, patient) = at_work().await;
+    let (world, deployment) = at_work().await;
     world.faults.always(Matching::operation("PutEvents"), AwsFault::Away);
     let shop = world.simulator.account(&world.account(0)).unwrap();
     let message = Message::text(&shop, "oFollower-0123456789_abcdefg", "hello");
     assert!(world.simulator.send_message(&message).await.is_empty());
-    let findings = patient.examine().await;
+    let findings = deployment.examine().await;
     let said = told(&findings, "inbox");
     assert!(said.starts_with("waiting for the event bus: 1 message of followers |"), "{said}");
 }
 
 #[tokio::test]
 async fn a_public_url_that_leads_elsewhere_is_told_by_what_is_there() {
-    let (_world, mut patient) = at_work().await;
+    let (_world, mut deployment) = at_work().await;
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let other = answering(200, [(CONTENT_TYPE, "text/html")]).await;
     let no_tls = Url::parse(other.as_str().replace("http:", "https:").as_str()).unwrap();
@@ -268,8 +274,8 @@ async fn a_public_url_that_leads_elsewhere_is_told_by_what_is_there() {
         (answering(502, [(CONTENT_TYPE, "application/json")]).await, "status 502"),
     ];
     for (url, expected) in cases {
-        patient.public = url;
-        let findings = patient.examine().await;
+        deployment.public = url;
+        let findings = deployment.examine().await;
         assert_eq!(wrong(&findings), ["public URL", "events URL", "messages URL"], "{findings:#?}");
         assert!(told(&findings, "public URL").contains(expected), "{expected}: {findings:#?}");
     }
@@ -277,50 +283,103 @@ async fn a_public_url_that_leads_elsewhere_is_told_by_what_is_there() {
 
 #[tokio::test]
 async fn a_gateway_without_the_route_of_messages_is_told() {
-    let (world, mut patient) = at_work().await;
+    let (world, mut deployment) = at_work().await;
     let mut router = world.public_router();
     router = Router::new().route("/wechat/accounts/{appid}/events", get(|| async {})).fallback_service(router);
-    patient.public = serve(router).await;
-    let findings = patient.examine().await;
+    deployment.public = serve(router).await;
+    let findings = deployment.examine().await;
     assert_eq!(wrong(&findings), ["messages URL"], "{findings:#?}");
     assert!(told(&findings, "messages URL").contains("does not lead to account-push (status 405)"), "{findings:#?}");
 }
 
 #[tokio::test]
 async fn a_webhook_without_a_key_is_told() {
-    let (world, mut patient) = at_work().await;
+    let (world, mut deployment) = at_work().await;
     let mut secret: Value = serde_json::from_str(secret_json().expose_secret()).unwrap();
     secret.as_object_mut().unwrap().remove("webhook_secret");
     world.secrets.set(secret.to_string().into());
-    patient.webhook = true;
-    let findings = patient.examine().await;
+    deployment.webhook = true;
+    let findings = deployment.examine().await;
     assert_eq!(wrong(&findings), ["secret"], "{findings:#?}");
     assert!(told(&findings, "secret").contains("webhook_secret is missing"), "{findings:#?}");
 }
 
 #[tokio::test]
 async fn a_clock_that_is_off_is_told_by_how_much() {
-    let (_world, mut patient) = at_work().await;
-    patient.public = answering(404, [(DATE, "Sun, 06 Nov 1994 08:49:37 GMT")]).await;
-    let findings = patient.examine().await;
+    let (_world, mut deployment) = at_work().await;
+    deployment.public = answering(404, [(DATE, "Sun, 06 Nov 1994 08:49:37 GMT")]).await;
+    let findings = deployment.examine().await;
     assert!(wrong(&findings).contains(&"this clock"), "{findings:#?}");
     assert!(told(&findings, "this clock").contains("ahead of"), "{findings:#?}");
 }
 
 #[tokio::test]
 async fn business_routes_that_ask_for_no_signature_are_told() {
-    let (world, mut patient) = at_work().await;
-    patient.place = Place::Emulator;
+    let (world, mut deployment) = at_work().await;
+    deployment.target = Target::Emulator;
     for (router, expected) in
         [(open_business(&world), "they are open"), (world.business_router(), "only the function itself refuses")]
     {
-        patient.business = serve(router).await;
-        let findings = patient.examine().await;
+        deployment.business = serve(router).await;
+        let findings = deployment.examine().await;
         assert_eq!(wrong(&findings), ["business routes"], "{findings:#?}");
         assert!(told(&findings, "business routes").contains(expected), "{findings:#?}");
     }
-    patient.business = answering(403, [(CONTENT_TYPE, "application/json")]).await;
-    let findings = patient.examine().await;
+    deployment.business = answering(403, [(CONTENT_TYPE, "application/json")]).await;
+    let findings = deployment.examine().await;
     assert_eq!(wrong(&findings), [""; 0], "{findings:#?}");
     assert!(told(&findings, "secret").contains("demo"), "a stack must not have the demo's secret: {findings:#?}");
+}
+
+/// A `cargo run` in this process, and the options that lead the operator's tool to it.
+pub(crate) async fn running(folder: &Path, options: &[&str], public: Option<&'static str>) -> (System, DeploymentArgs) {
+    let mut arguments = vec!["local", "--data-dir", folder.to_str().unwrap()];
+    let ports = ["--port", "--business-port", "--simulator-port", "--dynamodb-port", "--secrets-port", "--events-port"];
+    arguments.extend(ports.into_iter().flat_map(|port| [port, "0"]));
+    arguments.extend(options);
+    let environment = move |name: &str| match name {
+        "PUBLIC_BASE_URL" => public.map(str::to_owned),
+        "WECHAT_API_BASE_URL" => Some("http://127.0.0.1:1".to_owned()),
+        _ => None,
+    };
+    let system = System::start(&local::args::Args::parse_from(arguments), &environment).await.unwrap();
+    let business_port = system.business_base.rsplit(':').next().unwrap().parse().unwrap();
+    (system, DeploymentArgs { stack: None, region: None, profile: None, public_url: None, business_port })
+}
+
+#[tokio::test]
+async fn a_running_system_names_its_parts_and_its_tunnel_whatever_the_doctors_environment_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mine.json");
+    std::fs::write(&file, secret_json().expose_secret()).unwrap();
+    let options = ["--no-simulator", "--secret", file.to_str().unwrap()];
+    // Names below localhost need no network; nothing listens on the port.
+    let tunnel = Some("https://tunnel.localhost:1/");
+    let (system, deployment) = running(&folder.path().join("data"), &options, tunnel).await;
+    let elsewhere = |name: &str| match name {
+        "PUBLIC_BASE_URL" | "AWS_ENDPOINT_URL_DYNAMODB" => Some("http://127.0.0.1:1".to_owned()),
+        "TABLE_NAME" => Some("another".to_owned()),
+        _ => None,
+    };
+    let diagnosis = doctor::examine(&DoctorArgs { deployment, api_url: None }, &elsewhere).await;
+    let text = render::text(&diagnosis, false);
+    for expected in [
+        "授权事件接收URL must be https://tunnel.localhost:1/wechat/events",
+        "nobody listens at https://tunnel.localhost:1",
+        "the tunnel",
+        "wechat-platform is there",
+    ] {
+        assert!(text.contains(expected), "{expected} in {text}");
+    }
+    assert!(!text.contains(&system.local_base), "{text}");
+    assert_eq!(diagnosis.exit_code(), 1);
+}
+
+#[tokio::test]
+async fn without_a_running_system_there_is_nothing_to_examine() {
+    let business_port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let deployment = DeploymentArgs { stack: None, region: None, profile: None, public_url: None, business_port };
+    let diagnosis = doctor::examine(&DoctorArgs { deployment, api_url: None }, &|_: &str| None).await;
+    assert_eq!(diagnosis.exit_code(), 2);
+    assert!(told(&diagnosis.findings, "local system").contains("start cargo run"), "{diagnosis:?}");
 }

@@ -13,6 +13,8 @@ mod cancelled_links;
 #[cfg(test)]
 mod clocks;
 #[cfg(test)]
+mod copy_table;
+#[cfg(test)]
 mod cost;
 #[cfg(test)]
 mod demo_events;
@@ -52,6 +54,8 @@ mod one_pre_auth_code;
 mod one_sick;
 #[cfg(test)]
 mod opening;
+#[cfg(test)]
+mod operators_release_check;
 #[cfg(test)]
 mod orders;
 #[cfg(test)]

@@ -83,18 +83,3 @@ fn an_occupied_port_is_one_sentence_and_exit_code_1() {
         assert!(said.contains(arguments[2 * option]), "{said}");
     }
 }
-
-/// The system as a whole: what one process says it serves, another one checks.
-#[test]
-fn wechats_release_check_passes_against_a_running_system() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut running = start(&["--sample-webhook"], folder.path());
-    let told = read_welcome(&mut running);
-    let simulator = told.lines().find_map(|line| line.split_once("release-check --simulator ")).unwrap().1;
-    let mut check = Command::new(env!("CARGO_BIN_EXE_local"));
-    let ended = check.env_clear().args(["release-check", "--group", "3", "--simulator", simulator]).output().unwrap();
-    end(running, "TERM");
-    let said = String::from_utf8(ended.stdout).unwrap();
-    assert_eq!(ended.status.code(), Some(0), "{said}");
-    assert!(said.contains("All 13 cases passed.") && !said.contains("@@@"), "{said}");
-}

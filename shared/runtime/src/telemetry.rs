@@ -140,7 +140,7 @@ fn embedded_line(namespace: &str, metric: &Metric, milliseconds: i64) -> Value {
 /// At `debug` and `trace` the libraries print what passes through them: the AWS SDK whole requests and answers with the
 /// tokens in them, `lambda_runtime` whole events. `RUST_LOG` cannot change that. A list of our own crates, not of
 /// theirs, so that it also holds for libraries that are added later.
-const OUR_CRATES: [&str; 13] = [
+const OUR_CRATES: [&str; 14] = [
     "base",
     "wechat",
     "runtime",
@@ -154,6 +154,7 @@ const OUR_CRATES: [&str; 13] = [
     "account_push",
     "simulator",
     "local",
+    "ops",
 ];
 
 /// The span of one invocation: every line inside it carries the request id, as `span.request_id`. API Gateway's access

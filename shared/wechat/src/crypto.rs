@@ -266,6 +266,12 @@ impl Keyring {
         Sealed { encrypt, msg_signature }
     }
 
+    /// `signature` of a push's URL, over token, timestamp and nonce. It does not cover the body: it proves nothing.
+    #[must_use]
+    pub fn url_signature(&self, timestamp: &str, nonce: &str) -> String {
+        signature(&self.token, timestamp, nonce, "")
+    }
+
     /// The token that fits. Compares in constant time, so that a signature cannot be guessed digit by digit.
     fn signing_token(&self, signed: &Signed<'_>) -> Option<Generation> {
         let fits = |token: &SecretString| -> bool {

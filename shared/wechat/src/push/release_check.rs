@@ -52,6 +52,12 @@ impl TestAccounts {
         Self { more }
     }
 
+    /// WeChat's ten with their original ids, by group: an official account and a mini program each.
+    #[must_use]
+    pub const fn groups() -> &'static [[(&'static str, &'static str); 2]] {
+        WECHATS.as_chunks().0
+    }
+
     /// Whether the account is one of them.
     #[must_use]
     pub fn contain(&self, authorizer: &AppId) -> bool {
@@ -164,6 +170,12 @@ mod tests {
             assert!(answer(&text("hello"), account).is_none(), "{account}");
         }
         assert!(answer(&event, "wx570bc396a51b8ff9").is_none() && answer(&code, "wx570bc396a51b8ff9").is_none());
+    }
+
+    #[test]
+    fn there_are_five_groups_of_two() {
+        assert_eq!(TestAccounts::groups().as_flattened(), WECHATS);
+        assert_eq!(TestAccounts::groups().len(), 5);
     }
 
     #[test]

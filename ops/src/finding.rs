@@ -1,13 +1,15 @@
-//! What a check found, and what all of them come to.
+//! What a check found, and the outcome of all of them.
 //!
-//! A finding is a sentence for the person at the keyboard, and what to do where something is not as it should be. It
-//! never holds a secret, a ticket, a token or a code.
+//! A finding is a sentence for the person at the keyboard, and what to do if something is not as it should be. It never
+//! holds a secret, a ticket, a token or a code.
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// As it should be.
     Ok,
+    /// Not checked, on purpose.
+    Skipped,
     /// It works, and somebody should look at it; or it could not be looked at.
     Warning,
     /// Something does not work, or soon will not.
@@ -23,25 +25,29 @@ pub struct Finding {
     pub verdict: Verdict,
     /// What was found.
     pub sentence: String,
-    /// What to do; none where all is well.
+    /// What to do; `None` if all is well.
     pub advice: Option<String>,
 }
 
 impl Finding {
-    pub(super) fn ok(check: &'static str, sentence: impl Into<String>) -> Self {
+    pub(crate) fn ok(check: &'static str, sentence: impl Into<String>) -> Self {
         Self { check, verdict: Verdict::Ok, sentence: sentence.into(), advice: None }
     }
 
-    pub(super) fn warning(check: &'static str, sentence: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub(crate) fn warning(check: &'static str, sentence: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { check, verdict: Verdict::Warning, sentence: sentence.into(), advice: Some(advice.into()) }
     }
 
-    pub(super) fn wrong(check: &'static str, sentence: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub(crate) fn wrong(check: &'static str, sentence: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { check, verdict: Verdict::Wrong, sentence: sentence.into(), advice: Some(advice.into()) }
     }
 
+    pub(crate) fn skipped(check: &'static str, sentence: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self::warning(check, sentence, advice).with(Verdict::Skipped)
+    }
+
     /// The same sentence with a milder or graver verdict.
-    pub(super) fn with(self, verdict: Verdict) -> Self {
+    pub(crate) fn with(self, verdict: Verdict) -> Self {
         Self { verdict, ..self }
     }
 }
@@ -49,7 +55,7 @@ impl Finding {
 /// What all checks found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnosis {
-    /// What was examined, such as `stack wechat in eu-central-1`.
+    /// What was examined, such as `Stack wechat in eu-central-1`.
     pub subject: String,
     /// The findings, in the order they are best read.
     pub findings: Vec<Finding>,

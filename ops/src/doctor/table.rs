@@ -5,34 +5,37 @@ use aws_sdk_dynamodb::types::{
     ContinuousBackupsDescription, IndexStatus, PointInTimeRecoveryStatus, TableDescription, TableStatus,
     TimeToLiveStatus,
 };
+use runtime::aws::{AwsFailure, FailureKind};
 use store::DUE_INDEX;
 
-use super::finding::Finding;
-use super::{Place, refused};
-use crate::cause::Cause;
+use super::refused;
+use crate::deployment::Target;
+use crate::explain::Explain as _;
+use crate::finding::Finding;
 
 const CHECK: &str = "table";
 
 const AGAIN: &str = "deploy template.yaml again; it defines the table";
 
 /// Looks at the table's definition, and says whether asking for items makes sense. Whether they can be read, the checks
-/// of what stands in it tell.
-pub(super) async fn examine(client: &Client, name: &str, place: Place) -> (Vec<Finding>, bool) {
+/// of its items say.
+pub(super) async fn examine(client: &Client, name: &str, target: Target) -> (Vec<Finding>, bool) {
     const ACTION: &str = "dynamodb:DescribeTable";
     let table = match client.describe_table().table_name(name).send().await {
         Ok(output) => output.table.unwrap_or_else(|| TableDescription::builder().build()),
         Err(error) => {
-            let cause = Cause::of(&error);
-            let finding = match &cause {
-                Cause::NotFound => Finding::wrong(CHECK, format!("there is no table {name}"), missing(place)),
-                cause => refused(CHECK, cause, ACTION, place, "--dynamodb-port"),
+            let failure = AwsFailure::of(&error);
+            let finding = match failure.kind {
+                FailureKind::NotFound => Finding::wrong(CHECK, format!("there is no table {name}"), missing(target)),
+                _ => refused(CHECK, &failure, ACTION, target),
             };
-            return (vec![finding], !matches!(cause, Cause::NotFound | Cause::Timeout | Cause::Unreachable));
+            let away = [FailureKind::NotFound, FailureKind::Timeout, FailureKind::Connection].contains(&failure.kind);
+            return (vec![finding], !away);
         }
     };
     let mut findings = definition(&table);
     findings.extend(expiry(client, name).await);
-    if place != Place::Here {
+    if target != Target::Local {
         if table.deletion_protection_enabled != Some(true) {
             let sentence = "deletion protection is off: one wrong click loses every account's token";
             findings.push(Finding::warning(CHECK, sentence, "deploy with Stage=production, unless this is a test"));
@@ -45,10 +48,10 @@ pub(super) async fn examine(client: &Client, name: &str, place: Place) -> (Vec<F
     (findings, true)
 }
 
-const fn missing(place: Place) -> &'static str {
-    match place {
-        Place::Here => "restart cargo run; check --dynamodb-port and TABLE_NAME",
-        Place::Aws | Place::Emulator => "restore it from its backup under this name, or deploy the stack anew",
+const fn missing(target: Target) -> &'static str {
+    match target {
+        Target::Local => "restart cargo run, which makes it",
+        Target::Aws | Target::Emulator => "restore it from its backup under this name, or deploy the stack anew",
     }
 }
 
@@ -88,10 +91,10 @@ async fn expiry(client: &Client, name: &str) -> Option<Finding> {
         Ok(output) => {
             let status = output.time_to_live_description.and_then(|described| described.time_to_live_status);
             let on = matches!(status, Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling));
-            let sentence = "its expiry is off: links and inbox entries are kept for ever";
+            let sentence = "its expiry is off: links and inbox entries are kept forever";
             (!on).then(|| Finding::warning(CHECK, sentence, AGAIN))
         }
-        Err(error) => Some(unseen(&Cause::of(&error), ACTION)),
+        Err(error) => Some(unseen(&AwsFailure::of(&error), ACTION)),
     }
 }
 
@@ -107,10 +110,10 @@ async fn backups(client: &Client, name: &str) -> Option<Finding> {
             let sentence = "point-in-time recovery is off: what is lost stays lost";
             (!on).then(|| Finding::warning(CHECK, sentence, AGAIN))
         }
-        Err(error) => Some(unseen(&Cause::of(&error), ACTION)),
+        Err(error) => Some(unseen(&AwsFailure::of(&error), ACTION)),
     }
 }
 
-fn unseen(cause: &Cause, action: &str) -> Finding {
-    Finding::warning(CHECK, cause.sentence(action), cause.advice(action))
+fn unseen(failure: &AwsFailure, action: &str) -> Finding {
+    Finding::warning(CHECK, failure.sentence(action), failure.advice(action))
 }

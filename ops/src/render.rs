@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::finding::{Diagnosis, Verdict};
+use crate::finding::{Diagnosis, Verdict};
 
 /// As wide as the longest mark.
 const MARK: usize = 7;
@@ -19,6 +19,7 @@ pub fn text(diagnosis: &Diagnosis, colours: bool) -> String {
     for finding in &diagnosis.findings {
         let (mark, colour) = match finding.verdict {
             Verdict::Ok => ("ok", "\u{1b}[32m"),
+            Verdict::Skipped => ("skipped", "\u{1b}[36m"),
             Verdict::Warning => ("warning", "\u{1b}[33m"),
             Verdict::Wrong => ("WRONG", "\u{1b}[31m"),
         };
@@ -50,8 +51,8 @@ fn verdict(diagnosis: &Diagnosis) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::Finding;
     use super::*;
+    use crate::finding::Finding;
 
     fn diagnosis() -> Diagnosis {
         let findings = vec![

@@ -9,10 +9,11 @@ use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::config::Builder;
 use aws_sdk_cloudformation::config::timeout::TimeoutConfig;
 use base::limits::Limits;
+use runtime::aws::{AwsFailure, FailureKind};
 use url::Url;
 
-use super::finding::Finding;
-use crate::cause::Cause;
+use crate::explain::Explain as _;
+use crate::finding::Finding;
 
 const CHECK: &str = "stack";
 
@@ -34,7 +35,7 @@ impl Outputs {
         })
     }
 
-    /// A parameter that the stack was deployed with; none where it is empty.
+    /// A parameter that the stack was deployed with; `None` if it is empty.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
@@ -43,13 +44,13 @@ impl Outputs {
     pub(super) fn url(&self, name: &'static str) -> Result<Url, Finding> {
         let text = self.text(name)?;
         Url::parse(&text).map_err(|_| {
-            Finding::wrong(CHECK, format!("its output {name} is no URL: {text}"), "deploy template.yaml again")
+            Finding::wrong(CHECK, format!("its output {name} is not a URL: {text}"), "deploy template.yaml again")
         })
     }
 }
 
-/// Looks a stack up. Without outputs nothing else can be found.
-pub(super) async fn look_up(config: &SdkConfig, limits: &Limits, name: &str) -> (Finding, Option<Outputs>) {
+/// Looks a stack up: its state, and where its parts are.
+pub(super) async fn look_up(config: &SdkConfig, limits: &Limits, name: &str) -> Result<(Finding, Outputs), Finding> {
     let bounds = TimeoutConfig::builder()
         .connect_timeout(limits.dynamodb_try)
         .operation_attempt_timeout(limits.dynamodb_try)
@@ -60,24 +61,25 @@ pub(super) async fn look_up(config: &SdkConfig, limits: &Limits, name: &str) -> 
     let absent = || {
         let sentence = format!("there is no stack {name} in {region}");
         let advice = "check the name; give another region with --region, another AWS account with --profile";
-        (Finding::wrong(CHECK, sentence, advice), None)
+        Finding::wrong(CHECK, sentence, advice)
     };
     let stacks = match client.describe_stacks().stack_name(name).send().await {
         Ok(output) => output.stacks.unwrap_or_default(),
         Err(error) => {
-            return match Cause::of(&error) {
-                Cause::NotFound => absent(),
-                cause => (Finding::wrong(CHECK, cause.sentence(ACTION), cause.advice(ACTION)), None),
-            };
+            let failure = AwsFailure::of(&error);
+            return Err(match failure.kind {
+                FailureKind::NotFound => absent(),
+                _ => Finding::wrong(CHECK, failure.sentence(ACTION), failure.advice(ACTION)),
+            });
         }
     };
-    let Some(stack) = stacks.into_iter().next() else { return absent() };
+    let stack = stacks.into_iter().next().ok_or_else(absent)?;
     let state = stack.stack_status().map_or("UNKNOWN", |status| status.as_str()).to_owned();
     let outputs = stack.outputs.unwrap_or_default().into_iter();
     let outputs = outputs.filter_map(|output| Some((output.output_key?, output.output_value?))).collect();
     let parameters = stack.parameters.unwrap_or_default().into_iter();
     let parameters = parameters.filter_map(|known| Some((known.parameter_key?, known.parameter_value?))).collect();
-    (judge(&state), Some(Outputs { outputs, parameters }))
+    Ok((judge(&state), Outputs { outputs, parameters }))
 }
 
 /// What CloudFormation's word for a stack's state means.
@@ -118,32 +120,24 @@ fn judge(state: &str) -> Finding {
 mod tests {
     use std::time::Duration;
 
-    use aws_config::{BehaviorVersion, Region};
-    use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
-    use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
     use axum::Router;
     use axum::http::StatusCode;
     use axum::http::header::CONTENT_TYPE;
     use axum::routing::post;
     use tokio::net::TcpListener;
 
-    use super::super::finding::Verdict;
     use super::*;
+    use crate::finding::Verdict;
 
     /// CloudFormation as a stack of one answer.
-    async fn answered(status: u16, xml: &'static str) -> (Finding, Option<Outputs>) {
+    async fn answered(status: u16, xml: &'static str) -> Result<(Finding, Outputs), Finding> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let status = StatusCode::from_u16(status).unwrap();
         let router = Router::new().route("/", post(move || async move { (status, [(CONTENT_TYPE, "text/xml")], xml) }));
         tokio::spawn(async move { axum::serve(listener, router).await });
-        let config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("eu-central-1"))
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("a", "b", None, None, "test")))
-            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
-            .endpoint_url(endpoint)
-            .build();
+        let region = |name: &str| (name == "AWS_REGION").then(|| "eu-central-1".to_owned());
+        let config = runtime::aws::local_config(&endpoint, &region);
         let patient =
             Limits { dynamodb_try: Duration::from_secs(30), dynamodb: Duration::from_mins(1), ..Limits::background() };
         look_up(&config, &patient, "wechat").await
@@ -163,9 +157,9 @@ mod tests {
             <member><ParameterKey>ReleaseCheckAccounts</ParameterKey><ParameterValue></ParameterValue></member>
             </Parameters></member></Stacks></DescribeStacksResult></DescribeStacksResponse>"#,
         )
-        .await;
+        .await
+        .unwrap();
         assert_eq!(finding.verdict, Verdict::Ok, "{finding:?}");
-        let outputs = outputs.unwrap();
         assert_eq!(outputs.text("TableName").unwrap(), "wechat-Table-1");
         assert_eq!(outputs.url("ApiUrl").unwrap().as_str(), "https://api.example.com/");
         assert!(outputs.text("SecretArn").unwrap_err().sentence.contains("SecretArn"));
@@ -176,13 +170,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_stack_that_is_not_there_is_told_with_the_region_that_was_asked() {
-        let (finding, outputs) = answered(
+        let finding = answered(
             400,
             r#"<ErrorResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><Error><Type>Sender</Type>
             <Code>ValidationError</Code><Message>Stack with id wechat does not exist</Message></Error></ErrorResponse>"#,
         )
-        .await;
-        assert!(outputs.is_none());
+        .await
+        .unwrap_err();
         assert_eq!(finding.sentence, "there is no stack wechat in eu-central-1");
         assert!(finding.advice.unwrap().contains("--region"));
     }
@@ -191,8 +185,8 @@ mod tests {
     async fn expired_credentials_and_missing_permissions_are_told_apart() {
         let expired = r"<ErrorResponse><Error><Code>ExpiredToken</Code><Message>x</Message></Error></ErrorResponse>";
         let denied = r"<ErrorResponse><Error><Code>AccessDenied</Code><Message>x</Message></Error></ErrorResponse>";
-        assert!(answered(403, expired).await.0.sentence.contains("expired"));
-        assert!(answered(403, denied).await.0.advice.unwrap().contains("cloudformation:DescribeStacks"));
+        assert!(answered(403, expired).await.unwrap_err().sentence.contains("expired"));
+        assert!(answered(403, denied).await.unwrap_err().advice.unwrap().contains("cloudformation:DescribeStacks"));
     }
 
     #[test]

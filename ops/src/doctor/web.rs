@@ -5,17 +5,17 @@
 
 use std::time::Duration;
 
-use axum::http::Method;
-use axum::http::header::LOCATION;
 use base::clock::Clock;
 use base::ids::LinkId;
 use base::random::Random;
+use http::Method;
+use http::header::LOCATION;
 use url::Url;
 
-use super::Place;
-use super::finding::Finding;
-use super::probe::{ANSWER, Answer, Unreachable, ask, client};
-use super::words::span;
+use crate::deployment::Target;
+use crate::finding::Finding;
+use crate::format::span;
+use crate::http::{Answer, Unreachable, ask, at, client, lead_here, shown, unreachable};
 
 const PUBLIC: &str = "public URL";
 
@@ -23,12 +23,15 @@ const PUSHES: &str = "events URL";
 
 const MESSAGES: &str = "messages URL";
 
-/// Of no account: whoever answers must refuse the message before the account is looked at.
-const NO_ACCOUNT: &str = "wx0000000000000000";
+/// Nobody's appid.
+pub(crate) const NO_ACCOUNT: &str = "wx0000000000000000";
 
 const BUSINESS: &str = "business routes";
 
 const CLOCK: &str = "this clock";
+
+/// For a response. A function that starts cold takes one or two; a page is bounded by 9 s.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// From here on the difference is worth a look.
 const SKEW: Duration = Duration::from_mins(1);
@@ -44,13 +47,10 @@ const UNSIGNED: (&str, &str) = (
 );
 
 /// Asks all of them at the same time.
-pub(super) async fn examine(public: &Url, business: &Url, place: Place, clock: &dyn Clock) -> Vec<Finding> {
-    let http = match client([public, business]) {
+pub(super) async fn examine(public: &Url, business: &Url, target: Target, clock: &dyn Clock) -> Vec<Finding> {
+    let http = match client(&[public, business]) {
         Ok(http) => http,
-        Err(error) => {
-            let sentence = format!("no HTTP client on this machine: {error}");
-            return vec![Finding::wrong(PUBLIC, sentence, "install the system's root certificates")];
-        }
+        Err(failure) => return vec![failure],
     };
     let nobody = LinkId::generate(&Random::system());
     let page = at(public, &["authorize", nobody.as_str()]);
@@ -59,89 +59,29 @@ pub(super) async fn examine(public: &Url, business: &Url, place: Place, clock: &
     let unsigned = |url: &Url| {
         let mut url = url.clone();
         url.set_query(Some(UNSIGNED.0));
-        ask(&http, clock, Method::POST, url, Some(UNSIGNED.1))
+        ask(&http, clock, Method::POST, url, Some(UNSIGNED.1.to_owned()), ANSWER)
     };
     let link = at(business, &["authorization-links", nobody.as_str()]);
     let (page, push, message, call) = tokio::join!(
-        ask(&http, clock, Method::GET, page, None),
+        ask(&http, clock, Method::GET, page, None, ANSWER),
         unsigned(&events),
         unsigned(&messages),
-        ask(&http, clock, Method::GET, link, None),
+        ask(&http, clock, Method::GET, link, None, ANSWER),
     );
     let skew = [&page, &call, &push, &message].into_iter().find_map(|answer| answer.as_ref().ok()?.behind);
     vec![
-        judge_page(public, page, place),
-        Receiver { check: PUSHES, function: "ticket-push", url: &events }.judge(public, push, place),
-        Receiver { check: MESSAGES, function: "account-push", url: &messages }.judge(public, message, place),
-        judge_business(business, call, place),
+        judge_page(public, page, target),
+        Receiver { check: PUSHES, function: "ticket-push", url: &events }.judge(public, push, target),
+        Receiver { check: MESSAGES, function: "account-push", url: &messages }.judge(public, message, target),
+        judge_business(business, call, target),
         judge_clock(skew),
     ]
 }
 
-/// A path below an origin.
-fn at(base: &Url, segments: &[&str]) -> Url {
-    let mut url = base.clone();
-    if let Ok(mut path) = url.path_segments_mut() {
-        path.pop_if_empty().extend(segments);
-    }
-    url
-}
-
-/// A base URL as people write it.
-fn shown(base: &Url) -> &str {
-    base.as_str().trim_end_matches('/')
-}
-
-/// How the public URL comes to lead to us.
-const fn lead_here(place: Place) -> &'static str {
-    match place {
-        Place::Here => {
-            "is it cargo run that listens there? --port says where; and a tunnel, where it was started with one in \
-             PUBLIC_BASE_URL, must run and lead to that port"
-        }
-        Place::Aws | Place::Emulator => {
-            "let the name lead to the API (the output DomainTarget, where the stack made the domain), and set PublicBaseUrl \
-             to what is really used"
-        }
-    }
-}
-
-/// The finding where a URL gives no answer.
-fn unreachable(check: &'static str, base: &Url, why: &Unreachable, place: Place) -> Finding {
-    let host = base.host_str().unwrap_or_default();
-    let base = shown(base);
-    let (sentence, advice) = match why {
-        Unreachable::Name => (
-            format!("the name {host} has no address"),
-            "make it in your DNS, as a CNAME to the output DomainTarget; a new name can take minutes to be known",
-        ),
-        Unreachable::Certificate(words) => (
-            format!("the certificate at {host} is not accepted: {words}"),
-            "the certificate of CertificateArn must be issued for this very name and be valid; and the name must lead to us",
-        ),
-        Unreachable::Refused => (format!("nobody listens at {base}"), lead_here(place)),
-        Unreachable::Timeout => (
-            format!("{base} gives no answer within {}", span(ANSWER)),
-            "check where the name leads, and what the functions' logs say",
-        ),
-        Unreachable::Other(words) => {
-            (format!("{base} cannot be reached: {words}"), "check where the name leads, and that TLS ends there")
-        }
-    };
-    let advice = match (check, place) {
-        (BUSINESS, Place::Here) => "is cargo run there? --business-port says where it listens",
-        // The gateway's own name is made by AWS, with its certificate.
-        (BUSINESS, _) => "check this machine's network, and --api-url if you gave it",
-        (_, Place::Here) => lead_here(place),
-        _ => advice,
-    };
-    Finding::wrong(check, sentence, advice)
-}
-
-fn judge_page(base: &Url, answer: Result<Answer, Unreachable>, place: Place) -> Finding {
+fn judge_page(base: &Url, answer: Result<Answer, Unreachable>, target: Target) -> Finding {
     let answer = match answer {
         Ok(answer) => answer,
-        Err(why) => return unreachable(PUBLIC, base, &why, place),
+        Err(why) => return unreachable(PUBLIC, base, &why, target, ANSWER),
     };
     let base = shown(base);
     let status = answer.status.as_u16();
@@ -152,9 +92,11 @@ fn judge_page(base: &Url, answer: Result<Answer, Unreachable>, place: Place) -> 
             format!("our page at {base} is not available (status {status})"),
             "the lines about the secret and the table may say why, else preauth-link's log",
         ),
-        300..400 => {
-            Finding::wrong(PUBLIC, format!("{base} redirects to {}", origin(answer.header(LOCATION))), lead_here(place))
-        }
+        300..400 => Finding::wrong(
+            PUBLIC,
+            format!("{base} redirects to {}", origin(answer.header(LOCATION))),
+            lead_here(target),
+        ),
         500.. => Finding::wrong(
             PUBLIC,
             format!("the gateway at {base} answers with status {status}: the function fails, or another server does"),
@@ -163,7 +105,7 @@ fn judge_page(base: &Url, answer: Result<Answer, Unreachable>, place: Place) -> 
         _ => Finding::wrong(
             PUBLIC,
             format!("another server answers at {base}: status {status}, and not our page"),
-            lead_here(place),
+            lead_here(target),
         ),
     }
 }
@@ -181,11 +123,11 @@ struct Receiver<'a> {
 }
 
 impl Receiver<'_> {
-    fn judge(&self, base: &Url, answer: Result<Answer, Unreachable>, place: Place) -> Finding {
+    fn judge(&self, base: &Url, answer: Result<Answer, Unreachable>, target: Target) -> Finding {
         let Self { check, function, url } = *self;
         let answer = match answer {
             Ok(answer) => answer,
-            Err(why) => return unreachable(check, base, &why, place),
+            Err(why) => return unreachable(check, base, &why, target, ANSWER),
         };
         let status = answer.status.as_u16();
         match status {
@@ -198,7 +140,7 @@ impl Receiver<'_> {
             200..300 => Finding::wrong(
                 check,
                 format!("{url} accepts what is not signed (status {status}): it is not our function"),
-                lead_here(place),
+                lead_here(target),
             ),
             500.. => Finding::wrong(
                 check,
@@ -206,30 +148,38 @@ impl Receiver<'_> {
                 format!("the lines about the secret and the table may say why, else {function}'s log"),
             ),
             _ => {
-                Finding::wrong(check, format!("{url} does not lead to {function} (status {status})"), lead_here(place))
+                Finding::wrong(check, format!("{url} does not lead to {function} (status {status})"), lead_here(target))
             }
         }
     }
 }
 
-fn judge_business(base: &Url, answer: Result<Answer, Unreachable>, place: Place) -> Finding {
+fn judge_business(base: &Url, answer: Result<Answer, Unreachable>, target: Target) -> Finding {
     let answer = match answer {
         Ok(answer) => answer,
-        Err(why) => return unreachable(BUSINESS, base, &why, place),
+        Err(why) => {
+            // The gateway's own name is made by AWS, with its certificate.
+            let advice = match target {
+                Target::Local => "is cargo run still running? --business-port says where it listens",
+                _ => "check this machine's network, and --api-url if you gave it",
+            };
+            let failed = unreachable(BUSINESS, base, &why, target, ANSWER);
+            return Finding { advice: Some(advice.to_owned()), ..failed };
+        }
     };
     let base = shown(base);
     let status = answer.status.as_u16();
     let advice = "deploy template.yaml again: its business routes ask for IAM signatures";
-    match (place, status) {
-        (Place::Here, 404) if answer.is_our_problem() => {
+    match (target, status) {
+        (Target::Local, 404) if answer.is_our_problem() => {
             Finding::ok(BUSINESS, format!("{base} answers, to this machine only and without asking who calls"))
         }
-        (Place::Here, _) if answer.is_our_problem() => Finding::wrong(
+        (Target::Local, _) if answer.is_our_problem() => Finding::wrong(
             BUSINESS,
             format!("they are not available at {base} (status {status})"),
             "the lines about the secret and the table may say why",
         ),
-        (Place::Here, _) => Finding::wrong(
+        (Target::Local, _) => Finding::wrong(
             BUSINESS,
             format!("{base} is not our business API (status {status})"),
             "check --business-port, and which program listens there",
@@ -253,8 +203,8 @@ fn judge_business(base: &Url, answer: Result<Answer, Unreachable>, place: Place)
     }
 }
 
-/// This machine's clock by the `Date` of an answer.
-fn judge_clock(behind: Option<i64>) -> Finding {
+/// This machine's clock by the `Date` of a response.
+pub(crate) fn judge_clock(behind: Option<i64>) -> Finding {
     let Some(seconds) = behind else {
         return Finding::warning(CLOCK, "not compared: no server told its time", "see the lines above");
     };

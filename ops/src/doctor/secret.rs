@@ -1,18 +1,17 @@
 //! The platform's secret: can it be read, and is each of its fields well formed?
 //!
-//! What counts is what the functions accept, so every field goes through their own parser, [`Platform::parse`], beside
-//! values that are right; the error then is this field's. No finding carries a value.
+//! What counts is what the functions accept: [`Platform::check`]. No finding carries a value.
 
-use aws_sdk_secretsmanager::Client;
 use base::ids::AppId;
-use platform::secret::{Platform, PlatformError};
+use platform::secret::{self, Platform, PlatformError};
 use platform::webhook_key::WebhookKeyError;
+use runtime::aws::{AwsFailure, FailureKind};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::finding::{Finding, Verdict};
-use super::{Place, refused};
-use crate::cause::Cause;
+use super::refused;
+use crate::deployment::{Deployment, Target};
+use crate::finding::{Finding, Verdict};
 
 const CHECK: &str = "secret";
 
@@ -37,93 +36,80 @@ const DEMO: &str = include_str!("../../../events/secret.json");
 const FILL_IN: &str = "store component_appid, component_appsecret, token and encoding_aes_key from WeChat's console as a \
                        JSON object: aws secretsmanager put-secret-value --secret-id ID --secret-string file://secret.json";
 
-/// Reads the secret. The platform's appid is needed to find its items, and returned wherever it can be used, whatever
-/// else is wrong.
-///
-/// `webhook`: a reply webhook is to be called.
-pub(super) async fn examine(client: &Client, id: &str, webhook: bool, place: Place) -> (Vec<Finding>, Option<AppId>) {
-    let fill_in = FILL_IN.replace("ID", id);
-    match client.get_secret_value().secret_id(id).send().await {
-        Ok(output) => match output.secret_string {
-            Some(text) => judge(&text.into(), webhook, place, &fill_in),
-            None => (vec![Finding::wrong(CHECK, "it is binary, not text", fill_in)], None),
-        },
+/// Reads the secret's text.
+pub(crate) async fn read(deployment: &Deployment) -> Result<SecretString, Finding> {
+    let fill_in = fill_in(deployment);
+    match deployment.clients.secrets.get_secret_value().secret_id(&deployment.secret_id).send().await {
+        Ok(output) => output
+            .secret_string
+            .map(SecretString::from)
+            .ok_or_else(|| Finding::wrong(CHECK, "it is binary, not text", fill_in)),
         Err(error) => {
-            let finding = match Cause::of(&error) {
+            let failure = AwsFailure::of(&error);
+            Err(match failure.kind {
                 // A secret without a value is not found either.
-                Cause::NotFound => Finding::wrong(CHECK, "it is not there, or was never filled in", fill_in),
-                cause => refused(CHECK, &cause, ACTION, place, "--secrets-port"),
-            };
-            (vec![finding], None)
+                FailureKind::NotFound => Finding::wrong(CHECK, "it is not there, or was never filled in", fill_in),
+                _ => refused(CHECK, &failure, ACTION, deployment.target),
+            })
         }
     }
 }
 
-fn judge(text: &SecretString, webhook: bool, place: Place, fill_in: &str) -> (Vec<Finding>, Option<AppId>) {
-    let whole = Platform::parse(text).err();
-    if whole == Some(PlatformError::NotConfigured) {
-        return (vec![Finding::wrong(CHECK, "it is still empty", fill_in)], None);
+/// How to fill in the secret of a deployment.
+pub(crate) fn fill_in(deployment: &Deployment) -> String {
+    FILL_IN.replace("ID", &deployment.secret_id)
+}
+
+/// Looks at the secret. The platform's appid is needed to find its items, and returned if it is well formed, whatever
+/// else is wrong.
+pub(super) async fn examine(deployment: &Deployment) -> (Vec<Finding>, Option<AppId>) {
+    match read(deployment).await {
+        Ok(text) => judge(&text, deployment.webhook, deployment.target, &fill_in(deployment)),
+        Err(unread) => (vec![unread], None),
     }
-    let Ok(fields) = serde_json::from_str::<Map<String, Value>>(text.expose_secret()) else {
-        return (vec![Finding::wrong(CHECK, "it is not a JSON object", fill_in)], None);
-    };
+}
+
+fn judge(text: &SecretString, webhook: bool, target: Target, fill_in: &str) -> (Vec<Finding>, Option<AppId>) {
+    let errors = Platform::check(text).err().unwrap_or_default();
+    match errors[..] {
+        [PlatformError::NotConfigured] => return (vec![Finding::wrong(CHECK, "it is still empty", fill_in)], None),
+        [PlatformError::NotJson] => {
+            let sentence = "it is not a JSON object, or names a field twice";
+            return (vec![Finding::wrong(CHECK, sentence, fill_in)], None);
+        }
+        _ => {}
+    }
+    let fields: Map<String, Value> = serde_json::from_str(text.expose_secret()).unwrap_or_default();
     let component = fields.get("component_appid").and_then(Value::as_str).and_then(|id| AppId::parse(id.trim()).ok());
+    let advice = "store it as WeChat's console shows it; functions see it within 5 minutes";
     let mut findings: Vec<Finding> =
-        REQUIRED.into_iter().chain(PREVIOUS).filter_map(|field| wrong_field(field, fields.get(field))).collect();
-    // Whatever the fields say one by one: the functions read it as a whole.
-    if let Some(error) = whole.filter(|_| findings.is_empty()) {
-        findings.push(Finding::wrong(CHECK, error.to_string(), fill_in));
-    }
+        errors.iter().map(|error| Finding::wrong(CHECK, error.to_string(), advice)).collect();
     if findings.is_empty() {
         findings.push(Finding::ok(CHECK, well_formed(&fields)));
     }
-    findings.extend(webhook_key(fields.get(WEBHOOK), webhook, place));
-    findings.extend(demo(&fields, place));
-    findings.extend(suspicious(&fields, place));
+    findings.push(webhook_key(fields.get(WEBHOOK), webhook, target));
+    findings.extend(demo(&fields, target));
+    findings.extend(suspicious(&fields, target));
     (findings, component)
-}
-
-/// What the functions' parser makes of one field, all others being right.
-fn parsed(field: &'static str, value: Option<&Value>) -> Result<Platform, PlatformError> {
-    let mut secret = json!({
-        "component_appid": "wx0000000000000000",
-        "component_appsecret": "x",
-        "token": "x",
-        "encoding_aes_key": "A".repeat(43),
-    });
-    secret[field] = value.cloned().unwrap_or_default();
-    Platform::parse(&secret.to_string().into())
-}
-
-fn wrong_field(field: &'static str, value: Option<&Value>) -> Option<Finding> {
-    let sentence = match parsed(field, value).err()? {
-        PlatformError::NotJson => format!("{field} is not a text"),
-        PlatformError::Missing(field) => format!("{field} is missing or empty"),
-        PlatformError::AppId => format!("{field} is malformed: an appid looks like wx1234567890abcdef"),
-        PlatformError::Key { reason, .. } => format!("{field} is malformed: {reason}"),
-        other => format!("{field}: {other}"),
-    };
-    let advice = format!("store {field} as it stands in WeChat's console; functions see it within 5 minutes");
-    Some(Finding::wrong(CHECK, sentence, advice))
 }
 
 /// The key of the reply webhook, without which it is not called. Of a `cargo run` only its own terminal knows whether it
 /// has a webhook.
-fn webhook_key(value: Option<&Value>, webhook: bool, place: Place) -> Option<Finding> {
+fn webhook_key(value: Option<&Value>, webhook: bool, target: Target) -> Finding {
     const NONE: &str = "no reply webhook is set";
-    let sentence = match (parsed(WEBHOOK, value).ok()?.webhook_key, webhook) {
-        (Ok(_), false) if place != Place::Here => {
-            return Some(Finding::ok(CHECK, format!("webhook_secret is well formed; {NONE}")));
+    let sentence = match (secret::webhook_key(value.cloned().unwrap_or_default()), webhook) {
+        (Ok(_), false) if target != Target::Local => {
+            return Finding::ok(CHECK, format!("webhook_secret is well formed; {NONE}"));
         }
-        (Ok(_), _) => return Some(Finding::ok(CHECK, "webhook_secret is well formed")),
-        (Err(WebhookKeyError::Missing), false) => return Some(Finding::ok(CHECK, NONE)),
+        (Ok(_), _) => return Finding::ok(CHECK, "webhook_secret is well formed"),
+        (Err(WebhookKeyError::Missing), false) => return Finding::ok(CHECK, NONE),
         (Err(WebhookKeyError::Missing), true) => {
             "webhook_secret is missing: the reply webhook is not called".to_owned()
         }
         (Err(malformed), _) => malformed.to_string(),
     };
     let verdict = if webhook { Verdict::Wrong } else { Verdict::Warning };
-    Some(Finding::wrong(CHECK, sentence, WEBHOOK_KEY).with(verdict))
+    Finding::wrong(CHECK, sentence, WEBHOOK_KEY).with(verdict)
 }
 
 fn well_formed(fields: &Map<String, Value>) -> String {
@@ -137,17 +123,17 @@ fn well_formed(fields: &Map<String, Value>) -> String {
     }
 }
 
-fn demo(fields: &Map<String, Value>, place: Place) -> Option<Finding> {
+fn demo(fields: &Map<String, Value>, target: Target) -> Option<Finding> {
     let demo: Map<String, Value> = serde_json::from_str(DEMO).unwrap_or_default();
     let used = ["token", "encoding_aes_key"].into_iter().find(|field| {
         let value =
             |fields: &Map<String, Value>| fields.get(*field).and_then(Value::as_str).map(|v| v.trim().to_owned());
         value(&demo).is_some_and(|known| value(fields) == Some(known))
     })?;
-    let verdict = match place {
-        Place::Aws => Verdict::Wrong,
-        Place::Emulator => Verdict::Warning,
-        Place::Here => return None,
+    let verdict = match target {
+        Target::Aws => Verdict::Wrong,
+        Target::Emulator => Verdict::Warning,
+        Target::Local => return None,
     };
     let sentence = format!("{used} is the demo's, which everybody knows: anyone could forge pushes");
     let advice = format!("choose another {used} in WeChat's console and store it");
@@ -155,7 +141,7 @@ fn demo(fields: &Map<String, Value>, place: Place) -> Option<Finding> {
 }
 
 /// What the functions accept, and WeChat does not issue: fields that were mixed up, or misspelt.
-fn suspicious(fields: &Map<String, Value>, place: Place) -> Vec<Finding> {
+fn suspicious(fields: &Map<String, Value>, target: Target) -> Vec<Finding> {
     let mut findings = Vec::new();
     let unknown: Vec<&str> = fields
         .keys()
@@ -166,7 +152,7 @@ fn suspicious(fields: &Map<String, Value>, place: Place) -> Vec<Finding> {
         let sentence = format!("it has fields that nothing reads: {}", unknown.join(", "));
         findings.push(Finding::warning(CHECK, sentence, "check their spelling, or remove them"));
     }
-    if place == Place::Here {
+    if target == Target::Local {
         return findings;
     }
     let text = |field: &str| fields.get(field).and_then(Value::as_str).map_or("", str::trim);
@@ -190,6 +176,8 @@ fn suspicious(fields: &Map<String, Value>, place: Place) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     const KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFH";
@@ -204,7 +192,7 @@ mod tests {
     }
 
     fn judged(text: &str) -> (Vec<Finding>, Option<AppId>) {
-        judge(&text.into(), false, Place::Aws, FILL_IN)
+        judge(&text.into(), false, Target::Aws, FILL_IN)
     }
 
     fn with(field: &str, value: &Value) -> Vec<Finding> {
@@ -240,13 +228,16 @@ mod tests {
             findings.retain(|finding| finding.verdict != Verdict::Ok);
             assert_eq!(findings.len(), 1, "{findings:?}");
             assert_eq!(findings[0].verdict, Verdict::Wrong);
-            assert!(findings[0].sentence.starts_with(field), "{findings:?}");
+            assert!(findings[0].sentence.contains(field), "{findings:?}");
             assert!(!format!("{findings:?}").contains("hush"), "{findings:?}");
         }
         let (findings, component) = judged(r#"{"component_appid":"wx1234567890abcdef","encoding_aes_key":"hush"}"#);
         let wrong = findings.iter().filter(|finding| finding.verdict == Verdict::Wrong);
-        let named: Vec<&str> = wrong.filter_map(|finding| finding.sentence.split(' ').next()).collect();
-        assert_eq!(named, ["component_appsecret", "token", "encoding_aes_key"]);
+        let sentences: Vec<&str> = wrong.map(|finding| finding.sentence.as_str()).collect();
+        assert_eq!(sentences.len(), 3, "{sentences:?}");
+        for (sentence, field) in sentences.into_iter().zip(["component_appsecret", "token", "encoding_aes_key"]) {
+            assert!(sentence.contains(field), "{sentence}");
+        }
         assert!(component.is_some(), "the rest can still be examined");
     }
 
@@ -264,13 +255,13 @@ mod tests {
 
     #[test]
     fn the_demo_secret_is_wrong_where_wechat_may_push() {
-        let verdicts = |place| {
-            let findings = judge(&DEMO.into(), false, place, FILL_IN).0.into_iter();
+        let verdicts = |target| {
+            let findings = judge(&DEMO.into(), false, target, FILL_IN).0.into_iter();
             findings.filter(|finding| finding.sentence.contains("demo")).map(|found| found.verdict).collect::<Vec<_>>()
         };
-        assert_eq!(verdicts(Place::Aws), [Verdict::Wrong]);
-        assert_eq!(verdicts(Place::Emulator), [Verdict::Warning]);
-        assert_eq!(verdicts(Place::Here), []);
+        assert_eq!(verdicts(Target::Aws), [Verdict::Wrong]);
+        assert_eq!(verdicts(Target::Emulator), [Verdict::Warning]);
+        assert_eq!(verdicts(Target::Local), []);
     }
 
     #[test]
@@ -289,20 +280,20 @@ mod tests {
 
     #[test]
     fn the_webhooks_key_is_missed_only_where_there_is_a_webhook() {
-        let judged = |key: &Value, webhook, place| {
+        let judged = |key: &Value, webhook, target| {
             let mut secret = complete();
             secret["webhook_secret"] = key.clone();
-            judge(&secret.to_string().into(), webhook, place, FILL_IN).0
+            judge(&secret.to_string().into(), webhook, target, FILL_IN).0
         };
         let key = json!("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
-        for (key, webhook, place, told) in [
-            (&key, true, Place::Aws, "webhook_secret is well formed"),
-            (&key, false, Place::Aws, "webhook_secret is well formed; no reply webhook is set"),
-            (&key, false, Place::Here, "webhook_secret is well formed"),
-            (&json!(null), false, Place::Aws, "no reply webhook is set"),
-            (&json!(""), false, Place::Here, "no reply webhook is set"),
+        for (key, webhook, target, told) in [
+            (&key, true, Target::Aws, "webhook_secret is well formed"),
+            (&key, false, Target::Aws, "webhook_secret is well formed; no reply webhook is set"),
+            (&key, false, Target::Local, "webhook_secret is well formed"),
+            (&json!(null), false, Target::Aws, "no reply webhook is set"),
+            (&json!(""), false, Target::Local, "no reply webhook is set"),
         ] {
-            let findings = judged(key, webhook, place);
+            let findings = judged(key, webhook, target);
             assert_eq!((findings.len(), &findings[1]), (2, &Finding::ok(CHECK, told)));
         }
         for (key, webhook, verdict) in [
@@ -311,7 +302,7 @@ mod tests {
             (json!("hush"), false, Verdict::Warning),
             (json!(5), false, Verdict::Warning),
         ] {
-            let findings = judged(&key, webhook, Place::Aws);
+            let findings = judged(&key, webhook, Target::Aws);
             assert_eq!((findings.len(), findings[1].verdict), (2, verdict), "{findings:?}");
             assert!(findings[1].sentence.starts_with("webhook_secret"), "{findings:?}");
             assert!(!format!("{findings:?}").contains("hush"), "{findings:?}");

@@ -9,10 +9,10 @@ use serde::Deserialize;
 use store::{Health, ScheduledTask, Store};
 use wechat::api::{LastAnswer, LastRefusal, SUCCESS};
 
-use super::finding::Finding;
 use super::items::unreadable;
 use super::refusal;
-use super::words::{ago, count};
+use crate::finding::Finding;
+use crate::format::{ago, count};
 
 const RENEWED: &str = "refresher";
 

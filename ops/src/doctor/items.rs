@@ -1,6 +1,6 @@
-//! What stands in the table: the ticket, the component token, the accounts, the inbox.
+//! The items of the table: the ticket, the component token, the accounts, the inbox.
 //!
-//! Read with the functions' own vault, and only read. Ages are by this machine's clock; the check of the clocks says
+//! Read with the functions' own store, and only read. Ages are by this machine's clock; the check of the clocks says
 //! how far to trust it.
 
 use std::time::Duration;
@@ -8,8 +8,8 @@ use std::time::Duration;
 use base::clock::Timestamp;
 use store::{AccountState, END_OF_TIME, Store, StoreError, TokenOwner};
 
-use super::finding::Finding;
-use super::words::{ago, count, span};
+use crate::finding::Finding;
+use crate::format::{ago, count, span};
 
 /// A ticket comes every 10 minutes: after this long two are missing, and the alarm rings too.
 const TICKET_LATE: Duration = Duration::from_mins(25);
@@ -29,8 +29,8 @@ const INBOX_SLOW: Duration = Duration::from_mins(30);
 /// How many accounts' entries are looked at for the oldest.
 const INBOX_LOOK: usize = 50;
 
-/// The newest ticket. `events_url` is what must stand in WeChat's console.
-pub(super) async fn ticket(store: &Store, events_url: &str, now: Timestamp) -> Vec<Finding> {
+/// The newest ticket. `events_url` is what must be entered in WeChat's console.
+pub(crate) async fn ticket(store: &Store, events_url: &str, now: Timestamp) -> Vec<Finding> {
     const CHECK: &str = "ticket";
     let console = format!(
         "in WeChat's console (第三方平台, 开发资料) 授权事件接收URL must be {events_url}, with the secret's token and key; \

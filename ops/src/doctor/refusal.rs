@@ -2,7 +2,7 @@
 
 use wechat::api::{ErrCode, Reaction, Refusal, WechatError};
 
-use super::finding::Verdict;
+use crate::finding::Verdict;
 
 /// The refusal in one line: code, call, request id, refused address, and WeChat's own words, which are cleaned.
 pub(super) fn told(refusal: &Refusal) -> String {

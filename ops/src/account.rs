@@ -51,11 +51,11 @@ pub async fn load(region: Option<&str>, profile: Option<&str>) -> SdkConfig {
     loader.load().await
 }
 
-/// Whether AWS can be asked anything with it.
+/// Whether AWS can be asked anything with what was loaded for `profile`.
 ///
 /// # Errors
 /// [`Unusable`] says what is missing.
-pub async fn check(config: &SdkConfig) -> Result<(), Unusable> {
+pub async fn check(config: &SdkConfig, profile: Option<&str>) -> Result<(), Unusable> {
     if config.region().is_none() {
         return Err(Unusable::NoRegion);
     }
@@ -63,16 +63,37 @@ pub async fn check(config: &SdkConfig) -> Result<(), Unusable> {
     let Some(provider) = config.credentials_provider() else { return none("none are configured") };
     match timeout(CREDENTIALS, provider.provide_credentials()).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => {
-            // The SDK's own account of it runs over several lines, of which the first says what failed.
-            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-            match cause.lines().next() {
-                None | Some("") => none("none in the environment or in the profile"),
-                Some(line) => {
-                    none(&format!("none in the environment or in the profile; where else they are looked for: {line}"))
-                }
-            }
-        }
-        Err(_) => none("where they should come from gives no answer"),
+        Ok(Err(error)) => match (std::error::Error::source(&error), profile) {
+            (Some(cause), _) => none(&in_one_line(cause)),
+            (None, Some(profile)) => none(&format!("there is no profile {profile}")),
+            (None, None) => none("none in the environment or in the profile"),
+        },
+        Err(_) => none("their source gives no response"),
+    }
+}
+
+/// An error with its causes. The SDK's list of all that it tried, over several lines, becomes one line.
+fn in_one_line(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string);
+    let text = causes.collect::<Vec<_>>().join(": ").replace("the credential provider was not enabled: ", "");
+    text.lines().map(str::trim).collect::<Vec<_>>().join("; ").replace(":; ", ": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_profile_that_is_not_there_is_named() {
+        let profile = Some("no-such-profile");
+        let unusable = check(&load(Some("eu-central-1"), profile).await, profile).await.unwrap_err();
+        assert!(unusable.to_string().contains("no-such-profile"), "{unusable}");
+    }
+
+    #[test]
+    fn what_the_sdk_tried_is_told_to_the_end_in_one_line() {
+        let tried = "none found. Attempted: \n    Environment: the credential provider was not enabled: not set\n    Profile: off";
+        let error = std::io::Error::other(tried);
+        assert_eq!(in_one_line(&error), "none found. Attempted: Environment: not set; Profile: off");
     }
 }

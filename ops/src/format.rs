@@ -5,7 +5,7 @@ use std::time::Duration;
 use base::clock::Timestamp;
 
 /// A span in its largest unit, rounded down: `42 seconds`, `1 minute`, `3 hours`, `2 days`.
-pub(super) fn span(duration: Duration) -> String {
+pub(crate) fn span(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0..60 => count(seconds, "second"),
@@ -18,12 +18,12 @@ pub(super) fn span(duration: Duration) -> String {
 }
 
 /// How long ago something was: `3 minutes ago`.
-pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
+pub(crate) fn ago(at: Timestamp, now: Timestamp) -> String {
     format!("{} ago", span(now.since(at)))
 }
 
 /// A number and what it counts: `1 account`, `2 accounts`.
-pub(super) fn count(number: u64, what: &str) -> String {
+pub(crate) fn count(number: u64, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 

@@ -1,0 +1,186 @@
+//! The options of `cargo ops`.
+
+use clap::{Parser, Subcommand};
+use url::Url;
+
+/// The business port of a `cargo run` that was given none.
+const DEFAULT_PORT: u16 = 3001;
+
+/// What may be chosen on the command line.
+#[derive(Debug, Clone, PartialEq, Eq, Parser)]
+#[command(
+    name = "cargo ops",
+    bin_name = "cargo ops",
+    version,
+    about = "Examines, checks and repairs deployments of the WeChat third-party platform"
+)]
+pub struct Args {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program does.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Says in words what is wrong with a deployment, or with a `cargo run` on this machine
+    #[command(
+        long_about = "Looks at a deployment from outside and says in words what is wrong with it and what to do: the stack, \
+                      the secret, the table and its items, the public URL, the clocks. Without --stack it looks at a \
+                      `cargo run` on this machine. It changes nothing, asks WeChat nothing, and prints no secret. The one \
+                      trace it leaves is a refused push in the logs and metrics of ticket-push and account-push.",
+        after_help = "Exits with 0 if all is well (warnings included), 1 if something is wrong, and 2 if nothing could be \
+                      examined: wrong arguments, no credentials, no such stack, nothing running."
+    )]
+    Doctor(DoctorArgs),
+    /// Copies the items that a table lacks from another one, such as a restored backup
+    #[command(
+        long_about = "Copies the items that a DynamoDB table lacks from another one, such as a restored backup. Items that \
+                      the target has are newer and stay. It may be run again after a failure."
+    )]
+    CopyTable(CopyTableArgs),
+    /// Sends a deployment the messages of WeChat's release check (全网发布接入检测), and says which case would fail and why
+    #[command(
+        long_about = "Sends a deployment the messages of WeChat's release check (全网发布接入检测): sealed with the platform's own \
+                      secret, to its public URLs, within WeChat's time-outs, as from WeChat's test accounts. Opens the \
+                      replies and says case by case what would pass, and what to change if it would not. Without --stack \
+                      it checks a `cargo run` on this machine. It stores nothing, asks WeChat nothing, and prints no \
+                      secret; it counts in the metrics release_check, push_refused and push_stale. The case that needs an \
+                      authorization code is skipped: only WeChat can make one.",
+        after_help = "Exits with 0 if every case passed, 1 if one failed, and 2 if nothing could be checked: wrong arguments, \
+                      no credentials, no such stack, no usable secret, nothing running."
+    )]
+    ReleaseCheck(ReleaseCheckArgs),
+}
+
+/// Which deployment is meant.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct DeploymentArgs {
+    /// The CloudFormation stack; without it, a `cargo run` on this machine
+    #[arg(long, value_name = "NAME", conflicts_with = "business_port")]
+    pub stack: Option<String>,
+
+    /// The stack's region, such as eu-central-1; else that of the environment or the profile
+    #[arg(long, value_name = "REGION", requires = "stack")]
+    pub region: Option<String>,
+
+    /// The profile of ~/.aws/config to use
+    #[arg(long, value_name = "PROFILE", requires = "stack")]
+    pub profile: Option<String>,
+
+    /// Look for the public routes here instead of at the stack's `PublicBaseUrl`, whose name may not lead there yet
+    #[arg(long, value_name = "URL", requires = "stack", value_parser = address)]
+    pub public_url: Option<Url>,
+
+    /// Port of the business API of the `cargo run`, which names all its other ports
+    #[arg(long, value_name = "PORT", default_value_t = DEFAULT_PORT)]
+    pub business_port: u16,
+}
+
+/// What `doctor` looks at.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct DoctorArgs {
+    /// Which deployment
+    #[command(flatten)]
+    pub deployment: DeploymentArgs,
+
+    /// Look for the business routes here instead of at the stack's `ApiUrl`
+    #[arg(long, value_name = "URL", requires = "stack", value_parser = address)]
+    pub api_url: Option<Url>,
+}
+
+/// What `release-check` checks.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct ReleaseCheckArgs {
+    /// Which deployment
+    #[command(flatten)]
+    pub deployment: DeploymentArgs,
+
+    /// Check with WeChat's five groups of test accounts, not with the first alone
+    #[arg(long)]
+    pub all_groups: bool,
+}
+
+/// What `copy-table` copies.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct CopyTableArgs {
+    /// The table to copy from
+    #[arg(value_name = "FROM")]
+    pub from: String,
+
+    /// The table to copy to
+    #[arg(value_name = "TO")]
+    pub to: String,
+
+    /// The region of both; else that of the environment or the profile
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+
+    /// The profile of ~/.aws/config to use
+    #[arg(long, value_name = "PROFILE")]
+    pub profile: Option<String>,
+}
+
+/// The address of a server.
+fn address(text: &str) -> Result<Url, &'static str> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
+        _ => Err("begin it with http:// or https://, such as https://auth.example.com"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn parse(options: &[&str]) -> Result<Command, String> {
+        let parsed = Args::try_parse_from([&["ops"], options].concat());
+        parsed.map(|args| args.command).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_option_has_a_help_text_and_usage_begins_with_cargo_ops() {
+        Args::command().debug_assert();
+        for command in Args::command().get_subcommands() {
+            assert!(command.get_arguments().all(|argument| argument.get_help().is_some()), "{command}");
+        }
+        assert!(parse(&["doctor", "--nope"]).unwrap_err().contains("Usage: cargo ops doctor"));
+    }
+
+    #[test]
+    fn a_stack_or_a_port_is_examined_and_no_option_is_taken_that_would_do_nothing() {
+        for command in ["doctor", "release-check"] {
+            for options in [&["--business-port", "4001"][..], &["--stack", "wechat", "--region", "eu-central-1"], &[]] {
+                assert!(parse(&[&[command], options].concat()).is_ok(), "{options:?}");
+            }
+            for useless in [
+                &["--region", "eu-central-1"][..],
+                &["--public-url", "https://auth.example.com"],
+                &["--stack", "wechat", "--business-port", "4001"],
+            ] {
+                assert!(parse(&[&[command], useless].concat()).is_err(), "{useless:?}");
+            }
+        }
+        let Ok(Command::Doctor(options)) = parse(&["doctor"]) else { panic!("no doctor") };
+        assert_eq!((options.deployment.business_port, options.deployment.stack), (3001, None));
+        let Ok(Command::ReleaseCheck(options)) = parse(&["release-check", "--all-groups"]) else { panic!("no check") };
+        assert!(options.all_groups);
+    }
+
+    #[test]
+    fn a_copy_needs_two_tables() {
+        assert!(parse(&["copy-table", "a", "b", "--region", "eu-central-1"]).is_ok());
+        assert!(parse(&["copy-table", "a"]).unwrap_err().contains("<TO>"));
+    }
+
+    #[test]
+    fn an_address_must_begin_with_its_scheme() {
+        for bad in ["localhost:3000", "127.0.0.1:3000", "localhost", "file:///tmp"] {
+            let error = parse(&["release-check", "--stack", "wechat", "--public-url", bad]).unwrap_err();
+            assert!(error.contains("begin it with http://"), "{bad}: {error}");
+        }
+        assert!(parse(&["doctor", "--stack", "wechat", "--api-url", "https://api.example.com"]).is_ok());
+    }
+}

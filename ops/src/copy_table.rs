@@ -1,0 +1,111 @@
+//! `cargo ops copy-table FROM TO`: brings what a table lacks from another one, such as a restored backup.
+//!
+//! What the target has is newer and stays: each item is written under the condition that there is none with its key. So
+//! the command may be run again after a failure, and while functions are at work.
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use futures::StreamExt as _;
+use futures::stream;
+use runtime::aws::AwsFailure;
+
+use crate::explain::Explain as _;
+
+/// Writes under way at once: some hundred items a second over a distance.
+const WINDOW: usize = 32;
+
+/// A page of a scan is a megabyte.
+const TRY: Duration = Duration::from_secs(20);
+
+/// One operation, with its tries again.
+const OPERATION: Duration = Duration::from_mins(1);
+
+/// What was done.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Copied {
+    /// Items that the target lacked.
+    pub copied: u64,
+    /// Items that were there already.
+    pub kept: u64,
+}
+
+/// Why not everything was copied. What was copied stays.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// A table cannot be copied into itself.
+    #[error("{0} is named twice: name the table to copy from, then the one to copy to")]
+    Same(String),
+    /// DynamoDB did not do what was asked.
+    #[error("{problem} (table {table}, after {} items): {advice}. Run the command again to go on", done.copied + done.kept)]
+    Refused {
+        /// What went wrong.
+        problem: String,
+        /// The table that was asked.
+        table: String,
+        /// What was done until then.
+        done: Copied,
+        /// What to do.
+        advice: String,
+    },
+}
+
+/// DynamoDB, bounded in time for pages of a scan.
+#[must_use]
+pub fn client(config: &SdkConfig) -> Client {
+    let bounds = TimeoutConfig::builder().operation_attempt_timeout(TRY).operation_timeout(OPERATION).build();
+    Client::new(&config.to_builder().timeout_config(bounds).build())
+}
+
+/// Copies every item of the table `from` that the table `to` lacks.
+///
+/// # Errors
+/// [`CopyError`]; what was copied until then stays.
+pub async fn copy(client: &Client, from: &str, to: &str) -> Result<Copied, CopyError> {
+    if from == to {
+        return Err(CopyError::Same(from.to_owned()));
+    }
+    let mut done = Copied::default();
+    // Before anything is read: a source without items would hide that there is no target.
+    for table in [from, to] {
+        let described = client.describe_table().table_name(table).send().await;
+        described.map_err(|error| refused(&error, "dynamodb:DescribeTable", table, done))?;
+    }
+    let mut pages = client.scan().table_name(from).consistent_read(true).into_paginator().send();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| refused(&error, "dynamodb:Scan", from, done))?;
+        let mut writes = stream::iter(page.items.unwrap_or_default())
+            .map(|item| {
+                let put = client.put_item().table_name(to).set_item(Some(item));
+                put.condition_expression("attribute_not_exists(pk)").send()
+            })
+            .buffer_unordered(WINDOW);
+        while let Some(written) = writes.next().await {
+            match written {
+                Ok(_) => done.copied += 1,
+                Err(SdkError::ServiceError(service)) if service.err().is_conditional_check_failed_exception() => {
+                    done.kept += 1;
+                }
+                Err(error) => return Err(refused(&error, "dynamodb:PutItem", to, done)),
+            }
+        }
+    }
+    Ok(done)
+}
+
+fn refused<E, R>(error: &SdkError<E, R>, action: &str, table: &str, done: Copied) -> CopyError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    let failure = AwsFailure::of(error);
+    CopyError::Refused {
+        problem: failure.sentence(action),
+        table: table.to_owned(),
+        done,
+        advice: failure.advice(action),
+    }
+}

@@ -1,0 +1,184 @@
+//! A deployment, in AWS or on this machine, and how to reach its parts.
+
+mod stack;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use base::clock::{SharedClock, SystemClock};
+use base::http_client::client_builder;
+use base::ids::AppId;
+use base::limits::Limits;
+use runtime::aws::{AwsClients, local_config};
+use runtime::config::Environment;
+use store::{Store, Table};
+use url::Url;
+
+use crate::account;
+use crate::args::DeploymentArgs;
+use crate::finding::Finding;
+
+/// Where a running `cargo run` names its variables, on the port of its business API.
+const RUNNING_SYSTEM: &str = "/_local/system";
+
+/// For the variables of a `cargo run`, which is on this machine.
+const VARIABLES: Duration = Duration::from_secs(5);
+
+/// Where a deployment runs: what is wrong in the cloud may be as it should on this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// In AWS.
+    Aws,
+    /// A stack in something that plays AWS: the SDK is told another endpoint.
+    Emulator,
+    /// `cargo run` on this machine.
+    Local,
+}
+
+/// A deployment, and how to reach its parts.
+pub struct Deployment {
+    /// Where it runs.
+    pub target: Target,
+    /// The table's name.
+    pub table: String,
+    /// The secret's name or ARN.
+    pub secret_id: String,
+    /// Where the public routes are.
+    pub public: Url,
+    /// The 授权事件接收URL of WeChat's console.
+    pub events_url: String,
+    /// Where the business routes are.
+    pub business: Url,
+    /// Whether a reply webhook is to be called, which takes a key in the secret.
+    pub webhook: bool,
+    /// DynamoDB and Secrets Manager.
+    pub clients: AwsClients,
+    /// This machine's clock.
+    pub clock: SharedClock,
+}
+
+impl Deployment {
+    /// Its items of the platform `component`.
+    pub(crate) fn store(&self, component: &AppId) -> Store {
+        Table::new(self.clients.dynamodb.clone(), &self.table).store(component)
+    }
+}
+
+/// What the arguments name: a deployment, or the finding why there is none.
+pub(crate) struct Located {
+    /// What it is called.
+    pub(crate) subject: String,
+    /// What was found on the way.
+    pub(crate) findings: Vec<Finding>,
+    /// The deployment.
+    pub(crate) deployment: Option<Deployment>,
+}
+
+/// Finds what the arguments name. `api_url` is used instead of the stack's own.
+pub(crate) async fn locate(options: &DeploymentArgs, api_url: Option<&Url>, environment: &impl Environment) -> Located {
+    let mut findings = Vec::new();
+    let (subject, found) = if let Some(name) = &options.stack {
+        let config = account::load(options.region.as_deref(), options.profile.as_deref()).await;
+        let region = config.region().map_or_else(|| "an unknown region".to_owned(), ToString::to_string);
+        let found = in_stack(name, &config, options, api_url, &mut findings).await;
+        (format!("Stack {name} in {region}"), found)
+    } else {
+        let port = options.business_port;
+        (format!("The local system on port {port}"), on_this_machine(port, environment).await)
+    };
+    let deployment = found.map_err(|missing| findings.push(missing)).ok();
+    Located { subject, findings, deployment }
+}
+
+/// Bounds for a machine that may be far away from the region: each operation ends within 10 s.
+const fn limits() -> Limits {
+    Limits {
+        dynamodb_try: Duration::from_secs(4),
+        dynamodb: Duration::from_secs(10),
+        secrets_try: Duration::from_secs(4),
+        secrets: Duration::from_secs(10),
+        ..Limits::background()
+    }
+}
+
+async fn in_stack(
+    name: &str,
+    config: &SdkConfig,
+    options: &DeploymentArgs,
+    api_url: Option<&Url>,
+    findings: &mut Vec<Finding>,
+) -> Result<Deployment, Finding> {
+    account::check(config, options.profile.as_deref())
+        .await
+        .map_err(|error| Finding::wrong("AWS", error.to_string(), error.advice()))?;
+    let (state, outputs) = stack::look_up(config, &limits(), name).await?;
+    findings.push(state);
+    let or_output = |given: Option<&Url>, name| given.cloned().map_or_else(|| outputs.url(name), Ok);
+    Ok(Deployment {
+        target: if config.endpoint_url().is_some() { Target::Emulator } else { Target::Aws },
+        table: outputs.text("TableName")?,
+        secret_id: outputs.text("SecretArn")?,
+        public: or_output(options.public_url.as_ref(), "PublicBaseUrl")?,
+        events_url: outputs.text("EventsUrl")?,
+        business: or_output(api_url, "ApiUrl")?,
+        webhook: outputs.parameter("ReplyWebhookUrl").is_some(),
+        clients: AwsClients::new(config, &limits()),
+        clock: Arc::new(SystemClock),
+    })
+}
+
+/// A `cargo run` says itself where its parts are, whatever its ports, its table and its tunnel.
+async fn on_this_machine(port: u16, environment: &impl Environment) -> Result<Deployment, Finding> {
+    const CHECK: &str = "local system";
+    let business = format!("http://127.0.0.1:{port}");
+    let named = variables(&format!("{business}{RUNNING_SYSTEM}")).await.ok_or_else(|| {
+        let advice =
+            "start cargo run in another terminal; --business-port says where it listens, --stack names a deployment";
+        Finding::wrong(CHECK, format!("no cargo run answers on port {port}"), advice)
+    })?;
+    let variables = Variables { named, environment };
+    let variable = |name: &'static str| {
+        variables.get(name).ok_or_else(|| {
+            let sentence = format!("the cargo run on port {port} names no {name}");
+            Finding::wrong(CHECK, sentence, "start cargo run and this program from the same version")
+        })
+    };
+    let url = |text: &str| {
+        Url::parse(text).map_err(|_| Finding::wrong(CHECK, format!("{text} is not a URL"), "correct PUBLIC_BASE_URL"))
+    };
+    let clients = |endpoint| Ok(AwsClients::new(&local_config(&variable(endpoint)?, &variables), &limits()));
+    let public = variable("PUBLIC_BASE_URL")?;
+    Ok(Deployment {
+        target: Target::Local,
+        table: variable("TABLE_NAME")?,
+        secret_id: variable("SECRET_ID")?,
+        public: url(&public)?,
+        events_url: format!("{}/wechat/events", public.trim_end_matches('/')),
+        business: url(&business)?,
+        webhook: variables.get("REPLY_WEBHOOK_URL").is_some(),
+        clients: AwsClients {
+            dynamodb: clients("AWS_ENDPOINT_URL_DYNAMODB")?.dynamodb,
+            secrets: clients("AWS_ENDPOINT_URL_SECRETS_MANAGER")?.secrets,
+        },
+        clock: Arc::new(SystemClock),
+    })
+}
+
+/// What a `cargo run` names, and the environment for what it does not: the credentials for a table of one's own.
+struct Variables<'a, E> {
+    named: HashMap<String, String>,
+    environment: &'a E,
+}
+
+impl<E: Environment> Environment for Variables<'_, E> {
+    fn get(&self, name: &'static str) -> Option<String> {
+        self.named.get(name).cloned().or_else(|| self.environment.get(name))
+    }
+}
+
+async fn variables(url: &str) -> Option<HashMap<String, String>> {
+    let response = client_builder().timeout(VARIABLES).build().ok()?.get(url).send().await.ok()?;
+    response.error_for_status().ok()?.json().await.ok()
+}

@@ -1,0 +1,101 @@
+//! `cargo ops doctor`: looks at a deployment from outside and says in words what is wrong with it.
+//!
+//! It only reads, and never calls WeChat: the calls that would tell most issue tokens or count against a quota. What
+//! WeChat last said is in the table, where the refresher left it. Each check is a function that returns findings; one
+//! that fails stops no other. Every wait is bounded.
+
+pub(crate) mod items;
+mod refresher;
+mod refusal;
+pub(crate) mod secret;
+mod table;
+pub(crate) mod web;
+
+use std::time::Duration;
+
+use base::ids::AppId;
+use runtime::aws::{AwsFailure, FailureKind};
+use runtime::config::Environment;
+use tokio::time::timeout;
+
+use crate::args::DoctorArgs;
+use crate::deployment::{self, Deployment, Located, Target};
+use crate::explain::Explain as _;
+use crate::finding::{Diagnosis, Finding};
+
+/// One check of the table's items: up to some fifty reads.
+const ITEMS: Duration = Duration::from_secs(30);
+
+/// The finding for a failed `action`, against AWS or against its stand-in on this machine.
+fn refused(check: &'static str, failure: &AwsFailure, action: &str, target: Target) -> Finding {
+    let advice = match (target, failure.kind) {
+        (Target::Local, FailureKind::Timeout | FailureKind::Connection) => "restart cargo run".to_owned(),
+        _ => failure.advice(action),
+    };
+    Finding::wrong(check, failure.sentence(action), advice)
+}
+
+/// Finds what the arguments name, and examines it.
+pub async fn examine(options: &DoctorArgs, environment: &impl Environment) -> Diagnosis {
+    let located = deployment::locate(&options.deployment, options.api_url.as_ref(), environment).await;
+    let Located { subject, mut findings, deployment } = located;
+    let examined = deployment.is_some();
+    if let Some(deployment) = deployment {
+        findings.extend(deployment.examine().await);
+    }
+    Diagnosis { subject, findings, examined }
+}
+
+impl Deployment {
+    /// Makes every check, those that do not depend on each other at the same time.
+    pub async fn examine(&self) -> Vec<Finding> {
+        // On the heap: dozens of SDK calls are one large future.
+        Box::pin(self.checks()).await
+    }
+
+    async fn checks(&self) -> Vec<Finding> {
+        let ((mut findings, component), (table, reachable), web) = tokio::join!(
+            secret::examine(self),
+            table::examine(&self.clients.dynamodb, &self.table, self.target),
+            web::examine(&self.public, &self.business, self.target, &*self.clock),
+        );
+        findings.extend(table);
+        findings.extend(match component {
+            _ if !reachable => vec![Finding::warning(
+                "items",
+                "the items of the table were not looked at",
+                "put the table right, and run the doctor again",
+            )],
+            Some(component) => Box::pin(self.items(&component)).await,
+            None => vec![Finding::warning(
+                "items",
+                "the items of the table were not looked at: its keys begin with the secret's component_appid",
+                "put the secret right, and run the doctor again",
+            )],
+        });
+        findings.extend(web);
+        findings
+    }
+
+    async fn items(&self, component: &AppId) -> Vec<Finding> {
+        let store = self.store(component);
+        let now = self.clock.now();
+        let all = async {
+            tokio::join!(
+                items::ticket(&store, &self.events_url, now),
+                items::component_token(&store, now),
+                refresher::examine(&store, now),
+                items::accounts(&store),
+                items::inbox(&store, now),
+            )
+        };
+        let Ok((mut findings, token, refresher, accounts, inbox)) = timeout(ITEMS, Box::pin(all)).await else {
+            let sentence = "the items of the table could not be read in time";
+            return vec![Finding::wrong("items", sentence, "check the network between this machine and the region")];
+        };
+        findings.push(token);
+        findings.extend(refresher);
+        findings.extend([accounts, inbox]);
+        findings
+    }
+}

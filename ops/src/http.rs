@@ -1,0 +1,206 @@
+//! One HTTP request of the tool's: what came back, or why nothing did.
+//!
+//! Name, certificate, refusal and silence are told apart, since each has another remedy. Every wait is bounded.
+
+use std::error::Error as _;
+use std::io::ErrorKind;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use aws_smithy_types::date_time::{DateTime, Format};
+use base::clock::Clock;
+use base::http_client::{BodyError, client_builder, read_bounded};
+use http::header::{AsHeaderName, CONTENT_SECURITY_POLICY, CONTENT_TYPE, DATE, HeaderMap};
+use http::{Method, StatusCode};
+use reqwest::Client;
+use tokio::time::timeout;
+use url::Url;
+
+use crate::deployment::Target;
+use crate::finding::Finding;
+use crate::format::span;
+
+/// To connect, by name, address and TLS.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// How the policy of our pages begins (`web`).
+const OUR_POLICY: &str = "default-src 'none'; style-src 'sha256-";
+
+/// More than the longest reply of ours.
+const LONGEST: usize = 64 * 1024;
+
+/// What came back.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    /// `None` if it has more than [`LONGEST`] bytes.
+    pub(crate) body: Option<Vec<u8>>,
+    /// How far this machine's clock is behind the server's (ahead: negative), in seconds.
+    pub(crate) behind: Option<i64>,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: impl AsHeaderName) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    pub(crate) fn is_our_page(&self) -> bool {
+        self.header(CONTENT_SECURITY_POLICY).starts_with(OUR_POLICY)
+    }
+
+    /// Our functions answer programs so; the gateway's own refusals are plain JSON.
+    pub(crate) fn is_our_problem(&self) -> bool {
+        self.header(CONTENT_TYPE).starts_with("application/problem+json")
+    }
+}
+
+/// A client for a few requests: no redirect is followed, for where one leads is a finding.
+pub(crate) fn client(bases: &[&Url]) -> Result<Client, Finding> {
+    let mut client = client_builder().connect_timeout(CONNECT);
+    // Names below localhost are this machine's (RFC 6761), which not every resolver knows: emulators use them.
+    for host in bases.iter().filter_map(|url| url.host_str()).filter(|host| host.ends_with(".localhost")) {
+        client = client.resolve(host, (Ipv4Addr::LOCALHOST, 0).into());
+    }
+    client.build().map_err(|error| {
+        let sentence = format!("there is no HTTP client on this machine: {error}");
+        Finding::wrong("this machine", sentence, "install the system's root certificates")
+    })
+}
+
+/// Why there is no response.
+#[derive(Debug)]
+pub(crate) enum Unreachable {
+    /// The name has no address.
+    Name,
+    /// The certificate is not accepted, in the TLS library's words.
+    Certificate(String),
+    /// Nothing listens.
+    Refused,
+    /// No connection or no response in time.
+    Timeout,
+    /// Anything else, in the HTTP client's words.
+    Other(String),
+}
+
+/// Sends one request and waits for the response at most `within`. A body is sent as XML.
+pub(crate) async fn ask(
+    http: &Client,
+    clock: &dyn Clock,
+    method: Method,
+    url: Url,
+    body: Option<String>,
+    within: Duration,
+) -> Result<Answer, Unreachable> {
+    let mut request = http.request(method, url.clone()).timeout(within);
+    if let Some(body) = body {
+        request = request.header(CONTENT_TYPE, "text/xml").body(body);
+    }
+    match request.send().await {
+        Ok(mut response) => {
+            let (status, headers) = (response.status(), response.headers().clone());
+            let date = headers.get(DATE).and_then(|date| date.to_str().ok());
+            let date = date.and_then(|date| DateTime::from_str(date, Format::HttpDate).ok());
+            let behind = date.map(|date| date.secs() - clock.now().unix());
+            let body = match read_bounded(&mut response, LONGEST).await {
+                Ok(body) => Some(body),
+                Err(BodyError::TooLarge) => None,
+                Err(BodyError::Broken(error)) => return Err(why(&url, error).await),
+            };
+            Ok(Answer { status, headers, body, behind })
+        }
+        Err(error) => Err(why(&url, error).await),
+    }
+}
+
+async fn why(url: &Url, error: reqwest::Error) -> Unreachable {
+    let error = error.without_url();
+    let mut words = Vec::new();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::ConnectionRefused) {
+            return Unreachable::Refused;
+        }
+        words.push(error.to_string());
+        cause = error.source();
+    }
+    let last = words.pop().unwrap_or_else(|| error.to_string());
+    // The TLS library's error cannot be had as a type without depending on it.
+    if last.contains("certificate") {
+        Unreachable::Certificate(last)
+    } else if error.is_connect() && !has_address(url).await {
+        Unreachable::Name
+    } else if error.is_timeout() {
+        Unreachable::Timeout
+    } else {
+        Unreachable::Other(last)
+    }
+}
+
+/// Whether the name of `url` can be looked up.
+async fn has_address(url: &Url) -> bool {
+    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else { return false };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    match timeout(CONNECT, tokio::net::lookup_host((host, port))).await {
+        Ok(Ok(mut addresses)) => addresses.next().is_some(),
+        _ => false,
+    }
+}
+
+/// A path below an origin.
+pub(crate) fn at(base: &Url, segments: &[&str]) -> Url {
+    let mut url = base.clone();
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().extend(segments);
+    }
+    url
+}
+
+/// A base URL as people write it.
+pub(crate) fn shown(base: &Url) -> &str {
+    base.as_str().trim_end_matches('/')
+}
+
+/// How to make the public URL lead to us.
+pub(crate) const fn lead_here(target: Target) -> &'static str {
+    match target {
+        Target::Local => {
+            "the tunnel, if cargo run was started with one in PUBLIC_BASE_URL, must run and lead to cargo run's public port"
+        }
+        Target::Aws | Target::Emulator => {
+            "let the name lead to the API (the output DomainTarget, if the stack made the domain), and set PublicBaseUrl to \
+             what is really used"
+        }
+    }
+}
+
+/// The finding for a public URL without a response `within` the time it had.
+pub(crate) fn unreachable(
+    check: &'static str,
+    base: &Url,
+    why: &Unreachable,
+    target: Target,
+    within: Duration,
+) -> Finding {
+    let host = base.host_str().unwrap_or_default();
+    let base = shown(base);
+    let (sentence, advice) = match why {
+        Unreachable::Name => (
+            format!("the name {host} has no address"),
+            "make it in your DNS, as a CNAME to the output DomainTarget; a new name can take minutes to be known",
+        ),
+        Unreachable::Certificate(words) => (
+            format!("the certificate at {host} is not accepted: {words}"),
+            "the certificate of CertificateArn must be issued for this very name and be valid; and the name must lead to us",
+        ),
+        Unreachable::Refused => (format!("nobody listens at {base}"), lead_here(target)),
+        Unreachable::Timeout => (
+            format!("{base} gives no response within {}", span(within)),
+            "check where the name leads, and what the functions' logs say",
+        ),
+        Unreachable::Other(words) => {
+            (format!("{base} cannot be reached: {words}"), "check where the name leads, and that TLS ends there")
+        }
+    };
+    let advice = if target == Target::Local { lead_here(target) } else { advice };
+    Finding::wrong(check, sentence, advice)
+}

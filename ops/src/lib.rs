@@ -1,0 +1,17 @@
+//! The operator's tool, `cargo ops`.
+//!
+//! [`doctor`] examines a deployment, in AWS or a `cargo run` on this machine; [`release_check`] puts it to WeChat's check
+//! of a platform that goes live; [`copy_table`] brings items from a restored table. All reach it as anybody else does,
+//! through AWS and its public URLs: nothing of the functions or of `cargo run` is linked in.
+
+pub mod account;
+pub mod args;
+pub mod copy_table;
+pub mod deployment;
+pub mod doctor;
+mod explain;
+pub mod finding;
+mod format;
+mod http;
+pub mod release_check;
+pub mod render;

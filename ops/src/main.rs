@@ -1,0 +1,58 @@
+//! `cargo ops`: the operator's tool.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use ops::args::{Args, Command, CopyTableArgs};
+use ops::finding::Diagnosis;
+use ops::{account, copy_table, doctor, release_check, render};
+use runtime::config::{Environment as _, ProcessEnvironment};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let ended = tokio::runtime::Builder::new_current_thread().enable_all().build().and_then(|runtime| {
+        let ended = runtime.block_on(run(&args.command));
+        // A look-up of a name cannot be cancelled and may hang in a thread.
+        runtime.shutdown_background();
+        ended
+    });
+    match ended {
+        Ok(code) => code,
+        // Whoever reads has read enough, as with `| head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            drop(writeln!(io::stderr(), "{error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: &Command) -> io::Result<ExitCode> {
+    match command {
+        Command::Doctor(options) => show(&doctor::examine(options, &ProcessEnvironment).await),
+        Command::ReleaseCheck(options) => show(&release_check::check(options, &ProcessEnvironment).await),
+        Command::CopyTable(options) => copy(options).await,
+    }
+}
+
+fn show(diagnosis: &Diagnosis) -> io::Result<ExitCode> {
+    let colours = io::stdout().is_terminal() && ProcessEnvironment.get("NO_COLOR").is_none();
+    let code = diagnosis.exit_code().into();
+    match write!(io::stdout(), "{}", render::text(diagnosis, colours)) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        // The exit status holds, however much of the text was read.
+        _ => Ok(code),
+    }
+}
+
+async fn copy(options: &CopyTableArgs) -> io::Result<ExitCode> {
+    let config = account::load(options.region.as_deref(), options.profile.as_deref()).await;
+    account::check(&config, options.profile.as_deref())
+        .await
+        .map_err(|error| io::Error::other(format!("{error}: {}", error.advice())))?;
+    let client = copy_table::client(&config);
+    let done = copy_table::copy(&client, &options.from, &options.to).await.map_err(io::Error::other)?;
+    writeln!(io::stdout(), "{} items copied, {} were in {} already", done.copied, done.kept, options.to)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,23 +1,24 @@
 //! The promises of `docs/architecture.md`: each names the tests that hold it, and they exist.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
+use std::{fs, io};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// The names of all tests in a folder, at every depth.
-fn tests_in(folder: &Path, names: &mut BTreeSet<String>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+fn tests_in(folder: &Path, names: &mut BTreeSet<String>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
         if path.is_dir() {
-            tests_in(&path, names);
+            tests_in(&path, names)?;
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(&path).unwrap();
+            let text = fs::read_to_string(&path)?;
             let functions = text.split("#[test]").chain(text.split("#[tokio::test")).skip(1);
             names.extend(functions.filter_map(|rest| Some(rest.split_once("fn ")?.1.split_once('(')?.0.to_owned())));
         }
     }
+    Ok(())
 }
 
 #[test]
@@ -27,7 +28,7 @@ fn every_promise_names_tests_that_exist() {
     let rows: Vec<&str> = section.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
     let mut existing = BTreeSet::new();
     for folder in ["shared", "functions", "simulator", "tests"] {
-        tests_in(&Path::new(ROOT).join(folder), &mut existing);
+        tests_in(&Path::new(ROOT).join(folder), &mut existing).unwrap();
     }
     assert!(rows.len() >= 10 && existing.len() > 500, "{} promises, {} tests", rows.len(), existing.len());
     for row in rows {

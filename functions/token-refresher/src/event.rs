@@ -90,9 +90,6 @@ struct Text {
 impl Task {
     /// Reads an event of EventBridge Scheduler or of the table's stream. Records of other items than inbox entries are
     /// left out: the stream's filter lets none through, and one that came all the same is no reason to fail a batch.
-    ///
-    /// # Errors
-    /// [`EventError`].
     pub fn parse(event: Value) -> Result<Self, EventError> {
         match serde_json::from_value(event).map_err(|_| EventError)? {
             Shape::Scheduled { task: Scheduled::Renew } => Ok(Self::Renew),

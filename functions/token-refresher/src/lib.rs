@@ -82,10 +82,7 @@ const DEFAULT_WINDOW: usize = 64;
 const WIDEST_WINDOW: usize = 256;
 
 impl Settings {
-    /// Reads `REFRESHER_WINDOW`, by default 64; the rate_limiter is not for settings.
-    ///
-    /// # Errors
-    /// [`ConfigError::Malformed`].
+    /// Reads `REFRESHER_WINDOW`, by default 64; the rate of starts is not for settings.
     pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
         let window = match environment.get(WINDOW) {
             None => DEFAULT_WINDOW,

@@ -154,7 +154,7 @@ impl Run {
         if repaired == WriteOutcome::Superseded {
             return Ok(ListSays::Named);
         }
-        match self.tokens.renew(&account).await? {
+        match self.tokens.renew(account).await? {
             Renewal::Renewed(_) => {
                 tracing::warn!(authorizer = %account, "account {account} was renewed with the refresh token of the list");
                 Ok(ListSays::Recovered)

@@ -29,9 +29,6 @@ pub enum BodyError {
 
 /// Reads a body of at most `longest` bytes, as it came: nothing is decompressed. A longer one is dropped where it
 /// becomes too long.
-///
-/// # Errors
-/// [`BodyError`].
 pub async fn read_bounded(response: &mut reqwest::Response, longest: usize) -> Result<Vec<u8>, BodyError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(BodyError::Broken)? {

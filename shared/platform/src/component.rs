@@ -64,9 +64,6 @@ impl Component {
     }
 
     /// The platform's `component_access_token`, renewed if it is due.
-    ///
-    /// # Errors
-    /// [`TokenError`].
     pub async fn token(&self) -> Result<SecretString, TokenError> {
         Ok(leased::usable(self, None).await?.token)
     }
@@ -117,9 +114,6 @@ impl Component {
     }
 
     /// What WeChat knows about an account.
-    ///
-    /// # Errors
-    /// [`TokenError`].
     pub async fn details(&self, authorizer: &AppId) -> Result<AuthorizerDetails, TokenError> {
         self.call(|token| async move { self.wechat.authorizer_info(self.carries(&token), authorizer).await }).await
     }
@@ -137,9 +131,6 @@ impl Component {
     }
 
     /// A part of WeChat's list of the accounts that have authorized the platform.
-    ///
-    /// # Errors
-    /// [`TokenError`].
     pub async fn list_page(&self, offset: u64, count: u32) -> Result<AuthorizerPage, TokenError> {
         self.call(|token| async move { self.wechat.authorizer_list(self.carries(&token), offset, count).await }).await
     }

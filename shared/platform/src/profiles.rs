@@ -61,9 +61,6 @@ impl Profiles {
 
     /// Stores what the details say of the account, if they say anything, over the `token_seq` that was read before WeChat
     /// was asked for them.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn keep(
         &self,
         authorizer: &AppId,

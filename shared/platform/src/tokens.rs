@@ -59,18 +59,12 @@ impl Tokens {
     }
 
     /// An account's `authorizer_access_token`, renewed if it is due.
-    ///
-    /// # Errors
-    /// [`TokenError`].
     pub async fn authorizer(&self, authorizer: &AppId) -> Result<SecretString, TokenError> {
         Ok(leased::usable(&AccountToken { tokens: self, authorizer }, None).await?.token)
     }
 
     /// A token other than the one that WeChat just refused: the stored one if it was replaced meanwhile, else a new
     /// one.
-    ///
-    /// # Errors
-    /// [`TokenError`].
     pub async fn after_rejection(
         &self,
         authorizer: &AppId,
@@ -98,9 +92,6 @@ impl Tokens {
     }
 
     /// Marks an account's grant as gone, unless the account was changed since it was read.
-    ///
-    /// # Errors
-    /// [`store::StoreError`].
     pub async fn end_grant(
         &self,
         authorizer: &AppId,

@@ -190,9 +190,6 @@ pub struct BusConfig {
 
 impl BusConfig {
     /// Reads `EVENT_BUS_NAME`.
-    ///
-    /// # Errors
-    /// [`ConfigError::Missing`].
     pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
         Ok(Self { bus: environment.required("EVENT_BUS_NAME", "the name or ARN of the event bus")? })
     }

@@ -84,9 +84,6 @@ impl Accounts {
     }
 
     /// An account as of now. One read.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn get(&self, authorizer: &AppId) -> Result<Option<StoredAccount>, StoreError> {
         Ok(self.0.get(self.0.account(authorizer)).await?.map(StoredAccount::read))
     }
@@ -135,9 +132,6 @@ impl Accounts {
 
     /// Writes down WeChat's time of a grant that had come without one, such as through the redirect. `code` is the code
     /// that brought it. One write.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn note_grant_time(
         &self,
         authorizer: &AppId,
@@ -150,9 +144,6 @@ impl Accounts {
 
     /// Ends an account's grant over the `token_seq` that was read (0 makes the row): the access token is dropped, the
     /// row and its refresh token stay. In the index the account is among those of `state` from now on. One write.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn end_grant(
         &self,
         authorizer: &AppId,
@@ -183,9 +174,6 @@ impl Accounts {
 
     /// Writes down that WeChat was asked about an account and nothing followed from it, so that the next runs ask about
     /// others first. One write; without effect if the account was changed since it was read.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn note_asked(&self, authorizer: &AppId, seq: u64, now: Timestamp) -> Result<(), StoreError> {
         self.change(authorizer).set(ASKED_AT, now).when(equals(TOKEN_SEQ, seq)).apply().await.map(drop)
     }
@@ -194,9 +182,6 @@ impl Accounts {
     /// account due at once. One write. The new one may be of a grant that we have heard nothing of, so that the time of
     /// the present grant is no longer known; and the write raises the `token_seq`, so that a process that was refused the
     /// old one ends nothing.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn overwrite_refresh_token(
         &self,
         authorizer: &AppId,
@@ -224,9 +209,6 @@ impl Accounts {
 
     /// Writes an account's profile and permission sets over the `token_seq` that was read before WeChat was asked for
     /// them. To be called once the name of the profile is stored ([`crate::UserNames::put`]). One write.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn put_profile(
         &self,
         authorizer: &AppId,
@@ -247,9 +229,6 @@ impl Accounts {
     }
 
     /// Writes down that the name of the account's profile is stored, if the profile was stored before it. One write.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn note_named(&self, authorizer: &AppId) -> Result<(), StoreError> {
         self.change(authorizer).set(NAME_OWNED, true).when(exists(TOKEN_SEQ)).apply().await.map(drop)
     }

@@ -86,9 +86,6 @@ pub struct Standings(pub(crate) Part);
 impl Standings {
     /// The state of an account, `None` if it has no row. One read, which names its attributes: a role can be given
     /// these without the tokens that are in the same row.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn get(&self, authorizer: &AppId) -> Result<Option<Standing>, StoreError> {
         let row = self.0.read(self.0.account(authorizer), &STANDING_ATTRIBUTES).await?;
         Ok(row.and_then(|attributes| {

@@ -41,9 +41,6 @@ impl Accounts {
     /// accounts. Every account in use is in the index, so a distant `until` lists them all.
     ///
     /// `shard` counts from 0 to [`Accounts::DUE_SHARDS`].
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn due(
         &self,
         shard: u64,
@@ -54,18 +51,12 @@ impl Accounts {
     }
 
     /// How many accounts fall due until `until`. One query a shard and megabyte.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn count_due(&self, until: Timestamp) -> Result<u64, StoreError> {
         self.0.count_due((0..DUE_SHARDS).map(|shard| self.shard(shard)), until).await
     }
 
     /// How many accounts are in a state. Active ones are those that are renewed: one that granted no API permission has
     /// no token and is not among them. One query for each megabyte and, of active ones, shard.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn count(&self, state: AccountState) -> Result<u64, StoreError> {
         match state {
             AccountState::Active => self.count_due(END_OF_TIME).await,

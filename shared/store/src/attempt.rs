@@ -69,9 +69,6 @@ impl Attempts {
 
     /// Remembers a pre-auth code with its link and attempt: a redirect brings the attempt back, a push the code. A
     /// transaction of two writes.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn put(
         &self,
         link: &LinkId,
@@ -102,9 +99,6 @@ impl Attempts {
     }
 
     /// An attempt of a link, while it can come back. One read.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn get(&self, link: &LinkId, attempt: &AttemptId, now: Timestamp) -> Result<Option<Attempt>, StoreError> {
         let Some(attributes) = self.0.get(self.key(link, attempt)).await? else { return Ok(None) };
         let item = Item::new("attempt", attributes);
@@ -119,9 +113,6 @@ impl Attempts {
     }
 
     /// Counts a code that comes back with an attempt. The same code counts once. One write.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn count_code(
         &self,
         link: &LinkId,

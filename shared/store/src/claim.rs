@@ -181,9 +181,6 @@ impl Claims {
     }
 
     /// The account that a code of a redirect has brought. One read.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn result(
         &self,
         claim: &ClaimKey,
@@ -203,9 +200,6 @@ impl Claims {
     }
 
     /// The link and attempt that a claim was made for, if it was made by us. One read.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn binding(&self, claim: &ClaimKey) -> Result<Option<Binding>, StoreError> {
         let attributes = self.0.get(self.0.claim(claim)).await?;
         Ok(attributes.and_then(|attributes| binding(&Item::new("claim", attributes))))

@@ -52,9 +52,6 @@ pub struct HealthRecords(pub(crate) Part);
 impl HealthRecords {
     /// Writes down how a run went, unless one that ended later has done so. What the run did not hear stays as it was.
     /// One write.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn put(&self, task: ScheduledTask, health: &Health) -> Result<(), StoreError> {
         let mut change = self
             .0

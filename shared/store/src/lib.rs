@@ -124,7 +124,6 @@ impl StoreError {
         Self::Unavailable { operation, cause }
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "the form that map_err takes")]
     pub(crate) fn unbuildable(_: BuildError) -> Self {
         Self::Unbuildable
     }

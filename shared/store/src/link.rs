@@ -174,9 +174,6 @@ impl Links {
     }
 
     /// A link; `None` if there is none or it ended long ago. One read.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn get(&self, id: &LinkId, now: Timestamp) -> Result<Option<Link>, StoreError> {
         let Some(attributes) = self.0.get(self.key(id)).await? else { return Ok(None) };
         Ok(Some(read_link(id, attributes)?).filter(|link| link.is_known(now)))

@@ -166,9 +166,6 @@ impl Messages {
 
     /// Messages of one shard that wait for the bus and are due, the oldest first, a page at a time. One query of the
     /// index. `shard` counts from 0 to [`Messages::WAITING_SHARDS`].
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn due(
         &self,
         shard: u64,
@@ -180,17 +177,11 @@ impl Messages {
     }
 
     /// How many messages wait for the bus. Queries of the index.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn count_waiting(&self, until: Timestamp) -> Result<u64, StoreError> {
         self.0.count_due((0..WAITING_SHARDS).map(|shard| self.shard(shard)), until).await
     }
 
     /// A message that waits for the bus; `None` if it waits no longer. One read.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn waiting(&self, message: &MessageId) -> Result<Option<WaitingMessage>, StoreError> {
         let attributes = self.0.get(self.key(message)).await?;
         Ok(attributes.map(|attributes| Item::new("message", attributes)).and_then(|item| {

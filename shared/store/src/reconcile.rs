@@ -44,9 +44,6 @@ impl ReconcilePasses {
     }
 
     /// The pass to continue: the unfinished one, or a new one. One read, and one write for a new one.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub async fn open(&self, now: Timestamp) -> Result<ReconcileCursor, StoreError> {
         if let Some(attributes) = self.0.get(self.key()).await? {
             let item = Item::new("reconcile cursor", attributes);
@@ -74,9 +71,6 @@ impl ReconcilePasses {
 
     /// Writes down that a page was processed. A transaction of two writes. `None` if another run is at the same pass:
     /// leave it to that one.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn finish_page(
         &self,
         cursor: ReconcileCursor,
@@ -109,9 +103,6 @@ impl ReconcilePasses {
     }
 
     /// Every account that the pages of a pass named. One query per megabyte, some 50,000 accounts.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn listed(&self, cursor: ReconcileCursor) -> Result<HashSet<AppId>, StoreError> {
         let mut listed = HashSet::new();
         self.0.each_of(self.key().pk, &page_prefix(cursor), None, |page| listed.extend(listed_in(page))).await?;
@@ -119,9 +110,6 @@ impl ReconcilePasses {
     }
 
     /// Ends a pass; the next run begins a new one. One write.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn close(&self, cursor: ReconcileCursor) -> Result<(), StoreError> {
         let closed = self.0.change(self.key()).remove([NEXT_OFFSET]);
         closed.when(equals(STARTED_AT, cursor.started_at)).apply().await.map(drop)

@@ -147,9 +147,6 @@ impl Tokens {
     /// Makes an account or the component due at once, if it still is in use: it may no longer be the stored token that
     /// WeChat accepts, and the next renewal decides. A renewal that is under way may be older than what brought this doubt,
     /// so that its result is not stored either. One write.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn mark_due(&self, owner: &TokenOwner, now: Timestamp) -> Result<(), StoreError> {
         let is_active = absent(STATE).or(equals(STATE, AccountState::Active.as_str()));
         let due = self.0.change(self.key(owner)).set(DUE_AT, now).increment(DOUBTS, 1);
@@ -180,9 +177,6 @@ impl Tokens {
     /// Replaces a refresh token that WeChat no longer accepts, over the `token_seq` it was read with, and extends the
     /// lease for the call that follows. One write. The `token_seq` stays: nothing was issued. The new one may be of a
     /// grant that we have heard nothing of, so that the time of the present grant is no longer known.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn swap_refresh_token(
         &self,
         lease: &mut Lease<TokenRecord>,

@@ -65,9 +65,6 @@ pub struct Recipients(pub(crate) Part);
 
 impl Recipients {
     /// Whether `authorizer` is the account that is called `user_name`. One read, or two.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn check(&self, authorizer: &AppId, user_name: Option<&str>) -> Result<Recipient, StoreError> {
         let Some(item) = self.0.get(self.0.name_of(authorizer)).await? else { return Ok(Recipient::Unknown) };
         let Some(user_name) = user_name else { return Ok(Recipient::Confirmed) };
@@ -96,9 +93,6 @@ pub struct UserNames(pub(crate) Part);
 
 impl UserNames {
     /// Stores the name that WeChat's details of an account say, for both ways of asking. Two writes.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn put(&self, authorizer: &AppId, user_name: &str) -> Result<(), StoreError> {
         if user_name.len() > LONGEST_NAME {
             return Err(StoreError::Corrupt { item: "user name", attribute: USER_NAME });

@@ -1,4 +1,4 @@
-//! An answer in time, and work that is not torn off.
+//! Time-outs for responses, and work that must not be cancelled.
 
 use std::future::Future;
 
@@ -10,27 +10,29 @@ use super::InternalError;
 /// Runs work as a task of its own and waits for it until `bound`.
 ///
 /// A client that goes away, or a wait that ends, does not cancel the work: a call that issues a token or spends a code
-/// goes on until what it brought is written down. Work that is done this way must bound itself; `bound` is only for the
-/// answer.
+/// goes on until its result is written down. Work that is done this way must bound itself; `bound` is only for the
+/// response. The task begins with the call, not when its result is first waited for.
 ///
 /// # Errors
-/// [`InternalError::Timeout`] at `bound`, [`InternalError::Panicked`] where the work panicked.
-pub async fn spawn_with_timeout<T: Send + 'static>(
+/// [`InternalError::Timeout`] at `bound`, [`InternalError::Panicked`] if the work panicked.
+pub fn spawn_with_timeout<T: Send + 'static>(
     bound: Instant,
     work: impl Future<Output = T> + Send + 'static,
-) -> Result<T, InternalError> {
-    timeout_at(bound, spawn_and_wait(work)).await.map_err(|_| InternalError::Timeout)?
+) -> impl Future<Output = Result<T, InternalError>> + Send {
+    let done = spawn_and_wait(work);
+    async move { timeout_at(bound, done).await.map_err(|_| InternalError::Timeout)? }
 }
 
 /// Runs work as a task of its own and waits until it has ended, however long that takes: in the cloud nothing goes on
-/// after the answer is out.
+/// after the response is out. The task begins with the call.
 ///
 /// # Errors
-/// [`InternalError::Panicked`] where the work panicked.
-pub async fn spawn_and_wait<T: Send + 'static>(
+/// [`InternalError::Panicked`] if the work panicked.
+pub fn spawn_and_wait<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
-) -> Result<T, InternalError> {
-    tokio::spawn(work.in_current_span()).await.map_err(|_| InternalError::Panicked)
+) -> impl Future<Output = Result<T, InternalError>> + Send {
+    let task = tokio::spawn(work.in_current_span());
+    async move { task.await.map_err(|_| InternalError::Panicked) }
 }
 
 #[cfg(test)]

@@ -85,9 +85,6 @@ pub enum WebhookError {
 
 impl Webhook {
     /// The webhook at `url`, which must be https unless `policy` permits this machine.
-    ///
-    /// # Errors
-    /// [`BuildError`].
     pub fn new(url: Url, policy: AddressPolicy) -> Result<Self, BuildError> {
         if url.scheme() != "https" && !(url.scheme() == "http" && policy.permits_plain_http()) {
             return Err(BuildError::NotHttps);

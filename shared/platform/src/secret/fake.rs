@@ -1,6 +1,10 @@
 //! Secrets Manager in memory, behind the real SDK client: for the tests of this crate and of those above it.
 
-#![expect(clippy::unwrap_used, reason = "a helper that unwraps fails its test, as it should")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "a helper that unwraps fails its test, as it should"
+)]
 
 use std::sync::{Arc, Mutex};
 
@@ -53,6 +57,7 @@ impl HttpConnector for Manager {
 
 impl Manager {
     /// A client that talks to this manager.
+    #[must_use]
     pub fn client(&self) -> Client {
         let connector = self.clone();
         let config = aws_sdk_secretsmanager::Config::builder()
@@ -75,6 +80,7 @@ impl Manager {
     }
 
     /// How often the secret was asked for.
+    #[must_use]
     pub fn reads(&self) -> usize {
         self.0.lock().unwrap().reads
     }

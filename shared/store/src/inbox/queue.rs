@@ -59,9 +59,6 @@ pub struct Entry {
 impl Inbox {
     /// The partitions that have something due, a page at a time, the longest overdue first: `after` is the position that
     /// the page before returned. A partition may be on several pages. One query of the index.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn due_partitions(
         &self,
         until: Timestamp,
@@ -75,9 +72,6 @@ impl Inbox {
     }
 
     /// How many entries wait that fall due until `until`. Queries of the index.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn count_waiting(&self, until: Timestamp) -> Result<u64, StoreError> {
         self.0.count_due([self.shard()], until).await
     }
@@ -95,9 +89,6 @@ impl Inbox {
 
     /// Whether a code has come with a push of the account: it was exchanged then, or will be. Codes are not kept, but
     /// the key of an entry is made of them. One query per megabyte.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     pub async fn was_pushed(&self, authorizer: &AppId, code: &SecretString) -> Result<bool, StoreError> {
         let partition = Partition(authorizer.as_str().to_owned());
         let mut found = false;

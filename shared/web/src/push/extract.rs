@@ -4,14 +4,14 @@
 //! check whom it is for: in this order, and nothing before has been looked at further. A handler that takes
 //! [`Verified`] therefore cannot see anything unverified. Both push URLs use it.
 
+use std::error::Error;
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRef, FromRequest, Request};
 use base::clock::Timestamp;
 use base::ids::AppId;
-use bytes::{Bytes, BytesMut};
-use futures::StreamExt as _;
+use http_body_util::LengthLimitError;
 use platform::secret::{Platform, PlatformSource};
 use runtime::telemetry::Metrics;
 use secrecy::SecretString;
@@ -160,22 +160,10 @@ const fn another_secret_may_fit(refusal: &PushRejection) -> bool {
 
 /// Reads the body as long as it is within [`BODY_LIMIT`]. A gateway delivers it in one piece, which is not copied.
 async fn read(body: Body) -> Result<Bytes, PushRejection> {
-    let mut pieces = body.into_data_stream();
-    let mut whole = Bytes::new();
-    while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(|_| PushRejection::Incomplete)?;
-        if whole.len().saturating_add(piece.len()) > BODY_LIMIT {
-            return Err(PushRejection::TooLarge);
-        }
-        if whole.is_empty() {
-            whole = piece;
-        } else {
-            let mut longer = BytesMut::from(whole);
-            longer.extend_from_slice(&piece);
-            whole = longer.freeze();
-        }
-    }
-    Ok(whole)
+    to_bytes(body, BODY_LIMIT).await.map_err(|error| {
+        let is_too_large = error.source().is_some_and(<dyn Error>::is::<LengthLimitError>);
+        if is_too_large { PushRejection::TooLarge } else { PushRejection::Incomplete }
+    })
 }
 
 /// Why the query is not a push's.

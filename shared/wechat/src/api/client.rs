@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::answer::Answer;
-use super::api::Api;
+use super::endpoint::Api;
 use super::error::{BuildError, Refusal, TransportKind, WechatError};
 use super::heard::{Heard, Listener};
 use super::json;
@@ -123,9 +123,6 @@ impl WechatClient {
     }
 
     /// Mints a pre-auth code, for one authorization (section 1.3).
-    ///
-    /// # Errors
-    /// [`WechatError`].
     pub async fn create_preauthcode(&self, call: ComponentCall<'_>) -> Result<PreAuthCode, WechatError> {
         let body = json!({ "component_appid": call.component });
         let answer = self.call(Api::CreatePreAuthCode, Some(call.token), &body, &[]).await?;
@@ -177,9 +174,6 @@ impl WechatClient {
     }
 
     /// A page of the accounts, `count` (at most [`LIST_PAGE`]) from `offset` on (section 1.7).
-    ///
-    /// # Errors
-    /// [`WechatError`].
     pub async fn authorizer_list(
         &self,
         call: ComponentCall<'_>,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use base::http_client::BodyError;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::api::Api;
+use super::endpoint::Api;
 use super::errcode::{ErrCode, Reaction};
 
 /// The client could not be built, for instance for want of the system's root certificates.

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use base::clock::{SharedClock, Timestamp};
 use base::ids::Digest;
 
-use super::api::Api;
+use super::endpoint::Api;
 use super::errcode::ErrCode;
 use super::error::{Refusal, WechatError};
 

@@ -7,8 +7,8 @@
 //! No error of this module carries a secret, a token, a ticket, a code or a URL.
 
 mod answer;
-mod api;
 mod client;
+mod endpoint;
 mod errcode;
 mod error;
 mod heard;
@@ -17,8 +17,8 @@ mod model;
 #[cfg(test)]
 mod tests;
 
-pub use api::Api;
 pub use client::{ComponentCall, LIST_PAGE, WechatClient};
+pub use endpoint::Api;
 pub use errcode::{ErrCode, Reaction};
 pub use error::{BuildError, Refusal, TransportKind, WechatError};
 pub use heard::{Heard, LastAnswer, LastRefusal, SUCCESS};

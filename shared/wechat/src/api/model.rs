@@ -4,7 +4,6 @@
 //! member, a page never over one malformed entry. Empty texts are absent. Types that own a secret print their ids only.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use base::clock::Timestamp;
@@ -56,6 +55,7 @@ impl PushState {
 }
 
 /// A fresh component token (section 1.2).
+#[derive(Debug)]
 pub struct IssuedToken {
     /// The component's token.
     pub token: SecretString,
@@ -72,13 +72,8 @@ impl IssuedToken {
     }
 }
 
-impl fmt::Debug for IssuedToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IssuedToken").field("expires_in", &self.expires_in).finish_non_exhaustive()
-    }
-}
-
 /// A fresh pre-auth code, good for one authorization (section 1.3).
+#[derive(Debug)]
 pub struct PreAuthCode {
     /// The code; percent-encode it in links.
     pub code: SecretString,
@@ -95,13 +90,8 @@ impl PreAuthCode {
     }
 }
 
-impl fmt::Debug for PreAuthCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PreAuthCode").field("expires_in", &self.expires_in).finish_non_exhaustive()
-    }
-}
-
 /// What an authorization code was exchanged for (section 1.4).
+#[derive(Debug)]
 pub struct Grant {
     /// The account that authorized the platform.
     pub authorizer: AppId,
@@ -134,13 +124,8 @@ impl Grant {
     }
 }
 
-impl fmt::Debug for Grant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Grant").field("authorizer", &self.authorizer).finish_non_exhaustive()
-    }
-}
-
 /// An account's renewed token (section 1.5).
+#[derive(Debug)]
 pub struct RenewedToken {
     /// The account's token.
     pub access_token: SecretString,
@@ -161,13 +146,8 @@ impl RenewedToken {
     }
 }
 
-impl fmt::Debug for RenewedToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RenewedToken").field("expires_in", &self.expires_in).finish_non_exhaustive()
-    }
-}
-
 /// What WeChat knows about an account (section 1.6).
+#[derive(Debug)]
 pub struct AuthorizerDetails {
     /// The account as people see it; `None` where the answer lacks it. What brings a refresh token back is not lost
     /// over this.
@@ -191,12 +171,6 @@ impl AuthorizerDetails {
             refresh_token: authorization.secret("authorizer_refresh_token")?,
             func_info: authorization.func_info(),
         })
-    }
-}
-
-impl fmt::Debug for AuthorizerDetails {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthorizerDetails").field("profile", &self.profile).finish_non_exhaustive()
     }
 }
 
@@ -271,6 +245,7 @@ impl Profile {
 }
 
 /// An account in the list (section 1.7).
+#[derive(Debug)]
 pub struct ListedAuthorizer {
     /// The account.
     pub authorizer: AppId,
@@ -289,12 +264,6 @@ impl ListedAuthorizer {
             refresh_token: entry.secret("refresh_token").unwrap_or_default(),
             auth_time: entry.number("auth_time").filter(|time| *time > 0).map(Timestamp::from_unix),
         })
-    }
-}
-
-impl fmt::Debug for ListedAuthorizer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ListedAuthorizer").field("authorizer", &self.authorizer).finish_non_exhaustive()
     }
 }
 

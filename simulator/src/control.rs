@@ -37,12 +37,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::answer::MessageOutcome;
+use crate::behaviour::{Behaviour, Delivery};
 use crate::calls::{Call, Counters};
 use crate::faults::Injection;
 use crate::message::Message;
-use crate::options::{Behaviour, Delivery};
 use crate::push::PushOutcome;
-use crate::service::SentMessage;
+use crate::sent::SentMessage;
 use crate::simulator::Simulator;
 use crate::world::{Account, AccountKind, IssuedSecret};
 

@@ -11,7 +11,8 @@ use url::Url;
 use wechat::crypto::Keyring;
 
 use crate::answer::MessageOutcome;
-use crate::chat::{Bubble, Speaker};
+use crate::chat::bubble::Bubble;
+use crate::chat::transcript::Speaker;
 use crate::message::{Message, Written};
 use crate::push::{Envelope, Push, PushAnswer, PushOutcome, SealedPush};
 use crate::simulator::{Simulator, lock};

@@ -16,6 +16,7 @@
 
 mod answer;
 mod api;
+mod behaviour;
 mod beijing;
 mod calls;
 mod chat;
@@ -29,6 +30,7 @@ mod pages;
 pub mod paths;
 mod push;
 mod refusal;
+mod sent;
 mod server;
 mod service;
 mod simulator;
@@ -36,14 +38,15 @@ mod world;
 mod xml;
 
 pub use answer::{AnswerFault, FOLLOWER_SEES, MessageOutcome};
+pub use behaviour::{Behaviour, Codes, Delivery, Lifetimes};
 pub use beijing::beijing_time;
 pub use calls::{Call, CallOutcome, Counters};
 pub use faults::{Fault, Injection};
 pub use message::Message;
-pub use options::{Behaviour, Codes, Delivery, Lifetimes, Options, Platform};
+pub use options::{Options, Platform};
 pub use push::{Push, PushAnswer, PushOutcome, SealedPush};
 pub use refusal::{AuthorizationRefusal, Refusal};
+pub use sent::SentMessage;
 pub use server::Gate;
-pub use service::SentMessage;
 pub use simulator::{Simulator, StartError};
 pub use world::{Account, AccountKind, Consent, Effects, IssuedSecret, Registration, SecretKind};

@@ -16,8 +16,8 @@ use http::HeaderMap;
 use http::header::REFERER;
 use url::Url;
 
+use crate::behaviour::Delivery;
 use crate::html::page;
-use crate::options::Delivery;
 use crate::paths;
 use crate::refusal::AuthorizationRefusal as Refused;
 use crate::simulator::Simulator;

@@ -2,13 +2,12 @@
 //!
 //! Not modelled: the window of 48 hours, the number of messages in it, and whether a medium exists.
 
-use base::clock::Timestamp;
-use base::ids::AppId;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::chat::{Bubble, Speaker};
+use crate::chat::bubble::Bubble;
+use crate::chat::transcript::Speaker;
 use crate::refusal::Refusal;
+use crate::sent::SentMessage;
 use crate::simulator::{Simulator, lock};
 use crate::world::{Sender, follower_of};
 
@@ -16,21 +15,6 @@ use crate::world::{Sender, follower_of};
 const REMEMBERED: usize = 1_000;
 /// The longest text, in bytes of UTF-8.
 const MAX_TEXT: usize = 2048;
-
-/// A customer-service message that was accepted. No `Debug`: it holds a code.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
-pub struct SentMessage {
-    /// The account in whose name it was sent.
-    pub authorizer: AppId,
-    /// `touser`.
-    pub to: String,
-    /// The whole body.
-    pub body: Value,
-    /// When.
-    pub at: Timestamp,
-    /// The authorization code whose exchange issued the token used; none where a renewal issued it.
-    pub code: Option<String>,
-}
 
 impl Simulator {
     /// The customer-service messages that were accepted, in their order, the latest 1,000 of them.

@@ -15,13 +15,14 @@ use tokio::task::JoinSet;
 use url::Url;
 use wechat::crypto::{EncodingAesKey, KeyError, Keyring};
 
+use crate::behaviour::{Behaviour, Lifetimes};
 use crate::calls::{Call, CallLog, CallOutcome, Counters};
-use crate::chat::Transcript;
+use crate::chat::transcript::Transcript;
 use crate::faults::{Faults, Injection};
-use crate::options::{Behaviour, Lifetimes, Options, Platform};
+use crate::options::{Options, Platform};
 use crate::push::{Push, PushOutcome};
 use crate::refusal::AuthorizationRefusal;
-use crate::service::SentMessage;
+use crate::sent::SentMessage;
 use crate::world::{Account, Authorization, Consent, IssuedSecret, Moment, Registration, SecretKind, World};
 
 /// How long WeChat waits for the answer to a push (protocol section 3.3).

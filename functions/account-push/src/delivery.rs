@@ -10,7 +10,7 @@ use store::{Lease, StoreError};
 use tokio::time::{Instant, timeout_at};
 use wechat::push::{MessageId, Reply};
 
-use crate::handler::{MessageHandler, MessageService, PendingMessage, ReceiveError, table_is_late};
+use crate::handler::{MessageHandler, MessageService, PendingMessage, ReceiveError};
 use crate::webhook::WebhookError;
 
 /// The webhook is not asked with less time than this: it could not answer, and would be blamed for what was slow here.
@@ -88,7 +88,7 @@ impl MessageHandler {
     /// Delivers a message, or gives up while there is time to leave a reply to WeChat's next try.
     async fn deliver_in_time(&self, work: &PendingMessage<'_>, event: Option<&BusEvent>) -> Result<(), StoreError> {
         let until = work.by.checked_sub(AFTER_WAITING).unwrap_or(work.by);
-        timeout_at(until, self.deliver(work, event)).await.unwrap_or_else(|_| Err(table_is_late()))
+        timeout_at(until, self.deliver(work, event)).await.unwrap_or_else(|_| Err(StoreError::late()))
     }
 
     /// Puts a message on the bus; where that fails, it waits in the table for the refresher to do it.

@@ -254,7 +254,7 @@ impl MessageHandler {
         loop {
             let term = LeaseTerm::new(random, clock.now(), MESSAGE_LEASE);
             let claim = work.store.messages.claim(&work.id, &term);
-            match timeout_at(until, claim).await.unwrap_or_else(|_| Err(table_is_late()))? {
+            match timeout_at(until, claim).await.unwrap_or_else(|_| Err(StoreError::late()))? {
                 MessageClaim::Ours { lease, first, reply } => return Ok(Claimed::Ours { lease, first, reply }),
                 MessageClaim::Answered(reply) => return Ok(Claimed::Answered(reply)),
                 // The table is there. The bound on the whole answer ends this.
@@ -264,11 +264,6 @@ impl MessageHandler {
             until = work.by;
         }
     }
-}
-
-/// The failure of a table that was waited for long enough.
-pub(crate) fn table_is_late() -> StoreError {
-    StoreError::Unavailable { operation: "UpdateItem", cause: "timeout".to_owned() }
 }
 
 /// WeChat says nothing to the follower then.

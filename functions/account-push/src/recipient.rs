@@ -13,8 +13,6 @@ use store::{Recipient, Recipients, StoreError};
 use tokio::time::{Instant, sleep, timeout_at};
 use wechat::push::TestAccounts;
 
-use crate::handler::table_is_late;
-
 /// More accounts than write to one process within its life are looked up again.
 const MOST_REMEMBERED: usize = 10_000;
 
@@ -46,7 +44,7 @@ impl RecipientCheck {
             return Ok(if fits { Recipient::Confirmed } else { Recipient::Foreign });
         }
         let look = || timeout_at(until, recipients.check(authorizer, user_name));
-        let mut recipient = look().await.unwrap_or_else(|_| Err(table_is_late()))?;
+        let mut recipient = look().await.unwrap_or_else(|_| Err(StoreError::late()))?;
         for number in 0..LOOKS {
             let pause = pause * 2_u32.pow(number);
             if recipient != Recipient::Unnamed || Instant::now() + pause >= until {

@@ -10,10 +10,10 @@ use store::{Issued, Lease, RenewalReason, Store, TokenOwner, TokenRecord};
 use wechat::api::{AuthorizerDetails, AuthorizerPage, ComponentCall, Reaction, WechatClient, WechatError};
 
 use crate::context::Context;
+use crate::error::TokenError;
+use crate::leased::{self, IssueError, Renewable, Renewal, UsableToken};
 use crate::schedule;
 use crate::secret::Platform;
-use crate::tokens::TokenError;
-use crate::tokens::leased::{self, IssueError, Renewable, Renewal, UsableToken};
 
 /// The platform as WeChat knows it, for the length of one event.
 #[derive(Clone)]

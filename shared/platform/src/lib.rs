@@ -6,12 +6,14 @@
 //! by the functions that need them. When a token is due is decided in [`schedule`]. Nothing here knows HTTP routes or
 //! pages.
 //!
-//! Start with `tokens/leased.rs`: how a token is kept alive without ever being issued twice.
+//! Start with `leased.rs`: how a token is kept alive without ever being issued twice.
 
 pub mod bus;
 pub mod component;
 pub mod context;
+mod error;
 pub mod exchange;
+mod leased;
 pub mod profiles;
 pub mod schedule;
 pub mod secret;

@@ -5,7 +5,7 @@ use store::{StoreError, TokenOwner, WriteOutcome};
 use wechat::api::AuthorizerDetails;
 
 use crate::component::Component;
-use crate::tokens::TokenError;
+use crate::error::TokenError;
 
 /// How often a profile is read again because the account was changed meanwhile.
 const TRIES: usize = 3;

@@ -1,8 +1,5 @@
 //! "A token, now": an account's, by the same mechanism as the component's (`leased.rs`).
 
-mod error;
-pub(crate) mod leased;
-
 use base::clock::Timestamp;
 use base::ids::AppId;
 use base::limits::LEASE;
@@ -13,14 +10,14 @@ use store::{
 };
 use wechat::api::{AuthorizerDetails, ErrCode, Reaction, WechatError};
 
-use self::leased::{IssueError, Renewable};
 use crate::component::Component;
 use crate::context::Context;
+use crate::leased::{self, IssueError, Renewable};
 use crate::profiles::Profiles;
 use crate::schedule;
 
-pub use self::error::{Scope, TokenError};
-pub use self::leased::{DetailsSay, Refused, Renewal};
+pub use crate::error::{Scope, TokenError};
+pub use crate::leased::{DetailsSay, Refused, Renewal};
 
 /// The tokens of accounts, for the length of one event.
 #[derive(Clone)]

@@ -15,7 +15,8 @@ use crate::attributes::{
 };
 use crate::claim::{ClaimedCode, CodeDigest, finished};
 use crate::item::{Attributes, Item};
-use crate::part::{Part, Transacted};
+use crate::part::Part;
+use crate::request::Transacted;
 use crate::token::seq_is;
 use crate::write::{Change, Value, absent, equals, exists};
 use crate::{StoreError, TokenRecord, WriteOutcome};

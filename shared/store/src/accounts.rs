@@ -11,7 +11,7 @@ use crate::StoreError;
 use crate::account::{Accounts, StoredAccount};
 use crate::account_state::AccountState;
 use crate::attributes::PK;
-use crate::part::PagePosition;
+use crate::request::PagePosition;
 
 /// Accounts are spread over this many partitions of the `due` index: each takes 1,000 index writes a second, so four
 /// carry the renewals of some 25 million accounts.

@@ -11,7 +11,8 @@ use crate::StoreError;
 use crate::attributes::{ATTEMPT, CLAIM, CODES, COOKIE, CREATED_AT, EXPIRES_AT, LINK, PK};
 use crate::claim::{ClaimKey, CodeDigest, KEEP as CLAIM_KEEP};
 use crate::item::Item;
-use crate::part::{Key, Part, Transacted};
+use crate::part::{Key, Part};
+use crate::request::Transacted;
 use crate::write::{absent, contains, exists, has_fewer_than};
 
 /// An attempt can come back this long: longer than a pre-auth code and an authorization code live together.

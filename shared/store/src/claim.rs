@@ -20,7 +20,8 @@ use crate::StoreError;
 use crate::attributes::{ATTEMPT, EXPIRES_AT, LEASE_UNTIL, LINK, TRIED_BY};
 use crate::item::Item;
 use crate::lease::{Lease, LeaseTerm};
-use crate::part::{Key, Part, Written};
+use crate::part::{Key, Part};
+use crate::request::Written;
 use crate::write::{Change, absent};
 
 /// A claim is kept this long after it last brought something: longer than any code lives and than an inbox entry is

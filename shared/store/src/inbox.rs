@@ -21,7 +21,8 @@ use crate::attributes::{
 };
 use crate::claim::{ClaimKey, CodeDigest};
 use crate::item::Item;
-use crate::part::{Key, Part, Written};
+use crate::part::{Key, Part};
+use crate::request::Written;
 use crate::write::NewItem;
 
 pub use self::queue::{CheckMessage, Entry, EntryBody};

@@ -24,6 +24,7 @@ mod mint;
 mod part;
 mod reconcile;
 mod release_check;
+mod request;
 mod ticket;
 mod token;
 mod token_record;
@@ -40,7 +41,8 @@ use base::ids::AppId;
 use runtime::aws::failure;
 
 use self::item::Attributes;
-use self::part::{Part, Written};
+use self::part::Part;
+use self::request::Written;
 
 pub use self::account::{Accounts, NewGrant, StoredAccount};
 pub use self::account_state::{AccountState, STANDING_ATTRIBUTES, Standing, Standings};
@@ -55,9 +57,9 @@ pub use self::lease::{Lease, LeaseTerm};
 pub use self::link::{Bound, BoundBy, Link, LinkRequest, LinkStatus, Links};
 pub use self::message::{MESSAGE_MEMORY, MessageClaim, Messages, WaitingMessage};
 pub use self::mint::{MAX_MINTS, MAX_MINTS_PER_HOUR, MintCount, MintRefused};
-pub use self::part::PagePosition;
 pub use self::reconcile::{ReconcileCursor, ReconcilePasses};
 pub use self::release_check::ReleaseChecks;
+pub use self::request::PagePosition;
 pub use self::ticket::{Ticket, Tickets};
 pub use self::token::{Failure, Issued, RenewalReason, Tokens};
 pub use self::token_record::{TokenOwner, TokenRecord};
@@ -122,6 +124,12 @@ impl StoreError {
             return Self::Refused { operation, code: cause };
         }
         Self::Unavailable { operation, cause }
+    }
+
+    /// The failure of a table that was waited for long enough.
+    #[must_use]
+    pub fn late() -> Self {
+        Self::Unavailable { operation: "UpdateItem", cause: "timeout".to_owned() }
     }
 
     pub(crate) fn unbuildable(_: BuildError) -> Self {

@@ -14,7 +14,8 @@ use crate::attributes::{
     EXPIRES_AT, MINT_TIMES, MINTS, PK, REFERENCE, REQUESTER_NAME, RETURN_URL, VALID_UNTIL,
 };
 use crate::item::{Attributes, Item};
-use crate::part::{Key, Part, Written};
+use crate::part::{Key, Part};
+use crate::request::Written;
 use crate::write::{Change, Value, absent, equals, exists, is_after};
 
 /// A link is readable this long after it ended: a business may ask late for its outcome.

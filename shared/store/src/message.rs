@@ -19,7 +19,8 @@ use crate::attributes::{
 };
 use crate::item::Item;
 use crate::lease::{Lease, LeaseTerm};
-use crate::part::{Key, PagePosition, Part, Written};
+use crate::part::{Key, Part};
+use crate::request::{PagePosition, Written};
 use crate::write::{Change, absent, exists};
 
 /// A message that WeChat wrote longer ago than this is not handled: whether it was handled before would not be known.

@@ -7,7 +7,7 @@ use base::clock::Timestamp;
 use crate::StoreError;
 use crate::attributes::{AUTHORIZER, CANCELLED_AT, MINT_TIMES, MINTS};
 use crate::link::{Link, LinkStatus, Links, read_link};
-use crate::part::Written;
+use crate::request::Written;
 use crate::write::{Value, absent, equals};
 
 /// Pre-auth codes of one link in an hour: a merchant who fails tries a few times, a script more often.

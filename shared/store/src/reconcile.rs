@@ -13,7 +13,8 @@ use base::ids::AppId;
 use crate::StoreError;
 use crate::attributes::{EXPIRES_AT, LISTED, NEXT_OFFSET, STARTED_AT};
 use crate::item::{Attributes, Item};
-use crate::part::{Key, Part, Transacted, Written};
+use crate::part::{Key, Part};
+use crate::request::{Transacted, Written};
 use crate::write::{Value, absent, equals, is_before};
 
 /// Pages of a pass are kept this long: a pass takes minutes, or hours where it is resumed.

@@ -14,7 +14,8 @@ use crate::attributes::{
     REFRESH_TOKEN, REFUSED_SINCE, STATE, STORED_AT, TOKEN_EXPIRES_AT, TOKEN_SEQ,
 };
 use crate::lease::{Lease, LeaseTerm};
-use crate::part::{Key, Part, Written};
+use crate::part::{Key, Part};
+use crate::request::Written;
 use crate::write::{Condition, absent, counts, equals, exists, is_until};
 use crate::{StoreError, TokenOwner, TokenRecord, WriteOutcome};
 

@@ -415,3 +415,76 @@ pub(crate) struct NewItemParts {
     pub(crate) names: HashMap<String, String>,
     pub(crate) values: Option<HashMap<String, AttributeValue>>,
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::Client;
+    use aws_sdk_dynamodb::config::BehaviorVersion;
+
+    use super::*;
+
+    fn change() -> Change {
+        let config = aws_sdk_dynamodb::Config::builder().behavior_version(BehaviorVersion::latest()).build();
+        let part = Part::new(Client::from_conf(config), "table".into(), AppId::parse("wx1").unwrap());
+        part.change(part.only("kind", "sort"))
+    }
+
+    /// The expressions with the names and values in the place of their placeholders.
+    fn resolved(change: Change) -> (String, Option<String>) {
+        let rendered = change.rendered();
+        let values = rendered.values.unwrap_or_default();
+        let resolve = |expression: String| {
+            let words = expression.split_inclusive(['(', ')', ',', ' ']).map(|word| {
+                let (word, end) = word.split_at(word.trim_end_matches(['(', ')', ',', ' ']).len());
+                let word = match values.get(word) {
+                    Some(AttributeValue::N(number)) => number.clone(),
+                    Some(AttributeValue::S(text)) => format!("'{text}'"),
+                    Some(other) => format!("{other:?}"),
+                    None => rendered.names.get(word).map_or(word, String::as_str).to_owned(),
+                };
+                word + end
+            });
+            words.collect::<String>()
+        };
+        (resolve(rendered.expression), rendered.condition.map(resolve))
+    }
+
+    #[test]
+    fn an_update_sets_removes_and_adds_under_its_condition() {
+        let at = Timestamp::from_unix(7);
+        let change = change()
+            .set("state", "active")
+            .set_some("left", None::<Timestamp>)
+            .set_or_remove("gone", None::<Timestamp>)
+            .set_once("since", at)
+            .increment("failures", 1)
+            .remove(["ttl"])
+            .when(absent("lease").or(is_until("lease", at)).and(counts("seq", 0)));
+        let (expression, condition) = resolved(change);
+        assert_eq!(expression, "SET state = 'active', since = if_not_exists(since, 7) REMOVE gone, ttl ADD failures 1");
+        assert_eq!(
+            condition.unwrap(),
+            "((attribute_not_exists(lease) OR lease <= 7) AND (seq = 0 OR attribute_not_exists(seq)))"
+        );
+    }
+
+    #[test]
+    fn every_name_is_escaped_once_and_nothing_is_bound_that_is_not_used() {
+        let rendered = change().remove(["status", "ttl"]).when(exists("status")).rendered();
+        assert_eq!((rendered.names.len(), rendered.values), (2, None), "DynamoDB refuses an empty map of values");
+        assert!(!rendered.expression.contains("status"), "it is a reserved word: {}", rendered.expression);
+        let rendered = change().set("a", 1).when(equals("a", 1)).rendered();
+        let used = rendered.expression + &rendered.condition.unwrap();
+        assert!(
+            rendered.values.unwrap().keys().chain(rendered.names.keys()).all(|bound| used.contains(bound.as_str()))
+        );
+    }
+
+    #[test]
+    fn a_new_item_is_written_over_none_but_its_own() {
+        let part = change().part().clone();
+        let parts = part.new_item(part.only("link", "link")).set("by", "me").or_when(equals("by", "me")).into_parts();
+        assert_eq!(parts.condition, "attribute_not_exists(#0) OR #1 = :0");
+        assert_eq!((parts.names["#0"].as_str(), parts.names["#1"].as_str()), ("pk", "by"));
+    }
+}

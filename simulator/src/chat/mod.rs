@@ -4,8 +4,8 @@
 //! sends what the follower does. Works without script; with one, `GET /chat/{appid}/messages` brings what is new.
 //! Nothing here is WeChat's: no fault acts on it and no call is recorded.
 
-mod bubble;
-mod transcript;
+pub(crate) mod bubble;
+pub(crate) mod transcript;
 
 use askama::Template;
 use axum::Router;
@@ -17,15 +17,13 @@ use http::HeaderMap;
 use http::header::HOST;
 use serde::Deserialize;
 
+use self::bubble::Bubble;
 use self::transcript::Line;
 use crate::answer::FOLLOWER_SEES;
 use crate::html::page;
 use crate::message::Message;
 use crate::simulator::{Simulator, lock};
 use crate::world::{Account, AccountKind};
-
-pub(crate) use self::bubble::Bubble;
-pub(crate) use self::transcript::{Speaker, Transcript};
 
 /// Where the pages stand.
 const PATH: &str = "/chat";

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::accounts::made_up_appid;
 use super::{Account, Moment, SecretKind, Token, World};
-use crate::options::Codes;
+use crate::behaviour::Codes;
 use crate::push::Push;
 use crate::refusal::{AuthorizationRefusal, Refusal};
 

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use self::grants::{AuthorizationCode, Grant, PreAuthCode};
 use self::tickets::Ticket;
-use crate::options::Lifetimes;
+use crate::behaviour::Lifetimes;
 
 pub(crate) use self::accounts::follower_of;
 pub use self::accounts::{Account, AccountKind};

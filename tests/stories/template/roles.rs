@@ -237,7 +237,7 @@ fn the_role_of_pushes_introduces_an_account_and_cannot_change_whose_a_name_is() 
     assert_eq!(condition["StringEqualsIfExists"], json!({ "dynamodb:ReturnValues": "NONE" }));
 }
 
-/// What a key of the table may begin with, one for each kind of item (`docs/data-model.md`).
+/// What a key of the table may begin with, one for each kind of item (`shared/store/DATA-MODEL.md`).
 const KEYS: [&str; 11] = [
     "wx0000000000000001#account#wx0000000000000002",
     "wx0000000000000001#claim#00ff",

@@ -14,7 +14,7 @@ use crate::attributes::{
 };
 use crate::claim::ClaimKey;
 use crate::item::{Attributes, Item};
-use crate::part::PagePosition;
+use crate::request::PagePosition;
 use crate::write::{Change, equals, exists};
 
 /// Inbox entries of one page of the index.

@@ -17,8 +17,8 @@ use store::{
 use tokio::time::Instant;
 use wechat::api::{ErrCode, WechatError};
 
-use super::error::{Scope, TokenError};
 use crate::context::Context;
+use crate::error::{Scope, TokenError};
 use crate::schedule;
 
 /// The outcome of a renewal.

@@ -1,0 +1,267 @@
+//! The few request shapes that all repositories share: how writes are sent, and what is read.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
+use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure, Select, TransactWriteItem};
+use base::clock::Timestamp;
+
+use crate::attributes::{DUE_AT, DUE_SHARD, PK, SK};
+use crate::item::Attributes;
+use crate::part::{Key, Part};
+use crate::write::{Change, NewItem, Value};
+use crate::{DUE_INDEX, StoreError};
+
+/// The outcome of a conditional write.
+#[derive(Debug)]
+pub(crate) enum Written<T = Attributes> {
+    /// It took effect; the item as it is now, if that was asked for.
+    Done(T),
+    /// The condition did not hold; the item as it is, `None` if there is no such item. After a lost reply this may be
+    /// the effect of the same write's first try.
+    Refused(Option<Attributes>),
+}
+
+/// The outcome of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transacted {
+    /// It took effect.
+    Done,
+    /// A condition did not hold. After a lost reply this may be the effect of the same transaction's first try.
+    Refused,
+    /// The table was busy, or another transaction was at one of the items.
+    Busy,
+}
+
+/// Where a page of a query ended.
+#[derive(Debug, Clone)]
+pub struct PagePosition(Attributes);
+
+/// How often an update is sent again that met a transaction on the same item: the SDK does not do it.
+const CONFLICT_TRIES: u32 = 4;
+
+/// The pause before it is, which grows with each try. A transaction takes a few milliseconds.
+const CONFLICT_PAUSE: Duration = Duration::from_millis(20);
+
+impl Part {
+    /// Begins an update of one item. How it is sent decides whether the item comes back: never with [`Change::apply`],
+    /// after a failed condition with [`Change::apply_or_read`], always with [`Change::apply_and_read`].
+    pub(crate) fn change(&self, key: Key) -> Change {
+        Change::of(self, key)
+    }
+
+    /// Begins a new item.
+    pub(crate) fn new_item(&self, key: Key) -> NewItem {
+        NewItem::of(self, key)
+    }
+
+    /// Reads one item, as of now.
+    pub(crate) async fn get(&self, key: Key) -> Result<Option<Attributes>, StoreError> {
+        self.read(key, &[]).await
+    }
+
+    /// Reads these attributes of one item, as of now; all if none is named.
+    pub(crate) async fn read(&self, key: Key, attributes: &[&str]) -> Result<Option<Attributes>, StoreError> {
+        let names = attributes.iter().map(|name| (format!("#{name}"), (*name).to_owned()));
+        let names = Some(names.collect()).filter(|names: &HashMap<_, _>| !names.is_empty());
+        let projection = names.as_ref().map(|names| names.keys().cloned().collect::<Vec<_>>().join(", "));
+        self.client()
+            .get_item()
+            .table_name(self.table())
+            .set_key(Some(key.attributes()))
+            .set_projection_expression(projection)
+            .set_expression_attribute_names(names)
+            .consistent_read(true)
+            .send()
+            .await
+            .map(|output| output.item)
+            .map_err(|error| StoreError::from_sdk("GetItem", &error))
+    }
+
+    /// Hands over each item of a partition whose sort key begins with `prefix`, as of now and in their order; only those
+    /// that have the attribute `with`, if it is given. One query per megabyte, and no more than that in memory.
+    pub(crate) async fn each_of(
+        &self,
+        partition: String,
+        prefix: &str,
+        with: Option<&str>,
+        mut take: impl FnMut(Attributes),
+    ) -> Result<(), StoreError> {
+        let mut pages = self
+            .client()
+            .query()
+            .table_name(self.table())
+            .key_condition_expression(format!("{PK} = :pk AND begins_with({SK}, :prefix)"))
+            .expression_attribute_values(":pk", Value::from(partition).0)
+            .expression_attribute_values(":prefix", Value::from(prefix).0)
+            .set_filter_expression(with.map(|attribute| format!("attribute_exists({attribute})")))
+            .consistent_read(true)
+            .into_paginator()
+            .send();
+        while let Some(page) = pages.try_next().await.map_err(|error| StoreError::from_sdk("Query", &error))? {
+            page.items.unwrap_or_default().into_iter().for_each(&mut take);
+        }
+        Ok(())
+    }
+
+    /// The entries of one shard of the `due` index that fall due until `until`, the longest overdue first.
+    fn due(&self, shard: String, until: Timestamp) -> QueryFluentBuilder {
+        self.client()
+            .query()
+            .table_name(self.table())
+            .index_name(DUE_INDEX)
+            .key_condition_expression(format!("{DUE_SHARD} = :shard AND {DUE_AT} <= :until"))
+            .expression_attribute_values(":shard", Value::from(shard).0)
+            .expression_attribute_values(":until", Value::from(until).0)
+    }
+
+    /// A page of one shard of the index: what `read` makes of the partition of each entry.
+    pub(crate) async fn page_of_due<T>(
+        &self,
+        shard: String,
+        until: Timestamp,
+        limit: i32,
+        after: Option<PagePosition>,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<(Vec<T>, Option<PagePosition>), StoreError> {
+        let output = self
+            .due(shard, until)
+            .limit(limit)
+            .set_exclusive_start_key(after.map(|position| position.0))
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("Query", &error))?;
+        let found = output.items().iter().filter_map(|item| read(item.get(PK)?.as_s().ok()?)).collect();
+        Ok((found, output.last_evaluated_key.map(PagePosition)))
+    }
+
+    /// How many entries there are in shards of the index that fall due until `until`.
+    pub(crate) async fn count_due(
+        &self,
+        shards: impl IntoIterator<Item = String>,
+        until: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let mut count = 0;
+        for shard in shards {
+            let mut pages = self.due(shard, until).select(Select::Count).into_paginator().send();
+            while let Some(page) = pages.try_next().await.map_err(|error| StoreError::from_sdk("Query", &error))? {
+                count += u64::try_from(page.count).unwrap_or(0);
+            }
+        }
+        Ok(count)
+    }
+
+    /// Sends a transaction. A condition that does not hold outweighs a table that is busy.
+    pub(crate) async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<Transacted, StoreError> {
+        match self.client().transact_write_items().set_transact_items(Some(writes)).send().await {
+            Ok(_) => Ok(Transacted::Done),
+            Err(error) => match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                    let lost = |code: Option<&str>| code == Some("ConditionalCheckFailed");
+                    let refused = cancelled.cancellation_reasons().iter().any(|reason| lost(reason.code()));
+                    Ok(if refused { Transacted::Refused } else { Transacted::Busy })
+                }
+                _ => Err(StoreError::from_sdk("TransactWriteItems", &error)),
+            },
+        }
+    }
+}
+
+impl Change {
+    /// Applies the update, and returns whether it took effect. Items hold tickets, codes and tokens, and a role that may
+    /// only write them must not be shown one in the response.
+    pub(crate) async fn apply(self) -> Result<bool, StoreError> {
+        Ok(matches!(dispatch(self.request()).await?, Written::Done(_)))
+    }
+
+    /// Applies the update, and returns the item only if the condition did not hold.
+    pub(crate) async fn apply_or_read(self) -> Result<Written<()>, StoreError> {
+        let update =
+            self.request().return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        Ok(match dispatch(update).await? {
+            Written::Done(_) => Written::Done(()),
+            Written::Refused(item) => Written::Refused(item),
+        })
+    }
+
+    /// Applies the update, and returns the item, also if the condition did not hold.
+    pub(crate) async fn apply_and_read(self) -> Result<Written, StoreError> {
+        let update = self.request().return_values(ReturnValue::AllNew);
+        dispatch(update.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)).await
+    }
+
+    fn request(self) -> UpdateItemFluentBuilder {
+        let update = self.part().client().update_item().table_name(self.part().table());
+        let rendered = self.rendered();
+        update
+            .set_key(Some(rendered.key))
+            .update_expression(rendered.expression)
+            .set_condition_expression(rendered.condition)
+            .set_expression_attribute_names(Some(rendered.names))
+            .set_expression_attribute_values(rendered.values)
+    }
+}
+
+impl NewItem {
+    /// Writes the item, and returns whether it did.
+    pub(crate) async fn put(self) -> Result<bool, StoreError> {
+        Ok(matches!(self.send(ReturnValuesOnConditionCheckFailure::None).await?, Written::Done(())))
+    }
+
+    /// Writes the item, and returns the one that is there if there is.
+    pub(crate) async fn put_or_read(self) -> Result<Written<()>, StoreError> {
+        self.send(ReturnValuesOnConditionCheckFailure::AllOld).await
+    }
+
+    async fn send(self, if_refused: ReturnValuesOnConditionCheckFailure) -> Result<Written<()>, StoreError> {
+        let put = self.part().client().put_item().table_name(self.part().table());
+        let parts = self.into_parts();
+        let put = put
+            .set_item(Some(parts.attributes))
+            .condition_expression(parts.condition)
+            .set_expression_attribute_names(Some(parts.names))
+            .set_expression_attribute_values(parts.values)
+            .return_values_on_condition_check_failure(if_refused);
+        match put.send().await {
+            Ok(_) => Ok(Written::Done(())),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(known)) => Ok(Written::Refused(known.item.clone())),
+                _ => Err(StoreError::from_sdk("PutItem", &error)),
+            },
+        }
+    }
+}
+
+/// Sends an update, again after a conflict, and distinguishes a failed condition from a failure.
+async fn dispatch(update: UpdateItemFluentBuilder) -> Result<Written, StoreError> {
+    for attempt in 1..=CONFLICT_TRIES {
+        match update.clone().send().await {
+            Err(error) if error.as_service_error().is_some_and(UpdateItemError::is_transaction_conflict_exception) => {
+                tokio::time::sleep(CONFLICT_PAUSE * attempt).await;
+            }
+            result => return read_result(result),
+        }
+    }
+    Err(StoreError::Contended { item: "updated" })
+}
+
+fn read_result<R: std::fmt::Debug>(
+    result: Result<UpdateItemOutput, SdkError<UpdateItemError, R>>,
+) -> Result<Written, StoreError> {
+    match result {
+        Ok(output) => Ok(Written::Done(output.attributes.unwrap_or_default())),
+        Err(SdkError::ServiceError(service)) if service.err().is_conditional_check_failed_exception() => {
+            let UpdateItemError::ConditionalCheckFailedException(failed) = service.into_err() else {
+                return Ok(Written::Refused(None));
+            };
+            Ok(Written::Refused(failed.item))
+        }
+        Err(error) => Err(StoreError::from_sdk("UpdateItem", &error)),
+    }
+}

@@ -1,0 +1,77 @@
+//! How long things live at WeChat's side, and what WeChat leaves open, which can change while the simulator runs.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// How long what WeChat issues lives (protocol section 0). Whole seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// `component_access_token`.
+    pub component_token: Duration,
+    /// `authorizer_access_token`.
+    pub authorizer_token: Duration,
+    /// `pre_auth_code`.
+    pub pre_auth_code: Duration,
+    /// `authorization_code`.
+    pub authorization_code: Duration,
+    /// `component_verify_ticket`.
+    pub ticket: Duration,
+}
+
+impl Default for Lifetimes {
+    fn default() -> Self {
+        Self {
+            component_token: Duration::from_hours(2),
+            authorizer_token: Duration::from_hours(2),
+            pre_auth_code: Duration::from_mins(30),
+            authorization_code: Duration::from_mins(10),
+            ticket: Duration::from_hours(12),
+        }
+    }
+}
+
+/// What WeChat documents as open, or differently in different places. Can change while the simulator runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, in any combination")]
+pub struct Behaviour {
+    /// Every renewal of an authorizer token also replaces the refresh token; the old one dies at once.
+    pub rotate_refresh_tokens: bool,
+    /// What a consent sends, and in which order.
+    pub delivery: Delivery,
+    /// Whether push and redirect of one consent carry the same code.
+    pub codes: Codes,
+    /// A push that is not answered with 200 `success`, and a message without a valid answer, is sent three times in all.
+    pub redeliver_pushes: bool,
+    /// `api_get_authorizer_list` answers with empty refresh tokens (section 1.8, rule 2).
+    pub list_without_refresh_tokens: bool,
+    /// `api_get_authorizer_info` answers without a refresh token, as for an account that granted no API permission.
+    pub info_without_refresh_token: bool,
+}
+
+/// How the platform learns of a consent: by push and by redirect, in no guaranteed order (section 3.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delivery {
+    /// Push and redirect at the same time.
+    #[default]
+    Concurrent,
+    /// The push is answered before the merchant is redirected.
+    PushFirst,
+    /// The merchant closes the page in time: no redirect.
+    PushOnly,
+    /// The push is lost.
+    RedirectOnly,
+}
+
+/// Whether the two codes of one consent are alike: unconfirmed for the real WeChat (section 1.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Codes {
+    /// One code for both.
+    #[default]
+    Same,
+    /// Push and redirect carry a code each.
+    Different,
+}

@@ -1,8 +1,8 @@
 //! A function's real binary as Lambda runs it: a process of its own, given one event at a time, killed at will.
 //!
-//! Which binary is the caller's affair: Cargo names it only to the tests of the package that owns it
-//! (`env!("CARGO_BIN_EXE_…")`). The process knows of its [`World`] by environment variables alone, as in the cloud, and
-//! lives on the machine's clock: the world must be one of [`World::beside_processes`].
+//! Which binary is the caller's affair: Cargo names it only to the tests of the package that owns it, which is
+//! `processes` (`env!("CARGO_BIN_EXE_…")`). The process knows of its [`World`] by environment variables alone, as in the
+//! cloud, and lives on the machine's clock: the world must be one of [`World::beside_processes`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

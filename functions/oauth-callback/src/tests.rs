@@ -3,7 +3,7 @@
 use axum::body::{Body, to_bytes};
 use http::Request;
 use http::header::ACCEPT_LANGUAGE;
-use stories::without_aws;
+use test_support::without_aws;
 use tower::ServiceExt as _;
 
 use super::*;

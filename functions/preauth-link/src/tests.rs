@@ -5,7 +5,7 @@ use axum::response::Response;
 use http::Request;
 use http::header::{ACCEPT_LANGUAGE, CONTENT_TYPE};
 use serde_json::{Value, json};
-use stories::without_aws;
+use test_support::without_aws;
 use tower::ServiceExt as _;
 
 use super::*;

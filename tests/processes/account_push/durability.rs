@@ -1,0 +1,92 @@
+//! Promise 1 for messages: what was answered is on the bus or waits for it in the table, and what was not is delivered
+//! when WeChat sends it again. The process is killed with no warning.
+
+use std::time::Duration;
+
+use base::limits::MESSAGE_LEASE;
+use simulator::{Message, SealedPush};
+use store::END_OF_TIME;
+use stories::bootstrap::{Bootstrap, pushed};
+use stories::slow::slow_line;
+use stories::world::World;
+use tokio::net::TcpListener;
+
+use super::{BINARY, FOLLOWER, texts, world_with_shop};
+
+/// Far more than a process needs from its answer to its death.
+const LINE: Duration = Duration::from_millis(150);
+
+/// A process that knows of table and bus at these addresses.
+async fn process(world: &World, table: String, bus: String) -> Bootstrap {
+    Bootstrap::with(BINARY, world, |variables| {
+        variables.insert("AWS_ENDPOINT_URL_DYNAMODB".into(), table);
+        variables.insert("AWS_ENDPOINT_URL_EVENTBRIDGE".into(), bus);
+    })
+    .await
+}
+
+/// Lets a process take a message in and kills it as soon as it has answered.
+async fn answered_and_killed(function: Bootstrap, sealed: &SealedPush) {
+    let answer = function.push(sealed).await;
+    drop(function.kill());
+    assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_message_is_delivered_although_the_process_is_killed_right_behind_its_answer() {
+    let (world, shop) = world_with_shop().await;
+    let bus = slow_line(world.bus_url.as_str(), LINE, "").await;
+    let message = Message::text(&shop, FOLLOWER, "hello");
+    // The table is quick: only who waits for the bus answers after it.
+    let function = process(&world, world.database.endpoint(), bus).await;
+    answered_and_killed(function, &world.simulator.seal_message(&message)).await;
+    // A bus that this machine was too slow for: the message waits in the table then.
+    world.renew().await;
+    assert_eq!(texts(&world), ["hello"]);
+
+    let again = Bootstrap::start(BINARY, &world).await;
+    let answer = again.push(&world.simulator.seal_message(&message)).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, ""), "WeChat may send it again");
+    assert_eq!(texts(&world).len(), 1, "and nothing comes of it");
+}
+
+#[tokio::test]
+async fn a_message_that_the_bus_does_not_take_waits_when_the_process_is_killed_right_behind_its_answer() {
+    let (world, shop) = world_with_shop().await;
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let bus = format!("http://{}", closed.local_addr().unwrap());
+    drop(closed);
+    let message = Message::text(&shop, FOLLOWER, "hello");
+    let table = slow_line(&world.database.endpoint(), LINE, "").await;
+    let function = process(&world, table, bus).await;
+    answered_and_killed(function, &world.simulator.seal_message(&message)).await;
+    assert_eq!((waiting(&world).await, texts(&world).len()), (1, 0));
+    world.renew().await;
+    assert_eq!(texts(&world), ["hello"]);
+}
+
+#[tokio::test]
+async fn a_message_whose_process_is_killed_before_its_answer_is_delivered_by_wechats_next_try() {
+    let (world, shop) = world_with_shop().await;
+    // A bus that is reached and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let bus = format!("http://{}", silent.local_addr().unwrap());
+    let message = Message::text(&shop, FOLLOWER, "hello");
+    let sealed = world.simulator.seal_message(&message);
+    let function = process(&world, world.database.endpoint(), bus).await;
+    let reached = async { drop(silent.accept().await.unwrap()) };
+    drop(function.kill_during(pushed(&sealed).body(&sealed.body).build(), reached).await);
+    assert!(texts(&world).is_empty());
+
+    world.pass(MESSAGE_LEASE);
+    assert!(
+        world.simulator.send_message(&message).await.is_empty(),
+        "by another process, and after the dead one's claim"
+    );
+    assert_eq!(texts(&world), ["hello"]);
+}
+
+/// How many messages wait for the bus.
+async fn waiting(world: &World) -> u64 {
+    world.store().messages.count_waiting(END_OF_TIME).await.unwrap()
+}

@@ -1,0 +1,144 @@
+//! Promise 5: whatever comes, nothing secret or private is in what the process prints, at any log level.
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use secrecy::ExposeSecret as _;
+use simulator::{Account, Message};
+use stories::bootstrap::{Bootstrap, messages_of, pushed};
+use stories::logs::assert_neither_leaked;
+use stories::world::{WEBHOOK_SECRET, World};
+
+use super::{BINARY, FOLLOWER, metrics, world_with_shop};
+
+/// Everything, and then some: a filter as somebody would set it who looks for a fault.
+const TRACE: &str = "trace,lambda_runtime=trace,aws_smithy_runtime=trace,hyper=trace,reqwest=trace,\
+                     shared=trace,account_push=trace";
+
+/// What a follower says.
+const TEXT: &str = "My card number is 6222-0000-1111-2222, 你好 <b>";
+
+/// Stands in a webhook's address.
+const URL_SECRET: &str = "hook-key-0123456789abcdef";
+
+async fn tracing(world: &World, variables: &[(&str, &str)]) -> Bootstrap {
+    Bootstrap::with(BINARY, world, |all| {
+        for (name, value) in [("RUST_LOG", TRACE)].iter().chain(variables) {
+            all.insert((*name).into(), (*value).into());
+        }
+    })
+    .await
+}
+
+/// So that WeChat has issued secrets of every kind.
+async fn issue_a_pre_auth_code(world: &World) {
+    let component = world.component().await;
+    let token = component.token().await.unwrap();
+    component.wechat().create_preauthcode(component.carries(&token)).await.unwrap();
+}
+
+/// Holds what processes said against all that must not be in it; `code` is what a message of the release check repeats.
+async fn assert_private(output: &str, world: &World, code: &str) {
+    let private = [
+        ("text of a message", TEXT),
+        ("follower", FOLLOWER),
+        ("code of the release check", code),
+        ("webhook's key", WEBHOOK_SECRET.strip_prefix("whsec_").unwrap()),
+        ("part of the webhook's address", URL_SECRET),
+    ];
+    assert_neither_leaked(output, &world.simulator, &private).await;
+    assert!(!output.contains("CDATA"), "not even a part of a message:\n{output}");
+}
+
+#[tokio::test]
+async fn no_message_good_or_bad_leaves_anything_private_in_the_log() {
+    let (world, shop) = world_with_shop().await;
+    issue_a_pre_auth_code(&world).await;
+    let checked = Account::release_check().remove(0);
+    world.simulator.put_account(checked.clone());
+    drop(world.merchant_authorizes(&checked.appid));
+    let code = world.simulator.issue_code(&checked.appid).unwrap();
+    let text = Message::text(&shop, FOLLOWER, TEXT);
+
+    let function = tracing(&world, &[]).await;
+    for message in [
+        &text,
+        &Message::event(&shop, FOLLOWER, "subscribe").with("EventKey", TEXT),
+        &Message::new(&shop, FOLLOWER, "hologram").with("Depth", TEXT),
+        &Message::text(&shop, FOLLOWER, "TESTCOMPONENT_MSG_TYPE_TEXT"),
+        &Message::event(&checked, FOLLOWER, "LOCATION").with("Label", TEXT),
+        &Message::text(&checked, FOLLOWER, &format!("QUERY_AUTH_CODE:{code}")),
+        // To an ordinary account it is a message like any other.
+        &Message::text(&shop, FOLLOWER, &format!("QUERY_AUTH_CODE:{code}")),
+    ] {
+        let sealed = world.simulator.seal_message(message);
+        assert_eq!(function.push(&sealed).await.status, 200);
+        assert_eq!(function.request(&pushed(&sealed).base64_body(sealed.body.as_bytes())).await.status, 200);
+    }
+    let inner = format!("<xml><FromUserName>{FOLLOWER}</FromUserName><MsgType>text</MsgType><Content>{TEXT}");
+    let foreign = world.simulator.seal_message(&Message::text(&checked, FOLLOWER, TEXT));
+    let broken_off = function.push(&world.simulator.seal_message(&Message::of(&shop.appid, inner))).await;
+    let foreign = function.request(&messages_of(shop.appid.as_str()).query(&foreign.query).body(&foreign.body)).await;
+    assert_eq!((broken_off.status, foreign.status), (200, 401), "{broken_off:?} {foreign:?}");
+    // Whoever knows something may put it where it does not belong.
+    for misplaced in [TEXT, FOLLOWER, &code] {
+        let sealed = world.simulator.seal_message(&text);
+        let encoded = utf8_percent_encode(misplaced, NON_ALPHANUMERIC).to_string();
+        for event in [
+            pushed(&sealed).body(misplaced),
+            messages_of(shop.appid.as_str()).query(&format!("msg_signature={encoded}")).body(&sealed.body),
+            messages_of(&encoded).query(&sealed.query).body(misplaced).header("x-forwarded-for", &encoded),
+        ] {
+            assert!(function.request(&event).await.status >= 400);
+        }
+    }
+    let output = function.kill();
+    assert!(
+        output.contains("\"level\":\"INFO\"") && output.contains("a message of account"),
+        "it does print:\n{output}"
+    );
+    assert_private(&output, &world, &code).await;
+}
+
+#[tokio::test]
+async fn nothing_that_fails_leaves_anything_private_in_the_log() {
+    let (world, shop) = world_with_shop().await;
+    issue_a_pre_auth_code(&world).await;
+    let code = world.simulator.issue_code(&shop.appid).unwrap();
+    let seal = || world.simulator.seal_message(&Message::text(&shop, FOLLOWER, TEXT));
+
+    let address = format!("https://127.0.0.1:9/hook?key={URL_SECRET}");
+    let name = format!("https://localhost:9/{URL_SECRET}");
+    let mut output = String::new();
+    for url in [&address, &name] {
+        let function = tracing(&world, &[("REPLY_WEBHOOK_URL", url)]).await;
+        assert_eq!(function.push(&seal()).await.status, 200);
+        let said = function.kill();
+        assert_eq!(metrics(&said, "webhook_failed").len(), 1, "it was to be asked: {said}");
+        output += &said;
+    }
+    // A bus and a table that are not there.
+    let busless = tracing(&world, &[("EVENT_BUS_NAME", "another")]).await;
+    assert_eq!(busless.push(&seal()).await.status, 200);
+    let tableless = tracing(&world, &[("TABLE_NAME", "another")]).await;
+    assert_eq!(tableless.push(&seal()).await.status, 200);
+    let neither = tracing(&world, &[("TABLE_NAME", "another"), ("EVENT_BUS_NAME", "another")]).await;
+    assert_eq!(neither.push(&seal()).await.status, 500);
+    let (busless, tableless, neither) = (busless.kill(), tableless.kill(), neither.kill());
+    assert!(busless.contains("a message is delivered later"), "{busless}");
+    assert!(tableless.contains("a message is on the bus and not in the table"), "{tableless}");
+    assert!(neither.contains("a message was not handled"), "{neither}");
+    output += &(busless + &tableless + &neither);
+    // Secrets and variables that are of no use.
+    let malformed = format!("http://app.example.com/hook?key={URL_SECRET}");
+    output += &tracing(&world, &[("REPLY_WEBHOOK_URL", &malformed)]).await.fail().await;
+    let usable = stories::world::secret_json().expose_secret().to_owned();
+    let keyless = usable.replace("whsec_", "whsec");
+    assert_ne!(keyless, usable);
+    for (secret, status) in [(keyless, 200), (format!("[{usable}"), 500), (format!("not json: {usable}"), 500)] {
+        world.secrets.set(secret.into());
+        let function = tracing(&world, &[("REPLY_WEBHOOK_URL", &address)]).await;
+        assert_eq!(function.push(&seal()).await.status, status);
+        output += &function.kill();
+    }
+    assert!(output.contains("not-configured"), "a key that is none: {output}");
+    assert_private(&output, &world, &code).await;
+}

@@ -1,0 +1,15 @@
+//! The functions' binaries as processes of their own, polling for events as in Lambda: what they answer, what a kill
+//! costs, what two of them do at once, and what they log.
+//!
+//! Everything else of the system runs in the test's process, as in the stories.
+
+#[cfg(test)]
+mod account_push;
+#[cfg(test)]
+mod oauth_callback;
+#[cfg(test)]
+mod preauth_link;
+#[cfg(test)]
+mod ticket_push;
+#[cfg(test)]
+mod token_refresher;

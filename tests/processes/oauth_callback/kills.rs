@@ -1,0 +1,94 @@
+//! Promise 2: the process is killed in mid exchange. When its lease has ended, ordinary runs of the refresher bring
+//! what can be brought: the link too, where WeChat's push names the pre-auth code.
+//!
+//! A lease lasts half a minute of the machine's time. Nobody waits for that: the test's process and WeChat's side move
+//! on by a lease, the dead process need not.
+
+use base::limits::LEASE;
+use simulator::{Behaviour, Codes, Fault, paths};
+use store::AccountState;
+use stories::bootstrap::Bootstrap;
+use stories::browser::parameter;
+use stories::world::World;
+
+use super::{BINARY, Merchant, ready};
+
+/// Lets the merchant come back and kills the process while WeChat's answer to a call of this path is on its way: the
+/// call has taken effect.
+async fn kill_after_effect(world: &World, path: &str, merchant: &Merchant) {
+    world.simulator.inject(Fault::Hold.on(path).times(1));
+    let function = Bootstrap::start(BINARY, world).await;
+    drop(function.kill_during(merchant.back.build(), world.simulator.until_held(path, 1)).await);
+    world.simulator.release(path);
+}
+
+/// A grant whose code is spent and whose tokens died with the process.
+async fn spent_and_killed(codes: Codes) -> (World, Merchant) {
+    let world = ready().await;
+    world.simulator.set_behaviour(Behaviour { codes, ..Behaviour::default() });
+    let merchant = Merchant::at_wechat(&world).await;
+    kill_after_effect(&world, paths::QUERY_AUTH, &merchant).await;
+    let account = world.account(0);
+    assert_eq!(world.simulator.counters().effects.exchanges.get(&account), Some(&1), "the code is spent");
+    assert!(world.store().accounts.get(&account).await.unwrap().is_none(), "and nothing is stored");
+    (world, merchant)
+}
+
+#[tokio::test]
+async fn the_push_of_a_grant_whose_tokens_died_with_the_process_brings_the_account_and_binds_the_link() {
+    for codes in [Codes::Same, Codes::Different] {
+        let (world, merchant) = spent_and_killed(codes).await;
+        let account = world.account(0);
+        let report = world.push_and_work(&merchant.consent.push).await;
+        assert_eq!((report.inbox_done, report.inbox_postponed), (0, 2), "the dead process's lease stands: {report}");
+
+        // Push and redirect are worked off at once: where the spent redirect is first, the push's turn is a run later.
+        for _ in 0..2 {
+            world.pass(LEASE);
+            let report = world.renew().await;
+            assert!(report.failed.is_empty(), "{report}");
+        }
+        assert_eq!(world.store().inbox.count_waiting(world.now()).await.unwrap(), 0);
+        assert_eq!(merchant.bound_account(&world).await.as_deref(), Some(account.as_str()), "{codes:?}");
+        let stored = world.stored(&account).await;
+        assert_eq!(stored.token.state, AccountState::Active);
+        assert!(world.wechat_accepts(&account).await);
+
+        let again = Bootstrap::start(BINARY, &world).await;
+        let told = parameter(&again.request(&merchant.back).await.location(), "status");
+        assert_eq!(told, "authorized", "whoever loads the page again learns it");
+    }
+}
+
+#[tokio::test]
+async fn without_a_push_the_reconciliation_brings_the_account_and_a_new_press_the_link() {
+    let (world, merchant) = spent_and_killed(Codes::Same).await;
+    let account = world.account(0);
+    world.pass(LEASE);
+    world.renew().await;
+    assert_eq!(merchant.bound_account(&world).await, None, "nothing says whose the spent code was");
+    assert_eq!(world.reconcile().await.added, 1);
+    assert!(world.wechat_accepts(&account).await);
+
+    let again = Merchant::through(&world, merchant.link.clone()).await;
+    let function = Bootstrap::start(BINARY, &world).await;
+    assert_eq!(parameter(&function.request(&again.back).await.location(), "status"), "authorized");
+    assert_eq!(again.bound_account(&world).await.as_deref(), Some(account.as_str()));
+}
+
+#[tokio::test]
+async fn a_code_that_the_process_took_in_and_did_not_get_to_spend_is_exchanged_by_the_refresher() {
+    let world = ready().await;
+    let merchant = Merchant::at_wechat(&world).await;
+    // So the exchange is refused, and the process dies over the new component token.
+    world.another_server_issues_a_component_token().await;
+    kill_after_effect(&world, paths::COMPONENT_TOKEN, &merchant).await;
+    let account = world.account(0);
+    assert_eq!(world.simulator.counters().effects.exchanges.get(&account), None, "the code is not spent");
+
+    world.pass(LEASE);
+    let report = world.renew().await;
+    assert_eq!((report.inbox_done, report.failed.len()), (1, 0), "{report}");
+    assert_eq!(merchant.bound_account(&world).await.as_deref(), Some(account.as_str()), "no push was needed");
+    assert!(world.wechat_accepts(&account).await);
+}

@@ -1,0 +1,51 @@
+//! Promise 7: two processes on one table get the same redirect at the same moment, and the refresher the push of the
+//! same consent. WeChat is asked once.
+//!
+//! Both processes are warm, and WeChat takes its time to answer, so that all are surely there while the first is at work.
+
+use std::time::Duration;
+
+use simulator::{Behaviour, Codes, Fault, paths};
+use stories::bootstrap::Bootstrap;
+use stories::browser::parameter;
+use stories::http_events::HttpEvent;
+use stories::world::World;
+
+use super::{BINARY, Merchant, ready};
+
+/// WeChat's time to answer: many times what one process may be behind the other.
+const ANSWER: Duration = Duration::from_millis(300);
+
+async fn warm(world: &World) -> Bootstrap {
+    let function = Bootstrap::start(BINARY, world).await;
+    let path = "/authorize/0123456789abcdefABCDE_/callback/0123456789abcdefABCDE-";
+    assert_eq!(function.request(&HttpEvent::new("GET", path).query("auth_code=a")).await.status, 404);
+    function
+}
+
+#[tokio::test]
+async fn two_processes_and_the_push_of_one_consent_ask_wechat_once_and_all_say_authorized() {
+    for codes in [Codes::Same, Codes::Different] {
+        let world = ready().await;
+        world.simulator.set_behaviour(Behaviour { codes, ..Behaviour::default() });
+        let merchant = Merchant::at_wechat(&world).await;
+        let (one, other) = (warm(&world).await, warm(&world).await);
+        assert!(world.simulator.send(&merchant.consent.push).await.is_accepted());
+        world.simulator.inject(Fault::Delay(ANSWER).on(paths::QUERY_AUTH));
+        let (first, second, report) =
+            tokio::join!(one.request(&merchant.back), other.request(&merchant.back), world.renew());
+        assert!(report.failed.is_empty(), "{report}");
+        for answer in [first, second] {
+            assert_eq!(parameter(&answer.location(), "status"), "authorized", "{codes:?}");
+        }
+        assert_eq!(world.calls(paths::QUERY_AUTH), 1, "{codes:?}");
+        let account = world.account(0);
+        assert_eq!(merchant.bound_account(&world).await.as_deref(), Some(account.as_str()));
+        assert!(world.wechat_accepts(&account).await);
+
+        world.pass(base::limits::LEASE);
+        assert!(world.renew().await.failed.is_empty());
+        assert_eq!(world.calls(paths::QUERY_AUTH), 1, "those that waited have nothing left to do");
+        assert_eq!(world.store().inbox.count_waiting(world.now()).await.unwrap(), 0);
+    }
+}

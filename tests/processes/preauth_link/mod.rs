@@ -1,0 +1,29 @@
+//! preauth-link: whom it lets in, what it answers, and
+//! what it logs.
+//!
+//! The way back from WeChat is another function's.
+
+mod answers;
+mod identity;
+mod logs;
+mod second_opinion;
+
+use stories::http_events::HttpEvent;
+
+/// The function's binary.
+const BINARY: &str = env!("CARGO_BIN_EXE_process-preauth-link");
+
+/// A business, as IAM names it.
+const BUSINESS: &str = "arn:aws:sts::123456789012:assumed-role/orders/session";
+
+/// A business asks for a link; whether IAM knows it is the caller's affair.
+fn asks_for_link(body: &str) -> HttpEvent {
+    HttpEvent::new("POST", "/authorization-links").header("content-type", "application/json").body(body)
+}
+
+/// A merchant's browser on a computer at a link's page.
+fn at_page(method: &str, link_id: &str) -> HttpEvent {
+    HttpEvent::new(method, &format!("/authorize/{link_id}"))
+        .route("/authorize/{link_id}")
+        .header("accept-language", "en")
+}

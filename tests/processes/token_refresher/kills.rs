@@ -1,0 +1,135 @@
+//! Promise 2: the process is killed between WeChat's answer and the write. When its lease has ended, an ordinary run
+//! brings everything back.
+//!
+//! A process keeps the machine's time, and a lease lasts half a minute of it. Nobody waits for that: the test's process
+//! and WeChat's side move on by a lease, the dead process need not.
+
+use std::time::Duration;
+
+use base::limits::LEASE;
+use simulator::{Behaviour, Fault, paths};
+use store::{AccountState, TokenOwner};
+use stories::bootstrap::Bootstrap;
+use stories::process::eventually;
+use stories::refresher_events::{inserts, renew};
+use stories::world::World;
+
+use super::{BINARY, TO_EXPIRY};
+
+/// The longest wait for what takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Starts a process, gives it the event and kills it while WeChat's answer to a call of this path is on its way: the
+/// call has taken effect.
+async fn kill_after_effect(world: &World, path: &str, event: serde_json::Value) {
+    world.simulator.inject(Fault::Hold.on(path).times(1));
+    let function = Bootstrap::start(BINARY, world).await;
+    drop(function.kill_during(event, world.simulator.until_held(path, 1)).await);
+    world.simulator.release(path);
+}
+
+/// A world whose one account is due, with a component token that is not.
+async fn with_due_account() -> (World, base::ids::AppId) {
+    let world = World::beside_processes(TO_EXPIRY, |_| {}).await;
+    world.get_ready().await;
+    world.simulator.set_behaviour(Behaviour { rotate_refresh_tokens: true, ..Behaviour::default() });
+    let account = world.authorized_account().await;
+    world.pass(TO_EXPIRY);
+    assert!(world.simulator.push_ticket().await.is_accepted());
+    world.component().await.token().await.unwrap();
+    (world, account)
+}
+
+#[tokio::test]
+async fn an_account_whose_rotated_tokens_died_with_the_process_renews_again_by_itself() {
+    let (world, account) = with_due_account().await;
+    kill_after_effect(&world, paths::AUTHORIZER_TOKEN, renew()).await;
+    assert_eq!(world.simulator.counters().effects.renewals_of(&account), 1, "WeChat has answered");
+    assert!(!world.wechat_accepts(&account).await, "and nobody has what it answered");
+
+    assert_eq!(world.renew().await.renewed, 0, "the dead process's lease stands");
+    world.pass(LEASE);
+    let report = world.renew().await;
+    assert_eq!((report.renewed, report.gone, report.failed.len()), (1, 0, 0), "{report}");
+    assert!(world.wechat_accepts(&account).await);
+
+    let recoveries = world.simulator.counters().calls[paths::GET_AUTHORIZER_INFO];
+    world.pass(TO_EXPIRY);
+    assert!(world.simulator.push_ticket().await.is_accepted());
+    assert_eq!(world.renew().await.renewed, 1, "and so on");
+    assert!(world.wechat_accepts(&account).await);
+    let later = world.simulator.counters().calls[paths::GET_AUTHORIZER_INFO];
+    assert_eq!(later, recoveries, "with the refresh token that came last, not with a recovery at every renewal");
+}
+
+#[tokio::test]
+async fn an_account_whose_recovery_is_killed_too_is_recovered_by_the_next_run() {
+    let (world, account) = with_due_account().await;
+    let renewals = |world: &World| world.simulator.counters().effects.renewals_of(&account);
+    kill_after_effect(&world, paths::AUTHORIZER_TOKEN, renew()).await;
+    assert_eq!(renewals(&world), 1);
+    world.pass(LEASE);
+    // The run that recovers is cut off at its second call of this path: the first is the one that WeChat refuses.
+    world.simulator.inject(Fault::Delay(Duration::ZERO).on(paths::AUTHORIZER_TOKEN).times(1));
+    world.simulator.inject(Fault::Hold.on(paths::AUTHORIZER_TOKEN).times(1));
+    tokio::select! {
+        report = world.renew() => panic!("it was to be cut off: {report}"),
+        () = eventually("WeChat has renewed again", PATIENCE, || renewals(&world) == 2) => {}
+    }
+
+    world.pass(LEASE);
+    let report = world.renew().await;
+    assert_eq!((report.renewed, report.gone), (1, 0), "{report}");
+    assert!(world.wechat_accepts(&account).await);
+}
+
+#[tokio::test]
+async fn a_grant_whose_tokens_died_with_the_process_is_recovered_from_its_inbox_entry() {
+    let world = World::beside_processes(Duration::ZERO, |_| {}).await;
+    world.get_ready().await;
+    let account = world.account(0);
+    assert!(world.simulator.send(&world.merchant_authorizes(&account).push).await.is_accepted());
+    kill_after_effect(&world, paths::QUERY_AUTH, inserts(&world.inbox_keys().await)).await;
+    assert_eq!(world.simulator.counters().effects.exchanges.get(&account), Some(&1), "the code is spent");
+    assert!(world.store().accounts.get(&account).await.unwrap().is_none(), "and nothing is stored");
+
+    world.pass(LEASE);
+    let report = world.renew().await;
+    assert_eq!((report.inbox_done, report.inbox_postponed), (1, 0), "{report}");
+    let stored = world.stored(&account).await;
+    assert_eq!(stored.token.state, AccountState::Active);
+    assert!(stored.profile.is_some());
+    assert!(world.wechat_accepts(&account).await);
+}
+
+#[tokio::test]
+async fn a_component_token_that_died_with_the_process_is_issued_again_for_all() {
+    let (world, account) = {
+        let world = World::beside_processes(TO_EXPIRY, |_| {}).await;
+        world.get_ready().await;
+        let account = world.authorized_account().await;
+        world.pass(TO_EXPIRY);
+        assert!(world.simulator.push_ticket().await.is_accepted());
+        (world, account)
+    };
+    let before = world.simulator.counters().effects.component_tokens;
+    kill_after_effect(&world, paths::COMPONENT_TOKEN, renew()).await;
+    assert_eq!(world.simulator.counters().effects.component_tokens - before, 1, "WeChat has issued one");
+    assert!(world.store().tokens.get(&TokenOwner::Component).await.unwrap().unwrap().live_token(world.now()).is_none());
+
+    world.pass(LEASE);
+    let report = world.renew().await;
+    assert_eq!((report.renewed, report.failed.len()), (1, 0), "{report}");
+    assert_eq!(world.simulator.counters().effects.component_tokens - before, 2);
+    assert!(world.wechat_accepts(&account).await);
+}
+
+#[tokio::test]
+async fn the_very_first_component_token_that_died_with_the_process_is_issued_again() {
+    let world = World::beside_processes(Duration::ZERO, |_| {}).await;
+    assert!(world.simulator.push_ticket().await.is_accepted());
+    kill_after_effect(&world, paths::COMPONENT_TOKEN, renew()).await;
+    world.pass(LEASE);
+    assert!(world.renew().await.failed.is_empty());
+    assert_eq!(world.simulator.counters().effects.component_tokens, 2);
+}

@@ -1,0 +1,18 @@
+//! token-refresher: what it reports, what a kill costs,
+//! what two of them do at once, and what it logs.
+//!
+//! Pushes are received in the test's process.
+
+mod bus;
+mod kills;
+mod logs;
+mod races;
+mod release_check;
+mod second_opinion;
+mod tasks;
+
+/// The function's binary.
+const BINARY: &str = env!("CARGO_BIN_EXE_process-token-refresher");
+
+/// Longer than any token lives.
+const TO_EXPIRY: std::time::Duration = std::time::Duration::from_mins(121);

@@ -1,0 +1,43 @@
+//! Services that reach nothing: for what a router answers before it asks, or because it cannot.
+
+use std::sync::Arc;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use base::clock::{SharedClock, SystemClock};
+use base::limits::Limits;
+use base::random::Random;
+use platform::secret::PlatformSource;
+use platform::services::Services;
+use runtime::aws::AwsClients;
+use runtime::config::WechatConfig;
+use runtime::telemetry::Metrics;
+use store::Table;
+use wechat::api::WechatClient;
+
+/// A function's services with production's bounds, whose AWS cannot be reached: nothing listens on port 9 of this
+/// machine. Their metrics go nowhere.
+#[must_use]
+pub fn services() -> Services {
+    let limits = Limits::interactive();
+    let credentials = Credentials::new("id", "key", None, None, "tests");
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-central-1"))
+        .endpoint_url("http://127.0.0.1:9")
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build();
+    let clients = AwsClients::new(&config, &limits);
+    let clock: SharedClock = Arc::new(SystemClock);
+    let metrics = Metrics::from_fn(|_| {});
+    let wechat = WechatConfig::read(&|_: &str| None).unwrap();
+    Services {
+        platform: Arc::new(PlatformSource::new(clients.secrets, "s", Arc::clone(&clock), limits, metrics.clone())),
+        table: Table::new(clients.dynamodb, "t"),
+        wechat: WechatClient::new(&wechat.api, &limits).unwrap(),
+        clock,
+        random: Random::system(),
+        metrics,
+        limits,
+    }
+}

@@ -50,22 +50,38 @@ pub struct Counters {
 #[derive(Default)]
 pub(crate) struct CallLog {
     calls: VecDeque<Call>,
+    unexpected: Vec<Call>,
     counts: BTreeMap<String, u64>,
 }
 
 impl CallLog {
-    pub(crate) fn add(&mut self, at: Timestamp, path: &str, body: Option<&Map<String, Value>>, outcome: CallOutcome) {
+    pub(crate) fn add(
+        &mut self,
+        at: Timestamp,
+        path: &str,
+        body: Option<&Map<String, Value>>,
+        outcome: CallOutcome,
+        is_unexpected: bool,
+    ) {
         let kept = |name: &str| body.and_then(|body| body.get(name)).map(|value| (name.to_owned(), value.clone()));
         let fields = KEPT_FIELDS.into_iter().filter_map(kept).collect();
         if self.calls.len() == REMEMBERED {
             self.calls.pop_front();
         }
-        self.calls.push_back(Call { at, path: path.to_owned(), fields, outcome });
+        let call = Call { at, path: path.to_owned(), fields, outcome };
+        if is_unexpected && self.unexpected.len() < REMEMBERED {
+            self.unexpected.push(call.clone());
+        }
+        self.calls.push_back(call);
         *self.counts.entry(path.to_owned()).or_default() += 1;
     }
 
     pub(crate) fn calls(&self) -> Vec<Call> {
         self.calls.iter().cloned().collect()
+    }
+
+    pub(crate) fn unexpected(&self) -> Vec<Call> {
+        self.unexpected.clone()
     }
 
     pub(crate) fn counts(&self) -> BTreeMap<String, u64> {

@@ -65,7 +65,7 @@ impl Fault {
     /// This fault on a path of [`crate::paths`], for every call.
     #[must_use]
     pub fn on(self, path: &str) -> Injection {
-        Injection { path: path.to_owned(), fault: self, authorizer_appid: None, times: None }
+        Injection { path: path.to_owned(), fault: self, authorizer_appid: None, times: None, if_called: false }
     }
 }
 
@@ -83,6 +83,9 @@ pub struct Injection {
     /// How many calls; without it, every one until the faults are cleared.
     #[serde(default)]
     pub times: Option<u32>,
+    /// Whether it may stay unused ([`crate::Simulator::unused_faults`]).
+    #[serde(default)]
+    pub if_called: bool,
 }
 
 impl Injection {
@@ -90,6 +93,12 @@ impl Injection {
     #[must_use]
     pub fn times(self, times: u32) -> Self {
         Self { times: Some(times), ..self }
+    }
+
+    /// What the test shows holds whether such a call is made or not: the fault may stay unused.
+    #[must_use]
+    pub fn if_called(self) -> Self {
+        Self { if_called: true, ..self }
     }
 
     /// Only calls whose body names this account, or a code of its own.
@@ -108,8 +117,27 @@ impl Injection {
 /// The faults in force, and the calls being held.
 #[derive(Default)]
 pub(crate) struct Faults {
-    injections: Mutex<Vec<Injection>>,
+    injections: Mutex<Injections>,
     holds: watch::Sender<Holds>,
+}
+
+#[derive(Default)]
+struct Injections {
+    in_force: Vec<InForce>,
+    /// What had acted on fewer calls than ordered when the faults were cleared.
+    cleared_unused: Vec<Injection>,
+}
+
+struct InForce {
+    injection: Injection,
+    has_acted: bool,
+}
+
+impl InForce {
+    /// Whether it still has to act: on every call that was ordered, or on one if none was counted.
+    const fn is_unused(&self) -> bool {
+        !self.injection.if_called && (self.injection.times.is_some() || !self.has_acted)
+    }
 }
 
 /// Per path: how many answers are held, and how often they were released.
@@ -127,23 +155,34 @@ impl Holds {
 
 impl Faults {
     pub(crate) fn inject(&self, injection: Injection) {
-        self.injections().push(injection);
+        self.injections().in_force.push(InForce { injection, has_acted: false });
     }
 
     pub(crate) fn clear(&self) {
-        self.injections().clear();
+        let mut injections = self.injections();
+        let cleared = std::mem::take(&mut injections.in_force);
+        let unused = cleared.into_iter().filter(InForce::is_unused).map(|cleared| cleared.injection);
+        injections.cleared_unused.extend(unused);
+    }
+
+    /// The injections that acted on fewer calls than ordered, or on none, cleared ones included.
+    pub(crate) fn unused(&self) -> Vec<Injection> {
+        let injections = self.injections();
+        let in_force = injections.in_force.iter().filter(|in_force| in_force.is_unused());
+        injections.cleared_unused.iter().chain(in_force.map(|in_force| &in_force.injection)).cloned().collect()
     }
 
     /// The fault that acts on this call, used up by one.
     pub(crate) fn next(&self, path: &str, authorizer: Option<&str>) -> Option<Fault> {
-        let mut injections = self.injections();
-        let at = injections.iter().position(|injection| injection.fits(path, authorizer))?;
-        let injection = injections.get_mut(at)?;
-        let fault = injection.fault.clone();
-        if let Some(times) = &mut injection.times {
+        let in_force = &mut self.injections().in_force;
+        let at = in_force.iter().position(|in_force| in_force.injection.fits(path, authorizer))?;
+        let chosen = in_force.get_mut(at)?;
+        chosen.has_acted = true;
+        let fault = chosen.injection.fault.clone();
+        if let Some(times) = &mut chosen.injection.times {
             *times -= 1;
             if *times == 0 {
-                injections.remove(at);
+                in_force.remove(at);
             }
         }
         Some(fault)
@@ -178,7 +217,7 @@ impl Faults {
         self.holds.borrow().held.clone()
     }
 
-    fn injections(&self) -> std::sync::MutexGuard<'_, Vec<Injection>> {
+    fn injections(&self) -> std::sync::MutexGuard<'_, Injections> {
         self.injections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

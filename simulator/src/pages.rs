@@ -206,9 +206,11 @@ struct RefusedPage {
     number: i64,
 }
 
-/// WeChat shows its errors with status 200.
+/// WeChat shows its errors with status 200. A refusal travels as an extension too, for the record of calls.
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        page(&RefusedPage { text: self.to_string(), number: self.number() })
+        let mut response = page(&RefusedPage { text: self.to_string(), number: self.number() });
+        response.extensions_mut().insert(self);
+        response
     }
 }

@@ -21,6 +21,15 @@ impl Refusal {
         Self { errcode, errmsg: errmsg.into() }
     }
 
+    /// Whether the caller is at fault whatever state WeChat is in: a path, a method, a body or a kind of token that is
+    /// never right. What a token, a code or a grant is refused for depends on what happened before.
+    pub(crate) fn is_callers_fault(&self) -> bool {
+        matches!(
+            self.errcode,
+            40013 | 40066 | 40097 | 40170 | 41001 | 41004 | 41018 | 43002 | 44002 | 47001 | 61014 | 61015
+        )
+    }
+
     pub(crate) fn invalid_credential() -> Self {
         Self::new(40001, "invalid credential, access_token is invalid or not latest")
     }
@@ -80,6 +89,11 @@ pub enum AuthorizationRefusal {
 }
 
 impl AuthorizationRefusal {
+    /// Whether the link is wrong whatever happened before: who made it is at fault.
+    pub(crate) fn is_links_fault(&self) -> bool {
+        matches!(self, Self::Missing(_) | Self::Parameter(_) | Self::ComponentAppId | Self::PermissionSets)
+    }
+
     /// The number in the error table of WeChat's page.
     #[must_use]
     pub fn number(&self) -> i64 {

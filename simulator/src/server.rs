@@ -24,7 +24,7 @@ use tower::ServiceExt as _;
 
 use crate::calls::CallOutcome;
 use crate::faults::Fault;
-use crate::refusal::Refusal;
+use crate::refusal::{AuthorizationRefusal, Refusal};
 use crate::simulator::Simulator;
 use crate::{api, chat, control, pages, paths};
 
@@ -127,7 +127,7 @@ impl Simulator {
         };
         let fields = serde_json::from_slice::<Map<String, Value>>(&body).ok();
         let authorizer = fields.as_ref().and_then(|fields| self.account_of_call(fields));
-        let record = |outcome| self.record_call(&path, fields.as_ref(), outcome);
+        let record = |outcome| self.record_call(&path, fields.as_ref(), outcome, false);
 
         let fault = self.faults().next(&path, authorizer.as_deref());
         match &fault {
@@ -147,7 +147,7 @@ impl Simulator {
         }
 
         let response = route(router, Request::from_parts(parts, Body::from(body))).await;
-        record(outcome_of(&response));
+        self.record_call(&path, fields.as_ref(), outcome_of(&response), is_callers_fault(&response));
         match fault {
             Some(Fault::DropAfter) => return Err(Dropped),
             Some(Fault::Delay(delay)) => tokio::time::sleep(delay).await,
@@ -165,6 +165,11 @@ async fn route(router: Router, request: Request<Body>) -> Response {
 
 fn outcome_of(response: &Response) -> CallOutcome {
     response.extensions().get::<Refusal>().map_or(CallOutcome::Done, |refusal| CallOutcome::Refused(refusal.errcode))
+}
+
+fn is_callers_fault(response: &Response) -> bool {
+    response.extensions().get::<Refusal>().is_some_and(Refusal::is_callers_fault)
+        || response.extensions().get::<AuthorizationRefusal>().is_some_and(AuthorizationRefusal::is_links_fault)
 }
 
 /// The response with `bytes` wherever its body has `text`.

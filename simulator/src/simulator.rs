@@ -348,8 +348,28 @@ impl Simulator {
         secrets
     }
 
-    pub(crate) fn record_call(&self, path: &str, body: Option<&Map<String, Value>>, outcome: CallOutcome) {
-        lock(&self.0.calls).add(self.now(), path, body, outcome);
+    /// The injected faults that acted on fewer calls than ordered, or on none; [`Injection::times`] is what was left.
+    /// Clearing the faults does not forget them: a test whose fault never acted proves nothing.
+    #[must_use]
+    pub fn unused_faults(&self) -> Vec<Injection> {
+        self.0.faults.unused()
+    }
+
+    /// The calls that were refused, by a rule and not by a fault, because the caller is wrong whatever happened before:
+    /// an unknown path, a missing field, a token of the wrong kind. A platform makes none.
+    #[must_use]
+    pub fn unexpected_calls(&self) -> Vec<Call> {
+        lock(&self.0.calls).unexpected()
+    }
+
+    pub(crate) fn record_call(
+        &self,
+        path: &str,
+        body: Option<&Map<String, Value>>,
+        outcome: CallOutcome,
+        is_unexpected: bool,
+    ) {
+        lock(&self.0.calls).add(self.now(), path, body, outcome, is_unexpected);
     }
 }
 

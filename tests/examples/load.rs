@@ -66,6 +66,7 @@ impl Arrived {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let world = Arc::new(World::with(|_| {}, Limits::interactive()).await);
+    world.without_proof();
     without_stream(&world).await?;
     world.get_ready().await;
     world.simulator.set_behaviour(Behaviour { redeliver_pushes: true, ..Behaviour::default() });

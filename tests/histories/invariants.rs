@@ -27,6 +27,7 @@ impl Stage {
         }
         found.extend(self.wrong_about_events());
         found.extend(self.wrong_about_messages());
+        found.extend(self.world.never_right());
         found
     }
 

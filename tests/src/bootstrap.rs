@@ -19,6 +19,7 @@ use simulator::SealedPush;
 use url::Url;
 
 use crate::http_events::HttpEvent;
+use crate::log::StoryLog;
 use crate::process::Process;
 use crate::runtime_api::{ErrorReport, LambdaHost};
 use crate::world::World;
@@ -38,6 +39,7 @@ pub type Variables = BTreeMap<String, String>;
 pub struct Bootstrap {
     host: LambdaHost,
     process: Process,
+    log: StoryLog,
 }
 
 impl Bootstrap {
@@ -58,7 +60,8 @@ impl Bootstrap {
         let mut variables: Variables = host.environment().into_iter().chain(world.variables()).collect();
         change(&mut variables);
         let process = Process::start(program, &[], variables);
-        Self { host, process }
+        world.log.include(&process);
+        Self { host, process, log: world.log.clone() }
     }
 
     /// Starts it with a variable of another value, or without it, and waits until it has ended, unsuccessfully. Returns
@@ -127,6 +130,7 @@ impl Bootstrap {
     /// # Panics
     /// When it does not end, or ends as if all were well.
     pub async fn fail(mut self) -> String {
+        self.log.expect_error("the function does not start", true);
         let status = self.process.wait_for_end(PATIENCE).await;
         assert!(!status.success(), "{status}");
         self.process.output()

@@ -50,6 +50,8 @@ type BodyTest = dyn Fn(&str) -> bool + Send + Sync;
 pub struct Matching {
     operation: Option<&'static str>,
     body: Option<Arc<BodyTest>>,
+    /// What the body has to have, in words.
+    described: String,
 }
 
 impl Matching {
@@ -62,26 +64,28 @@ impl Matching {
     /// The requests of one operation.
     #[must_use]
     pub fn operation(name: &'static str) -> Self {
-        Self { operation: Some(name), body: None }
+        Self { operation: Some(name), ..Self::default() }
     }
 
     /// Of those, the ones with this text in the body, such as a key.
     #[must_use]
     pub fn containing(self, text: impl Into<String>) -> Self {
         let text = text.into();
-        self.whose_body(move |body| body.contains(&text))
+        let described = format!(" containing {text:?}");
+        Self { described, ..self.whose_body(move |body| body.contains(&text)) }
     }
 
     /// Of those, the ones whose body passes a test.
     #[must_use]
     pub fn whose_body(self, test: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
-        Self { body: Some(Arc::new(test)), ..self }
+        Self { body: Some(Arc::new(test)), described: " whose body passes a test".to_owned(), ..self }
     }
 
     /// The updates that set this attribute.
     #[must_use]
     pub fn setting(attribute: &'static str) -> Self {
-        Self::operation("UpdateItem").whose_body(move |body| sets(body, attribute) == Some(true))
+        let updates = Self::operation("UpdateItem").whose_body(move |body| sets(body, attribute) == Some(true));
+        Self { described: format!(" setting {attribute}"), ..updates }
     }
 
     fn fits(&self, operation: &str, body: &str) -> bool {
@@ -99,6 +103,12 @@ fn sets(body: &str, attribute: &str) -> Option<bool> {
     Some(set.contains(&format!("{placeholder} = ")))
 }
 
+impl fmt::Display for Matching {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.operation.unwrap_or("any request"), self.described)
+    }
+}
+
 struct Rule {
     matching: Matching,
     fault: Fault,
@@ -106,9 +116,21 @@ struct Rule {
     left: Option<usize>,
     /// Only each so manieth of the requests that match: how often, and how many have passed since.
     every: Option<(usize, usize)>,
+    has_befallen: bool,
 }
 
 impl Rule {
+    /// What is left of it, in words; `None` if it has befallen as many requests as ordered, or one where none were
+    /// counted.
+    fn unused(&self) -> Option<String> {
+        match self.left {
+            Some(0) => None,
+            Some(left) => Some(format!("{:?} for {}, {left} more times", self.fault, self.matching)),
+            None if self.has_befallen => None,
+            None => Some(format!("{:?} for {}", self.fault, self.matching)),
+        }
+    }
+
     /// Whether this request's turn has come.
     fn has_come(&mut self) -> bool {
         let Some((every, passed)) = &mut self.every else { return true };
@@ -127,7 +149,18 @@ enum Fate {
 struct State {
     rules: Vec<Rule>,
     holds: Vec<HoldRule>,
+    forbidden: Vec<Matching>,
+    /// The forbidden requests that were made, and what was unused when the rules were cleared.
+    findings: Vec<String>,
     requests: BTreeMap<String, usize>,
+}
+
+impl State {
+    fn unused(&self) -> impl Iterator<Item = String> {
+        let holds = self.holds.iter().map(|hold| format!("a hold of {}", hold.matching));
+        let unused = self.rules.iter().filter_map(Rule::unused).chain(holds);
+        unused.map(|fault| format!("a fault of AWS was not used: {fault}"))
+    }
 }
 
 /// An HTTP client for the SDK that fails on demand; clones share rules and counts.
@@ -158,22 +191,27 @@ impl Faults {
 
     /// The fault befalls the next `count` requests that match. Rules are tried in the order they were made.
     pub fn next(&self, count: usize, matching: Matching, fault: Fault) {
-        self.add(Rule { matching, fault, left: Some(count), every: None });
+        self.add(Rule { matching, fault, left: Some(count), every: None, has_befallen: false });
     }
 
     /// The fault befalls every request that matches, until [`Faults::clear`].
     pub fn always(&self, matching: Matching, fault: Fault) {
-        self.add(Rule { matching, fault, left: None, every: None });
+        self.add(Rule { matching, fault, left: None, every: None, has_befallen: false });
+    }
+
+    /// No request that matches may be made: it fails, and so does the story.
+    pub fn forbid(&self, matching: Matching) {
+        self.state.lock().unwrap().forbidden.push(matching);
     }
 
     /// The fault befalls one request that matches, after `passing` others.
     pub fn once_after(&self, passing: usize, matching: Matching, fault: Fault) {
-        self.add(Rule { matching, fault, left: Some(1), every: Some((passing + 1, 0)) });
+        self.add(Rule { matching, fault, left: Some(1), every: Some((passing + 1, 0)), has_befallen: false });
     }
 
     /// The fault befalls each `every`th request that matches, until [`Faults::clear`].
     pub fn every(&self, every: usize, matching: Matching, fault: Fault) {
-        self.add(Rule { matching, fault, left: None, every: Some((every, 0)) });
+        self.add(Rule { matching, fault, left: None, every: Some((every, 0)), has_befallen: false });
     }
 
     /// Holds one request that matches: the first, or the one after `passing` others. Faults do not befall it.
@@ -187,6 +225,8 @@ impl Faults {
     /// All is well again, and nothing is to be held any more; the counts stay, and so does what is held.
     pub fn clear(&self) {
         let mut state = self.state.lock().unwrap();
+        let unused: Vec<String> = state.unused().collect();
+        state.findings.extend(unused);
         state.rules.clear();
         state.holds.clear();
     }
@@ -215,6 +255,14 @@ impl Faults {
         self.state.lock().unwrap().rules.iter().all(|rule| rule.left.is_none_or(|left| left == 0))
     }
 
+    /// In words: the faults and holds that have befallen fewer requests than ordered, or none, cleared ones included, and
+    /// the forbidden requests that were made.
+    #[must_use]
+    pub fn findings(&self) -> Vec<String> {
+        let state = self.state.lock().unwrap();
+        state.findings.iter().cloned().chain(state.unused()).collect()
+    }
+
     fn add(&self, rule: Rule) {
         self.state.lock().unwrap().rules.push(rule);
     }
@@ -225,6 +273,11 @@ impl Faults {
         let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default());
         let mut state = self.state.lock().unwrap();
         *state.requests.entry(operation.to_owned()).or_default() += 1;
+        if let Some(forbidden) = state.forbidden.iter().find(|matching| matching.fits(operation, &body)) {
+            let finding = format!("a request that is forbidden was made: {operation}, by {forbidden}");
+            state.findings.push(finding);
+            return Some(Fate::Fault(Fault::ServerError));
+        }
         let held = state.holds.iter_mut().position(|hold| hold.is_for(operation, &body));
         if let Some(held) = held {
             return Some(Fate::Held(state.holds.remove(held)));
@@ -234,6 +287,7 @@ impl Faults {
             fits.then_some(rule)
         })?;
         rule.left = rule.left.map(|left| left - 1);
+        rule.has_befallen = true;
         Some(Fate::Fault(rule.fault))
     }
 }

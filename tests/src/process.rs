@@ -67,6 +67,11 @@ impl Process {
         String::from_utf8_lossy(&self.output.lock().unwrap()).into_owned()
     }
 
+    /// The output, which goes on as the process does.
+    pub(crate) fn output_so_far(&self) -> Arc<Mutex<Vec<u8>>> {
+        Arc::clone(&self.output)
+    }
+
     /// Waits until the output contains `text`.
     ///
     /// # Panics

@@ -7,6 +7,7 @@
 //! HTTP between the two sides is real, on loopback; nothing runs by itself.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use account_push::MessageService;
@@ -41,6 +42,7 @@ use wechat::push::TestAccounts;
 
 use crate::browser::AtWechat;
 use crate::faults::Faults;
+use crate::log::StoryLog;
 use crate::metrics::CollectedMetrics;
 
 /// The table of a story.
@@ -156,6 +158,10 @@ pub struct World {
     pub bus: EventBus,
     /// Where EventBridge is.
     pub bus_url: Url,
+    /// What was logged.
+    pub log: StoryLog,
+    /// Whether it ends with the proof.
+    pub(crate) is_proven: AtomicBool,
     sleep: SharedAsyncSleep,
 }
 
@@ -237,6 +243,7 @@ impl World {
         change: impl FnOnce(&mut Options),
         limits: Limits,
     ) -> Self {
+        let log = StoryLog::open();
         let public = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let public_url = url_of(&public);
         let wechat = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -291,6 +298,8 @@ impl World {
             secrets_url,
             bus,
             bus_url,
+            log,
+            is_proven: AtomicBool::new(true),
             sleep,
         };
         let router = world.public_router();

@@ -56,6 +56,7 @@ async fn a_return_that_the_refresher_finishes_is_its_browsers() {
 #[tokio::test]
 async fn a_return_whose_link_could_not_be_written_is_its_browsers_when_the_push_comes_first_afterwards() {
     let world = World::ready().await;
+    world.expect_error("exchanging an authorization code failed");
     world.simulator.set_behaviour(Behaviour { codes: Codes::Same, ..Behaviour::default() });
     let Opening { business, link, browser, page } = Opening::of(&world).await;
     let consent = world.confirms(&page, &world.account(0));

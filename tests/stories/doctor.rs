@@ -129,6 +129,9 @@ async fn a_wrong_field_of_the_secret_is_named_and_the_rest_is_still_examined() {
 #[tokio::test]
 async fn an_empty_secret_is_named_and_what_lacks_it_too() {
     let world = world().await;
+    world.allow_error("no push can be accepted");
+    world.expect_error("reading a link failed");
+    world.expect_error("showing a link's page failed");
     world.secrets.set("".into());
     let findings = deployment(&world).await.examine().await;
     assert_eq!(
@@ -213,6 +216,7 @@ async fn a_refresher_that_never_ran_or_stopped_is_told() {
 #[tokio::test]
 async fn a_refused_address_is_told_with_where_to_enter_it_until_wechat_answers_again() {
     let world = world().await;
+    world.expect_error("the run stops here");
     assert!(world.simulator.push_ticket().await.is_accepted());
     world.simulator.inject(Fault::ip_not_registered().on(paths::ANY));
     world.renew().await;

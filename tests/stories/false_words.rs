@@ -135,6 +135,7 @@ async fn an_account_that_was_taken_for_gone_and_is_refused_on_is_asked_about_les
 #[tokio::test]
 async fn a_run_in_which_unusually_many_grants_look_gone_ends_none_and_reports_it() {
     let world = World::ready().await;
+    world.expect_error("their grants are gone");
     let accounts = due_accounts(&world, 20).await;
     for account in &accounts[..10] {
         drop(world.simulator.unauthorize(account));
@@ -163,7 +164,7 @@ async fn a_few_grants_that_are_gone_end_in_the_run_that_finds_them() {
 async fn a_grant_that_only_the_details_deny_is_renewed_as_ever() {
     let world = World::ready().await;
     let accounts = due_accounts(&world, 2).await;
-    world.simulator.inject(refused(61003).on(paths::GET_AUTHORIZER_INFO));
+    world.simulator.inject(refused(61003).on(paths::GET_AUTHORIZER_INFO).if_called());
     assert_eq!(world.renew().await.renewed, 2);
     assert_eq!(world.reconcile().await.gone, 0);
     assert_eq!(states(&world, &accounts).await, [AccountState::Active; 2]);
@@ -250,6 +251,7 @@ async fn a_list_that_names_an_account_twice_hides_no_other() {
 #[tokio::test]
 async fn a_page_of_the_list_that_one_entry_spoils_hides_only_that_entry() {
     let world = World::ready().await;
+    world.expect_error("cannot be read and is passed over");
     let accounts: Vec<AppId> = (0..8).map(|number| new_account(&world, number)).collect();
     for account in &accounts {
         drop(world.merchant_authorizes(account));

@@ -85,6 +85,7 @@ async fn a_grant_and_its_end_in_one_run_are_told_once_each() {
 #[tokio::test]
 async fn a_code_that_is_spent_is_not_tried_again_while_the_bus_is_away() {
     let world = World::ready().await;
+    world.expect_error("nothing more is delivered in this run");
     let spent = notice(
         &world,
         "notify_third_fasteregister",
@@ -118,6 +119,7 @@ async fn a_grant_is_told_when_its_tokens_are_there_and_not_before() {
 #[tokio::test]
 async fn what_the_bus_does_not_take_is_told_later_and_the_grant_is_not_exchanged_again() {
     let world = World::ready().await;
+    world.expect_error("nothing more is delivered in this run");
     let account = world.account(0);
     let consent = world.merchant_authorizes(&account);
     world.faults.always(Matching::operation("PutEvents"), Fault::Away);
@@ -136,6 +138,7 @@ async fn what_the_bus_does_not_take_is_told_later_and_the_grant_is_not_exchanged
 async fn a_bus_that_is_away_is_not_asked_again_in_the_run_and_holds_nobody_up() {
     const GRANTS: u64 = 40;
     let world = World::ready().await;
+    world.expect_error("nothing more is delivered in this run");
     for number in 0..GRANTS {
         let appid = AppId::parse(&format!("wx{number:016x}")).unwrap();
         world.simulator.put_account(Account::mini_program(appid.clone(), "one of many"));
@@ -156,6 +159,7 @@ async fn a_bus_that_is_away_is_not_asked_again_in_the_run_and_holds_nobody_up() 
 #[tokio::test]
 async fn a_grant_that_was_not_told_before_it_was_taken_back_is_told_all_the_same() {
     let world = World::ready().await;
+    world.expect_error("nothing more is delivered in this run");
     let account = world.account(0);
     let consent = world.merchant_authorizes(&account);
     world.faults.always(Matching::operation("PutEvents"), Fault::Away);
@@ -179,6 +183,7 @@ async fn a_grant_that_was_not_told_before_it_was_taken_back_is_told_all_the_same
 #[tokio::test]
 async fn a_run_that_dies_between_effect_and_event_leaves_the_event_to_the_next() {
     let world = World::ready().await;
+    world.expect_error("a part of the inbox could not be processed");
     let account = world.account(0);
     let consent = world.merchant_authorizes(&account);
     // The event is out, and the table hears of it no more: told twice, with one id.

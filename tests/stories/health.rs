@@ -59,6 +59,7 @@ async fn a_run_without_a_usable_secret_does_not_beat_and_writes_nothing_down() {
 #[tokio::test]
 async fn a_refused_address_is_written_down_and_kept_when_wechat_answers_again() {
     let world = World::ready().await;
+    world.expect_error("the run stops here");
     world.authorized_account().await;
     world.pass(TO_DUE);
     assert!(world.simulator.push_ticket().await.is_accepted());
@@ -95,6 +96,8 @@ async fn a_refused_address_is_written_down_and_kept_when_wechat_answers_again() 
 #[tokio::test]
 async fn a_later_refusal_leaves_nothing_of_the_one_before() {
     let world = World::ready().await;
+    world.expect_error("the run stops here");
+    world.expect_error("api_get_authorizer_list is not called any more in this run");
     world.simulator.inject(Fault::ip_not_registered().on(paths::GET_AUTHORIZER_LIST).times(1));
     world.reconcile().await;
     let quota = Fault::Errcode { errcode: 45009, errmsg: "reach max api daily quota limit".into() };
@@ -224,6 +227,7 @@ async fn an_account_out_of_use_is_counted_until_it_comes_back() {
 #[tokio::test]
 async fn what_is_split_always_says_by_what() {
     let world = World::ready().await;
+    world.expect_error("the run stops here");
     world.authorized_account().await;
     world.simulator.inject(Fault::ip_not_registered().on(paths::GET_AUTHORIZER_LIST).times(1));
     world.reconcile().await;

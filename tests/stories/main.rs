@@ -39,6 +39,8 @@ mod late_pushes;
 #[cfg(test)]
 mod links;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
 mod long_runs;
 #[cfg(test)]
 mod lost_exchanges;

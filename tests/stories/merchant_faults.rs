@@ -177,6 +177,9 @@ async fn a_merchant_who_disconnects_in_mid_exchange_is_authorized_all_the_same()
 #[tokio::test]
 async fn before_the_secret_is_filled_in_everything_says_so_and_nothing_crashes() {
     let world = World::start().await;
+    world.allow_error("no push can be accepted");
+    world.expect_error("making a link failed");
+    world.expect_error("showing a link's page failed");
     world.secrets.set("{}".into());
     let made = Business::of(&world).ask(http::Method::POST, stories::business::LINKS, &json!({})).await;
     assert_eq!((made.status, made.problem()), (503, "not-configured"));

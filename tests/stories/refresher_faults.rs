@@ -81,6 +81,7 @@ async fn a_refresh_token_that_nobody_names_needs_the_merchant() {
 #[tokio::test]
 async fn a_component_token_that_is_refused_once_is_replaced_and_the_call_repeated_once() {
     let world = World::ready().await;
+    world.expect_error("issued a token by somebody else");
     let accounts = due_accounts(&world, 1).await;
     let before = world.simulator.counters().effects.component_tokens;
     world.simulator.inject(
@@ -95,6 +96,7 @@ async fn a_component_token_that_is_refused_once_is_replaced_and_the_call_repeate
 #[tokio::test]
 async fn a_server_that_replaces_our_component_token_all_the_time_ends_the_run_and_not_the_days_quota() {
     let world = World::ready().await;
+    world.expect_error("issued a token by somebody else");
     let accounts = due_accounts(&world, 4).await;
     let before = world.simulator.counters().effects.component_tokens;
     let refused = || Fault::Errcode { errcode: 40001, errmsg: "invalid credential".into() };
@@ -116,6 +118,9 @@ async fn a_server_that_replaces_our_component_token_all_the_time_ends_the_run_an
 async fn a_used_up_quota_of_renewals_is_reported_and_everyone_is_renewed_when_it_is_reset() {
     for errcode in [45009, 45011] {
         let world = World::ready().await;
+        if errcode == 45009 {
+            world.expect_error("api_authorizer_token is not called any more in this run");
+        }
         due_accounts(&world, 3).await;
         world.simulator.inject(
             Fault::Errcode { errcode, errmsg: "reach max api daily quota limit".into() }.on(paths::AUTHORIZER_TOKEN),
@@ -237,6 +242,7 @@ async fn a_merchant_who_returns_while_the_list_is_searched_keeps_the_new_grant()
 #[tokio::test]
 async fn a_component_token_that_cannot_be_renewed_costs_one_try_and_no_account() {
     let world = World::ready().await;
+    world.expect_error("the run stops here");
     let accounts = due_accounts(&world, 3).await;
     world.another_server_issues_a_component_token().await;
     let refused = Fault::Errcode { errcode: 40125, errmsg: "invalid appsecret".into() };

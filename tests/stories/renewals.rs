@@ -103,6 +103,7 @@ async fn wechat_is_busy_twice_and_then_answers() {
 #[tokio::test]
 async fn a_refused_address_stops_the_run_and_is_named_once() {
     let world = World::ready().await;
+    world.expect_error("the run stops here");
     for number in 0..3 {
         let consent = world.merchant_authorizes(&world.account(number));
         world.push_and_work(&consent.push).await;
@@ -147,6 +148,7 @@ async fn an_account_whose_grant_is_gone_leaves_the_index_and_starves_nobody() {
 #[tokio::test]
 async fn a_component_token_that_was_replaced_elsewhere_is_renewed_once_and_told() {
     let world = World::ready().await;
+    world.expect_error("issued a token by somebody else");
     let account = world.authorized_account().await;
     world.pass(Duration::from_mins(101));
     world.simulator.push_ticket().await;

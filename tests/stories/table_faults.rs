@@ -17,6 +17,7 @@ fn inbox_write() -> Matching {
 async fn a_push_that_cannot_be_stored_is_answered_with_500_and_taken_when_it_comes_again() {
     for fault in [Fault::Throttle, Fault::ServerError, Fault::Away, Fault::Hang] {
         let world = World::with(|_| {}, Limits { push: Duration::from_secs(1), ..short_limits() }).await;
+        world.expect_error("a push was not stored");
         world.get_ready().await;
         let account = world.account(0);
         let consent = world.merchant_authorizes(&account);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 use simulator::{Fault, paths};
-use stories::faults::{Fault as Refused, Matching};
+use stories::faults::Matching;
 use stories::world::World;
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn no_write_of_ticket_push_asks_for_the_stored_item() {
     let world = World::ready().await;
     let asks =
         |body: &str| ["ALL_NEW", "ALL_OLD", "UPDATED_NEW", "UPDATED_OLD"].iter().any(|value| body.contains(value));
-    world.faults.always(Matching::any().whose_body(asks), Refused::ServerError);
+    world.faults.forbid(Matching::any().whose_body(asks));
     let older = world.simulator.ticket();
     world.pass(Duration::from_mins(10));
     let newer = world.simulator.ticket();

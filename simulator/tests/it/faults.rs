@@ -136,3 +136,33 @@ async fn the_record_of_calls_has_no_secrets() {
     let printed = format!("{calls:?}");
     assert!(wechat.simulator.issued_secrets().iter().all(|secret| !secret.is_in(&printed)));
 }
+
+#[tokio::test]
+async fn faults_that_acted_on_fewer_calls_than_ordered_are_remembered_even_if_they_are_cleared() {
+    let wechat = with_ticket().await;
+    wechat.simulator.inject(Fault::BadGateway.on(paths::COMPONENT_TOKEN).times(1));
+    wechat.simulator.inject(Fault::BadGateway.on(paths::COMPONENT_TOKEN).times(3));
+    wechat.simulator.inject(Fault::BadGateway.on(paths::QUERY_AUTH).if_called());
+    for _ in 0..2 {
+        assert_eq!(ask(&wechat).await.unwrap().status(), 502);
+    }
+    let left = [Fault::BadGateway.on(paths::COMPONENT_TOKEN).times(2)];
+    assert_eq!(wechat.simulator.unused_faults(), left);
+    wechat.simulator.clear_faults();
+    wechat.simulator.inject(Fault::ip_not_registered().on(paths::ANY));
+    ask(&wechat).await.unwrap();
+    assert_eq!(wechat.simulator.unused_faults(), left, "one that acts on every call needs one");
+}
+
+#[tokio::test]
+async fn calls_that_are_never_right_are_remembered_and_refusals_of_what_was_right_once_are_not() {
+    let wechat = with_ticket().await;
+    wechat.call(paths::QUERY_AUTH, Some("61_unknown"), json!({ "component_appid": COMPONENT })).await;
+    wechat.simulator.inject(Fault::Errcode { errcode: 40066, errmsg: "invalid url".to_owned() }.on("/any").times(1));
+    wechat.call("/any", None, json!({ "some": "body" })).await;
+    assert_eq!(wechat.simulator.unexpected_calls(), []);
+    wechat.call("/any", None, json!({ "some": "body" })).await;
+    let calls = wechat.simulator.unexpected_calls();
+    let [call] = calls.as_slice() else { panic!("{calls:?}") };
+    assert_eq!((call.path.as_str(), call.outcome), ("/any", CallOutcome::Refused(40066)));
+}

@@ -106,6 +106,9 @@ async fn a_message_at_the_path_of_another_account_is_refused() {
 #[tokio::test]
 async fn without_a_secret_or_without_table_and_bus_wechat_is_not_told_that_all_is_well() {
     let (world, shop) = world_with_shop().await;
+    world.expect_error("a message was not handled");
+    world.expect_error("no push can be accepted");
+    world.expect_error("a message is on the bus and not in the table");
     let message = Message::text(&shop, FOLLOWER, "hello");
     let with_neither = Bootstrap::with(BINARY, &world, |variables| {
         variables.insert("TABLE_NAME".into(), "another".into());

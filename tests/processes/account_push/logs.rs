@@ -101,6 +101,9 @@ async fn no_message_good_or_bad_leaves_anything_private_in_the_log() {
 #[tokio::test]
 async fn nothing_that_fails_leaves_anything_private_in_the_log() {
     let (world, shop) = world_with_shop().await;
+    world.expect_error("a message was not handled");
+    world.expect_error("no push can be accepted");
+    world.expect_error("a message is on the bus and not in the table");
     issue_a_pre_auth_code(&world).await;
     let code = world.simulator.issue_code(&shop.appid).unwrap();
     let seal = || world.simulator.seal_message(&Message::text(&shop, FOLLOWER, TEXT));

@@ -108,6 +108,7 @@ async fn the_cookie_is_found_among_others() {
 #[tokio::test]
 async fn a_secret_that_is_still_empty_is_503_and_the_code_is_good_afterwards() {
     let world = ready().await;
+    world.expect_error("taking an authorization code in failed");
     let merchant = Merchant::at_wechat(&world).await;
     world.secrets.set("".into());
     let function = Bootstrap::start(BINARY, &world).await;

@@ -79,6 +79,7 @@ async fn without_a_push_the_reconciliation_brings_the_account_and_a_new_press_th
 #[tokio::test]
 async fn a_code_that_the_process_took_in_and_did_not_get_to_spend_is_exchanged_by_the_refresher() {
     let world = ready().await;
+    world.expect_error("issued a token by somebody else");
     let merchant = Merchant::at_wechat(&world).await;
     // So the exchange is refused, and the process dies over the new component token.
     world.another_server_issues_a_component_token().await;

@@ -61,6 +61,9 @@ async fn a_link_that_was_never_made_is_not_found() {
 #[tokio::test]
 async fn a_secret_that_is_still_empty_is_503_for_businesses_and_merchants_alike() {
     let world = ready().await;
+    world.expect_error("following a link failed");
+    world.expect_error("making a link failed");
+    world.expect_error("showing a link's page failed");
     let link = Business::of(&world).link(json!({})).await;
     world.secrets.set("".into());
     let function = Bootstrap::start(BINARY, &world).await;

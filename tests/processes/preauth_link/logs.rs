@@ -22,6 +22,7 @@ const TRACE: &str =
 #[tokio::test]
 async fn no_request_good_or_bad_leaves_a_secret_in_the_log() {
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
+    world.expect_error("issued a token by somebody else");
     world.get_ready().await;
     world.authorized_account().await;
     let link = Business::of(&world).link(json!({})).await;

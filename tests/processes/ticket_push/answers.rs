@@ -88,6 +88,7 @@ async fn what_cannot_be_a_request_is_answered_with_400_and_no_failure_of_the_fun
 #[tokio::test]
 async fn a_secret_that_is_still_empty_is_503_until_it_is_filled() {
     let world = world().await;
+    world.expect_error("no push can be accepted");
     for empty in ["", "{}"] {
         world.secrets.set(empty.into());
         let function = Bootstrap::start(BINARY, &world).await;

@@ -35,6 +35,8 @@ async fn grant(world: &World) -> Push {
 #[tokio::test]
 async fn no_push_good_or_bad_leaves_a_secret_in_the_log() {
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
+    world.expect_error("a push was not stored");
+    world.expect_error("no push can be accepted");
     world.get_ready().await;
     world.authorized_account().await;
     let (ticket, granted) = (world.simulator.ticket(), grant(&world).await);

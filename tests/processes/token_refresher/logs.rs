@@ -43,6 +43,7 @@ async fn make_due(world: &World) {
 #[tokio::test]
 async fn a_whole_story_of_grants_renewals_and_refusals_leaves_no_secret_in_the_log() {
     let world = World::beside_processes(TO_EXPIRY, |_| {}).await;
+    world.expect_error("issued a token by somebody else");
     world.simulator.set_behaviour(Behaviour { rotate_refresh_tokens: true, ..Behaviour::default() });
     world.get_ready().await;
     let account = world.authorized_account().await;
@@ -84,6 +85,9 @@ async fn a_whole_story_of_grants_renewals_and_refusals_leaves_no_secret_in_the_l
 #[tokio::test]
 async fn what_wechat_refuses_while_quoting_every_secret_it_was_sent_leaves_none_in_the_log() {
     let world = World::beside_processes(Duration::from_mins(1), |_| {}).await;
+    world.expect_error("issued a token by somebody else");
+    world.expect_error("the run stops here");
+    world.expect_error("api_get_authorizer_list is not called any more in this run");
     world.get_ready().await;
     let account = world.authorized_account().await;
     let function = tracing(&world, &[]).await;
@@ -97,7 +101,7 @@ async fn what_wechat_refuses_while_quoting_every_secret_it_was_sent_leaves_none_
         let fault = Fault::Errcode { errcode, errmsg: quoted };
         for path in [paths::QUERY_AUTH, paths::AUTHORIZER_TOKEN, paths::GET_AUTHORIZER_INFO, paths::GET_AUTHORIZER_LIST]
         {
-            world.simulator.inject(fault.clone().on(path));
+            world.simulator.inject(fault.clone().on(path).if_called());
         }
         make_due(&world).await;
         function.invoke(renew()).await.unwrap();

@@ -74,6 +74,7 @@ async fn a_batch_of_the_stream_works_off_its_entries_and_nothing_else() {
 #[tokio::test]
 async fn a_foreign_event_is_an_error_that_does_not_quote_it_and_the_next_is_answered() {
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
+    world.expect_error("the event is neither");
     let function = Bootstrap::start(BINARY, &world).await;
     for foreign in [
         json!({ "task": "s3cr3t-task" }),
@@ -93,6 +94,7 @@ async fn a_foreign_event_is_an_error_that_does_not_quote_it_and_the_next_is_answ
 #[tokio::test]
 async fn without_a_usable_secret_an_event_is_an_error_and_the_process_goes_on() {
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
+    world.expect_error("the platform's secret lacks component_appid");
     world.secrets.set(r#"{"token":"StoryVerificationToken01"}"#.into());
     let function = Bootstrap::start(BINARY, &world).await;
     let error = function.invoke(renew()).await.unwrap_err();
@@ -103,6 +105,7 @@ async fn without_a_usable_secret_an_event_is_an_error_and_the_process_goes_on() 
 #[tokio::test]
 async fn before_the_secret_has_a_value_a_run_does_nothing_and_is_no_failure() {
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
+    world.expect_error("the platform's secret is still empty");
     world.secrets.set("".into());
     let function = Bootstrap::start(BINARY, &world).await;
     assert_eq!(function.invoke(renew()).await.unwrap(), Value::Null);

@@ -37,7 +37,7 @@ impl Held {
 
 /// Which request is to be held.
 pub(super) struct HoldRule {
-    matching: Matching,
+    pub(super) matching: Matching,
     pub(super) side: Side,
     /// How many requests that match pass before.
     passing: usize,

@@ -54,6 +54,7 @@ async fn deliveries_at_the_same_moment_share_one_answer() {
 async fn a_message_whose_handler_died_is_delivered_by_the_next_try_and_the_webhook_is_not_asked_again() {
     let limits = Limits { message: Duration::from_secs(1), ..short_limits() };
     let world = World::with(|_| {}, limits).await;
+    world.expect_error("a message was not handled: no answer within the bound");
     world.get_ready().await;
     let shop = shop(&world).await;
     let service = service_for(&world).await;

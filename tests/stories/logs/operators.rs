@@ -5,13 +5,12 @@ use serde_json::json;
 use simulator::{Fault, paths};
 use stories::browser::Browser;
 use stories::business::Business;
-use stories::logs::CapturedLogs;
 use stories::world::World;
 
 #[tokio::test]
 async fn a_refused_address_shows_the_merchant_a_reference_and_the_operator_the_address() {
-    let (captured, _story) = CapturedLogs::exclusively().await;
     let world = World::ready().await;
+    world.expect_error("following a link failed");
     let link = Business::of(&world).link(json!({})).await;
     let browser = Browser::on_computer();
     let launch = browser.open(&link.url).await;
@@ -24,7 +23,7 @@ async fn a_refused_address_shows_the_merchant_a_reference_and_the_operator_the_a
     for internal in ["61004", "203.0.113.9", "whitelist", "clientip"] {
         assert!(!shown.text.contains(internal), "{internal}: {}", shown.text);
     }
-    let log = captured.text();
+    let log = world.log.text();
     let event = log.lines().find(|event| event.contains(reference)).unwrap_or_else(|| panic!("{reference}: {log}"));
     assert!(event.contains("ERROR") && event.contains("203.0.113.9"), "{event}");
     let told: Vec<_> =

@@ -20,7 +20,7 @@ async fn bound_by(business: &Business, link: &Link) -> Value {
 }
 
 #[tokio::test]
-async fn the_browser_that_pressed_the_button_binds_its_link_whichever_of_wechats_two_words_comes_first() {
+async fn the_pressing_browser_binds_its_link_whichever_notification_comes_first() {
     for push_first in [false, true] {
         let world = World::ready().await;
         world.simulator.set_behaviour(Behaviour { codes: Codes::Same, ..Behaviour::default() });
@@ -54,7 +54,7 @@ async fn a_return_that_the_refresher_finishes_is_its_browsers() {
 }
 
 #[tokio::test]
-async fn a_return_whose_link_could_not_be_written_is_its_browsers_when_the_push_comes_first_afterwards() {
+async fn a_return_whose_link_was_not_written_is_still_its_browsers_after_the_push() {
     let world = World::ready().await;
     world.expect_error("exchanging an authorization code failed");
     world.simulator.set_behaviour(Behaviour { codes: Codes::Same, ..Behaviour::default() });
@@ -69,7 +69,7 @@ async fn a_return_whose_link_could_not_be_written_is_its_browsers_when_the_push_
 }
 
 #[tokio::test]
-async fn a_relayed_code_binds_by_push_and_the_relaying_browser_cannot_claim_it_with_a_made_up_code() {
+async fn a_relaying_browser_cannot_claim_a_link_with_a_made_up_code() {
     let world = World::ready().await;
     let business = Business::of(&world);
     let link = business.link(json!({ "return_url": DONE })).await;
@@ -114,7 +114,7 @@ fn told(world: &World) -> Vec<(String, Value, Value, Value)> {
 }
 
 #[tokio::test]
-async fn the_event_of_a_grant_names_the_link_that_it_came_through_also_if_the_link_is_another_accounts() {
+async fn a_grants_event_names_its_link_even_if_that_is_bound_to_another_account() {
     let world = World::ready().await;
     let business = Business::of(&world);
     let link = business.link(json!({ "reference": "order 7" })).await;
@@ -140,8 +140,7 @@ async fn the_event_of_a_grant_names_the_link_that_it_came_through_also_if_the_li
 }
 
 #[tokio::test]
-async fn the_event_of_a_grant_names_a_link_without_reference_one_that_was_cancelled_and_none_that_it_did_not_come_through()
- {
+async fn a_grants_event_names_its_own_link_even_if_cancelled_or_without_reference() {
     let world = World::ready().await;
     let business = Business::of(&world);
     let plain = business.link(json!({})).await;
@@ -166,7 +165,7 @@ async fn the_event_of_a_grant_names_a_link_without_reference_one_that_was_cancel
 }
 
 #[tokio::test]
-async fn an_event_waits_for_a_link_that_the_table_does_not_give_and_is_not_told_without_it() {
+async fn an_event_waits_for_its_link_while_the_table_does_not_give_it() {
     let world = World::ready().await;
     let business = Business::of(&world);
     let link = business.link(json!({ "reference": "order 9" })).await;

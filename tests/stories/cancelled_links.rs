@@ -19,7 +19,7 @@ async fn cancel(business: &Business, link: &Link) -> Answer {
 }
 
 #[tokio::test]
-async fn a_link_that_was_cancelled_says_so_to_business_and_merchant_and_makes_no_code() {
+async fn a_cancelled_link_says_so_to_business_and_merchant_and_makes_no_code() {
     let world = World::ready().await;
     let business = Business::of(&world);
     let link = business.link(json!({ "reference": "a-7" })).await;
@@ -80,7 +80,7 @@ async fn only_a_link_that_is_pending_can_be_cancelled() {
 }
 
 #[tokio::test]
-async fn a_consent_that_is_under_way_when_its_link_is_cancelled_keeps_the_grant_and_the_link_stays_cancelled() {
+async fn a_consent_under_way_when_its_link_is_cancelled_keeps_only_the_grant() {
     let world = World::ready().await;
     let business = Business::of(&world);
     let (ours, theirs) = (business.link(json!({})).await, business.link(json!({ "return_url": DONE })).await);
@@ -125,7 +125,7 @@ async fn a_push_that_comes_after_its_link_was_cancelled_does_not_bind_it() {
 }
 
 #[tokio::test]
-async fn of_a_cancellation_and_a_return_at_the_same_moment_one_wins_and_all_say_the_same() {
+async fn of_a_simultaneous_cancellation_and_return_one_wins_and_all_agree() {
     let world = World::ready().await;
     for _ in 0..8 {
         let Opening { business, link, browser, page } = Opening::of(&world).await;

@@ -97,7 +97,7 @@ async fn a_revocation_from_the_future_does_not_outlive_later_grants() {
 }
 
 #[tokio::test]
-async fn a_revocation_from_the_future_that_comes_after_the_return_does_not_take_the_account() {
+async fn a_future_revocation_after_the_return_does_not_take_the_account() {
     let world = World::ready().await;
     let account = world.authorized_account().await;
     world.pass(Duration::from_mins(10));
@@ -110,7 +110,7 @@ async fn a_revocation_from_the_future_that_comes_after_the_return_does_not_take_
 }
 
 #[tokio::test]
-async fn a_late_revocation_from_the_future_does_not_stand_before_an_earlier_return_that_comes_later_still() {
+async fn a_future_revocation_does_not_outrank_a_return_that_arrives_later() {
     let world = World::ready().await;
     let account = world.authorized_account().await;
     world.pass(Duration::from_mins(10));
@@ -131,7 +131,7 @@ async fn a_late_revocation_from_the_future_does_not_stand_before_an_earlier_retu
 }
 
 #[tokio::test]
-async fn a_revocation_from_the_future_that_was_stored_long_ago_does_not_keep_the_account_out() {
+async fn a_future_revocation_stored_long_ago_does_not_keep_the_account_out() {
     let world = World::ready().await;
     let account = world.authorized_account().await;
     leaves(&world, &account).await;

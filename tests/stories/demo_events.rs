@@ -166,7 +166,7 @@ async fn bad_pushes_are_refused_by_reason_and_nothing_is_stored() {
 }
 
 #[tokio::test]
-async fn messages_are_delivered_and_answered_and_those_for_others_or_of_others_are_not() {
+async fn only_messages_of_the_account_itself_are_delivered_and_answered() {
     let world = then().await;
     put_what_they_are_about(&world.store(), world.now()).await.unwrap();
     assert_eq!(answered(&world, "account-push/text.json").await, "");
@@ -282,7 +282,7 @@ async fn worked(world: &World, path: &str) -> Result<Report, EventError> {
 }
 
 #[tokio::test]
-async fn both_ticks_are_worked_off() {
+async fn the_renew_and_the_reconcile_tick_are_processed() {
     let world = World::ready().await;
     let renewed = worked(&world, "token-refresher/renew.json").await.unwrap();
     assert_eq!(renewed, Report { ticket_age_seconds: Some(0), ..Report::default() });

@@ -100,7 +100,7 @@ async fn an_empty_refresh_token_in_the_list_ends_no_grant_whose_details_name_our
 }
 
 #[tokio::test]
-async fn an_account_that_was_taken_for_gone_and_is_refused_on_is_asked_about_less_and_less() {
+async fn an_account_taken_for_gone_is_asked_about_less_and_less() {
     let world = World::ready().await;
     let account = due_accounts(&world, 1).await.remove(0);
     let seq = world.stored(&account).await.token.seq;
@@ -190,7 +190,7 @@ fn soon() -> Instant {
 }
 
 #[tokio::test]
-async fn a_list_that_lags_behind_a_rotating_renewal_does_not_cost_a_live_account_its_refresh_token() {
+async fn a_lagging_list_does_not_cost_a_live_account_its_rotated_refresh_token() {
     for lag in [Duration::from_mins(1), Duration::from_hours(1)] {
         let world = World::ready().await;
         world.simulator.set_behaviour(Behaviour { rotate_refresh_tokens: true, ..Behaviour::default() });

@@ -117,7 +117,7 @@ async fn a_grant_is_told_when_its_tokens_are_there_and_not_before() {
 }
 
 #[tokio::test]
-async fn what_the_bus_does_not_take_is_told_later_and_the_grant_is_not_exchanged_again() {
+async fn an_event_that_the_bus_refuses_is_delivered_later_without_a_new_exchange() {
     let world = World::ready().await;
     world.expect_error("nothing more is delivered in this run");
     let account = world.account(0);

@@ -36,7 +36,7 @@ async fn returned_through_a_link(gap: Duration) -> (World, Opening, AppId, Push,
 }
 
 #[tokio::test]
-async fn a_redirect_that_overtakes_the_pushes_keeps_its_grant_whatever_order_they_come_in() {
+async fn a_redirect_before_its_pushes_keeps_its_grant_in_any_order_of_them() {
     for gap in [Duration::from_mins(20), Duration::from_mins(2)] {
         for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
             let (world, Opening { business, link, browser, page }, account, first, revoked, consent) =
@@ -66,7 +66,7 @@ async fn a_revocation_after_the_late_pushes_still_ends_the_grant() {
 }
 
 #[tokio::test]
-async fn a_push_whose_code_the_redirect_exchanged_brings_back_an_account_that_was_ended_meanwhile() {
+async fn a_push_of_an_exchanged_code_brings_back_an_account_ended_meanwhile() {
     let world = World::ready().await;
     let Opening { browser, page, .. } = Opening::of(&world).await;
     let account = world.account(0);
@@ -81,7 +81,7 @@ async fn a_push_whose_code_the_redirect_exchanged_brings_back_an_account_that_wa
 }
 
 #[tokio::test]
-async fn a_push_whose_code_the_redirect_exchanged_does_not_bring_back_an_account_that_has_left() {
+async fn a_push_of_an_exchanged_code_does_not_bring_back_an_account_that_left() {
     for gap in [Duration::from_mins(20), Duration::from_mins(2)] {
         let world = World::ready().await;
         let Opening { browser, page, .. } = Opening::of(&world).await;
@@ -98,7 +98,7 @@ async fn a_push_whose_code_the_redirect_exchanged_does_not_bring_back_an_account
 }
 
 #[tokio::test]
-async fn a_page_that_is_loaded_again_says_authorized_where_the_code_was_spent_under_a_newer_grant() {
+async fn a_reloaded_page_says_authorized_if_a_newer_grant_spent_the_code() {
     let world = World::ready().await;
     let Opening { browser, page, .. } = Opening::of(&world).await;
     let account = world.account(0);
@@ -142,7 +142,7 @@ async fn a_passing_61003_does_not_cost_a_redirect_its_grant() {
 }
 
 #[tokio::test]
-async fn a_61003_that_outlives_the_code_costs_neither_account_nor_link_while_the_details_answer() {
+async fn a_61003_beyond_the_codes_life_costs_nothing_while_the_details_answer() {
     let world = World::ready().await;
     let Opening { business, link, page, .. } = Opening::of(&world).await;
     let account = world.account(0);
@@ -167,7 +167,7 @@ async fn a_61003_that_the_details_confirm_ends_the_matter_at_once() {
 }
 
 #[tokio::test]
-async fn a_redirect_of_a_grant_that_was_taken_back_is_given_up_when_its_code_cannot_live_any_more() {
+async fn a_redirect_of_a_revoked_grant_is_given_up_when_its_code_has_expired() {
     let world = World::ready().await;
     let Opening { browser, page, .. } = Opening::of(&world).await;
     let account = world.account(0);

@@ -80,7 +80,7 @@ async fn a_link_that_was_not_used_says_nothing_of_an_account() {
 }
 
 #[tokio::test]
-async fn the_page_of_a_used_link_does_not_say_that_nothing_is_left_to_do_once_the_merchant_has_withdrawn() {
+async fn the_page_of_a_used_link_tells_that_the_merchant_has_withdrawn() {
     let world = World::ready().await;
     let (_, link, browser) = bound(&world).await;
     let used = browser.open(&link.url).await;
@@ -99,7 +99,7 @@ async fn the_page_of_a_used_link_does_not_say_that_nothing_is_left_to_do_once_th
 }
 
 #[tokio::test]
-async fn a_second_account_on_a_link_reads_that_it_is_authorized_and_that_the_link_is_another_accounts() {
+async fn a_second_account_on_a_link_is_authorized_and_told_of_the_first() {
     let world = World::ready().await;
     let business = Business::of(&world);
     let link = business.link(json!({})).await;

@@ -91,7 +91,7 @@ async fn an_account_whose_look_up_in_the_list_was_cut_short_is_reported() {
 }
 
 #[tokio::test]
-async fn a_refused_account_that_no_renew_run_finds_in_the_list_is_repaired_by_reconcile() {
+async fn reconcile_repairs_a_refused_account_that_no_renew_run_finds() {
     let world = World::ready().await;
     let account = due_accounts(&world, 1).await.remove(0);
     let seq = world.stored(&account).await.token.seq;
@@ -119,7 +119,7 @@ async fn a_throttled_moment_of_the_table_does_not_end_a_pass_over_the_list() {
 }
 
 #[tokio::test]
-async fn live_accounts_that_the_list_lacks_are_asked_about_once_a_day_and_hide_no_other() {
+async fn live_accounts_that_the_list_lacks_are_asked_about_once_a_day() {
     let world = World::ready().await;
     world.expect_error("WeChat's list lacks over 5 accounts");
     let accounts = due_accounts(&world, 8).await;

@@ -127,7 +127,7 @@ async fn a_quiet_exchange_costs_no_renewal() {
 }
 
 #[tokio::test]
-async fn a_lost_exchange_of_a_grant_that_reconciliation_had_added_leaves_no_dead_token() {
+async fn a_lost_exchange_of_a_reconciled_grant_leaves_no_dead_token() {
     let world = World::ready().await;
     let account = world.account(0);
     let push = world.merchant_authorizes(&account).push;
@@ -166,7 +166,7 @@ async fn a_lost_exchange_does_not_wait_for_its_next_try_with_a_dead_token() {
 }
 
 #[tokio::test]
-async fn an_exchange_whose_process_died_does_not_leave_a_dead_token_until_wechat_answers_again() {
+async fn an_exchange_whose_process_died_leaves_no_dead_token() {
     let (world, account, push) = updated().await;
     assert!(world.simulator.send(&push).await.is_accepted());
     world.simulator.inject(Fault::Hold.on(paths::QUERY_AUTH).times(1));
@@ -197,7 +197,7 @@ async fn a_lost_exchange_is_not_hidden_by_a_renewal_that_was_under_way() {
 }
 
 #[tokio::test]
-async fn a_redirect_whose_answer_was_lost_is_made_good_by_the_push_that_names_the_account() {
+async fn a_redirect_whose_answer_was_lost_is_made_good_by_the_push() {
     let world = World::ready().await;
     let account = world.authorized_account().await;
     world.pass(Duration::from_mins(10));

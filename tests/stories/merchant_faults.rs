@@ -34,7 +34,7 @@ async fn two_codes_of_one_consent() -> (World, Opening, AppId, Consent) {
 }
 
 #[tokio::test]
-async fn two_different_codes_of_one_consent_bring_one_grant_when_the_redirect_is_first() {
+async fn two_codes_of_one_consent_bring_one_grant_when_the_redirect_is_first() {
     let (world, Opening { business, link, browser, page }, account, consent) = two_codes_of_one_consent().await;
 
     let back = page.way_back(&consent.redirect_code);
@@ -119,7 +119,7 @@ async fn a_wechat_that_hangs_costs_the_merchant_a_press_and_no_grant() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_lost_without_any_push_costs_the_merchant_a_press_and_never_the_grant() {
+async fn a_lost_answer_without_a_push_costs_the_merchant_a_press_not_the_grant() {
     let world = World::ready().await;
     let Opening { business, link, browser, page } = Opening::of(&world).await;
     let account = world.account(0);

@@ -98,7 +98,7 @@ async fn a_page_that_is_loaded_again_tells_the_same_and_costs_no_call() {
 }
 
 #[tokio::test]
-async fn the_same_code_in_another_browser_shows_a_page_and_changes_nothing() {
+async fn a_code_that_returns_in_another_browser_shows_a_page_and_changes_nothing() {
     let world = World::ready().await;
     let Opening { business, link, browser, page } = Opening::of(&world).await;
     let back = page.way_back(&world.confirms(&page, &world.account(0)).redirect_code);
@@ -113,7 +113,7 @@ async fn the_same_code_in_another_browser_shows_a_page_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn an_attempt_that_comes_back_in_another_browser_keeps_the_grant_and_touches_no_link() {
+async fn an_attempt_that_returns_in_another_browser_keeps_the_grant_only() {
     let world = World::ready().await;
     let business = Business::of(&world);
     let link = business.link(json!({ "return_url": DONE })).await;
@@ -222,7 +222,7 @@ async fn a_link_takes_one_account_and_keeps_the_grant_of_a_second() {
 }
 
 #[tokio::test]
-async fn a_link_that_expires_while_the_merchant_is_at_wechat_still_takes_the_account() {
+async fn a_link_that_expires_during_the_consent_still_takes_the_account() {
     let world = World::ready().await;
     let business = Business::of(&world);
     let link = business.link(json!({ "return_url": DONE, "expires_in_seconds": 60 })).await;

@@ -48,7 +48,7 @@ fn status(outcome: &MessageOutcome) -> u16 {
 }
 
 #[tokio::test]
-async fn a_message_reaches_the_business_with_every_field_and_is_answered_with_nothing() {
+async fn a_message_reaches_the_business_with_every_field() {
     let world = World::ready().await;
     let shop = shop(&world).await;
     let message = Message::text(&shop, FOLLOWER, "你好 ]]> <b>&amp; 😀 ").with("Brand", "new").with("MsgId", "77");

@@ -92,7 +92,7 @@ async fn an_update_whose_redirect_comes_first_is_exchanged_by_one_of_the_two() {
 }
 
 #[tokio::test]
-async fn an_update_is_exchanged_although_its_redirect_was_taken_for_that_of_the_grant_before() {
+async fn an_update_is_exchanged_even_if_its_redirect_passed_for_the_earlier_grants() {
     let world = World::ready().await;
     let Opening { browser, page, .. } = Opening::of(&world).await;
     let account = world.account(0);
@@ -158,7 +158,7 @@ async fn a_second_accounts_redirect_in_the_same_attempt_is_exchanged() {
 }
 
 #[tokio::test]
-async fn a_redirect_of_one_account_does_not_keep_the_push_of_another_from_being_exchanged() {
+async fn one_accounts_redirect_does_not_stop_the_exchange_of_anothers_push() {
     let world = World::ready().await;
     let Opening { browser, page, .. } = Opening::of(&world).await;
     let (one, other) = (world.account(0), world.account(1));
@@ -276,7 +276,7 @@ async fn a_claim_that_an_earlier_version_finished_stands_for_its_own_grant_only(
 }
 
 #[tokio::test]
-async fn an_update_under_the_same_pre_auth_code_is_exchanged_when_the_claim_was_forgotten() {
+async fn an_update_under_a_known_pre_auth_code_is_exchanged_without_its_claim() {
     let world = World::ready().await;
     let Opening { page, .. } = Opening::of(&world).await;
     let account = world.account(0);

@@ -59,7 +59,7 @@ async fn accounts_that_wechat_refuses_with_any_code_delay_no_other() {
 }
 
 #[tokio::test]
-async fn an_account_whose_calls_refuse_every_component_token_uses_up_few_of_the_days_issues() {
+async fn an_account_that_refuses_every_component_token_uses_up_few_issues() {
     let world = World::ready().await;
     let all = due_accounts(&world, 3).await;
     let (sick, well) = all.split_first().unwrap();
@@ -95,7 +95,7 @@ async fn an_account_whose_calls_hang_break_or_bring_nonsense_delays_no_other() {
 }
 
 #[tokio::test]
-async fn codes_that_wechat_refuses_in_any_way_delay_neither_renewals_nor_other_codes() {
+async fn refused_codes_delay_neither_renewals_nor_other_codes() {
     let world = World::ready().await;
     let accounts = due_accounts(&world, 3).await;
     for (number, code) in CODES.into_iter().enumerate() {
@@ -162,7 +162,7 @@ async fn a_used_up_quota_of_the_details_leaves_renewals_alone() {
 }
 
 #[tokio::test]
-async fn a_used_up_quota_of_the_renewals_is_asked_about_a_few_times_a_run_and_leaves_the_inbox_alone() {
+async fn a_used_up_quota_of_renewals_is_probed_rarely_and_leaves_the_inbox_alone() {
     let world = World::ready().await;
     let accounts = due_accounts(&world, 9).await;
     world.simulator.inject(refused(45009).on(paths::AUTHORIZER_TOKEN));
@@ -227,7 +227,7 @@ async fn a_shard_of_the_index_that_cannot_be_read_delays_no_other() {
 }
 
 #[tokio::test]
-async fn a_ticket_that_cannot_be_read_does_not_stop_renewals_while_the_component_token_lives() {
+async fn an_unreadable_ticket_stops_no_renewal_while_the_component_token_lives() {
     let world = World::ready().await;
     let accounts = due_accounts(&world, 3).await;
     world.faults.always(Matching::operation("GetItem").containing("#ticket\""), TableFault::ServerError);
@@ -277,7 +277,7 @@ async fn codes_that_hang_leave_time_for_renewals() {
 }
 
 #[tokio::test]
-async fn an_account_that_cannot_be_asked_about_does_not_keep_reconcile_from_the_accounts_behind_it() {
+async fn reconcile_goes_on_behind_an_account_that_cannot_be_asked_about() {
     let world = World::ready().await;
     let closed = new_account(&world, 0);
     drop(world.merchant_authorizes(&closed));

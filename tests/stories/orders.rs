@@ -92,7 +92,7 @@ async fn an_account_that_came_back_is_there_whatever_order_its_pushes_came_in() 
 }
 
 #[tokio::test]
-async fn so_it_is_when_wechats_times_are_too_close_to_decide() {
+async fn an_account_that_came_back_is_there_even_if_wechats_times_are_too_close() {
     all_come_back(Duration::from_secs(20)).await;
 }
 
@@ -102,12 +102,12 @@ async fn an_account_that_left_is_gone_whatever_order_its_pushes_came_in() {
 }
 
 #[tokio::test]
-async fn it_is_gone_too_when_wechats_times_are_too_close_to_decide() {
+async fn an_account_that_left_is_gone_even_if_wechats_times_are_too_close() {
     none_comes_back(Duration::from_secs(20)).await;
 }
 
 #[tokio::test]
-async fn a_revocation_that_another_clock_stamps_after_the_return_does_not_take_the_account() {
+async fn a_revocation_stamped_after_the_return_does_not_take_the_account() {
     let world = World::ready().await;
     let account = world.authorized_account().await;
     world.pass(Duration::from_mins(10));
@@ -121,7 +121,7 @@ async fn a_revocation_that_another_clock_stamps_after_the_return_does_not_take_t
 }
 
 #[tokio::test]
-async fn a_grant_that_another_clock_stamps_after_its_revocation_does_not_bring_the_account_back() {
+async fn a_grant_stamped_after_its_revocation_does_not_bring_the_account_back() {
     let world = World::ready().await;
     let account = world.account(0);
     let granted = world.merchant_authorizes(&account).push.stamped_ahead(Duration::from_mins(2));

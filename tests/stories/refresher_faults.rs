@@ -79,7 +79,7 @@ async fn a_refresh_token_that_nobody_names_needs_the_merchant() {
 }
 
 #[tokio::test]
-async fn a_component_token_that_is_refused_once_is_replaced_and_the_call_repeated_once() {
+async fn a_component_token_refused_once_is_replaced_and_the_call_repeated() {
     let world = World::ready().await;
     world.expect_error("issued a token by somebody else");
     let accounts = due_accounts(&world, 1).await;
@@ -94,7 +94,7 @@ async fn a_component_token_that_is_refused_once_is_replaced_and_the_call_repeate
 }
 
 #[tokio::test]
-async fn a_server_that_replaces_our_component_token_all_the_time_ends_the_run_and_not_the_days_quota() {
+async fn a_second_server_that_keeps_replacing_the_component_token_ends_the_run() {
     let world = World::ready().await;
     world.expect_error("issued a token by somebody else");
     let accounts = due_accounts(&world, 4).await;
@@ -115,7 +115,7 @@ async fn a_server_that_replaces_our_component_token_all_the_time_ends_the_run_an
 }
 
 #[tokio::test]
-async fn a_used_up_quota_of_renewals_is_reported_and_everyone_is_renewed_when_it_is_reset() {
+async fn everyone_is_renewed_once_a_used_up_quota_is_reset() {
     for errcode in [45009, 45011] {
         let world = World::ready().await;
         if errcode == 45009 {

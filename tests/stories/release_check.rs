@@ -36,7 +36,7 @@ fn told(world: &World) -> usize {
 }
 
 #[tokio::test]
-async fn every_test_account_gets_what_the_check_expects_and_the_business_hears_nothing_of_it() {
+async fn every_test_account_gets_what_the_check_expects_and_the_business_nothing() {
     let world = World::ready().await;
     for account in Account::release_check() {
         let name = &account.nick_name;
@@ -73,7 +73,7 @@ async fn the_check_may_come_before_the_push_of_the_grant() {
 }
 
 #[tokio::test]
-async fn a_code_that_the_push_has_brought_already_is_answered_with_the_accounts_living_token() {
+async fn a_checks_code_that_a_push_brought_before_is_answered_with_the_live_token() {
     let world = World::ready().await;
     let account = Account::release_check().remove(0);
     world.simulator.put_account(account.clone());
@@ -107,7 +107,7 @@ async fn an_ordinary_account_gets_none_of_the_replies_that_are_for_test_accounts
 }
 
 #[tokio::test]
-async fn the_checks_text_to_an_ordinary_account_has_its_fixed_reply_and_reaches_the_business_too() {
+async fn the_checks_text_to_an_ordinary_account_reaches_the_business_as_well() {
     let world = World::ready().await;
     let authorizer = world.authorized_account().await;
     let shop = world.simulator.account(&authorizer).unwrap();
@@ -135,7 +135,7 @@ async fn a_test_account_that_was_authorized_an_hour_ago_has_nothing_exchanged() 
 }
 
 #[tokio::test]
-async fn a_code_that_a_follower_has_made_up_gets_nothing_and_makes_no_grant_look_newer() {
+async fn a_made_up_code_gets_nothing_and_makes_no_grant_look_newer() {
     let world = World::ready().await;
     let account = Account::release_check().remove(0);
     granted(&world, &account).await;
@@ -194,7 +194,7 @@ async fn more_than_three_codes_a_minute_are_not_exchanged_and_a_repeat_counts_on
 }
 
 #[tokio::test]
-async fn wechats_own_hiccup_costs_one_more_try_and_a_check_that_is_over_is_left_alone() {
+async fn a_hiccup_of_wechats_costs_the_check_one_more_try() {
     let world = World::ready().await;
     let account = Account::release_check().remove(0);
     granted(&world, &account).await;

@@ -180,7 +180,7 @@ async fn a_lease_whose_reply_was_lost_is_recognized_as_ours() {
 }
 
 #[tokio::test]
-async fn a_result_that_comes_after_a_new_grant_is_not_written_and_the_next_renewal_decides() {
+async fn a_renewals_result_that_comes_after_a_new_grant_is_not_written() {
     let world = World::ready().await;
     let account = world.authorized_account().await;
     world.pass(Duration::from_mins(101));

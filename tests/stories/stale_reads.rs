@@ -88,7 +88,7 @@ async fn lives(world: &World, account: &AppId, sets: &[u32]) {
 }
 
 #[tokio::test]
-async fn a_late_revocation_does_not_take_an_account_whose_return_reconciliation_found() {
+async fn a_late_revocation_does_not_take_an_account_that_reconciliation_found() {
     let (world, account, revoked, sets) = returned_unheard().await;
     assert_eq!(world.reconcile().await.repaired, 1);
     world.renew().await;
@@ -146,7 +146,7 @@ async fn a_revocation_after_a_return_that_was_found_still_ends_it() {
 }
 
 #[tokio::test]
-async fn a_renewal_that_was_refused_does_not_end_an_account_that_was_repaired_meanwhile() {
+async fn a_refused_renewal_does_not_end_an_account_repaired_meanwhile() {
     let world = World::ready().await;
     let account = world.authorized_account().await;
     let good = world.stored(&account).await.token.refresh_token.unwrap();

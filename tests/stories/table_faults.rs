@@ -14,7 +14,7 @@ fn inbox_write() -> Matching {
 }
 
 #[tokio::test]
-async fn a_push_that_cannot_be_stored_is_answered_with_500_and_taken_when_it_comes_again() {
+async fn a_push_that_cannot_be_stored_is_500_and_taken_when_it_comes_again() {
     for fault in [Fault::Throttle, Fault::ServerError, Fault::Away, Fault::Hang] {
         let world = World::with(|_| {}, Limits { push: Duration::from_secs(1), ..short_limits() }).await;
         world.expect_error("a push was not stored");

@@ -37,7 +37,7 @@ async fn two_hours_pass(world: &World) {
 }
 
 #[tokio::test]
-async fn whatever_a_merchants_name_consists_of_a_lost_refresh_token_is_read_back_from_the_details() {
+async fn a_lost_refresh_token_is_read_from_details_with_any_merchants_name() {
     for bytes in [&b"Sh\x14op"[..], b"\xcd\xf5\xbe\xfc", br"\ud83d"] {
         let (world, account) = world_with_lost_refresh_token(name_of, bytes).await;
         two_hours_pass(&world).await;

@@ -69,7 +69,7 @@ fn a_name_that_anybody_could_let_point_here_is_refused() {
 }
 
 #[test]
-fn the_name_in_the_request_line_counts_too() {
+fn a_foreign_host_in_the_request_line_is_refused() {
     let request = |uri: &str| Request::get(uri).header("host", "localhost").body(()).unwrap();
     let guard = Guard::loopback();
     assert_eq!(guard.check(&request("http://localhost:8000/")), Ok(()));

@@ -138,7 +138,7 @@ async fn the_record_of_calls_has_no_secrets() {
 }
 
 #[tokio::test]
-async fn faults_that_acted_on_fewer_calls_than_ordered_are_remembered_even_if_they_are_cleared() {
+async fn faults_that_were_not_used_up_are_remembered_after_they_are_cleared() {
     let wechat = with_ticket().await;
     wechat.simulator.inject(Fault::BadGateway.on(paths::COMPONENT_TOKEN).times(1));
     wechat.simulator.inject(Fault::BadGateway.on(paths::COMPONENT_TOKEN).times(3));
@@ -155,7 +155,7 @@ async fn faults_that_acted_on_fewer_calls_than_ordered_are_remembered_even_if_th
 }
 
 #[tokio::test]
-async fn calls_that_are_never_right_are_remembered_and_refusals_of_what_was_right_once_are_not() {
+async fn only_calls_that_are_never_right_count_as_unexpected() {
     let wechat = with_ticket().await;
     wechat.call(paths::QUERY_AUTH, Some("61_unknown"), json!({ "component_appid": COMPONENT })).await;
     wechat.simulator.inject(Fault::Errcode { errcode: 40066, errmsg: "invalid url".to_owned() }.on("/any").times(1));

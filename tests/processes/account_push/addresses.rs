@@ -52,7 +52,7 @@ fn reasons(output: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_webhook_on_this_machine_is_not_connected_to_in_whatever_way_its_address_is_written() {
+async fn no_spelling_of_this_machines_address_is_connected_to_as_a_webhook() {
     let (world, shop) = world_with_shop().await;
     let witness = Witness::at("127.0.0.1:0");
     let port = witness.address().port();

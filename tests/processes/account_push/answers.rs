@@ -15,7 +15,7 @@ fn told(answer: &HttpAnswer) -> (u64, &str) {
 }
 
 #[tokio::test]
-async fn a_text_is_answered_with_nothing_and_delivered_whether_its_body_comes_as_text_or_as_base64() {
+async fn a_text_is_delivered_whether_its_body_comes_as_text_or_as_base64() {
     let (world, shop) = world_with_shop().await;
     let function = Bootstrap::start(BINARY, &world).await;
     let sealed = world.simulator.seal_message(&Message::text(&shop, FOLLOWER, "你好 ]]> 😀"));
@@ -57,7 +57,7 @@ async fn the_release_check_gets_sealed_replies_that_wechat_accepts() {
 }
 
 #[tokio::test]
-async fn what_is_forged_malformed_too_large_or_misdirected_is_told_apart_and_not_delivered() {
+async fn forged_malformed_oversized_and_misdirected_messages_are_told_apart() {
     let (world, shop) = world_with_shop().await;
     let function = Bootstrap::start(BINARY, &world).await;
     let sealed = world.simulator.seal_message(&Message::text(&shop, FOLLOWER, "hello"));
@@ -104,7 +104,7 @@ async fn a_message_at_the_path_of_another_account_is_refused() {
 }
 
 #[tokio::test]
-async fn without_a_secret_or_without_table_and_bus_wechat_is_not_told_that_all_is_well() {
+async fn without_secret_or_without_table_and_bus_a_message_is_not_acknowledged() {
     let (world, shop) = world_with_shop().await;
     world.expect_error("a message was not handled");
     world.expect_error("no push can be accepted");

@@ -33,7 +33,7 @@ async fn answered_and_killed(function: Bootstrap, sealed: &SealedPush) {
 }
 
 #[tokio::test]
-async fn a_message_is_delivered_although_the_process_is_killed_right_behind_its_answer() {
+async fn a_message_survives_a_kill_right_behind_its_answer() {
     let (world, shop) = world_with_shop().await;
     let bus = slow_line(world.bus_url.as_str(), LINE, "").await;
     let message = Message::text(&shop, FOLLOWER, "hello");
@@ -51,7 +51,7 @@ async fn a_message_is_delivered_although_the_process_is_killed_right_behind_its_
 }
 
 #[tokio::test]
-async fn a_message_that_the_bus_does_not_take_waits_when_the_process_is_killed_right_behind_its_answer() {
+async fn a_message_refused_by_the_bus_survives_a_kill_right_behind_its_answer() {
     let (world, shop) = world_with_shop().await;
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let bus = format!("http://{}", closed.local_addr().unwrap());
@@ -66,7 +66,7 @@ async fn a_message_that_the_bus_does_not_take_waits_when_the_process_is_killed_r
 }
 
 #[tokio::test]
-async fn a_message_whose_process_is_killed_before_its_answer_is_delivered_by_wechats_next_try() {
+async fn a_message_whose_process_dies_unanswered_is_delivered_by_wechats_next_try() {
     let (world, shop) = world_with_shop().await;
     // A bus that is reached and says nothing.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();

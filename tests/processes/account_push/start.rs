@@ -23,7 +23,7 @@ async fn a_missing_variable_ends_the_start_and_is_named() {
 }
 
 #[tokio::test]
-async fn a_malformed_variable_ends_the_start_and_is_named_and_its_value_is_not_printed() {
+async fn a_malformed_variable_ends_the_start_and_is_named_without_its_value() {
     let world = world().await;
     for (name, bad) in [
         ("REPLY_WEBHOOK_URL", "app.example.com/s3cr3t"),
@@ -40,7 +40,7 @@ async fn a_malformed_variable_ends_the_start_and_is_named_and_its_value_is_not_p
 }
 
 #[tokio::test]
-async fn a_webhook_without_tls_ends_the_start_on_this_machine_too() {
+async fn a_webhook_without_tls_ends_the_start_even_on_this_machine() {
     let world = world().await;
     for url in ["http://127.0.0.1:9/hook?key=s3cr3t", "http://localhost:9/", "http://[::1]:9/"] {
         let output = Bootstrap::fails_with(BINARY, &world, "REPLY_WEBHOOK_URL", Some(url)).await;

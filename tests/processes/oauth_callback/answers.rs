@@ -24,7 +24,7 @@ async fn a_merchant_who_comes_back_is_sent_on_and_the_link_is_bound() {
 }
 
 #[tokio::test]
-async fn a_merchant_of_a_link_without_a_return_url_gets_the_page_that_says_it_is_done() {
+async fn a_link_without_a_return_url_ends_on_a_page_that_says_it_is_done() {
     let world = ready().await;
     let link = Business::of(&world).link(json!({})).await;
     let merchant = Merchant::through(&world, link).await;
@@ -37,7 +37,7 @@ async fn a_merchant_of_a_link_without_a_return_url_gets_the_page_that_says_it_is
 }
 
 #[tokio::test]
-async fn a_code_with_every_careless_character_comes_through_the_gateway_encoded_or_not() {
+async fn a_code_with_odd_characters_comes_through_the_gateway_encoded_or_not() {
     let world = ready().await;
     let function = Bootstrap::start(BINARY, &world).await;
     for encoded in [true, false] {

@@ -35,7 +35,7 @@ async fn spent_and_killed(codes: Codes) -> (World, Merchant) {
 }
 
 #[tokio::test]
-async fn the_push_of_a_grant_whose_tokens_died_with_the_process_brings_the_account_and_binds_the_link() {
+async fn the_push_recovers_account_and_link_if_the_process_died_with_the_tokens() {
     for codes in [Codes::Same, Codes::Different] {
         let (world, merchant) = spent_and_killed(codes).await;
         let account = world.account(0);
@@ -61,7 +61,7 @@ async fn the_push_of_a_grant_whose_tokens_died_with_the_process_brings_the_accou
 }
 
 #[tokio::test]
-async fn without_a_push_the_reconciliation_brings_the_account_and_a_new_press_the_link() {
+async fn without_a_push_reconciliation_brings_the_account_and_a_new_press_the_link() {
     let (world, merchant) = spent_and_killed(Codes::Same).await;
     let account = world.account(0);
     world.pass(LEASE);
@@ -77,7 +77,7 @@ async fn without_a_push_the_reconciliation_brings_the_account_and_a_new_press_th
 }
 
 #[tokio::test]
-async fn a_code_that_the_process_took_in_and_did_not_get_to_spend_is_exchanged_by_the_refresher() {
+async fn a_code_that_a_killed_process_did_not_spend_is_exchanged_by_the_refresher() {
     let world = ready().await;
     world.expect_error("issued a token by somebody else");
     let merchant = Merchant::at_wechat(&world).await;

@@ -28,7 +28,7 @@ async fn a_good_push_is_stored_whether_its_body_comes_as_text_or_as_base64() {
 }
 
 #[tokio::test]
-async fn what_is_forged_malformed_too_large_or_misdirected_is_told_apart_and_not_stored() {
+async fn forged_malformed_oversized_and_misdirected_pushes_are_told_apart() {
     let world = world().await;
     let function = Bootstrap::start(BINARY, &world).await;
     let sealed = world.simulator.seal(&world.simulator.ticket());
@@ -52,7 +52,7 @@ async fn what_is_forged_malformed_too_large_or_misdirected_is_told_apart_and_not
 }
 
 #[tokio::test]
-async fn what_cannot_be_a_request_is_answered_with_400_and_no_failure_of_the_function() {
+async fn what_cannot_be_a_request_is_400_and_not_a_failure_of_the_function() {
     let world = world().await;
     let function = Bootstrap::start(BINARY, &world).await;
     let sealed = world.simulator.seal(&world.simulator.ticket());

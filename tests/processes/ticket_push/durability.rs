@@ -26,7 +26,7 @@ async fn acknowledged_and_killed(world: &World, push: &Push) {
 }
 
 #[tokio::test]
-async fn a_ticket_is_there_after_a_kill_right_behind_its_success_and_buys_the_component_token() {
+async fn a_ticket_survives_a_kill_right_behind_its_success() {
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
     let ticket = world.simulator.ticket();
     acknowledged_and_killed(&world, &ticket).await;

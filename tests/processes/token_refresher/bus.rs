@@ -70,7 +70,7 @@ async fn told_twice(world: &World, event: Value, note: &'static str) -> Report {
 }
 
 #[tokio::test]
-async fn a_kept_message_whose_process_dies_between_its_event_and_the_note_of_it_is_told_again() {
+async fn a_kept_message_whose_process_dies_after_its_event_is_delivered_again() {
     let world = with_message().await;
     let report = told_twice(&world, renew(), "account_message").await;
     assert_eq!(report.messages_delivered, 1, "{report}");
@@ -78,7 +78,7 @@ async fn a_kept_message_whose_process_dies_between_its_event_and_the_note_of_it_
 }
 
 #[tokio::test]
-async fn a_grant_whose_process_dies_between_its_event_and_the_note_of_it_is_told_again_and_not_exchanged_again() {
+async fn a_grant_whose_process_dies_after_its_event_is_told_again_not_exchanged() {
     let world = with_grant().await;
     let event = inserts(&world.inbox_keys().await);
     let report = told_twice(&world, event, "SET outcome = :outcome").await;

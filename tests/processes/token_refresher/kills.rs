@@ -41,7 +41,7 @@ async fn with_due_account() -> (World, base::ids::AppId) {
 }
 
 #[tokio::test]
-async fn an_account_whose_rotated_tokens_died_with_the_process_renews_again_by_itself() {
+async fn an_account_whose_rotated_tokens_died_renews_again_by_itself() {
     let (world, account) = with_due_account().await;
     kill_after_effect(&world, paths::AUTHORIZER_TOKEN, renew()).await;
     assert_eq!(world.simulator.counters().effects.renewals_of(&account), 1, "WeChat has answered");
@@ -84,7 +84,7 @@ async fn an_account_whose_recovery_is_killed_too_is_recovered_by_the_next_run() 
 }
 
 #[tokio::test]
-async fn a_grant_whose_tokens_died_with_the_process_is_recovered_from_its_inbox_entry() {
+async fn a_grant_whose_tokens_died_is_recovered_from_its_inbox_entry() {
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
     world.get_ready().await;
     let account = world.account(0);

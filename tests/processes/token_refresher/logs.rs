@@ -83,7 +83,7 @@ async fn a_whole_story_of_grants_renewals_and_refusals_leaves_no_secret_in_the_l
 }
 
 #[tokio::test]
-async fn what_wechat_refuses_while_quoting_every_secret_it_was_sent_leaves_none_in_the_log() {
+async fn a_refusal_that_quotes_every_secret_leaves_none_in_the_log() {
     let world = World::beside_processes(Duration::from_mins(1), |_| {}).await;
     world.expect_error("issued a token by somebody else");
     world.expect_error("the run stops here");

@@ -58,7 +58,7 @@ async fn killed_at(world: &World, path: &str) {
 }
 
 #[tokio::test]
-async fn a_process_that_dies_between_exchange_and_message_leaves_the_message_to_the_next() {
+async fn a_process_that_dies_after_the_exchange_leaves_the_message_to_the_next() {
     let (world, code) = asked().await;
     // The tokens are stored then, the profile is being read.
     killed_at(&world, paths::GET_AUTHORIZER_INFO).await;
@@ -67,7 +67,7 @@ async fn a_process_that_dies_between_exchange_and_message_leaves_the_message_to_
 }
 
 #[tokio::test]
-async fn a_message_whose_tokens_died_with_the_process_is_sent_with_the_accounts_next_one() {
+async fn a_message_whose_tokens_died_is_sent_with_the_accounts_next_token() {
     // In the second of the grant too, when WeChat's times do not tell that what is stored is older than the code.
     for seconds in [0, 1] {
         let (world, code) = asked_after(seconds).await;
@@ -87,7 +87,7 @@ async fn a_message_whose_process_dies_before_it_is_noted_is_sent_again() {
 }
 
 #[tokio::test]
-async fn of_two_processes_that_get_the_code_at_once_one_exchanges_it_and_sends_the_message_once() {
+async fn two_processes_that_get_the_code_at_once_exchange_and_send_once() {
     let (world, code) = asked().await;
     let calls = world.calls(paths::QUERY_AUTH);
     let (one, other) = (Bootstrap::start(BINARY, &world).await, Bootstrap::start(BINARY, &world).await);
@@ -108,7 +108,7 @@ async fn of_two_processes_that_get_the_code_at_once_one_exchanges_it_and_sends_t
 }
 
 #[tokio::test]
-async fn a_process_that_comes_while_another_waits_for_wechats_word_on_the_message_sends_it_too() {
+async fn a_second_process_sends_the_message_while_the_first_waits_for_wechat() {
     let (world, code) = asked().await;
     let calls = world.calls(paths::QUERY_AUTH);
     world.simulator.inject(Fault::Hold.on(paths::CUSTOM_SEND).times(1));

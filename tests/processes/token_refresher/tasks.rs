@@ -72,7 +72,7 @@ async fn a_batch_of_the_stream_works_off_its_entries_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_foreign_event_is_an_error_that_does_not_quote_it_and_the_next_is_answered() {
+async fn a_foreign_event_is_an_error_that_does_not_quote_it() {
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
     world.expect_error("the event is neither");
     let function = Bootstrap::start(BINARY, &world).await;

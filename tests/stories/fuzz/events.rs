@@ -126,7 +126,7 @@ fn may_make_a_link(event: &str) -> bool {
 }
 
 #[test]
-fn whatever_the_gateway_hands_over_is_answered_and_nobody_becomes_somebody_else() {
+fn whatever_the_gateway_hands_over_is_answered_under_its_own_identity() {
     let (runtime, corpus) = (runtime(), events());
     let (world, gateway) = runtime.block_on(async {
         let world = World::ready().await;

@@ -134,7 +134,7 @@ fn framed(message: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn whatever_is_pushed_signed_or_not_is_answered_and_what_was_changed_outside_is_not_believed() {
+fn any_push_is_answered_and_what_is_outside_the_signature_is_not_believed() {
     let runtime = runtime();
     let world = runtime.block_on(World::ready());
     // The account is known, or its messages would wait for its name.

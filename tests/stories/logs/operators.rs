@@ -8,7 +8,7 @@ use stories::business::Business;
 use stories::world::World;
 
 #[tokio::test]
-async fn a_refused_address_shows_the_merchant_a_reference_and_the_operator_the_address() {
+async fn a_refused_address_is_shown_to_the_operator_and_not_to_the_merchant() {
     let world = World::ready().await;
     world.expect_error("following a link failed");
     let link = Business::of(&world).link(json!({})).await;

@@ -45,7 +45,7 @@ async fn a_message_that_the_bus_does_not_take_is_delivered_by_the_refresher() {
 }
 
 #[tokio::test]
-async fn an_entry_that_is_refused_within_a_success_is_delivered_later_with_the_same_id() {
+async fn an_event_refused_within_a_success_is_delivered_later_with_the_same_id() {
     let world = World::ready().await;
     let shop = shop(&world).await;
     world.bus.refuse_next(1);
@@ -64,7 +64,7 @@ async fn an_entry_that_is_refused_within_a_success_is_delivered_later_with_the_s
 }
 
 #[tokio::test]
-async fn messages_that_wait_hold_up_no_grant_and_are_delivered_while_wechat_refuses_everything() {
+async fn waiting_messages_are_delivered_while_wechat_refuses_everything() {
     const WAITING: usize = 60;
     let world = World::ready().await;
     let shop = shop(&world).await;
@@ -121,7 +121,7 @@ async fn a_reply_that_could_not_be_given_is_given_to_wechats_next_try() {
 }
 
 #[tokio::test]
-async fn where_neither_bus_nor_table_takes_it_wechat_sends_again_and_nothing_is_lost() {
+async fn a_message_that_neither_bus_nor_table_takes_is_sent_again_and_not_lost() {
     let world = World::ready().await;
     world.expect_error("a message was not handled");
     let shop = shop(&world).await;
@@ -153,7 +153,7 @@ async fn whatever_hangs_wechat_has_an_answer_in_time() {
 }
 
 #[tokio::test]
-async fn while_only_the_table_is_away_messages_reach_the_bus_and_nobody_is_asked_for_a_reply() {
+async fn messages_reach_the_bus_without_a_reply_while_only_the_table_is_away() {
     for (operation, is_confirmed) in [("UpdateItem", true), ("GetItem", false)] {
         let world = World::ready().await;
         world.expect_error("a message is on the bus and not in the table");
@@ -239,7 +239,7 @@ async fn an_event_that_a_bus_finds_too_large_is_put_there_in_part_at_once() {
 }
 
 #[tokio::test]
-async fn among_many_messages_with_a_bus_that_fails_now_and_then_none_is_lost_and_none_asks_the_webhook_twice() {
+async fn with_a_failing_bus_no_message_is_lost_and_none_asks_the_webhook_twice() {
     const MESSAGES: usize = 400;
     let world = World::ready().await;
     let shop = shop(&world).await;

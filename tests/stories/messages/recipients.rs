@@ -40,7 +40,7 @@ async fn other_shop(world: &World) -> Account {
 }
 
 #[tokio::test]
-async fn a_message_that_is_passed_off_as_another_accounts_is_refused_and_written_nowhere() {
+async fn a_message_passed_off_as_another_accounts_is_refused_and_written_nowhere() {
     let world = World::ready().await;
     let (shop, other) = (shop(&world).await, other_shop(&world).await);
     let captured = world.simulator.seal_message(&Message::text(&shop, FOLLOWER, "mine"));
@@ -55,7 +55,7 @@ async fn a_message_that_is_passed_off_as_another_accounts_is_refused_and_written
 }
 
 #[tokio::test]
-async fn under_three_hundred_made_up_accounts_a_captured_message_is_refused_and_written_nowhere() {
+async fn a_captured_message_under_made_up_accounts_is_refused_and_written_nowhere() {
     let world = World::ready().await;
     let shop = shop(&world).await;
     let captured = world.simulator.seal_message(&Message::text(&shop, FOLLOWER, "mine"));
@@ -92,7 +92,7 @@ async fn a_test_account_of_the_release_check_gets_no_other_accounts_message() {
 }
 
 #[tokio::test]
-async fn a_message_that_overtakes_the_grant_reaches_the_business_when_the_grant_has_taken_effect() {
+async fn a_message_that_overtakes_its_grant_is_delivered_after_the_grant() {
     let world = World::ready().await;
     let account = world.simulator.accounts()[0].clone();
     let message = Message::text(&account, FOLLOWER, "first");
@@ -113,7 +113,7 @@ async fn a_message_that_overtakes_the_grant_reaches_the_business_when_the_grant_
 }
 
 #[tokio::test]
-async fn while_an_accounts_details_cannot_be_read_its_messages_wait_and_no_captured_one_takes_its_place() {
+async fn while_details_cannot_be_read_messages_wait_and_captured_ones_stay_out() {
     let world = World::ready().await;
     let shop = shop(&world).await;
     let service = service_for(&world).await;
@@ -205,7 +205,7 @@ async fn a_message_that_names_no_account_is_delivered_once_wherever_it_is_sent()
 }
 
 #[tokio::test]
-async fn a_message_from_longer_ago_than_its_answer_is_remembered_is_acknowledged_and_delivers_nothing() {
+async fn a_message_too_old_to_be_told_from_a_repeat_is_only_acknowledged() {
     let world = World::ready().await;
     let shop = shop(&world).await;
     let captured = world.simulator.seal_message(&Message::text(&shop, FOLLOWER, "once"));
@@ -222,7 +222,7 @@ async fn a_message_from_longer_ago_than_its_answer_is_remembered_is_acknowledged
 }
 
 #[tokio::test]
-async fn a_grant_from_longer_ago_than_its_push_is_remembered_is_acknowledged_and_has_no_effect() {
+async fn a_grant_too_old_to_be_told_from_a_repeat_has_no_effect() {
     let world = World::ready().await;
     let account = world.account(0);
     let consent = world.merchant_authorizes(&account);

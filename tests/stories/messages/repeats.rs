@@ -51,7 +51,7 @@ async fn deliveries_at_the_same_moment_share_one_answer() {
 }
 
 #[tokio::test]
-async fn a_message_whose_handler_died_is_delivered_by_the_next_try_and_the_webhook_is_not_asked_again() {
+async fn a_message_whose_handler_died_is_delivered_next_time_without_the_webhook() {
     let limits = Limits { message: Duration::from_secs(1), ..short_limits() };
     let world = World::with(|_| {}, limits).await;
     world.expect_error("a message was not handled: no answer within the bound");
@@ -145,7 +145,7 @@ async fn what_two_followers_send_is_never_taken_for_one_message() {
 }
 
 #[tokio::test]
-async fn two_events_of_one_follower_in_one_second_are_two_and_a_repeat_of_each_is_none() {
+async fn two_events_of_one_follower_in_one_second_are_told_from_their_repeats() {
     let world = World::ready().await;
     let shop = shop(&world).await;
     let event = |name: &str, key: &str| Message::event(&shop, FOLLOWER, name).with("EventKey", key).with("MsgId", "0");

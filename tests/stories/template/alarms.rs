@@ -218,7 +218,7 @@ fn summed(id: &str, metric: &str, dimensions: &Value) -> Value {
 }
 
 #[test]
-fn three_times_five_minutes_without_a_heartbeat_are_an_alarm_though_nothing_is_published() {
+fn fifteen_minutes_without_a_heartbeat_are_an_alarm() {
     let template = template();
     let alarm = properties(&template, "RefresherSilent");
     let renew = json!([{ "Name": "task", "Value": "renew" }]);

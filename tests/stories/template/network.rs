@@ -40,7 +40,7 @@ fn exactly_the_functions_that_call_wechat_are_in_the_network() {
 }
 
 #[test]
-fn interfaces_are_made_by_lambda_before_a_function_needs_them_and_never_by_the_code() {
+fn lambda_makes_the_network_interfaces_and_the_code_never_does() {
     let template = template();
     assert_eq!(template["Resources"]["NetworkInterfaces"]["Condition"], "InVpc");
     let roles = many(&properties(&template, "NetworkInterfaces")["Roles"]);
@@ -100,7 +100,7 @@ fn every_connection_of_the_network_is_logged_by_a_role_that_writes_there_only() 
 }
 
 #[test]
-fn the_default_security_group_of_the_network_is_closed_by_a_function_that_may_do_nothing_else() {
+fn a_function_that_may_do_only_this_closes_the_default_security_group() {
     let template = template();
     let group = json!({ "Fn::GetAtt": ["Vpc", "DefaultSecurityGroup"] });
     assert_eq!(properties(&template, "ClosedDefaultGroup")["Group"], group);
@@ -138,7 +138,7 @@ fn every_address_is_in_the_output_for_wechats_list_and_survives_a_replacement() 
 }
 
 #[test]
-fn the_endpoint_lets_through_what_the_roles_may_do_with_the_table_and_nothing_else() {
+fn the_endpoint_lets_through_only_what_the_roles_may_do_with_the_table() {
     let template = template();
     let endpoint = properties(&template, "TableEndpoint");
     let [through] = &many(&endpoint["PolicyDocument"]["Statement"])[..] else { panic!("one statement") };

@@ -222,7 +222,7 @@ fn condition_on_attributes<'a>(
 }
 
 #[test]
-fn the_role_of_links_reads_the_state_of_an_account_and_no_other_attribute_of_its_row() {
+fn the_role_of_links_reads_an_accounts_state_and_no_other_attribute() {
     let template = template();
     let (role, key) = ("PreauthLinkRole", "*#account#*");
     let condition = condition_on_attributes(&template, role, "dynamodb:GetItem", key, STANDING_ATTRIBUTES);
@@ -259,7 +259,7 @@ fn like(pattern: &str, text: &str) -> bool {
 }
 
 #[test]
-fn what_strangers_write_is_handled_by_a_role_that_leads_to_no_token_code_or_ticket() {
+fn what_strangers_write_is_handled_by_a_role_without_tokens_codes_or_tickets() {
     let template = template();
     let (mut reached, mut written_only) = (BTreeSet::new(), BTreeSet::new());
     for (_, statement) in statements(&template).into_iter().filter(|(role, _)| *role == "AccountPushRole") {

@@ -14,7 +14,7 @@ fn the_index_has_the_name_that_is_asked_for() {
 }
 
 #[test]
-fn table_and_secret_outlive_the_stack_and_a_production_table_cannot_be_deleted() {
+fn table_and_secret_outlive_the_stack_and_production_is_protected() {
     let template = template();
     for name in ["Table", "Secret"] {
         for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {

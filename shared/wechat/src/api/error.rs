@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_credential_is_the_secret_where_the_secret_was_sent_and_the_token_elsewhere() {
+    fn a_wrong_credential_is_the_secret_only_where_the_secret_was_sent() {
         let error = |api| WechatError::from(Refusal::new(api, 40_001, "invalid credential", &[]));
         assert_eq!(error(Api::ComponentToken).reaction(), Reaction::Config);
         assert!(!error(Api::ComponentToken).token_rejected());

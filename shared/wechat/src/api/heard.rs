@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quota_is_used_up_for_all_when_three_different_accounts_in_a_row_are_refused_for_it() {
+    fn a_quota_is_used_up_when_three_accounts_in_a_row_are_refused_for_it() {
         let used_up = |calls| listener_after(calls).quota_used_up(Api::AuthorizerToken).map(ErrCode::code);
         assert_eq!(used_up(&[("a", 45_009), ("a", 45_009), ("a", 45_009), ("b", 45_009)]), None);
         assert_eq!(used_up(&[("a", 45_009), ("b", 45_009), ("c", 0), ("d", 45_009)]), None);

@@ -85,7 +85,7 @@ fn what_is_json_is_read_unchanged() {
 }
 
 #[test]
-fn a_byte_order_mark_nul_bytes_and_numbers_that_json_does_not_know_cost_nothing() {
+fn a_byte_order_mark_nul_bytes_and_odd_numbers_cost_nothing() {
     for (bytes, value) in [
         (&b"\xef\xbb\xbf{\"a\":1}"[..], json!({ "a": 1 })),
         (b"{\"a\":1}\x00\x00", json!({ "a": 1 })),
@@ -175,7 +175,7 @@ fn details_without_a_readable_profile_still_bring_the_refresh_token_back() {
 }
 
 #[test]
-fn an_odd_entry_of_a_list_costs_itself_only_and_a_repeated_account_is_listed_once() {
+fn an_odd_entry_of_a_list_costs_itself_and_a_repeated_one_counts_once() {
     let bytes = [
         &br#"{"total_count":"9","list":[{"authorizer_appid":"wx1","refresh_token":"a\ud83d","auth_time":"5"},null,7,"#[..],
         br#"{"authorizer_appid":"wx2","refresh_token":"old","auth_time":10},{"authorizer_appid":"wx\x00","refresh_token":"x"},"#,

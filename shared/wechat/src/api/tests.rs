@@ -130,7 +130,7 @@ async fn the_ticket_push_is_started_with_component_secret_and_no_token() {
 }
 
 #[tokio::test]
-async fn a_component_token_is_issued_for_component_appsecret_and_the_ticket_unchanged() {
+async fn a_component_token_is_issued_for_appsecret_and_unchanged_ticket() {
     let server = Server::answering(json!({ "component_access_token": "61_demo", "expires_in": 7200 })).await;
     let issued = server.client().component_token(&component(), &secret(0), &secret(1)).await.unwrap();
     assert_eq!((issued.token.expose_secret(), issued.expires_in.as_secs()), ("61_demo", 7200));
@@ -143,7 +143,7 @@ async fn a_component_token_is_issued_for_component_appsecret_and_the_ticket_unch
 }
 
 #[tokio::test]
-async fn a_component_token_is_not_lost_over_a_lifetime_that_cannot_be_read_or_believed() {
+async fn a_component_token_is_not_lost_over_an_unreadable_lifetime() {
     for lifetime in
         ["", r#","expires_in":0"#, r#","expires_in":-1"#, r#","expires_in":"7200s""#, r#","expires_in":7200000"#]
     {
@@ -155,7 +155,7 @@ async fn a_component_token_is_not_lost_over_a_lifetime_that_cannot_be_read_or_be
 }
 
 #[tokio::test]
-async fn a_pre_auth_code_lives_for_ten_to_thirty_minutes_where_its_lifetime_cannot_be_read_or_believed() {
+async fn a_pre_auth_code_of_unreadable_lifetime_lives_for_ten_to_thirty_minutes() {
     for (lifetime, seconds) in
         [("null", 600), ("\"soon\"", 600), ("0", 600), ("1800", 1800), ("1800000", 1800), ("60", 60)]
     {

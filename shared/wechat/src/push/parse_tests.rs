@@ -69,7 +69,7 @@ fn the_expiry_of_a_code_is_an_instant_or_a_duration_and_never_costs_the_grant() 
 }
 
 #[test]
-fn a_failed_fast_registration_has_no_appid_and_the_platforms_is_not_taken_for_it() {
+fn a_failed_fast_registration_does_not_have_the_platforms_appid() {
     let failed = event("notify_third_fasteregister", "<status>-1</status><msg>no</msg>");
     let Event::FastRegister(result) = &failed.event else { panic!("{failed:?}") };
     assert_eq!((result.status, &result.appid), (Some(-1), &None));

@@ -235,7 +235,7 @@ fn characters_that_xml_does_not_know_are_dropped_from_replies_of_our_own() {
 }
 
 #[test]
-fn names_cannot_break_the_document_either() {
+fn names_of_either_side_cannot_break_the_replys_document() {
     let xml = Reply::text("a").xml("o]]><x/>", "gh\u{0}_1", AT);
     assert!(xml.contains("<![CDATA[o]]]]><![CDATA[><x/>]]></ToUserName><FromUserName><![CDATA[gh_1]]>"), "{xml}");
 }

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn text_cdata_and_references_of_a_field_are_one_text_without_white_space_around() {
+    fn text_cdata_and_references_of_a_field_are_one_trimmed_text() {
         assert_eq!(field("plain").unwrap(), "plain");
         assert_eq!(field("\n <![CDATA[ticket@@@1]]> \n").unwrap(), "ticket@@@1");
         assert_eq!(field("a<![CDATA[<b>]]> &amp;&#64;&#x5b57; c").unwrap(), "a<b> &@字 c");

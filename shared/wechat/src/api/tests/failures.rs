@@ -36,7 +36,7 @@ async fn a_refusal_keeps_its_code_and_id_and_drops_what_was_sent() {
 }
 
 #[tokio::test]
-async fn the_secret_and_the_ticket_are_dropped_from_a_refusal_too() {
+async fn secret_and_ticket_are_removed_from_a_refusals_words() {
     let errmsg = format!("bad {} or {}", SECRETS[0], SECRETS[1]);
     let server = Server::answering(json!({ "errcode": 61006, "errmsg": errmsg })).await;
     let error = error(server.client().component_token(&component(), &secret(0), &secret(1)).await);
@@ -44,7 +44,7 @@ async fn the_secret_and_the_ticket_are_dropped_from_a_refusal_too() {
 }
 
 #[tokio::test]
-async fn the_content_type_does_not_matter_and_an_error_code_tells_more_than_the_status() {
+async fn an_error_code_counts_more_than_content_type_and_status() {
     let server = Server::start(200, "text/plain", r#"{"errcode":"61004","errmsg":"requestIP: 203.0.113.9"}"#, false);
     let refused = error(exchange(&server.await.client()).await);
     assert_eq!(refused.refusal().unwrap().refused_ip.unwrap().to_string(), "203.0.113.9");

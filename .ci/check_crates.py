@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 TARGETS = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"]
 
@@ -57,6 +58,9 @@ def main():
     for name, allowed in MAY_USE.items():
         used = {it["name"] for it in packages[name]["dependencies"] if it["kind"] != "dev"} & set(packages)
         wrong += [f"{name} may not depend on {other}" for other in sorted(used - allowed)]
+    for source in sorted(Path("shared/base").rglob("*.[rt][so]*")):
+        if re.search("wechat|aws|dynamo", source.read_text(encoding="utf-8"), re.IGNORECASE):
+            wrong.append(f"{source} names a remote service, which base may not")
     for name, forbidden in MAY_NOT_CARRY.items():
         carried = tree(name)
         found = sorted(crate for crate in carried if re.fullmatch(forbidden, crate))

@@ -95,8 +95,8 @@ pub(crate) async fn locate(options: &DeploymentArgs, api_url: Option<&Url>, envi
 /// Bounds for a machine that may be far away from the region: each operation ends within 10 s.
 const fn limits() -> Limits {
     Limits {
-        dynamodb_try: Duration::from_secs(4),
-        dynamodb: Duration::from_secs(10),
+        table_try: Duration::from_secs(4),
+        table: Duration::from_secs(10),
         secrets_try: Duration::from_secs(4),
         secrets: Duration::from_secs(10),
         ..Limits::background()

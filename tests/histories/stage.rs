@@ -49,9 +49,9 @@ pub(crate) struct Stage {
 /// The bounds on waits. What is held may be held for long on a busy machine; what waits for a token that somebody else
 /// is renewing, which no history does while it waits, gives up soon.
 const LIMITS: Limits = Limits {
-    dynamodb_try: Duration::from_secs(20),
-    dynamodb: Duration::from_secs(20),
-    wechat: Duration::from_secs(20),
+    table_try: Duration::from_secs(20),
+    table: Duration::from_secs(20),
+    api: Duration::from_secs(20),
     page: Duration::from_mins(1),
     message: Duration::from_mins(1),
     token_wait: Duration::from_millis(150),

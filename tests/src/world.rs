@@ -98,16 +98,16 @@ pub fn secret_json() -> SecretString {
 #[must_use]
 pub const fn short_limits() -> Limits {
     Limits {
-        dynamodb_try: Duration::from_secs(10),
-        dynamodb: Duration::from_secs(30),
+        table_try: Duration::from_secs(10),
+        table: Duration::from_secs(30),
         bus_try: Duration::from_secs(10),
         bus: Duration::from_secs(30),
         message: Duration::from_secs(40),
         push: Duration::from_secs(40),
         page: Duration::from_secs(80),
-        least_for_wechat: Duration::from_millis(100),
-        wechat_connect: Duration::from_secs(1),
-        wechat: Duration::from_secs(2),
+        least_for_call: Duration::from_millis(100),
+        api_connect: Duration::from_secs(1),
+        api: Duration::from_secs(2),
         poll: Duration::from_millis(50),
         token_wait: Duration::from_secs(40),
         ..Limits::interactive()

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A world in which waiting for WeChat ends soon.
 async fn impatient_world() -> World {
-    let world = World::with(|_| {}, Limits { wechat: Duration::from_millis(500), ..short_limits() }).await;
+    let world = World::with(|_| {}, Limits { api: Duration::from_millis(500), ..short_limits() }).await;
     world.get_ready().await;
     world
 }

@@ -78,7 +78,7 @@ async fn an_account_that_refuses_every_component_token_uses_up_few_issues() {
 #[tokio::test]
 async fn an_account_whose_calls_hang_break_or_bring_nonsense_delays_no_other() {
     let limits =
-        Limits { wechat: Duration::from_millis(100), least_for_wechat: Duration::from_millis(50), ..short_limits() };
+        Limits { api: Duration::from_millis(100), least_for_call: Duration::from_millis(50), ..short_limits() };
     let world = World::with(|_| {}, limits).await;
     world.get_ready().await;
     let all = due_accounts(&world, 6).await;
@@ -261,7 +261,7 @@ async fn a_message_that_cannot_be_finished_delays_no_other_message() {
 
 #[tokio::test]
 async fn codes_that_hang_leave_time_for_renewals() {
-    let limits = Limits { wechat: Duration::from_secs(2), ..short_limits() };
+    let limits = Limits { api: Duration::from_secs(2), ..short_limits() };
     let world = World::with(|_| {}, limits).await;
     world.get_ready().await;
     let accounts = due_accounts(&world, 4).await;

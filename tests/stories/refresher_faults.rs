@@ -135,7 +135,7 @@ async fn everyone_is_renewed_once_a_used_up_quota_is_reset() {
 
 #[tokio::test]
 async fn a_call_that_hangs_ends_in_time_and_the_next_tick_repairs_what_it_changed() {
-    let world = World::with(|_| {}, Limits { wechat: Duration::from_millis(500), ..short_limits() }).await;
+    let world = World::with(|_| {}, Limits { api: Duration::from_millis(500), ..short_limits() }).await;
     world.get_ready().await;
     world.simulator.set_behaviour(Behaviour { rotate_refresh_tokens: true, ..Behaviour::default() });
     let accounts = due_accounts(&world, 2).await;

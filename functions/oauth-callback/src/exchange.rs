@@ -27,7 +27,7 @@ const FAILED: &str = "failed";
 pub(crate) async fn exchange(service: &CallbackService, received: AcceptedCode, bound: Instant) -> Outcome {
     let services = service.services();
     let time_left = received.deadline.saturating_duration_since(Instant::now());
-    if time_left < services.limits.least_for_wechat {
+    if time_left < services.limits.least_for_call {
         tracing::warn!(link = %received.target().link, "a code is left to the refresher: too little time is left for WeChat");
         return Outcome::Pending;
     }

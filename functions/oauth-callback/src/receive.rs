@@ -61,7 +61,7 @@ pub(crate) async fn receive(
     bound: Instant,
 ) -> Result<AcceptedCode, CallbackError> {
     let services = service.services();
-    let deadline = bound.checked_sub(services.limits.dynamodb).unwrap_or(bound);
+    let deadline = bound.checked_sub(services.limits.table).unwrap_or(bound);
     let component = services.open(Some(deadline)).await.map_err(InternalError::Platform)?;
     let items = service.table().of(component.appid());
     let now = component.context().now();

@@ -127,7 +127,7 @@ impl LinkService {
     /// A session for a request that must be answered by `bound`: WeChat's calls end while their result can still be
     /// written down.
     async fn session(&self, bound: Instant) -> Result<Session, InternalError> {
-        let deadline = bound.checked_sub(self.services().limits.dynamodb).unwrap_or(bound);
+        let deadline = bound.checked_sub(self.services().limits.table).unwrap_or(bound);
         let component = self.services().open(Some(deadline)).await?;
         let items = self.0.table.of(component.appid());
         Ok(Session { component, items })

@@ -52,9 +52,9 @@ impl Outputs {
 /// Looks a stack up: its state, and where its parts are.
 pub(super) async fn look_up(config: &SdkConfig, limits: &Limits, name: &str) -> Result<(Finding, Outputs), Finding> {
     let bounds = TimeoutConfig::builder()
-        .connect_timeout(limits.dynamodb_try)
-        .operation_attempt_timeout(limits.dynamodb_try)
-        .operation_timeout(limits.dynamodb)
+        .connect_timeout(limits.table_try)
+        .operation_attempt_timeout(limits.table_try)
+        .operation_timeout(limits.table)
         .build();
     let client = Client::from_conf(Builder::from(config).timeout_config(bounds).build());
     let region = config.region().map(ToString::to_string).unwrap_or_default();
@@ -139,7 +139,7 @@ mod tests {
         let region = |name: &str| (name == "AWS_REGION").then(|| "eu-central-1".to_owned());
         let config = runtime::aws::local_config(&endpoint, &region);
         let patient =
-            Limits { dynamodb_try: Duration::from_secs(30), dynamodb: Duration::from_mins(1), ..Limits::background() };
+            Limits { table_try: Duration::from_secs(30), table: Duration::from_mins(1), ..Limits::background() };
         look_up(&config, &patient, "wechat").await
     }
 

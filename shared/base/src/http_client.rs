@@ -1,4 +1,4 @@
-//! How we call other servers, WeChat's and the business's: no redirects, no proxy, nothing sent twice, no answer
+//! How we call other servers: no redirects, no proxy, nothing sent twice, no answer
 //! without bound.
 //!
 //! The builders of clients add what differs: bounds on time, how long idle connections are kept, which addresses may be

@@ -17,23 +17,23 @@ pub enum IdError {
     /// An appid is letters, digits, `-` and `_`, at most 64 of them.
     #[error("an appid is 1 to 64 letters, digits, '-' or '_', such as wx1234567890abcdef")]
     AppId,
-    /// WeChat's own appids are `wx` and 16 hexadecimal digits.
-    #[error("an appid of WeChat is wx and 16 digits of 0 to 9 and a to f, such as wx1234567890abcdef")]
+    /// Appids that are issued today are `wx` and 16 hexadecimal digits.
+    #[error("an appid is wx and 16 digits of 0 to 9 and a to f, such as wx1234567890abcdef")]
     IssuedAppId,
     /// A link or attempt id is 22 URL-safe characters.
     #[error("an id of a link or attempt is 22 letters, digits, '-' or '_'")]
     Opaque,
 }
 
-/// WeChat's id of a platform, an official account or a mini program, such as `wx1234567890abcdef`.
+/// The id of a platform, an official account or a mini program, such as `wx1234567890abcdef`.
 ///
-/// WeChat documents no form; what it sends today is `wx` and 16 hexadecimal digits. Accepted is whatever can stand in a
+/// No form is documented; what is issued today is `wx` and 16 hexadecimal digits. Accepted is whatever can be in a
 /// key and a log line, so that a new form does not lose an account.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AppId(String);
 
-/// Longer than any id WeChat issues, short enough for keys and log lines.
+/// Longer than any id that is issued, short enough for keys and log lines.
 const MAX_APP_ID: usize = 64;
 
 impl AppId {
@@ -48,7 +48,7 @@ impl AppId {
         Ok(Self(text.to_owned()))
     }
 
-    /// Checks that a text is an appid as WeChat issues them today: what a person or a program of ours writes down in any
+    /// Checks that a text is an appid as they are issued today: what a person or a program of ours writes down in any
     /// other form is a slip, such as an original id (`gh_…`) or an appid in capitals.
     ///
     /// # Errors
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn an_appid_that_somebody_writes_down_has_the_form_that_wechat_issues() {
+    fn an_appid_that_somebody_writes_down_has_the_form_that_is_issued() {
         assert!(AppId::parse_issued("wx1234567890abcdef").is_ok());
         for bad in [
             "",

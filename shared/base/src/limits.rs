@@ -8,34 +8,34 @@ use std::time::Duration;
 /// Bounds on every wait (promise 6 of `docs/architecture.md`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// One try at DynamoDB.
-    pub dynamodb_try: Duration,
-    /// A DynamoDB operation with all its tries.
-    pub dynamodb: Duration,
-    /// One try at Secrets Manager.
+    /// One try at the table.
+    pub table_try: Duration,
+    /// An operation of the table with all its tries.
+    pub table: Duration,
+    /// One try at reading the secret.
     pub secrets_try: Duration,
     /// Reading the secret with all its tries.
     pub secrets: Duration,
     /// Reading the secret while a function starts, before its first request: with `push` it stays within 3.5 s.
     pub head_start: Duration,
-    /// One try at EventBridge.
+    /// One try at the event bus.
     pub bus_try: Duration,
     /// Putting an event on the bus with all its tries.
     pub bus: Duration,
     /// A push from its arrival to its answer, whatever hangs.
     pub push: Duration,
-    /// A message of an account from its arrival to its answer, whatever hangs. WeChat gives up after 5 s.
+    /// A message of an account from its arrival to its response, whatever hangs. The sender gives up after 5 s.
     pub message: Duration,
     /// The reply webhook, from its name to the end of its answer.
     pub webhook: Duration,
-    /// Connecting to WeChat.
-    pub wechat_connect: Duration,
-    /// A call of WeChat's API, connecting included. Never tried again by the HTTP layer.
-    pub wechat: Duration,
+    /// Connecting to the API.
+    pub api_connect: Duration,
+    /// A call of the API, connecting included. Never tried again by the HTTP layer.
+    pub api: Duration,
     /// A page from its request to its answer, whatever hangs.
     pub page: Duration,
     /// A call that spends a code is not started with less than this left: it could not be finished and written down.
-    pub least_for_wechat: Duration,
+    pub least_for_call: Duration,
     /// Between two looks at something another process is working on.
     pub poll: Duration,
     /// The longest wait for a token that another process is renewing.
@@ -47,8 +47,8 @@ impl Limits {
     #[must_use]
     pub const fn interactive() -> Self {
         Self {
-            dynamodb_try: Duration::from_secs(1),
-            dynamodb: Duration::from_millis(2_500),
+            table_try: Duration::from_secs(1),
+            table: Duration::from_millis(2_500),
             secrets_try: Duration::from_secs(1),
             secrets: Duration::from_secs(2),
             head_start: Duration::from_millis(150),
@@ -57,10 +57,10 @@ impl Limits {
             push: Duration::from_millis(3_300),
             message: Duration::from_millis(3_800),
             webhook: Duration::from_secs(3),
-            wechat_connect: Duration::from_secs(2),
-            wechat: Duration::from_secs(6),
+            api_connect: Duration::from_secs(2),
+            api: Duration::from_secs(6),
             page: Duration::from_millis(8_800),
-            least_for_wechat: Duration::from_secs(3),
+            least_for_call: Duration::from_secs(3),
             poll: Duration::from_millis(100),
             token_wait: Duration::from_secs(5),
         }
@@ -70,8 +70,8 @@ impl Limits {
     #[must_use]
     pub const fn background() -> Self {
         Self {
-            wechat_connect: Duration::from_secs(3),
-            wechat: Duration::from_secs(15),
+            api_connect: Duration::from_secs(3),
+            api: Duration::from_secs(15),
             token_wait: Duration::from_secs(20),
             ..Self::interactive()
         }
@@ -82,7 +82,7 @@ impl Limits {
 pub const AFTER_WAITING: Duration = Duration::from_millis(400);
 
 /// How long a message is claimed, by the [`crate::clock::Clock`]: it must outlast [`Limits::message`] although whole
-/// seconds can take almost one off, with one to spare for clocks that differ. WeChat's next try comes after 5 s and waits
+/// seconds can take almost one off, with one to spare for clocks that differ. The sender's next try comes after 5 s and waits
 /// for the end of a dead one's claim.
 pub const MESSAGE_LEASE: Duration = Duration::from_secs(6);
 
@@ -90,7 +90,7 @@ pub const MESSAGE_LEASE: Duration = Duration::from_secs(6);
 /// (15 s) and the write (2.5 s), 5 s of difference between two machines' clocks, and 5 s to spare.
 pub const LEASE: Duration = Duration::from_secs(30);
 
-/// How long an authorization code may live, by the [`crate::clock::Clock`]. WeChat says ten minutes to an hour, code by
+/// How long an authorization code may live, by the [`crate::clock::Clock`]. Ten minutes to an hour are documented, code by
 /// code.
 pub const CODE_LIFE: Duration = Duration::from_hours(1);
 
@@ -101,7 +101,7 @@ pub const LEASE_LEFT_TO_CALL: Duration = Duration::from_millis(22_500);
 mod tests {
     use super::*;
 
-    /// The figures are promises to WeChat and to merchants: a change here is a change of the contract.
+    /// The figures are promises to those who wait: a change here is a change of the contract.
     #[test]
     fn production_keeps_the_promised_bounds() {
         let (page, job) = (Limits::interactive(), Limits::background());
@@ -111,15 +111,15 @@ mod tests {
         assert!(seconds(page.webhook) <= 3.0 && page.webhook + AFTER_WAITING < page.message);
         assert!(page.message + Duration::from_secs(2) < MESSAGE_LEASE);
         // The bus, and after it the table in its place.
-        assert!(page.bus + page.dynamodb_try + AFTER_WAITING < page.message);
+        assert!(page.bus + page.table_try + AFTER_WAITING < page.message);
         assert!(seconds(page.page) < 9.0);
         for limits in [page, job] {
-            assert!((seconds(limits.dynamodb_try), seconds(limits.dynamodb)) == (1.0, 2.5));
+            assert!((seconds(limits.table_try), seconds(limits.table)) == (1.0, 2.5));
             assert!((seconds(limits.secrets_try), seconds(limits.secrets)) == (1.0, 2.0));
         }
-        assert!((seconds(page.wechat_connect), seconds(page.wechat)) == (2.0, 6.0));
-        assert!((seconds(job.wechat_connect), seconds(job.wechat)) == (3.0, 15.0));
-        assert!(job.wechat + job.dynamodb + Duration::from_secs(5) <= LEASE_LEFT_TO_CALL);
-        assert!(LEASE_LEFT_TO_CALL + job.dynamodb <= LEASE);
+        assert!((seconds(page.api_connect), seconds(page.api)) == (2.0, 6.0));
+        assert!((seconds(job.api_connect), seconds(job.api)) == (3.0, 15.0));
+        assert!(job.api + job.table + Duration::from_secs(5) <= LEASE_LEFT_TO_CALL);
+        assert!(LEASE_LEFT_TO_CALL + job.table <= LEASE);
     }
 }

@@ -36,7 +36,7 @@ impl Context {
     pub(crate) fn may_still_call(&self, until: Timestamp) -> Result<(), WechatError> {
         let lease_suffices = until.since(self.now()) >= LEASE_LEFT_TO_CALL;
         let time_suffices =
-            self.deadline.is_none_or(|deadline| Instant::now() + self.limits.least_for_wechat <= deadline);
+            self.deadline.is_none_or(|deadline| Instant::now() + self.limits.least_for_call <= deadline);
         if lease_suffices && time_suffices { Ok(()) } else { Err(WechatError::not_started()) }
     }
 

@@ -59,7 +59,7 @@ impl AwsClients {
     pub fn new(config: &SdkConfig, limits: &Limits) -> Self {
         let dynamodb = aws_sdk_dynamodb::config::Builder::from(config)
             .retry_config(tries())
-            .timeout_config(bounds(limits.dynamodb_try, limits.dynamodb))
+            .timeout_config(bounds(limits.table_try, limits.table))
             .build();
         let secrets = aws_sdk_secretsmanager::config::Builder::from(config)
             .retry_config(tries())

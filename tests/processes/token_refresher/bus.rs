@@ -81,7 +81,7 @@ async fn a_kept_message_whose_process_dies_after_its_event_is_delivered_again() 
 async fn a_grant_whose_process_dies_after_its_event_is_told_again_not_exchanged() {
     let world = with_grant().await;
     let event = inserts(&world.inbox_keys().await);
-    let report = told_twice(&world, event, "SET outcome = :outcome").await;
+    let report = told_twice(&world, event, "finished_at").await;
     assert_eq!((report.inbox_done, world.renew().await.inbox_done), (1, 0), "and then it is done with");
     let account = world.account(0);
     assert_eq!(world.simulator.counters().effects.exchanges.get::<AppId>(&account), Some(&1));

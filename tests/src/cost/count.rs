@@ -140,7 +140,7 @@ impl Scene {
         let meter = Meter::default();
         let options = |options: &mut simulator::Options| options.accounts = accounts;
         // A try that is cut short is made again and counted twice: a busy machine gets time.
-        let limits = Limits { wechat_connect: PATIENT, wechat: PATIENT, ..short_limits() };
+        let limits = Limits { api_connect: PATIENT, api: PATIENT, ..short_limits() };
         let world = World::behind(Faults::over(meter.client()), options, limits).await;
         world.get_ready().await;
         Self { world, meter, flows: Vec::new() }

@@ -53,18 +53,18 @@ pub struct WechatClient {
 }
 
 impl WechatClient {
-    /// A client for `api_base`, such as `https://api.weixin.qq.com`, within `limits.wechat_connect` and
-    /// `limits.wechat`. Build it once per process.
+    /// A client for `api_base`, such as `https://api.weixin.qq.com`, within `limits.api_connect` and
+    /// `limits.api`. Build it once per process.
     ///
     /// # Errors
     /// [`BuildError`] where TLS cannot be set up.
     pub fn new(api_base: &Url, limits: &Limits) -> Result<Self, BuildError> {
         let http = http_client::client_builder()
-            .connect_timeout(limits.wechat_connect)
+            .connect_timeout(limits.api_connect)
             .pool_idle_timeout(IDLE_CONNECTION)
             .build()
             .map_err(BuildError)?;
-        Ok(Self { http, api_base: api_base.clone(), longest_call: limits.wechat, deadline: None, listener: None })
+        Ok(Self { http, api_base: api_base.clone(), longest_call: limits.api, deadline: None, listener: None })
     }
 
     /// The same client for work that must end by `deadline`: its calls take at most what is left until then, and are

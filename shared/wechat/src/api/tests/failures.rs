@@ -91,7 +91,7 @@ async fn a_success_without_what_was_asked_for_is_malformed() {
 #[tokio::test]
 async fn a_call_ends_with_its_limit_and_may_have_taken_effect() {
     let server = Server::start(200, "application/json", "{}", true).await;
-    let limits = Limits { wechat: Duration::from_millis(50), ..Limits::interactive() };
+    let limits = Limits { api: Duration::from_millis(50), ..Limits::interactive() };
     let error = error(exchange(&WechatClient::new(&server.base, &limits).unwrap()).await);
     assert!(matches!(error, WechatError::Transport { kind: TransportKind::Timeout, .. }));
     assert!(error.may_have_taken_effect());

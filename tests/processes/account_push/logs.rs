@@ -4,7 +4,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::ExposeSecret as _;
 use simulator::{Account, Message};
 use stories::bootstrap::{Bootstrap, messages_of, pushed};
-use stories::logs::assert_neither_leaked;
+use stories::logs::{assert_neither_leaked, assert_request_ids};
 use stories::world::{WEBHOOK_SECRET, World};
 
 use super::{BINARY, FOLLOWER, metrics, world_with_shop};
@@ -44,6 +44,7 @@ async fn assert_private(output: &str, world: &World, code: &str) {
         ("webhook's key", WEBHOOK_SECRET.strip_prefix("whsec_").unwrap()),
         ("part of the webhook's address", URL_SECRET),
     ];
+    assert_request_ids(&output);
     assert_neither_leaked(output, &world.simulator, &private).await;
     assert!(!output.contains("CDATA"), "not even a part of a message:\n{output}");
 }

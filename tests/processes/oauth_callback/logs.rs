@@ -5,7 +5,7 @@ use secrecy::ExposeSecret as _;
 use simulator::{Fault, paths};
 use stories::bootstrap::Bootstrap;
 use stories::http_events::HttpEvent;
-use stories::logs::{assert_nothing_leaked, leaks};
+use stories::logs::{assert_nothing_leaked, assert_request_ids, leaks};
 
 use super::{BINARY, Merchant, ready};
 
@@ -51,6 +51,7 @@ async fn no_return_good_or_bad_leaves_a_secret_in_the_log() {
 
     let output = function.kill();
     assert!(output.contains("a merchant came back") && output.contains("***"), "it does print:\n{output}");
+    assert_request_ids(&output);
     assert_nothing_leaked(&output, &world.simulator, &[&merchant.consent.push]).await;
     let cookies = merchant.browser.cookie_values();
     assert_eq!(leaks(&output, cookies.iter().map(|cookie| ("cookie", cookie.as_str()))), Vec::<String>::new());

@@ -10,7 +10,7 @@ use stories::bootstrap::Bootstrap;
 use stories::browser::parameter;
 use stories::business::Business;
 use stories::http_events::HttpEvent;
-use stories::logs::{assert_nothing_leaked, leaks};
+use stories::logs::{assert_nothing_leaked, assert_request_ids, leaks};
 use stories::world::World;
 
 use super::{BINARY, BUSINESS, asks_for_link, at_page};
@@ -64,6 +64,7 @@ async fn no_request_good_or_bad_leaves_a_secret_in_the_log() {
 
     let output = function.kill();
     assert!(output.contains("a pre-auth code was made") && output.contains("***"), "it does print:\n{output}");
+    assert_request_ids(&output);
     assert_nothing_leaked(&output, &world.simulator, &[]).await;
     assert_eq!(leaks(&output, [("cookie", cookie_value)]), Vec::<String>::new());
 }

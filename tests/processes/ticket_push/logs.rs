@@ -7,7 +7,7 @@ use secrecy::ExposeSecret as _;
 use simulator::Push;
 use stories::bootstrap::{Bootstrap, pushed};
 use stories::http_events::HttpEvent;
-use stories::logs::assert_nothing_leaked;
+use stories::logs::{assert_nothing_leaked, assert_request_ids};
 use stories::world::World;
 
 use super::BINARY;
@@ -80,6 +80,7 @@ async fn no_push_good_or_bad_leaves_a_secret_in_the_log() {
         let misconfigured = tracing(&world, &[]).await;
         assert_eq!(misconfigured.push(&world.simulator.seal(&ticket)).await.status, 500);
         let said = misconfigured.kill();
+        assert_request_ids(&said);
         assert_nothing_leaked(&said, &world.simulator, &[]).await;
     }
     assert!(output.contains("a push was not stored"), "{output}");

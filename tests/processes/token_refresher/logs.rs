@@ -7,7 +7,7 @@ use secrecy::ExposeSecret as _;
 use simulator::{Behaviour, Fault, Push, paths};
 use store::TokenOwner;
 use stories::bootstrap::Bootstrap;
-use stories::logs::assert_nothing_leaked;
+use stories::logs::{assert_nothing_leaked, assert_request_ids};
 use stories::refresher_events::{inserts, reconcile, renew};
 use stories::world::World;
 
@@ -78,6 +78,7 @@ async fn a_whole_story_of_grants_renewals_and_refusals_leaves_no_secret_in_the_l
     let output = function.kill();
     assert!(output.contains("was issued a token by somebody else") && output.contains("lost its refresh token"));
     assert!(output.contains("has authorized the platform"), "it does print:\n{output}");
+    assert_request_ids(&output);
     assert_nothing_leaked(&output, &world.simulator, &pushes.iter().collect::<Vec<_>>()).await;
     assert!(!output.contains("CDATA"), "not even a part of a message:\n{output}");
 }

@@ -44,17 +44,11 @@ pub struct Bootstrap {
 
 impl Bootstrap {
     /// Starts the binary `program` in a world.
-    ///
-    /// # Panics
-    /// When it cannot be started.
     pub async fn start(program: &str, world: &World) -> Self {
         Self::with(program, world, |_| {}).await
     }
 
     /// The same with other variables.
-    ///
-    /// # Panics
-    /// When it cannot be started.
     pub async fn with(program: &str, world: &World, change: impl FnOnce(&mut Variables)) -> Self {
         let host = LambdaHost::start(TIMEOUT).await;
         let mut variables: Variables = host.environment().into_iter().chain(world.variables()).collect();
@@ -66,9 +60,6 @@ impl Bootstrap {
 
     /// Starts it with a variable of another value, or without it, and waits until it has ended, unsuccessfully. Returns
     /// all that it said.
-    ///
-    /// # Panics
-    /// When it does not end, or ends as if all were well.
     pub async fn fails_with(program: &str, world: &World, name: &str, value: Option<&str>) -> String {
         let function = Self::with(program, world, |variables| {
             variables.remove(name);
@@ -86,17 +77,11 @@ impl Bootstrap {
     }
 
     /// Hands over an HTTP request and waits for the answer.
-    ///
-    /// # Panics
-    /// When the function reports an error instead of answering.
     pub async fn request(&self, event: &HttpEvent) -> HttpAnswer {
         HttpAnswer::read(&self.invoke(event.build()).await.expect("an HTTP function answers every request"))
     }
 
     /// Hands over a push or a message as the gateway does, its body as text.
-    ///
-    /// # Panics
-    /// When the function reports an error instead of answering.
     pub async fn push(&self, push: &SealedPush) -> HttpAnswer {
         self.request(&pushed(push).body(&push.body)).await
     }
@@ -114,9 +99,6 @@ impl Bootstrap {
     }
 
     /// Hands over an event and kills the process at the given moment. Returns all that it ever said.
-    ///
-    /// # Panics
-    /// When the event is answered before the moment, or the moment does not come.
     pub async fn kill_during(self, event: Value, moment: impl Future<Output = ()>) -> String {
         tokio::select! {
             answer = self.host.invoke(event) => panic!("it was to be killed before it answered: {answer:?}"),
@@ -126,9 +108,6 @@ impl Bootstrap {
     }
 
     /// Waits until the process ends by itself, unsuccessfully. Returns all that it ever said.
-    ///
-    /// # Panics
-    /// When it does not end, or ends as if all were well.
     pub async fn fail(mut self) -> String {
         self.log.expect_error("the function does not start", true);
         let status = self.process.wait_for_end(PATIENCE).await;
@@ -193,9 +172,6 @@ impl HttpAnswer {
     }
 
     /// Where it redirects to.
-    ///
-    /// # Panics
-    /// When it does not.
     #[must_use]
     pub fn location(&self) -> Url {
         assert_eq!(self.status, 303, "{self:?}");
@@ -203,9 +179,6 @@ impl HttpAnswer {
     }
 
     /// The name of a problem, behind the prefix that all have.
-    ///
-    /// # Panics
-    /// When the answer is no problem.
     #[must_use]
     pub fn problem(&self) -> String {
         assert_eq!(self.headers["content-type"], "application/problem+json", "{self:?}");

@@ -80,9 +80,6 @@ impl Browser {
     }
 
     /// What the gateway would hand to a function if this browser opened an address that leads to `route`.
-    ///
-    /// # Panics
-    /// Never.
     #[must_use]
     pub fn visit(&self, url: &Url, route: &str) -> HttpEvent {
         let event = HttpEvent::new("GET", url.path()).route(route).query(url.query().unwrap_or_default());
@@ -91,9 +88,6 @@ impl Browser {
     }
 
     /// Sends the page's form with its hidden fields and what was chosen.
-    ///
-    /// # Panics
-    /// When the page has no form.
     pub async fn submit(&self, page: &Page, chosen: &[(&str, &str)]) -> Page {
         let form = between(&page.text, "<form", "</form>").expect("the page has a form");
         let url = page.url.join(&attribute(form, "action").expect("the form leads somewhere")).unwrap();
@@ -106,9 +100,6 @@ impl Browser {
     }
 
     /// Opens the link's page and presses its button.
-    ///
-    /// # Panics
-    /// When that does not lead to WeChat.
     pub async fn press(&self, link: &Link) -> AtWechat {
         let launch = self.open(&link.url).await;
         assert_eq!(launch.status, 200, "{}", launch.text);
@@ -118,9 +109,6 @@ impl Browser {
     }
 
     /// The values of all cookies: they are secrets too.
-    ///
-    /// # Panics
-    /// Never.
     #[must_use]
     pub fn cookie_values(&self) -> Vec<String> {
         let cookies = self.cookies.lock().unwrap();
@@ -164,9 +152,6 @@ impl Cookie {
 
 impl Page {
     /// Where the page redirects to.
-    ///
-    /// # Panics
-    /// When it does not.
     #[must_use]
     pub fn location(&self) -> Url {
         let location = self.headers.get(LOCATION).unwrap_or_else(|| panic!("{} {}", self.status, self.text));
@@ -174,9 +159,6 @@ impl Page {
     }
 
     /// `status` of the redirect to the business's page.
-    ///
-    /// # Panics
-    /// When there is none.
     #[must_use]
     pub fn told_status(&self) -> String {
         parameter(&self.location(), "status")
@@ -191,9 +173,6 @@ impl AtWechat {
     }
 
     /// Where WeChat sends the merchant with a code.
-    ///
-    /// # Panics
-    /// When the page's address has no usable `redirect_uri`.
     #[must_use]
     pub fn way_back(&self, code: &str) -> Url {
         let mut url = Url::parse(&parameter(&self.0, "redirect_uri")).unwrap();
@@ -203,9 +182,6 @@ impl AtWechat {
 }
 
 /// A query parameter.
-///
-/// # Panics
-/// When it is not there.
 #[must_use]
 pub fn parameter(url: &Url, name: &str) -> String {
     let value = url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned());

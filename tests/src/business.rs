@@ -42,9 +42,6 @@ pub struct Answer {
 
 impl Answer {
     /// The name of a problem, behind the prefix that all have.
-    ///
-    /// # Panics
-    /// When the answer is no problem.
     #[must_use]
     pub fn problem(&self) -> &str {
         assert_eq!(self.headers[CONTENT_TYPE], "application/problem+json", "{self:?}");
@@ -53,9 +50,6 @@ impl Answer {
     }
 
     /// What a problem says to do.
-    ///
-    /// # Panics
-    /// When the answer is no problem.
     #[must_use]
     pub fn detail(&self) -> &str {
         self.body["detail"].as_str().unwrap()
@@ -64,9 +58,6 @@ impl Answer {
 
 impl Business {
     /// A business whose calls are signed.
-    ///
-    /// # Panics
-    /// Never.
     #[must_use]
     pub fn of(world: &World) -> Self {
         let identity = IamIdentity::new("arn:aws:sts::123456789012:assumed-role/orders/session");
@@ -86,9 +77,6 @@ impl Business {
     }
 
     /// Any call.
-    ///
-    /// # Panics
-    /// When the answer is no JSON.
     pub async fn send(&self, mut request: Request<Body>) -> Answer {
         if let Some(identity) = &self.identity {
             request.extensions_mut().insert(identity.clone());
@@ -102,9 +90,6 @@ impl Business {
     }
 
     /// Makes a link.
-    ///
-    /// # Panics
-    /// When it is refused.
     pub async fn link(&self, request: Value) -> Link {
         let made = self.ask(Method::POST, LINKS, &request).await;
         assert_eq!(made.status, 201, "{}", made.body);
@@ -113,9 +98,6 @@ impl Business {
     }
 
     /// What became of a link.
-    ///
-    /// # Panics
-    /// When it is not known.
     pub async fn look(&self, link: &Link) -> Value {
         let answer = self.ask(Method::GET, &format!("{LINKS}/{}", link.id), &json!({})).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
@@ -123,9 +105,6 @@ impl Business {
     }
 
     /// The word for what became of a link.
-    ///
-    /// # Panics
-    /// When it is not known.
     pub async fn status(&self, link: &Link) -> Value {
         self.look(link).await["status"].clone()
     }

@@ -83,9 +83,6 @@ const WECHAT_ON_PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac 
      Mobile/15E148 MicroMessenger/8.0.50(0x18003231) NetType/WIFI Language/zh_CN";
 
 /// Every file of the folder that is made, as of `time` in seconds since 1970: its path in it, and its content.
-///
-/// # Panics
-/// Never: everything else in it is constant.
 #[must_use]
 pub fn files(time: i64) -> Vec<(String, String)> {
     let folders = [
@@ -109,9 +106,6 @@ pub fn files(time: i64) -> Vec<(String, String)> {
 ///
 /// # Errors
 /// [`StoreError`], also where the attempt is there already.
-///
-/// # Panics
-/// Never: the ids and the cookie are constant.
 pub async fn put_what_they_are_about(store: &Store, now: Timestamp) -> Result<(), StoreError> {
     let (link, attempt) = (LinkId::parse(LINK).unwrap(), AttemptId::parse(ATTEMPT).unwrap());
     let request = LinkRequest {

@@ -20,9 +20,6 @@ pub fn refused(errcode: i64) -> Fault {
 }
 
 /// An official account of its own number, not authorized.
-///
-/// # Panics
-/// Never: the appid is well-formed.
 #[must_use]
 pub fn new_account(world: &World, number: usize) -> AppId {
     let appid = AppId::parse(&format!("wx{number:016}")).unwrap();
@@ -31,9 +28,6 @@ pub fn new_account(world: &World, number: usize) -> AppId {
 }
 
 /// `count` accounts, authorized and due, with a fresh ticket and component token.
-///
-/// # Panics
-/// When WeChat's side refuses.
 pub async fn due_accounts(world: &World, count: usize) -> Vec<AppId> {
     let accounts: Vec<AppId> = (0..count).map(|number| new_account(world, number)).collect();
     for account in &accounts {
@@ -63,17 +57,11 @@ pub fn refresher_of(world: &World, services: Services) -> Refresher {
 }
 
 /// Five minutes later: a ticket comes, and the refresher runs.
-///
-/// # Panics
-/// When the ticket is not taken, or the run cannot begin.
 pub async fn tick(world: &World) -> Report {
     tick_with(world, &world.refresher).await
 }
 
 /// The same with a refresher of the story's own.
-///
-/// # Panics
-/// When the ticket is not taken, or the run cannot begin.
 pub async fn tick_with(world: &World, refresher: &Refresher) -> Report {
     world.pass(Duration::from_mins(5));
     assert!(world.simulator.push_ticket().await.is_accepted());

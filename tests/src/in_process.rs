@@ -28,9 +28,6 @@ pub struct InProcess {
 
 impl InProcess {
     /// An empty database with one table.
-    ///
-    /// # Panics
-    /// When the table cannot be made.
     pub async fn with_table(name: &str) -> Self {
         let elsewhere = aws_smithy_http_client::Builder::new().build_http();
         let database = Self { database: Database::memory().unwrap(), elsewhere };

@@ -42,9 +42,6 @@ pub mod world;
 
 /// A plain HTTP client, for what merchants, WeChat and businesses do. It follows no redirect and trusts no certificate:
 /// reading the machine's takes longer than many a story.
-///
-/// # Panics
-/// When the client cannot be built.
 #[must_use]
 pub fn http_client() -> reqwest::Client {
     #[expect(clippy::disallowed_methods, reason = "plays the other side; the product's own client is built elsewhere")]

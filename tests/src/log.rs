@@ -44,9 +44,6 @@ struct Expected {
 
 impl StoryLog {
     /// Keeps what this thread logs from now on, as a deployed function with `RUST_LOG=trace` would print it.
-    ///
-    /// # Panics
-    /// In a process that logs already.
     pub(crate) fn open() -> Self {
         static GLOBAL: Once = Once::new();
         GLOBAL.call_once(|| {

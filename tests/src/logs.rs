@@ -22,9 +22,6 @@ const LAX: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`
 
 /// Where the secrets of a list stand in a text: one sentence for each, with its kind, its form and the line around it,
 /// the secret itself left out. Empty: nothing leaked.
-///
-/// # Panics
-/// When a secret is shorter than 8 characters: it would be found everywhere, or worse, was never issued.
 #[must_use]
 pub fn leaks<'a>(text: &str, secrets: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<String> {
     let mut found = Vec::new();
@@ -88,9 +85,6 @@ pub const KINDS: [SecretKind; 9] = [
 ];
 
 /// Checks that every line that our code wrote carries the id of the request it belongs to, and that there are such lines.
-///
-/// # Panics
-/// When a line has none.
 pub fn assert_request_ids(output: &str) {
     const OURS: [&str; 9] = [
         "account_push",
@@ -119,9 +113,6 @@ pub fn assert_request_ids(output: &str) {
 /// Holds what processes said during a story against every secret that WeChat's side had or issued, and against the
 /// messages of these pushes. Before that it is proven that each of them would be found in a process's output, and that
 /// the story had secrets of every kind.
-///
-/// # Panics
-/// When something leaked, or the proof fails.
 pub async fn assert_nothing_leaked(output: &str, simulator: &Simulator, pushes: &[&Push]) {
     let messages: Vec<_> = pushes.iter().map(|push| ("Message", push.message.as_str())).collect();
     assert_neither_leaked(output, simulator, &messages).await;
@@ -129,9 +120,6 @@ pub async fn assert_nothing_leaked(output: &str, simulator: &Simulator, pushes: 
 
 /// The same for what else must not be printed, each with the word for its kind: what followers and accounts say to each
 /// other, a webhook's key.
-///
-/// # Panics
-/// When something leaked, or the proof fails.
 pub async fn assert_neither_leaked(output: &str, simulator: &Simulator, private: &[(&str, &str)]) {
     let issued = simulator.issued_secrets();
     let kinds: BTreeSet<SecretKind> = issued.iter().map(|secret| secret.kind).collect();

@@ -52,9 +52,6 @@ impl Meter {
     }
 
     /// What was used since the last call.
-    ///
-    /// # Panics
-    /// Never.
     #[must_use]
     pub fn take(&self) -> Used {
         std::mem::take(&mut *self.used.lock().unwrap())

@@ -28,9 +28,6 @@ pub struct Moto {
 
 impl Moto {
     /// Starts one on any free port of this machine.
-    ///
-    /// # Panics
-    /// Where it is not installed, or does not take the table or the secret.
     pub async fn start() -> Self {
         let path = env("PATH");
         let mut programs = std::env::split_paths(&path).map(|folder| folder.join("moto_server"));
@@ -59,9 +56,6 @@ impl Moto {
     }
 
     /// Puts everything that the world's table has into this one.
-    ///
-    /// # Panics
-    /// When one of the two tables does not answer.
     pub async fn take_over(&self, world: &World) {
         let scan = world.database.client().scan().table_name(TABLE).send().await.unwrap();
         for item in scan.items.unwrap_or_default() {

@@ -14,9 +14,6 @@ use std::time::{Duration, Instant};
 const LOOK: Duration = Duration::from_millis(5);
 
 /// Waits until `condition` holds.
-///
-/// # Panics
-/// When it does not hold within `within`; the message names `what`.
 pub async fn eventually(what: &str, within: Duration, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + within;
     while !condition() {
@@ -35,9 +32,6 @@ pub struct Process {
 
 impl Process {
     /// Starts a program with these arguments and only these variables.
-    ///
-    /// # Panics
-    /// When it cannot be started.
     #[must_use]
     pub fn start<K: AsRef<OsStr>, V: AsRef<OsStr>>(
         program: impl AsRef<OsStr>,
@@ -73,9 +67,6 @@ impl Process {
     }
 
     /// Waits until the output contains `text`.
-    ///
-    /// # Panics
-    /// When it does not within `within`, or the process ends before; the message holds the output.
     pub async fn wait_for_output(&mut self, text: &str, within: Duration) {
         let deadline = Instant::now() + within;
         loop {
@@ -92,9 +83,6 @@ impl Process {
     }
 
     /// Waits until the process has ended by itself; its output is complete then.
-    ///
-    /// # Panics
-    /// When it does not within `within`.
     pub async fn wait_for_end(&mut self, within: Duration) -> ExitStatus {
         let mut status = None;
         eventually("the process ends", within, || {

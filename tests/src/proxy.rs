@@ -16,9 +16,6 @@ type Rewrite = dyn Fn(&str, Vec<u8>) -> Vec<u8> + Send + Sync;
 
 /// The world's services behind a proxy that passes each answer of WeChat's, with the path that was called, through
 /// `rewrite`.
-///
-/// # Panics
-/// When nothing can listen on loopback.
 pub async fn behind_a_proxy(
     world: &World,
     rewrite: impl Fn(&str, Vec<u8>) -> Vec<u8> + Send + Sync + 'static,

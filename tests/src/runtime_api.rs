@@ -79,9 +79,6 @@ pub struct LambdaHost {
 
 impl LambdaHost {
     /// Starts one on any free port of this machine, for a function with this time-out.
-    ///
-    /// # Panics
-    /// When there is no port.
     pub async fn start(timeout: Duration) -> Self {
         let (send, receive) = mpsc::unbounded_channel();
         let queue = tokio::sync::Mutex::new(receive);

@@ -12,9 +12,6 @@ pub struct Schema(Value);
 
 impl Schema {
     /// Reads it.
-    ///
-    /// # Panics
-    /// When it is missing or no JSON.
     #[must_use]
     pub fn read() -> Self {
         Self(serde_json::from_str(&std::fs::read_to_string(PATH).unwrap()).unwrap())
@@ -25,9 +22,6 @@ impl Schema {
     ///
     /// # Errors
     /// The keyword that it breaks, and where: a value itself is never told.
-    ///
-    /// # Panics
-    /// When the schema has no such definition, or a keyword that is not known here.
     pub fn fits(&self, definition: &str, value: &Value) -> Result<(), String> {
         let schema = &self.0["$defs"][definition];
         assert!(schema.is_object(), "the schema does not define {definition}");

@@ -21,9 +21,6 @@ struct Line {
 
 /// A slow line to the HTTP service at `upstream`: requests whose body contains `slow` are delayed, all where it is
 /// empty. Returns the URL of its near end.
-///
-/// # Panics
-/// When there is no port.
 pub async fn slow_line(upstream: &str, delay: Duration, slow: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let near_end = format!("http://{}", listener.local_addr().expect("it is bound"));

@@ -37,9 +37,6 @@ pub struct Service {
 
 impl Service {
     /// A service that answers as `answer` says.
-    ///
-    /// # Panics
-    /// When it cannot listen.
     pub async fn answering(answer: impl Fn(&Call) -> Response + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = Url::parse(&format!("http://{}/replies", listener.local_addr().unwrap())).unwrap();
@@ -50,17 +47,11 @@ impl Service {
     }
 
     /// A service that always answers with this JSON.
-    ///
-    /// # Panics
-    /// When it cannot listen.
     pub async fn replying(reply: Value) -> Self {
         Self::answering(move |_| axum::Json(reply.clone()).into_response()).await
     }
 
     /// A service that answers with the text it was told, or else the event's name, and an exclamation mark.
-    ///
-    /// # Panics
-    /// When it cannot listen.
     pub async fn replying_with_texts() -> Self {
         Self::answering(|call| {
             let message = &call.body["data"]["message"];
@@ -77,9 +68,6 @@ impl Service {
     }
 
     /// What it was asked, in order.
-    ///
-    /// # Panics
-    /// Never.
     #[must_use]
     pub fn asked(&self) -> Vec<Call> {
         self.asked.lock().unwrap().clone()

@@ -64,9 +64,6 @@ pub const WEBHOOK_SECRET: &str = "whsec_c3Rvcnktd2ViaG9vay1rZXktMDEyMzQ1Njc4OWFi
 pub const START: Timestamp = Timestamp::from_unix(1_800_000_000);
 
 /// The platform's entries in WeChat's console.
-///
-/// # Panics
-/// Never: the values are constants.
 #[must_use]
 pub fn platform() -> simulator::Platform {
     simulator::Platform {
@@ -180,17 +177,11 @@ impl Clock for MovedClock {
 
 impl World {
     /// A platform that has received nothing yet.
-    ///
-    /// # Panics
-    /// When the world cannot be set up.
     pub async fn start() -> Self {
         Self::with(|_| {}, short_limits()).await
     }
 
     /// A platform that has received nothing yet, at another time than a story usually begins.
-    ///
-    /// # Panics
-    /// When the world cannot be set up.
     pub async fn at(start: Timestamp) -> Self {
         let clock = Arc::new(ManualClock::at(start));
         let shared_clock = Arc::clone(&clock) as SharedClock;
@@ -198,25 +189,16 @@ impl World {
     }
 
     /// A platform on a simulator with changed options and with other bounds.
-    ///
-    /// # Panics
-    /// When the world cannot be set up.
     pub async fn with(change: impl FnOnce(&mut Options), limits: Limits) -> Self {
         Self::behind(Faults::default(), change, limits).await
     }
 
     /// The same behind a client of the story's own, which sees all that goes to AWS.
-    ///
-    /// # Panics
-    /// When the world cannot be set up.
     pub async fn behind(faults: Faults, change: impl FnOnce(&mut Options), limits: Limits) -> Self {
         Self::of(Parts { faults, ..Parts::default() }, change, limits).await
     }
 
     /// The same on other parts.
-    ///
-    /// # Panics
-    /// When the world cannot be set up.
     pub async fn of(parts: Parts, change: impl FnOnce(&mut Options), limits: Limits) -> Self {
         let clock = Arc::new(ManualClock::at(START));
         let shared_clock = Arc::clone(&clock) as SharedClock;
@@ -226,9 +208,6 @@ impl World {
     /// A platform beside which functions run as processes of their own, so that time goes on by itself. It begins
     /// `before` the machine's time: what happens until [`World::pass`] has made up for it is that long ago for a
     /// process, its tokens due or lapsed.
-    ///
-    /// # Panics
-    /// When the world cannot be set up.
     pub async fn beside_processes(before: Duration, change: impl FnOnce(&mut Options)) -> Self {
         let began = SystemClock.now();
         let clock = Arc::new(ManualClock::at(began.minus(before)));
@@ -308,9 +287,6 @@ impl World {
     }
 
     /// A platform that has a ticket and a component token.
-    ///
-    /// # Panics
-    /// When the world cannot be set up.
     pub async fn ready() -> Self {
         let world = Self::start().await;
         world.get_ready().await;
@@ -318,9 +294,6 @@ impl World {
     }
 
     /// Receives the first ticket and trades it for a component token.
-    ///
-    /// # Panics
-    /// When one of the two fails.
     pub async fn get_ready(&self) {
         assert!(self.simulator.push_ticket().await.is_accepted());
         let report = self.renew().await;
@@ -328,9 +301,6 @@ impl World {
     }
 
     /// The platform's public routes, as they are deployed.
-    ///
-    /// # Panics
-    /// Never: the configuration is right.
     pub fn public_router(&self) -> Router {
         let callback = CallbackService::new(self.services.clone(), self.page_config());
         ticket_push::router(Receiver {
@@ -375,18 +345,12 @@ impl World {
     }
 
     /// From now on messages reach an instance of account-push that asks this webhook on loopback for replies.
-    ///
-    /// # Panics
-    /// When the webhook cannot be used.
     pub async fn ask_for_replies(&self, webhook: Url) {
         let webhook = Webhook::new(webhook, AddressPolicy::this_machine_too()).unwrap();
         self.receive_messages_with(account_push::router(self.reception(Some(webhook)))).await;
     }
 
     /// From now on WeChat sends messages to this router.
-    ///
-    /// # Panics
-    /// When nothing can listen.
     pub async fn receive_messages_with(&self, router: Router) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         self.simulator.set_message_url(message_url(&url_of(&listener)));
@@ -409,18 +373,12 @@ impl World {
     }
 
     /// What the merchant's pages are configured with.
-    ///
-    /// # Panics
-    /// Never: the configuration is right.
     #[must_use]
     pub fn page_config(&self) -> PageConfig {
         PageConfig::read(&self.environment()).unwrap()
     }
 
     /// Where the functions find WeChat.
-    ///
-    /// # Panics
-    /// Never: the configuration is right.
     #[must_use]
     pub fn wechat_config(&self) -> WechatConfig {
         WechatConfig::read(&self.environment()).unwrap()
@@ -457,9 +415,6 @@ impl World {
     }
 
     /// Another server that runs the same platform asks WeChat for a component token: ours is void from then on.
-    ///
-    /// # Panics
-    /// When WeChat refuses.
     pub async fn another_server_issues_a_component_token(&self) {
         let ticket = self.store().tickets.newest().await.unwrap().expect("a ticket has come");
         let platform = platform();
@@ -473,17 +428,11 @@ impl World {
     }
 
     /// The five-minute tick.
-    ///
-    /// # Panics
-    /// When the run could not begin.
     pub async fn renew(&self) -> Report {
         self.run(Task::Renew).await
     }
 
     /// The hourly tick.
-    ///
-    /// # Panics
-    /// When the run could not begin.
     pub async fn reconcile(&self) -> Report {
         self.run(Task::Reconcile).await
     }
@@ -493,9 +442,6 @@ impl World {
     }
 
     /// Lets WeChat push a message and the refresher act on it.
-    ///
-    /// # Panics
-    /// When the push is not acknowledged.
     pub async fn push_and_work(&self, push: &Push) -> Report {
         let outcome = self.simulator.send(push).await;
         assert!(outcome.is_accepted(), "{outcome:?}");
@@ -503,27 +449,18 @@ impl World {
     }
 
     /// One of the demo accounts.
-    ///
-    /// # Panics
-    /// When there are fewer.
     #[must_use]
     pub fn account(&self, number: usize) -> AppId {
         self.simulator.accounts()[number].appid.clone()
     }
 
     /// A merchant authorizes the platform; nothing is pushed yet.
-    ///
-    /// # Panics
-    /// When WeChat refuses.
     #[must_use]
     pub fn merchant_authorizes(&self, account: &AppId) -> Consent {
         self.simulator.authorize_without_link(account).expect("the merchant may authorize")
     }
 
     /// The administrator of `account` confirms on WeChat's page; nothing is pushed yet.
-    ///
-    /// # Panics
-    /// When WeChat refuses.
     #[must_use]
     pub fn confirms(&self, page: &AtWechat, account: &AppId) -> Consent {
         let consent = self.simulator.confirm(&page.pre_auth_code(), account);
@@ -531,9 +468,6 @@ impl World {
     }
 
     /// A merchant has authorized the platform and the push has taken effect.
-    ///
-    /// # Panics
-    /// When the account's tokens are not stored afterwards.
     pub async fn authorized_account(&self) -> AppId {
         let account = self.account(0);
         let consent = self.merchant_authorizes(&account);
@@ -549,9 +483,6 @@ impl World {
     }
 
     /// How many items the table has, of any kind.
-    ///
-    /// # Panics
-    /// When the table cannot be read.
     pub async fn items(&self) -> usize {
         let scan = self.database.client().scan().table_name(TABLE).send().await.unwrap();
         scan.items().len()
@@ -564,33 +495,21 @@ impl World {
     }
 
     /// The platform as the functions open it.
-    ///
-    /// # Panics
-    /// When the secret cannot be read.
     pub async fn component(&self) -> Component {
         self.services.open(None).await.unwrap()
     }
 
     /// The tokens of its accounts.
-    ///
-    /// # Panics
-    /// When the secret cannot be used.
     pub async fn tokens(&self) -> Tokens {
         Tokens::of(&self.component().await)
     }
 
     /// An account's row.
-    ///
-    /// # Panics
-    /// When there is none.
     pub async fn stored(&self, account: &AppId) -> StoredAccount {
         self.store().accounts.get(account).await.unwrap().expect("the account is stored")
     }
 
     /// Whether WeChat accepts the stored token of an account, tried with a call on the account's behalf.
-    ///
-    /// # Panics
-    /// When there is no token or no answer.
     pub async fn wechat_accepts(&self, account: &AppId) -> bool {
         use secrecy::ExposeSecret as _;
         let record = self.store().tokens.get(&TokenOwner::Authorizer(account.clone())).await.unwrap().unwrap();
@@ -610,9 +529,6 @@ impl World {
     }
 
     /// The keys (`pk`, `sk`) of everything that is in the inbox, what has taken effect included.
-    ///
-    /// # Panics
-    /// When the table cannot be read.
     pub async fn inbox_keys(&self) -> Vec<(String, String)> {
         let items = self.database.client().scan().table_name(TABLE).send().await.unwrap().items.unwrap_or_default();
         let keys = items.iter().map(|item| (item["pk"].as_s().unwrap().clone(), item["sk"].as_s().unwrap().clone()));

@@ -93,18 +93,12 @@ pub struct Counted {
 
 impl Counted {
     /// A flow.
-    ///
-    /// # Panics
-    /// When there is none of that name.
     #[must_use]
     pub fn flow(&self, name: &str) -> &Flow {
         self.flows.iter().find(|flow| flow.name == name).expect("the flow was counted")
     }
 
     /// Bytes of the largest item of a kind.
-    ///
-    /// # Panics
-    /// When there was none.
     #[must_use]
     pub fn item(&self, kind: &str) -> f64 {
         f64::from(u32::try_from(self.items[kind]).unwrap())
@@ -182,9 +176,6 @@ const SIGNED: &str = "AWS4-HMAC-SHA256 Credential=local/20270115/us-east-1/dynam
                       SignedHeaders=host;x-amz-date, Signature=0";
 
 /// Counts every flow.
-///
-/// # Panics
-/// When a flow does not end as it should.
 pub async fn count() -> Counted {
     let mut scene = Scene::with_accounts(Account::demo()).await;
     scheduled(&mut scene).await;

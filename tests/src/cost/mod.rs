@@ -23,9 +23,6 @@ pub const COMMAND: &str = "cargo run -p stories --example cost";
 const SIZES: [u32; 3] = [100, 10_000, 1_000_000];
 
 /// The page as it should be, from the page as it is.
-///
-/// # Panics
-/// When a table, or a line in it, is missing; the message names it.
 #[must_use]
 pub fn made(page: &str, counted: &Counted) -> String {
     let mut page = Page::new(page);

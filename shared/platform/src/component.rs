@@ -185,7 +185,7 @@ impl Renewable for Component {
         TokenOwner::Component
     }
 
-    fn tokens(&self) -> (&store::Tokens, &Context) {
+    fn tokens(&self) -> (&store::StoredTokens, &Context) {
         (&self.store.tokens, &self.context)
     }
 

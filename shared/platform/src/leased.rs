@@ -76,7 +76,7 @@ impl<E: Into<TokenError>> From<E> for IssueError {
 pub(crate) trait Renewable: Sync {
     fn owner(&self) -> TokenOwner;
 
-    fn tokens(&self) -> (&store::Tokens, &Context);
+    fn tokens(&self) -> (&store::StoredTokens, &Context);
 
     /// Renews the token under its lease, if the reason still holds. Two writes, no read.
     fn renew<'a>(&'a self, reason: RenewalReason<'a>) -> BoxFuture<'a, Result<Renewal, TokenError>>;

@@ -239,7 +239,7 @@ impl Renewable for AccountToken<'_> {
         TokenOwner::Authorizer(self.authorizer.clone())
     }
 
-    fn tokens(&self) -> (&store::Tokens, &Context) {
+    fn tokens(&self) -> (&store::StoredTokens, &Context) {
         (&self.tokens.store().tokens, self.tokens.context())
     }
 

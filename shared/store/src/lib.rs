@@ -61,7 +61,7 @@ pub use self::reconcile::{ReconcileCursor, ReconcilePasses};
 pub use self::release_check::ReleaseChecks;
 pub use self::request::PagePosition;
 pub use self::ticket::{Ticket, Tickets};
-pub use self::token::{Failure, Issued, RenewalReason, Tokens};
+pub use self::token::{Failure, Issued, RenewalReason, StoredTokens};
 pub use self::token_record::{TokenOwner, TokenRecord};
 pub use self::user_name::{INTRODUCED, Introductions, Recipient, Recipients, UserNames};
 
@@ -230,7 +230,7 @@ macro_rules! repositories {
 
 repositories! {
     tickets: Tickets, "The platform's ticket.";
-    tokens: Tokens, "The tokens of the component and of accounts.";
+    tokens: StoredTokens, "The tokens of the component and of accounts.";
     accounts: Accounts, "The rows of accounts.";
     standings: Standings, "The states of accounts, without their tokens.";
     inbox: Inbox, "The inbox.";

@@ -71,9 +71,9 @@ pub(crate) fn seq_is(seq: u64) -> Condition {
 
 /// The tokens of the component and the accounts, each in its owner's item.
 #[derive(Debug, Clone)]
-pub struct Tokens(pub(crate) Part);
+pub struct StoredTokens(pub(crate) Part);
 
-impl Tokens {
+impl StoredTokens {
     fn key(&self, owner: &TokenOwner) -> Key {
         match owner {
             TokenOwner::Component => self.0.only("component", "token"),

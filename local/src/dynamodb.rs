@@ -26,7 +26,7 @@ use crate::data_dir::DataDir;
 use crate::guard::Guard;
 use crate::ports::{BindError, bind};
 
-/// The longest wait for requests under way when the server stops: a client that sent half of one would hold it for ever.
+/// The longest wait for requests under way when the server stops: a client that sent half of one would hold it forever.
 const STOP: Duration = Duration::from_millis(500);
 
 /// Between two sweeps of expired items. AWS takes hours to days; a minute keeps the file small.
@@ -191,7 +191,7 @@ async fn serve(
     }
 }
 
-/// Deletes expired items every [`SWEEP`], for ever.
+/// Deletes expired items every [`SWEEP`], forever.
 async fn sweep_regularly(database: &Database) {
     let mut ticks = interval(SWEEP);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 /// After a connection that could not be taken, as where the process has too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Carries what arrives at `listener` to the server at `to`, and its answers back, for ever. The connections end with
+/// Carries what arrives at `listener` to the server at `to`, and its answers back, forever. The connections end with
 /// the future.
 pub async fn forward(listener: TcpListener, to: SocketAddr) {
     let mut connections = JoinSet::new();

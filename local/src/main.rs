@@ -1,4 +1,4 @@
-//! `cargo run`: the whole platform on this machine, with WeChat simulated beside it.
+//! `cargo run`: the whole platform on this machine, with WeChat simulated next to it.
 
 use std::io;
 use std::process::ExitCode;

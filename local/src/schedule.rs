@@ -29,12 +29,12 @@ pub fn renew_interval(token_lifetime: Duration) -> Duration {
     RENEW.min(token_lifetime / 4).max(Duration::from_secs(1))
 }
 
-/// Renews whatever is due, for ever.
+/// Renews whatever is due, forever.
 pub async fn renew_regularly(refresher: Refresher, every: Duration) {
     run_regularly(&refresher, &Task::Renew, Instant::now() + FIRST, every).await;
 }
 
-/// Compares with WeChat's list, for ever.
+/// Compares with WeChat's list, forever.
 pub async fn reconcile_hourly(refresher: Refresher) {
     run_regularly(&refresher, &Task::Reconcile, Instant::now() + RECONCILE, RECONCILE).await;
 }
@@ -50,7 +50,7 @@ async fn run_regularly(refresher: &Refresher, task: &Task, first: Instant, every
     }
 }
 
-/// Works off the inbox as soon as something is in it, for ever.
+/// Drains the inbox as soon as something is in it, forever.
 pub async fn watch_inbox(refresher: Refresher) {
     loop {
         let pause = match refresher.poll_inbox(Instant::now() + RUN).await {

@@ -175,7 +175,7 @@ impl System {
         })
     }
 
-    /// Waits for ever, or until a part of the system has ended, which none does by itself.
+    /// Waits forever, or until a part of the system has ended, which none does by itself.
     pub async fn run(&mut self) {
         self.tasks.join_next().await;
     }

@@ -66,7 +66,7 @@ fn key(name: &str, kind: KeyType) -> Result<KeySchemaElement, BuildError> {
     KeySchemaElement::builder().attribute_name(name).key_type(kind).build()
 }
 
-/// Makes the table and switches its expiry on; does nothing where that is done already.
+/// Makes the table and switches its expiry on; does nothing if that is done already.
 ///
 /// # Errors
 /// [`TableError`] naming the table.

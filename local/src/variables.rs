@@ -16,7 +16,7 @@ const BUS: &str = "wechat-platform";
 /// Where WeChat is.
 const WECHAT: [&str; 3] = ["WECHAT_API_BASE_URL", "WECHAT_MP_BASE_URL", "WECHAT_OPEN_BASE_URL"];
 
-/// Those that another program needs to work with the same platform; the endpoints come beside them.
+/// Those that another program needs to work with the same platform; the endpoints come in addition.
 const SHARED: [&str; 7] =
     ["TABLE_NAME", "SECRET_ID", "EVENT_BUS_NAME", "PUBLIC_BASE_URL", WECHAT[0], WECHAT[1], WECHAT[2]];
 

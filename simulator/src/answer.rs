@@ -16,7 +16,7 @@ use crate::xml::Element;
 /// What a follower sees where the answer is garbage or none came.
 pub const FOLLOWER_SEES: &str = "该公众号暂时无法提供服务";
 
-/// What became of a message.
+/// The outcome of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageOutcome {
     /// The last answer, as it came.
@@ -28,7 +28,7 @@ pub struct MessageOutcome {
     pub elapsed: Duration,
     /// The inner XML of a sealed reply that WeChat accepts.
     pub reply: Option<String>,
-    /// Why the answer is garbage; none where it is valid.
+    /// Why the answer is garbage; `None` if it is valid.
     pub fault: Option<AnswerFault>,
 }
 

@@ -129,7 +129,7 @@ impl Request {
         }
     }
 
-    /// The newest component token, and the platform's own appid beside it.
+    /// The newest component token, and the platform's own appid next to it.
     fn check_component_call(&self, simulator: &Simulator) -> Result<(), Refusal> {
         simulator.read(|world| world.check_component_token(self.token.as_deref(), simulator.now()))?;
         self.check_component(simulator)

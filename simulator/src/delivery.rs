@@ -47,7 +47,7 @@ impl Simulator {
         self.change(|world, _| world.stop_tickets());
     }
 
-    /// Pushes a ticket now and after every `interval` (real time), for ever; WeChat's interval is 10 minutes.
+    /// Pushes a ticket now and after every `interval` (real time), forever; WeChat's interval is 10 minutes.
     pub async fn run_ticket_timer(&self, interval: Duration) {
         loop {
             if self.read(World::pushes_tickets) {
@@ -102,7 +102,7 @@ impl Simulator {
         background.join_all().await;
     }
 
-    /// What became of every push, in the order of the answers.
+    /// The outcome of every push, in the order of the answers.
     #[must_use]
     pub fn pushes(&self) -> Vec<PushOutcome> {
         lock(&self.0.pushes).clone()

@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 /// Of every page.
 pub(crate) const STYLE: &str = include_str!("../templates/base.css");
-/// Of a conversation, beside it.
+/// Of a conversation, next to it.
 pub(crate) const CHAT_STYLE: &str = include_str!("../templates/chat.css");
 /// Of a conversation.
 pub(crate) const CHAT_SCRIPT: &str = include_str!("../templates/chat.js");

@@ -49,7 +49,7 @@ pub struct SealedPush {
     pub body: String,
 }
 
-/// What became of a push.
+/// The outcome of a push.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PushOutcome {
     /// `InfoType`.
@@ -122,7 +122,7 @@ impl Push {
         Self::new("unauthorized", component, &element("AuthorizerAppid", authorizer.as_str()), now)
     }
 
-    /// Note the second, lower-case `appid`: the new mini program, beside the platform's `AppId`.
+    /// Note the second, lower-case `appid`: the new mini program, next to the platform's `AppId`.
     pub(crate) fn registered(component: &AppId, appid: &AppId, code: &str, name: &str, now: Timestamp) -> Self {
         let inner = element("appid", appid.as_str())
             + "<status>0</status>"
@@ -162,7 +162,7 @@ impl Push {
 pub(crate) struct Envelope<'a> {
     pub(crate) info_type: &'a str,
     pub(crate) authorizer: Option<&'a AppId>,
-    /// The element beside `Encrypt`: `AppId` or `ToUserName`.
+    /// The element next to `Encrypt`: `AppId` or `ToUserName`.
     pub(crate) head: String,
     /// `openid` of the query.
     pub(crate) open_id: Option<&'a str>,

@@ -16,6 +16,6 @@ pub struct SentMessage {
     pub body: Value,
     /// When.
     pub at: Timestamp,
-    /// The authorization code whose exchange issued the token used; none where a renewal issued it.
+    /// The authorization code whose exchange issued the token used; `None` if a renewal issued it.
     pub code: Option<String>,
 }

@@ -30,7 +30,7 @@ use crate::{api, chat, control, pages, paths};
 
 /// No request of a platform comes near this.
 const MAX_BODY: usize = 256 * 1024;
-/// How long answers under way may take after the shutdown; answers that are held would take for ever.
+/// How long answers under way may take after the shutdown; answers that are held would take forever.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// The pause after a failed accept, such as for want of file descriptors.
 const AFTER_FAILED_ACCEPT: Duration = Duration::from_millis(50);

@@ -261,7 +261,7 @@ impl Simulator {
     }
 
     /// A merchant takes the grant back: the account's tokens and open codes are dead. The `unauthorized` push is
-    /// returned unsent; none where the account was not authorized.
+    /// returned unsent; `None` if the account was not authorized.
     #[must_use]
     pub fn unauthorize(&self, authorizer: &AppId) -> Option<Push> {
         let revoked = self.change(|world, _| world.revoke(authorizer));

@@ -125,7 +125,7 @@ async fn without_stream(world: &World) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Sends all messages at their pace; their texts, and what became of them and of their repeats.
+/// Sends all messages at their pace; their texts, and the outcome of each and of its repeats.
 async fn send(world: &Arc<World>) -> anyhow::Result<Vec<(String, MessageOutcome)>> {
     let accounts = world.simulator.accounts();
     for account in &accounts {

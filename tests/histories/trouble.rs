@@ -77,7 +77,7 @@ impl Stage {
 }
 
 impl Trouble {
-    /// How long it lasts; nothing where it befalls one request only.
+    /// How long it lasts; `None` if it befalls one request only.
     const fn lasts(&self) -> Option<std::time::Duration> {
         match self {
             Self::Refusals { lasts, .. }

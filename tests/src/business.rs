@@ -97,14 +97,14 @@ impl Business {
         Link { id: text("link_id"), url: Url::parse(&text("url")).unwrap() }
     }
 
-    /// What became of a link.
+    /// The outcome of a link.
     pub async fn look(&self, link: &Link) -> Value {
         let answer = self.ask(Method::GET, &format!("{LINKS}/{}", link.id), &json!({})).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         answer.body
     }
 
-    /// The word for what became of a link.
+    /// The word for a link's outcome.
     pub async fn status(&self, link: &Link) -> Value {
         self.look(link).await["status"].clone()
     }

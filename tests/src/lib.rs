@@ -1,6 +1,6 @@
 //! The harness of the end-to-end stories.
 //!
-//! What a story needs beside the system itself: faults between the AWS SDK and DynamoDB or Secrets Manager
+//! What a story needs in addition to the system itself: faults between the AWS SDK and DynamoDB or Secrets Manager
 //! ([`faults`], [`slow`]), a database without the line to it ([`in_process`]), logs and metrics that can be looked into ([`logs`], [`metrics`]), real processes that can be
 //! killed ([`process`]), the side of Lambda that a function's binary talks to ([`runtime_api`]), the binary itself at work
 //! in a world ([`bootstrap`]), and the events that API Gateway, the schedules and the table's stream send

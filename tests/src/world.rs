@@ -3,7 +3,7 @@
 //! Where a part of it runs as a process of its own, which knows the machine's time only, the world keeps that time too:
 //! [`World::beside_processes`]. It can still be moved, for this process and WeChat's side.
 //!
-//! A story begins with [`World::start`], lets WeChat, merchants and schedules act, and looks at what became of it. The
+//! A story begins with [`World::start`], lets WeChat, merchants and schedules act, and looks at the outcome. The
 //! HTTP between the two sides is real, on loopback; nothing runs by itself.
 
 use std::sync::Arc;
@@ -205,7 +205,7 @@ impl World {
         Self::on(clock, shared_clock, parts, change, limits).await
     }
 
-    /// A platform beside which functions run as processes of their own, so that time goes on by itself. It begins
+    /// A platform next to which functions run as processes of their own, so that time goes on by itself. It begins
     /// `before` the machine's time: what happens until [`World::pass`] has made up for it is that long ago for a
     /// process, its tokens due or lapsed.
     pub async fn beside_processes(before: Duration, change: impl FnOnce(&mut Options)) -> Self {
@@ -362,7 +362,7 @@ impl World {
         preauth_link::business_router(self.link_service())
     }
 
-    /// Clients of the world's table and secret, as a program beside it has them.
+    /// Clients of the world's table and secret, as a program next to it has them.
     #[must_use]
     pub fn aws_clients(&self) -> AwsClients {
         clients(&self.database, &self.faults, &self.sleep, &self.secrets_url, &self.services.limits)

@@ -1,4 +1,4 @@
-//! A link says what became of it, and how its account is doing, however late somebody asks.
+//! A link says what its outcome is, and how its account is doing, however late somebody asks.
 
 use std::time::Duration;
 

@@ -110,7 +110,7 @@ async fn a_second_server_that_keeps_replacing_the_component_token_ends_the_run()
     assert!(world.metrics.sum(Measure::SecondIssuer) >= 1.0);
 
     world.simulator.clear_faults();
-    assert_eq!(tick(&world).await.renewed, 4, "no account was put off for it");
+    assert_eq!(tick(&world).await.renewed, 4, "no account was postponed for it");
     assert!(world.wechat_accepts(&accounts[0]).await);
 }
 

@@ -1,4 +1,4 @@
-//! Account tokens, renewed on schedule for ever: races, faults, lost answers.
+//! Account tokens, renewed on schedule forever: races, faults, lost answers.
 
 use std::time::Duration;
 

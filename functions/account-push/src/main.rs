@@ -36,7 +36,7 @@ async fn serve() -> Result<(), gateway::Error> {
     let platform = PlatformSource::new(clients.secrets, names.secret_id, Arc::clone(&clock), limits, metrics.clone());
     // As in ticket-push: while a function starts it has the most CPU.
     platform.read_ahead().await;
-    // Fixed here: no variable lets a webhook reach into the network that the function stands in.
+    // Fixed here: no variable lets a webhook reach into the network that the function is in.
     let policy = AddressPolicy::public_only();
     let router = account_push::router(MessageService {
         platform: Arc::new(platform),

@@ -63,7 +63,7 @@ impl AcceptedCode {
         }
         let mut exchanged = self.exchange.run(&self.code()).await?;
         while exchanged == Exchanged::Busy {
-            // The refresher has the push of the same authorization: it says what came of it.
+            // The refresher has the push of the same authorization: it says what the outcome is.
             sleep(self.context.limits.poll).await;
             if Instant::now() >= bound {
                 return Ok(Outcome::Pending);

@@ -10,7 +10,7 @@ use web::{InternalError, Language, see_other};
 use crate::receive::ReturnTarget;
 use crate::{CallbackService, texts};
 
-/// What came of a return, as far as the merchant's browser is concerned. A business believes the link's status only.
+/// The outcome of a return, as far as the merchant's browser is concerned. A business believes the link's status only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The grant is stored, and the link bound to its account.

@@ -80,7 +80,7 @@ pub(crate) async fn receive(
     let return_url = link.request.return_url.filter(|_| ours);
     let target = ReturnTarget { link: back.link, return_url, ours };
     let Callback { code, claim } = callback;
-    // A page that is opened again in another browser tells what became of the code where it came first.
+    // A page that is opened again in another browser shows the outcome of the code where it came first.
     let claim = if ours { claim } else { entry.claim.clone() };
     let exchange = Exchange::of(&component);
     let context = component.context().clone();

@@ -1,4 +1,4 @@
-//! The API by which businesses make links, ask what became of them, cancel them, and take a pre-auth code for a page of
+//! The API by which businesses make links, ask for their outcome, cancel them, and take a pre-auth code for a page of
 //! their own. `docs/business-api.md` is its contract.
 
 use std::pin::Pin;

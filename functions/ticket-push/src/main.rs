@@ -27,7 +27,7 @@ async fn serve() -> Result<(), gateway::Error> {
     let metrics = Metrics::embedded(metrics.namespace, clock.clone());
     let secret_id = config.secret_id.as_str();
     let platform = PlatformSource::new(clients.secrets, secret_id, clock.clone(), limits, metrics.clone());
-    // While a function starts it has the most CPU, and no push waits yet. Not a task beside the first push: one that is
+    // While a function starts it has the most CPU, and no push waits yet. Not a task alongside the first push: one that is
     // still under way when the sandbox freezes would be found dead.
     platform.read_ahead().await;
     let router = ticket_push::router(Receiver {

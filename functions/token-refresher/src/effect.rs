@@ -18,7 +18,7 @@ use crate::report::Report;
 /// How often a mark is tried on an account that others keep changing.
 const MARK_TRIES: usize = 4;
 
-/// What became of an entry.
+/// The outcome of an entry.
 pub(crate) enum Outcome {
     /// It has taken effect, or never will; the word stays with it.
     Done(String),

@@ -86,7 +86,7 @@ impl Run {
 
     async fn process_one(&self, partition: &Partition, report: &mut Report) -> Result<(), TokenError> {
         let entries = self.store.inbox.waiting(partition).await?;
-        // Those that stay after this pass: their codes are of use until the grant is taken back.
+        // Those that stay after this pass: their codes stay valid until the grant is taken back.
         let mut left = Vec::new();
         let mut failure = None;
         for entry in &entries {

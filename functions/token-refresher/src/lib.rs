@@ -105,7 +105,7 @@ pub enum RunError {
     /// The event is none that the refresher knows.
     #[error(transparent)]
     Event(#[from] EventError),
-    /// The platform's secret is of no use.
+    /// The platform's secret is unusable.
     #[error(transparent)]
     Platform(#[from] PlatformError),
 }
@@ -162,7 +162,7 @@ impl Refresher {
         Self { services, bus, settings }
     }
 
-    /// Works off the inbox if something in it is due: for a host without a stream, which looks often instead.
+    /// Drains the inbox if something in it is due: for a host without a stream, which looks often instead.
     ///
     /// # Errors
     /// [`RunError`] where the platform's secret cannot be used.

@@ -229,7 +229,7 @@ impl Run {
                 store.accounts.note_asked(authorizer, row.token.seq, self.now()).await?;
                 store.tokens.mark_due(&slot, self.now()).await?;
             }
-            // Of no use, or never used: the account had granted no API permission before.
+            // Unusable, or never used: the account had granted no API permission before.
             _ => drop(store.accounts.overwrite_refresh_token(authorizer, row.token.seq, known, self.now()).await?),
         }
         tracing::warn!(authorizer = %authorizer, "account {authorizer} had another refresh token than WeChat's");

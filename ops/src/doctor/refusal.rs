@@ -43,7 +43,7 @@ pub(super) fn advice(refusal: &Refusal) -> String {
         }
         (_, Reaction::Config) => "compare the settings in WeChat's console with the secret; docs/operations.md lists codes".to_owned(),
         (_, Reaction::NewTicket) => {
-            "the stored ticket is of no use: wait for the next push, and see the line about the ticket".to_owned()
+            "the stored ticket is unusable: wait for the next push, and see the line about the ticket".to_owned()
         }
         (_, Reaction::Quota) => {
             "wait until the quota is reset at midnight in Beijing, and look for another server that uses up the calls \

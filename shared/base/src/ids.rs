@@ -1,7 +1,7 @@
 //! Identifiers, checked once where they enter.
 //!
 //! Past the edge of the system there is no bare `String` id: each type here holds only what its constructor accepts, so
-//! ids can stand in table keys, URLs and log lines without a second look.
+//! ids can be in table keys, URLs and log lines without a second look.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What the business learns through EventBridge: messages and events of accounts, and what became of grants.
+//! What the business learns through EventBridge: messages and events of accounts, and the outcome of grants.
 //!
 //! [`BusEvent`] says what an event looks like, [`Bus`] puts it on the bus: at least once, with the same `id` each time.
 

@@ -82,7 +82,7 @@ struct Attempt<'a> {
     before: Option<StoredAccount>,
     lease: Lease<ClaimKey>,
     binding: Option<Binding>,
-    /// Whether a try of before may have spent the code.
+    /// Whether an earlier attempt may have spent the code.
     tried: bool,
 }
 

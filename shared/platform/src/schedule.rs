@@ -21,7 +21,7 @@ const FIRST_BACKOFF: Duration = Duration::from_mins(5);
 /// limited.
 const FIRST_COMPONENT_BACKOFF: Duration = Duration::from_secs(15);
 
-/// The longest wait after failures: a few calls a day for an account that fails for ever.
+/// The longest wait after failures: a few calls a day for an account that fails forever.
 const LONGEST_BACKOFF: Duration = Duration::from_hours(6);
 
 /// A ticket older than this is a sign that WeChat stopped pushing: two pushes are missing.

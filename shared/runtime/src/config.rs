@@ -198,9 +198,9 @@ impl BusConfig {
 /// How messages are answered: `REPLY_WEBHOOK_URL`, `RELEASE_CHECK_ACCOUNTS`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageConfig {
-    /// Who is asked for replies; nobody where it is not set.
+    /// The webhook that is asked for replies; `None` if it is not set.
     pub webhook: Option<Url>,
-    /// Accounts of WeChat's release check beside those that are known.
+    /// Accounts of WeChat's release check in addition to those that are known.
     pub test_accounts: Vec<AppId>,
 }
 

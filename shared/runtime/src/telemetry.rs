@@ -35,7 +35,7 @@ pub struct Metric {
     pub value: f64,
     /// The one dimension it is split by, such as `("reason", "signature")`.
     pub dimension: Option<(&'static str, String)>,
-    /// What an operator needs to know beside it, such as the address to whitelist. Not a dimension.
+    /// What an operator needs to know in addition, such as the address to whitelist. Not a dimension.
     pub note: Option<(&'static str, String)>,
 }
 

@@ -232,7 +232,7 @@ impl Keyring {
 
     /// Seals a message: random bytes ‖ length ‖ message ‖ appid, padded, encrypted, signed.
     ///
-    /// `timestamp` and `nonce` are the texts that will stand beside the sealed message. `with` is what the request came
+    /// `timestamp` and `nonce` are the texts that go with the sealed message. `with` is what the request came
     /// with; where no previous token or key is kept, the current one serves.
     #[must_use]
     pub fn seal(

@@ -78,7 +78,7 @@ struct Said {
 }
 
 impl Said {
-    /// The message that it is; none where nothing but white space was written or the button is unknown.
+    /// The message that it is; `None` if nothing but white space was written or the button is unknown.
     fn message(&self, account: &Account, simulator: &Simulator) -> Option<Message> {
         let follower = account.follower();
         let event = |event| Message::event(account, &follower, event);

@@ -46,7 +46,7 @@ pub(super) struct AuthorizationCode {
 /// What a merchant confirms.
 pub(crate) struct Authorization<'a> {
     pub(crate) appid: &'a AppId,
-    /// The link's code; none where the merchant acts without a link.
+    /// The link's code; `None` if the merchant acts without a link.
     pub(crate) pre_auth_code: Option<&'a str>,
     /// `category_id_list` of the link: only these permission sets.
     pub(crate) category_ids: Option<&'a [u32]>,

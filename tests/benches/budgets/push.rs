@@ -1,4 +1,4 @@
-//! A ticket push from its bytes to the typed event, beside the bare cryptography of the same bytes.
+//! A ticket push from its bytes to the typed event, next to the bare cryptography of the same bytes.
 
 use std::hint::black_box;
 use std::time::Instant;

@@ -86,7 +86,7 @@ pub(crate) fn measure(report: &mut Report) {
     report.at_most("peak memory with 100,000 accounts", 64.0, large.memory, "MiB", &note);
     report.at_most("... to that with 1,000", 1.25, large.memory / small.memory, "x", "");
 
-    // What a run costs beside its renewals falls out of the difference of two runs.
+    // What a run costs in addition to its renewals falls out of the difference of two runs.
     let renewed = f64::from(medium.accounts - small.accounts);
     let note = format!("and {:.4} queries of the index", (medium.queries - small.queries) / renewed);
     report.at_most("one renewal: writes", 2.0, (medium.writes - small.writes) / renewed, "", "");

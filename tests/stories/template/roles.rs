@@ -7,7 +7,7 @@ use store::{DUE_INDEX, INTRODUCED, STANDING_ATTRIBUTES};
 
 use super::{FUNCTIONS, functions, many, of_type, properties, template, text};
 
-/// The statements of every policy, with the role or policy that they stand in.
+/// The statements of every policy, with the role or policy that they are in.
 pub(super) fn statements(template: &Value) -> Vec<(&str, &Value)> {
     let inline = of_type(template, "AWS::IAM::Role").flat_map(|(role, resource)| {
         many(&resource["Properties"]["Policies"]).into_iter().map(move |policy| (role, &policy["PolicyDocument"]))
@@ -279,7 +279,7 @@ fn what_strangers_write_is_handled_by_a_role_without_tokens_codes_or_tickets() {
         }
     }
     assert_eq!(reached, ["message", "release-check", "user-name"].into());
-    // Codes stand in the inbox: it puts some there, and reads none.
+    // Codes are in the inbox: it puts some there, and reads none.
     assert_eq!(written_only, ["inbox"].into());
 }
 

@@ -57,7 +57,7 @@ impl AddressPolicy {
         Self { this_machine: false }
     }
 
-    /// Loopback as well, and there without TLS: for tests and `cargo run`, whose webhooks run beside them.
+    /// Loopback as well, and there without TLS: for tests and `cargo run`, whose webhooks run next to them.
     #[must_use]
     pub const fn this_machine_too() -> Self {
         Self { this_machine: true }

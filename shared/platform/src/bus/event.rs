@@ -26,7 +26,7 @@ const TIME_SIZE: usize = 14;
 /// How much is kept of each text of a message whose event is too large without its fields: eight of them still fit.
 const CUT_TEXT: usize = 4_096;
 
-/// Elements of authorization pushes that are secrets, or of no use without one.
+/// Elements of authorization pushes that are secrets, or useless without one.
 const SECRET_NAMES: [&str; 5] =
     ["AuthorizationCode", "AuthorizationCodeExpiredTime", "PreAuthCode", "auth_code", "ComponentVerifyTicket"];
 

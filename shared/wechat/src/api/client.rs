@@ -143,7 +143,7 @@ impl WechatClient {
     /// Renews an account's token (section 1.5). The one before it may die.
     ///
     /// # Errors
-    /// [`WechatError`]; 61003 says that the grant is gone, 61023 that the refresh token is of no use.
+    /// [`WechatError`]; 61003 says that the grant is gone, 61023 that the refresh token is unusable.
     pub async fn authorizer_token(
         &self,
         call: ComponentCall<'_>,

@@ -23,11 +23,11 @@ pub enum Reaction {
     WaitMinute,
     /// The platform's own settings are wrong: an operator must act.
     Config,
-    /// The ticket is of no use: ask WeChat to push a new one and wait for it.
+    /// The ticket is unusable: ask WeChat to push a new one and wait for it.
     NewTicket,
     /// The authorization code was used or has expired: recover the grant in another way.
     CodeSpent,
-    /// The refresh token is of no use: read it from the account's details or the list, try once more, then it is
+    /// The refresh token is unusable: read it from the account's details or the list, try once more, then it is
     /// [`Self::Reauthorize`].
     RefreshTokenInvalid,
     /// The input is wrong or the call was: hand the error back, do not try again.

@@ -2,7 +2,7 @@
 //!
 //! One client, built once, makes every call (protocol sections 1.1 to 1.7). It bounds time and size, follows no
 //! redirect and sends nothing twice. What WeChat answers becomes a type here or an error: past this module nobody reads
-//! WeChat's JSON. Which reaction an error code asks for stands in one table, [`ErrCode`] (protocol section 6).
+//! WeChat's JSON. Which reaction an error code asks for is in one table, [`ErrCode`] (protocol section 6).
 //!
 //! No error of this module carries a secret, a token, a ticket, a code or a URL.
 

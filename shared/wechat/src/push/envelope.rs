@@ -2,7 +2,7 @@
 //!
 //! Anybody can send it, so exactly what is needed is taken out: `Encrypt`, and on the authorization-event URL the platform
 //! it is for. (`ToUserName`, on the message URL, stands inside as well, where it is signed.) An `Encrypt` that could be
-//! read in two ways (repeated, nested, beside a comment) is refused, not chosen from.
+//! read in two ways (repeated, nested, next to a comment) is refused, not chosen from.
 
 use std::borrow::Cow;
 
@@ -24,7 +24,7 @@ pub struct Envelope<'text> {
 }
 
 impl<'text> Envelope<'text> {
-    /// Reads an envelope. Other elements are ignored: in WeChat's 兼容模式 the clear message stands beside `Encrypt`.
+    /// Reads an envelope. Other elements are ignored: in WeChat's 兼容模式 the clear message is next to `Encrypt`.
     ///
     /// # Errors
     /// [`PushError`] unless `body` is a well-formed document of small depth, without comments, with one `Encrypt`, and

@@ -1,4 +1,4 @@
-//! Messages and events of authorized accounts (protocol section 3.3), typed, with every field kept beside.
+//! Messages and events of authorized accounts (protocol section 3.3), typed, with every field kept next to the type.
 //!
 //! Nothing is demanded: whatever WeChat has signed is a message, and what it lacks is absent.
 //! [`Content`] is what is known about a kind of message; [`AccountMessage::fields`] is all that WeChat sent, for readers

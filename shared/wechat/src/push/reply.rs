@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 const MOST_ARTICLES: usize = 8;
 
 /// The longest text that WeChat takes, in bytes of UTF-8: with one more, the follower reads that the account is out of
-/// order. Of titles, descriptions, addresses and ids WeChat says nothing; none is of use when it is longer.
+/// order. Of titles, descriptions, addresses and ids WeChat says nothing; a longer one is useless.
 const LONGEST_TEXT: usize = 2_047;
 
 /// A reply to one message. Its `Debug` tells the type only.
@@ -297,7 +297,7 @@ impl Xml {
     fn cdata(&mut self, text: &str) {
         self.0.push_str("<![CDATA[");
         for c in text.chars().filter(|c| is_xml(*c)) {
-            // `]]>` cannot stand in a section: it is spread over two. Looked for in what is written, since a dropped
+            // `]]>` cannot be in a section: it is spread over two. Looked for in what is written, since a dropped
             // character may have stood in its middle.
             if c == '>' && self.0.ends_with("]]") {
                 self.0.push_str("]]><![CDATA[");

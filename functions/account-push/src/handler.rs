@@ -251,8 +251,8 @@ impl MessageHandler {
     async fn claim(&self, work: &PendingMessage<'_>) -> Result<Claimed, StoreError> {
         let MessageService { clock, random, limits, .. } = &*self.service;
         let (mut pauses, mut until) = (1, work.table_by);
+        let mut term = LeaseTerm::new(random, clock.now(), MESSAGE_LEASE);
         loop {
-            let term = LeaseTerm::new(random, clock.now(), MESSAGE_LEASE);
             let claim = work.store.messages.claim(&work.id, &term);
             match timeout_at(until, claim).await.unwrap_or_else(|_| Err(StoreError::late()))? {
                 MessageClaim::Ours { lease, first, reply } => return Ok(Claimed::Ours { lease, first, reply }),
@@ -262,6 +262,7 @@ impl MessageHandler {
             }
             pauses = (pauses * 2).min(MOST_PAUSES);
             until = work.by;
+            term = term.renewed(clock.now(), MESSAGE_LEASE);
         }
     }
 }

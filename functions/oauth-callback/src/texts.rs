@@ -30,7 +30,7 @@ message! {
     "已收到授权",
     "已收到您的授权。请返回您开始操作的页面继续。",
     "Authorization received",
-    "Your authorization was received. CallbackRequest to where you started.",
+    "Your authorization was received. Return to where you started.",
 }
 
 message! {

@@ -186,7 +186,7 @@ impl Run {
                 report.inbox_postponed += 1;
                 return Ok(false);
             }
-            Err(error) => tracing::error!("an event is never delivered: {error}"),
+            Err(error) => tracing::error!(entry = %entry.key, "an event is never delivered: {error}"),
             Ok(()) => {}
         }
         store.inbox.finish(&entry.key, word, self.now()).await?;

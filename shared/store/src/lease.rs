@@ -27,6 +27,12 @@ impl LeaseTerm {
         Self { owner: random.id(), now, until: now.plus(length) }
     }
 
+    /// The same owner's term, from `now` on: for a caller that asks again.
+    #[must_use]
+    pub fn renewed(self, now: Timestamp, length: Duration) -> Self {
+        Self { now, until: now.plus(length), ..self }
+    }
+
     /// Nobody has the lease, or its time is over, or it is this very owner's.
     pub(crate) fn is_free(&self) -> Condition {
         absent(LEASE_UNTIL).or(is_until(LEASE_UNTIL, self.now)).or(equals(LEASE_OWNER, &self.owner))

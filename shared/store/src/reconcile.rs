@@ -5,6 +5,7 @@
 //! pass which accounts the list did not name.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use base::clock::Timestamp;
@@ -106,7 +107,11 @@ impl ReconcilePasses {
     /// Every account that the pages of a pass named. One query per megabyte, some 50,000 accounts.
     pub async fn listed(&self, cursor: ReconcileCursor) -> Result<HashSet<AppId>, StoreError> {
         let mut listed = HashSet::new();
-        self.0.each_of(self.key().pk, &page_prefix(cursor), None, |page| listed.extend(listed_in(page))).await?;
+        let take = |page| {
+            listed.extend(listed_in(page));
+            ControlFlow::Continue(())
+        };
+        self.0.each_of(self.key().pk, &page_prefix(cursor), None, take).await?;
         Ok(listed)
     }
 

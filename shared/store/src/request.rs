@@ -1,6 +1,7 @@
 //! The few request shapes that all repositories share: how writes are sent, and what is read.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::error::SdkError;
@@ -84,14 +85,14 @@ impl Part {
             .map_err(|error| StoreError::from_sdk("GetItem", &error))
     }
 
-    /// Hands over each item of a partition whose sort key begins with `prefix`, as of now and in their order; only those
-    /// that have the attribute `with`, if it is given. One query per megabyte, and no more than that in memory.
+    /// Hands over the items of a partition whose sort keys begin with `prefix`, as of now and in their order, until `take`
+    /// has what it looks for; only those that have the attribute `with`, if it is given. One query per megabyte, and no more than that in memory.
     pub(crate) async fn each_of(
         &self,
         partition: String,
         prefix: &str,
         with: Option<&str>,
-        mut take: impl FnMut(Attributes),
+        mut take: impl FnMut(Attributes) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         let mut pages = self
             .client()
@@ -105,7 +106,9 @@ impl Part {
             .into_paginator()
             .send();
         while let Some(page) = pages.try_next().await.map_err(|error| StoreError::from_sdk("Query", &error))? {
-            page.items.unwrap_or_default().into_iter().for_each(&mut take);
+            if page.items.unwrap_or_default().into_iter().try_for_each(&mut take).is_break() {
+                break;
+            }
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The inbox as a queue: what is due, what a partition holds, and how an entry leaves.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 
 use base::clock::Timestamp;
 use base::ids::{AppId, Digest};
@@ -82,7 +83,10 @@ impl Inbox {
     /// [`StoreError`] where it cannot be read.
     pub async fn waiting(&self, partition: &Partition) -> Result<Vec<Entry>, StoreError> {
         let mut entries = Vec::new();
-        let take = |attributes| entries.extend(entry(partition, attributes));
+        let take = |attributes| {
+            entries.extend(entry(partition, attributes));
+            ControlFlow::Continue(())
+        };
         self.0.each_of(self.pk(partition), INBOX_SORT_PREFIX, Some(DUE_AT), take).await?;
         Ok(entries)
     }
@@ -92,7 +96,10 @@ impl Inbox {
     pub async fn was_pushed(&self, authorizer: &AppId, code: &SecretString) -> Result<bool, StoreError> {
         let partition = Partition(authorizer.as_str().to_owned());
         let mut found = false;
-        let take = |attributes| found |= is_of(&Item::new("inbox entry", attributes), authorizer, code) == Some(true);
+        let take = |attributes| {
+            found = is_of(&Item::new("inbox entry", attributes), authorizer, code) == Some(true);
+            if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
         self.0.each_of(self.pk(&partition), INBOX_SORT_PREFIX, None, take).await?;
         Ok(found)
     }

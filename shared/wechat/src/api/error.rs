@@ -263,7 +263,9 @@ impl WechatError {
             // A gateway in between gave up; what is behind it may have gone on.
             Self::HttpStatus(status) => *status >= 500 || *status < 300,
             Self::Malformed(_) => true,
-            Self::Refused(refusal) => matches!(refusal.code, ErrCode::SystemBusy | ErrCode::SystemError),
+            Self::Refused(refusal) => {
+                matches!(refusal.code, ErrCode::SystemBusy | ErrCode::SystemError | ErrCode::MessageServiceError)
+            }
             Self::QuotaUsedUp { .. } => false,
         }
     }

@@ -69,8 +69,8 @@ pub struct Args {
     #[arg(long, requires = "secret")]
     pub no_simulator: bool,
 
-    /// Run a sample reply webhook, which repeats what followers say. One of your own on this machine is named by the variable
-    /// `REPLY_WEBHOOK_URL`, such as `http://localhost:9000/`: only here may it be this machine
+    /// Run a sample reply webhook, which repeats what followers say. One of your own on this machine is named by the
+    /// variable `REPLY_WEBHOOK_URL`, such as `http://localhost:9000/`: only here may it be this machine
     #[arg(long)]
     pub sample_webhook: bool,
 

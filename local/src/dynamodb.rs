@@ -1,9 +1,9 @@
 //! The embedded DynamoDB: in memory for tests, in a file for `cargo run`.
 //!
 //! It speaks DynamoDB's own protocol over HTTP (`api`), so the AWS SDK and our code are the same as in the cloud. Its
-//! handler blocks while the database works: it has a thread and a runtime of its own. It never throttles and never loses a reply;
-//! tests that need that put it between the SDK and this. Expired items stay until they are swept, as they linger on
-//! AWS: reads filter them.
+//! handler blocks while the database works: it has a thread and a runtime of its own. It never throttles and never
+//! loses a reply; tests that need that put it between the SDK and this. Expired items stay until they are swept, as
+//! they linger on AWS: reads filter them.
 
 mod api;
 

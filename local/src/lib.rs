@@ -1,8 +1,8 @@
 //! The parts of `cargo run`: the whole system on localhost.
 //!
 //! What the cloud gives a function stands here as a small server of this process: the table ([`dynamodb`]), the secret
-//! ([`secrets`]), the bus ([`eventbridge`]). The functions' own code is the same as in the cloud, and so are the AWS clients it uses. The tests
-//! use the same parts.
+//! ([`secrets`]), the bus ([`eventbridge`]). The functions' own code is the same as in the cloud, and so are the AWS
+//! clients it uses. The tests use the same parts.
 
 pub mod args;
 pub mod data_dir;

@@ -1,5 +1,5 @@
-//! `cargo run -p stories --example wechat -- LISTEN LAUNCH_HOST EVENTS_URL [NAME …]`: WeChat alone, simulated for a deployed stack
-//! whose secret is `events/secret.json`, such as one in an emulator.
+//! `cargo run -p stories --example wechat -- LISTEN LAUNCH_HOST EVENTS_URL [NAME …]`: WeChat alone, simulated for a
+//! deployed stack whose secret is `events/secret.json`, such as one in an emulator.
 //!
 //! The stack's three parameters `Wechat…BaseUrl` name `LISTEN`, such as `127.0.0.1:3002`; `LAUNCH_HOST` is the host of
 //! its `PublicBaseUrl`; a ticket is pushed to `EVENTS_URL`, such as `https://host/wechat/events`, at once and every ten

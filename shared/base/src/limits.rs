@@ -82,8 +82,8 @@ impl Limits {
 pub const AFTER_WAITING: Duration = Duration::from_millis(400);
 
 /// How long a message is claimed, by the [`crate::clock::Clock`]: it must outlast [`Limits::message`] although whole
-/// seconds can take almost one off, with one to spare for clocks that differ. The sender's next try comes after 5 s and waits
-/// for the end of a dead one's claim.
+/// seconds can take almost one off, with one to spare for clocks that differ. The sender's next try comes after 5 s and
+/// waits for the end of a dead one's claim.
 pub const MESSAGE_LEASE: Duration = Duration::from_secs(6);
 
 /// How long a lease on a token or a code lasts, by the [`crate::clock::Clock`]: acquiring it (2.5 s), the longest call

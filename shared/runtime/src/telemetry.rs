@@ -175,9 +175,10 @@ fn may_be_printed(target: &str, level: Level) -> bool {
 /// Runs a function's process: its log from the first line on, and how it ends. One that does not start says why in a
 /// sentence: `main` would print the error's insides.
 ///
-/// The log is JSON lines, filtered by `RUST_LOG`, by default `info`; libraries print at most `info`. The filter is a list of levels and `target=level`, such as `warn,store=info`. A released binary has no lines below
-/// `info` at all: the libraries' are never printed and were a tenth of its size, and functions write none.
-/// A filter that cannot be parsed falls back to `info`: a typing error in a log setting must not stop the tokens.
+/// The log is JSON lines, filtered by `RUST_LOG`, by default `info`; libraries print at most `info`. The filter is a
+/// list of levels and `target=level`, such as `warn,store=info`. A released binary has no lines below `info` at all:
+/// the libraries' are never printed and were a tenth of its size, and functions write none. A filter that cannot be
+/// parsed falls back to `info`: a typing error in a log setting must not stop the tokens.
 pub async fn run(function: impl Future<Output = Result<(), impl fmt::Display>>) -> ExitCode {
     // Only a second call fails, and then logging already runs.
     drop(subscriber(ProcessEnvironment.get("RUST_LOG").as_deref(), std::io::stderr).try_init());

@@ -1,8 +1,8 @@
 //! The caller of a business route, as the gateway has authenticated it.
 //!
-//! The identity is an extension of the request. The layer between API Gateway and the handlers puts it there from
-//! what API Gateway says it has authenticated, `local` on a listener that only this machine reaches; nothing a caller sends can. A route that is
-//! meant for businesses takes [`IamIdentity`] and is thereby closed to everybody else.
+//! The identity is an extension of the request. The layer between API Gateway and the handlers puts it there from what
+//! API Gateway says it has authenticated, `local` on a listener that only this machine reaches; nothing a caller sends
+//! can. A route that is meant for businesses takes [`IamIdentity`] and is thereby closed to everybody else.
 
 use std::fmt;
 

@@ -2,9 +2,10 @@
 //! requests, pages, and problems.
 //!
 //! Start with [`gateway`], which every request passes first. [`push`] is for WeChat's requests: a handler that takes a
-//! [`push::Verified`] cannot see an unauthentic one. Merchants get pages ([`Pages`]): rendered here, no script, a strict policy, in their language. Businesses get JSON,
-//! and [`Problem`]s where something is wrong; [`identity`] says who asks. Whatever fails inside is a [`InternalError`]: logged once with a [`Reference`],
-//! and the reference is all that leaves. Routes and what they do belong to the functions.
+//! [`push::Verified`] cannot see an unauthentic one. Merchants get pages ([`Pages`]): rendered here, no script, a
+//! strict policy, in their language. Businesses get JSON, and [`Problem`]s where something is wrong; [`identity`] says
+//! who asks. Whatever fails inside is a [`InternalError`]: logged once with a [`Reference`], and the reference is all
+//! that leaves. Routes and what they do belong to the functions.
 
 mod bounded;
 mod cookie;

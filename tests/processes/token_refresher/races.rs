@@ -85,7 +85,8 @@ async fn two_processes_renew_the_component_token_and_each_of_twenty_accounts_onc
 async fn a_process_that_is_late_with_an_account_on_its_list_renews_nothing_again() {
     let (world, appids) = lapsed(1).await;
     world.component().await.token().await.unwrap();
-    // Its lists are read in time; its lease, for which alone the item is returned, is asked for when the other has long finished.
+    // Its lists are read in time; its lease, for which alone the item is returned, is asked for when the other has long
+    // finished.
     let slow = slow_line(&world.database.endpoint(), LATE, r#""ReturnValues":"ALL_NEW""#).await;
     let late = Bootstrap::with(BINARY, &world, |variables| {
         variables.insert("AWS_ENDPOINT_URL_DYNAMODB".into(), slow);

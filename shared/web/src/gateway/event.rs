@@ -26,7 +26,8 @@ const HEADER_LIMIT: usize = 8 * 1024;
 /// one keeps the gateway's 10 MB from being decoded for nothing.
 const BODY_LIMIT: usize = 256 * 1024;
 
-/// Characters that a path cannot contain as they are. `%` can: the gateway hands some paths over decoded, others as they were sent.
+/// Characters that a path cannot contain as they are. `%` can: the gateway hands some paths over decoded, others as
+/// they were sent.
 const NOT_IN_PATH: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')

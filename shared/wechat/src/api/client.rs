@@ -3,10 +3,10 @@
 //! Bounded in time (connect and whole call) and size, and nothing is sent twice ([`base::http_client`]): several of these
 //! calls spend a code or replace a token.
 //!
-//! Calls of an account's own take its token, as `access_token`. The component's token goes into the query as `component_access_token`. Newer pages call it `access_token`, and both
-//! work for these calls; but `/sns/` calls know the long name only, and Tencent's own server and most SDKs send it
-//! (protocol section 0). Such a URL is never printed: errors lose it, and [`runtime::telemetry`] keeps the HTTP stack's
-//! own lines out of the log.
+//! Calls of an account's own take its token, as `access_token`. The component's token goes into the query as
+//! `component_access_token`. Newer pages call it `access_token`, and both work for these calls; but `/sns/` calls know
+//! the long name only, and Tencent's own server and most SDKs send it (protocol section 0). Such a URL is never
+//! printed: errors lose it, and [`runtime::telemetry`] keeps the HTTP stack's own lines out of the log.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -87,8 +87,8 @@ impl Listener {
         self.quotas.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a refusal for a quota; any other answer of WeChat's ends a row that is not complete. `subject` is the account or code that the
-    /// call was about.
+    /// Counts a refusal for a quota; any other answer of WeChat's ends a row that is not complete. `subject` is the
+    /// account or code that the call was about.
     fn note_quota(&self, api: Api, subject: Option<&str>, failure: Option<&WechatError>) {
         let refused = failure.filter(|error| error.is_for_quota());
         match (refused.and_then(WechatError::refusal), failure) {

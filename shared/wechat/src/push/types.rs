@@ -1,8 +1,9 @@
 //! The events of the 授权事件接收URL (protocol section 3.2), typed.
 //!
 //! Those that something is done about carry what is needed for it, as far as it was sent; the other known ones carry
-//! their name only, and unknown ones the name they came with. The message itself is always kept with them: the inbox stores what was
-//! received, not what was understood. Codes and tickets are secrets, so `Debug` shows names and times only.
+//! their name only, and unknown ones the name they came with. The message itself is always kept with them: the inbox
+//! stores what was received, not what was understood. Codes and tickets are secrets, so `Debug` shows names and times
+//! only.
 
 use std::fmt;
 

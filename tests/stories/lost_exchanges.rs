@@ -29,7 +29,7 @@ fn working(world: &World) -> JoinHandle<Report> {
     tokio::spawn(async move { refresher.run(&Task::Renew, Instant::now() + Duration::from_mins(2)).await.unwrap() })
 }
 
-fn slot(account: &AppId) -> TokenOwner {
+fn owner(account: &AppId) -> TokenOwner {
     TokenOwner::Authorizer(account.clone())
 }
 
@@ -182,7 +182,7 @@ async fn an_exchange_whose_process_died_leaves_no_dead_token() {
 #[tokio::test]
 async fn a_lost_exchange_is_not_hidden_by_a_renewal_that_was_under_way() {
     let (world, account, push) = updated().await;
-    world.store().tokens.mark_due(&slot(&account), world.now()).await.unwrap();
+    world.store().tokens.mark_due(&owner(&account), world.now()).await.unwrap();
     world.simulator.inject(Fault::Hold.on(paths::AUTHORIZER_TOKEN).times(1));
     let (tokens, renewed) = (world.tokens().await, account.clone());
     let renewal = tokio::spawn(async move { tokens.renew(&renewed).await });

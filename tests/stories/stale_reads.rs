@@ -58,8 +58,8 @@ async fn a_profile_is_stored_although_the_account_is_renewed_while_it_is_read() 
     world.simulator.inject(Fault::Hold.on(paths::GET_AUTHORIZER_INFO).times(1));
     let run = in_background(&world, Task::Renew);
     world.simulator.until_held(paths::GET_AUTHORIZER_INFO, 1).await;
-    let slot = TokenOwner::Authorizer(account.clone());
-    world.store().tokens.mark_due(&slot, world.now()).await.unwrap();
+    let owner = TokenOwner::Authorizer(account.clone());
+    world.store().tokens.mark_due(&owner, world.now()).await.unwrap();
     world.tokens().await.renew(&account).await.unwrap();
     world.simulator.release(paths::GET_AUTHORIZER_INFO);
     run.await.unwrap();

@@ -1,7 +1,7 @@
-//! From a code in the inbox to what the merchant is told (walk-through 2 of `docs/architecture.md`).
+//! From a code in the inbox to the page that the merchant sees (walk-through 2 of `docs/architecture.md`).
 //!
 //! Once begun the exchange is never cancelled: neither a browser that goes away nor the bound on the page stops it, and
-//! the answer waits for it, since nothing goes on in a sandbox that has answered. The session's deadline sees to it that
+//! the answer waits for it, since nothing goes on in a sandbox that has answered. The platform was opened with a deadline, which sees to it that
 //! WeChat's calls end in time; only a table that hangs just then makes the page later than its bound.
 
 use platform::exchange::{Code, Exchanged, Whose};

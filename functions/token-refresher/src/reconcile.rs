@@ -219,7 +219,7 @@ impl Run {
             tracing::warn!(authorizer = %authorizer, "the profile of account {authorizer} was not stored: {error}");
         }
         let Some(known) = &details.refresh_token else { return Ok(Comparison::Right) };
-        let slot = TokenOwner::Authorizer(authorizer.clone());
+        let owner = TokenOwner::Authorizer(authorizer.clone());
         match &row.token.refresh_token {
             Some(_) if row.token.is_renewed_by(known) && row.token.due_at.is_some() => {
                 store.accounts.note_asked(authorizer, row.token.seq, self.now()).await?;
@@ -227,7 +227,7 @@ impl Run {
             }
             Some(_) if row.token.due_at.is_some() && row.token.failures == 0 => {
                 store.accounts.note_asked(authorizer, row.token.seq, self.now()).await?;
-                store.tokens.mark_due(&slot, self.now()).await?;
+                store.tokens.mark_due(&owner, self.now()).await?;
             }
             // Unusable, or never used: the account had granted no API permission before.
             _ => drop(store.accounts.overwrite_refresh_token(authorizer, row.token.seq, known, self.now()).await?),

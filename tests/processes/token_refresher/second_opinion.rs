@@ -43,8 +43,8 @@ async fn moto_agrees_on_leases_grants_renewals_races_and_reconciliation() {
     assert_eq!(world.simulator.counters().effects.component_tokens, 1);
     assert_eq!(world.simulator.counters().calls.get(paths::QUERY_AUTH), Some(&1));
 
-    let slot = TokenOwner::Authorizer(account.clone());
-    store.tokens.mark_due(&slot, world.now()).await.unwrap();
+    let owner = TokenOwner::Authorizer(account.clone());
+    store.tokens.mark_due(&owner, world.now()).await.unwrap();
     world.simulator.inject(Fault::Delay(std::time::Duration::from_millis(300)).on(paths::AUTHORIZER_TOKEN).times(1));
     let (first, second) = tokio::join!(one.invoke(renew()), other.invoke(renew()));
     let renewed = [first.unwrap(), second.unwrap()].map(|report| report["renewed"].as_u64().unwrap());
@@ -57,5 +57,5 @@ async fn moto_agrees_on_leases_grants_renewals_races_and_reconciliation() {
 
     receive(&store, &world, &world.simulator.unauthorize(&account).unwrap()).await;
     assert_eq!(one.invoke(renew()).await.unwrap()["gone"], 1);
-    assert!(store.tokens.get(&slot).await.unwrap().unwrap().access_token.is_none());
+    assert!(store.tokens.get(&owner).await.unwrap().unwrap().access_token.is_none());
 }

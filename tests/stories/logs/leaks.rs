@@ -29,8 +29,8 @@ fn quoting(errcode: i64, secret: &str) -> Fault {
     Fault::Errcode { errcode, errmsg: format!("invalid credential: {secret} rid: 65f1a2b3-00000000-11111111") }
 }
 
-async fn stored_token(world: &World, slot: TokenOwner) -> String {
-    let record = world.store().tokens.get(&slot).await.unwrap().unwrap();
+async fn stored_token(world: &World, owner: TokenOwner) -> String {
+    let record = world.store().tokens.get(&owner).await.unwrap().unwrap();
     record.access_token.unwrap().expose_secret().to_owned()
 }
 

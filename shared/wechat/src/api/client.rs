@@ -6,7 +6,7 @@
 //! Calls of an account's own take its token, as `access_token`. The component's token goes into the query as
 //! `component_access_token`. Newer pages call it `access_token`, and both work for these calls; but `/sns/` calls know
 //! the long name only, and Tencent's own server and most SDKs send it (protocol section 0). Such a URL is never
-//! printed: errors lose it, and [`runtime::telemetry`] keeps the HTTP stack's own lines out of the log.
+//! printed: errors lose it, and whoever sets up the log keeps the HTTP stack's own lines out of it.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-"""Seals the messages of messages.json with wechatpy, for shared/tests/vectors.rs.
+"""Seals the messages of messages.json with wechatpy, for shared/wechat/tests/vectors.rs.
 
 python3 -m venv .venv && .venv/bin/pip install wechatpy==1.8.18 cryptography==50.0.2
 .venv/bin/python wechatpy_vectors.py > ../wechatpy.json

@@ -1,4 +1,4 @@
-// Seals the messages of messages.json with @wecom/crypto, for shared/tests/vectors.rs.
+// Seals the messages of messages.json with @wecom/crypto, for shared/wechat/tests/vectors.rs.
 //
 // npm install --no-save @wecom/crypto@1.0.1 && node wecom_crypto_vectors.js > ../wecom-crypto.json
 

@@ -31,7 +31,7 @@ const VARIABLES: Duration = Duration::from_secs(5);
 pub enum Target {
     /// In AWS.
     Aws,
-    /// A stack in something that plays AWS: the SDK is told another endpoint.
+    /// A stack in something that plays AWS: the SDK is given another endpoint.
     Emulator,
     /// `cargo run` on this machine.
     Local,

@@ -1,6 +1,6 @@
 //! One HTTP request of the tool's: what came back, or why nothing did.
 //!
-//! Name, certificate, refusal and silence are told apart, since each has another remedy. Every wait is bounded.
+//! Name, certificate, refusal and silence are distinguished, since each has another remedy. Every wait is bounded.
 
 use std::error::Error as _;
 use std::io::ErrorKind;

@@ -154,7 +154,7 @@ impl LinkService {
 /// Why a link cannot be followed, or cancelled.
 #[derive(Debug, thiserror::Error)]
 enum LinkError {
-    /// There is none of this id.
+    /// No link has this id.
     #[error("there is no such link")]
     Unknown,
     /// It is no longer pending.

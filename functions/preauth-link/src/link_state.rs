@@ -1,4 +1,5 @@
-//! What a business is told of a link: what became of it, and how the account is doing that was authorized through it.
+//! The state of a link, as its business sees it: what has happened to the link, and how the account is doing that was
+//! authorized through it.
 
 use base::clock::Timestamp;
 use base::ids::{AppId, LinkId};

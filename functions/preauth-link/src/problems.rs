@@ -1,4 +1,4 @@
-//! Why a business does not get what it asks for, and what it is told of it.
+//! Why a business does not get what it asks for, and what it gets instead.
 
 use axum::response::{IntoResponse, Response};
 use platform::services::Services;

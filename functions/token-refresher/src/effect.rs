@@ -32,7 +32,7 @@ impl Outcome {
     }
 }
 
-/// A grant that a push told of: with its code, its account, or both.
+/// A grant that a push reported: with its code, its account, or both.
 struct PushedGrant<'a> {
     authorizer: Option<&'a AppId>,
     code: Option<&'a SecretString>,

@@ -40,7 +40,7 @@ impl fmt::Display for Task {
     }
 }
 
-/// The event is none of ours. Its content is not repeated: it could hold anything.
+/// The event is not one of ours. Its content is not repeated: it could hold anything.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("the event is neither {{\"task\":\"renew\"}}, {{\"task\":\"reconcile\"}} nor a batch of the table's stream")]
 pub struct EventError;

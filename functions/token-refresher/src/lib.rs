@@ -102,7 +102,7 @@ const WINDOW: &str = "REFRESHER_WINDOW";
 /// Why a run did nothing at all.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The event is none that the refresher knows.
+    /// The refresher does not know the event.
     #[error(transparent)]
     Event(#[from] EventError),
     /// The platform's secret is unusable.
@@ -155,8 +155,8 @@ impl Run {
 }
 
 impl Refresher {
-    /// A refresher over the given services, whose limits should be [`base::limits::Limits::background`], that tells
-    /// the business on `bus` what has taken effect.
+    /// A refresher over the given services, whose limits should be [`base::limits::Limits::background`], that
+    /// publishes on `bus` what has taken effect.
     #[must_use]
     pub const fn new(services: Services, bus: Bus, settings: Settings) -> Self {
         Self { services, bus, settings }
@@ -182,7 +182,7 @@ impl Refresher {
         }
     }
 
-    /// Does one task, as far as it comes until `deadline`, and tells what was done. What fails is logged where it is
+    /// Does one task, as far as it comes until `deadline`, and returns what was done. What fails is logged where it is
     /// handled and tried again by a later run.
     ///
     /// # Errors

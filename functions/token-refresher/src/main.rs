@@ -36,7 +36,7 @@ async fn serve() -> Result<(), lambda_runtime::Error> {
         let span = telemetry::invocation(&event.context.request_id);
         async move {
             handle(&refresher, event).await.map_err(|error| {
-                // The runtime only tells Lambda, and the scheduler does not pass it on.
+                // The runtime reports it to Lambda only, and the scheduler does not pass it on.
                 tracing::error!("the run did nothing: {error}");
                 Diagnostic { error_type: "RunError".into(), error_message: error.to_string() }
             })

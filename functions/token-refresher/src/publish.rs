@@ -1,8 +1,8 @@
-//! What the business is told on the bus: authorization pushes when they have taken effect, and the messages of accounts
+//! What is published on the bus: authorization pushes when they have taken effect, and the messages of accounts
 //! that the bus did not take when they came.
 //!
 //! A bus that does not answer is not asked again in the same run: waiting for it with each event would take the time of
-//! the renewals. Everything is told at least once.
+//! the renewals. Everything is published at least once.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -60,7 +60,7 @@ impl PublishError {
 }
 
 impl Run {
-    /// Tells the business of a push that has taken effect.
+    /// Publishes a push that has taken effect.
     pub(crate) async fn publish_grant(&self, push: &AuthorizationEvent) -> Result<(), PublishError> {
         let link = self.link_of(push).await?;
         match BusEvent::of_grant(self.store.component(), push, link.as_ref()) {

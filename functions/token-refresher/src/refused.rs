@@ -90,7 +90,7 @@ impl Run {
         self.end_grants(ended, looked_at, report).await;
     }
 
-    /// Takes out of `refused` whatever the list names; tells whether the whole list was read.
+    /// Takes out of `refused` whatever the list names; returns whether the whole list was read.
     async fn look_up(
         &self,
         refused: &mut BTreeMap<AppId, Refused>,

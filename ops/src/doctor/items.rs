@@ -59,7 +59,7 @@ pub(crate) async fn ticket(store: &Store, events_url: &str, now: Timestamp) -> V
     vec![newest, under_way(ticket.create_time, ticket.received_at)]
 }
 
-/// WeChat's clock against ours, as far as a ticket tells.
+/// WeChat's clock against ours, as far as a ticket shows.
 fn under_way(created: Timestamp, received: Timestamp) -> Finding {
     const CHECK: &str = "WeChat's clock";
     let (late, early) = (received.since(created), created.since(received));
@@ -113,7 +113,7 @@ async fn counted(store: &Store) -> Result<[u64; 3], StoreError> {
     ])
 }
 
-/// What WeChat told us and has not taken effect.
+/// What WeChat has pushed and has not taken effect yet.
 pub(super) async fn inbox(store: &Store, now: Timestamp) -> Finding {
     const CHECK: &str = "inbox";
     let (waiting, oldest) = match waiting(store).await {

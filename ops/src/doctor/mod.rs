@@ -1,6 +1,6 @@
 //! `cargo ops doctor`: looks at a deployment from outside and says in words what is wrong with it.
 //!
-//! It only reads, and never calls WeChat: the calls that would tell most issue tokens or count against a quota. What
+//! It only reads, and never calls WeChat: the calls that would reveal most issue tokens or count against a quota. What
 //! WeChat last said is in the table, where the refresher left it. Each check is a function that returns findings; one
 //! that fails stops no other. Every wait is bounded.
 

@@ -96,7 +96,7 @@ impl Clock for SystemClock {
 pub struct ManualClock(AtomicI64);
 
 impl ManualClock {
-    /// A clock that stands at `start`.
+    /// A clock that shows `start` until it is moved.
     #[must_use]
     pub const fn at(start: Timestamp) -> Self {
         Self(AtomicI64::new(start.0))

@@ -88,7 +88,7 @@ impl Metrics {
     pub fn embedded(namespace: String, clock: SharedClock) -> Self {
         Self::from_fn(move |metric| {
             let line = embedded_line(&namespace, metric, clock.now().unix().saturating_mul(1000));
-            // A metric that cannot be written must not cost the work it tells of.
+            // A metric that cannot be written must not cost the work it measures.
             drop(writeln!(std::io::stdout().lock(), "{line}"));
         })
     }

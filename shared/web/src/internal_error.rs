@@ -12,7 +12,7 @@ use wechat::api::WechatError;
 
 use super::{Problem, ProblemKind};
 
-/// A number that a merchant can read out and the log has beside the cause.
+/// A number that a merchant can read out and that is next to the cause in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference(String);
 
@@ -63,7 +63,7 @@ pub enum InternalError {
 }
 
 impl InternalError {
-    /// Logs the trouble with a fresh reference and counts it. `what` says what was wanted.
+    /// Logs the error with a fresh reference and counts it. `what` says what was wanted.
     pub fn report(&self, what: &str, random: &Random, metrics: &Metrics) -> Reference {
         let reference = Reference::generate(random);
         metrics.put(&Metric::count(Measure::RequestFailed, 1).by(self.label()));

@@ -60,7 +60,7 @@ impl Origin {
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
             return Err("it must be an origin only, without path, query or fragment");
         }
-        // A pattern would be a name that no host has: it would allow nothing, and nobody would be told.
+        // A pattern would be a name that no host has: it would allow nothing, and nobody would notice.
         if url.host_str().is_some_and(|host| host.contains('*')) {
             return Err("it must name one host: patterns with * are not known");
         }

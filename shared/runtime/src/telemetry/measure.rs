@@ -1,4 +1,4 @@
-//! Everything that is measured, in one list: code, template and documents name a metric as it stands here.
+//! Everything that is measured, in one list: code, template and documents use a metric's name from here.
 //!
 //! A metric has at most one dimension, and few values of it: CloudWatch charges for each.
 

@@ -172,7 +172,7 @@ pub enum QueryError {
     /// A parameter is not there, or empty.
     #[error("the query parameter {0} is missing")]
     Missing(&'static str),
-    /// A parameter is there twice: which one is signed cannot be told.
+    /// A parameter is there twice: nothing says which one is signed.
     #[error("the query parameter {0} is there more than once")]
     Repeated(&'static str),
     /// A parameter is longer than any that WeChat sends.

@@ -79,7 +79,7 @@ impl<'a> Answer<'a> {
         self.words(name).filter(|text| is_exact(text))
     }
 
-    /// A text that must not be printed; `None` where there is none.
+    /// A text that must not be printed; `None` if it is missing.
     ///
     /// # Errors
     /// [`WechatError::Malformed`] where it is not as WeChat made it: not a text, or one with other characters than the

@@ -247,7 +247,7 @@ impl WechatClient {
             Err(Refusal::new(api, code, &members.text("errmsg").unwrap_or_default(), &sent).into())
         });
         match envelope {
-            // An error code tells more than the status that came with it, all else tells less.
+            // An error code says more than the status that came with it, all else says less.
             Err(WechatError::Refused(_)) => envelope,
             _ if !status.is_success() => Err(WechatError::HttpStatus(status.as_u16())),
             _ => envelope,

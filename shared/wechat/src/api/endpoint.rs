@@ -35,7 +35,7 @@ impl Api {
         Self::CustomSend,
     ];
 
-    /// The call of this name; `None` where there is none.
+    /// The call of this name, if there is one.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|api| api.name() == name)

@@ -1,4 +1,4 @@
-//! Why a call failed, told apart by what the caller can do about it.
+//! Why a call failed, by what the caller can do about it.
 //!
 //! The question that decides most is whether the call may have taken effect at WeChat although we have no answer
 //! ([`WechatError::may_have_taken_effect`]): a code may be spent, a token may have been replaced. What WeChat says about
@@ -33,7 +33,7 @@ pub enum WechatError {
     /// An answer that is not WeChat's: its HTTP status is not 200 and its body has no error code.
     #[error("WeChat answered with HTTP status {0}")]
     HttpStatus(u16),
-    /// The answer cannot be used; says which part of it, never what stood there.
+    /// The answer cannot be used; says which part of it, and never quotes it.
     #[error("WeChat's answer cannot be used: {0}")]
     Malformed(&'static str),
     /// WeChat refused the call.
@@ -219,7 +219,7 @@ impl WechatError {
     }
 
     /// What the failure asks for (protocol section 6, its last sentences for what has no code). [`Reaction::Retry`]
-    /// does not say that trying again is harmless: [`Self::may_have_taken_effect`] tells.
+    /// does not say that trying again is harmless: see [`Self::may_have_taken_effect`].
     #[must_use]
     pub const fn reaction(&self) -> Reaction {
         match self {

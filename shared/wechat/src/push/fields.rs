@@ -39,7 +39,7 @@ impl Fields {
         Self(fields)
     }
 
-    /// The text of a direct child of the root, as it was sent; `None` where there is none, or more than one.
+    /// The text of a direct child of the root, as it was sent; `None` unless there is exactly one.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.as_str()

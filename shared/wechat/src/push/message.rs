@@ -234,7 +234,7 @@ impl AccountMessage {
         MessageId(Digest::of(&parts))
     }
 
-    /// `MsgId` where it tells one message of a sender from the next one.
+    /// `MsgId` where it distinguishes one message of a sender from the next.
     fn unique_id(&self) -> Option<&str> {
         let id = self.msg_id.as_deref().filter(|id| id.bytes().any(|digit| digit != b'0'))?;
         (!matches!(self.content, Content::Event(_))).then_some(id)

@@ -46,7 +46,7 @@ pub enum PushError {
     /// An element that must be there is not, or is empty.
     #[error("the element {0} is missing")]
     Missing(&'static str),
-    /// An element that decides something stands there twice.
+    /// An element that decides something occurs twice.
     #[error("the element {0} is there more than once")]
     Repeated(&'static str),
     /// An element stands inside another one than the root.

@@ -3,7 +3,7 @@
 //! [`Reply::parse`] reads what the business's webhook states as JSON, [`Reply::xml`] writes what WeChat expects, ready
 //! to be sealed. A [`Reply`] is one that WeChat takes: what must be there is there, nothing is too long, and no character
 //! is in it that XML does not know. To anything else WeChat answers the follower that the account is out of order
-//! (该公众号提供的服务出现故障), so it is refused here, where the business can be told. Ends of CDATA are split.
+//! (该公众号提供的服务出现故障), so it is refused here, where the business can be given the reason. Ends of CDATA are split.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ const MOST_ARTICLES: usize = 8;
 /// order. Of titles, descriptions, addresses and ids WeChat says nothing; a longer one is useless.
 const LONGEST_TEXT: usize = 2_047;
 
-/// A reply to one message. Its `Debug` tells the type only.
+/// A reply to one message. Its `Debug` shows the type only.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reply(Kind);
 
@@ -86,7 +86,7 @@ impl Reply {
     /// `{"type":"none"}` mean that there is nothing to say.
     ///
     /// # Errors
-    /// [`ReplyError`], which says what is wrong and not what stood there.
+    /// [`ReplyError`], which says what is wrong and quotes nothing.
     pub fn parse(json: &[u8]) -> Result<Option<Self>, ReplyError> {
         if json.trim_ascii().is_empty() {
             return Ok(None);

@@ -146,7 +146,7 @@ fn trimmed_before(text: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-/// Without the white space at the end, as far as it stands behind `exact`.
+/// Without the white space at the end, as far as it comes after `exact`.
 fn trimmed_behind(text: Cow<'_, str>, exact: usize) -> Cow<'_, str> {
     let end = text.trim_ascii_end().len().max(exact);
     match text {

@@ -148,7 +148,7 @@ struct Root<'text> {
     is_closed: bool,
 }
 
-/// What is in the root element; `None` where there is none. Its end is the last one: a text may name it before.
+/// What is in the root element; `None` without one. Its end is the last one: a text may name it before.
 fn root(text: &str) -> Option<Root<'_>> {
     let text = text.trim_start_matches('\u{feff}').trim_ascii();
     let text = match text.strip_prefix("<?xml") {

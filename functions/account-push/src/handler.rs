@@ -13,10 +13,7 @@ use platform::bus::{Bus, BusEvent};
 use platform::secret::PlatformSource;
 use runtime::telemetry::{Measure, Metric, Metrics};
 use secrecy::{ExposeSecret as _, SecretString};
-use store::{
-    Access, Inbox, Lease, LeaseTerm, MESSAGE_MEMORY, MessageClaim, Messages, Recipient, Recipients, ReleaseChecks,
-    Store, StoreError,
-};
+use store::{Access, Lease, LeaseTerm, MESSAGE_MEMORY, MessageClaim, Recipient, StoreError, access_to};
 use tokio::time::{Instant, sleep, timeout_at};
 use web::push::{AccountPush, PushRejection, ReplySeal, plain_answer};
 use wechat::push::{AccountMessage, MessageId, ReleaseCheck, TestAccounts, is_beyond_memory};
@@ -46,23 +43,13 @@ pub struct MessageService {
     pub limits: Limits,
 }
 
-/// What the function may use of the table.
-#[derive(Debug, Clone)]
-pub struct Repositories {
-    pub(crate) inbox: Inbox,
-    pub(crate) messages: Messages,
-    pub(crate) recipients: Recipients,
-    pub(crate) release_checks: ReleaseChecks,
-}
-
-impl From<&Store> for Repositories {
-    fn from(store: &Store) -> Self {
-        Self {
-            inbox: store.inbox.clone(),
-            messages: store.messages.clone(),
-            recipients: store.recipients.clone(),
-            release_checks: store.release_checks.clone(),
-        }
+access_to! {
+    /// What the function may use of the table.
+    pub struct Repositories {
+        inbox: Inbox,
+        messages: Messages,
+        recipients: Recipients,
+        release_checks: ReleaseChecks,
     }
 }
 

@@ -21,7 +21,7 @@ use base::ids::{AttemptId, LinkId};
 use http::{HeaderMap, Method, StatusCode};
 use platform::services::Services;
 use runtime::config::PageConfig;
-use store::{Access, Attempts, Claims, Inbox, Links, Store, StoreError};
+use store::{Access, StoreError, access_to};
 use tokio::time::{Instant, timeout_at};
 use web::{FormTargets, InternalError, Language, Pages};
 
@@ -34,22 +34,13 @@ pub const ROUTES: [(Method, &str); 1] = [(Method::GET, "/authorize/{link_id}/cal
 #[derive(Clone)]
 pub struct CallbackService(Arc<Inner>);
 
-/// What the function may use of the table, in addition to what an exchange takes.
-pub(crate) struct Repositories {
-    pub(crate) attempts: Attempts,
-    pub(crate) claims: Claims,
-    pub(crate) inbox: Inbox,
-    pub(crate) links: Links,
-}
-
-impl From<&Store> for Repositories {
-    fn from(store: &Store) -> Self {
-        Self {
-            attempts: store.attempts.clone(),
-            claims: store.claims.clone(),
-            inbox: store.inbox.clone(),
-            links: store.links.clone(),
-        }
+access_to! {
+    /// What the function may use of the table, in addition to what an exchange takes.
+    pub(crate) struct Repositories {
+        attempts: Attempts,
+        claims: Claims,
+        inbox: Inbox,
+        links: Links,
     }
 }
 

@@ -31,7 +31,7 @@ use http::Method;
 use platform::component::Component;
 use platform::services::Services;
 use runtime::config::{PageConfig, WechatConfig};
-use store::{Access, Attempts, Link, LinkStatus, Links, MintRefused, Standings, Store, StoreError};
+use store::{Access, Link, LinkStatus, MintRefused, StoreError, access_to};
 use tokio::time::Instant;
 use url::Url;
 use web::identity::IamIdentity;
@@ -56,17 +56,12 @@ const BODY_LIMIT: usize = 16 * 1024;
 #[derive(Clone)]
 pub struct LinkService(Arc<Inner>);
 
-/// What the function may use of the table, in addition to what issuing a component token takes.
-#[derive(Debug)]
-struct Repositories {
-    links: Links,
-    attempts: Attempts,
-    standings: Standings,
-}
-
-impl From<&Store> for Repositories {
-    fn from(store: &Store) -> Self {
-        Self { links: store.links.clone(), attempts: store.attempts.clone(), standings: store.standings.clone() }
+access_to! {
+    /// What the function may use of the table, in addition to what issuing a component token takes.
+    struct Repositories {
+        links: Links,
+        attempts: Attempts,
+        standings: Standings,
     }
 }
 

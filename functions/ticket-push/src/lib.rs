@@ -16,7 +16,7 @@ use base::clock::{SharedClock, Timestamp};
 use base::ids::AppId;
 use platform::secret::PlatformSource;
 use runtime::telemetry::{Measure, Metric, Metrics};
-use store::{Access, Inbox, Introductions, PUSH_MEMORY, Store, StoreError, Tickets};
+use store::{Access, Introductions, PUSH_MEMORY, StoreError, access_to};
 use web::push::{PlatformPush, Verified, answer_in_time, plain_answer};
 use wechat::push::{Event, is_beyond_memory};
 
@@ -38,17 +38,12 @@ pub struct Receiver {
     pub bound: Duration,
 }
 
-/// What the function may use of the table.
-#[derive(Debug, Clone)]
-pub struct Repositories {
-    tickets: Tickets,
-    inbox: Inbox,
-    introductions: Introductions,
-}
-
-impl From<&Store> for Repositories {
-    fn from(store: &Store) -> Self {
-        Self { tickets: store.tickets.clone(), inbox: store.inbox.clone(), introductions: store.introductions.clone() }
+access_to! {
+    /// What the function may use of the table.
+    pub struct Repositories {
+        tickets: Tickets,
+        inbox: Inbox,
+        introductions: Introductions,
     }
 }
 

@@ -210,8 +210,26 @@ impl<T: for<'s> From<&'s Store>> Access<T> {
     }
 }
 
+/// Defines what one function may use of the table: a type for [`Access`] that has these repositories and no other.
+#[macro_export]
+macro_rules! access_to {
+    ($(#[$doc:meta])* $visibility:vis struct $name:ident { $($field:ident: $repository:ident),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        $visibility struct $name {
+            $(pub(crate) $field: $crate::$repository,)*
+        }
+
+        impl From<&$crate::Store> for $name {
+            fn from(store: &$crate::Store) -> Self {
+                Self { $($field: store.$field.clone(),)* }
+            }
+        }
+    };
+}
+
 /// Makes [`Store`] out of the list of repositories.
-macro_rules! repositories {
+macro_rules! store_of {
     ($($field:ident: $repository:ident, $doc:literal;)*) => {
         /// The repositories of one platform; clones share the connection.
         #[derive(Debug, Clone)]
@@ -228,7 +246,7 @@ macro_rules! repositories {
     };
 }
 
-repositories! {
+store_of! {
     tickets: Tickets, "The platform's ticket.";
     tokens: StoredTokens, "The tokens of the component and of accounts.";
     accounts: Accounts, "The rows of accounts.";

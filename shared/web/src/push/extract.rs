@@ -149,8 +149,8 @@ fn open(platform: &Platform, envelope: &Envelope<'_>, signed: &Signed<'_>) -> Re
     Ok(platform.keyring.open(signed)?)
 }
 
-/// Whether the cause may be that token or key were changed since the secret was read. A signature that fits over a text
-/// that is no ciphertext is none: it is the sender's fault under any secret.
+/// Whether the cause may be that token or key were changed since the secret was read. If the signature
+/// verifies but the payload is not valid ciphertext, reading the secret again cannot help: the sender is at fault.
 const fn another_secret_may_fit(refusal: &PushRejection) -> bool {
     match refusal {
         PushRejection::Open(reason) => !matches!(reason, OpenError::Base64 | OpenError::CipherLength),

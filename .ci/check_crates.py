@@ -27,7 +27,7 @@ MAY_USE = {
     "simulator": {"base", "wechat"},
     "ops": SHARED,
     "local": SHARED | FUNCTIONS | {"simulator"},
-} | {function: SHARED for function in FUNCTIONS}
+} | {function: SHARED for function in FUNCTIONS} | {"token-refresher": SHARED - {"web"}}
 
 # What may be nowhere in a tree. aws-lc is no client of AWS: it is the cryptography of rustls.
 AWS = r"aws-(?!lc-).*"
@@ -37,7 +37,10 @@ MAY_NOT_CARRY = {
     "wechat": rf"{AWS}|axum.*|lambda.*",
     "simulator": rf"{AWS}|lambda.*",
     "ops": "account-push|dynoxide-rs|local|oauth-callback|preauth-link|rusqlite|simulator|stories|ticket-push|token-refresher",
-} | {function: NOT_FOR_FUNCTIONS for function in FUNCTIONS}
+} | {function: NOT_FOR_FUNCTIONS for function in FUNCTIONS} | {"token-refresher": rf"{NOT_FOR_FUNCTIONS}|axum.*|askama.*"}
+
+# Packages whose library has another name.
+LIBRARIES = {"dynoxide-rs": "dynoxide"}
 
 
 def cargo(*arguments):
@@ -51,6 +54,16 @@ def tree(package):
     return {line.split()[0] for line in shown.splitlines() if line} - {package}
 
 
+def unused(package):
+    """The dependencies that no line of a package names."""
+    folder = Path(package["manifest_path"]).parent
+    nested = {path.parent for path in folder.rglob("Cargo.toml")} - {folder}
+    sources = [source for source in folder.rglob("*.rs") if not nested & set(source.parents)]
+    text = "\n".join(source.read_text(encoding="utf-8") for source in sources)
+    names = {it["name"]: LIBRARIES.get(it["name"], it["name"]).replace("-", "_") for it in package["dependencies"]}
+    return sorted(name for name, library in names.items() if not re.search(rf"\b{library}\b", text))
+
+
 def main():
     workspace = json.loads(cargo("metadata", "--format-version", "1", "--no-deps"))
     packages = {package["name"]: package for package in workspace["packages"]}
@@ -58,6 +71,10 @@ def main():
     for name, allowed in MAY_USE.items():
         used = {it["name"] for it in packages[name]["dependencies"] if it["kind"] != "dev"} & set(packages)
         wrong += [f"{name} may not depend on {other}" for other in sorted(used - allowed)]
+    for name, package in packages.items():
+        # Its targets are the functions' own, which name them.
+        if name != "processes":
+            wrong += [f"{name} declares {dependency} and does not use it" for dependency in unused(package)]
     for source in sorted(Path("shared/base").rglob("*.[rt][so]*")):
         if re.search("wechat|aws|dynamo", source.read_text(encoding="utf-8"), re.IGNORECASE):
             wrong.append(f"{source} names a remote service, which base may not")

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use runtime::telemetry;
 use serde_json::Value;
 use simulator::{Push, SecretKind, Simulator};
 
@@ -86,21 +87,7 @@ pub const KINDS: [SecretKind; 9] = [
 
 /// Checks that every line that our code wrote carries the id of the request it belongs to, and that there are such lines.
 pub fn assert_request_ids(output: &str) {
-    const OURS: [&str; 9] = [
-        "account_push",
-        "oauth_callback",
-        "platform",
-        "preauth_link",
-        "store",
-        "ticket_push",
-        "token_refresher",
-        "web",
-        "wechat",
-    ];
-    let is_ours = |line: &Value| {
-        let target = line["target"].as_str().unwrap_or_default();
-        OURS.contains(&target.split("::").next().unwrap_or_default())
-    };
+    let is_ours = |line: &Value| telemetry::is_ours(line["target"].as_str().unwrap_or_default());
     let lines = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let ours: Vec<Value> = lines.filter(is_ours).collect();
     assert!(!ours.is_empty(), "it does log:\n{output}");

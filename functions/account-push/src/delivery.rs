@@ -88,7 +88,7 @@ impl MessageHandler {
     /// Delivers a message, or gives up while there is time to leave a reply to WeChat's next try.
     async fn deliver_in_time(&self, work: &PendingMessage<'_>, event: Option<&BusEvent>) -> Result<(), StoreError> {
         let until = work.by.checked_sub(AFTER_WAITING).unwrap_or(work.by);
-        timeout_at(until, self.deliver(work, event)).await.unwrap_or_else(|_| Err(StoreError::late()))
+        timeout_at(until, self.deliver(work, event)).await.unwrap_or_else(|_| Err(StoreError::late("UpdateItem")))
     }
 
     /// Puts a message on the bus; where that fails, it waits in the table for the refresher to do it.

@@ -241,7 +241,7 @@ impl MessageHandler {
         let mut term = LeaseTerm::new(random, clock.now(), MESSAGE_LEASE);
         loop {
             let claim = work.store.messages.claim(&work.id, &term);
-            match timeout_at(until, claim).await.unwrap_or_else(|_| Err(StoreError::late()))? {
+            match timeout_at(until, claim).await.unwrap_or_else(|_| Err(StoreError::late("UpdateItem")))? {
                 MessageClaim::Ours { lease, first, reply } => return Ok(Claimed::Ours { lease, first, reply }),
                 MessageClaim::Answered(reply) => return Ok(Claimed::Answered(reply)),
                 // The table is there. The bound on the whole answer ends this.

@@ -44,7 +44,7 @@ impl RecipientCheck {
             return Ok(if fits { Recipient::Confirmed } else { Recipient::Foreign });
         }
         let look = || timeout_at(until, recipients.check(authorizer, user_name));
-        let mut recipient = look().await.unwrap_or_else(|_| Err(StoreError::late()))?;
+        let mut recipient = look().await.unwrap_or_else(|_| Err(StoreError::late("GetItem")))?;
         for number in 0..LOOKS {
             let pause = pause * 2_u32.pow(number);
             if recipient != Recipient::Unnamed || Instant::now() + pause >= until {

@@ -87,12 +87,12 @@ enum CallbackError {
     TooMany,
     /// Not the caller's fault.
     #[error(transparent)]
-    Trouble(#[from] InternalError),
+    Internal(#[from] InternalError),
 }
 
 impl From<StoreError> for CallbackError {
     fn from(error: StoreError) -> Self {
-        Self::Trouble(error.into())
+        Self::Internal(error.into())
     }
 }
 
@@ -145,7 +145,7 @@ fn refusal(service: &CallbackService, language: Language, error: CallbackError) 
         CallbackError::Code => pages.message(StatusCode::BAD_REQUEST, language, texts::no_code(language)),
         CallbackError::Unknown => pages.message(StatusCode::NOT_FOUND, language, texts::unknown(language)),
         CallbackError::TooMany => pages.too_many(language, texts::too_many(language), None),
-        CallbackError::Trouble(trouble) => {
+        CallbackError::Internal(trouble) => {
             let services = service.services();
             let reference = trouble.report("taking an authorization code in", &services.random, &services.metrics);
             pages.not_available(language, &reference)

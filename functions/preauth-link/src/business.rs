@@ -22,7 +22,7 @@ use crate::link_request::Body;
 use crate::link_state::LinkState;
 use crate::mint::mint;
 use crate::problems::{ApiError, problem};
-use crate::{LinkError, LinkService, Session, known_link};
+use crate::{LinkError, LinkService, OpenPlatform, known_link};
 
 /// The path's link; its absence is answered like that of an unknown one.
 type LinkPath = Result<Path<LinkId>, PathRejection>;
@@ -59,8 +59,8 @@ pub(crate) async fn read(State(service): State<LinkService>, path: LinkPath) -> 
     let work = {
         let service = service.clone();
         Box::pin(async move {
-            let (session, link) = link_of(&service, path, bound).await?;
-            state(&session, link).await
+            let (open, link) = link_of(&service, path, bound).await?;
+            state(&open, link).await
         })
     };
     answer(&service, "reading a link", bound, work).await
@@ -79,8 +79,8 @@ pub(crate) async fn mint_code(State(service): State<LinkService>, path: LinkPath
     let work = {
         let service = service.clone();
         Box::pin(async move {
-            let (session, link) = link_of(&service, path, bound).await?;
-            let minted = mint(&service, &session, link, None).await?;
+            let (open, link) = link_of(&service, path, bound).await?;
+            let minted = mint(&service, &open, link, None).await?;
             let code = MintedCode {
                 pre_auth_code: minted.code.expose_secret().to_owned(),
                 expires_at: minted.expires_at.rfc3339(),
@@ -110,11 +110,11 @@ async fn created(
     bound: Instant,
 ) -> Result<Response, ApiError> {
     let (request, life) = Body::read(body?)?.parse(&service.config().return_origins)?;
-    let session = service.session(bound).await.map_err(LinkError::from)?;
-    let id = LinkId::generate(session.random());
-    let now = session.now();
+    let open = service.open(bound).await.map_err(LinkError::from)?;
+    let id = LinkId::generate(open.random());
+    let now = open.now();
     let valid_until = now.plus(life);
-    session.items.links.put(&id, &request, valid_until, now).await.map_err(LinkError::from)?;
+    open.items.links.put(&id, &request, valid_until, now).await.map_err(LinkError::from)?;
     tracing::info!(link = %id, caller = %identity, "link {id} was made");
     let url = service.link_url(&id).into();
     Ok(json(StatusCode::CREATED, &Created { link_id: id, url, expires_at: valid_until.rfc3339() }))
@@ -127,26 +127,26 @@ async fn cancelled(
     bound: Instant,
 ) -> Result<Response, ApiError> {
     let Ok(Path(id)) = path else { return Err(LinkError::Unknown.into()) };
-    let session = service.session(bound).await.map_err(LinkError::from)?;
-    let link = session.items.links.cancel(&id, session.now()).await.map_err(LinkError::from)?;
+    let open = service.open(bound).await.map_err(LinkError::from)?;
+    let link = open.items.links.cancel(&id, open.now()).await.map_err(LinkError::from)?;
     let link = link.ok_or(LinkError::Unknown)?;
-    let status = link.status(session.now());
+    let status = link.status(open.now());
     if status != LinkStatus::Cancelled {
         return Err(LinkError::Ended(status).into());
     }
     tracing::info!(link = %id, caller = %identity, "link {id} is cancelled");
-    state(&session, link).await
+    state(&open, link).await
 }
 
-async fn link_of(service: &LinkService, path: LinkPath, bound: Instant) -> Result<(Session, Link), LinkError> {
+async fn link_of(service: &LinkService, path: LinkPath, bound: Instant) -> Result<(OpenPlatform, Link), LinkError> {
     let Ok(Path(id)) = path else { return Err(LinkError::Unknown) };
-    let session = service.session(bound).await?;
-    let link = known_link(&session, &id).await?;
-    Ok((session, link))
+    let open = service.open(bound).await?;
+    let link = known_link(&open, &id).await?;
+    Ok((open, link))
 }
 
-async fn state(session: &Session, link: Link) -> Result<Response, ApiError> {
-    Ok(json(StatusCode::OK, &LinkState::of(session, link).await.map_err(LinkError::from)?))
+async fn state(open: &OpenPlatform, link: Link) -> Result<Response, ApiError> {
+    Ok(json(StatusCode::OK, &LinkState::of(open, link).await.map_err(LinkError::from)?))
 }
 
 fn json(status: StatusCode, body: &impl Serialize) -> Response {

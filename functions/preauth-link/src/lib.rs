@@ -66,12 +66,12 @@ access_to! {
 }
 
 /// The platform and its items, for the length of one request.
-struct Session {
+struct OpenPlatform {
     component: Component,
     items: Repositories,
 }
 
-impl Session {
+impl OpenPlatform {
     fn now(&self) -> Timestamp {
         self.component.context().now()
     }
@@ -119,13 +119,13 @@ impl LinkService {
         Instant::now() + self.services().limits.page
     }
 
-    /// A session for a request that must be answered by `bound`: WeChat's calls end while their result can still be
+    /// A open for a request that must be answered by `bound`: WeChat's calls end while their result can still be
     /// written down.
-    async fn session(&self, bound: Instant) -> Result<Session, InternalError> {
+    async fn open(&self, bound: Instant) -> Result<OpenPlatform, InternalError> {
         let deadline = bound.checked_sub(self.services().limits.table).unwrap_or(bound);
         let component = self.services().open(Some(deadline)).await?;
         let items = self.0.table.of(component.appid());
-        Ok(Session { component, items })
+        Ok(OpenPlatform { component, items })
     }
 
     /// A path under our own origin.
@@ -163,7 +163,7 @@ enum LinkError {
     TooMany(Option<Again>),
     /// Not the caller's fault.
     #[error(transparent)]
-    Trouble(#[from] InternalError),
+    Internal(#[from] InternalError),
 }
 
 /// When a link that has made too many pre-auth codes makes another.
@@ -187,13 +187,13 @@ impl LinkError {
 
 impl From<StoreError> for LinkError {
     fn from(error: StoreError) -> Self {
-        Self::Trouble(error.into())
+        Self::Internal(error.into())
     }
 }
 
 /// A link that is there, used or not.
-async fn known_link(session: &Session, id: &LinkId) -> Result<Link, LinkError> {
-    session.items.links.get(id, session.now()).await?.ok_or(LinkError::Unknown)
+async fn known_link(open: &OpenPlatform, id: &LinkId) -> Result<Link, LinkError> {
+    open.items.links.get(id, open.now()).await?.ok_or(LinkError::Unknown)
 }
 
 /// What merchants reach.

@@ -6,7 +6,7 @@ use base::ids::{AppId, LinkId};
 use serde::Serialize;
 use store::{BoundBy, Link, LinkStatus, StoreError};
 
-use crate::Session;
+use crate::OpenPlatform;
 
 /// The answer to `GET /authorization-links/{link_id}`.
 #[derive(Serialize)]
@@ -37,8 +37,8 @@ struct LinkedAccount {
 
 impl LinkState {
     /// The state of a link as of now. One read if an account was authorized through it.
-    pub(crate) async fn of(session: &Session, link: Link) -> Result<Self, StoreError> {
-        let status = match link.status(session.now()) {
+    pub(crate) async fn of(open: &OpenPlatform, link: Link) -> Result<Self, StoreError> {
+        let status = match link.status(open.now()) {
             LinkStatus::Pending => "pending",
             LinkStatus::Authorized => "authorized",
             LinkStatus::Cancelled => "cancelled",
@@ -46,7 +46,7 @@ impl LinkState {
         };
         let account = match link.authorized {
             Some((account, authorized_at)) => {
-                let standing = session.items.standings.get(&account).await?;
+                let standing = open.items.standings.get(&account).await?;
                 Some(LinkedAccount {
                     authorizer_appid: account,
                     authorized_at: authorized_at.rfc3339(),

@@ -8,7 +8,7 @@ use url::Url;
 use web::InternalError;
 
 use crate::wechat_urls::Launch;
-use crate::{LinkError, LinkService, Session};
+use crate::{LinkError, LinkService, OpenPlatform};
 
 /// A pre-auth code and where it leads.
 pub(crate) struct Minted {
@@ -24,22 +24,22 @@ pub(crate) struct Minted {
 /// Counted before it is made: a count too many costs the merchant a press, a code too many costs every merchant.
 pub(crate) async fn mint(
     service: &LinkService,
-    session: &Session,
+    open: &OpenPlatform,
     link: Link,
     cookie: Option<&CookieDigest>,
 ) -> Result<Minted, LinkError> {
-    let now = session.now();
-    if let MintCount::Refused(refused) = session.items.links.count_mint(&link, now).await? {
+    let now = open.now();
+    if let MintCount::Refused(refused) = open.items.links.count_mint(&link, now).await? {
         return Err(LinkError::of_mint(refused, now));
     }
-    let component = &session.component;
+    let component = &open.component;
     let call =
         component.call(|token| async move { component.wechat().create_preauthcode(component.carries(&token)).await });
     // Boxed: with the renewal of a token in it the future is large.
     let made = Box::pin(call).await.map_err(InternalError::Token)?;
-    let now = session.now();
-    let attempt = AttemptId::generate(session.random());
-    session.items.attempts.put(&link.id, &attempt, &made.code, cookie, now).await?;
+    let now = open.now();
+    let attempt = AttemptId::generate(open.random());
+    open.items.attempts.put(&link.id, &attempt, &made.code, cookie, now).await?;
     tracing::info!(link = %link.id, "link {} was followed: a pre-auth code was made", link.id);
     let redirect_uri = service.callback_url(&link.id, &attempt);
     let launch =

@@ -25,7 +25,7 @@ pub(crate) fn problem(services: &Services, what: &str, error: ApiError) -> Probl
     match error {
         ApiError::Body(error) => of_body(&error),
         ApiError::Field(error) => Problem::new(ProblemKind::InvalidField, error.to_string()),
-        ApiError::Link(LinkError::Trouble(trouble)) => {
+        ApiError::Link(LinkError::Internal(trouble)) => {
             trouble.problem(trouble.report(what, &services.random, &services.metrics))
         }
         ApiError::Link(error) => of_link(&error),
@@ -68,7 +68,7 @@ fn of_link(error: &LinkError) -> Problem {
         LinkError::TooMany(None) => {
             Problem::new(ProblemKind::TooManyCodes, "the link has made all its codes: make a new link")
         }
-        LinkError::Unknown | LinkError::Trouble(_) => {
+        LinkError::Unknown | LinkError::Internal(_) => {
             Problem::new(ProblemKind::UnknownLink, "check the link_id; a link is forgotten 30 days after its expiry")
         }
     }

@@ -17,7 +17,7 @@ use crate::browser::Browser;
 use crate::mint::mint;
 use crate::qr::{Qr, qr};
 use crate::texts::{self, LaunchTexts, OpenTexts};
-use crate::{LinkError, LinkService, Session, known_link};
+use crate::{LinkError, LinkService, OpenPlatform, known_link};
 
 /// The path's link; its absence is answered like that of an unknown one.
 type LinkPath = Result<Path<LinkId>, PathRejection>;
@@ -75,8 +75,8 @@ async fn shown(
     bound: Instant,
 ) -> Result<Response, LinkError> {
     let Ok(Path(id)) = path else { return Err(LinkError::Unknown) };
-    let session = service.session(bound).await?;
-    let link = followable(&session, &id).await?;
+    let open = service.open(bound).await?;
+    let link = followable(&open, &id).await?;
     match browser {
         Browser::OtherOnPhone => open_in_wechat(&service, language, &link),
         Browser::Computer | Browser::WechatOnPhone => {
@@ -98,13 +98,13 @@ async fn pressed(
     bound: Instant,
 ) -> Result<Response, LinkError> {
     let Ok(Path(id)) = path else { return Err(LinkError::Unknown) };
-    let session = service.session(bound).await?;
-    let link = followable(&session, &id).await?;
+    let open = service.open(bound).await?;
+    let link = followable(&open, &id).await?;
     if browser == Browser::OtherOnPhone {
         return open_in_wechat(&service, language, &link);
     }
-    let cookie = AttemptCookie::generate(session.random());
-    let minted = mint(&service, &session, link, Some(&cookie.digest())).await?;
+    let cookie = AttemptCookie::generate(open.random());
+    let minted = mint(&service, &open, link, Some(&cookie.digest())).await?;
     let secure = service.config().public_base.is_https();
     let cookie = cookie.header(&id, &minted.attempt, secure).ok_or(InternalError::Render)?;
     let target = if browser == Browser::WechatOnPhone { &minted.on_phone } else { &minted.on_computer };
@@ -115,13 +115,13 @@ async fn pressed(
 
 /// A link that can be followed. Of one that was used it is also asked whether the account is authorized still: a merchant
 /// who withdrew needs a new link, and is not to read that nothing is left to do. One read more in that case.
-async fn followable(session: &Session, id: &LinkId) -> Result<Link, LinkError> {
-    let link = known_link(session, id).await?;
-    let status = link.status(session.now());
+async fn followable(open: &OpenPlatform, id: &LinkId) -> Result<Link, LinkError> {
+    let link = known_link(open, id).await?;
+    let status = link.status(open.now());
     match &link.authorized {
         _ if status == LinkStatus::Pending => Ok(link),
         Some((account, _)) => {
-            let standing = session.items.standings.get(account).await?;
+            let standing = open.items.standings.get(account).await?;
             let stands = standing.is_none_or(|standing| standing.state == AccountState::Active);
             Err(if stands { LinkError::Ended(status) } else { LinkError::Withdrawn })
         }
@@ -167,7 +167,7 @@ async fn answer(
             pages.too_many(language, message, Some(again.wait))
         }
         LinkError::TooMany(None) => pages.too_many(language, texts::used_up(language), None),
-        LinkError::Trouble(trouble) => {
+        LinkError::Internal(trouble) => {
             let services = service.services();
             pages.not_available(language, &trouble.report(what, &services.random, &services.metrics))
         }

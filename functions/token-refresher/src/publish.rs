@@ -14,7 +14,6 @@ use platform::bus::{BusError, BusEvent, GrantLink, Put};
 use runtime::telemetry::{Measure, Metric};
 use store::{ClaimKey, Messages, Recipient, StoreError};
 use tokio::time::Instant;
-use web::push::PushRejection;
 use wechat::push::{AccountMessage, AuthorizationEvent, Event, MessageId};
 
 use crate::Run;
@@ -142,7 +141,9 @@ impl Run {
                 return Ok(false);
             }
             Recipient::Foreign | Recipient::Unknown => {
-                PushRejection::ForeignAccount.report(&self.context.metrics);
+                // As account-push counts it, where the name is known in time.
+                self.context.metrics.put(&Metric::count(Measure::PushRefused, 1).by("foreign-account"));
+                tracing::warn!(authorizer = %waiting.authorizer, %message_id, "a message was sent to another account");
                 store.messages.finish_waiting(message_id, self.now()).await?;
                 return Ok(false);
             }

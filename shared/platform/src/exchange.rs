@@ -14,8 +14,8 @@ use base::ids::AppId;
 use base::limits::{CODE_LIFE, LEASE};
 use secrecy::SecretString;
 use store::{
-    AccountState, Binding, Bound, BoundBy, ClaimKey, Claimed, ClaimedCode, CodeDigest, Comer, Lease, LeaseTerm, Store,
-    StoredAccount, TokenOwner,
+    AccountState, Arrival, Binding, Bound, BoundBy, ClaimKey, Claimed, ClaimedCode, CodeDigest, Lease, LeaseTerm,
+    Store, StoredAccount, TokenOwner,
 };
 use wechat::api::{Reaction, WechatError};
 use wechat::times::{self, Order};
@@ -75,7 +75,7 @@ pub enum Exchanged {
 }
 
 /// A code that we have claimed.
-struct Attempt<'a> {
+struct ClaimedExchange<'a> {
     code: &'a Code<'a>,
     claimed: ClaimedCode<'a>,
     /// The account as it was before WeChat was asked: what is stored since shows by its `token_seq`.
@@ -161,11 +161,11 @@ impl Exchange {
             return Ok(Exchanged::RevokedSince);
         }
         let digest = code.digest();
-        let comer = code
+        let arrival = code
             .whose
             .known()
-            .map_or(Comer::Redirect, |authorizer| Comer::Push { authorizer, granted_at: code.granted_at });
-        let claimed = ClaimedCode { claim: code.claim, code: &digest, comer };
+            .map_or(Arrival::Redirect, |authorizer| Arrival::Push { authorizer, granted_at: code.granted_at });
+        let claimed = ClaimedCode { claim: code.claim, code: &digest, arrival };
         let term = LeaseTerm::new(&self.context().random, self.now(), LEASE);
         let (lease, binding, tried, redirected) = match self.store().claims.claim(&claimed, &term).await? {
             Claimed::Busy => return Ok(Exchanged::Busy),
@@ -174,7 +174,7 @@ impl Exchange {
             }
             Claimed::Ours { lease, binding, tried, redirected } => (lease, binding, tried, redirected),
         };
-        let attempt = Attempt { code, claimed, before, lease, binding, tried };
+        let attempt = ClaimedExchange { code, claimed, before, lease, binding, tried };
         // On the heap: these are large, and part of the future of every page and entry otherwise.
         let result = match &redirected {
             Some(grant) => Box::pin(self.confirm_redirected(&attempt, grant)).await,
@@ -184,7 +184,7 @@ impl Exchange {
         result
     }
 
-    async fn exchange_claimed(&self, attempt: &Attempt<'_>) -> Result<Exchanged, TokenError> {
+    async fn exchange_claimed(&self, attempt: &ClaimedExchange<'_>) -> Result<Exchanged, TokenError> {
         let code = attempt.code;
         let Some(secret) = code.code else { return self.recover_spent(attempt).await };
         let (component, context) = (self.component(), self.context());
@@ -211,7 +211,11 @@ impl Exchange {
 
     /// WeChat says of a code that its account has not authorized the platform. It says so now and then of a fresh one: as
     /// long as a code lives, that is believed only where the account's details say it too.
-    async fn on_not_authorized(&self, attempt: &Attempt<'_>, refused: WechatError) -> Result<Exchanged, TokenError> {
+    async fn on_not_authorized(
+        &self,
+        attempt: &ClaimedExchange<'_>,
+        refused: WechatError,
+    ) -> Result<Exchanged, TokenError> {
         let may_live = self.now().since(attempt.code.received_at) < CODE_LIFE;
         match attempt.code.whose.known() {
             Some(authorizer) if self.component().is_gone(authorizer).await? => Ok(Exchanged::Gone),
@@ -223,9 +227,14 @@ impl Exchange {
 
     /// Ends the claim unless the grant's own write has. Where WeChat may have spent the code, and nobody knows its answer,
     /// it may also have replaced the account's token.
-    async fn end(&self, attempt: &Attempt<'_>, result: &Result<Exchanged, TokenError>, finished_when_granted: bool) {
-        let unheard = result.as_ref().is_err_and(|error| attempt.tried || may_have_spent(error));
-        if unheard
+    async fn end(
+        &self,
+        attempt: &ClaimedExchange<'_>,
+        result: &Result<Exchanged, TokenError>,
+        finished_when_granted: bool,
+    ) {
+        let may_be_spent = result.as_ref().is_err_and(|error| attempt.tried || may_have_spent(error));
+        if may_be_spent
             && let Some(account) = attempt.code.whose.account()
             && let Err(error) = self.store().tokens.mark_due(&TokenOwner::Authorizer(account.clone()), self.now()).await
         {
@@ -234,7 +243,7 @@ impl Exchange {
         if finished_when_granted && matches!(result, Ok(Exchanged::Granted { .. })) {
             return;
         }
-        if let Err(error) = self.store().claims.release(&attempt.lease, unheard).await {
+        if let Err(error) = self.store().claims.release(&attempt.lease, may_be_spent).await {
             tracing::warn!(claim = %attempt.claimed.claim, "the claim on an authorization code ends by itself: {error}");
         }
     }

@@ -167,9 +167,15 @@ pub fn invocation(request_id: &str) -> Span {
 /// The only span that is recorded, whatever the filter says: those of the libraries would take its place in the lines.
 const INVOCATION: &str = "invocation";
 
+/// Whether a line's target is in one of our crates.
+#[must_use]
+pub fn is_ours(target: &str) -> bool {
+    OUR_CRATES.contains(&target.split("::").next().unwrap_or(target))
+}
+
 /// Whether a line of this level may be printed for a crate, whatever `RUST_LOG` asks for.
 fn may_be_printed(target: &str, level: Level) -> bool {
-    level <= Level::INFO || OUR_CRATES.contains(&target.split("::").next().unwrap_or(target))
+    level <= Level::INFO || is_ours(target)
 }
 
 /// Runs a function's process: its log from the first line on, and how it ends. One that does not start says why in a

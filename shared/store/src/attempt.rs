@@ -9,11 +9,11 @@ use secrecy::SecretString;
 
 use crate::StoreError;
 use crate::attributes::{ATTEMPT, CLAIM, CODES, COOKIE, CREATED_AT, EXPIRES_AT, LINK, PK};
-use crate::claim::{ClaimKey, CodeDigest, KEEP as CLAIM_KEEP};
+use crate::claim::{CLAIM_KEEP, ClaimKey, CodeDigest};
 use crate::item::Item;
 use crate::part::{Key, Part};
 use crate::request::Transacted;
-use crate::write::{absent, contains, exists, has_fewer_than};
+use crate::write::{absent, contains, exists, has_fewer_than, id_value};
 
 /// An attempt can come back this long: longer than a pre-auth code and an authorization code live together.
 pub const ATTEMPT_KEEP: Duration = Duration::from_hours(24);
@@ -26,6 +26,8 @@ digest_id! {
     /// The digest of the cookie that ties an attempt to a browser.
     CookieDigest
 }
+
+id_value!(CookieDigest);
 
 impl CookieDigest {
     /// The digest of a cookie's value.

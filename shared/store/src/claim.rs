@@ -22,11 +22,11 @@ use crate::item::Item;
 use crate::lease::{Lease, LeaseTerm};
 use crate::part::{Key, Part};
 use crate::request::Written;
-use crate::write::{Change, absent};
+use crate::write::{Change, absent, id_value};
 
 /// A claim is kept this long after it last brought something: longer than any code lives and than an inbox entry is
 /// tried.
-pub(crate) const KEEP: Duration = Duration::from_hours(24 * 30);
+pub(crate) const CLAIM_KEEP: Duration = Duration::from_hours(24 * 30);
 
 digest_id! {
     /// The digest of an authorization code, by which results are remembered.
@@ -37,6 +37,8 @@ digest_id! {
     /// The key of a claim.
     ClaimKey
 }
+
+id_value!(CodeDigest, ClaimKey);
 
 impl CodeDigest {
     /// The digest of an authorization code.
@@ -74,12 +76,12 @@ pub struct ClaimedCode<'a> {
     /// The code.
     pub code: &'a CodeDigest,
     /// How it came.
-    pub comer: Comer<'a>,
+    pub arrival: Arrival<'a>,
 }
 
 /// How a code came.
 #[derive(Debug, Clone, Copy)]
-pub enum Comer<'a> {
+pub enum Arrival<'a> {
     /// In a push, which says for which account, and when the grant was.
     Push {
         /// The account.
@@ -152,7 +154,7 @@ impl Claims {
             .change(key.clone())
             .begin_lease(term)
             .set_once(TRIED_BY, &term.owner)
-            .set_once(EXPIRES_AT, term.now.plus(KEEP))
+            .set_once(EXPIRES_AT, term.now.plus(CLAIM_KEEP))
             .when(absent(&exchanged(code.code)).and(term.is_free()));
         let (ours, attributes) = match leasing.apply_and_read().await? {
             Written::Done(attributes) => (true, attributes),
@@ -163,14 +165,14 @@ impl Claims {
         let binding = binding(&item);
         let tried = item.text(TRIED_BY) != Some(&term.owner);
         let lease = term.on(key, code.claim.clone());
-        let past = match (past::history(&item, code, term.now), code.comer) {
-            (CodeHistory::Assumed(past), Comer::Push { .. }) if ours => {
+        let past = match (past::history(&item, code, term.now), code.arrival) {
+            (CodeHistory::Assumed(past), Arrival::Push { .. }) if ours => {
                 return Ok(Claimed::Ours { lease, binding, tried, redirected: Some(past.grant) });
             }
             (CodeHistory::Unknown, _) if ours => {
                 return Ok(Claimed::Ours { lease, binding, tried, redirected: None });
             }
-            (CodeHistory::Assumed(past), Comer::Redirect) if ours => past,
+            (CodeHistory::Assumed(past), Arrival::Redirect) if ours => past,
             (CodeHistory::Exchanged(past), _) => past,
             _ => return Ok(Claimed::Busy),
         };
@@ -190,7 +192,7 @@ impl Claims {
     ) -> Result<Option<AppId>, StoreError> {
         let Some(attributes) = self.0.get(self.0.claim(claim)).await? else { return Ok(None) };
         let item = Item::new("claim", attributes);
-        Ok(match past::history(&item, &ClaimedCode { claim, code, comer: Comer::Redirect }, now) {
+        Ok(match past::history(&item, &ClaimedCode { claim, code, arrival: Arrival::Redirect }, now) {
             CodeHistory::Exchanged(past) => Some(past.grant.authorizer),
             // A process that is exchanging it may bring the account that the code is really of.
             CodeHistory::Assumed(past) if item.instant(LEASE_UNTIL).is_none_or(|until| until <= now) => {
@@ -206,14 +208,14 @@ impl Claims {
         Ok(attributes.and_then(|attributes| binding(&Item::new("claim", attributes))))
     }
 
-    /// Gives a claim back after a failure, so that the next attempt need not wait for its end; `unheard` if the code may
+    /// Gives a claim back after a failure, so that the next attempt need not wait for its end; `may_be_spent` if the code may
     /// be spent and WeChat's response was lost. One write.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: the claim then ends by itself.
-    pub async fn release(&self, lease: &Lease<ClaimKey>, unheard: bool) -> Result<(), StoreError> {
+    pub async fn release(&self, lease: &Lease<ClaimKey>, may_be_spent: bool) -> Result<(), StoreError> {
         let released = self.0.change(lease.key.clone()).end_lease();
-        let released = if unheard { released } else { released.remove([TRIED_BY]) };
+        let released = if may_be_spent { released } else { released.remove([TRIED_BY]) };
         released.when(lease.is_held()).apply().await.map(drop)
     }
 
@@ -239,7 +241,7 @@ impl Claims {
 pub(crate) fn finished(part: &Part, code: &ClaimedCode<'_>, authorizer: &AppId, now: Timestamp) -> Change {
     part.change(part.claim(code.claim))
         .set(&exchanged(code.code), past::result(code, authorizer, now))
-        .set(EXPIRES_AT, now.plus(KEEP))
+        .set(EXPIRES_AT, now.plus(CLAIM_KEEP))
         .remove([TRIED_BY])
         .end_lease()
 }

@@ -48,7 +48,7 @@ pub use self::account::{Accounts, NewGrant, StoredAccount};
 pub use self::account_state::{AccountState, STANDING_ATTRIBUTES, Standing, Standings};
 pub use self::accounts::END_OF_TIME;
 pub use self::attempt::{ATTEMPT_KEEP, Attempt, Attempts, CodeCount, CookieDigest, MAX_CODES};
-pub use self::claim::{Binding, ClaimKey, Claimed, ClaimedCode, ClaimedGrant, Claims, CodeDigest, Comer};
+pub use self::claim::{Arrival, Binding, ClaimKey, Claimed, ClaimedCode, ClaimedGrant, Claims, CodeDigest};
 pub use self::health::{Health, HealthRecords, ScheduledTask};
 pub use self::inbox::{
     Callback, CallbackEntry, CheckMessage, Entry, EntryBody, EntryKey, INBOX_SORT_PREFIX, Inbox, PUSH_MEMORY, Partition,
@@ -128,8 +128,8 @@ impl StoreError {
 
     /// The failure of a table that was waited for long enough.
     #[must_use]
-    pub fn late() -> Self {
-        Self::Unavailable { operation: "UpdateItem", cause: "timeout".to_owned() }
+    pub fn late(operation: &'static str) -> Self {
+        Self::Unavailable { operation, cause: "timeout".to_owned() }
     }
 
     pub(crate) fn unbuildable(_: BuildError) -> Self {

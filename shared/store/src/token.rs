@@ -172,7 +172,7 @@ impl StoredTokens {
             Some(refused_at) => change.set_once(REFUSED_SINCE, refused_at),
             None => change.remove([REFUSED_SINCE]),
         };
-        change.when(lease.is_held().and(equals(TOKEN_SEQ, seq).or(absent(TOKEN_SEQ)))).apply().await.map(drop)
+        change.when(lease.is_held().and(seq_is(seq))).apply().await.map(drop)
     }
 
     /// Replaces a refresh token that WeChat no longer accepts, over the `token_seq` it was read with, and extends the

@@ -11,9 +11,9 @@ use base::clock::Timestamp;
 use base::ids::{AppId, AttemptId, LinkId};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::StoreError;
 use crate::attributes::PK;
 use crate::part::{Key, Part};
-use crate::{ClaimKey, CodeDigest, CookieDigest, StoreError};
 
 /// A value as it is stored.
 #[derive(Clone)]
@@ -37,15 +37,18 @@ impl From<&str> for Value {
     }
 }
 
+/// Lets ids be values.
 macro_rules! id_value {
     ($($kind:ty),*) => {
-        $(impl From<&$kind> for Value {
+        $(impl From<&$kind> for $crate::write::Value {
             fn from(id: &$kind) -> Self {
                 id.as_str().into()
             }
         })*
     };
 }
+
+pub(crate) use id_value;
 
 macro_rules! number_value {
     ($($kind:ty),*) => {
@@ -57,7 +60,7 @@ macro_rules! number_value {
     };
 }
 
-id_value!(AppId, LinkId, AttemptId, ClaimKey, CodeDigest, CookieDigest);
+id_value!(AppId, LinkId, AttemptId);
 number_value!(u8, u32, i32, i64, u64);
 
 impl From<Timestamp> for Value {

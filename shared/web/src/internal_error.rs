@@ -1,7 +1,5 @@
 //! What is not the caller's fault: logged once, with a reference that the caller is given instead of the cause.
 
-use std::fmt;
-
 use base::random::Random;
 use platform::context::report_wechat;
 use platform::secret::PlatformError;
@@ -10,34 +8,7 @@ use runtime::telemetry::{Measure, Metric, Metrics};
 use store::StoreError;
 use wechat::api::WechatError;
 
-use super::{Problem, ProblemKind};
-
-/// A number that a merchant can read out and that is next to the cause in the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reference(String);
-
-/// References have ten digits: easy to read out, and rarely twice in a log.
-const LARGEST: u64 = 9_999_999_999;
-
-impl Reference {
-    /// A fresh number.
-    #[must_use]
-    pub fn generate(random: &Random) -> Self {
-        Self(format!("{:010}", random.up_to(LARGEST)))
-    }
-
-    /// The ten digits.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Reference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+use super::{Problem, ProblemKind, Reference};
 
 /// Why a request cannot be answered although nothing is wrong with it.
 #[derive(Debug, thiserror::Error)]

@@ -16,10 +16,12 @@ mod language;
 mod page;
 mod problem;
 pub mod push;
+mod reference;
 
 pub use bounded::{spawn_and_wait, spawn_with_timeout};
 pub use cookie::AttemptCookie;
-pub use internal_error::{InternalError, Reference};
+pub use internal_error::InternalError;
 pub use language::Language;
 pub use page::{FormTargets, Message, Pages, see_other};
 pub use problem::{Problem, ProblemKind};
+pub use reference::Reference;

@@ -44,7 +44,7 @@ async fn assert_private(output: &str, world: &World, code: &str) {
         ("webhook's key", WEBHOOK_SECRET.strip_prefix("whsec_").unwrap()),
         ("part of the webhook's address", URL_SECRET),
     ];
-    assert_request_ids(&output);
+    assert_request_ids(output);
     assert_neither_leaked(output, &world.simulator, &private).await;
     assert!(!output.contains("CDATA"), "not even a part of a message:\n{output}");
 }

@@ -6,7 +6,7 @@ use store::{AccountState, NewGrant, StoreError, StoredAccount, WriteOutcome};
 use wechat::api::Grant;
 use wechat::times::{self, Order};
 
-use super::{Attempt, Exchange};
+use super::{ClaimedExchange, Exchange};
 use crate::schedule;
 use crate::tokens::TokenError;
 
@@ -25,7 +25,11 @@ enum Kept {
 
 impl Exchange {
     /// Stores the tokens of a grant and returns the account's `token_seq`; nothing where the grant was taken back since.
-    pub(super) async fn keep_grant(&self, grant: &Grant, attempt: &Attempt<'_>) -> Result<Option<u64>, TokenError> {
+    pub(super) async fn keep_grant(
+        &self,
+        grant: &Grant,
+        attempt: &ClaimedExchange<'_>,
+    ) -> Result<Option<u64>, TokenError> {
         let issued = self.now();
         let margin = schedule::authorizer_margin(&self.context().random);
         let usual_due = match (&grant.access_token, &grant.refresh_token) {
@@ -58,7 +62,7 @@ impl Exchange {
         &self,
         authorizer: &AppId,
         new: &mut NewGrant<'_>,
-        attempt: &Attempt<'_>,
+        attempt: &ClaimedExchange<'_>,
         usual_due: Option<Timestamp>,
     ) -> Result<Kept, StoreError> {
         let now = self.now();
@@ -86,7 +90,7 @@ impl Exchange {
     }
 }
 
-impl Attempt<'_> {
+impl ClaimedExchange<'_> {
     /// Whether other tokens may have been issued while WeChat answered: which are the newer ones, the next renewal decides.
     /// A lease is that of a call whose answer is not stored yet, and may never be; and after a failed call nobody knows
     /// whether WeChat has done it.

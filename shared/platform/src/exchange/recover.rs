@@ -10,13 +10,13 @@ use store::{
 use wechat::api::{AuthorizerDetails, Reaction};
 use wechat::times::{self, Order};
 
-use super::{Attempt, Code, Exchange, Exchanged};
+use super::{ClaimedExchange, Code, Exchange, Exchanged};
 use crate::tokens::TokenError;
 
 impl Exchange {
     /// A code that is spent or lapsed, or a grant that came without one. Unless what is stored comes from this code, or
     /// surely from a later grant, the tokens that it brought were lost, and they may have replaced those that are stored.
-    pub(super) async fn recover_spent(&self, attempt: &Attempt<'_>) -> Result<Exchanged, TokenError> {
+    pub(super) async fn recover_spent(&self, attempt: &ClaimedExchange<'_>) -> Result<Exchanged, TokenError> {
         let Some(authorizer) = attempt.code.whose.known() else {
             return Ok(Exchanged::Spent { by_us: attempt.tried });
         };
@@ -36,7 +36,7 @@ impl Exchange {
     }
 
     /// Whether nothing that the code brought can be missing.
-    fn has_all_of(&self, account: &StoredAccount, attempt: &Attempt<'_>) -> bool {
+    fn has_all_of(&self, account: &StoredAccount, attempt: &ClaimedExchange<'_>) -> bool {
         let from_this_code = account.grant_code.as_ref() == Some(attempt.claimed.code);
         let from_a_later_grant =
             times::order(attempt.code.granted_at, account.granted_at, self.now()) == Order::Earlier;
@@ -69,7 +69,7 @@ impl Exchange {
     /// consented twice, details show what the second consent changed, and no code need be spent to learn it.
     pub(super) async fn confirm_redirected(
         &self,
-        attempt: &Attempt<'_>,
+        attempt: &ClaimedExchange<'_>,
         grant: &ClaimedGrant,
     ) -> Result<Exchanged, TokenError> {
         self.note_grant_time(attempt.code, grant).await?;

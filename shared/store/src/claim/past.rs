@@ -9,7 +9,7 @@ use base::ids::AppId;
 use base::limits::CODE_LIFE;
 use wechat::times::{self, Order};
 
-use super::{ClaimedCode, ClaimedGrant, CodeDigest, Comer};
+use super::{Arrival, ClaimedCode, ClaimedGrant, CodeDigest};
 use crate::attributes::{AT, AUTHORIZER, BY, FINISHED_AT};
 use crate::item::Item;
 use crate::write::Value;
@@ -26,9 +26,9 @@ pub(super) fn exchanged(code: &CodeDigest) -> String {
 
 /// Its value.
 pub(super) fn result(code: &ClaimedCode<'_>, authorizer: &AppId, now: Timestamp) -> Value {
-    let by = match code.comer {
-        Comer::Push { .. } => PUSH,
-        Comer::Redirect => REDIRECT,
+    let by = match code.arrival {
+        Arrival::Push { .. } => PUSH,
+        Arrival::Redirect => REDIRECT,
     };
     Value::map([(AUTHORIZER, authorizer.into()), (BY, by.into()), (AT, now.into())])
 }
@@ -69,7 +69,7 @@ impl Past {
         match &self.grant.code {
             Some(exchanged) => {
                 exchanged == code.code
-                    || matches!(code.comer, Comer::Redirect) && self.returned.as_ref() == Some(code.code)
+                    || matches!(code.arrival, Arrival::Redirect) && self.returned.as_ref() == Some(code.code)
             }
             // A claim of the code itself has no other one.
             None => code.claim.as_str() == code.code.as_str(),
@@ -77,20 +77,22 @@ impl Past {
     }
 
     fn may_be_of(&self, code: &ClaimedCode<'_>, now: Timestamp) -> bool {
-        match code.comer {
-            Comer::Push { authorizer, granted_at } => {
+        match code.arrival {
+            Arrival::Push { authorizer, granted_at } => {
                 self.by_push != Some(true)
                     && self.grant.authorizer == *authorizer
                     && times::order(granted_at, Some(self.at), now) == Order::Undecided
             }
-            Comer::Redirect => self.by_push != Some(false) && self.returned.is_none() && now.since(self.at) < CODE_LIFE,
+            Arrival::Redirect => {
+                self.by_push != Some(false) && self.returned.is_none() && now.since(self.at) < CODE_LIFE
+            }
         }
     }
 
     /// The attribute to be written if `code` is that of a redirect, the first one that comes of a pushed grant.
     pub(super) fn awaited_return(&self, code: &ClaimedCode<'_>) -> Option<String> {
         let pushed = self.grant.code.as_ref().filter(|_| self.by_push == Some(true) && self.returned.is_none())?;
-        matches!(code.comer, Comer::Redirect).then(|| format!("{RETURNED}{}", pushed.as_str()))
+        matches!(code.arrival, Arrival::Redirect).then(|| format!("{RETURNED}{}", pushed.as_str()))
     }
 }
 

@@ -15,27 +15,15 @@ use http_body_util::LengthLimitError;
 use platform::secret::{Platform, PlatformSource};
 use runtime::telemetry::Metrics;
 use secrecy::SecretString;
-use url::form_urlencoded;
 use wechat::crypto::{OpenError, Opened, Signed};
 use wechat::push::envelope::Envelope;
 use wechat::push::{AccountMessage, AuthorizationEvent};
 
+use super::query::Query;
 use super::{PushRejection, ReplySeal};
 
 /// The largest body accepted, in bytes. Real pushes have below 2 KiB; the longest texts leave room in this.
 pub const BODY_LIMIT: usize = 64 * 1024;
-
-/// The longest `timestamp`, in digits. Real ones have 10.
-const LONGEST_TIMESTAMP: usize = 20;
-
-/// The longest `nonce`, in characters. Real ones have up to 16.
-///
-/// What is signed is joined without separators, so a signature fits wherever the borders between the parts are. The
-/// shortest piece of `Encrypt` that could move into `nonce` and leave whole blocks behind has 64 characters.
-const LONGEST_NONCE: usize = 32;
-
-/// The longest `msg_signature` that is compared, in characters. Real ones have 40.
-const LONGEST_SIGNATURE: usize = 128;
 
 /// What is signed with our token and sealed for our platform, read as a `T`: the extractor of both push URLs.
 #[derive(Debug)]
@@ -164,87 +152,6 @@ async fn read(body: Body) -> Result<Bytes, PushRejection> {
         let is_too_large = error.source().is_some_and(<dyn Error>::is::<LengthLimitError>);
         if is_too_large { PushRejection::TooLarge } else { PushRejection::Incomplete }
     })
-}
-
-/// Why the query is not a push's.
-#[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
-pub enum QueryError {
-    /// A parameter is not there, or empty.
-    #[error("the query parameter {0} is missing")]
-    Missing(&'static str),
-    /// A parameter is there twice: nothing says which one is signed.
-    #[error("the query parameter {0} is there more than once")]
-    Repeated(&'static str),
-    /// A parameter is longer than any that WeChat sends.
-    #[error("the query parameter {0} is too long")]
-    TooLong(&'static str),
-    /// `timestamp` is not a number.
-    #[error("the query parameter {0} is malformed")]
-    Malformed(&'static str),
-}
-
-impl QueryError {
-    /// A stable word for metrics and logs.
-    #[must_use]
-    pub const fn reason(self) -> &'static str {
-        match self {
-            Self::Missing(_) => "parameter-missing",
-            Self::Repeated(_) => "parameter-repeated",
-            Self::TooLong(_) => "parameter-too-long",
-            Self::Malformed(_) => "parameter-malformed",
-        }
-    }
-}
-
-/// The signed parameters (protocol section 3.1). `signature` does not cover the body and is ignored.
-#[derive(Debug)]
-struct Query {
-    timestamp: String,
-    nonce: String,
-    msg_signature: String,
-}
-
-impl Query {
-    fn parse(query: &str) -> Result<Self, QueryError> {
-        const PARAMETERS: [(&str, usize); 3] =
-            [("timestamp", LONGEST_TIMESTAMP), ("nonce", LONGEST_NONCE), ("msg_signature", LONGEST_SIGNATURE)];
-        let mut values = [None, None, None];
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            for ((known, longest), slot) in PARAMETERS.into_iter().zip(&mut values) {
-                if name != known {
-                    continue;
-                }
-                if value.chars().count() > longest {
-                    return Err(QueryError::TooLong(known));
-                }
-                if slot.replace(value.clone().into_owned()).is_some() {
-                    return Err(QueryError::Repeated(known));
-                }
-            }
-        }
-        let [timestamp, nonce, msg_signature] = values;
-        let filled =
-            |name, value: Option<String>| value.filter(|value| !value.is_empty()).ok_or(QueryError::Missing(name));
-        let timestamp = filled("timestamp", timestamp)?;
-        if !timestamp.bytes().all(|digit| digit.is_ascii_digit()) {
-            return Err(QueryError::Malformed("timestamp"));
-        }
-        Ok(Self { timestamp, nonce: filled("nonce", nonce)?, msg_signature: filled("msg_signature", msg_signature)? })
-    }
-
-    /// `timestamp`; far ahead where it is no time: a border that was moved has made it another number.
-    fn sent_at(&self) -> Timestamp {
-        Timestamp::from_unix(self.timestamp.parse().unwrap_or(i64::MAX))
-    }
-
-    fn signed<'a>(&'a self, envelope: &'a Envelope<'_>) -> Signed<'a> {
-        Signed {
-            timestamp: &self.timestamp,
-            nonce: &self.nonce,
-            msg_signature: &self.msg_signature,
-            encrypt: &envelope.encrypt,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -237,7 +237,7 @@ async fn the_borders_between_the_signed_parts_cannot_be_moved_into_another_messa
         .find(|sealed| sealed.encrypt.as_str() > "9a" && sealed.encrypt[64..] > *"9a")
         .unwrap();
     let uri = |timestamp: &str, nonce: &str| {
-        let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
         format!(
             "/events?timestamp={}&nonce={}&msg_signature={}",
             encode(timestamp),

@@ -5,8 +5,10 @@
 
 mod answer;
 mod extract;
+mod query;
 mod reject;
 
 pub use answer::{AnswerBy, ReplySeal, answer_in_time, plain_answer};
-pub use extract::{AccountPush, Authentic, BODY_LIMIT, PlatformPush, Pushed, QueryError, Verified};
+pub use extract::{AccountPush, Authentic, BODY_LIMIT, PlatformPush, Pushed, Verified};
+pub use query::QueryError;
 pub use reject::PushRejection;

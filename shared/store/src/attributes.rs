@@ -1,4 +1,5 @@
-//! The name of every attribute of the table, once. `DATA-MODEL.md` describes them, and a test compares the two.
+//! The name of every attribute of the table, once. `DATA-MODEL.md` describes them: a test fails if it lacks
+//! one, but not if it names one that is gone.
 
 /// Makes the constants, and the list of all for the test, out of one table.
 macro_rules! attributes {

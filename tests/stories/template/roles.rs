@@ -109,7 +109,7 @@ fn each_role_writes_its_own_log_and_reads_the_one_secret() {
 /// What a role may do with items: role, actions, first parts of the keys.
 type Grant = (&'static str, &'static [&'static str], &'static [&'static str]);
 
-/// The whole of it. Whoever widens a role widens this list.
+/// The whole of it: to widen a role, widen this list. It is compared with the template, not with what the code does.
 const ON_ITEMS: [Grant; 15] = [
     ("AccountPushRole", &["GetItem"], &["*#release-check#*", "*#user-name#*"]),
     ("AccountPushRole", &["PutItem"], &["*#inbox#*"]),
@@ -237,7 +237,8 @@ fn the_role_of_pushes_introduces_an_account_and_cannot_change_whose_a_name_is() 
     assert_eq!(condition["StringEqualsIfExists"], json!({ "dynamodb:ReturnValues": "NONE" }));
 }
 
-/// What a key of the table may begin with, one for each kind of item (`shared/store/DATA-MODEL.md`).
+/// What a key of the table may begin with, one for each kind of item (`shared/store/DATA-MODEL.md`). Nothing checks that
+/// the list is complete: a new kind must be added by hand.
 const KEYS: [&str; 11] = [
     "wx0000000000000001#account#wx0000000000000002",
     "wx0000000000000001#claim#00ff",

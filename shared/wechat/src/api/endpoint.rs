@@ -24,6 +24,7 @@ pub enum Api {
 }
 
 impl Api {
+    /// Every call. One that is missing here is not recognized by [`Self::from_name`].
     const ALL: [Self; 8] = [
         Self::StartPushTicket,
         Self::ComponentToken,

@@ -189,7 +189,7 @@ pub enum Notice {
 }
 
 impl Notice {
-    /// Every notice.
+    /// Every notice. One that is missing here is read as [`Event::Unknown`].
     pub const ALL: [Self; 9] = [
         Self::TrialRegistered,
         Self::TrialVerified,

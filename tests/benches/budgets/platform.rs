@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use base::clock::{Clock as _, SystemClock};
 use base::ids::AppId;
 use serde_json::json;
 use stories::bootstrap::messages_of;
@@ -18,9 +19,7 @@ pub(crate) const COMPONENT: &str = "wx1234567890abcdef";
 pub(crate) const TOKEN: &str = "BudgetVerificationToken";
 /// The key of its pushes.
 pub(crate) const KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
-/// `timestamp` and `nonce` of its pushes.
-pub(crate) const TIMESTAMP: &str = "1800000000";
-/// See [`TIMESTAMP`].
+/// `nonce` of its pushes.
 pub(crate) const NONCE: &str = "1234567890";
 
 /// A ticket push as it reaches the receiver.
@@ -31,6 +30,13 @@ pub(crate) struct TicketPush {
     pub(crate) encrypt: String,
     /// Its `msg_signature`.
     pub(crate) msg_signature: String,
+    /// Its `timestamp`.
+    pub(crate) timestamp: String,
+}
+
+/// `timestamp` of its pushes, and when they were made: now, since an older or later one has no effect.
+pub(crate) fn timestamp() -> String {
+    SystemClock.now().unix().to_string()
 }
 
 /// Token and key.
@@ -41,24 +47,25 @@ pub(crate) fn keyring() -> Keyring {
 
 /// A ticket push of real size.
 pub(crate) fn ticket_push() -> TicketPush {
+    let timestamp = timestamp();
     let message = format!(
-        "<xml><AppId><![CDATA[{COMPONENT}]]></AppId><CreateTime>{TIMESTAMP}</CreateTime>\
+        "<xml><AppId><![CDATA[{COMPONENT}]]></AppId><CreateTime>{timestamp}</CreateTime>\
          <InfoType><![CDATA[component_verify_ticket]]></InfoType>\
          <ComponentVerifyTicket><![CDATA[ticket@@@{}]]></ComponentVerifyTicket></xml>",
         "Tz4".repeat(29)
     );
-    let sealed = keyring().seal(message.as_bytes(), *b"0123456789abcdef", TIMESTAMP, NONCE, Generations::CURRENT);
+    let sealed = keyring().seal(message.as_bytes(), *b"0123456789abcdef", &timestamp, NONCE, Generations::CURRENT);
     let body =
         format!("<xml><AppId><![CDATA[{COMPONENT}]]></AppId><Encrypt><![CDATA[{}]]></Encrypt></xml>", sealed.encrypt);
-    TicketPush { body, encrypt: sealed.encrypt, msg_signature: sealed.msg_signature }
+    TicketPush { body, encrypt: sealed.encrypt, msg_signature: sealed.msg_signature, timestamp }
 }
 
 /// The same as the gateway hands it to the function.
 pub(crate) fn ticket_event() -> String {
     let push = ticket_push();
     let query = format!(
-        "signature=none&timestamp={TIMESTAMP}&nonce={NONCE}&encrypt_type=aes&msg_signature={}",
-        push.msg_signature
+        "signature=none&timestamp={}&nonce={NONCE}&encrypt_type=aes&msg_signature={}",
+        push.timestamp, push.msg_signature
     );
     HttpEvent::new("POST", "/wechat/events")
         .query(&query)
@@ -73,19 +80,20 @@ pub(crate) const USER_NAME: &str = "gh_0123456789ab";
 
 /// A follower's text as the gateway hands it to the function.
 pub(crate) fn message_event() -> String {
+    let timestamp = timestamp();
     let message = format!(
         "<xml><ToUserName><![CDATA[{USER_NAME}]]></ToUserName>\
-         <FromUserName><![CDATA[oFollower-0123456789_abcdefg]]></FromUserName><CreateTime>{TIMESTAMP}</CreateTime>\
+         <FromUserName><![CDATA[oFollower-0123456789_abcdefg]]></FromUserName><CreateTime>{timestamp}</CreateTime>\
          <MsgType><![CDATA[text]]></MsgType><Content><![CDATA[请问周末几点开门？]]></Content>\
          <MsgId>1234567890123456789</MsgId></xml>"
     );
-    let sealed = keyring().seal(message.as_bytes(), *b"0123456789abcdef", TIMESTAMP, NONCE, Generations::CURRENT);
+    let sealed = keyring().seal(message.as_bytes(), *b"0123456789abcdef", &timestamp, NONCE, Generations::CURRENT);
     let body = format!(
         "<xml><ToUserName><![CDATA[{USER_NAME}]]></ToUserName><Encrypt><![CDATA[{}]]></Encrypt></xml>",
         sealed.encrypt
     );
     let query = format!(
-        "signature=none&timestamp={TIMESTAMP}&nonce={NONCE}&openid=oFollower-0123456789_abcdefg&encrypt_type=aes\
+        "signature=none&timestamp={timestamp}&nonce={NONCE}&openid=oFollower-0123456789_abcdefg&encrypt_type=aes\
          &msg_signature={}",
         sealed.msg_signature
     );

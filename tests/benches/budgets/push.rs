@@ -12,7 +12,7 @@ use wechat::crypto::Signed;
 use wechat::push::AuthorizationEvent;
 use wechat::push::envelope::Envelope;
 
-use crate::platform::{KEY, NONCE, TIMESTAMP, TOKEN, TicketPush, keyring, ticket_push};
+use crate::platform::{KEY, NONCE, TOKEN, TicketPush, keyring, ticket_push};
 use crate::report::{Report, median};
 
 /// Rounds of each, by turns.
@@ -27,7 +27,7 @@ pub(crate) fn measure(report: &mut Report) {
     let open = || {
         let envelope = Envelope::parse(black_box(push.body.as_bytes())).expect("an envelope");
         let opened = keyring.open(&Signed {
-            timestamp: TIMESTAMP,
+            timestamp: &push.timestamp,
             nonce: NONCE,
             msg_signature: &push.msg_signature,
             encrypt: &envelope.encrypt,
@@ -57,7 +57,7 @@ fn microseconds(mut work: impl FnMut()) -> f64 {
 
 fn bare_cryptography(push: &TicketPush, key: &[u8; 32]) {
     let mut hash = Sha1::new();
-    let mut parts = [TOKEN, TIMESTAMP, NONCE, black_box(&push.encrypt)];
+    let mut parts = [TOKEN, &push.timestamp, NONCE, black_box(&push.encrypt)];
     parts.sort_unstable();
     for part in parts {
         hash.update(part);

@@ -14,7 +14,7 @@ use futures::stream;
 use platform::tokens::{Renewal, Scope, TokenError};
 use secrecy::ExposeSecret as _;
 use store::{AccountState, StoredAccount, TokenOwner};
-use wechat::api::{AuthorizerDetails, AuthorizerPage, LIST_PAGE, ListedAuthorizer, Reaction};
+use wechat::api::{AuthorizerDetails, AuthorizerPage, LIST_PAGE, ListedAuthorizer};
 use wechat::times::{self, Order};
 
 use crate::Run;
@@ -193,7 +193,7 @@ impl Run {
             }
             Err(error) => error,
         };
-        let denies = error.wechat().is_some_and(|error| error.reaction() == Reaction::Reauthorize);
+        let denies = error.says_gone();
         if error.scope() == Scope::Subject && !denies && listed.refresh_token.is_some() {
             tracing::warn!(authorizer = %authorizer, "the details of account {authorizer} cannot be read: {error}");
             let func_info = row.map(|row| row.func_info.clone()).unwrap_or_default();

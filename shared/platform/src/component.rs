@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use runtime::telemetry::{Measure, Metric};
 use secrecy::SecretString;
 use store::{Issued, Lease, RenewalReason, Store, TokenOwner, TokenRecord};
-use wechat::api::{AuthorizerDetails, AuthorizerPage, ComponentCall, Reaction, WechatClient, WechatError};
+use wechat::api::{AuthorizerDetails, AuthorizerPage, ComponentCall, WechatClient, WechatError};
 
 use crate::context::Context;
 use crate::error::TokenError;
@@ -125,7 +125,7 @@ impl Component {
     pub async fn is_gone(&self, authorizer: &AppId) -> Result<bool, TokenError> {
         match self.details(authorizer).await {
             Ok(_) => Ok(false),
-            Err(TokenError::Wechat(refused)) if refused.reaction() == Reaction::Reauthorize => Ok(true),
+            Err(error) if error.says_gone() => Ok(true),
             Err(error) => Err(error),
         }
     }

@@ -3,7 +3,7 @@
 use base::clock::Timestamp;
 use base::ids::AppId;
 use store::{AccountState, StoreError, TokenOwner};
-use wechat::api::WechatError;
+use wechat::api::{Reaction, WechatError};
 
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +76,12 @@ impl TokenError {
             Self::NoComponentToken(cause) => cause.wechat(),
             _ => None,
         }
+    }
+
+    /// Whether WeChat, asked for an account's details, says that the account's grant is gone.
+    #[must_use]
+    pub fn says_gone(&self) -> bool {
+        matches!(self, Self::Wechat(error) if error.reaction() == Reaction::Reauthorize)
     }
 
     /// Whom the failure concerns, and so what may go on in spite of it.

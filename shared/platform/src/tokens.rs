@@ -194,9 +194,7 @@ impl AccountToken<'_> {
         };
         let details = match tokens.component.details(authorizer).await {
             Ok(details) => details,
-            Err(TokenError::Wechat(gone)) if gone.reaction() == Reaction::Reauthorize => {
-                return Err(IssueError::Refused(code, DetailsSay::Gone));
-            }
+            Err(error) if error.says_gone() => return Err(IssueError::Refused(code, DetailsSay::Gone)),
             Err(error) if matches!(error.scope(), Scope::Platform | Scope::OutOfTime) => return Err(error.into()),
             Err(error) => {
                 tracing::warn!(authorizer = %authorizer, "the details of account {authorizer} cannot be read: {error}");

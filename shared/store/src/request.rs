@@ -86,7 +86,8 @@ impl Part {
     }
 
     /// Hands over the items of a partition whose sort keys begin with `prefix`, as of now and in their order, until `take`
-    /// has what it looks for; only those that have the attribute `with`, if it is given. One query per megabyte, and no more than that in memory.
+    /// has what it looks for; only those that have the attribute `with`, if it is given. One query per megabyte, and no
+    /// more than that in memory.
     pub(crate) async fn each_of(
         &self,
         partition: String,

@@ -170,28 +170,32 @@ pub(crate) fn counts(counter: &str, value: u64) -> Condition {
 }
 
 /// The names and values that an expression refers to, numbered as they come.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Placeholders {
-    names: HashMap<String, String>,
-    values: HashMap<String, AttributeValue>,
-    numbers: HashMap<String, String>,
+    names: Vec<String>,
+    values: Vec<AttributeValue>,
 }
 
 impl Placeholders {
     fn name(&mut self, attribute: &str) -> String {
-        if let Some(placeholder) = self.numbers.get(attribute) {
-            return placeholder.clone();
-        }
-        let placeholder = format!("#{}", self.names.len());
-        self.names.insert(placeholder.clone(), attribute.to_owned());
-        self.numbers.insert(attribute.to_owned(), placeholder.clone());
-        placeholder
+        let number = self.names.iter().position(|name| name == attribute).unwrap_or_else(|| {
+            self.names.push(attribute.to_owned());
+            self.names.len() - 1
+        });
+        format!("#{number}")
     }
 
     fn value(&mut self, value: impl Into<Value>) -> String {
-        let placeholder = format!(":{}", self.values.len());
-        self.values.insert(placeholder.clone(), value.into().0);
-        placeholder
+        self.values.push(value.into().0);
+        format!(":{}", self.values.len() - 1)
+    }
+
+    /// The names and the values by their placeholders, as a request carries them.
+    fn bound(self) -> (HashMap<String, String>, Option<HashMap<String, AttributeValue>>) {
+        let names = (0..).map(|number: usize| format!("#{number}")).zip(self.names).collect();
+        let values: HashMap<_, _> = (0..).map(|number: usize| format!(":{number}")).zip(self.values).collect();
+        // DynamoDB refuses an empty map of values.
+        (names, Some(values).filter(|values| !values.is_empty()))
     }
 
     fn condition(&mut self, condition: Condition) -> String {
@@ -219,7 +223,6 @@ impl Placeholders {
 }
 
 /// An update of some attributes of one item, which it creates if there is none.
-#[derive(Clone)]
 pub(crate) struct Change {
     part: Part,
     key: Key,
@@ -236,7 +239,6 @@ pub(crate) struct Rendered {
     pub(crate) expression: String,
     pub(crate) condition: Option<String>,
     pub(crate) names: HashMap<String, String>,
-    /// `None` if the expressions need none: DynamoDB refuses an empty map.
     pub(crate) values: Option<HashMap<String, AttributeValue>>,
 }
 
@@ -319,13 +321,8 @@ impl Change {
         let clauses = [("SET", self.set), ("REMOVE", self.remove), ("ADD", self.add)];
         let clauses = clauses.into_iter().filter(|(_, parts)| !parts.is_empty());
         let clauses: Vec<String> = clauses.map(|(verb, parts)| format!("{verb} {}", parts.join(", "))).collect();
-        Rendered {
-            key: self.key.attributes(),
-            expression: clauses.join(" "),
-            condition: self.condition,
-            names: self.placeholders.names,
-            values: Some(self.placeholders.values).filter(|values| !values.is_empty()),
-        }
+        let (names, values) = self.placeholders.bound();
+        Rendered { key: self.key.attributes(), expression: clauses.join(" "), condition: self.condition, names, values }
     }
 
     /// The update as a part of a transaction.
@@ -346,7 +343,6 @@ impl Change {
 }
 
 /// A whole new item.
-#[derive(Clone)]
 pub(crate) struct NewItem {
     part: Part,
     attributes: HashMap<String, AttributeValue>,
@@ -387,12 +383,8 @@ impl NewItem {
     }
 
     pub(crate) fn into_parts(self) -> NewItemParts {
-        NewItemParts {
-            attributes: self.attributes,
-            condition: self.condition,
-            names: self.placeholders.names,
-            values: Some(self.placeholders.values).filter(|values| !values.is_empty()),
-        }
+        let (names, values) = self.placeholders.bound();
+        NewItemParts { attributes: self.attributes, condition: self.condition, names, values }
     }
 
     /// The item as a part of a transaction.

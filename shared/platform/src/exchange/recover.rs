@@ -7,7 +7,7 @@ use base::ids::AppId;
 use store::{
     AccountState, Binding, BoundBy, ClaimedGrant, NewGrant, StoreError, StoredAccount, TokenOwner, WriteOutcome,
 };
-use wechat::api::{AuthorizerDetails, Reaction};
+use wechat::api::AuthorizerDetails;
 use wechat::times::{self, Order};
 
 use super::{ClaimedExchange, Code, Exchange, Exchanged};
@@ -92,7 +92,7 @@ impl Exchange {
     async fn agrees_with_details(&self, authorizer: &AppId) -> Result<bool, TokenError> {
         let before = self.store().accounts.get(authorizer).await?;
         let details = match self.component().details(authorizer).await {
-            Err(TokenError::Wechat(refused)) if refused.reaction() == Reaction::Reauthorize => return Ok(false),
+            Err(error) if error.says_gone() => return Ok(false),
             details => details?,
         };
         match &before {

@@ -28,6 +28,8 @@ pub(crate) struct Setting {
     pub(crate) named_by: NamedBy,
     /// How many seconds the second process's clock is ahead.
     pub(crate) skew: i64,
+    /// Whether a service is asked for replies to messages.
+    pub(crate) webhook: bool,
     /// What the random bytes of both sides come from.
     pub(crate) seed: u64,
 }
@@ -54,8 +56,16 @@ pub(crate) fn interleaved() -> impl Strategy<Value = History> {
 
 pub(crate) fn setting() -> impl Strategy<Value = Setting> {
     let named_by = select(vec![NamedBy::Both, NamedBy::Both, NamedBy::Details]);
-    (any::<bool>(), any::<bool>(), named_by, -4..=4_i64, any::<u64>().no_shrink())
-        .prop_map(|(rotating, two_codes, named_by, skew, seed)| Setting { rotating, two_codes, named_by, skew, seed })
+    (any::<bool>(), any::<bool>(), named_by, -4..=4_i64, any::<bool>(), any::<u64>().no_shrink()).prop_map(
+        |(rotating, two_codes, named_by, skew, webhook, seed)| Setting {
+            rotating,
+            two_codes,
+            named_by,
+            skew,
+            webhook,
+            seed,
+        },
+    )
 }
 
 fn step() -> impl Strategy<Value = Step> {

@@ -81,7 +81,9 @@ impl Stage {
         assert!(world.simulator.push_ticket().await.is_accepted());
         world.component().await.token().await.unwrap();
         let webhook = Service::replying_with_texts().await;
-        world.ask_for_replies(webhook.url()).await;
+        if setting.webhook {
+            world.ask_for_replies(webhook.url()).await;
+        }
         let business = Business::of(&world);
         let mut links = Vec::new();
         for _ in 0..LINKS {

@@ -91,6 +91,12 @@ impl Bootstrap {
         Router::new().fallback(forward).with_state(Arc::clone(self))
     }
 
+    /// What the process has said so far.
+    #[must_use]
+    pub fn output(&self) -> String {
+        self.process.output()
+    }
+
     /// Kills the process at once, as `kill -9` does. Returns all that it ever said.
     #[must_use]
     pub fn kill(mut self) -> String {

@@ -13,7 +13,7 @@ use platform::bus::{Bus, BusEvent};
 use platform::secret::PlatformSource;
 use runtime::telemetry::{Measure, Metric, Metrics};
 use secrecy::{ExposeSecret as _, SecretString};
-use store::{Access, Lease, LeaseTerm, MESSAGE_MEMORY, MessageClaim, Recipient, StoreError, access_to};
+use store::{Access, Lease, LeaseTerm, MESSAGE_MEMORY, MessageClaim, MessageState, Recipient, StoreError, access_to};
 use tokio::time::{Instant, sleep, timeout_at};
 use web::push::{AccountPush, PushRejection, ReplySeal, plain_answer};
 use wechat::push::{AccountMessage, MessageId, ReleaseCheck, TestAccounts, is_beyond_memory};
@@ -114,8 +114,15 @@ pub(crate) struct PendingMessage<'a> {
 }
 
 /// A message that is ours to handle, or the answer that another delivery of it got.
-enum Claimed {
-    Ours { lease: Lease<MessageId>, first: bool, reply: Option<SecretString> },
+enum Turn {
+    Ours {
+        /// The claim, where the webhook may be asked.
+        lease: Option<Lease<MessageId>>,
+        /// Whether it may be asked by us: whoever had the claim before may have done so.
+        may_ask: bool,
+        /// The reply that an earlier delivery got and could not give.
+        reply: Option<SecretString>,
+    },
     Answered(Option<SecretString>),
 }
 
@@ -208,13 +215,14 @@ impl MessageHandler {
         } else {
             BusEvent::of_unconfirmed_message(component, work.authorizer, work.message)
         };
-        match self.claim(work).await {
-            Ok(Claimed::Ours { lease, first, reply }) => {
-                let known = reply.or(fixed);
-                let may_ask = first && known.is_none() && is_confirmed && work.message.can_be_answered();
-                self.deliver_and_ask(work, &lease, is_confirmed.then_some(&event), may_ask, known).await
+        let asks = self.service.webhook.is_some() && fixed.is_none() && is_confirmed && work.message.can_be_answered();
+        let turn = if asks { self.claim(work).await } else { self.look(work).await };
+        match turn {
+            Ok(Turn::Ours { lease, may_ask, reply }) => {
+                let event = is_confirmed.then_some(&event);
+                self.deliver_and_ask(work, lease.as_ref(), event, may_ask, reply.or(fixed)).await
             }
-            Ok(Claimed::Answered(reply)) => {
+            Ok(Turn::Answered(reply)) => {
                 self.service.metrics.put(&Metric::count(Measure::MessageRepeated, 1));
                 tracing::info!(authorizer = %work.authorizer, message_id = %work.id, "a message came again: it gets the same reply");
                 Ok(reply)
@@ -234,16 +242,29 @@ impl MessageHandler {
         rejection.into()
     }
 
-    /// Waits while another delivery of the same message is under way.
-    async fn claim(&self, work: &PendingMessage<'_>) -> Result<Claimed, StoreError> {
+    /// Whether another delivery of the same message has been answered. One that is under way is not waited for: it may
+    /// put the message on the bus as well, under the same id.
+    async fn look(&self, work: &PendingMessage<'_>) -> Result<Turn, StoreError> {
+        let state = timeout_at(work.table_by, work.store.messages.state(&work.id)).await;
+        Ok(match state.unwrap_or_else(|_| Err(StoreError::late("GetItem")))? {
+            MessageState::Answered(reply) => Turn::Answered(reply),
+            MessageState::Open(reply) => Turn::Ours { lease: None, may_ask: false, reply },
+        })
+    }
+
+    /// Claims a message that the webhook is to be asked about: it gets each once at most. Waits while another delivery of
+    /// it is under way.
+    async fn claim(&self, work: &PendingMessage<'_>) -> Result<Turn, StoreError> {
         let MessageService { clock, random, limits, .. } = &*self.service;
         let (mut pauses, mut until) = (1, work.table_by);
         let mut term = LeaseTerm::new(random, clock.now(), MESSAGE_LEASE);
         loop {
             let claim = work.store.messages.claim(&work.id, &term);
             match timeout_at(until, claim).await.unwrap_or_else(|_| Err(StoreError::late("UpdateItem")))? {
-                MessageClaim::Ours { lease, first, reply } => return Ok(Claimed::Ours { lease, first, reply }),
-                MessageClaim::Answered(reply) => return Ok(Claimed::Answered(reply)),
+                MessageClaim::Ours { lease, first, reply } => {
+                    return Ok(Turn::Ours { lease: Some(lease), may_ask: first && reply.is_none(), reply });
+                }
+                MessageClaim::Answered(reply) => return Ok(Turn::Answered(reply)),
                 // The table is there. The bound on the whole answer ends this.
                 MessageClaim::Busy => sleep(limits.poll * pauses).await,
             }

@@ -1,8 +1,10 @@
 //! Messages of accounts: each is handled once, every delivery of it gets the same reply, and what the bus did not take
 //! waits here until it does.
 //!
-//! WeChat sends a message again when our response does not reach it within 5 s. So a message is claimed before anything
-//! is done with it, and the reply is written down. If a claimant dies, its lease expires and the next delivery takes over.
+//! WeChat sends a message again when our response does not reach it within 5 s, so how it was answered is written down.
+//! A message that the reply webhook is asked about is claimed first, since the webhook gets it once at most; if a claimant
+//! dies, its lease expires and the next delivery takes over. Any other message needs no claim: one delivered twice has
+//! the same id twice, which costs its readers nothing, and a claim would be a second write for every message.
 //! A message that waits for the bus is in the `due` index in shards of its own: however many they are, grants do not wait
 //! behind them.
 
@@ -38,6 +40,15 @@ const WAITING_SHARDS: u64 = 4;
 
 /// Waiting messages of one page of the index.
 const PAGE: i32 = 256;
+
+/// How far earlier deliveries of a message got.
+pub enum MessageState {
+    /// It was answered with this; `None` if the response was empty.
+    Answered(Option<SecretString>),
+    /// It is new, or whoever had it did not finish; the reply that an earlier process got, as plain XML, and could not
+    /// give.
+    Open(Option<SecretString>),
+}
 
 /// The outcome of claiming a message.
 pub enum MessageClaim {
@@ -84,7 +95,15 @@ impl Messages {
         self.0.change(self.key(message))
     }
 
-    /// Claims a message. One write.
+    /// Whether a message has been answered, by a read that may be a moment old. Deliveries of a message at the same
+    /// moment may all find it open; WeChat's next try comes after 5 s. One read.
+    pub async fn state(&self, message: &MessageId) -> Result<MessageState, StoreError> {
+        let item = Item::new("message", self.0.get_eventually(self.key(message)).await?.unwrap_or_default());
+        let reply = item.secret(REPLY);
+        Ok(if item.instant(ANSWERED_AT).is_some() { MessageState::Answered(reply) } else { MessageState::Open(reply) })
+    }
+
+    /// Claims a message that the reply webhook is to be asked about. One write.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: the claim may be ours and ends by itself.
@@ -111,8 +130,9 @@ impl Messages {
         })
     }
 
-    /// Keeps a claimed message for the bus: it did not take it, or the account's name has to be known first, which
-    /// `is_confirmed` distinguishes. One write.
+    /// Keeps a message for the bus: it did not take it, or the account's name has to be known first, which
+    /// `is_confirmed` distinguishes. One write; without effect if another delivery has been answered, which has put it on
+    /// the bus or kept it.
     ///
     /// # Errors
     /// [`StoreError`]: it may not be stored.
@@ -133,26 +153,29 @@ impl Messages {
             .set(DUE_SHARD, self.shard(id.part(WAITING_SHARDS)))
             .set(DUE_AT, now)
             .set(EXPIRES_AT, now.plus(KEEP_WAITING));
-        if kept.when(exists(FIRST_OWNER)).apply().await? {
-            Ok(())
-        } else {
-            Err(StoreError::Contended { item: "message" })
-        }
+        kept.when(absent(ANSWERED_AT)).apply().await.map(drop)
     }
 
     /// Writes down how a message was answered: `reply` is the plain XML, `None` for an empty response. One write; without
-    /// effect if the claim has gone to another process.
+    /// effect if another delivery has been answered, or the claim has gone to another process.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: the message may be handled once more.
     pub async fn answer(
         &self,
-        lease: &Lease<MessageId>,
+        message: &MessageId,
+        lease: Option<&Lease<MessageId>>,
         reply: Option<&SecretString>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let answered = self.0.change(lease.key.clone()).set(ANSWERED_AT, now).set_some(REPLY, reply).end_lease();
-        answered.when(lease.is_held()).apply().await.map(drop)
+        let answered = self
+            .change(message)
+            .set(ANSWERED_AT, now)
+            .set_some(REPLY, reply)
+            .set_once(EXPIRES_AT, now.plus(KEEP))
+            .end_lease()
+            .when(lease.map_or_else(|| absent(ANSWERED_AT), Lease::is_held));
+        answered.apply().await.map(drop)
     }
 
     /// Gives a claim back after a failure, so that WeChat's next try need not wait for its end; a reply that was got

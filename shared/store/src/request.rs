@@ -67,6 +67,13 @@ impl Part {
         self.read(key, &[]).await
     }
 
+    /// Reads one item, as it was a moment ago: at half the price.
+    pub(crate) async fn get_eventually(&self, key: Key) -> Result<Option<Attributes>, StoreError> {
+        let read = self.client().get_item().table_name(self.table()).set_key(Some(key.attributes()));
+        let read = read.consistent_read(false).send().await;
+        read.map(|output| output.item).map_err(|error| StoreError::from_sdk("GetItem", &error))
+    }
+
     /// Reads these attributes of one item, as of now; all if none is named.
     pub(crate) async fn read(&self, key: Key, attributes: &[&str]) -> Result<Option<Attributes>, StoreError> {
         let names = attributes.iter().map(|name| (format!("#{name}"), (*name).to_owned()));

@@ -28,8 +28,7 @@ async fn a_text_is_delivered_whether_its_body_comes_as_text_or_as_base64() {
     let event = world.bus.delivered().pop().unwrap();
     assert_eq!((event.source.as_str(), event.detail_type.as_str()), ("wechat.platform", "message.text"));
     assert_eq!(event.detail["authorizer_appid"], shop.appid.as_str());
-    let received = metrics(&function.kill(), "message_received");
-    assert_eq!(received.iter().map(|metric| &metric["kind"]).collect::<Vec<_>>(), ["text", "text"]);
+    drop(function.kill());
 }
 
 #[tokio::test]

@@ -58,7 +58,7 @@ async fn received(world: &World, shop: &Account) {
     assert_eq!(status(Message::text(shop, FOLLOWER, TEXT)).await, 200);
     let unread = format!("<xml><FromUserName>{FOLLOWER}</FromUserName><Content>{TEXT}</Content>");
     assert_eq!(status(Message::of(&shop.appid, unread)).await, 200);
-    world.faults.always(Matching::operation("UpdateItem"), AwsFault::Away);
+    world.faults.always(Matching::operation("GetItem"), AwsFault::Away);
     assert_eq!(status(Message::text(shop, FOLLOWER, TEXT)).await, 200, "on the bus without the table");
     world.faults.clear();
     let elsewhere = Account { user_name: shop.user_name.clone(), ..world.simulator.accounts()[0].clone() };

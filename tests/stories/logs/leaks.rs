@@ -134,7 +134,7 @@ async fn no_secret_reaches_the_log_at_any_level_whatever_fails() {
         "has authorized the platform",
         "a push was not stored",
         "WeChat refused the stored token",
-        "a message of account",
+        "a message\"",
         "a message is delivered later",
         "a message was not handled",
         "the reply webhook",

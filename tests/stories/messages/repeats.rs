@@ -38,6 +38,74 @@ async fn a_repeat_gets_the_same_reply_and_reaches_nobody_twice() {
     assert_eq!((delivered(&world).len(), service.asked().len()), (3, 3), "another event in the same second");
 }
 
+/// What WeChat repeats after 5 s, while nobody is asked for replies: the common case.
+#[tokio::test]
+async fn without_a_webhook_a_message_is_one_write_and_its_repeat_none() {
+    let world = World::ready().await;
+    let shop = shop(&world).await;
+    let message = Message::text(&shop, FOLLOWER, "hello");
+    let others = Message::text(&shop, FOLLOWER, "the account's name is looked up once");
+    assert!(world.simulator.send_message(&others).await.is_empty());
+    for (writes, repeated) in [(1, 0), (0, 1), (0, 2)] {
+        let before = world.faults.requests("UpdateItem");
+        assert!(world.simulator.send_message(&message).await.is_empty());
+        assert_eq!(world.faults.requests("UpdateItem") - before, writes);
+        assert_eq!((texts(&world).len(), world.metrics.count(Measure::MessageRepeated)), (2, repeated));
+        world.pass(Duration::from_secs(5));
+    }
+}
+
+#[tokio::test]
+async fn without_a_webhook_deliveries_at_the_same_moment_are_all_answered_and_have_one_id() {
+    let world = World::ready().await;
+    let shop = shop(&world).await;
+    let message = Message::text(&shop, FOLLOWER, "now");
+    let outcomes = join_all((0..10).map(|_| world.simulator.send_message(&message))).await;
+    assert!(outcomes.iter().all(simulator::MessageOutcome::is_empty), "{outcomes:?}");
+    let details = delivered(&world);
+    assert!(!details.is_empty() && details.iter().all(|detail| detail["id"] == details[0]["id"]), "{details:?}");
+    world.pass(Duration::from_secs(5));
+    assert!(world.simulator.send_message(&message).await.is_empty());
+    assert_eq!(delivered(&world).len(), details.len(), "answered once, it is done with");
+}
+
+#[tokio::test]
+async fn without_a_webhook_a_note_that_is_not_written_costs_a_second_event_under_the_same_id() {
+    for (fault, events) in [(Fault::LostReply, 1), (Fault::Away, 2)] {
+        let world = World::ready().await;
+        let shop = shop(&world).await;
+        world.faults.always(Matching::setting(NOTE), fault);
+        let message = Message::text(&shop, FOLLOWER, "hello");
+        assert!(world.simulator.send_message(&message).await.is_empty(), "{fault:?}");
+        world.faults.clear();
+        world.pass(Duration::from_secs(5));
+        assert!(world.simulator.send_message(&message).await.is_empty(), "{fault:?}");
+        let details = delivered(&world);
+        assert_eq!(details.len(), events, "{fault:?}");
+        assert_eq!(details[0]["id"], details[events - 1]["id"], "{fault:?}");
+    }
+}
+
+/// A webhook that is set between two deliveries is not asked about what has been answered, and is asked about what has not.
+#[tokio::test]
+async fn a_webhook_that_is_set_between_two_deliveries_is_asked_about_what_is_open() {
+    let world = World::ready().await;
+    world.expect_error("a message was not handled");
+    let shop = shop(&world).await;
+    let [answered, open] = ["answered", "open"].map(|text| Message::text(&shop, FOLLOWER, text));
+    assert!(world.simulator.send_message(&answered).await.is_empty());
+    world.faults.always(Matching::operation("PutEvents"), Fault::Away);
+    world.faults.always(Matching::setting("due_shard"), Fault::Away);
+    assert_eq!(status(&world.simulator.send_message(&open).await), 500);
+    world.faults.clear();
+
+    let service = service_for(&world).await;
+    world.pass(Duration::from_secs(5));
+    assert!(world.simulator.send_message(&answered).await.is_empty());
+    assert_eq!(world.simulator.send_message(&open).await.reply_text().as_deref(), Some("open!"));
+    assert_eq!((texts(&world), service.asked().len()), (vec!["answered".to_owned(), "open".to_owned()], 1));
+}
+
 #[tokio::test]
 async fn deliveries_at_the_same_moment_share_one_answer() {
     let world = World::ready().await;

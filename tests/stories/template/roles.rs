@@ -111,7 +111,7 @@ type Grant = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// The whole of it: to widen a role, widen this list. It is compared with the template, not with what the code does.
 const ON_ITEMS: [Grant; 15] = [
-    ("AccountPushRole", &["GetItem"], &["*#release-check#*", "*#user-name#*"]),
+    ("AccountPushRole", &["GetItem"], &["*#message#*", "*#release-check#*", "*#user-name#*"]),
     ("AccountPushRole", &["PutItem"], &["*#inbox#*"]),
     ("AccountPushRole", &["UpdateItem"], &["*#message#*", "*#release-check#*"]),
     ("OauthCallbackRole", &["GetItem"], &["*#ticket"]),

@@ -83,7 +83,6 @@ measures! {
     Failed = "failed", Count, Some("code"), "What failed in a run, by WeChat's code or a word.";
     InboxWaiting = "inbox_waiting", Count, None,
         "Inbox entries that have not taken effect at the end of a renew run.";
-    MessageReceived = "message_received", Count, Some("kind"), "Messages and events of accounts that were taken.";
     MessageRepeated = "message_repeated", Count, None, "Messages that WeChat sent again.";
     MessageUnclaimed = "message_unclaimed", Count, None,
         "Messages that were put on the bus while the table was away: they may be there more than once.";

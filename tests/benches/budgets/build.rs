@@ -15,6 +15,11 @@ pub(crate) fn nothing() -> PathBuf {
     release_folder().join("examples/nothing")
 }
 
+/// `target`, which has everything that is built or installed.
+pub(crate) fn target_folder() -> PathBuf {
+    release_folder().parent().expect("a folder of target").to_owned()
+}
+
 fn cargo(target: &[&str]) {
     let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     let status = Command::new(env!("CARGO"))

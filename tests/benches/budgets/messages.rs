@@ -26,7 +26,7 @@ use crate::build;
 use crate::http::{Request, answer, serve};
 use crate::lambda::Function;
 use crate::platform::{Aws, USER_NAME, message_event};
-use crate::report::{Report, median};
+use crate::report::{Report, median, percentile_99};
 
 /// The argument with which this program is account-push.
 pub(crate) const ROLE: &str = "account-push";
@@ -115,7 +115,7 @@ pub(crate) fn measure(report: &mut Report) {
 }
 
 /// The table: every claim is granted, and the account's original id is known.
-fn table(operation: &str, request: &Request) -> String {
+pub(crate) fn table(operation: &str, request: &Request) -> String {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let answer = match operation {
         "GetItem" => json!({ "Item": { "user_name": { "S": USER_NAME } } }),
@@ -129,9 +129,4 @@ fn lease_owner(update: &Value) -> Option<&Value> {
     let (name, _) = update["ExpressionAttributeNames"].as_object()?.iter().find(|(_, name)| *name == "lease_owner")?;
     let (_, rest) = update["UpdateExpression"].as_str()?.split_once(&format!("{name} = "))?;
     update["ExpressionAttributeValues"].get(rest.split([',', ' ']).next()?)
-}
-
-fn percentile_99(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() * 99 / 100).copied().unwrap_or(f64::NAN)
 }

@@ -119,6 +119,12 @@ impl Counts {
         f64::from(u32::try_from(count).unwrap_or(u32::MAX))
     }
 
+    /// How many there were of all operations.
+    pub(crate) fn total(&self) -> f64 {
+        let count = self.0.lock().expect("nobody panics").values().sum::<u64>();
+        f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
     /// Begins anew.
     pub(crate) fn clear(&self) {
         self.0.lock().expect("nobody panics").clear();

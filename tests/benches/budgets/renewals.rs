@@ -100,12 +100,7 @@ fn run(accounts: u32) -> Run {
     let wechat = serve(move |_| {
         let begun = Instant::now();
         std::thread::sleep(CALL);
-        let token = json!({
-            "authorizer_access_token": "a".repeat(136),
-            "expires_in": 7200,
-            "authorizer_refresh_token": "refreshtoken@@@".to_owned() + &"r".repeat(43),
-        });
-        let answer = answer("200 OK", &[("content-type", "application/json")], &token.to_string());
+        let answer = answer("200 OK", &[("content-type", "application/json")], &authorizer_token());
         spent_there.fetch_add(u64::try_from(begun.elapsed().as_micros()).unwrap_or(0), Ordering::Relaxed);
         calls_there.fetch_add(1, Ordering::Relaxed);
         answer
@@ -136,6 +131,16 @@ fn run(accounts: u32) -> Run {
     }
 }
 
+/// What WeChat answers to a renewal.
+pub(crate) fn authorizer_token() -> String {
+    let token = json!({
+        "authorizer_access_token": "a".repeat(136),
+        "expires_in": 7200,
+        "authorizer_refresh_token": "refreshtoken@@@".to_owned() + &"r".repeat(43),
+    });
+    token.to_string()
+}
+
 /// Seconds for the answer to a write on a connection that stands.
 fn write_once(aws: &Aws) -> f64 {
     let mut connection = TcpStream::connect(aws.dynamodb).expect("it listens");
@@ -151,7 +156,7 @@ fn write_once(aws: &Aws) -> f64 {
 }
 
 /// The table: a ticket, a component token that lives, and `accounts` accounts that are due.
-fn table(accounts: u32, operation: &str, request: &Request) -> String {
+pub(crate) fn table(accounts: u32, operation: &str, request: &Request) -> String {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let now = SystemClock.now().unix();
     let answer = match operation {
@@ -188,10 +193,11 @@ fn due(accounts: u32, query: &Value) -> Value {
     let shard = query["ExpressionAttributeValues"][":shard"]["S"].as_str().unwrap_or_default();
     let shard = shard.split_once("#due#").and_then(|(_, number)| number.parse::<u32>().ok());
     let Some(shard) = shard else { return json!({ "Count": 0, "Items": [] }) };
-    let end = (shard + 1) * (accounts / SHARDS);
+    let begin_of = |shard: u32| (shard * accounts).div_ceil(SHARDS);
+    let end = begin_of(shard + 1);
     let after =
         query["ExclusiveStartKey"]["pk"]["S"].as_str().and_then(|pk| pk.rsplit_once("#wx")?.1.parse::<u32>().ok());
-    let first = after.map_or(shard * (accounts / SHARDS), |last| last + 1);
+    let first = after.map_or(begin_of(shard), |last| last + 1);
     let limit = query["Limit"].as_u64().and_then(|limit| u32::try_from(limit).ok()).unwrap_or(1000);
     let page = first..end.min(first + limit);
     let key = |account: u32| {

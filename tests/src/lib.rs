@@ -6,8 +6,8 @@
 //! in a world ([`bootstrap`]), and the events that API Gateway, the schedules and the table's stream send
 //! ([`http_events`], [`refresher_events`]), of which the folder `events/` keeps a collection ([`demo_events`]), a
 //! merchant's browser ([`browser`]) and a business that calls the API ([`business`]) or replies to followers
-//! ([`webhook`]), the form of what is handed on ([`schema`]), and what all of it costs ([`meter`], [`cost`]). It
-//! knows no story.
+//! ([`webhook`]), the form of what is handed on ([`schema`]), what is deployed ([`template`]), and what all of it costs
+//! ([`meter`], [`cost`]). It knows no story.
 
 #![expect(
     clippy::unwrap_used,
@@ -37,6 +37,7 @@ pub mod refresher_events;
 pub mod runtime_api;
 pub mod schema;
 pub mod slow;
+pub mod template;
 pub mod webhook;
 pub mod world;
 

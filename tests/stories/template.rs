@@ -11,18 +11,13 @@ mod parameters;
 mod roles;
 mod routes;
 mod store;
-mod yaml;
 
 use serde_json::Value;
 
+pub(crate) use stories::template::{deployed, written as template};
+
 /// The functions' logical ids.
 const FUNCTIONS: [&str; 5] = ["AccountPush", "OauthCallback", "PreauthLink", "TicketPush", "TokenRefresher"];
-
-pub(crate) fn template() -> Value {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml");
-    let text = std::fs::read_to_string(path).expect("template.yaml stands at the root of the workspace");
-    yaml::parse(&text).unwrap()
-}
 
 /// The resources of a type, with their logical ids.
 fn of_type<'a>(template: &'a Value, kind: &'a str) -> impl Iterator<Item = (&'a str, &'a Value)> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use runtime::telemetry::Measure;
 use serde_json::{Value, json};
 
-use super::{FUNCTIONS, many, of_type, properties, template, text};
+use super::{FUNCTIONS, deployed, many, of_type, properties, template, text};
 
 /// What the code publishes, each with the dimension that it is split by.
 fn published() -> BTreeMap<&'static str, Option<&'static str>> {
@@ -25,11 +25,17 @@ fn looked_at(alarm: &Value) -> impl Iterator<Item = &Value> {
     named.into_iter().chain(metrics.filter(|metric| metric.is_object()))
 }
 
+/// A stack with a dashboard and everything that is optional and shown there.
+fn with_dashboard() -> Value {
+    deployed(&[("Dashboard", "true"), ("ReplyWebhookUrl", "https://reply.example.com")])
+}
+
 /// The dashboard as it is deployed, with each reference as a plain `<name>`.
 fn dashboard(template: &Value) -> Value {
-    let body = &properties(template, "Dashboard")["DashboardBody"]["Fn::Sub"];
-    assert_eq!(body[1], json!({ "Own": { "Fn::Sub": OWN_NAMESPACE } }));
-    let mut plain = text(&body[0]).replace("${!", "{");
+    let body = &properties(template, "DashboardPage")["DashboardBody"]["Fn::Sub"];
+    assert_eq!(body[1]["Own"], json!({ "Fn::Sub": OWN_NAMESPACE }));
+    let webhook = body[1]["Webhook"]["Fn::Sub"].as_str().unwrap_or_default();
+    let mut plain = text(&body[0]).replace("${Webhook}", webhook).replace("${!", "{");
     while let Some(start) = plain.find("${") {
         let end = start + plain[start..].find('}').unwrap();
         plain.replace_range(start..=end, &format!("<{}>", &plain[start + 2..end]));
@@ -64,21 +70,42 @@ fn shown(dashboard: &Value) -> BTreeSet<(String, Option<String>)> {
 
 #[test]
 fn the_dashboard_shows_everything_that_is_published_and_nothing_else() {
-    let shown = shown(&dashboard(&template()));
+    let shown = shown(&dashboard(&with_dashboard()));
     let expected: BTreeSet<(String, Option<String>)> =
         published().iter().map(|(name, dimension)| ((*name).to_owned(), dimension.map(str::to_owned))).collect();
     assert_eq!(shown, expected);
 }
 
 #[test]
-fn the_dashboard_shows_every_alarm_at_its_top() {
-    let template = template();
-    let dashboard = dashboard(&template);
-    let first = &dashboard["widgets"][0];
-    assert_eq!((&first["type"], &first["y"]), (&json!("alarm"), &json!(0)));
-    let shown: BTreeSet<&str> = many(&first["properties"]["alarms"]).into_iter().map(text).collect();
-    let all: Vec<String> = alarms(&template).map(|(name, _)| format!("<{name}.Arn>")).collect();
-    assert_eq!(shown, all.iter().map(String::as_str).collect());
+fn the_dashboard_shows_every_alarm_of_the_stack_at_its_top() {
+    for template in [with_dashboard(), deployed(&[("Dashboard", "true")])] {
+        let dashboard = dashboard(&template);
+        let first = &dashboard["widgets"][0];
+        assert_eq!((&first["type"], &first["y"]), (&json!("alarm"), &json!(0)));
+        let shown: BTreeSet<&str> = many(&first["properties"]["alarms"]).into_iter().map(text).collect();
+        let all: Vec<String> = alarms(&template).map(|(name, _)| format!("<{name}.Arn>")).collect();
+        assert_eq!(shown, all.iter().map(String::as_str).collect());
+    }
+}
+
+#[test]
+fn the_dashboard_and_its_address_are_there_on_request_only() {
+    let has = |template: &Value| {
+        let page = of_type(template, "AWS::CloudWatch::Dashboard").count();
+        (page, template["Outputs"]["DashboardUrl"].is_object())
+    };
+    assert_eq!(has(&deployed(&[])), (0, false));
+    assert_eq!(has(&with_dashboard()), (1, true));
+}
+
+#[test]
+fn the_alarm_of_the_reply_webhook_is_there_with_a_webhook_and_all_others_always() {
+    let names = |template: &Value| alarms(template).map(|(name, _)| name.to_owned()).collect::<BTreeSet<_>>();
+    let mut all = names(&template());
+    assert_eq!(names(&deployed(&[("ReplyWebhookUrl", "https://reply.example.com")])), all);
+    assert!(all.remove("WebhookFailing"));
+    assert_eq!(names(&deployed(&[])), all);
+    assert_eq!(names(&deployed(&[("RefresherEnabled", "false"), ("Egress", "vpc"), ("Stage", "test")])), all);
 }
 
 #[test]

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use super::{template, text};
 
 /// The services of the template's resources, and how the manual calls them. SAM writes its own kinds out.
-const SERVICES: [(&str, &str); 12] = [
+const SERVICES: [(&str, &str); 13] = [
     ("ApiGatewayV2", "API Gateway"),
+    ("ApplicationAutoScaling", "Application Auto Scaling"),
     ("CloudWatch", "CloudWatch"),
     ("DynamoDB", "DynamoDB"),
     ("EC2", "EC2"),

@@ -107,12 +107,14 @@ fn no_variable_carries_a_secret() {
 }
 
 #[test]
-fn every_function_writes_into_its_own_log_which_ends_some_day() {
+fn every_function_has_a_log_of_its_own_that_ends_some_day_and_is_without_lambdas_lines() {
     let template = template();
     let mut logs = BTreeSet::new();
     for (name, function) in functions(&template) {
         let logging = &function["Properties"]["LoggingConfig"];
+        // Metrics have no level and count as `info`: an ApplicationLogLevel above it would drop them.
         let group = text(&logging["LogGroup"]["Ref"]);
+        assert_eq!(*logging, json!({ "LogFormat": "JSON", "SystemLogLevel": "WARN", "LogGroup": { "Ref": group } }));
         assert_eq!(template["Resources"][group]["Type"], "AWS::Logs::LogGroup", "{name}");
         assert!(logs.insert(group), "{name} shares {group}");
     }

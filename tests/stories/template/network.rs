@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::roles::{actions, statements};
-use super::{functions, many, of_type, properties, template, text};
+use super::{deployed, functions, many, of_type, properties, template, text};
+
+/// The output that names what belongs on WeChat's list.
+const ADDRESSES: &str = "EgressAddressesForWechatWhitelist";
 
 /// The functions that know WeChat's address.
 fn callers(template: &Value) -> BTreeSet<&str> {
@@ -24,7 +27,8 @@ fn exactly_the_functions_that_call_wechat_are_in_the_network() {
     assert!(template["Globals"]["Function"]["VpcConfig"].is_null());
 
     let split = |parameter: &str| json!({ "Fn::Split": [",", { "Ref": parameter }] });
-    let made = json!([{ "Ref": "PrivateSubnetA" }, { "Ref": "PrivateSubnetB" }]);
+    let second = json!({ "Fn::If": ["UseSecondZone", { "Ref": "PrivateSubnetB" }, { "Ref": "AWS::NoValue" }] });
+    let made = json!([{ "Ref": "PrivateSubnetA" }, second]);
     let expected = json!({ "Fn::If": [
         "InVpc",
         {
@@ -120,21 +124,68 @@ fn a_function_that_may_do_only_this_closes_the_default_security_group() {
 #[test]
 fn every_address_is_in_the_output_for_wechats_list_and_survives_a_replacement() {
     let template = template();
-    let output = &template["Outputs"]["EgressAddressesForWechatWhitelist"];
-    assert_eq!(output["Condition"], "MakeVpc");
-    let output = output["Value"].to_string();
-    let gateways: Vec<&Value> = of_type(&template, "AWS::EC2::NatGateway").map(|(_, it)| &it["Properties"]).collect();
+    assert_eq!(template["Outputs"][ADDRESSES]["Condition"], "MakeVpc");
     for (name, address) in of_type(&template, "AWS::EC2::EIP") {
-        assert!(output.contains(&json!({ "Fn::GetAtt": [name, "PublicIp"] }).to_string()), "{name}");
         assert_eq!(address["UpdateReplacePolicy"], "Retain", "{name}");
-        let allocation = json!({ "Fn::GetAtt": [name, "AllocationId"] });
-        assert!(gateways.iter().any(|gateway| gateway["AllocationId"] == allocation), "{name} is nobody's");
     }
-    let zones = gateways.iter().map(|gateway| text(&gateway["SubnetId"]["Ref"]));
-    let zones: BTreeSet<String> =
-        zones.map(|subnet| properties(&template, subnet)["AvailabilityZone"].to_string()).collect();
-    assert_eq!((gateways.len(), zones.len()), (2, 2));
-    assert_eq!(of_type(&template, "AWS::EC2::EIP").count(), gateways.len());
+    for zones in ["1", "prepare-2", "2"] {
+        let stack = deployed(&[("Egress", "vpc"), ("Zones", zones)]);
+        let output = stack["Outputs"][ADDRESSES]["Value"].to_string();
+        let addresses: Vec<_> = of_type(&stack, "AWS::EC2::EIP").map(|(name, _)| name).collect();
+        assert_eq!(addresses.len(), if zones == "1" { 1 } else { 2 }, "{zones}");
+        for name in &addresses {
+            assert!(output.contains(&json!({ "Fn::GetAtt": [name, "PublicIp"] }).to_string()), "{zones}: {name}");
+        }
+        assert_eq!(output.matches("PublicIp").count(), addresses.len(), "{output}");
+    }
+}
+
+#[test]
+fn each_zone_has_a_way_out_with_an_address_of_its_own() {
+    for (zones, expected) in [("1", 1), ("prepare-2", 1), ("2", 2)] {
+        let stack = deployed(&[("Egress", "vpc"), ("Zones", zones)]);
+        let subnets = many(&properties(&stack, "TokenRefresher")["VpcConfig"]["SubnetIds"]);
+        let (mut places, mut addresses) = (BTreeSet::new(), BTreeSet::new());
+        for subnet in &subnets {
+            let one = |kind: &'static str, key: &str, is: &Value| {
+                let found: Vec<_> = of_type(&stack, kind).filter(|(_, it)| it["Properties"][key] == *is).collect();
+                let [(name, it)] = found[..] else { panic!("{zones}: {} of {kind} have {key} {is}", found.len()) };
+                (json!({ "Ref": name }), it["Properties"].clone())
+            };
+            let (_, table) = one("AWS::EC2::SubnetRouteTableAssociation", "SubnetId", subnet);
+            let (_, route) = one("AWS::EC2::Route", "RouteTableId", &table["RouteTableId"]);
+            let gateway = properties(&stack, text(&route["NatGatewayId"]["Ref"]));
+            let endpoint = many(&properties(&stack, "TableEndpoint")["RouteTableIds"]);
+            assert!(endpoint.contains(&&table["RouteTableId"]), "{zones}");
+            let zone = |subnet: &Value| properties(&stack, text(&subnet["Ref"]))["AvailabilityZone"].to_string();
+            assert_eq!(zone(subnet), zone(&gateway["SubnetId"]), "a way out in another zone dies with that one");
+            places.insert(zone(subnet));
+            addresses.insert(gateway["AllocationId"].to_string());
+        }
+        assert_eq!((subnets.len(), places.len(), addresses.len()), (expected, expected, expected), "{zones}");
+        assert_eq!(of_type(&stack, "AWS::EC2::NatGateway").count(), expected, "{zones}");
+        let interfaces = properties(&stack, "NetworkInterfaces").to_string();
+        for subnet in subnets {
+            assert!(interfaces.contains(&subnet.to_string()), "{zones}: {subnet}");
+        }
+        assert_eq!(interfaces.matches("PrivateSubnet").count(), expected, "{zones}");
+        // No function enters a subnet before it leads somewhere.
+        let after = stack["Resources"]["NetworkInterfaces"]["Metadata"]["After"].to_string();
+        for kind in ["AWS::EC2::Route", "AWS::EC2::SubnetRouteTableAssociation"] {
+            for (name, _) in of_type(&stack, kind).filter(|(name, _)| name.starts_with("Private")) {
+                assert!(after.contains(name), "{zones}: {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn without_a_network_of_its_own_the_stack_pays_for_none() {
+    for egress in ["none", "existing"] {
+        let stack = deployed(&[("Egress", egress)]);
+        let kinds = stack["Resources"].as_object().unwrap().values().map(|it| text(&it["Type"]));
+        assert_eq!(kinds.filter(|kind| kind.starts_with("AWS::EC2::")).count(), 0, "{egress}");
+    }
 }
 
 #[test]

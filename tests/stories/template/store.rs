@@ -1,9 +1,11 @@
 //! The table and the secret: what protects them from a mistake.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use store::DUE_INDEX;
 
-use super::{of_type, properties, template};
+use super::{deployed, of_type, properties, template, text};
 
 #[test]
 fn the_index_has_the_name_that_is_asked_for() {
@@ -36,4 +38,44 @@ fn the_own_key_encrypts_table_and_secret_where_it_is_given() {
     assert_eq!(properties(&template, "Secret")["KmsKeyId"], key);
     assert_eq!(of_type(&template, "AWS::DynamoDB::Table").count(), 1);
     assert_eq!(of_type(&template, "AWS::SecretsManager::Secret").count(), 1);
+}
+
+#[test]
+fn the_capacity_is_provisioned_on_request_and_then_follows_the_load() {
+    const KIND: &str = "AWS::ApplicationAutoScaling::ScalableTarget";
+    let on_demand = deployed(&[]);
+    let table = properties(&on_demand, "Table");
+    assert_eq!(table["BillingMode"], "PAY_PER_REQUEST");
+    assert!(!table.to_string().contains("ProvisionedThroughput"));
+    assert_eq!(of_type(&on_demand, KIND).count(), 0);
+
+    let stack = deployed(&[("TableCapacity", "provisioned")]);
+    let table = properties(&stack, "Table");
+    assert_eq!(table["BillingMode"], "PROVISIONED");
+    let most = json!({ "Ref": "TableCapacityMax" });
+    // A switch begins with the most: whatever the load is, nothing is refused until the scaling has seen it.
+    let first = json!({ "ReadCapacityUnits": most, "WriteCapacityUnits": most });
+    let index = &table["GlobalSecondaryIndexes"][0];
+    assert_eq!((&table["ProvisionedThroughput"], &index["ProvisionedThroughput"]), (&first, &first));
+
+    let mut followed = BTreeSet::new();
+    for (name, target) in of_type(&stack, KIND) {
+        let target = &target["Properties"];
+        assert_eq!((&target["MinCapacity"], &target["MaxCapacity"]), (&json!(5), &most), "{name}");
+        let policy = of_type(&stack, "AWS::ApplicationAutoScaling::ScalingPolicy")
+            .find(|(_, policy)| policy["Properties"]["ScalingTargetId"] == json!({ "Ref": name }));
+        let (_, policy) = policy.unwrap_or_else(|| panic!("{name} follows nothing"));
+        let rule = &policy["Properties"]["TargetTrackingScalingPolicyConfiguration"];
+        assert_eq!(rule["TargetValue"], 70, "{name}");
+        let metric = text(&rule["PredefinedMetricSpecification"]["PredefinedMetricType"]);
+        let dimension = text(&target["ScalableDimension"]).strip_prefix("dynamodb:").unwrap();
+        let (of, capacity) = dimension.split_once(':').unwrap();
+        assert_eq!(format!("DynamoDB{}Utilization", capacity.trim_end_matches("Units")), metric, "{name}");
+        followed.insert((text(&target["ResourceId"]["Fn::Sub"]), of, metric));
+    }
+    let index = format!("table/${{Table}}/index/{DUE_INDEX}");
+    let metrics = ["DynamoDBReadCapacityUtilization", "DynamoDBWriteCapacityUtilization"];
+    let expected = [("table/${Table}", "table"), (&index, "index")];
+    let expected = expected.into_iter().flat_map(|(id, of)| metrics.map(|metric| (id, of, metric)));
+    assert_eq!(followed, expected.collect());
 }

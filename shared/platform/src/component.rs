@@ -12,6 +12,7 @@ use wechat::api::{AuthorizerDetails, AuthorizerPage, ComponentCall, WechatClient
 use crate::context::Context;
 use crate::error::TokenError;
 use crate::leased::{self, IssueError, Renewable, Renewal, UsableToken};
+use crate::memory::TokenMemory;
 use crate::schedule;
 use crate::secret::Platform;
 
@@ -22,11 +23,13 @@ pub struct Component {
     wechat: WechatClient,
     store: Store,
     context: Context,
+    /// Shared by all clones: one read of the token serves the event.
+    memory: Arc<TokenMemory>,
 }
 
 impl Component {
-    pub(crate) const fn new(platform: Arc<Platform>, wechat: WechatClient, store: Store, context: Context) -> Self {
-        Self { platform, wechat, store, context }
+    pub(crate) fn new(platform: Arc<Platform>, wechat: WechatClient, store: Store, context: Context) -> Self {
+        Self { platform, wechat, store, context, memory: Arc::default() }
     }
 
     /// The same with a memory of what WeChat last said: [`WechatClient::heard`].
@@ -63,9 +66,10 @@ impl Component {
         &self.context
     }
 
-    /// The platform's `component_access_token`, renewed if it is due.
+    /// The platform's `component_access_token`, renewed if it is due. It is read once in an event, and again only when
+    /// it has become due or WeChat has refused it.
     pub async fn token(&self) -> Result<SecretString, TokenError> {
-        Ok(leased::usable(self, None).await?.token)
+        self.memory.or_read(&self.context, || Box::pin(leased::usable(self, None))).await
     }
 
     /// Calls WeChat with the component token; if WeChat refuses the token, renews it unless another process has, and
@@ -92,6 +96,7 @@ impl Component {
         leased::warn_of_rejection(&TokenOwner::Component, &refused);
         let fresh = Box::pin(leased::usable(self, Some(&token)));
         let fresh = fresh.await.map_err(no_component_token)?;
+        self.memory.keep(&fresh);
         match call(fresh.token.clone()).await {
             Err(refused) if refused.token_rejected() => {
                 if self.accepts(&fresh.token, &refused).await {

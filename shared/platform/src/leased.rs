@@ -25,12 +25,19 @@ use crate::schedule;
 #[derive(Debug)]
 pub enum Renewal {
     /// WeChat issued a token and it is stored.
-    Renewed(SecretString),
+    Renewed(FreshToken),
     /// Another process is renewing or has renewed, or there was nothing to renew.
     NotOurs,
     /// WeChat refuses the grant or its refresh token, and the account's details do not help. The account is postponed
     /// and keeps what it has: whether its grant has ended takes more than that ([`Refused`]).
     Refused(Refused),
+}
+
+/// A token that was just issued.
+#[derive(Debug)]
+pub struct FreshToken {
+    pub(crate) token: SecretString,
+    pub(crate) good_until: Timestamp,
 }
 
 /// An account that WeChat refuses to renew, and what has been heard about it so far.
@@ -83,8 +90,11 @@ pub(crate) trait Renewable: Sync {
 }
 
 /// A token to be used, perhaps in the place of one that WeChat refused.
+#[derive(Clone)]
 pub(crate) struct UsableToken {
     pub(crate) token: SecretString,
+    /// Until when it may be used without another look at the table: it is neither due nor at its end before.
+    pub(crate) good_until: Timestamp,
     /// Whether nothing was refused, or a process of this platform had replaced the refused token already.
     pub(crate) was_ours: bool,
 }
@@ -104,14 +114,17 @@ pub(crate) async fn usable(token: &impl Renewable, rejected: Option<&SecretStrin
             .filter(|token| rejected.is_none_or(|rejected| rejected.expose_secret() != token.expose_secret()));
         if let Some(reason) = reason_to_renew(&owner, record.as_ref(), rejected, now)? {
             match token.renew(reason).await {
-                Ok(Renewal::Renewed(token)) => return Ok(UsableToken { token, was_ours: rejected.is_none() }),
+                Ok(Renewal::Renewed(FreshToken { token, good_until })) => {
+                    return Ok(UsableToken { token, good_until, was_ours: rejected.is_none() });
+                }
                 Ok(Renewal::NotOurs | Renewal::Refused(_)) => {}
                 Err(error) if usable.is_none() => return Err(error),
                 Err(error) => tracing::warn!(%owner, label = error.label(), "{owner} keeps its token for now: {error}"),
             }
         }
-        if let Some(token) = usable {
-            return Ok(UsableToken { token: token.clone(), was_ours: true });
+        if let (Some(token), Some(record)) = (usable, &record) {
+            let good_until = record.due_at.into_iter().chain(record.expires_at).min().unwrap_or(now);
+            return Ok(UsableToken { token: token.clone(), good_until, was_ours: true });
         }
         if Instant::now() >= give_up {
             return Err(TokenError::Busy(owner));
@@ -216,7 +229,10 @@ async fn keep(token: &impl Renewable, lease: &Lease<TokenRecord>, issued: Issued
         stored => stored?,
     };
     match stored {
-        WriteOutcome::Stored => Ok(Renewal::Renewed(issued.access_token)),
+        WriteOutcome::Stored => {
+            let good_until = issued.due_at.min(issued.expires_at);
+            Ok(Renewal::Renewed(FreshToken { token: issued.access_token, good_until }))
+        }
         WriteOutcome::Superseded => {
             tracing::warn!(%owner, "{owner} was changed while its token was renewed: it is renewed again");
             tokens.mark_due(&owner, context.now()).await?;

@@ -14,6 +14,7 @@ pub mod context;
 mod error;
 pub mod exchange;
 mod leased;
+mod memory;
 pub mod profiles;
 pub mod schedule;
 pub mod secret;

@@ -172,7 +172,7 @@ def check_roles(template):
 
 def check_refresher(template):
     schedules = of_type(template, "AWS::Scheduler::Schedule")
-    if len(schedules) != 2:
+    if len(schedules) != 5:
         yield f"{len(schedules)} schedules"
     for name, schedule in schedules.items():
         target = schedule["Properties"]["Target"]

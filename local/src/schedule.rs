@@ -31,7 +31,7 @@ pub fn renew_interval(token_lifetime: Duration) -> Duration {
 
 /// Renews whatever is due, forever.
 pub async fn renew_regularly(refresher: Refresher, every: Duration) {
-    run_regularly(&refresher, &Task::Renew, Instant::now() + FIRST, every).await;
+    run_regularly(&refresher, &Task::renew(), Instant::now() + FIRST, every).await;
 }
 
 /// Compares with WeChat's list, forever.

@@ -22,7 +22,7 @@ impl Stage {
         Box::pin(async move {
             let deadline = Instant::now() + RUN;
             let report = match run {
-                Run::Renew => refresher.run(&Task::Renew, deadline).await.map(Some),
+                Run::Renew => refresher.run(&Task::renew(), deadline).await.map(Some),
                 Run::Reconcile => refresher.run(&Task::Reconcile, deadline).await.map(Some),
                 Run::Inbox => refresher.poll_inbox(deadline).await,
             };

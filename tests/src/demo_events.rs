@@ -273,6 +273,8 @@ fn token_refresher(time: i64) -> Events {
     let redirected = record(time, 2, &format!("~{}", redirected.as_str()), 0, redirected.as_str());
     vec![
         ("renew", json!({ "task": "renew" })),
+        ("renew-part", json!({ "task": "renew", "part": 1, "of": 4 })),
+        ("renew-odd-part", json!({ "task": "renew", "part": 4, "of": 4 })),
         ("reconcile", json!({ "task": "reconcile" })),
         ("stream-batch", json!({ "Records": [pushed, redirected] })),
         (

@@ -65,7 +65,7 @@ pub async fn tick(world: &World) -> Report {
 pub async fn tick_with(world: &World, refresher: &Refresher) -> Report {
     world.pass(Duration::from_mins(5));
     assert!(world.simulator.push_ticket().await.is_accepted());
-    refresher.run(&Task::Renew, Instant::now() + Duration::from_mins(2)).await.unwrap()
+    refresher.run(&Task::renew(), Instant::now() + Duration::from_mins(2)).await.unwrap()
 }
 
 /// How many of the accounts have a token that WeChat accepts.

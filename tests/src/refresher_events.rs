@@ -1,4 +1,4 @@
-//! The events of token-refresher: the two ticks of EventBridge Scheduler and a batch of the table's stream.
+//! The events of token-refresher: the ticks of EventBridge Scheduler and a batch of the table's stream.
 
 use serde_json::{Value, json};
 
@@ -6,6 +6,12 @@ use serde_json::{Value, json};
 #[must_use]
 pub fn renew() -> Value {
     json!({ "task": "renew" })
+}
+
+/// The five-minute tick of one of several runs that share the accounts.
+#[must_use]
+pub fn renew_part(part: u64, of: u64) -> Value {
+    json!({ "task": "renew", "part": part, "of": of })
 }
 
 /// The hourly tick.

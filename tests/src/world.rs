@@ -429,7 +429,7 @@ impl World {
 
     /// The five-minute tick.
     pub async fn renew(&self) -> Report {
-        self.run(Task::Renew).await
+        self.run(Task::renew()).await
     }
 
     /// The hourly tick.

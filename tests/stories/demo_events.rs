@@ -286,6 +286,8 @@ async fn the_renew_and_the_reconcile_tick_are_processed() {
     let world = World::ready().await;
     let renewed = worked(&world, "token-refresher/renew.json").await.unwrap();
     assert_eq!(renewed, Report { ticket_age_seconds: Some(0), ..Report::default() });
+    let part = worked(&world, "token-refresher/renew-part.json").await.unwrap();
+    assert_eq!(part, Report::default(), "it does not look at the ticket");
     let reconciled = worked(&world, "token-refresher/reconcile.json").await.unwrap();
     assert_eq!(reconciled, Report::default());
 }
@@ -305,7 +307,8 @@ async fn a_batch_of_the_stream_makes_the_pushed_entry_take_effect() {
 #[tokio::test]
 async fn a_foreign_event_is_refused_before_anything_is_done() {
     let world = World::start().await;
-    assert_eq!(worked(&world, "token-refresher/foreign.json").await, Err(EventError));
+    assert_eq!(worked(&world, "token-refresher/foreign.json").await, Err(EventError::Foreign));
+    assert_eq!(worked(&world, "token-refresher/renew-odd-part.json").await, Err(EventError::Part));
     assert!(world.faults.all_requests().is_empty());
 }
 

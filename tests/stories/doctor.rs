@@ -17,9 +17,13 @@ use ops::{doctor, render};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use simulator::{Fault, Message, paths};
+use store::DuePart;
+use stories::due::new_account;
 use stories::faults::{Fault as AwsFault, Matching};
 use stories::world::{SECRET, TABLE, World, platform, secret_json};
+use token_refresher::Task;
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use url::Url;
 use web::identity::IamIdentity;
 
@@ -56,6 +60,7 @@ async fn deployment(world: &World) -> Deployment {
         events_url: "https://auth.example.com/wechat/events".to_owned(),
         business: serve(open_business(world)).await,
         webhook: false,
+        refresher_runs: 1,
         clients: world.aws_clients(),
         clock: Arc::clone(&world.services.clock),
     }
@@ -211,6 +216,55 @@ async fn a_refresher_that_never_ran_or_stopped_is_told() {
     world.pass(Duration::from_hours(2));
     let findings = deployment.examine().await;
     assert!(told(&findings, "component token").contains("it lapsed"), "{findings:#?}");
+}
+
+#[tokio::test]
+async fn one_of_several_runs_that_never_ran_or_stopped_is_told() {
+    let world = world().await;
+    world.get_ready().await;
+    let deployment = Deployment { refresher_runs: 4, ..deployment(&world).await };
+    let run = async |number: u64| {
+        let part = Task::Renew(DuePart::new(number, 4).unwrap());
+        world.refresher.run(&part, Instant::now() + Duration::from_mins(2)).await.unwrap()
+    };
+    for number in [0, 1, 3] {
+        run(number).await;
+    }
+    let findings = deployment.examine().await;
+    assert!(told(&findings, "refresher").contains("the run of part 2 has never finished"), "{findings:#?}");
+    run(2).await;
+    let findings = deployment.examine().await;
+    assert!(wrong(&findings).is_empty(), "{findings:#?}");
+
+    world.pass(Duration::from_mins(16));
+    for number in [0, 2, 3] {
+        run(number).await;
+    }
+    let findings = deployment.examine().await;
+    assert!(told(&findings, "refresher").contains("the run of part 1 last ran 16 minutes ago"), "{findings:#?}");
+}
+
+#[tokio::test]
+async fn the_runs_that_share_the_accounts_are_told_as_one() {
+    let world = world().await;
+    world.get_ready().await;
+    world.expect_error("the run stops here");
+    let accounts: Vec<_> = (0..8).map(|number| new_account(&world, number)).collect();
+    for account in &accounts {
+        assert!(world.simulator.send(&world.merchant_authorizes(account).push).await.is_accepted());
+    }
+    world.renew().await;
+    world.pass(Duration::from_mins(101));
+    assert!(world.simulator.push_ticket().await.is_accepted());
+    world.simulator.inject(Fault::ip_not_registered().on(paths::AUTHORIZER_TOKEN));
+    let deployment = Deployment { refresher_runs: 2, ..deployment(&world).await };
+    for number in 0..2 {
+        let part = Task::Renew(DuePart::new(number, 2).unwrap());
+        world.refresher.run(&part, Instant::now() + Duration::from_mins(2)).await.unwrap();
+    }
+    let findings = deployment.examine().await;
+    let said = told(&findings, "refresher");
+    assert!(said.contains("failed: 2 by 61004, 8 accounts left over"), "{findings:#?}");
 }
 
 #[tokio::test]

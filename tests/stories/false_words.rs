@@ -211,7 +211,7 @@ async fn a_lagging_list_does_not_cost_a_live_account_its_rotated_refresh_token()
         let refresh_token =
             async || world.stored(&account).await.token.refresh_token.unwrap().expose_secret().to_owned();
         let was = refresh_token().await;
-        assert_eq!(refresher.run(&Task::Renew, soon()).await.unwrap().renewed, 1);
+        assert_eq!(refresher.run(&Task::renew(), soon()).await.unwrap().renewed, 1);
         *stale.lock().unwrap() = Some((refresh_token().await, was));
         world.pass(lag);
         assert!(world.simulator.push_ticket().await.is_accepted());
@@ -219,7 +219,7 @@ async fn a_lagging_list_does_not_cost_a_live_account_its_rotated_refresh_token()
         for _ in 0..3 {
             world.pass(Duration::from_mins(5));
             assert!(world.simulator.push_ticket().await.is_accepted());
-            println!("{}", refresher.run(&Task::Renew, soon()).await.unwrap());
+            println!("{}", refresher.run(&Task::renew(), soon()).await.unwrap());
             assert!(world.wechat_accepts(&account).await, "{lag:?}");
         }
         assert_eq!(world.stored(&account).await.token.state, AccountState::Active);

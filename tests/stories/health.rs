@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use runtime::telemetry::Measure;
 use simulator::{Fault, paths};
-use store::{AccountState, Health, ScheduledTask, TokenOwner};
+use store::{AccountState, DuePart, Health, ScheduledTask, TokenOwner};
 use stories::faults::{Fault as TableFault, Matching};
 use stories::world::World;
 use token_refresher::Task;
@@ -13,6 +13,9 @@ use wechat::api::{Api, ErrCode, Heard, SUCCESS};
 
 /// A renewal is due, and the component token lives.
 const TO_DUE: Duration = Duration::from_mins(101);
+
+/// The undivided run.
+const RENEW: ScheduledTask = ScheduledTask::Renew(DuePart::ALL);
 
 /// What was last measured, for a value of the dimension where there is one.
 fn last(world: &World, measure: Measure, value: Option<&str>) -> Option<f64> {
@@ -50,10 +53,10 @@ async fn every_run_that_gets_to_its_end_beats() {
 async fn a_run_without_a_usable_secret_does_not_beat_and_writes_nothing_down() {
     let world = World::start().await;
     world.secrets.set("".into());
-    let run = world.refresher.run(&Task::Renew, Instant::now() + Duration::from_mins(1)).await;
+    let run = world.refresher.run(&Task::renew(), Instant::now() + Duration::from_mins(1)).await;
     assert!(run.is_err());
     assert_eq!(last(&world, Measure::RunFinished, Some("renew")), None);
-    assert_eq!(world.store().health.get(ScheduledTask::Renew).await.unwrap(), None);
+    assert_eq!(world.store().health.get(RENEW).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -67,7 +70,7 @@ async fn a_refused_address_is_written_down_and_kept_when_wechat_answers_again() 
     let report = world.renew().await;
     assert_eq!(report.failed, [("61004".to_owned(), 1)].into(), "{report}");
 
-    let bad = health(&world, ScheduledTask::Renew).await;
+    let bad = health(&world, RENEW).await;
     assert_eq!(bad.finished_at, world.now());
     assert_eq!(bad.report, serde_json::to_string(&report).unwrap());
     let answer = bad.heard.answer.unwrap();
@@ -80,14 +83,14 @@ async fn a_refused_address_is_written_down_and_kept_when_wechat_answers_again() 
     world.simulator.clear_faults();
     world.pass(Duration::from_mins(5));
     assert_eq!(world.renew().await.renewed, 1);
-    let good = health(&world, ScheduledTask::Renew).await;
+    let good = health(&world, RENEW).await;
     let answer = good.heard.answer.unwrap();
     assert_eq!((answer.at, answer.api, answer.code.as_str()), (world.now(), Api::AuthorizerToken, SUCCESS));
     assert_eq!(good.heard.refusal.as_ref(), Some(&refused), "the refusal stays to be read");
 
     world.pass(Duration::from_mins(1));
     world.renew().await;
-    let idle = health(&world, ScheduledTask::Renew).await;
+    let idle = health(&world, RENEW).await;
     assert_eq!(idle.finished_at, world.now());
     assert_eq!(idle.heard.answer, Some(answer), "a run without a call leaves WeChat's answer as it was");
     assert_eq!(world.store().health.get(ScheduledTask::Reconcile).await.unwrap(), None, "each task has its own");
@@ -116,9 +119,9 @@ async fn of_two_runs_the_one_that_ended_later_stays() {
         heard: Heard::default(),
     };
     for minutes in [1, 3, 2, 3] {
-        world.store().health.put(ScheduledTask::Renew, &ended(minutes)).await.unwrap();
+        world.store().health.put(RENEW, &ended(minutes)).await.unwrap();
     }
-    assert_eq!(health(&world, ScheduledTask::Renew).await, ended(3));
+    assert_eq!(health(&world, RENEW).await, ended(3));
 }
 
 #[tokio::test]
@@ -127,12 +130,12 @@ async fn a_run_that_can_neither_be_measured_nor_written_down_is_done_all_the_sam
     world.authorized_account().await;
     world.pass(TO_DUE);
     assert!(world.simulator.push_ticket().await.is_accepted());
-    let before = (health(&world, ScheduledTask::Renew).await, beats(&world));
+    let before = (health(&world, RENEW).await, beats(&world));
     world.faults.always(Matching::setting("report"), TableFault::Away);
     world.faults.always(Matching::operation("Query").containing("COUNT"), TableFault::Away);
     let report = world.renew().await;
     assert_eq!((report.renewed, report.failed.len()), (1, 0), "{report}");
-    assert_eq!(health(&world, ScheduledTask::Renew).await, before.0);
+    assert_eq!(health(&world, RENEW).await, before.0);
     assert_eq!(beats(&world), before.1 + 1);
 }
 

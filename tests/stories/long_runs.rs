@@ -36,7 +36,7 @@ async fn a_renew_run_that_counts_slowly_ends_before_its_deadline() {
     world.simulator.inject(Fault::ip_not_registered().on(paths::AUTHORIZER_TOKEN));
     let slow = TableFault::Delay(Duration::from_millis(3_500));
     world.faults.always(Matching::operation("Query").containing("COUNT"), slow);
-    in_time(&world, Task::Renew, Duration::from_secs(13)).await;
+    in_time(&world, Task::renew(), Duration::from_secs(13)).await;
 }
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn accounts_that_a_run_leaves_over_are_not_always_those_of_one_shard() {
         world.simulator.clear_faults();
         world.simulator.inject(Fault::Delay(Duration::ZERO).on(paths::AUTHORIZER_TOKEN).times(1));
         world.simulator.inject(Fault::ip_not_registered().on(paths::AUTHORIZER_TOKEN).if_called());
-        let report = refresher.run(&Task::Renew, Instant::now() + Duration::from_mins(2)).await.unwrap();
+        let report = refresher.run(&Task::renew(), Instant::now() + Duration::from_mins(2)).await.unwrap();
         assert_eq!(report.renewed, 1, "{report}");
     }
     let after = world.simulator.counters().effects;

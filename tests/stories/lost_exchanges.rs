@@ -26,7 +26,7 @@ async fn tick(world: &World) -> Report {
 /// A run that processes the inbox while the story goes on.
 fn working(world: &World) -> JoinHandle<Report> {
     let refresher = world.refresher.clone();
-    tokio::spawn(async move { refresher.run(&Task::Renew, Instant::now() + Duration::from_mins(2)).await.unwrap() })
+    tokio::spawn(async move { refresher.run(&Task::renew(), Instant::now() + Duration::from_mins(2)).await.unwrap() })
 }
 
 fn owner(account: &AppId) -> TokenOwner {

@@ -61,6 +61,8 @@ mod operators_release_check;
 #[cfg(test)]
 mod orders;
 #[cfg(test)]
+mod parts;
+#[cfg(test)]
 mod problems;
 mod promises;
 #[cfg(test)]

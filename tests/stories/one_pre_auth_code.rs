@@ -183,7 +183,8 @@ async fn two_processes_with_the_pushes_of_two_accounts_grant_both() {
     }
     let deadline = Instant::now() + Duration::from_mins(2);
     let again = world.refresher.clone();
-    let (first, second) = tokio::join!(world.renew(), again.run(&Task::Renew, deadline));
+    let task = Task::renew();
+    let (first, second) = tokio::join!(world.renew(), again.run(&task, deadline));
     assert!(first.failed.is_empty() && second.unwrap().failed.is_empty());
     world.pass(Duration::from_mins(1));
     world.renew().await;
@@ -202,7 +203,7 @@ async fn a_process_that_died_at_one_accounts_code_does_not_keep_the_other_out() 
     world.simulator.inject(Fault::Hold.on(paths::QUERY_AUTH).times(1));
     let refresher = world.refresher.clone();
     let deadline = Instant::now() + Duration::from_mins(2);
-    let run = tokio::spawn(async move { refresher.run(&Task::Renew, deadline).await });
+    let run = tokio::spawn(async move { refresher.run(&Task::renew(), deadline).await });
     world.simulator.until_held(paths::QUERY_AUTH, 1).await;
     run.abort();
     assert!(run.await.unwrap_err().is_cancelled());

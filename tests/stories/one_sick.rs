@@ -170,7 +170,7 @@ async fn a_used_up_quota_of_renewals_is_probed_rarely_and_leaves_the_inbox_alone
     let another = new_account(&world, 100);
     assert!(world.simulator.send(&world.merchant_authorizes(&another).push).await.is_accepted());
     let before = world.calls(paths::AUTHORIZER_TOKEN);
-    let report = narrow(&world, 1).run(&Task::Renew, Instant::now() + Duration::from_mins(2)).await.unwrap();
+    let report = narrow(&world, 1).run(&Task::renew(), Instant::now() + Duration::from_mins(2)).await.unwrap();
     assert_eq!((report.inbox_done, report.renewed), (1, 0), "{report}");
     assert_eq!(report.failed, [("45009".to_owned(), 3)].into(), "{report}");
     assert_eq!(world.calls(paths::AUTHORIZER_TOKEN) - before, 3);
@@ -271,7 +271,7 @@ async fn codes_that_hang_leave_time_for_renewals() {
         assert!(world.simulator.send(&world.merchant_authorizes(&another).push).await.is_accepted());
     }
     let deadline = Instant::now() + Duration::from_secs(14);
-    let report = world.refresher.run(&Task::Renew, deadline).await.unwrap();
+    let report = world.refresher.run(&Task::renew(), deadline).await.unwrap();
     assert_eq!(report.renewed, 4, "{report}");
     assert_eq!(accepted(&world, &accounts).await, accounts.len());
 }

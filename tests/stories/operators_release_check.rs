@@ -56,6 +56,7 @@ async fn without_ticket() -> (World, Deployment) {
         events_url: "https://auth.example.com/wechat/events".to_owned(),
         business: world.public_url.clone(),
         webhook: false,
+        refresher_runs: 1,
         clients: world.aws_clients(),
         clock: Arc::clone(&world.services.clock),
     };

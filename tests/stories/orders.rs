@@ -152,7 +152,8 @@ async fn two_refreshers_at_once_renew_twenty_accounts_once_each() {
     );
     let deadline = Instant::now() + Duration::from_mins(2);
     let before = world.simulator.counters().effects;
-    let (one, other) = tokio::join!(world.renew(), second.run(&Task::Renew, deadline));
+    let task = Task::renew();
+    let (one, other) = tokio::join!(world.renew(), second.run(&task, deadline));
     let other = other.unwrap();
     assert_eq!(one.renewed + other.renewed, 20, "{one} / {other}");
     assert!(one.failed.is_empty() && other.failed.is_empty(), "{one} / {other}");

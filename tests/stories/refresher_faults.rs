@@ -229,7 +229,7 @@ async fn a_merchant_who_returns_while_the_list_is_searched_keeps_the_new_grant()
     world.simulator.inject(Fault::Hold.on(paths::GET_AUTHORIZER_LIST).times(1));
     let refresher = world.refresher.clone();
     let deadline = tokio::time::Instant::now() + Duration::from_mins(2);
-    let run = tokio::spawn(async move { refresher.run(&token_refresher::Task::Renew, deadline).await.unwrap() });
+    let run = tokio::spawn(async move { refresher.run(&token_refresher::Task::renew(), deadline).await.unwrap() });
     world.simulator.until_held(paths::GET_AUTHORIZER_LIST, 1).await;
     world.push_and_work(&world.merchant_authorizes(account).push).await;
     world.simulator.release(paths::GET_AUTHORIZER_LIST);

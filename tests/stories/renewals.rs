@@ -97,7 +97,7 @@ async fn in_the_middle_of_a_run(world: &World) -> JoinHandle<token_refresher::Re
     let refresher = narrow(world, 1);
     let run =
         tokio::spawn(
-            async move { refresher.run(&Task::Renew, Instant::now() + Duration::from_mins(2)).await.unwrap() },
+            async move { refresher.run(&Task::renew(), Instant::now() + Duration::from_mins(2)).await.unwrap() },
         );
     world.simulator.until_held(paths::AUTHORIZER_TOKEN, 1).await;
     run

@@ -38,7 +38,7 @@ async fn a_profile_that_arrives_late_does_not_bring_old_permission_sets_back() {
     let account = world.account(0);
     assert!(world.simulator.send(&world.merchant_authorizes(&account).push).await.is_accepted());
     world.simulator.inject(Fault::Hold.on(paths::GET_AUTHORIZER_INFO).times(1));
-    let first = in_background(&world, Task::Renew);
+    let first = in_background(&world, Task::renew());
     world.simulator.until_held(paths::GET_AUTHORIZER_INFO, 1).await;
     let left = grants_less(&world, &account);
     world.push_and_work(&world.merchant_authorizes(&account).push).await;
@@ -56,7 +56,7 @@ async fn a_profile_is_stored_although_the_account_is_renewed_while_it_is_read() 
     let account = world.account(0);
     assert!(world.simulator.send(&world.merchant_authorizes(&account).push).await.is_accepted());
     world.simulator.inject(Fault::Hold.on(paths::GET_AUTHORIZER_INFO).times(1));
-    let run = in_background(&world, Task::Renew);
+    let run = in_background(&world, Task::renew());
     world.simulator.until_held(paths::GET_AUTHORIZER_INFO, 1).await;
     let owner = TokenOwner::Authorizer(account.clone());
     world.store().tokens.mark_due(&owner, world.now()).await.unwrap();
@@ -159,7 +159,7 @@ async fn a_refused_renewal_does_not_end_an_account_repaired_meanwhile() {
     let refused = Fault::Errcode { errcode: 61003, errmsg: "component is not authorized by this account".to_owned() };
     world.simulator.inject(refused.on(paths::GET_AUTHORIZER_INFO).times(1));
     world.simulator.inject(Fault::Hold.on(paths::AUTHORIZER_TOKEN).times(1));
-    let run = in_background(&world, Task::Renew);
+    let run = in_background(&world, Task::renew());
     world.simulator.until_held(paths::AUTHORIZER_TOKEN, 1).await;
     repair(&good).await;
     world.simulator.release(paths::AUTHORIZER_TOKEN);

@@ -1,4 +1,4 @@
-//! Every account that is due is renewed, many at once.
+//! Every account of a part that is due is renewed, many at once.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use base::ids::AppId;
 use futures::StreamExt as _;
 use futures::stream::Stream;
 use platform::tokens::{Refused, Renewal, TokenError};
-use store::{Accounts, StoreError};
+use store::{DuePart, StoreError};
 use wechat::api::Api;
 
 use crate::Run;
@@ -17,11 +17,12 @@ use crate::shards::shard_by_shard;
 const MAX_REFUSED: usize = 10_000;
 
 impl Run {
-    pub(crate) async fn renew_accounts(&self, report: &mut Report) {
+    /// Renews the accounts of a part that are due.
+    pub(crate) async fn renew_accounts(&self, part: DuePart, report: &mut Report) {
         let mut refused = BTreeMap::new();
         {
             let renewals = self
-                .due()
+                .due(part)
                 .take_while(|_| futures::future::ready(!self.is_over() && !self.is_used_up(Api::AuthorizerToken)))
                 .map(async |account| {
                     self.rate_limiter.acquire().await;
@@ -38,10 +39,9 @@ impl Run {
         }
     }
 
-    /// The accounts that are due.
-    fn due(&self) -> impl Stream<Item = Result<AppId, StoreError>> + '_ {
-        let (store, until, shards) = (&self.store, self.now(), Accounts::DUE_SHARDS);
-        shard_by_shard(&self.context.random, shards, move |shard, after| store.accounts.due(shard, until, after))
+    fn due(&self, part: DuePart) -> impl Stream<Item = Result<AppId, StoreError>> + '_ {
+        let (store, until) = (&self.store, self.now());
+        shard_by_shard(&self.context.random, part.shards(), move |shard, after| store.accounts.due(shard, until, after))
     }
 
     async fn renew_one(&self, account: Result<AppId, StoreError>) -> (Option<AppId>, Result<Renewal, TokenError>) {

@@ -1,17 +1,18 @@
 //! The events that start a run.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Deserialize;
 use serde_json::Value;
-use store::{INBOX_SORT_PREFIX, ScheduledTask};
+use store::{DuePart, INBOX_SORT_PREFIX, ScheduledTask};
 
 /// What a run is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Task {
-    /// Ticket, component token, inbox, then every account that is due, and the messages that wait for the bus.
-    Renew,
+    /// Every account of a part that is due; with the first part also ticket, inbox, and the messages that wait for the bus.
+    Renew(DuePart),
     /// Compare with WeChat's list of accounts.
     Reconcile,
     /// Only the inbox, and of it the partitions with these table keys.
@@ -19,37 +20,56 @@ pub enum Task {
 }
 
 impl Task {
+    /// All that is due, in one run.
+    #[must_use]
+    pub const fn renew() -> Self {
+        Self::Renew(DuePart::ALL)
+    }
+
     /// The task that the scheduler asks for; `None` where the table's stream started the run.
     pub(crate) const fn scheduled(&self) -> Option<ScheduledTask> {
         match self {
-            Self::Renew => Some(ScheduledTask::Renew),
+            Self::Renew(part) => Some(ScheduledTask::Renew(*part)),
             Self::Reconcile => Some(ScheduledTask::Reconcile),
             Self::Inbox(_) => None,
         }
     }
 
     /// The word in logs and metrics.
-    pub(crate) fn name(&self) -> &'static str {
-        self.scheduled().map_or("inbox", ScheduledTask::as_str)
+    pub(crate) fn name(&self) -> Cow<'static, str> {
+        self.scheduled().map_or(Cow::Borrowed("inbox"), ScheduledTask::name)
     }
 }
 
 impl fmt::Display for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.write_str(&self.name())
     }
 }
 
-/// The event is not one of ours. Its content is not repeated: it could hold anything.
+/// The event starts no run. Its content is not repeated: it could hold anything.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("the event is neither {{\"task\":\"renew\"}}, {{\"task\":\"reconcile\"}} nor a batch of the table's stream")]
-pub struct EventError;
+pub enum EventError {
+    /// It is not one of ours.
+    #[error(
+        "the event is neither {{\"task\":\"renew\"}}, {{\"task\":\"reconcile\"}} nor a batch of the table's stream"
+    )]
+    Foreign,
+    /// It asks for a part of the accounts that there is not.
+    #[error(
+        "the event asks for a part that does not exist: only {{\"task\":\"renew\"}} may have \"part\" and \"of\", both of \
+         them, with \"of\" 1, 2 or 4 and \"part\" a number from 0 to less than that"
+    )]
+    Part,
+}
 
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Shape {
     Scheduled {
         task: Scheduled,
+        part: Option<Value>,
+        of: Option<Value>,
     },
     Stream {
         #[serde(rename = "Records")]
@@ -91,9 +111,14 @@ impl Task {
     /// Reads an event of EventBridge Scheduler or of the table's stream. Records of other items than inbox entries are
     /// left out: the stream's filter lets none through, and one that came all the same is no reason to fail a batch.
     pub fn parse(event: Value) -> Result<Self, EventError> {
-        match serde_json::from_value(event).map_err(|_| EventError)? {
-            Shape::Scheduled { task: Scheduled::Renew } => Ok(Self::Renew),
-            Shape::Scheduled { task: Scheduled::Reconcile } => Ok(Self::Reconcile),
+        match serde_json::from_value(event).map_err(|_| EventError::Foreign)? {
+            Shape::Scheduled { task: Scheduled::Renew, part: None, of: None } => Ok(Self::renew()),
+            Shape::Scheduled { task: Scheduled::Renew, part: Some(part), of: Some(of) } => {
+                let part = part.as_u64().zip(of.as_u64()).and_then(|(part, of)| DuePart::new(part, of));
+                part.map(Self::Renew).ok_or(EventError::Part)
+            }
+            Shape::Scheduled { task: Scheduled::Reconcile, part: None, of: None } => Ok(Self::Reconcile),
+            Shape::Scheduled { .. } => Err(EventError::Part),
             Shape::Stream { records } => Ok(Self::Inbox(
                 records
                     .into_iter()
@@ -114,11 +139,40 @@ mod tests {
 
     #[test]
     fn ticks_and_batches_are_told_apart() {
-        assert_eq!(Task::parse(json!({"task": "renew"})), Ok(Task::Renew));
+        assert_eq!(Task::parse(json!({"task": "renew"})), Ok(Task::renew()));
         assert_eq!(Task::parse(json!({"task": "reconcile"})), Ok(Task::Reconcile));
         let record = |sk: &str| json!({"eventName": "INSERT", "dynamodb": {"Keys": {"pk": {"S": "wx1#inbox#wx2"}, "sk": {"S": sk}}}});
         let batch = json!({"Records": [record("entry#0#a"), record("entry#0#b"), record("account")]});
         assert_eq!(Task::parse(batch), Ok(Task::Inbox(["wx1#inbox#wx2".to_owned()].into())));
+    }
+
+    #[test]
+    fn a_part_of_the_accounts_is_named_by_its_number_and_how_many_there_are() {
+        let part = |number, of| Ok(Task::Renew(DuePart::new(number, of).unwrap()));
+        assert_eq!(Task::parse(json!({"task": "renew", "part": 3, "of": 4})), part(3, 4));
+        assert_eq!(Task::parse(json!({"task": "renew", "part": 1, "of": 2})), part(1, 2));
+        assert_eq!(Task::parse(json!({"task": "renew", "part": 0, "of": 1})), Ok(Task::renew()));
+        let names = [(0, 1), (0, 4), (1, 2), (3, 4)].map(|(number, of)| part(number, of).unwrap().to_string());
+        assert_eq!(names, ["renew", "renew", "renew-1", "renew-3"]);
+    }
+
+    #[test]
+    fn a_part_that_does_not_exist_is_refused_with_the_reason() {
+        for odd in [
+            json!({"task": "renew", "part": 4, "of": 4}),
+            json!({"task": "renew", "part": 0, "of": 3}),
+            json!({"task": "renew", "part": 0, "of": 0}),
+            json!({"task": "renew", "part": -1, "of": 2}),
+            json!({"task": "renew", "part": "0", "of": 2}),
+            json!({"task": "renew", "part": 0.5, "of": 2}),
+            json!({"task": "renew", "part": 1}),
+            json!({"task": "renew", "of": 2}),
+            json!({"task": "reconcile", "part": 0, "of": 2}),
+        ] {
+            let error = Task::parse(odd.clone()).unwrap_err();
+            assert_eq!(error, EventError::Part, "{odd}");
+            assert!(error.to_string().contains("\"of\" 1, 2 or 4"), "{error}");
+        }
     }
 
     #[test]

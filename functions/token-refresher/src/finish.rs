@@ -24,7 +24,8 @@ impl Run {
     async fn record_run(&self, task: ScheduledTask, report: &Report) {
         self.save_health(task, report).await;
         let measured = match task {
-            ScheduledTask::Renew => self.measure_what_waits().await,
+            ScheduledTask::Renew(part) if part.is_first() => self.measure_what_waits().await,
+            ScheduledTask::Renew(_) => Ok(()),
             ScheduledTask::Reconcile => self.measure_accounts().await,
         };
         if let Err(error) = measured {

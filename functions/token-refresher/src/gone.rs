@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use base::ids::AppId;
 use futures::{StreamExt as _, TryStreamExt as _};
 use platform::tokens::TokenError;
-use store::{AccountState, Accounts, END_OF_TIME, ReconcileCursor};
+use store::{AccountState, DuePart, END_OF_TIME, ReconcileCursor};
 
 use crate::Run;
 use crate::reconcile::was_asked;
@@ -35,7 +35,7 @@ impl Run {
 
     async fn walk(&self, listed: &HashSet<AppId>, walk: &mut Walk, report: &mut Report) -> bool {
         let store = &self.store;
-        let accounts = shard_by_shard(&self.context.random, Accounts::DUE_SHARDS, |shard, after| {
+        let accounts = shard_by_shard(&self.context.random, DuePart::ALL.shards(), |shard, after| {
             store.accounts.due(shard, END_OF_TIME, after)
         });
         let mut accounts = std::pin::pin!(accounts.map_err(TokenError::from));

@@ -190,7 +190,7 @@ impl Refresher {
     pub async fn run(&self, task: &Task, deadline: Instant) -> Result<Report, RunError> {
         let deadline = match task {
             Task::Inbox(_) => deadline.min(Instant::now() + STREAM_RUN),
-            Task::Renew | Task::Reconcile => deadline,
+            Task::Renew(_) | Task::Reconcile => deadline,
         };
         let begun = Instant::now();
         let calls_end = deadline.checked_sub(LAST_WRITES).unwrap_or(begun);
@@ -217,7 +217,7 @@ impl Refresher {
         let mut report = Report::default();
         // Each task is a large state machine: on the heap, it is not part of every future around it.
         let work: BoxFuture<'_, ()> = match task {
-            Task::Renew => Box::pin(run.renew_all(&mut report)),
+            Task::Renew(part) => Box::pin(run.renew(*part, &mut report)),
             Task::Reconcile => Box::pin(run.reconcile(&mut report)),
             Task::Inbox(keys) => {
                 let partitions = keys.iter().filter_map(|key| run.store.inbox.partition(key)).collect();

@@ -117,7 +117,7 @@ impl Run {
 
     /// The messages that wait.
     fn waiting(&self) -> impl Stream<Item = Result<MessageId, StoreError>> + '_ {
-        let (store, until, shards) = (&self.store, self.now(), Messages::WAITING_SHARDS);
+        let (store, until, shards) = (&self.store, self.now(), 0..Messages::WAITING_SHARDS);
         shard_by_shard(&self.context.random, shards, move |shard, after| store.messages.due(shard, until, after))
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base::clock::Timestamp;
 use serde::Deserialize;
-use store::{Health, ScheduledTask, Store};
+use store::{DuePart, Health, ScheduledTask, Store, StoreError};
 use wechat::api::{LastAnswer, LastRefusal, SUCCESS};
 
 use super::items::unreadable;
@@ -36,33 +36,71 @@ struct Report {
     inbox_done: u64,
 }
 
-/// Both tasks, and what WeChat said in either.
-pub(super) async fn examine(store: &Store, now: Timestamp) -> Vec<Finding> {
-    let (renew, reconcile) =
-        (store.health.get(ScheduledTask::Renew).await, store.health.get(ScheduledTask::Reconcile).await);
-    let (renew, reconcile) = match (renew, reconcile) {
+impl Report {
+    fn of(health: &Health) -> Self {
+        serde_json::from_str(&health.report).unwrap_or_default()
+    }
+
+    /// What several runs did that share the accounts.
+    fn add(mut self, other: Self) -> Self {
+        self.renewed += other.renewed;
+        self.left_over += other.left_over;
+        self.inbox_done += other.inbox_done;
+        for (code, number) in other.failed {
+            *self.failed.entry(code).or_default() += number;
+        }
+        self
+    }
+}
+
+/// Both tasks, and what WeChat said in either. The accounts are shared by `runs` renew runs.
+pub(super) async fn examine(store: &Store, runs: u64, now: Timestamp) -> Vec<Finding> {
+    let (renew, reconcile) = match (renew_runs(store, runs).await, store.health.get(ScheduledTask::Reconcile).await) {
         (Ok(renew), Ok(reconcile)) => (renew, reconcile),
         (Err(error), _) | (_, Err(error)) => return vec![unreadable(RENEWED, &error)],
     };
-    let mut findings = vec![renewed(renew.as_ref(), now), reconciled(reconcile.as_ref(), renew.is_some(), now)];
-    let runs = || [&renew, &reconcile].into_iter().flatten();
+    let renews = renew.iter().any(Option::is_some);
+    let mut findings = vec![renewed(&renew, now), reconciled(reconcile.as_ref(), renews, now)];
+    let runs = || renew.iter().chain([&reconcile]).flatten();
     let answer = runs().filter_map(|health| health.heard.answer.as_ref()).max_by_key(|answer| answer.at);
     let refused = runs().filter_map(|health| health.heard.refusal.as_ref()).max_by_key(|refused| refused.at);
     findings.extend(heard(answer, refused, now));
     findings
 }
 
-fn renewed(health: Option<&Health>, now: Timestamp) -> Finding {
+/// How the newest run of each part went.
+async fn renew_runs(store: &Store, runs: u64) -> Result<Vec<Option<Health>>, StoreError> {
+    let mut found = Vec::new();
+    for part in (0..runs).filter_map(|number| DuePart::new(number, runs)) {
+        found.push(store.health.get(ScheduledTask::Renew(part)).await?);
+    }
+    Ok(found)
+}
+
+fn renewed(parts: &[Option<Health>], now: Timestamp) -> Finding {
     let stopped = "is its schedule on (EventBridge Scheduler), and what does token-refresher's log say? A run that cannot read \
                    the secret does not count; the queue of failures has runs that never began";
-    let Some(health) = health else {
-        return Finding::wrong(RENEWED, "it has never finished a run, and one comes every 5 minutes", stopped);
+    let which = |place: usize| match parts.len() {
+        1 => "it".to_owned(),
+        _ => format!("the run of part {place}"),
     };
-    let when = ago(health.finished_at, now);
-    if now.since(health.finished_at) > RENEW_SILENT {
-        return Finding::wrong(RENEWED, format!("it last ran {when}, and should every 5 minutes"), stopped);
+    if let Some(place) = parts.iter().position(Option::is_none) {
+        let sentence = format!("{} has never finished a run, and one comes every 5 minutes", which(place));
+        return Finding::wrong(RENEWED, sentence, stopped);
     }
-    let report: Report = serde_json::from_str(&health.report).unwrap_or_default();
+    let ended = || parts.iter().flatten();
+    let Some((place, oldest)) = ended().enumerate().min_by_key(|(_, health)| health.finished_at) else {
+        return Finding::wrong(RENEWED, "the stack's RefresherRuns is not 1, 2 or 4", "deploy it with one of these");
+    };
+    let when = ago(oldest.finished_at, now);
+    if now.since(oldest.finished_at) > RENEW_SILENT {
+        return Finding::wrong(
+            RENEWED,
+            format!("{} last ran {when}, and should every 5 minutes", which(place)),
+            stopped,
+        );
+    }
+    let report = ended().map(Report::of).fold(Report::default(), Report::add);
     let did = format!("it ran {when}: {} renewed, {} of the inbox done", report.renewed, report.inbox_done);
     let failed: Vec<String> = report.failed.iter().map(|(code, number)| format!("{number} by {code}")).collect();
     match (failed.is_empty(), report.left_over) {
@@ -70,7 +108,7 @@ fn renewed(health: Option<&Health>, now: Timestamp) -> Finding {
         (true, left) => Finding::warning(
             RENEWED,
             format!("{did}, {} left over for want of time", count(left, "account")),
-            "the next run goes on; if it stays so, raise RefresherWindow",
+            "the next run goes on; if it stays so, raise RefresherWindow or RefresherRuns",
         ),
         (false, left) => {
             let left = if left == 0 { String::new() } else { format!(", {} left over", count(left, "account")) };

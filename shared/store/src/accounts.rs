@@ -13,9 +13,44 @@ use crate::account_state::AccountState;
 use crate::attributes::PK;
 use crate::request::PagePosition;
 
-/// Accounts are spread over this many partitions of the `due` index: each takes 1,000 index writes a second, so four
-/// carry the renewals of some 25 million accounts.
+/// Accounts are spread over this many partitions of the `due` index, each of which takes 1,000 index writes a second: 500
+/// renewals, whose two writes move an account to its next time. Four take the renewals of some ten million accounts.
 const DUE_SHARDS: u64 = 4;
+
+/// The accounts that one renew run looks after: all of them, or one of several equal parts, whose runs work side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DuePart {
+    number: u64,
+    of: u64,
+}
+
+impl DuePart {
+    /// All accounts.
+    pub const ALL: Self = Self { number: 0, of: 1 };
+
+    /// Part `number`, counted from 0, of `of` equal parts; `None` where the shards cannot be shared out like that.
+    #[must_use]
+    pub const fn new(number: u64, of: u64) -> Option<Self> {
+        if of > 0 && DUE_SHARDS.is_multiple_of(of) && number < of { Some(Self { number, of }) } else { None }
+    }
+
+    /// Its number, counted from 0.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.number
+    }
+
+    /// Whether it is the part whose run also does what is done once for the platform.
+    #[must_use]
+    pub const fn is_first(self) -> bool {
+        self.number == 0
+    }
+
+    /// The shards of the index that its accounts are in, from 0 to [`Accounts::DUE_SHARDS`].
+    pub fn shards(self) -> impl Iterator<Item = u64> {
+        (self.number..DUE_SHARDS).step_by(usize::try_from(self.of).unwrap_or(1))
+    }
+}
 
 /// Accounts of one page of the index: as many as are renewed at once at most.
 const DUE_PAGE: i32 = 256;
@@ -50,16 +85,16 @@ impl Accounts {
         self.0.page_of_due(self.shard(shard), until, DUE_PAGE, after, |pk| self.account_of(pk)).await
     }
 
-    /// How many accounts fall due until `until`. One query a shard and megabyte.
-    pub async fn count_due(&self, until: Timestamp) -> Result<u64, StoreError> {
-        self.0.count_due((0..DUE_SHARDS).map(|shard| self.shard(shard)), until).await
+    /// How many accounts of a part fall due until `until`. One query a shard and megabyte.
+    pub async fn count_due(&self, part: DuePart, until: Timestamp) -> Result<u64, StoreError> {
+        self.0.count_due(part.shards().map(|shard| self.shard(shard)), until).await
     }
 
     /// How many accounts are in a state. Active ones are those that are renewed: one that granted no API permission has
     /// no token and is not among them. One query for each megabyte and, of active ones, shard.
     pub async fn count(&self, state: AccountState) -> Result<u64, StoreError> {
         match state {
-            AccountState::Active => self.count_due(END_OF_TIME).await,
+            AccountState::Active => self.count_due(DuePart::ALL, END_OF_TIME).await,
             ended => self.0.count_due([self.ended_shard(ended)], END_OF_TIME).await,
         }
     }
@@ -117,5 +152,27 @@ impl Accounts {
 
     fn account_of(&self, pk: &str) -> Option<AppId> {
         AppId::parse(self.0.id_in("account", pk)?).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_share_out_all_shards() {
+        for of in [1, 2, 4] {
+            let mut shards: Vec<u64> = (0..of).flat_map(|number| DuePart::new(number, of).unwrap().shards()).collect();
+            shards.sort_unstable();
+            assert_eq!(shards, (0..DUE_SHARDS).collect::<Vec<_>>(), "{of}");
+        }
+        assert_eq!(DuePart::new(0, 1), Some(DuePart::ALL));
+    }
+
+    #[test]
+    fn parts_that_are_not_equal_or_not_there_are_refused() {
+        for (number, of) in [(0, 0), (1, 1), (2, 2), (0, 3), (4, 4), (0, 5), (0, 8), (u64::MAX, 4), (0, u64::MAX)] {
+            assert_eq!(DuePart::new(number, of), None, "{number} of {of}");
+        }
     }
 }

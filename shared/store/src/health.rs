@@ -1,11 +1,14 @@
-//! How the refresher's last runs went, one item for each scheduled task: for people and tools that look from outside.
+//! How the refresher's last runs went, one item for each scheduled task and part of it: for people and tools that look from outside.
 //!
 //! Nothing in the platform reads it. It holds counts, codes and WeChat's cleaned words, no secret.
+
+use std::borrow::Cow;
 
 use base::clock::Timestamp;
 use wechat::api::{Api, ErrCode, Heard, LastAnswer, LastRefusal, Refusal};
 
 use crate::StoreError;
+use crate::accounts::DuePart;
 use crate::attributes::{
     ANSWER_API, ANSWER_AT, ANSWER_CODE, FINISHED_AT, REFUSAL_API, REFUSAL_AT, REFUSAL_CODE, REFUSAL_IP, REFUSAL_RID,
     REFUSAL_WORDS, REPORT,
@@ -17,24 +20,26 @@ use crate::write::{absent, is_until};
 /// A task that the refresher does on schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScheduledTask {
-    /// Every five minutes: renews what is due.
-    Renew,
+    /// Every five minutes: renews what is due of a part of the accounts.
+    Renew(DuePart),
     /// Every hour: compares with WeChat's list of accounts.
     Reconcile,
 }
 
 impl ScheduledTask {
-    /// The word in the table, in events and in metrics.
+    /// The word in the table, in logs and in metrics: of the first part, and of an undivided run, `renew`; of the others
+    /// `renew-1` to `renew-3`.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub fn name(self) -> Cow<'static, str> {
         match self {
-            Self::Renew => "renew",
-            Self::Reconcile => "reconcile",
+            Self::Renew(part) if part.is_first() => "renew".into(),
+            Self::Renew(part) => format!("renew-{}", part.number()).into(),
+            Self::Reconcile => "reconcile".into(),
         }
     }
 }
 
-/// How the newest run of a task went.
+/// How the newest run of a task, or of a part of it, went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
     /// When it ended, by our clock.
@@ -55,7 +60,7 @@ impl HealthRecords {
     pub async fn put(&self, task: ScheduledTask, health: &Health) -> Result<(), StoreError> {
         let mut change = self
             .0
-            .change(self.0.only("health", task.as_str()))
+            .change(self.0.only("health", &task.name()))
             .set(FINISHED_AT, health.finished_at)
             .set(REPORT, &health.report);
         if let Some(answer) = &health.heard.answer {
@@ -78,7 +83,7 @@ impl HealthRecords {
     /// # Errors
     /// [`StoreError`] where it cannot be read.
     pub async fn get(&self, task: ScheduledTask) -> Result<Option<Health>, StoreError> {
-        let Some(attributes) = self.0.get(self.0.only("health", task.as_str())).await? else { return Ok(None) };
+        let Some(attributes) = self.0.get(self.0.only("health", &task.name())).await? else { return Ok(None) };
         read(attributes).map(Some)
     }
 }

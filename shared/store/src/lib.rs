@@ -46,7 +46,7 @@ use self::request::Written;
 
 pub use self::account::{Accounts, NewGrant, StoredAccount};
 pub use self::account_state::{AccountState, STANDING_ATTRIBUTES, Standing, Standings};
-pub use self::accounts::END_OF_TIME;
+pub use self::accounts::{DuePart, END_OF_TIME};
 pub use self::attempt::{ATTEMPT_KEEP, Attempt, Attempts, CodeCount, CookieDigest, MAX_CODES};
 pub use self::claim::{Arrival, Binding, ClaimKey, Claimed, ClaimedCode, ClaimedGrant, Claims, CodeDigest};
 pub use self::health::{Health, HealthRecords, ScheduledTask};

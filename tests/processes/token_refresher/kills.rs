@@ -6,13 +6,18 @@
 
 use std::time::Duration;
 
+use base::ids::{AppId, Digest};
 use base::limits::LEASE;
+use serde_json::json;
 use simulator::{Behaviour, Fault, paths};
-use store::{AccountState, TokenOwner};
+use store::{AccountState, DuePart, TokenOwner};
 use stories::bootstrap::Bootstrap;
+use stories::due::new_account;
 use stories::process::eventually;
-use stories::refresher_events::{inserts, renew};
+use stories::refresher_events::{inserts, renew, renew_part};
 use stories::world::World;
+use token_refresher::Task;
+use tokio::time::Instant;
 
 use super::{BINARY, TO_EXPIRY};
 
@@ -81,6 +86,40 @@ async fn an_account_whose_recovery_is_killed_too_is_recovered_by_the_next_run() 
     let report = world.renew().await;
     assert_eq!((report.renewed, report.gone), (1, 0), "{report}");
     assert!(world.wechat_accepts(&account).await);
+}
+
+#[tokio::test]
+async fn one_of_four_runs_is_killed_in_the_middle_and_the_others_come_to_their_end() {
+    let world = World::beside_processes(TO_EXPIRY, |_| {}).await;
+    let accounts: Vec<AppId> = (0..12).map(|number| new_account(&world, number)).collect();
+    world.get_ready().await;
+    world.simulator.set_behaviour(Behaviour { rotate_refresh_tokens: true, ..Behaviour::default() });
+    for account in &accounts {
+        assert!(world.simulator.send(&world.merchant_authorizes(account).push).await.is_accepted());
+    }
+    world.renew().await;
+    world.pass(TO_EXPIRY);
+    assert!(world.simulator.push_ticket().await.is_accepted());
+    world.component().await.token().await.unwrap();
+
+    // The first to call: it is killed when WeChat has renewed one of its accounts, and has not written it down.
+    kill_after_effect(&world, paths::AUTHORIZER_TOKEN, renew_part(2, 4)).await;
+    let mut renewed = 0;
+    for part in [0, 1, 3] {
+        let report = Bootstrap::start(BINARY, &world).await.invoke(renew_part(part, 4)).await.unwrap();
+        assert_eq!((&report["left_over"], &report["failed"]), (&json!(0), &json!({})), "{report}");
+        renewed += report["renewed"].as_u64().unwrap();
+    }
+    let own = accounts.iter().filter(|account| Digest::of(&[account.as_str()]).part(4) == 2).count();
+    assert_eq!(renewed, u64::try_from(accounts.len() - own).unwrap());
+
+    world.pass(LEASE);
+    let again =
+        world.refresher.run(&Task::Renew(DuePart::new(2, 4).unwrap()), Instant::now() + PATIENCE).await.unwrap();
+    assert_eq!((again.renewed, again.gone), (u64::try_from(own).unwrap(), 0), "{again}");
+    for account in &accounts {
+        assert!(world.wechat_accepts(account).await, "{account}");
+    }
 }
 
 #[tokio::test]

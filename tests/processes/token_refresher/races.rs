@@ -6,10 +6,11 @@
 use std::time::Duration;
 
 use base::ids::AppId;
+use futures::future::join_all;
 use serde_json::{Value, json};
 use simulator::{Account, Fault, paths};
 use stories::bootstrap::Bootstrap;
-use stories::refresher_events::{inserts, renew};
+use stories::refresher_events::{inserts, renew, renew_part};
 use stories::slow::slow_line;
 use stories::world::World;
 
@@ -22,20 +23,27 @@ const ANSWER: Duration = Duration::from_millis(300);
 const LATE: Duration = Duration::from_millis(700);
 
 /// Gives the same event to two warm processes at once.
-async fn both(world: &World, event: Value) -> [Value; 2] {
-    let (one, other) = (Bootstrap::start(BINARY, world).await, Bootstrap::start(BINARY, world).await);
-    for warm in [&one, &other] {
-        warm.invoke(inserts([])).await.unwrap();
+async fn both(world: &World, event: Value) -> Vec<Value> {
+    at_once(world, vec![event.clone(), event]).await
+}
+
+/// Gives each event to a warm process of its own, all at once.
+async fn at_once(world: &World, events: Vec<Value>) -> Vec<Value> {
+    let mut processes = Vec::new();
+    for event in events {
+        let process = Bootstrap::start(BINARY, world).await;
+        process.invoke(inserts([])).await.unwrap();
+        processes.push((process, event));
     }
-    let (first, second) = tokio::join!(one.invoke(event.clone()), other.invoke(event));
-    let reports = [first.unwrap(), second.unwrap()];
+    let reports = join_all(processes.iter().map(|(process, event)| process.invoke(event.clone()))).await;
+    let reports: Vec<Value> = reports.into_iter().map(Result::unwrap).collect();
     for report in &reports {
         assert_eq!(report["failed"], json!({}), "{report}");
     }
     reports
 }
 
-fn sum(reports: &[Value; 2], field: &str) -> u64 {
+fn sum(reports: &[Value], field: &str) -> u64 {
     reports.iter().map(|report| report[field].as_u64().unwrap()).sum()
 }
 
@@ -56,13 +64,19 @@ async fn lapsed(accounts: u32) -> (World, Vec<AppId>) {
     (world, appids)
 }
 
-async fn renewed_once(accounts: u32) {
+/// Two processes get the tick of an undivided run.
+fn twice() -> Vec<Value> {
+    vec![renew(), renew()]
+}
+
+/// Each account is renewed once, and the component token issued once, by processes that get these events at once.
+async fn renewed_once(accounts: u32, ticks: Vec<Value>) {
     let (world, appids) = lapsed(accounts).await;
     let before = world.simulator.counters().effects;
     world.simulator.inject(Fault::Delay(ANSWER).on(paths::COMPONENT_TOKEN));
     world.simulator.inject(Fault::Delay(ANSWER).on(paths::AUTHORIZER_TOKEN));
-    let reports = both(&world, renew()).await;
-    assert_eq!(sum(&reports, "renewed"), u64::from(accounts), "{reports:?}");
+    let reports = at_once(&world, ticks).await;
+    assert_eq!((sum(&reports, "renewed"), sum(&reports, "left_over")), (u64::from(accounts), 0), "{reports:?}");
     let after = world.simulator.counters().effects;
     assert_eq!(after.component_tokens - before.component_tokens, 1);
     for account in &appids {
@@ -73,12 +87,23 @@ async fn renewed_once(accounts: u32) {
 
 #[tokio::test]
 async fn two_processes_renew_the_component_token_and_one_account_once() {
-    renewed_once(1).await;
+    renewed_once(1, twice()).await;
 }
 
 #[tokio::test]
 async fn two_processes_renew_the_component_token_and_each_of_twenty_accounts_once() {
-    renewed_once(20).await;
+    renewed_once(20, twice()).await;
+}
+
+#[tokio::test]
+async fn four_processes_that_share_the_accounts_renew_each_once() {
+    renewed_once(40, (0..4).map(|part| renew_part(part, 4)).collect()).await;
+}
+
+#[tokio::test]
+async fn an_undivided_run_and_the_parts_of_another_number_renew_each_account_once() {
+    // As while RefresherRuns changes.
+    renewed_once(20, vec![renew(), renew_part(0, 2), renew_part(1, 2)]).await;
 }
 
 #[tokio::test]

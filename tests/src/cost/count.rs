@@ -195,11 +195,11 @@ async fn scheduled(scene: &mut Scene) {
     assert!(pushed.is_accepted(), "{pushed:?}");
     message(scene).await;
     let refresher = scene.world.refresher.clone();
-    run(scene, &refresher, flow::RENEW, Task::Renew).await;
+    run(scene, &refresher, flow::RENEW, Task::renew()).await;
     run(scene, &refresher, flow::RECONCILE, Task::Reconcile).await;
     scene.world.pass(Duration::from_mins(100));
     assert!(scene.world.simulator.push_ticket().await.is_accepted());
-    run(scene, &refresher, flow::RENEW_COMPONENT, Task::Renew).await;
+    run(scene, &refresher, flow::RENEW_COMPONENT, Task::renew()).await;
 }
 
 /// A message after the account's first one, for which its name is looked up.
@@ -304,7 +304,7 @@ async fn many() -> Vec<Flow> {
     // All accounts are due, the component token is not.
     scene.world.pass(Duration::from_mins(41));
     assert!(scene.world.simulator.push_ticket().await.is_accepted());
-    let report = run(&mut scene, &refresher, flow::RENEW_ACCOUNTS, Task::Renew).await;
+    let report = run(&mut scene, &refresher, flow::RENEW_ACCOUNTS, Task::renew()).await;
     assert_eq!(report.renewed, u64::from(ACCOUNTS), "{report}");
     scene.flows
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use runtime::telemetry::Measure;
 use serde_json::{Value, json};
+use store::{DuePart, ScheduledTask};
 
 use super::{FUNCTIONS, deployed, many, of_type, properties, template, text};
 
@@ -27,15 +28,18 @@ fn looked_at(alarm: &Value) -> impl Iterator<Item = &Value> {
 
 /// A stack with a dashboard and everything that is optional and shown there.
 fn with_dashboard() -> Value {
-    deployed(&[("Dashboard", "true"), ("ReplyWebhookUrl", "https://reply.example.com")])
+    deployed(&[("Dashboard", "true"), ("ReplyWebhookUrl", "https://reply.example.com"), ("RefresherRuns", "4")])
 }
 
 /// The dashboard as it is deployed, with each reference as a plain `<name>`.
 fn dashboard(template: &Value) -> Value {
     let body = &properties(template, "DashboardPage")["DashboardBody"]["Fn::Sub"];
     assert_eq!(body[1]["Own"], json!({ "Fn::Sub": OWN_NAMESPACE }));
-    let webhook = body[1]["Webhook"]["Fn::Sub"].as_str().unwrap_or_default();
-    let mut plain = text(&body[0]).replace("${Webhook}", webhook).replace("${!", "{");
+    let optional = |name: &str| body[1][name]["Fn::Sub"].as_str().unwrap_or_default();
+    let mut plain = text(&body[0]).replace("${!", "{");
+    for name in ["Parts", "Webhook"] {
+        plain = plain.replace(&format!("${{{name}}}"), optional(name));
+    }
     while let Some(start) = plain.find("${") {
         let end = start + plain[start..].find('}').unwrap();
         plain.replace_range(start..=end, &format!("<{}>", &plain[start + 2..end]));
@@ -99,9 +103,11 @@ fn the_dashboard_and_its_address_are_there_on_request_only() {
 }
 
 #[test]
-fn the_alarm_of_the_reply_webhook_is_there_with_a_webhook_and_all_others_always() {
+fn alarms_of_what_is_optional_are_there_with_it_and_all_others_always() {
     let names = |template: &Value| alarms(template).map(|(name, _)| name.to_owned()).collect::<BTreeSet<_>>();
     let mut all = names(&template());
+    assert_eq!(names(&with_dashboard()), all);
+    assert!(all.remove("RefresherPartSilent"));
     assert_eq!(names(&deployed(&[("ReplyWebhookUrl", "https://reply.example.com")])), all);
     assert!(all.remove("WebhookFailing"));
     assert_eq!(names(&deployed(&[])), all);
@@ -110,7 +116,7 @@ fn the_alarm_of_the_reply_webhook_is_there_with_a_webhook_and_all_others_always(
 
 #[test]
 fn every_alarm_looks_at_something_that_is_published() {
-    let template = template();
+    let template = with_dashboard();
     let namespace = &template["Globals"]["Function"]["Environment"]["Variables"]["METRICS_NAMESPACE"];
     assert_eq!(*namespace, json!({ "Fn::Sub": OWN_NAMESPACE }));
     let published = published();
@@ -130,7 +136,7 @@ fn every_alarm_looks_at_something_that_is_published() {
             assert_eq!(Some(text(&split["Name"])), *dimension, "{name}");
         }
     }
-    assert_eq!(own, 13);
+    assert_eq!(own, 16);
 }
 
 #[test]
@@ -162,7 +168,7 @@ fn every_alarm_tells_the_topic_what_is_wrong_and_where_to_read_on() {
         assert!(alarm["OKActions"].is_null() || alarm["OKActions"] == topic, "{name}");
         assert!(alarm["ActionsEnabled"].is_null(), "{name}");
         // Silence is all right only where the parameter that stops the refresher makes it.
-        let stopped = ["RefresherSilent", "TicketMissing"].contains(&name);
+        let stopped = ["RefresherSilent", "RefresherPartSilent", "TicketMissing"].contains(&name);
         assert!((alarm["TreatMissingData"] == switched_silence()) == stopped, "{name}");
         assert!(stopped || alarm["TreatMissingData"].is_string(), "{name}: silence means something, say what");
         let description = text(&alarm["AlarmDescription"]);
@@ -227,8 +233,8 @@ fn each_alarm_fires_when_it_is_meant_to() {
         let set = (&alarm["ComparisonOperator"], &alarm["Threshold"], &alarm["TreatMissingData"]);
         assert_eq!(set, (&json!(OVER), &json!(0), &json!("notBreaching")), "{name}");
     }
-    // The two of the tests below.
-    assert_eq!(alarms(&template).count(), RULES.len() + FUNCTIONS.len() + 2);
+    // The three of the tests below.
+    assert_eq!(alarms(&template).count(), RULES.len() + FUNCTIONS.len() + 3);
 }
 
 fn switched_silence() -> Value {
@@ -254,6 +260,26 @@ fn fifteen_minutes_without_a_heartbeat_are_an_alarm() {
     assert_eq!((&alarm["EvaluationPeriods"], &alarm["ComparisonOperator"]), (&json!(3), &json!(UNDER)));
     assert_eq!(alarm["Threshold"], json!({ "Fn::If": ["RunRefresher", 1, 0] }));
     assert_eq!(alarm["TreatMissingData"], switched_silence());
+}
+
+#[test]
+fn fifteen_minutes_without_a_heartbeat_of_one_of_several_runs_are_an_alarm() {
+    for (runs, expression) in [(2, "FILL(runs_1, 0)"), (4, "FILL(runs_1, 0) * FILL(runs_2, 0) * FILL(runs_3, 0)")] {
+        let template = deployed(&[("RefresherRuns", &runs.to_string())]);
+        let alarm = properties(&template, "RefresherPartSilent");
+        assert_eq!(alarm["Metrics"][0]["Expression"], expression);
+        let beats = (1..runs).map(|number| {
+            // The name that the refresher gives to the runs of this part.
+            let task = ScheduledTask::Renew(DuePart::new(number, runs).unwrap()).name();
+            let task = json!([{ "Name": "task", "Value": task }]);
+            let mut beats = summed(&format!("runs_{number}"), "run_finished", &task);
+            beats["MetricStat"]["Period"] = json!(900);
+            beats
+        });
+        assert_eq!(alarm["Metrics"].as_array().unwrap()[1..], beats.collect::<Vec<_>>());
+        assert_eq!((&alarm["EvaluationPeriods"], &alarm["ComparisonOperator"]), (&json!(1), &json!(UNDER)));
+        assert_eq!((&alarm["Threshold"], &alarm["TreatMissingData"]), (&json!(1), &json!("breaching")));
+    }
 }
 
 #[test]

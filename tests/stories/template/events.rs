@@ -1,20 +1,71 @@
 //! What wakes the refresher, and what becomes of what fails for good.
 
 use serde_json::{Value, json};
-use store::INBOX_SORT_PREFIX;
+use store::{DuePart, INBOX_SORT_PREFIX};
 use token_refresher::Task;
 
-use super::{events, properties, template, text};
+use super::{deployed, events, of_type, properties, template, text};
+
+/// The schedules of the parts behind the first: what they are, and what they start.
+fn parts(template: &Value) -> impl Iterator<Item = (&Value, &Value)> {
+    let schedules = of_type(template, "AWS::Scheduler::Schedule").map(|(_, schedule)| &schedule["Properties"]);
+    schedules.map(|schedule| (schedule, &schedule["Target"]))
+}
+
+/// The task that a schedule starts in a stack with so many runs.
+fn task(input: &Value, runs: u64) -> Task {
+    let input = input["Fn::Sub"].as_str().unwrap_or_else(|| text(input));
+    Task::parse(serde_json::from_str(&input.replace("${RefresherRuns}", &runs.to_string())).unwrap()).unwrap()
+}
 
 #[test]
 fn the_schedules_start_the_tasks_that_the_refresher_knows() {
+    for runs in [1, 2, 4] {
+        let template = deployed(&[("RefresherRuns", &runs.to_string())]);
+        let own = events(&template["Resources"]["TokenRefresher"], "ScheduleV2").map(|event| &event["Input"]);
+        let inputs = own.chain(parts(&template).map(|(_, target)| &target["Input"]));
+        let mut tasks: Vec<Task> = inputs.map(|input| task(input, runs)).collect();
+        tasks.sort_by_key(ToString::to_string);
+        let renewals = (0..runs).map(|number| Task::Renew(DuePart::new(number, runs).unwrap()));
+        assert_eq!(tasks, std::iter::once(Task::Reconcile).chain(renewals).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn the_parameter_takes_the_numbers_of_runs_that_the_refresher_takes() {
+    let parameter = &template()["Parameters"]["RefresherRuns"];
+    let possible: Vec<u64> = (0..100).filter(|runs| DuePart::new(0, *runs).is_some()).collect();
+    assert_eq!((&parameter["AllowedValues"], &parameter["Default"]), (&json!(possible), &json!(1)));
+}
+
+#[test]
+fn the_runs_of_all_parts_are_scheduled_alike() {
     let template = template();
     let refresher = &template["Resources"]["TokenRefresher"];
-    let mut tasks: Vec<Task> = events(refresher, "ScheduleV2")
-        .map(|event| Task::parse(serde_json::from_str(text(&event["Input"])).unwrap()).unwrap())
-        .collect();
-    tasks.sort_by_key(ToString::to_string);
-    assert_eq!(tasks, [Task::Reconcile, Task::Renew]);
+    let first = events(refresher, "ScheduleV2").find(|event| event["Name"]["Fn::Sub"] == "${AWS::StackName}-renew");
+    let first = first.expect("the first part has a schedule");
+    for (schedule, target) in parts(&template) {
+        assert_eq!(schedule["ScheduleExpression"], first["ScheduleExpression"]);
+        assert_eq!(target["Arn"], json!({ "Fn::GetAtt": ["TokenRefresher", "Arn"] }));
+        assert_eq!(target["RoleArn"], json!({ "Fn::GetAtt": ["TokenRefresherRenewRole", "Arn"] }));
+    }
+}
+
+#[test]
+fn set_aside_runs_leave_room_for_reconcile_and_pushes() {
+    let template = template();
+    let refused =
+        |rule: &str| template["Rules"][rule]["Assertions"][0]["Assert"]["Fn::Not"][0]["Fn::Contains"][0].clone();
+    assert_eq!(refused("PushesDoNotWaitForRenewals"), json!(["1", "2"]));
+    for (rule, runs, too_few) in
+        [("PushesDoNotWaitForTwoRuns", "2", json!(["3"])), ("PushesDoNotWaitForFourRuns", "4", json!(["3", "4", "5"]))]
+    {
+        assert_eq!(
+            template["Rules"][rule]["RuleCondition"],
+            json!({ "Fn::Equals": [{ "Ref": "RefresherRuns" }, runs] })
+        );
+        assert_eq!(refused(rule), too_few);
+    }
 }
 
 #[test]
@@ -39,7 +90,7 @@ fn what_fails_for_good_is_kept_in_the_queue_and_old_runs_are_not_repeated() {
     let template = template();
     let queue = json!({ "Fn::GetAtt": ["Failures", "Arn"] });
     let refresher = &template["Resources"]["TokenRefresher"];
-    for schedule in events(refresher, "ScheduleV2") {
+    for schedule in events(refresher, "ScheduleV2").chain(parts(&template).map(|(_, target)| target)) {
         assert_eq!(schedule["DeadLetterConfig"]["Arn"], queue);
         assert_eq!(schedule["RetryPolicy"], json!({ "MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 240 }));
     }
@@ -55,7 +106,7 @@ fn what_fails_for_good_is_kept_in_the_queue_and_old_runs_are_not_repeated() {
 fn one_parameter_stops_everything_that_issues_by_itself() {
     let template = template();
     let refresher = &template["Resources"]["TokenRefresher"];
-    for schedule in events(refresher, "ScheduleV2") {
+    for schedule in events(refresher, "ScheduleV2").chain(parts(&template).map(|(schedule, _)| schedule)) {
         assert_eq!(schedule["State"], json!({ "Fn::If": ["RunRefresher", "ENABLED", "DISABLED"] }));
     }
     for stream in events(refresher, "DynamoDB") {

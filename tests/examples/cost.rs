@@ -1,11 +1,21 @@
-//! `cargo run -p stories --example cost`: counts what the platform uses and writes the tables of `docs/cost.md` anew.
+//! `cargo run -p stories --example cost`: counts what the platform uses and writes the tables of `docs/cost.md` anew, and
+//! the prices of `docs/egress.md`.
 
 use anyhow::Context as _;
-use stories::cost::{PAGE, count, made};
+use stories::cost::{EGRESS_PAGE, PAGE, count, egress, made};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    let page = std::fs::read_to_string(PAGE).with_context(|| format!("{PAGE} cannot be read"))?;
-    let page = made(&page, &count::count().await);
-    std::fs::write(PAGE, page).with_context(|| format!("{PAGE} cannot be written"))
+    let page = made(&read(PAGE)?, &count::count().await);
+    let prices = egress(&read(EGRESS_PAGE)?, &page);
+    write(PAGE, &page)?;
+    write(EGRESS_PAGE, &prices)
+}
+
+fn read(path: &str) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("{path} cannot be read"))
+}
+
+fn write(path: &str, text: &str) -> anyhow::Result<()> {
+    std::fs::write(path, text).with_context(|| format!("{path} cannot be written"))
 }

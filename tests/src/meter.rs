@@ -27,8 +27,24 @@ pub struct Used {
     pub requests: BTreeMap<String, u32>,
     /// Write units.
     pub writes: f64,
+    /// Those of them that the index takes.
+    pub index_writes: f64,
     /// Read units.
     pub reads: f64,
+    /// Those of them that are read from the index.
+    pub index_reads: f64,
+}
+
+impl std::ops::AddAssign for Used {
+    fn add_assign(&mut self, other: Self) {
+        for (operation, count) in other.requests {
+            *self.requests.entry(operation).or_default() += count;
+        }
+        self.writes += other.writes;
+        self.index_writes += other.index_writes;
+        self.reads += other.reads;
+        self.index_reads += other.index_reads;
+    }
 }
 
 /// The client; clones share what was counted.
@@ -57,15 +73,15 @@ impl Meter {
         std::mem::take(&mut *self.used.lock().unwrap())
     }
 
-    fn add(&self, operation: &str, answer: &Value) {
-        let units = units(answer);
-        let mut used = self.used.lock().unwrap();
-        *used.requests.entry(operation.to_owned()).or_default() += 1;
-        if WRITES.contains(&operation) {
-            used.writes += units;
+    fn add(&self, operation: &str, of_index: bool, answer: &Value) {
+        let (units, in_index) = units(answer);
+        let requests = BTreeMap::from([(operation.to_owned(), 1)]);
+        let used = if WRITES.contains(&operation) {
+            Used { requests, writes: units, index_writes: in_index, ..Used::default() }
         } else {
-            used.reads += units;
-        }
+            Used { requests, reads: units, index_reads: if of_index { units } else { 0.0 }, ..Used::default() }
+        };
+        *self.used.lock().unwrap() += used;
     }
 }
 
@@ -90,37 +106,45 @@ impl HttpConnector for Metered {
         let Some(operation) = target.strip_prefix("DynamoDB_20120810.").map(str::to_owned) else {
             return inner.call(request);
         };
-        ask_for_units(&mut request);
+        let of_index = ask_for_units(&mut request);
         HttpConnectorFuture::new(async move {
             let mut response: HttpResponse = inner.call(request).await?;
             let body = ByteStream::new(response.take_body()).collect().await.unwrap().into_bytes();
-            meter.add(&operation, &serde_json::from_slice(&body).unwrap());
+            meter.add(&operation, of_index, &serde_json::from_slice(&body).unwrap());
             *response.body_mut() = SdkBody::from(body);
             Ok(response)
         })
     }
 }
 
-fn ask_for_units(request: &mut HttpRequest) {
+/// Returns whether the request reads an index.
+fn ask_for_units(request: &mut HttpRequest) -> bool {
     let mut body: Map<String, Value> = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
-    body.insert("ReturnConsumedCapacity".to_owned(), "TOTAL".into());
+    body.insert("ReturnConsumedCapacity".to_owned(), "INDEXES".into());
+    let of_index = body.contains_key("IndexName");
     let body = Value::Object(body).to_string();
     request.headers_mut().insert("content-length", body.len().to_string());
     *request.body_mut() = SdkBody::from(body);
+    of_index
 }
 
-/// The units that an answer tells of.
-fn units(answer: &Value) -> f64 {
+/// The units that a response reports, and how many of them are written to an index.
+fn units(answer: &Value) -> (f64, f64) {
     let kind = answer["__type"].as_str().unwrap_or_default();
     if kind.ends_with("ConditionalCheckFailedException") {
         let kilobytes = answer["Item"].as_object().map_or(1, |item| item_size(item).div_ceil(1024));
-        return f64::from(u32::try_from(kilobytes).unwrap());
+        return (f64::from(u32::try_from(kilobytes).unwrap()), 0.0);
     }
     assert!(kind.is_empty(), "a request failed while costs were counted: {answer}");
-    match &answer["ConsumedCapacity"] {
-        Value::Array(tables) => tables.iter().map(|table| table["CapacityUnits"].as_f64().unwrap()).sum(),
-        table => table["CapacityUnits"].as_f64().expect("the units were asked for"),
-    }
+    let tables = match &answer["ConsumedCapacity"] {
+        Value::Array(tables) => tables.iter().collect(),
+        table => vec![table],
+    };
+    let units = |of: &Value| of["CapacityUnits"].as_f64().expect("the units were asked for");
+    let indexes = |table: &Value| -> f64 {
+        table["GlobalSecondaryIndexes"].as_object().into_iter().flat_map(Map::values).map(units).sum()
+    };
+    (tables.iter().map(|table| units(table)).sum(), tables.iter().map(|table| indexes(table)).sum())
 }
 
 /// The bytes of an item, as DynamoDB counts them, from its JSON on the wire.

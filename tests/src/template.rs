@@ -33,6 +33,32 @@ pub fn deployed(parameters: &[(&str, &str)]) -> Value {
     deployed
 }
 
+/// What the gateway's access log has of a message that was accepted: one of the longest addresses that IPv4 has, and ids
+/// as the gateway and Lambda make them.
+pub const ACCEPTED: [(&str, &str); 8] = [
+    ("routeKey", "POST /wechat/accounts/{appid}/events"),
+    ("status", "200"),
+    ("responseLatency", "28"),
+    ("identity.sourceIp", "101.226.103.161"),
+    ("integration.requestId", "0e46f1d4-6f5c-4c1b-8f0f-1a9d6f0d7c3e"),
+    ("requestId", "JKJaXmPLvHcESHA="),
+    ("error.message", "-"),
+    ("integrationErrorMessage", "-"),
+];
+
+/// The line of the gateway's access log about such a message.
+#[must_use]
+pub fn accepted_line(template: &Value) -> String {
+    let format = &template["Resources"]["HttpApi"]["Properties"]["AccessLogSettings"]["Format"];
+    let line = ACCEPTED.iter().fold(format.as_str().unwrap().to_owned(), |line, (name, value)| {
+        let next = line.replacen(&format!("$context.{name}"), value, 1);
+        assert_ne!(next, line, "the access log has no {name}");
+        next
+    });
+    assert!(!line.contains('$'), "{line}");
+    line
+}
+
 /// A template and what its parameters are.
 struct Stack<'a> {
     template: &'a Value,

@@ -74,6 +74,31 @@ impl Metric {
     pub fn noting(self, name: &'static str, value: impl Into<String>) -> Self {
         Self { note: Some((name, value.into())), ..self }
     }
+
+    /// One line of the embedded metric format, version 0 of its specification.
+    #[must_use]
+    pub fn embedded(&self, namespace: &str, milliseconds: i64) -> Value {
+        let split = self.dimension.iter().map(|(name, _)| vec![*name]);
+        let total = (self.dimension.is_none() || self.measure.has_total()).then(Vec::new);
+        let dimensions: Vec<Vec<&str>> = total.into_iter().chain(split).collect();
+        let mut line = Map::new();
+        line.insert(
+            "_aws".into(),
+            json!({
+                "Timestamp": milliseconds,
+                "CloudWatchMetrics": [{
+                    "Namespace": namespace,
+                    "Dimensions": dimensions,
+                    "Metrics": [{ "Name": self.name(), "Unit": self.measure.unit().name() }],
+                }],
+            }),
+        );
+        line.insert(self.name().into(), json!(self.value));
+        for (name, value) in self.dimension.iter().chain(&self.note) {
+            line.insert((*name).into(), json!(value));
+        }
+        Value::Object(line)
+    }
 }
 
 type Sink = dyn Fn(&Metric) + Send + Sync;
@@ -87,7 +112,7 @@ impl Metrics {
     #[must_use]
     pub fn embedded(namespace: String, clock: SharedClock) -> Self {
         Self::from_fn(move |metric| {
-            let line = embedded_line(&namespace, metric, clock.now().unix().saturating_mul(1000));
+            let line = metric.embedded(&namespace, clock.now().unix().saturating_mul(1000));
             // A metric that cannot be written must not cost the work it measures.
             drop(writeln!(std::io::stdout().lock(), "{line}"));
         })
@@ -109,30 +134,6 @@ impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Metrics")
     }
-}
-
-/// One line of the embedded metric format, version 0 of its specification. What is split is published without its
-/// dimension as well: an alarm cannot add up values that it does not know beforehand.
-fn embedded_line(namespace: &str, metric: &Metric, milliseconds: i64) -> Value {
-    let split = metric.dimension.iter().map(|(name, _)| vec![*name]);
-    let dimensions: Vec<Vec<&str>> = std::iter::once(Vec::new()).chain(split).collect();
-    let mut line = Map::new();
-    line.insert(
-        "_aws".into(),
-        json!({
-            "Timestamp": milliseconds,
-            "CloudWatchMetrics": [{
-                "Namespace": namespace,
-                "Dimensions": dimensions,
-                "Metrics": [{ "Name": metric.name(), "Unit": metric.measure.unit().name() }],
-            }],
-        }),
-    );
-    line.insert(metric.name().into(), json!(metric.value));
-    for (name, value) in metric.dimension.iter().chain(&metric.note) {
-        line.insert((*name).into(), json!(value));
-    }
-    Value::Object(line)
 }
 
 /// The crates whose lines may be more detailed than `info`: ours.
@@ -246,7 +247,7 @@ mod tests {
     fn a_metric_is_one_line_of_the_embedded_format() {
         let metric = Metric::count(Measure::PushRefused, 2).by("signature").noting("route", "/wechat/events");
         assert_eq!(
-            embedded_line("WechatPlatform/shop", &metric, 1_700_000_000_000),
+            metric.embedded("WechatPlatform/shop", 1_700_000_000_000),
             json!({
                 "_aws": {
                     "Timestamp": 1_700_000_000_000_i64,
@@ -264,9 +265,16 @@ mod tests {
     }
 
     #[test]
+    fn a_total_that_no_alarm_looks_at_is_not_published() {
+        let metric = Metric::count(Measure::PushStored, 1).by("authorized");
+        let line = metric.embedded("WechatPlatform", 0);
+        assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["kind"]]));
+    }
+
+    #[test]
     fn a_metric_without_a_dimension_is_its_total() {
         let metric = Metric::seconds(Measure::TicketAge, std::time::Duration::from_secs(30)).by("nothing");
-        let line = embedded_line("WechatPlatform", &metric, 0);
+        let line = metric.embedded("WechatPlatform", 0);
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!(directive["Dimensions"], json!([[]]));
         assert_eq!(directive["Metrics"], json!([{ "Name": "ticket_age", "Unit": "Seconds" }]));

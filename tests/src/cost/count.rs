@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use base::ids::AppId;
 use base::limits::Limits;
+use runtime::telemetry::Metric;
 use serde_json::{Map, Value, json};
 use simulator::{Account, Message};
 use token_refresher::Task;
@@ -18,7 +19,10 @@ use crate::browser::Browser;
 use crate::business::Business;
 use crate::faults::Faults;
 use crate::meter::{Meter, Used, item_size};
+use crate::webhook::Service;
 use crate::world::{TABLE, World, short_limits};
+
+use super::markdown::quantity;
 
 /// Accounts of the large runs: a batch of rows, a part of a page of WeChat's list. Full pages cost an account less.
 pub const ACCOUNTS: u32 = 100;
@@ -47,6 +51,15 @@ pub struct Flow {
     pub events: u32,
     /// Calls of WeChat's API.
     pub calls: u64,
+    /// What the functions log: their lines from `info` on, and their metrics.
+    pub log_bytes: usize,
+}
+
+impl Flow {
+    /// Bytes of the functions' log.
+    pub(super) fn log(&self) -> f64 {
+        f64::from(u32::try_from(self.log_bytes).unwrap())
+    }
 }
 
 /// Names of the flows, as the table shows them.
@@ -55,6 +68,8 @@ pub mod flow {
     pub const TICKET: &str = "ticket push";
     /// See [`super::count`].
     pub const MESSAGE: &str = "message of a follower";
+    /// See [`super::count`].
+    pub const MESSAGE_REPLIED: &str = "message that the reply webhook answers";
     /// See [`super::count`].
     pub const RENEW: &str = "renew run, nothing due";
     /// See [`super::count`].
@@ -112,7 +127,8 @@ impl Counted {
             let units = [flow.used.writes, flow.used.reads].map(|units| units.to_string());
             let [writes, reads] = units;
             let [name, requests, calls] = [flow.name.to_owned(), requests.join(", "), flow.calls.to_string()];
-            vec![name, requests, writes, reads, http, invocations, events, calls]
+            let log = quantity(flow.log());
+            vec![name, requests, writes, reads, http, invocations, events, calls, log]
         };
         self.flows.iter().map(row).collect()
     }
@@ -152,10 +168,12 @@ impl Scene {
     /// Counts what `work` does.
     async fn count<T>(&mut self, name: &'static str, http: u32, invocations: u32, work: impl Future<Output = T>) -> T {
         let (events, calls) = (self.events(), self.api_calls());
+        let (log, metrics) = (self.world.log.text().len(), self.world.metrics.all().len());
         drop(self.meter.take());
         let result = work.await;
         let (used, events, calls) = (self.meter.take(), self.events() - events, self.api_calls() - calls);
-        self.flows.push(Flow { name, used, http, invocations, events, calls });
+        let log_bytes = logged(&self.world.log.text()[log..]) + measured(&self.world.metrics.all()[metrics..]);
+        self.flows.push(Flow { name, used, http, invocations, events, calls, log_bytes });
         result
     }
 
@@ -169,6 +187,26 @@ impl Scene {
         let items = answer["Items"].as_array().unwrap_or_else(|| panic!("{answer}"));
         items.iter().map(|item| item.as_object().unwrap().clone()).collect()
     }
+}
+
+/// What Lambda's request id adds to each line of a deployed function; here nothing is invoked.
+const SPAN: &str = r#""span":{"request_id":"0e46f1d4-6f5c-4c1b-8f0f-1a9d6f0d7c3e","name":"invocation"},"#;
+
+/// Bytes of the lines that a deployed function prints of these, which go down to `trace`.
+fn logged(lines: &str) -> usize {
+    let is_printed = |line: &&str| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        ["INFO", "WARN", "ERROR"].contains(&line["level"].as_str().unwrap())
+    };
+    lines.lines().filter(is_printed).map(|line| line.len() + SPAN.len()).sum()
+}
+
+/// Bytes of metrics' lines, in a stack of the default name.
+fn measured(metrics: &[Metric]) -> usize {
+    metrics
+        .iter()
+        .map(|metric| metric.embedded("WechatPlatform/wechat-platform", 1_800_000_000_000).to_string().len())
+        .sum()
 }
 
 /// What the embedded DynamoDB takes for a signature: any.
@@ -193,7 +231,7 @@ async fn scheduled(scene: &mut Scene) {
     scene.world.pass(Duration::from_mins(10));
     let pushed = scene.count(flow::TICKET, 1, 1, simulator.push_ticket()).await;
     assert!(pushed.is_accepted(), "{pushed:?}");
-    message(scene).await;
+    messages(scene).await;
     let refresher = scene.world.refresher.clone();
     run(scene, &refresher, flow::RENEW, Task::renew()).await;
     run(scene, &refresher, flow::RECONCILE, Task::Reconcile).await;
@@ -202,8 +240,8 @@ async fn scheduled(scene: &mut Scene) {
     run(scene, &refresher, flow::RENEW_COMPONENT, Task::renew()).await;
 }
 
-/// A message after the account's first one, for which its name is looked up.
-async fn message(scene: &mut Scene) {
+/// Messages after the account's first one, for which its name is looked up: to the bus alone, and with a reply.
+async fn messages(scene: &mut Scene) {
     let simulator = scene.world.simulator.clone();
     let account = simulator.accounts().remove(0);
     scene.world.store().user_names.put(&account.appid, &account.user_name).await.unwrap();
@@ -211,6 +249,12 @@ async fn message(scene: &mut Scene) {
     let first = simulator.send_message(&text()).await;
     let second = scene.count(flow::MESSAGE, 1, 1, simulator.send_message(&text())).await;
     assert!(first.is_empty() && second.is_empty(), "{first:?} {second:?}");
+
+    let webhook = Service::replying_with_texts().await;
+    scene.world.ask_for_replies(webhook.url()).await;
+    drop(simulator.send_message(&text()).await);
+    let replied = scene.count(flow::MESSAGE_REPLIED, 1, 1, simulator.send_message(&text())).await;
+    assert!(!replied.is_empty() && webhook.asked().len() == 2, "{replied:?}");
 }
 
 async fn run(
@@ -274,11 +318,8 @@ async fn after_insert(scene: &mut Scene, refresher: &token_refresher::Refresher,
     run(scene, refresher, "stream", Task::Inbox(new)).await;
     let run = scene.flows.pop().unwrap();
     let flow = scene.flows.last_mut().unwrap();
-    for (operation, count) in run.used.requests {
-        *flow.used.requests.entry(operation).or_default() += count;
-    }
-    flow.used.writes += run.used.writes;
-    flow.used.reads += run.used.reads;
+    flow.used += run.used;
+    flow.log_bytes += run.log_bytes;
     flow.invocations += run.invocations;
     flow.events += run.events;
     flow.calls += run.calls;
@@ -309,12 +350,16 @@ async fn many() -> Vec<Flow> {
     scene.flows
 }
 
-/// Each combination that was published: the total and, where a metric is split, each part.
+/// Each combination that was published: the parts of what is split, and the total where that is published too.
 fn metrics(world: &World) -> u32 {
     let mut combinations = BTreeSet::new();
     for metric in world.metrics.all() {
-        combinations.insert((metric.name(), None));
-        combinations.insert((metric.name(), metric.dimension.map(|(_, value)| value)));
+        let line = metric.embedded("", 0);
+        for dimensions in line["_aws"]["CloudWatchMetrics"][0]["Dimensions"].as_array().unwrap() {
+            let values: Vec<Value> =
+                dimensions.as_array().unwrap().iter().map(|name| line[name.as_str().unwrap()].clone()).collect();
+            combinations.insert((metric.name(), format!("{values:?}")));
+        }
     }
     u32::try_from(combinations.len()).unwrap()
 }
@@ -329,6 +374,8 @@ async fn items(scene: &Scene) -> BTreeMap<String, usize> {
         let sort = sk.split('#').next().unwrap().to_owned();
         let name = if ["link", "reconcile", "health"].contains(&kind.as_str()) && kind != sort {
             format!("{kind}, {sort}")
+        } else if item.contains_key("reply") {
+            format!("{kind}, with its reply")
         } else {
             kind
         };

@@ -15,12 +15,13 @@ impl Figures {
 }
 
 pub(super) struct Page {
+    path: &'static str,
     lines: Vec<String>,
 }
 
 impl Page {
-    pub(super) fn new(text: &str) -> Self {
-        Self { lines: text.lines().map(str::to_owned).collect() }
+    pub(super) fn new(path: &'static str, text: &str) -> Self {
+        Self { path, lines: text.lines().map(str::to_owned).collect() }
     }
 
     pub(super) fn into_text(self) -> String {
@@ -31,9 +32,9 @@ impl Page {
     fn place(&self, name: &str) -> std::ops::Range<usize> {
         let marker = format!("<!-- table: {name} -->");
         let at = self.lines.iter().position(|line| *line == marker);
-        let at = at.unwrap_or_else(|| panic!("docs/cost.md has no line {marker}"));
+        let at = at.unwrap_or_else(|| panic!("{} has no line {marker}", self.path));
         let first = (at + 1..self.lines.len()).find(|line| self.lines[*line].starts_with('|'));
-        let first = first.unwrap_or_else(|| panic!("docs/cost.md has no table below {marker}"));
+        let first = first.unwrap_or_else(|| panic!("{} has no table below {marker}", self.path));
         let length = self.lines[first..].iter().take_while(|line| line.starts_with('|')).count();
         first..first + length
     }

@@ -120,7 +120,7 @@ fn every_alarm_looks_at_something_that_is_published() {
     let namespace = &template["Globals"]["Function"]["Environment"]["Variables"]["METRICS_NAMESPACE"];
     assert_eq!(*namespace, json!({ "Fn::Sub": OWN_NAMESPACE }));
     let published = published();
-    let mut own = 0;
+    let (mut own, mut totals) = (0, BTreeSet::new());
     for (name, metric) in alarms(&template).flat_map(|(name, alarm)| looked_at(alarm).map(move |metric| (name, metric)))
     {
         if metric["Namespace"] != *namespace {
@@ -134,8 +134,12 @@ fn every_alarm_looks_at_something_that_is_published() {
         if let Some(split) = metric["Dimensions"].as_array() {
             let [split] = &split[..] else { panic!("{name}: a metric has one dimension at most") };
             assert_eq!(Some(text(&split["Name"])), *dimension, "{name}");
+        } else if dimension.is_some() {
+            totals.insert(text(&metric["MetricName"]));
         }
     }
+    let published = Measure::ALL.iter().filter(|measure| measure.has_total()).map(|measure| measure.name());
+    assert_eq!(totals, published.collect(), "the totals that alarms look at are published, and no others");
     assert_eq!(own, 16);
 }
 

@@ -51,7 +51,7 @@ macro_rules! measures {
                 }
             }
 
-            /// The dimension that it is split by; every value counts for the total as well.
+            /// The dimension that it is split by.
             #[must_use]
             pub const fn dimension(self) -> Option<&'static str> {
                 match self {
@@ -60,6 +60,15 @@ macro_rules! measures {
             }
         }
     };
+}
+
+impl Measure {
+    /// Whether the total of one that is split is published in addition to its parts. An alarm needs it, which cannot add
+    /// up values that it does not know beforehand; a person can, and each combination is charged.
+    #[must_use]
+    pub const fn has_total(self) -> bool {
+        matches!(self, Self::PushRefused | Self::Failed | Self::WebhookFailed)
+    }
 }
 
 measures! {

@@ -12,7 +12,7 @@ use secrecy::ExposeSecret as _;
 use store::{Store, Table};
 
 use crate::bootstrap::Variables;
-use crate::process::Process;
+use crate::process::{Process, on_the_path, variable};
 use crate::world::{COMPONENT, SECRET, TABLE, World, secret_json};
 
 /// Python is slow to start.
@@ -29,10 +29,8 @@ pub struct Moto {
 impl Moto {
     /// Starts one on any free port of this machine.
     pub async fn start() -> Self {
-        let path = env("PATH");
-        let mut programs = std::env::split_paths(&path).map(|folder| folder.join("moto_server"));
-        let program = programs.find(|program| program.is_file()).expect("moto_server is on the PATH");
-        let variables = ["PATH", "HOME"].map(|name| (name, env(name)));
+        let program = on_the_path("moto_server");
+        let variables = ["PATH", "HOME"].map(|name| (name, variable(name)));
         let mut process = Process::start(program, &["-H", "127.0.0.1", "-p", "0"], variables);
         process.wait_for_output("Press CTRL+C", START).await;
         let output = process.output();
@@ -75,9 +73,4 @@ impl Moto {
     pub fn store(&self) -> Store {
         Table::new(self.dynamodb.clone(), TABLE).store(&AppId::parse(COMPONENT).unwrap())
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "finds a program of the developer's machine: no setting of the product")]
-fn env(name: &str) -> String {
-    std::env::var(name).unwrap_or_default()
 }

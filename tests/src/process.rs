@@ -5,6 +5,7 @@
 
 use std::ffi::OsStr;
 use std::io::Read;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -20,6 +21,20 @@ pub async fn eventually(what: &str, within: Duration, mut condition: impl FnMut(
         assert!(Instant::now() < deadline, "waited {within:?} in vain: {what}");
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// A program of this machine, for tests that are ignored where it may be missing.
+#[must_use]
+pub fn on_the_path(name: &str) -> PathBuf {
+    let path = variable("PATH");
+    let mut programs = std::env::split_paths(&path).map(|folder| folder.join(name));
+    programs.find(|program| program.is_file()).unwrap_or_else(|| panic!("{name} is not on the PATH"))
+}
+
+/// A variable of the developer's machine; empty where it is not set.
+#[expect(clippy::disallowed_methods, reason = "finds a program of the developer's machine: no setting of the product")]
+pub(crate) fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_default()
 }
 
 /// A running child process. Dropping the value kills it.

@@ -4,6 +4,7 @@
 //! Pushes are received in the test's process.
 
 mod bus;
+mod egress;
 mod kills;
 mod logs;
 mod races;

@@ -1,17 +1,50 @@
-//! ticket-push from the start of its process to its first answer; and what a push costs once it is warm.
+//! From the start of a process to its first answer, over plain HTTP and over TLS; and what a push costs once the process
+//! is warm.
+//!
+//! Lambda starts a function with more CPU than it gives it afterwards. So what is not done by the time that it asks for
+//! its first event is paid for at a fraction of a core: this is measured too, where the machine lets a process be
+//! confined.
+
+use std::path::PathBuf;
+
+use serde_json::json;
 
 use crate::build;
+use crate::http::answer;
 use crate::lambda::Function;
-use crate::platform::{Aws, ticket_event};
+use crate::line::{Host, Line};
+use crate::platform::{Aws, message_event, ticket_event};
 use crate::report::{Report, median};
+use crate::share::Share;
+use crate::{messages, renewals};
 
 /// Starts of each program, by turns, so that whatever else the machine does meets both.
 const STARTS: u32 = 60;
 
+/// Starts of each program over TLS, where there are four.
+const STARTS_OVER_TLS: u32 = 30;
+
 /// Pushes to a function that is warm.
 const PUSHES: u32 = 20;
 
+/// The memory of the functions in `template.yaml`.
+const MEMORY: u32 = 256;
+
+/// The CPU time of ticket-push over TLS, in times that of a function that does nothing.
+const CPU_OVER_TLS: f64 = 5.0;
+
+/// Milliseconds from the first event of ticket-push to its answer, with [`MEMORY`].
+const FIRST_ANSWER: f64 = 12.0;
+
+/// Accounts that the refresher finds due in its first run: one a shard.
+const DUE: u32 = 4;
+
 pub(crate) fn measure(report: &mut Report) {
+    over_http(report);
+    over_tls(report);
+}
+
+fn over_http(report: &mut Report) {
     let (nothing, ticket_push) = (build::nothing(), build::function("ticket-push"));
     let aws = Aws::start(|_, _| "{}".to_owned());
     let (variables, event) = (aws.variables(), ticket_event());
@@ -46,4 +79,117 @@ pub(crate) fn measure(report: &mut Report) {
     assert!(writes > 0.0, "a push is stored");
     report.at_most("one ticket push: writes", 1.0, writes, "", "");
     report.at_most("one ticket push: reads", 0.0, per_push(&["GetItem", "Query", "GetSecretValue"]), "", "");
+}
+
+/// A function, what it finds and what it is asked first.
+struct Candidate {
+    name: &'static str,
+    program: PathBuf,
+    variables: Vec<(&'static str, String)>,
+    event: String,
+    /// A part of its answer.
+    expected: &'static str,
+    measured: Vec<Start>,
+}
+
+/// One start, in seconds.
+struct Start {
+    /// Until it asks for an event.
+    init: f64,
+    /// CPU time of that.
+    init_cpu: f64,
+    /// From the first event to its answer, confined.
+    first: f64,
+    /// CPU time of the first event, until the function asks for the next.
+    first_cpu: f64,
+}
+
+impl Candidate {
+    fn start_once(&mut self) {
+        let share = Share::of_memory(MEMORY);
+        let function = Function::start(&self.program, &[], &self.variables);
+        let polled = function.await_poll();
+        let init_cpu = function.cpu().as_secs_f64();
+        if let Some(share) = &share {
+            function.confine(share);
+        }
+        let begun = std::time::Instant::now();
+        let (answered, answer) = function.invoke(&self.event);
+        assert!(answer.contains(self.expected), "{}: {answer}", self.name);
+        function.await_poll();
+        let start = Start {
+            init: (polled - function.started()).as_secs_f64(),
+            init_cpu,
+            first: (answered - begun).as_secs_f64(),
+            first_cpu: function.cpu().as_secs_f64() - init_cpu,
+        };
+        self.measured.push(start);
+    }
+
+    fn median(&self, of: impl Fn(&Start) -> f64) -> f64 {
+        median(self.measured.iter().map(of).collect()) * 1e3
+    }
+
+    fn cpu(&self) -> f64 {
+        self.median(|start| start.init_cpu + start.first_cpu)
+    }
+}
+
+fn over_tls(report: &mut Report) {
+    let line = Line::encrypted();
+    let (pushes, renewals) = (
+        Aws::start_as(&line, messages::table),
+        Aws::start_as(&line, |operation, request| renewals::table(DUE, operation, request)),
+    );
+    let token = json!({
+        "authorizer_access_token": "a".repeat(136),
+        "expires_in": 7200,
+        "authorizer_refresh_token": "refreshtoken@@@".to_owned() + &"r".repeat(43),
+    });
+    let wechat = line
+        .serve(Host::Address, move |_| answer("200 OK", &[("content-type", "application/json")], &token.to_string()));
+    let candidate = |name, program, aws: &Aws, event: String, expected| {
+        let mut variables = aws.variables();
+        variables.push(("WECHAT_API_BASE_URL", line.url(Host::Address, wechat)));
+        variables.push(("RUST_LOG", "error".to_owned()));
+        Candidate { name, program, variables, event, expected, measured: Vec::new() }
+    };
+    let refresh = r#"{"task":"renew"}"#.to_owned();
+    let mut candidates = [
+        candidate("nothing", build::nothing(), &pushes, ticket_event(), "wechat/events"),
+        candidate("ticket-push", build::function("ticket-push"), &pushes, ticket_event(), "\"body\":\"success\""),
+        candidate("account-push", build::function("account-push"), &pushes, message_event(), "\"statusCode\":200"),
+        candidate("token-refresher", build::function("token-refresher"), &renewals, refresh, "\"renewed\":4"),
+    ];
+    for _ in 0..STARTS_OVER_TLS {
+        for candidate in &mut candidates {
+            candidate.start_once();
+        }
+    }
+    let confined = Share::of_memory(MEMORY).is_some();
+    for candidate in &candidates {
+        println!(
+            "      {:<20} over TLS: {:.2} ms of CPU to the first answer; asks for an event after {:.2} ms, {:.2} of them CPU; \
+             first event {:.2} ms of CPU{}",
+            candidate.name,
+            candidate.cpu(),
+            candidate.median(|start| start.init),
+            candidate.median(|start| start.init_cpu),
+            candidate.median(|start| start.first_cpu),
+            if confined {
+                format!(", answered after {:.1} ms with {MEMORY} MB", candidate.median(|start| start.first))
+            } else {
+                String::new()
+            },
+        );
+    }
+    let [nothing, ticket_push, ..] = &candidates;
+    let note = format!("{:.2} ms to {:.2} ms of a function that does nothing", ticket_push.cpu(), nothing.cpu());
+    report.at_most("... its CPU time over TLS", CPU_OVER_TLS, ticket_push.cpu() / nothing.cpu(), "x", &note);
+    let what = format!("... its first answer over TLS, with {MEMORY} MB");
+    if confined {
+        report.at_most(&what, FIRST_ANSWER, ticket_push.median(|start| start.first), "ms", "");
+    } else {
+        Report::not_measured(&what, Share::NEEDS);
+    }
 }

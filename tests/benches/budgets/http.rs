@@ -3,9 +3,11 @@
 //! It answers in some 30 µs, so that what is measured is the program under test. It knows HTTP/1.1 with
 //! `Content-Length` only, which is what the AWS SDK, reqwest and Lambda's runtime client send.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// A request that came whole.
 pub(crate) struct Request {
@@ -38,30 +40,52 @@ pub(crate) fn answer(status: &str, headers: &[(&str, &str)], body: &str) -> Vec<
 
 /// Serves on a free port of this machine until the process ends. `reply` is called on the connection's thread.
 pub(crate) fn serve(reply: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static) -> SocketAddr {
+    serve_over(None, reply)
+}
+
+/// The same over TLS, where there is a configuration for it.
+pub(crate) fn serve_over(
+    tls: Option<Arc<ServerConfig>>,
+    reply: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static,
+) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("it is bound");
     let reply = Arc::new(reply);
     std::thread::spawn(move || {
         for connection in listener.incoming().flatten() {
-            let reply = Arc::clone(&reply);
+            let (reply, tls) = (Arc::clone(&reply), tls.clone());
             // A client that goes away ends its thread only.
-            std::thread::spawn(move || drop(converse(&connection, &*reply)));
+            std::thread::spawn(move || drop(accept(connection, tls, &*reply)));
         }
     });
     address
 }
 
-fn converse(connection: &TcpStream, reply: &dyn Fn(&Request) -> Vec<u8>) -> std::io::Result<()> {
+fn accept(
+    connection: TcpStream,
+    tls: Option<Arc<ServerConfig>>,
+    reply: &dyn Fn(&Request) -> Vec<u8>,
+) -> std::io::Result<()> {
     connection.set_nodelay(true)?;
-    let mut input = BufReader::new(connection);
-    let mut output = connection;
-    while let Some(request) = read(&mut input)? {
-        output.write_all(&reply(&request))?;
+    match tls {
+        Some(tls) => {
+            let session = ServerConnection::new(tls).map_err(std::io::Error::other)?;
+            converse(StreamOwned::new(session, connection), reply)
+        }
+        None => converse(connection, reply),
+    }
+}
+
+fn converse(connection: impl Read + Write, reply: &dyn Fn(&Request) -> Vec<u8>) -> std::io::Result<()> {
+    let mut connection = BufReader::new(connection);
+    while let Some(request) = read(&mut connection)? {
+        connection.get_mut().write_all(&reply(&request))?;
+        connection.get_mut().flush()?;
     }
     Ok(())
 }
 
-fn read(input: &mut BufReader<&TcpStream>) -> std::io::Result<Option<Request>> {
+fn read(input: &mut BufReader<impl Read>) -> std::io::Result<Option<Request>> {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         if input.read_line(&mut head)? == 0 {

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use base::clock::{Clock as _, SystemClock};
 
 use crate::http::{Request, answer, serve};
+use crate::share::Share;
 
 /// Longer than any measurement takes: the refresher stops 10 s before it.
 pub(crate) const DEADLINE: Duration = Duration::from_mins(14);
@@ -23,6 +24,7 @@ pub(crate) struct Function {
     started: Instant,
     events: Sender<String>,
     answers: Receiver<(Instant, String)>,
+    polls: Receiver<Instant>,
 }
 
 impl Function {
@@ -30,7 +32,8 @@ impl Function {
     pub(crate) fn start(program: &Path, arguments: &[&str], variables: &[(&str, String)]) -> Self {
         let (events, queue) = channel();
         let (report, answers) = channel();
-        let runtime_api = runtime_api(queue, report);
+        let (poll, polls) = channel();
+        let runtime_api = runtime_api(queue, report, poll);
         let mut command = Command::new(program);
         command
             .args(arguments)
@@ -52,13 +55,24 @@ impl Function {
             .stderr(Stdio::null());
         let started = Instant::now();
         let child = command.spawn().expect("the program starts");
-        Self { child, started, events, answers }
+        Self { child, started, events, answers, polls }
     }
 
     /// Hands over an event and waits for its answer: when it came, and what it is.
     pub(crate) fn invoke(&self, event: &str) -> (Instant, String) {
         self.events.send(event.to_owned()).expect("the Runtime API runs");
         self.answers.recv_timeout(DEADLINE).expect("the function answers")
+    }
+
+    /// Waits until the process asks for its next event, and returns when it did. To be called once before each event, or
+    /// never.
+    pub(crate) fn await_poll(&self) -> Instant {
+        self.polls.recv_timeout(DEADLINE).expect("the function asks for an event")
+    }
+
+    /// Leaves the process a share of a core from now on.
+    pub(crate) fn confine(&self, share: &Share) {
+        share.hold(self.child.id());
     }
 
     /// CPU time that all threads of the process have had so far. Exact while it waits for an event.
@@ -93,11 +107,14 @@ impl Drop for Function {
     }
 }
 
-fn runtime_api(queue: Receiver<String>, report: Sender<(Instant, String)>) -> SocketAddr {
+fn runtime_api(queue: Receiver<String>, report: Sender<(Instant, String)>, poll: Sender<Instant>) -> SocketAddr {
     let queue = Arc::new(Mutex::new(queue));
     serve(move |request: &Request| {
         let path = request.path();
         if path.ends_with("/invocation/next") {
+            if poll.send(Instant::now()).is_err() {
+                return answer("410 Gone", &[], "");
+            }
             let event = queue.lock().expect("nobody panics").recv();
             // The measurement is over: the process is about to be killed.
             let Ok(event) = event else { return answer("410 Gone", &[], "") };

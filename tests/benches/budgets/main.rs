@@ -16,12 +16,15 @@ mod build;
 mod cold_start;
 mod http;
 mod lambda;
+mod line;
+mod memory;
 mod messages;
 mod peers;
 mod platform;
 mod push;
 mod renewals;
 mod report;
+mod share;
 mod sizes;
 
 use std::process::ExitCode;
@@ -31,9 +34,10 @@ use crate::report::Report;
 /// A part, by name.
 type Part = (&'static str, fn(&mut Report));
 
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     ("push", push::measure),
     ("cold_start", cold_start::measure),
+    ("memory", memory::measure),
     ("messages", messages::measure),
     ("sizes", sizes::measure),
     ("renewals", renewals::measure),

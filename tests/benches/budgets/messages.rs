@@ -119,7 +119,10 @@ pub(crate) fn table(operation: &str, request: &Request) -> String {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let answer = match operation {
         "GetItem" => json!({ "Item": { "user_name": { "S": USER_NAME } } }),
-        _ => json!({ "Attributes": { "first_owner": lease_owner(&body) } }),
+        _ => match lease_owner(&body) {
+            Some(owner) => json!({ "Attributes": { "first_owner": owner } }),
+            None => json!({}),
+        },
     };
     answer.to_string()
 }

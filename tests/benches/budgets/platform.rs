@@ -11,7 +11,8 @@ use stories::bootstrap::messages_of;
 use stories::http_events::HttpEvent;
 use wechat::crypto::{EncodingAesKey, Generations, Keyring};
 
-use crate::http::{Request, answer, serve};
+use crate::http::{Request, answer};
+use crate::line::{Host, Line};
 
 /// The platform.
 pub(crate) const COMPONENT: &str = "wx1234567890abcdef";
@@ -137,13 +138,17 @@ pub(crate) struct Aws {
     pub(crate) counts: Counts,
     /// Where DynamoDB is.
     pub(crate) dynamodb: SocketAddr,
-    secrets: SocketAddr,
-    events: SocketAddr,
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Aws {
     /// Starts all; `table` answers an operation of DynamoDB.
     pub(crate) fn start(table: impl Fn(&str, &Request) -> String + Send + Sync + 'static) -> Self {
+        Self::start_as(&Line::Plain, table)
+    }
+
+    /// The same over a line of another kind.
+    pub(crate) fn start_as(line: &Line, table: impl Fn(&str, &Request) -> String + Send + Sync + 'static) -> Self {
         let counts = Counts::default();
         let secret = json!({
             "component_appid": COMPONENT,
@@ -154,31 +159,33 @@ impl Aws {
         });
         let secret = json!({ "Name": "platform", "SecretString": secret.to_string() }).to_string();
         let (of_secrets, of_table, of_events) = (counts.clone(), counts.clone(), counts.clone());
-        let secrets = serve(move |request| {
+        let secrets = line.serve(Host::Address, move |request| {
             of_secrets.of(request);
             answer("200 OK", &[("content-type", "application/x-amz-json-1.1")], &secret)
         });
-        let dynamodb = serve(move |request| {
+        let dynamodb = line.serve(Host::Name, move |request| {
             let body = table(&of_table.of(request), request);
             answer("200 OK", &[("content-type", "application/x-amz-json-1.0")], &body)
         });
         let taken = json!({ "FailedEntryCount": 0, "Entries": [{ "EventId": "0" }] }).to_string();
-        let events = serve(move |request| {
+        let events = line.serve(Host::Name, move |request| {
             of_events.of(request);
             answer("200 OK", &[("content-type", "application/x-amz-json-1.1")], &taken)
         });
-        Self { counts, dynamodb, secrets, events }
+        let mut variables = line.variables();
+        variables.extend([
+            ("TABLE_NAME", "wechat-platform".to_owned()),
+            ("SECRET_ID", "wechat-platform/secret".to_owned()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", line.url(Host::Name, dynamodb)),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", line.url(Host::Address, secrets)),
+            ("EVENT_BUS_NAME", "wechat-platform".to_owned()),
+            ("AWS_ENDPOINT_URL_EVENTBRIDGE", line.url(Host::Name, events)),
+        ]);
+        Self { counts, dynamodb, variables }
     }
 
     /// What a function needs in its environment.
     pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("TABLE_NAME", "wechat-platform".to_owned()),
-            ("SECRET_ID", "wechat-platform/secret".to_owned()),
-            ("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{}", self.dynamodb)),
-            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", format!("http://{}", self.secrets)),
-            ("EVENT_BUS_NAME", "wechat-platform".to_owned()),
-            ("AWS_ENDPOINT_URL_EVENTBRIDGE", format!("http://{}", self.events)),
-        ]
+        self.variables.clone()
     }
 }

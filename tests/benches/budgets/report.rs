@@ -17,6 +17,11 @@ impl Report {
         self.line(what, ">=", budget, measured, unit, note, measured >= budget);
     }
 
+    /// A budget that cannot be measured on this machine, and why.
+    pub(crate) fn not_measured(what: &str, why: &str) {
+        println!("----  {what:<49} not measured: {why}");
+    }
+
     #[expect(clippy::too_many_arguments, reason = "the columns of a line")]
     fn line(&mut self, what: &str, sign: &str, budget: f64, measured: f64, unit: &str, note: &str, holds: bool) {
         let ratio = if budget > 0.0 { format!("{:4.2}", measured / budget) } else { "   -".to_owned() };

@@ -18,6 +18,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use axum::Router;
 use dynoxide::{Database, DynoxideError};
+use runtime::aws::Connections;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -138,6 +139,7 @@ impl Embedded {
             .endpoint_url(self.endpoint())
             .region(Region::from_static("us-east-1"))
             .credentials_provider(Credentials::new("local", "local", None, None, "local"))
+            .http_client(Connections::new())
     }
 }
 

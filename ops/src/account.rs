@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::ProvideCredentials as _;
+use runtime::aws::Connections;
 use tokio::time::timeout;
 
 /// Getting credentials may start another program or ask a server.
@@ -39,7 +40,7 @@ impl Unusable {
 
 /// What the environment, the profile and the arguments come to.
 pub async fn load(region: Option<&str>, profile: Option<&str>) -> SdkConfig {
-    let mut loader = aws_config::defaults(BehaviorVersion::latest());
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(Connections::new());
     if let Some(region) = region {
         loader = loader.region(Region::new(region.to_owned()));
     }

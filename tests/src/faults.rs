@@ -20,6 +20,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::{Response, StatusCode};
 use aws_smithy_types::body::SdkBody;
+use runtime::aws::Connections;
 use serde_json::Value;
 
 use self::hold::HoldRule;
@@ -172,7 +173,7 @@ pub struct Faults {
 
 impl Default for Faults {
     fn default() -> Self {
-        Self::over(aws_smithy_http_client::Builder::new().build_http())
+        Self::over(SharedHttpClient::new(Connections::new()))
     }
 }
 

@@ -15,6 +15,7 @@ use aws_smithy_types::body::SdkBody;
 use dynoxide::{Database, DynoxideError};
 use local::dynamodb::Embedded;
 use local::table::create_table;
+use runtime::aws::Connections;
 
 /// What `x-amz-target` begins with in a request of the table.
 const TARGET: &str = "DynamoDB_20120810.";
@@ -29,7 +30,7 @@ pub struct InProcess {
 impl InProcess {
     /// An empty database with one table.
     pub async fn with_table(name: &str) -> Self {
-        let elsewhere = aws_smithy_http_client::Builder::new().build_http();
+        let elsewhere = SharedHttpClient::new(Connections::new());
         let database = Self { database: Database::memory().unwrap(), elsewhere };
         // Only for what a client has to be told besides: no request reaches it.
         let settings = Embedded::memory().unwrap().config();

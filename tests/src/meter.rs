@@ -15,6 +15,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
+use runtime::aws::Connections;
 use serde_json::{Map, Value};
 
 /// Operations that write.
@@ -56,7 +57,7 @@ pub struct Meter {
 
 impl Default for Meter {
     fn default() -> Self {
-        Self { inner: aws_smithy_http_client::Builder::new().build_http(), used: Arc::default() }
+        Self { inner: SharedHttpClient::new(Connections::new()), used: Arc::default() }
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use base::ids::AppId;
 use local::table::create_table;
+use runtime::aws::Connections;
 use secrecy::ExposeSecret as _;
 use store::{Store, Table};
 
@@ -40,14 +41,16 @@ impl Moto {
             .behavior_version(BehaviorVersion::latest())
             .endpoint_url(endpoint)
             .region(region.clone())
-            .credentials_provider(credentials.clone());
+            .credentials_provider(credentials.clone())
+            .http_client(Connections::new());
         let dynamodb = aws_sdk_dynamodb::Client::from_conf(dynamodb.build());
         create_table(&dynamodb, TABLE).await.unwrap();
         let secrets = aws_sdk_secretsmanager::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .endpoint_url(endpoint)
             .region(region)
-            .credentials_provider(credentials);
+            .credentials_provider(credentials)
+            .http_client(Connections::new());
         let secrets = aws_sdk_secretsmanager::Client::from_conf(secrets.build());
         secrets.create_secret().name(SECRET).secret_string(secret_json().expose_secret()).send().await.unwrap();
         Self { endpoint: endpoint.to_owned(), _process: process, dynamodb }

@@ -13,9 +13,9 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
 use base::limits::Limits;
 
-use self::connections::Connections;
 use crate::config::Environment;
 
+pub use self::connections::Connections;
 pub use self::failure::{AwsFailure, FailureKind, failure};
 
 /// Tries of one operation: a first one, and two more within the operation's bound.
@@ -41,6 +41,7 @@ pub fn local_config(endpoint: &str, environment: &impl Environment) -> SdkConfig
         .region(Region::new(environment.get("AWS_REGION").unwrap_or_else(|| "us-east-1".to_owned())))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .endpoint_url(endpoint)
+        .http_client(Connections::new())
         .build()
 }
 
@@ -87,5 +88,5 @@ fn tries() -> RetryConfig {
 }
 
 fn bounds(one_try: Duration, all: Duration) -> TimeoutConfig {
-    TimeoutConfig::builder().connect_timeout(one_try).operation_attempt_timeout(one_try).operation_timeout(all).build()
+    TimeoutConfig::builder().operation_attempt_timeout(one_try).operation_timeout(all).build()
 }

@@ -9,7 +9,7 @@ use base::limits::Limits;
 use base::random::Random;
 use platform::secret::PlatformSource;
 use platform::services::Services;
-use runtime::aws::AwsClients;
+use runtime::aws::{AwsClients, Connections};
 use runtime::config::WechatConfig;
 use runtime::telemetry::Metrics;
 use store::Table;
@@ -26,6 +26,7 @@ pub fn services() -> Services {
         .region(Region::new("eu-central-1"))
         .endpoint_url("http://127.0.0.1:9")
         .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .http_client(Connections::new())
         .build();
     let clients = AwsClients::new(&config, &limits);
     let clock: SharedClock = Arc::new(SystemClock);

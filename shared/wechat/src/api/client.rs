@@ -27,9 +27,6 @@ use super::heard::{Heard, Listener};
 use super::json;
 use super::model::{AuthorizerDetails, AuthorizerPage, Grant, IssuedToken, PreAuthCode, PushState, RenewedToken};
 
-/// A connection idle for longer may have died unnoticed while the sandbox was frozen.
-const IDLE_CONNECTION: Duration = Duration::from_secs(20);
-
 /// The most accounts that `api_get_authorizer_list` gives at once; above it WeChat answers 40170.
 pub const LIST_PAGE: u32 = 500;
 
@@ -59,11 +56,7 @@ impl WechatClient {
     /// # Errors
     /// [`BuildError`] where TLS cannot be set up.
     pub fn new(api_base: &Url, limits: &Limits) -> Result<Self, BuildError> {
-        let http = http_client::client_builder()
-            .connect_timeout(limits.api_connect)
-            .pool_idle_timeout(IDLE_CONNECTION)
-            .build()
-            .map_err(BuildError)?;
+        let http = http_client::client_builder().connect_timeout(limits.api_connect).build().map_err(BuildError)?;
         Ok(Self { http, api_base: api_base.clone(), longest_call: limits.api, deadline: None, listener: None })
     }
 

@@ -97,6 +97,16 @@ impl Bootstrap {
         self.process.output()
     }
 
+    /// Stops the process where it is, as Lambda does between two events.
+    pub fn freeze(&self) {
+        self.process.freeze();
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.process.thaw();
+    }
+
     /// Kills the process at once, as `kill -9` does. Returns all that it ever said.
     #[must_use]
     pub fn kill(mut self) -> String {

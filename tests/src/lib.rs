@@ -19,6 +19,7 @@
 pub mod bootstrap;
 pub mod browser;
 pub mod business;
+pub mod cable;
 pub mod cost;
 pub mod demo_events;
 pub mod due;

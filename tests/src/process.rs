@@ -117,6 +117,21 @@ impl Process {
         self.join_readers();
     }
 
+    /// Stops it where it is, as Lambda does between two events.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("/bin/sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status();
+        assert!(sent.expect("there is a shell").success(), "the process is there");
+    }
+
     fn join_readers(&mut self) {
         for reader in self.readers.drain(..) {
             reader.join().expect("reading output does not panic");

@@ -9,6 +9,7 @@ use base::clock::{SharedClock, SystemClock};
 use base::limits::Limits;
 use base::random::Random;
 use platform::bus::Bus;
+use platform::head_start::head_start;
 use platform::secret::PlatformSource;
 use runtime::aws::{self, AwsClients};
 use runtime::config::{BusConfig, MessageConfig, MetricsConfig, ProcessEnvironment, StoreConfig};
@@ -34,14 +35,19 @@ async fn serve() -> Result<(), gateway::Error> {
     let clock: SharedClock = Arc::new(SystemClock);
     let metrics = Metrics::embedded(metrics.namespace, Arc::clone(&clock));
     let platform = PlatformSource::new(clients.secrets, names.secret_id, Arc::clone(&clock), limits, metrics.clone());
-    // As in ticket-push: while a function starts it has the most CPU.
-    platform.read_ahead().await;
+    let table = Table::new(clients.dynamodb, &names.table_name);
+    let bus = Bus::new(aws::event_bus_client(&aws, &limits), &bus.bus);
+    head_start(
+        limits.head_start,
+        [Box::pin(platform.read_ahead()), Box::pin(table.connect()), Box::pin(bus.connect())],
+    )
+    .await;
     // Fixed here: no variable lets a webhook reach into the network that the function is in.
     let policy = AddressPolicy::public_only();
     let router = account_push::router(MessageService {
         platform: Arc::new(platform),
-        table: Table::new(clients.dynamodb, &names.table_name).access(),
-        bus: Bus::new(aws::event_bus_client(&aws, &limits), &bus.bus),
+        table: table.access(),
+        bus,
         webhook: messages.webhook.map(|url| Webhook::new(url, policy)).transpose()?,
         test_accounts: TestAccounts::with(messages.test_accounts),
         clock,

@@ -17,6 +17,7 @@ async fn main() -> ExitCode {
 async fn serve() -> Result<(), gateway::Error> {
     let pages = PageConfig::read(&ProcessEnvironment)?;
     let services = Services::from_environment(&ProcessEnvironment, Limits::interactive()).await?;
+    services.get_ready().await;
     let metrics = services.metrics.clone();
     gateway::run(Gateway::new(router(CallbackService::new(services, pages)), metrics)).await
 }

@@ -18,6 +18,7 @@ async fn serve() -> Result<(), gateway::Error> {
     let pages = PageConfig::read(&ProcessEnvironment)?;
     let wechat = WechatConfig::read(&ProcessEnvironment)?;
     let services = Services::from_environment(&ProcessEnvironment, Limits::interactive()).await?;
+    services.get_ready().await;
     let metrics = services.metrics.clone();
     let service = LinkService::new(services, pages, wechat);
     let router = public_router(service.clone()).merge(business_router(service));

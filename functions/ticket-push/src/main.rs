@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use base::clock::SystemClock;
 use base::limits::Limits;
+use platform::head_start::head_start;
 use platform::secret::PlatformSource;
 use runtime::aws::{self, AwsClients};
 use runtime::config::{MetricsConfig, ProcessEnvironment, StoreConfig};
@@ -27,12 +28,11 @@ async fn serve() -> Result<(), gateway::Error> {
     let metrics = Metrics::embedded(metrics.namespace, clock.clone());
     let secret_id = config.secret_id.as_str();
     let platform = PlatformSource::new(clients.secrets, secret_id, clock.clone(), limits, metrics.clone());
-    // While a function starts it has the most CPU, and no push waits yet. Not a task alongside the first push: one that is
-    // still under way when the sandbox freezes would be found dead.
-    platform.read_ahead().await;
+    let table = Table::new(clients.dynamodb, &config.table_name);
+    head_start(limits.head_start, [Box::pin(platform.read_ahead()), Box::pin(table.connect())]).await;
     let router = ticket_push::router(Receiver {
         platform: Arc::new(platform),
-        table: Table::new(clients.dynamodb, &config.table_name).access(),
+        table: table.access(),
         clock,
         metrics: metrics.clone(),
         bound: limits.push,

@@ -29,6 +29,7 @@ async fn serve() -> Result<(), lambda_runtime::Error> {
     let limits = Limits::background();
     let aws = aws::config().await;
     let services = Services::on(&aws, &ProcessEnvironment, limits)?;
+    services.get_ready().await;
     let bus = Bus::new(aws::event_bus_client(&aws, &limits), &bus.bus);
     let refresher = Arc::new(Refresher::new(services, bus, settings));
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {

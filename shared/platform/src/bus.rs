@@ -12,7 +12,7 @@ use aws_sdk_eventbridge::error::SdkError;
 use aws_sdk_eventbridge::operation::put_events::PutEventsError;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_smithy_types::DateTime;
-use runtime::aws::failure;
+use runtime::aws::{connect_to_eventbridge, failure};
 
 use self::event::LARGEST;
 
@@ -83,6 +83,11 @@ impl Bus {
     #[must_use]
     pub fn new(client: Client, name: &str) -> Self {
         Self { client, name: name.into() }
+    }
+
+    /// Connects before there is an event to put.
+    pub async fn connect(&self) {
+        connect_to_eventbridge(&self.client).await;
     }
 
     /// Puts an event on the bus. One that is too large for it is put with less in it, at once: waiting would not help.

@@ -13,6 +13,7 @@ pub mod component;
 pub mod context;
 mod error;
 pub mod exchange;
+pub mod head_start;
 mod leased;
 mod memory;
 pub mod profiles;

@@ -15,6 +15,7 @@ use wechat::api::{BuildError, WechatClient};
 
 use crate::component::Component;
 use crate::context::Context;
+use crate::head_start::head_start;
 use crate::secret::{PlatformError, PlatformSource};
 
 /// What a function that calls WeChat is built from, once.
@@ -79,6 +80,15 @@ impl Services {
             metrics,
             limits,
         })
+    }
+
+    /// Gets ready for the first event: the secret is read, the table and WeChat are connected to.
+    pub async fn get_ready(&self) {
+        head_start(
+            self.limits.head_start,
+            [Box::pin(self.platform.read_ahead()), Box::pin(self.table.connect()), Box::pin(self.wechat.connect())],
+        )
+        .await;
     }
 
     /// The platform as its secret describes it now; calls of WeChat end by `deadline`, if there is one.

@@ -2,6 +2,7 @@
 //!
 //! Region, credentials and endpoints are the SDK's own variables; no code of ours reads them.
 
+mod connect;
 mod connections;
 mod failure;
 
@@ -15,6 +16,7 @@ use base::limits::Limits;
 
 use crate::config::Environment;
 
+pub use self::connect::{connect_to_dynamodb, connect_to_eventbridge};
 pub use self::connections::Connections;
 pub use self::failure::{AwsFailure, FailureKind, failure};
 

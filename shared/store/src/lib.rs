@@ -176,6 +176,11 @@ impl Table {
         Self { client, name: name.into() }
     }
 
+    /// Connects before there is an operation to do.
+    pub async fn connect(&self) {
+        runtime::aws::connect_to_dynamodb(&self.client, &self.name).await;
+    }
+
     /// All repositories of one platform.
     #[must_use]
     pub fn store(&self, component: &AppId) -> Store {

@@ -5,6 +5,7 @@
 //! off in the test's process.
 
 mod answers;
+mod freeze;
 mod kills;
 mod logs;
 mod races;

@@ -6,6 +6,7 @@
 
 mod answers;
 mod durability;
+mod freeze;
 mod logs;
 mod races;
 mod second_opinion;

@@ -112,11 +112,11 @@ impl PlatformSource {
         }
     }
 
-    /// Reads the secret before anybody asks for it, for at most [`Limits::head_start`]: while a function starts, and so
-    /// that its first request does not wait. What fails here is not remembered; the first request tries for itself.
+    /// Reads the secret before anybody asks for it, so that a function's first request does not wait. What fails here is
+    /// not remembered; the first request tries for itself.
     pub async fn read_ahead(&self) {
         let _flight = self.flight.lock().await;
-        if let Ok(Ok(platform)) = tokio::time::timeout(self.limits.head_start, self.fetch()).await {
+        if let Ok(platform) = self.fetch().await {
             self.keep(platform);
         }
     }

@@ -8,6 +8,7 @@ use runtime::telemetry::Measure;
 use serde_json::json;
 
 use super::*;
+use crate::head_start::head_start;
 use crate::secret::fake::{Manager, Outage};
 
 const KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
@@ -189,7 +190,7 @@ async fn what_is_read_ahead_is_used_and_a_failure_to_read_ahead_is_forgotten() {
     let stage = Stage::new("1");
     for outage in [Outage::Denied, Outage::Silent] {
         stage.manager.outage(Some(outage));
-        stage.source.read_ahead().await;
+        head_start(stage.source.limits.head_start, [Box::pin(stage.source.read_ahead())]).await;
     }
     stage.manager.outage(None);
     stage.source.read_ahead().await;

@@ -60,6 +60,14 @@ impl WechatClient {
         Ok(Self { http, api_base: api_base.clone(), longest_call: limits.api, deadline: None, listener: None })
     }
 
+    /// Connects before there is a call to make. Whatever comes of it: the first call connects if it has to.
+    ///
+    /// What is asked for, without a token, is an address that the API does not have, and of that the head alone. It
+    /// counts toward no quota.
+    pub async fn connect(&self) {
+        drop(self.http.head(self.api_base.clone()).send().await);
+    }
+
     /// The same client for work that must end by `deadline`: its calls take at most what is left until then, and are
     /// not sent when nothing is.
     #[must_use]

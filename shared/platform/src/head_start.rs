@@ -1,0 +1,29 @@
+//! What a function has ready before its first event: the secret, and connections to whatever each event needs.
+//!
+//! While a function starts it has the most CPU, and mostly nobody waits yet. All of it is waited for, within a bound: no
+//! task goes on alongside the first event, since one that is still under way when the sandbox freezes would be found
+//! dead. What is not ready by then, or failed, is done by the first event that needs it, as if nothing had been tried.
+
+use std::time::Duration;
+
+use futures::future::{BoxFuture, join_all};
+
+/// Takes all steps side by side, for at most `bound`, which is [`base::limits::Limits::head_start`].
+pub async fn head_start<const STEPS: usize>(bound: Duration, steps: [BoxFuture<'_, ()>; STEPS]) {
+    drop(tokio::time::timeout(bound, join_all(steps)).await);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_step_that_hangs_costs_the_bound_and_no_other_step() {
+        let taken = AtomicBool::new(false);
+        let quick = async { taken.store(true, Ordering::Relaxed) };
+        head_start(Duration::from_millis(20), [Box::pin(std::future::pending()), Box::pin(quick)]).await;
+        assert!(taken.into_inner());
+    }
+}

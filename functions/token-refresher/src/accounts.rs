@@ -11,7 +11,7 @@ use wechat::api::Api;
 
 use crate::Run;
 use crate::report::Report;
-use crate::shards::shard_by_shard;
+use crate::shards::shards_by_turns;
 
 /// Accounts that WeChat refuses are remembered up to this many; more are due again after their back-off.
 const MAX_REFUSED: usize = 10_000;
@@ -41,7 +41,9 @@ impl Run {
 
     fn due(&self, part: DuePart) -> impl Stream<Item = Result<AppId, StoreError>> + '_ {
         let (store, until) = (&self.store, self.now());
-        shard_by_shard(&self.context.random, part.shards(), move |shard, after| store.accounts.due(shard, until, after))
+        shards_by_turns(&self.context.random, part.shards(), move |shard, after| {
+            store.accounts.due(shard, until, after)
+        })
     }
 
     async fn renew_one(&self, account: Result<AppId, StoreError>) -> (Option<AppId>, Result<Renewal, TokenError>) {

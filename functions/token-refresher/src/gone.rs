@@ -11,7 +11,7 @@ use crate::Run;
 use crate::reconcile::was_asked;
 use crate::refused::Ended;
 use crate::report::Report;
-use crate::shards::shard_by_shard;
+use crate::shards::shards_by_turns;
 
 /// What the walk over the accounts in use has come to.
 #[derive(Default)]
@@ -35,7 +35,7 @@ impl Run {
 
     async fn walk(&self, listed: &HashSet<AppId>, walk: &mut Walk, report: &mut Report) -> bool {
         let store = &self.store;
-        let accounts = shard_by_shard(&self.context.random, DuePart::ALL.shards(), |shard, after| {
+        let accounts = shards_by_turns(&self.context.random, DuePart::ALL.shards(), |shard, after| {
             store.accounts.due(shard, END_OF_TIME, after)
         });
         let mut accounts = std::pin::pin!(accounts.map_err(TokenError::from));

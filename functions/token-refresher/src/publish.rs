@@ -19,7 +19,7 @@ use wechat::push::{AccountMessage, AuthorizationEvent, Event, MessageId};
 use crate::Run;
 use crate::breaker::Breaker;
 use crate::report::Report;
-use crate::shards::shard_by_shard;
+use crate::shards::shards_by_turns;
 
 /// Messages that are delivered at once.
 const AT_ONCE: usize = 16;
@@ -118,7 +118,7 @@ impl Run {
     /// The messages that wait.
     fn waiting(&self) -> impl Stream<Item = Result<MessageId, StoreError>> + '_ {
         let (store, until, shards) = (&self.store, self.now(), 0..Messages::WAITING_SHARDS);
-        shard_by_shard(&self.context.random, shards, move |shard, after| store.messages.due(shard, until, after))
+        shards_by_turns(&self.context.random, shards, move |shard, after| store.messages.due(shard, until, after))
     }
 
     /// Delivers one message; `false` where it waits on, or has been delivered by somebody else.

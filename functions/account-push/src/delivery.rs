@@ -32,7 +32,6 @@ impl MessageHandler {
         known: Option<SecretString>,
     ) -> Result<Option<SecretString>, ReceiveError> {
         let clock = &self.service.clock;
-        // Whoever had the claim before may have asked the webhook: it gets a message once at most.
         let ask = async { if may_ask { self.ask(work, event?).await } else { None } };
         let (delivered, reply) = tokio::join!(self.deliver_in_time(work, event), ask);
         let reply = known.or_else(|| work.message.reply(&reply?, clock.now()));
@@ -51,9 +50,9 @@ impl MessageHandler {
         Ok(reply)
     }
 
-    /// Puts a message on the bus although the table, whose failure this is, could not claim it. Each delivery puts it
-    /// there again. The webhook is not asked, since nobody knows whether it has been.
-    pub(crate) async fn deliver_unclaimed(
+    /// Puts a message on the bus although the table, whose failure this is, does not say what happened to it before. Each
+    /// delivery puts it there again. The webhook is not asked, since nobody knows whether it has been.
+    pub(crate) async fn deliver_without_table(
         &self,
         work: &PendingMessage<'_>,
         event: &BusEvent,
@@ -63,8 +62,7 @@ impl MessageHandler {
         let late = || BusError::Away("timeout".to_owned());
         match timeout_at(until, self.put(event)).await.unwrap_or_else(|_| Err(late())) {
             Ok(()) => {
-                self.service.metrics.put(&Metric::count(Measure::MessageUnclaimed, 1));
-                tracing::error!(authorizer = %work.authorizer, message_id = %work.id, "a message is on the bus and not in the table: {failure}");
+                self.report_without_note(work, &failure);
                 Ok(())
             }
             Err(error) => {
@@ -81,15 +79,23 @@ impl MessageHandler {
         lease: Option<&Lease<MessageId>>,
         reply: Option<&SecretString>,
     ) {
-        let now = self.service.clock.now();
-        let written = work.store.messages.answer(&work.id, lease, reply, now);
-        let until = work.by.checked_sub(TO_ANSWER).unwrap_or(work.by);
-        let failure = match timeout_at(until, written).await {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "no answer of the table in time".to_owned(),
+        let (messages, now) = (&work.store.messages, self.service.clock.now());
+        let written = async {
+            match lease {
+                Some(lease) => messages.answer_claimed(lease, reply, now).await,
+                None => messages.answer(&work.id, reply, now).await,
+            }
         };
-        tracing::warn!(authorizer = %work.authorizer, message_id = %work.id, "how a message was answered is not written down, it may be delivered twice: {failure}");
+        let until = work.by.checked_sub(TO_ANSWER).unwrap_or(work.by);
+        if let Err(error) = timeout_at(until, written).await.unwrap_or_else(|_| Err(StoreError::late("UpdateItem"))) {
+            self.report_without_note(work, &error);
+        }
+    }
+
+    /// Reports a message of which the table has no note: WeChat's next delivery of it would be taken for the first.
+    fn report_without_note(&self, work: &PendingMessage<'_>, failure: &StoreError) {
+        self.service.metrics.put(&Metric::count(Measure::MessageNotNoted, 1));
+        tracing::error!(authorizer = %work.authorizer, message_id = %work.id, "a message is delivered and not noted in the table: {failure}");
     }
 
     /// Delivers a message, or gives up while there is time to leave a reply to WeChat's next try.

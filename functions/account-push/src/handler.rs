@@ -1,4 +1,5 @@
-//! From an authentic message to its response: its age, the release check, its account, a claim, and how it is answered.
+//! From an authentic message to its response: its age, the release check, its account, whether it has been answered
+//! before, and how it is answered.
 
 use std::sync::Arc;
 
@@ -118,7 +119,7 @@ enum Turn {
     Ours {
         /// The claim, where the webhook may be asked.
         lease: Option<Lease<MessageId>>,
-        /// Whether it may be asked by us: whoever had the claim before may have done so.
+        /// Whether it may be asked by us: an earlier claimant may have done so.
         may_ask: bool,
         /// The reply that an earlier delivery got and could not give.
         reply: Option<SecretString>,
@@ -207,7 +208,7 @@ impl MessageHandler {
             Ok(Recipient::Unknown) => return Err(self.refused(PushRejection::UnknownAccount)),
             Err(error) => {
                 let event = BusEvent::of_unconfirmed_message(component, work.authorizer, work.message);
-                return self.deliver_unclaimed(work, &event, error).await.map(|()| fixed);
+                return self.deliver_without_table(work, &event, error).await.map(|()| fixed);
             }
         };
         let event = if is_confirmed {
@@ -216,7 +217,7 @@ impl MessageHandler {
             BusEvent::of_unconfirmed_message(component, work.authorizer, work.message)
         };
         let asks = self.service.webhook.is_some() && fixed.is_none() && is_confirmed && work.message.can_be_answered();
-        let turn = if asks { self.claim(work).await } else { self.look(work).await };
+        let turn = if asks { self.claim(work).await } else { Ok(self.look(work).await) };
         match turn {
             Ok(Turn::Ours { lease, may_ask, reply }) => {
                 let event = is_confirmed.then_some(&event);
@@ -227,7 +228,7 @@ impl MessageHandler {
                 tracing::info!(authorizer = %work.authorizer, message_id = %work.id, "a message came again: it gets the same reply");
                 Ok(reply)
             }
-            Err(error) => self.deliver_unclaimed(work, &event, error).await.map(|()| fixed),
+            Err(error) => self.deliver_without_table(work, &event, error).await.map(|()| fixed),
         }
     }
 
@@ -242,14 +243,18 @@ impl MessageHandler {
         rejection.into()
     }
 
-    /// Whether another delivery of the same message has been answered. One that is under way is not waited for: it may
-    /// put the message on the bus as well, under the same id.
-    async fn look(&self, work: &PendingMessage<'_>) -> Result<Turn, StoreError> {
+    /// Whether another delivery of the same message has been answered. One that is under way is not waited for, and where
+    /// the table does not say, there may have been one: the message is then on the bus twice, under the same id.
+    async fn look(&self, work: &PendingMessage<'_>) -> Turn {
         let state = timeout_at(work.table_by, work.store.messages.state(&work.id)).await;
-        Ok(match state.unwrap_or_else(|_| Err(StoreError::late("GetItem")))? {
-            MessageState::Answered(reply) => Turn::Answered(reply),
-            MessageState::Open(reply) => Turn::Ours { lease: None, may_ask: false, reply },
-        })
+        match state.unwrap_or_else(|_| Err(StoreError::late("GetItem"))) {
+            Ok(MessageState::Answered(reply)) => return Turn::Answered(reply),
+            Ok(MessageState::Open) => {}
+            Err(error) => {
+                tracing::warn!(authorizer = %work.authorizer, message_id = %work.id, "whether a message came before is unknown: {error}");
+            }
+        }
+        Turn::Ours { lease: None, may_ask: false, reply: None }
     }
 
     /// Claims a message that the webhook is to be asked about: it gets each once at most. Waits while another delivery of

@@ -1,10 +1,10 @@
 //! `POST /wechat/accounts/{appid}/events`, WeChat's 消息与事件接收URL (protocol section 3.3): messages and events of
 //! authorized accounts, answered and delivered.
 //!
-//! WeChat waits 5 s for an answer and sends a message three times in all. So a message is claimed, delivered to the
-//! business, answered, and its answer written down for the repeats. What the bus does not take at once waits in the
-//! table; what the table cannot claim goes to the bus all the same; only where neither can be reached WeChat is made to
-//! send again. This function never calls WeChat, and sees no token.
+//! WeChat waits 5 s for an answer and sends a message three times in all. So a message is looked up (or claimed, where
+//! the webhook is to be asked), delivered to the business, answered, and its answer written down for the repeats. What the
+//! bus does not take at once waits in the table; what the table does not know goes to the bus all the same; only where
+//! neither can be reached WeChat is made to send again. This function never calls WeChat, and sees no token.
 
 mod delivery;
 mod handler;

@@ -3,8 +3,8 @@
 //!
 //! WeChat sends a message again when our response does not reach it within 5 s, so how it was answered is written down.
 //! A message that the reply webhook is asked about is claimed first, since the webhook gets it once at most; if a claimant
-//! dies, its lease expires and the next delivery takes over. Any other message needs no claim: one delivered twice has
-//! the same id twice, which costs its readers nothing, and a claim would be a second write for every message.
+//! dies, its lease expires and the next delivery takes over. Any other message is spared the claim, which would be a
+//! second write for each (`docs/decisions/0009`).
 //! A message that waits for the bus is in the `due` index in shards of its own: however many they are, grants do not wait
 //! behind them.
 
@@ -41,13 +41,12 @@ const WAITING_SHARDS: u64 = 4;
 /// Waiting messages of one page of the index.
 const PAGE: i32 = 256;
 
-/// How far earlier deliveries of a message got.
+/// Whether an earlier delivery of a message has been answered.
 pub enum MessageState {
-    /// It was answered with this; `None` if the response was empty.
+    /// It was, with this; `None` if the response was empty.
     Answered(Option<SecretString>),
-    /// It is new, or whoever had it did not finish; the reply that an earlier process got, as plain XML, and could not
-    /// give.
-    Open(Option<SecretString>),
+    /// It was not.
+    Open,
 }
 
 /// The outcome of claiming a message.
@@ -99,8 +98,8 @@ impl Messages {
     /// moment may all find it open; WeChat's next try comes after 5 s. One read.
     pub async fn state(&self, message: &MessageId) -> Result<MessageState, StoreError> {
         let item = Item::new("message", self.0.get_eventually(self.key(message)).await?.unwrap_or_default());
-        let reply = item.secret(REPLY);
-        Ok(if item.instant(ANSWERED_AT).is_some() { MessageState::Answered(reply) } else { MessageState::Open(reply) })
+        let is_answered = item.instant(ANSWERED_AT).is_some();
+        Ok(if is_answered { MessageState::Answered(item.secret(REPLY)) } else { MessageState::Open })
     }
 
     /// Claims a message that the reply webhook is to be asked about. One write.
@@ -156,26 +155,37 @@ impl Messages {
         kept.when(absent(ANSWERED_AT)).apply().await.map(drop)
     }
 
-    /// Writes down how a message was answered: `reply` is the plain XML, `None` for an empty response. One write; without
-    /// effect if another delivery has been answered, or the claim has gone to another process.
+    /// Writes down how a claimed message was answered: `reply` is the plain XML, `None` for an empty response. One write;
+    /// without effect if the claim has gone to another process.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: the message may be handled once more.
+    pub async fn answer_claimed(
+        &self,
+        lease: &Lease<MessageId>,
+        reply: Option<&SecretString>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let answered = self.answered(lease.key.clone(), reply, now).end_lease();
+        answered.when(lease.is_held()).apply().await.map(drop)
+    }
+
+    /// The same for a message without a claim. One write; without effect if another delivery has been answered.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: the message may be handled once more.
     pub async fn answer(
         &self,
         message: &MessageId,
-        lease: Option<&Lease<MessageId>>,
         reply: Option<&SecretString>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let answered = self
-            .change(message)
-            .set(ANSWERED_AT, now)
-            .set_some(REPLY, reply)
-            .set_once(EXPIRES_AT, now.plus(KEEP))
-            .end_lease()
-            .when(lease.map_or_else(|| absent(ANSWERED_AT), Lease::is_held));
-        answered.apply().await.map(drop)
+        self.answered(self.key(message), reply, now).when(absent(ANSWERED_AT)).apply().await.map(drop)
+    }
+
+    fn answered(&self, key: Key, reply: Option<&SecretString>, now: Timestamp) -> Change {
+        let change = self.0.change(key).set(ANSWERED_AT, now).set_some(REPLY, reply);
+        change.set_once(EXPIRES_AT, now.plus(KEEP))
     }
 
     /// Gives a claim back after a failure, so that WeChat's next try need not wait for its end; a reply that was got

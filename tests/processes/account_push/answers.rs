@@ -107,7 +107,7 @@ async fn without_secret_or_without_table_and_bus_a_message_is_not_acknowledged()
     let (world, shop) = world_with_shop().await;
     world.expect_error("a message was not handled");
     world.expect_error("no push can be accepted");
-    world.expect_error("a message is on the bus and not in the table");
+    world.expect_error("a message is delivered and not noted");
     let message = Message::text(&shop, FOLLOWER, "hello");
     let with_neither = Bootstrap::with(BINARY, &world, |variables| {
         variables.insert("TABLE_NAME".into(), "another".into());

@@ -124,7 +124,7 @@ async fn nothing_that_fails_leaves_anything_private_in_the_log() {
     let (world, shop) = world_with_shop().await;
     world.expect_error("a message was not handled");
     world.expect_error("no push can be accepted");
-    world.expect_error("a message is on the bus and not in the table");
+    world.expect_error("a message is delivered and not noted");
     issue_a_pre_auth_code(&world).await;
     let code = world.simulator.issue_code(&shop.appid).unwrap();
     let seal = || world.simulator.seal_message(&Message::text(&shop, FOLLOWER, TEXT));
@@ -148,7 +148,7 @@ async fn nothing_that_fails_leaves_anything_private_in_the_log() {
     assert_eq!(neither.push(&seal()).await.status, 500);
     let (busless, tableless, neither) = (busless.kill(), tableless.kill(), neither.kill());
     assert!(busless.contains("a message is delivered later"), "{busless}");
-    assert!(tableless.contains("a message is on the bus and not in the table"), "{tableless}");
+    assert!(tableless.contains("a message is delivered and not noted"), "{tableless}");
     assert!(neither.contains("a message was not handled"), "{neither}");
     output += &(busless + &tableless + &neither);
     // Secrets and variables that are of no use.

@@ -119,7 +119,7 @@ async fn no_secret_reaches_the_log_at_any_level_whatever_fails() {
         "a push was not stored",
         "nothing more is delivered in this run",
         "a message was not handled",
-        "a message is on the bus and not in the table",
+        "a message is delivered and not noted",
     ] {
         world.expect_error(error);
     }

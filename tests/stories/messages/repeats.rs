@@ -71,10 +71,13 @@ async fn without_a_webhook_deliveries_at_the_same_moment_are_all_answered_and_ha
 
 #[tokio::test]
 async fn without_a_webhook_a_note_that_is_not_written_costs_a_second_event_under_the_same_id() {
-    for (fault, events) in [(Fault::LostReply, 1), (Fault::Away, 2)] {
+    for (fault, tries, events) in [(Fault::LostReply, 1, 1), (Fault::Away, 3, 2)] {
         let world = World::ready().await;
+        if fault == Fault::Away {
+            world.expect_error("a message is delivered and not noted");
+        }
         let shop = shop(&world).await;
-        world.faults.always(Matching::setting(NOTE), fault);
+        world.faults.next(tries, Matching::setting(NOTE), fault);
         let message = Message::text(&shop, FOLLOWER, "hello");
         assert!(world.simulator.send_message(&message).await.is_empty(), "{fault:?}");
         world.faults.clear();
@@ -146,6 +149,7 @@ async fn a_message_whose_handler_died_is_delivered_next_time_without_the_webhook
 async fn an_answer_that_could_not_be_written_down_is_given_all_the_same() {
     for fault in [Fault::Away, Fault::Hang] {
         let world = World::with(|_| {}, Limits { message: Duration::from_secs(1), ..short_limits() }).await;
+        world.expect_error("a message is delivered and not noted");
         world.get_ready().await;
         let shop = shop(&world).await;
         service_for(&world).await;

@@ -93,8 +93,8 @@ measures! {
     InboxWaiting = "inbox_waiting", Count, None,
         "Inbox entries that have not taken effect at the end of a renew run.";
     MessageRepeated = "message_repeated", Count, None, "Messages that WeChat sent again.";
-    MessageUnclaimed = "message_unclaimed", Count, None,
-        "Messages that were put on the bus while the table was away: they may be there more than once.";
+    MessageNotNoted = "message_not_noted", Count, None,
+        "Messages that were delivered while the table took no note of them: they may come more than once.";
     EventReduced = "event_reduced", Count, None, "Events that were too large for the bus and were put there in part.";
     EventDropped = "event_dropped", Count, None, "Events that the bus will never take.";
     EventDelayed = "event_delayed", Count, None, "Events that the bus did not take at once; they are offered again.";

@@ -30,8 +30,8 @@ const MERCHANT: [&str; 7] =
 const TOKEN_LIFE: f64 = 7200.0;
 const HALF_A_TICK: f64 = 150.0;
 
-/// Application Auto Scaling acts on a load that lasts for two minutes; a shorter one is served from what was saved up.
-const SEEN_BY_THE_SCALING: f64 = 120.0;
+/// What Application Auto Scaling sees of a load: sums of minutes.
+const SEEN_BY_THE_SCALING: f64 = 60.0;
 
 /// Seconds between two renewals of the component token, of an account: the life of a token less the margin, and half
 /// the wait for the next run.
@@ -171,12 +171,10 @@ impl<'a> Month<'a> {
         let others = self.assumed.get("capacity for writes, times their average");
         let kept = |all: f64, of_a_renewal: f64| {
             let renewing = self.renewals * of_a_renewal / SECONDS;
-            // A run of some minutes is a load of its own, which comes back before the scaling has come down.
-            let highest = if self.renewing_seconds() < SEEN_BY_THE_SCALING {
-                renewing
-            } else {
-                f64::from(Settings::default().per_second) * of_a_renewal
-            };
+            // A quarter of an hour without a busy minute is what makes the scaling come down, and a run comes every five
+            // minutes: the highest minute counts, not the average.
+            let busy = self.renewing_seconds().min(SEEN_BY_THE_SCALING) / SEEN_BY_THE_SCALING;
+            let highest = busy * f64::from(Settings::default().per_second) * of_a_renewal;
             let capacity = (all / SECONDS - renewing) * others + highest / self.stack.capacity_used;
             capacity.max(self.stack.least_capacity).ceil()
         };

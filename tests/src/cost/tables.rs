@@ -6,6 +6,10 @@ use super::month::{DAYS, HOURS, Month, Platform};
 use super::template::Stack;
 use super::{Known, SIZES};
 
+/// Sizes that are tried for where provisioned capacity pays: what one renew run carries, in steps.
+const STEP: u32 = 10_000;
+const MOST: u32 = 1_500_000;
+
 /// Months of platforms that differ in size, or in what they have chosen.
 pub(super) struct Tables<'a> {
     pub(super) counted: &'a super::count::Counted,
@@ -28,6 +32,11 @@ impl Tables<'_> {
         Bill::of(&self.month(platform), self.stack, &self.known.prices, &self.known.assumed)
     }
 
+    /// What the platform costs without NAT.
+    fn total(&self, platform: Platform) -> f64 {
+        self.bill(platform).total(Part::Platform)
+    }
+
     fn at_each_size(&self, name: &str, cell: impl Fn(Platform) -> String) -> Vec<String> {
         let cells = SIZES.map(|accounts| cell(usual(self.known, accounts)));
         std::iter::once(name.to_owned()).chain(cells).collect()
@@ -48,7 +57,7 @@ impl Tables<'_> {
 
     /// What a choice adds to the platform, at each size.
     pub(super) fn choices(&self) -> Vec<Vec<String>> {
-        let total = |platform| self.bill(platform).total(Part::Platform);
+        let total = |platform| self.total(platform);
         let added = |platform: Platform, changed: Platform| {
             let added = total(changed) - total(platform);
             if added < 0.0 { format!("−{}", dollars(-added)) } else { dollars(added) }
@@ -116,6 +125,24 @@ impl Tables<'_> {
             self.at_each_size("reads and writes, on demand", |platform| dollars(table(platform))),
             self.at_each_size("reads and writes, provisioned", |platform| dollars(table(provisioned(platform)))),
         ]
+    }
+
+    /// How many accounts make provisioned capacity cheaper, with the usual messages and without any.
+    pub(super) fn pays(&self) -> Vec<Vec<String>> {
+        let messages = usual(self.known, STEP).messages;
+        [messages, 0.0].map(|messages| vec![quantity(messages), quantity(self.pays_from(messages))]).to_vec()
+    }
+
+    /// The step behind the last at which provisioned capacity costs more.
+    fn pays_from(&self, messages: f64) -> f64 {
+        let costs_more = |accounts: &u32| {
+            let platform = Platform { messages, ..usual(self.known, *accounts) };
+            self.total(Platform { provisioned: true, ..platform }) > self.total(platform)
+        };
+        let steps = (1..MOST / STEP).map(|step| step * STEP);
+        let last = steps.rev().find(costs_more).unwrap_or(0);
+        assert!(last + STEP < MOST, "it pays at none of these sizes");
+        f64::from(last + STEP)
     }
 
     pub(super) fn wechat(&self) -> Vec<Vec<String>> {

@@ -63,31 +63,37 @@ async fn a_run_reads_the_component_token_once_however_many_accounts_are_due() {
 }
 
 #[tokio::test]
-async fn callers_that_ask_at_once_read_the_component_token_once() {
+async fn a_component_token_is_remembered_for_the_length_of_one_event() {
     let world = World::ready().await;
     world.faults.reset_counts();
-    let component = world.component().await;
-    let askers = join_all((0..50).map(|_| component.token())).await;
-    assert!(askers.iter().all(Result::is_ok));
-    assert_eq!(world.faults.requests("GetItem"), 1, "{:?}", world.faults.all_requests());
-    let later = world.component().await;
-    later.token().await.unwrap();
-    assert_eq!(world.faults.requests("GetItem"), 2, "another event reads for itself");
+    for event in 1..3 {
+        let component = world.component().await;
+        for _ in 0..3 {
+            component.token().await.unwrap();
+        }
+        assert_eq!(world.faults.requests("GetItem"), event, "{:?}", world.faults.all_requests());
+    }
 }
 
 #[tokio::test]
-async fn callers_whose_first_read_of_the_component_token_fails_do_not_queue() {
+async fn a_renewal_of_the_component_token_that_hangs_holds_up_no_other_caller_of_its_process() {
     let world = World::ready().await;
-    let token = || Matching::operation("GetItem").containing("#component");
-    let slow = Duration::from_millis(500);
-    // All tries of the first read, then each read of the others.
-    world.faults.next(3, token(), TableFault::ServerError);
-    world.faults.always(token(), TableFault::Delay(slow));
+    world.pass(Duration::from_mins(106));
+    assert!(world.simulator.push_ticket().await.is_accepted());
+    world.simulator.inject(Fault::Hold.on(paths::COMPONENT_TOKEN).times(1));
     let component = world.component().await;
-    let begun = Instant::now();
-    let askers = join_all((0..40).map(|_| component.token())).await;
-    assert_eq!(askers.iter().filter(|asked| asked.is_err()).count(), 1);
-    assert!(begun.elapsed() < 20 * slow, "one after the other they would take 20 s: {:?}", begun.elapsed());
+    let renewing = tokio::spawn({
+        let component = component.clone();
+        async move { component.token().await }
+    });
+    world.simulator.until_held(paths::COMPONENT_TOKEN, 1).await;
+    let others = join_all((0..40).map(|_| component.token())).await;
+    assert!(!renewing.is_finished(), "the others have waited for it");
+    world.simulator.release(paths::COMPONENT_TOKEN);
+    let renewed = renewing.await.unwrap().unwrap();
+    for other in others {
+        assert_ne!(other.unwrap().expose_secret(), renewed.expose_secret(), "they use the old one meanwhile");
+    }
 }
 
 /// Three accounts that are due one after the other, the first of which is being renewed.

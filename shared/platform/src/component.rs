@@ -23,7 +23,7 @@ pub struct Component {
     wechat: WechatClient,
     store: Store,
     context: Context,
-    /// Shared by all clones: one read of the token serves the event.
+    /// Shared by all clones.
     memory: Arc<TokenMemory>,
 }
 
@@ -66,10 +66,15 @@ impl Component {
         &self.context
     }
 
-    /// The platform's `component_access_token`, renewed if it is due. It is read once in an event, and again only when
-    /// it has become due or WeChat has refused it.
+    /// The platform's `component_access_token`, renewed if it is due. Once read, it is remembered for the rest of the
+    /// event, and read again only when it has become due or WeChat has refused it.
     pub async fn token(&self) -> Result<SecretString, TokenError> {
-        self.memory.or_read(&self.context, || Box::pin(leased::usable(self, None))).await
+        if let Some(token) = self.memory.get(self.context.now()) {
+            return Ok(token);
+        }
+        let found = Box::pin(leased::usable(self, None)).await?.token;
+        self.memory.keep(&found);
+        Ok(found.token)
     }
 
     /// Calls WeChat with the component token; if WeChat refuses the token, renews it unless another process has, and
@@ -95,18 +100,18 @@ impl Component {
         }
         leased::warn_of_rejection(&TokenOwner::Component, &refused);
         let fresh = Box::pin(leased::usable(self, Some(&token)));
-        let fresh = fresh.await.map_err(no_component_token)?;
+        let UsableToken { token: fresh, was_ours } = fresh.await.map_err(no_component_token)?;
         self.memory.keep(&fresh);
         match call(fresh.token.clone()).await {
             Err(refused) if refused.token_rejected() => {
                 if self.accepts(&fresh.token, &refused).await {
                     return Err(refused.into());
                 }
-                self.report_second_issuer(&fresh);
+                self.report_second_issuer(was_ours);
                 Err(no_component_token(refused.into()))
             }
             answer => {
-                self.report_second_issuer(&fresh);
+                self.report_second_issuer(was_ours);
                 Ok(answer?)
             }
         }
@@ -160,8 +165,8 @@ impl Component {
 
     /// Reports that another server issues tokens for the platform: a token of ours was void and none of our processes had
     /// replaced it. To be called once it is clear that the refusal was about the token.
-    fn report_second_issuer(&self, fresh: &UsableToken) {
-        if !fresh.was_ours {
+    fn report_second_issuer(&self, was_ours: bool) {
+        if !was_ours {
             self.context.metrics.put(&Metric::count(Measure::SecondIssuer, 1));
             tracing::error!("the platform was issued a token by somebody else: is another server running it?");
         }

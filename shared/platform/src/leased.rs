@@ -33,10 +33,11 @@ pub enum Renewal {
     Refused(Refused),
 }
 
-/// A token that was just issued.
-#[derive(Debug)]
+/// A token that is neither due nor at its end.
+#[derive(Debug, Clone)]
 pub struct FreshToken {
     pub(crate) token: SecretString,
+    /// Until when it may be used without another look at the table.
     pub(crate) good_until: Timestamp,
 }
 
@@ -90,11 +91,8 @@ pub(crate) trait Renewable: Sync {
 }
 
 /// A token to be used, perhaps in the place of one that WeChat refused.
-#[derive(Clone)]
 pub(crate) struct UsableToken {
-    pub(crate) token: SecretString,
-    /// Until when it may be used without another look at the table: it is neither due nor at its end before.
-    pub(crate) good_until: Timestamp,
+    pub(crate) token: FreshToken,
     /// Whether nothing was refused, or a process of this platform had replaced the refused token already.
     pub(crate) was_ours: bool,
 }
@@ -114,17 +112,14 @@ pub(crate) async fn usable(token: &impl Renewable, rejected: Option<&SecretStrin
             .filter(|token| rejected.is_none_or(|rejected| rejected.expose_secret() != token.expose_secret()));
         if let Some(reason) = reason_to_renew(&owner, record.as_ref(), rejected, now)? {
             match token.renew(reason).await {
-                Ok(Renewal::Renewed(FreshToken { token, good_until })) => {
-                    return Ok(UsableToken { token, good_until, was_ours: rejected.is_none() });
-                }
+                Ok(Renewal::Renewed(token)) => return Ok(UsableToken { token, was_ours: rejected.is_none() }),
                 Ok(Renewal::NotOurs | Renewal::Refused(_)) => {}
                 Err(error) if usable.is_none() => return Err(error),
                 Err(error) => tracing::warn!(%owner, label = error.label(), "{owner} keeps its token for now: {error}"),
             }
         }
-        if let (Some(token), Some(record)) = (usable, &record) {
-            let good_until = record.due_at.into_iter().chain(record.expires_at).min().unwrap_or(now);
-            return Ok(UsableToken { token: token.clone(), good_until, was_ours: true });
+        if let Some((token, good_until)) = usable.zip(record.as_ref().and_then(TokenRecord::good_until)) {
+            return Ok(UsableToken { token: FreshToken { token: token.clone(), good_until }, was_ours: true });
         }
         if Instant::now() >= give_up {
             return Err(TokenError::Busy(owner));
@@ -230,7 +225,7 @@ async fn keep(token: &impl Renewable, lease: &Lease<TokenRecord>, issued: Issued
     };
     match stored {
         WriteOutcome::Stored => {
-            let good_until = issued.due_at.min(issued.expires_at);
+            let good_until = issued.good_until();
             Ok(Renewal::Renewed(FreshToken { token: issued.access_token, good_until }))
         }
         WriteOutcome::Superseded => {

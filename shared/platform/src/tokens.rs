@@ -57,7 +57,7 @@ impl Tokens {
 
     /// An account's `authorizer_access_token`, renewed if it is due.
     pub async fn authorizer(&self, authorizer: &AppId) -> Result<SecretString, TokenError> {
-        Ok(leased::usable(&AccountToken { tokens: self, authorizer }, None).await?.token)
+        Ok(leased::usable(&AccountToken { tokens: self, authorizer }, None).await?.token.token)
     }
 
     /// A token other than the one that WeChat just refused: the stored one if it was replaced meanwhile, else a new
@@ -70,7 +70,7 @@ impl Tokens {
     ) -> Result<SecretString, TokenError> {
         let token = AccountToken { tokens: self, authorizer };
         leased::warn_of_rejection(&token.owner(), refusal);
-        Ok(leased::usable(&token, Some(rejected)).await?.token)
+        Ok(leased::usable(&token, Some(rejected)).await?.token.token)
     }
 
     /// Renews an account's token under its lease, if it is due. Two writes, no read.

@@ -44,6 +44,14 @@ pub struct Issued {
     pub after_refusal: bool,
 }
 
+impl Issued {
+    /// Until when it may be used without another look: it is neither due nor at its end before.
+    #[must_use]
+    pub fn good_until(&self) -> Timestamp {
+        self.due_at.min(self.expires_at)
+    }
+}
+
 /// A renewal that failed.
 #[derive(Debug, Clone)]
 pub struct Failure {

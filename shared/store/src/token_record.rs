@@ -99,6 +99,13 @@ impl TokenRecord {
         self.access_token.as_ref().filter(|_| self.expires_at.is_some_and(|expires| now < expires))
     }
 
+    /// Until when the token may be used without another look: it is neither due nor at its end before. `None` where
+    /// there is none.
+    #[must_use]
+    pub fn good_until(&self) -> Option<Timestamp> {
+        self.expires_at.map(|expires| self.due_at.map_or(expires, |due| due.min(expires)))
+    }
+
     /// Whether it is time to renew.
     #[must_use]
     pub fn is_due(&self, now: Timestamp) -> bool {

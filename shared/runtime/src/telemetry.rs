@@ -79,7 +79,7 @@ impl Metric {
     #[must_use]
     pub fn embedded(&self, namespace: &str, milliseconds: i64) -> Value {
         let split = self.dimension.iter().map(|(name, _)| vec![*name]);
-        let total = (self.dimension.is_none() || self.measure.has_total()).then(Vec::new);
+        let total = self.measure.has_total().then(Vec::new);
         let dimensions: Vec<Vec<&str>> = total.into_iter().chain(split).collect();
         let mut line = Map::new();
         line.insert(

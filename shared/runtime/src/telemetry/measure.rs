@@ -2,6 +2,8 @@
 //!
 //! A metric has at most one dimension, and few values of it: CloudWatch charges for each.
 
+use self::Published::{By, Total, TotalAndBy};
+
 /// What a metric counts in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
@@ -22,9 +24,20 @@ impl Unit {
     }
 }
 
+/// What is published of a metric. CloudWatch charges for each total and for each value of a dimension.
+#[derive(Clone, Copy)]
+enum Published {
+    /// Its total.
+    Total,
+    /// Its parts by a dimension. A person can add them up.
+    By(&'static str),
+    /// Its parts, and their total for an alarm, which cannot add up values that it does not know beforehand.
+    TotalAndBy(&'static str),
+}
+
 /// Makes the enum, the list of all and what each is called out of one table.
 macro_rules! measures {
-    ($($measure:ident = $name:literal, $unit:ident, $dimension:expr, $doc:literal;)*) => {
+    ($($measure:ident = $name:literal, $unit:ident, $published:expr, $doc:literal;)*) => {
         /// A metric: what is measured.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Measure {
@@ -51,11 +64,9 @@ macro_rules! measures {
                 }
             }
 
-            /// The dimension that it is split by.
-            #[must_use]
-            pub const fn dimension(self) -> Option<&'static str> {
+            const fn published(self) -> Published {
                 match self {
-                    $(Self::$measure => $dimension,)*
+                    $(Self::$measure => $published,)*
                 }
             }
         }
@@ -63,45 +74,53 @@ macro_rules! measures {
 }
 
 impl Measure {
-    /// Whether the total of one that is split is published in addition to its parts. An alarm needs it, which cannot add
-    /// up values that it does not know beforehand; a person can, and each combination is charged.
+    /// The dimension that it is split by.
+    #[must_use]
+    pub const fn dimension(self) -> Option<&'static str> {
+        match self.published() {
+            Total => None,
+            By(dimension) | TotalAndBy(dimension) => Some(dimension),
+        }
+    }
+
+    /// Whether its total is published.
     #[must_use]
     pub const fn has_total(self) -> bool {
-        matches!(self, Self::PushRefused | Self::Failed | Self::WebhookFailed)
+        matches!(self.published(), Total | TotalAndBy(_))
     }
 }
 
 measures! {
-    PushStored = "push_stored", Count, Some("kind"), "Pushes that were stored, by `InfoType`.";
-    PushRefused = "push_refused", Count, Some("reason"), "Pushes that were not taken.";
-    PushStale = "push_stale", Count, None,
+    PushStored = "push_stored", Count, By("kind"), "Pushes that were stored, by `InfoType`.";
+    PushRefused = "push_refused", Count, TotalAndBy("reason"), "Pushes that were not taken.";
+    PushStale = "push_stale", Count, Total,
         "Pushes too old to be told from a repeat: acknowledged, without effect.";
-    SecretServedStale = "secret_served_stale", Count, None,
+    SecretServedStale = "secret_served_stale", Count, Total,
         "The secret was used from memory because Secrets Manager did not answer.";
-    RequestFailed = "request_failed", Count, Some("cause"), "Requests of merchants and businesses that failed.";
-    WechatRefused = "wechat_refused", Count, Some("code"), "Calls of WeChat that failed, by its code or a word.";
-    SecondIssuer = "second_issuer", Count, None, "Somebody else issues tokens for this platform.";
-    RunFinished = "run_finished", Count, Some("task"), "Runs of the refresher that came to their end.";
-    TicketAge = "ticket_age", Seconds, None, "Age of the newest ticket, at each renew run.";
-    TicketStale = "ticket_stale", Count, None, "WeChat was asked to push tickets again.";
-    ComponentTokenLeft = "component_token_left", Seconds, None,
+    RequestFailed = "request_failed", Count, By("cause"), "Requests of merchants and businesses that failed.";
+    WechatRefused = "wechat_refused", Count, By("code"), "Calls of WeChat that failed, by its code or a word.";
+    SecondIssuer = "second_issuer", Count, Total, "Somebody else issues tokens for this platform.";
+    RunFinished = "run_finished", Count, By("task"), "Runs of the refresher that came to their end.";
+    TicketAge = "ticket_age", Seconds, Total, "Age of the newest ticket, at each renew run.";
+    TicketStale = "ticket_stale", Count, Total, "WeChat was asked to push tickets again.";
+    ComponentTokenLeft = "component_token_left", Seconds, Total,
         "How long the component token still lives at the end of a renew run; 0 where there is none.";
-    Renewed = "renewed", Count, None, "Account tokens renewed, in each run.";
-    LeftOver = "left_over", Count, None, "Accounts that were due and not taken up, in each run.";
-    GrantsGone = "grants_gone", Count, None, "Grants found to be gone, in each run.";
-    Failed = "failed", Count, Some("code"), "What failed in a run, by WeChat's code or a word.";
-    InboxWaiting = "inbox_waiting", Count, None,
+    Renewed = "renewed", Count, Total, "Account tokens renewed, in each run.";
+    LeftOver = "left_over", Count, Total, "Accounts that were due and not taken up, in each run.";
+    GrantsGone = "grants_gone", Count, Total, "Grants found to be gone, in each run.";
+    Failed = "failed", Count, TotalAndBy("code"), "What failed in a run, by WeChat's code or a word.";
+    InboxWaiting = "inbox_waiting", Count, Total,
         "Inbox entries that have not taken effect at the end of a renew run.";
-    MessageRepeated = "message_repeated", Count, None, "Messages that WeChat sent again.";
-    MessageNotNoted = "message_not_noted", Count, None,
+    MessageRepeated = "message_repeated", Count, Total, "Messages that WeChat sent again.";
+    MessageNotNoted = "message_not_noted", Count, Total,
         "Messages that were delivered while the table took no note of them: they may come more than once.";
-    EventReduced = "event_reduced", Count, None, "Events that were too large for the bus and were put there in part.";
-    EventDropped = "event_dropped", Count, None, "Events that the bus will never take.";
-    EventDelayed = "event_delayed", Count, None, "Events that the bus did not take at once; they are offered again.";
-    MessagesWaiting = "messages_waiting", Count, None, "Messages that wait for the bus at the end of a renew run.";
-    WebhookFailed = "webhook_failed", Count, Some("reason"), "Messages that the reply webhook did not answer.";
-    ReleaseCheck = "release_check", Count, Some("case"), "Messages of WeChat's release check.";
-    Accounts = "accounts", Count, Some("state"), "Accounts by state, at each reconcile run.";
+    EventReduced = "event_reduced", Count, Total, "Events that were too large for the bus and were put there in part.";
+    EventDropped = "event_dropped", Count, Total, "Events that the bus will never take.";
+    EventDelayed = "event_delayed", Count, Total, "Events that the bus did not take at once; they are offered again.";
+    MessagesWaiting = "messages_waiting", Count, Total, "Messages that wait for the bus at the end of a renew run.";
+    WebhookFailed = "webhook_failed", Count, TotalAndBy("reason"), "Messages that the reply webhook did not answer.";
+    ReleaseCheck = "release_check", Count, By("case"), "Messages of WeChat's release check.";
+    Accounts = "accounts", Count, By("state"), "Accounts by state, at each reconcile run.";
 }
 
 #[cfg(test)]

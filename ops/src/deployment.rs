@@ -13,7 +13,7 @@ use base::ids::AppId;
 use base::limits::Limits;
 use runtime::aws::{AwsClients, local_config};
 use runtime::config::Environment;
-use store::{Store, Table};
+use store::{DuePart, Store, Table};
 use url::Url;
 
 use crate::account;
@@ -53,8 +53,8 @@ pub struct Deployment {
     pub business: Url,
     /// Whether a reply webhook is to be called, which takes a key in the secret.
     pub webhook: bool,
-    /// How many renew runs share the accounts.
-    pub refresher_runs: u64,
+    /// The parts of the accounts, each of which has a renew run.
+    pub parts: Vec<DuePart>,
     /// DynamoDB and Secrets Manager.
     pub clients: AwsClients,
     /// This machine's clock.
@@ -126,7 +126,7 @@ async fn in_stack(
         events_url: outputs.text("EventsUrl")?,
         business: or_output(api_url, "ApiUrl")?,
         webhook: outputs.parameter("ReplyWebhookUrl").is_some(),
-        refresher_runs: outputs.parameter("RefresherRuns").and_then(|runs| runs.parse().ok()).unwrap_or(1),
+        parts: outputs.parts()?,
         clients: AwsClients::new(config, &limits()),
         clock: Arc::new(SystemClock),
     })
@@ -161,7 +161,7 @@ async fn on_this_machine(port: u16, environment: &impl Environment) -> Result<De
         events_url: format!("{}/wechat/events", public.trim_end_matches('/')),
         business: url(&business)?,
         webhook: variables.get("REPLY_WEBHOOK_URL").is_some(),
-        refresher_runs: 1,
+        parts: vec![DuePart::ALL],
         clients: AwsClients {
             dynamodb: clients("AWS_ENDPOINT_URL_DYNAMODB")?.dynamodb,
             secrets: clients("AWS_ENDPOINT_URL_SECRETS_MANAGER")?.secrets,

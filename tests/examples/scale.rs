@@ -39,7 +39,7 @@ use platform::services::Services;
 use runtime::aws;
 use runtime::config::ProcessEnvironment;
 use serde_json::{Value, json};
-use store::Accounts;
+use store::DuePart;
 use stories::process::Process;
 use stories::runtime_api::LambdaHost;
 use stories::world::{COMPONENT, START, TABLE, World, short_limits};
@@ -367,7 +367,8 @@ fn row(number: u32, issued: i64, random: &Random) -> anyhow::Result<HashMap<Stri
     let appid = AppId::parse(&format!("wx{number:016}"))?;
     let issued = Timestamp::from_unix(issued);
     let due = schedule::due_at(issued, LIFETIME, schedule::authorizer_margin(random));
-    let shard = Digest::of(&[appid.as_str()]).part(Accounts::DUE_SHARDS);
+    let shards = u64::try_from(DuePart::ALL.shards().count())?;
+    let shard = Digest::of(&[appid.as_str()]).part(shards);
     let text = |value: String| AttributeValue::S(value);
     let number = |value: i64| AttributeValue::N(value.to_string());
     let profile = json!({ "nick_name": "社区团购 🥬 每日鲜", "user_name": "gh_0123456789ab", "principal_name": "演示科技有限公司" });

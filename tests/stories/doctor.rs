@@ -60,7 +60,7 @@ async fn deployment(world: &World) -> Deployment {
         events_url: "https://auth.example.com/wechat/events".to_owned(),
         business: serve(open_business(world)).await,
         webhook: false,
-        refresher_runs: 1,
+        parts: vec![DuePart::ALL],
         clients: world.aws_clients(),
         clock: Arc::clone(&world.services.clock),
     }
@@ -222,7 +222,7 @@ async fn a_refresher_that_never_ran_or_stopped_is_told() {
 async fn one_of_several_runs_that_never_ran_or_stopped_is_told() {
     let world = world().await;
     world.get_ready().await;
-    let deployment = Deployment { refresher_runs: 4, ..deployment(&world).await };
+    let deployment = Deployment { parts: DuePart::all_of(4).unwrap(), ..deployment(&world).await };
     let run = async |number: u64| {
         let part = Task::Renew(DuePart::new(number, 4).unwrap());
         world.refresher.run(&part, Instant::now() + Duration::from_mins(2)).await.unwrap()
@@ -257,7 +257,7 @@ async fn the_runs_that_share_the_accounts_are_told_as_one() {
     world.pass(Duration::from_mins(101));
     assert!(world.simulator.push_ticket().await.is_accepted());
     world.simulator.inject(Fault::ip_not_registered().on(paths::AUTHORIZER_TOKEN));
-    let deployment = Deployment { refresher_runs: 2, ..deployment(&world).await };
+    let deployment = Deployment { parts: DuePart::all_of(2).unwrap(), ..deployment(&world).await };
     for number in 0..2 {
         let part = Task::Renew(DuePart::new(number, 2).unwrap());
         world.refresher.run(&part, Instant::now() + Duration::from_mins(2)).await.unwrap();

@@ -9,7 +9,7 @@ use base::ids::AppId;
 use base::limits::Limits;
 use runtime::telemetry::Measure;
 use simulator::{Fault, paths};
-use store::{Accounts, END_OF_TIME, Messages};
+use store::{DuePart, END_OF_TIME, Messages};
 use stories::due::{accepted, due_accounts, narrow, new_account, refused, tick, tick_with};
 use stories::faults::{Fault as TableFault, Matching};
 use stories::world::{World, short_limits};
@@ -28,7 +28,7 @@ const TICKS: usize = 26;
 /// The accounts in the order in which a run that begins at the first shard takes them up.
 async fn in_order_of_the_index(world: &World) -> Vec<AppId> {
     let mut all = Vec::new();
-    for shard in 0..Accounts::DUE_SHARDS {
+    for shard in DuePart::ALL.shards() {
         all.extend(world.store().accounts.due(shard, END_OF_TIME, None).await.unwrap().0);
     }
     all

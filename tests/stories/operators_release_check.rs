@@ -17,6 +17,7 @@ use runtime::aws::{AwsClients, local_config};
 use runtime::telemetry::Measure;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
+use store::DuePart;
 use stories::world::{SECRET, TABLE, World, platform, secret_json};
 use tokio::net::TcpListener;
 use url::Url;
@@ -56,7 +57,7 @@ async fn without_ticket() -> (World, Deployment) {
         events_url: "https://auth.example.com/wechat/events".to_owned(),
         business: world.public_url.clone(),
         webhook: false,
-        refresher_runs: 1,
+        parts: vec![DuePart::ALL],
         clients: world.aws_clients(),
         clock: Arc::clone(&world.services.clock),
     };

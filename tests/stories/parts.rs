@@ -7,7 +7,7 @@ use base::ids::{AppId, Digest};
 use futures::future::join_all;
 use runtime::telemetry::Measure;
 use simulator::{Fault, paths};
-use store::{Accounts, DuePart, ScheduledTask};
+use store::{DuePart, ScheduledTask};
 use stories::due::{due_accounts, new_account};
 use stories::faults::{Fault as TableFault, Matching};
 use stories::world::World;
@@ -23,7 +23,7 @@ fn part(number: u64) -> DuePart {
 
 /// Whose account it is.
 fn number_of(account: &AppId) -> u64 {
-    Digest::of(&[account.as_str()]).part(Accounts::DUE_SHARDS)
+    Digest::of(&[account.as_str()]).part(RUNS)
 }
 
 /// The tick, for these parts at once; their reports.
@@ -169,4 +169,20 @@ async fn an_account_keeps_its_run_whatever_becomes_of_it() {
         let expected: Vec<u64> = (0..RUNS).map(|number| u64::from(number == number_of(&account))).collect();
         assert_eq!(renewed, expected);
     }
+}
+
+#[tokio::test]
+async fn the_runs_share_out_how_many_grants_may_end_in_any_case() {
+    let world = World::ready().await;
+    world.expect_error("their grants are gone");
+    let accounts = due_accounts(&world, 24).await;
+    let of = |number| accounts.iter().filter(move |account| number_of(account) == number);
+    // The pushes that would report it are lost.
+    for account in of(1).take(2).chain(of(2).take(1)) {
+        drop(world.simulator.unauthorize(account));
+    }
+    let reports = tick(&world, 0..RUNS).await;
+    let gone: Vec<u64> = reports.iter().map(|report| report.gone).collect();
+    assert_eq!(gone, [0, 0, 1, 0], "{reports:?}");
+    assert_eq!(reports[1].failed.get("mass-loss"), Some(&2), "{reports:?}");
 }

@@ -35,7 +35,7 @@ impl Run {
             }
         }
         if !refused.is_empty() {
-            self.decide_on_refused(refused, report).await;
+            self.decide_on_refused(part, refused, report).await;
         }
     }
 

@@ -1,6 +1,5 @@
 //! The events that start a run.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -36,14 +35,14 @@ impl Task {
     }
 
     /// The word in logs and metrics.
-    pub(crate) fn name(&self) -> Cow<'static, str> {
-        self.scheduled().map_or(Cow::Borrowed("inbox"), ScheduledTask::name)
+    pub(crate) fn name(&self) -> &'static str {
+        self.scheduled().map_or("inbox", ScheduledTask::name)
     }
 }
 
 impl fmt::Display for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name())
+        f.write_str(self.name())
     }
 }
 

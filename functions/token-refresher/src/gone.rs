@@ -29,7 +29,7 @@ impl Run {
         let listed = self.store.reconcile_passes.listed(pass).await?;
         let mut walk = Walk::default();
         let complete = Box::pin(self.walk(&listed, &mut walk, report)).await;
-        self.end_grants(walk.ended, walk.seen, report).await;
+        self.end_grants(DuePart::ALL, walk.ended, walk.seen, report).await;
         Ok(complete)
     }
 

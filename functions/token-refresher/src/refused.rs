@@ -12,16 +12,17 @@ use base::clock::Timestamp;
 use base::ids::AppId;
 use platform::tokens::{DetailsSay, Refused, Renewal, TokenError};
 use secrecy::SecretString;
-use store::{AccountState, TokenOwner, WriteOutcome};
+use store::{AccountState, DuePart, TokenOwner, WriteOutcome};
 use tokio::time::Instant;
 use wechat::api::ListedAuthorizer;
 
 use crate::Run;
 use crate::report::Report;
 
-/// Pages of the list that a renew run reads at most. They hold all accounts of a platform with 10,000 of them; on a
-/// larger one, reconcile compares with the whole list and the account is decided there.
-const LIST_PAGES: usize = 20;
+/// Pages of the list that a renew run of all accounts reads at most, and runs of parts together. One run finds all of
+/// 10,000 accounts in them; on a larger platform, reconcile compares with the whole list and the account is decided
+/// there.
+const LIST_PAGES: u64 = 20;
 
 /// A grant has ended, even if the list still names the account, when nothing but refusals has been heard of it for so
 /// long: six in a row, with their pauses.
@@ -30,7 +31,8 @@ const REFUSALS_THAT_END: Duration = Duration::from_mins(150);
 /// A grant that has been refused for so long ends however many others do.
 const BEYOND_DOUBT: Duration = Duration::from_hours(24);
 
-/// Grants that a run may end in any case: few enough to be a day's ordinary revocations whose pushes were lost.
+/// Grants that a run of all accounts may end in any case, and runs of parts together: few enough to be a day's ordinary
+/// revocations whose pushes were lost.
 const USUAL_ENDS: u64 = 5;
 
 /// More than this part of the accounts that a run has looked at do not end by themselves in one run.
@@ -65,11 +67,16 @@ enum ListSays {
 }
 
 impl Run {
-    /// Looks for the refused accounts in WeChat's list, in one pass for all of them, and decides.
-    pub(crate) async fn decide_on_refused(&self, mut refused: BTreeMap<AppId, Refused>, report: &mut Report) {
+    /// Looks for the refused accounts of a part in WeChat's list, in one pass for all of them, and decides.
+    pub(crate) async fn decide_on_refused(
+        &self,
+        part: DuePart,
+        mut refused: BTreeMap<AppId, Refused>,
+        report: &mut Report,
+    ) {
         let looked_at = report.renewed + u64::try_from(refused.len()).unwrap_or(u64::MAX);
         let mut ended = Vec::new();
-        let whole_list = match self.look_up(&mut refused, &mut ended, report).await {
+        let whole_list = match self.look_up(part, &mut refused, &mut ended, report).await {
             Ok(whole_list) => whole_list,
             Err(error) => {
                 if let Some(own) = self.breaker.own_failure(error) {
@@ -87,19 +94,20 @@ impl Run {
                 stays(&account, &word, report);
             }
         }
-        self.end_grants(ended, looked_at, report).await;
+        self.end_grants(part, ended, looked_at, report).await;
     }
 
     /// Takes out of `refused` whatever the list names; returns whether the whole list was read.
     async fn look_up(
         &self,
+        part: DuePart,
         refused: &mut BTreeMap<AppId, Refused>,
         ended: &mut Vec<Ended>,
         report: &mut Report,
     ) -> Result<bool, TokenError> {
         let mut offset = 0;
         let mut skipped = 0;
-        for _ in 0..LIST_PAGES {
+        for _ in 0..part.share_of(LIST_PAGES) {
             if self.is_over() {
                 return Ok(false);
             }
@@ -169,14 +177,14 @@ impl Run {
         Ok(kept)
     }
 
-    /// Ends grants, unless they are so many that a fault of WeChat's is more likely. `looked_at` accounts are what they
-    /// were found among.
-    pub(crate) async fn end_grants(&self, ended: Vec<Ended>, looked_at: u64, report: &mut Report) {
+    /// Ends grants of a part, unless they are so many that a fault of WeChat's is more likely. `looked_at` accounts are
+    /// what they were found among.
+    pub(crate) async fn end_grants(&self, part: DuePart, ended: Vec<Ended>, looked_at: u64, report: &mut Report) {
         let now = self.now();
         let is_certain = |one: &Ended| one.refused_since.is_some_and(|since| now.since(since) >= BEYOND_DOUBT);
         let (mut ended, doubtful): (Vec<Ended>, Vec<Ended>) = ended.into_iter().partition(is_certain);
         let count = u64::try_from(doubtful.len()).unwrap_or(u64::MAX);
-        if count > USUAL_ENDS.max(looked_at / UNUSUAL_PART) {
+        if count > part.share_of(USUAL_ENDS).max(looked_at / UNUSUAL_PART) {
             tracing::error!(
                 count,
                 looked_at,

@@ -15,7 +15,8 @@ use crate::Run;
 use crate::report::Report;
 
 /// The inbox has the run to itself for so long, because what it brings often spares a renewal. Then the accounts go on
-/// alongside it, however long its codes hang.
+/// alongside it, however long its codes hang. The runs of the other parts do not wait for it: their schedules have
+/// phases of their own, and a renewal that a push would have spared costs a call and does no harm.
 const INBOX_HEAD_START: Duration = Duration::from_secs(5);
 
 /// The head start takes at most this part of the time that is left.

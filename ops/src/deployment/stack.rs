@@ -10,6 +10,7 @@ use aws_sdk_cloudformation::config::Builder;
 use aws_sdk_cloudformation::config::timeout::TimeoutConfig;
 use base::limits::Limits;
 use runtime::aws::{AwsFailure, FailureKind};
+use store::DuePart;
 use url::Url;
 
 use crate::explain::Explain as _;
@@ -38,6 +39,16 @@ impl Outputs {
     /// A parameter that the stack was deployed with; `None` if it is empty.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// The parts of the accounts that its renew runs look after.
+    pub(super) fn parts(&self) -> Result<Vec<DuePart>, Finding> {
+        const RUNS: &str = "RefresherRuns";
+        let parts = self.parameter(RUNS).and_then(|runs| DuePart::all_of(runs.parse().ok()?));
+        parts.ok_or_else(|| {
+            let sentence = format!("its parameter {RUNS} is not a number of runs that share the accounts");
+            Finding::wrong(CHECK, sentence, "deploy this version of template.yaml, with 1, 2 or 4")
+        })
     }
 
     /// An output that is a URL.
@@ -187,6 +198,19 @@ mod tests {
         let denied = r"<ErrorResponse><Error><Code>AccessDenied</Code><Message>x</Message></Error></ErrorResponse>";
         assert!(answered(403, expired).await.unwrap_err().sentence.contains("expired"));
         assert!(answered(403, denied).await.unwrap_err().advice.unwrap().contains("cloudformation:DescribeStacks"));
+    }
+
+    #[test]
+    fn the_parts_of_the_accounts_follow_from_the_number_of_runs() {
+        let parts = |runs: &str| {
+            let parameters = [("RefresherRuns".to_owned(), runs.to_owned())].into();
+            Outputs { parameters, ..Outputs::default() }.parts()
+        };
+        assert_eq!(parts("1"), Ok(vec![DuePart::ALL]));
+        assert_eq!(parts("4").unwrap().len(), 4);
+        for odd in ["", "0", "3", "two"] {
+            assert!(parts(odd).unwrap_err().sentence.contains("RefresherRuns"), "{odd}");
+        }
     }
 
     #[test]

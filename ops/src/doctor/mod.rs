@@ -84,7 +84,7 @@ impl Deployment {
             tokio::join!(
                 items::ticket(&store, &self.events_url, now),
                 items::component_token(&store, now),
-                refresher::examine(&store, self.refresher_runs, now),
+                refresher::examine(&store, &self.parts, now),
                 items::accounts(&store),
                 items::inbox(&store, now),
             )

@@ -53,9 +53,9 @@ impl Report {
     }
 }
 
-/// Both tasks, and what WeChat said in either. The accounts are shared by `runs` renew runs.
-pub(super) async fn examine(store: &Store, runs: u64, now: Timestamp) -> Vec<Finding> {
-    let (renew, reconcile) = match (renew_runs(store, runs).await, store.health.get(ScheduledTask::Reconcile).await) {
+/// Both tasks, and what WeChat said in either. Each of the parts of the accounts has a renew run.
+pub(super) async fn examine(store: &Store, parts: &[DuePart], now: Timestamp) -> Vec<Finding> {
+    let (renew, reconcile) = match (renew_runs(store, parts).await, store.health.get(ScheduledTask::Reconcile).await) {
         (Ok(renew), Ok(reconcile)) => (renew, reconcile),
         (Err(error), _) | (_, Err(error)) => return vec![unreadable(RENEWED, &error)],
     };
@@ -69,10 +69,10 @@ pub(super) async fn examine(store: &Store, runs: u64, now: Timestamp) -> Vec<Fin
 }
 
 /// How the newest run of each part went.
-async fn renew_runs(store: &Store, runs: u64) -> Result<Vec<Option<Health>>, StoreError> {
+async fn renew_runs(store: &Store, parts: &[DuePart]) -> Result<Vec<Option<Health>>, StoreError> {
     let mut found = Vec::new();
-    for part in (0..runs).filter_map(|number| DuePart::new(number, runs)) {
-        found.push(store.health.get(ScheduledTask::Renew(part)).await?);
+    for part in parts {
+        found.push(store.health.get(ScheduledTask::Renew(*part)).await?);
     }
     Ok(found)
 }
@@ -84,13 +84,12 @@ fn renewed(parts: &[Option<Health>], now: Timestamp) -> Finding {
         1 => "it".to_owned(),
         _ => format!("the run of part {place}"),
     };
-    if let Some(place) = parts.iter().position(Option::is_none) {
+    // One that never ended comes before all others.
+    let oldest = parts.iter().enumerate().min_by_key(|(_, health)| health.as_ref().map(|health| health.finished_at));
+    let (place, oldest) = oldest.map_or((0, None), |(place, health)| (place, health.as_ref()));
+    let Some(oldest) = oldest else {
         let sentence = format!("{} has never finished a run, and one comes every 5 minutes", which(place));
         return Finding::wrong(RENEWED, sentence, stopped);
-    }
-    let ended = || parts.iter().flatten();
-    let Some((place, oldest)) = ended().enumerate().min_by_key(|(_, health)| health.finished_at) else {
-        return Finding::wrong(RENEWED, "the stack's RefresherRuns is not 1, 2 or 4", "deploy it with one of these");
     };
     let when = ago(oldest.finished_at, now);
     if now.since(oldest.finished_at) > RENEW_SILENT {
@@ -100,7 +99,7 @@ fn renewed(parts: &[Option<Health>], now: Timestamp) -> Finding {
             stopped,
         );
     }
-    let report = ended().map(Report::of).fold(Report::default(), Report::add);
+    let report = parts.iter().flatten().map(Report::of).fold(Report::default(), Report::add);
     let did = format!("it ran {when}: {} renewed, {} of the inbox done", report.renewed, report.inbox_done);
     let failed: Vec<String> = report.failed.iter().map(|(code, number)| format!("{number} by {code}")).collect();
     match (failed.is_empty(), report.left_over) {

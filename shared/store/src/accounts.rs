@@ -34,6 +34,12 @@ impl DuePart {
         if of > 0 && DUE_SHARDS.is_multiple_of(of) && number < of { Some(Self { number, of }) } else { None }
     }
 
+    /// All of `of` equal parts in their order; `None` where the shards cannot be shared out like that.
+    #[must_use]
+    pub fn all_of(of: u64) -> Option<Vec<Self>> {
+        Self::new(0, of).map(|_| (0..of).map(|number| Self { number, of }).collect())
+    }
+
     /// Its number, counted from 0.
     #[must_use]
     pub const fn number(self) -> u64 {
@@ -46,9 +52,15 @@ impl DuePart {
         self.number == 0
     }
 
-    /// The shards of the index that its accounts are in, from 0 to [`Accounts::DUE_SHARDS`].
+    /// The shards of the index that its accounts are in.
     pub fn shards(self) -> impl Iterator<Item = u64> {
-        (self.number..DUE_SHARDS).step_by(usize::try_from(self.of).unwrap_or(1))
+        (0..DUE_SHARDS).filter(move |shard| shard % self.of == self.number)
+    }
+
+    /// This part's equal share of what all parts may do together, rounded down.
+    #[must_use]
+    pub const fn share_of(self, all: u64) -> u64 {
+        all / self.of
     }
 }
 
@@ -68,14 +80,10 @@ const BATCH_TRIES: u32 = 8;
 const BATCH_PAUSE: Duration = Duration::from_millis(20);
 
 impl Accounts {
-    /// How many shards the accounts of the index are spread over.
-    pub const DUE_SHARDS: u64 = DUE_SHARDS;
-
     /// Accounts of one shard of the index that fall due until `until`, the longest overdue first, a page at a time:
     /// `after` is the position that the page before returned. One query of the index, a quarter of a read unit for ten
-    /// accounts. Every account in use is in the index, so a distant `until` lists them all.
-    ///
-    /// `shard` counts from 0 to [`Accounts::DUE_SHARDS`].
+    /// accounts. Every account in use is in the index, so a distant `until` lists those of all shards
+    /// ([`DuePart::shards`]).
     pub async fn due(
         &self,
         shard: u64,
@@ -162,7 +170,9 @@ mod tests {
     #[test]
     fn the_parts_share_out_all_shards() {
         for of in [1, 2, 4] {
-            let mut shards: Vec<u64> = (0..of).flat_map(|number| DuePart::new(number, of).unwrap().shards()).collect();
+            let parts = DuePart::all_of(of).unwrap();
+            assert_eq!(u64::try_from(parts.len()).unwrap(), of);
+            let mut shards: Vec<u64> = parts.into_iter().flat_map(DuePart::shards).collect();
             shards.sort_unstable();
             assert_eq!(shards, (0..DUE_SHARDS).collect::<Vec<_>>(), "{of}");
         }
@@ -173,6 +183,9 @@ mod tests {
     fn parts_that_are_not_equal_or_not_there_are_refused() {
         for (number, of) in [(0, 0), (1, 1), (2, 2), (0, 3), (4, 4), (0, 5), (0, 8), (u64::MAX, 4), (0, u64::MAX)] {
             assert_eq!(DuePart::new(number, of), None, "{number} of {of}");
+        }
+        for of in [0, 3, 5, 8, u64::MAX] {
+            assert_eq!(DuePart::all_of(of), None, "{of}");
         }
     }
 }

@@ -1,8 +1,7 @@
-//! How the refresher's last runs went, one item for each scheduled task and part of it: for people and tools that look from outside.
+//! How the refresher's last runs went, one item for each scheduled task and part of it: for people and tools that look
+//! from outside.
 //!
 //! Nothing in the platform reads it. It holds counts, codes and WeChat's cleaned words, no secret.
-
-use std::borrow::Cow;
 
 use base::clock::Timestamp;
 use wechat::api::{Api, ErrCode, Heard, LastAnswer, LastRefusal, Refusal};
@@ -30,11 +29,15 @@ impl ScheduledTask {
     /// The word in the table, in logs and in metrics: of the first part, and of an undivided run, `renew`; of the others
     /// `renew-1` to `renew-3`.
     #[must_use]
-    pub fn name(self) -> Cow<'static, str> {
+    pub const fn name(self) -> &'static str {
         match self {
-            Self::Renew(part) if part.is_first() => "renew".into(),
-            Self::Renew(part) => format!("renew-{}", part.number()).into(),
-            Self::Reconcile => "reconcile".into(),
+            Self::Renew(part) => match part.number() {
+                0 => "renew",
+                1 => "renew-1",
+                2 => "renew-2",
+                3.. => "renew-3",
+            },
+            Self::Reconcile => "reconcile",
         }
     }
 }
@@ -60,7 +63,7 @@ impl HealthRecords {
     pub async fn put(&self, task: ScheduledTask, health: &Health) -> Result<(), StoreError> {
         let mut change = self
             .0
-            .change(self.0.only("health", &task.name()))
+            .change(self.0.only("health", task.name()))
             .set(FINISHED_AT, health.finished_at)
             .set(REPORT, &health.report);
         if let Some(answer) = &health.heard.answer {
@@ -83,7 +86,7 @@ impl HealthRecords {
     /// # Errors
     /// [`StoreError`] where it cannot be read.
     pub async fn get(&self, task: ScheduledTask) -> Result<Option<Health>, StoreError> {
-        let Some(attributes) = self.0.get(self.0.only("health", &task.name())).await? else { return Ok(None) };
+        let Some(attributes) = self.0.get(self.0.only("health", task.name())).await? else { return Ok(None) };
         read(attributes).map(Some)
     }
 }
@@ -114,4 +117,20 @@ fn refusal(item: &Item) -> Option<LastRefusal> {
         refused_ip: item.parsed(REFUSAL_IP, str::parse),
     };
     Some(LastRefusal { at: item.instant(REFUSAL_AT)?, refusal })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_task_and_each_part_has_a_name_of_its_own() {
+        let parts = DuePart::all_of(DuePart::ALL.shards().count().try_into().unwrap()).unwrap();
+        let renew = parts.into_iter().map(ScheduledTask::Renew);
+        let tasks: Vec<_> = renew.chain([ScheduledTask::Reconcile]).collect();
+        let names: BTreeSet<_> = tasks.iter().map(|task| task.name()).collect();
+        assert_eq!(names.len(), tasks.len());
+    }
 }

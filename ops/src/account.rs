@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::ProvideCredentials as _;
 use runtime::aws::Connections;
@@ -40,13 +41,16 @@ impl Unusable {
 
 /// What the environment, the profile and the arguments come to.
 pub async fn load(region: Option<&str>, profile: Option<&str>) -> SdkConfig {
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(Connections::new());
+    let connections = Connections::new();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(connections.clone());
     if let Some(region) = region {
         loader = loader.region(Region::new(region.to_owned()));
     }
     if let Some(profile) = profile {
         // Named on the command line it goes before the keys of the environment, as with the AWS CLI.
-        let credentials = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
+        let asks = ProviderConfig::default().with_http_client(connections);
+        let asks = asks.with_region(region.map(|region| Region::new(region.to_owned())));
+        let credentials = ProfileFileCredentialsProvider::builder().configure(&asks).profile_name(profile).build();
         loader = loader.profile_name(profile).credentials_provider(credentials);
     }
     loader.load().await

@@ -10,7 +10,7 @@
 //! same factor, so that everything but the table and the machine is as it would be. A table or a machine that cannot keep
 //! up shows as fewer renewals a second than WeChat would allow: then a smaller speed is the right one.
 //!
-//! A million accounts take five gigabytes of memory, some minutes to be put into the table, and then two million renewals.
+//! A million accounts are first put into the table, in memory, and then come two million renewals: hours, not minutes.
 
 #![expect(clippy::print_stdout, reason = "it prints what it found")]
 

@@ -7,8 +7,6 @@
 
 use std::path::PathBuf;
 
-use serde_json::json;
-
 use crate::build;
 use crate::http::answer;
 use crate::lambda::Function;
@@ -141,13 +139,8 @@ fn over_tls(report: &mut Report) {
         Aws::start_as(&line, messages::table),
         Aws::start_as(&line, |operation, request| renewals::table(DUE, operation, request)),
     );
-    let token = json!({
-        "authorizer_access_token": "a".repeat(136),
-        "expires_in": 7200,
-        "authorizer_refresh_token": "refreshtoken@@@".to_owned() + &"r".repeat(43),
-    });
-    let wechat = line
-        .serve(Host::Address, move |_| answer("200 OK", &[("content-type", "application/json")], &token.to_string()));
+    let token = renewals::authorizer_token();
+    let wechat = line.serve(Host::Address, move |_| answer("200 OK", &[("content-type", "application/json")], &token));
     let candidate = |name, program, aws: &Aws, event: String, expected| {
         let mut variables = aws.variables();
         variables.push(("WECHAT_API_BASE_URL", line.url(Host::Address, wechat)));

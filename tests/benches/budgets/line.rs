@@ -28,7 +28,7 @@ pub(crate) enum Host {
 }
 
 impl Host {
-    /// As it stands in a URL and in its certificate.
+    /// Its name in URLs and in its certificate.
     const fn name(self) -> &'static str {
         match self {
             Self::Name => "localhost",

@@ -77,12 +77,8 @@ pub(crate) fn measure(_: &mut Report) {
 }
 
 fn job(name: &'static str, function: &str, aws: &Aws, event: String, expected: &'static str, waits: Duration) -> Job {
-    let token = json!({
-        "authorizer_access_token": "a".repeat(136),
-        "expires_in": 7200,
-        "authorizer_refresh_token": "refreshtoken@@@".to_owned() + &"r".repeat(43),
-    });
-    let wechat = serve(move |_| answer("200 OK", &[("content-type", "application/json")], &token.to_string()));
+    let token = renewals::authorizer_token();
+    let wechat = serve(move |_| answer("200 OK", &[("content-type", "application/json")], &token));
     let mut variables = aws.variables();
     variables.push(("PUBLIC_BASE_URL", "https://auth.example.com".to_owned()));
     variables.push(("WECHAT_API_BASE_URL", format!("http://{wechat}")));

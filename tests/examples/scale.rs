@@ -3,7 +3,8 @@
 //!
 //! Each run is a process of its own that polls Lambda's Runtime API, with the function's own settings. The table is the
 //! embedded DynamoDB; WeChat does nothing but wait for `--call` milliseconds and answer with a token. The accounts were
-//! authorized at any time within the life of a token, as those of a platform that has been running for a while.
+//! authorized at any time within the life of a token, as those of a platform that has been running for a while. At the
+//! end all of them are compared with WeChat's list.
 //!
 //! The rules' clock jumps from the end of a tick's runs to the next tick, and during the runs goes on by itself. With
 //! `--speed 2` it goes twice as fast as the machine's; calls, starts a second and the length of a run are changed by the
@@ -200,6 +201,21 @@ impl Wechat {
         issued.oldest = issued.oldest.max(age);
         issued.lapsed += u32::from(age > lifetime());
     }
+
+    /// The accounts at the asked offset, all of which are as the table says.
+    fn page_of_list(&self, asked: &Value) -> Value {
+        let total = self.issued().times.len();
+        let number = |name: &str| asked[name].as_u64().and_then(|number| usize::try_from(number).ok()).unwrap_or(0);
+        let end = total.min(number("offset") + number("count"));
+        let list = (number("offset")..end).map(|account| {
+            json!({ "authorizer_appid": appid(account), "refresh_token": refresh_token(), "auth_time": START.unix() })
+        });
+        json!({ "total_count": total, "list": list.collect::<Vec<_>>() })
+    }
+}
+
+fn appid(account: usize) -> String {
+    format!("wx{account:016}")
 }
 
 fn lifetime() -> i64 {
@@ -208,10 +224,13 @@ fn lifetime() -> i64 {
 
 async fn answer(State(wechat): State<Arc<Wechat>>, uri: Uri, body: Bytes) -> Json<Value> {
     tokio::time::sleep(wechat.call).await;
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    if uri.path().ends_with("api_get_authorizer_list") {
+        return Json(wechat.page_of_list(&body));
+    }
     if !uri.path().ends_with("api_authorizer_token") {
         return Json(json!({ "component_access_token": "c".repeat(136), "expires_in": LIFETIME.as_secs() }));
     }
-    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let account = body["authorizer_appid"].as_str().and_then(|appid| appid.strip_prefix("wx")?.parse().ok());
     if let Some(account) = account {
         wechat.note(account);
@@ -292,10 +311,28 @@ async fn measure(args: Args) -> anyhow::Result<()> {
                 minutes(lifetime()),
                 mebibytes(memory)
             );
-            return Ok(());
+            drop(issued);
+            return reconcile(&world, &args, &wechat_url, &clock).await;
         }
     }
     anyhow::bail!("not all accounts were renewed {} times within {MOST_TICKS} ticks", args.cycles)
+}
+
+/// Compares all accounts with WeChat's list, by a process of its own.
+async fn reconcile(world: &World, args: &Args, wechat: &str, clock: &LapseClock) -> anyhow::Result<()> {
+    let run = Part::start(world, 0, args, wechat).await?;
+    for hour in 1..=MOST_TICKS {
+        let now = clock.now();
+        let begun = Instant::now();
+        let done = run.run(now, json!({ "task": "reconcile" })).await?;
+        let took = begun.elapsed().mul_f64(args.speed);
+        let memory = mebibytes(done["memory"].as_u64().unwrap_or(0));
+        println!("reconcile, run {hour}: {:.0} s, memory {memory:.1} MiB, {}", took.as_secs_f64(), done["report"]);
+        if took < RUN {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("the pass over WeChat's list did not end within {MOST_TICKS} runs")
 }
 
 fn minutes(seconds: i64) -> String {
@@ -328,7 +365,10 @@ impl Part {
     }
 
     async fn tick(&self, now: Timestamp) -> anyhow::Result<Value> {
-        let task = json!({ "task": "renew", "part": self.number, "of": self.of });
+        self.run(now, json!({ "task": "renew", "part": self.number, "of": self.of })).await
+    }
+
+    async fn run(&self, now: Timestamp, task: Value) -> anyhow::Result<Value> {
         let done = self.host.invoke(json!({ "now": now, "task": task })).await?;
         ensure!(done["report"].is_object(), "the run of part {} failed: {done}", self.number);
         Ok(done)
@@ -364,7 +404,7 @@ async fn put_accounts(world: &World, accounts: u32) -> anyhow::Result<Vec<i64>> 
 
 /// An account's row, as the platform writes it.
 fn row(number: u32, issued: i64, random: &Random) -> anyhow::Result<HashMap<String, AttributeValue>> {
-    let appid = AppId::parse(&format!("wx{number:016}"))?;
+    let appid = AppId::parse(&appid(usize::try_from(number)?))?;
     let issued = Timestamp::from_unix(issued);
     let due = schedule::due_at(issued, LIFETIME, schedule::authorizer_margin(random));
     let shards = u64::try_from(DuePart::ALL.shards().count())?;
@@ -385,6 +425,7 @@ fn row(number: u32, issued: i64, random: &Random) -> anyhow::Result<HashMap<Stri
         ("due_at", number(due.unix())),
         ("due_shard", text(format!("{COMPONENT}#due#{shard}"))),
         ("profile", text(profile.to_string())),
+        ("name_owned", AttributeValue::Bool(true)),
     ]
     .map(|(name, value)| (name.to_owned(), value));
     Ok(row.into())

@@ -6,7 +6,7 @@ use base::ids::AppId;
 use futures::StreamExt as _;
 use futures::stream::Stream;
 use platform::tokens::{Refused, Renewal, TokenError};
-use store::{DuePart, StoreError};
+use store::StoreError;
 use wechat::api::Api;
 
 use crate::Run;
@@ -17,12 +17,12 @@ use crate::shards::shards_by_turns;
 const MAX_REFUSED: usize = 10_000;
 
 impl Run {
-    /// Renews the accounts of a part that are due.
-    pub(crate) async fn renew_accounts(&self, part: DuePart, report: &mut Report) {
+    /// Renews the accounts of the run's part that are due.
+    pub(crate) async fn renew_accounts(&self, report: &mut Report) {
         let mut refused = BTreeMap::new();
         {
             let renewals = self
-                .due(part)
+                .due()
                 .take_while(|_| futures::future::ready(!self.is_over() && !self.is_used_up(Api::AuthorizerToken)))
                 .map(async |account| {
                     self.rate_limiter.acquire().await;
@@ -35,13 +35,13 @@ impl Run {
             }
         }
         if !refused.is_empty() {
-            self.decide_on_refused(part, refused, report).await;
+            self.decide_on_refused(refused, report).await;
         }
     }
 
-    fn due(&self, part: DuePart) -> impl Stream<Item = Result<AppId, StoreError>> + '_ {
+    fn due(&self) -> impl Stream<Item = Result<AppId, StoreError>> + '_ {
         let (store, until) = (&self.store, self.now());
-        shards_by_turns(&self.context.random, part.shards(), move |shard, after| {
+        shards_by_turns(&self.context.random, self.part.shards(), move |shard, after| {
             store.accounts.due(shard, until, after)
         })
     }

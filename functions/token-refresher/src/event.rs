@@ -34,6 +34,14 @@ impl Task {
         }
     }
 
+    /// The accounts that its run looks after.
+    pub(crate) const fn part(&self) -> DuePart {
+        match self {
+            Self::Renew(part) => *part,
+            Self::Reconcile | Self::Inbox(_) => DuePart::ALL,
+        }
+    }
+
     /// The word in logs and metrics.
     pub(crate) fn name(&self) -> &'static str {
         self.scheduled().map_or("inbox", ScheduledTask::name)

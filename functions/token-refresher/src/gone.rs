@@ -1,11 +1,9 @@
 //! The end of a pass over WeChat's list: every account in use that the list did not name is asked about.
 
-use std::collections::HashSet;
-
 use base::ids::AppId;
 use futures::{StreamExt as _, TryStreamExt as _};
 use platform::tokens::TokenError;
-use store::{AccountState, DuePart, END_OF_TIME, ReconcileCursor};
+use store::{AccountState, END_OF_TIME, ListedAccounts, ReconcileCursor};
 
 use crate::Run;
 use crate::reconcile::was_asked;
@@ -29,13 +27,13 @@ impl Run {
         let listed = self.store.reconcile_passes.listed(pass).await?;
         let mut walk = Walk::default();
         let complete = Box::pin(self.walk(&listed, &mut walk, report)).await;
-        self.end_grants(DuePart::ALL, walk.ended, walk.seen, report).await;
+        self.end_grants(walk.ended, walk.seen, report).await;
         Ok(complete)
     }
 
-    async fn walk(&self, listed: &HashSet<AppId>, walk: &mut Walk, report: &mut Report) -> bool {
+    async fn walk(&self, listed: &ListedAccounts, walk: &mut Walk, report: &mut Report) -> bool {
         let store = &self.store;
-        let accounts = shards_by_turns(&self.context.random, DuePart::ALL.shards(), |shard, after| {
+        let accounts = shards_by_turns(&self.context.random, self.part.shards(), |shard, after| {
             store.accounts.due(shard, END_OF_TIME, after)
         });
         let mut accounts = std::pin::pin!(accounts.map_err(TokenError::from));

@@ -34,7 +34,7 @@ use platform::services::Services;
 use platform::tokens::TokenError;
 use platform::tokens::Tokens;
 use runtime::config::{ConfigError, Environment};
-use store::Store;
+use store::{DuePart, Store};
 use tokio::time::Instant;
 use wechat::api::Api;
 
@@ -127,6 +127,8 @@ struct Run {
     store: Store,
     context: Context,
     bus: Bus,
+    /// The accounts that it looks after.
+    part: DuePart,
     window: usize,
     gone_checks: usize,
     rate_limiter: RateLimiter,
@@ -206,6 +208,7 @@ impl Refresher {
             context: component.context().clone(),
             component,
             bus: self.bus.clone(),
+            part: task.part(),
             window: self.settings.window,
             gone_checks: self.settings.gone_checks,
             rate_limiter,
@@ -217,7 +220,7 @@ impl Refresher {
         let mut report = Report::default();
         // Each task is a large state machine: on the heap, it is not part of every future around it.
         let work: BoxFuture<'_, ()> = match task {
-            Task::Renew(part) => Box::pin(run.renew(*part, &mut report)),
+            Task::Renew(_) => Box::pin(run.renew(&mut report)),
             Task::Reconcile => Box::pin(run.reconcile(&mut report)),
             Task::Inbox(keys) => {
                 let partitions = keys.iter().filter_map(|key| run.store.inbox.partition(key)).collect();

@@ -12,7 +12,7 @@ use base::clock::Timestamp;
 use base::ids::AppId;
 use platform::tokens::{DetailsSay, Refused, Renewal, TokenError};
 use secrecy::SecretString;
-use store::{AccountState, DuePart, TokenOwner, WriteOutcome};
+use store::{AccountState, TokenOwner, WriteOutcome};
 use tokio::time::Instant;
 use wechat::api::ListedAuthorizer;
 
@@ -67,16 +67,11 @@ enum ListSays {
 }
 
 impl Run {
-    /// Looks for the refused accounts of a part in WeChat's list, in one pass for all of them, and decides.
-    pub(crate) async fn decide_on_refused(
-        &self,
-        part: DuePart,
-        mut refused: BTreeMap<AppId, Refused>,
-        report: &mut Report,
-    ) {
+    /// Looks for refused accounts in WeChat's list, in one pass for all of them, and decides.
+    pub(crate) async fn decide_on_refused(&self, mut refused: BTreeMap<AppId, Refused>, report: &mut Report) {
         let looked_at = report.renewed + u64::try_from(refused.len()).unwrap_or(u64::MAX);
         let mut ended = Vec::new();
-        let whole_list = match self.look_up(part, &mut refused, &mut ended, report).await {
+        let whole_list = match self.look_up(&mut refused, &mut ended, report).await {
             Ok(whole_list) => whole_list,
             Err(error) => {
                 if let Some(own) = self.breaker.own_failure(error) {
@@ -94,20 +89,19 @@ impl Run {
                 stays(&account, &word, report);
             }
         }
-        self.end_grants(part, ended, looked_at, report).await;
+        self.end_grants(ended, looked_at, report).await;
     }
 
     /// Takes out of `refused` whatever the list names; returns whether the whole list was read.
     async fn look_up(
         &self,
-        part: DuePart,
         refused: &mut BTreeMap<AppId, Refused>,
         ended: &mut Vec<Ended>,
         report: &mut Report,
     ) -> Result<bool, TokenError> {
         let mut offset = 0;
         let mut skipped = 0;
-        for _ in 0..part.share_of(LIST_PAGES) {
+        for _ in 0..self.part.share_of(LIST_PAGES) {
             if self.is_over() {
                 return Ok(false);
             }
@@ -177,14 +171,14 @@ impl Run {
         Ok(kept)
     }
 
-    /// Ends grants of a part, unless they are so many that a fault of WeChat's is more likely. `looked_at` accounts are
+    /// Ends grants, unless they are so many that a fault of WeChat's is more likely. `looked_at` accounts are
     /// what they were found among.
-    pub(crate) async fn end_grants(&self, part: DuePart, ended: Vec<Ended>, looked_at: u64, report: &mut Report) {
+    pub(crate) async fn end_grants(&self, ended: Vec<Ended>, looked_at: u64, report: &mut Report) {
         let now = self.now();
         let is_certain = |one: &Ended| one.refused_since.is_some_and(|since| now.since(since) >= BEYOND_DOUBT);
         let (mut ended, doubtful): (Vec<Ended>, Vec<Ended>) = ended.into_iter().partition(is_certain);
         let count = u64::try_from(doubtful.len()).unwrap_or(u64::MAX);
-        if count > part.share_of(USUAL_ENDS).max(looked_at / UNUSUAL_PART) {
+        if count > self.part.share_of(USUAL_ENDS).max(looked_at / UNUSUAL_PART) {
             tracing::error!(
                 count,
                 looked_at,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use platform::schedule::TICKET_STALE;
 use platform::tokens::TokenError;
 use runtime::telemetry::{Measure, Metric};
-use store::{DuePart, StoreError};
+use store::StoreError;
 use tokio::time::Instant;
 use wechat::api::Api;
 
@@ -23,47 +23,47 @@ const INBOX_HEAD_START: Duration = Duration::from_secs(5);
 const HEAD_START_PART: u32 = 4;
 
 impl Run {
-    pub(crate) async fn renew(&self, part: DuePart, report: &mut Report) {
-        if !part.is_first() {
-            return self.renew_what_is_due(part, report).await;
+    pub(crate) async fn renew(&self, report: &mut Report) {
+        if !self.part.is_first() {
+            return self.renew_what_is_due(report).await;
         }
         // Side by side: neither waits for what hangs at the other's service.
         let mut deliveries = Report::default();
         let renewals = async {
             self.look_after_ticket(report).await;
-            self.renew_what_is_due(part, report).await;
+            self.renew_what_is_due(report).await;
         };
         tokio::join!(renewals, self.redeliver_pending(&mut deliveries));
         report.add(&deliveries);
     }
 
-    async fn renew_what_is_due(&self, part: DuePart, report: &mut Report) {
+    async fn renew_what_is_due(&self, report: &mut Report) {
         match self.component.token().await {
-            Ok(_) if part.is_first() => self.renew_inbox_and_accounts(part, report).await,
-            Ok(_) => Box::pin(self.renew_accounts(part, report)).await,
+            Ok(_) if self.part.is_first() => self.renew_inbox_and_accounts(report).await,
+            Ok(_) => Box::pin(self.renew_accounts(report)).await,
             Err(error) => self.breaker.trip(TokenError::NoComponentToken(Box::new(error))),
         }
         if self.is_over() || self.is_used_up(Api::AuthorizerToken) {
-            self.count_left_over(part, report).await;
+            self.count_left_over(report).await;
         }
     }
 
-    async fn renew_inbox_and_accounts(&self, part: DuePart, report: &mut Report) {
+    async fn renew_inbox_and_accounts(&self, report: &mut Report) {
         let mut from_inbox = Report::default();
         {
             let mut inbox = std::pin::pin!(self.process_inbox(&mut from_inbox));
             let left = self.stop_at.saturating_duration_since(Instant::now());
             let head_start = INBOX_HEAD_START.min(left / HEAD_START_PART);
             match tokio::time::timeout(head_start, &mut inbox).await {
-                Ok(()) => Box::pin(self.renew_accounts(part, report)).await,
-                Err(_) => drop(tokio::join!(inbox, Box::pin(self.renew_accounts(part, report)))),
+                Ok(()) => Box::pin(self.renew_accounts(report)).await,
+                Err(_) => drop(tokio::join!(inbox, Box::pin(self.renew_accounts(report)))),
             }
         }
         report.add(&from_inbox);
     }
 
-    async fn count_left_over(&self, part: DuePart, report: &mut Report) {
-        let count = self.store.accounts.count_due(part, self.now());
+    async fn count_left_over(&self, report: &mut Report) {
+        let count = self.store.accounts.count_due(self.part, self.now());
         match tokio::time::timeout_at(self.ends_at, count).await {
             Ok(Ok(count)) => report.left_over = count,
             Ok(Err(error)) => tracing::warn!("the accounts that are left over were not counted: {error}"),

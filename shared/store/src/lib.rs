@@ -57,7 +57,7 @@ pub use self::lease::{Lease, LeaseTerm};
 pub use self::link::{Bound, BoundBy, Link, LinkRequest, LinkStatus, Links};
 pub use self::message::{MESSAGE_MEMORY, MessageClaim, MessageState, Messages, WaitingMessage};
 pub use self::mint::{MAX_MINTS, MAX_MINTS_PER_HOUR, MintCount, MintRefused};
-pub use self::reconcile::{ReconcileCursor, ReconcilePasses};
+pub use self::reconcile::{ListedAccounts, ReconcileCursor, ReconcilePasses};
 pub use self::release_check::ReleaseChecks;
 pub use self::request::PagePosition;
 pub use self::ticket::{Ticket, Tickets};

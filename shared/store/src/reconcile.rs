@@ -4,7 +4,7 @@
 //! Each page that was processed leaves an item with its appids. The pages say where to continue, and at the end of the
 //! pass which accounts the list did not name.
 
-use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -34,6 +34,25 @@ pub struct ReconcileCursor {
     pub started_at: Timestamp,
     /// The offset of the next page.
     pub offset: u64,
+}
+
+/// The accounts that a pass named, as eight bytes each: so those of a large platform fit into memory.
+///
+/// What is kept of an appid is a hash, under keys that differ each time. Of a million accounts that WeChat does not list
+/// one may seem listed in some twenty million passes, and the next pass sees it.
+#[derive(Debug)]
+pub struct ListedAccounts {
+    keys: RandomState,
+    /// In ascending order.
+    hashes: Vec<u64>,
+}
+
+impl ListedAccounts {
+    /// Whether the pass named an account.
+    #[must_use]
+    pub fn contains(&self, authorizer: &AppId) -> bool {
+        self.hashes.binary_search(&self.keys.hash_one(authorizer)).is_ok()
+    }
 }
 
 /// The passes over WeChat's list of accounts.
@@ -105,14 +124,15 @@ impl ReconcilePasses {
     }
 
     /// Every account that the pages of a pass named. One query per megabyte, some 50,000 accounts.
-    pub async fn listed(&self, cursor: ReconcileCursor) -> Result<HashSet<AppId>, StoreError> {
-        let mut listed = HashSet::new();
+    pub async fn listed(&self, cursor: ReconcileCursor) -> Result<ListedAccounts, StoreError> {
+        let (keys, mut hashes) = (RandomState::new(), Vec::new());
         let take = |page| {
-            listed.extend(listed_in(page));
+            hashes.extend(listed_in(page).iter().map(|authorizer| keys.hash_one(authorizer)));
             ControlFlow::Continue(())
         };
         self.0.each_of(self.key().pk, &page_prefix(cursor), None, take).await?;
-        Ok(listed)
+        hashes.sort_unstable();
+        Ok(ListedAccounts { keys, hashes })
     }
 
     /// Ends a pass; the next run begins a new one. One write.

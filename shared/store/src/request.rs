@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::get_item::builders::GetItemFluentBuilder;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -69,9 +70,7 @@ impl Part {
 
     /// Reads one item, as it was a moment ago: at half the price.
     pub(crate) async fn get_eventually(&self, key: Key) -> Result<Option<Attributes>, StoreError> {
-        let read = self.client().get_item().table_name(self.table()).set_key(Some(key.attributes()));
-        let read = read.consistent_read(false).send().await;
-        read.map(|output| output.item).map_err(|error| StoreError::from_sdk("GetItem", &error))
+        read_item(self.get_item(key).consistent_read(false)).await
     }
 
     /// Reads these attributes of one item, as of now; all if none is named.
@@ -79,17 +78,12 @@ impl Part {
         let names = attributes.iter().map(|name| (format!("#{name}"), (*name).to_owned()));
         let names = Some(names.collect()).filter(|names: &HashMap<_, _>| !names.is_empty());
         let projection = names.as_ref().map(|names| names.keys().cloned().collect::<Vec<_>>().join(", "));
-        self.client()
-            .get_item()
-            .table_name(self.table())
-            .set_key(Some(key.attributes()))
-            .set_projection_expression(projection)
-            .set_expression_attribute_names(names)
-            .consistent_read(true)
-            .send()
-            .await
-            .map(|output| output.item)
-            .map_err(|error| StoreError::from_sdk("GetItem", &error))
+        let read = self.get_item(key).set_projection_expression(projection).set_expression_attribute_names(names);
+        read_item(read.consistent_read(true)).await
+    }
+
+    fn get_item(&self, key: Key) -> GetItemFluentBuilder {
+        self.client().get_item().table_name(self.table()).set_key(Some(key.attributes()))
     }
 
     /// Hands over the items of a partition whose sort keys begin with `prefix`, as of now and in their order, until `take`
@@ -247,6 +241,10 @@ impl NewItem {
             },
         }
     }
+}
+
+async fn read_item(read: GetItemFluentBuilder) -> Result<Option<Attributes>, StoreError> {
+    read.send().await.map(|output| output.item).map_err(|error| StoreError::from_sdk("GetItem", &error))
 }
 
 /// Sends an update, again after a conflict, and distinguishes a failed condition from a failure.

@@ -53,7 +53,7 @@ async fn run_regularly(refresher: &Refresher, task: &Task, first: Instant, every
 /// Drains the inbox as soon as something is in it, forever.
 pub async fn watch_inbox(refresher: Refresher) {
     loop {
-        let pause = match refresher.poll_inbox(Instant::now() + RUN).await {
+        let pause = match refresher.poll(Instant::now() + RUN).await {
             Ok(Some(report)) if !report.failed.is_empty() => INBOX_AFTER_FAILURE,
             Ok(_) => INBOX,
             Err(error) => {

@@ -9,8 +9,9 @@ use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::operation::create_table::builders::CreateTableInputBuilder;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-    ScalarAttributeType, StreamSpecification, StreamViewType, TimeToLiveSpecification, TimeToLiveStatus,
+    AttributeDefinition, BillingMode, CreateGlobalSecondaryIndexAction, GlobalSecondaryIndex,
+    GlobalSecondaryIndexUpdate, KeySchemaElement, KeyType, Projection, ProjectionType, ScalarAttributeType,
+    StreamSpecification, StreamViewType, TimeToLiveSpecification, TimeToLiveStatus,
 };
 
 /// Why there is no table.
@@ -29,10 +30,13 @@ pub enum TableError {
     },
 }
 
+/// The index of every list.
+const LIST: &str = "list";
+
 /// The attribute that holds when an item may be deleted, in Unix seconds.
 const EXPIRES_AT: &str = "expires_at";
 
-/// The table as `CreateTable` takes it: keys `pk` and `sk`, the sparse index `due`, on-demand, a stream of keys.
+/// The table as `CreateTable` takes it: keys `pk` and `sk`, the sparse indexes `due` and `list`, on-demand, a stream of keys.
 ///
 /// # Errors
 /// [`BuildError`] where the definition lacks something; the test below would see it first.
@@ -41,7 +45,12 @@ pub fn definition(name: &str) -> Result<CreateTableInputBuilder, BuildError> {
         .index_name("due")
         .key_schema(key("due_shard", KeyType::Hash)?)
         .key_schema(key("due_at", KeyType::Range)?)
-        .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
+        .projection(keys_only())
+        .build()?;
+    let list = GlobalSecondaryIndex::builder()
+        .index_name(LIST)
+        .set_key_schema(Some(list_keys()?))
+        .projection(keys_only())
         .build()?;
     let stream =
         StreamSpecification::builder().stream_enabled(true).stream_view_type(StreamViewType::KeysOnly).build()?;
@@ -52,9 +61,12 @@ pub fn definition(name: &str) -> Result<CreateTableInputBuilder, BuildError> {
         .attribute_definitions(attribute("sk", ScalarAttributeType::S)?)
         .attribute_definitions(attribute("due_shard", ScalarAttributeType::S)?)
         .attribute_definitions(attribute("due_at", ScalarAttributeType::N)?)
+        .attribute_definitions(attribute("list_pk", ScalarAttributeType::S)?)
+        .attribute_definitions(attribute("list_sk", ScalarAttributeType::S)?)
         .key_schema(key("pk", KeyType::Hash)?)
         .key_schema(key("sk", KeyType::Range)?)
         .global_secondary_indexes(due)
+        .global_secondary_indexes(list)
         .stream_specification(stream))
 }
 
@@ -66,15 +78,26 @@ fn key(name: &str, kind: KeyType) -> Result<KeySchemaElement, BuildError> {
     KeySchemaElement::builder().attribute_name(name).key_type(kind).build()
 }
 
-/// Makes the table and switches its expiry on; does nothing if that is done already.
+fn list_keys() -> Result<Vec<KeySchemaElement>, BuildError> {
+    Ok(vec![key("list_pk", KeyType::Hash)?, key("list_sk", KeyType::Range)?])
+}
+
+fn keys_only() -> Projection {
+    Projection::builder().projection_type(ProjectionType::KeysOnly).build()
+}
+
+/// Makes the table and switches its expiry on; does nothing if that is done already. A table of an earlier version gets
+/// the index that it lacks, as an update of the stack gives it in the cloud.
 ///
 /// # Errors
 /// [`TableError`] naming the table.
 pub async fn create_table(client: &Client, name: &str) -> Result<(), TableError> {
-    if let Err(error) = definition(name)?.send_with(client).await
-        && !error.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception)
-    {
-        return Err(refused(name, &error));
+    match definition(name)?.send_with(client).await {
+        Ok(_) => {}
+        Err(error) if error.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception) => {
+            add_list(client, name).await?;
+        }
+        Err(error) => return Err(refused(name, &error)),
     }
     let expiry = client.describe_time_to_live().table_name(name).send().await.map_err(|error| refused(name, &error))?;
     let status = expiry.time_to_live_description.and_then(|description| description.time_to_live_status);
@@ -88,6 +111,26 @@ pub async fn create_table(client: &Client, name: &str) -> Result<(), TableError>
     Ok(())
 }
 
+async fn add_list(client: &Client, name: &str) -> Result<(), TableError> {
+    let table = client.describe_table().table_name(name).send().await.map_err(|error| refused(name, &error))?.table;
+    let indexes = table.and_then(|table| table.global_secondary_indexes).unwrap_or_default();
+    if indexes.iter().any(|index| index.index_name() == Some(LIST)) {
+        return Ok(());
+    }
+    let list = CreateGlobalSecondaryIndexAction::builder()
+        .index_name(LIST)
+        .set_key_schema(Some(list_keys()?))
+        .projection(keys_only())
+        .build()?;
+    let update = client
+        .update_table()
+        .table_name(name)
+        .attribute_definitions(attribute("list_pk", ScalarAttributeType::S)?)
+        .attribute_definitions(attribute("list_sk", ScalarAttributeType::S)?)
+        .global_secondary_index_updates(GlobalSecondaryIndexUpdate::builder().create(list).build());
+    update.send().await.map(drop).map_err(|error| refused(name, &error))
+}
+
 fn refused<E: ProvideErrorMetadata, R>(table: &str, error: &SdkError<E, R>) -> TableError {
     TableError::Refused { table: table.to_owned(), reason: error.message().unwrap_or("it does not answer").to_owned() }
 }
@@ -96,6 +139,7 @@ fn refused<E: ProvideErrorMetadata, R>(table: &str, error: &SdkError<E, R>) -> T
 mod tests {
     use std::collections::BTreeSet;
 
+    use aws_sdk_dynamodb::types::AttributeValue;
     use serde_json::{Value, json};
 
     use super::*;
@@ -163,6 +207,31 @@ mod tests {
         let embedded = Embedded::memory().unwrap();
         create_table(&embedded.client(), "table").await.unwrap();
         assert_eq!(described(&embedded.client()).await, in_template(&template));
+    }
+
+    #[tokio::test]
+    async fn a_table_of_an_earlier_version_gets_the_index_that_it_lacks_and_keeps_its_items() {
+        let embedded = Embedded::memory().unwrap();
+        let client = embedded.client();
+        let earlier = definition("table").unwrap();
+        let due = earlier.get_global_secondary_indexes().clone().unwrap().swap_remove(0);
+        let of_list = |attribute: &AttributeDefinition| attribute.attribute_name().starts_with("list");
+        let mut attributes = earlier.get_attribute_definitions().clone().unwrap();
+        attributes.retain(|attribute| !of_list(attribute));
+        let earlier = earlier.set_global_secondary_indexes(Some(vec![due])).set_attribute_definitions(Some(attributes));
+        earlier.send_with(&client).await.unwrap();
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let put = client.put_item().table_name("table").item("pk", text("a")).item("sk", text("b"));
+        put.item("list_pk", text("l")).item("list_sk", text("1")).send().await.unwrap();
+
+        create_table(&client, "table").await.unwrap();
+        let query = client.query().table_name("table").index_name(LIST).key_condition_expression("list_pk = :l");
+        let found = query.expression_attribute_values(":l", text("l")).send().await.unwrap();
+        assert_eq!(found.count, 1, "what is there already is in the index");
+        let indexes = |described: Value| described["indexes"].clone();
+        let embedded = Embedded::memory().unwrap();
+        create_table(&embedded.client(), "table").await.unwrap();
+        assert_eq!(indexes(described(&client).await), indexes(described(&embedded.client()).await));
     }
 
     #[tokio::test]

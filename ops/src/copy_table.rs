@@ -1,17 +1,22 @@
 //! `cargo ops copy-table FROM TO`: brings what a table lacks from another one, such as a restored backup.
 //!
 //! What the target has is newer and stays: each item is written under the condition that there is none with its key. So
-//! the command may be run again after a failure, and while functions are at work.
+//! the command may be run again after a failure, and while functions are at work. One thing is nowhere else than in the
+//! backup: what businesses have said about accounts. It is added to the details that the platform has made anew.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::AttributeValue;
 use futures::StreamExt as _;
 use futures::stream;
 use runtime::aws::AwsFailure;
+use store::{DETAILS_SORT, LABEL_ATTRIBUTES};
 
 use crate::explain::Explain as _;
 
@@ -74,10 +79,13 @@ pub async fn copy(client: &Client, from: &str, to: &str) -> Result<Copied, CopyE
         let described = client.describe_table().table_name(table).send().await;
         described.map_err(|error| refused(&error, "dynamodb:DescribeTable", table, done))?;
     }
+    let mut labelled = Vec::new();
     let mut pages = client.scan().table_name(from).consistent_read(true).into_paginator().send();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| refused(&error, "dynamodb:Scan", from, done))?;
-        let mut writes = stream::iter(page.items.unwrap_or_default())
+        let items = page.items.unwrap_or_default();
+        labelled.extend(items.iter().filter_map(|item| added_labels(client, to, item)));
+        let mut writes = stream::iter(items)
             .map(|item| {
                 let put = client.put_item().table_name(to).set_item(Some(item));
                 put.condition_expression("attribute_not_exists(pk)").send()
@@ -92,8 +100,31 @@ pub async fn copy(client: &Client, from: &str, to: &str) -> Result<Copied, CopyE
                 Err(error) => return Err(refused(&error, "dynamodb:PutItem", to, done)),
             }
         }
+        for labels in labelled.drain(..) {
+            labels.send().await.map_err(|error| refused(&error, "dynamodb:UpdateItem", to, done))?;
+        }
     }
     Ok(done)
+}
+
+/// The write that adds what a business has said about an account to what the target knows of it, where that says nothing;
+/// `None` for an item that has no such thing.
+fn added_labels(client: &Client, to: &str, item: &HashMap<String, AttributeValue>) -> Option<UpdateItemFluentBuilder> {
+    if item.get("sk")?.as_s().ok()? != DETAILS_SORT {
+        return None;
+    }
+    let said: Vec<&str> = LABEL_ATTRIBUTES.into_iter().filter(|name| item.contains_key(*name)).collect();
+    if said.is_empty() {
+        return None;
+    }
+    let set: Vec<String> = said.iter().map(|name| format!("#{name} = if_not_exists(#{name}, :{name})")).collect();
+    let update = client.update_item().table_name(to).update_expression(format!("SET {}", set.join(", ")));
+    let update =
+        ["pk", "sk"].into_iter().try_fold(update, |update, name| Some(update.key(name, item.get(name)?.clone())))?;
+    said.iter().try_fold(update, |update, name| {
+        let update = update.expression_attribute_names(format!("#{name}"), *name);
+        Some(update.expression_attribute_values(format!(":{name}"), item.get(*name)?.clone()))
+    })
 }
 
 fn refused<E, R>(error: &SdkError<E, R>, action: &str, table: &str, done: Copied) -> CopyError

@@ -176,6 +176,18 @@ struct Wechat {
     issued: Mutex<Issued>,
 }
 
+/// What a look at it says.
+struct Looked {
+    /// The age of the oldest token that was replaced since the last look, in seconds.
+    oldest: i64,
+    /// The age of the oldest token that is there.
+    there: i64,
+    /// Tokens that had lapsed when they were replaced, ever.
+    lapsed: u32,
+    /// Whether each account was renewed as often as was asked for.
+    all_renewed: bool,
+}
+
 struct Issued {
     /// When each account's token was issued.
     at: Vec<i64>,
@@ -200,6 +212,17 @@ impl Wechat {
         issued.times[account] += 1;
         issued.oldest = issued.oldest.max(age);
         issued.lapsed += u32::from(age > lifetime());
+    }
+
+    /// What has happened since the last look, which ends at `now`.
+    fn look(&self, now: i64, cycles: u32) -> Looked {
+        let mut issued = self.issued();
+        Looked {
+            oldest: std::mem::take(&mut issued.oldest),
+            there: issued.at.iter().map(|at| now - at).max().unwrap_or(0),
+            lapsed: issued.lapsed,
+            all_renewed: issued.times.iter().all(|times| *times >= cycles),
+        }
     }
 
     /// The accounts at the asked offset, all of which are as the table says.
@@ -229,21 +252,21 @@ async fn answer(State(wechat): State<Arc<Wechat>>, uri: Uri, body: Bytes) -> Jso
         return Json(wechat.page_of_list(&body));
     }
     if !uri.path().ends_with("api_authorizer_token") {
-        return Json(json!({ "component_access_token": "c".repeat(136), "expires_in": LIFETIME.as_secs() }));
+        return Json(json!({ "component_access_token": "c".repeat(160), "expires_in": LIFETIME.as_secs() }));
     }
     let account = body["authorizer_appid"].as_str().and_then(|appid| appid.strip_prefix("wx")?.parse().ok());
     if let Some(account) = account {
         wechat.note(account);
     }
     Json(json!({
-        "authorizer_access_token": "a".repeat(136),
+        "authorizer_access_token": "a".repeat(160),
         "expires_in": LIFETIME.as_secs(),
         "authorizer_refresh_token": refresh_token(),
     }))
 }
 
 fn refresh_token() -> String {
-    "refreshtoken@@@".to_owned() + &"r".repeat(43)
+    "refreshtoken@@@".to_owned() + &"r".repeat(55)
 }
 
 async fn measure(args: Args) -> anyhow::Result<()> {
@@ -289,29 +312,24 @@ async fn measure(args: Args) -> anyhow::Result<()> {
         }
         memory = done.iter().filter_map(|done| done["memory"].as_u64()).max().unwrap_or(0).max(memory);
         let ended = clock.now().unix();
-        let mut issued = wechat.issued();
-        let there = issued.at.iter().map(|at| ended - at).max().unwrap_or(0);
-        oldest = oldest.max(issued.oldest).max(there);
+        let Looked { oldest: replaced, there, lapsed, all_renewed } = wechat.look(ended, args.cycles);
+        oldest = oldest.max(replaced).max(there);
         let renewed = sum("renewed");
         let a_second = f64::from(u32::try_from(renewed)?) / took;
         println!(
-            "{tick:4} {renewed:7} {:9} {took:9.0} s {a_second:8.0} {:>11} min {:>8} min {:6} {:4.1} MiB",
+            "{tick:4} {renewed:7} {:9} {took:9.0} s {a_second:8.0} {:>11} min {:>8} min {lapsed:6} {:4.1} MiB",
             sum("left_over"),
-            minutes(issued.oldest),
+            minutes(replaced),
             minutes(there),
-            issued.lapsed,
             mebibytes(memory),
         );
-        issued.oldest = 0;
-        if issued.times.iter().all(|times| *times >= args.cycles) {
+        if all_renewed {
             println!(
-                "{} tokens lapsed; the oldest was {} min old, of {}; memory {:.1} MiB at most",
-                issued.lapsed,
+                "{lapsed} tokens lapsed; the oldest was {} min old, of {}; memory {:.1} MiB at most",
                 minutes(oldest),
                 minutes(lifetime()),
                 mebibytes(memory)
             );
-            drop(issued);
             return reconcile(&world, &args, &wechat_url, &clock).await;
         }
     }
@@ -411,20 +429,19 @@ fn row(number: u32, issued: i64, random: &Random) -> anyhow::Result<HashMap<Stri
     let shard = Digest::of(&[appid.as_str()]).part(shards);
     let text = |value: String| AttributeValue::S(value);
     let number = |value: i64| AttributeValue::N(value.to_string());
-    let profile = json!({ "nick_name": "社区团购 🥬 每日鲜", "user_name": "gh_0123456789ab", "principal_name": "演示科技有限公司" });
     let row = [
         ("pk", text(format!("{COMPONENT}#account#{appid}"))),
         ("sk", text("account".to_owned())),
         ("state", text("active".to_owned())),
         ("active_since", number(issued.unix())),
         ("token_seq", number(7)),
-        ("access_token", text("a".repeat(136))),
+        ("access_token", text("a".repeat(160))),
         ("refresh_token", text(refresh_token())),
         ("token_expires_at", number(issued.plus(LIFETIME).unix())),
         ("stored_at", number(issued.unix())),
         ("due_at", number(due.unix())),
         ("due_shard", text(format!("{COMPONENT}#due#{shard}"))),
-        ("profile", text(profile.to_string())),
+        ("details_state", text("active".to_owned())),
         ("name_owned", AttributeValue::Bool(true)),
     ]
     .map(|(name, value)| (name.to_owned(), value));

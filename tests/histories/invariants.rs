@@ -1,5 +1,7 @@
 //! What must hold in the end, whatever happened.
 
+use std::collections::BTreeMap;
+
 use base::ids::AppId;
 use serde_json::{Value, json};
 use simulator::AnswerFault;
@@ -25,6 +27,11 @@ impl Stage {
         if messages > 0 {
             found.push(format!("{messages} messages wait for the bus"));
         }
+        let events = self.world.store().state_events.count_waiting(END_OF_TIME).await.unwrap();
+        if events > 0 {
+            found.push(format!("{events} events of accounts' states wait to be delivered"));
+        }
+        found.extend(self.wrong_about_states().await);
         found.extend(self.wrong_about_events());
         found.extend(self.wrong_about_messages());
         found.extend(self.world.never_right());
@@ -53,6 +60,46 @@ impl Stage {
             (false, Some(AccountState::Active)) => Some(format!("account {shop} took its grant back and is active")),
             (false, _) => None,
         }
+    }
+
+    /// The details of each account agree with its row, and so does what has been reported: each change once by number, and
+    /// the last one is the state that the account is in.
+    async fn wrong_about_states(&self) -> Violations {
+        let (store, mut found) = (self.world.store(), Vec::new());
+        let reported = self.world.bus.delivered_of("account.");
+        for (shop, account) in self.accounts.iter().enumerate() {
+            let row = store.accounts.get(&account.appid).await.unwrap();
+            let details = store.details.get(&account.appid).await.unwrap().unwrap_or_default();
+            let (is, known) = (row.map(|row| row.token.state), details.state.map(|(state, _)| state));
+            // Details that are only read out of the row know of no event.
+            if is.is_some() && details.events == 0 {
+                found.push(format!("the details of account {shop} have no item of their own"));
+            }
+            if is != known {
+                found.push(format!("account {shop} is {is:?} and its details say {known:?}"));
+            }
+            let mut events: BTreeMap<u64, (&str, &Value)> = BTreeMap::new();
+            for event in reported.iter().filter(|event| event.detail["authorizer_appid"] == account.appid.as_str()) {
+                let sequence = event.detail["sequence"].as_u64().unwrap();
+                let this = (event.detail_type.as_str(), &event.detail);
+                if events.insert(sequence, this).is_some_and(|other| other != this) {
+                    found.push(format!("event {sequence} of account {shop} was reported in two ways"));
+                }
+            }
+            let first = (details.events + 1).saturating_sub(events.len() as u64);
+            if !events.keys().copied().eq(first..=details.events) {
+                let numbers: Vec<_> = events.keys().collect();
+                found.push(format!(
+                    "of the {} events of account {shop} these were reported: {numbers:?}",
+                    details.events
+                ));
+            }
+            let last = events.values().rev().find_map(|(detail_type, _)| entered(detail_type));
+            if last != is {
+                found.push(format!("account {shop} is {is:?} and was last reported to be {last:?}"));
+            }
+        }
+        found
     }
 
     /// Whether WeChat accepts the stored token of an account.
@@ -158,4 +205,14 @@ fn wrong_replies(record: &Record) -> Violations {
         }
     }
     found
+}
+
+/// The state that an event reports an account to be in.
+fn entered(detail_type: &str) -> Option<AccountState> {
+    match detail_type {
+        "account.authorized" | "account.recovered" => Some(AccountState::Active),
+        "account.needs_authorization" => Some(AccountState::NeedsAuthorization),
+        "account.unauthorized" => Some(AccountState::Unauthorized),
+        _ => None,
+    }
 }

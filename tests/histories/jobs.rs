@@ -24,7 +24,7 @@ impl Stage {
             let report = match run {
                 Run::Renew => refresher.run(&Task::renew(), deadline).await.map(Some),
                 Run::Reconcile => refresher.run(&Task::Reconcile, deadline).await.map(Some),
-                Run::Inbox => refresher.poll_inbox(deadline).await,
+                Run::Inbox => refresher.poll(deadline).await,
             };
             match report.expect("the secret is there") {
                 Some(report) if has_done_something(&report) => model.tell(format!("       {report}")),

@@ -14,7 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
-use store::{CodeDigest, INBOX_SORT_PREFIX, LinkRequest, Store, StoreError};
+use store::{CodeDigest, INBOX_SORT_PREFIX, Labels, LinkRequest, Store, StoreError};
 use web::AttemptCookie;
 use web::push::BODY_LIMIT;
 use wechat::crypto::{EncodingAesKey, Generations, Keyring, Sealed};
@@ -114,7 +114,7 @@ pub async fn put_what_they_are_about(store: &Store, now: Timestamp) -> Result<()
         category_ids: Vec::new(),
         return_url: Some("https://app.example.com/done".to_owned()),
         requester_name: None,
-        reference: None,
+        labels: Labels::default(),
     };
     store.user_names.put(&app_id(ACCOUNT), USER_NAME).await?;
     let cancelled = LinkId::parse(CANCELLED_LINK).unwrap();

@@ -17,7 +17,7 @@ impl Schema {
         Self(serde_json::from_str(&std::fs::read_to_string(PATH).unwrap()).unwrap())
     }
 
-    /// Whether a value is of one of the shapes that the schema defines: `message_detail`, `grant_detail`,
+    /// Whether a value is of one of the shapes that the schema defines: `message_detail`, `grant_detail`, `state_detail`,
     /// `webhook_request`, `webhook_answer`.
     ///
     /// # Errors

@@ -30,7 +30,7 @@ use runtime::aws::AwsClients;
 use runtime::config::{PageConfig, WechatConfig};
 use secrecy::SecretString;
 use simulator::{Consent, Options, Push, Simulator};
-use store::{AccountState, INBOX_SORT_PREFIX, Store, StoredAccount, Table, TokenOwner};
+use store::{AccountDetails, AccountState, INBOX_SORT_PREFIX, Store, StoredAccount, Table, TokenOwner};
 use ticket_push::Receiver;
 use token_refresher::{Refresher, Report, Settings, Task};
 use tokio::net::TcpListener;
@@ -448,6 +448,13 @@ impl World {
         self.renew().await
     }
 
+    /// Delivers what has been reported of all accounts, as the table's stream makes the refresher do.
+    pub async fn deliver(&self) -> Report {
+        let store = self.store();
+        let accounts = self.simulator.accounts();
+        self.run(Task::Stream(accounts.iter().map(|account| store.state_events.pk(&account.appid)).collect())).await
+    }
+
     /// One of the demo accounts.
     #[must_use]
     pub fn account(&self, number: usize) -> AppId {
@@ -467,11 +474,12 @@ impl World {
         consent.unwrap_or_else(|refused| panic!("WeChat refuses the merchant: {refused}"))
     }
 
-    /// A merchant has authorized the platform and the push has taken effect.
+    /// A merchant has authorized the platform, the push has taken effect, and the business has heard of it.
     pub async fn authorized_account(&self) -> AppId {
         let account = self.account(0);
         let consent = self.merchant_authorizes(&account);
         self.push_and_work(&consent.push).await;
+        self.deliver().await;
         assert_eq!(self.stored(&account).await.token.state, AccountState::Active);
         account
     }
@@ -507,6 +515,11 @@ impl World {
     /// An account's row.
     pub async fn stored(&self, account: &AppId) -> StoredAccount {
         self.store().accounts.get(account).await.unwrap().expect("the account is stored")
+    }
+
+    /// What is known of an account apart from its tokens.
+    pub async fn details(&self, account: &AppId) -> AccountDetails {
+        self.store().details.get(account).await.unwrap().expect("the account is stored")
     }
 
     /// Whether WeChat accepts the stored token of an account, tried with a call on the account's behalf.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base::clock::Timestamp;
 use base::ids::AppId;
-use store::{AccountState, Standing};
+use store::{AccountState, GrantEnd, Standing};
 use stories::world::World;
 
 async fn standing(world: &World, account: &AppId) -> Standing {
@@ -53,14 +53,16 @@ async fn a_second_revocation_does_not_move_the_time_of_the_first() {
     world.pass(Duration::from_mins(10));
     let seq = world.stored(&account).await.token.seq;
     let later = Some(world.now());
-    let again = world.store().accounts.end_grant(&account, seq, AccountState::Unauthorized, later, world.now()).await;
+    let left = GrantEnd::TakenBack { at: later };
+    let again = world.store().accounts.end_grant(&account, seq, &left, world.now()).await;
     assert!(again.is_ok());
     assert_eq!(standing(&world, &account).await, since(AccountState::Unauthorized, ended));
     assert_eq!(world.stored(&account).await.revoked_at, later, "the newer revocation is noted");
 
     world.pass(Duration::from_mins(10));
     let (seq, refused) = (seq + 1, world.now());
-    let other = world.store().accounts.end_grant(&account, seq, AccountState::NeedsAuthorization, None, refused).await;
+    let gone = GrantEnd::Refused { errcode: None };
+    let other = world.store().accounts.end_grant(&account, seq, &gone, refused).await;
     assert!(other.is_ok());
     assert_eq!(standing(&world, &account).await, since(AccountState::NeedsAuthorization, refused));
 }

@@ -103,7 +103,7 @@ async fn a_code_for_a_page_of_the_businesss_own_is_bound_by_push() {
 
 /// Detail-type, account, link and reference of each event of a grant.
 fn told(world: &World) -> Vec<(String, Value, Value, Value)> {
-    let events = world.bus.delivered().into_iter();
+    let events = world.bus.delivered_of("grant.").into_iter();
     events
         .map(|event| {
             let [account, link, reference] =
@@ -130,7 +130,7 @@ async fn a_grants_event_names_its_link_even_if_that_is_bound_to_another_account(
     world.push_and_work(&world.simulator.unauthorize(&accounts[1]).unwrap()).await;
     let of =
         |account: usize| ("grant.authorized".to_owned(), json!(accounts[account]), json!(link.id), json!("order 7"));
-    for event in world.bus.delivered() {
+    for event in world.bus.delivered_of("grant.") {
         assert_eq!(Schema::read().fits("grant_detail", &event.detail), Ok(()), "{}", event.detail);
     }
     let told = told(&world);

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use local::dynamodb::Embedded;
 use local::table::create_table;
@@ -55,6 +56,31 @@ async fn what_is_missing_is_copied_and_what_is_there_stays() {
     let again = copy(&client, "restored", "live").await.unwrap();
     assert_eq!(again, Copied { copied: 0, kept: 26 });
     assert_eq!(texts(&client, "restored").await.len(), 26);
+}
+
+#[tokio::test]
+async fn what_businesses_said_comes_back_to_accounts_that_are_known_again_already() {
+    let (_database, client) = two_tables().await;
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let details = |table: &str, account: &str| {
+        let put = client.put_item().table_name(table).item("sk", text("details"));
+        put.item("pk", text(&format!("wx1#details#{account}")))
+    };
+    let tags = AttributeValue::M(HashMap::from([("plan".to_owned(), text("gold"))]));
+    let said =
+        |put: PutItemFluentBuilder, reference: &str| put.item("reference", text(reference)).item("tags", tags.clone());
+    said(details("restored", "wx1"), "shop 1").send().await.unwrap();
+    said(details("restored", "wx2"), "shop 2").send().await.unwrap();
+    details("live", "wx1").item("state", text("active")).send().await.unwrap();
+    details("live", "wx2").item("reference", text("newer")).send().await.unwrap();
+
+    copy(&client, "restored", "live").await.unwrap();
+    let items: Vec<_> = client.scan().table_name("live").into_paginator().items().send().try_collect().await.unwrap();
+    let of = |account: &str| {
+        let item = items.iter().find(|item| item["pk"].as_s().unwrap().ends_with(account)).unwrap();
+        (item["reference"].as_s().unwrap().as_str(), item["tags"] == tags, item.contains_key("state"))
+    };
+    assert_eq!((of("wx1"), of("wx2")), (("shop 1", true, true), ("newer", true, false)));
 }
 
 #[tokio::test]

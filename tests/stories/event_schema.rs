@@ -47,6 +47,7 @@ async fn handed_on() -> Vec<Value> {
     }
     let revoked = world.simulator.unauthorize(&account).unwrap();
     world.push_and_work(&revoked).await;
+    world.renew().await;
     world.bus.delivered().into_iter().map(|event| event.detail).collect()
 }
 
@@ -54,21 +55,29 @@ async fn handed_on() -> Vec<Value> {
 async fn every_event_fits_the_schema_and_none_that_lacks_something() {
     let schema = Schema::read();
     let details = handed_on().await;
-    let (mut messages, mut grants) = (0, 0);
+    let (mut messages, mut grants, mut states) = (0, 0, 0);
     for detail in details {
-        let (shape, count) =
-            if detail["message"].is_null() { ("grant_detail", &mut grants) } else { ("message_detail", &mut messages) };
+        let (shape, count) = if detail["message"].is_object() {
+            ("message_detail", &mut messages)
+        } else if detail["change"].is_string() {
+            ("state_detail", &mut states)
+        } else {
+            ("grant_detail", &mut grants)
+        };
         *count += 1;
         assert_eq!(schema.fits(shape, &detail), Ok(()), "{detail}");
-        let optional: &[&str] =
-            if shape == "grant_detail" { &["authorizer_appid", "create_time"] } else { &["msg_id"] };
+        let optional: &[&str] = match shape {
+            "grant_detail" => &["authorizer_appid", "create_time"],
+            "state_detail" => &["permissions"],
+            _ => &["msg_id"],
+        };
         for name in detail.as_object().unwrap().keys().filter(|name| !optional.contains(&name.as_str())) {
             let mut less = detail.clone();
             less.as_object_mut().unwrap().remove(name);
             assert!(schema.fits(shape, &less).is_err(), "{shape} without {name}");
         }
     }
-    assert_eq!((messages, grants), (11, 2));
+    assert_eq!((messages, grants, states), (11, 2, 2));
 }
 
 #[tokio::test]

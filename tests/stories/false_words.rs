@@ -6,7 +6,7 @@ use std::time::Duration;
 use base::ids::AppId;
 use secrecy::ExposeSecret as _;
 use simulator::{Behaviour, Fault, paths};
-use store::{AccountState, WriteOutcome};
+use store::{AccountState, GrantEnd, WriteOutcome};
 use stories::due::{accepted, due_accounts, new_account, refresher_of, refused, tick};
 use stories::proxy::behind_a_proxy;
 use stories::world::World;
@@ -107,7 +107,7 @@ async fn an_account_taken_for_gone_is_asked_about_less_and_less() {
     let ended = world
         .store()
         .accounts
-        .end_grant(&account, seq, AccountState::NeedsAuthorization, None, world.now())
+        .end_grant(&account, seq, &GrantEnd::Refused { errcode: Some(61023) }, world.now())
         .await
         .unwrap();
     assert_eq!(ended, WriteOutcome::Stored);

@@ -14,7 +14,7 @@ async fn a_pushed_grant_brings_tokens_profile_and_a_place_in_the_index() {
     let account = world.authorized_account().await;
     let stored = world.stored(&account).await;
     assert!(stored.token.access_token.is_some() && stored.token.refresh_token.is_some());
-    assert!(stored.profile.is_some());
+    assert!(world.details(&account).await.profile.is_some());
     assert!(stored.granted_at.is_some());
     assert!(world.wechat_accepts(&account).await);
 }
@@ -134,7 +134,7 @@ async fn a_lost_push_is_found_by_reconciliation() {
     let report = world.reconcile().await;
     assert_eq!(report.added, 1, "{report}");
     assert!(world.wechat_accepts(&account).await);
-    assert_eq!(world.stored(&account).await.profile.unwrap().nick_name.as_deref().map(str::is_empty), Some(false));
+    assert_eq!(world.details(&account).await.profile.unwrap().nick_name.as_deref().map(str::is_empty), Some(false));
     assert_eq!(world.reconcile().await.added, 0);
 }
 

@@ -20,7 +20,7 @@ async fn later(world: &World) {
 
 /// Detail-types and details of the grants on the bus.
 fn told(world: &World) -> Vec<(String, Value)> {
-    world.bus.delivered().into_iter().map(|event| (event.detail_type, event.detail)).collect()
+    world.bus.delivered_of("grant.").into_iter().map(|event| (event.detail_type, event.detail)).collect()
 }
 
 fn types(world: &World) -> Vec<String> {

@@ -41,12 +41,12 @@ async fn health(world: &World, task: ScheduledTask) -> Health {
 async fn every_run_that_gets_to_its_end_beats() {
     let world = World::ready().await;
     let beats = |task: &str| last(&world, Measure::RunFinished, Some(task));
-    assert_eq!((beats("renew"), beats("reconcile"), beats("inbox")), (Some(1.0), None, None));
+    assert_eq!((beats("renew"), beats("reconcile"), beats("stream")), (Some(1.0), None, None));
     world.reconcile().await;
     assert_eq!(beats("reconcile"), Some(1.0));
-    let inbox = Task::Inbox([].into());
+    let inbox = Task::Stream([].into());
     world.refresher.run(&inbox, Instant::now() + Duration::from_mins(1)).await.unwrap();
-    assert_eq!(beats("inbox"), Some(1.0));
+    assert_eq!(beats("stream"), Some(1.0));
 }
 
 #[tokio::test]

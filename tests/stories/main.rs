@@ -1,6 +1,8 @@
 //! End-to-end stories: the platform's functions against WeChat's simulator, with moved time.
 
 #[cfg(test)]
+mod account_events;
+#[cfg(test)]
 mod account_states;
 #[cfg(test)]
 mod bad_input;
@@ -20,6 +22,8 @@ mod cost;
 mod demo_events;
 #[cfg(test)]
 mod doctor;
+#[cfg(test)]
+mod earlier_rows;
 #[cfg(test)]
 mod event_schema;
 #[cfg(test)]

@@ -201,7 +201,7 @@ async fn a_redirect_without_any_push_is_enough() {
     assert_eq!(business.status(&link).await, "authorized");
     let stored = world.stored(&account).await;
     assert_eq!(stored.token.state, AccountState::Active);
-    assert!(stored.profile.is_some());
+    assert!(world.details(&account).await.profile.is_some());
 }
 
 #[tokio::test]

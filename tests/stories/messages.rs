@@ -30,7 +30,7 @@ async fn service_for(world: &World) -> Service {
 
 /// The details of the events on the bus that are messages or events, in the order of their arrival.
 fn delivered(world: &World) -> Vec<Value> {
-    let events = world.bus.delivered().into_iter().filter(|event| !event.detail_type.starts_with("grant."));
+    let events = world.bus.delivered().into_iter().filter(|event| event.detail["message"].is_object());
     events.map(|event| event.detail).collect()
 }
 

@@ -35,7 +35,8 @@ fn updates(world: &World, page: &AtWechat, account: &AppId) -> (simulator::Conse
 
 async fn has(world: &World, account: &AppId, sets: &[u32]) {
     let stored = world.stored(account).await;
-    assert_eq!((stored.token.state, stored.func_info.as_slice()), (AccountState::Active, sets));
+    let func_info = world.details(account).await.func_info;
+    assert_eq!((stored.token.state, func_info.as_slice()), (AccountState::Active, sets));
     assert!(world.wechat_accepts(account).await, "due at {:?}, now {}", stored.token.due_at, world.now());
 }
 

@@ -68,7 +68,7 @@ async fn all_come_back(gap: Duration) {
         let stored = world.stored(&account).await;
         assert_eq!(stored.token.state, AccountState::Active, "{order}");
         assert_eq!(stored.granted_at, Some(last.create_time), "{order}");
-        assert!(stored.profile.is_some(), "{order}");
+        assert!(world.details(&account).await.profile.is_some(), "{order}");
         assert!(world.wechat_accepts(&account).await, "{order}");
         let details = world.component().await.details(&account).await.unwrap();
         let (known, kept) = (details.refresh_token.unwrap(), stored.token.refresh_token.unwrap());

@@ -56,6 +56,7 @@ async fn a_renewal_costs_two_writes_and_no_read() {
 async fn a_run_reads_the_component_token_once_however_many_accounts_are_due() {
     let world = World::ready().await;
     due_accounts(&world, 40).await;
+    world.deliver().await;
     world.faults.reset_counts();
     assert_eq!(world.renew().await.renewed, 40);
     assert_eq!(world.faults.requests("GetItem"), 3, "{:?}", world.faults.all_requests());

@@ -42,12 +42,11 @@ async fn a_profile_that_arrives_late_does_not_bring_old_permission_sets_back() {
     world.simulator.until_held(paths::GET_AUTHORIZER_INFO, 1).await;
     let left = grants_less(&world, &account);
     world.push_and_work(&world.merchant_authorizes(&account).push).await;
-    assert_eq!(world.stored(&account).await.func_info, left);
+    assert_eq!(world.details(&account).await.func_info, left);
     world.simulator.release(paths::GET_AUTHORIZER_INFO);
     first.await.unwrap();
-    let stored = world.stored(&account).await;
-    assert_eq!(stored.func_info, left);
-    assert!(stored.profile.is_some());
+    assert_eq!(world.details(&account).await.func_info, left);
+    assert!(world.details(&account).await.profile.is_some());
 }
 
 #[tokio::test]
@@ -63,7 +62,7 @@ async fn a_profile_is_stored_although_the_account_is_renewed_while_it_is_read() 
     world.tokens().await.renew(&account).await.unwrap();
     world.simulator.release(paths::GET_AUTHORIZER_INFO);
     run.await.unwrap();
-    assert!(world.stored(&account).await.profile.is_some());
+    assert!(world.details(&account).await.profile.is_some());
     assert!(world.wechat_accepts(&account).await);
 }
 
@@ -83,7 +82,8 @@ async fn returned_unheard() -> (World, AppId, simulator::Push, Vec<u32>) {
 
 async fn lives(world: &World, account: &AppId, sets: &[u32]) {
     let stored = world.stored(account).await;
-    assert_eq!((stored.token.state, stored.func_info.as_slice()), (AccountState::Active, sets));
+    let func_info = world.details(account).await.func_info;
+    assert_eq!((stored.token.state, func_info.as_slice()), (AccountState::Active, sets));
     assert!(world.wechat_accepts(account).await);
 }
 
@@ -183,6 +183,8 @@ async fn an_account_that_got_its_permissions_back_unheard_is_renewed_again() {
         due_at: None,
         granted_at: stored.granted_at,
         func_info: &[],
+        origin: None,
+        is_recovery: false,
         claim: None,
     };
     world.store().accounts.store_grant(&account, stored.token.seq, &without, world.now()).await.unwrap();
@@ -191,7 +193,7 @@ async fn an_account_that_got_its_permissions_back_unheard_is_renewed_again() {
     let details = world.component().await.details(&account).await.unwrap();
     let now = world.stored(&account).await;
     assert_eq!(details.refresh_token.unwrap().expose_secret(), now.token.refresh_token.unwrap().expose_secret());
-    assert_eq!(now.func_info, details.func_info);
+    assert_eq!(world.details(&account).await.func_info, details.func_info);
     assert!(world.wechat_accepts(&account).await);
     assert_eq!(world.reconcile().await.repaired, 0, "and that was all");
 }

@@ -59,7 +59,7 @@ async fn an_account_whose_name_is_not_utf_8_is_granted_with_the_rest_of_its_prof
     let garbled = Fault::garble(&name_of(&world, &world.account(0)), b"\xcd\xf5\x14");
     world.simulator.inject(garbled.on(paths::GET_AUTHORIZER_INFO));
     let account = world.authorized_account().await;
-    let profile = world.stored(&account).await.profile.unwrap();
+    let profile = world.details(&account).await.profile.unwrap();
     assert_eq!(profile.user_name, Some(world.simulator.account(&account).unwrap().user_name));
     assert_eq!(profile.nick_name.as_deref(), Some("\u{fffd}\u{fffd}\u{fffd}"));
 }

@@ -14,11 +14,14 @@ use platform::bus::{Bus, BusEvent};
 use platform::secret::PlatformSource;
 use runtime::telemetry::{Measure, Metric, Metrics};
 use secrecy::{ExposeSecret as _, SecretString};
-use store::{Access, Lease, LeaseTerm, MESSAGE_MEMORY, MessageClaim, MessageState, Recipient, StoreError, access_to};
+use store::{
+    Access, Labels, Lease, LeaseTerm, MESSAGE_MEMORY, MessageClaim, MessageState, Recipient, StoreError, access_to,
+};
 use tokio::time::{Instant, sleep, timeout_at};
 use web::push::{AccountPush, PushRejection, ReplySeal, plain_answer};
 use wechat::push::{AccountMessage, MessageId, ReleaseCheck, TestAccounts, is_beyond_memory};
 
+use crate::labels::LabelMemory;
 use crate::recipient::RecipientCheck;
 use crate::webhook::Webhook;
 
@@ -47,6 +50,7 @@ pub struct MessageService {
 access_to! {
     /// What the function may use of the table.
     pub struct Repositories {
+        account_labels: AccountLabels,
         inbox: Inbox,
         messages: Messages,
         recipients: Recipients,
@@ -59,6 +63,7 @@ access_to! {
 pub(crate) struct MessageHandler {
     pub(crate) service: Arc<MessageService>,
     recipients: RecipientCheck,
+    labels: LabelMemory,
 }
 
 impl FromRef<MessageHandler> for Arc<PlatformSource> {
@@ -132,7 +137,7 @@ const MOST_PAUSES: u32 = 8;
 
 impl MessageHandler {
     pub(crate) fn new(service: MessageService) -> Self {
-        Self { service: Arc::new(service), recipients: RecipientCheck::default() }
+        Self { service: Arc::new(service), recipients: RecipientCheck::default(), labels: LabelMemory::default() }
     }
 
     /// Handles a message to `authorizer`; the answer is due `by` then.
@@ -211,13 +216,14 @@ impl MessageHandler {
                 return self.deliver_without_table(work, &event, error).await.map(|()| fixed);
             }
         };
-        let event = if is_confirmed {
-            BusEvent::of_message(component, work.authorizer, work.message)
-        } else {
-            BusEvent::of_unconfirmed_message(component, work.authorizer, work.message)
-        };
         let asks = self.service.webhook.is_some() && fixed.is_none() && is_confirmed && work.message.can_be_answered();
-        let turn = if asks { self.claim(work).await } else { Ok(self.look(work).await) };
+        let turn = async { if asks { self.claim(work).await } else { Ok(self.look(work).await) } };
+        let (turn, event) = if is_confirmed {
+            let (turn, labels) = tokio::join!(turn, self.labels(work));
+            (turn, BusEvent::of_message(component, work.authorizer, &labels, work.message))
+        } else {
+            (turn.await, BusEvent::of_unconfirmed_message(component, work.authorizer, work.message))
+        };
         match turn {
             Ok(Turn::Ours { lease, may_ask, reply }) => {
                 let event = is_confirmed.then_some(&event);
@@ -236,6 +242,16 @@ impl MessageHandler {
         let user_name = work.message.user_name.as_deref();
         let pause = self.service.limits.poll;
         self.recipients.check(&work.store.recipients, work.authorizer, user_name, pause, work.table_by).await
+    }
+
+    /// What the business has said about the account; nothing where the table does not say in time.
+    async fn labels(&self, work: &PendingMessage<'_>) -> Arc<Labels> {
+        let labels = self.labels.get(&work.store.account_labels, work.authorizer, self.service.clock.now());
+        let labels = timeout_at(work.table_by, labels).await;
+        labels.unwrap_or_else(|_| Err(StoreError::late("GetItem"))).unwrap_or_else(|error| {
+            tracing::warn!(authorizer = %work.authorizer, message_id = %work.id, "a message is delivered without its account's reference and tags: {error}");
+            Arc::default()
+        })
     }
 
     fn refused(&self, rejection: PushRejection) -> ReceiveError {

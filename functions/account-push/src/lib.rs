@@ -8,6 +8,7 @@
 
 mod delivery;
 mod handler;
+mod labels;
 mod recipient;
 pub mod webhook;
 

@@ -101,6 +101,13 @@ impl Members {
         self.take(name, "an array of whole numbers", |value| value.as_array()?.iter().map(Value::as_u64).collect())
     }
 
+    /// An object of texts.
+    pub(crate) fn texts(&mut self, name: &'static str) -> Result<Option<BTreeMap<String, String>>, BodyError> {
+        self.take(name, "an object whose values are texts", |value| {
+            value.as_object()?.iter().map(|(key, text)| Some((key.clone(), text.as_str()?.to_owned()))).collect()
+        })
+    }
+
     /// Refuses what was not read: a member that is misspelled must not be taken for one that is missing.
     pub(crate) fn finish(self) -> Result<(), BodyError> {
         self.0.into_keys().next().map_or(Ok(()), |name| Err(BodyError::Unknown(Name(name))))

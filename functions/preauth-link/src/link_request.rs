@@ -1,10 +1,11 @@
 //! What a business may ask of a link, parsed from its JSON: past this module every field is within its bounds.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use base::ids::AppId;
 use runtime::config::{ReturnOrigins, web_address};
-use store::LinkRequest;
+use store::{LabelError, Labels, LinkRequest};
 
 use crate::body::{BodyError, Members};
 use crate::requester_name::requester_name;
@@ -14,9 +15,6 @@ const DEFAULT_AUTH_TYPE: u8 = 3;
 
 /// The kinds of account that WeChat knows (protocol section 2). There is no 7.
 const AUTH_TYPES: [u8; 7] = [1, 2, 3, 4, 5, 6, 8];
-
-/// Characters of a business's own mark: an id or two, no document.
-const MAX_REFERENCE: usize = 256;
 
 /// Bytes of a URL: longer ones are cut by some browsers and proxies.
 const MAX_RETURN_URL: usize = 2_000;
@@ -45,6 +43,7 @@ pub(crate) struct Body {
     return_url: Option<String>,
     requester_name: Option<String>,
     reference: Option<String>,
+    tags: Option<BTreeMap<String, String>>,
     expires_in_seconds: Option<u64>,
 }
 
@@ -68,8 +67,8 @@ pub(crate) enum FieldError {
          line breaks, changes of direction, other invisible characters nor more than 4 combining marks in a row"
     )]
     RequesterName,
-    #[error("reference must have at most 256 characters")]
-    Reference,
+    #[error(transparent)]
+    Label(#[from] LabelError),
     #[error("expires_in_seconds must be from 60 to 31536000 (365 days)")]
     ExpiresIn,
 }
@@ -84,6 +83,7 @@ impl Body {
             return_url: members.text("return_url")?,
             requester_name: members.text("requester_name")?,
             reference: members.text("reference")?,
+            tags: members.texts("tags")?,
             expires_in_seconds: members.number("expires_in_seconds")?,
         };
         members.finish()?;
@@ -100,15 +100,12 @@ impl Body {
         let return_url = self.return_url.map(|url| return_url(&url, origins)).transpose()?;
         let requester_name = self.requester_name.map(|name| requester_name(&name).ok_or(FieldError::RequesterName));
         let requester_name = requester_name.transpose()?;
-        if self.reference.as_ref().is_some_and(|reference| reference.chars().count() > MAX_REFERENCE) {
-            return Err(FieldError::Reference);
-        }
+        let labels = Labels::new(self.reference, self.tags.unwrap_or_default())?;
         let life = self.expires_in_seconds.unwrap_or(DEFAULT_LIFE);
         if !(MIN_LIFE..=MAX_LIFE).contains(&life) {
             return Err(FieldError::ExpiresIn);
         }
-        let request =
-            LinkRequest { auth_type, biz_appid, category_ids, return_url, requester_name, reference: self.reference };
+        let request = LinkRequest { auth_type, biz_appid, category_ids, return_url, requester_name, labels };
         Ok((request, Duration::from_secs(life)))
     }
 }
@@ -161,6 +158,8 @@ mod tests {
     fn every_bound_is_kept_on_both_sides() {
         let most: Vec<u32> = (1..=200).collect();
         let too_many: Vec<u32> = (1..=201).collect();
+        let tags =
+            |count: u32| (0..count).map(|number| (number.to_string(), String::new())).collect::<BTreeMap<_, _>>();
         for (good, bad, error) in [
             (json!({ "auth_type": 8 }), json!({ "auth_type": 7 }), FieldError::AuthType),
             (json!({ "auth_type": 1 }), json!({ "auth_type": 0 }), FieldError::AuthType),
@@ -177,7 +176,23 @@ mod tests {
             (json!({ "category_ids": [1] }), json!({ "category_ids": [4_294_967_297_u64] }), FieldError::CategoryIds),
             (json!({ "requester_name": " a " }), json!({ "requester_name": " " }), FieldError::RequesterName),
             (json!({ "requester_name": "a" }), json!({ "requester_name": "a\u{202e}b" }), FieldError::RequesterName),
-            (json!({ "reference": "号".repeat(256) }), json!({ "reference": "号".repeat(257) }), FieldError::Reference),
+            (
+                json!({ "reference": "号".repeat(256) }),
+                json!({ "reference": "号".repeat(257) }),
+                FieldError::Label(LabelError::Reference),
+            ),
+            (
+                json!({ "tags": { "a".repeat(40): "号".repeat(200), "b": "" } }),
+                json!({ "tags": { "a".repeat(41): "" } }),
+                FieldError::Label(LabelError::Tags),
+            ),
+            (json!({ "tags": tags(20) }), json!({ "tags": tags(21) }), FieldError::Label(LabelError::Tags)),
+            (json!({ "tags": {} }), json!({ "tags": { "": "" } }), FieldError::Label(LabelError::Tags)),
+            (
+                json!({ "tags": null }),
+                json!({ "tags": { "a": "号".repeat(201) } }),
+                FieldError::Label(LabelError::Tags),
+            ),
             (json!({ "expires_in_seconds": 60 }), json!({ "expires_in_seconds": 59 }), FieldError::ExpiresIn),
             (
                 json!({ "expires_in_seconds": 31_536_000 }),

@@ -1,6 +1,8 @@
 //! The state of a link, as its business sees it: what has happened to the link, and how the account is doing that was
 //! authorized through it.
 
+use std::collections::BTreeMap;
+
 use base::clock::Timestamp;
 use base::ids::{AppId, LinkId};
 use serde::Serialize;
@@ -19,6 +21,8 @@ pub(crate) struct LinkState {
     cancelled_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reference: Option<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    tags: BTreeMap<String, String>,
     expires_at: String,
 }
 
@@ -62,7 +66,8 @@ impl LinkState {
             status,
             account,
             cancelled_at: link.cancelled_at.map(Timestamp::rfc3339),
-            reference: link.request.reference,
+            reference: link.request.labels.reference,
+            tags: link.request.labels.tags,
             expires_at: link.valid_until.rfc3339(),
         })
     }

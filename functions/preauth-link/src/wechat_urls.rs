@@ -54,6 +54,8 @@ impl Launch<'_> {
 
 #[cfg(test)]
 mod tests {
+    use store::Labels;
+
     use super::*;
 
     fn urls(biz_appid: Option<&str>, category_ids: &[u32]) -> (String, String) {
@@ -64,7 +66,7 @@ mod tests {
             category_ids: category_ids.to_vec(),
             return_url: None,
             requester_name: None,
-            reference: None,
+            labels: Labels::default(),
         };
         let launch = Launch {
             component: &AppId::parse("wx1234567890abcdef").unwrap(),

@@ -8,7 +8,7 @@ use base::ids::AppId;
 use platform::exchange::{Code, Exchanged, Whose};
 use platform::tokens::TokenError;
 use secrecy::SecretString;
-use store::{AccountState, ClaimKey, CodeDigest, Entry, EntryBody, WriteOutcome};
+use store::{AccountState, ClaimKey, CodeDigest, Entry, EntryBody, GrantEnd, WriteOutcome};
 use wechat::push::{AuthorizationEvent, Event, PushId};
 use wechat::times::{self, Order};
 
@@ -152,7 +152,7 @@ impl Run {
                     return Ok(Outcome::done("granted since"));
                 }
             }
-            let marked = self.tokens.end_grant(authorizer, seq, AccountState::Unauthorized, revoked_at).await?;
+            let marked = self.tokens.end_grant(authorizer, seq, &GrantEnd::TakenBack { at: revoked_at }).await?;
             if marked == WriteOutcome::Stored {
                 report.gone += 1;
                 return Ok(Outcome::done(MARKED));

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde_json::Value;
-use store::{DuePart, INBOX_SORT_PREFIX, ScheduledTask};
+use store::{DuePart, EVENT_SORT_PREFIX, INBOX_SORT_PREFIX, ScheduledTask};
 
 /// What a run is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,8 +14,8 @@ pub enum Task {
     Renew(DuePart),
     /// Compare with WeChat's list of accounts.
     Reconcile,
-    /// Only the inbox, and of it the partitions with these table keys.
-    Inbox(BTreeSet<String>),
+    /// Only what is new in the partitions with these table keys: of the inbox, and of what happened to accounts.
+    Stream(BTreeSet<String>),
 }
 
 impl Task {
@@ -30,7 +30,7 @@ impl Task {
         match self {
             Self::Renew(part) => Some(ScheduledTask::Renew(*part)),
             Self::Reconcile => Some(ScheduledTask::Reconcile),
-            Self::Inbox(_) => None,
+            Self::Stream(_) => None,
         }
     }
 
@@ -38,13 +38,13 @@ impl Task {
     pub(crate) const fn part(&self) -> DuePart {
         match self {
             Self::Renew(part) => *part,
-            Self::Reconcile | Self::Inbox(_) => DuePart::ALL,
+            Self::Reconcile | Self::Stream(_) => DuePart::ALL,
         }
     }
 
     /// The word in logs and metrics.
     pub(crate) fn name(&self) -> &'static str {
-        self.scheduled().map_or("inbox", ScheduledTask::name)
+        self.scheduled().map_or("stream", ScheduledTask::name)
     }
 }
 
@@ -115,8 +115,8 @@ struct Text {
 }
 
 impl Task {
-    /// Reads an event of EventBridge Scheduler or of the table's stream. Records of other items than inbox entries are
-    /// left out: the stream's filter lets none through, and one that came all the same is no reason to fail a batch.
+    /// Reads an event of EventBridge Scheduler or of the table's stream. Records of other items than inbox entries and
+    /// state events are left out: the stream's filter lets none through, and one that came all the same is no reason to fail a batch.
     pub fn parse(event: Value) -> Result<Self, EventError> {
         match serde_json::from_value(event).map_err(|_| EventError::Foreign)? {
             Shape::Scheduled { task: Scheduled::Renew, part: None, of: None } => Ok(Self::renew()),
@@ -126,11 +126,13 @@ impl Task {
             }
             Shape::Scheduled { task: Scheduled::Reconcile, part: None, of: None } => Ok(Self::Reconcile),
             Shape::Scheduled { .. } => Err(EventError::Part),
-            Shape::Stream { records } => Ok(Self::Inbox(
+            Shape::Stream { records } => Ok(Self::Stream(
                 records
                     .into_iter()
                     .map(|record| record.dynamodb.keys)
-                    .filter(|keys| keys.sk.s.starts_with(INBOX_SORT_PREFIX))
+                    .filter(|keys| {
+                        [INBOX_SORT_PREFIX, EVENT_SORT_PREFIX].iter().any(|prefix| keys.sk.s.starts_with(prefix))
+                    })
                     .map(|keys| keys.pk.s)
                     .collect(),
             )),
@@ -150,7 +152,7 @@ mod tests {
         assert_eq!(Task::parse(json!({"task": "reconcile"})), Ok(Task::Reconcile));
         let record = |sk: &str| json!({"eventName": "INSERT", "dynamodb": {"Keys": {"pk": {"S": "wx1#inbox#wx2"}, "sk": {"S": sk}}}});
         let batch = json!({"Records": [record("entry#0#a"), record("entry#0#b"), record("account")]});
-        assert_eq!(Task::parse(batch), Ok(Task::Inbox(["wx1#inbox#wx2".to_owned()].into())));
+        assert_eq!(Task::parse(batch), Ok(Task::Stream(["wx1#inbox#wx2".to_owned()].into())));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use base::ids::AppId;
 use futures::{StreamExt as _, TryStreamExt as _};
 use platform::tokens::TokenError;
 use store::{AccountState, END_OF_TIME, ListedAccounts, ReconcileCursor};
+use wechat::api::{ErrCode, WechatError};
 
 use crate::Run;
 use crate::reconcile::was_asked;
@@ -74,15 +75,23 @@ impl Run {
     /// Asks whether the grant of one account stands, unless that was asked today.
     async fn ask(&self, account: AppId, walk: &mut Walk) -> Result<(), TokenError> {
         let Some(stored) = self.store.accounts.get(&account).await? else { return Ok(()) };
+        if !stored.has_details {
+            self.move_details(&account).await;
+        }
         let now = self.now();
         if stored.token.state != AccountState::Active || was_asked(&stored, now) {
             return Ok(());
         }
         walk.asked += 1;
-        if self.component.is_gone(&account).await? {
-            walk.ended.push(Ended { account, seq: stored.token.seq, refused_since: stored.token.refused_since });
-        } else {
-            self.store.accounts.note_asked(&account, stored.token.seq, now).await?;
+        match self.component.details(&account).await {
+            Ok(_) => self.store.accounts.note_asked(&account, stored.token.seq, now).await?,
+            Err(error) if error.says_gone() => walk.ended.push(Ended {
+                account,
+                seq: stored.token.seq,
+                errcode: error.wechat().and_then(WechatError::code).map(ErrCode::code),
+                refused_since: stored.token.refused_since,
+            }),
+            Err(error) => return Err(error),
         }
         Ok(())
     }

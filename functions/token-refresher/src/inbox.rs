@@ -2,6 +2,7 @@
 //!
 //! What an entry does when its turn comes is in [`crate::effect`].
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use base::limits::LEASE;
@@ -50,6 +51,16 @@ impl Run {
                 None => return,
             }
         }
+    }
+
+    /// Processes what the stream has named by its table keys: entries of the inbox, and events of accounts, which do not
+    /// wait for what hangs at WeChat.
+    pub(crate) async fn process_named(&self, keys: &BTreeSet<String>, report: &mut Report) {
+        let mut delivered = Report::default();
+        let partitions = keys.iter().filter_map(|key| self.store.inbox.partition(key)).collect();
+        let accounts = keys.iter().filter_map(|key| self.store.state_events.account_of(key)).collect();
+        tokio::join!(self.process_partitions(partitions, report), self.deliver_named(accounts, &mut delivered));
+        report.add(&delivered);
     }
 
     /// Processes the given partitions. An entry that fails is postponed; only what concerns everything ends the run.

@@ -10,6 +10,7 @@ mod event;
 mod finish;
 mod gone;
 mod inbox;
+mod outbox;
 mod publish;
 mod rate_limiter;
 mod reconcile;
@@ -19,6 +20,7 @@ mod renew;
 mod report;
 mod shards;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -34,7 +36,7 @@ use platform::services::Services;
 use platform::tokens::TokenError;
 use platform::tokens::Tokens;
 use runtime::config::{ConfigError, Environment};
-use store::{DuePart, Store};
+use store::{DuePart, StateEvents, Store, StoreError};
 use tokio::time::Instant;
 use wechat::api::Api;
 
@@ -164,21 +166,19 @@ impl Refresher {
         Self { services, bus, settings }
     }
 
-    /// Drains the inbox if something in it is due: for a host without a stream, which looks often instead.
+    /// Processes what is due in the inbox and delivers the state events that are due, if there are any: for a host without a
+    /// stream, which looks often instead.
     ///
     /// # Errors
     /// [`RunError`] where the platform's secret cannot be used.
-    pub async fn poll_inbox(&self, deadline: Instant) -> Result<Option<Report>, RunError> {
+    pub async fn poll(&self, deadline: Instant) -> Result<Option<Report>, RunError> {
         let component = self.services.open(None).await?;
-        let inbox = self.services.table.store(component.appid()).inbox;
-        match inbox.due_partitions(component.context().now(), None).await {
-            Ok((due, _)) if due.is_empty() => Ok(None),
-            Ok((due, _)) => {
-                let keys = due.iter().map(|partition| inbox.pk(partition)).collect();
-                self.run(&Task::Inbox(keys), deadline).await.map(Some)
-            }
+        let store = self.services.table.store(component.appid());
+        match keys_of_what_is_due(&store, component.context().now()).await {
+            Ok(keys) if keys.is_empty() => Ok(None),
+            Ok(keys) => self.run(&Task::Stream(keys), deadline).await.map(Some),
             Err(error) => {
-                tracing::warn!("the inbox could not be looked at: {error}");
+                tracing::warn!("the inbox and the outbox could not be looked at: {error}");
                 Ok(None)
             }
         }
@@ -191,7 +191,7 @@ impl Refresher {
     /// [`RunError`] where the platform's secret cannot be used: nothing was done.
     pub async fn run(&self, task: &Task, deadline: Instant) -> Result<Report, RunError> {
         let deadline = match task {
-            Task::Inbox(_) => deadline.min(Instant::now() + STREAM_RUN),
+            Task::Stream(_) => deadline.min(Instant::now() + STREAM_RUN),
             Task::Renew(_) | Task::Reconcile => deadline,
         };
         let begun = Instant::now();
@@ -222,10 +222,7 @@ impl Refresher {
         let work: BoxFuture<'_, ()> = match task {
             Task::Renew(_) => Box::pin(run.renew(&mut report)),
             Task::Reconcile => Box::pin(run.reconcile(&mut report)),
-            Task::Inbox(keys) => {
-                let partitions = keys.iter().filter_map(|key| run.store.inbox.partition(key)).collect();
-                Box::pin(run.process_partitions(partitions, &mut report))
-            }
+            Task::Stream(keys) => Box::pin(run.process_named(keys, &mut report)),
         };
         work.await;
         run.report_what_stopped_it(&mut report);
@@ -234,6 +231,17 @@ impl Refresher {
         tracing::info!(renewed = report.renewed, left_over = report.left_over, "{task}: {report}");
         Ok(report)
     }
+}
+
+/// The table keys of what the stream would name.
+async fn keys_of_what_is_due(store: &Store, now: Timestamp) -> Result<BTreeSet<String>, StoreError> {
+    let (due, _) = store.inbox.due_partitions(now, None).await?;
+    let mut keys: BTreeSet<String> = due.iter().map(|partition| store.inbox.pk(partition)).collect();
+    for shard in 0..StateEvents::SHARDS {
+        let (accounts, _) = store.state_events.due(shard, now, None).await?;
+        keys.extend(accounts.iter().map(|account| store.state_events.pk(account)));
+    }
+    Ok(keys)
 }
 
 impl Run {

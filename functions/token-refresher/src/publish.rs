@@ -8,11 +8,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use base::clock::Timestamp;
+use base::ids::LinkId;
 use futures::StreamExt as _;
 use futures::stream::Stream;
-use platform::bus::{BusError, BusEvent, GrantLink, Put};
+use platform::bus::{BusError, BusEvent, Put};
 use runtime::telemetry::{Measure, Metric};
-use store::{ClaimKey, Messages, Recipient, StoreError};
+use store::{ClaimKey, Labels, Messages, Recipient, StoreError};
 use tokio::time::Instant;
 use wechat::push::{AccountMessage, AuthorizationEvent, Event, MessageId};
 
@@ -61,30 +62,37 @@ impl PublishError {
 impl Run {
     /// Publishes a push that has taken effect.
     pub(crate) async fn publish_grant(&self, push: &AuthorizationEvent) -> Result<(), PublishError> {
-        let link = self.link_of(push).await?;
-        match BusEvent::of_grant(self.store.component(), push, link.as_ref()) {
+        let labels = match push.event.account() {
+            Some(account) => self.store.account_labels.get(account).await?,
+            None => Labels::default(),
+        };
+        let (link, labels) = match self.link_of(push).await? {
+            Some((link, said)) => (Some(link), labels.with(&said)),
+            None => (None, labels),
+        };
+        match BusEvent::of_grant(self.store.component(), push, link.as_ref(), &labels) {
             Some(event) => Ok(self.put(&event).await?),
             None => Ok(()),
         }
     }
 
-    /// The link that the merchant of a push came through: the claim of the pre-auth code that it names knows it. Two reads
+    /// The link that the merchant of a push came through, and what the business has said on it: the claim of the pre-auth code that it names knows it. Two reads
     /// for a push that names one of ours.
-    async fn link_of(&self, push: &AuthorizationEvent) -> Result<Option<GrantLink>, StoreError> {
+    async fn link_of(&self, push: &AuthorizationEvent) -> Result<Option<(LinkId, Labels)>, StoreError> {
         let (Event::Authorized(grant) | Event::UpdateAuthorized(grant)) = &push.event else { return Ok(None) };
         let Some(code) = &grant.pre_auth_code else { return Ok(None) };
         let store = &self.store;
         let Some(binding) = store.claims.binding(&ClaimKey::of_pre_auth_code(code)).await? else { return Ok(None) };
-        let reference = match store.links.get(&binding.link, self.now()).await {
-            Ok(link) => link.and_then(|link| link.request.reference),
+        let labels = match store.links.get(&binding.link, self.now()).await {
+            Ok(link) => link.map(|link| link.request.labels).unwrap_or_default(),
             // A link that cannot be read is not to keep its event back.
             Err(error @ StoreError::Corrupt { .. }) => {
                 tracing::error!(link = %binding.link, "an event lacks its reference: {error}");
-                None
+                Labels::default()
             }
             Err(error) => return Err(error),
         };
-        Ok(Some(GrantLink { id: binding.link, reference }))
+        Ok(Some((binding.link, labels)))
     }
 
     /// Delivers the messages that wait, as far as time and the bus allow. This needs nothing of WeChat's, so it is done
@@ -132,7 +140,10 @@ impl Run {
             store.recipients.check(&waiting.authorizer, message.user_name.as_deref()).await?
         };
         let event = match recipient {
-            Recipient::Confirmed => BusEvent::of_message(store.component(), &waiting.authorizer, &message),
+            Recipient::Confirmed => {
+                let labels = store.account_labels.get(&waiting.authorizer).await?;
+                BusEvent::of_message(store.component(), &waiting.authorizer, &labels, &message)
+            }
             Recipient::Unnamed if self.has_waited(waiting.kept_at) => {
                 BusEvent::of_unconfirmed_message(store.component(), &waiting.authorizer, &message)
             }
@@ -177,7 +188,7 @@ impl Run {
         kept_at.is_none_or(|kept_at| self.now().since(kept_at) > NAME_WAIT)
     }
 
-    async fn put(&self, event: &BusEvent) -> Result<(), BusError> {
+    pub(crate) async fn put(&self, event: &BusEvent) -> Result<(), BusError> {
         if self.bus_is_away.load(Ordering::Relaxed) {
             return Err(BusError::Away(SKIPPED.to_owned()));
         }

@@ -79,8 +79,52 @@ impl Run {
         }
         if self.look_for_gone(pass, report).await? {
             self.store.reconcile_passes.close(pass).await?;
+            self.move_ended().await?;
         }
         Ok(())
+    }
+
+    /// Once a day: moves the details of accounts out of use to their place, where an earlier version has written their rows.
+    /// WeChat does not list them.
+    async fn move_ended(&self) -> Result<(), TokenError> {
+        let store = &self.store;
+        let last = store.reconcile_passes.ended_read_at().await?;
+        if last.is_some_and(|last| self.now().since(last) < ASK_DAILY) {
+            return Ok(());
+        }
+        for state in [AccountState::Unauthorized, AccountState::NeedsAuthorization] {
+            let mut after = None;
+            loop {
+                if self.is_over() {
+                    return Ok(());
+                }
+                let (page, next) = store.accounts.ended(state, after).await?;
+                let rows = store.accounts.get_eventually(&page).await?;
+                let earlier = rows.into_iter().filter(|(_, row)| !row.has_details);
+                stream::iter(earlier)
+                    .for_each_concurrent(self.window, async |(account, _)| {
+                        if !self.is_over() {
+                            self.rate_limiter.acquire().await;
+                            self.move_details(&account).await;
+                        }
+                    })
+                    .await;
+                match next {
+                    Some(position) => after = Some(position),
+                    None => break,
+                }
+            }
+        }
+        store.reconcile_passes.note_ended_read(self.now()).await?;
+        Ok(())
+    }
+
+    /// Moves what an earlier version has written into an account's row. A failure is nothing that anybody waits for: the
+    /// row is read as it is, and looked at again.
+    pub(crate) async fn move_details(&self, account: &AppId) {
+        if let Err(error) = self.store.accounts.move_details(account, self.now()).await {
+            tracing::warn!(authorizer = %account, "the details of account {account} are not moved yet: {error}");
+        }
     }
 
     /// The page at `offset`, smaller where WeChat gives no whole one. An entry that cannot be read by itself is passed
@@ -112,7 +156,10 @@ impl Run {
     ) -> Result<bool, TokenError> {
         let stored = self.store.accounts.get_eventually(authorizers).await?;
         let now = self.now();
-        list.retain(|listed| !is_right(stored.get(&listed.authorizer), listed, now));
+        list.retain(|listed| {
+            let row = stored.get(&listed.authorizer);
+            !is_right(row, listed, now) || row.is_some_and(|row| !row.has_details)
+        });
         let mut looks = stream::iter(list)
             .map(async |listed| {
                 if self.is_over() {
@@ -150,15 +197,9 @@ impl Run {
     async fn look_at(&self, listed: &ListedAuthorizer) -> Result<Comparison, TokenError> {
         let authorizer = &listed.authorizer;
         let mut stored = self.store.accounts.get(authorizer).await?;
-        // A profile from before messages were received: what it says of their address is kept without asking WeChat.
-        if let Some(row) = stored.as_mut().filter(|row| !row.is_named)
-            && let Some(profile) = &row.profile
-        {
-            if let Some(user_name) = &profile.user_name {
-                self.store.user_names.put(authorizer, user_name).await?;
-            }
-            self.store.accounts.note_named(authorizer).await?;
-            row.is_named = true;
+        if stored.as_ref().is_some_and(|row| !row.has_details) {
+            self.move_details(authorizer).await;
+            stored = self.store.accounts.get(authorizer).await?;
         }
         if is_right(stored.as_ref(), listed, self.now()) {
             return Ok(Comparison::Right);
@@ -196,7 +237,8 @@ impl Run {
         let denies = error.says_gone();
         if error.scope() == Scope::Subject && !denies && listed.refresh_token.is_some() {
             tracing::warn!(authorizer = %authorizer, "the details of account {authorizer} cannot be read: {error}");
-            let func_info = row.map(|row| row.func_info.clone()).unwrap_or_default();
+            let known = if row.is_some() { self.store.details.get(authorizer).await? } else { None };
+            let func_info = known.map(|known| known.func_info).unwrap_or_default();
             return Ok(AuthorizerDetails { profile: None, refresh_token: listed.refresh_token.clone(), func_info });
         }
         if let (true, Some(row)) = (denies, row) {
@@ -272,8 +314,7 @@ fn is_right(stored: Option<&StoredAccount>, listed: &ListedAuthorizer, now: Time
             let same =
                 listed.refresh_token.as_ref().is_none_or(|named| token.is_renewed_by(named) && token.due_at.is_some());
             let is_newer = token.due_at.is_some() && token.stored_at.is_some_and(|at| now.since(at) < LIST_LAG);
-            let is_known = stored.profile.is_some() && stored.is_named;
-            (same || is_newer) && is_known || was_asked(stored, now)
+            (same || is_newer) && stored.is_described || was_asked(stored, now)
         }
         AccountState::Unauthorized => times::order(listed.auth_time, stored.revoked_at, now) == Order::Earlier,
         AccountState::NeedsAuthorization => !is_time_to_ask(stored, now),

@@ -12,7 +12,7 @@ use base::clock::Timestamp;
 use base::ids::AppId;
 use platform::tokens::{DetailsSay, Refused, Renewal, TokenError};
 use secrecy::SecretString;
-use store::{AccountState, TokenOwner, WriteOutcome};
+use store::{GrantEnd, TokenOwner, WriteOutcome};
 use tokio::time::Instant;
 use wechat::api::ListedAuthorizer;
 
@@ -46,13 +46,15 @@ pub(crate) struct Ended {
     pub(crate) account: AppId,
     /// The `token_seq` that this was found with.
     pub(crate) seq: u64,
+    /// WeChat's code for what was refused last, where that is known.
+    pub(crate) errcode: Option<i64>,
     /// Since when its renewals have been refused, if they have been.
     pub(crate) refused_since: Option<Timestamp>,
 }
 
 impl Ended {
     fn refused(account: AppId, word: &Refused) -> Self {
-        Self { account, seq: word.seq, refused_since: Some(word.since) }
+        Self { account, seq: word.seq, errcode: Some(word.code.code()), refused_since: Some(word.since) }
     }
 }
 
@@ -189,11 +191,11 @@ impl Run {
         } else {
             ended.extend(doubtful);
         }
-        for Ended { account, seq, .. } in ended {
+        for Ended { account, seq, errcode, .. } in ended {
             if self.breaker.cause().is_some() || Instant::now() >= self.ends_at {
                 return;
             }
-            match self.tokens.end_grant(&account, seq, AccountState::NeedsAuthorization, None).await {
+            match self.tokens.end_grant(&account, seq, &GrantEnd::Refused { errcode }).await {
                 Ok(written) => report.gone += u64::from(written == WriteOutcome::Stored),
                 Err(error) => {
                     if let Some(own) = self.breaker.own_failure(error.into()) {

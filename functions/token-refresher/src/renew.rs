@@ -28,13 +28,14 @@ impl Run {
             return self.renew_what_is_due(report).await;
         }
         // Side by side: neither waits for what hangs at the other's service.
-        let mut deliveries = Report::default();
+        let (mut messages, mut events) = (Report::default(), Report::default());
         let renewals = async {
             self.look_after_ticket(report).await;
             self.renew_what_is_due(report).await;
         };
-        tokio::join!(renewals, self.redeliver_pending(&mut deliveries));
-        report.add(&deliveries);
+        tokio::join!(renewals, self.redeliver_pending(&mut messages), self.deliver_outbox(&mut events));
+        report.add(&messages);
+        report.add(&events);
     }
 
     async fn renew_what_is_due(&self, report: &mut Report) {

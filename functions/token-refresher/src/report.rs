@@ -22,6 +22,8 @@ pub struct Report {
     pub inbox_postponed: u64,
     /// Messages that had waited for the bus and were delivered.
     pub messages_delivered: u64,
+    /// Events of accounts' states that were delivered.
+    pub events_delivered: u64,
     /// Accounts that reconciliation found missing here.
     pub added: u64,
     /// Accounts whose refresh token or profile reconciliation repaired.
@@ -46,6 +48,7 @@ impl Report {
         self.inbox_done += part.inbox_done;
         self.inbox_postponed += part.inbox_postponed;
         self.messages_delivered += part.messages_delivered;
+        self.events_delivered += part.events_delivered;
         self.gone += part.gone;
         for (label, count) in &part.failed {
             self.fail_times(label, *count);
@@ -73,6 +76,7 @@ impl fmt::Display for Report {
         for (what, count) in [
             ("inbox postponed", self.inbox_postponed),
             ("messages delivered", self.messages_delivered),
+            ("events delivered", self.events_delivered),
             ("added", self.added),
             ("repaired", self.repaired),
             ("gone", self.gone),

@@ -113,6 +113,12 @@ impl EventBus {
         self.journal().delivered.iter().map(|numbered| numbered.event.clone()).collect()
     }
 
+    /// Those of one family, which the beginning of the detail-type names.
+    #[must_use]
+    pub fn delivered_of(&self, family: &str) -> Vec<Delivered> {
+        self.delivered().into_iter().filter(|event| event.detail_type.starts_with(family)).collect()
+    }
+
     /// Refuses the next `count` entries that are well formed, each by itself, as AWS does when it is troubled: the request
     /// is answered with 200.
     pub fn refuse_next(&self, count: usize) {

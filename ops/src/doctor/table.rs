@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{
     TimeToLiveStatus,
 };
 use runtime::aws::{AwsFailure, FailureKind};
-use store::DUE_INDEX;
+use store::{DUE_INDEX, LIST_INDEX};
 
 use super::refused;
 use crate::deployment::Target;
@@ -55,6 +55,10 @@ const fn missing(target: Target) -> &'static str {
     }
 }
 
+/// The indexes, and what would be if one were not there.
+const INDEXES: [(&str, &str); 2] =
+    [(DUE_INDEX, "nothing that falls due would be found"), (LIST_INDEX, "no account could be listed")];
+
 fn definition(table: &TableDescription) -> Vec<Finding> {
     let mut findings = Vec::new();
     match table.table_status() {
@@ -68,15 +72,15 @@ fn definition(table: &TableDescription) -> Vec<Finding> {
             ));
         }
     }
-    match table.global_secondary_indexes().iter().find(|index| index.index_name() == Some(DUE_INDEX)) {
-        None => findings.push(Finding::wrong(
-            CHECK,
-            format!("it has no index {DUE_INDEX}: nothing that falls due would be found"),
-            AGAIN,
-        )),
-        Some(index) if index.index_status().is_some_and(|status| *status != IndexStatus::Active) => findings
-            .push(Finding::wrong(CHECK, format!("its index {DUE_INDEX} is not ready yet"), "wait until it is ACTIVE")),
-        Some(_) => {}
+    for (name, without) in INDEXES {
+        match table.global_secondary_indexes().iter().find(|index| index.index_name() == Some(name)) {
+            None => findings.push(Finding::wrong(CHECK, format!("it has no index {name}: {without}"), AGAIN)),
+            Some(index) if index.index_status().is_some_and(|status| *status != IndexStatus::Active) => {
+                let sentence = format!("its index {name} is not ready yet");
+                findings.push(Finding::wrong(CHECK, sentence, "wait until it is ACTIVE"));
+            }
+            Some(_) => {}
+        }
     }
     if !table.stream_specification().is_some_and(|stream| stream.stream_enabled) {
         let sentence = "its stream is off: pushes take effect only every 5 minutes";

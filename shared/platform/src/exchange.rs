@@ -14,8 +14,8 @@ use base::ids::AppId;
 use base::limits::{CODE_LIFE, LEASE};
 use secrecy::SecretString;
 use store::{
-    AccountState, Arrival, Binding, Bound, BoundBy, ClaimKey, Claimed, ClaimedCode, CodeDigest, Lease, LeaseTerm,
-    Store, StoredAccount, TokenOwner,
+    AccountState, Arrival, Binding, Bound, BoundBy, ClaimKey, Claimed, ClaimedCode, CodeDigest, GrantOrigin, Lease,
+    LeaseTerm, Store, StoreError, StoredAccount, TokenOwner,
 };
 use wechat::api::{Reaction, WechatError};
 use wechat::times::{self, Order};
@@ -254,11 +254,37 @@ impl Exchange {
         binding: Option<&Binding>,
         by: BoundBy,
     ) -> Result<Exchanged, TokenError> {
-        let bound = match binding {
-            Some(binding) => Some(self.store().links.bind(&binding.link, &authorizer, by, self.now()).await?),
-            None => None,
+        let Some(binding) = binding else { return Ok(Exchanged::Granted { authorizer, bound: None }) };
+        let bound = self.store().links.bind(&binding.link, &authorizer, by, self.now()).await?;
+        if bound == Bound::Yes
+            && let Some(origin) = self.origin_of(binding, &authorizer, by).await?
+        {
+            self.store().accounts.note_origin(&authorizer, &origin, self.now()).await?;
+        }
+        Ok(Exchanged::Granted { authorizer, bound: Some(bound) })
+    }
+
+    /// What the link that a merchant came through says about the account; nothing where it has been cancelled, or is
+    /// another account's: a link takes one. One read.
+    async fn origin_of(
+        &self,
+        binding: &Binding,
+        authorizer: &AppId,
+        by: BoundBy,
+    ) -> Result<Option<GrantOrigin>, StoreError> {
+        let link = match self.store().links.get(&binding.link, self.now()).await {
+            Ok(link) => link.filter(|link| link.is_open_to(authorizer)),
+            // The grant is kept whatever has happened to its link.
+            Err(error @ StoreError::Corrupt { .. }) => {
+                tracing::error!(link = %binding.link, "an account does not get its reference: {error}");
+                None
+            }
+            Err(error) => return Err(error),
         };
-        Ok(Exchanged::Granted { authorizer, bound })
+        Ok(link.map(|link| {
+            let binds = link.authorized.is_none().then_some(by);
+            GrantOrigin { link: link.id, labels: link.request.labels, binds }
+        }))
     }
 
     /// Whether WeChat's times place a revocation that is in force after the code's grant.

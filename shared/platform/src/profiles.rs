@@ -73,7 +73,10 @@ impl Profiles {
             None => self.introduce(authorizer).await,
         }
         match &details.profile {
-            Some(profile) => store.accounts.put_profile(authorizer, seq, profile, &details.func_info).await,
+            Some(profile) => {
+                let now = self.component.context().now();
+                store.accounts.put_profile(authorizer, seq, profile, &details.func_info, now).await
+            }
             None => Ok(WriteOutcome::Stored),
         }
     }

@@ -6,7 +6,7 @@ use base::limits::LEASE;
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
 use store::{
-    AccountState, Issued, Lease, NewGrant, RenewalReason, Store, StoredAccount, TokenOwner, TokenRecord, WriteOutcome,
+    GrantEnd, Issued, Lease, NewGrant, RenewalReason, Store, StoredAccount, TokenOwner, TokenRecord, WriteOutcome,
 };
 use wechat::api::{AuthorizerDetails, ErrCode, Reaction, WechatError};
 
@@ -93,12 +93,12 @@ impl Tokens {
         &self,
         authorizer: &AppId,
         seq: u64,
-        state: AccountState,
-        revoked_at: Option<Timestamp>,
+        end: &GrantEnd,
     ) -> Result<WriteOutcome, store::StoreError> {
         let now = self.context().now();
-        let written = self.store().accounts.end_grant(authorizer, seq, state, revoked_at, now).await?;
+        let written = self.store().accounts.end_grant(authorizer, seq, end, now).await?;
         if written == WriteOutcome::Stored {
+            let state = end.state();
             tracing::info!(authorizer = %authorizer, state = state.as_str(), "account {authorizer} is now {state}");
         }
         Ok(written)
@@ -128,6 +128,8 @@ impl Tokens {
             due_at: Some(issued.due_at),
             granted_at: row.granted_at,
             func_info: &details.func_info,
+            origin: None,
+            is_recovery: true,
             claim: None,
         };
         match self.store().accounts.store_grant(authorizer, row.token.seq, &grant, issued.issued_at).await? {

@@ -3,6 +3,9 @@
 //! The row of an account outlives its grant: the same account may come back. What is in the `due` index is renewed;
 //! an account whose grant is gone is in the index under its state, to be counted.
 
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use base::clock::Timestamp;
 use base::ids::AppId;
 use secrecy::SecretString;
@@ -10,18 +13,22 @@ use wechat::api::Profile;
 
 use crate::account_state::AccountState;
 use crate::attributes::{
-    ACCESS_TOKEN, ASKED_AT, DOUBTS, DUE_AT, DUE_SHARD, FAILURES, FUNC_INFO, GRANT_CLAIM, GRANTED_AT, LAST_ERROR,
-    NAME_OWNED, PROFILE, REFRESH_TOKEN, REFUSED_SINCE, REVOKED_AT, STATE, STORED_AT, TOKEN_EXPIRES_AT, TOKEN_SEQ,
+    ACCESS_TOKEN, ASKED_AT, DETAILS_STATE, DOUBTS, DUE_AT, DUE_SHARD, FAILURES, FUNC_INFO, GRANT_CLAIM, GRANTED_AT,
+    LAST_ERROR, NAME_OWNED, PROFILE, REFRESH_TOKEN, REFUSED_SINCE, REVOKED_AT, STATE, STORED_AT, TOKEN_EXPIRES_AT,
+    TOKEN_SEQ,
 };
 use crate::claim::{ClaimedCode, CodeDigest, finished};
+use crate::details::{AccountDetails, DetailsChange, GrantOrigin, Origin};
 use crate::item::{Attributes, Item};
+use crate::link::Links;
 use crate::part::Part;
-use crate::request::Transacted;
+use crate::request::{Transacted, Written};
+use crate::state_event::StateChange;
 use crate::token::seq_is;
-use crate::write::{Change, Value, absent, equals, exists};
+use crate::write::{Change, Condition, Value, absent, equals};
 use crate::{StoreError, TokenRecord, WriteOutcome};
 
-/// An account as it is stored.
+/// An account's row as it is stored: its tokens, and what is known of its grant.
 #[derive(Debug)]
 pub struct StoredAccount {
     /// Its tokens.
@@ -34,12 +41,11 @@ pub struct StoredAccount {
     pub asked_at: Option<Timestamp>,
     /// The very code that brought the grant.
     pub grant_code: Option<CodeDigest>,
-    /// How the account looks to people.
-    pub profile: Option<Profile>,
-    /// The permission sets granted.
-    pub func_info: Vec<u32>,
     /// Whether the profile has been stored together with whom the account's messages are addressed to.
-    pub is_named: bool,
+    pub is_described: bool,
+    /// Whether the details have an item of their own that agrees with this row: not so where an earlier version has written
+    /// the row ([`Accounts::move_details`]).
+    pub has_details: bool,
 }
 
 impl StoredAccount {
@@ -51,14 +57,14 @@ impl StoredAccount {
             revoked_at: item.instant(REVOKED_AT),
             asked_at: item.instant(ASKED_AT),
             grant_code: item.text(GRANT_CLAIM).map(CodeDigest::from_stored),
-            profile: item.parsed(PROFILE, |json| serde_json::from_str(json)),
-            func_info: item.numbers(FUNC_INFO).collect(),
-            is_named: item.flag(NAME_OWNED) == Some(true),
+            is_described: item.flag(NAME_OWNED) == Some(true),
+            has_details: item.text(DETAILS_STATE) == item.text(STATE) && !item.has(PROFILE) && !item.has(FUNC_INFO),
         }
     }
 }
 
 /// A grant to be stored.
+#[derive(Clone, Copy)]
 pub struct NewGrant<'a> {
     /// The access token and when it lapses; `None` if only a refresh token is known: the account is due at once.
     pub access_token: Option<(&'a SecretString, Timestamp)>,
@@ -70,10 +76,46 @@ pub struct NewGrant<'a> {
     pub granted_at: Option<Timestamp>,
     /// The permission sets.
     pub func_info: &'a [u32],
+    /// The link that the merchant came through.
+    pub origin: Option<&'a GrantOrigin>,
+    /// Whether it is the grant that had been taken for gone, found to work again without the merchant.
+    pub is_recovery: bool,
     /// The code that was exchanged: its claim is finished in the same transaction, so that the code's result is never
     /// known to one item only.
     pub claim: Option<ClaimedCode<'a>>,
 }
+
+/// How a grant has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GrantEnd {
+    /// WeChat says that the merchant took it back.
+    TakenBack {
+        /// WeChat's time of that.
+        at: Option<Timestamp>,
+    },
+    /// WeChat refuses it.
+    Refused {
+        /// WeChat's code for the refused call.
+        errcode: Option<i64>,
+    },
+}
+
+impl GrantEnd {
+    /// The state that an account is in from then on.
+    #[must_use]
+    pub const fn state(self) -> AccountState {
+        match self {
+            Self::TakenBack { .. } => AccountState::Unauthorized,
+            Self::Refused { .. } => AccountState::NeedsAuthorization,
+        }
+    }
+}
+
+/// How often an account is written whose details somebody else changes, or that another transaction is writing.
+const TRIES: u32 = 5;
+
+/// The pause after the latter, which grows with each try.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The rows of accounts.
 #[derive(Debug, Clone)]
@@ -89,8 +131,9 @@ impl Accounts {
         Ok(self.0.get(self.0.account(authorizer)).await?.map(StoredAccount::read))
     }
 
-    /// Stores a grant over the `token_seq` that was read (0 if there was no row) and finishes its claim with it.
-    /// A transaction of one write, or of two.
+    /// Stores a grant over the `token_seq` that was read (0 if there was no row), reports it if the account was not in use,
+    /// finishes its claim and binds its link with it. A read, and a transaction over the row, the details, the claim and
+    /// the link.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: it may be stored or not; the caller tries again until it knows.
@@ -101,15 +144,36 @@ impl Accounts {
         grant: &NewGrant<'_>,
         now: Timestamp,
     ) -> Result<WriteOutcome, StoreError> {
-        let mut writes = vec![self.granted(authorizer, seq, grant, now).in_transaction()?];
-        if let Some(claim) = &grant.claim {
-            writes.push(finished(&self.0, claim, authorizer, now).in_transaction()?);
-        }
-        Ok(match self.0.transact(writes).await? {
-            Transacted::Done => WriteOutcome::Stored,
-            // Read again and decided again, also if nothing but a busy table was in the way.
-            Transacted::Refused | Transacted::Busy => WriteOutcome::Superseded,
-        })
+        let permissions = grant.func_info.to_vec();
+        let reported = if grant.is_recovery {
+            StateChange::Recovered { permissions }
+        } else {
+            StateChange::Authorized { permissions }
+        };
+        let details = DetailsChange {
+            state: Some((AccountState::Active, reported)),
+            func_info: Some(grant.func_info),
+            origin: match grant.origin {
+                Some(origin) => Origin::Link(origin),
+                None if grant.is_recovery => Origin::Unchanged,
+                None => Origin::Unknown,
+            },
+            ..DetailsChange::default()
+        };
+        let writes = || {
+            let mut writes = vec![self.granted(authorizer, seq, grant, now).in_transaction()?];
+            if let Some(claim) = &grant.claim {
+                writes.push(finished(&self.0, claim, authorizer, now).in_transaction()?);
+            }
+            if let Some((origin, by)) = grant.origin.and_then(|origin| Some((origin, origin.binds?))) {
+                let link = Links(self.0.clone()).bound(&origin.link, authorizer, by, now);
+                writes.push(link.in_transaction()?);
+            }
+            Ok(writes)
+        };
+        // Our own first try, whose reply was lost, is for the caller to recognize.
+        let written = self.write_with_details(authorizer, Some(seq), writes, &details, now).await?;
+        Ok(WriteOutcome::of(written, |_| false))
     }
 
     /// What a grant does not bring is removed, except for the refresh token: an empty one never replaces a stored one.
@@ -117,7 +181,6 @@ impl Accounts {
         self.change(authorizer)
             .enter(AccountState::Active, now)
             .set(TOKEN_SEQ, seq.saturating_add(1))
-            .set(FUNC_INFO, Value::list(grant.func_info.iter().copied()))
             .set(STORED_AT, now)
             .set_or_remove(ACCESS_TOKEN, grant.access_token.map(|(token, _)| token))
             .set_or_remove(TOKEN_EXPIRES_AT, grant.access_token.map(|(_, expires)| expires))
@@ -126,7 +189,8 @@ impl Accounts {
             .set_or_remove(GRANTED_AT, grant.granted_at)
             .set_or_remove(GRANT_CLAIM, grant.claim.map(|claim| claim.code))
             .set_some(REFRESH_TOKEN, grant.refresh_token)
-            .remove([FAILURES, LAST_ERROR, REFUSED_SINCE, DOUBTS, ASKED_AT])
+            // Those that an earlier version may have left there are older.
+            .remove([FUNC_INFO, FAILURES, LAST_ERROR, REFUSED_SINCE, DOUBTS, ASKED_AT])
             .end_lease()
             .when(seq_is(seq))
     }
@@ -143,29 +207,36 @@ impl Accounts {
         noted.when(equals(GRANT_CLAIM, code).and(absent(GRANTED_AT))).apply().await.map(drop)
     }
 
-    /// Ends an account's grant over the `token_seq` that was read (0 makes the row): the access token is dropped, the
-    /// row and its refresh token stay. In the index the account is among those of `state` from now on. One write.
+    /// Ends an account's grant over the `token_seq` that was read (0 makes the row) and reports it: the access token is
+    /// dropped, the row and its refresh token stay. In the index the account is among those of its state from now on. A
+    /// read, and a transaction over the row and the details.
     pub async fn end_grant(
         &self,
         authorizer: &AppId,
         seq: u64,
-        state: AccountState,
-        revoked_at: Option<Timestamp>,
+        end: &GrantEnd,
         now: Timestamp,
     ) -> Result<WriteOutcome, StoreError> {
         let next = seq.saturating_add(1);
-        let written = self
-            .change(authorizer)
-            .enter(state, now)
-            .set(TOKEN_SEQ, next)
-            .set(DUE_SHARD, self.ended_shard(state))
-            .set(DUE_AT, now)
-            .set_some(REVOKED_AT, revoked_at)
-            .remove([ACCESS_TOKEN, TOKEN_EXPIRES_AT])
-            .end_lease()
-            .when(seq_is(seq))
-            .apply_or_read()
-            .await?;
+        let state = end.state();
+        let (revoked_at, reported) = match *end {
+            GrantEnd::TakenBack { at } => (at, StateChange::Unauthorized),
+            GrantEnd::Refused { errcode } => (None, StateChange::NeedsAuthorization { errcode }),
+        };
+        let row = || {
+            self.change(authorizer)
+                .enter(state, now)
+                .set(TOKEN_SEQ, next)
+                .set(DUE_SHARD, self.ended_shard(state))
+                .set(DUE_AT, now)
+                .set_some(REVOKED_AT, revoked_at)
+                .remove([ACCESS_TOKEN, TOKEN_EXPIRES_AT])
+                .end_lease()
+                .when(seq_is(seq))
+                .in_transaction()
+        };
+        let details = DetailsChange { state: Some((state, reported)), ..DetailsChange::default() };
+        let written = self.write_with_details(authorizer, Some(seq), || Ok(vec![row()?]), &details, now).await?;
         // Our own first try, whose reply was lost, counts.
         Ok(WriteOutcome::of(written, |now| {
             let now = TokenRecord::of(now);
@@ -209,28 +280,134 @@ impl Accounts {
     }
 
     /// Writes an account's profile and permission sets over the `token_seq` that was read before WeChat was asked for
-    /// them. To be called once the name of the profile is stored ([`crate::UserNames::put`]). One write.
+    /// them, and reports what is different. To be called once the name of the profile is stored
+    /// ([`crate::UserNames::put`]). A read, and a transaction over the row and the details.
     pub async fn put_profile(
         &self,
         authorizer: &AppId,
         seq: u64,
         profile: &Profile,
         func_info: &[u32],
+        now: Timestamp,
     ) -> Result<WriteOutcome, StoreError> {
-        let Ok(json) = serde_json::to_string(profile) else {
-            return Err(StoreError::Corrupt { item: "account", attribute: PROFILE });
+        let row = || {
+            let described = self.change(authorizer).set(NAME_OWNED, true).remove([PROFILE, FUNC_INFO]);
+            described.when(equals(TOKEN_SEQ, seq)).in_transaction()
         };
-        let profile = self
-            .change(authorizer)
-            .set(PROFILE, json)
-            .set(FUNC_INFO, Value::list(func_info.iter().copied()))
-            .set(NAME_OWNED, true)
-            .when(equals(TOKEN_SEQ, seq));
-        Ok(if profile.apply().await? { WriteOutcome::Stored } else { WriteOutcome::Superseded })
+        let details = DetailsChange { profile: Some(profile), func_info: Some(func_info), ..DetailsChange::default() };
+        let written = self.write_with_details(authorizer, Some(seq), || Ok(vec![row()?]), &details, now).await?;
+        Ok(WriteOutcome::of(written, |_| false))
     }
 
-    /// Writes down that the name of the account's profile is stored, if the profile was stored before it. One write.
-    pub async fn note_named(&self, authorizer: &AppId) -> Result<(), StoreError> {
-        self.change(authorizer).set(NAME_OWNED, true).when(exists(TOKEN_SEQ)).apply().await.map(drop)
+    /// Writes down the link that an account's grant came through, and what the business has said on it. A read, and a
+    /// transaction over the details if that is new.
+    pub async fn note_origin(
+        &self,
+        authorizer: &AppId,
+        origin: &GrantOrigin,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let known = self.known_details(authorizer, now).await?;
+        if known.link.as_ref() == Some(&origin.link) {
+            return Ok(());
+        }
+        let details = DetailsChange { origin: Origin::Link(origin), ..DetailsChange::default() };
+        self.write_with_details(authorizer, None, || Ok(Vec::new()), &details, now).await.map(drop)
+    }
+
+    /// Moves what an earlier version has written into the account's row to its details, where it belongs. An account that
+    /// is not known yet is not reported by that; what has changed since its details were written is. Two reads, and a
+    /// transaction over the row and the details. Without effect if there is no row, or if somebody else has changed what
+    /// is to be moved.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the next look at the row moves it.
+    pub async fn move_details(&self, authorizer: &AppId, now: Timestamp) -> Result<(), StoreError> {
+        let Some(row) = self.0.get(self.0.account(authorizer)).await? else { return Ok(()) };
+        let item = Item::new("account", row);
+        let token = TokenRecord::read(&item);
+        let state = token.state;
+        let profile: Option<Profile> = item.parsed(PROFILE, |json| serde_json::from_str(json));
+        let func_info: Option<Vec<u32>> = item.has(FUNC_INFO).then(|| item.numbers(FUNC_INFO).collect());
+        let permissions = func_info.clone().unwrap_or_default();
+        let reported = match state {
+            AccountState::Active => StateChange::Authorized { permissions },
+            AccountState::NeedsAuthorization => StateChange::NeedsAuthorization { errcode: None },
+            AccountState::Unauthorized => StateChange::Unauthorized,
+        };
+        let details = DetailsChange {
+            state: Some((state, reported)),
+            profile: profile.as_ref(),
+            func_info: func_info.as_deref(),
+            moved_since: Some(item.instant(state.since()).unwrap_or(now)),
+            ..DetailsChange::default()
+        };
+        let known = self.0.get(self.0.details(authorizer)).await?.map(AccountDetails::read).unwrap_or_default();
+        let as_read = [PROFILE, FUNC_INFO, DETAILS_STATE].map(|name| is_as_read(&item, name));
+        let row = self
+            .change(authorizer)
+            .set(STATE, state.as_str())
+            .set(DETAILS_STATE, state.as_str())
+            .remove([PROFILE, FUNC_INFO])
+            .when(as_read.into_iter().fold(seq_is(token.seq), Condition::and));
+        let mut writes = vec![row.in_transaction()?];
+        writes.extend(details.writes(&self.0, authorizer, &known, now)?);
+        match self.0.transact(writes).await? {
+            Transacted::Done | Transacted::Refused => Ok(()),
+            failed @ (Transacted::Conflict | Transacted::Throttled) => Err(failed.failure("account")),
+        }
+    }
+
+    /// Changes an account's row and its details together. `row` are the writes of the row, conditional on the `token_seq`
+    /// `seq` of it, and of what else belongs to them; without `seq` the details alone are changed.
+    async fn write_with_details(
+        &self,
+        authorizer: &AppId,
+        seq: Option<u64>,
+        row: impl Fn() -> Result<Vec<TransactWriteItem>, StoreError>,
+        details: &DetailsChange<'_>,
+        now: Timestamp,
+    ) -> Result<Written<()>, StoreError> {
+        let mut last = Transacted::Conflict;
+        for attempt in 0..TRIES {
+            if attempt > 0 && last != Transacted::Refused {
+                tokio::time::sleep(PAUSE * attempt).await;
+            }
+            let known = self.known_details(authorizer, now).await?;
+            let mut writes = row()?;
+            writes.extend(details.writes(&self.0, authorizer, &known, now)?);
+            last = self.0.transact(writes).await?;
+            match (last, seq) {
+                (Transacted::Done, _) => return Ok(Written::Done(())),
+                // Unless only the details have changed since they were read.
+                (Transacted::Refused, Some(seq)) => {
+                    let row = self.0.get(self.0.account(authorizer)).await?;
+                    if row.clone().is_none_or(|row| TokenRecord::of(row).seq != seq) {
+                        return Ok(Written::Refused(row));
+                    }
+                }
+                (Transacted::Refused | Transacted::Conflict | Transacted::Throttled, _) => {}
+            }
+        }
+        Err(last.failure("account"))
+    }
+
+    /// What is known of an account, moved to its place before where an earlier version has written the row.
+    async fn known_details(&self, authorizer: &AppId, now: Timestamp) -> Result<AccountDetails, StoreError> {
+        let read =
+            async || Ok::<_, StoreError>(self.0.get(self.0.details(authorizer)).await?.map(AccountDetails::read));
+        if let Some(known) = read().await? {
+            return Ok(known);
+        }
+        self.move_details(authorizer, now).await?;
+        Ok(read().await?.unwrap_or_default())
+    }
+}
+
+/// An attribute is what it was when the item was read.
+fn is_as_read(item: &Item, attribute: &str) -> Condition {
+    match item.attributes.get(attribute) {
+        Some(value) => equals(attribute, Value(value.clone())),
+        None => absent(attribute),
     }
 }

@@ -9,7 +9,7 @@ use base::clock::Timestamp;
 use base::ids::AppId;
 
 use crate::StoreError;
-use crate::attributes::{ACTIVE_SINCE, NEEDS_AUTHORIZATION_SINCE, STATE, UNAUTHORIZED_SINCE};
+use crate::attributes::{ACTIVE_SINCE, DETAILS_STATE, NEEDS_AUTHORIZATION_SINCE, STATE, UNAUTHORIZED_SINCE};
 use crate::item::Item;
 use crate::part::Part;
 use crate::write::Change;
@@ -47,7 +47,7 @@ impl AccountState {
     }
 
     /// The attribute that says when the state began, by our clock.
-    const fn since(self) -> &'static str {
+    pub(crate) const fn since(self) -> &'static str {
         match self {
             Self::Active => ACTIVE_SINCE,
             Self::Unauthorized => UNAUTHORIZED_SINCE,
@@ -63,10 +63,10 @@ impl fmt::Display for AccountState {
 }
 
 impl Change {
-    /// Lets an account enter a state, unless it is in it.
+    /// Lets an account enter a state, unless it is in it. Its details enter it in the same transaction.
     pub(crate) fn enter(self, state: AccountState, now: Timestamp) -> Self {
         let others = AccountState::ALL.into_iter().filter(|other| *other != state).map(AccountState::since);
-        self.set(STATE, state.as_str()).set_once(state.since(), now).remove(others)
+        self.set(STATE, state.as_str()).set(DETAILS_STATE, state.as_str()).set_once(state.since(), now).remove(others)
     }
 }
 

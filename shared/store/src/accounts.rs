@@ -93,6 +93,15 @@ impl Accounts {
         self.0.page_of_due(self.shard(shard), until, DUE_PAGE, after, |pk| self.account_of(pk)).await
     }
 
+    /// Accounts out of use that are in `state`, in the order of their ends, a page at a time. One query of the index.
+    pub async fn ended(
+        &self,
+        state: AccountState,
+        after: Option<PagePosition>,
+    ) -> Result<(Vec<AppId>, Option<PagePosition>), StoreError> {
+        self.0.page_of_due(self.ended_shard(state), END_OF_TIME, DUE_PAGE, after, |pk| self.account_of(pk)).await
+    }
+
     /// How many accounts of a part fall due until `until`. One query a shard and megabyte.
     pub async fn count_due(&self, part: DuePart, until: Timestamp) -> Result<u64, StoreError> {
         self.0.count_due(part.shards().map(|shard| self.shard(shard)), until).await

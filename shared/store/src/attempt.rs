@@ -97,7 +97,7 @@ impl Attempts {
             .set(ATTEMPT, attempt);
         match self.0.transact(vec![by_attempt.in_transaction()?, by_code.in_transaction()?]).await? {
             Transacted::Done => Ok(()),
-            Transacted::Refused | Transacted::Busy => Err(StoreError::Contended { item: "attempt" }),
+            failed => Err(failed.failure("attempt")),
         }
     }
 

@@ -50,6 +50,16 @@ attributes! {
     FUNC_INFO = "func_info",
     PROFILE = "profile",
     NAME_OWNED = "name_owned",
+    DETAILS_STATE = "details_state",
+    // The details of accounts, and what happened to them.
+    STATE_SINCE = "state_since",
+    TAGS = "tags",
+    EVENTS = "events",
+    VERSION = "version",
+    EVENT = "event",
+    // What is in a list.
+    LIST_PK = "list_pk",
+    LIST_SK = "list_sk",
     // The names of accounts.
     USER_NAME = "user_name",
     INTRODUCED_AT = "introduced_at",
@@ -110,6 +120,7 @@ attributes! {
     STARTED_AT = "started_at",
     NEXT_OFFSET = "next_offset",
     LISTED = "listed",
+    ENDED_READ_AT = "ended_read_at",
 }
 
 #[cfg(test)]

@@ -14,9 +14,11 @@ mod accounts;
 mod attempt;
 mod attributes;
 mod claim;
+mod details;
 mod health;
 mod inbox;
 mod item;
+mod labels;
 mod lease;
 mod link;
 mod message;
@@ -25,6 +27,7 @@ mod part;
 mod reconcile;
 mod release_check;
 mod request;
+mod state_event;
 mod ticket;
 mod token;
 mod token_record;
@@ -44,15 +47,17 @@ use self::item::Attributes;
 use self::part::Part;
 use self::request::Written;
 
-pub use self::account::{Accounts, NewGrant, StoredAccount};
+pub use self::account::{Accounts, GrantEnd, NewGrant, StoredAccount};
 pub use self::account_state::{AccountState, STANDING_ATTRIBUTES, Standing, Standings};
 pub use self::accounts::{DuePart, END_OF_TIME};
 pub use self::attempt::{ATTEMPT_KEEP, Attempt, Attempts, CodeCount, CookieDigest, MAX_CODES};
 pub use self::claim::{Arrival, Binding, ClaimKey, Claimed, ClaimedCode, ClaimedGrant, Claims, CodeDigest};
+pub use self::details::{AccountDetails, DETAILS_SORT, Details, GrantOrigin};
 pub use self::health::{Health, HealthRecords, ScheduledTask};
 pub use self::inbox::{
     Callback, CallbackEntry, CheckMessage, Entry, EntryBody, EntryKey, INBOX_SORT_PREFIX, Inbox, PUSH_MEMORY, Partition,
 };
+pub use self::labels::{AccountLabels, LABEL_ATTRIBUTES, LabelError, Labels};
 pub use self::lease::{Lease, LeaseTerm};
 pub use self::link::{Bound, BoundBy, Link, LinkRequest, LinkStatus, Links};
 pub use self::message::{MESSAGE_MEMORY, MessageClaim, MessageState, Messages, WaitingMessage};
@@ -60,6 +65,7 @@ pub use self::mint::{MAX_MINTS, MAX_MINTS_PER_HOUR, MintCount, MintRefused};
 pub use self::reconcile::{ListedAccounts, ReconcileCursor, ReconcilePasses};
 pub use self::release_check::ReleaseChecks;
 pub use self::request::PagePosition;
+pub use self::state_event::{EVENT_SORT_PREFIX, PendingEvent, StateChange, StateEvent, StateEvents};
 pub use self::ticket::{Ticket, Tickets};
 pub use self::token::{Failure, Issued, RenewalReason, StoredTokens};
 pub use self::token_record::{TokenOwner, TokenRecord};
@@ -68,6 +74,9 @@ pub use self::user_name::{INTRODUCED, Introductions, Recipient, Recipients, User
 /// The index over everything that falls due, accounts to renew and inbox entries to process, and over the accounts
 /// whose grant has ended.
 pub const DUE_INDEX: &str = "due";
+
+/// The index over every list that services and operators read.
+pub const LIST_INDEX: &str = "list";
 
 /// Why the store could not do what was asked. Never carries a value that was read or written.
 #[derive(Debug, thiserror::Error, Clone)]
@@ -255,6 +264,9 @@ store_of! {
     tickets: Tickets, "The platform's ticket.";
     tokens: StoredTokens, "The tokens of the component and of accounts.";
     accounts: Accounts, "The rows of accounts.";
+    details: Details, "What is known of accounts apart from their tokens.";
+    account_labels: AccountLabels, "What businesses have said about accounts.";
+    state_events: StateEvents, "What happened to accounts.";
     standings: Standings, "The states of accounts, without their tokens.";
     inbox: Inbox, "The inbox.";
     claims: Claims, "The claims of codes.";

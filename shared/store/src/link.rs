@@ -11,9 +11,10 @@ use base::ids::{AppId, LinkId};
 use crate::StoreError;
 use crate::attributes::{
     AUTH_TYPE, AUTHORIZED_AT, AUTHORIZER, BIZ_APPID, BOUND_BY, CANCELLED_AT, CATEGORY_IDS, CREATED_AT, CREATED_BY,
-    EXPIRES_AT, MINT_TIMES, MINTS, PK, REFERENCE, REQUESTER_NAME, RETURN_URL, VALID_UNTIL,
+    EXPIRES_AT, MINT_TIMES, MINTS, PK, REQUESTER_NAME, RETURN_URL, VALID_UNTIL,
 };
 use crate::item::{Attributes, Item};
+use crate::labels::Labels;
 use crate::part::{Key, Part};
 use crate::request::Written;
 use crate::write::{Change, Value, absent, equals, exists, is_after};
@@ -34,8 +35,8 @@ pub struct LinkRequest {
     pub return_url: Option<String>,
     /// Who asks, as the merchant knows them.
     pub requester_name: Option<String>,
-    /// The business's own mark.
-    pub reference: Option<String>,
+    /// What the account that is authorized through it gets.
+    pub labels: Labels,
 }
 
 /// A link as it is stored.
@@ -111,6 +112,15 @@ impl Link {
         }
     }
 
+    /// Whether it is this account's, or can become it: a link takes one account, and none once it was cancelled.
+    #[must_use]
+    pub fn is_open_to(&self, authorizer: &AppId) -> bool {
+        match &self.authorized {
+            Some((account, _)) => account == authorizer,
+            None => self.cancelled_at.is_none(),
+        }
+    }
+
     /// Whether it is still known: it is forgotten some time after its end.
     fn is_known(&self, now: Timestamp) -> bool {
         now < self.valid_until.plus(KEEP_ENDED)
@@ -170,7 +180,7 @@ impl Links {
             .set_some(BIZ_APPID, request.biz_appid.as_ref())
             .set_some(RETURN_URL, request.return_url.as_ref())
             .set_some(REQUESTER_NAME, request.requester_name.as_ref())
-            .set_some(REFERENCE, request.reference.as_ref());
+            .label(&request.labels);
         if link.put().await? { Ok(()) } else { Err(StoreError::Contended { item: "link" }) }
     }
 
@@ -192,6 +202,15 @@ impl Links {
         Ok(Some(read_link(id, attributes)?).filter(|link| link.is_known(now)))
     }
 
+    /// The write that binds a link that is neither bound nor cancelled.
+    pub(crate) fn bound(&self, link: &LinkId, authorizer: &AppId, by: BoundBy, now: Timestamp) -> Change {
+        self.change(link)
+            .set(AUTHORIZER, authorizer)
+            .set(AUTHORIZED_AT, now)
+            .set(BOUND_BY, by.as_str())
+            .when(exists(PK).and(absent(AUTHORIZER)).and(absent(CANCELLED_AT)))
+    }
+
     /// Binds a link to the account that was authorized through it; a link takes one account, and none once it was
     /// cancelled. One write, and another if a link that a push has bound is bound by its browser too: that says more,
     /// whichever came first.
@@ -205,13 +224,7 @@ impl Links {
         by: BoundBy,
         now: Timestamp,
     ) -> Result<Bound, StoreError> {
-        let bound = self
-            .change(link)
-            .set(AUTHORIZER, authorizer)
-            .set(AUTHORIZED_AT, now)
-            .set(BOUND_BY, by.as_str())
-            .when(exists(PK).and(absent(AUTHORIZER)).and(absent(CANCELLED_AT)));
-        let attributes = match bound.apply_or_read().await? {
+        let attributes = match self.bound(link, authorizer, by, now).apply_or_read().await? {
             Written::Done(()) => return Ok(Bound::Yes),
             Written::Refused(None) => return Ok(Bound::Missing),
             Written::Refused(Some(attributes)) => attributes,
@@ -241,7 +254,7 @@ pub(crate) fn read_link(id: &LinkId, attributes: Attributes) -> Result<Link, Sto
             category_ids: item.numbers(CATEGORY_IDS).collect(),
             return_url: item.text(RETURN_URL).map(str::to_owned),
             requester_name: item.text(REQUESTER_NAME).map(str::to_owned),
-            reference: item.text(REFERENCE).map(str::to_owned),
+            labels: Labels::read(&item),
         },
         valid_until: item.instant(VALID_UNTIL).ok_or(item.lacks(VALID_UNTIL))?,
         authorized: item.parsed(AUTHORIZER, AppId::parse).zip(item.instant(AUTHORIZED_AT)),

@@ -97,7 +97,7 @@ impl Messages {
     /// Whether a message has been answered, by a read that may be a moment old. Deliveries of a message at the same
     /// moment may all find it open; WeChat's next try comes after 5 s. One read.
     pub async fn state(&self, message: &MessageId) -> Result<MessageState, StoreError> {
-        let item = Item::new("message", self.0.get_eventually(self.key(message)).await?.unwrap_or_default());
+        let item = Item::new("message", self.0.read_eventually(self.key(message), &[]).await?.unwrap_or_default());
         let is_answered = item.instant(ANSWERED_AT).is_some();
         Ok(if is_answered { MessageState::Answered(item.secret(REPLY)) } else { MessageState::Open })
     }

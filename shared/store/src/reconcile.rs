@@ -12,7 +12,7 @@ use base::clock::Timestamp;
 use base::ids::AppId;
 
 use crate::StoreError;
-use crate::attributes::{EXPIRES_AT, LISTED, NEXT_OFFSET, STARTED_AT};
+use crate::attributes::{ENDED_READ_AT, EXPIRES_AT, LISTED, NEXT_OFFSET, STARTED_AT};
 use crate::item::{Attributes, Item};
 use crate::part::{Key, Part};
 use crate::request::{Transacted, Written};
@@ -108,8 +108,10 @@ impl ReconcilePasses {
         let page =
             self.0.new_item(self.page_key(cursor)).set(LISTED, Value::list(listed)).set(EXPIRES_AT, now.plus(KEEP));
         let writes = vec![moved.in_transaction()?, page.in_transaction()?];
+        let mut last = Transacted::Conflict;
         for attempt in 1..=PAGE_TRIES {
-            match self.0.transact(writes.clone()).await? {
+            last = self.0.transact(writes.clone()).await?;
+            match last {
                 Transacted::Done => return Ok(Some(next)),
                 Transacted::Refused => {
                     // Our own first try, whose reply was lost, counts.
@@ -117,10 +119,10 @@ impl ReconcilePasses {
                     let is_ours = page.is_some_and(|page| listed_in(page) == listed);
                     return Ok(is_ours.then_some(next));
                 }
-                Transacted::Busy => tokio::time::sleep(PAGE_PAUSE * attempt).await,
+                Transacted::Conflict | Transacted::Throttled => tokio::time::sleep(PAGE_PAUSE * attempt).await,
             }
         }
-        Err(StoreError::Contended { item: "reconcile cursor" })
+        Err(last.failure("reconcile cursor"))
     }
 
     /// Every account that the pages of a pass named. One query per megabyte, some 50,000 accounts.
@@ -133,6 +135,17 @@ impl ReconcilePasses {
         self.0.each_of(self.key().pk, &page_prefix(cursor), None, take).await?;
         hashes.sort_unstable();
         Ok(ListedAccounts { keys, hashes })
+    }
+
+    /// When the rows of accounts out of use, which no list names, were last looked through. One read.
+    pub async fn ended_read_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        let cursor = self.0.get(self.key()).await?;
+        Ok(cursor.and_then(|cursor| Item::new("reconcile cursor", cursor).instant(ENDED_READ_AT)))
+    }
+
+    /// Writes down that they were looked through. One write.
+    pub async fn note_ended_read(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.0.change(self.key()).set(ENDED_READ_AT, now).apply().await.map(drop)
     }
 
     /// Ends a pass; the next run begins a new one. One write.

@@ -5,7 +5,6 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::get_item::builders::GetItemFluentBuilder;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -37,9 +36,27 @@ pub(crate) enum Transacted {
     Done,
     /// A condition did not hold. After a lost reply this may be the effect of the same transaction's first try.
     Refused,
-    /// The table was busy, or another transaction was at one of the items.
-    Busy,
+    /// Another write was at one of the items.
+    Conflict,
+    /// The table takes no more now.
+    Throttled,
 }
+
+impl Transacted {
+    /// The failure of a transaction that was sent again and again with this outcome.
+    pub(crate) fn failure(self, item: &'static str) -> StoreError {
+        match self {
+            Self::Throttled => StoreError::Unavailable { operation: TRANSACTION, cause: "throttled".to_owned() },
+            Self::Done | Self::Refused | Self::Conflict => StoreError::Contended { item },
+        }
+    }
+}
+
+/// The operation's name in failures.
+const TRANSACTION: &str = "TransactWriteItems";
+
+/// What a cancelled transaction says of an item that it may never write, such as one that has grown too large.
+const UNWRITABLE: [&str; 2] = ["ValidationError", "ItemCollectionSizeLimitExceeded"];
 
 /// Where a page of a query ended.
 #[derive(Debug, Clone)]
@@ -68,22 +85,40 @@ impl Part {
         self.read(key, &[]).await
     }
 
-    /// Reads one item, as it was a moment ago: at half the price.
-    pub(crate) async fn get_eventually(&self, key: Key) -> Result<Option<Attributes>, StoreError> {
-        read_item(self.get_item(key).consistent_read(false)).await
-    }
-
     /// Reads these attributes of one item, as of now; all if none is named.
     pub(crate) async fn read(&self, key: Key, attributes: &[&str]) -> Result<Option<Attributes>, StoreError> {
+        self.read_item(key, attributes, true).await
+    }
+
+    /// The same, as it was a moment ago: at half the price.
+    pub(crate) async fn read_eventually(
+        &self,
+        key: Key,
+        attributes: &[&str],
+    ) -> Result<Option<Attributes>, StoreError> {
+        self.read_item(key, attributes, false).await
+    }
+
+    async fn read_item(
+        &self,
+        key: Key,
+        attributes: &[&str],
+        as_of_now: bool,
+    ) -> Result<Option<Attributes>, StoreError> {
         let names = attributes.iter().map(|name| (format!("#{name}"), (*name).to_owned()));
         let names = Some(names.collect()).filter(|names: &HashMap<_, _>| !names.is_empty());
         let projection = names.as_ref().map(|names| names.keys().cloned().collect::<Vec<_>>().join(", "));
-        let read = self.get_item(key).set_projection_expression(projection).set_expression_attribute_names(names);
-        read_item(read.consistent_read(true)).await
-    }
-
-    fn get_item(&self, key: Key) -> GetItemFluentBuilder {
-        self.client().get_item().table_name(self.table()).set_key(Some(key.attributes()))
+        self.client()
+            .get_item()
+            .table_name(self.table())
+            .set_key(Some(key.attributes()))
+            .set_projection_expression(projection)
+            .set_expression_attribute_names(names)
+            .consistent_read(as_of_now)
+            .send()
+            .await
+            .map(|output| output.item)
+            .map_err(|error| StoreError::from_sdk("GetItem", &error))
     }
 
     /// Hands over the items of a partition whose sort keys begin with `prefix`, as of now and in their order, until `take`
@@ -162,17 +197,29 @@ impl Part {
         Ok(count)
     }
 
-    /// Sends a transaction. A condition that does not hold outweighs a table that is busy.
+    /// Sends a transaction. A condition that does not hold outweighs what may pass.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] where an item can never be written like this.
     pub(crate) async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<Transacted, StoreError> {
         match self.client().transact_write_items().set_transact_items(Some(writes)).send().await {
             Ok(_) => Ok(Transacted::Done),
             Err(error) => match error.as_service_error() {
                 Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-                    let lost = |code: Option<&str>| code == Some("ConditionalCheckFailed");
-                    let refused = cancelled.cancellation_reasons().iter().any(|reason| lost(reason.code()));
-                    Ok(if refused { Transacted::Refused } else { Transacted::Busy })
+                    let codes: Vec<&str> =
+                        cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code()).collect();
+                    if let Some(code) = codes.iter().find(|code| UNWRITABLE.contains(code)) {
+                        return Err(StoreError::Refused { operation: TRANSACTION, code: (*code).to_owned() });
+                    }
+                    Ok(if codes.contains(&"ConditionalCheckFailed") {
+                        Transacted::Refused
+                    } else if codes.contains(&"TransactionConflict") {
+                        Transacted::Conflict
+                    } else {
+                        Transacted::Throttled
+                    })
                 }
-                _ => Err(StoreError::from_sdk("TransactWriteItems", &error)),
+                _ => Err(StoreError::from_sdk(TRANSACTION, &error)),
             },
         }
     }
@@ -241,10 +288,6 @@ impl NewItem {
             },
         }
     }
-}
-
-async fn read_item(read: GetItemFluentBuilder) -> Result<Option<Attributes>, StoreError> {
-    read.send().await.map(|output| output.item).map_err(|error| StoreError::from_sdk("GetItem", &error))
 }
 
 /// Sends an update, again after a conflict, and distinguishes a failed condition from a failure.

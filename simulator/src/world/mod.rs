@@ -30,6 +30,12 @@ pub(crate) use self::grants::Authorization;
 pub use self::grants::{Consent, Registration};
 pub(crate) use self::tokens::Sender;
 
+/// Characters of an access token, as long as WeChat's are.
+const TOKEN_LENGTH: usize = 160;
+
+/// Characters of a refresh token, as long as WeChat's are.
+const REFRESH_TOKEN_LENGTH: usize = 70;
+
 /// What a rule needs besides the state.
 pub(crate) struct Moment<'a> {
     pub(crate) now: Timestamp,
@@ -104,7 +110,17 @@ impl World {
 
     /// Makes a secret value up and remembers it. `prefix` is what WeChat's begin with.
     fn issue(&mut self, kind: SecretKind, prefix: &str, at: &Moment<'_>) -> String {
-        let value = format!("{prefix}{}{}", at.random.id(), at.random.id());
+        let mut value = format!("{prefix}{}{}", at.random.id(), at.random.id());
+        // WeChat's tokens are longer than its other secrets, and what they take in a table is counted.
+        let length = match kind {
+            SecretKind::ComponentToken | SecretKind::AuthorizerToken => TOKEN_LENGTH,
+            SecretKind::RefreshToken => REFRESH_TOKEN_LENGTH,
+            _ => value.len(),
+        };
+        while value.len() < length {
+            value += &at.random.id();
+        }
+        value.truncate(length);
         self.issued.push(IssuedSecret { kind, value: value.clone() });
         value
     }

@@ -137,7 +137,7 @@ async fn a_grant_whose_tokens_died_is_recovered_from_its_inbox_entry() {
     assert_eq!((report.inbox_done, report.inbox_postponed), (1, 0), "{report}");
     let stored = world.stored(&account).await;
     assert_eq!(stored.token.state, AccountState::Active);
-    assert!(stored.profile.is_some());
+    assert!(world.details(&account).await.profile.is_some());
     assert!(world.wechat_accepts(&account).await);
 }
 

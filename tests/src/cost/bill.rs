@@ -74,11 +74,15 @@ impl Pricing<'_> {
         let index_entry = assumed.get("bytes of an index entry");
         let messages_kept = month.messages / DAYS * assumed.get("days that a message stays in the table");
         let message = if month.platform.webhook { "message, with its reply" } else { "message" };
-        let stored = (month.platform.accounts * (month.counted.item("account") + index_entry + 2.0 * per_item)
+        // The row, what is known of the account, and its entries in lists: each of them is in an index as well.
+        let of_account = ["account", "details", "details, state", "details, reference"]
+            .iter()
+            .map(|kind| month.counted.item(kind) + index_entry + 2.0 * per_item);
+        let stored = (month.platform.accounts * of_account.sum::<f64>()
             + messages_kept * (month.counted.item(message) + per_item))
             / GB;
         let [writes, reads] = if month.platform.provisioned {
-            let hours = |capacity: [f64; 2]| capacity.iter().sum::<f64>() * HOURS;
+            let hours = |capacity: [f64; 3]| capacity.iter().sum::<f64>() * HOURS;
             [
                 self.own(
                     "DynamoDB, writes",

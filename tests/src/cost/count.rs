@@ -12,6 +12,7 @@ use base::limits::Limits;
 use runtime::telemetry::Metric;
 use serde_json::{Map, Value, json};
 use simulator::{Account, Message};
+use store::EVENT_SORT_PREFIX;
 use token_refresher::Task;
 use tokio::time::Instant;
 
@@ -215,13 +216,19 @@ const SIGNED: &str = "AWS4-HMAC-SHA256 Credential=local/20270115/us-east-1/dynam
 
 /// Counts every flow.
 pub async fn count() -> Counted {
-    let mut scene = Scene::with_accounts(Account::demo()).await;
+    let mut scene = Box::pin(Scene::with_accounts(Account::demo())).await;
     scheduled(&mut scene).await;
     let metrics = metrics(&scene.world);
     merchant(&mut scene).await;
-    let items = items(&scene).await;
+    let mut items = items(&scene).await;
     let Scene { mut flows, .. } = scene;
-    flows.extend(many().await);
+    let many = Box::pin(many()).await;
+    // The account of the first scene has left, and its row has no token any more.
+    for (kind, bytes) in self::items(&many).await {
+        let largest = items.entry(kind).or_insert(0);
+        *largest = bytes.max(*largest);
+    }
+    flows.extend(many.flows);
     Counted { flows, items, metrics }
 }
 
@@ -311,11 +318,24 @@ async fn inbox(scene: &Scene) -> BTreeSet<(String, String)> {
     scene.world.inbox_keys().await.into_iter().collect()
 }
 
-/// The table's stream tells the refresher what has entered the inbox: that run belongs to the last flow.
+/// The table's stream tells the refresher what has entered the inbox, and then what has changed of accounts: these runs
+/// belong to the last flow.
 async fn after_insert(scene: &mut Scene, refresher: &token_refresher::Refresher, before: &BTreeSet<(String, String)>) {
     let new: BTreeSet<String> = inbox(scene).await.difference(before).map(|(pk, _)| pk.clone()).collect();
     assert_eq!(new.len(), 1, "one entry has come");
-    run(scene, refresher, "stream", Task::Inbox(new)).await;
+    stream(scene, refresher, new).await;
+    let text = |item: &Map<String, Value>, name: &str| item[name]["S"].as_str().unwrap().to_owned();
+    let items = scene.items().await;
+    let waiting =
+        items.iter().filter(|item| text(item, "sk").starts_with(EVENT_SORT_PREFIX) && item.contains_key("due_at"));
+    let reported: BTreeSet<String> = waiting.map(|item| text(item, "pk")).collect();
+    if !reported.is_empty() {
+        stream(scene, refresher, reported).await;
+    }
+}
+
+async fn stream(scene: &mut Scene, refresher: &token_refresher::Refresher, keys: BTreeSet<String>) {
+    run(scene, refresher, "stream", Task::Stream(keys)).await;
     let run = scene.flows.pop().unwrap();
     let flow = scene.flows.last_mut().unwrap();
     flow.used += run.used;
@@ -326,7 +346,7 @@ async fn after_insert(scene: &mut Scene, refresher: &token_refresher::Refresher,
 }
 
 /// The runs with [`ACCOUNTS`] accounts.
-async fn many() -> Vec<Flow> {
+async fn many() -> Scene {
     let accounts = (0..ACCOUNTS).map(|number| {
         let appid = AppId::parse(&format!("wx{:016x}", 0x0c00_0000_0000_0000_u64 + u64::from(number))).unwrap();
         Account::mini_program(appid, "社区团购 🥬 每日鲜")
@@ -338,6 +358,7 @@ async fn many() -> Vec<Flow> {
     let refresher = scene.world.refresher.clone();
     let report = Box::pin(refresher.run(&Task::Reconcile, Instant::now() + LONG)).await.unwrap();
     assert_eq!(report.added, u64::from(ACCOUNTS), "{report}");
+    assert_eq!(scene.world.deliver().await.events_delivered, u64::from(ACCOUNTS));
     scene.world.pass(Duration::from_hours(1));
     assert!(scene.world.simulator.push_ticket().await.is_accepted());
     let report = run(&mut scene, &refresher, flow::RECONCILE_ACCOUNTS, Task::Reconcile).await;
@@ -347,7 +368,7 @@ async fn many() -> Vec<Flow> {
     assert!(scene.world.simulator.push_ticket().await.is_accepted());
     let report = run(&mut scene, &refresher, flow::RENEW_ACCOUNTS, Task::renew()).await;
     assert_eq!(report.renewed, u64::from(ACCOUNTS), "{report}");
-    scene.flows
+    scene
 }
 
 /// Each combination that was published: the parts of what is split, and the total where that is published too.
@@ -372,7 +393,7 @@ async fn items(scene: &Scene) -> BTreeMap<String, usize> {
         let (pk, sk) = (key("pk"), key("sk"));
         let kind = pk.split('#').nth(1).unwrap().to_owned();
         let sort = sk.split('#').next().unwrap().to_owned();
-        let name = if ["link", "reconcile", "health"].contains(&kind.as_str()) && kind != sort {
+        let name = if ["details", "health", "link", "reconcile"].contains(&kind.as_str()) && kind != sort {
             format!("{kind}, {sort}")
         } else if item.contains_key("reply") {
             format!("{kind}, with its reply")

@@ -163,8 +163,9 @@ impl<'a> Month<'a> {
             + refresher * self.stack.memory("TokenRefresher")
     }
 
-    /// Units a second that are kept for writes, of the table and of its index, if capacity is provisioned.
-    pub(super) fn write_capacity(&self) -> [f64; 2] {
+    /// Units a second that are kept for writes, of the table and of its indexes `due` and `list`, if capacity is
+    /// provisioned. The lists change with grants only.
+    pub(super) fn write_capacity(&self) -> [f64; 3] {
         let writes = self.writes();
         let index = |flow: &Flow| flow.used.index_writes;
         let table = |flow: &Flow| flow.used.writes - flow.used.index_writes;
@@ -178,14 +179,15 @@ impl<'a> Month<'a> {
             let capacity = (all / SECONDS - renewing) * others + highest / self.stack.capacity_used;
             capacity.max(self.stack.least_capacity).ceil()
         };
-        [kept(writes.all - writes.index, self.of_a_renewal(table)), kept(writes.index, self.of_a_renewal(index))]
+        let table = kept(writes.all - writes.index, self.of_a_renewal(table));
+        [table, kept(writes.index, self.of_a_renewal(index)), self.stack.least_capacity]
     }
 
     /// The same for reads.
-    pub(super) fn read_capacity(&self) -> [f64; 2] {
+    pub(super) fn read_capacity(&self) -> [f64; 3] {
         let reads = self.reads();
         let factor = self.assumed.get("capacity for reads, times their average");
-        [reads.all - reads.index, reads.index]
+        [reads.all - reads.index, reads.index, 0.0]
             .map(|units| (units / SECONDS * factor).max(self.stack.least_capacity).ceil())
     }
 

@@ -117,11 +117,13 @@ impl Tables<'_> {
                 (writes.all - writes.index) / super::month::SECONDS
             }),
             row("write units kept for the table", |month| month.write_capacity()[0]),
-            row("writes a second, of the index, on average", |month| month.writes().index / super::month::SECONDS),
-            row("write units kept for the index", |month| month.write_capacity()[1]),
-            row("reads a second, of both, on average", |month| month.reads().all / super::month::SECONDS),
+            row("writes a second, of the indexes, on average", |month| month.writes().index / super::month::SECONDS),
+            row("write units kept for `due`", |month| month.write_capacity()[1]),
+            row("write units kept for `list`", |month| month.write_capacity()[2]),
+            row("reads a second, of all, on average", |month| month.reads().all / super::month::SECONDS),
             row("read units kept for the table", |month| month.read_capacity()[0]),
-            row("read units kept for the index", |month| month.read_capacity()[1]),
+            row("read units kept for `due`", |month| month.read_capacity()[1]),
+            row("read units kept for `list`", |month| month.read_capacity()[2]),
             self.at_each_size("reads and writes, on demand", |platform| dollars(table(platform))),
             self.at_each_size("reads and writes, provisioned", |platform| dollars(table(provisioned(platform)))),
         ]

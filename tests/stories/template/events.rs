@@ -1,7 +1,7 @@
 //! What wakes the refresher, and what becomes of what fails for good.
 
 use serde_json::{Value, json};
-use store::{DuePart, INBOX_SORT_PREFIX};
+use store::{DuePart, EVENT_SORT_PREFIX, INBOX_SORT_PREFIX};
 use token_refresher::Task;
 
 use super::{deployed, events, of_type, properties, template, text};
@@ -69,7 +69,7 @@ fn set_aside_runs_leave_room_for_reconcile_and_pushes() {
 }
 
 #[test]
-fn the_stream_wakes_the_refresher_for_new_inbox_entries_only() {
+fn the_stream_wakes_the_refresher_for_new_inbox_entries_and_state_events_only() {
     let template = template();
     let refresher = &template["Resources"]["TokenRefresher"];
     let streams: Vec<&Value> = events(refresher, "DynamoDB").collect();
@@ -80,7 +80,7 @@ fn the_stream_wakes_the_refresher_for_new_inbox_entries_only() {
     let pattern: Value = serde_json::from_str(text(&filter["Pattern"])).unwrap();
     let expected = json!({
         "eventName": ["INSERT"],
-        "dynamodb": { "Keys": { "sk": { "S": [{ "prefix": INBOX_SORT_PREFIX }] } } },
+        "dynamodb": { "Keys": { "sk": { "S": [{ "prefix": INBOX_SORT_PREFIX }, { "prefix": EVENT_SORT_PREFIX }] } } },
     });
     assert_eq!(pattern, expected);
 }

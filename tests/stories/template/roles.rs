@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use store::{DUE_INDEX, INTRODUCED, STANDING_ATTRIBUTES};
+use store::{DUE_INDEX, INTRODUCED, LABEL_ATTRIBUTES, STANDING_ATTRIBUTES};
 
 use super::{FUNCTIONS, functions, many, of_type, properties, template, text};
 
@@ -110,7 +110,8 @@ fn each_role_writes_its_own_log_and_reads_the_one_secret() {
 type Grant = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// The whole of it: to widen a role, widen this list. It is compared with the template, not with what the code does.
-const ON_ITEMS: [Grant; 15] = [
+const ON_ITEMS: [Grant; 16] = [
+    ("AccountPushRole", &["GetItem"], &["*#details#*"]),
     ("AccountPushRole", &["GetItem"], &["*#message#*", "*#release-check#*", "*#user-name#*"]),
     ("AccountPushRole", &["PutItem"], &["*#inbox#*"]),
     ("AccountPushRole", &["UpdateItem"], &["*#message#*", "*#release-check#*"]),
@@ -118,7 +119,7 @@ const ON_ITEMS: [Grant; 15] = [
     (
         "OauthCallbackRole",
         &["GetItem", "PutItem", "UpdateItem"],
-        &["*#account#*", "*#claim#*", "*#component", "*#inbox#*", "*#link#*"],
+        &["*#account#*", "*#claim#*", "*#component", "*#details#*", "*#inbox#*", "*#link#*"],
     ),
     ("OauthCallbackRole", &["UpdateItem"], &["*#user-name#*"]),
     ("PreauthLinkRole", &["GetItem"], &["*#account#*"]),
@@ -135,6 +136,7 @@ const ON_ITEMS: [Grant; 15] = [
             "*#account#*",
             "*#claim#*",
             "*#component",
+            "*#details#*",
             "*#health",
             "*#inbox#*",
             "*#link#*",
@@ -144,7 +146,7 @@ const ON_ITEMS: [Grant; 15] = [
             "*#user-name#*",
         ],
     ),
-    ("TokenRefresherRole", &["Query"], &["*#due#*", "*#ended#*", "*#inbox", "*#waiting#*"]),
+    ("TokenRefresherRole", &["Query"], &["*#due#*", "*#ended#*", "*#inbox", "*#outbox#*", "*#waiting#*"]),
 ];
 
 #[test]
@@ -219,6 +221,14 @@ fn condition_on_attributes<'a>(
     // ForAllValues also holds for a request that names no attribute, and so means all of them.
     assert_eq!(condition["Null"], json!({ "dynamodb:Attributes": "false" }));
     condition
+}
+
+#[test]
+fn the_role_of_messages_reads_what_businesses_said_of_accounts_and_nothing_else_that_is_known_of_them() {
+    let template = template();
+    let condition =
+        condition_on_attributes(&template, "AccountPushRole", "dynamodb:GetItem", "*#details#*", LABEL_ATTRIBUTES);
+    assert_eq!(condition["StringEqualsIfExists"], json!({ "dynamodb:Select": "SPECIFIC_ATTRIBUTES" }));
 }
 
 #[test]

@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use store::DUE_INDEX;
+use store::{DUE_INDEX, LIST_INDEX};
 
 use super::{deployed, of_type, properties, template, text};
 
 #[test]
-fn the_index_has_the_name_that_is_asked_for() {
+fn the_indexes_have_the_names_that_are_asked_for() {
     let template = template();
     let indexes = properties(&template, "Table")["GlobalSecondaryIndexes"].as_array().unwrap();
     let names: Vec<&Value> = indexes.iter().map(|index| &index["IndexName"]).collect();
-    assert_eq!(names, [DUE_INDEX]);
+    assert_eq!(names, [DUE_INDEX, LIST_INDEX]);
 }
 
 #[test]
@@ -55,8 +55,11 @@ fn the_capacity_is_provisioned_on_request_and_then_follows_the_load() {
     let most = json!({ "Ref": "TableCapacityMax" });
     // A switch begins with the most: whatever the load is, nothing is refused until the scaling has seen it.
     let first = json!({ "ReadCapacityUnits": most, "WriteCapacityUnits": most });
-    let index = &table["GlobalSecondaryIndexes"][0];
-    assert_eq!((&table["ProvisionedThroughput"], &index["ProvisionedThroughput"]), (&first, &first));
+    let indexes = table["GlobalSecondaryIndexes"].as_array().unwrap();
+    assert_eq!(indexes.len(), 2);
+    for part in indexes.iter().chain([table]) {
+        assert_eq!(part["ProvisionedThroughput"], first, "{part}");
+    }
 
     let mut followed = BTreeSet::new();
     for (name, target) in of_type(&stack, KIND) {
@@ -73,9 +76,9 @@ fn the_capacity_is_provisioned_on_request_and_then_follows_the_load() {
         assert_eq!(format!("DynamoDB{}Utilization", capacity.trim_end_matches("Units")), metric, "{name}");
         followed.insert((text(&target["ResourceId"]["Fn::Sub"]), of, metric));
     }
-    let index = format!("table/${{Table}}/index/{DUE_INDEX}");
+    let [due, list] = [DUE_INDEX, LIST_INDEX].map(|index| format!("table/${{Table}}/index/{index}"));
     let metrics = ["DynamoDBReadCapacityUtilization", "DynamoDBWriteCapacityUtilization"];
-    let expected = [("table/${Table}", "table"), (&index, "index")];
+    let expected = [("table/${Table}", "table"), (&due, "index"), (&list, "index")];
     let expected = expected.into_iter().flat_map(|(id, of)| metrics.map(|metric| (id, of, metric)));
     assert_eq!(followed, expected.collect());
 }

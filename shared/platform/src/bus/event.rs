@@ -8,6 +8,7 @@ use base::clock::Timestamp;
 use base::ids::{AppId, Digest, LinkId};
 use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value, json};
+use store::{Labels, StateChange, StateEvent};
 use wechat::push::{AccountMessage, AuthorizationEvent, Content, Event, Fields};
 
 /// The source of every event.
@@ -46,15 +47,6 @@ pub struct BusEvent {
     pub detail: String,
     /// How many of [`Reduction::ALL`] have been applied to it.
     reductions: usize,
-}
-
-/// The link that a merchant came through.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GrantLink {
-    /// Its id.
-    pub id: LinkId,
-    /// The business's own mark on it; `None` also for a link that is forgotten.
-    pub reference: Option<String>,
 }
 
 /// How an event is made smaller, in this order. The words are those of `omitted` in the detail.
@@ -97,7 +89,7 @@ impl Reduction {
 impl BusEvent {
     /// The event of a message to `authorizer`. That is unconfirmed where the message itself names no account.
     #[must_use]
-    pub fn of_message(component: &AppId, authorizer: &AppId, message: &AccountMessage) -> Self {
+    pub fn of_message(component: &AppId, authorizer: &AppId, labels: &Labels, message: &AccountMessage) -> Self {
         let id = Digest::from(message.id(authorizer));
         let mut detail = json!({
             "id": id.as_str(),
@@ -124,6 +116,10 @@ impl BusEvent {
                 detail[name] = value;
             }
         }
+        // What a business has said about an account goes with nothing that only the URL calls that account's.
+        if message.user_name.is_some() {
+            add_labels(&mut detail, labels);
+        }
         let detail_type = match &message.content {
             Content::Event(event) => format!("event.{}", name(&event.event)),
             Content::Other { msg_type } => format!("message.{}", name(msg_type)),
@@ -136,17 +132,22 @@ impl BusEvent {
     /// name, was away, or it does not know a name of that account.
     #[must_use]
     pub fn of_unconfirmed_message(component: &AppId, authorizer: &AppId, message: &AccountMessage) -> Self {
-        let event = Self::of_message(component, authorizer, message);
+        let event = Self::of_message(component, authorizer, &Labels::default(), message);
         let detail = event.changed(|detail| {
             detail.insert("unconfirmed".to_owned(), json!(["authorizer_appid"]));
         });
         Self { detail: detail.unwrap_or_else(|| event.detail.clone()), ..event }
     }
 
-    /// The event of an authorization push, with the link that the merchant came through, where that is known; `None` for
-    /// a ticket, which is nobody's business.
+    /// The event of an authorization push, with the link that the merchant came through, where that is known, and what the
+    /// business has said on it or about the account; `None` for a ticket, which is nobody's business.
     #[must_use]
-    pub fn of_grant(component: &AppId, push: &AuthorizationEvent, link: Option<&GrantLink>) -> Option<Self> {
+    pub fn of_grant(
+        component: &AppId,
+        push: &AuthorizationEvent,
+        link: Option<&LinkId>,
+        labels: &Labels,
+    ) -> Option<Self> {
         if matches!(push.event, Event::ComponentVerifyTicket { .. }) {
             return None;
         }
@@ -166,13 +167,46 @@ impl BusEvent {
             detail["authorizer_appid"] = json!(account);
         }
         if let Some(link) = link {
-            detail["link_id"] = json!(link.id);
-            if let Some(reference) = &link.reference {
-                detail["reference"] = json!(reference);
-            }
+            detail["link_id"] = json!(link);
         }
+        add_labels(&mut detail, labels);
         let detail_type = format!("grant.{}", name(info_type));
         Some(Self { id, detail_type, time: push.create_time, detail: detail.to_string(), reductions: 0 }.fitting())
+    }
+
+    /// The event of a change of an account, the account's `sequence`th.
+    #[must_use]
+    pub fn of_state(component: &AppId, authorizer: &AppId, sequence: u64, event: &StateEvent) -> Self {
+        let id = Digest::of(&["state", component.as_str(), authorizer.as_str(), &sequence.to_string()]);
+        let at = Timestamp::from_unix(event.at);
+        let mut detail = json!({
+            "id": id.as_str(),
+            "component_appid": component,
+            "authorizer_appid": authorizer,
+            "sequence": sequence,
+            "change": event.change.word(),
+            "occurred_at": at.rfc3339(),
+        });
+        let more = match &event.change {
+            StateChange::Authorized { permissions } | StateChange::Recovered { permissions } => {
+                json!({ "permissions": permissions })
+            }
+            StateChange::NeedsAuthorization { errcode } => {
+                errcode.map_or_else(|| json!({}), |code| json!({ "errcode": code }))
+            }
+            StateChange::Unauthorized => json!({}),
+            StateChange::PermissionsChanged { added, removed } => json!({ "added": added, "removed": removed }),
+            StateChange::ProfileChanged { members } => json!({ "members": members }),
+        };
+        for (name, value) in more.as_object().into_iter().flatten() {
+            detail[name] = value.clone();
+        }
+        if let Some(link) = &event.link {
+            detail["link_id"] = json!(link);
+        }
+        add_labels(&mut detail, &event.labels);
+        let detail_type = format!("account.{}", event.change.word());
+        Self { id, detail_type, time: Some(at), detail: detail.to_string(), reductions: 0 }.fitting()
     }
 
     /// The event made as small as the bus needs it.
@@ -218,6 +252,16 @@ impl BusEvent {
     }
 }
 
+/// What the business has said about the account, as far as it has said anything.
+fn add_labels(detail: &mut Value, labels: &Labels) {
+    if let Some(reference) = &labels.reference {
+        detail["reference"] = json!(reference);
+    }
+    if !labels.tags.is_empty() {
+        detail["tags"] = json!(labels.tags);
+    }
+}
+
 /// A name of WeChat's, if it fits into a detail-type and into the patterns of rules.
 fn name(text: &str) -> &str {
     let fits = (1..=LONGEST_NAME).contains(&text.len())
@@ -232,6 +276,8 @@ fn is_secret(name: &str, text: Option<&str>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use serde_json::Value;
 
     use super::*;
@@ -243,13 +289,13 @@ mod tests {
     fn of_message(inner: &str) -> BusEvent {
         let head = "<ToUserName>gh_1</ToUserName><FromUserName>o1</FromUserName><CreateTime>1700000000</CreateTime>";
         let message = AccountMessage::parse(format!("<xml>{head}{inner}</xml>").into());
-        BusEvent::of_message(&component(), &AppId::parse("wxshop").unwrap(), &message)
+        BusEvent::of_message(&component(), &AppId::parse("wxshop").unwrap(), &Labels::default(), &message)
     }
 
     fn of_grant(inner: &str) -> Option<(BusEvent, Value)> {
         let head = "<AppId>wx1234567890abcdef</AppId><CreateTime>1700000000</CreateTime>";
         let push = AuthorizationEvent::parse(format!("<xml>{head}{inner}</xml>").into());
-        let event = BusEvent::of_grant(&component(), &push, None)?;
+        let event = BusEvent::of_grant(&component(), &push, None, &Labels::default())?;
         let detail = serde_json::from_str(&event.detail).unwrap();
         Some((event, detail))
     }
@@ -338,20 +384,20 @@ mod tests {
                    <InfoType>authorized</InfoType><AuthorizerAppid>wxshop</AuthorizerAppid>\
                    <AuthorizationCode>queryauthcode@@@1</AuthorizationCode></xml>";
         let push = AuthorizationEvent::parse(xml.to_owned().into());
-        let told = |link: Option<&GrantLink>| {
-            let event = BusEvent::of_grant(&component(), &push, link).unwrap();
+        let told = |link: Option<&LinkId>, labels: &Labels| {
+            let event = BusEvent::of_grant(&component(), &push, link, labels).unwrap();
             serde_json::from_str::<Value>(&event.detail).unwrap()
         };
-        let id = LinkId::parse("0123456789abcdefABCDE_").unwrap();
-        let mut link = GrantLink { id, reference: Some("order \"7\"".to_owned()) };
-        let detail = told(Some(&link));
+        let link = LinkId::parse("0123456789abcdefABCDE_").unwrap();
+        let tags = BTreeMap::from([("plan".to_owned(), "gold".to_owned())]);
+        let labels = Labels::new(Some("order \"7\"".to_owned()), tags).unwrap();
+        let detail = told(Some(&link), &labels);
         assert_eq!(
-            (&detail["link_id"], &detail["reference"]),
-            (&json!("0123456789abcdefABCDE_"), &json!("order \"7\""))
+            (&detail["link_id"], &detail["reference"], &detail["tags"]),
+            (&json!("0123456789abcdefABCDE_"), &json!("order \"7\""), &json!({ "plan": "gold" }))
         );
-        link.reference = None;
-        assert!(told(Some(&link)).get("reference").is_none());
-        assert!(told(None).get("link_id").is_none());
+        let detail = told(None, &Labels::default());
+        assert!(["link_id", "reference", "tags"].iter().all(|name| detail.get(name).is_none()), "{detail}");
     }
 
     #[test]

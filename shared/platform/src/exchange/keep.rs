@@ -37,17 +37,19 @@ impl Exchange {
             (None, Some(_)) => Some(issued),
             (None, None) => None,
         };
-        let mut new = NewGrant {
+        let new = NewGrant {
             access_token: grant.access_token.as_ref().map(|token| (token, issued.plus(grant.expires_in))),
             refresh_token: grant.refresh_token.as_ref(),
             due_at: usual_due,
             granted_at: attempt.code.granted_at,
             func_info: &grant.func_info,
+            origin: None,
+            is_recovery: false,
             claim: Some(attempt.claimed),
         };
         let mut last = StoreError::Contended { item: "account" };
         for _ in 0..KEEP_TRIES {
-            match self.try_to_keep(&grant.authorizer, &mut new, attempt, usual_due).await {
+            match self.try_to_keep(&grant.authorizer, new, attempt, usual_due).await {
                 Ok(Kept::Yes(seq)) => return Ok(Some(seq)),
                 Ok(Kept::Revoked) => return Ok(None),
                 Ok(Kept::NotYet) => {}
@@ -61,7 +63,7 @@ impl Exchange {
     async fn try_to_keep(
         &self,
         authorizer: &AppId,
-        new: &mut NewGrant<'_>,
+        mut new: NewGrant<'_>,
         attempt: &ClaimedExchange<'_>,
         usual_due: Option<Timestamp>,
     ) -> Result<Kept, StoreError> {
@@ -85,7 +87,14 @@ impl Exchange {
             new.granted_at = attempt.code.granted_at.map(|at| known.map_or(at, |known| known.max(at)));
             new.due_at = if attempt.was_overtaken(authorizer, account) { usual_due.map(|_| now) } else { usual_due };
         }
-        let written = self.store().accounts.store_grant(authorizer, seq, new, now).await?;
+        // Of two accounts that come through one link, one has what the business said on it: the one that the link is bound
+        // to. Tokens in hand are kept although the link cannot be read: it is bound once they are stored.
+        let origin = match &attempt.binding {
+            Some(binding) => self.origin_of(binding, authorizer, attempt.code.shows()).await.unwrap_or_default(),
+            None => None,
+        };
+        new.origin = origin.as_ref();
+        let written = self.store().accounts.store_grant(authorizer, seq, &new, now).await?;
         Ok(if written == WriteOutcome::Stored { Kept::Yes(seq.saturating_add(1)) } else { Kept::NotYet })
     }
 }

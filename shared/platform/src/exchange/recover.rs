@@ -131,6 +131,8 @@ impl Exchange {
             due_at: details.refresh_token.as_ref().map(|_| now),
             granted_at: granted_at.and_then(|at| times::credible(at, now)),
             func_info: &details.func_info,
+            origin: None,
+            is_recovery: false,
             claim: None,
         };
         let seq = before.map_or(0, |row| row.token.seq);

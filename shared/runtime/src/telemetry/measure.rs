@@ -117,6 +117,8 @@ measures! {
     EventReduced = "event_reduced", Count, Total, "Events that were too large for the bus and were put there in part.";
     EventDropped = "event_dropped", Count, Total, "Events that the bus will never take.";
     EventDelayed = "event_delayed", Count, Total, "Events that the bus did not take at once; they are offered again.";
+    StateEventsWaiting = "state_events_waiting", Count, Total,
+        "Events of accounts' states that wait to be delivered at the end of a renew run.";
     MessagesWaiting = "messages_waiting", Count, Total, "Messages that wait for the bus at the end of a renew run.";
     WebhookFailed = "webhook_failed", Count, TotalAndBy("reason"), "Messages that the reply webhook did not answer.";
     ReleaseCheck = "release_check", Count, By("case"), "Messages of WeChat's release check.";

@@ -1,0 +1,245 @@
+//! What is known of an account apart from its tokens: how it looks, what it permits, and what the business has said
+//! about it.
+//!
+//! The item changes only when one of these does, so the lists that it is in are not disturbed by renewals. Its state is
+//! that of the account's row: whatever changes the one changes the other in the same transaction, together with the event
+//! that reports it ([`crate::StateEvents`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use base::clock::Timestamp;
+use base::ids::{AppId, LinkId};
+use serde_json::Value as Json;
+use wechat::api::Profile;
+
+use crate::StoreError;
+use crate::account_state::AccountState;
+use crate::attributes::{
+    ACTIVE_SINCE, EVENTS, FUNC_INFO, LINK, LIST_PK, LIST_SK, NEEDS_AUTHORIZATION_SINCE, PROFILE, STATE, STATE_SINCE,
+    UNAUTHORIZED_SINCE, VERSION,
+};
+use crate::item::{Attributes, Item};
+use crate::labels::Labels;
+use crate::link::BoundBy;
+use crate::part::{Key, Part};
+use crate::state_event::{StateChange, StateEvent};
+use crate::write::{Change, Value, counts};
+
+/// The sort key of an account's details.
+pub const DETAILS_SORT: &str = "details";
+
+/// What is known of an account.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccountDetails {
+    /// How the account looks to people; `None` until WeChat has said it.
+    pub profile: Option<Profile>,
+    /// The ids of the permission sets granted.
+    pub func_info: Vec<u32>,
+    /// What the business has said.
+    pub labels: Labels,
+    /// The link that the grant came through.
+    pub link: Option<LinkId>,
+    /// The state, and since when; `None` for an account that nothing is known about.
+    pub state: Option<(AccountState, Timestamp)>,
+    /// The number of the account's last event; 0 before the first.
+    pub events: u64,
+    /// Raised by each write.
+    pub(crate) version: u64,
+}
+
+impl AccountDetails {
+    pub(crate) fn read(attributes: Attributes) -> Self {
+        let item = Item::new("details", attributes);
+        Self {
+            profile: item.parsed(PROFILE, |json| serde_json::from_str(json)),
+            func_info: item.numbers(FUNC_INFO).collect(),
+            labels: Labels::read(&item),
+            link: item.parsed(LINK, LinkId::parse),
+            state: item.parsed(STATE, AccountState::parse).zip(item.instant(STATE_SINCE)),
+            events: item.number(EVENTS).unwrap_or(0),
+            version: item.number(VERSION).unwrap_or(0),
+        }
+    }
+}
+
+/// The details of accounts.
+#[derive(Debug, Clone)]
+pub struct Details(pub(crate) Part);
+
+impl Details {
+    /// What is known of an account; `None` if there is nothing. One read, and another one for a row that an earlier version
+    /// has written.
+    pub async fn get(&self, authorizer: &AppId) -> Result<Option<AccountDetails>, StoreError> {
+        if let Some(attributes) = self.0.get(self.0.details(authorizer)).await? {
+            return Ok(Some(AccountDetails::read(attributes)));
+        }
+        let old = self.0.read(self.0.account(authorizer), &OLD_FORM).await?;
+        Ok(old.map(|attributes| {
+            let item = Item::new("account", attributes);
+            let state = item.parsed(STATE, AccountState::parse);
+            AccountDetails {
+                profile: item.parsed(PROFILE, |json| serde_json::from_str(json)),
+                func_info: item.numbers(FUNC_INFO).collect(),
+                state: state.and_then(|state| Some((state, item.instant(state.since())?))),
+                ..AccountDetails::default()
+            }
+        }))
+    }
+}
+
+/// What an earlier version has written into the account's row.
+const OLD_FORM: [&str; 6] = [PROFILE, FUNC_INFO, STATE, ACTIVE_SINCE, UNAUTHORIZED_SINCE, NEEDS_AUTHORIZATION_SINCE];
+
+/// What the link that a merchant came through says about the account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantOrigin {
+    /// The link.
+    pub link: LinkId,
+    /// What the business has said on it.
+    pub labels: Labels,
+    /// What shows that the account came through it, where the link is bound to the account together with the grant.
+    pub binds: Option<BoundBy>,
+}
+
+/// Where an account's grant comes from.
+#[derive(Clone, Copy, Default)]
+pub(crate) enum Origin<'a> {
+    /// From where it came before.
+    #[default]
+    Unchanged,
+    /// Not from a link, as far as is known. What the business has said about the account stays.
+    Unknown,
+    /// From this link.
+    Link(&'a GrantOrigin),
+}
+
+/// What is to be changed of an account's details. What is `None` stays as it is.
+#[derive(Default)]
+pub(crate) struct DetailsChange<'a> {
+    /// The state that the account enters, and how that is reported if it is another one than before.
+    pub(crate) state: Option<(AccountState, StateChange)>,
+    /// What WeChat says of it now.
+    pub(crate) profile: Option<&'a Profile>,
+    pub(crate) func_info: Option<&'a [u32]>,
+    pub(crate) origin: Origin<'a>,
+    /// Where it is the move of a row of the old form, when its state began. What was known already is not reported.
+    pub(crate) moved_since: Option<Timestamp>,
+}
+
+impl DetailsChange<'_> {
+    /// What is reported of the change, in this order.
+    fn changes(&self, known: &AccountDetails) -> Vec<StateChange> {
+        if known.state.is_none() && self.moved_since.is_some() {
+            return Vec::new();
+        }
+        let was = known.state.map(|(state, _)| state);
+        let entered = self.state.as_ref().filter(|(state, _)| was != Some(*state));
+        if let Some((_, change)) = entered {
+            return vec![change.clone()];
+        }
+        let permissions = self.func_info.filter(|_| was == Some(AccountState::Active));
+        let permissions = permissions.and_then(|granted| changed_permissions(&known.func_info, granted));
+        let profile = self.profile.zip(known.profile.as_ref()).and_then(|(new, old)| changed_members(old, new));
+        permissions.into_iter().chain(profile).collect()
+    }
+
+    /// The writes that apply it over the details as they were read.
+    pub(crate) fn writes(
+        &self,
+        part: &Part,
+        authorizer: &AppId,
+        known: &AccountDetails,
+        now: Timestamp,
+    ) -> Result<Vec<TransactWriteItem>, StoreError> {
+        let (labels, link) = match self.origin {
+            Origin::Unchanged => (known.labels.clone(), known.link.as_ref()),
+            Origin::Unknown => (known.labels.clone(), None),
+            Origin::Link(origin) => (known.labels.with(&origin.labels), Some(&origin.link)),
+        };
+        let enters = self.state.as_ref().map(|(state, _)| *state).filter(|state| !known.is_in(*state));
+        let at = self.moved_since.unwrap_or(now);
+        // The first number is a time: an account whose details were lost goes on above the numbers that it had.
+        let first = if known.events == 0 { now.unix().unsigned_abs() } else { known.events.saturating_add(1) };
+        let (mut writes, mut events) = (Vec::new(), known.events);
+        for (change, sequence) in self.changes(known).into_iter().zip(first..) {
+            let event = StateEvent { change, at: at.unix(), labels: labels.clone(), link: link.cloned() };
+            writes.push(part.new_state_event(authorizer, sequence, &event)?.in_transaction()?);
+            events = sequence;
+        }
+        let mut details = part
+            .change(part.details(authorizer))
+            .set(VERSION, known.version.saturating_add(1))
+            .set(EVENTS, events)
+            .set(LIST_PK, part.accounts_list())
+            .set(LIST_SK, authorizer)
+            .set_some(STATE, enters.map(AccountState::as_str))
+            .set_some(STATE_SINCE, enters.map(|_| at))
+            .set_some(FUNC_INFO, self.func_info.map(|granted| Value::list(granted.iter().copied())))
+            .set_or_remove(LINK, link)
+            .label(&labels);
+        if let Some(profile) = self.profile {
+            let json = serde_json::to_string(profile);
+            let json = json.map_err(|_| StoreError::Corrupt { item: "details", attribute: PROFILE })?;
+            details = details.set(PROFILE, json);
+        }
+        writes.push(details.when(counts(VERSION, known.version)).in_transaction()?);
+        if let Some(state) = enters {
+            writes.push(part.listed(authorizer, "state", &part.accounts_in_state(state)).in_transaction()?);
+        }
+        if let Some(reference) = labels.reference.as_ref().filter(|_| labels.reference != known.labels.reference) {
+            let list = part.accounts_with_reference(reference);
+            writes.push(part.listed(authorizer, "reference", &list).in_transaction()?);
+        }
+        Ok(writes)
+    }
+}
+
+impl AccountDetails {
+    fn is_in(&self, state: AccountState) -> bool {
+        self.state.is_some_and(|(known, _)| known == state)
+    }
+}
+
+impl Part {
+    pub(crate) fn details(&self, authorizer: &AppId) -> Key {
+        self.key("details", authorizer.as_str(), DETAILS_SORT)
+    }
+
+    /// The partition of the index `list` with every account, in the order of their appids.
+    fn accounts_list(&self) -> String {
+        self.kind("accounts")
+    }
+
+    fn accounts_in_state(&self, state: AccountState) -> String {
+        self.partition("accounts", &format!("state#{state}"))
+    }
+
+    fn accounts_with_reference(&self, reference: &str) -> String {
+        self.partition("accounts", &format!("reference#{reference}"))
+    }
+
+    /// An entry of an account in one more list: an item is in one list only.
+    fn listed(&self, authorizer: &AppId, sk: &str, list: &str) -> Change {
+        let entry = self.change(self.key("details", authorizer.as_str(), sk));
+        entry.set(LIST_PK, list).set(LIST_SK, authorizer)
+    }
+}
+
+fn changed_permissions(old: &[u32], new: &[u32]) -> Option<StateChange> {
+    let (old, new): (BTreeSet<u32>, BTreeSet<u32>) = (old.iter().copied().collect(), new.iter().copied().collect());
+    let added: Vec<u32> = new.difference(&old).copied().collect();
+    let removed: Vec<u32> = old.difference(&new).copied().collect();
+    (!added.is_empty() || !removed.is_empty()).then_some(StateChange::PermissionsChanged { added, removed })
+}
+
+fn changed_members(old: &Profile, new: &Profile) -> Option<StateChange> {
+    let members = |profile: &Profile| match serde_json::to_value(profile) {
+        Ok(Json::Object(members)) => members.into_iter().collect::<BTreeMap<_, _>>(),
+        _ => BTreeMap::new(),
+    };
+    let (old, new) = (members(old), members(new));
+    let members: Vec<String> =
+        new.iter().filter(|(name, value)| old.get(*name) != Some(value)).map(|(name, _)| name.clone()).collect();
+    (!members.is_empty()).then_some(StateChange::ProfileChanged { members })
+}

@@ -1,0 +1,111 @@
+//! What a business says about an account: on the link that the merchant comes through, and later on the account.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use base::ids::AppId;
+use serde::{Deserialize, Serialize};
+
+use crate::StoreError;
+use crate::attributes::{REFERENCE, TAGS};
+use crate::item::Item;
+use crate::part::Part;
+use crate::write::{Change, NewItem, Value};
+
+/// Characters of a reference: an id or two, no document.
+const LONGEST_REFERENCE: usize = 256;
+
+/// Tags of an account.
+const MOST_TAGS: usize = 20;
+
+/// Characters of a tag's key.
+const LONGEST_KEY: usize = 40;
+
+/// Characters of a tag's value.
+const LONGEST_VALUE: usize = 200;
+
+/// What is wrong with labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LabelError {
+    /// The reference is too long.
+    #[error("reference must have at most 256 characters")]
+    Reference,
+    /// There are too many tags, or one is empty or too long.
+    #[error("tags must be at most 20, with keys of 1 to 40 characters and texts of at most 200 as values")]
+    Tags,
+}
+
+/// What a business has said about an account, which every event of the account carries.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Labels {
+    /// The business's own mark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// Its tags.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+}
+
+impl Labels {
+    /// Labels that a business gives.
+    ///
+    /// # Errors
+    /// [`LabelError`] where they are out of bounds.
+    pub fn new(reference: Option<String>, tags: BTreeMap<String, String>) -> Result<Self, LabelError> {
+        if reference.as_ref().is_some_and(|reference| reference.chars().count() > LONGEST_REFERENCE) {
+            return Err(LabelError::Reference);
+        }
+        let fits = |(key, value): (&String, &String)| {
+            (1..=LONGEST_KEY).contains(&key.chars().count()) && value.chars().count() <= LONGEST_VALUE
+        };
+        if tags.len() > MOST_TAGS || !tags.iter().all(fits) {
+            return Err(LabelError::Tags);
+        }
+        Ok(Self { reference, tags })
+    }
+
+    pub(crate) fn read(item: &Item) -> Self {
+        let tags = item.attributes.get(TAGS).and_then(|tags| tags.as_m().ok()).into_iter().flatten();
+        let tags = tags.filter_map(|(key, value)| Some((key.clone(), value.as_s().ok()?.clone())));
+        Self { reference: item.text(REFERENCE).map(str::to_owned), tags: tags.collect() }
+    }
+
+    /// These labels, replaced by those that newer ones have.
+    #[must_use]
+    pub fn with(&self, newer: &Self) -> Self {
+        let tags = if newer.tags.is_empty() { &self.tags } else { &newer.tags };
+        Self { reference: newer.reference.clone().or_else(|| self.reference.clone()), tags: tags.clone() }
+    }
+
+    fn stored_tags(&self) -> Option<Value> {
+        let tags = self.tags.iter().map(|(key, value)| (key.clone(), AttributeValue::S(value.clone())));
+        Some(Value(AttributeValue::M(tags.collect()))).filter(|_| !self.tags.is_empty())
+    }
+}
+
+/// The attributes that [`AccountLabels::get`] reads: no role that is given these learns anything else of an account.
+pub const LABEL_ATTRIBUTES: [&str; 2] = [REFERENCE, TAGS];
+
+/// The labels of accounts, without anything else that is known of them.
+#[derive(Debug, Clone)]
+pub struct AccountLabels(pub(crate) Part);
+
+impl AccountLabels {
+    /// The labels of an account, as they were a moment ago; none of an account that is not known. One read.
+    pub async fn get(&self, authorizer: &AppId) -> Result<Labels, StoreError> {
+        let details = self.0.read_eventually(self.0.details(authorizer), &LABEL_ATTRIBUTES).await?;
+        Ok(details.map(|attributes| Labels::read(&Item::new("details", attributes))).unwrap_or_default())
+    }
+}
+
+impl Change {
+    pub(crate) fn label(self, labels: &Labels) -> Self {
+        self.set_or_remove(REFERENCE, labels.reference.as_ref()).set_or_remove(TAGS, labels.stored_tags())
+    }
+}
+
+impl NewItem {
+    pub(crate) fn label(self, labels: &Labels) -> Self {
+        self.set_some(REFERENCE, labels.reference.as_ref()).set_some(TAGS, labels.stored_tags())
+    }
+}

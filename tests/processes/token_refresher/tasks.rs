@@ -27,7 +27,7 @@ async fn a_renewal_tick_works_off_the_inbox_renews_what_is_due_and_reports_it() 
         report,
         json!({
             "renewed": 1, "failed": {}, "left_over": 0,
-            "messages_delivered": 0, "inbox_done": 1, "inbox_postponed": 0,
+            "messages_delivered": 0, "events_delivered": 0, "inbox_done": 1, "inbox_postponed": 0,
             "added": 0, "repaired": 0, "gone": 0, "ticket_age_seconds": null,
         })
     );

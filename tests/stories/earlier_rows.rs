@@ -40,6 +40,22 @@ async fn profile(world: &World, account: &AppId, nick_name: &str) -> AttributeVa
     AttributeValue::S(serde_json::to_string(&renamed).unwrap())
 }
 
+/// The earlier version ends a grant.
+async fn ends_as_earlier(world: &World, account: &AppId, state: &str) {
+    let seq = world.stored(account).await.token.seq;
+    as_earlier(
+        world,
+        account,
+        "SET #state = :gone, token_seq = :seq, due_shard = :ended REMOVE access_token",
+        &[
+            (":gone", AttributeValue::S(state.to_owned())),
+            (":seq", AttributeValue::N((seq + 1).to_string())),
+            (":ended", AttributeValue::S(format!("{COMPONENT}#ended#{state}"))),
+        ],
+    )
+    .await;
+}
+
 fn sets(ids: &[u32]) -> AttributeValue {
     AttributeValue::L(ids.iter().map(|id| AttributeValue::N(id.to_string())).collect())
 }
@@ -104,18 +120,7 @@ async fn accounts_out_of_use_are_moved_too_although_wechat_does_not_list_them() 
     let world = World::ready().await;
     let account = earlier_account(&world, 0).await;
     world.simulator.unauthorize(&account).unwrap();
-    let seq = world.stored(&account).await.token.seq;
-    as_earlier(
-        &world,
-        &account,
-        "SET #state = :gone, token_seq = :seq, due_shard = :ended REMOVE access_token",
-        &[
-            (":gone", AttributeValue::S("unauthorized".to_owned())),
-            (":seq", AttributeValue::N((seq + 1).to_string())),
-            (":ended", AttributeValue::S(format!("{COMPONENT}#ended#unauthorized"))),
-        ],
-    )
-    .await;
+    ends_as_earlier(&world, &account, "unauthorized").await;
     world.reconcile().await;
     assert!(has_details(&world, &account).await);
     assert_eq!(world.details(&account).await.state.unwrap().0, AccountState::Unauthorized);
@@ -139,21 +144,10 @@ async fn what_an_earlier_version_writes_next_to_this_one_is_moved_and_reported()
     let world = World::ready().await;
     let account = world.authorized_account().await;
     let known = world.details(&account).await;
-    let seq = world.stored(&account).await.token.seq;
     // It stores a profile in the row, and then finds the grant gone.
     let profile = profile(&world, &account, "a later name").await;
     as_earlier(&world, &account, "SET profile = :profile", &[(":profile", profile)]).await;
-    as_earlier(
-        &world,
-        &account,
-        "SET #state = :gone, token_seq = :seq, due_shard = :ended REMOVE access_token",
-        &[
-            (":gone", AttributeValue::S("needs-authorization".to_owned())),
-            (":seq", AttributeValue::N((seq + 1).to_string())),
-            (":ended", AttributeValue::S(format!("{COMPONENT}#ended#needs-authorization"))),
-        ],
-    )
-    .await;
+    ends_as_earlier(&world, &account, "needs-authorization").await;
     world.simulator.unauthorize(&account).unwrap();
     world.reconcile().await;
     world.renew().await;

@@ -5,25 +5,19 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use base::ids::AppId;
 use futures::stream::{self, Stream};
 use futures::{StreamExt as _, TryStreamExt as _};
 use platform::bus::{BusError, BusEvent};
-use platform::tokens::TokenError;
 use store::{PendingEvent, StateEvents, StoreError};
-use tokio::time::Instant;
 
 use crate::Run;
 use crate::breaker::Breaker;
-use crate::publish::BUS_PAUSE;
+use crate::publish::{AT_ONCE, BUS_PAUSE, count_delivered};
 use crate::report::Report;
 use crate::shards::shards_by_turns;
-
-/// Accounts whose events are delivered at once.
-const AT_ONCE: usize = 16;
 
 /// Until an event that this version does not understand is looked at again.
 const UNREADABLE_PAUSE: Duration = Duration::from_mins(10);
@@ -59,27 +53,12 @@ impl Run {
 
     async fn deliver_events_of(&self, accounts: impl Stream<Item = Result<AppId, StoreError>>, report: &mut Report) {
         let table = Breaker::default();
-        let goes_on =
-            || Instant::now() < self.stop_at && !self.bus_is_away.load(Ordering::Relaxed) && table.cause().is_none();
         let delivered = accounts
-            .take_while(|_| futures::future::ready(goes_on()))
+            .take_while(|_| futures::future::ready(self.may_deliver(&table)))
             .map(async |account| self.deliver_in_order(&account?).await)
             .buffer_unordered(AT_ONCE);
-        let mut delivered = std::pin::pin!(delivered);
-        while let Some(result) = delivered.next().await {
-            match result {
-                Ok(count) => {
-                    table.table_answered();
-                    report.events_delivered += count;
-                }
-                Err(error) => {
-                    if let Some(own) = table.own_failure(TokenError::from(error)) {
-                        tracing::warn!("an account's events are left to the next run: {own}");
-                        report.fail(&own.label());
-                    }
-                }
-            }
-        }
+        let left = "an account's events are left to the next run";
+        report.events_delivered += count_delivered(delivered, &table, left, report).await;
     }
 
     /// Delivers an account's events until one has to wait; returns how many were.

@@ -22,8 +22,8 @@ use crate::breaker::Breaker;
 use crate::report::Report;
 use crate::shards::shards_by_turns;
 
-/// Messages that are delivered at once.
-const AT_ONCE: usize = 16;
+/// Messages, and accounts with their events, that are delivered at once.
+pub(crate) const AT_ONCE: usize = 16;
 
 /// Until an event is offered again: by the next scheduled run, however long the bus has been away. Unlike WeChat's API,
 /// it takes no harm from being asked.
@@ -59,6 +59,32 @@ impl PublishError {
     }
 }
 
+/// Adds up what deliveries have delivered. The sentence `left` is logged of each that failed, which delays no other.
+pub(crate) async fn count_delivered(
+    deliveries: impl Stream<Item = Result<u64, StoreError>>,
+    table: &Breaker,
+    left: &str,
+    report: &mut Report,
+) -> u64 {
+    let mut deliveries = std::pin::pin!(deliveries);
+    let mut count = 0;
+    while let Some(delivered) = deliveries.next().await {
+        match delivered {
+            Ok(more) => {
+                table.table_answered();
+                count += more;
+            }
+            Err(error) => {
+                if let Some(own) = table.own_failure(error.into()) {
+                    tracing::warn!("{left}: {own}");
+                    report.fail(&own.label());
+                }
+            }
+        }
+    }
+    count
+}
+
 impl Run {
     /// Publishes a push that has taken effect.
     pub(crate) async fn publish_grant(&self, push: &AuthorizationEvent) -> Result<(), PublishError> {
@@ -76,8 +102,8 @@ impl Run {
         }
     }
 
-    /// The link that the merchant of a push came through, and what the business has said on it: the claim of the pre-auth code that it names knows it. Two reads
-    /// for a push that names one of ours.
+    /// The link that the merchant of a push came through, and what the business has said on it: the claim of the pre-auth
+    /// code that it names knows it. Two reads for a push that names one of ours.
     async fn link_of(&self, push: &AuthorizationEvent) -> Result<Option<(LinkId, Labels)>, StoreError> {
         let (Event::Authorized(grant) | Event::UpdateAuthorized(grant)) = &push.event else { return Ok(None) };
         let Some(code) = &grant.pre_auth_code else { return Ok(None) };
@@ -99,28 +125,18 @@ impl Run {
     /// also in a run that a refusal of WeChat's has ended. A message that cannot be read or finished delays no other.
     pub(crate) async fn redeliver_pending(&self, report: &mut Report) {
         let table = Breaker::default();
-        let goes_on =
-            || Instant::now() < self.stop_at && !self.bus_is_away.load(Ordering::Relaxed) && table.cause().is_none();
         let delivered = self
             .waiting()
-            .take_while(|_| futures::future::ready(goes_on()))
-            .map(async |message| self.deliver(&message?).await)
+            .take_while(|_| futures::future::ready(self.may_deliver(&table)))
+            .map(async |message| Ok(u64::from(self.deliver(&message?).await?)))
             .buffer_unordered(AT_ONCE);
-        let mut delivered = std::pin::pin!(delivered);
-        while let Some(result) = delivered.next().await {
-            match result {
-                Ok(is_delivered) => {
-                    table.table_answered();
-                    report.messages_delivered += u64::from(is_delivered);
-                }
-                Err(error) => {
-                    if let Some(own) = table.own_failure(error.into()) {
-                        tracing::warn!("a message that waits for the bus is left to the next run: {own}");
-                        report.fail(&own.label());
-                    }
-                }
-            }
-        }
+        let left = "a message that waits for the bus is left to the next run";
+        report.messages_delivered += count_delivered(delivered, &table, left, report).await;
+    }
+
+    /// Whether another delivery is to be begun: there is time, and neither the bus nor the table is away.
+    pub(crate) fn may_deliver(&self, table: &Breaker) -> bool {
+        Instant::now() < self.stop_at && !self.bus_is_away.load(Ordering::Relaxed) && table.cause().is_none()
     }
 
     /// The messages that wait.

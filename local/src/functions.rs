@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use account_push::MessageService;
-use account_push::webhook::{AddressPolicy, Webhook};
+use account_push::{MessageService, REPLY_WEBHOOK};
 use anyhow::Context as _;
 use axum::{Extension, Router};
 use base::clock::SharedClock;
@@ -13,6 +12,7 @@ use oauth_callback::CallbackService;
 use platform::bus::Bus;
 use platform::secret::PlatformSource;
 use platform::services::Services;
+use platform::webhook::{AddressPolicy, Webhook};
 use preauth_link::LinkService;
 use runtime::config::{BusConfig, MessageConfig, PageConfig, StoreConfig, WechatConfig};
 use runtime::telemetry::Metrics;
@@ -110,7 +110,7 @@ impl Place<'_> {
             platform: Arc::clone(&services.platform),
             table: services.table.clone().access(),
             bus: self.bus(&services.limits),
-            webhook: webhook.map(|url| Webhook::new(url, policy)).transpose()?,
+            webhook: webhook.map(|url| Webhook::new(url, policy, &REPLY_WEBHOOK)).transpose()?,
             test_accounts: TestAccounts::with(self.config.messages.test_accounts.clone()),
             clock: Arc::clone(&services.clock),
             random: services.random.clone(),

@@ -10,8 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use account_push::MessageService;
-use account_push::webhook::{AddressPolicy, Webhook};
+use account_push::{MessageService, REPLY_WEBHOOK};
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use axum::Router;
 use base::clock::{Clock, ManualClock, SharedClock, SystemClock, Timestamp};
@@ -25,6 +24,7 @@ use platform::component::Component;
 use platform::secret::PlatformSource;
 use platform::services::Services;
 use platform::tokens::Tokens;
+use platform::webhook::{AddressPolicy, Webhook};
 use preauth_link::LinkService;
 use runtime::aws::AwsClients;
 use runtime::config::{PageConfig, WechatConfig};
@@ -346,7 +346,7 @@ impl World {
 
     /// From now on messages reach an instance of account-push that asks this webhook on loopback for replies.
     pub async fn ask_for_replies(&self, webhook: Url) {
-        let webhook = Webhook::new(webhook, AddressPolicy::this_machine_too()).unwrap();
+        let webhook = Webhook::new(webhook, AddressPolicy::this_machine_too(), &REPLY_WEBHOOK).unwrap();
         self.receive_messages_with(account_push::router(self.reception(Some(webhook)))).await;
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use base::limits::AFTER_WAITING;
 use platform::bus::{BusError, BusEvent, Put};
+use platform::webhook::WebhookError;
 use runtime::telemetry::{Measure, Metric};
 use secrecy::SecretString;
 use store::{Lease, StoreError};
@@ -11,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use wechat::push::{MessageId, Reply};
 
 use crate::handler::{MessageHandler, MessageService, PendingMessage, ReceiveError};
-use crate::webhook::WebhookError;
+use crate::reply::{AskError, ask};
 
 /// The webhook is not asked with less time than this: it could not answer, and would be blamed for what was slow here.
 const LEAST_FOR_WEBHOOK: Duration = Duration::from_millis(300);
@@ -142,14 +143,10 @@ impl MessageHandler {
         let webhook = webhook.as_ref()?;
         let left = work.by.saturating_duration_since(Instant::now()).saturating_sub(AFTER_WAITING);
         let now = clock.now();
-        // The type has no character that JSON would escape: see `BusEvent`. The rest is the payload that Standard
-        // Webhooks recommends, around the detail of the bus's event.
-        let time = event.time.unwrap_or(now);
-        let body = format!(r#"{{"type":"{}","timestamp":"{time}","data":{}}}"#, event.detail_type, event.detail);
         let answer = match &work.seal.platform().webhook_key {
-            _ if left < LEAST_FOR_WEBHOOK => Err(WebhookError::NoTime),
-            Ok(key) => webhook.ask(key, event.id.as_str(), body, now, left.min(limits.webhook)).await,
-            Err(error) => Err(WebhookError::from(*error)),
+            _ if left < LEAST_FOR_WEBHOOK => Err(AskError::NoTime),
+            Ok(key) => ask(webhook, key, event, now, left.min(limits.webhook)).await,
+            Err(error) => Err(WebhookError::from(*error).into()),
         };
         answer.unwrap_or_else(|error| {
             metrics.put(&Metric::count(Measure::WebhookFailed, 1).by(error.reason()));

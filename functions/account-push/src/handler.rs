@@ -12,6 +12,7 @@ use base::limits::{Limits, MESSAGE_LEASE};
 use base::random::Random;
 use platform::bus::{Bus, BusEvent};
 use platform::secret::PlatformSource;
+use platform::webhook::Webhook;
 use runtime::telemetry::{Measure, Metric, Metrics};
 use secrecy::{ExposeSecret as _, SecretString};
 use store::{
@@ -23,7 +24,6 @@ use wechat::push::{AccountMessage, MessageId, ReleaseCheck, TestAccounts, is_bey
 
 use crate::labels::LabelMemory;
 use crate::recipient::RecipientCheck;
-use crate::webhook::Webhook;
 
 /// What the function is built from, once.
 pub struct MessageService {

@@ -10,7 +10,7 @@ mod delivery;
 mod handler;
 mod labels;
 mod recipient;
-pub mod webhook;
+mod reply;
 
 use axum::Router;
 use axum::extract::{Extension, Path, State};
@@ -24,6 +24,7 @@ use web::push::{AccountPush, AnswerBy, Verified, answer_in_time, plain_answer};
 use self::handler::{MessageHandler, ReceiveError};
 
 pub use self::handler::MessageService;
+pub use self::reply::REPLY_WEBHOOK;
 
 /// The routes of this function, from which its router is built. WeChat puts the account's appid in for `$APPID$`.
 pub const ROUTES: [(Method, &str); 1] = [(Method::POST, "/wechat/accounts/{appid}/events")];

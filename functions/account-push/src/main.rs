@@ -3,14 +3,14 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use account_push::MessageService;
-use account_push::webhook::{AddressPolicy, Webhook};
+use account_push::{MessageService, REPLY_WEBHOOK};
 use base::clock::{SharedClock, SystemClock};
 use base::limits::Limits;
 use base::random::Random;
 use platform::bus::Bus;
 use platform::head_start::head_start;
 use platform::secret::PlatformSource;
+use platform::webhook::{AddressPolicy, Webhook};
 use runtime::aws::{self, AwsClients};
 use runtime::config::{BusConfig, MessageConfig, MetricsConfig, ProcessEnvironment, StoreConfig};
 use runtime::telemetry::{self, Metrics};
@@ -48,7 +48,7 @@ async fn serve() -> Result<(), gateway::Error> {
         platform: Arc::new(platform),
         table: table.access(),
         bus,
-        webhook: messages.webhook.map(|url| Webhook::new(url, policy)).transpose()?,
+        webhook: messages.webhook.map(|url| Webhook::new(url, policy, &REPLY_WEBHOOK)).transpose()?,
         test_accounts: TestAccounts::with(messages.test_accounts),
         clock,
         random: Random::system(),

@@ -1,5 +1,5 @@
 //! What the platform does with WeChat and the table together: its secret, its tokens, codes that become grants, and the
-//! events it publishes.
+//! events it publishes on the bus and sends to webhooks.
 //!
 //! A function that calls WeChat is built from [`services::Services`] and opens the platform for each event: that gives a
 //! [`component::Component`], which calls the component API. [`tokens::Tokens`] and [`exchange::Exchange`] are made of it
@@ -21,4 +21,5 @@ pub mod schedule;
 pub mod secret;
 pub mod services;
 pub mod tokens;
+pub mod webhook;
 pub mod webhook_key;

@@ -29,8 +29,8 @@ pub struct Platform {
     pub app_secret: SecretString,
     /// `token` and `encoding_aes_key`, current and previous.
     pub keyring: Keyring,
-    /// `webhook_secret`, which the reply webhook needs and nothing else: what is wrong with it is an error of the
-    /// webhook's calls alone, and tokens live on.
+    /// `webhook_secret`, which webhooks need and nothing else: what is wrong with it is an error of the
+    /// webhooks' calls alone, and tokens live on.
     pub webhook_key: Result<WebhookKey, WebhookKeyError>,
 }
 

@@ -1,4 +1,4 @@
-//! The key that signs calls of the reply webhook: symmetric signatures of the Standard Webhooks specification 1.0.0.
+//! The key that signs calls of webhooks: symmetric signatures of the Standard Webhooks specification 1.0.0.
 //!
 //! `webhook_secret` in the platform's secret is `whsec_` and the Base64 of 24 to 64 bytes. A signature is `v1,` and the
 //! Base64 of HMAC-SHA256 over `id.timestamp.body`; the receiver computes the same with any of the specification's
@@ -27,7 +27,7 @@ pub enum WebhookKeyError {
     /// There is none.
     #[error(
         "the platform's secret lacks webhook_secret: store whsec_ and the Base64 of 24 to 64 random bytes in it, and \
-         give the same text to the service behind the reply webhook"
+         give the same text to the service behind the webhook"
     )]
     Missing,
     /// It does not begin as a key does, or is no text.

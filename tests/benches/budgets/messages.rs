@@ -7,13 +7,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use account_push::MessageService;
-use account_push::webhook::{AddressPolicy, Webhook};
+use account_push::{MessageService, REPLY_WEBHOOK};
 use base::clock::{SharedClock, SystemClock};
 use base::limits::Limits;
 use base::random::Random;
 use platform::bus::Bus;
 use platform::secret::PlatformSource;
+use platform::webhook::{AddressPolicy, Webhook};
 use runtime::aws::{self, AwsClients};
 use runtime::config::{BusConfig, MessageConfig, ProcessEnvironment, StoreConfig};
 use runtime::telemetry::Metrics;
@@ -52,7 +52,8 @@ pub(crate) async fn serve_as_account_push() -> Result<(), gateway::Error> {
     let metrics = Metrics::embedded("Budget".to_owned(), Arc::clone(&clock));
     let platform = PlatformSource::new(clients.secrets, names.secret_id, Arc::clone(&clock), limits, metrics.clone());
     let webhook = MessageConfig::read(&environment)?.webhook;
-    let webhook = webhook.map(|url| Webhook::new(url, AddressPolicy::this_machine_too())).transpose()?;
+    let webhook =
+        webhook.map(|url| Webhook::new(url, AddressPolicy::this_machine_too(), &REPLY_WEBHOOK)).transpose()?;
     let router = account_push::router(MessageService {
         platform: Arc::new(platform),
         table: Table::new(clients.dynamodb, &names.table_name).access(),

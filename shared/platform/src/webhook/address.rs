@@ -1,4 +1,4 @@
-//! Which addresses the reply webhook may be called at.
+//! Which addresses a webhook may be called at.
 //!
 //! The webhook's URL is an operator's input, and names resolve to what their owner likes: without a policy a call could
 //! reach the runtime's own API on loopback, a metadata service or a neighbour in the network. The address that is

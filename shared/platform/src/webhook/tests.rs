@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::post;
 use futures::{StreamExt as _, stream};
@@ -28,8 +28,19 @@ fn key() -> WebhookKey {
     WebhookKey::parse(&"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".into()).unwrap()
 }
 
-async fn ask_at(url: &str, policy: AddressPolicy, within: Duration) -> Result<Option<Reply>, WebhookError> {
-    Webhook::new(url.parse().unwrap(), policy).unwrap().ask(&key(), ID, BODY.to_owned(), NOW, within).await
+/// The longest answer that is read here.
+const LONGEST_ANSWER: usize = 64 * 1024;
+
+const ROLE: WebhookRole = WebhookRole { variable: "A_WEBHOOK_URL", user_agent: "a-function/1" };
+
+fn webhook(url: &str, policy: AddressPolicy) -> Result<Webhook, BuildError> {
+    Webhook::new(url.parse().unwrap(), policy, &ROLE)
+}
+
+/// Calls a service; returns the answer's body.
+async fn call_at(url: &str, policy: AddressPolicy, within: Duration) -> Result<String, WebhookError> {
+    let answer = webhook(url, policy).unwrap().post(&key(), ID, BODY.to_owned(), NOW, within).await?;
+    Ok(String::from_utf8(answer.read(LONGEST_ANSWER).await?).unwrap())
 }
 
 /// Serves `service` at `/` and returns the URL.
@@ -40,10 +51,10 @@ async fn serve(service: Router) -> String {
     url
 }
 
-/// Asks a service that answers with `answer`.
-async fn ask(answer: impl IntoResponse + Clone + Send + Sync + 'static) -> Result<Option<Reply>, WebhookError> {
+/// Calls a service that answers with `answer`.
+async fn call(answer: impl IntoResponse + Clone + Send + Sync + 'static) -> Result<String, WebhookError> {
     let url = serve(Router::new().route("/", post(async move || answer))).await;
-    ask_at(&url, AddressPolicy::this_machine_too(), PLENTY).await
+    call_at(&url, AddressPolicy::this_machine_too(), PLENTY).await
 }
 
 /// A port of loopback at which nobody answers, though connections are taken.
@@ -60,7 +71,7 @@ async fn a_call_carries_the_signed_body_and_the_headers_of_the_specification() {
     let notes = Arc::clone(&seen);
     let service = post(async move |headers: HeaderMap, body: Bytes| *notes.lock().unwrap() = Some((headers, body)));
     let url = serve(Router::new().route("/", service)).await;
-    assert_eq!(ask_at(&url, AddressPolicy::this_machine_too(), PLENTY).await, Ok(None));
+    assert_eq!(call_at(&url, AddressPolicy::this_machine_too(), PLENTY).await, Ok(String::new()));
 
     let (headers, body) = seen.lock().unwrap().take().unwrap();
     assert_eq!(body, BODY);
@@ -68,60 +79,14 @@ async fn a_call_carries_the_signed_body_and_the_headers_of_the_specification() {
     assert_eq!(headers["webhook-id"], ID);
     assert_eq!(headers["webhook-timestamp"], "1700000000");
     assert_eq!(headers["webhook-signature"], key().sign(ID, NOW, &body));
-    assert!(headers["user-agent"].to_str().unwrap().starts_with("account-push/"));
+    assert!(headers["user-agent"].to_str().unwrap().starts_with("a-function/"));
     assert!(!headers.contains_key("accept-encoding"), "a compressed answer could not be read");
-}
-
-#[tokio::test]
-async fn an_answer_of_each_type_becomes_a_reply_of_that_type() {
-    for (json, kind) in [
-        (r#"{"type":"text","content":"]]> 😀"}"#, "text"),
-        (r#"{"type":"image","media_id":"m"}"#, "image"),
-        (r#"{"type":"voice","media_id":"m"}"#, "voice"),
-        (r#"{"type":"video","media_id":"m"}"#, "video"),
-        (r#"{"type":"music","thumb_media_id":"m"}"#, "music"),
-        (r#"{"type":"news","articles":[{"title":"t","description":"d","pic_url":"p","url":"u"}]}"#, "news"),
-        (r#"{"type":"transfer_customer_service"}"#, "transfer_customer_service"),
-    ] {
-        let reply = ask((StatusCode::CREATED, json)).await.unwrap().unwrap();
-        let xml = reply.xml("o1", "gh_1", NOW);
-        assert!(xml.contains(&format!("<MsgType><![CDATA[{kind}]]></MsgType>")), "{xml}");
-    }
-}
-
-#[tokio::test]
-async fn a_service_may_have_nothing_to_say() {
-    for answer in [(StatusCode::NO_CONTENT, ""), (StatusCode::OK, ""), (StatusCode::OK, r#"{"type":"none"}"#)] {
-        assert_eq!(ask(answer).await, Ok(None));
-    }
-}
-
-#[tokio::test]
-async fn an_answer_that_is_no_reply_is_refused() {
-    for (answer, reason) in [
-        ("<html>busy</html>", ReplyError::NotJson),
-        (r#"{"type":"poem"}"#, ReplyError::Type),
-        (r#"{"type":"text"}"#, ReplyError::Missing("content")),
-    ] {
-        let error = ask(answer).await.unwrap_err();
-        assert_eq!((error.reason(), &error), ("malformed", &WebhookError::Malformed(reason)), "{answer}");
-    }
-}
-
-#[tokio::test]
-async fn an_answer_is_read_as_it_came_and_never_decompressed() {
-    // gzip of `{"type":"text","content":"x"}` begins like this; what follows does not matter.
-    let compressed = ([(header::CONTENT_ENCODING, "gzip")], [0x1f, 0x8b, 8, 0].as_slice());
-    assert_eq!(ask(compressed).await.unwrap_err(), WebhookError::Malformed(ReplyError::NotJson));
-    // Nor does the header alone change anything.
-    let plain = ([(header::CONTENT_ENCODING, "gzip")], r#"{"type":"none"}"#);
-    assert_eq!(ask(plain).await, Ok(None));
 }
 
 #[tokio::test]
 async fn a_status_of_failure_is_one_whatever_the_body_says() {
     for status in [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::NOT_FOUND, StatusCode::UNAUTHORIZED] {
-        let error = ask((status, r#"{"type":"text","content":"x"}"#)).await.unwrap_err();
+        let error = call((status, r#"{"type":"text","content":"x"}"#)).await.unwrap_err();
         assert_eq!((error.reason(), &error), ("status", &WebhookError::Status(status.as_u16())));
     }
 }
@@ -138,7 +103,7 @@ async fn no_redirect_is_followed() {
         .route("/target", axum::routing::any(async move || count.fetch_add(1, Ordering::SeqCst).to_string()));
     let url = serve(service).await;
     for (path, status) in [("metadata", 307), ("temporary", 307), ("permanent", 308), ("other", 303)] {
-        let answer = ask_at(&format!("{url}{path}"), AddressPolicy::this_machine_too(), PLENTY).await;
+        let answer = call_at(&format!("{url}{path}"), AddressPolicy::this_machine_too(), PLENTY).await;
         assert_eq!(answer, Err(WebhookError::Status(status)), "{path}");
     }
     assert_eq!(followed.load(Ordering::SeqCst), 0);
@@ -146,14 +111,11 @@ async fn no_redirect_is_followed() {
 
 #[tokio::test]
 async fn an_answer_is_read_up_to_its_bound_and_no_further() {
-    let answer = |length| {
-        let none = r#"{"type":"none"}"#;
-        none.to_owned() + &" ".repeat(length - none.len())
-    };
-    assert_eq!(ask(answer(LONGEST_ANSWER)).await, Ok(None));
-    let error = ask(answer(LONGEST_ANSWER + 1)).await.unwrap_err();
-    assert_eq!((error.reason(), &error), ("too-large", &WebhookError::TooLarge));
-    assert_eq!(ask(answer(10_000_000)).await, Err(WebhookError::TooLarge));
+    let too_large = WebhookError::TooLarge(LONGEST_ANSWER);
+    assert_eq!(call("x".repeat(LONGEST_ANSWER)).await.map(|body| body.len()), Ok(LONGEST_ANSWER));
+    let error = call("x".repeat(LONGEST_ANSWER + 1)).await.unwrap_err();
+    assert_eq!((error.reason(), &error), ("too-large", &too_large));
+    assert_eq!(call("x".repeat(10_000_000)).await, Err(too_large));
 }
 
 #[tokio::test]
@@ -161,7 +123,10 @@ async fn an_answer_without_end_is_not_waited_for() {
     let endless = || Body::from_stream(stream::repeat_with(|| Ok::<_, Infallible>(Bytes::from_static(&[b' '; 4096]))));
     let service = post(async move || Response::new(endless()));
     let url = serve(Router::new().route("/", service)).await;
-    assert_eq!(ask_at(&url, AddressPolicy::this_machine_too(), PLENTY).await, Err(WebhookError::TooLarge));
+    assert_eq!(
+        call_at(&url, AddressPolicy::this_machine_too(), PLENTY).await,
+        Err(WebhookError::TooLarge(LONGEST_ANSWER))
+    );
 }
 
 #[tokio::test]
@@ -174,7 +139,7 @@ async fn a_service_that_hangs_is_given_up_wherever_it_hangs() {
     let url = serve(service).await;
     let (_listener, silent) = silent();
     for url in [format!("{url}before"), format!("{url}amid"), format!("https://{silent}/")] {
-        let error = ask_at(&url, AddressPolicy::this_machine_too(), BRIEF).await.unwrap_err();
+        let error = call_at(&url, AddressPolicy::this_machine_too(), BRIEF).await.unwrap_err();
         assert_eq!((error.reason(), &error), ("timeout", &WebhookError::Timeout), "{url}");
     }
 }
@@ -183,20 +148,20 @@ async fn a_service_that_hangs_is_given_up_wherever_it_hangs() {
 async fn a_service_that_cannot_be_reached_is_told_from_one_that_does_not_exist() {
     let (listener, address) = silent();
     drop(listener);
-    let error = ask_at(&format!("https://{address}/"), AddressPolicy::this_machine_too(), PLENTY).await.unwrap_err();
+    let error = call_at(&format!("https://{address}/"), AddressPolicy::this_machine_too(), PLENTY).await.unwrap_err();
     assert_eq!(error, WebhookError::Connection(io::ErrorKind::ConnectionRefused));
     assert_eq!(error.reason(), "connect");
 
     // A label of more than 63 characters is in no name system: nothing is asked.
     let nowhere = format!("http://{}.test/", "a".repeat(64));
-    let error = ask_at(&nowhere, AddressPolicy::this_machine_too(), PLENTY).await.unwrap_err();
+    let error = call_at(&nowhere, AddressPolicy::this_machine_too(), PLENTY).await.unwrap_err();
     assert_eq!((error.reason(), &error), ("connect", &WebhookError::Name));
 }
 
 #[tokio::test]
 async fn a_service_without_tls_is_not_spoken_to_in_the_clear() {
     let url = serve(Router::new()).await.replace("http:", "https:");
-    let error = ask_at(&url, AddressPolicy::this_machine_too(), PLENTY).await.unwrap_err();
+    let error = call_at(&url, AddressPolicy::this_machine_too(), PLENTY).await.unwrap_err();
     assert_eq!(error, WebhookError::Connection(io::ErrorKind::InvalidData));
 }
 
@@ -223,14 +188,15 @@ async fn what_is_not_public_is_refused_before_anything_is_sent() {
         "10.0.0.1",
         "[fd00:ec2::254]",
     ] {
-        let error = ask_at(&format!("https://{host}:{port}/"), AddressPolicy::public_only(), PLENTY).await.unwrap_err();
+        let error =
+            call_at(&format!("https://{host}:{port}/"), AddressPolicy::public_only(), PLENTY).await.unwrap_err();
         assert_eq!((error.reason(), &error), ("address", &WebhookError::Address), "{host}");
     }
     assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock, "somebody has connected");
 
     // The listener would have noticed: two of these hosts, where this machine is permitted.
     for host in ["127.0.0.1", "localhost"] {
-        let answer = ask_at(&format!("https://{host}:{port}/"), AddressPolicy::this_machine_too(), BRIEF).await;
+        let answer = call_at(&format!("https://{host}:{port}/"), AddressPolicy::this_machine_too(), BRIEF).await;
         assert_eq!(answer, Err(WebhookError::Timeout), "{host}");
         assert!(listener.accept().is_ok(), "{host}");
     }
@@ -238,7 +204,7 @@ async fn what_is_not_public_is_refused_before_anything_is_sent() {
 
 #[test]
 fn a_webhook_without_tls_is_for_this_machine_only() {
-    let built = |url: &str, policy| Webhook::new(url.parse().unwrap(), policy).map(drop);
+    let built = |url: &str, policy| webhook(url, policy).map(drop);
     assert!(built("https://shop.example/hook", AddressPolicy::public_only()).is_ok());
     assert!(built("http://127.0.0.1:1/", AddressPolicy::this_machine_too()).is_ok());
     for (url, policy) in [
@@ -247,7 +213,7 @@ fn a_webhook_without_tls_is_for_this_machine_only() {
         ("ftp://shop.example/", AddressPolicy::this_machine_too()),
         ("file:///etc/passwd", AddressPolicy::this_machine_too()),
     ] {
-        assert!(matches!(built(url, policy), Err(BuildError::NotHttps)), "{url}");
+        assert!(matches!(built(url, policy), Err(BuildError::NotHttps("A_WEBHOOK_URL"))), "{url}");
     }
 }
 
@@ -264,9 +230,9 @@ async fn calls_share_a_connection_and_none_is_repeated() {
     let service = Router::new().route("/", service).into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
 
-    let webhook = Webhook::new(url, AddressPolicy::this_machine_too()).unwrap();
+    let webhook = Webhook::new(url, AddressPolicy::this_machine_too(), &ROLE).unwrap();
     for _ in 0..2 {
-        assert!(webhook.ask(&key(), ID, BODY.to_owned(), NOW, PLENTY).await.is_err());
+        assert!(webhook.post(&key(), ID, BODY.to_owned(), NOW, PLENTY).await.is_err());
     }
     let peers = peers.lock().unwrap();
     assert_eq!(peers.len(), 2);
@@ -277,10 +243,10 @@ async fn calls_share_a_connection_and_none_is_repeated() {
 async fn no_error_tells_where_the_webhook_is_or_what_it_said() {
     let (listener, closed) = silent();
     drop(listener);
-    let garbage = serve(Router::new().route("/hush", post(async || "hush"))).await;
+    let refusing = serve(Router::new().route("/hush", post(async || (StatusCode::BAD_GATEWAY, "hush")))).await;
     let nowhere = format!("http://hush.{}.test/", "a".repeat(64));
-    for url in [format!("https://{closed}/hush"), format!("{garbage}hush"), nowhere] {
-        let error = ask_at(&url, AddressPolicy::this_machine_too(), PLENTY).await.unwrap_err();
+    for url in [format!("https://{closed}/hush"), format!("{refusing}hush"), nowhere] {
+        let error = call_at(&url, AddressPolicy::this_machine_too(), PLENTY).await.unwrap_err();
         let text = format!("{error} {error:?}");
         assert!(!text.contains("hush") && !text.contains("127.0.0.1"), "{text}");
     }

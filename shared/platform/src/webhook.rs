@@ -1,6 +1,6 @@
-//! The reply webhook: the business's own service is asked what to say to a message, and says it at once.
+//! The business's own services, called by us: what is signed, where it may be sent, and how long it may take.
 //!
-//! One POST per message, signed after the Standard Webhooks specification 1.0.0, never repeated: the service may have
+//! A call is one POST, signed after the Standard Webhooks specification 1.0.0 and never repeated here: the service may have
 //! acted on it. Everything about the other side is bounded: the whole exchange in time, the answer in size, the address
 //! by an [`AddressPolicy`]; no redirect is followed and nothing decompressed. An error names the kind of failure and
 //! neither the URL, which may hold a secret of its own, nor what was said.
@@ -14,26 +14,30 @@ use std::{io, iter};
 
 use base::clock::Timestamp;
 use base::http_client::{self, BodyError};
-use platform::webhook_key::{WebhookKey, WebhookKeyError};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use url::{Host, Url};
-use wechat::push::{Reply, ReplyError};
 
 use self::address::{NotPermitted, Resolver};
+use crate::bus::BusEvent;
+use crate::webhook_key::{WebhookKey, WebhookKeyError};
 
 pub use self::address::AddressPolicy;
-
-/// The longest answer that is read. A reply of eight articles has a few kilobytes.
-const LONGEST_ANSWER: usize = 64 * 1024;
 
 /// Shorter than what common servers wait before they hang up (Node and uvicorn 5 s): a call on a connection that the
 /// other side has just closed fails, and is not repeated.
 const IDLE_CONNECTION: Duration = Duration::from_secs(4);
 
-/// Firewalls of web applications refuse calls without one.
-const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+/// What a function calls a service for.
+#[derive(Debug, Clone, Copy)]
+pub struct WebhookRole {
+    /// The variable that names the service.
+    pub variable: &'static str,
+    /// Who calls: firewalls of web applications refuse calls without a user agent.
+    pub user_agent: &'static str,
+}
 
-/// The service that is asked for replies. Its connections are reused: build it once per process.
+/// A service of the business. Its connections are reused: build it once per process; clones share them.
+#[derive(Clone)]
 pub struct Webhook {
     http: reqwest::Client,
     url: Url,
@@ -44,74 +48,76 @@ pub struct Webhook {
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The URL is not `https://…`.
-    #[error("the reply webhook, REPLY_WEBHOOK_URL, must begin with https://")]
-    NotHttps,
+    #[error("the address of a webhook, {0}, must begin with https://")]
+    NotHttps(&'static str),
     /// TLS cannot be set up, for instance for want of the system's root certificates.
-    #[error("the HTTP client for the reply webhook cannot be built")]
-    Client(#[source] reqwest::Error),
+    #[error("the HTTP client for a webhook, {0}, cannot be built")]
+    Client(&'static str, #[source] reqwest::Error),
 }
 
-/// Why the webhook gave no answer that can be used.
+/// Why a call of the webhook was no success.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum WebhookError {
     /// There is no key to sign with.
     #[error(transparent)]
     NotConfigured(#[from] WebhookKeyError),
-    /// Too little was left of the time for the answer. Nothing was sent.
-    #[error("no time was left for the reply webhook")]
-    NoTime,
     /// The URL's host is, or leads to, an address that must not be called. Nothing was sent.
-    #[error("the reply webhook is not at a public address")]
+    #[error("the webhook is not at a public address")]
     Address,
     /// The URL's host has no address. Nothing was sent.
-    #[error("the name of the reply webhook cannot be resolved")]
+    #[error("the name of the webhook cannot be resolved")]
     Name,
     /// No connection, for example because of a certificate ([`io::ErrorKind::InvalidData`]), or it broke.
-    #[error("no connection to the reply webhook: {0}")]
+    #[error("no connection to the webhook: {0}")]
     Connection(io::ErrorKind),
     /// No complete answer in time.
-    #[error("the reply webhook did not answer in time")]
+    #[error("the webhook did not answer in time")]
     Timeout,
-    /// An answer that is no success: redirects too, which are not followed.
-    #[error("the reply webhook answered with HTTP status {0}")]
+    /// An answer that is not a success: redirects too, which are not followed.
+    #[error("the webhook answered with HTTP status {0}")]
     Status(u16),
     /// A longer answer than is read.
-    #[error("the reply webhook's answer is longer than {LONGEST_ANSWER} bytes")]
-    TooLarge,
-    /// An answer that is no reply.
-    #[error("the reply webhook's answer cannot be used: {0}")]
-    Malformed(#[from] ReplyError),
+    #[error("the webhook's answer is longer than {0} bytes")]
+    TooLarge(usize),
+}
+
+/// The body that reports an event: the payload that Standard Webhooks recommends, around the detail of the bus's event.
+/// `time` is the event's, where it has none of its own.
+#[must_use]
+pub fn payload(event: &BusEvent, time: Timestamp) -> String {
+    let time = event.time.unwrap_or(time);
+    // The type has no character that JSON would escape: see `BusEvent`.
+    format!(r#"{{"type":"{}","timestamp":"{time}","data":{}}}"#, event.detail_type, event.detail)
 }
 
 impl Webhook {
     /// The webhook at `url`, which must be https unless `policy` permits this machine.
-    pub fn new(url: Url, policy: AddressPolicy) -> Result<Self, BuildError> {
+    pub fn new(url: Url, policy: AddressPolicy, role: &WebhookRole) -> Result<Self, BuildError> {
         if url.scheme() != "https" && !(url.scheme() == "http" && policy.permits_plain_http()) {
-            return Err(BuildError::NotHttps);
+            return Err(BuildError::NotHttps(role.variable));
         }
         let http = http_client::client_builder()
             .pool_idle_timeout(IDLE_CONNECTION)
             .dns_resolver(Resolver(policy))
-            .user_agent(USER_AGENT)
+            .user_agent(role.user_agent)
             .build()
-            .map_err(BuildError::Client)?;
+            .map_err(|error| BuildError::Client(role.variable, error))?;
         Ok(Self { http, url, policy })
     }
 
-    /// Asks for the reply to one message: `id` is the delivery's (`webhook-id`), `body` the JSON that is sent, `now`
-    /// the time it is signed with; all of it, connecting included, takes at most `within`. `None` is a service that
-    /// has nothing to say.
+    /// Posts one thing: `id` is the delivery's (`webhook-id`), `body` the JSON that is sent, `now` the time it is signed
+    /// with; all of it, connecting and reading the answer included, takes at most `within`.
     ///
     /// # Errors
-    /// [`WebhookError`]. The service may have acted on the message all the same: do not ask again.
-    pub async fn ask(
+    /// [`WebhookError`], also where the status is not 2xx. The service may have acted on the call all the same.
+    pub async fn post(
         &self,
         key: &WebhookKey,
         id: &str,
         body: String,
         now: Timestamp,
         within: Duration,
-    ) -> Result<Option<Reply>, WebhookError> {
+    ) -> Result<WebhookAnswer, WebhookError> {
         if literal_address(&self.url).is_some_and(|address| !self.policy.permits(address)) {
             return Err(WebhookError::Address);
         }
@@ -125,15 +131,29 @@ impl Webhook {
             .header("webhook-timestamp", now.unix())
             .header("webhook-signature", signature)
             .body(body);
-        let mut response = request.send().await.map_err(|error| WebhookError::transport(&error))?;
-        if !response.status().is_success() {
-            return Err(WebhookError::Status(response.status().as_u16()));
+        let response = request.send().await.map_err(|error| WebhookError::transport(&error))?;
+        if response.status().is_success() {
+            Ok(WebhookAnswer(response))
+        } else {
+            Err(WebhookError::Status(response.status().as_u16()))
         }
-        let answer = http_client::read_bounded(&mut response, LONGEST_ANSWER).await.map_err(|error| match error {
-            BodyError::TooLarge => WebhookError::TooLarge,
+    }
+}
+
+/// A 2xx answer, of which the body has not been read.
+pub struct WebhookAnswer(reqwest::Response);
+
+impl WebhookAnswer {
+    /// Its body, of at most `longest` bytes.
+    ///
+    /// # Errors
+    /// [`WebhookError`] where it is longer, or does not arrive whole in the time that the call has.
+    pub async fn read(self, longest: usize) -> Result<Vec<u8>, WebhookError> {
+        let Self(mut response) = self;
+        http_client::read_bounded(&mut response, longest).await.map_err(|error| match error {
+            BodyError::TooLarge => WebhookError::TooLarge(longest),
             BodyError::Broken(cause) => WebhookError::transport(&cause),
-        })?;
-        Ok(Reply::parse(&answer)?)
+        })
     }
 }
 
@@ -173,13 +193,11 @@ impl WebhookError {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::NotConfigured(_) => "not-configured",
-            Self::NoTime => "no-time",
             Self::Address => "address",
             Self::Name | Self::Connection(_) => "connect",
             Self::Timeout => "timeout",
             Self::Status(_) => "status",
-            Self::TooLarge => "too-large",
-            Self::Malformed(_) => "malformed",
+            Self::TooLarge(_) => "too-large",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use account_api::AccountService;
 use account_push::{MessageService, REPLY_WEBHOOK};
 use anyhow::Context as _;
 use axum::{Extension, Router};
@@ -14,7 +15,7 @@ use platform::secret::PlatformSource;
 use platform::services::Services;
 use platform::webhook::{AddressPolicy, Webhook};
 use preauth_link::LinkService;
-use runtime::config::{BusConfig, MessageConfig, PageConfig, StoreConfig, WechatConfig};
+use runtime::config::{AccountConfig, BusConfig, MessageConfig, PageConfig, StoreConfig, WechatConfig};
 use runtime::telemetry::Metrics;
 use store::Table;
 use ticket_push::Receiver;
@@ -35,6 +36,7 @@ pub(crate) struct Config {
     pub(crate) table: StoreConfig,
     pub(crate) bus: BusConfig,
     pub(crate) messages: MessageConfig,
+    pub(crate) accounts: AccountConfig,
     pub(crate) pages: PageConfig,
     pub(crate) wechat: WechatConfig,
 }
@@ -45,6 +47,7 @@ impl Config {
             table: StoreConfig::read(variables)?,
             bus: BusConfig::read(variables)?,
             messages: MessageConfig::read(variables)?,
+            accounts: AccountConfig::read(variables)?,
             pages: PageConfig::read(variables)?,
             wechat: WechatConfig::read(variables)?,
         })
@@ -74,13 +77,16 @@ impl Place<'_> {
         let refresher =
             Refresher::new(self.services(background, &metrics)?, self.bus(&background), Settings::default());
         let pages = &self.config.pages;
+        let accounts =
+            AccountService::new(for_pages.clone(), self.bus(&for_pages.limits), self.config.accounts.clone());
         let links = LinkService::new(for_pages.clone(), pages.clone(), self.config.wechat.clone());
         let public = ticket_push::router(receiver(&for_pages))
             .merge(account_push::router(self.reception(&for_pages, webhook)?))
             .merge(preauth_link::public_router(links.clone()))
             .merge(oauth_callback::router(CallbackService::new(for_pages, pages.clone())));
         let identity = IamIdentity::new(LOCAL_IDENTITY).context("the local identity is empty")?;
-        let business = preauth_link::business_router(links).layer(Extension(identity));
+        let business = preauth_link::business_router(links).merge(account_api::router(accounts));
+        let business = business.layer(Extension(identity));
         Ok(Functions { public, business, refresher })
     }
 

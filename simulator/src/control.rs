@@ -5,7 +5,9 @@
 //! | route | does |
 //! |---|---|
 //! | `GET /_simulator/accounts` | the accounts, each with `authorized` |
-//! | `POST /_simulator/accounts` | `{"appid":"…","kind":"official-account"}` or `"mini-program"`, optionally `nick_name`, `user_name` and `func_ids`: adds an account or replaces it; a grant that it has stays |
+//! | `POST /_simulator/accounts` | `{"appid":"…","kind":"official-account"}` or `"mini-program"`, optionally `nick_name`, `user_name`, `principal_name`, `account_status` and `func_ids`: adds an account or replaces it; a grant that it has stays |
+//! | `POST /_simulator/permissions` | `{"authorizer_appid":"…","func_ids":[1,15]}`: other permission sets are granted from now on, and nothing is pushed; 404 where there is no grant |
+//! | `POST /_simulator/authorized-accounts` | `{"count":500}`: adds accounts, each of which authorizes the platform; the pushes follow one after another |
 //! | `GET /_simulator/counters` | [`crate::Counters`] |
 //! | `GET /_simulator/calls` | the calls in order, [`crate::Call`] |
 //! | `GET /_simulator/pushes` | what became of every push, [`crate::PushOutcome`] |
@@ -57,6 +59,8 @@ pub(crate) fn is_under_prefix(path: &str) -> bool {
 pub(crate) fn router() -> Router<Simulator> {
     Router::new()
         .route("/accounts", get(accounts).post(put_account))
+        .route("/permissions", post(set_permissions))
+        .route("/authorized-accounts", post(add_authorized_accounts))
         .route("/counters", get(counters))
         .route("/calls", get(calls))
         .route("/pushes", get(pushes))
@@ -98,6 +102,8 @@ struct PutAccount {
     kind: AccountKind,
     nick_name: Option<String>,
     user_name: Option<String>,
+    principal_name: Option<String>,
+    account_status: Option<i64>,
     func_ids: Option<Vec<u32>>,
 }
 
@@ -109,10 +115,38 @@ async fn put_account(State(simulator): State<Simulator>, Json(asked): Json<PutAc
     };
     simulator.put_account(Account {
         user_name: asked.user_name.unwrap_or(account.user_name),
+        principal_name: asked.principal_name.unwrap_or(account.principal_name),
+        account_status: asked.account_status.unwrap_or(account.account_status),
         func_ids: asked.func_ids.unwrap_or(account.func_ids),
         ..account
     });
     StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetPermissions {
+    authorizer_appid: AppId,
+    func_ids: Vec<u32>,
+}
+
+async fn set_permissions(State(simulator): State<Simulator>, Json(asked): Json<SetPermissions>) -> StatusCode {
+    let is_granted = simulator.set_permissions(&asked.authorizer_appid, &asked.func_ids);
+    if is_granted { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AddAuthorizedAccounts {
+    count: u16,
+}
+
+async fn add_authorized_accounts(
+    State(simulator): State<Simulator>,
+    Json(asked): Json<AddAuthorizedAccounts>,
+) -> StatusCode {
+    simulator.send_all_in_background(simulator.add_authorized_accounts(usize::from(asked.count)));
+    StatusCode::ACCEPTED
 }
 
 async fn counters(State(simulator): State<Simulator>) -> Json<Counters> {

@@ -88,11 +88,18 @@ impl Simulator {
 
     /// Sends a push while the caller goes on.
     pub(crate) fn send_in_background(&self, push: Push) {
+        self.send_all_in_background(vec![push]);
+    }
+
+    /// Sends pushes one after another while the caller goes on.
+    pub(crate) fn send_all_in_background(&self, pushes: Vec<Push>) {
         let simulator = self.clone();
         let mut background = lock(&self.0.background);
         while background.try_join_next().is_some() {}
         background.spawn(async move {
-            simulator.send(&push).await;
+            for push in pushes {
+                simulator.send(&push).await;
+            }
         });
     }
 

@@ -16,6 +16,8 @@ use sha2::{Digest as _, Sha256};
 
 /// Of every page.
 pub(crate) const STYLE: &str = include_str!("../templates/base.css");
+/// Of the merchants' console, next to it.
+pub(crate) const CONSOLE_STYLE: &str = include_str!("../templates/console.css");
 /// Of a conversation, next to it.
 pub(crate) const CHAT_STYLE: &str = include_str!("../templates/chat.css");
 /// Of a conversation.
@@ -24,9 +26,10 @@ pub(crate) const CHAT_SCRIPT: &str = include_str!("../templates/chat.js");
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text.as_bytes())));
     format!(
-        "default-src 'none'; style-src {} {}; script-src {}; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+        "default-src 'none'; style-src {} {} {}; script-src {}; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'",
         hash(STYLE),
         hash(CHAT_STYLE),
+        hash(CONSOLE_STYLE),
         hash(CHAT_SCRIPT)
     )
 });

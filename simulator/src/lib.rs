@@ -20,6 +20,7 @@ mod behaviour;
 mod beijing;
 mod calls;
 mod chat;
+mod console;
 pub mod control;
 mod delivery;
 mod faults;

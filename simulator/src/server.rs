@@ -26,7 +26,7 @@ use crate::calls::CallOutcome;
 use crate::faults::Fault;
 use crate::refusal::{AuthorizationRefusal, Refusal};
 use crate::simulator::Simulator;
-use crate::{api, chat, control, pages, paths};
+use crate::{api, chat, console, control, pages, paths};
 
 /// No request of a platform comes near this.
 const MAX_BODY: usize = 256 * 1024;
@@ -67,6 +67,7 @@ impl Simulator {
             .merge(api::router())
             .merge(pages::router())
             .merge(chat::router())
+            .merge(console::router())
             .nest(control::PREFIX, control::router())
             .fallback(api::unknown_path)
             .with_state(self.clone());
@@ -118,7 +119,8 @@ impl Simulator {
     /// One request, with the fault that stands for it.
     async fn respond(&self, router: Router, request: Request<Body>) -> Result<Response, Dropped> {
         let path = request.uri().path().to_owned();
-        if path == paths::HOME || control::is_under_prefix(&path) || chat::is_under_path(&path) {
+        let is_for_people = path == paths::HOME || chat::is_under_path(&path) || console::is_under_path(&path);
+        if is_for_people || control::is_under_prefix(&path) {
             return Ok(route(router, request).await);
         }
         let (parts, body) = request.into_parts();

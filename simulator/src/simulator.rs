@@ -218,6 +218,30 @@ impl Simulator {
         self.change(|world, _| world.put_account(account));
     }
 
+    /// Other permission sets are granted from now on, and nothing is pushed: the merchant has changed them in WeChat's
+    /// console, or has granted an exclusive one to another platform. `false` if the account has not authorized the platform.
+    #[must_use]
+    pub fn set_permissions(&self, authorizer: &AppId, func_ids: &[u32]) -> bool {
+        self.change(|world, _| world.set_permissions(authorizer, func_ids.to_vec()))
+    }
+
+    /// Adds this many accounts, each of which authorizes the platform. The pushes are returned unsent.
+    #[must_use]
+    pub fn add_authorized_accounts(&self, count: usize) -> Vec<Push> {
+        let before = self.accounts().len();
+        let appids = (before..).filter_map(|number| AppId::parse(&format!("wx{number:016x}")).ok());
+        let new: Vec<AppId> = appids.filter(|appid| self.account(appid).is_none()).take(count).collect();
+        for (number, appid) in new.iter().enumerate() {
+            let nick_name = format!("示例店铺 {}", before + number);
+            self.put_account(if number % 3 == 0 {
+                Account::mini_program(appid.clone(), &nick_name)
+            } else {
+                Account::official_account(appid.clone(), &nick_name)
+            });
+        }
+        new.iter().filter_map(|appid| Some(self.authorize_without_link(appid).ok()?.push)).collect()
+    }
+
     /// Whether the account has authorized the platform at present.
     #[must_use]
     pub fn is_authorized(&self, authorizer: &AppId) -> bool {

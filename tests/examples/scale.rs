@@ -4,7 +4,8 @@
 //! Each run is a process of its own that polls Lambda's Runtime API, with the function's own settings. The table is the
 //! embedded DynamoDB; WeChat does nothing but wait for `--call` milliseconds and answer with a token. The accounts were
 //! authorized at any time within the life of a token, as those of a platform that has been running for a while. At the
-//! end all of them are compared with WeChat's list.
+//! end all of them are compared with WeChat's list. With `--pages`, a service reads the list of accounts all the while, page
+//! after page and again and again; each reading must meet every account once.
 //!
 //! The rules' clock jumps from the end of a tick's runs to the next tick, and during the runs goes on by itself. With
 //! `--speed 2` it goes twice as fast as the machine's; calls, starts a second and the length of a run are changed by the
@@ -41,6 +42,7 @@ use runtime::aws;
 use runtime::config::ProcessEnvironment;
 use serde_json::{Value, json};
 use store::DuePart;
+use stories::business::{ACCOUNTS, Business};
 use stories::process::Process;
 use stories::runtime_api::LambdaHost;
 use stories::world::{COMPONENT, START, TABLE, World, short_limits};
@@ -97,6 +99,9 @@ struct Args {
     /// How many times faster than life.
     #[arg(long, default_value_t = 1.0)]
     speed: f64,
+    /// Whether the list of accounts is read meanwhile.
+    #[arg(long)]
+    pages: bool,
 }
 
 /// A clock that goes on by itself, faster than the machine's, from where it was last set.
@@ -292,9 +297,59 @@ async fn measure(args: Args) -> anyhow::Result<()> {
     let router = axum::Router::new().fallback(answer).with_state(Arc::clone(&wechat));
     tokio::spawn(async move { axum::serve(listener, router).await });
 
+    let ticks = Box::pin(ticks(&world, &args, &wechat, &clock, &wechat_url));
+    if !args.pages {
+        return ticks.await;
+    }
+    tokio::select! {
+        ended = ticks => ended,
+        failed = Box::pin(read_pages(&world, args.accounts)) => failed,
+    }
+}
+
+/// Reads the list of accounts again and again. It ends with a reading that does not meet each account once.
+async fn read_pages(world: &World, accounts: u32) -> anyhow::Result<()> {
+    let business = Business::of(world);
+    for reading in 1.. {
+        let (mut met, mut times, mut cursor) = (Vec::new(), Vec::new(), String::new());
+        loop {
+            let begun = Instant::now();
+            let page = business.get(&format!("{ACCOUNTS}?limit=100{cursor}")).await;
+            times.push(begun.elapsed());
+            ensure!(page.status == 200, "a page is answered with {}", page.body);
+            let listed = page.body["accounts"].as_array().into_iter().flatten();
+            met.extend(listed.filter_map(|account| account["appid"].as_str().map(str::to_owned)));
+            match page.body["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        times.sort_unstable();
+        let expected = (0..usize::try_from(accounts)?).map(appid);
+        ensure!(
+            met.iter().map(String::as_str).eq(expected.collect::<Vec<_>>().iter().map(String::as_str)),
+            "reading {reading} has met other accounts"
+        );
+        println!(
+            "reading {reading} of the list: {} pages, the median of {:.1} ms",
+            times.len(),
+            times[times.len() / 2].as_secs_f64() * 1e3
+        );
+    }
+    Ok(())
+}
+
+/// Ticks until every account was renewed as often as is asked for, and then a comparison with WeChat's list.
+async fn ticks(
+    world: &World,
+    args: &Args,
+    wechat: &Wechat,
+    clock: &LapseClock,
+    wechat_url: &str,
+) -> anyhow::Result<()> {
     let mut runs = Vec::new();
     for part in 0..args.runs {
-        runs.push(Part::start(&world, part, &args, &wechat_url).await?);
+        runs.push(Part::start(world, part, args, wechat_url).await?);
     }
     println!("tick renewed left-over longest-run a-second oldest-replaced oldest-there lapsed memory");
     let mut memory = 0;
@@ -330,7 +385,7 @@ async fn measure(args: Args) -> anyhow::Result<()> {
                 minutes(lifetime()),
                 mebibytes(memory)
             );
-            return reconcile(&world, &args, &wechat_url, &clock).await;
+            return reconcile(world, args, wechat_url, clock).await;
         }
     }
     anyhow::bail!("not all accounts were renewed {} times within {MOST_TICKS} ticks", args.cycles)
@@ -402,8 +457,9 @@ async fn put_accounts(world: &World, accounts: u32) -> anyhow::Result<Vec<i64>> 
     let client = world.database.client();
     let numbers: Vec<(u32, i64)> = (0..accounts).zip(at.iter().copied()).collect();
     let put = |batch: &[(u32, i64)]| {
-        let writes = batch.iter().map(|(number, at)| {
-            let put = PutRequest::builder().set_item(Some(row(*number, *at, &random)?)).build()?;
+        let items = batch.iter().flat_map(|(number, at)| [row(*number, *at, &random), details(*number, *at)]);
+        let writes = items.map(|item| {
+            let put = PutRequest::builder().set_item(Some(item?)).build()?;
             Ok(WriteRequest::builder().put_request(put).build())
         });
         let writes = writes.collect::<anyhow::Result<Vec<_>>>();
@@ -415,7 +471,7 @@ async fn put_accounts(world: &World, accounts: u32) -> anyhow::Result<Vec<i64>> 
             Ok(())
         }
     };
-    let batches: Vec<_> = numbers.chunks(25).map(put).collect();
+    let batches: Vec<_> = numbers.chunks(12).map(put).collect();
     stream::iter(batches).buffer_unordered(8).try_collect::<()>().await?;
     Ok(at)
 }
@@ -446,4 +502,22 @@ fn row(number: u32, issued: i64, random: &Random) -> anyhow::Result<HashMap<Stri
     ]
     .map(|(name, value)| (name.to_owned(), value));
     Ok(row.into())
+}
+
+/// The details of an account.
+fn details(number: u32, issued: i64) -> anyhow::Result<HashMap<String, AttributeValue>> {
+    let appid = appid(usize::try_from(number)?);
+    let text = |value: String| AttributeValue::S(value);
+    let details = [
+        ("pk", text(format!("{COMPONENT}#details#{appid}"))),
+        ("sk", text("details".to_owned())),
+        ("list_pk", text(format!("{COMPONENT}#accounts"))),
+        ("list_sk", text(appid)),
+        ("state", text("active".to_owned())),
+        ("state_since", AttributeValue::N(issued.to_string())),
+        ("events", AttributeValue::N(issued.to_string())),
+        ("version", AttributeValue::N("1".to_owned())),
+    ]
+    .map(|(name, value)| (name.to_owned(), value));
+    Ok(details.into())
 }

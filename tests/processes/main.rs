@@ -4,6 +4,8 @@
 //! Everything else of the system runs in the test's process, as in the stories.
 
 #[cfg(test)]
+mod account_api;
+#[cfg(test)]
 mod account_push;
 #[cfg(test)]
 mod oauth_callback;

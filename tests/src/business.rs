@@ -2,22 +2,28 @@
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use base::ids::AppId;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Request};
 use serde_json::{Value, json};
+use simulator::{SecretKind, Simulator};
 use tower::ServiceExt as _;
 use url::Url;
 use web::identity::IamIdentity;
 
 use crate::world::World;
 
-/// Where every path of the API begins.
+/// Where the links are.
 pub const LINKS: &str = "/authorization-links";
+
+/// Where the accounts are.
+pub const ACCOUNTS: &str = "/accounts";
 
 /// A business.
 pub struct Business {
     router: Router,
     identity: Option<IamIdentity>,
+    simulator: Simulator,
 }
 
 /// A link that was made.
@@ -61,13 +67,13 @@ impl Business {
     #[must_use]
     pub fn of(world: &World) -> Self {
         let identity = IamIdentity::new("arn:aws:sts::123456789012:assumed-role/orders/session");
-        Self { router: world.business_router(), identity }
+        Self { router: world.business_router(), identity, simulator: world.simulator.clone() }
     }
 
     /// Somebody whose calls are not.
     #[must_use]
     pub fn unsigned(world: &World) -> Self {
-        Self { router: world.business_router(), identity: None }
+        Self { router: world.business_router(), identity: None, simulator: world.simulator.clone() }
     }
 
     /// A call with a JSON body.
@@ -76,14 +82,54 @@ impl Business {
         self.send(request.body(Body::from(body.to_string())).unwrap()).await
     }
 
-    /// Any call.
+    /// A call without a body.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Request::builder().uri(path).body(Body::empty()).unwrap()).await
+    }
+
+    /// A call without a body that makes something.
+    pub async fn post(&self, path: &str) -> Answer {
+        self.send(Request::builder().method(Method::POST).uri(path).body(Body::empty()).unwrap()).await
+    }
+
+    /// An account.
+    pub async fn account(&self, account: &AppId) -> Value {
+        let answer = self.get(&format!("{ACCOUNTS}/{account}")).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.body
+    }
+
+    /// The appids of the accounts of a list, page after page.
+    pub async fn appids(&self, query: &str) -> Vec<String> {
+        let (mut appids, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = self.get(&format!("{ACCOUNTS}?{query}{cursor}")).await;
+            assert_eq!(page.status, 200, "{}", page.body);
+            let accounts = page.body["accounts"].as_array().unwrap();
+            appids.extend(accounts.iter().map(|account| account["appid"].as_str().unwrap().to_owned()));
+            match page.body["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return appids,
+            }
+        }
+    }
+
+    /// Any call. No answer has a secret of WeChat's side, but for the code that was asked for.
     pub async fn send(&self, mut request: Request<Body>) -> Answer {
+        let wants_code = request.uri().path().ends_with("/codes");
         if let Some(identity) = &self.identity {
             request.extensions_mut().insert(identity.clone());
         }
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, 1 << 20).await.unwrap();
+        let text = String::from_utf8_lossy(&body);
+        let told = self.simulator.issued_secrets().into_iter().find(|secret| secret.is_in(&text));
+        assert!(
+            told.is_none_or(|secret| wants_code && secret.kind == SecretKind::PreAuthCode),
+            "{} tells a secret",
+            parts.status
+        );
         let body =
             serde_json::from_slice(&body).unwrap_or_else(|_| panic!("{} is answered without JSON", parts.status));
         Answer { status: parts.status.as_u16(), headers: parts.headers, body }

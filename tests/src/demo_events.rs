@@ -14,7 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
-use store::{CodeDigest, INBOX_SORT_PREFIX, Labels, LinkRequest, Store, StoreError};
+use store::{CodeDigest, INBOX_SORT_PREFIX, Labels, LinkRequest, NewGrant, Store, StoreError};
 use web::AttemptCookie;
 use web::push::BODY_LIMIT;
 use wechat::crypto::{EncodingAesKey, Generations, Keyring, Sealed};
@@ -34,6 +34,12 @@ pub const ACCOUNT: &str = "wxdemoaccount00001";
 
 /// The original id of that account, to which messages are addressed.
 const USER_NAME: &str = "gh_demoaccount001";
+
+/// An account that is in the table, with nothing but its permission sets.
+pub const KNOWN_ACCOUNT: &str = "wxdemoaccount00003";
+
+/// An account that has never authorized the platform.
+pub const UNKNOWN_ACCOUNT: &str = "wxdemoaccount0000f";
 
 /// Who writes to it.
 const FOLLOWER: &str = "oDemoFollower000000000000001";
@@ -89,6 +95,7 @@ pub fn files(time: i64) -> Vec<(String, String)> {
         ("ticket-push", ticket_push(time)),
         ("account-push", account_push(time)),
         ("preauth-link", preauth_link()),
+        ("account-api", account_api()),
         ("oauth-callback", oauth_callback()),
         ("token-refresher", token_refresher(time)),
     ];
@@ -101,8 +108,8 @@ pub fn files(time: i64) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Puts what the events are about into the table: the account's name, the links [`LINK`] and [`CANCELLED_LINK`], and the
-/// press of the first one's button, whose cookie is [`COOKIE`].
+/// Puts what the events are about into the table: the account's name, the account [`KNOWN_ACCOUNT`], the links [`LINK`] and
+/// [`CANCELLED_LINK`], and the press of the first one's button, whose cookie is [`COOKIE`].
 ///
 /// # Errors
 /// [`StoreError`], also where the attempt is there already.
@@ -117,6 +124,17 @@ pub async fn put_what_they_are_about(store: &Store, now: Timestamp) -> Result<()
         labels: Labels::default(),
     };
     store.user_names.put(&app_id(ACCOUNT), USER_NAME).await?;
+    let grant = NewGrant {
+        access_token: None,
+        refresh_token: None,
+        due_at: None,
+        granted_at: Some(now),
+        func_info: &[1, 15],
+        origin: None,
+        is_recovery: false,
+        claim: None,
+    };
+    store.accounts.store_grant(&app_id(KNOWN_ACCOUNT), 0, &grant, now).await?;
     let cancelled = LinkId::parse(CANCELLED_LINK).unwrap();
     for link in [&link, &cancelled] {
         store.links.put(link, &request, now.plus(Duration::from_hours(24)), now).await?;
@@ -230,6 +248,34 @@ fn preauth_link() -> Events {
         ),
         ("another-route", with(page("GET", LINK).build(), "rawPath", json!(format!("/authorization-links/{LINK}")))),
         ("odd-query-of-a-business", with(good.iam(CALLER).build(), "rawQueryString", json!("a=<"))),
+    ]
+}
+
+fn account_api() -> Events {
+    let list = HttpEvent::new("GET", "/accounts");
+    let of_account = |method: &str, appid: &str| {
+        HttpEvent::new(method, &format!("/accounts/{appid}")).route("/accounts/{appid}").iam(CALLER)
+    };
+    let patch = of_account("PATCH", KNOWN_ACCOUNT).header("content-type", "application/merge-patch+json");
+    let labels = json!({ "reference": "customer-42", "tags": { "plan": "gold" } }).to_string();
+    vec![
+        ("list-accounts", list.clone().iam(CALLER).build()),
+        ("list-accounts-in-use", list.clone().query("state=active&limit=10").iam(CALLER).build()),
+        ("list-accounts-by-unknown-parameter", list.clone().query("stat=active").iam(CALLER).build()),
+        ("list-accounts-without-identity", list.build()),
+        ("read-account", of_account("GET", KNOWN_ACCOUNT).build()),
+        ("read-unknown-account", of_account("GET", UNKNOWN_ACCOUNT).build()),
+        ("change-account", patch.clone().body(&labels).build()),
+        ("change-account-of-another-version", patch.clone().header("if-match", "\"4711\"").body(&labels).build()),
+        ("change-account-with-unknown-member", patch.body(r#"{"referenc":"customer-42"}"#).build()),
+        ("begin-reconciliation", HttpEvent::new("POST", "/reconciliations").iam(CALLER).build()),
+        (
+            "read-unknown-reconciliation",
+            HttpEvent::new("GET", "/reconciliations/1")
+                .route("/reconciliations/{reconciliation_id}")
+                .iam(CALLER)
+                .build(),
+        ),
     ]
 }
 

@@ -8,6 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
+use crate::world::BUSINESS_ROUTES;
+
 /// One request, on its way to becoming an event.
 #[derive(Debug, Clone)]
 pub struct HttpEvent {
@@ -150,7 +152,7 @@ impl HttpEvent {
 /// The deployed route that a path leads to.
 fn deployed_route(path: &str) -> Option<&'static str> {
     let routes = ticket_push::ROUTES.iter().chain(&account_push::ROUTES).chain(&oauth_callback::ROUTES);
-    let routes = routes.chain(&preauth_link::PUBLIC_ROUTES).chain(&preauth_link::BUSINESS_ROUTES);
+    let routes = routes.chain(&preauth_link::PUBLIC_ROUTES).chain(&BUSINESS_ROUTES);
     let leads_to = |route: &str| {
         let parts = || route.split('/').zip(path.split('/'));
         route.split('/').count() == path.split('/').count()

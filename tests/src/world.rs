@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use account_api::AccountService;
 use account_push::{MessageService, REPLY_WEBHOOK};
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use axum::Router;
@@ -17,6 +18,7 @@ use base::clock::{Clock, ManualClock, SharedClock, SystemClock, Timestamp};
 use base::ids::AppId;
 use base::limits::Limits;
 use base::random::Random;
+use http::Method;
 use local::eventbridge::EventBus;
 use oauth_callback::CallbackService;
 use platform::bus::Bus;
@@ -27,7 +29,7 @@ use platform::tokens::Tokens;
 use platform::webhook::{AddressPolicy, Webhook};
 use preauth_link::LinkService;
 use runtime::aws::AwsClients;
-use runtime::config::{PageConfig, WechatConfig};
+use runtime::config::{AccountConfig, PageConfig, WechatConfig};
 use secrecy::SecretString;
 use simulator::{Consent, Options, Push, Simulator};
 use store::{AccountDetails, AccountState, INBOX_SORT_PREFIX, Store, StoredAccount, Table, TokenOwner};
@@ -59,6 +61,12 @@ pub const COMPONENT: &str = "wx1234567890abcdef";
 
 /// The key of a story's reply webhook.
 pub const WEBHOOK_SECRET: &str = "whsec_c3Rvcnktd2ViaG9vay1rZXktMDEyMzQ1Njc4OWFiY2RlZg==";
+
+/// The routes for businesses, of all functions.
+pub const BUSINESS_ROUTES: [(Method, &str); 11] = {
+    let ([a, b, c, d, e], [f, g, h, i, j, k]) = (preauth_link::BUSINESS_ROUTES, account_api::ROUTES);
+    [a, b, c, d, e, f, g, h, i, j, k]
+};
 
 /// When a story begins.
 pub const START: Timestamp = Timestamp::from_unix(1_800_000_000);
@@ -319,7 +327,7 @@ impl World {
     #[must_use]
     pub fn gateway(&self) -> Gateway {
         let router = self.public_router().merge(self.business_router());
-        Gateway::new(router, self.services.metrics.clone()).with_problems_on(&preauth_link::BUSINESS_ROUTES)
+        Gateway::new(router, self.services.metrics.clone()).with_problems_on(&BUSINESS_ROUTES)
     }
 
     /// What account-push is built from, with a reply webhook or without.
@@ -359,7 +367,9 @@ impl World {
 
     /// The business routes, as they are deployed: refused without an identity.
     pub fn business_router(&self) -> Router {
-        preauth_link::business_router(self.link_service())
+        let config = AccountConfig::read(&self.environment()).unwrap();
+        let accounts = AccountService::new(self.services.clone(), self.event_bus(), config);
+        preauth_link::business_router(self.link_service()).merge(account_api::router(accounts))
     }
 
     /// Clients of the world's table and secret, as a program next to it has them.
@@ -389,6 +399,7 @@ impl World {
         move |name: &str| match name {
             "PUBLIC_BASE_URL" => Some(public.to_string()),
             "RETURN_URL_ORIGINS" => Some("https://app.example.com".to_owned()),
+            "WANTED_PERMISSIONS" => Some("1,17".to_owned()),
             "WECHAT_API_BASE_URL" | "WECHAT_MP_BASE_URL" | "WECHAT_OPEN_BASE_URL" => Some(wechat.to_string()),
             _ => None,
         }
@@ -397,7 +408,7 @@ impl World {
     /// What a function's process needs to find this world, in addition to what Lambda sets.
     #[must_use]
     pub fn variables(&self) -> Vec<(String, String)> {
-        let ours = ["PUBLIC_BASE_URL", "RETURN_URL_ORIGINS"];
+        let ours = ["PUBLIC_BASE_URL", "RETURN_URL_ORIGINS", "WANTED_PERMISSIONS"];
         let wechats = ["WECHAT_API_BASE_URL", "WECHAT_MP_BASE_URL", "WECHAT_OPEN_BASE_URL"];
         let environment = self.environment();
         let known =

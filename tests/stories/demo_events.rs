@@ -229,6 +229,27 @@ async fn looking_at_a_link_makes_nothing_and_pressing_its_button_leads_to_wechat
 }
 
 #[tokio::test]
+async fn services_see_accounts_and_say_what_they_are_to_them() {
+    let world = world_with_link().await;
+    for name in [
+        "list-accounts",
+        "list-accounts-in-use",
+        "list-accounts-by-unknown-parameter",
+        "list-accounts-without-identity",
+        "read-account",
+        "read-unknown-account",
+        "change-account-of-another-version",
+        "change-account-with-unknown-member",
+        "change-account",
+        "change-account",
+        "read-unknown-reconciliation",
+        "begin-reconciliation",
+    ] {
+        answered(&world, &format!("account-api/{name}.json")).await;
+    }
+}
+
+#[tokio::test]
 async fn a_return_is_taken_in_once_and_only_its_own_browser_goes_on_to_the_business() {
     let world = world_with_link().await;
     // WeChat has never heard of the code.

@@ -5,6 +5,8 @@ mod account_events;
 #[cfg(test)]
 mod account_states;
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod bad_requests;

@@ -1,27 +1,22 @@
 //! The API by which businesses make links, ask for their outcome, cancel them, and take a pre-auth code for a page of
 //! their own. `docs/business-api.md` is its contract.
 
-use std::pin::Pin;
-
-use axum::Json;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
+use axum::extract::{Path, RawQuery, State};
+use axum::response::Response;
 use base::ids::LinkId;
-use http::header::CACHE_CONTROL;
-use http::{Method, StatusCode};
+use http::StatusCode;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
-use store::{Link, LinkStatus};
+use store::{Link, LinkPlace, LinkStatus};
 use tokio::time::Instant;
+use web::api::{ApiError, answer, json};
 use web::identity::IamIdentity;
-use web::{Problem, ProblemKind, spawn_with_timeout};
+use web::{Cursor, Members, PageSize, Parameters, Problem, QueryError};
 
-use crate::body::{BodyError, Members};
 use crate::link_request::Body;
 use crate::link_state::LinkState;
 use crate::mint::mint;
-use crate::problems::{ApiError, problem};
 use crate::{LinkError, LinkService, OpenPlatform, known_link};
 
 /// The path's link; its absence is answered like that of an unknown one.
@@ -47,10 +42,24 @@ struct MintedCode {
 pub(crate) async fn create(
     State(service): State<LinkService>,
     identity: IamIdentity,
-    body: Result<Members, BodyError>,
+    body: Result<Members, Problem>,
 ) -> Response {
     let bound = service.answer_by();
-    answer(&service, "making a link", bound, Box::pin(created(service.clone(), identity, body, bound))).await
+    answer(service.services(), "making a link", bound, Box::pin(created(service.clone(), identity, body, bound))).await
+}
+
+/// A page of links.
+#[derive(Serialize)]
+struct Listed {
+    links: Vec<LinkState>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<Cursor>,
+}
+
+/// `GET /authorization-links`.
+pub(crate) async fn list(State(service): State<LinkService>, RawQuery(query): RawQuery) -> Response {
+    let bound = service.answer_by();
+    answer(service.services(), "listing links", bound, Box::pin(listed(service.clone(), query, bound))).await
 }
 
 /// `GET /authorization-links/{link_id}`.
@@ -63,13 +72,14 @@ pub(crate) async fn read(State(service): State<LinkService>, path: LinkPath) -> 
             state(&open, link).await
         })
     };
-    answer(&service, "reading a link", bound, work).await
+    answer(service.services(), "reading a link", bound, work).await
 }
 
 /// `DELETE /authorization-links/{link_id}`. Whoever asks again gets the same answer.
 pub(crate) async fn cancel(State(service): State<LinkService>, identity: IamIdentity, path: LinkPath) -> Response {
     let bound = service.answer_by();
-    answer(&service, "cancelling a link", bound, Box::pin(cancelled(service.clone(), identity, path, bound))).await
+    answer(service.services(), "cancelling a link", bound, Box::pin(cancelled(service.clone(), identity, path, bound)))
+        .await
 }
 
 /// `POST /authorization-links/{link_id}/codes`. No cookie: the browser is not here, so only WeChat's push, which names
@@ -90,23 +100,13 @@ pub(crate) async fn mint_code(State(service): State<LinkService>, path: LinkPath
             Ok(json(StatusCode::CREATED, &code))
         })
     };
-    answer(&service, "minting a pre-auth code", bound, work).await
-}
-
-/// Any other path.
-pub(crate) async fn unknown_route() -> Problem {
-    Problem::new(ProblemKind::UnknownRoute, "check the path: every route is below /authorization-links")
-}
-
-/// Any other method of a path that is there; the router adds `Allow`.
-pub(crate) async fn method_not_allowed(method: Method) -> Problem {
-    Problem::new(ProblemKind::MethodNotAllowed, format!("use a method that Allow names instead of {method}"))
+    answer(service.services(), "minting a pre-auth code", bound, work).await
 }
 
 async fn created(
     service: LinkService,
     identity: IamIdentity,
-    body: Result<Members, BodyError>,
+    body: Result<Members, Problem>,
     bound: Instant,
 ) -> Result<Response, ApiError> {
     let (request, life) = Body::read(body?)?.parse(&service.config().return_origins)?;
@@ -118,6 +118,20 @@ async fn created(
     tracing::info!(link = %id, caller = %identity, "link {id} was made");
     let url = service.link_url(&id).into();
     Ok(json(StatusCode::CREATED, &Created { link_id: id, url, expires_at: valid_until.rfc3339() }))
+}
+
+async fn listed(service: LinkService, query: Option<String>, bound: Instant) -> Result<Response, ApiError> {
+    let mut parameters = Parameters::parse(query.as_deref().unwrap_or_default())?;
+    let reference = parameters.text("reference");
+    let reference = reference.ok_or(QueryError::Value("reference", "there: links are listed by it"))?;
+    let PageSize(limit) = PageSize::read(&mut parameters)?;
+    let after = Cursor::read(&mut parameters, &[&reference], |place| LinkPlace::parse(place).ok())?;
+    parameters.finish()?;
+    let open = service.open(bound).await.map_err(LinkError::from)?;
+    let (links, last) = open.items.links.with_reference(&reference, limit, after.as_ref(), open.now()).await?;
+    let links = LinkState::of_all(&open, links).await?;
+    let next_cursor = last.map(|place| Cursor::at(place.as_str(), &[&reference]));
+    Ok(json(StatusCode::OK, &Listed { links, next_cursor }))
 }
 
 async fn cancelled(
@@ -147,23 +161,4 @@ async fn link_of(service: &LinkService, path: LinkPath, bound: Instant) -> Resul
 
 async fn state(open: &OpenPlatform, link: Link) -> Result<Response, ApiError> {
     Ok(json(StatusCode::OK, &LinkState::of(open, link).await.map_err(LinkError::from)?))
-}
-
-fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    (status, [(CACHE_CONTROL, "no-store")], Json(body)).into_response()
-}
-
-/// Runs a request's work within its bound, and turns what went wrong into a problem.
-async fn answer(
-    service: &LinkService,
-    what: &str,
-    bound: Instant,
-    work: Pin<Box<impl Future<Output = Result<Response, ApiError>> + Send + 'static>>,
-) -> Response {
-    let error = match spawn_with_timeout(bound, work).await {
-        Ok(Ok(response)) => return response,
-        Ok(Err(error)) => error,
-        Err(trouble) => LinkError::from(trouble).into(),
-    };
-    problem(service.services(), what, error).into_response()
 }

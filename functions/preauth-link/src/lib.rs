@@ -4,7 +4,6 @@
 //! Looking costs nothing: only a press of the button, or a business that asks, mints a pre-auth code. Both kinds of
 //! route have a router of their own, so that `local` can serve businesses on a listener that only this machine reaches.
 
-mod body;
 mod browser;
 mod business;
 mod link_request;
@@ -35,22 +34,20 @@ use store::{Access, Link, LinkStatus, MintRefused, StoreError, access_to};
 use tokio::time::Instant;
 use url::Url;
 use web::identity::IamIdentity;
-use web::{FormTargets, InternalError, Pages};
+use web::{BODY_LIMIT, FormTargets, InternalError, Pages, api};
 
 /// The routes for merchants, from which [`public_router`] is built.
 pub const PUBLIC_ROUTES: [(Method, &str); 2] =
     [(Method::GET, "/authorize/{link_id}"), (Method::POST, "/authorize/{link_id}")];
 
 /// The routes for businesses, from which [`business_router`] is built.
-pub const BUSINESS_ROUTES: [(Method, &str); 4] = [
+pub const BUSINESS_ROUTES: [(Method, &str); 5] = [
     (Method::POST, "/authorization-links"),
+    (Method::GET, "/authorization-links"),
     (Method::GET, "/authorization-links/{link_id}"),
     (Method::DELETE, "/authorization-links/{link_id}"),
     (Method::POST, "/authorization-links/{link_id}/codes"),
 ];
-
-/// The largest body a business may send, in bytes: every field at its longest fits twice.
-const BODY_LIMIT: usize = 16 * 1024;
 
 /// What the function is built from, once; clones share it.
 #[derive(Clone)]
@@ -205,16 +202,17 @@ pub fn public_router(service: LinkService) -> Router {
 /// What businesses reach; refused to whoever has no [`IamIdentity`]. Whatever else is asked for is a problem too, so this
 /// router has a fallback: it can be merged with routers that have none.
 pub fn business_router(service: LinkService) -> Router {
-    let [(_, create), (_, one), (_, same), (_, codes)] = BUSINESS_ROUTES;
+    let [(_, create), (_, list), (_, one), (_, same), (_, codes)] = BUSINESS_ROUTES;
     Router::new()
         .route(create, post(business::create))
+        .route(list, get(business::list))
         .route(one, get(business::read))
         .route(same, delete(business::cancel))
         .route(codes, post(business::mint_code))
         .route_layer(middleware::from_extractor::<IamIdentity>())
         .route_layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .method_not_allowed_fallback(business::method_not_allowed)
-        .fallback(business::unknown_route)
+        .method_not_allowed_fallback(api::method_not_allowed)
+        .fallback(api::unknown_route)
         .with_state(service)
 }
 

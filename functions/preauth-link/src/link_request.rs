@@ -6,8 +6,8 @@ use std::time::Duration;
 use base::ids::AppId;
 use runtime::config::{ReturnOrigins, web_address};
 use store::{LabelError, Labels, LinkRequest};
+use web::{BodyError, Members};
 
-use crate::body::{BodyError, Members};
 use crate::requester_name::requester_name;
 
 /// Official accounts and mini programs.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use base::clock::Timestamp;
 use base::ids::{AppId, LinkId};
 use serde::Serialize;
-use store::{BoundBy, Link, LinkStatus, StoreError};
+use store::{BoundBy, Link, LinkStatus, Standing, StoreError};
 
 use crate::OpenPlatform;
 
@@ -42,26 +42,39 @@ struct LinkedAccount {
 impl LinkState {
     /// The state of a link as of now. One read if an account was authorized through it.
     pub(crate) async fn of(open: &OpenPlatform, link: Link) -> Result<Self, StoreError> {
+        let standing = match &link.authorized {
+            Some((account, _)) => open.items.standings.get(account).await?,
+            None => None,
+        };
+        Ok(Self::with_standing(open, link, standing))
+    }
+
+    /// The states of links as they were a moment ago. Half a read unit for each account that was authorized through one.
+    pub(crate) async fn of_all(open: &OpenPlatform, links: Vec<Link>) -> Result<Vec<Self>, StoreError> {
+        let accounts: Vec<&AppId> = links.iter().filter_map(|link| Some(&link.authorized.as_ref()?.0)).collect();
+        let standings = open.items.standings.of(&accounts).await?;
+        let state = |link: Link| {
+            let standing = link.authorized.as_ref().and_then(|(account, _)| standings.get(account).copied());
+            Self::with_standing(open, link, standing)
+        };
+        Ok(links.into_iter().map(state).collect())
+    }
+
+    fn with_standing(open: &OpenPlatform, link: Link, standing: Option<Standing>) -> Self {
         let status = match link.status(open.now()) {
             LinkStatus::Pending => "pending",
             LinkStatus::Authorized => "authorized",
             LinkStatus::Cancelled => "cancelled",
             LinkStatus::Expired => "expired",
         };
-        let account = match link.authorized {
-            Some((account, authorized_at)) => {
-                let standing = open.items.standings.get(&account).await?;
-                Some(LinkedAccount {
-                    authorizer_appid: account,
-                    authorized_at: authorized_at.rfc3339(),
-                    bound_by: link.bound_by.map(BoundBy::as_str),
-                    account_state: standing.map(|standing| standing.state.as_str()),
-                    state_since: standing.and_then(|standing| standing.since).map(Timestamp::rfc3339),
-                })
-            }
-            None => None,
-        };
-        Ok(Self {
+        let account = link.authorized.map(|(account, authorized_at)| LinkedAccount {
+            authorizer_appid: account,
+            authorized_at: authorized_at.rfc3339(),
+            bound_by: link.bound_by.map(BoundBy::as_str),
+            account_state: standing.map(|standing| standing.state.as_str()),
+            state_since: standing.and_then(|standing| standing.since).map(Timestamp::rfc3339),
+        });
+        Self {
             link_id: link.id,
             status,
             account,
@@ -69,6 +82,6 @@ impl LinkState {
             reference: link.request.labels.reference,
             tags: link.request.labels.tags,
             expires_at: link.valid_until.rfc3339(),
-        })
+        }
     }
 }

@@ -135,7 +135,7 @@ async fn both_routers_can_be_merged_and_serve_their_listed_routes_only() {
     for (method, path, status) in [
         (Method::GET, "/", 404),
         (Method::PUT, "/authorize/0123456789abcdefABCDE_", 405),
-        (Method::GET, "/authorization-links", 405),
+        (Method::PUT, "/authorization-links", 405),
         (Method::PATCH, "/authorization-links/0123456789abcdefABCDE_", 405),
     ] {
         let request = business(method, path, "");

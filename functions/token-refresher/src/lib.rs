@@ -166,14 +166,17 @@ impl Refresher {
         Self { services, bus, settings }
     }
 
-    /// Processes what is due in the inbox and delivers the state events that are due, if there are any: for a host without a
-    /// stream, which looks often instead.
+    /// Processes what is due in the inbox and delivers the state events that are due, if there are any, and begins with a
+    /// reconciliation that was asked for: for a host without a stream and a bus that starts runs, which looks often instead.
     ///
     /// # Errors
     /// [`RunError`] where the platform's secret cannot be used.
     pub async fn poll(&self, deadline: Instant) -> Result<Option<Report>, RunError> {
         let component = self.services.open(None).await?;
         let store = self.services.table.store(component.appid());
+        if store.reconcile_passes.is_requested().await.unwrap_or(false) {
+            return self.run(&Task::Reconcile, deadline).await.map(Some);
+        }
         match keys_of_what_is_due(&store, component.context().now()).await {
             Ok(keys) if keys.is_empty() => Ok(None),
             Ok(keys) => self.run(&Task::Stream(keys), deadline).await.map(Some),

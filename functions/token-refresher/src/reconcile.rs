@@ -13,7 +13,7 @@ use futures::StreamExt as _;
 use futures::stream;
 use platform::tokens::{Renewal, Scope, TokenError};
 use secrecy::ExposeSecret as _;
-use store::{AccountState, StoredAccount, TokenOwner};
+use store::{AccountState, FinishedPage, PassCounts, ReconcileCursor, StoredAccount, TokenOwner};
 use wechat::api::{AuthorizerDetails, AuthorizerPage, LIST_PAGE, ListedAuthorizer};
 use wechat::times::{self, Order};
 
@@ -34,6 +34,25 @@ const ASK_DAILY: Duration = Duration::from_hours(20);
 /// The shortest wait before an account whose grant was taken for gone is asked about again.
 const FIRST_ASK: Duration = Duration::from_mins(50);
 
+/// A pass, and what the run had done when it was last written down.
+struct Counted {
+    pass: ReconcileCursor,
+    before: Report,
+}
+
+impl Counted {
+    /// What has been done since.
+    fn since(&self, report: &Report) -> PassCounts {
+        let failed = |report: &Report| report.failed.values().sum::<u64>();
+        PassCounts {
+            added: report.added - self.before.added,
+            repaired: report.repaired - self.before.repaired,
+            gone: report.gone - self.before.gone,
+            failed: failed(report) - failed(&self.before),
+        }
+    }
+}
+
 /// The outcome of looking at one listed account.
 enum Comparison {
     Right,
@@ -52,8 +71,20 @@ impl Run {
     }
 
     async fn pass_over_list(&self, report: &mut Report) -> Result<(), TokenError> {
-        let mut pass = self.store.reconcile_passes.open(self.now()).await?;
+        let pass = self.store.reconcile_passes.open(self.now()).await?;
+        let mut counted = Counted { pass, before: report.clone() };
+        let ended = self.pass_on(&mut counted, report).await;
+        // What was done behind the last page that was finished; a pass that has ended has counted it.
+        let left = counted.since(report);
+        if left != PassCounts::default() {
+            self.store.reconcile_passes.count(counted.pass, left, self.now()).await?;
+        }
+        ended
+    }
+
+    async fn pass_on(&self, counted: &mut Counted, report: &mut Report) -> Result<(), TokenError> {
         loop {
+            let pass = counted.pass;
             if self.is_over() {
                 tracing::info!(offset = pass.offset, "the pass over WeChat's list goes on at {}", pass.offset);
                 return Ok(());
@@ -68,17 +99,21 @@ impl Run {
             if !self.compare(page.list, &listed, report).await? {
                 return Ok(());
             }
-            let Some(advanced) = self.store.reconcile_passes.finish_page(pass, next, &listed, self.now()).await? else {
+            let counts = counted.since(report);
+            let page = FinishedPage { next_offset: next, total, listed: &listed, counts };
+            let Some(advanced) = self.store.reconcile_passes.finish_page(pass, &page, self.now()).await? else {
                 tracing::info!("another run is at the same pass over WeChat's list");
                 return Ok(());
             };
-            pass = advanced;
+            *counted = Counted { pass: advanced, before: report.clone() };
             if next >= total {
                 break;
             }
         }
+        let pass = counted.pass;
         if self.look_for_gone(pass, report).await? {
-            self.store.reconcile_passes.close(pass).await?;
+            self.store.reconcile_passes.close(pass, counted.since(report), self.now()).await?;
+            counted.before = report.clone();
             self.move_ended().await?;
         }
         Ok(())

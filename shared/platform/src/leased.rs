@@ -12,7 +12,8 @@ use base::limits::LEASE;
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
 use store::{
-    AccountState, Failure, Issued, Lease, LeaseTerm, RenewalReason, StoreError, TokenOwner, TokenRecord, WriteOutcome,
+    AccountState, Failure, Issued, LastFailure, Lease, LeaseTerm, RenewalReason, StoreError, TokenOwner, TokenRecord,
+    WriteOutcome,
 };
 use tokio::time::Instant;
 use wechat::api::{ErrCode, WechatError};
@@ -42,12 +43,14 @@ pub struct FreshToken {
 }
 
 /// An account that WeChat refuses to renew, and what has been heard about it so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// The `token_seq` that was read: a conclusion is written over it and nothing newer.
     pub seq: u64,
     /// WeChat's code for the renewal.
     pub code: ErrCode,
+    /// WeChat's id of the refused request.
+    pub rid: Option<String>,
     /// Since when it has been refused each time, by our clock.
     pub since: Timestamp,
     /// What the account's details say.
@@ -70,7 +73,7 @@ pub enum DetailsSay {
 /// Why WeChat issued nothing.
 pub(crate) enum IssueError {
     Failed(TokenError),
-    Refused(ErrCode, DetailsSay),
+    Refused(WechatError, DetailsSay),
     LeaseLost,
 }
 
@@ -201,15 +204,18 @@ pub(crate) async fn settle(
     match issued {
         Ok(issued) => keep(token, lease, issued).await,
         Err(IssueError::Failed(error)) => {
-            give_up(token, lease, &error.label(), wait_after(&owner, failures, &error), None).await;
+            let wait = wait_after(&owner, failures, &error);
+            give_up(token, lease, &error.label(), error.wechat(), wait, None).await;
             Err(error)
         }
         Err(IssueError::LeaseLost) => Ok(Renewal::NotOurs),
-        Err(IssueError::Refused(code, details)) => {
+        Err(IssueError::Refused(refused, details)) => {
             let (wait, now) = (Some(schedule::backoff(failures)), context.now());
-            give_up(token, lease, &code.to_string(), wait, Some(now)).await;
+            let code = refused.code().unwrap_or(ErrCode::RefreshTokenInvalid);
+            give_up(token, lease, &code.to_string(), Some(&refused), wait, Some(now)).await;
             let since = lease.record().refused_since.unwrap_or(now);
-            Ok(Renewal::Refused(Refused { seq, code, since, details }))
+            let rid = refused.refusal().and_then(|refusal| refusal.rid.clone());
+            Ok(Renewal::Refused(Refused { seq, code, rid, since, details }))
         }
     }
 }
@@ -241,12 +247,18 @@ async fn give_up(
     token: &impl Renewable,
     lease: &Lease<TokenRecord>,
     label: &str,
+    said: Option<&WechatError>,
     wait: Option<Duration>,
     refused_at: Option<Timestamp>,
 ) {
     let (tokens, context) = token.tokens();
-    let due_at = context.now().plus(wait.unwrap_or_default());
-    let failure = Failure { label: label.to_owned(), due_at, counts: wait.is_some(), refused_at };
+    let now = context.now();
+    let told = said.and_then(WechatError::refusal).map_or_else(
+        || LastFailure::silent(now),
+        |refusal| LastFailure::refused(now, &refusal.api.to_string(), &refusal.errmsg, refusal.rid.as_deref()),
+    );
+    let due_at = now.plus(wait.unwrap_or_default());
+    let failure = Failure { label: label.to_owned(), told, due_at, counts: wait.is_some(), refused_at };
     if let Err(error) = tokens.release(lease, &failure).await {
         tracing::warn!(owner = %token.owner(), "the lease on the token of {} ends by itself: {error}", token.owner());
     }

@@ -1,7 +1,7 @@
 //! What WeChat's details say of an account, apart from its tokens: how it looks, what it permits, and its name.
 
 use base::ids::AppId;
-use store::{StoreError, TokenOwner, WriteOutcome};
+use store::{StoreError, WriteOutcome};
 use wechat::api::AuthorizerDetails;
 
 use crate::component::Component;
@@ -25,17 +25,30 @@ impl Profiles {
 
     /// Reads the profile of an account that has this `token_seq`, and keeps it. A failure costs the profile, never the
     /// grant: reconcile reads it again.
-    pub(crate) async fn fetch(&self, authorizer: &AppId, mut seq: u64) {
+    pub(crate) async fn fetch(&self, authorizer: &AppId, seq: u64) {
+        if let Err(error) = self.read(authorizer, seq).await {
+            tracing::warn!(authorizer = %authorizer, "the profile of account {authorizer} is missing: {error}");
+            self.introduce(authorizer).await;
+        }
+    }
+
+    /// Reads what WeChat says of an account that has this `token_seq`, and keeps it; again if the account was changed
+    /// meanwhile, since what was read may be older than the change. No token is read.
+    ///
+    /// # Errors
+    /// [`TokenError`]: nothing is kept.
+    pub async fn read(&self, authorizer: &AppId, mut seq: u64) -> Result<(), TokenError> {
         for _ in 0..TRIES {
-            match self.try_to_fetch(authorizer, seq).await {
-                Ok(None) => return,
-                Ok(Some(changed)) => seq = changed,
-                Err(error) => {
-                    tracing::warn!(authorizer = %authorizer, "the profile of account {authorizer} is missing: {error}");
-                    return self.introduce(authorizer).await;
-                }
+            let details = self.component.details(authorizer).await?;
+            if self.keep(authorizer, seq, &details).await? == WriteOutcome::Stored {
+                return Ok(());
+            }
+            match self.component.store().account_lists.get(authorizer).await? {
+                Some(now) => seq = now.token.seq,
+                None => return Ok(()),
             }
         }
+        Ok(())
     }
 
     /// Notes that the account is one of the platform's although its name is not known: messages of it may come.
@@ -43,19 +56,6 @@ impl Profiles {
         let introductions = &self.component.store().introductions;
         if let Err(error) = introductions.put(authorizer, self.component.context().now()).await {
             tracing::warn!(authorizer = %authorizer, "messages of account {authorizer} are refused until its name is known: {error}");
-        }
-    }
-
-    /// Returns the account's `token_seq` if it was changed meanwhile: what was read may be older than the change.
-    async fn try_to_fetch(&self, authorizer: &AppId, seq: u64) -> Result<Option<u64>, TokenError> {
-        let details = self.component.details(authorizer).await?;
-        match self.keep(authorizer, seq, &details).await? {
-            WriteOutcome::Stored => Ok(None),
-            WriteOutcome::Superseded => {
-                let owner = TokenOwner::Authorizer(authorizer.clone());
-                let row = self.component.store().tokens.get(&owner).await?;
-                Ok(row.map(|row| row.seq))
-            }
         }
     }
 

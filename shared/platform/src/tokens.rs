@@ -190,24 +190,24 @@ impl AccountToken<'_> {
         let Some(stored) = &lease.record().refresh_token else {
             return Err(TokenError::NoPermission(authorizer.clone()).into());
         };
-        let code = match tokens.issue_with(authorizer, stored, lease.until()).await {
-            Err(TokenError::Wechat(refused)) if asks_for_recovery(&refused) => code_of(&refused),
+        let refused = match tokens.issue_with(authorizer, stored, lease.until()).await {
+            Err(TokenError::Wechat(refused)) if asks_for_recovery(&refused) => refused,
             answer => return Ok(answer?),
         };
         let details = match tokens.component.details(authorizer).await {
             Ok(details) => details,
-            Err(error) if error.says_gone() => return Err(IssueError::Refused(code, DetailsSay::Gone)),
+            Err(error) if error.says_gone() => return Err(IssueError::Refused(refused, DetailsSay::Gone)),
             Err(error) if matches!(error.scope(), Scope::Platform | Scope::OutOfTime) => return Err(error.into()),
             Err(error) => {
                 tracing::warn!(authorizer = %authorizer, "the details of account {authorizer} cannot be read: {error}");
-                return Err(IssueError::Refused(code, DetailsSay::Nothing));
+                return Err(IssueError::Refused(refused, DetailsSay::Nothing));
             }
         };
         let Some(known) = &details.refresh_token else {
-            return Err(IssueError::Refused(code, DetailsSay::NoRefreshToken));
+            return Err(IssueError::Refused(refused, DetailsSay::NoRefreshToken));
         };
         if lease.record().is_renewed_by(known) {
-            return Err(IssueError::Refused(code, DetailsSay::SameRefreshToken));
+            return Err(IssueError::Refused(refused, DetailsSay::SameRefreshToken));
         }
         tracing::warn!(authorizer = %authorizer, "account {authorizer} had lost its refresh token; WeChat's details name the new one");
         let until = tokens.context().now().plus(LEASE);
@@ -220,7 +220,7 @@ impl AccountToken<'_> {
         }
         match tokens.issue_with(authorizer, known, lease.until()).await {
             Err(TokenError::Wechat(refused)) if asks_for_recovery(&refused) => {
-                Err(IssueError::Refused(code_of(&refused), DetailsSay::SameRefreshToken))
+                Err(IssueError::Refused(refused, DetailsSay::SameRefreshToken))
             }
             answer => Ok(answer?),
         }
@@ -251,8 +251,4 @@ impl Renewable for AccountToken<'_> {
 /// Whether the refusal says that the refresh token or the grant is not what it was.
 fn asks_for_recovery(refused: &WechatError) -> bool {
     matches!(refused.reaction(), Reaction::RefreshTokenInvalid | Reaction::Reauthorize)
-}
-
-fn code_of(refused: &WechatError) -> ErrCode {
-    refused.code().unwrap_or(ErrCode::RefreshTokenInvalid)
 }

@@ -181,6 +181,26 @@ impl WechatConfig {
     }
 }
 
+/// What accounts are compared with: `WANTED_PERMISSIONS`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccountConfig {
+    /// The permission sets that the platform needs of every account.
+    pub wanted_permissions: Vec<u32>,
+}
+
+impl AccountConfig {
+    /// Reads the optional `WANTED_PERMISSIONS`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Malformed`] naming the variable.
+    pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
+        let wanted_permissions = list(environment, "WANTED_PERMISSIONS", |text| {
+            text.parse().map_err(|_| "it must be ids of permission sets (权限集) such as 1,15, separated by commas")
+        })?;
+        Ok(Self { wanted_permissions })
+    }
+}
+
 /// The bus that events are put on: `EVENT_BUS_NAME`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BusConfig {

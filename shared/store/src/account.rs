@@ -13,13 +13,14 @@ use wechat::api::Profile;
 
 use crate::account_state::AccountState;
 use crate::attributes::{
-    ACCESS_TOKEN, ASKED_AT, DETAILS_STATE, DOUBTS, DUE_AT, DUE_SHARD, FAILURES, FUNC_INFO, GRANT_CLAIM, GRANTED_AT,
-    LAST_ERROR, NAME_OWNED, PROFILE, REFRESH_TOKEN, REFUSED_SINCE, REVOKED_AT, STATE, STORED_AT, TOKEN_EXPIRES_AT,
-    TOKEN_SEQ,
+    ACCESS_TOKEN, ACTIVE_SINCE, ASKED_AT, DETAILS_STATE, DOUBTS, DUE_AT, DUE_SHARD, FAILURES, FUNC_INFO, GRANT_CLAIM,
+    GRANTED_AT, LAST_ERROR, LAST_FAILURE, NAME_OWNED, NEEDS_AUTHORIZATION_SINCE, PROFILE, REFRESH_TOKEN, REFUSED_SINCE,
+    REVOKED_AT, STATE, STORED_AT, TOKEN_EXPIRES_AT, TOKEN_SEQ, UNAUTHORIZED_SINCE,
 };
 use crate::claim::{ClaimedCode, CodeDigest, finished};
 use crate::details::{AccountDetails, DetailsChange, GrantOrigin, Origin};
 use crate::item::{Attributes, Item};
+use crate::labels::{AccountPatch, LabelError};
 use crate::link::Links;
 use crate::part::Part;
 use crate::request::{Transacted, Written};
@@ -111,6 +112,24 @@ impl GrantEnd {
     }
 }
 
+/// The outcome of a change of what a business has said about an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patched {
+    /// The account is as the patch wants it.
+    Done,
+    /// The version is another one than was wanted: this one.
+    Superseded(u64),
+    /// It would be out of bounds.
+    Invalid(LabelError),
+    /// The account is not known.
+    Unknown,
+}
+
+/// The attributes of the row that this module reads in order to write the details: a role that may not read tokens can
+/// do it.
+const ROW_ATTRIBUTES: [&str; 8] =
+    [STATE, ACTIVE_SINCE, UNAUTHORIZED_SINCE, NEEDS_AUTHORIZATION_SINCE, TOKEN_SEQ, FUNC_INFO, PROFILE, DETAILS_STATE];
+
 /// How often an account is written whose details somebody else changes, or that another transaction is writing.
 const TRIES: u32 = 5;
 
@@ -190,7 +209,7 @@ impl Accounts {
             .set_or_remove(GRANT_CLAIM, grant.claim.map(|claim| claim.code))
             .set_some(REFRESH_TOKEN, grant.refresh_token)
             // Those that an earlier version may have left there are older.
-            .remove([FUNC_INFO, FAILURES, LAST_ERROR, REFUSED_SINCE, DOUBTS, ASKED_AT])
+            .remove([FUNC_INFO, FAILURES, LAST_ERROR, LAST_FAILURE, REFUSED_SINCE, DOUBTS, ASKED_AT])
             .end_lease()
             .when(seq_is(seq))
     }
@@ -323,7 +342,8 @@ impl Accounts {
     /// # Errors
     /// [`StoreError`]: the next look at the row moves it.
     pub async fn move_details(&self, authorizer: &AppId, now: Timestamp) -> Result<(), StoreError> {
-        let Some(row) = self.0.get(self.0.account(authorizer)).await? else { return Ok(()) };
+        let row = self.0.read(self.0.account(authorizer), &ROW_ATTRIBUTES).await?;
+        let Some(row) = row else { return Ok(()) };
         let item = Item::new("account", row);
         let token = TokenRecord::read(&item);
         let state = token.state;
@@ -358,6 +378,48 @@ impl Accounts {
         }
     }
 
+    /// Changes what the business has said about an account, if the version of that is one that `is_wanted`. Nothing is written
+    /// where nothing changes. A read, and a transaction over the details.
+    ///
+    /// # Errors
+    /// [`StoreError`]: it may be changed or not; the caller reads it again.
+    pub async fn patch(
+        &self,
+        authorizer: &AppId,
+        patch: &AccountPatch,
+        is_wanted: impl Fn(u64) -> bool + Send + Sync,
+        now: Timestamp,
+    ) -> Result<Patched, StoreError> {
+        let mut last = Transacted::Conflict;
+        for attempt in 0..TRIES {
+            if attempt > 0 && last != Transacted::Refused {
+                tokio::time::sleep(PAUSE * attempt).await;
+            }
+            let known = self.known_details(authorizer, now).await?;
+            if known.state.is_none() {
+                return Ok(Patched::Unknown);
+            }
+            let said = match patch.apply(&known) {
+                Ok(said) => said,
+                Err(error) => return Ok(Patched::Invalid(error)),
+            };
+            // After a lost reply the version is that of our own first try.
+            let is_done = attempt > 0 && said.is_known(&known);
+            if !is_done && !is_wanted(known.labels_version) {
+                return Ok(Patched::Superseded(known.labels_version));
+            }
+            if said.is_known(&known) {
+                return Ok(Patched::Done);
+            }
+            let change = DetailsChange { said: Some(&said), ..DetailsChange::default() };
+            last = self.0.transact(change.writes(&self.0, authorizer, &known, now)?).await?;
+            if last == Transacted::Done {
+                return Ok(Patched::Done);
+            }
+        }
+        Err(last.failure("details"))
+    }
+
     /// Changes an account's row and its details together. `row` are the writes of the row, conditional on the `token_seq`
     /// `seq` of it, and of what else belongs to them; without `seq` the details alone are changed.
     async fn write_with_details(
@@ -381,7 +443,7 @@ impl Accounts {
                 (Transacted::Done, _) => return Ok(Written::Done(())),
                 // Unless only the details have changed since they were read.
                 (Transacted::Refused, Some(seq)) => {
-                    let row = self.0.get(self.0.account(authorizer)).await?;
+                    let row = self.0.read(self.0.account(authorizer), &ROW_ATTRIBUTES).await?;
                     if row.clone().is_none_or(|row| TokenRecord::of(row).seq != seq) {
                         return Ok(Written::Refused(row));
                     }

@@ -3,19 +3,20 @@
 //! Each state has an attribute of its own for when it began. Entering a state sets that attribute unless it is there,
 //! and removes the others: so one write keeps the time of a state that is entered twice, without knowing the state before.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use base::clock::Timestamp;
 use base::ids::AppId;
 
 use crate::StoreError;
-use crate::attributes::{ACTIVE_SINCE, DETAILS_STATE, NEEDS_AUTHORIZATION_SINCE, STATE, UNAUTHORIZED_SINCE};
-use crate::item::Item;
+use crate::attributes::{ACTIVE_SINCE, DETAILS_STATE, NEEDS_AUTHORIZATION_SINCE, PK, STATE, UNAUTHORIZED_SINCE};
+use crate::item::{Attributes, Item};
 use crate::part::Part;
 use crate::write::Change;
 
 /// The attributes that [`Standings::get`] reads: no role that is given these can read a token with them.
-pub const STANDING_ATTRIBUTES: [&str; 4] = [STATE, ACTIVE_SINCE, UNAUTHORIZED_SINCE, NEEDS_AUTHORIZATION_SINCE];
+pub const STANDING_ATTRIBUTES: [&str; 5] = [PK, STATE, ACTIVE_SINCE, UNAUTHORIZED_SINCE, NEEDS_AUTHORIZATION_SINCE];
 
 /// Whether the platform may act for an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +80,14 @@ pub struct Standing {
     pub since: Option<Timestamp>,
 }
 
+impl Standing {
+    fn read(attributes: Attributes) -> Option<Self> {
+        let item = Item::new("account", attributes);
+        let state = item.parsed(STATE, AccountState::parse)?;
+        Some(Self { state, since: item.instant(state.since()) })
+    }
+}
+
 /// The states of accounts, without their tokens.
 #[derive(Debug, Clone)]
 pub struct Standings(pub(crate) Part);
@@ -88,10 +97,18 @@ impl Standings {
     /// these without the tokens that are in the same row.
     pub async fn get(&self, authorizer: &AppId) -> Result<Option<Standing>, StoreError> {
         let row = self.0.read(self.0.account(authorizer), &STANDING_ATTRIBUTES).await?;
-        Ok(row.and_then(|attributes| {
-            let item = Item::new("account", attributes);
-            let state = item.parsed(STATE, AccountState::parse)?;
-            Some(Standing { state, since: item.instant(state.since()) })
-        }))
+        Ok(row.and_then(Standing::read))
+    }
+
+    /// The states of many accounts, as they were a moment ago; an account may be named twice. Half a read unit an account.
+    pub async fn of(&self, authorizers: &[&AppId]) -> Result<HashMap<AppId, Standing>, StoreError> {
+        let distinct: HashSet<&AppId> = authorizers.iter().copied().collect();
+        let keys = distinct.into_iter().map(|authorizer| self.0.account(authorizer)).collect();
+        let rows = self.0.batch_complete(keys, &STANDING_ATTRIBUTES).await?;
+        let named = |row: Attributes| {
+            let authorizer = self.0.account_in("account", row.get(PK)?.as_s().ok()?)?;
+            Some((authorizer, Standing::read(row)?))
+        };
+        Ok(rows.into_iter().filter_map(named).collect())
     }
 }

@@ -1,9 +1,7 @@
 //! Many accounts at once: those that fall due and those out of use, by the index, and the rows of a page of WeChat's list.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
 
-use aws_sdk_dynamodb::types::KeysAndAttributes;
 use base::clock::Timestamp;
 use base::ids::{AppId, Digest};
 
@@ -11,6 +9,7 @@ use crate::StoreError;
 use crate::account::{Accounts, StoredAccount};
 use crate::account_state::AccountState;
 use crate::attributes::PK;
+use crate::item::Attributes;
 use crate::request::PagePosition;
 
 /// Accounts are spread over this many partitions of the `due` index, each of which takes 1,000 index writes a second: 500
@@ -70,15 +69,6 @@ const DUE_PAGE: i32 = 256;
 /// Later than anything in the index: asks for all of it.
 pub const END_OF_TIME: Timestamp = Timestamp::from_unix(99_999_999_999);
 
-/// DynamoDB reads at most this many items in one batch.
-const BATCH: usize = 100;
-
-/// How often what DynamoDB left out of a batch is asked for again.
-const BATCH_TRIES: u32 = 8;
-
-/// The pause before that, doubled each time: a throttled partition recovers within a second or two.
-const BATCH_PAUSE: Duration = Duration::from_millis(20);
-
 impl Accounts {
     /// Accounts of one shard of the index that fall due until `until`, the longest overdue first, a page at a time:
     /// `after` is the position that the page before returned. One query of the index, a quarter of a read unit for ten
@@ -136,39 +126,16 @@ impl Accounts {
     /// # Errors
     /// [`StoreError::Unavailable`]. Rows that DynamoDB leaves out again and again are missing from the result.
     pub async fn get_eventually(&self, authorizers: &[AppId]) -> Result<HashMap<AppId, StoredAccount>, StoreError> {
-        let mut found = HashMap::with_capacity(authorizers.len());
         // DynamoDB refuses a batch that names an item twice.
-        let distinct: Vec<&AppId> = authorizers.iter().collect::<HashSet<_>>().into_iter().collect();
-        for chunk in distinct.chunks(BATCH) {
-            let keys = chunk.iter().map(|authorizer| self.0.account(authorizer).attributes());
-            let keys = KeysAndAttributes::builder().set_keys(Some(keys.collect())).build();
-            let mut wanted = Some(keys.map_err(StoreError::unbuildable)?);
-            let mut tries = 0;
-            while let Some(keys) = wanted.take() {
-                if tries > BATCH_TRIES {
-                    break;
-                }
-                if tries > 0 {
-                    tokio::time::sleep(BATCH_PAUSE * 2_u32.pow(tries - 1)).await;
-                }
-                tries += 1;
-                let batch = self.0.client().batch_get_item().request_items(self.0.table(), keys).send().await;
-                let batch = batch.map_err(|error| StoreError::from_sdk("BatchGetItem", &error))?;
-                let rows = batch.responses.unwrap_or_default().into_values().flatten();
-                for row in rows {
-                    let authorizer = row.get(PK).and_then(|pk| self.account_of(pk.as_s().ok()?));
-                    if let Some(authorizer) = authorizer {
-                        found.insert(authorizer, StoredAccount::read(row));
-                    }
-                }
-                wanted = batch.unprocessed_keys.and_then(|mut rest| rest.remove(self.0.table()));
-            }
-        }
-        Ok(found)
+        let distinct: HashSet<&AppId> = authorizers.iter().collect();
+        let keys = distinct.into_iter().map(|authorizer| self.0.account(authorizer)).collect();
+        let (rows, _) = self.0.batch(keys, &[]).await?;
+        let named = |row: Attributes| Some((self.account_of(row.get(PK)?.as_s().ok()?)?, StoredAccount::read(row)));
+        Ok(rows.into_iter().filter_map(named).collect())
     }
 
     fn account_of(&self, pk: &str) -> Option<AppId> {
-        AppId::parse(self.0.id_in("account", pk)?).ok()
+        self.0.account_in("account", pk)
     }
 }
 

@@ -35,6 +35,7 @@ attributes! {
     STORED_AT = "stored_at",
     FAILURES = "failures",
     LAST_ERROR = "last_error",
+    LAST_FAILURE = "last_failure",
     REFUSED_SINCE = "refused_since",
     AFTER_REFUSAL = "after_refusal",
     REFRESH_TOKEN = "refresh_token",
@@ -54,6 +55,10 @@ attributes! {
     // The details of accounts, and what happened to them.
     STATE_SINCE = "state_since",
     TAGS = "tags",
+    LOGIN_ORIGINS = "login_origins",
+    LABELS_VERSION = "labels_version",
+    PROFILE_READ_AT = "profile_read_at",
+    PROFILE_ASKED_AT = "profile_asked_at",
     EVENTS = "events",
     VERSION = "version",
     EVENT = "event",
@@ -121,6 +126,12 @@ attributes! {
     NEXT_OFFSET = "next_offset",
     LISTED = "listed",
     ENDED_READ_AT = "ended_read_at",
+    REQUESTED_BY = "requested_by",
+    TOTAL = "total",
+    ADDED = "added",
+    REPAIRED = "repaired",
+    GONE = "gone",
+    FAILED = "failed",
 }
 
 #[cfg(test)]

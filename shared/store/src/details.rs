@@ -6,6 +6,7 @@
 //! that reports it ([`crate::StateEvents`]).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use base::clock::Timestamp;
@@ -14,17 +15,19 @@ use serde_json::Value as Json;
 use wechat::api::Profile;
 
 use crate::StoreError;
+use crate::account_list::AccountList;
 use crate::account_state::AccountState;
 use crate::attributes::{
-    ACTIVE_SINCE, EVENTS, FUNC_INFO, LINK, LIST_PK, LIST_SK, NEEDS_AUTHORIZATION_SINCE, PROFILE, STATE, STATE_SINCE,
-    UNAUTHORIZED_SINCE, VERSION,
+    ACTIVE_SINCE, EVENTS, FUNC_INFO, LABELS_VERSION, LINK, LIST_PK, LIST_SK, LOGIN_ORIGINS, NEEDS_AUTHORIZATION_SINCE,
+    PK, PROFILE, PROFILE_ASKED_AT, PROFILE_READ_AT, REFERENCE, STATE, STATE_SINCE, UNAUTHORIZED_SINCE, VERSION,
 };
 use crate::item::{Attributes, Item};
-use crate::labels::Labels;
+use crate::labels::{Labels, Said};
 use crate::link::BoundBy;
 use crate::part::{Key, Part};
+use crate::request::Written;
 use crate::state_event::{StateChange, StateEvent};
-use crate::write::{Change, Value, counts};
+use crate::write::{Change, Value, absent, counts, exists, is_until};
 
 /// The sort key of an account's details.
 pub const DETAILS_SORT: &str = "details";
@@ -38,6 +41,12 @@ pub struct AccountDetails {
     pub func_info: Vec<u32>,
     /// What the business has said.
     pub labels: Labels,
+    /// The origins that web logins of the account may return to.
+    pub login_origins: Vec<String>,
+    /// Raised when what the business has said changes, and by nothing else.
+    pub labels_version: u64,
+    /// When WeChat last said how the account looks, by our clock.
+    pub profile_read_at: Option<Timestamp>,
     /// The link that the grant came through.
     pub link: Option<LinkId>,
     /// The state, and since when; `None` for an account that nothing is known about.
@@ -55,6 +64,9 @@ impl AccountDetails {
             profile: item.parsed(PROFILE, |json| serde_json::from_str(json)),
             func_info: item.numbers(FUNC_INFO).collect(),
             labels: Labels::read(&item),
+            login_origins: item.list(LOGIN_ORIGINS).filter_map(|origin| origin.as_s().ok().cloned()).collect(),
+            labels_version: item.number(LABELS_VERSION).unwrap_or(0),
+            profile_read_at: item.instant(PROFILE_READ_AT),
             link: item.parsed(LINK, LinkId::parse),
             state: item.parsed(STATE, AccountState::parse).zip(item.instant(STATE_SINCE)),
             events: item.number(EVENTS).unwrap_or(0),
@@ -85,6 +97,38 @@ impl Details {
                 ..AccountDetails::default()
             }
         }))
+    }
+}
+
+/// Whether an account's profile may be read now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProfileReading {
+    /// It may: the next one has to wait.
+    Begun,
+    /// It was read a moment ago: it may be read again after this long.
+    TooSoon(Duration),
+    /// The account is not known.
+    Unknown,
+}
+
+impl Details {
+    /// Begins to read an account's profile, unless that was begun less than `pause` ago. One write.
+    pub async fn begin_profile_reading(
+        &self,
+        authorizer: &AppId,
+        pause: Duration,
+        now: Timestamp,
+    ) -> Result<ProfileReading, StoreError> {
+        let has_paused = absent(PROFILE_ASKED_AT).or(is_until(PROFILE_ASKED_AT, now.minus(pause)));
+        let begun = self.0.change(self.0.details(authorizer)).set(PROFILE_ASKED_AT, now);
+        Ok(match begun.when(exists(PK).and(has_paused)).apply_or_read().await? {
+            Written::Done(()) => ProfileReading::Begun,
+            Written::Refused(None) => ProfileReading::Unknown,
+            Written::Refused(Some(details)) => {
+                let asked = Item::new("details", details).instant(PROFILE_ASKED_AT).unwrap_or(now);
+                ProfileReading::TooSoon(asked.plus(pause).since(now))
+            }
+        })
     }
 }
 
@@ -123,6 +167,8 @@ pub(crate) struct DetailsChange<'a> {
     pub(crate) profile: Option<&'a Profile>,
     pub(crate) func_info: Option<&'a [u32]>,
     pub(crate) origin: Origin<'a>,
+    /// What the business says now.
+    pub(crate) said: Option<&'a Said>,
     /// Where it is the move of a row of the old form, when its state began. What was known already is not reported.
     pub(crate) moved_since: Option<Timestamp>,
 }
@@ -157,6 +203,8 @@ impl DetailsChange<'_> {
             Origin::Unknown => (known.labels.clone(), None),
             Origin::Link(origin) => (known.labels.with(&origin.labels), Some(&origin.link)),
         };
+        let said = self.said.cloned().unwrap_or(Said { labels, login_origins: known.login_origins.clone() });
+        let labels = &said.labels;
         let enters = self.state.as_ref().map(|(state, _)| *state).filter(|state| !known.is_in(*state));
         let at = self.moved_since.unwrap_or(now);
         // The first number is a time: an account whose details were lost goes on above the numbers that it had.
@@ -171,13 +219,20 @@ impl DetailsChange<'_> {
             .change(part.details(authorizer))
             .set(VERSION, known.version.saturating_add(1))
             .set(EVENTS, events)
-            .set(LIST_PK, part.accounts_list())
+            .set(LIST_PK, part.list_of(AccountList::All))
             .set(LIST_SK, authorizer)
             .set_some(STATE, enters.map(AccountState::as_str))
             .set_some(STATE_SINCE, enters.map(|_| at))
             .set_some(FUNC_INFO, self.func_info.map(|granted| Value::list(granted.iter().copied())))
             .set_or_remove(LINK, link)
-            .label(&labels);
+            .set_some(PROFILE_READ_AT, self.profile.filter(|_| self.moved_since.is_none()).map(|_| now))
+            .label(labels);
+        if !said.is_known(known) {
+            let origins = Some(&said.login_origins).filter(|origins| !origins.is_empty());
+            details = details
+                .set(LABELS_VERSION, known.labels_version.saturating_add(1))
+                .set_or_remove(LOGIN_ORIGINS, origins.map(Value::list));
+        }
         if let Some(profile) = self.profile {
             let json = serde_json::to_string(profile);
             let json = json.map_err(|_| StoreError::Corrupt { item: "details", attribute: PROFILE })?;
@@ -185,11 +240,12 @@ impl DetailsChange<'_> {
         }
         writes.push(details.when(counts(VERSION, known.version)).in_transaction()?);
         if let Some(state) = enters {
-            writes.push(part.listed(authorizer, "state", &part.accounts_in_state(state)).in_transaction()?);
+            let list = part.list_of(AccountList::InState(state));
+            writes.push(part.listed(authorizer, STATE, Some(&list)).in_transaction()?);
         }
-        if let Some(reference) = labels.reference.as_ref().filter(|_| labels.reference != known.labels.reference) {
-            let list = part.accounts_with_reference(reference);
-            writes.push(part.listed(authorizer, "reference", &list).in_transaction()?);
+        if labels.reference != known.labels.reference {
+            let list = labels.reference.as_deref().map(|reference| part.list_of(AccountList::WithReference(reference)));
+            writes.push(part.listed(authorizer, REFERENCE, list.as_deref()).in_transaction()?);
         }
         Ok(writes)
     }
@@ -206,23 +262,10 @@ impl Part {
         self.key("details", authorizer.as_str(), DETAILS_SORT)
     }
 
-    /// The partition of the index `list` with every account, in the order of their appids.
-    fn accounts_list(&self) -> String {
-        self.kind("accounts")
-    }
-
-    fn accounts_in_state(&self, state: AccountState) -> String {
-        self.partition("accounts", &format!("state#{state}"))
-    }
-
-    fn accounts_with_reference(&self, reference: &str) -> String {
-        self.partition("accounts", &format!("reference#{reference}"))
-    }
-
-    /// An entry of an account in one more list: an item is in one list only.
-    fn listed(&self, authorizer: &AppId, sk: &str, list: &str) -> Change {
+    /// An entry of an account in one more list, or in none: an item is in one list only.
+    fn listed(&self, authorizer: &AppId, sk: &str, list: Option<&str>) -> Change {
         let entry = self.change(self.key("details", authorizer.as_str(), sk));
-        entry.set(LIST_PK, list).set(LIST_SK, authorizer)
+        entry.set_or_remove(LIST_PK, list).set_or_remove(LIST_SK, list.map(|_| authorizer))
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
 use crate::attributes::{REFERENCE, TAGS};
+use crate::details::AccountDetails;
 use crate::item::Item;
 use crate::part::Part;
 use crate::write::{Change, NewItem, Value};
@@ -24,6 +25,9 @@ const LONGEST_KEY: usize = 40;
 /// Characters of a tag's value.
 const LONGEST_VALUE: usize = 200;
 
+/// Origins of an account.
+const MOST_LOGIN_ORIGINS: usize = 20;
+
 /// What is wrong with labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LabelError {
@@ -33,6 +37,85 @@ pub enum LabelError {
     /// There are too many tags, or one is empty or too long.
     #[error("tags must be at most 20, with keys of 1 to 40 characters and texts of at most 200 as values")]
     Tags,
+    /// There are too many origins.
+    #[error("login_origins must be at most 20")]
+    LoginOrigins,
+}
+
+/// What becomes of one member of what a business has said (RFC 7396).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Patch<T> {
+    /// It stays as it is.
+    #[default]
+    Unchanged,
+    /// It is removed.
+    Removed,
+    /// It becomes this.
+    To(T),
+}
+
+impl<T> Patch<T> {
+    /// The member after the patch.
+    fn apply(&self, known: Option<T>) -> Option<T>
+    where
+        T: Clone,
+    {
+        match self {
+            Self::Unchanged => known,
+            Self::Removed => None,
+            Self::To(new) => Some(new.clone()),
+        }
+    }
+}
+
+/// What a business changes of what it has said about an account.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccountPatch {
+    /// The reference.
+    pub reference: Patch<String>,
+    /// The tags to be set, and those to be removed, which have no value.
+    pub tags: Patch<BTreeMap<String, Option<String>>>,
+    /// The origins that web logins of the account may return to.
+    pub login_origins: Patch<Vec<String>>,
+}
+
+impl AccountPatch {
+    /// What the business has said after the patch.
+    pub(crate) fn apply(&self, known: &AccountDetails) -> Result<Said, LabelError> {
+        let reference = self.reference.apply(known.labels.reference.clone());
+        let mut tags = known.labels.tags.clone();
+        match &self.tags {
+            Patch::Unchanged => {}
+            Patch::Removed => tags.clear(),
+            Patch::To(changes) => {
+                for (key, value) in changes {
+                    match value {
+                        Some(value) => drop(tags.insert(key.clone(), value.clone())),
+                        None => drop(tags.remove(key)),
+                    }
+                }
+            }
+        }
+        let login_origins = self.login_origins.apply(Some(known.login_origins.clone())).unwrap_or_default();
+        if login_origins.len() > MOST_LOGIN_ORIGINS {
+            return Err(LabelError::LoginOrigins);
+        }
+        Ok(Said { labels: Labels::new(reference, tags)?, login_origins })
+    }
+}
+
+/// All that a business has said about an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Said {
+    pub(crate) labels: Labels,
+    pub(crate) login_origins: Vec<String>,
+}
+
+impl Said {
+    /// Whether the account has it.
+    pub(crate) fn is_known(&self, known: &AccountDetails) -> bool {
+        self.labels == known.labels && self.login_origins == known.login_origins
+    }
 }
 
 /// What a business has said about an account, which every event of the account carries.

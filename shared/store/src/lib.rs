@@ -9,6 +9,7 @@
 //! [`Tickets`], the smallest repository, and the write builder that it uses (`write.rs`).
 
 mod account;
+mod account_list;
 mod account_state;
 mod accounts;
 mod attempt;
@@ -19,6 +20,7 @@ mod health;
 mod inbox;
 mod item;
 mod labels;
+mod last_failure;
 mod lease;
 mod link;
 mod message;
@@ -47,22 +49,26 @@ use self::item::Attributes;
 use self::part::Part;
 use self::request::Written;
 
-pub use self::account::{Accounts, GrantEnd, NewGrant, StoredAccount};
+pub use self::account::{Accounts, GrantEnd, NewGrant, Patched, StoredAccount};
+pub use self::account_list::{AccountList, AccountLists, KnownAccount, STATUS_ATTRIBUTES, TokenStatus};
 pub use self::account_state::{AccountState, STANDING_ATTRIBUTES, Standing, Standings};
 pub use self::accounts::{DuePart, END_OF_TIME};
 pub use self::attempt::{ATTEMPT_KEEP, Attempt, Attempts, CodeCount, CookieDigest, MAX_CODES};
 pub use self::claim::{Arrival, Binding, ClaimKey, Claimed, ClaimedCode, ClaimedGrant, Claims, CodeDigest};
-pub use self::details::{AccountDetails, DETAILS_SORT, Details, GrantOrigin};
+pub use self::details::{AccountDetails, DETAILS_SORT, Details, GrantOrigin, ProfileReading};
 pub use self::health::{Health, HealthRecords, ScheduledTask};
 pub use self::inbox::{
     Callback, CallbackEntry, CheckMessage, Entry, EntryBody, EntryKey, INBOX_SORT_PREFIX, Inbox, PUSH_MEMORY, Partition,
 };
-pub use self::labels::{AccountLabels, LABEL_ATTRIBUTES, LabelError, Labels};
+pub use self::labels::{AccountLabels, AccountPatch, LABEL_ATTRIBUTES, LabelError, Labels, Patch};
+pub use self::last_failure::LastFailure;
 pub use self::lease::{Lease, LeaseTerm};
-pub use self::link::{Bound, BoundBy, Link, LinkRequest, LinkStatus, Links};
+pub use self::link::{Bound, BoundBy, Link, LinkPlace, LinkRequest, LinkStatus, Links};
 pub use self::message::{MESSAGE_MEMORY, MessageClaim, MessageState, Messages, WaitingMessage};
 pub use self::mint::{MAX_MINTS, MAX_MINTS_PER_HOUR, MintCount, MintRefused};
-pub use self::reconcile::{ListedAccounts, ReconcileCursor, ReconcilePasses};
+pub use self::reconcile::{
+    Begun, FinishedPage, ListedAccounts, PassCounts, PassProgress, ReconcileCursor, ReconcilePasses,
+};
 pub use self::release_check::ReleaseChecks;
 pub use self::request::PagePosition;
 pub use self::state_event::{EVENT_SORT_PREFIX, PendingEvent, StateChange, StateEvent, StateEvents};
@@ -265,6 +271,7 @@ store_of! {
     tokens: StoredTokens, "The tokens of the component and of accounts.";
     accounts: Accounts, "The rows of accounts.";
     details: Details, "What is known of accounts apart from their tokens.";
+    account_lists: AccountLists, "The accounts as services and operators see them.";
     account_labels: AccountLabels, "What businesses have said about accounts.";
     state_events: StateEvents, "What happened to accounts.";
     standings: Standings, "The states of accounts, without their tokens.";

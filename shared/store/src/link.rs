@@ -3,6 +3,7 @@
 //! A link ends once: one conditional write binds it to an account, another cancels it, and each refuses what the other
 //! has done.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use base::clock::Timestamp;
@@ -11,12 +12,12 @@ use base::ids::{AppId, LinkId};
 use crate::StoreError;
 use crate::attributes::{
     AUTH_TYPE, AUTHORIZED_AT, AUTHORIZER, BIZ_APPID, BOUND_BY, CANCELLED_AT, CATEGORY_IDS, CREATED_AT, CREATED_BY,
-    EXPIRES_AT, MINT_TIMES, MINTS, PK, REQUESTER_NAME, RETURN_URL, VALID_UNTIL,
+    EXPIRES_AT, LIST_PK, LIST_SK, MINT_TIMES, MINTS, PK, REQUESTER_NAME, RETURN_URL, VALID_UNTIL,
 };
 use crate::item::{Attributes, Item};
 use crate::labels::Labels;
 use crate::part::{Key, Part};
-use crate::request::Written;
+use crate::request::{Order, Written};
 use crate::write::{Change, Value, absent, equals, exists, is_after};
 
 /// A link is readable this long after it ended: a business may ask late for its outcome.
@@ -140,9 +141,46 @@ pub enum Bound {
     Missing,
 }
 
+/// Where a link is in the list of its reference: when it was made, and its id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkPlace(String);
+
+impl LinkPlace {
+    fn new(link: &LinkId, created_at: Timestamp) -> Self {
+        Self(format!("{:010}#{link}", created_at.unix()))
+    }
+
+    /// Checks the form of a place.
+    ///
+    /// # Errors
+    /// `Err` if it is none.
+    #[expect(clippy::result_unit_err, reason = "a cursor is a place or it is none")]
+    pub fn parse(text: &str) -> Result<Self, ()> {
+        let (created_at, link) = text.split_once('#').ok_or(())?;
+        let is_time = created_at.len() == 10 && created_at.bytes().all(|byte| byte.is_ascii_digit());
+        if is_time && LinkId::parse(link).is_ok() { Ok(Self(text.to_owned())) } else { Err(()) }
+    }
+
+    /// The place as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn link(&self) -> Option<LinkId> {
+        LinkId::parse(self.0.split_once('#')?.1).ok()
+    }
+}
+
 /// The links.
 #[derive(Debug, Clone)]
 pub struct Links(pub(crate) Part);
+
+impl Part {
+    fn links_with_reference(&self, reference: &str) -> String {
+        self.partition("links", &format!("reference#{reference}"))
+    }
+}
 
 impl Links {
     fn key(&self, link: &LinkId) -> Key {
@@ -153,7 +191,7 @@ impl Links {
         self.0.change(self.key(link))
     }
 
-    /// Keeps a new link. One write.
+    /// Keeps a new link; one with a reference enters the list of it. One write.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]; [`StoreError::Contended`] if there is another link with this id.
@@ -164,6 +202,7 @@ impl Links {
         valid_until: Timestamp,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        let reference = request.labels.reference.as_ref();
         let link = self
             .0
             .new_item(self.key(id))
@@ -180,6 +219,8 @@ impl Links {
             .set_some(BIZ_APPID, request.biz_appid.as_ref())
             .set_some(RETURN_URL, request.return_url.as_ref())
             .set_some(REQUESTER_NAME, request.requester_name.as_ref())
+            .set_some(LIST_PK, reference.map(|reference| self.0.links_with_reference(reference)))
+            .set_some(LIST_SK, reference.map(|_| LinkPlace::new(id, now).0))
             .label(&request.labels);
         if link.put().await? { Ok(()) } else { Err(StoreError::Contended { item: "link" }) }
     }
@@ -188,6 +229,35 @@ impl Links {
     pub async fn get(&self, id: &LinkId, now: Timestamp) -> Result<Option<Link>, StoreError> {
         let Some(attributes) = self.0.get(self.key(id)).await? else { return Ok(None) };
         Ok(Some(read_link(id, attributes)?).filter(|link| link.is_known(now)))
+    }
+
+    /// The links with a reference, the newest first, a page at a time: `after` is the place of the last one of the page
+    /// before. The place of the last one that was looked at is returned if there are more behind it. One query of the index,
+    /// and half a read unit a link, all as of a moment ago.
+    pub async fn with_reference(
+        &self,
+        reference: &str,
+        limit: usize,
+        after: Option<&LinkPlace>,
+        now: Timestamp,
+    ) -> Result<(Vec<Link>, Option<LinkPlace>), StoreError> {
+        let list = self.0.links_with_reference(reference);
+        let after = after.and_then(|place| Some((self.key(&place.link()?), place.0.clone())));
+        let (entries, has_more) = self.0.page_of_list(&list, Order::Descending, limit, after).await?;
+        let places = entries.into_iter().map(|entry| Item::new("link", entry).parsed(LIST_SK, LinkPlace::parse));
+        let places: Vec<LinkPlace> = places.flatten().collect();
+        let ids: Vec<LinkId> = places.iter().filter_map(LinkPlace::link).collect();
+        let items = self.0.batch_complete(ids.iter().map(|id| self.key(id)).collect(), &[]).await?;
+        let id_of = |item: &Attributes| LinkId::parse(self.0.id_in("link", item.get(PK)?.as_s().ok()?)?).ok();
+        let mut by_id: HashMap<LinkId, Attributes> =
+            items.into_iter().filter_map(|item| Some((id_of(&item)?, item))).collect();
+        let mut links = Vec::with_capacity(ids.len());
+        for id in &ids {
+            let Some(attributes) = by_id.remove(id) else { continue };
+            links.push(read_link(id, attributes)?);
+        }
+        links.retain(|link| link.is_known(now));
+        Ok((links, places.into_iter().next_back().filter(|_| has_more)))
     }
 
     /// Cancels a link that is pending, and returns the link as it is then: cancelled, now or before, unless it was

@@ -70,6 +70,11 @@ impl Part {
         format!("{}#{kind}#{id}", self.component())
     }
 
+    /// The account in a partition's name; `None` as for [`Part::id_in`].
+    pub(crate) fn account_in(&self, kind: &str, partition: &str) -> Option<AppId> {
+        AppId::parse(self.id_in(kind, partition)?).ok()
+    }
+
     /// The id in a partition's name; `None` for another kind of item or another platform's.
     pub(crate) fn id_in<'a>(&self, kind: &str, partition: &'a str) -> Option<&'a str> {
         partition.strip_prefix(self.component().as_str())?.strip_prefix('#')?.strip_prefix(kind)?.strip_prefix('#')

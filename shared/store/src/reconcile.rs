@@ -12,14 +12,20 @@ use base::clock::Timestamp;
 use base::ids::AppId;
 
 use crate::StoreError;
-use crate::attributes::{ENDED_READ_AT, EXPIRES_AT, LISTED, NEXT_OFFSET, STARTED_AT};
+use crate::attributes::{
+    ADDED, ENDED_READ_AT, EXPIRES_AT, FAILED, FINISHED_AT, GONE, LISTED, NEXT_OFFSET, REPAIRED, REQUESTED_BY,
+    STARTED_AT, TOTAL,
+};
 use crate::item::{Attributes, Item};
 use crate::part::{Key, Part};
 use crate::request::{Transacted, Written};
-use crate::write::{Value, absent, equals, is_before};
+use crate::write::{Change, Value, absent, equals, is_before};
 
 /// Pages of a pass are kept this long: a pass takes minutes, or hours where it is resumed.
 const KEEP: Duration = Duration::from_hours(48);
+
+/// What became of a pass is kept this long.
+const KEEP_RESULT: Duration = Duration::from_hours(24 * 30);
 
 /// How often a page is written again that met a busy table or another transaction on the cursor.
 const PAGE_TRIES: u32 = 5;
@@ -34,6 +40,75 @@ pub struct ReconcileCursor {
     pub started_at: Timestamp,
     /// The offset of the next page.
     pub offset: u64,
+}
+
+impl ReconcileCursor {
+    /// The name of the pass, as services call it.
+    #[must_use]
+    pub fn id(self) -> String {
+        self.started_at.unix().to_string()
+    }
+}
+
+/// What a part of a pass has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PassCounts {
+    /// Accounts that were missing.
+    pub added: u64,
+    /// Accounts whose refresh token was not WeChat's.
+    pub repaired: u64,
+    /// Accounts whose grant turned out to be gone.
+    pub gone: u64,
+    /// Accounts and pages that could not be looked at.
+    pub failed: u64,
+}
+
+/// Where a pass is, or what became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PassProgress {
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended; `None` while it is under way, and for one that was given up.
+    pub finished_at: Option<Timestamp>,
+    /// Whether it is under way: one that nobody has ended for two days is not.
+    pub is_under_way: bool,
+    /// Entries of WeChat's list that it has passed.
+    pub listed: u64,
+    /// Entries of the whole list, as WeChat last said; `None` before the first page.
+    pub total: Option<u64>,
+    /// What it has done.
+    pub counts: PassCounts,
+}
+
+impl PassProgress {
+    /// That of a pass that has just begun.
+    #[must_use]
+    pub const fn begun(pass: ReconcileCursor) -> Self {
+        let counts = PassCounts { added: 0, repaired: 0, gone: 0, failed: 0 };
+        Self { started_at: pass.started_at, finished_at: None, is_under_way: true, listed: 0, total: None, counts }
+    }
+}
+
+/// A page of WeChat's list that was processed.
+#[derive(Debug, Clone, Copy)]
+pub struct FinishedPage<'a> {
+    /// The offset of the next page.
+    pub next_offset: u64,
+    /// Entries of the whole list.
+    pub total: u64,
+    /// The accounts of the page.
+    pub listed: &'a [AppId],
+    /// What was done.
+    pub counts: PassCounts,
+}
+
+/// A pass that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begun {
+    /// It is a new one.
+    New(ReconcileCursor),
+    /// Another one is under way.
+    UnderWay(ReconcileCursor),
 }
 
 /// The accounts that a pass named, as eight bytes each: so those of a large platform fit into memory.
@@ -64,41 +139,113 @@ impl ReconcilePasses {
         self.0.only("reconcile", "cursor")
     }
 
-    /// The pass to continue: the unfinished one, or a new one. One read, and one write for a new one.
+    fn result_key(&self, started_at: Timestamp) -> Key {
+        Key { sk: format!("result#{:010}", started_at.unix()), ..self.key() }
+    }
+
+    /// The pass to continue: the unfinished one, or a new one. One read, and one write for a new one or for one that was
+    /// asked for.
     pub async fn open(&self, now: Timestamp) -> Result<ReconcileCursor, StoreError> {
         if let Some(attributes) = self.0.get(self.key()).await? {
             let item = Item::new("reconcile cursor", attributes);
-            let unfinished = item.instant(STARTED_AT).zip(item.number(NEXT_OFFSET));
-            if let Some((started_at, offset)) = unfinished
-                && now < started_at.plus(KEEP)
-            {
-                return Ok(ReconcileCursor { started_at, offset });
+            if let Some(cursor) = unfinished(&item, now) {
+                if item.has(REQUESTED_BY) {
+                    self.0.change(self.key()).remove([REQUESTED_BY]).apply().await?;
+                }
+                return Ok(cursor);
             }
         }
-        let is_over = absent(NEXT_OFFSET).or(is_before(STARTED_AT, now.minus(KEEP)));
-        let begun = self.0.change(self.key()).set(STARTED_AT, now).set(NEXT_OFFSET, 0).when(is_over);
-        let begun = match begun.apply_or_read().await? {
-            Written::Done(()) => true,
-            // Our own first try, whose reply was lost, counts.
-            Written::Refused(cursor) => {
-                cursor.and_then(|cursor| Item::new("reconcile cursor", cursor).instant(STARTED_AT)) == Some(now)
-            }
-        };
-        if begun {
-            return Ok(ReconcileCursor { started_at: now, offset: 0 });
+        match self.begin_new(now, None).await? {
+            Begun::New(cursor) => Ok(cursor),
+            Begun::UnderWay(_) => Err(StoreError::Contended { item: "reconcile cursor" }),
         }
-        Err(StoreError::Contended { item: "reconcile cursor" })
     }
 
-    /// Writes down that a page was processed. A transaction of two writes. `None` if another run is at the same pass:
-    /// leave it to that one.
+    /// Begins a pass that somebody has asked for, unless one is under way. One write. `request` is different for each.
+    pub async fn request(&self, request: &str, now: Timestamp) -> Result<Begun, StoreError> {
+        self.begin_new(now, Some(request)).await
+    }
+
+    /// Whether a pass was asked for that no run has begun with. One read.
+    pub async fn is_requested(&self) -> Result<bool, StoreError> {
+        let cursor = self.0.get(self.key()).await?;
+        Ok(cursor.is_some_and(|cursor| Item::new("reconcile cursor", cursor).has(REQUESTED_BY)))
+    }
+
+    async fn begin_new(&self, now: Timestamp, request: Option<&str>) -> Result<Begun, StoreError> {
+        let is_over = absent(NEXT_OFFSET).or(is_before(STARTED_AT, now.minus(KEEP)));
+        let begun = self.0.change(self.key()).set(STARTED_AT, now).set(NEXT_OFFSET, 0);
+        let begun = begun.set_or_remove(REQUESTED_BY, request).when(is_over);
+        let new = ReconcileCursor { started_at: now, offset: 0 };
+        match begun.apply_or_read().await? {
+            Written::Done(()) => Ok(Begun::New(new)),
+            Written::Refused(cursor) => {
+                let item = Item::new("reconcile cursor", cursor.unwrap_or_default());
+                match unfinished(&item, now) {
+                    // Our own first try, whose reply was lost, counts.
+                    Some(cursor) if cursor == new && item.text(REQUESTED_BY) == request => Ok(Begun::New(new)),
+                    Some(cursor) => Ok(Begun::UnderWay(cursor)),
+                    None => Err(StoreError::Contended { item: "reconcile cursor" }),
+                }
+            }
+        }
+    }
+
+    /// Where the pass with this name is, or what became of it; `None` if there is none, or it ended over 30 days ago. Two
+    /// reads.
+    pub async fn progress(&self, id: &str, now: Timestamp) -> Result<Option<PassProgress>, StoreError> {
+        let Some(started_at) = id.parse().ok().map(Timestamp::from_unix).filter(|at| at.unix().to_string() == id)
+        else {
+            return Ok(None);
+        };
+        let (cursor, result) = tokio::try_join!(self.0.get(self.key()), self.0.get(self.result_key(started_at)))?;
+        let cursor = cursor.map(|cursor| Item::new("reconcile cursor", cursor));
+        let is_under_way = cursor.as_ref().and_then(|cursor| unfinished(cursor, now));
+        let is_under_way = is_under_way.is_some_and(|cursor| cursor.started_at == started_at);
+        if result.is_none() && !is_under_way {
+            return Ok(None);
+        }
+        let result = Item::new("result of a reconciliation", result.unwrap_or_default());
+        let count = |attribute| result.number(attribute).unwrap_or(0);
+        Ok(Some(PassProgress {
+            started_at,
+            finished_at: result.instant(FINISHED_AT),
+            is_under_way,
+            listed: count(NEXT_OFFSET),
+            total: result.number(TOTAL),
+            counts: PassCounts {
+                added: count(ADDED),
+                repaired: count(REPAIRED),
+                gone: count(GONE),
+                failed: count(FAILED),
+            },
+        }))
+    }
+
+    /// The change that adds what a part of a pass has done to the result of the pass.
+    fn counted(&self, cursor: ReconcileCursor, counts: PassCounts, now: Timestamp) -> Change {
+        let PassCounts { added, repaired, gone, failed } = counts;
+        let counted = self.0.change(self.result_key(cursor.started_at)).set(EXPIRES_AT, now.plus(KEEP_RESULT));
+        [(ADDED, added), (REPAIRED, repaired), (GONE, gone), (FAILED, failed)]
+            .into_iter()
+            .filter(|(_, count)| *count > 0)
+            .fold(counted, |change, (attribute, count)| change.increment(attribute, count))
+    }
+
+    /// Adds what a run has done behind the last page that it finished. One write.
+    pub async fn count(&self, cursor: ReconcileCursor, counts: PassCounts, now: Timestamp) -> Result<(), StoreError> {
+        self.counted(cursor, counts, now).apply().await.map(drop)
+    }
+
+    /// Writes down that a page was processed, and what was done. A transaction of three writes. `None` if another run is at
+    /// the same pass: leave it to that one.
     pub async fn finish_page(
         &self,
         cursor: ReconcileCursor,
-        next_offset: u64,
-        listed: &[AppId],
+        page: &FinishedPage<'_>,
         now: Timestamp,
     ) -> Result<Option<ReconcileCursor>, StoreError> {
+        let &FinishedPage { next_offset, total, listed, counts } = page;
         let next = ReconcileCursor { offset: next_offset, ..cursor };
         let moved = self
             .0
@@ -107,7 +254,8 @@ impl ReconcilePasses {
             .when(equals(STARTED_AT, cursor.started_at).and(equals(NEXT_OFFSET, cursor.offset)));
         let page =
             self.0.new_item(self.page_key(cursor)).set(LISTED, Value::list(listed)).set(EXPIRES_AT, now.plus(KEEP));
-        let writes = vec![moved.in_transaction()?, page.in_transaction()?];
+        let counted = self.counted(cursor, counts, now).set(NEXT_OFFSET, next_offset).set(TOTAL, total);
+        let writes = vec![moved.in_transaction()?, page.in_transaction()?, counted.in_transaction()?];
         let mut last = Transacted::Conflict;
         for attempt in 1..=PAGE_TRIES {
             last = self.0.transact(writes.clone()).await?;
@@ -148,8 +296,10 @@ impl ReconcilePasses {
         self.0.change(self.key()).set(ENDED_READ_AT, now).apply().await.map(drop)
     }
 
-    /// Ends a pass; the next run begins a new one. One write.
-    pub async fn close(&self, cursor: ReconcileCursor) -> Result<(), StoreError> {
+    /// Ends a pass, and adds what was done after its last page; the next run begins a new one. Two writes.
+    pub async fn close(&self, cursor: ReconcileCursor, counts: PassCounts, now: Timestamp) -> Result<(), StoreError> {
+        let result = self.counted(cursor, counts, now).set(FINISHED_AT, now).when(absent(FINISHED_AT));
+        result.apply().await?;
         let closed = self.0.change(self.key()).remove([NEXT_OFFSET]);
         closed.when(equals(STARTED_AT, cursor.started_at)).apply().await.map(drop)
     }
@@ -157,6 +307,12 @@ impl ReconcilePasses {
     fn page_key(&self, cursor: ReconcileCursor) -> Key {
         Key { sk: format!("{}{:010}", page_prefix(cursor), cursor.offset), ..self.key() }
     }
+}
+
+/// The pass that a cursor is at, unless it has ended or is too old.
+fn unfinished(cursor: &Item, now: Timestamp) -> Option<ReconcileCursor> {
+    let (started_at, offset) = cursor.instant(STARTED_AT).zip(cursor.number(NEXT_OFFSET))?;
+    (now < started_at.plus(KEEP)).then_some(ReconcileCursor { started_at, offset })
 }
 
 fn listed_in(page: Attributes) -> Vec<AppId> {

@@ -10,14 +10,16 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
-use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure, Select, TransactWriteItem};
+use aws_sdk_dynamodb::types::{
+    KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure, Select, TransactWriteItem,
+};
 use base::clock::Timestamp;
 
-use crate::attributes::{DUE_AT, DUE_SHARD, PK, SK};
+use crate::attributes::{DUE_AT, DUE_SHARD, LIST_PK, LIST_SK, PK, SK};
 use crate::item::Attributes;
 use crate::part::{Key, Part};
 use crate::write::{Change, NewItem, Value};
-use crate::{DUE_INDEX, StoreError};
+use crate::{DUE_INDEX, LIST_INDEX, StoreError};
 
 /// The outcome of a conditional write.
 #[derive(Debug)]
@@ -57,6 +59,22 @@ const TRANSACTION: &str = "TransactWriteItems";
 
 /// What a cancelled transaction says of an item that it may never write, such as one that has grown too large.
 const UNWRITABLE: [&str; 2] = ["ValidationError", "ItemCollectionSizeLimitExceeded"];
+
+/// In which order a list is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    Ascending,
+    Descending,
+}
+
+/// DynamoDB reads at most this many items in one batch.
+const BATCH: usize = 100;
+
+/// How often what DynamoDB left out of a batch is asked for again.
+const BATCH_TRIES: u32 = 8;
+
+/// The pause before that, doubled each time: a throttled partition recovers within a second or two.
+const BATCH_PAUSE: Duration = Duration::from_millis(20);
 
 /// Where a page of a query ended.
 #[derive(Debug, Clone)]
@@ -105,9 +123,7 @@ impl Part {
         attributes: &[&str],
         as_of_now: bool,
     ) -> Result<Option<Attributes>, StoreError> {
-        let names = attributes.iter().map(|name| (format!("#{name}"), (*name).to_owned()));
-        let names = Some(names.collect()).filter(|names: &HashMap<_, _>| !names.is_empty());
-        let projection = names.as_ref().map(|names| names.keys().cloned().collect::<Vec<_>>().join(", "));
+        let (names, projection) = projected(attributes);
         self.client()
             .get_item()
             .table_name(self.table())
@@ -119,6 +135,95 @@ impl Part {
             .await
             .map(|output| output.item)
             .map_err(|error| StoreError::from_sdk("GetItem", &error))
+    }
+
+    /// Many items, as they were a moment ago, in no order; these attributes of them, all if none is named. What is missing
+    /// is not there, unless DynamoDB has left items out again and again: then the second value is `false`. Half a read unit
+    /// for each item of up to 4 KB.
+    pub(crate) async fn batch(
+        &self,
+        keys: Vec<Key>,
+        attributes: &[&str],
+    ) -> Result<(Vec<Attributes>, bool), StoreError> {
+        let mut found = Vec::with_capacity(keys.len());
+        let mut is_complete = true;
+        for chunk in keys.chunks(BATCH) {
+            let (names, projection) = projected(attributes);
+            let keys = KeysAndAttributes::builder()
+                .set_keys(Some(chunk.iter().cloned().map(Key::attributes).collect()))
+                .set_projection_expression(projection)
+                .set_expression_attribute_names(names);
+            let mut wanted = Some(keys.build().map_err(StoreError::unbuildable)?);
+            let mut tries = 0;
+            while let Some(keys) = wanted.take() {
+                if tries > BATCH_TRIES {
+                    is_complete = false;
+                    break;
+                }
+                if tries > 0 {
+                    tokio::time::sleep(BATCH_PAUSE * 2_u32.pow(tries - 1)).await;
+                }
+                tries += 1;
+                let batch = self.client().batch_get_item().request_items(self.table(), keys).send().await;
+                let batch = batch.map_err(|error| StoreError::from_sdk("BatchGetItem", &error))?;
+                found.extend(batch.responses.unwrap_or_default().into_values().flatten());
+                wanted = batch.unprocessed_keys.and_then(|mut rest| rest.remove(self.table()));
+            }
+        }
+        Ok((found, is_complete))
+    }
+
+    /// The same, or none of them.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], also where DynamoDB leaves items out: none is missing without a word.
+    pub(crate) async fn batch_complete(
+        &self,
+        keys: Vec<Key>,
+        attributes: &[&str],
+    ) -> Result<Vec<Attributes>, StoreError> {
+        match self.batch(keys, attributes).await? {
+            (items, true) => Ok(items),
+            (_, false) => {
+                Err(StoreError::Unavailable { operation: "BatchGetItem", cause: "items were left out".to_owned() })
+            }
+        }
+    }
+
+    /// A page of a list in the index, in the order of its sort keys: the keys of the table's items in it. `after` is the key
+    /// of the last item of the page before, and its sort key in the list. The second value says whether there is more.
+    pub(crate) async fn page_of_list(
+        &self,
+        list: &str,
+        order: Order,
+        limit: usize,
+        after: Option<(Key, String)>,
+    ) -> Result<(Vec<Attributes>, bool), StoreError> {
+        let after = after.map(|(key, place)| {
+            let mut position = key.attributes();
+            position.insert(LIST_PK.to_owned(), Value::from(list).0);
+            position.insert(LIST_SK.to_owned(), Value::from(place).0);
+            position
+        });
+        // One more than is wanted shows whether there is more.
+        let limit = limit.saturating_add(1);
+        let output = self
+            .client()
+            .query()
+            .table_name(self.table())
+            .index_name(LIST_INDEX)
+            .key_condition_expression(format!("{LIST_PK} = :list"))
+            .expression_attribute_values(":list", Value::from(list).0)
+            .scan_index_forward(order == Order::Ascending)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .set_exclusive_start_key(after)
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("Query", &error))?;
+        let mut found = output.items.unwrap_or_default();
+        let has_more = found.len() >= limit || output.last_evaluated_key.is_some();
+        found.truncate(limit - 1);
+        Ok((found, has_more))
     }
 
     /// Hands over the items of a partition whose sort keys begin with `prefix`, as of now and in their order, until `take`
@@ -223,6 +328,14 @@ impl Part {
             },
         }
     }
+}
+
+/// The names of attributes, and the expression that asks for these alone; neither where none is named.
+fn projected(attributes: &[&str]) -> (Option<HashMap<String, String>>, Option<String>) {
+    let names = attributes.iter().map(|name| (format!("#{name}"), (*name).to_owned()));
+    let names = Some(names.collect()).filter(|names: &HashMap<_, _>| !names.is_empty());
+    let projection = names.as_ref().map(|names| names.keys().cloned().collect::<Vec<_>>().join(", "));
+    (names, projection)
 }
 
 impl Change {

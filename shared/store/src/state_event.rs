@@ -167,7 +167,7 @@ impl StateEvents {
     /// The account that a partition of the table has the events of.
     #[must_use]
     pub fn account_of(&self, pk: &str) -> Option<AppId> {
-        AppId::parse(self.0.id_in("details", pk)?).ok()
+        self.0.account_in("details", pk)
     }
 
     /// Accounts of one shard, from 0 to [`StateEvents::SHARDS`], with events that are due, the longest overdue first, a

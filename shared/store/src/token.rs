@@ -10,9 +10,10 @@ use secrecy::SecretString;
 
 use crate::account_state::AccountState;
 use crate::attributes::{
-    ACCESS_TOKEN, AFTER_REFUSAL, DOUBTS, DUE_AT, FAILURES, GRANT_CLAIM, GRANTED_AT, LAST_ERROR, LEASE_UNTIL,
-    REFRESH_TOKEN, REFUSED_SINCE, STATE, STORED_AT, TOKEN_EXPIRES_AT, TOKEN_SEQ,
+    ACCESS_TOKEN, AFTER_REFUSAL, DOUBTS, DUE_AT, FAILURES, GRANT_CLAIM, GRANTED_AT, LAST_ERROR, LAST_FAILURE,
+    LEASE_UNTIL, REFRESH_TOKEN, REFUSED_SINCE, STATE, STORED_AT, TOKEN_EXPIRES_AT, TOKEN_SEQ,
 };
+use crate::last_failure::LastFailure;
 use crate::lease::{Lease, LeaseTerm};
 use crate::part::{Key, Part};
 use crate::request::Written;
@@ -57,6 +58,8 @@ impl Issued {
 pub struct Failure {
     /// A label with few values, such as `61004`.
     pub label: String,
+    /// What is known of it.
+    pub told: LastFailure,
     /// When to try again.
     pub due_at: Timestamp,
     /// Whether it counts for the back-off.
@@ -144,7 +147,7 @@ impl StoredTokens {
             .set(STORED_AT, issued.issued_at)
             .set_some(REFRESH_TOKEN, issued.new_refresh_token.as_ref())
             .set_or_remove(AFTER_REFUSAL, issued.after_refusal.then_some(true))
-            .remove([FAILURES, LAST_ERROR, REFUSED_SINCE, DOUBTS])
+            .remove([FAILURES, LAST_ERROR, LAST_FAILURE, REFUSED_SINCE, DOUBTS])
             .end_lease()
             .when(seq_is(basis.seq).and(counts(DOUBTS, basis.doubts)))
             .apply_or_read()
@@ -169,11 +172,14 @@ impl StoredTokens {
     /// [`StoreError::Unavailable`]: the lease then ends by itself.
     pub async fn release(&self, lease: &Lease<TokenRecord>, failure: &Failure) -> Result<(), StoreError> {
         let seq = lease.record().seq;
+        let told = serde_json::to_string(&failure.told);
+        let told = told.map_err(|_| StoreError::Corrupt { item: "token", attribute: LAST_FAILURE })?;
         let change = self
             .0
             .change(lease.key.clone())
             .set(DUE_AT, failure.due_at)
             .set(LAST_ERROR, &failure.label)
+            .set(LAST_FAILURE, told)
             .increment(FAILURES, u32::from(failure.counts))
             .end_lease();
         let change = match failure.refused_at {

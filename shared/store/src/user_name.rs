@@ -40,6 +40,12 @@ impl Part {
     fn owner_of(&self, user_name: &str) -> Key {
         self.key("user-name", user_name, "account")
     }
+
+    /// The account of a name. One read.
+    async fn account_named(&self, user_name: &str) -> Result<Option<AppId>, StoreError> {
+        let item = self.get(self.owner_of(user_name)).await?;
+        Ok(item.and_then(|item| Item::new("account of a user name", item).parsed(AUTHORIZER, AppId::parse)))
+    }
 }
 
 /// Accounts that are known to be the platform's, perhaps before their names are: all that a function may write of the
@@ -74,24 +80,24 @@ impl Recipients {
             return Ok(Recipient::Foreign);
         }
         // Names that were stored before their owners were have none; the next reconcile adds it.
-        Ok(match self.owner_of(user_name).await? {
+        Ok(match self.0.account_named(user_name).await? {
             Some(owner) if owner != *authorizer => Recipient::Foreign,
             None if known.is_none() => Recipient::Unnamed,
             _ => Recipient::Confirmed,
         })
     }
-
-    async fn owner_of(&self, user_name: &str) -> Result<Option<AppId>, StoreError> {
-        let item = self.0.get(self.0.owner_of(user_name)).await?;
-        Ok(item.and_then(|item| Item::new("account of a user name", item).parsed(AUTHORIZER, AppId::parse)))
-    }
 }
 
-/// The names of accounts, to be written.
+/// The names of accounts, to be written and looked up.
 #[derive(Debug, Clone)]
 pub struct UserNames(pub(crate) Part);
 
 impl UserNames {
+    /// The account that has this name; `None` if none has. One read.
+    pub async fn account(&self, user_name: &str) -> Result<Option<AppId>, StoreError> {
+        if user_name.len() > LONGEST_NAME { Ok(None) } else { self.0.account_named(user_name).await }
+    }
+
     /// Stores the name that WeChat's details of an account say, for both ways of asking. Two writes.
     pub async fn put(&self, authorizer: &AppId, user_name: &str) -> Result<(), StoreError> {
         if user_name.len() > LONGEST_NAME {

@@ -285,7 +285,7 @@ impl Change {
     }
 
     /// Adds to a counter; one that is missing is at 0.
-    pub(crate) fn increment(mut self, counter: &str, by: u32) -> Self {
+    pub(crate) fn increment(mut self, counter: &str, by: impl Into<Value>) -> Self {
         let (name, value) = (self.placeholders.name(counter), self.placeholders.value(by));
         self.add.push(format!("{name} {value}"));
         self

@@ -82,8 +82,10 @@ pub async fn run(gateway: Gateway) -> Result<(), Error> {
     // Raw: of an event that is not of the gateway's form the runtime would report a failure of the function.
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         let gateway = gateway.clone();
-        let span = telemetry::invocation(&event.context.request_id);
-        async move { Ok::<_, Error>(gateway.answer(event.payload.get()).await) }.instrument(span)
+        let LambdaEvent { payload, context } = event;
+        let span = telemetry::invocation(&context.request_id);
+        let answer = async move { gateway.answer(payload.get()).await.with_request_id(context.request_id) };
+        answer.map(Ok::<_, Error>).instrument(span)
     }))
     .await
 }

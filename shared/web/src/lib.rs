@@ -3,17 +3,20 @@
 //!
 //! Start with [`gateway`], which every request passes first. [`push`] is for WeChat's requests: a handler that takes a
 //! [`push::Verified`] cannot see an unauthentic one. Merchants get pages ([`Pages`]): rendered here, no script, a
-//! strict policy, in their language. Businesses get JSON, and [`Problem`]s where something is wrong; [`identity`] says
-//! who asks. Whatever fails inside is a [`InternalError`]: logged once with a [`Reference`], and the reference is all
+//! strict policy, in their language. Businesses get JSON, and [`Problem`]s where something is wrong ([`api`]); [`identity`]
+//! says who asks. Whatever fails inside is a [`InternalError`]: logged once with a [`Reference`], and the reference is all
 //! that leaves. Routes and what they do belong to the functions.
 
+pub mod api;
 mod bounded;
 mod cookie;
 pub mod gateway;
 pub mod identity;
 mod internal_error;
 mod language;
+mod members;
 mod page;
+mod paging;
 mod problem;
 pub mod push;
 mod reference;
@@ -22,6 +25,8 @@ pub use bounded::{spawn_and_wait, spawn_with_timeout};
 pub use cookie::AttemptCookie;
 pub use internal_error::InternalError;
 pub use language::Language;
+pub use members::{BODY_LIMIT, BodyError, Members, Parameters, QueryError};
 pub use page::{FormTargets, Message, Pages, see_other};
+pub use paging::{Cursor, PageSize};
 pub use problem::{Problem, ProblemKind};
 pub use reference::Reference;

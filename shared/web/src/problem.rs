@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::Reference;
 
@@ -54,28 +54,46 @@ kinds! {
     MalformedRequest: BAD_REQUEST, "malformed-request", "The request is malformed";
     /// A member has a value that is not allowed.
     InvalidField: BAD_REQUEST, "invalid-field", "A field cannot be used";
+    /// A parameter of the query is unknown, there twice, or has a value that is not allowed.
+    InvalidParameter: BAD_REQUEST, "invalid-parameter", "A parameter cannot be used";
     /// The caller was not authenticated.
     NoIdentity: FORBIDDEN, "no-identity", "No IAM identity";
+    /// There is no such account.
+    UnknownAccount: NOT_FOUND, "unknown-account", "No such account";
     /// There is no such link.
     UnknownLink: NOT_FOUND, "unknown-link", "No such link";
+    /// There is no such reconciliation.
+    UnknownReconciliation: NOT_FOUND, "unknown-reconciliation", "No such reconciliation";
     /// There is no such route.
     UnknownRoute: NOT_FOUND, "unknown-route", "No such route";
     /// The route has other methods.
     MethodNotAllowed: METHOD_NOT_ALLOWED, "method-not-allowed", "The route does not have this method";
+    /// The platform may not act for the account any more.
+    AuthorizationEnded: CONFLICT, "authorization-ended", "The account is not authorized any more";
+    /// A reconciliation is under way.
+    ReconciliationRunning: CONFLICT, "reconciliation-running", "A reconciliation is under way";
     /// The link is bound to an account.
     LinkUsed: CONFLICT, "link-used", "The link has been used";
     /// The link was cancelled.
     LinkCancelled: GONE, "link-cancelled", "The link was cancelled";
     /// The link's time is over.
     LinkExpired: GONE, "link-expired", "The link has expired";
+    /// The item is not in the version that `If-Match` names.
+    VersionMismatch: PRECONDITION_FAILED, "version-mismatch", "Somebody else has changed it";
     /// The body is too large.
     TooLarge: PAYLOAD_TOO_LARGE, "too-large", "The body is too large";
     /// The body is not declared as JSON.
     NotJson: UNSUPPORTED_MEDIA_TYPE, "not-json", "The body is not JSON";
+    /// It was asked for a moment ago.
+    TooSoon: TOO_MANY_REQUESTS, "too-soon", "It was asked for a moment ago";
     /// The link has made too many pre-auth codes.
     TooManyCodes: TOO_MANY_REQUESTS, "too-many-codes", "Too many pre-auth codes";
     /// A defect of ours.
     Defect: INTERNAL_SERVER_ERROR, "defect", "Not available";
+    /// WeChat refused a call that the answer needs.
+    WechatRefused: BAD_GATEWAY, "wechat-refused", "WeChat refused the call";
+    /// WeChat did not answer a call that the answer needs.
+    WechatUnreachable: BAD_GATEWAY, "wechat-unreachable", "WeChat did not answer";
     /// The platform's secret is still empty.
     NotConfigured: SERVICE_UNAVAILABLE, "not-configured", "The platform is not configured";
     /// Not the caller's fault.
@@ -89,19 +107,27 @@ pub struct Problem {
     detail: String,
     reference: Option<Reference>,
     retry_after: Option<Duration>,
+    members: Map<String, Value>,
 }
 
 impl Problem {
     /// A problem; `detail` says what the caller can do.
     #[must_use]
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), reference: None, retry_after: None }
+        Self { kind, detail: detail.into(), reference: None, retry_after: None, members: Map::new() }
     }
 
     /// Adds the number under which the log has the cause.
     #[must_use]
     pub fn with_reference(self, reference: Reference) -> Self {
         Self { reference: Some(reference), ..self }
+    }
+
+    /// Adds a member of this kind's own.
+    #[must_use]
+    pub fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
+        self.members.insert(member.to_owned(), value.into());
+        self
     }
 
     /// Adds how long to wait.
@@ -122,6 +148,9 @@ impl IntoResponse for Problem {
         });
         if let Some(reference) = &self.reference {
             body["reference"] = json!(reference.as_str());
+        }
+        for (member, value) in self.members {
+            body[member] = value;
         }
         let headers = [(CONTENT_TYPE, "application/problem+json"), (CACHE_CONTROL, "no-store")];
         let mut response = (status, headers, body.to_string()).into_response();

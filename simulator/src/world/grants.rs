@@ -153,6 +153,13 @@ impl World {
         revoked
     }
 
+    /// The permission sets of a grant change without the merchant's coming back: one in WeChat's console, or an exclusive
+    /// set that was granted to another platform. `false` where there is no grant.
+    pub(crate) fn set_permissions(&mut self, appid: &AppId, func_ids: Vec<u32>) -> bool {
+        let grant = self.grants.get_mut(appid);
+        grant.map(|grant| grant.func_ids = func_ids).is_some()
+    }
+
     /// A mini program made for the platform and authorized to it.
     pub(crate) fn register_mini_program(&mut self, name: &str, component: &AppId, at: &Moment<'_>) -> Registration {
         let appid = made_up_appid(&format!("wx{}", hex(&at.random.bytes::<8>())));

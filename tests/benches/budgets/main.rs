@@ -12,6 +12,7 @@
     reason = "a measurement ends where it fails, and prints what it found"
 )]
 
+mod accounts;
 mod build;
 mod cold_start;
 mod http;
@@ -34,11 +35,12 @@ use crate::report::Report;
 /// A part, by name.
 type Part = (&'static str, fn(&mut Report));
 
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     ("push", push::measure),
     ("cold_start", cold_start::measure),
     ("memory", memory::measure),
     ("messages", messages::measure),
+    ("accounts", accounts::measure),
     ("sizes", sizes::measure),
     ("renewals", renewals::measure),
     ("peers", peers::measure),

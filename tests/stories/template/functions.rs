@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use runtime::config::{BusConfig, MessageConfig, MetricsConfig, PageConfig, StoreConfig, WechatConfig};
+use runtime::config::{AccountConfig, BusConfig, MessageConfig, MetricsConfig, PageConfig, StoreConfig, WechatConfig};
 use serde_json::{Value, json};
 use token_refresher::Settings;
 
@@ -15,7 +15,7 @@ fn asked(read: impl FnOnce(&dyn Fn(&str) -> Option<String>)) -> BTreeSet<String>
     read(&|name: &str| {
         names.lock().unwrap().insert(name.to_owned());
         let value = match name {
-            "RETURN_URL_ORIGINS" | "RELEASE_CHECK_ACCOUNTS" => "",
+            "RETURN_URL_ORIGINS" | "RELEASE_CHECK_ACCOUNTS" | "WANTED_PERMISSIONS" => "",
             "REFRESHER_WINDOW" => "64",
             _ => "https://a.example.com",
         };
@@ -33,8 +33,9 @@ fn every_variable_that_a_function_reads_is_set_for_it() {
     let window = asked(|environment| assert!(Settings::read(&environment).is_ok()));
     let mut bus = asked(|environment| drop(BusConfig::read(&environment).unwrap()));
     let messages = asked(|environment| drop(MessageConfig::read(&environment).unwrap()));
-    let counts = [&table, &pages, &wechat, &metrics, &window, &bus, &messages].map(BTreeSet::len);
-    assert_eq!(counts, [2, 2, 3, 1, 1, 1, 2], "the configurations really ask");
+    let accounts = asked(|environment| drop(AccountConfig::read(&environment).unwrap()));
+    let counts = [&table, &pages, &wechat, &metrics, &window, &bus, &messages, &accounts].map(BTreeSet::len);
+    assert_eq!(counts, [2, 2, 3, 1, 1, 1, 2, 1], "the configurations really ask");
     // Read by the log's filter and by the SDK, the last one by those that have a bus.
     let libraries = ["RUST_LOG", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER"];
     let libraries: BTreeSet<String> = libraries.map(str::to_owned).into();
@@ -50,6 +51,7 @@ fn every_variable_that_a_function_reads_is_set_for_it() {
     let common = names(&template["Globals"]["Function"]["Environment"]["Variables"]);
     for (function, own) in [
         ("TicketPush", vec![]),
+        ("AccountApi", vec![&api, &accounts, &bus]),
         ("AccountPush", vec![&bus, &messages]),
         ("PreauthLink", vec![&pages, &wechat]),
         ("OauthCallback", vec![&pages, &api]),

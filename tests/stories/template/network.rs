@@ -22,7 +22,7 @@ fn exactly_the_functions_that_call_wechat_are_in_the_network() {
     let template = template();
     let inside = functions(&template).filter(|(_, function)| function["Properties"]["VpcConfig"].is_object());
     let inside: BTreeSet<&str> = inside.map(|(name, _)| name).collect();
-    assert_eq!(inside, ["OauthCallback", "PreauthLink", "TokenRefresher"].into());
+    assert_eq!(inside, ["AccountApi", "OauthCallback", "PreauthLink", "TokenRefresher"].into());
     assert_eq!(inside, callers(&template), "what takes WeChat's pushes needs no address, and no network that may hang");
     assert!(template["Globals"]["Function"]["VpcConfig"].is_null());
 
@@ -193,8 +193,9 @@ fn the_endpoint_lets_through_only_what_the_roles_may_do_with_the_table() {
     let template = template();
     let endpoint = properties(&template, "TableEndpoint");
     let [through] = &many(&endpoint["PolicyDocument"]["Statement"])[..] else { panic!("one statement") };
-    let table = json!([{ "Fn::GetAtt": ["Table", "Arn"] }, { "Fn::Sub": "${Table.Arn}/index/due" }]);
-    assert_eq!(through["Resource"], table);
+    let indexes = ["due", "list"].map(|index| json!({ "Fn::Sub": format!("${{Table.Arn}}/index/{index}") }));
+    let [due, list] = indexes;
+    assert_eq!(through["Resource"], json!([{ "Fn::GetAtt": ["Table", "Arn"] }, due, list]));
     let callers = callers(&template);
     let needed: BTreeSet<&str> = statements(&template)
         .into_iter()

@@ -30,6 +30,7 @@ fn deployed(template: &Value, name: &str) -> BTreeSet<Route> {
 fn each_function_is_sent_exactly_the_routes_that_its_router_has() {
     let template = template();
     assert_eq!(deployed(&template, "TicketPush"), routes(&ticket_push::ROUTES, false));
+    assert_eq!(deployed(&template, "AccountApi"), routes(&account_api::ROUTES, true));
     assert_eq!(deployed(&template, "AccountPush"), routes(&account_push::ROUTES, false));
     assert_eq!(deployed(&template, "OauthCallback"), routes(&oauth_callback::ROUTES, false));
     let mut links = routes(&preauth_link::PUBLIC_ROUTES, false);

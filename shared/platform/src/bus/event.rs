@@ -14,6 +14,9 @@ use wechat::push::{AccountMessage, AuthorizationEvent, Content, Event, Fields};
 /// The source of every event.
 pub const SOURCE: &str = "wechat.platform";
 
+/// The detail-type of the event that starts a reconciliation: `template.yaml` has a rule for it.
+pub const RECONCILIATION_REQUESTED: &str = "reconciliation.requested";
+
 /// The longest name of WeChat's that becomes part of a detail-type, of which EventBridge takes 128 characters.
 const LONGEST_NAME: usize = 100;
 
@@ -207,6 +210,19 @@ impl BusEvent {
         add_labels(&mut detail, &event.labels);
         let detail_type = format!("account.{}", event.change.word());
         Self { id, detail_type, time: Some(at), detail: detail.to_string(), reductions: 0 }.fitting()
+    }
+
+    /// The event that a reconciliation was asked for, which starts it.
+    #[must_use]
+    pub fn of_requested_reconciliation(component: &AppId, reconciliation: &str) -> Self {
+        let id = Digest::of(&["reconciliation", component.as_str(), reconciliation]);
+        let detail = json!({
+            "id": id.as_str(),
+            "component_appid": component,
+            "reconciliation_id": reconciliation,
+        });
+        let detail_type = RECONCILIATION_REQUESTED.to_owned();
+        Self { id, detail_type, time: None, detail: detail.to_string(), reductions: 0 }
     }
 
     /// The event made as small as the bus needs it.

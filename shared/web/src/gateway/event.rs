@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{ACCEPT_LANGUAGE, CONTENT_TYPE, COOKIE, USER_AGENT};
+use http::header::{ACCEPT_LANGUAGE, CONTENT_TYPE, COOKIE, IF_MATCH, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -15,7 +15,7 @@ use super::{Refusal, RouteKey};
 use crate::identity::IamIdentity;
 
 /// The headers that reach a handler. No other does: what is not known here can be neither trusted nor stumbled over.
-pub const HEADERS: [HeaderName; 4] = [ACCEPT_LANGUAGE, CONTENT_TYPE, COOKIE, USER_AGENT];
+pub const HEADERS: [HeaderName; 5] = [ACCEPT_LANGUAGE, CONTENT_TYPE, COOKIE, IF_MATCH, USER_AGENT];
 
 /// The longest path, query and header, in bytes. The gateway takes 10,240 for a request's line and headers together.
 const PATH_LIMIT: usize = 2 * 1024;

@@ -30,6 +30,12 @@ pub struct GatewayResponse {
 }
 
 impl GatewayResponse {
+    /// The same with the id that the log has in every line about the request: what a caller who asks for help can name.
+    pub(super) fn with_request_id(mut self, id: String) -> Self {
+        self.headers.insert("x-request-id".to_owned(), id);
+        self
+    }
+
     pub(super) async fn of(response: Response) -> Self {
         let (head, body) = response.into_parts();
         let mut headers = BTreeMap::<String, String>::new();

@@ -1,0 +1,132 @@
+//! `PATCH /accounts/{appid}`: what a business says about an account, as a merge patch (RFC 7396).
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use base::ids::AppId;
+use http::HeaderMap;
+use http::header::IF_MATCH;
+use runtime::config::Origin;
+use store::{AccountPatch, LabelError, Patch, Patched};
+use tokio::time::Instant;
+use web::api::{ApiError, answer};
+use web::identity::IamIdentity;
+use web::{Members, Problem, ProblemKind};
+
+use crate::{AccountPath, AccountService, entity_tag, unknown_account};
+
+/// `PATCH /accounts/{appid}`.
+pub(crate) async fn change(
+    State(service): State<AccountService>,
+    identity: IamIdentity,
+    path: AccountPath,
+    headers: HeaderMap,
+    body: Result<Members, Problem>,
+) -> Response {
+    let bound = service.answer_by();
+    let work = Box::pin(changed(service.clone(), identity, path, headers, body, bound));
+    answer(service.services(), "changing an account", bound, work).await
+}
+
+async fn changed(
+    service: AccountService,
+    identity: IamIdentity,
+    path: AccountPath,
+    headers: HeaderMap,
+    body: Result<Members, Problem>,
+    bound: Instant,
+) -> Result<Response, ApiError> {
+    let Ok(Path(appid)) = path else { return Err(unknown_account().into()) };
+    let changes = read(body?)?;
+    let open = service.open(bound).await?;
+    match open.items.accounts.patch(&appid, &changes, |version| is_wanted(&headers, version), open.now()).await? {
+        Patched::Done => {}
+        Patched::Superseded(version) => return Err(superseded(version).into()),
+        Patched::Invalid(error) => return Err(invalid(error).into()),
+        Patched::Unknown => return Err(unknown_account().into()),
+    }
+    log(&appid, &identity);
+    service.shown(open.account(&appid).await?)
+}
+
+fn log(appid: &AppId, identity: &IamIdentity) {
+    tracing::info!(authorizer = %appid, caller = %identity, "what is said about account {appid} was changed");
+}
+
+/// The patch in a body.
+fn read(mut members: Members) -> Result<AccountPatch, ApiError> {
+    let reference = members.text_patch("reference")?;
+    let tags = members.texts_patch("tags")?;
+    let login_origins = match members.list_patch("login_origins")? {
+        Patch::To(origins) => Patch::To(checked(&origins)?),
+        Patch::Removed => Patch::Removed,
+        Patch::Unchanged => Patch::Unchanged,
+    };
+    members.finish()?;
+    Ok(AccountPatch { reference, tags, login_origins })
+}
+
+/// Origins in the one form that they are compared in, each once.
+fn checked(origins: &[String]) -> Result<Vec<String>, Problem> {
+    let mut checked = Vec::with_capacity(origins.len());
+    for text in origins {
+        let origin = Origin::parse(text).ok().filter(Origin::is_https).ok_or_else(|| {
+            let detail = "login_origins must be origins such as https://shop.example.com, without a path";
+            Problem::new(ProblemKind::InvalidField, detail)
+        })?;
+        let origin = origin.as_str().to_owned();
+        if !checked.contains(&origin) {
+            checked.push(origin);
+        }
+    }
+    Ok(checked)
+}
+
+/// Whether `If-Match` allows to change this version (RFC 9110, section 13.1.1). Without the header any may be changed.
+fn is_wanted(headers: &HeaderMap, version: u64) -> bool {
+    let mut conditions = headers.get_all(IF_MATCH).iter().peekable();
+    if conditions.peek().is_none() {
+        return true;
+    }
+    let tag = entity_tag(version);
+    let mut tags = conditions.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim);
+    tags.any(|wanted| wanted == "*" || wanted == tag)
+}
+
+fn superseded(version: u64) -> Problem {
+    let detail = format!("read the account again and decide again: its version is {} now", entity_tag(version));
+    Problem::new(ProblemKind::VersionMismatch, detail)
+}
+
+fn invalid(error: LabelError) -> Problem {
+    Problem::new(ProblemKind::InvalidField, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn wants(values: &[&'static str], version: u64) -> bool {
+        let values = values.iter().map(|value| (IF_MATCH, HeaderValue::from_static(value)));
+        is_wanted(&values.collect(), version)
+    }
+
+    #[test]
+    fn a_condition_names_versions_in_the_strong_form() {
+        assert!(wants(&[], 7) && wants(&["*"], 7) && wants(&["\"7\""], 7) && wants(&["\"6\", \"7\""], 7));
+        assert!(wants(&["\"6\"", "\"7\""], 7));
+        assert!(!wants(&["\"6\""], 7) && !wants(&["7"], 7) && !wants(&["W/\"7\""], 7) && !wants(&[""], 7));
+    }
+
+    #[test]
+    fn origins_are_https_and_each_counts_once() {
+        let origins = |texts: &[&str]| checked(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+        let written = ["HTTPS://Shop.Example.com:443/", "https://shop.example.com", "https://b.example.com:8443"];
+        assert_eq!(origins(&written).unwrap(), ["https://shop.example.com", "https://b.example.com:8443"]);
+        for bad in ["http://localhost:3000", "https://a.example.com/path", "shop.example.com", "https://*.example.com"]
+        {
+            assert!(origins(&[bad]).is_err(), "{bad}");
+        }
+    }
+}

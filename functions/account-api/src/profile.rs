@@ -1,0 +1,82 @@
+//! `POST /accounts/{appid}/profile-readings`: asks WeChat now how an account looks and what it permits.
+
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use base::ids::AppId;
+use platform::profiles::Profiles;
+use platform::tokens::TokenError;
+use store::{AccountState, KnownAccount, ProfileReading, TokenOwner};
+use tokio::time::Instant;
+use web::api::{ApiError, answer, of_wechat};
+use web::{Problem, ProblemKind};
+
+use crate::view::word;
+use crate::{AccountPath, AccountService, OpenPlatform, unknown_account};
+
+/// A profile is read once in this time: each reading is a call of WeChat, of which a platform has a daily quota.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// `POST /accounts/{appid}/profile-readings`.
+pub(crate) async fn read(State(service): State<AccountService>, path: AccountPath) -> Response {
+    let bound = service.answer_by();
+    answer(service.services(), "reading a profile", bound, Box::pin(was_read(service.clone(), path, bound))).await
+}
+
+async fn was_read(service: AccountService, path: AccountPath, bound: Instant) -> Result<Response, ApiError> {
+    let Ok(Path(appid)) = path else { return Err(unknown_account().into()) };
+    let open = service.open(bound).await?;
+    let account = open.account(&appid).await?;
+    if account.details.state.is_none_or(|(state, _)| state != AccountState::Active) {
+        return Err(ended(&account).into());
+    }
+    begin(&open, &appid).await?;
+    match Profiles::of(&open.component).read(&appid, account.token.seq).await {
+        Ok(()) => service.shown(open.account(&appid).await?),
+        Err(error) if error.says_gone() => {
+            // The refresher finds out whether the grant has ended: one word is not enough for that.
+            open.items.tokens.mark_due(&TokenOwner::Authorizer(appid.clone()), open.now()).await?;
+            Err(refused(&appid, error))
+        }
+        Err(error) => Err(refused(&appid, error)),
+    }
+}
+
+async fn begin(open: &OpenPlatform, appid: &AppId) -> Result<(), ApiError> {
+    let details = &open.items.details;
+    let mut begun = details.begin_profile_reading(appid, PAUSE, open.now()).await?;
+    if begun == ProfileReading::Unknown {
+        // The row of an earlier version.
+        open.items.accounts.move_details(appid, open.now()).await?;
+        begun = details.begin_profile_reading(appid, PAUSE, open.now()).await?;
+    }
+    match begun {
+        ProfileReading::Begun => Ok(()),
+        ProfileReading::TooSoon(wait) => {
+            let detail = "the profile was read a moment ago: wait as long as Retry-After says";
+            Err(Problem::new(ProblemKind::TooSoon, detail).with_retry_after(wait).into())
+        }
+        ProfileReading::Unknown => Err(unknown_account().into()),
+    }
+}
+
+fn ended(account: &KnownAccount) -> Problem {
+    let detail = "WeChat answers about accounts in use only: the merchant has to authorize the platform again";
+    let problem = Problem::new(ProblemKind::AuthorizationEnded, detail);
+    match account.details.state {
+        Some((state, since)) => problem.with("state", word(state)).with("since", since.rfc3339()),
+        None => problem,
+    }
+}
+
+/// What WeChat said about this account is the caller's to know; what concerns the platform is an operator's.
+fn refused(appid: &AppId, error: TokenError) -> ApiError {
+    match error {
+        TokenError::Wechat(said) if !said.is_platform_wide() && !said.is_quota_used_up() => {
+            tracing::warn!(authorizer = %appid, "the profile of account {appid} was not read: {said}");
+            of_wechat(&said).into()
+        }
+        error => error.into(),
+    }
+}

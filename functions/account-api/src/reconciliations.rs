@@ -1,0 +1,125 @@
+//! `POST /reconciliations` and `GET /reconciliations/{reconciliation_id}`: a comparison with WeChat's list of accounts, now
+//! instead of at the next full hour.
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use base::clock::Timestamp;
+use http::header::LOCATION;
+use http::{HeaderValue, StatusCode};
+use platform::bus::BusEvent;
+use serde::Serialize;
+use store::{Begun, PassCounts, PassProgress};
+use tokio::time::Instant;
+use web::api::{ApiError, answer, json};
+use web::identity::IamIdentity;
+use web::{InternalError, Problem, ProblemKind};
+
+use crate::AccountService;
+
+/// A reconciliation as an answer.
+#[derive(Serialize)]
+struct Reconciliation {
+    #[serde(rename = "reconciliation_id")]
+    id: String,
+    status: Status,
+    started_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finished_at: Option<String>,
+    /// Entries of WeChat's list that have been compared, of so many.
+    compared: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
+    added: u64,
+    repaired: u64,
+    gone: u64,
+    failed: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    /// It is under way, or about to begin.
+    Running,
+    /// The whole list was compared.
+    Finished,
+    /// It could not be finished within two days.
+    GivenUp,
+}
+
+impl Reconciliation {
+    fn new(id: String, progress: &PassProgress) -> Self {
+        let status = match progress.finished_at {
+            Some(_) => Status::Finished,
+            None if progress.is_under_way => Status::Running,
+            None => Status::GivenUp,
+        };
+        let PassCounts { added, repaired, gone, failed } = progress.counts;
+        Self {
+            id,
+            status,
+            started_at: progress.started_at.rfc3339(),
+            finished_at: progress.finished_at.map(Timestamp::rfc3339),
+            compared: progress.listed,
+            total: progress.total,
+            added,
+            repaired,
+            gone,
+            failed,
+        }
+    }
+}
+
+/// `POST /reconciliations`.
+pub(crate) async fn begin(State(service): State<AccountService>, identity: IamIdentity) -> Response {
+    let bound = service.answer_by();
+    let work = Box::pin(begun(service.clone(), identity, bound));
+    answer(service.services(), "beginning a reconciliation", bound, work).await
+}
+
+/// `GET /reconciliations/{reconciliation_id}`.
+pub(crate) async fn read(State(service): State<AccountService>, path: Result<Path<String>, PathRejection>) -> Response {
+    let bound = service.answer_by();
+    let work = {
+        let service = service.clone();
+        Box::pin(async move {
+            let Ok(Path(id)) = path else { return Err(unknown().into()) };
+            let open = service.open(bound).await?;
+            let progress = open.items.reconcile_passes.progress(&id, open.now()).await?.ok_or_else(unknown)?;
+            Ok(json(StatusCode::OK, &Reconciliation::new(id, &progress)))
+        })
+    };
+    answer(service.services(), "reading a reconciliation", bound, work).await
+}
+
+async fn begun(service: AccountService, identity: IamIdentity, bound: Instant) -> Result<Response, ApiError> {
+    let open = service.open(bound).await?;
+    let request = open.component.context().random.id();
+    let pass = match open.items.reconcile_passes.request(&request, open.now()).await? {
+        Begun::New(pass) => pass,
+        Begun::UnderWay(pass) => {
+            let detail =
+                "wait for the one that is under way: GET /reconciliations/{reconciliation_id} says how far it is";
+            let problem = Problem::new(ProblemKind::ReconciliationRunning, detail);
+            return Err(problem.with("reconciliation_id", pass.id()).into());
+        }
+    };
+    let id = pass.id();
+    tracing::info!(caller = %identity, "reconciliation {id} was asked for");
+    let event = BusEvent::of_requested_reconciliation(open.component.appid(), &id);
+    if let Err(error) = service.0.bus.put(&event).await {
+        // It has begun, and the next scheduled run goes on with it.
+        tracing::warn!("reconciliation {id} begins with the next scheduled run: {error}");
+    }
+    let location = HeaderValue::try_from(format!("/reconciliations/{id}")).map_err(|_| InternalError::Render)?;
+    let progress = PassProgress::begun(pass);
+    let body = Reconciliation::new(id, &progress);
+    Ok(([(LOCATION, location)], json(StatusCode::ACCEPTED, &body)).into_response())
+}
+
+fn unknown() -> Problem {
+    Problem::new(
+        ProblemKind::UnknownReconciliation,
+        "check the reconciliation_id; a reconciliation is forgotten 30 days after it began",
+    )
+}

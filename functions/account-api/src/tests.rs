@@ -1,0 +1,85 @@
+//! What the router answers before, or without, a table. The rest are end-to-end stories.
+
+use axum::body::{Body, to_bytes};
+use http::Request;
+use http::header::{ALLOW, CONTENT_TYPE};
+use serde_json::Value;
+use test_support::without_aws;
+use tower::ServiceExt as _;
+
+use super::*;
+
+/// A service whose AWS cannot be reached.
+fn service() -> AccountService {
+    AccountService::new(without_aws::services(), without_aws::bus(), AccountConfig::default())
+}
+
+async fn answered(method: Method, path: &str, body: &str) -> Response {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(CONTENT_TYPE, "application/json")
+        .extension(IamIdentity::new("arn:aws:iam::123456789012:role/orders").unwrap())
+        .body(Body::from(body.to_owned()))
+        .unwrap();
+    router(service()).oneshot(request).await.unwrap()
+}
+
+async fn problem(response: Response) -> Value {
+    assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+    serde_json::from_slice(&to_bytes(response.into_body(), 1 << 20).await.unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn no_route_answers_without_an_identity() {
+    for (method, path) in ROUTES {
+        let path = path.replace("{appid}", "wx1234567890abcdef").replace("{reconciliation_id}", "1800000000");
+        let request = Request::builder().method(method.clone()).uri(&path).body(Body::from("{}")).unwrap();
+        let response = router(service()).oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 403, "{method} {path}");
+        assert_eq!(problem(response).await["type"], "urn:wechat-platform:problem:no-identity");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_is_refused_before_anything_is_read() {
+    let account = "/accounts/wx1234567890abcdef";
+    for (method, path, body, name) in [
+        (Method::GET, "/accounts?state=needs-authorization", "", "invalid-parameter"),
+        (Method::GET, "/accounts?stat=active", "", "invalid-parameter"),
+        (Method::GET, "/accounts?state=active&state=active", "", "invalid-parameter"),
+        (Method::GET, "/accounts?limit=101", "", "invalid-parameter"),
+        (Method::GET, "/accounts?cursor=AAAA", "", "invalid-parameter"),
+        (Method::GET, "/accounts?kind=oa", "", "invalid-parameter"),
+        (Method::GET, "/accounts/%FF", "", "unknown-account"),
+        (Method::GET, "/accounts/a%20b", "", "unknown-account"),
+        (Method::PATCH, account, "[]", "malformed"),
+        (Method::PATCH, account, r#"{"referenc":"x"}"#, "malformed"),
+        (Method::PATCH, account, r#"{"tags":{"a":1}}"#, "malformed"),
+        (Method::PATCH, account, r#"{"login_origins":["http://a.example.com"]}"#, "invalid-field"),
+        (Method::POST, "/accounts/%FF/profile-readings", "", "unknown-account"),
+    ] {
+        let response = answered(method, path, body).await;
+        assert!(response.status().is_client_error(), "{path} {body}");
+        assert_eq!(problem(response).await["type"], format!("urn:wechat-platform:problem:{name}"), "{path} {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_caller_learns_a_reference_and_no_cause() {
+    for (method, path) in [(Method::GET, "/accounts"), (Method::POST, "/reconciliations")] {
+        let response = answered(method, path, "").await;
+        assert_eq!(response.status(), 503);
+        let problem = problem(response).await;
+        assert_eq!(problem["reference"].as_str().unwrap().len(), 10);
+        assert!(!problem.to_string().contains("ecret"), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn another_method_is_refused_by_the_ones_there_are() {
+    let response = answered(Method::DELETE, "/accounts/wx1234567890abcdef", "").await;
+    assert_eq!(response.status(), 405);
+    assert_eq!(response.headers()[ALLOW], "GET,HEAD,PATCH");
+    assert_eq!(problem(response).await["type"], "urn:wechat-platform:problem:method-not-allowed");
+}

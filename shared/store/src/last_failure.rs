@@ -1,0 +1,51 @@
+//! Why the last renewal of a token failed, as it is kept next to the token.
+
+use base::clock::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Bytes of WeChat's words that are kept: with them the row of an account stays below 1 KB.
+const LONGEST_WORDS: usize = 160;
+
+/// What is known of a failed renewal. Kept as JSON, until a renewal succeeds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastFailure {
+    /// When it failed, by our clock, in seconds since 1970.
+    pub at: i64,
+    /// The API that refused, where WeChat did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<String>,
+    /// WeChat's words, cleaned of secrets and shortened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errmsg: Option<String>,
+    /// WeChat's id of the refused request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rid: Option<String>,
+}
+
+impl LastFailure {
+    /// A failure in which WeChat said nothing.
+    #[must_use]
+    pub const fn silent(at: Timestamp) -> Self {
+        Self { at: at.unix(), api: None, errmsg: None, rid: None }
+    }
+
+    /// A call that WeChat refused; `errmsg` are its words, cleaned of secrets.
+    #[must_use]
+    pub fn refused(at: Timestamp, api: &str, errmsg: &str, rid: Option<&str>) -> Self {
+        let words = &errmsg[..errmsg.floor_char_boundary(LONGEST_WORDS)];
+        Self { at: at.unix(), api: Some(api.to_owned()), errmsg: Some(words.to_owned()), rid: rid.map(str::to_owned) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_cut_between_characters_and_what_is_not_there_takes_no_room() {
+        let failure = LastFailure::refused(Timestamp::from_unix(7), "api_x", &"错".repeat(100), None);
+        assert_eq!(failure.errmsg.as_deref().unwrap(), "错".repeat(53));
+        let json = serde_json::to_string(&LastFailure::silent(Timestamp::from_unix(7))).unwrap();
+        assert_eq!(json, r#"{"at":7}"#);
+    }
+}

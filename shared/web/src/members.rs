@@ -1,0 +1,422 @@
+//! The body of a business's request, a JSON object read member by member, and its query, read parameter by parameter.
+//!
+//! What is wrong with them is said in our own words, never in those of a library, which change with its versions.
+
+use std::collections::BTreeMap;
+use std::{fmt, mem};
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, Request};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use serde_json::error::Category;
+use store::Patch;
+use url::form_urlencoded;
+
+use crate::{Problem, ProblemKind};
+
+/// Characters of a member's name that an answer repeats.
+const LONGEST_NAME: usize = 40;
+
+/// The largest body that a business may send, in bytes: every field at its longest fits twice.
+pub const BODY_LIMIT: usize = 16 * 1024;
+
+/// Why a body cannot be read.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// `Content-Type` says something else.
+    #[error("the body is not declared as JSON")]
+    NotJson,
+    /// It is larger than [`BODY_LIMIT`].
+    #[error("the body is too large")]
+    TooLarge,
+    /// The connection broke.
+    #[error("the body did not arrive")]
+    Broken,
+    /// It is not JSON.
+    #[error("the text is not JSON, see line {line}, column {column}")]
+    Syntax {
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+    },
+    /// It breaks off.
+    #[error("the text ends too early")]
+    Ends,
+    /// It is another kind of JSON.
+    #[error("the text is JSON, but not an object")]
+    NotAnObject,
+    /// A member is repeated.
+    #[error("{0} is there twice")]
+    Twice(Name),
+    /// A member is not documented.
+    #[error("{0} is not one of them")]
+    Unknown(Name),
+    /// A member is of another type.
+    #[error("{0} must be {1}")]
+    Type(&'static str, &'static str),
+}
+
+impl From<BodyError> for Problem {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::NotJson => {
+                Self::new(ProblemKind::NotJson, "send the request with content-type: application/json")
+            }
+            BodyError::TooLarge => Self::new(ProblemKind::TooLarge, format!("send at most {BODY_LIMIT} bytes")),
+            error => Self::new(
+                ProblemKind::Malformed,
+                format!("send a JSON object with the documented members only: {error}"),
+            ),
+        }
+    }
+}
+
+/// Why a query cannot be read.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    /// A parameter is repeated.
+    #[error("{0} is there twice")]
+    Twice(Name),
+    /// A parameter is not documented.
+    #[error("{0} is not one of them")]
+    Unknown(Name),
+    /// A parameter has a value that is not allowed.
+    #[error("{0} must be {1}")]
+    Value(&'static str, &'static str),
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        let detail = match &error {
+            QueryError::Value(..) => error.to_string(),
+            _ => format!("send the documented parameters only: {error}"),
+        };
+        Self::new(ProblemKind::InvalidParameter, detail)
+    }
+}
+
+/// A member's name as an answer can repeat it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Name(String);
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = (1..=LONGEST_NAME).contains(&self.0.len())
+            && self.0.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+        if plain { write!(f, "{:?}", self.0) } else { f.write_str("a member") }
+    }
+}
+
+/// The members that have not been read yet. One that is `null` counts as missing.
+#[derive(Debug)]
+pub struct Members(BTreeMap<String, Value>);
+
+impl Members {
+    /// Reads an object. A member that is there twice is refused even if both say the same.
+    pub fn parse(body: &[u8]) -> Result<Self, BodyError> {
+        let Pairs(pairs) = serde_json::from_slice(body).map_err(|error| match error.classify() {
+            Category::Data => BodyError::NotAnObject,
+            Category::Eof => BodyError::Ends,
+            Category::Syntax | Category::Io => BodyError::Syntax { line: error.line(), column: error.column() },
+        })?;
+        let mut members = BTreeMap::new();
+        for (name, value) in pairs {
+            if members.contains_key(&name) {
+                return Err(BodyError::Twice(Name(name)));
+            }
+            members.insert(name, value);
+        }
+        Ok(Self(members))
+    }
+
+    fn take<T>(
+        &mut self,
+        name: &'static str,
+        kind: &'static str,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) -> Result<Option<T>, BodyError> {
+        match self.0.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => read(&value).map(Some).ok_or(BodyError::Type(name, kind)),
+        }
+    }
+
+    /// A text.
+    pub fn text(&mut self, name: &'static str) -> Result<Option<String>, BodyError> {
+        self.take(name, "a text", |value| value.as_str().map(str::to_owned))
+    }
+
+    /// A whole number that is not negative.
+    pub fn number(&mut self, name: &'static str) -> Result<Option<u64>, BodyError> {
+        self.take(name, "a whole number", Value::as_u64)
+    }
+
+    /// An array of such numbers.
+    pub fn numbers(&mut self, name: &'static str) -> Result<Option<Vec<u64>>, BodyError> {
+        self.take(name, "an array of whole numbers", |value| value.as_array()?.iter().map(Value::as_u64).collect())
+    }
+
+    /// An object of texts.
+    pub fn texts(&mut self, name: &'static str) -> Result<Option<BTreeMap<String, String>>, BodyError> {
+        self.take(name, "an object whose values are texts", |value| {
+            value.as_object()?.iter().map(|(key, text)| Some((key.clone(), text.as_str()?.to_owned()))).collect()
+        })
+    }
+
+    /// What a merge patch makes of a member (RFC 7396): `null` removes it, and one that is missing stays.
+    fn patch<T>(
+        &mut self,
+        name: &'static str,
+        kind: &'static str,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) -> Result<Patch<T>, BodyError> {
+        match self.0.remove(name) {
+            None => Ok(Patch::Unchanged),
+            Some(Value::Null) => Ok(Patch::Removed),
+            Some(value) => read(&value).map(Patch::To).ok_or(BodyError::Type(name, kind)),
+        }
+    }
+
+    /// A patch of a text.
+    pub fn text_patch(&mut self, name: &'static str) -> Result<Patch<String>, BodyError> {
+        self.patch(name, "a text or null", |value| value.as_str().map(str::to_owned))
+    }
+
+    /// A patch of an object of texts, whose members are removed by `null`.
+    pub fn texts_patch(&mut self, name: &'static str) -> Result<Patch<BTreeMap<String, Option<String>>>, BodyError> {
+        let text = |value: &Value| match value {
+            Value::Null => Some(None),
+            value => value.as_str().map(|text| Some(text.to_owned())),
+        };
+        self.patch(name, "an object whose values are texts or null, or null", |value| {
+            value.as_object()?.iter().map(|(key, value)| Some((key.clone(), text(value)?))).collect()
+        })
+    }
+
+    /// A patch of an array of texts.
+    pub fn list_patch(&mut self, name: &'static str) -> Result<Patch<Vec<String>>, BodyError> {
+        self.patch(name, "an array of texts or null", |value| {
+            value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
+        })
+    }
+
+    /// Refuses what was not read: a member that is misspelled must not be taken for one that is missing.
+    pub fn finish(self) -> Result<(), BodyError> {
+        self.0.into_keys().next().map_or(Ok(()), |name| Err(BodyError::Unknown(Name(name))))
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Members {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            return Err(BodyError::NotJson.into());
+        }
+        let body = Bytes::from_request(request, state).await.map_err(|rejection: BytesRejection| {
+            match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => BodyError::TooLarge,
+                _ => BodyError::Broken,
+            }
+        })?;
+        Ok(Self::parse(&body)?)
+    }
+}
+
+/// JSON, a merge patch or not, with whatever parameters. JSON is UTF-8 (RFC 8259): a `charset` changes nothing.
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(CONTENT_TYPE).into_iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return false };
+    let Ok(value) = value.to_str() else { return false };
+    let declared = value.split(';').next().unwrap_or_default().trim();
+    ["application/json", "application/merge-patch+json"].iter().any(|json| declared.eq_ignore_ascii_case(json))
+}
+
+/// The parameters of a query that have not been read yet.
+#[derive(Debug)]
+pub struct Parameters(BTreeMap<String, String>);
+
+impl Parameters {
+    /// Reads a query. A parameter that is there twice is refused even if both say the same.
+    pub fn parse(query: &str) -> Result<Self, QueryError> {
+        let mut parameters = BTreeMap::new();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            if parameters.contains_key(name.as_ref()) {
+                return Err(QueryError::Twice(Name(name.into_owned())));
+            }
+            parameters.insert(name.into_owned(), value.into_owned());
+        }
+        Ok(Self(parameters))
+    }
+
+    /// A parameter; `None` if it is missing or empty.
+    pub fn text(&mut self, name: &str) -> Option<String> {
+        self.0.remove(name).filter(|value| !value.is_empty())
+    }
+
+    /// What `read` makes of a parameter; `None` if it is missing or empty. `kind` says what it must be.
+    pub fn parsed<T>(
+        &mut self,
+        name: &'static str,
+        kind: &'static str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, QueryError> {
+        self.text(name).map(|value| read(&value).ok_or(QueryError::Value(name, kind))).transpose()
+    }
+
+    /// The parameters whose names begin with `prefix`, by what follows it.
+    pub fn with_prefix(&mut self, prefix: &str) -> BTreeMap<String, String> {
+        let (taken, left) = mem::take(&mut self.0).into_iter().partition(|(name, _)| name.starts_with(prefix));
+        self.0 = left;
+        let taken: BTreeMap<String, String> = taken;
+        taken.into_iter().map(|(name, value)| (name[prefix.len()..].to_owned(), value)).collect()
+    }
+
+    /// Refuses what was not read: a filter that is misspelled must not be taken for none.
+    pub fn finish(self) -> Result<(), QueryError> {
+        self.0.into_keys().next().map_or(Ok(()), |name| Err(QueryError::Unknown(Name(name))))
+    }
+}
+
+/// The members of an object in their order, those that are there twice included.
+struct Pairs(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Pairs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Pairs;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Pairs, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = members.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn error(body: &str) -> BodyError {
+        Members::parse(body.as_bytes()).unwrap_err()
+    }
+
+    #[test]
+    fn what_is_not_a_json_object_is_named_in_our_own_words() {
+        assert_eq!(error(""), BodyError::Ends);
+        assert_eq!(error("{\"a\": 1,"), BodyError::Ends);
+        assert_eq!(error("{\n  a: 1}"), BodyError::Syntax { line: 2, column: 3 });
+        assert_eq!(error("\u{feff}{}"), BodyError::Syntax { line: 1, column: 1 });
+        assert!(matches!(error("{} {}"), BodyError::Syntax { .. }));
+        assert!(matches!(error("{\"a\":1e999}"), BodyError::Syntax { .. }));
+        assert!(matches!(error(r#"{"a":"\ud800"}"#), BodyError::Syntax { .. }));
+        assert!(matches!(error(&format!("{{\"a\":{}", "[".repeat(500))), BodyError::Syntax { .. }));
+        assert!(matches!(Members::parse(b"{\"a\":\"\xff\"}").unwrap_err(), BodyError::Syntax { .. }));
+        for body in ["null", "[3]", "\"{}\"", "7", "true"] {
+            assert_eq!(error(body), BodyError::NotAnObject, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_member_that_is_there_twice_is_refused_even_if_both_say_the_same() {
+        assert_eq!(error(r#"{"a":1,"a":1}"#).to_string(), "\"a\" is there twice");
+        assert_eq!(error(r#"{"a":1,"\u0061":null}"#).to_string(), "\"a\" is there twice");
+        assert_eq!(error("{\"<b>\":1,\"<b>\":1}").to_string(), "a member is there twice");
+    }
+
+    #[test]
+    fn a_member_is_of_the_documented_type_or_missing() {
+        let mut members = Members::parse(br#"{"t":"x","n":7,"l":[1,2],"none":null,"f":1.5,"m":-1,"s":"7"}"#).unwrap();
+        assert_eq!(members.text("t"), Ok(Some("x".to_owned())));
+        assert_eq!(members.number("n"), Ok(Some(7)));
+        assert_eq!(members.numbers("l"), Ok(Some(vec![1, 2])));
+        assert_eq!((members.number("none"), members.number("absent")), (Ok(None), Ok(None)));
+        for name in ["f", "m", "s"] {
+            assert_eq!(members.number(name), Err(BodyError::Type(name, "a whole number")));
+        }
+        assert_eq!(members.finish(), Ok(()));
+    }
+
+    #[test]
+    fn a_member_that_nobody_has_read_is_refused_by_its_name_if_that_is_a_plain_one() {
+        let told = |body: &str| Members::parse(body.as_bytes()).unwrap().finish().unwrap_err().to_string();
+        assert_eq!(told(r#"{"auth_typ":1}"#), "\"auth_typ\" is not one of them");
+        for odd in ["", "a b", "微信", "\\n", "preauthcode@@@x", &"a".repeat(41)] {
+            assert_eq!(told(&format!("{{\"{odd}\":1}}")), "a member is not one of them", "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_patch_tells_what_is_removed_from_what_is_missing() {
+        let mut members = Members::parse(br#"{"t":"x","gone":null,"m":{"a":"1","b":null},"l":["x"]}"#).unwrap();
+        assert_eq!(members.text_patch("t"), Ok(Patch::To("x".to_owned())));
+        assert_eq!(
+            (members.text_patch("gone"), members.text_patch("none")),
+            (Ok(Patch::Removed), Ok(Patch::Unchanged))
+        );
+        let tags = BTreeMap::from([("a".to_owned(), Some("1".to_owned())), ("b".to_owned(), None)]);
+        assert_eq!(members.texts_patch("m"), Ok(Patch::To(tags)));
+        assert_eq!(members.list_patch("l"), Ok(Patch::To(vec!["x".to_owned()])));
+        let mut bad = Members::parse(br#"{"t":1,"m":{"a":1},"l":[1]}"#).unwrap();
+        assert!(bad.text_patch("t").is_err() && bad.texts_patch("m").is_err() && bad.list_patch("l").is_err());
+    }
+
+    #[test]
+    fn a_query_is_read_parameter_by_parameter() {
+        let mut query = Parameters::parse("state=&limit=7&tag.a%20b=x+y&tag.=z&q=%E5%BE%AE").unwrap();
+        assert_eq!((query.text("state"), query.text("q").as_deref()), (None, Some("微")));
+        let number = |text: &str| text.parse::<u32>().ok();
+        assert_eq!(query.parsed("limit", "a number", number), Ok(Some(7)));
+        let tags = query.with_prefix("tag.");
+        assert_eq!(
+            tags.into_iter().collect::<Vec<_>>(),
+            [(String::new(), "z".to_owned()), ("a b".to_owned(), "x y".to_owned())]
+        );
+        assert_eq!(query.finish(), Ok(()));
+        let told = |query: &str| Parameters::parse(query).and_then(Parameters::finish).unwrap_err().to_string();
+        assert_eq!(told("limti=7"), "\"limti\" is not one of them");
+        assert_eq!(told("q=1&q=1"), "\"q\" is there twice");
+        let mut query = Parameters::parse("limit=x").unwrap();
+        assert!(query.parsed("limit", "a number", number).unwrap_err().to_string().contains("limit must be a number"));
+    }
+
+    #[test]
+    fn only_one_declaration_of_json_is_taken_for_json() {
+        let told = |values: &[&'static str]| {
+            let values = values.iter().map(|value| (CONTENT_TYPE, HeaderValue::from_static(value)));
+            is_json(&values.collect())
+        };
+        for good in [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            " application/json ;x=y",
+            "application/merge-patch+json",
+        ] {
+            assert!(told(&[good]), "{good}");
+        }
+        for bad in ["", "text/plain", "application/json5", "application/jsonp", "text/json", "multipart/form-data"] {
+            assert!(!told(&[bad]), "{bad}");
+        }
+        assert!(!told(&[]) && !told(&["application/json", "text/plain"]));
+    }
+}

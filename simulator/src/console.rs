@@ -1,0 +1,104 @@
+//! What merchants do in WeChat's own console, as a page: rename an account, change what it permits, authorize the platform
+//! and withdraw; and 500 merchants at once.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Form, Path, State};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::routing::{get, post};
+use base::ids::AppId;
+use http::StatusCode;
+use serde::Deserialize;
+
+use crate::html::page;
+use crate::simulator::Simulator;
+use crate::world::Account;
+
+/// Where the page is.
+const PATH: &str = "/console";
+
+/// Accounts that the page shows.
+const SHOWN: usize = 50;
+
+/// Merchants who come at once.
+const MANY: usize = 500;
+
+/// Whether a request is for the page, which no fault touches.
+pub(crate) fn is_under_path(path: &str) -> bool {
+    path.strip_prefix(PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+pub(crate) fn router() -> Router<Simulator> {
+    Router::new().route(PATH, get(show).post(add_many)).route("/console/{appid}", post(change))
+}
+
+async fn show(State(simulator): State<Simulator>) -> Response {
+    let mut accounts = simulator.accounts();
+    accounts.retain(|account| !account.is_release_check());
+    let authorized = accounts.iter().filter(|account| simulator.is_authorized(&account.appid)).count();
+    let all = accounts.len();
+    let shown = accounts.into_iter().take(SHOWN).map(|account| Shown {
+        authorized: simulator.is_authorized(&account.appid),
+        func_ids: account.func_ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+        account,
+    });
+    page(&ConsolePage { all, authorized, accounts: shown.collect() })
+}
+
+async fn add_many(State(simulator): State<Simulator>) -> Redirect {
+    simulator.send_all_in_background(simulator.add_authorized_accounts(MANY));
+    Redirect::to(PATH)
+}
+
+/// What was changed of an account, and what its merchant does.
+#[derive(Deserialize)]
+struct Changed {
+    nick_name: String,
+    func_ids: String,
+    action: Action,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Action {
+    Save,
+    Authorize,
+    Unauthorize,
+}
+
+async fn change(
+    State(simulator): State<Simulator>,
+    Path(appid): Path<AppId>,
+    Form(changed): Form<Changed>,
+) -> Response {
+    let Some(account) = simulator.account(&appid) else { return StatusCode::NOT_FOUND.into_response() };
+    let ids = changed.func_ids.split([' ', ',']).filter(|id| !id.is_empty()).map(str::parse);
+    let Ok(func_ids) = ids.collect::<Result<Vec<u32>, _>>() else { return StatusCode::BAD_REQUEST.into_response() };
+    // Without a grant they are what the account will grant.
+    let _ = simulator.set_permissions(&appid, &func_ids);
+    simulator.put_account(Account { nick_name: changed.nick_name, func_ids, ..account });
+    let push = match changed.action {
+        Action::Save => None,
+        Action::Authorize => simulator.authorize_without_link(&appid).ok().map(|consent| consent.push),
+        Action::Unauthorize => simulator.unauthorize(&appid),
+    };
+    if let Some(push) = push {
+        simulator.send_in_background(push);
+    }
+    Redirect::to(&format!("{PATH}#{appid}")).into_response()
+}
+
+/// An account on the page.
+struct Shown {
+    account: Account,
+    authorized: bool,
+    func_ids: String,
+}
+
+#[derive(Template)]
+#[template(path = "console.html")]
+struct ConsolePage {
+    all: usize,
+    authorized: usize,
+    accounts: Vec<Shown>,
+}

@@ -1,0 +1,61 @@
+//! Promise 5: whatever is asked, no secret is in what the process prints or answers, at any log level.
+
+use std::time::Duration;
+
+use serde_json::json;
+use simulator::{Fault, SecretKind, paths};
+use stories::bootstrap::Bootstrap;
+use stories::business::Business;
+use stories::logs::{assert_nothing_leaked, assert_request_ids};
+use stories::world::World;
+
+use super::{BINARY, asks, patches};
+
+/// Everything, and then some: a filter as somebody would set it who looks for a fault.
+const TRACE: &str =
+    "trace,lambda_runtime=trace,aws_smithy_runtime=trace,hyper=trace,reqwest=trace,shared=trace,account_api=trace";
+
+#[tokio::test]
+async fn no_request_good_or_bad_leaves_a_secret_in_the_log() {
+    let world = World::beside_processes(Duration::ZERO, |_| {}).await;
+    world.expect_error("issued a token by somebody else");
+    world.get_ready().await;
+    let account = world.authorized_account().await;
+    let business = Business::of(&world);
+    assert_eq!(business.code(&business.link(json!({})).await).await.status, 201);
+    let function = Bootstrap::with(BINARY, &world, |variables| {
+        variables.insert("RUST_LOG".into(), TRACE.into());
+    })
+    .await;
+    let one = format!("/accounts/{account}");
+    for event in [
+        asks("GET", "/accounts"),
+        asks("GET", &one),
+        patches(&account, r#"{"reference":"shop 7"}"#),
+        patches(&account, r#"{"reference":7}"#),
+        asks("POST", "/reconciliations"),
+    ] {
+        let answer = function.request(&event).await;
+        assert!(answer.status < 500, "{answer:?}");
+    }
+    // Another server has taken the component token away; then WeChat refuses with a text that repeats what it was sent.
+    world.another_server_issues_a_component_token().await;
+    let readings = asks("POST", &format!("{one}/profile-readings"));
+    assert_eq!(function.request(&readings).await.status, 200);
+    let issued = world.simulator.issued_secrets().into_iter();
+    // But for the token of the pushes, which no call has anything to do with.
+    let issued = issued.filter(|secret| secret.kind != SecretKind::Token);
+    let secrets: Vec<String> = issued.map(|secret| secret.value).collect();
+    let quoted = Fault::Errcode { errcode: 50_002, errmsg: secrets.join(" ") };
+    world.simulator.inject(quoted.on(paths::GET_AUTHORIZER_INFO));
+    let other = world.account(1);
+    world.push_and_work(&world.merchant_authorizes(&other).push).await;
+    let refused = function.request(&asks("POST", &format!("/accounts/{other}/profile-readings"))).await;
+    assert_eq!(refused.status, 502, "{refused:?}");
+    for secret in world.simulator.issued_secrets() {
+        assert!(!secret.is_in(&refused.body), "{:?}", secret.kind);
+    }
+    let output = function.kill();
+    assert_request_ids(&output);
+    assert_nothing_leaked(&output, &world.simulator, &[]).await;
+}

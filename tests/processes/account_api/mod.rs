@@ -1,0 +1,23 @@
+//! account-api: whom it lets in, what it answers, what a kill costs, and what it logs.
+
+mod answers;
+mod logs;
+mod second_opinion;
+
+use stories::http_events::HttpEvent;
+
+/// The function's binary.
+const BINARY: &str = env!("CARGO_BIN_EXE_process-account-api");
+
+/// A service, as IAM names it.
+const SERVICE: &str = "arn:aws:sts::123456789012:assumed-role/crm/session";
+
+/// A request of a service that IAM knows.
+fn asks(method: &str, path: &str) -> HttpEvent {
+    HttpEvent::new(method, path).iam(SERVICE)
+}
+
+/// A patch of an account.
+fn patches(account: &base::ids::AppId, body: &str) -> HttpEvent {
+    asks("PATCH", &format!("/accounts/{account}")).header("content-type", "application/json").body(body)
+}

@@ -1,0 +1,49 @@
+//! The function against another implementation of DynamoDB and Secrets Manager than the one all other tests use.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use stories::bootstrap::Bootstrap;
+use stories::moto::Moto;
+use stories::world::World;
+
+use super::{BINARY, asks, patches};
+
+/// Run by hand: `pip install 'moto[server]'`, then `cargo test -p processes -- --ignored moto`.
+#[tokio::test]
+#[ignore = "needs moto_server on the PATH, a Python program"]
+async fn moto_agrees_on_lists_pages_and_patches() {
+    let world = World::beside_processes(Duration::ZERO, |_| {}).await;
+    world.get_ready().await;
+    let accounts = [world.account(0), world.account(1), world.account(2)];
+    for account in &accounts {
+        world.push_and_work(&world.merchant_authorizes(account).push).await;
+    }
+    let moto = Moto::start().await;
+    moto.take_over(&world).await;
+    let function = Bootstrap::with(BINARY, &world, |variables| moto.redirect(variables)).await;
+    for account in &accounts {
+        let patched = function.request(&patches(account, r#"{"reference":"shop 7"}"#)).await;
+        assert_eq!(patched.status, 200, "{patched:?}");
+    }
+    for query in ["limit=2", "state=active&limit=2", "reference=shop%207&limit=2"] {
+        let (mut found, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = function.request(&asks("GET", "/accounts").query(&format!("{query}{cursor}"))).await;
+            let page: Value = serde_json::from_str(&page.body).unwrap();
+            found.extend(page["accounts"].as_array().unwrap().iter().map(|account| account["appid"].clone()));
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        let mut expected: Vec<Value> = accounts.iter().map(|account| json!(account)).collect();
+        expected.sort_unstable_by_key(Value::to_string);
+        assert_eq!(found, expected, "{query}");
+    }
+    let gone = function.request(&patches(&accounts[0], r#"{"reference":null}"#)).await;
+    assert_eq!(gone.status, 200, "{gone:?}");
+    let left = function.request(&asks("GET", "/accounts").query("reference=shop%207")).await;
+    let left: Value = serde_json::from_str(&left.body).unwrap();
+    assert_eq!(left["accounts"].as_array().map(Vec::len), Some(2));
+}

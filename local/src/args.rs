@@ -60,7 +60,7 @@ pub struct Args {
     pub data_dir: PathBuf,
 
     /// JSON file with your platform's `component_appid`, `component_appsecret`, `token` and `encoding_aes_key`, and for a
-    /// reply webhook `webhook_secret`; without it a secret is generated and kept in the data folder
+    /// webhook `webhook_secret`; without it a secret is generated and kept in the data folder
     #[arg(long, value_name = "FILE")]
     pub secret: Option<PathBuf>,
 
@@ -69,8 +69,9 @@ pub struct Args {
     #[arg(long, requires = "secret")]
     pub no_simulator: bool,
 
-    /// Run a sample reply webhook, which repeats what followers say. One of your own on this machine is named by the
-    /// variable `REPLY_WEBHOOK_URL`, such as `http://localhost:9000/`: only here may it be this machine
+    /// Run a sample webhook, which repeats what followers say and logs the changes of accounts that it is sent. Your own
+    /// on this machine are named by the variables `REPLY_WEBHOOK_URL` and `EVENT_WEBHOOK_URL`, such as
+    /// `http://localhost:9000/`: only here may they be this machine
     #[arg(long)]
     pub sample_webhook: bool,
 

@@ -15,11 +15,11 @@ use platform::secret::PlatformSource;
 use platform::services::Services;
 use platform::webhook::{AddressPolicy, Webhook};
 use preauth_link::LinkService;
-use runtime::config::{AccountConfig, BusConfig, MessageConfig, PageConfig, StoreConfig, WechatConfig};
+use runtime::config::{AccountConfig, BusConfig, EventConfig, MessageConfig, PageConfig, StoreConfig, WechatConfig};
 use runtime::telemetry::Metrics;
 use store::Table;
 use ticket_push::Receiver;
-use token_refresher::{Refresher, Settings};
+use token_refresher::{EVENT_WEBHOOK, Refresher, Settings, Targets};
 use url::Url;
 use web::identity::IamIdentity;
 use wechat::api::WechatClient;
@@ -37,6 +37,7 @@ pub(crate) struct Config {
     pub(crate) bus: BusConfig,
     pub(crate) messages: MessageConfig,
     pub(crate) accounts: AccountConfig,
+    pub(crate) events: EventConfig,
     pub(crate) pages: PageConfig,
     pub(crate) wechat: WechatConfig,
 }
@@ -48,6 +49,7 @@ impl Config {
             bus: BusConfig::read(variables)?,
             messages: MessageConfig::read(variables)?,
             accounts: AccountConfig::read(variables)?,
+            events: EventConfig::read(variables)?,
             pages: PageConfig::read(variables)?,
             wechat: WechatConfig::read(variables)?,
         })
@@ -62,6 +64,15 @@ pub(crate) struct Place<'a> {
     pub(crate) clock: &'a SharedClock,
 }
 
+/// The services of the business that are called, if there are any.
+#[derive(Clone)]
+pub(crate) struct Webhooks {
+    /// Who is asked for replies.
+    pub(crate) replies: Option<Url>,
+    /// Who gets the events of accounts.
+    pub(crate) events: Option<Url>,
+}
+
 /// The functions as they are deployed.
 pub(crate) struct Functions {
     pub(crate) public: Router,
@@ -70,18 +81,25 @@ pub(crate) struct Functions {
 }
 
 impl Place<'_> {
-    pub(crate) fn functions(&self, webhook: Option<Url>) -> anyhow::Result<Functions> {
+    pub(crate) fn functions(&self, webhooks: &Webhooks) -> anyhow::Result<Functions> {
         let metrics = Metrics::from_fn(|metric| tracing::debug!(?metric, "metric"));
         let for_pages = self.services(Limits::interactive(), &metrics)?;
         let background = Limits::background();
-        let refresher =
-            Refresher::new(self.services(background, &metrics)?, self.bus(&background), Settings::default());
+        // The developer's own machine: a webhook on it is what is being tried.
+        let policy = AddressPolicy::this_machine_too();
+        let webhook = |url: &Option<Url>, role| url.clone().map(|url| Webhook::new(url, policy, role)).transpose();
+        let targets = Targets {
+            bus: self.bus(&background),
+            webhook: webhook(&webhooks.events, &EVENT_WEBHOOK)?,
+            public_base: self.config.events.public_base.clone(),
+        };
+        let refresher = Refresher::new(self.services(background, &metrics)?, targets, Settings::default());
         let pages = &self.config.pages;
         let accounts =
             AccountService::new(for_pages.clone(), self.bus(&for_pages.limits), self.config.accounts.clone());
         let links = LinkService::new(for_pages.clone(), pages.clone(), self.config.wechat.clone());
         let public = ticket_push::router(receiver(&for_pages))
-            .merge(account_push::router(self.reception(&for_pages, webhook)?))
+            .merge(account_push::router(self.reception(&for_pages, webhook(&webhooks.replies, &REPLY_WEBHOOK)?)))
             .merge(preauth_link::public_router(links.clone()))
             .merge(oauth_callback::router(CallbackService::new(for_pages, pages.clone())));
         let identity = IamIdentity::new(LOCAL_IDENTITY).context("the local identity is empty")?;
@@ -109,20 +127,18 @@ impl Place<'_> {
         self.endpoints.bus(self.bus_url, &self.config.bus.bus, limits)
     }
 
-    fn reception(&self, services: &Services, webhook: Option<Url>) -> anyhow::Result<MessageService> {
-        // The developer's own machine: a webhook on it is what is being tried.
-        let policy = AddressPolicy::this_machine_too();
-        Ok(MessageService {
+    fn reception(&self, services: &Services, webhook: Option<Webhook>) -> MessageService {
+        MessageService {
             platform: Arc::clone(&services.platform),
             table: services.table.clone().access(),
             bus: self.bus(&services.limits),
-            webhook: webhook.map(|url| Webhook::new(url, policy, &REPLY_WEBHOOK)).transpose()?,
+            webhook,
             test_accounts: TestAccounts::with(self.config.messages.test_accounts.clone()),
             clock: Arc::clone(&services.clock),
             random: services.random.clone(),
             metrics: services.metrics.clone(),
             limits: services.limits,
-        })
+        }
     }
 }
 

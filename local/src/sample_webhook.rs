@@ -1,8 +1,9 @@
-//! A reply webhook to try things with, and the example to begin one's own with: `cargo run -- --sample-webhook`.
+//! A webhook to try things with, and the example to begin one's own with: `cargo run -- --sample-webhook`. It is both the
+//! reply webhook and the event webhook.
 //!
 //! It does what every receiver must do: it checks the signature of the raw body as the Standard Webhooks specification
 //! says (standardwebhooks.com), before it reads anything of it; and it answers at once. What it answers is a few lines:
-//! a text is repeated, a new follower is welcomed, and everything else gets no reply.
+//! a text is repeated, a new follower is welcomed, and everything else gets no reply. A change of an account is logged.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,6 +70,10 @@ struct Call {
 struct Data {
     #[serde(default)]
     message: Value,
+    #[serde(default)]
+    authorizer_appid: String,
+    /// Of a change of an account: its number.
+    sequence: Option<u64>,
 }
 
 async fn receive(
@@ -79,7 +84,12 @@ async fn receive(
     if !webhook.is_authentic(&headers, &body) {
         return Err(StatusCode::UNAUTHORIZED);
     }
-    let call = serde_json::from_slice(&body).map_err(|_| StatusCode::BAD_REQUEST)?;
+    let call: Call = serde_json::from_slice(&body).map_err(|_| StatusCode::BAD_REQUEST)?;
+    if let Some(sequence) = call.data.sequence {
+        // A receiver of its own keeps the highest number of each account, and passes over what it has seen.
+        let Data { authorizer_appid, .. } = &call.data;
+        tracing::info!("the sample webhook got {}, number {sequence} of account {authorizer_appid}", call.kind);
+    }
     Ok(Json(reply(&call)))
 }
 
@@ -137,7 +147,8 @@ mod tests {
         assert_eq!(echo, json!({ "type": "text", "content": "你说 / you said: 你好" }));
         let welcome = answered(r#"{"type":"event.subscribe","data":{"message":{"event":"subscribe"}}}"#).await;
         assert_eq!(welcome["type"], "text");
-        for other in [r#"{"type":"event.SCAN","data":{}}"#, r#"{"type":"message.text","data":{"message":{}}}"#] {
+        let state = r#"{"type":"account.authorized","data":{"authorizer_appid":"wx1","sequence":7}}"#;
+        for other in [state, r#"{"type":"event.SCAN","data":{}}"#, r#"{"type":"message.text","data":{"message":{}}}"#] {
             assert_eq!(answered(other).await, json!({ "type": "none" }));
         }
     }

@@ -25,7 +25,7 @@ use crate::dynamodb::Embedded;
 use crate::endpoints::Endpoints;
 use crate::eventbridge::EventBus;
 use crate::forward::forward;
-use crate::functions::{Config, Place};
+use crate::functions::{Config, Place, Webhooks};
 use crate::guard::{self, Guard};
 use crate::home;
 use crate::listeners::{Listeners, endpoint, local_base};
@@ -56,7 +56,9 @@ pub struct System {
     /// Where the page of delivered events is, unless they are delivered elsewhere.
     pub events_base: Option<String>,
     /// Who is asked for replies, if anybody is.
-    pub webhook: Option<Url>,
+    pub reply_webhook: Option<Url>,
+    /// Who gets the events of accounts, if anybody does.
+    pub event_webhook: Option<Url>,
     /// The file with the platform's secret, the webhook's key among it.
     pub secret_file: PathBuf,
     /// Variables that let another program use the same table, secret, bus and WeChat.
@@ -99,9 +101,9 @@ impl System {
             Variables::new(environment, public_url.as_ref().unwrap_or(&push_base), simulator_base.as_deref());
         let config = Config::read(&variables)?;
         let public_base = config.pages.public_base.as_str().to_owned();
-        let webhook = webhook_url(&config, listeners.sample_webhook.as_ref())?;
+        let webhooks = webhooks(&config, listeners.sample_webhook.as_ref())?;
         let secret_file = args.secret.clone().unwrap_or_else(|| PlatformSecret::file(&folder));
-        if webhook.is_some() {
+        if webhooks.replies.is_some() || webhooks.events.is_some() {
             check_webhook_key(&secret, &secret_file)?;
         }
 
@@ -118,7 +120,7 @@ impl System {
 
         let clock: SharedClock = Arc::new(SystemClock);
         let place = Place { endpoints: &endpoints, bus_url: &bus_url, config: &config, clock: &clock };
-        let functions = place.functions(webhook.clone())?;
+        let functions = place.functions(&webhooks)?;
         let refresher = functions.refresher;
 
         let mut exports = variables.to_export();
@@ -166,7 +168,8 @@ impl System {
             business_base,
             simulator_base,
             events_base,
-            webhook,
+            reply_webhook: webhooks.replies,
+            event_webhook: webhooks.events,
             secret_file,
             exports,
             business,
@@ -181,22 +184,22 @@ impl System {
     }
 }
 
-/// Who is asked for replies.
-fn webhook_url(config: &Config, sample: Option<&TcpListener>) -> anyhow::Result<Option<Url>> {
-    match (sample, &config.messages.webhook) {
-        (None, configured) => Ok(configured.clone()),
-        (Some(sample), None) => Ok(Some(endpoint(sample)?.parse()?)),
-        (Some(_), Some(_)) => {
-            anyhow::bail!("REPLY_WEBHOOK_URL names a reply webhook: unset it, or leave --sample-webhook out")
-        }
+/// Who is asked for replies, and who gets the events of accounts: the sample, where nobody else does.
+fn webhooks(config: &Config, sample: Option<&TcpListener>) -> anyhow::Result<Webhooks> {
+    let configured = Webhooks { replies: config.messages.webhook.clone(), events: config.events.webhook.clone() };
+    let Some(sample) = sample else { return Ok(configured) };
+    if configured.replies.is_some() {
+        anyhow::bail!("REPLY_WEBHOOK_URL names a reply webhook: unset it, or leave --sample-webhook out")
     }
+    let sample: Url = endpoint(sample)?.parse()?;
+    Ok(Webhooks { replies: Some(sample.clone()), events: configured.events.or(Some(sample)) })
 }
 
 /// In the cloud the webhook's calls would fail one by one; here somebody is looking.
 fn check_webhook_key(secret: &PlatformSecret, file: &Path) -> anyhow::Result<()> {
     match secret.webhook_key {
         Ok(_) => Ok(()),
-        Err(error) => Err(error).with_context(|| format!("{} cannot serve the reply webhook", file.display())),
+        Err(error) => Err(error).with_context(|| format!("{} cannot serve a webhook", file.display())),
     }
 }
 

@@ -34,6 +34,7 @@ impl Variables {
             ("PUBLIC_BASE_URL", Some(public_base)),
             ("RETURN_URL_ORIGINS", None),
             ("REPLY_WEBHOOK_URL", None),
+            ("EVENT_WEBHOOK_URL", None),
             ("RELEASE_CHECK_ACCOUNTS", None),
         ] {
             if let Some(value) = environment.get(name).or_else(|| default.map(str::to_owned)) {

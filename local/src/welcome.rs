@@ -64,11 +64,14 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
     if let Some(base) = &system.events_base {
         writeln!(text, "\nWatch what is delivered to the business:\n  {base}/")?;
     }
-    match &system.webhook {
-        Some(url) => answered(&mut text, url, &system.secret_file)?,
+    match &system.reply_webhook {
+        Some(url) => called(&mut text, "Followers are answered by the reply webhook", url, &system.secret_file)?,
         None => text.push_str(
             "\nFollowers get no answer: --sample-webhook gives one, or a webhook of yours in REPLY_WEBHOOK_URL\n",
         ),
+    }
+    if let Some(url) = &system.event_webhook {
+        called(&mut text, "Changes of accounts are sent to the event webhook", url, &system.secret_file)?;
     }
     text.push_str("\nFor other programs on the same table, secret, bus and WeChat:\n");
     for (name, value) in &system.exports {
@@ -85,14 +88,10 @@ fn business_option(business: &str) -> String {
 }
 
 /// The address without its query, which may carry a key.
-fn answered(text: &mut String, webhook: &Url, secret: &Path) -> fmt::Result {
+fn called(text: &mut String, what: &str, webhook: &Url, secret: &Path) -> fmt::Result {
     let mut shown = webhook.clone();
     shown.set_query(None);
-    writeln!(
-        text,
-        "\nFollowers are answered by the reply webhook at {shown}\n  signed with webhook_secret of {}",
-        secret.display()
-    )
+    writeln!(text, "\n{what} at {shown}\n  signed with webhook_secret of {}", secret.display())
 }
 
 fn real(text: &mut String, base: &str, local: &str) -> fmt::Result {
@@ -125,7 +124,7 @@ mod tests {
     fn the_webhooks_path_is_told_and_its_query_is_not() {
         let mut text = String::new();
         let url = Url::parse("http://localhost:9000/wechat/reply?key=hush").unwrap();
-        answered(&mut text, &url, Path::new(".local/secret.json")).unwrap();
+        called(&mut text, "Called", &url, Path::new(".local/secret.json")).unwrap();
         assert!(
             text.contains("at http://localhost:9000/wechat/reply\n") && text.contains(".local/secret.json"),
             "{text}"

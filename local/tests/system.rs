@@ -5,6 +5,8 @@
 
 use std::path::Path;
 
+use axum::routing::post;
+use axum::{Json, Router};
 use base::http_client::client_builder;
 use clap::Parser as _;
 use local::args::Args;
@@ -81,6 +83,22 @@ async fn events_go_to_the_bus_of_the_environment_where_it_names_one() {
 }
 
 #[tokio::test]
+async fn changes_of_accounts_go_to_the_event_webhook_of_the_environment() {
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/events", listener.local_addr().unwrap());
+    let service = Router::new().route("/events", post(async move |body: Json<Value>| drop(sender.send(body.0))));
+    tokio::spawn(async move { axum::serve(listener, service).await });
+    let environment = move |name: &str| (name == "EVENT_WEBHOOK_URL").then(|| url.clone());
+    let (system, _folder) = start(&[], &environment).await;
+    let banner = local::welcome::text(&system).await.unwrap();
+    assert!(banner.contains("are sent to the event webhook at http://127.0.0.1:"), "{banner}");
+    assert_eq!(answered(&system, "hello").await, None, "an account has authorized the platform");
+    let first = receiver.recv().await.unwrap();
+    assert_eq!((&first["type"], &first["data"]["sequence"].is_u64()), (&json!("account.authorized"), &true), "{first}");
+}
+
+#[tokio::test]
 async fn a_webhook_without_a_key_is_told_before_anything_runs() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("mine.json");
@@ -90,7 +108,7 @@ async fn a_webhook_without_a_key_is_told_before_anything_runs() {
     let args = args(&folder.path().join("data"), &["--secret", file.to_str().unwrap(), "--sample-webhook"]);
     let error = System::start(&args, &|_: &str| None).await.err().unwrap();
     let told = local::error_text::sentence(&error);
-    assert!(told.contains("mine.json cannot serve the reply webhook") && told.contains("webhook_secret"), "{told}");
+    assert!(told.contains("mine.json cannot serve a webhook") && told.contains("webhook_secret"), "{told}");
 }
 
 #[tokio::test]

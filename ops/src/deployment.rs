@@ -51,7 +51,7 @@ pub struct Deployment {
     pub events_url: String,
     /// Where the business routes are.
     pub business: Url,
-    /// Whether a reply webhook is to be called, which takes a key in the secret.
+    /// Whether a webhook is to be called, which takes a key in the secret.
     pub webhook: bool,
     /// The parts of the accounts, each of which has a renew run.
     pub parts: Vec<DuePart>,
@@ -125,7 +125,7 @@ async fn in_stack(
         public: or_output(options.public_url.as_ref(), "PublicBaseUrl")?,
         events_url: outputs.text("EventsUrl")?,
         business: or_output(api_url, "ApiUrl")?,
-        webhook: outputs.parameter("ReplyWebhookUrl").is_some(),
+        webhook: ["ReplyWebhookUrl", "EventWebhookUrl"].into_iter().any(|name| outputs.parameter(name).is_some()),
         parts: outputs.parts()?,
         clients: AwsClients::new(config, &limits()),
         clock: Arc::new(SystemClock),
@@ -160,7 +160,7 @@ async fn on_this_machine(port: u16, environment: &impl Environment) -> Result<De
         public: url(&public)?,
         events_url: format!("{}/wechat/events", public.trim_end_matches('/')),
         business: url(&business)?,
-        webhook: variables.get("REPLY_WEBHOOK_URL").is_some(),
+        webhook: ["REPLY_WEBHOOK_URL", "EVENT_WEBHOOK_URL"].into_iter().any(|name| variables.get(name).is_some()),
         parts: vec![DuePart::ALL],
         clients: AwsClients {
             dynamodb: clients("AWS_ENDPOINT_URL_DYNAMODB")?.dynamodb,

@@ -39,14 +39,14 @@ use platform::bus::Bus;
 use platform::schedule;
 use platform::services::Services;
 use runtime::aws;
-use runtime::config::ProcessEnvironment;
+use runtime::config::{Origin, ProcessEnvironment};
 use serde_json::{Value, json};
 use store::DuePart;
 use stories::business::{ACCOUNTS, Business};
 use stories::process::Process;
 use stories::runtime_api::LambdaHost;
 use stories::world::{COMPONENT, START, TABLE, World, short_limits};
-use token_refresher::{Refresher, Settings, Task};
+use token_refresher::{Refresher, Settings, Targets, Task};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
@@ -145,10 +145,14 @@ async fn serve_as_refresher(args: Args) -> Result<(), lambda_runtime::Error> {
     let clock = Arc::new(LapseClock::new(args.speed));
     let services = Services::on(&aws, &ProcessEnvironment, limits)?;
     let services = Services { clock: Arc::clone(&clock) as SharedClock, ..services };
-    let bus = Bus::new(aws::event_bus_client(&aws, &limits), "none");
+    let targets = Targets {
+        bus: Bus::new(aws::event_bus_client(&aws, &limits), "none"),
+        webhook: None,
+        public_base: Origin::parse("https://auth.example.com")?,
+    };
     let settings =
         Settings { window: args.window, per_second: faster(args.per_second, args.speed)?, ..Settings::default() };
-    let refresher = Arc::new(Refresher::new(services, bus, settings));
+    let refresher = Arc::new(Refresher::new(services, targets, settings));
     let length = KEPT_FREE + RUN.div_f64(args.speed);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let (refresher, clock) = (Arc::clone(&refresher), Arc::clone(&clock));

@@ -94,6 +94,19 @@ impl Stage {
                     details.events
                 ));
             }
+            let sent: BTreeMap<u64, Value> = self
+                .event_webhook
+                .asked()
+                .into_iter()
+                .filter(|call| call.body["data"]["authorizer_appid"] == account.appid.as_str())
+                .map(|mut call| (call.body["data"]["sequence"].as_u64().unwrap(), call.body["data"].take()))
+                .collect();
+            if !sent.iter().eq(events.iter().map(|(number, (_, detail))| (number, *detail))) {
+                let numbers: Vec<_> = sent.keys().collect();
+                found.push(format!(
+                    "of account {shop} the event webhook was sent {numbers:?}, or something else than the bus"
+                ));
+            }
             let last = events.values().rev().find_map(|(detail_type, _)| entered(detail_type));
             if last != is {
                 found.push(format!("account {shop} is {is:?} and was last reported to be {last:?}"));

@@ -9,7 +9,8 @@ use base::clock::{Clock, ManualClock, Timestamp};
 use base::limits::Limits;
 use base::random::Random;
 use platform::services::Services;
-use serde_json::json;
+use platform::webhook::{AddressPolicy, Webhook};
+use serde_json::{Value, json};
 use simulator::{Account, Behaviour, Codes};
 use stories::browser::Browser;
 use stories::business::{Business, Link};
@@ -17,7 +18,7 @@ use stories::faults::Faults;
 use stories::in_process::InProcess;
 use stories::webhook::Service;
 use stories::world::{Parts, TABLE, World, short_limits};
-use token_refresher::{Refresher, Settings};
+use token_refresher::{EVENT_WEBHOOK, Refresher, Settings, Targets};
 
 use crate::generate::{NamedBy, Setting};
 use crate::held::UnderWay;
@@ -37,6 +38,8 @@ pub(crate) struct Stage {
     pub(crate) browsers: [Arc<Browser>; 2],
     /// The business's service that answers followers.
     pub(crate) webhook: Service,
+    /// The one that gets the events of accounts.
+    pub(crate) event_webhook: Service,
     /// For calls that no browser makes.
     pub(crate) http: reqwest::Client,
     pub(crate) model: Model,
@@ -89,7 +92,8 @@ impl Stage {
         for _ in 0..LINKS {
             links.push(business.link(json!({})).await);
         }
-        let refreshers = [0, setting.skew].map(|skew| refresher(&world, skew));
+        let event_webhook = Service::replying(Value::Null).await;
+        let refreshers = [0, setting.skew].map(|skew| refresher(&world, &event_webhook, skew));
         Self {
             refreshers,
             accounts: world.simulator.accounts().into_iter().take(SHOPS).collect(),
@@ -97,6 +101,7 @@ impl Stage {
             links,
             browsers: [Browser::on_computer(), Browser::on_phone()].map(Arc::new),
             webhook,
+            event_webhook,
             http: stories::http_client(),
             model,
             troubles: Vec::new(),
@@ -112,10 +117,12 @@ impl Stage {
 }
 
 /// A process of the refresher, which does one thing after the other, so that a history replays.
-fn refresher(world: &World, skew: i64) -> Refresher {
+fn refresher(world: &World, webhook: &Service, skew: i64) -> Refresher {
     let clock = Arc::new(Skewed { clock: Arc::clone(&world.clock), skew });
     let services = Services { clock, ..world.services.clone() };
-    Refresher::new(services, world.event_bus(), Settings { window: 1, per_second: 100_000, ..Settings::default() })
+    let webhook = Webhook::new(webhook.url(), AddressPolicy::this_machine_too(), &EVENT_WEBHOOK).unwrap();
+    let targets = Targets { webhook: Some(webhook), ..world.targets() };
+    Refresher::new(services, targets, Settings { window: 1, per_second: 100_000, ..Settings::default() })
 }
 
 /// A machine's clock that is some seconds ahead, or behind.

@@ -45,7 +45,7 @@ pub async fn due_accounts(world: &World, count: usize) -> Vec<AppId> {
 pub fn narrow(world: &World, window: usize) -> Refresher {
     Refresher::new(
         world.services.clone(),
-        world.event_bus(),
+        world.targets(),
         Settings { window, per_second: 100_000, ..Settings::default() },
     )
 }
@@ -53,7 +53,7 @@ pub fn narrow(world: &World, window: usize) -> Refresher {
 /// A refresher over other services than the world's, such as those behind [`crate::proxy::behind_a_proxy`].
 #[must_use]
 pub fn refresher_of(world: &World, services: Services) -> Refresher {
-    Refresher::new(services, world.event_bus(), Settings { per_second: 100_000, ..Settings::default() })
+    Refresher::new(services, world.targets(), Settings { per_second: 100_000, ..Settings::default() })
 }
 
 /// Five minutes later: a ticket comes, and the refresher runs.

@@ -1,5 +1,6 @@
-//! A business's service behind the reply webhook, which verifies what it gets and remembers it.
+//! A business's service behind the webhooks, which verifies what it gets and remembers it.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -8,10 +9,11 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use base::clock::Timestamp;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use platform::webhook_key::WebhookKey;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::world::WEBHOOK_SECRET;
@@ -23,9 +25,14 @@ pub struct Call {
     pub id: String,
     /// The JSON.
     pub body: Value,
+    /// The same as it came.
+    pub bytes: Bytes,
 }
 
-type Answer = dyn Fn(&Call) -> Response + Send + Sync;
+/// An answer that may take its time.
+type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+type Answer = dyn Fn(&Call) -> Answering + Send + Sync;
 
 /// The service; clones share what it remembers.
 #[derive(Clone)]
@@ -38,6 +45,27 @@ pub struct Service {
 impl Service {
     /// A service that answers as `answer` says.
     pub async fn answering(answer: impl Fn(&Call) -> Response + Send + Sync + 'static) -> Self {
+        Self::answering_in_time(move |call| Box::pin(std::future::ready(answer(call)))).await
+    }
+
+    /// A service that takes calls and never answers.
+    pub async fn hanging() -> Self {
+        Self::answering_in_time(|_| Box::pin(std::future::pending())).await
+    }
+
+    /// A service that answers with nothing, once for each permit.
+    pub async fn waiting_for(permits: Arc<Semaphore>) -> Self {
+        Self::answering_in_time(move |_| {
+            let permits = Arc::clone(&permits);
+            Box::pin(async move {
+                permits.acquire().await.unwrap().forget();
+                StatusCode::NO_CONTENT.into_response()
+            })
+        })
+        .await
+    }
+
+    async fn answering_in_time(answer: impl Fn(&Call) -> Answering + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = Url::parse(&format!("http://{}/replies", listener.local_addr().unwrap())).unwrap();
         let service = Self { asked: Arc::default(), answer: Arc::new(answer), url };
@@ -79,7 +107,7 @@ async fn receive(State(service): State<Service>, headers: HeaderMap, body: Bytes
     let (id, timestamp) = (header("webhook-id"), Timestamp::from_unix(header("webhook-timestamp").parse().unwrap()));
     let key = WebhookKey::parse(&WEBHOOK_SECRET.into()).unwrap();
     assert_eq!(header("webhook-signature"), key.sign(&id, timestamp, &body), "the signature fits");
-    let call = Call { id, body: serde_json::from_slice(&body).unwrap() };
+    let call = Call { id, body: serde_json::from_slice(&body).unwrap(), bytes: body };
     service.asked.lock().unwrap().push(call.clone());
-    (service.answer)(&call)
+    (service.answer)(&call).await
 }

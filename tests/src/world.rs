@@ -29,12 +29,12 @@ use platform::tokens::Tokens;
 use platform::webhook::{AddressPolicy, Webhook};
 use preauth_link::LinkService;
 use runtime::aws::AwsClients;
-use runtime::config::{AccountConfig, PageConfig, WechatConfig};
+use runtime::config::{AccountConfig, Origin, PageConfig, WechatConfig};
 use secrecy::SecretString;
 use simulator::{Consent, Options, Push, Simulator};
 use store::{AccountDetails, AccountState, INBOX_SORT_PREFIX, Store, StoredAccount, Table, TokenOwner};
 use ticket_push::Receiver;
-use token_refresher::{Refresher, Report, Settings, Task};
+use token_refresher::{EVENT_WEBHOOK, Refresher, Report, Settings, Targets, Task};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use url::Url;
@@ -269,8 +269,9 @@ impl World {
             metrics: metrics.metrics(),
             limits,
         };
-        let settings = Settings { per_second: 100_000, ..Settings::default() };
-        let refresher = Refresher::new(services.clone(), bus_client(&faults, &sleep, &bus_url, &limits), settings);
+        let bus_client = bus_client(&faults, &sleep, &bus_url, &limits);
+        let targets = Targets { bus: bus_client, webhook: None, public_base: origin_of(&public_url) };
+        let refresher = Refresher::new(services.clone(), targets, quick());
         let world = Self {
             clock,
             simulator,
@@ -350,6 +351,20 @@ impl World {
     #[must_use]
     pub fn event_bus(&self) -> Bus {
         bus_client(&self.faults, &self.sleep, &self.bus_url, &self.services.limits)
+    }
+
+    /// Where the refresher delivers to, as far as there is no event webhook.
+    #[must_use]
+    pub fn targets(&self) -> Targets {
+        Targets { bus: self.event_bus(), webhook: None, public_base: origin_of(&self.public_url) }
+    }
+
+    /// From now on the refresher is another process, which sends the events of accounts to this webhook, if it is given
+    /// one. What may be called is for `policy` to say.
+    pub fn send_events_to(&mut self, webhook: Option<Url>, policy: AddressPolicy) {
+        let webhook = webhook.map(|url| Webhook::new(url, policy, &EVENT_WEBHOOK).unwrap());
+        let targets = Targets { webhook, ..self.targets() };
+        self.refresher = Refresher::new(self.services.clone(), targets, quick());
     }
 
     /// From now on messages reach an instance of account-push that asks this webhook on loopback for replies.
@@ -558,6 +573,15 @@ impl World {
         let keys = items.iter().map(|item| (item["pk"].as_s().unwrap().clone(), item["sk"].as_s().unwrap().clone()));
         keys.filter(|(_, sk)| sk.starts_with(INBOX_SORT_PREFIX)).collect()
     }
+}
+
+/// The refresher without its pace.
+fn quick() -> Settings {
+    Settings { per_second: 100_000, ..Settings::default() }
+}
+
+fn origin_of(url: &Url) -> Origin {
+    Origin::parse(url.as_str()).unwrap()
 }
 
 fn message_url(base: &Url) -> String {

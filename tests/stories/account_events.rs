@@ -45,7 +45,7 @@ fn deliveries(world: &World) -> usize {
 
 async fn ends_unheard(world: &World, account: &AppId) {
     let seq = world.stored(account).await.token.seq;
-    let end = GrantEnd::Refused { errcode: Some(61003) };
+    let end = GrantEnd::Refused { errcode: Some(61003), rid: None };
     assert_eq!(world.tokens().await.end_grant(account, seq, &end).await.unwrap(), WriteOutcome::Stored);
 }
 
@@ -263,7 +263,7 @@ async fn of_two_processes_that_end_a_grant_one_reports_it() {
     let account = world.authorized_account().await;
     let seq = world.stored(&account).await.token.seq;
     let tokens = world.tokens().await;
-    let (left, refused) = (GrantEnd::TakenBack { at: None }, GrantEnd::Refused { errcode: None });
+    let (left, refused) = (GrantEnd::TakenBack { at: None }, GrantEnd::Refused { errcode: None, rid: None });
     let (one, other) = tokio::join!(tokens.end_grant(&account, seq, &left), tokens.end_grant(&account, seq, &refused));
     let stored = [one.unwrap(), other.unwrap()].into_iter().filter(|written| *written == WriteOutcome::Stored).count();
     assert_eq!(stored, 1);

@@ -104,13 +104,8 @@ async fn an_account_taken_for_gone_is_asked_about_less_and_less() {
     let world = World::ready().await;
     let account = due_accounts(&world, 1).await.remove(0);
     let seq = world.stored(&account).await.token.seq;
-    let ended = world
-        .store()
-        .accounts
-        .end_grant(&account, seq, &GrantEnd::Refused { errcode: Some(61023) }, world.now())
-        .await
-        .unwrap();
-    assert_eq!(ended, WriteOutcome::Stored);
+    let end = GrantEnd::Refused { errcode: Some(61023), rid: None };
+    assert_eq!(world.tokens().await.end_grant(&account, seq, &end).await.unwrap(), WriteOutcome::Stored);
     world.simulator.inject(refused(61023).on(paths::AUTHORIZER_TOKEN));
     let mut asked = Vec::new();
     for _ in 0..3 {

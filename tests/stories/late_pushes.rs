@@ -74,7 +74,12 @@ async fn a_push_of_an_exchanged_code_brings_back_an_account_ended_meanwhile() {
     browser.open(&page.way_back(&consent.redirect_code)).await;
     let seq = world.stored(&account).await.token.seq;
     // A belief that was wrong.
-    world.tokens().await.end_grant(&account, seq, &GrantEnd::Refused { errcode: Some(61003) }).await.unwrap();
+    world
+        .tokens()
+        .await
+        .end_grant(&account, seq, &GrantEnd::Refused { errcode: Some(61003), rid: None })
+        .await
+        .unwrap();
     world.push_and_work(&consent.push).await;
     assert_eq!(world.stored(&account).await.token.state, AccountState::Active);
     assert!(world.wechat_accepts(&account).await);

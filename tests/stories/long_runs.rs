@@ -129,7 +129,7 @@ async fn live_accounts_that_the_list_lacks_are_asked_about_once_a_day() {
     })
     .await;
     let settings = Settings { per_second: 100_000, gone_checks: 5, ..Settings::default() };
-    let refresher = Refresher::new(services, world.event_bus(), settings);
+    let refresher = Refresher::new(services, world.targets(), settings);
     let reconcile = async || refresher.run(&Task::Reconcile, Instant::now() + Duration::from_mins(2)).await.unwrap();
     let before = world.calls(paths::GET_AUTHORIZER_INFO);
     for expected in [5, 8, 8] {

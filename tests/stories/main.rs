@@ -29,6 +29,8 @@ mod earlier_rows;
 #[cfg(test)]
 mod event_schema;
 #[cfg(test)]
+mod event_webhook;
+#[cfg(test)]
 mod false_words;
 #[cfg(test)]
 mod fuzz;

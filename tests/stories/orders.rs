@@ -147,7 +147,7 @@ async fn two_refreshers_at_once_renew_twenty_accounts_once_each() {
 
     let second = Refresher::new(
         world.services.clone(),
-        world.event_bus(),
+        world.targets(),
         Settings { per_second: 100_000, ..Settings::default() },
     );
     let deadline = Instant::now() + Duration::from_mins(2);

@@ -89,6 +89,7 @@ impl Run {
                 account,
                 seq: stored.token.seq,
                 errcode: error.wechat().and_then(WechatError::code).map(ErrCode::code),
+                rid: error.wechat().and_then(WechatError::rid).map(str::to_owned),
                 refused_since: stored.token.refused_since,
             }),
             Err(error) => return Err(error),

@@ -59,7 +59,7 @@ impl Run {
         let mut delivered = Report::default();
         let partitions = keys.iter().filter_map(|key| self.store.inbox.partition(key)).collect();
         let accounts = keys.iter().filter_map(|key| self.store.state_events.account_of(key)).collect();
-        tokio::join!(self.process_partitions(partitions, report), self.deliver_named(accounts, &mut delivered));
+        tokio::join!(self.process_partitions(partitions, report), self.deliver_named(&accounts, &mut delivered));
         report.add(&delivered);
     }
 

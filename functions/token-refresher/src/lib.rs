@@ -7,6 +7,7 @@ mod accounts;
 mod breaker;
 mod effect;
 mod event;
+mod event_webhook;
 mod finish;
 mod gone;
 mod inbox;
@@ -21,6 +22,7 @@ mod report;
 mod shards;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -35,15 +37,18 @@ use platform::secret::PlatformError;
 use platform::services::Services;
 use platform::tokens::TokenError;
 use platform::tokens::Tokens;
-use runtime::config::{ConfigError, Environment};
+use platform::webhook::Webhook;
+use runtime::config::{ConfigError, Environment, Origin};
 use store::{DuePart, StateEvents, Store, StoreError};
 use tokio::time::Instant;
 use wechat::api::Api;
 
 use crate::breaker::Breaker;
+use crate::event_webhook::{EventWebhook, WebhookOfRun};
 use crate::rate_limiter::RateLimiter;
 
 pub use event::{EventError, Task};
+pub use event_webhook::EVENT_WEBHOOK;
 pub use report::Report;
 
 /// A run stops taking up work this long before its deadline: the calls under way must end and be written down.
@@ -112,11 +117,24 @@ pub enum RunError {
     Platform(#[from] PlatformError),
 }
 
+/// Where events go.
+#[derive(Clone)]
+pub struct Targets {
+    /// The bus.
+    pub bus: Bus,
+    /// The business's service that gets the events of accounts as well, if there is one.
+    pub webhook: Option<Webhook>,
+    /// Our own origin: events name links.
+    pub public_base: Origin,
+}
+
 /// The refresher, built once.
 #[derive(Clone)]
 pub struct Refresher {
     services: Services,
     bus: Bus,
+    webhook: Option<EventWebhook>,
+    public_base: Arc<Origin>,
     settings: Settings,
 }
 
@@ -129,6 +147,8 @@ struct Run {
     store: Store,
     context: Context,
     bus: Bus,
+    webhook: Option<WebhookOfRun>,
+    public_base: Arc<Origin>,
     /// The accounts that it looks after.
     part: DuePart,
     window: usize,
@@ -159,11 +179,12 @@ impl Run {
 }
 
 impl Refresher {
-    /// A refresher over the given services, whose limits should be [`base::limits::Limits::background`], that
-    /// publishes on `bus` what has taken effect.
+    /// A refresher over the given services, whose limits should be [`base::limits::Limits::background`], that delivers
+    /// what has taken effect to `targets`.
     #[must_use]
-    pub const fn new(services: Services, bus: Bus, settings: Settings) -> Self {
-        Self { services, bus, settings }
+    pub fn new(services: Services, targets: Targets, settings: Settings) -> Self {
+        let Targets { bus, webhook, public_base } = targets;
+        Self { services, bus, webhook: webhook.map(EventWebhook::new), public_base: Arc::new(public_base), settings }
     }
 
     /// Processes what is due in the inbox and delivers the state events that are due, if there are any, and begins with a
@@ -179,7 +200,8 @@ impl Refresher {
         }
         match keys_of_what_is_due(&store, component.context().now()).await {
             Ok(keys) if keys.is_empty() => Ok(None),
-            Ok(keys) => self.run(&Task::Stream(keys), deadline).await.map(Some),
+            // Nothing is held up by it, as by a run of the stream.
+            Ok(keys) => self.perform(&Task::Stream(keys), deadline, false).await.map(Some),
             Err(error) => {
                 tracing::warn!("the inbox and the outbox could not be looked at: {error}");
                 Ok(None)
@@ -193,6 +215,11 @@ impl Refresher {
     /// # Errors
     /// [`RunError`] where the platform's secret cannot be used: nothing was done.
     pub async fn run(&self, task: &Task, deadline: Instant) -> Result<Report, RunError> {
+        self.perform(task, deadline, matches!(task, Task::Stream(_))).await
+    }
+
+    /// `is_waited_for` says whether what comes next waits for the end of the run.
+    async fn perform(&self, task: &Task, deadline: Instant, is_waited_for: bool) -> Result<Report, RunError> {
         let deadline = match task {
             Task::Stream(_) => deadline.min(Instant::now() + STREAM_RUN),
             Task::Renew(_) | Task::Reconcile => deadline,
@@ -211,6 +238,8 @@ impl Refresher {
             context: component.context().clone(),
             component,
             bus: self.bus.clone(),
+            webhook: self.webhook.as_ref().map(|webhook| webhook.of_run(is_waited_for, self.services.clock.now())),
+            public_base: Arc::clone(&self.public_base),
             part: task.part(),
             window: self.settings.window,
             gone_checks: self.settings.gone_checks,

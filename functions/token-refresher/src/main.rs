@@ -10,11 +10,12 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use platform::bus::Bus;
 use platform::secret::PlatformError;
 use platform::services::Services;
+use platform::webhook::{AddressPolicy, Webhook};
 use runtime::aws;
-use runtime::config::{BusConfig, ProcessEnvironment};
+use runtime::config::{BusConfig, EventConfig, ProcessEnvironment};
 use runtime::telemetry;
 use serde_json::Value;
-use token_refresher::{Refresher, Report, RunError, Settings, Task};
+use token_refresher::{EVENT_WEBHOOK, Refresher, Report, RunError, Settings, Targets, Task};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
@@ -26,12 +27,19 @@ async fn main() -> ExitCode {
 async fn serve() -> Result<(), lambda_runtime::Error> {
     let settings = Settings::read(&ProcessEnvironment)?;
     let bus = BusConfig::read(&ProcessEnvironment)?;
+    let events = EventConfig::read(&ProcessEnvironment)?;
     let limits = Limits::background();
     let aws = aws::config().await;
     let services = Services::on(&aws, &ProcessEnvironment, limits)?;
     services.get_ready().await;
-    let bus = Bus::new(aws::event_bus_client(&aws, &limits), &bus.bus);
-    let refresher = Arc::new(Refresher::new(services, bus, settings));
+    // Fixed here: no variable lets a webhook reach into the network that the function is in.
+    let policy = AddressPolicy::public_only();
+    let targets = Targets {
+        bus: Bus::new(aws::event_bus_client(&aws, &limits), &bus.bus),
+        webhook: events.webhook.map(|url| Webhook::new(url, policy, &EVENT_WEBHOOK)).transpose()?,
+        public_base: events.public_base,
+    };
+    let refresher = Arc::new(Refresher::new(services, targets, settings));
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let refresher = Arc::clone(&refresher);
         let span = telemetry::invocation(&event.context.request_id);

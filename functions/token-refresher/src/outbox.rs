@@ -1,20 +1,33 @@
-//! What happened to accounts, delivered to the business in the order of each account's events.
+//! What happened to accounts, delivered to the business in the order of each account's events: on the bus, and to the
+//! event webhook where there is one.
 //!
 //! A change and its event are written together, by whatever process; the table's stream wakes a run for it, and each renew
-//! run looks after what is left. An event that cannot be delivered holds up those behind it, of the same account only.
+//! run looks after what is left. The two targets do not wait for each other: an event that one of them does not take holds
+//! up those behind it, of the same account and on the way to the same target only. What both take at once is written down
+//! once.
 
 use std::collections::{BTreeSet, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
+use std::mem;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use base::clock::Timestamp;
 use base::ids::AppId;
 use futures::stream::{self, Stream};
 use futures::{StreamExt as _, TryStreamExt as _};
 use platform::bus::{BusError, BusEvent};
-use store::{PendingEvent, StateEvents, StoreError};
+use runtime::telemetry::{Measure, Metric};
+use store::{PendingEvent, Progress, StateEvent, StateEvents, StoreError};
+use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
 
 use crate::Run;
 use crate::breaker::Breaker;
+use crate::event_webhook::{WebhookOfRun, pause_after};
 use crate::publish::{AT_ONCE, BUS_PAUSE, count_delivered};
 use crate::report::Report;
 use crate::shards::shards_by_turns;
@@ -22,85 +35,285 @@ use crate::shards::shards_by_turns;
 /// Until an event that this version does not understand is looked at again.
 const UNREADABLE_PAUSE: Duration = Duration::from_mins(10);
 
-/// The outcome for one event.
-enum Delivery {
-    /// The bus has it.
-    Done,
-    /// The bus will never take it.
-    Never,
-    /// It has to wait, and those behind it with it.
-    Later,
+/// For how long, from its own time on, an event is sent to a webhook that does not take it.
+const SENT_FOR: Duration = Duration::from_hours(24);
+
+/// A webhook that takes longer is slow: what the bus has taken is written down before it is waited for any longer, so that
+/// a run that dies meanwhile does not put it there again.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// What is logged of an account whose events could not be read or written.
+const LEFT: &str = "an account's events are left to the next run";
+
+/// An event that waits, on its way.
+struct UnderWay {
+    event: PendingEvent,
+    /// Whether the table knows how far it has come.
+    is_noted: bool,
+}
+
+/// The events of an account that the webhook is to get now.
+struct ForWebhook {
+    account: AppId,
+    events: Vec<UnderWay>,
+    /// One of the webhook's [`AT_ONCE`].
+    _slot: OwnedSemaphorePermit,
+}
+
+impl UnderWay {
+    fn bus(&mut self, progress: Progress) {
+        self.event.bus = progress;
+        self.is_noted = false;
+    }
+
+    fn webhook(&mut self, progress: Progress) {
+        self.event.webhook = progress;
+        self.is_noted = false;
+    }
 }
 
 impl Run {
-    /// Delivers the state events that wait, as far as time and the bus allow. This needs nothing of WeChat's, so it is done
-    /// also in a run that a refusal of WeChat's has ended.
+    /// Delivers the state events that wait, as far as time and their targets allow. This needs nothing of WeChat's, so it is
+    /// done also in a run that a refusal of WeChat's has ended.
     pub(crate) async fn deliver_outbox(&self, report: &mut Report) {
         let (store, until) = (&self.store, self.now());
-        let accounts = shards_by_turns(&self.context.random, 0..StateEvents::SHARDS, |shard, after| {
-            store.state_events.due(shard, until, after)
-        });
-        // An account comes once for each of its events, and is to be at one place only. Eight bytes of each are kept.
-        let (keys, mut seen) = (RandomState::new(), HashSet::new());
-        let accounts = accounts.try_filter(move |account| futures::future::ready(seen.insert(keys.hash_one(account))));
+        let accounts = || {
+            let accounts = shards_by_turns(&self.context.random, 0..StateEvents::SHARDS, move |shard, after| {
+                store.state_events.due(shard, until, after)
+            });
+            // An account comes once for each of its events, and is to be at one place only. Eight bytes of each are kept.
+            let (keys, mut seen) = (RandomState::new(), HashSet::new());
+            accounts.try_filter(move |account| futures::future::ready(seen.insert(keys.hash_one(account))))
+        };
         self.deliver_events_of(accounts, report).await;
     }
 
     /// Delivers the state events of accounts that the stream has named.
-    pub(crate) async fn deliver_named(&self, accounts: BTreeSet<AppId>, report: &mut Report) {
-        self.deliver_events_of(stream::iter(accounts).map(Ok), report).await;
+    pub(crate) async fn deliver_named(&self, accounts: &BTreeSet<AppId>, report: &mut Report) {
+        self.deliver_events_of(|| stream::iter(accounts.iter().cloned()).map(Ok), report).await;
     }
 
-    async fn deliver_events_of(&self, accounts: impl Stream<Item = Result<AppId, StoreError>>, report: &mut Report) {
-        let table = Breaker::default();
-        let delivered = accounts
-            .take_while(|_| futures::future::ready(self.may_deliver(&table)))
-            .map(async |account| self.deliver_in_order(&account?).await)
-            .buffer_unordered(AT_ONCE);
-        let left = "an account's events are left to the next run";
-        report.events_delivered += count_delivered(delivered, &table, left, report).await;
-    }
-
-    /// Delivers an account's events until one has to wait; returns how many were.
-    async fn deliver_in_order(&self, account: &AppId) -> Result<u64, StoreError> {
-        let mut delivered = 0;
-        for pending in self.store.state_events.waiting(account).await? {
-            match self.deliver_event(account, &pending).await? {
-                Delivery::Done => delivered += 1,
-                Delivery::Never => {}
-                Delivery::Later => break,
-            }
-        }
-        Ok(delivered)
-    }
-
-    async fn deliver_event(&self, account: &AppId, pending: &PendingEvent) -> Result<Delivery, StoreError> {
-        let (events, sequence) = (&self.store.state_events, pending.sequence);
-        if self.now() < pending.due_at {
-            return Ok(Delivery::Later);
-        }
-        let Some(event) = &pending.event else {
-            // Of a later version, which delivers it where it runs.
-            tracing::error!(authorizer = %account, sequence, "event {sequence} of account {account} cannot be read and waits");
-            events.postpone(account, sequence, self.now().plus(UNREADABLE_PAUSE)).await?;
-            return Ok(Delivery::Later);
+    /// Puts the events of accounts on the bus and sends them to the webhook. The bus never waits for the webhook: where that
+    /// has its hands full, an account's events are noted as they are, and sent when the bus has got all that it is to get.
+    async fn deliver_events_of<S>(&self, accounts: impl Fn() -> S, report: &mut Report)
+    where
+        S: Stream<Item = Result<AppId, StoreError>>,
+    {
+        let (table, slots, is_full) = (Breaker::default(), Arc::new(Semaphore::new(AT_ONCE)), AtomicBool::new(false));
+        let (mut on_bus, mut sent) = (Report::default(), Report::default());
+        let (hand_over, handed_over) = mpsc::unbounded_channel();
+        let putting = async {
+            let (table, slots, is_full) = (&table, &slots, &is_full);
+            let hand_over = hand_over;
+            let put = accounts()
+                .take_while(|_| futures::future::ready(self.may_deliver_events(table)))
+                .map(async |account| self.put_events(account?, slots, is_full, &hand_over).await)
+                .buffer_unordered(AT_ONCE);
+            on_bus.events_delivered = count_delivered(put, table, LEFT, &mut on_bus).await;
         };
-        let mut delivery = Delivery::Done;
-        match self.put(&BusEvent::of_state(self.store.component(), account, sequence, event)).await {
-            Ok(()) => {}
-            // Left as it is, for the next run.
-            Err(BusError::Away(_)) => return Ok(Delivery::Later),
-            Err(error) if error.may_pass() => {
-                tracing::warn!(authorizer = %account, sequence, "event {sequence} of account {account} is delivered later: {error}");
-                events.postpone(account, sequence, self.now().plus(BUS_PAUSE)).await?;
-                return Ok(Delivery::Later);
+        let sending = async {
+            let handed_over = stream::unfold(handed_over, async |mut handed_over| {
+                handed_over.recv().await.map(|work: ForWebhook| (work, handed_over))
+            });
+            let posted = handed_over
+                .map(async |mut work| self.send_in_order(&work.account, &mut work.events).await)
+                .buffer_unordered(AT_ONCE);
+            sent.events_sent = count_delivered(posted, &table, LEFT, &mut sent).await;
+        };
+        tokio::join!(putting, sending);
+        if is_full.load(Ordering::Relaxed) {
+            let posted = accounts()
+                .take_while(|_| futures::future::ready(self.may_send_events(&table)))
+                .map(async |account| {
+                    let account = account?;
+                    self.send_in_order(&account, &mut self.under_way(&account).await?).await
+                })
+                .buffer_unordered(AT_ONCE);
+            sent.events_sent += count_delivered(posted, &table, LEFT, &mut sent).await;
+        }
+        report.add(&on_bus);
+        report.add(&sent);
+    }
+
+    /// Whether another account's events are to be looked at: there is time, the table is not away, and one of the targets is
+    /// not.
+    fn may_deliver_events(&self, table: &Breaker) -> bool {
+        self.may_deliver(table) || self.may_send_events(table)
+    }
+
+    fn may_send_events(&self, table: &Breaker) -> bool {
+        self.has_time(table) && self.webhook.as_ref().is_some_and(|webhook| !webhook.is_away())
+    }
+
+    /// The events of an account that wait. Without a webhook none is ever sent to one, not even to one that is set later.
+    async fn under_way(&self, account: &AppId) -> Result<Vec<UnderWay>, StoreError> {
+        let waiting = self.store.state_events.waiting(account).await?.into_iter();
+        let under_way = waiting.map(|event| {
+            let mut under_way = UnderWay { event, is_noted: true };
+            if self.webhook.is_none() && !under_way.event.webhook.is_done() {
+                under_way.event.webhook = Progress::Done;
+                under_way.is_noted = !under_way.event.bus.is_done();
             }
-            Err(error) => {
-                tracing::error!(authorizer = %account, sequence, "event {sequence} of account {account} is never delivered: {error}");
-                delivery = Delivery::Never;
+            under_way
+        });
+        Ok(under_way.collect())
+    }
+
+    /// Puts an account's events on the bus, and hands over what the webhook is to get; returns how many the bus has taken.
+    async fn put_events(
+        &self,
+        account: AppId,
+        slots: &Arc<Semaphore>,
+        is_full: &AtomicBool,
+        hand_over: &mpsc::UnboundedSender<ForWebhook>,
+    ) -> Result<u64, StoreError> {
+        let mut events = self.under_way(&account).await?;
+        let put = self.put_in_order(&account, &mut events).await?;
+        if self.is_to_be_sent(&events) {
+            if let Ok(slot) = Arc::clone(slots).try_acquire_owned() {
+                drop(hand_over.send(ForWebhook { account, events, _slot: slot }));
+                return Ok(put);
+            }
+            is_full.store(true, Ordering::Relaxed);
+        }
+        self.note_all(&account, &mut events).await?;
+        Ok(put)
+    }
+
+    /// Whether the first event that the webhook has not got is to be sent now.
+    fn is_to_be_sent(&self, events: &[UnderWay]) -> bool {
+        let first = events.iter().map(|under_way| &under_way.event).find(|event| !event.webhook.is_done());
+        first.is_some_and(|event| event.webhook.is_due(self.now()) && event.event.is_some())
+    }
+
+    /// Puts an account's events on the bus until one has to wait; returns how many it has taken. What nothing else is to be
+    /// done about is written down at once.
+    async fn put_in_order(&self, account: &AppId, events: &mut [UnderWay]) -> Result<u64, StoreError> {
+        let mut count = 0;
+        for under_way in events.iter_mut().filter(|under_way| !under_way.event.bus.is_done()) {
+            let (now, sequence) = (self.now(), under_way.event.sequence);
+            if !under_way.event.bus.is_due(now) {
+                break;
+            }
+            let Some(event) = &under_way.event.event else {
+                // Of a later version, which delivers it where it runs.
+                tracing::error!(authorizer = %account, sequence, "event {sequence} of account {account} cannot be read and waits");
+                under_way.bus(Progress::Later(now.plus(UNREADABLE_PAUSE)));
+                break;
+            };
+            match self.put(&self.bus_event(account, sequence, event)).await {
+                Ok(()) => {
+                    count += 1;
+                    under_way.bus(Progress::Done);
+                }
+                // Left as it is, for the next run.
+                Err(BusError::Away(_)) => break,
+                Err(error) if error.may_pass() => {
+                    tracing::warn!(authorizer = %account, sequence, "event {sequence} of account {account} is put on the bus later: {error}");
+                    under_way.bus(Progress::Later(self.now().plus(BUS_PAUSE)));
+                    break;
+                }
+                Err(error) => {
+                    tracing::error!(authorizer = %account, sequence, "event {sequence} of account {account} is never put on the bus: {error}");
+                    under_way.bus(Progress::Done);
+                }
+            }
+            if under_way.event.webhook.is_done() {
+                self.note(account, under_way).await?;
             }
         }
-        events.finish(account, sequence).await?;
-        Ok(delivery)
+        Ok(count)
+    }
+
+    /// Sends an account's events to the webhook until one has to wait; returns how many it has taken. How far each event has
+    /// come is written down, with the bus too.
+    async fn send_in_order(&self, account: &AppId, events: &mut [UnderWay]) -> Result<u64, StoreError> {
+        let (mut count, mut holds) = (0, self.webhook.is_none());
+        let mut left = events;
+        while let Some((under_way, behind)) = mem::take(&mut left).split_first_mut() {
+            if let Some(webhook) = &self.webhook
+                && !holds
+                && !under_way.event.webhook.is_done()
+            {
+                count += u64::from(self.send_one(webhook, account, under_way, behind).await?);
+                holds = !under_way.event.webhook.is_done();
+            }
+            self.note(account, under_way).await?;
+            left = behind;
+        }
+        Ok(count)
+    }
+
+    /// Sends an event to the webhook, if it is due; returns whether it was taken. `behind` are those behind it.
+    async fn send_one(
+        &self,
+        webhook: &WebhookOfRun,
+        account: &AppId,
+        under_way: &mut UnderWay,
+        behind: &mut [UnderWay],
+    ) -> Result<bool, StoreError> {
+        let sequence = under_way.event.sequence;
+        let Some(event) = under_way.event.event.as_ref().filter(|_| under_way.event.webhook.is_due(self.now())) else {
+            return Ok(false);
+        };
+        let ends_at = Timestamp::from_unix(event.at).plus(SENT_FOR);
+        if webhook.is_away() || Instant::now() >= self.stop_at {
+            // One that a webhook was never asked about is not given up for want of time.
+            if webhook.is_away() && self.now() >= ends_at {
+                self.give_up(account, under_way, "it has not answered");
+            }
+            return Ok(false);
+        }
+        let bus_event = self.bus_event(account, sequence, event);
+        let mut posting = pin!(self.post(webhook, &bus_event));
+        let posted = if let Ok(posted) = timeout(SLOW, &mut posting).await {
+            posted
+        } else {
+            let noted = self.note(account, under_way).await.and(self.note_all(account, behind).await);
+            let posted = posting.await;
+            noted.map(|()| posted)?
+        };
+        match posted {
+            Ok(()) => {
+                under_way.webhook(Progress::Done);
+                return Ok(true);
+            }
+            Err(error) if self.now() >= ends_at => self.give_up(account, under_way, &error.to_string()),
+            Err(error) => {
+                tracing::warn!(authorizer = %account, sequence, reason = error.reason(), "event {sequence} of account {account} is sent to the event webhook later: {error}");
+                under_way.event.webhook_tries = under_way.event.webhook_tries.saturating_add(1);
+                let next = self.now().plus(pause_after(under_way.event.webhook_tries));
+                under_way.webhook(Progress::Later(next.min(ends_at)));
+            }
+        }
+        Ok(false)
+    }
+
+    /// Gives up an event that the webhook has not taken for a day: those behind it are next.
+    fn give_up(&self, account: &AppId, under_way: &mut UnderWay, cause: &str) {
+        let sequence = under_way.event.sequence;
+        self.context.metrics.put(&Metric::count(Measure::EventGivenUp, 1));
+        tracing::error!(authorizer = %account, sequence, "event {sequence} of account {account} is not sent to the event webhook any more: {cause}");
+        under_way.webhook(Progress::Done);
+    }
+
+    fn bus_event(&self, account: &AppId, sequence: u64, event: &StateEvent) -> BusEvent {
+        BusEvent::of_state(self.store.component(), account, sequence, event, &self.public_base)
+    }
+
+    async fn note_all(&self, account: &AppId, events: &mut [UnderWay]) -> Result<(), StoreError> {
+        for under_way in events {
+            self.note(account, under_way).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes down how far an event has come, unless the table knows it.
+    async fn note(&self, account: &AppId, under_way: &mut UnderWay) -> Result<(), StoreError> {
+        if !under_way.is_noted {
+            self.store.state_events.note(account, &under_way.event).await?;
+            under_way.is_noted = true;
+        }
+        Ok(())
     }
 }

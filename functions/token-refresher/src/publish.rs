@@ -110,7 +110,7 @@ impl Run {
         let store = &self.store;
         let Some(binding) = store.claims.binding(&ClaimKey::of_pre_auth_code(code)).await? else { return Ok(None) };
         let labels = match store.links.get(&binding.link, self.now()).await {
-            Ok(link) => link.map(|link| link.request.labels).unwrap_or_default(),
+            Ok(link) => link.map(|link| link.says()).unwrap_or_default(),
             // A link that cannot be read is not to keep its event back.
             Err(error @ StoreError::Corrupt { .. }) => {
                 tracing::error!(link = %binding.link, "an event lacks its reference: {error}");
@@ -136,7 +136,12 @@ impl Run {
 
     /// Whether another delivery is to be begun: there is time, and neither the bus nor the table is away.
     pub(crate) fn may_deliver(&self, table: &Breaker) -> bool {
-        Instant::now() < self.stop_at && !self.bus_is_away.load(Ordering::Relaxed) && table.cause().is_none()
+        self.has_time(table) && !self.bus_is_away.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is time, and the table is not away.
+    pub(crate) fn has_time(&self, table: &Breaker) -> bool {
+        Instant::now() < self.stop_at && table.cause().is_none()
     }
 
     /// The messages that wait.

@@ -48,13 +48,16 @@ pub(crate) struct Ended {
     pub(crate) seq: u64,
     /// WeChat's code for what was refused last, where that is known.
     pub(crate) errcode: Option<i64>,
+    /// WeChat's id of that call.
+    pub(crate) rid: Option<String>,
     /// Since when its renewals have been refused, if they have been.
     pub(crate) refused_since: Option<Timestamp>,
 }
 
 impl Ended {
     fn refused(account: AppId, word: &Refused) -> Self {
-        Self { account, seq: word.seq, errcode: Some(word.code.code()), refused_since: Some(word.since) }
+        let (seq, errcode, rid) = (word.seq, Some(word.code.code()), word.rid.clone());
+        Self { account, seq, errcode, rid, refused_since: Some(word.since) }
     }
 }
 
@@ -191,11 +194,11 @@ impl Run {
         } else {
             ended.extend(doubtful);
         }
-        for Ended { account, seq, errcode, .. } in ended {
+        for Ended { account, seq, errcode, rid, .. } in ended {
             if self.breaker.cause().is_some() || Instant::now() >= self.ends_at {
                 return;
             }
-            match self.tokens.end_grant(&account, seq, &GrantEnd::Refused { errcode }).await {
+            match self.tokens.end_grant(&account, seq, &GrantEnd::Refused { errcode, rid }).await {
                 Ok(written) => report.gone += u64::from(written == WriteOutcome::Stored),
                 Err(error) => {
                     if let Some(own) = self.breaker.own_failure(error.into()) {

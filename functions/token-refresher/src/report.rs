@@ -22,8 +22,10 @@ pub struct Report {
     pub inbox_postponed: u64,
     /// Messages that had waited for the bus and were delivered.
     pub messages_delivered: u64,
-    /// Events of accounts' states that were delivered.
+    /// Events of accounts' states that the bus has taken.
     pub events_delivered: u64,
+    /// Events of accounts' states that the event webhook has taken.
+    pub events_sent: u64,
     /// Accounts that reconciliation found missing here.
     pub added: u64,
     /// Accounts whose refresh token or profile reconciliation repaired.
@@ -49,6 +51,7 @@ impl Report {
         self.inbox_postponed += part.inbox_postponed;
         self.messages_delivered += part.messages_delivered;
         self.events_delivered += part.events_delivered;
+        self.events_sent += part.events_sent;
         self.gone += part.gone;
         for (label, count) in &part.failed {
             self.fail_times(label, *count);
@@ -77,6 +80,7 @@ impl fmt::Display for Report {
             ("inbox postponed", self.inbox_postponed),
             ("messages delivered", self.messages_delivered),
             ("events delivered", self.events_delivered),
+            ("events sent", self.events_sent),
             ("added", self.added),
             ("repaired", self.repaired),
             ("gone", self.gone),

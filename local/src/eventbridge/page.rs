@@ -69,6 +69,7 @@ impl Item {
             family: match event.detail_type.split('.').next() {
                 Some("message") => "message",
                 Some("grant") => "grant",
+                Some("account") => "account",
                 _ => "event",
             },
             detail_type: event.detail_type.clone(),

@@ -23,7 +23,7 @@ const REQUIRED: [&str; 4] = ["component_appid", "component_appsecret", "token", 
 /// The fields of the generation before, while token or key change.
 const PREVIOUS: [&str; 2] = ["previous_token", "previous_encoding_aes_key"];
 
-/// What the reply webhook needs and nothing else.
+/// What webhooks need and nothing else.
 const WEBHOOK: &str = "webhook_secret";
 
 const WEBHOOK_KEY: &str = "store whsec_ and the Base64 of 24 to 64 random bytes as webhook_secret, and give the same text to the \
@@ -93,19 +93,17 @@ fn judge(text: &SecretString, webhook: bool, target: Target, fill_in: &str) -> (
     (findings, component)
 }
 
-/// The key of the reply webhook, without which it is not called. Of a `cargo run` only its own terminal knows whether it
+/// The key of the webhooks, without which none is called. Of a `cargo run` only its own terminal knows whether it
 /// has a webhook.
 fn webhook_key(value: Option<&Value>, webhook: bool, target: Target) -> Finding {
-    const NONE: &str = "no reply webhook is set";
+    const NONE: &str = "no webhook is set";
     let sentence = match (secret::webhook_key(value.cloned().unwrap_or_default()), webhook) {
         (Ok(_), false) if target != Target::Local => {
             return Finding::ok(CHECK, format!("webhook_secret is well formed; {NONE}"));
         }
         (Ok(_), _) => return Finding::ok(CHECK, "webhook_secret is well formed"),
         (Err(WebhookKeyError::Missing), false) => return Finding::ok(CHECK, NONE),
-        (Err(WebhookKeyError::Missing), true) => {
-            "webhook_secret is missing: the reply webhook is not called".to_owned()
-        }
+        (Err(WebhookKeyError::Missing), true) => "webhook_secret is missing: no webhook is called".to_owned(),
         (Err(malformed), _) => malformed.to_string(),
     };
     let verdict = if webhook { Verdict::Wrong } else { Verdict::Warning };
@@ -204,7 +202,7 @@ mod tests {
     #[test]
     fn a_complete_secret_is_well() {
         let (findings, component) = judged(&complete().to_string());
-        let no_webhook = Finding::ok(CHECK, "no reply webhook is set");
+        let no_webhook = Finding::ok(CHECK, "no webhook is set");
         assert_eq!(findings, [Finding::ok(CHECK, "its four fields are well formed"), no_webhook]);
         assert_eq!(component.unwrap().as_str(), "wx1234567890abcdef");
         let findings = with("previous_token", &json!("old"));
@@ -288,10 +286,10 @@ mod tests {
         let key = json!("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
         for (key, webhook, target, told) in [
             (&key, true, Target::Aws, "webhook_secret is well formed"),
-            (&key, false, Target::Aws, "webhook_secret is well formed; no reply webhook is set"),
+            (&key, false, Target::Aws, "webhook_secret is well formed; no webhook is set"),
             (&key, false, Target::Local, "webhook_secret is well formed"),
-            (&json!(null), false, Target::Aws, "no reply webhook is set"),
-            (&json!(""), false, Target::Local, "no reply webhook is set"),
+            (&json!(null), false, Target::Aws, "no webhook is set"),
+            (&json!(""), false, Target::Local, "no webhook is set"),
         ] {
             let findings = judged(key, webhook, target);
             assert_eq!((findings.len(), &findings[1]), (2, &Finding::ok(CHECK, told)));

@@ -27,7 +27,7 @@ pub struct Limits {
     pub push: Duration,
     /// A message of an account from its arrival to its response, whatever hangs. The sender gives up after 5 s.
     pub message: Duration,
-    /// The reply webhook, from its name to the end of its answer.
+    /// A service of the business, from its name to the end of its answer.
     pub webhook: Duration,
     /// Connecting to the API.
     pub api_connect: Duration,
@@ -73,6 +73,7 @@ impl Limits {
         Self {
             // The other side may be half the world away, and no page waits.
             head_start: Duration::from_secs(1),
+            webhook: Duration::from_secs(5),
             api_connect: Duration::from_secs(3),
             api: Duration::from_secs(15),
             token_wait: Duration::from_secs(20),
@@ -121,7 +122,7 @@ mod tests {
             assert!((seconds(limits.secrets_try), seconds(limits.secrets)) == (1.0, 2.0));
         }
         assert!((seconds(page.api_connect), seconds(page.api)) == (2.0, 6.0));
-        assert!((seconds(job.api_connect), seconds(job.api)) == (3.0, 15.0));
+        assert!((seconds(job.api_connect), seconds(job.api), seconds(job.webhook)) == (3.0, 15.0, 5.0));
         assert!(job.api + job.table + Duration::from_secs(5) <= LEASE_LEFT_TO_CALL);
         assert!(LEASE_LEFT_TO_CALL + job.table <= LEASE);
     }

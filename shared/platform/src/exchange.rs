@@ -283,7 +283,7 @@ impl Exchange {
         };
         Ok(link.map(|link| {
             let binds = link.authorized.is_none().then_some(by);
-            GrantOrigin { link: link.id, labels: link.request.labels, binds }
+            GrantOrigin { labels: link.says(), link: link.id, binds }
         }))
     }
 

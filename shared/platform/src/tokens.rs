@@ -1,7 +1,7 @@
 //! "A token, now": an account's, by the same mechanism as the component's (`leased.rs`).
 
 use base::clock::Timestamp;
-use base::ids::AppId;
+use base::ids::{AppId, LinkId};
 use base::limits::LEASE;
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -96,7 +96,8 @@ impl Tokens {
         end: &GrantEnd,
     ) -> Result<WriteOutcome, store::StoreError> {
         let now = self.context().now();
-        let written = self.store().accounts.end_grant(authorizer, seq, end, now).await?;
+        let link = LinkId::generate(&self.context().random);
+        let written = self.store().accounts.end_grant(authorizer, seq, end, &link, now).await?;
         if written == WriteOutcome::Stored {
             let state = end.state();
             tracing::info!(authorizer = %authorizer, state = state.as_str(), "account {authorizer} is now {state}");

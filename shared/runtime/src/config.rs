@@ -142,9 +142,7 @@ impl PageConfig {
     /// # Errors
     /// [`ConfigError`] naming the variable.
     pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
-        let base = environment.required("PUBLIC_BASE_URL", "our own origin, such as https://auth.example.com")?;
-        let public_base =
-            Origin::parse(&base).map_err(|reason| ConfigError::Malformed { name: "PUBLIC_BASE_URL", reason })?;
+        let public_base = public_base(environment)?;
         let return_origins = list(environment, "RETURN_URL_ORIGINS", Origin::parse)?;
         Ok(Self { public_base, return_origins: ReturnOrigins::new(return_origins) })
     }
@@ -230,11 +228,7 @@ impl MessageConfig {
     /// # Errors
     /// [`ConfigError::Malformed`] naming the variable.
     pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
-        let webhook = environment
-            .get("REPLY_WEBHOOK_URL")
-            .map(|text| webhook_address(&text))
-            .transpose()
-            .map_err(|reason| ConfigError::Malformed { name: "REPLY_WEBHOOK_URL", reason })?;
+        let webhook = webhook(environment, "REPLY_WEBHOOK_URL")?;
         let test_accounts = list(environment, "RELEASE_CHECK_ACCOUNTS", |text| {
             AppId::parse_issued(text).map_err(
                 |_| "it must be appids such as wx570bc396a51b8ff8 (not original ids, gh_…), separated by commas",
@@ -244,13 +238,39 @@ impl MessageConfig {
     }
 }
 
-/// Who is asked for replies, or a sentence that says what is wrong.
-fn webhook_address(text: &str) -> Result<Url, &'static str> {
-    let url = web_address(text)?;
-    if url.fragment().is_some() {
-        return Err("it must not have a fragment, the part from # on");
+/// What the events of accounts need beyond the bus: `PUBLIC_BASE_URL`, `EVENT_WEBHOOK_URL`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventConfig {
+    /// Our own origin, for the links that ask merchants again.
+    pub public_base: Origin,
+    /// The webhook that gets them; `None` if it is not set.
+    pub webhook: Option<Url>,
+}
+
+impl EventConfig {
+    /// Reads `PUBLIC_BASE_URL` and the optional `EVENT_WEBHOOK_URL`. Which addresses the webhook may have is not for
+    /// variables to say.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the variable.
+    pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
+        Ok(Self { public_base: public_base(environment)?, webhook: webhook(environment, "EVENT_WEBHOOK_URL")? })
     }
-    Ok(url)
+}
+
+fn public_base(environment: &impl Environment) -> Result<Origin, ConfigError> {
+    const NAME: &str = "PUBLIC_BASE_URL";
+    let base = environment.required(NAME, "our own origin, such as https://auth.example.com")?;
+    Origin::parse(&base).map_err(|reason| ConfigError::Malformed { name: NAME, reason })
+}
+
+/// A service of the business that is called, if the variable names one.
+fn webhook(environment: &impl Environment, name: &'static str) -> Result<Option<Url>, ConfigError> {
+    let address = |text: String| {
+        let url = web_address(&text)?;
+        if url.fragment().is_some() { Err("it must not have a fragment, the part from # on") } else { Ok(url) }
+    };
+    environment.get(name).map(address).transpose().map_err(|reason| ConfigError::Malformed { name, reason })
 }
 
 #[cfg(test)]
@@ -313,6 +333,24 @@ mod tests {
             let error = read("", bad).unwrap_err().to_string();
             assert!(error.contains("RELEASE_CHECK_ACCOUNTS") && error.contains("gh_"), "{bad}: {error}");
         }
+    }
+
+    #[test]
+    fn the_event_webhook_is_an_address_like_the_reply_webhook() {
+        let read = |webhook: &str| {
+            let webhook = webhook.to_owned();
+            EventConfig::read(&move |name: &str| match name {
+                "PUBLIC_BASE_URL" => Some("https://auth.example.com".to_owned()),
+                _ => Some(webhook.clone()).filter(|value| !value.is_empty()),
+            })
+        };
+        assert_eq!(read("").unwrap().webhook, None);
+        assert_eq!(read("https://app.example.com/events?x=1").unwrap().webhook.unwrap().path(), "/events");
+        for bad in ["app.example.com", "http://app.example.com", "https://u@a.example.com", "https://a/#b"] {
+            let error = read(bad).unwrap_err().to_string();
+            assert!(error.contains("EVENT_WEBHOOK_URL"), "{bad}: {error}");
+        }
+        assert!(EventConfig::read(&|_: &str| None).unwrap_err().to_string().contains("PUBLIC_BASE_URL"));
     }
 
     #[test]

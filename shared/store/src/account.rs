@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use base::clock::Timestamp;
-use base::ids::AppId;
+use base::ids::{AppId, LinkId};
 use secrecy::SecretString;
 use wechat::api::Profile;
 
@@ -87,7 +87,7 @@ pub struct NewGrant<'a> {
 }
 
 /// How a grant has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GrantEnd {
     /// WeChat says that the merchant took it back.
     TakenBack {
@@ -98,13 +98,15 @@ pub enum GrantEnd {
     Refused {
         /// WeChat's code for the refused call.
         errcode: Option<i64>,
+        /// WeChat's id of that call.
+        rid: Option<String>,
     },
 }
 
 impl GrantEnd {
     /// The state that an account is in from then on.
     #[must_use]
-    pub const fn state(self) -> AccountState {
+    pub const fn state(&self) -> AccountState {
         match self {
             Self::TakenBack { .. } => AccountState::Unauthorized,
             Self::Refused { .. } => AccountState::NeedsAuthorization,
@@ -227,20 +229,25 @@ impl Accounts {
     }
 
     /// Ends an account's grant over the `token_seq` that was read (0 makes the row) and reports it: the access token is
-    /// dropped, the row and its refresh token stay. In the index the account is among those of its state from now on. A
-    /// read, and a transaction over the row and the details.
+    /// dropped, the row and its refresh token stay. In the index the account is among those of its state from now on. Where
+    /// WeChat refuses the grant, a link is made that asks the merchant again: `link` is its id. A read, and a transaction
+    /// over the row, the details and that link.
     pub async fn end_grant(
         &self,
         authorizer: &AppId,
         seq: u64,
         end: &GrantEnd,
+        link: &LinkId,
         now: Timestamp,
     ) -> Result<WriteOutcome, StoreError> {
         let next = seq.saturating_add(1);
         let state = end.state();
-        let (revoked_at, reported) = match *end {
-            GrantEnd::TakenBack { at } => (at, StateChange::Unauthorized),
-            GrantEnd::Refused { errcode } => (None, StateChange::NeedsAuthorization { errcode }),
+        let (revoked_at, reported) = match end {
+            GrantEnd::TakenBack { at } => (*at, StateChange::Unauthorized),
+            GrantEnd::Refused { errcode, rid } => {
+                let (rid, asks_again) = (rid.clone(), Some(link.clone()));
+                (None, StateChange::NeedsAuthorization { errcode: *errcode, rid, asks_again })
+            }
         };
         let row = || {
             self.change(authorizer)
@@ -352,7 +359,9 @@ impl Accounts {
         let permissions = func_info.clone().unwrap_or_default();
         let reported = match state {
             AccountState::Active => StateChange::Authorized { permissions },
-            AccountState::NeedsAuthorization => StateChange::NeedsAuthorization { errcode: None },
+            AccountState::NeedsAuthorization => {
+                StateChange::NeedsAuthorization { errcode: None, rid: None, asks_again: None }
+            }
             AccountState::Unauthorized => StateChange::Unauthorized,
         };
         let details = DetailsChange {

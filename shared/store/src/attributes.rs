@@ -62,6 +62,10 @@ attributes! {
     EVENTS = "events",
     VERSION = "version",
     EVENT = "event",
+    BUS_DONE = "bus_done",
+    BUS_DUE_AT = "bus_due_at",
+    WEBHOOK_DONE = "webhook_done",
+    WEBHOOK_DUE_AT = "webhook_due_at",
     // What is in a list.
     LIST_PK = "list_pk",
     LIST_SK = "list_sk",
@@ -99,6 +103,7 @@ attributes! {
     AUTHORIZED_AT = "authorized_at",
     BOUND_BY = "bound_by",
     CANCELLED_AT = "cancelled_at",
+    ASKS_AGAIN = "asks_again",
     COOKIE = "cookie",
     CODES = "codes",
     // Messages.

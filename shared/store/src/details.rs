@@ -23,7 +23,7 @@ use crate::attributes::{
 };
 use crate::item::{Attributes, Item};
 use crate::labels::{Labels, Said};
-use crate::link::BoundBy;
+use crate::link::{BoundBy, Links};
 use crate::part::{Key, Part};
 use crate::request::Written;
 use crate::state_event::{StateChange, StateEvent};
@@ -211,6 +211,10 @@ impl DetailsChange<'_> {
         let first = if known.events == 0 { now.unix().unsigned_abs() } else { known.events.saturating_add(1) };
         let (mut writes, mut events) = (Vec::new(), known.events);
         for (change, sequence) in self.changes(known).into_iter().zip(first..) {
+            if let StateChange::NeedsAuthorization { asks_again: Some(id), .. } = &change {
+                let link = Links(part.clone()).asking_again(id, authorizer, labels, now);
+                writes.push(link.in_transaction()?);
+            }
             let event = StateEvent { change, at: at.unix(), labels: labels.clone(), link: link.cloned() };
             writes.push(part.new_state_event(authorizer, sequence, &event)?.in_transaction()?);
             events = sequence;

@@ -71,7 +71,7 @@ pub use self::reconcile::{
 };
 pub use self::release_check::ReleaseChecks;
 pub use self::request::PagePosition;
-pub use self::state_event::{EVENT_SORT_PREFIX, PendingEvent, StateChange, StateEvent, StateEvents};
+pub use self::state_event::{EVENT_SORT_PREFIX, PendingEvent, Progress, StateChange, StateEvent, StateEvents};
 pub use self::ticket::{Ticket, Tickets};
 pub use self::token::{Failure, Issued, RenewalReason, StoredTokens};
 pub use self::token_record::{TokenOwner, TokenRecord};

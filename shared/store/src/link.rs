@@ -11,17 +11,23 @@ use base::ids::{AppId, LinkId};
 
 use crate::StoreError;
 use crate::attributes::{
-    AUTH_TYPE, AUTHORIZED_AT, AUTHORIZER, BIZ_APPID, BOUND_BY, CANCELLED_AT, CATEGORY_IDS, CREATED_AT, CREATED_BY,
-    EXPIRES_AT, LIST_PK, LIST_SK, MINT_TIMES, MINTS, PK, REQUESTER_NAME, RETURN_URL, VALID_UNTIL,
+    ASKS_AGAIN, AUTH_TYPE, AUTHORIZED_AT, AUTHORIZER, BIZ_APPID, BOUND_BY, CANCELLED_AT, CATEGORY_IDS, CREATED_AT,
+    CREATED_BY, EXPIRES_AT, LIST_PK, LIST_SK, MINT_TIMES, MINTS, PK, REQUESTER_NAME, RETURN_URL, VALID_UNTIL,
 };
 use crate::item::{Attributes, Item};
 use crate::labels::Labels;
 use crate::part::{Key, Part};
 use crate::request::{Order, Written};
-use crate::write::{Change, Value, absent, equals, exists, is_after};
+use crate::write::{Change, NewItem, Value, absent, equals, exists, is_after};
 
 /// A link is readable this long after it ended: a business may ask late for its outcome.
 const KEEP_ENDED: Duration = Duration::from_hours(24 * 30);
+
+/// How long a link lives that asks the merchant of an account again.
+const ASKING_AGAIN: Duration = Duration::from_hours(24 * 30);
+
+/// Official accounts and mini programs. Of a link for one account that account decides.
+const ANY_KIND: u8 = 3;
 
 /// What a business asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +61,8 @@ pub struct Link {
     pub bound_by: Option<BoundBy>,
     /// When the business cancelled it.
     pub cancelled_at: Option<Timestamp>,
+    /// Whether it was made by the platform, with the event that an account's grant is refused.
+    pub(crate) asks_again: bool,
     /// How many pre-auth codes it has made.
     pub(crate) mints: u32,
     /// When it made those of the last hour.
@@ -111,6 +119,13 @@ impl Link {
         } else {
             LinkStatus::Pending
         }
+    }
+
+    /// What the business has said on it about the account that comes through it. A link that asks again shows what had been
+    /// said about the account when it was made, and says nothing new: the business may have changed it since.
+    #[must_use]
+    pub fn says(&self) -> Labels {
+        if self.asks_again { Labels::default() } else { self.request.labels.clone() }
     }
 
     /// Whether it is this account's, or can become it: a link takes one account, and none once it was cancelled.
@@ -202,9 +217,29 @@ impl Links {
         valid_until: Timestamp,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        if self.new_link(id, request, valid_until, now).put().await? {
+            Ok(())
+        } else {
+            Err(StoreError::Contended { item: "link" })
+        }
+    }
+
+    /// A link that asks the merchant of an account again, which had these labels.
+    pub(crate) fn asking_again(&self, id: &LinkId, authorizer: &AppId, labels: &Labels, now: Timestamp) -> NewItem {
+        let request = LinkRequest {
+            auth_type: ANY_KIND,
+            biz_appid: Some(authorizer.clone()),
+            category_ids: Vec::new(),
+            return_url: None,
+            requester_name: None,
+            labels: labels.clone(),
+        };
+        self.new_link(id, &request, now.plus(ASKING_AGAIN), now).set(ASKS_AGAIN, true)
+    }
+
+    fn new_link(&self, id: &LinkId, request: &LinkRequest, valid_until: Timestamp, now: Timestamp) -> NewItem {
         let reference = request.labels.reference.as_ref();
-        let link = self
-            .0
+        self.0
             .new_item(self.key(id))
             // A second try after a lost reply writes the same again.
             .or_when(equals(CREATED_BY, id))
@@ -221,8 +256,7 @@ impl Links {
             .set_some(REQUESTER_NAME, request.requester_name.as_ref())
             .set_some(LIST_PK, reference.map(|reference| self.0.links_with_reference(reference)))
             .set_some(LIST_SK, reference.map(|_| LinkPlace::new(id, now).0))
-            .label(&request.labels);
-        if link.put().await? { Ok(()) } else { Err(StoreError::Contended { item: "link" }) }
+            .label(&request.labels)
     }
 
     /// A link; `None` if there is none or it ended long ago. One read.
@@ -330,6 +364,7 @@ pub(crate) fn read_link(id: &LinkId, attributes: Attributes) -> Result<Link, Sto
         authorized: item.parsed(AUTHORIZER, AppId::parse).zip(item.instant(AUTHORIZED_AT)),
         bound_by: item.parsed(BOUND_BY, BoundBy::parse),
         cancelled_at: item.instant(CANCELLED_AT),
+        asks_again: item.has(ASKS_AGAIN),
         mints: item.number(MINTS).ok_or(item.lacks(MINTS))?,
         mint_times: item.numbers(MINT_TIMES).map(Timestamp::from_unix).collect(),
     })

@@ -1,7 +1,8 @@
 //! What happened to an account, to be reported: an outbox, written in the transaction that changes the state.
 //!
-//! The events of an account are items next to its details, numbered one after another. One that has not been delivered is in
-//! the `due` index; one that has stays as the account's history until it expires.
+//! The events of an account are items next to its details, numbered one after another. There are two targets, the event bus
+//! and the business's webhook, and an event knows how far it has come with each. One that has not been delivered to both is
+//! in the `due` index; one that has stays as the account's history until it expires.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -11,7 +12,9 @@ use base::ids::{AppId, Digest, LinkId};
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
-use crate::attributes::{DUE_AT, DUE_SHARD, EVENT, EXPIRES_AT, SK};
+use crate::attributes::{
+    BUS_DONE, BUS_DUE_AT, DUE_AT, DUE_SHARD, EVENT, EXPIRES_AT, SK, TRIES, WEBHOOK_DONE, WEBHOOK_DUE_AT,
+};
 use crate::item::Item;
 use crate::labels::Labels;
 use crate::part::{Key, Part};
@@ -43,6 +46,12 @@ pub enum StateChange {
     NeedsAuthorization {
         /// WeChat's code for the last refused call; `None` where an earlier version has ended the grant.
         errcode: Option<i64>,
+        /// WeChat's id of that call, where it gave one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rid: Option<String>,
+        /// The link that was made with the event, through which the merchant can authorize the platform again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asks_again: Option<LinkId>,
     },
     /// The merchant took the grant back.
     Unauthorized,
@@ -81,15 +90,50 @@ pub struct StateEvent {
     pub link: Option<LinkId>,
 }
 
-/// An event that has not been delivered.
+/// How far an event has come with one of its targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// It is to be delivered.
+    Due,
+    /// It could not be delivered, and is tried again from this time on.
+    Later(Timestamp),
+    /// The target has it, or never gets it.
+    Done,
+}
+
+impl Progress {
+    /// Whether it is to be delivered now.
+    #[must_use]
+    pub fn is_due(self, now: Timestamp) -> bool {
+        match self {
+            Self::Due => true,
+            Self::Later(at) => at <= now,
+            Self::Done => false,
+        }
+    }
+
+    /// Whether there is nothing left to do.
+    #[must_use]
+    pub const fn is_done(self) -> bool {
+        matches!(self, Self::Done)
+    }
+}
+
+/// An event that has not been delivered to both of its targets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingEvent {
     /// Its number among those of the account.
     pub sequence: u64,
     /// What it says; `None` for one that cannot be read.
     pub event: Option<StateEvent>,
-    /// When it is to be delivered, or tried again.
+    /// From when on it is to be looked at.
     pub due_at: Timestamp,
+    /// The bus.
+    pub bus: Progress,
+    /// The webhook.
+    pub webhook: Progress,
+    /// How often the webhook has not taken it.
+    pub webhook_tries: u32,
 }
 
 impl StateChange {
@@ -109,10 +153,18 @@ impl StateChange {
 
 impl PendingEvent {
     fn read(item: &Item) -> Option<Self> {
+        let progress = |done, due_at| match item.instant(due_at) {
+            _ if item.has(done) => Progress::Done,
+            Some(at) => Progress::Later(at),
+            None => Progress::Due,
+        };
         Some(Self {
             sequence: item.text(SK)?.strip_prefix(EVENT_SORT_PREFIX)?.parse().ok()?,
             event: item.parsed(EVENT, |json| serde_json::from_str(json)),
             due_at: item.instant(DUE_AT)?,
+            bus: progress(BUS_DONE, BUS_DUE_AT),
+            webhook: progress(WEBHOOK_DONE, WEBHOOK_DUE_AT),
+            webhook_tries: item.number(TRIES).unwrap_or(0),
         })
     }
 }
@@ -198,17 +250,40 @@ impl StateEvents {
         Ok(waiting)
     }
 
-    /// Postpones an event until `due_at`. One write; without effect if it waits no longer.
-    pub async fn postpone(&self, authorizer: &AppId, sequence: u64, due_at: Timestamp) -> Result<(), StoreError> {
-        self.change(authorizer, sequence).set(DUE_AT, due_at).when(exists(DUE_AT)).apply().await.map(drop)
-    }
-
-    /// Writes down that an event has been delivered. One write; again changes nothing.
+    /// Writes down how far an event has come. It is looked at again when the first of its targets is due; once both are done
+    /// it leaves the index. One write; without effect if it waits no longer.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]: it will be delivered once more.
-    pub async fn finish(&self, authorizer: &AppId, sequence: u64) -> Result<(), StoreError> {
-        let finished = self.change(authorizer, sequence).remove([DUE_SHARD, DUE_AT]);
-        finished.when(exists(DUE_AT)).apply().await.map(drop)
+    /// [`StoreError::Unavailable`]: what has been delivered will be delivered once more.
+    pub async fn note(&self, authorizer: &AppId, event: &PendingEvent) -> Result<(), StoreError> {
+        let change = self.change(authorizer, event.sequence);
+        let due = [event.bus, event.webhook].into_iter().filter_map(|progress| match progress {
+            Progress::Due => Some(event.due_at),
+            Progress::Later(at) => Some(at),
+            Progress::Done => None,
+        });
+        let change = match due.min() {
+            None => change.remove([DUE_SHARD, DUE_AT, BUS_DONE, BUS_DUE_AT, WEBHOOK_DONE, WEBHOOK_DUE_AT, TRIES]),
+            // What another run has done meanwhile is never taken back.
+            Some(due_at) => change
+                .set(DUE_AT, due_at)
+                .set_some(BUS_DONE, done(event.bus))
+                .set_some(BUS_DUE_AT, later(event.bus))
+                .set_some(WEBHOOK_DONE, done(event.webhook))
+                .set_some(WEBHOOK_DUE_AT, later(event.webhook))
+                .set_some(TRIES, Some(event.webhook_tries).filter(|tries| *tries > 0)),
+        };
+        change.when(exists(DUE_AT)).apply().await.map(drop)
+    }
+}
+
+fn done(progress: Progress) -> Option<bool> {
+    progress.is_done().then_some(true)
+}
+
+const fn later(progress: Progress) -> Option<Timestamp> {
+    match progress {
+        Progress::Later(at) => Some(at),
+        Progress::Due | Progress::Done => None,
     }
 }

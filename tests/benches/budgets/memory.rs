@@ -80,7 +80,6 @@ fn job(name: &'static str, function: &str, aws: &Aws, event: String, expected: &
     let token = renewals::authorizer_token();
     let wechat = serve(move |_| answer("200 OK", &[("content-type", "application/json")], &token));
     let mut variables = aws.variables();
-    variables.push(("PUBLIC_BASE_URL", "https://auth.example.com".to_owned()));
     variables.push(("WECHAT_API_BASE_URL", format!("http://{wechat}")));
     Job { name, program: build::function(function), variables, event, expected, waits }
 }

@@ -176,6 +176,7 @@ impl Aws {
         variables.extend([
             ("TABLE_NAME", "wechat-platform".to_owned()),
             ("SECRET_ID", "wechat-platform/secret".to_owned()),
+            ("PUBLIC_BASE_URL", "https://auth.example.com".to_owned()),
             ("AWS_ENDPOINT_URL_DYNAMODB", line.url(Host::Name, dynamodb)),
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", line.url(Host::Address, secrets)),
             ("EVENT_BUS_NAME", "wechat-platform".to_owned()),

@@ -16,9 +16,9 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use platform::bus::Bus;
 use platform::services::Services;
 use runtime::aws;
-use runtime::config::ProcessEnvironment;
+use runtime::config::{Origin, ProcessEnvironment};
 use serde_json::{Value, json};
-use token_refresher::{Refresher, Settings, Task};
+use token_refresher::{Refresher, Settings, Targets, Task};
 
 use crate::http::{Request, answer, serve};
 use crate::lambda::{DEADLINE, Function};
@@ -47,9 +47,13 @@ pub(crate) async fn serve_as_refresher() -> Result<(), lambda_runtime::Error> {
     let aws = aws::config().await;
     let services = Services::on(&aws, &ProcessEnvironment, limits)?;
     // Nothing is told in here.
-    let bus = Bus::new(aws::event_bus_client(&aws, &limits), "none");
+    let targets = Targets {
+        bus: Bus::new(aws::event_bus_client(&aws, &limits), "none"),
+        webhook: None,
+        public_base: Origin::parse("https://auth.example.com")?,
+    };
     let settings = Settings { per_second: u32::MAX, ..Settings::default() };
-    let refresher = Arc::new(Refresher::new(services, bus, settings));
+    let refresher = Arc::new(Refresher::new(services, targets, settings));
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let refresher = Arc::clone(&refresher);
         async move {

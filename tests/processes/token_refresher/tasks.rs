@@ -1,5 +1,7 @@
 //! The process's four kinds of events and its reports.
 
+use std::io::ErrorKind;
+use std::net::TcpListener;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -27,7 +29,7 @@ async fn a_renewal_tick_works_off_the_inbox_renews_what_is_due_and_reports_it() 
         report,
         json!({
             "renewed": 1, "failed": {}, "left_over": 0,
-            "messages_delivered": 0, "events_delivered": 0, "inbox_done": 1, "inbox_postponed": 0,
+            "messages_delivered": 0, "events_delivered": 0, "events_sent": 0, "inbox_done": 1, "inbox_postponed": 0,
             "added": 0, "repaired": 0, "gone": 0, "ticket_age_seconds": null,
         })
     );
@@ -117,14 +119,40 @@ async fn before_the_secret_has_a_value_a_run_does_nothing_and_is_no_failure() {
 #[tokio::test]
 async fn a_missing_or_malformed_variable_ends_the_start_and_is_named() {
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
-    for name in ["TABLE_NAME", "SECRET_ID"] {
+    for name in ["TABLE_NAME", "SECRET_ID", "EVENT_BUS_NAME", "PUBLIC_BASE_URL"] {
         let output = Bootstrap::fails_with(BINARY, &world, name, None).await;
         assert!(output.contains(name), "{output}");
     }
-    for (name, bad) in
-        [("WECHAT_API_BASE_URL", "no address"), ("REFRESHER_WINDOW", "257"), ("METRICS_NAMESPACE", "AWS/Lambda")]
-    {
+    for (name, bad) in [
+        ("WECHAT_API_BASE_URL", "no address"),
+        ("REFRESHER_WINDOW", "257"),
+        ("METRICS_NAMESPACE", "AWS/Lambda"),
+        ("EVENT_WEBHOOK_URL", "app.example.com/s3cr3t"),
+        ("EVENT_WEBHOOK_URL", "https://user:s3cr3t@app.example.com/hook"),
+        // Not even on this machine.
+        ("EVENT_WEBHOOK_URL", "http://127.0.0.1:9/hook?key=s3cr3t"),
+    ] {
         let output = Bootstrap::fails_with(BINARY, &world, name, Some(bad)).await;
-        assert!(output.contains(name), "{output}");
+        assert!(output.contains(name) && !output.contains("s3cr3t"), "{output}");
     }
+}
+
+#[tokio::test]
+async fn an_event_webhook_on_this_machine_is_not_connected_to() {
+    let world = World::beside_processes(Duration::ZERO, |_| {}).await;
+    world.get_ready().await;
+    let witness = TcpListener::bind("127.0.0.1:0").unwrap();
+    witness.set_nonblocking(true).unwrap();
+    for host in ["127.0.0.1", "localhost"] {
+        let account = world.account(usize::from(host == "localhost"));
+        assert!(world.simulator.send(&world.merchant_authorizes(&account).push).await.is_accepted());
+        world.renew().await;
+        let url = format!("https://{host}:{}/hook", witness.local_addr().unwrap().port());
+        let function = Bootstrap::with(BINARY, &world, |all| drop(all.insert("EVENT_WEBHOOK_URL".into(), url))).await;
+        let report = function.invoke(renew()).await.unwrap();
+        assert_eq!((&report["events_delivered"], &report["events_sent"]), (&json!(1), &json!(0)), "{report}");
+        let output = function.kill();
+        assert!(output.contains("\"reason\":\"address\"") && output.contains("event_webhook_failed"), "{output}");
+    }
+    assert_eq!(witness.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
 }

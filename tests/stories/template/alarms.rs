@@ -28,7 +28,12 @@ fn looked_at(alarm: &Value) -> impl Iterator<Item = &Value> {
 
 /// A stack with a dashboard and everything that is optional and shown there.
 fn with_dashboard() -> Value {
-    deployed(&[("Dashboard", "true"), ("ReplyWebhookUrl", "https://reply.example.com"), ("RefresherRuns", "4")])
+    deployed(&[
+        ("Dashboard", "true"),
+        ("ReplyWebhookUrl", "https://reply.example.com"),
+        ("EventWebhookUrl", "https://events.example.com"),
+        ("RefresherRuns", "4"),
+    ])
 }
 
 /// The dashboard as it is deployed, with each reference as a plain `<name>`.
@@ -37,7 +42,7 @@ fn dashboard(template: &Value) -> Value {
     assert_eq!(body[1]["Own"], json!({ "Fn::Sub": OWN_NAMESPACE }));
     let optional = |name: &str| body[1][name]["Fn::Sub"].as_str().unwrap_or_default();
     let mut plain = text(&body[0]).replace("${!", "{");
-    for name in ["Parts", "Webhook"] {
+    for name in ["Parts", "Webhook", "EventWebhook"] {
         plain = plain.replace(&format!("${{{name}}}"), optional(name));
     }
     while let Some(start) = plain.find("${") {
@@ -108,7 +113,10 @@ fn alarms_of_what_is_optional_are_there_with_it_and_all_others_always() {
     let mut all = names(&template());
     assert_eq!(names(&with_dashboard()), all);
     assert!(all.remove("RefresherPartSilent"));
-    assert_eq!(names(&deployed(&[("ReplyWebhookUrl", "https://reply.example.com")])), all);
+    let [replies, events] = ["ReplyWebhookUrl", "EventWebhookUrl"].map(|name| (name, "https://app.example.com"));
+    assert_eq!(names(&deployed(&[replies, events])), all);
+    assert!(all.remove("EventWebhookFailing"));
+    assert_eq!(names(&deployed(&[replies])), all);
     assert!(all.remove("WebhookFailing"));
     assert_eq!(names(&deployed(&[])), all);
     assert_eq!(names(&deployed(&[("RefresherEnabled", "false"), ("Egress", "vpc"), ("Stage", "test")])), all);
@@ -144,7 +152,7 @@ fn every_alarm_looks_at_something_that_is_published() {
         published.map(|measure| measure.name()).collect(),
         "the totals that alarms look at are published, and no others"
     );
-    assert_eq!(own, 16);
+    assert_eq!(own, 18);
 }
 
 #[test]
@@ -208,7 +216,7 @@ const UNDER: &str = "LessThanThreshold";
 /// Breaching, unless the parameter that stops the refresher makes the silence.
 const SWITCHED: &str = "switched";
 
-const RULES: [Rule; 12] = [
+const RULES: [Rule; 14] = [
     // Before the first ticket there is no age: nothing at all is as bad as an old one.
     ("TicketMissing", "ticket_age", ("Maximum", OVER, 1500), (900, 1), SWITCHED),
     ("ComponentTokenLapsing", "component_token_left", ("Minimum", UNDER, 600), (300, 1), "ignore"),
@@ -218,6 +226,8 @@ const RULES: [Rule; 12] = [
     ("SecretServedStale", "secret_served_stale", ("Sum", OVER, 0), (300, 1), "notBreaching"),
     ("WechatRefusesAddress", "wechat_refused", ("Sum", OVER, 0), (300, 1), "notBreaching"),
     ("WebhookFailing", "webhook_failed", ("Sum", OVER, 0), (300, 3), "notBreaching"),
+    ("EventWebhookFailing", "event_webhook_failed", ("Sum", OVER, 0), (300, 6), "notBreaching"),
+    ("StateEventsStuck", "state_events_waiting", ("Minimum", OVER, 0), (300, 6), "ignore"),
     ("EventsDelayed", "event_delayed", ("Sum", OVER, 0), (300, 3), "notBreaching"),
     // One a second for five minutes.
     ("PushesRefused", "push_refused", ("Sum", OVER, 300), (300, 1), "notBreaching"),
@@ -241,6 +251,8 @@ fn each_alarm_fires_when_it_is_meant_to() {
         let set = (&alarm["ComparisonOperator"], &alarm["Threshold"], &alarm["TreatMissingData"]);
         assert_eq!(set, (&json!(OVER), &json!(0), &json!("notBreaching")), "{name}");
     }
+    // The tries of an event become rare.
+    assert_eq!(properties(&template, "EventWebhookFailing")["DatapointsToAlarm"], 3);
     // The three of the tests below.
     assert_eq!(alarms(&template).count(), RULES.len() + FUNCTIONS.len() + 3);
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use runtime::config::{AccountConfig, BusConfig, MessageConfig, MetricsConfig, PageConfig, StoreConfig, WechatConfig};
+use runtime::config::{
+    AccountConfig, BusConfig, EventConfig, MessageConfig, MetricsConfig, PageConfig, StoreConfig, WechatConfig,
+};
 use serde_json::{Value, json};
 use token_refresher::Settings;
 
@@ -34,8 +36,9 @@ fn every_variable_that_a_function_reads_is_set_for_it() {
     let mut bus = asked(|environment| drop(BusConfig::read(&environment).unwrap()));
     let messages = asked(|environment| drop(MessageConfig::read(&environment).unwrap()));
     let accounts = asked(|environment| drop(AccountConfig::read(&environment).unwrap()));
-    let counts = [&table, &pages, &wechat, &metrics, &window, &bus, &messages, &accounts].map(BTreeSet::len);
-    assert_eq!(counts, [2, 2, 3, 1, 1, 1, 2, 1], "the configurations really ask");
+    let events = asked(|environment| drop(EventConfig::read(&environment).unwrap()));
+    let counts = [&table, &pages, &wechat, &metrics, &window, &bus, &messages, &accounts, &events].map(BTreeSet::len);
+    assert_eq!(counts, [2, 2, 3, 1, 1, 1, 2, 1, 2], "the configurations really ask");
     // Read by the log's filter and by the SDK, the last one by those that have a bus.
     let libraries = ["RUST_LOG", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER"];
     let libraries: BTreeSet<String> = libraries.map(str::to_owned).into();
@@ -55,7 +58,7 @@ fn every_variable_that_a_function_reads_is_set_for_it() {
         ("AccountPush", vec![&bus, &messages]),
         ("PreauthLink", vec![&pages, &wechat]),
         ("OauthCallback", vec![&pages, &api]),
-        ("TokenRefresher", vec![&api, &window, &bus]),
+        ("TokenRefresher", vec![&api, &window, &bus, &events]),
     ] {
         let mut set = names(&properties(&template, function)["Environment"]["Variables"]);
         set.extend(common.iter().cloned());

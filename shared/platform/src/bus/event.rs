@@ -6,6 +6,7 @@
 
 use base::clock::Timestamp;
 use base::ids::{AppId, Digest, LinkId};
+use runtime::config::Origin;
 use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value, json};
 use store::{Labels, StateChange, StateEvent};
@@ -177,9 +178,15 @@ impl BusEvent {
         Some(Self { id, detail_type, time: push.create_time, detail: detail.to_string(), reductions: 0 }.fitting())
     }
 
-    /// The event of a change of an account, the account's `sequence`th.
+    /// The event of a change of an account, the account's `sequence`th. A link that it names is below `public_base`.
     #[must_use]
-    pub fn of_state(component: &AppId, authorizer: &AppId, sequence: u64, event: &StateEvent) -> Self {
+    pub fn of_state(
+        component: &AppId,
+        authorizer: &AppId,
+        sequence: u64,
+        event: &StateEvent,
+        public_base: &Origin,
+    ) -> Self {
         let id = Digest::of(&["state", component.as_str(), authorizer.as_str(), &sequence.to_string()]);
         let at = Timestamp::from_unix(event.at);
         let mut detail = json!({
@@ -194,8 +201,15 @@ impl BusEvent {
             StateChange::Authorized { permissions } | StateChange::Recovered { permissions } => {
                 json!({ "permissions": permissions })
             }
-            StateChange::NeedsAuthorization { errcode } => {
-                errcode.map_or_else(|| json!({}), |code| json!({ "errcode": code }))
+            StateChange::NeedsAuthorization { errcode, rid, asks_again } => {
+                let url = asks_again.as_ref().map(|link| format!("{}/authorize/{link}", public_base.as_str()));
+                let members = [
+                    ("errcode", errcode.map(|code| json!(code))),
+                    ("rid", rid.as_ref().map(|rid| json!(rid))),
+                    ("authorization_url", url.map(|url| json!(url))),
+                    ("authorization_link_id", asks_again.as_ref().map(|link| json!(link))),
+                ];
+                members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
             }
             StateChange::Unauthorized => json!({}),
             StateChange::PermissionsChanged { added, removed } => json!({ "added": added, "removed": removed }),

@@ -119,6 +119,10 @@ measures! {
     EventDelayed = "event_delayed", Count, Total, "Events that the bus did not take at once; they are offered again.";
     StateEventsWaiting = "state_events_waiting", Count, Total,
         "Events of accounts' states that wait to be delivered at the end of a renew run.";
+    EventWebhookFailed = "event_webhook_failed", Count, TotalAndBy("reason"),
+        "Calls of the event webhook that failed; the events are sent again.";
+    EventGivenUp = "event_given_up", Count, Total,
+        "Events that the event webhook has not taken for a day, and that are not sent any more.";
     MessagesWaiting = "messages_waiting", Count, Total, "Messages that wait for the bus at the end of a renew run.";
     WebhookFailed = "webhook_failed", Count, TotalAndBy("reason"), "Messages that the reply webhook did not answer.";
     ReleaseCheck = "release_check", Count, By("case"), "Messages of WeChat's release check.";

@@ -200,6 +200,12 @@ impl WechatError {
         self.refusal().map(|refusal| refusal.code)
     }
 
+    /// WeChat's id of the call, where it refused it and gave one.
+    #[must_use]
+    pub fn rid(&self) -> Option<&str> {
+        self.refusal()?.rid.as_deref()
+    }
+
     /// Whether WeChat refused the call for a quota, be it the API's or the account's own.
     #[must_use]
     pub const fn is_for_quota(&self) -> bool {

@@ -7,7 +7,8 @@ target=../../../target/peers
 
 mkdir -p "$target/node"
 cp node/package.json node/package-lock.json "$target/node"
-npm ci --prefix "$target/node" --no-audit --no-fund
+# Not with --prefix: npm takes the folder `node` here for a package of that name.
+(cd "$target/node" && npm ci --no-audit --no-fund)
 
 # As on Lambda: the runtime has the SDK, and the zip file what else the functions need.
 rm -rf "$target/python"

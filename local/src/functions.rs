@@ -5,6 +5,10 @@ use std::sync::Arc;
 use account_api::AccountService;
 use account_push::{MessageService, REPLY_WEBHOOK};
 use anyhow::Context as _;
+use axum::extract::Request;
+use axum::http::HeaderValue;
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use axum::{Extension, Router};
 use base::clock::SharedClock;
 use base::limits::Limits;
@@ -16,10 +20,11 @@ use platform::services::Services;
 use platform::webhook::{AddressPolicy, Webhook};
 use preauth_link::LinkService;
 use runtime::config::{AccountConfig, BusConfig, EventConfig, MessageConfig, PageConfig, StoreConfig, WechatConfig};
-use runtime::telemetry::Metrics;
+use runtime::telemetry::{self, Metrics};
 use store::Table;
 use ticket_push::Receiver;
 use token_refresher::{EVENT_WEBHOOK, Refresher, Settings, Targets};
+use tracing::Instrument as _;
 use url::Url;
 use web::identity::IamIdentity;
 use wechat::api::WechatClient;
@@ -104,7 +109,7 @@ impl Place<'_> {
             .merge(oauth_callback::router(CallbackService::new(for_pages, pages.clone())));
         let identity = IamIdentity::new(LOCAL_IDENTITY).context("the local identity is empty")?;
         let business = preauth_link::business_router(links).merge(account_api::router(accounts));
-        let business = business.layer(Extension(identity));
+        let business = business.layer(Extension(identity)).layer(middleware::from_fn(with_request_id));
         Ok(Functions { public, business, refresher })
     }
 
@@ -140,6 +145,16 @@ impl Place<'_> {
             limits: services.limits,
         }
     }
+}
+
+/// In the cloud Lambda names each request. Here this does it, for the log and for the caller.
+async fn with_request_id(request: Request, next: Next) -> Response {
+    let id = Random::system().id();
+    let mut response = next.run(request).instrument(telemetry::invocation(&id)).await;
+    if let Ok(id) = HeaderValue::try_from(id) {
+        response.headers_mut().insert("x-request-id", id);
+    }
+    response
 }
 
 fn receiver(services: &Services) -> Receiver {

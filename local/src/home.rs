@@ -87,9 +87,13 @@ const RUNNING_SYSTEM: &str = "/_local/system";
 pub(crate) fn business(business: &str, exports: &[(&'static str, String)]) -> Router {
     let home = Home {
         title: "The business API of the platform",
-        english: "Your services make authorization links here and ask for their status, with requests such as:",
-        chinese: "业务服务在这里创建授权链接并查询其状态，例如：",
-        commands: vec![make_a_link(business), format!("curl {business}/authorization-links/LINK_ID")],
+        english: "Your services make authorization links here, ask for their status and look after accounts, with requests such as:",
+        chinese: "业务服务在这里创建授权链接、查询其状态并管理账号，例如：",
+        commands: vec![
+            make_a_link(business),
+            format!("curl {business}/authorization-links/LINK_ID"),
+            format!("curl {business}/accounts"),
+        ],
         ..Home::default()
     };
     let variables: BTreeMap<_, _> = exports.iter().cloned().collect();

@@ -42,6 +42,7 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
         "\nThe platform runs.\n\n\
          {authorize}:\n  {url}\n\n\
          Ask what became of the link:\n  curl {business}/authorization-links/{id}\n\n\
+         See all accounts, and how they are doing:\n  curl {business}/accounts\n\n\
          Make another link:\n  curl -X POST {business}/authorization-links -H 'content-type: application/json' \
          -d '{{\"requester_name\":\"Demo Shop\"}}'\n\n",
         url = link.url,

@@ -233,11 +233,12 @@ impl Simulator {
         let new: Vec<AppId> = appids.filter(|appid| self.account(appid).is_none()).take(count).collect();
         for (number, appid) in new.iter().enumerate() {
             let nick_name = format!("示例店铺 {}", before + number);
-            self.put_account(if number % 3 == 0 {
+            let account = if number % 3 == 0 {
                 Account::mini_program(appid.clone(), &nick_name)
             } else {
                 Account::official_account(appid.clone(), &nick_name)
-            });
+            };
+            self.put_account(Account { user_name: format!("gh_{:012x}", before + number), ..account });
         }
         new.iter().filter_map(|appid| Some(self.authorize_without_link(appid).ok()?.push)).collect()
     }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use axum::body::Body;
 use base::ids::AppId;
 use futures::future::join_all;
@@ -15,7 +16,7 @@ use stories::business::{ACCOUNTS, Answer, Business, LINKS};
 use stories::due::{due_accounts, new_account, refused, tick};
 use stories::faults::{Fault, Matching};
 use stories::schema::Schema;
-use stories::world::World;
+use stories::world::{COMPONENT, TABLE, World};
 
 async fn patched(business: &Business, account: &AppId, patch: &Value, if_match: Option<&str>) -> Answer {
     let request = Request::builder().method(Method::PATCH).uri(format!("{ACCOUNTS}/{account}"));
@@ -44,6 +45,77 @@ fn changes(world: &World, account: &AppId, change: impl FnOnce(&mut Account)) {
     let mut known = world.simulator.account(account).unwrap();
     change(&mut known);
     world.simulator.put_account(known);
+}
+
+/// The bytes of an account's row.
+async fn row_of(world: &World, account: &AppId) -> usize {
+    let text = |text: String| AttributeValue::S(text);
+    let key = [("pk", text(format!("{COMPONENT}#account#{account}"))), ("sk", text("account".to_owned()))];
+    let key = key.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let row = world.database.client().get_item().table_name(TABLE).set_key(Some(key)).send().await.unwrap();
+    let size = |(name, value): (&String, &AttributeValue)| {
+        name.len()
+            + match value {
+                AttributeValue::S(text) | AttributeValue::N(text) => text.len(),
+                _ => 1,
+            }
+    };
+    row.item().unwrap().iter().map(size).sum()
+}
+
+#[tokio::test]
+async fn every_member_at_its_longest_is_taken_also_where_each_character_is_an_escape() {
+    let world = World::ready().await;
+    let business = Business::of(&world);
+    let account = world.authorized_account().await;
+    let origin = |number: u32| format!("https://a{number:02}.example.com");
+    let tags = (0..20).map(|number| (format!("{number:02}{}", "键".repeat(38)), json!("值".repeat(200))));
+    let patch = json!({
+        "reference": "号".repeat(256),
+        "tags": tags.collect::<serde_json::Map<_, _>>(),
+        "login_origins": (0..20).map(origin).collect::<Vec<_>>(),
+    });
+    let escaped: String = patch
+        .to_string()
+        .chars()
+        .map(|c| if c.is_ascii() { c.to_string() } else { format!("\\u{:04x}", u32::from(c)) })
+        .collect();
+    let request = Request::builder().method(Method::PATCH).uri(format!("{ACCOUNTS}/{account}"));
+    let request = request.header(CONTENT_TYPE, "application/json").body(Body::from(escaped)).unwrap();
+    let answer = business.send(request).await;
+    assert_eq!((answer.status, &answer.body["tags"]), (200, &patch["tags"]), "{}", answer.body);
+    let reference = "%E5%8F%B7".repeat(256);
+    assert_eq!(business.appids(&format!("reference={reference}")).await, [account.to_string()]);
+    for path in [ACCOUNTS, LINKS] {
+        let answer = business.get(&format!("{path}?reference={reference}x")).await;
+        assert_eq!((answer.status, answer.problem()), (400, "invalid-parameter"));
+    }
+}
+
+#[tokio::test]
+async fn a_reading_whose_first_write_is_not_heard_of_reads() {
+    let world = World::ready().await;
+    let business = Business::of(&world);
+    let account = world.authorized_account().await;
+    world.faults.next(1, Matching::setting("profile_asked_at"), Fault::LostReply);
+    let answer = business.post(&format!("{ACCOUNTS}/{account}/profile-readings")).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
+#[tokio::test]
+async fn what_two_runs_of_one_pass_have_done_is_counted_once_each() {
+    let world = World::ready().await;
+    let business = Business::of(&world);
+    world.authorized_account().await;
+    drop(world.merchant_authorizes(&world.account(1)));
+    let path = business.post("/reconciliations").await.headers[LOCATION].to_str().unwrap().to_owned();
+    world.pass(Duration::from_secs(2));
+    // The reply to the page of the first is lost; the second is at the same page meanwhile.
+    world.faults.next(1, Matching::operation("TransactWriteItems").containing("pass#"), Fault::LostReply);
+    let (first, second) = tokio::join!(world.reconcile(), world.reconcile());
+    assert_eq!(first.added + second.added, 1, "{first} and {second}");
+    let ended = business.get(&path).await.body;
+    assert_eq!((&ended["status"], &ended["added"], &ended["compared"]), (&json!("finished"), &json!(1), &json!(2)));
 }
 
 #[tokio::test]
@@ -188,8 +260,8 @@ async fn a_renewal_that_fails_is_shown_with_wechats_words_until_one_succeeds() {
     let world = World::ready().await;
     let business = Business::of(&world);
     let account = due_accounts(&world, 1).await.remove(0);
-    let words = "invalid account status";
-    let fault = WechatFault::Errcode { errcode: 50_002, errmsg: words.into() };
+    let words = "invalid account status".to_owned() + &" of a long story".repeat(13);
+    let fault = WechatFault::Errcode { errcode: 50_002, errmsg: words.clone() };
     world.simulator.inject(fault.on(paths::AUTHORIZER_TOKEN).times(1));
     world.renew().await;
     let shown = business.account(&account).await;
@@ -197,7 +269,10 @@ async fn a_renewal_that_fails_is_shown_with_wechats_words_until_one_succeeds() {
     let failure = &shown["last_failure"];
     assert_eq!((&failure["cause"], &failure["errcode"]), (&json!("50002"), &json!(50_002)));
     let told = failure["errmsg"].as_str().unwrap();
-    assert!(told.starts_with(words) && told.ends_with(failure["rid"].as_str().unwrap()), "{failure}");
+    assert!(words.starts_with(told) && told.len() == 160, "{failure}");
+    assert_eq!(failure["rid"].as_str().map(str::len), Some(26));
+    let row = row_of(&world, &account).await;
+    assert!(row < 1_024, "the row has {row} bytes");
     assert_eq!((&failure["api"], &failure["at"]), (&json!("api_authorizer_token"), &json!(world.now().rfc3339())));
     let next = world.stored(&account).await.token.due_at.unwrap();
     assert_eq!(failure["next_try_at"], json!(next.rfc3339()));
@@ -307,10 +382,10 @@ async fn of_many_patches_at_once_none_is_lost() {
     let world = World::ready().await;
     let business = Business::of(&world);
     let account = world.authorized_account().await;
-    let patches: Vec<Value> = (0..4).map(|number| json!({ "tags": { format!("k{number}"): "v" } })).collect();
+    let patches: Vec<Value> = (0..12).map(|number| json!({ "tags": { format!("k{number}"): "v" } })).collect();
     let answers = join_all(patches.iter().map(|patch| patched(&business, &account, patch, None))).await;
     assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
-    assert_eq!(business.account(&account).await["tags"].as_object().unwrap().len(), 4);
+    assert_eq!(business.account(&account).await["tags"].as_object().unwrap().len(), 12);
     // Of those that have all seen the same version, one is let through.
     let seen = tag(&business.get(&format!("{ACCOUNTS}/{account}")).await);
     let patches: Vec<Value> = (0..4).map(|number| json!({ "reference": format!("r{number}") })).collect();
@@ -406,7 +481,7 @@ async fn a_reconciliation_is_begun_followed_and_counted() {
     assert_eq!(again.body["reconciliation_id"], json!(id));
     // The bus starts a run of it.
     let asked = world.bus.delivered_of("reconciliation.requested");
-    assert_eq!(asked.len(), 1);
+    assert_eq!((asked.len(), &asked[0].detail), (2, &asked[1].detail), "and once more since none had begun");
     assert_eq!(Schema::read().fits("reconciliation_detail", &asked[0].detail), Ok(()));
     assert_eq!(asked[0].detail["reconciliation_id"], json!(id));
     world.pass(Duration::from_secs(2));
@@ -436,6 +511,9 @@ async fn a_reconciliation_whose_event_is_lost_is_taken_up_by_the_next_scheduled_
     world.faults.next(3, Matching::operation("PutEvents"), Fault::Away);
     let begun = business.post("/reconciliations").await;
     assert_eq!(begun.status, 202);
+    // Whoever asks again has the event sent again, while no run has begun with it.
+    assert_eq!(business.post("/reconciliations").await.status, 409);
+    assert_eq!(world.bus.delivered_of("reconciliation.requested").len(), 1);
     world.pass(Duration::from_mins(30));
     world.reconcile().await;
     let path = begun.headers[LOCATION].to_str().unwrap();
@@ -465,8 +543,12 @@ async fn a_reconciliation_that_wechat_stops_goes_on_and_is_given_up_after_two_da
     world.reconcile().await;
     assert_eq!(business.get(&path).await.body["status"], json!("running"));
     world.pass(Duration::from_hours(49));
-    assert_eq!(business.get(&path).await.status, 404, "nothing was compared");
+    let given_up = business.get(&path).await.body;
+    assert_eq!((&given_up["status"], &given_up["compared"]), (&json!("given_up"), &json!(0)));
     assert_eq!(business.post("/reconciliations").await.status, 202);
+    assert_eq!(business.get(&path).await.body, given_up);
+    world.pass(Duration::from_hours(24 * 30));
+    assert_eq!(business.get(&path).await.status, 404);
 }
 
 #[tokio::test]

@@ -163,7 +163,7 @@ async fn a_body_that_is_not_an_object_of_documented_fields_is_refused() {
         let answer = business.send(raw(kind, "{}".to_owned())).await;
         assert_eq!((answer.status, answer.problem()), (415, "not-json"), "{kind}");
     }
-    let answer = business.send(raw("application/json", format!("{{{}}}", " ".repeat(17 * 1024)))).await;
+    let answer = business.send(raw("application/json", format!("{{{}}}", " ".repeat(65 * 1024)))).await;
     assert_eq!((answer.status, answer.problem()), (413, "too-large"));
     assert_eq!(world.items().await, before);
 }

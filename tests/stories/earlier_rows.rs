@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use base::ids::AppId;
+use http::Method;
+use serde_json::json;
 use simulator::paths;
 use store::{AccountState, GrantEnd};
+use stories::business::{ACCOUNTS, Business};
 use stories::faults::{Fault, Matching, Side};
 use stories::world::{COMPONENT, TABLE, World};
 use wechat::api::Profile;
@@ -234,4 +237,33 @@ async fn a_renewal_next_to_the_move_is_not_lost() {
     assert!(world.wechat_accepts(&account).await);
     world.reconcile().await;
     assert!(world.stored(&account).await.has_details);
+}
+
+#[tokio::test]
+async fn services_see_an_account_of_the_earlier_version_as_it_is_and_change_it() {
+    let world = World::ready().await;
+    let business = Business::of(&world);
+    let (first, second, third) =
+        (earlier_account(&world, 0).await, earlier_account(&world, 1).await, earlier_account(&world, 2).await);
+    let shown = business.account(&first).await;
+    assert_eq!((&shown["state"], &shown["nick_name"]), (&json!("active"), &json!("an earlier name")));
+    assert_eq!(shown["permissions"].as_array().map(Vec::len), Some(3));
+    // In no list yet, until something moves it.
+    assert_eq!(business.appids("state=active").await, Vec::<String>::new());
+    let patch = json!({ "reference": "shop 7" });
+    let patched = business.ask(Method::PATCH, &format!("{ACCOUNTS}/{first}"), &patch).await;
+    assert_eq!((patched.status, &patched.body["reference"]), (200, &json!("shop 7")), "{}", patched.body);
+    // The earliest versions wrote no time of a state.
+    as_earlier(&world, &second, "REMOVE active_since", &[]).await;
+    assert_eq!(business.account(&second).await["state"], json!("active"));
+    let read = business.post(&format!("{ACCOUNTS}/{second}/profile-readings")).await;
+    assert_eq!(read.status, 200, "{}", read.body);
+    assert_eq!(business.appids("state=active").await.len(), 2);
+    world.pass(Duration::from_mins(20));
+    world.reconcile().await;
+    assert_eq!(business.appids("").await.len(), 3);
+    // An earlier version that runs next to this one writes the row alone.
+    ends_as_earlier(&world, &third, "unauthorized").await;
+    assert_eq!(business.account(&third).await["state"], json!("unauthorized"));
+    assert_eq!(business.appids("state=active").await.len(), 2);
 }

@@ -11,7 +11,7 @@ use axum::response::Response;
 use base::ids::AppId;
 use http::StatusCode;
 use serde::Serialize;
-use store::{AccountList, AccountState, KnownAccount};
+use store::{AccountList, AccountState, KnownAccount, Labels};
 use tokio::time::Instant;
 use web::api::{ApiError, answer, json};
 use web::{Cursor, PageSize, Parameters, QueryError};
@@ -51,6 +51,10 @@ async fn listed(service: AccountService, query: Option<String>, bound: Instant) 
     Ok(json(StatusCode::OK, &Listed { accounts: found.into_iter().map(AccountItem::of).collect(), next_cursor }))
 }
 
+fn reference(text: &str) -> Option<String> {
+    Labels::is_reference(text).then(|| text.to_owned())
+}
+
 /// What a request asks for.
 struct Wanted {
     filters: Filters,
@@ -76,7 +80,7 @@ impl Wanted {
             state: parameters.parsed("state", "active, needs_authorization or unauthorized", |text| {
                 AccountState::ALL.into_iter().find(|state| word(*state) == text)
             })?,
-            reference: parameters.text("reference"),
+            reference: parameters.parsed("reference", "a text of 1 to 256 characters", reference)?,
             kind: parameters.parsed("kind", "official_account, mini_program or other", |text| match text {
                 "official_account" => Some(AccountKind::OfficialAccount),
                 "mini_program" => Some(AccountKind::MiniProgram),
@@ -84,7 +88,9 @@ impl Wanted {
                 _ => None,
             })?,
             tags: parameters.with_prefix("tag."),
-            text: parameters.text("q").map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()),
+            text: parameters.parsed("q", "a text with something visible", |text| {
+                Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+            })?,
         };
         let PageSize(limit) = PageSize::read(&mut parameters)?;
         let texts = filters.texts();

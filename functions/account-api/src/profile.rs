@@ -10,6 +10,7 @@ use platform::tokens::TokenError;
 use store::{AccountState, KnownAccount, ProfileReading, TokenOwner};
 use tokio::time::Instant;
 use web::api::{ApiError, answer, of_wechat};
+use web::identity::IamIdentity;
 use web::{Problem, ProblemKind};
 
 use crate::view::word;
@@ -19,12 +20,18 @@ use crate::{AccountPath, AccountService, OpenPlatform, unknown_account};
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// `POST /accounts/{appid}/profile-readings`.
-pub(crate) async fn read(State(service): State<AccountService>, path: AccountPath) -> Response {
+pub(crate) async fn read(State(service): State<AccountService>, identity: IamIdentity, path: AccountPath) -> Response {
     let bound = service.answer_by();
-    answer(service.services(), "reading a profile", bound, Box::pin(was_read(service.clone(), path, bound))).await
+    let work = Box::pin(was_read(service.clone(), identity, path, bound));
+    answer(service.services(), "reading a profile", bound, work).await
 }
 
-async fn was_read(service: AccountService, path: AccountPath, bound: Instant) -> Result<Response, ApiError> {
+async fn was_read(
+    service: AccountService,
+    identity: IamIdentity,
+    path: AccountPath,
+    bound: Instant,
+) -> Result<Response, ApiError> {
     let Ok(Path(appid)) = path else { return Err(unknown_account().into()) };
     let open = service.open(bound).await?;
     let account = open.account(&appid).await?;
@@ -32,6 +39,7 @@ async fn was_read(service: AccountService, path: AccountPath, bound: Instant) ->
         return Err(ended(&account).into());
     }
     begin(&open, &appid).await?;
+    tracing::info!(authorizer = %appid, caller = %identity, "the profile of account {appid} is read");
     match Profiles::of(&open.component).read(&appid, account.token.seq).await {
         Ok(()) => service.shown(open.account(&appid).await?),
         Err(error) if error.says_gone() => {
@@ -45,11 +53,12 @@ async fn was_read(service: AccountService, path: AccountPath, bound: Instant) ->
 
 async fn begin(open: &OpenPlatform, appid: &AppId) -> Result<(), ApiError> {
     let details = &open.items.details;
-    let mut begun = details.begin_profile_reading(appid, PAUSE, open.now()).await?;
+    let by = open.component.context().random.id();
+    let mut begun = details.begin_profile_reading(appid, &by, PAUSE, open.now()).await?;
     if begun == ProfileReading::Unknown {
         // The row of an earlier version.
         open.items.accounts.move_details(appid, open.now()).await?;
-        begun = details.begin_profile_reading(appid, PAUSE, open.now()).await?;
+        begun = details.begin_profile_reading(appid, &by, PAUSE, open.now()).await?;
     }
     match begun {
         ProfileReading::Begun => Ok(()),

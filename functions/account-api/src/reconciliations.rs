@@ -15,7 +15,7 @@ use web::api::{ApiError, answer, json};
 use web::identity::IamIdentity;
 use web::{InternalError, Problem, ProblemKind};
 
-use crate::AccountService;
+use crate::{AccountService, OpenPlatform};
 
 /// A reconciliation as an answer.
 #[derive(Serialize)]
@@ -97,7 +97,11 @@ async fn begun(service: AccountService, identity: IamIdentity, bound: Instant) -
     let request = open.component.context().random.id();
     let pass = match open.items.reconcile_passes.request(&request, open.now()).await? {
         Begun::New(pass) => pass,
-        Begun::UnderWay(pass) => {
+        Begun::UnderWay { pass, is_waiting } => {
+            // Its event may have been lost.
+            if is_waiting {
+                start(&service, &open, &pass.id()).await;
+            }
             let detail =
                 "wait for the one that is under way: GET /reconciliations/{reconciliation_id} says how far it is";
             let problem = Problem::new(ProblemKind::ReconciliationRunning, detail);
@@ -106,15 +110,19 @@ async fn begun(service: AccountService, identity: IamIdentity, bound: Instant) -
     };
     let id = pass.id();
     tracing::info!(caller = %identity, "reconciliation {id} was asked for");
-    let event = BusEvent::of_requested_reconciliation(open.component.appid(), &id);
-    if let Err(error) = service.0.bus.put(&event).await {
-        // It has begun, and the next scheduled run goes on with it.
-        tracing::warn!("reconciliation {id} begins with the next scheduled run: {error}");
-    }
+    start(&service, &open, &id).await;
     let location = HeaderValue::try_from(format!("/reconciliations/{id}")).map_err(|_| InternalError::Render)?;
     let progress = PassProgress::begun(pass);
     let body = Reconciliation::new(id, &progress);
     Ok(([(LOCATION, location)], json(StatusCode::ACCEPTED, &body)).into_response())
+}
+
+/// Has the bus start a run of a pass. Where that fails, the next scheduled run goes on with it.
+async fn start(service: &AccountService, open: &OpenPlatform, id: &str) {
+    let event = BusEvent::of_requested_reconciliation(open.component.appid(), id);
+    if let Err(error) = service.0.bus.put(&event).await {
+        tracing::warn!("reconciliation {id} begins with the next scheduled run: {error}");
+    }
 }
 
 fn unknown() -> Problem {

@@ -178,14 +178,14 @@ impl Token {
 impl Failure {
     fn of(token: &TokenStatus, is_active: bool) -> Option<Self> {
         let cause = token.last_error.clone()?;
-        let told = token.last_failure.clone();
+        let known = token.last_failure.clone();
         let errcode = cause.parse().ok();
         Some(Self {
-            at: told.as_ref().map(|told| Timestamp::from_unix(told.at).rfc3339()),
-            api: told.as_ref().and_then(|told| told.api.clone()),
+            at: known.as_ref().map(|known| Timestamp::from_unix(known.at).rfc3339()),
+            api: known.as_ref().and_then(|known| known.api.clone()),
             errcode,
-            errmsg: told.as_ref().and_then(|told| told.errmsg.clone()),
-            rid: told.and_then(|told| told.rid),
+            errmsg: known.as_ref().and_then(|known| known.errmsg.clone()),
+            rid: known.and_then(|known| known.rid),
             next_try_at: token.due_at.filter(|_| is_active).map(Timestamp::rfc3339),
             what_to_do: if is_active { advice(errcode.map(ErrCode::from_code)) } else { ASK_AGAIN },
             cause,

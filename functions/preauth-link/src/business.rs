@@ -8,7 +8,7 @@ use base::ids::LinkId;
 use http::StatusCode;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
-use store::{Link, LinkPlace, LinkStatus};
+use store::{Labels, Link, LinkPlace, LinkStatus};
 use tokio::time::Instant;
 use web::api::{ApiError, answer, json};
 use web::identity::IamIdentity;
@@ -122,8 +122,9 @@ async fn created(
 
 async fn listed(service: LinkService, query: Option<String>, bound: Instant) -> Result<Response, ApiError> {
     let mut parameters = Parameters::parse(query.as_deref().unwrap_or_default())?;
-    let reference = parameters.text("reference");
-    let reference = reference.ok_or(QueryError::Value("reference", "there: links are listed by it"))?;
+    let kind = "a text of 1 to 256 characters, since links are listed by it";
+    let reference = parameters.parsed("reference", kind, |text| Labels::is_reference(text).then(|| text.to_owned()))?;
+    let reference = reference.ok_or(QueryError::Value("reference", kind))?;
     let PageSize(limit) = PageSize::read(&mut parameters)?;
     let after = Cursor::read(&mut parameters, &[&reference], |place| LinkPlace::parse(place).ok())?;
     parameters.finish()?;

@@ -71,15 +71,20 @@ impl Run {
     }
 
     async fn pass_over_list(&self, report: &mut Report) -> Result<(), TokenError> {
-        let pass = self.store.reconcile_passes.open(self.now()).await?;
+        let pass = self.store.reconcile_passes.open(&self.write_id(), self.now()).await?;
         let mut counted = Counted { pass, before: report.clone() };
         let ended = self.pass_on(&mut counted, report).await;
         // What was done behind the last page that was finished; a pass that has ended has counted it.
         let left = counted.since(report);
         if left != PassCounts::default() {
-            self.store.reconcile_passes.count(counted.pass, left, self.now()).await?;
+            self.store.reconcile_passes.count(counted.pass, left, &self.write_id()).await?;
         }
         ended
+    }
+
+    /// The name of one write, by which it is recognized after a lost reply.
+    fn write_id(&self) -> String {
+        self.context.random.id()
     }
 
     async fn pass_on(&self, counted: &mut Counted, report: &mut Report) -> Result<(), TokenError> {
@@ -101,7 +106,9 @@ impl Run {
             }
             let counts = counted.since(report);
             let page = FinishedPage { next_offset: next, total, listed: &listed, counts };
-            let Some(advanced) = self.store.reconcile_passes.finish_page(pass, &page, self.now()).await? else {
+            let Some(advanced) =
+                self.store.reconcile_passes.finish_page(pass, &page, &self.write_id(), self.now()).await?
+            else {
                 tracing::info!("another run is at the same pass over WeChat's list");
                 return Ok(());
             };
@@ -112,8 +119,10 @@ impl Run {
         }
         let pass = counted.pass;
         if self.look_for_gone(pass, report).await? {
-            self.store.reconcile_passes.close(pass, counted.since(report), self.now()).await?;
-            counted.before = report.clone();
+            let counts = counted.since(report);
+            if self.store.reconcile_passes.close(pass, counts, &self.write_id(), self.now()).await? {
+                counted.before = report.clone();
+            }
             self.move_ended().await?;
         }
         Ok(())

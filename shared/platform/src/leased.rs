@@ -253,12 +253,12 @@ async fn give_up(
 ) {
     let (tokens, context) = token.tokens();
     let now = context.now();
-    let told = said.and_then(WechatError::refusal).map_or_else(
-        || LastFailure::silent(now),
-        |refusal| LastFailure::refused(now, &refusal.api.to_string(), &refusal.errmsg, refusal.rid.as_deref()),
-    );
+    let cause = match said.and_then(WechatError::refusal) {
+        Some(said) => LastFailure::refused(now, label, &said.api.to_string(), &said.errmsg, said.rid.as_deref()),
+        None => LastFailure::silent(now, label),
+    };
     let due_at = now.plus(wait.unwrap_or_default());
-    let failure = Failure { label: label.to_owned(), told, due_at, counts: wait.is_some(), refused_at };
+    let failure = Failure { cause, due_at, counts: wait.is_some(), refused_at };
     if let Err(error) = tokens.release(lease, &failure).await {
         tracing::warn!(owner = %token.owner(), "the lease on the token of {} ends by itself: {error}", token.owner());
     }

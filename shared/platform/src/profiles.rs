@@ -2,7 +2,7 @@
 
 use base::ids::AppId;
 use store::{StoreError, WriteOutcome};
-use wechat::api::AuthorizerDetails;
+use wechat::api::{AuthorizerDetails, WechatError};
 
 use crate::component::Component;
 use crate::error::TokenError;
@@ -36,19 +36,18 @@ impl Profiles {
     /// meanwhile, since what was read may be older than the change. No token is read.
     ///
     /// # Errors
-    /// [`TokenError`]: nothing is kept.
+    /// [`TokenError`]: nothing is kept, also where WeChat's answer has no profile.
     pub async fn read(&self, authorizer: &AppId, mut seq: u64) -> Result<(), TokenError> {
         for _ in 0..TRIES {
             let details = self.component.details(authorizer).await?;
             if self.keep(authorizer, seq, &details).await? == WriteOutcome::Stored {
-                return Ok(());
+                let kept = details.profile.map(drop);
+                return kept.ok_or_else(|| WechatError::Malformed("authorizer_info").into());
             }
-            match self.component.store().account_lists.get(authorizer).await? {
-                Some(now) => seq = now.token.seq,
-                None => return Ok(()),
-            }
+            let now = self.component.store().account_lists.get(authorizer).await?;
+            seq = now.ok_or_else(|| TokenError::UnknownAccount(authorizer.clone()))?.token.seq;
         }
-        Ok(())
+        Err(StoreError::Contended { item: "account" }.into())
     }
 
     /// Notes that the account is one of the platform's although its name is not known: messages of it may come.

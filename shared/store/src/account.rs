@@ -135,6 +135,9 @@ const ROW_ATTRIBUTES: [&str; 8] =
 /// How often an account is written whose details somebody else changes, or that another transaction is writing.
 const TRIES: u32 = 5;
 
+/// How often what a business has said is written: of so many that do it at once, each has its turn.
+const PATCH_TRIES: u32 = 16;
+
 /// The pause after the latter, which grows with each try.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -400,9 +403,9 @@ impl Accounts {
         now: Timestamp,
     ) -> Result<Patched, StoreError> {
         let mut last = Transacted::Conflict;
-        for attempt in 0..TRIES {
+        for attempt in 0..PATCH_TRIES {
             if attempt > 0 && last != Transacted::Refused {
-                tokio::time::sleep(PAUSE * attempt).await;
+                tokio::time::sleep(PAUSE * attempt.min(TRIES)).await;
             }
             let known = self.known_details(authorizer, now).await?;
             if known.state.is_none() {

@@ -10,8 +10,8 @@ use base::ids::AppId;
 use crate::StoreError;
 use crate::account_state::AccountState;
 use crate::attributes::{
-    ACTIVE_SINCE, DUE_AT, FAILURES, FUNC_INFO, GRANTED_AT, LAST_ERROR, LAST_FAILURE, NEEDS_AUTHORIZATION_SINCE, PK,
-    PROFILE, REFERENCE, STATE, STORED_AT, TOKEN_EXPIRES_AT, TOKEN_SEQ, UNAUTHORIZED_SINCE,
+    ACTIVE_SINCE, DETAILS_STATE, DUE_AT, FUNC_INFO, GRANTED_AT, LAST_ERROR, LAST_FAILURE, NEEDS_AUTHORIZATION_SINCE,
+    PK, PROFILE, REFERENCE, STATE, STORED_AT, TOKEN_EXPIRES_AT, TOKEN_SEQ, UNAUTHORIZED_SINCE,
 };
 use crate::details::{AccountDetails, DETAILS_SORT, Details};
 use crate::item::{Attributes, Item};
@@ -32,11 +32,11 @@ pub const STATUS_ATTRIBUTES: [&str; 15] = [
     TOKEN_EXPIRES_AT,
     STORED_AT,
     DUE_AT,
-    FAILURES,
     LAST_ERROR,
     LAST_FAILURE,
     FUNC_INFO,
     PROFILE,
+    DETAILS_STATE,
 ];
 
 /// A list of accounts, in the order of their appids.
@@ -94,8 +94,6 @@ pub struct TokenStatus {
     pub stored_at: Option<Timestamp>,
     /// From when on it is renewed, or tried again after a failure.
     pub due_at: Option<Timestamp>,
-    /// How many renewals in a row have failed.
-    pub failures: u32,
     /// The label of the last failure, such as `61004`; `None` where the last renewal was a success.
     pub last_error: Option<String>,
     /// What else is known of it.
@@ -103,17 +101,19 @@ pub struct TokenStatus {
 }
 
 impl TokenStatus {
-    fn read(attributes: Attributes) -> Self {
-        let item = Item::new("account", attributes);
+    fn read(item: &Item) -> Self {
+        let last_error = item.text(LAST_ERROR).map(str::to_owned);
         Self {
             granted_at: item.instant(GRANTED_AT),
             seq: item.number(TOKEN_SEQ).unwrap_or(0),
             expires_at: item.instant(TOKEN_EXPIRES_AT),
             stored_at: item.instant(STORED_AT),
             due_at: item.instant(DUE_AT),
-            failures: item.number(FAILURES).unwrap_or(0),
-            last_error: item.text(LAST_ERROR).map(str::to_owned),
-            last_failure: item.parsed(LAST_FAILURE, |json| serde_json::from_str(json)),
+            last_failure: item
+                .parsed(LAST_FAILURE, |json| serde_json::from_str(json))
+                // An earlier version writes the label alone, and leaves this as it was.
+                .filter(|failure: &LastFailure| Some(&failure.label) == last_error.as_ref()),
+            last_error,
         }
     }
 
@@ -159,7 +159,7 @@ impl AccountLists {
     /// more, are left out. Half a read unit each for the details and for the row of an account.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`], also where DynamoDB leaves items out: none is missing without a word.
+    /// [`StoreError::Unavailable`], also where DynamoDB leaves items out: none is silently missing.
     pub async fn known(&self, list: AccountList<'_>, accounts: &[AppId]) -> Result<Vec<KnownAccount>, StoreError> {
         let details = accounts.iter().map(|account| self.0.details(account)).collect();
         let rows = accounts.iter().map(|account| self.0.account(account)).collect();
@@ -170,9 +170,9 @@ impl AccountLists {
         };
         let (mut details, mut rows) = (by_account("details", details?), by_account("account", rows?));
         let known = accounts.iter().filter_map(|account| {
-            let details = AccountDetails::read(details.remove(account)?);
-            let token = rows.remove(account).map(TokenStatus::read).unwrap_or_default();
-            list.has(&details).then(|| KnownAccount { appid: account.clone(), details, token })
+            let row = Item::new("account", rows.remove(account).unwrap_or_default());
+            let details = AccountDetails::read(details.remove(account)?).with_row(&row);
+            list.has(&details).then(|| KnownAccount { appid: account.clone(), details, token: TokenStatus::read(&row) })
         });
         Ok(known.collect())
     }
@@ -183,7 +183,12 @@ impl AccountLists {
         let row = self.0.read(self.0.account(account), &STATUS_ATTRIBUTES);
         let (details, row) = tokio::join!(details.get(account), row);
         let (Some(details), Some(row)) = (details?, row?) else { return Ok(None) };
-        Ok(Some(KnownAccount { appid: account.clone(), details, token: TokenStatus::read(row) }))
+        let row = Item::new("account", row);
+        Ok(Some(KnownAccount {
+            appid: account.clone(),
+            details: details.with_row(&row),
+            token: TokenStatus::read(&row),
+        }))
     }
 
     fn account_of(&self, kind: &str, item: &Attributes) -> Option<AppId> {

@@ -18,8 +18,9 @@ use crate::StoreError;
 use crate::account_list::AccountList;
 use crate::account_state::AccountState;
 use crate::attributes::{
-    ACTIVE_SINCE, EVENTS, FUNC_INFO, LABELS_VERSION, LINK, LIST_PK, LIST_SK, LOGIN_ORIGINS, NEEDS_AUTHORIZATION_SINCE,
-    PK, PROFILE, PROFILE_ASKED_AT, PROFILE_READ_AT, REFERENCE, STATE, STATE_SINCE, UNAUTHORIZED_SINCE, VERSION,
+    ACTIVE_SINCE, DETAILS_STATE, EVENTS, FUNC_INFO, GRANTED_AT, LABELS_VERSION, LINK, LIST_PK, LIST_SK, LOGIN_ORIGINS,
+    NEEDS_AUTHORIZATION_SINCE, PK, PROFILE, PROFILE_ASKED_AT, PROFILE_ASKED_BY, PROFILE_READ_AT, REFERENCE, STATE,
+    STATE_SINCE, STORED_AT, UNAUTHORIZED_SINCE, VERSION,
 };
 use crate::item::{Attributes, Item};
 use crate::labels::{Labels, Said};
@@ -75,6 +76,26 @@ impl AccountDetails {
     }
 }
 
+impl AccountDetails {
+    /// These details, with what an earlier version has written into the account's row since they were written, or before
+    /// there were any.
+    pub(crate) fn with_row(mut self, row: &Item) -> Self {
+        let state = row.parsed(STATE, AccountState::parse).filter(|_| row.text(DETAILS_STATE) != row.text(STATE));
+        if let Some(state) = state {
+            // The earliest versions wrote no time of it.
+            let since = [state.since(), GRANTED_AT, STORED_AT].into_iter().find_map(|attribute| row.instant(attribute));
+            self.state = Some((state, since.unwrap_or(Timestamp::from_unix(0))));
+        }
+        if let Some(profile) = row.parsed(PROFILE, |json| serde_json::from_str(json)) {
+            self.profile = Some(profile);
+        }
+        if row.has(FUNC_INFO) {
+            self.func_info = row.numbers(FUNC_INFO).collect();
+        }
+        self
+    }
+}
+
 /// The details of accounts.
 #[derive(Debug, Clone)]
 pub struct Details(pub(crate) Part);
@@ -87,16 +108,7 @@ impl Details {
             return Ok(Some(AccountDetails::read(attributes)));
         }
         let old = self.0.read(self.0.account(authorizer), &OLD_FORM).await?;
-        Ok(old.map(|attributes| {
-            let item = Item::new("account", attributes);
-            let state = item.parsed(STATE, AccountState::parse);
-            AccountDetails {
-                profile: item.parsed(PROFILE, |json| serde_json::from_str(json)),
-                func_info: item.numbers(FUNC_INFO).collect(),
-                state: state.and_then(|state| Some((state, item.instant(state.since())?))),
-                ..AccountDetails::default()
-            }
-        }))
+        Ok(old.map(|attributes| AccountDetails::default().with_row(&Item::new("account", attributes))))
     }
 }
 
@@ -112,20 +124,26 @@ pub enum ProfileReading {
 }
 
 impl Details {
-    /// Begins to read an account's profile, unless that was begun less than `pause` ago. One write.
+    /// Begins to read an account's profile, unless that was begun less than `pause` ago. `by` names the request. One write.
     pub async fn begin_profile_reading(
         &self,
         authorizer: &AppId,
+        by: &str,
         pause: Duration,
         now: Timestamp,
     ) -> Result<ProfileReading, StoreError> {
         let has_paused = absent(PROFILE_ASKED_AT).or(is_until(PROFILE_ASKED_AT, now.minus(pause)));
-        let begun = self.0.change(self.0.details(authorizer)).set(PROFILE_ASKED_AT, now);
+        let begun = self.0.change(self.0.details(authorizer)).set(PROFILE_ASKED_AT, now).set(PROFILE_ASKED_BY, by);
         Ok(match begun.when(exists(PK).and(has_paused)).apply_or_read().await? {
             Written::Done(()) => ProfileReading::Begun,
             Written::Refused(None) => ProfileReading::Unknown,
             Written::Refused(Some(details)) => {
-                let asked = Item::new("details", details).instant(PROFILE_ASKED_AT).unwrap_or(now);
+                let details = Item::new("details", details);
+                // Our own first try, whose reply was lost, counts.
+                if details.text(PROFILE_ASKED_BY) == Some(by) {
+                    return Ok(ProfileReading::Begun);
+                }
+                let asked = details.instant(PROFILE_ASKED_AT).unwrap_or(now);
                 ProfileReading::TooSoon(asked.plus(pause).since(now))
             }
         })
@@ -133,7 +151,17 @@ impl Details {
 }
 
 /// What an earlier version has written into the account's row.
-const OLD_FORM: [&str; 6] = [PROFILE, FUNC_INFO, STATE, ACTIVE_SINCE, UNAUTHORIZED_SINCE, NEEDS_AUTHORIZATION_SINCE];
+const OLD_FORM: [&str; 9] = [
+    PROFILE,
+    FUNC_INFO,
+    STATE,
+    DETAILS_STATE,
+    ACTIVE_SINCE,
+    UNAUTHORIZED_SINCE,
+    NEEDS_AUTHORIZATION_SINCE,
+    GRANTED_AT,
+    STORED_AT,
+];
 
 /// What the link that a merchant came through says about the account.
 #[derive(Debug, Clone, PartialEq, Eq)]

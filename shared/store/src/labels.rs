@@ -31,8 +31,8 @@ const MOST_LOGIN_ORIGINS: usize = 20;
 /// What is wrong with labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LabelError {
-    /// The reference is too long.
-    #[error("reference must have at most 256 characters")]
+    /// The reference is empty or too long.
+    #[error("reference must have 1 to 256 characters")]
     Reference,
     /// There are too many tags, or one is empty or too long.
     #[error("tags must be at most 20, with keys of 1 to 40 characters and texts of at most 200 as values")]
@@ -135,7 +135,7 @@ impl Labels {
     /// # Errors
     /// [`LabelError`] where they are out of bounds.
     pub fn new(reference: Option<String>, tags: BTreeMap<String, String>) -> Result<Self, LabelError> {
-        if reference.as_ref().is_some_and(|reference| reference.chars().count() > LONGEST_REFERENCE) {
+        if reference.as_ref().is_some_and(|reference| !Self::is_reference(reference)) {
             return Err(LabelError::Reference);
         }
         let fits = |(key, value): (&String, &String)| {
@@ -145,6 +145,12 @@ impl Labels {
             return Err(LabelError::Tags);
         }
         Ok(Self { reference, tags })
+    }
+
+    /// Whether a text can be a reference: it is neither empty nor too long for a key.
+    #[must_use]
+    pub fn is_reference(text: &str) -> bool {
+        (1..=LONGEST_REFERENCE).contains(&text.chars().count())
     }
 
     pub(crate) fn read(item: &Item) -> Self {

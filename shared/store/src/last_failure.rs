@@ -11,6 +11,8 @@ const LONGEST_WORDS: usize = 160;
 pub struct LastFailure {
     /// When it failed, by our clock, in seconds since 1970.
     pub at: i64,
+    /// The label under which it counts, such as `61004`.
+    pub label: String,
     /// The API that refused, where WeChat did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api: Option<String>,
@@ -25,15 +27,20 @@ pub struct LastFailure {
 impl LastFailure {
     /// A failure in which WeChat said nothing.
     #[must_use]
-    pub const fn silent(at: Timestamp) -> Self {
-        Self { at: at.unix(), api: None, errmsg: None, rid: None }
+    pub fn silent(at: Timestamp, label: &str) -> Self {
+        Self { at: at.unix(), label: label.to_owned(), api: None, errmsg: None, rid: None }
     }
 
     /// A call that WeChat refused; `errmsg` are its words, cleaned of secrets.
     #[must_use]
-    pub fn refused(at: Timestamp, api: &str, errmsg: &str, rid: Option<&str>) -> Self {
+    pub fn refused(at: Timestamp, label: &str, api: &str, errmsg: &str, rid: Option<&str>) -> Self {
         let words = &errmsg[..errmsg.floor_char_boundary(LONGEST_WORDS)];
-        Self { at: at.unix(), api: Some(api.to_owned()), errmsg: Some(words.to_owned()), rid: rid.map(str::to_owned) }
+        Self {
+            api: Some(api.to_owned()),
+            errmsg: Some(words.to_owned()),
+            rid: rid.map(str::to_owned),
+            ..Self::silent(at, label)
+        }
     }
 }
 
@@ -43,9 +50,9 @@ mod tests {
 
     #[test]
     fn words_are_cut_between_characters_and_what_is_not_there_takes_no_room() {
-        let failure = LastFailure::refused(Timestamp::from_unix(7), "api_x", &"错".repeat(100), None);
+        let failure = LastFailure::refused(Timestamp::from_unix(7), "1", "api_x", &"错".repeat(100), None);
         assert_eq!(failure.errmsg.as_deref().unwrap(), "错".repeat(53));
-        let json = serde_json::to_string(&LastFailure::silent(Timestamp::from_unix(7))).unwrap();
-        assert_eq!(json, r#"{"at":7}"#);
+        let json = serde_json::to_string(&LastFailure::silent(Timestamp::from_unix(7), "table")).unwrap();
+        assert_eq!(json, r#"{"at":7,"label":"table"}"#);
     }
 }

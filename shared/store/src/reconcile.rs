@@ -8,18 +8,19 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use base::clock::Timestamp;
 use base::ids::AppId;
 
 use crate::StoreError;
 use crate::attributes::{
-    ADDED, ENDED_READ_AT, EXPIRES_AT, FAILED, FINISHED_AT, GONE, LISTED, NEXT_OFFSET, REPAIRED, REQUESTED_BY,
+    ADDED, BY, ENDED_READ_AT, EXPIRES_AT, FAILED, FINISHED_AT, GONE, LISTED, NEXT_OFFSET, PK, REPAIRED, REQUESTED,
     STARTED_AT, TOTAL,
 };
 use crate::item::{Attributes, Item};
 use crate::part::{Key, Part};
-use crate::request::{Transacted, Written};
-use crate::write::{Change, Value, absent, equals, is_before};
+use crate::request::Transacted;
+use crate::write::{Change, Condition, Value, absent, differs, equals, exists};
 
 /// Pages of a pass are kept this long: a pass takes minutes, or hours where it is resumed.
 const KEEP: Duration = Duration::from_hours(48);
@@ -108,7 +109,12 @@ pub enum Begun {
     /// It is a new one.
     New(ReconcileCursor),
     /// Another one is under way.
-    UnderWay(ReconcileCursor),
+    UnderWay {
+        /// The pass.
+        pass: ReconcileCursor,
+        /// Whether it was asked for and no run has begun with it.
+        is_waiting: bool,
+    },
 }
 
 /// The accounts that a pass named, as eight bytes each: so those of a large platform fit into memory.
@@ -143,74 +149,87 @@ impl ReconcilePasses {
         Key { sk: format!("result#{:010}", started_at.unix()), ..self.key() }
     }
 
-    /// The pass to continue: the unfinished one, or a new one. One read, and one write for a new one or for one that was
-    /// asked for.
-    pub async fn open(&self, now: Timestamp) -> Result<ReconcileCursor, StoreError> {
-        if let Some(attributes) = self.0.get(self.key()).await? {
-            let item = Item::new("reconcile cursor", attributes);
-            if let Some(cursor) = unfinished(&item, now) {
-                if item.has(REQUESTED_BY) {
-                    self.0.change(self.key()).remove([REQUESTED_BY]).apply().await?;
+    async fn cursor(&self) -> Result<Item, StoreError> {
+        Ok(Item::new("reconcile cursor", self.0.get(self.key()).await?.unwrap_or_default()))
+    }
+
+    /// The pass to continue: the unfinished one, or a new one. `by` names the run. One read; a transaction of two writes for
+    /// a new pass, and one write for one that was asked for.
+    pub async fn open(&self, by: &str, now: Timestamp) -> Result<ReconcileCursor, StoreError> {
+        match self.begin(by, false, now).await? {
+            Begun::New(pass) => Ok(pass),
+            Begun::UnderWay { pass, is_waiting } => {
+                if is_waiting {
+                    let taken_up = self.0.change(self.key()).remove([REQUESTED]);
+                    taken_up.when(equals(STARTED_AT, pass.started_at)).apply().await?;
                 }
-                return Ok(cursor);
+                Ok(pass)
             }
-        }
-        match self.begin_new(now, None).await? {
-            Begun::New(cursor) => Ok(cursor),
-            Begun::UnderWay(_) => Err(StoreError::Contended { item: "reconcile cursor" }),
         }
     }
 
-    /// Begins a pass that somebody has asked for, unless one is under way. One write. `request` is different for each.
-    pub async fn request(&self, request: &str, now: Timestamp) -> Result<Begun, StoreError> {
-        self.begin_new(now, Some(request)).await
+    /// Begins a pass that somebody has asked for, unless one is under way. `by` names the request. One read, and a
+    /// transaction of two writes.
+    pub async fn request(&self, by: &str, now: Timestamp) -> Result<Begun, StoreError> {
+        self.begin(by, true, now).await
     }
 
     /// Whether a pass was asked for that no run has begun with. One read.
     pub async fn is_requested(&self) -> Result<bool, StoreError> {
-        let cursor = self.0.get(self.key()).await?;
-        Ok(cursor.is_some_and(|cursor| Item::new("reconcile cursor", cursor).has(REQUESTED_BY)))
+        Ok(self.cursor().await?.has(REQUESTED))
     }
 
-    async fn begin_new(&self, now: Timestamp, request: Option<&str>) -> Result<Begun, StoreError> {
-        let is_over = absent(NEXT_OFFSET).or(is_before(STARTED_AT, now.minus(KEEP)));
-        let begun = self.0.change(self.key()).set(STARTED_AT, now).set(NEXT_OFFSET, 0);
-        let begun = begun.set_or_remove(REQUESTED_BY, request).when(is_over);
-        let new = ReconcileCursor { started_at: now, offset: 0 };
-        match begun.apply_or_read().await? {
-            Written::Done(()) => Ok(Begun::New(new)),
-            Written::Refused(cursor) => {
-                let item = Item::new("reconcile cursor", cursor.unwrap_or_default());
-                match unfinished(&item, now) {
-                    // Our own first try, whose reply was lost, counts.
-                    Some(cursor) if cursor == new && item.text(REQUESTED_BY) == request => Ok(Begun::New(new)),
-                    Some(cursor) => Ok(Begun::UnderWay(cursor)),
-                    None => Err(StoreError::Contended { item: "reconcile cursor" }),
-                }
+    async fn begin(&self, by: &str, is_requested: bool, now: Timestamp) -> Result<Begun, StoreError> {
+        let mut last = Transacted::Conflict;
+        for attempt in 0..PAGE_TRIES {
+            if matches!(last, Transacted::Conflict | Transacted::Throttled) {
+                tokio::time::sleep(PAGE_PAUSE * attempt).await;
+            }
+            let cursor = self.cursor().await?;
+            if let Some(pass) = unfinished(&cursor, now) {
+                // Our own first try, whose reply was lost, counts.
+                let is_ours = attempt > 0 && cursor.text(BY) == Some(by);
+                let is_waiting = cursor.has(REQUESTED);
+                return Ok(if is_ours { Begun::New(pass) } else { Begun::UnderWay { pass, is_waiting } });
+            }
+            let before = cursor.instant(STARTED_AT);
+            // A pass is named by the second in which it began, so no two may begin in the same one.
+            let started_at = before.map_or(now, |before| now.max(before.plus(Duration::from_secs(1))));
+            let begun = self
+                .0
+                .change(self.key())
+                .set(STARTED_AT, started_at)
+                .set(NEXT_OFFSET, 0)
+                .set(BY, by)
+                .set_or_remove(REQUESTED, is_requested.then_some(true))
+                .when(before.map_or_else(|| absent(STARTED_AT), |before| equals(STARTED_AT, before)));
+            let result = self.0.new_item(self.result_key(started_at)).set(EXPIRES_AT, started_at.plus(KEEP_RESULT));
+            last = self.0.transact(vec![begun.in_transaction()?, result.in_transaction()?]).await?;
+            if last == Transacted::Done {
+                return Ok(Begun::New(ReconcileCursor { started_at, offset: 0 }));
             }
         }
+        Err(last.failure("reconcile cursor"))
     }
 
-    /// Where the pass with this name is, or what became of it; `None` if there is none, or it ended over 30 days ago. Two
+    /// Where the pass with this name is, or what became of it; `None` if there is none, or it began over 30 days ago. Two
     /// reads.
     pub async fn progress(&self, id: &str, now: Timestamp) -> Result<Option<PassProgress>, StoreError> {
         let Some(started_at) = id.parse().ok().map(Timestamp::from_unix).filter(|at| at.unix().to_string() == id)
         else {
             return Ok(None);
         };
-        let (cursor, result) = tokio::try_join!(self.0.get(self.key()), self.0.get(self.result_key(started_at)))?;
-        let cursor = cursor.map(|cursor| Item::new("reconcile cursor", cursor));
-        let is_under_way = cursor.as_ref().and_then(|cursor| unfinished(cursor, now));
-        let is_under_way = is_under_way.is_some_and(|cursor| cursor.started_at == started_at);
-        if result.is_none() && !is_under_way {
+        let (cursor, result) = tokio::try_join!(self.cursor(), self.0.get(self.result_key(started_at)))?;
+        let Some(result) = result else { return Ok(None) };
+        let result = Item::new("result of a reconciliation", result);
+        if result.instant(EXPIRES_AT).is_none_or(|expires| expires <= now) {
             return Ok(None);
         }
-        let result = Item::new("result of a reconciliation", result.unwrap_or_default());
         let count = |attribute| result.number(attribute).unwrap_or(0);
         Ok(Some(PassProgress {
             started_at,
             finished_at: result.instant(FINISHED_AT),
-            is_under_way,
+            is_under_way: unfinished(&cursor, now).is_some_and(|pass| pass.started_at == started_at),
             listed: count(NEXT_OFFSET),
             total: result.number(TOTAL),
             counts: PassCounts {
@@ -223,49 +242,56 @@ impl ReconcilePasses {
     }
 
     /// The change that adds what a part of a pass has done to the result of the pass.
-    fn counted(&self, cursor: ReconcileCursor, counts: PassCounts, now: Timestamp) -> Change {
+    fn counted(&self, pass: ReconcileCursor, counts: PassCounts, by: &str) -> Change {
         let PassCounts { added, repaired, gone, failed } = counts;
-        let counted = self.0.change(self.result_key(cursor.started_at)).set(EXPIRES_AT, now.plus(KEEP_RESULT));
+        let counted = self.0.change(self.result_key(pass.started_at)).set(BY, by);
         [(ADDED, added), (REPAIRED, repaired), (GONE, gone), (FAILED, failed)]
             .into_iter()
             .filter(|(_, count)| *count > 0)
             .fold(counted, |change, (attribute, count)| change.increment(attribute, count))
     }
 
-    /// Adds what a run has done behind the last page that it finished. One write.
-    pub async fn count(&self, cursor: ReconcileCursor, counts: PassCounts, now: Timestamp) -> Result<(), StoreError> {
-        self.counted(cursor, counts, now).apply().await.map(drop)
+    /// Adds what a run has done behind the last page that it finished. `by` names this addition: a second try after a lost
+    /// reply adds nothing. One write.
+    pub async fn count(&self, pass: ReconcileCursor, counts: PassCounts, by: &str) -> Result<(), StoreError> {
+        let counted = self.counted(pass, counts, by).when(exists(PK).and(absent(BY).or(differs(BY, by))));
+        counted.apply().await.map(drop)
     }
 
-    /// Writes down that a page was processed, and what was done. A transaction of three writes. `None` if another run is at
-    /// the same pass: leave it to that one.
+    /// Writes down that a page was processed, and what was done. `by` names the run and the page. A transaction of three
+    /// writes. `None` if another run is at the same pass: leave it to that one.
     pub async fn finish_page(
         &self,
-        cursor: ReconcileCursor,
+        pass: ReconcileCursor,
         page: &FinishedPage<'_>,
+        by: &str,
         now: Timestamp,
     ) -> Result<Option<ReconcileCursor>, StoreError> {
         let &FinishedPage { next_offset, total, listed, counts } = page;
-        let next = ReconcileCursor { offset: next_offset, ..cursor };
-        let moved = self
+        let moved = self.0.change(self.key()).set(NEXT_OFFSET, next_offset).when(is_at(pass));
+        let page = self
             .0
-            .change(self.key())
-            .set(NEXT_OFFSET, next_offset)
-            .when(equals(STARTED_AT, cursor.started_at).and(equals(NEXT_OFFSET, cursor.offset)));
-        let page =
-            self.0.new_item(self.page_key(cursor)).set(LISTED, Value::list(listed)).set(EXPIRES_AT, now.plus(KEEP));
-        let counted = self.counted(cursor, counts, now).set(NEXT_OFFSET, next_offset).set(TOTAL, total);
+            .new_item(self.page_key(pass))
+            .set(LISTED, Value::list(listed))
+            .set(BY, by)
+            .set(EXPIRES_AT, now.plus(KEEP));
+        let counted = self.counted(pass, counts, by).set(NEXT_OFFSET, next_offset).set(TOTAL, total);
         let writes = vec![moved.in_transaction()?, page.in_transaction()?, counted.in_transaction()?];
+        let is_written = self.write_once(writes, self.page_key(pass), by).await?;
+        Ok(is_written.then_some(ReconcileCursor { offset: next_offset, ..pass }))
+    }
+
+    /// Sends a transaction until it has taken effect or a condition does not hold. In the latter case the item with this key
+    /// says whether that is the effect of its own first try, whose reply was lost.
+    async fn write_once(&self, writes: Vec<TransactWriteItem>, key: Key, by: &str) -> Result<bool, StoreError> {
         let mut last = Transacted::Conflict;
         for attempt in 1..=PAGE_TRIES {
             last = self.0.transact(writes.clone()).await?;
             match last {
-                Transacted::Done => return Ok(Some(next)),
+                Transacted::Done => return Ok(true),
                 Transacted::Refused => {
-                    // Our own first try, whose reply was lost, counts.
-                    let page = self.0.get(self.page_key(cursor)).await?;
-                    let is_ours = page.is_some_and(|page| listed_in(page) == listed);
-                    return Ok(is_ours.then_some(next));
+                    let written = self.0.get(key).await?.map(|item| Item::new("reconcile pass", item));
+                    return Ok(written.is_some_and(|item| item.text(BY) == Some(by)));
                 }
                 Transacted::Conflict | Transacted::Throttled => tokio::time::sleep(PAGE_PAUSE * attempt).await,
             }
@@ -296,17 +322,29 @@ impl ReconcilePasses {
         self.0.change(self.key()).set(ENDED_READ_AT, now).apply().await.map(drop)
     }
 
-    /// Ends a pass, and adds what was done after its last page; the next run begins a new one. Two writes.
-    pub async fn close(&self, cursor: ReconcileCursor, counts: PassCounts, now: Timestamp) -> Result<(), StoreError> {
-        let result = self.counted(cursor, counts, now).set(FINISHED_AT, now).when(absent(FINISHED_AT));
-        result.apply().await?;
-        let closed = self.0.change(self.key()).remove([NEXT_OFFSET]);
-        closed.when(equals(STARTED_AT, cursor.started_at)).apply().await.map(drop)
+    /// Ends a pass, and adds what was done after its last page; the next run begins a new one. `by` names the run. A
+    /// transaction of two writes. `false` if another run has ended it.
+    pub async fn close(
+        &self,
+        pass: ReconcileCursor,
+        counts: PassCounts,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let closed = self.0.change(self.key()).remove([NEXT_OFFSET, REQUESTED]).when(is_at(pass));
+        let result = self.counted(pass, counts, by).set(FINISHED_AT, now).when(absent(FINISHED_AT));
+        let writes = vec![closed.in_transaction()?, result.in_transaction()?];
+        self.write_once(writes, self.result_key(pass.started_at), by).await
     }
 
     fn page_key(&self, cursor: ReconcileCursor) -> Key {
         Key { sk: format!("{}{:010}", page_prefix(cursor), cursor.offset), ..self.key() }
     }
+}
+
+/// The cursor is where it was when it was read.
+fn is_at(pass: ReconcileCursor) -> Condition {
+    equals(STARTED_AT, pass.started_at).and(equals(NEXT_OFFSET, pass.offset))
 }
 
 /// The pass that a cursor is at, unless it has ended or is too old.

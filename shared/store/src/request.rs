@@ -173,10 +173,10 @@ impl Part {
         Ok((found, is_complete))
     }
 
-    /// The same, or none of them.
+    /// The same as [`Part::batch`], but for leaving items out.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`], also where DynamoDB leaves items out: none is missing without a word.
+    /// [`StoreError::Unavailable`], also where DynamoDB leaves items out: none is silently missing.
     pub(crate) async fn batch_complete(
         &self,
         keys: Vec<Key>,

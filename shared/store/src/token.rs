@@ -56,10 +56,8 @@ impl Issued {
 /// A renewal that failed.
 #[derive(Debug, Clone)]
 pub struct Failure {
-    /// A label with few values, such as `61004`.
-    pub label: String,
-    /// What is known of it.
-    pub told: LastFailure,
+    /// What is known of it. Its label has few values.
+    pub cause: LastFailure,
     /// When to try again.
     pub due_at: Timestamp,
     /// Whether it counts for the back-off.
@@ -172,14 +170,14 @@ impl StoredTokens {
     /// [`StoreError::Unavailable`]: the lease then ends by itself.
     pub async fn release(&self, lease: &Lease<TokenRecord>, failure: &Failure) -> Result<(), StoreError> {
         let seq = lease.record().seq;
-        let told = serde_json::to_string(&failure.told);
-        let told = told.map_err(|_| StoreError::Corrupt { item: "token", attribute: LAST_FAILURE })?;
+        let cause = serde_json::to_string(&failure.cause);
+        let cause = cause.map_err(|_| StoreError::Corrupt { item: "token", attribute: LAST_FAILURE })?;
         let change = self
             .0
             .change(lease.key.clone())
             .set(DUE_AT, failure.due_at)
-            .set(LAST_ERROR, &failure.label)
-            .set(LAST_FAILURE, told)
+            .set(LAST_ERROR, &failure.cause.label)
+            .set(LAST_FAILURE, cause)
             .increment(FAILURES, u32::from(failure.counts))
             .end_lease();
         let change = match failure.refused_at {

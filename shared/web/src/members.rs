@@ -9,7 +9,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -22,8 +22,9 @@ use crate::{Problem, ProblemKind};
 /// Characters of a member's name that an answer repeats.
 const LONGEST_NAME: usize = 40;
 
-/// The largest body that a business may send, in bytes: every field at its longest fits twice.
-pub const BODY_LIMIT: usize = 16 * 1024;
+/// The largest body that a business may send, in bytes: every member at its longest fits, also where each character is
+/// written as an escape.
+pub const BODY_LIMIT: usize = 64 * 1024;
 
 /// Why a body cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -109,7 +110,7 @@ impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plain = (1..=LONGEST_NAME).contains(&self.0.len())
             && self.0.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
-        if plain { write!(f, "{:?}", self.0) } else { f.write_str("a member") }
+        if plain { write!(f, "{:?}", self.0) } else { f.write_str("a name that is not a plain one") }
     }
 }
 
@@ -216,7 +217,8 @@ impl<S: Send + Sync> FromRequest<S> for Members {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        if !is_json(request.headers()) {
+        let kinds = if request.method() == Method::PATCH { &PATCH_KINDS[..] } else { &JSON_KINDS[..] };
+        if !is_declared(request.headers(), kinds) {
             return Err(BodyError::NotJson.into());
         }
         let body = Bytes::from_request(request, state).await.map_err(|rejection: BytesRejection| {
@@ -229,13 +231,19 @@ impl<S: Send + Sync> FromRequest<S> for Members {
     }
 }
 
-/// JSON, a merge patch or not, with whatever parameters. JSON is UTF-8 (RFC 8259): a `charset` changes nothing.
-fn is_json(headers: &HeaderMap) -> bool {
+/// How a body is declared.
+const JSON_KINDS: [&str; 1] = ["application/json"];
+
+/// How a patch is declared: a merge patch (RFC 7396), or plainly JSON.
+const PATCH_KINDS: [&str; 2] = ["application/json", "application/merge-patch+json"];
+
+/// One of these kinds, with whatever parameters. JSON is UTF-8 (RFC 8259): a `charset` changes nothing.
+fn is_declared(headers: &HeaderMap, kinds: &[&str]) -> bool {
     let mut values = headers.get_all(CONTENT_TYPE).into_iter();
     let (Some(value), None) = (values.next(), values.next()) else { return false };
     let Ok(value) = value.to_str() else { return false };
     let declared = value.split(';').next().unwrap_or_default().trim();
-    ["application/json", "application/merge-patch+json"].iter().any(|json| declared.eq_ignore_ascii_case(json))
+    kinds.iter().any(|kind| declared.eq_ignore_ascii_case(kind))
 }
 
 /// The parameters of a query that have not been read yet.
@@ -255,19 +263,14 @@ impl Parameters {
         Ok(Self(parameters))
     }
 
-    /// A parameter; `None` if it is missing or empty.
-    pub fn text(&mut self, name: &str) -> Option<String> {
-        self.0.remove(name).filter(|value| !value.is_empty())
-    }
-
-    /// What `read` makes of a parameter; `None` if it is missing or empty. `kind` says what it must be.
+    /// What `read` makes of a parameter; `None` if it is missing. `kind` says what it must be.
     pub fn parsed<T>(
         &mut self,
         name: &'static str,
         kind: &'static str,
         read: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, QueryError> {
-        self.text(name).map(|value| read(&value).ok_or(QueryError::Value(name, kind))).transpose()
+        self.0.remove(name).map(|value| read(&value).ok_or(QueryError::Value(name, kind))).transpose()
     }
 
     /// The parameters whose names begin with `prefix`, by what follows it.
@@ -341,7 +344,7 @@ mod tests {
     fn a_member_that_is_there_twice_is_refused_even_if_both_say_the_same() {
         assert_eq!(error(r#"{"a":1,"a":1}"#).to_string(), "\"a\" is there twice");
         assert_eq!(error(r#"{"a":1,"\u0061":null}"#).to_string(), "\"a\" is there twice");
-        assert_eq!(error("{\"<b>\":1,\"<b>\":1}").to_string(), "a member is there twice");
+        assert_eq!(error("{\"<b>\":1,\"<b>\":1}").to_string(), "a name that is not a plain one is there twice");
     }
 
     #[test]
@@ -362,7 +365,7 @@ mod tests {
         let told = |body: &str| Members::parse(body.as_bytes()).unwrap().finish().unwrap_err().to_string();
         assert_eq!(told(r#"{"auth_typ":1}"#), "\"auth_typ\" is not one of them");
         for odd in ["", "a b", "微信", "\\n", "preauthcode@@@x", &"a".repeat(41)] {
-            assert_eq!(told(&format!("{{\"{odd}\":1}}")), "a member is not one of them", "{odd}");
+            assert_eq!(told(&format!("{{\"{odd}\":1}}")), "a name that is not a plain one is not one of them", "{odd}");
         }
     }
 
@@ -384,7 +387,9 @@ mod tests {
     #[test]
     fn a_query_is_read_parameter_by_parameter() {
         let mut query = Parameters::parse("state=&limit=7&tag.a%20b=x+y&tag.=z&q=%E5%BE%AE").unwrap();
-        assert_eq!((query.text("state"), query.text("q").as_deref()), (None, Some("微")));
+        let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        assert_eq!(query.parsed("q", "a text", some), Ok(Some("微".to_owned())));
+        assert_eq!(query.parsed("state", "a text", some), Err(QueryError::Value("state", "a text")));
         let number = |text: &str| text.parse::<u32>().ok();
         assert_eq!(query.parsed("limit", "a number", number), Ok(Some(7)));
         let tags = query.with_prefix("tag.");
@@ -404,7 +409,7 @@ mod tests {
     fn only_one_declaration_of_json_is_taken_for_json() {
         let told = |values: &[&'static str]| {
             let values = values.iter().map(|value| (CONTENT_TYPE, HeaderValue::from_static(value)));
-            is_json(&values.collect())
+            is_declared(&values.collect(), &PATCH_KINDS)
         };
         for good in [
             "application/json",

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use runtime::telemetry::Measure;
 use serde_json::{Value, json};
-use store::{DuePart, ScheduledTask};
+use store::{AccountState, DuePart, ScheduledTask};
 
 use super::{FUNCTIONS, deployed, many, of_type, properties, template, text};
 
@@ -152,7 +152,7 @@ fn every_alarm_looks_at_something_that_is_published() {
         published.map(|measure| measure.name()).collect(),
         "the totals that alarms look at are published, and no others"
     );
-    assert_eq!(own, 18);
+    assert_eq!(own, 21);
 }
 
 #[test]
@@ -253,8 +253,8 @@ fn each_alarm_fires_when_it_is_meant_to() {
     }
     // The tries of an event become rare.
     assert_eq!(properties(&template, "EventWebhookFailing")["DatapointsToAlarm"], 3);
-    // The three of the tests below.
-    assert_eq!(alarms(&template).count(), RULES.len() + FUNCTIONS.len() + 3);
+    // The four of the tests below.
+    assert_eq!(alarms(&template).count(), RULES.len() + FUNCTIONS.len() + 4);
 }
 
 fn switched_silence() -> Value {
@@ -314,6 +314,27 @@ fn failures_are_an_alarm_by_their_share() {
     // Failed accounts wait 5, 10, 20 minutes: on a small platform no three periods in a row have a failure.
     assert_eq!((&alarm["EvaluationPeriods"], &alarm["DatapointsToAlarm"]), (&json!(6), &json!(3)));
     assert_eq!(alarm["TreatMissingData"], "notBreaching");
+}
+
+#[test]
+fn an_unusual_share_of_accounts_that_are_lost_is_an_alarm() {
+    let template = template();
+    let alarm = properties(&template, "AccountsLost");
+    let of_an_hour = |mut metric: Value, statistic: &str| {
+        metric["MetricStat"]["Period"] = json!(3600);
+        metric["MetricStat"]["Stat"] = json!(statistic);
+        metric
+    };
+    let share = "IF(lost >= 5, 100 * lost / (lost + FILL(active, REPEAT)), 0)";
+    assert_eq!(alarm["Metrics"][0]["Expression"], share);
+    assert_eq!(alarm["Metrics"][1]["Expression"], "FILL(refused, 0) + FILL(withdrawn, 0)");
+    assert_eq!(alarm["Metrics"][2], of_an_hour(summed("refused", "grants_gone", &Value::Null), "Sum"));
+    let withdrawn = json!([{ "Name": "kind", "Value": "unauthorized" }]);
+    assert_eq!(alarm["Metrics"][3], of_an_hour(summed("withdrawn", "push_stored", &withdrawn), "Sum"));
+    let active = json!([{ "Name": "state", "Value": AccountState::Active.as_str() }]);
+    assert_eq!(alarm["Metrics"][4], of_an_hour(summed("active", "accounts", &active), "Maximum"));
+    assert_eq!((&alarm["ComparisonOperator"], &alarm["Threshold"]), (&json!(OVER), &json!(2)));
+    assert_eq!((&alarm["EvaluationPeriods"], &alarm["TreatMissingData"]), (&json!(1), &json!("notBreaching")));
 }
 
 #[test]

@@ -43,7 +43,7 @@ use runtime::config::{Origin, ProcessEnvironment};
 use serde_json::{Value, json};
 use store::DuePart;
 use stories::business::{ACCOUNTS, Business};
-use stories::process::Process;
+use stories::process::{Process, peak_memory};
 use stories::runtime_api::LambdaHost;
 use stories::world::{COMPONENT, START, TABLE, World, short_limits};
 use token_refresher::{Refresher, Settings, Targets, Task};
@@ -160,7 +160,7 @@ async fn serve_as_refresher(args: Args) -> Result<(), lambda_runtime::Error> {
             clock.set(serde_json::from_value(event.payload["now"].clone())?);
             let task = Task::parse(event.payload["task"].clone())?;
             let report = refresher.run(&task, Instant::now() + length).await?;
-            Ok::<_, lambda_runtime::Error>(json!({ "report": report, "memory": peak_memory()? }))
+            Ok::<_, lambda_runtime::Error>(json!({ "report": report, "memory": peak_memory("self") }))
         }
     }))
     .await
@@ -169,13 +169,6 @@ async fn serve_as_refresher(args: Args) -> Result<(), lambda_runtime::Error> {
 /// So many in a second of a faster life.
 fn faster(per_second: u32, speed: f64) -> Result<u32, std::num::ParseIntError> {
     format!("{:.0}", f64::from(per_second) * speed).parse()
-}
-
-/// The most memory that this process has had, in KiB.
-fn peak_memory() -> Result<u64, lambda_runtime::Error> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).ok_or("Linux reports it")?;
-    Ok(line.split_whitespace().nth(1).ok_or("a number of KiB")?.parse()?)
 }
 
 /// WeChat's side: what it has issued to whom, by account number.
@@ -356,7 +349,7 @@ async fn ticks(
         runs.push(Part::start(world, part, args, wechat_url).await?);
     }
     println!("tick renewed left-over longest-run a-second oldest-replaced oldest-there lapsed memory");
-    let mut memory = 0;
+    let mut memory = 0.0_f64;
     let mut oldest = 0;
     for tick in 0..MOST_TICKS {
         let now = START.plus(TICK * tick);
@@ -369,7 +362,7 @@ async fn ticks(
         for failed in done.iter().map(|done| &done["report"]["failed"]).filter(|failed| **failed != json!({})) {
             println!("failed: {failed}");
         }
-        memory = done.iter().filter_map(|done| done["memory"].as_u64()).max().unwrap_or(0).max(memory);
+        memory = done.iter().filter_map(|done| done["memory"].as_f64()).fold(memory, f64::max);
         let ended = clock.now().unix();
         let Looked { oldest: replaced, there, lapsed, all_renewed } = wechat.look(ended, args.cycles);
         oldest = oldest.max(replaced).max(there);
@@ -380,14 +373,14 @@ async fn ticks(
             sum("left_over"),
             minutes(replaced),
             minutes(there),
-            mebibytes(memory),
+            memory,
         );
         if all_renewed {
             println!(
                 "{lapsed} tokens lapsed; the oldest was {} min old, of {}; memory {:.1} MiB at most",
                 minutes(oldest),
                 minutes(lifetime()),
-                mebibytes(memory)
+                memory
             );
             return reconcile(world, args, wechat_url, clock).await;
         }
@@ -403,7 +396,7 @@ async fn reconcile(world: &World, args: &Args, wechat: &str, clock: &LapseClock)
         let begun = Instant::now();
         let done = run.run(now, json!({ "task": "reconcile" })).await?;
         let took = begun.elapsed().mul_f64(args.speed);
-        let memory = mebibytes(done["memory"].as_u64().unwrap_or(0));
+        let memory = done["memory"].as_f64().unwrap_or(0.0);
         println!("reconcile, run {hour}: {:.0} s, memory {memory:.1} MiB, {}", took.as_secs_f64(), done["report"]);
         if took < RUN {
             return Ok(());
@@ -414,10 +407,6 @@ async fn reconcile(world: &World, args: &Args, wechat: &str, clock: &LapseClock)
 
 fn minutes(seconds: i64) -> String {
     format!("{:.1}", Duration::from_secs(seconds.unsigned_abs()).as_secs_f64() / 60.0)
-}
-
-fn mebibytes(kibibytes: u64) -> f64 {
-    f64::from(u32::try_from(kibibytes).unwrap_or(u32::MAX)) / 1024.0
 }
 
 /// The process that renews a part of the accounts.

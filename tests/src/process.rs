@@ -37,6 +37,15 @@ pub(crate) fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_default()
 }
 
+/// The most memory that a process has ever held, in MiB: `process` is its number, or `self`.
+#[must_use]
+pub fn peak_memory(process: &str) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it runs, on Linux");
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("Linux reports it");
+    let kib: u32 = line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number of KiB");
+    f64::from(kib) / 1024.0
+}
+
 /// A running child process. Dropping the value kills it.
 #[derive(Debug)]
 pub struct Process {

@@ -92,10 +92,7 @@ impl Function {
 
     /// The most memory the process ever held, in MiB.
     pub(crate) fn peak_memory(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("Linux tells it");
-        let kib: u32 = line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number of KiB");
-        f64::from(kib) / 1024.0
+        stories::process::peak_memory(&self.child.id().to_string())
     }
 }
 

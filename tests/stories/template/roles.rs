@@ -292,7 +292,7 @@ const KEYS: [&str; 12] = [
 ];
 
 /// Whether a text fits a pattern of IAM, as `StringLike` has it.
-fn like(pattern: &str, text: &str) -> bool {
+pub(super) fn like(pattern: &str, text: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
     text.strip_prefix(head).is_some_and(|text| (0..=text.len()).any(|at| like(rest, &text[at..])))
 }

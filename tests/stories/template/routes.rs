@@ -6,6 +6,7 @@ use http::Method;
 use serde_json::{Value, json};
 use stories::template::{ACCEPTED, accepted_line};
 
+use super::roles::like;
 use super::{events, functions, properties, template, text};
 
 /// A route as both sides have it: method, path, and whether IAM guards it.
@@ -40,6 +41,34 @@ fn each_function_is_sent_exactly_the_routes_that_its_router_has() {
     let auth = &properties(&template, "HttpApi")["Auth"];
     assert_eq!(auth["EnableIamAuthorizer"], true);
     assert!(auth["DefaultAuthorizer"].is_null(), "WeChat and merchants have no credentials");
+}
+
+#[test]
+fn a_service_that_may_read_accounts_may_neither_change_one_nor_do_anything_else() {
+    let template = template();
+    let guarded = functions(&template).flat_map(|(name, _)| deployed(&template, name)).filter(|(.., guarded)| *guarded);
+    let guarded: Vec<Route> = guarded.collect();
+    let reached = |pattern: &str| -> BTreeSet<String> {
+        let arn = |method: &str, path: &str| {
+            format!("arn:aws:execute-api:eu-central-1:123456789012:api/$default/{method}{path}")
+        };
+        let pattern = format!("arn:aws:execute-api:eu-central-1:123456789012:api/{pattern}");
+        let reached = guarded.iter().filter(|(method, path, _)| like(&pattern, &arn(method, path)));
+        reached.map(|(method, path, _)| format!("{method} {path}")).collect()
+    };
+    let routes = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    assert_eq!(reached("*/GET/accounts*"), routes(&["GET /accounts", "GET /accounts/{appid}"]));
+    assert_eq!(
+        reached("*/*/accounts*"),
+        routes(&[
+            "GET /accounts",
+            "GET /accounts/{appid}",
+            "PATCH /accounts/{appid}",
+            "POST /accounts/{appid}/profile-readings",
+        ])
+    );
+    assert_eq!(reached("*/GET/authorization-links*").len(), 2);
+    assert_eq!(reached("*").len(), guarded.len());
 }
 
 #[test]

@@ -31,11 +31,12 @@ MAY_USE = {
 
 # What may be nowhere in a tree. aws-lc is no client of AWS: it is the cryptography of rustls.
 AWS = r"aws-(?!lc-).*"
-NOT_FOR_FUNCTIONS = r"clap|dynoxide-rs|local|native-tls|openssl|ops|ring|rusqlite|simulator|stories|test-support"
+NOT_FOR_FUNCTIONS = r"clap|dynoxide-rs|local|native-tls|openssl|ops|ring|rusqlite|simulator|stories|test-support|utoipa.*"
 MAY_NOT_CARRY = {
     "base": rf"{AWS}|axum.*|lambda.*",
     "wechat": rf"{AWS}|axum.*|lambda.*",
     "simulator": rf"{AWS}|lambda.*",
+    "local": "jsonschema|stories|utoipa.*",
     "ops": "account-api|account-push|dynoxide-rs|local|oauth-callback|preauth-link|rusqlite|simulator|stories|ticket-push|token-refresher",
 } | {function: NOT_FOR_FUNCTIONS for function in FUNCTIONS} | {"token-refresher": rf"{NOT_FOR_FUNCTIONS}|axum.*|askama.*"}
 

@@ -44,7 +44,8 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
          Ask what became of the link:\n  curl {business}/authorization-links/{id}\n\n\
          See all accounts, and how they are doing:\n  curl {business}/accounts\n\n\
          Make another link:\n  curl -X POST {business}/authorization-links -H 'content-type: application/json' \
-         -d '{{\"requester_name\":\"Demo Shop\"}}'\n\n",
+         -d '{{\"requester_name\":\"Demo Shop\"}}'\n\n\
+         All that can be asked, in OpenAPI, also for a viewer of it:\n  curl {business}/openapi.json\n\n",
         url = link.url,
         id = link.link_id,
     );

@@ -20,6 +20,7 @@ use url::Url;
 
 use crate::http_events::HttpEvent;
 use crate::log::StoryLog;
+use crate::openapi::Contract;
 use crate::process::Process;
 use crate::runtime_api::{ErrorReport, LambdaHost};
 use crate::world::World;
@@ -76,9 +77,18 @@ impl Bootstrap {
         self.host.invoke(event).await
     }
 
-    /// Hands over an HTTP request and waits for the answer.
+    /// Hands over an HTTP request and waits for the answer, which is one that `docs/openapi.json` has for its route.
     pub async fn request(&self, event: &HttpEvent) -> HttpAnswer {
-        HttpAnswer::read(&self.invoke(event.build()).await.expect("an HTTP function answers every request"))
+        let event = event.build();
+        let answer = self.invoke(event.clone()).await.expect("an HTTP function answers every request");
+        let answer = HttpAnswer::read(&answer);
+        let headers = answer.headers.as_object().into_iter().flatten();
+        let headers: Vec<(&str, &str)> =
+            headers.map(|(name, value)| (name.as_str(), value.as_str().expect("a header is text"))).collect();
+        let status = u16::try_from(answer.status).expect("a status is one");
+        let fits = Contract::get().fits_event(&event, status, headers, &answer.body);
+        assert_eq!(fits, Ok(()), "{}: {answer:?}", event["routeKey"]);
+        answer
     }
 
     /// Hands over a push or a message as the gateway does, its body as text.

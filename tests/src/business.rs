@@ -11,6 +11,7 @@ use tower::ServiceExt as _;
 use url::Url;
 use web::identity::IamIdentity;
 
+use crate::openapi::{Answered, Contract};
 use crate::world::World;
 
 /// Where the links are.
@@ -67,13 +68,14 @@ impl Business {
     #[must_use]
     pub fn of(world: &World) -> Self {
         let identity = IamIdentity::new("arn:aws:sts::123456789012:assumed-role/orders/session");
-        Self { router: world.business_router(), identity, simulator: world.simulator.clone() }
+        Self { identity, ..Self::unsigned(world) }
     }
 
     /// Somebody whose calls are not.
     #[must_use]
     pub fn unsigned(world: &World) -> Self {
-        Self { router: world.business_router(), identity: None, simulator: world.simulator.clone() }
+        let (router, simulator) = (world.business_router(), world.simulator.clone());
+        Self { router, identity: None, simulator }
     }
 
     /// A call with a JSON body.
@@ -114,8 +116,10 @@ impl Business {
         }
     }
 
-    /// Any call. No answer has a secret of WeChat's side, but for the code that was asked for.
+    /// Any call. Every answer is one that `docs/openapi.json` says of its route, and none has a secret of WeChat's side,
+    /// but for the code that was asked for.
     pub async fn send(&self, mut request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let wants_code = request.uri().path().ends_with("/codes");
         if let Some(identity) = &self.identity {
             request.extensions_mut().insert(identity.clone());
@@ -132,7 +136,10 @@ impl Business {
         );
         let body =
             serde_json::from_slice(&body).unwrap_or_else(|_| panic!("{} is answered without JSON", parts.status));
-        Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+        let (status, headers) = (parts.status.as_u16(), parts.headers);
+        let answered = Answered { method: method.as_str(), path: &path, status, headers: &headers, body: &body };
+        assert_eq!(Contract::get().fits(&answered), Ok(()), "{method} {path}: {status} {headers:?} {body}");
+        Answer { status, headers, body }
     }
 
     /// Makes a link.

@@ -276,6 +276,7 @@ fn account_api() -> Events {
                 .iam(CALLER)
                 .build(),
         ),
+        ("read-description", HttpEvent::new("GET", "/openapi.json").iam(CALLER).build()),
     ]
 }
 

@@ -6,7 +6,7 @@
 //! in a world ([`bootstrap`]), and the events that API Gateway, the schedules and the table's stream send
 //! ([`http_events`], [`refresher_events`]), of which the folder `events/` keeps a collection ([`demo_events`]), a
 //! merchant's browser ([`browser`]) and a business that calls the API ([`business`]) or replies to followers
-//! ([`webhook`]), the form of what is handed on ([`schema`]), what is deployed ([`template`]), and what all of it costs
+//! ([`webhook`]), the form of what is handed on ([`schema`]) and of what the API answers ([`openapi`]), what is deployed ([`template`]), and what all of it costs
 //! ([`meter`], [`cost`]). It knows no story.
 
 #![expect(
@@ -31,6 +31,7 @@ pub mod logs;
 pub mod meter;
 pub mod metrics;
 pub mod moto;
+pub mod openapi;
 pub mod process;
 mod proof;
 pub mod proxy;

@@ -63,9 +63,9 @@ pub const COMPONENT: &str = "wx1234567890abcdef";
 pub const WEBHOOK_SECRET: &str = "whsec_c3Rvcnktd2ViaG9vay1rZXktMDEyMzQ1Njc4OWFiY2RlZg==";
 
 /// The routes for businesses, of all functions.
-pub const BUSINESS_ROUTES: [(Method, &str); 11] = {
-    let ([a, b, c, d, e], [f, g, h, i, j, k]) = (preauth_link::BUSINESS_ROUTES, account_api::ROUTES);
-    [a, b, c, d, e, f, g, h, i, j, k]
+pub const BUSINESS_ROUTES: [(Method, &str); 12] = {
+    let ([a, b, c, d, e], [f, g, h, i, j, k, l]) = (preauth_link::BUSINESS_ROUTES, account_api::ROUTES);
+    [a, b, c, d, e, f, g, h, i, j, k, l]
 };
 
 /// When a story begins.

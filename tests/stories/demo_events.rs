@@ -10,6 +10,7 @@ use runtime::telemetry::Measure;
 use serde_json::Value;
 use simulator::paths;
 use stories::demo_events::{ACCOUNT, FOLDER, TIME, files, put_what_they_are_about};
+use stories::openapi::Contract;
 use stories::world::{TABLE, World};
 use token_refresher::{EventError, Report, Task};
 use tokio::time::Instant;
@@ -96,6 +97,10 @@ async fn answered(world: &World, path: &str) -> String {
     let answer = world.gateway().answer(&event(path)).await;
     let expected = answer_to(path);
     assert_eq!(answer.status_code, expected["status"], "{path}");
+    let headers = answer.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let sent = serde_json::from_str(&event(path)).unwrap();
+    let fits = Contract::get().fits_event(&sent, answer.status_code, headers, &answer.body);
+    assert_eq!(fits, Ok(()), "{path}: {}", answer.body);
     let header = |name: &str| answer.headers.get(name);
     for (name, value) in
         [("type", header("content-type")), ("location", header("location")), ("cookie", answer.cookies.first())]
@@ -244,6 +249,7 @@ async fn services_see_accounts_and_say_what_they_are_to_them() {
         "change-account",
         "read-unknown-reconciliation",
         "begin-reconciliation",
+        "read-description",
     ] {
         answered(&world, &format!("account-api/{name}.json")).await;
     }

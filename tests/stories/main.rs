@@ -63,6 +63,8 @@ mod one_pre_auth_code;
 #[cfg(test)]
 mod one_sick;
 #[cfg(test)]
+mod openapi;
+#[cfg(test)]
 mod opening;
 #[cfg(test)]
 mod operators_release_check;

@@ -52,6 +52,20 @@ fn log(appid: &AppId, identity: &IamIdentity) {
     tracing::info!(authorizer = %appid, caller = %identity, "what is said about account {appid} was changed");
 }
 
+/// What is changed of an account: a member that is missing stays as it is, `null` removes it.
+#[cfg(feature = "openapi")]
+#[derive(utoipa::ToSchema)]
+#[schema(as = AccountPatch)]
+#[expect(dead_code, reason = "describes what is read member by member")]
+pub(crate) struct PatchBody {
+    /// What the business calls the account.
+    reference: Option<String>,
+    /// What the business says about the account. A tag that is missing stays, `null` removes it; at most 20 are left.
+    tags: Option<std::collections::BTreeMap<String, Option<String>>>,
+    /// Origins such as `https://shop.example.com` that web logins of the account may return to. They replace those before.
+    login_origins: Option<Vec<String>>,
+}
+
 /// The patch in a body.
 fn read(mut members: Members) -> Result<AccountPatch, ApiError> {
     let reference = members.text_patch("reference")?;

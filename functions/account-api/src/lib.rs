@@ -4,8 +4,11 @@
 //! No route yields a token, and nothing here reads one: what is taken of an account's row are the attributes in
 //! [`store::STATUS_ATTRIBUTES`]. Only a reading of a profile calls WeChat.
 
+mod document;
 mod labels;
 mod listing;
+#[cfg(feature = "openapi")]
+mod openapi;
 mod profile;
 mod reconciliations;
 mod view;
@@ -32,16 +35,19 @@ use web::api::{self, ApiError, answer, json};
 use web::identity::IamIdentity;
 use web::{BODY_LIMIT, InternalError, Problem, ProblemKind};
 
+#[cfg(feature = "openapi")]
+pub use self::openapi::description;
 use crate::view::AccountView;
 
 /// The routes, from which [`router`] is built.
-pub const ROUTES: [(Method, &str); 6] = [
+pub const ROUTES: [(Method, &str); 7] = [
     (Method::GET, "/accounts"),
     (Method::GET, "/accounts/{appid}"),
     (Method::PATCH, "/accounts/{appid}"),
     (Method::POST, "/accounts/{appid}/profile-readings"),
     (Method::POST, "/reconciliations"),
     (Method::GET, "/reconciliations/{reconciliation_id}"),
+    (Method::GET, "/openapi.json"),
 ];
 
 /// What the function is built from, once; clones share it.
@@ -147,7 +153,8 @@ async fn read(State(service): State<AccountService>, path: AccountPath) -> Respo
 
 /// The routes; refused to a caller without an [`IamIdentity`].
 pub fn router(service: AccountService) -> Router {
-    let [(_, list), (_, one), (_, same), (_, readings), (_, reconciliations), (_, reconciliation)] = ROUTES;
+    let [(_, list), (_, one), (_, same), (_, readings), (_, reconciliations), (_, reconciliation), (_, document)] =
+        ROUTES;
     Router::new()
         .route(list, get(listing::list))
         .route(one, get(read))
@@ -155,6 +162,7 @@ pub fn router(service: AccountService) -> Router {
         .route(readings, post(profile::read))
         .route(reconciliations, post(reconciliations::begin))
         .route(reconciliation, get(reconciliations::read))
+        .route(document, get(document::read))
         .route_layer(middleware::from_extractor::<IamIdentity>())
         .route_layer(DefaultBodyLimit::max(BODY_LIMIT))
         .method_not_allowed_fallback(api::method_not_allowed)

@@ -26,11 +26,21 @@ const LOOKING: Duration = Duration::from_secs(2);
 /// Accounts that are read at once to be compared.
 const AT_ONCE: usize = 100;
 
+/// The kinds of account, as this API names them.
+pub(crate) const KINDS: [(&str, AccountKind); 3] = [
+    ("official_account", AccountKind::OfficialAccount),
+    ("mini_program", AccountKind::MiniProgram),
+    ("other", AccountKind::Other),
+];
+
 /// A page of accounts.
 #[derive(Serialize)]
-struct Listed {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct AccountPage {
     accounts: Vec<AccountItem>,
+    /// There if there may be more: the parameter `cursor` of the next page.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     next_cursor: Option<Cursor>,
 }
 
@@ -48,7 +58,7 @@ async fn listed(service: AccountService, query: Option<String>, bound: Instant) 
         None => wanted.find(&open).await?,
     };
     let next_cursor = last.map(|last| wanted.filters.cursor(&last));
-    Ok(json(StatusCode::OK, &Listed { accounts: found.into_iter().map(AccountItem::of).collect(), next_cursor }))
+    Ok(json(StatusCode::OK, &AccountPage { accounts: found.into_iter().map(AccountItem::of).collect(), next_cursor }))
 }
 
 fn reference(text: &str) -> Option<String> {
@@ -81,11 +91,8 @@ impl Wanted {
                 AccountState::ALL.into_iter().find(|state| word(*state) == text)
             })?,
             reference: parameters.parsed("reference", "a text of 1 to 256 characters", reference)?,
-            kind: parameters.parsed("kind", "official_account, mini_program or other", |text| match text {
-                "official_account" => Some(AccountKind::OfficialAccount),
-                "mini_program" => Some(AccountKind::MiniProgram),
-                "other" => Some(AccountKind::Other),
-                _ => None,
+            kind: parameters.parsed("kind", "official_account, mini_program or other", |text| {
+                KINDS.into_iter().find_map(|(word, kind)| (word == text).then_some(kind))
             })?,
             tags: parameters.with_prefix("tag."),
             text: parameters.parsed("q", "a text with something visible", |text| {

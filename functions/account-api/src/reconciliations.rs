@@ -17,26 +17,36 @@ use web::{InternalError, Problem, ProblemKind};
 
 use crate::{AccountService, OpenPlatform};
 
-/// A reconciliation as an answer.
+/// A comparison of the platform's accounts with WeChat's list.
 #[derive(Serialize)]
-struct Reconciliation {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct Reconciliation {
     #[serde(rename = "reconciliation_id")]
     id: String,
     status: Status,
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     started_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     finished_at: Option<String>,
-    /// Entries of WeChat's list that have been compared, of so many.
+    /// Entries of WeChat's list that have been compared.
     compared: u64,
+    /// Entries of WeChat's list. Missing before the first page of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<u64>,
+    /// Accounts that were missing here, or taken for gone.
     added: u64,
+    /// Accounts whose refresh token was not WeChat's.
     repaired: u64,
+    /// Accounts whose grant turned out to have ended.
     gone: u64,
+    /// Accounts and pages that could not be looked at; the next comparison looks again.
     failed: u64,
 }
 
+/// How far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ReconciliationStatus))]
 #[serde(rename_all = "snake_case")]
 enum Status {
     /// It is under way, or about to begin.

@@ -14,36 +14,55 @@ const NOT_VERIFIED: i64 = -1;
 
 /// An account in a list.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct AccountItem {
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     appid: AppId,
+    /// Missing until the profile was read.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     kind: Option<AccountKind>,
+    /// The name.
     #[serde(skip_serializing_if = "Option::is_none")]
     nick_name: Option<String>,
+    /// The URL of the picture.
     #[serde(skip_serializing_if = "Option::is_none")]
     head_img: Option<String>,
+    /// The original id, `gh_…`.
     #[serde(skip_serializing_if = "Option::is_none")]
     user_name: Option<String>,
+    /// The owner.
     #[serde(skip_serializing_if = "Option::is_none")]
     principal_name: Option<String>,
+    /// Whether somebody has verified the account.
     #[serde(skip_serializing_if = "Option::is_none")]
     verified: Option<bool>,
+    /// 1 normal, 14 closed, 16 banned, 18 warned, 19 frozen.
     #[serde(skip_serializing_if = "Option::is_none")]
     account_status: Option<i64>,
+    /// `active`: the platform can act for the account. `needs_authorization`: WeChat refuses the grant, and only the
+    /// merchant can help, through a new link. `unauthorized`: the merchant has withdrawn.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<&'static str>,
+    /// Since when, by the platform's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     state_since: Option<String>,
     health: Health,
+    /// What the business calls the account.
     #[serde(skip_serializing_if = "Option::is_none")]
     reference: Option<String>,
+    /// What the business says about the account.
     tags: BTreeMap<String, String>,
+    /// When the merchant authorized the platform, if WeChat has said it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     granted_at: Option<String>,
 }
 
 /// Whether the platform keeps the account's token alive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 enum Health {
     /// It does, or has nothing to keep alive.
@@ -54,57 +73,82 @@ enum Health {
 
 /// An account by itself.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Account))]
 pub(crate) struct AccountView {
     #[serde(flatten)]
     item: AccountItem,
+    /// Origins that web logins of the account may return to.
     login_origins: Vec<String>,
+    /// The permission sets that were granted.
     permissions: Vec<Permission>,
+    /// Those that the platform wants and that were not granted.
     missing_permissions: Vec<Permission>,
+    /// Missing where the account has no token.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<Token>,
+    /// There if the last renewal has failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_failure: Option<Failure>,
+    /// When the profile was read, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     profile_read_at: Option<String>,
 }
 
-/// A permission set.
+/// A permission set (权限集).
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 struct Permission {
+    /// WeChat's number.
     id: u32,
     /// Missing for one that the protocol does not name.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'static str>,
+    /// Whether the account can grant it to one platform at a time.
     #[serde(skip_serializing_if = "Option::is_none")]
     exclusive: Option<bool>,
 }
 
 /// The times of the account's token.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = TokenTimes))]
 struct Token {
+    /// From then on it may be replaced at any moment.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     use_until: String,
+    /// When WeChat issued it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     renewed_at: Option<String>,
 }
 
 /// The last renewal, which failed.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = LastFailure))]
 struct Failure {
     /// Missing for one that an earlier version has written down.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     at: Option<String>,
     /// WeChat's code, or a word where WeChat did not answer.
     cause: String,
+    /// The call that WeChat refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     api: Option<String>,
+    /// WeChat's code.
     #[serde(skip_serializing_if = "Option::is_none")]
     errcode: Option<i64>,
+    /// WeChat's text.
     #[serde(skip_serializing_if = "Option::is_none")]
     errmsg: Option<String>,
+    /// What WeChat's support asks for.
     #[serde(skip_serializing_if = "Option::is_none")]
     rid: Option<String>,
+    /// Missing for an account that is not in use.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     next_try_at: Option<String>,
+    /// A sentence for people.
     what_to_do: &'static str,
 }
 

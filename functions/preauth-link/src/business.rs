@@ -22,19 +22,31 @@ use crate::{LinkError, LinkService, OpenPlatform, known_link};
 /// The path's link; its absence is answered like that of an unknown one.
 type LinkPath = Result<Path<LinkId>, PathRejection>;
 
+/// A link that was made.
 #[derive(Serialize)]
-struct Created {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct CreatedLink {
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     link_id: LinkId,
+    /// The page for the merchant.
     url: String,
+    /// Until when it can be used.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     expires_at: String,
 }
 
-/// The only answer that carries a code: it is the business's own to use.
+/// A pre-auth code. No other answer carries one: it is the business's own to use.
 #[derive(Serialize)]
-struct MintedCode {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct MintedCode {
+    /// WeChat's code.
     pre_auth_code: String,
+    /// Until when WeChat takes it.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     expires_at: String,
+    /// WeChat's page for a browser on a computer.
     pc_url: String,
+    /// WeChat's page inside of WeChat.
     mobile_url: String,
 }
 
@@ -50,9 +62,12 @@ pub(crate) async fn create(
 
 /// A page of links.
 #[derive(Serialize)]
-struct Listed {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct LinkPage {
     links: Vec<LinkState>,
+    /// There if there may be more: the parameter `cursor` of the next page.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     next_cursor: Option<Cursor>,
 }
 
@@ -117,7 +132,7 @@ async fn created(
     open.items.links.put(&id, &request, valid_until, now).await.map_err(LinkError::from)?;
     tracing::info!(link = %id, caller = %identity, "link {id} was made");
     let url = service.link_url(&id).into();
-    Ok(json(StatusCode::CREATED, &Created { link_id: id, url, expires_at: valid_until.rfc3339() }))
+    Ok(json(StatusCode::CREATED, &CreatedLink { link_id: id, url, expires_at: valid_until.rfc3339() }))
 }
 
 async fn listed(service: LinkService, query: Option<String>, bound: Instant) -> Result<Response, ApiError> {
@@ -132,7 +147,7 @@ async fn listed(service: LinkService, query: Option<String>, bound: Instant) -> 
     let (links, last) = open.items.links.with_reference(&reference, limit, after.as_ref(), open.now()).await?;
     let links = LinkState::of_all(&open, links).await?;
     let next_cursor = last.map(|place| Cursor::at(place.as_str(), &[&reference]));
-    Ok(json(StatusCode::OK, &Listed { links, next_cursor }))
+    Ok(json(StatusCode::OK, &LinkPage { links, next_cursor }))
 }
 
 async fn cancelled(

@@ -9,6 +9,8 @@ mod business;
 mod link_request;
 mod link_state;
 mod mint;
+#[cfg(feature = "openapi")]
+mod openapi;
 mod problems;
 mod public;
 mod qr;
@@ -35,6 +37,9 @@ use tokio::time::Instant;
 use url::Url;
 use web::identity::IamIdentity;
 use web::{BODY_LIMIT, FormTargets, InternalError, Pages, api};
+
+#[cfg(feature = "openapi")]
+pub use self::openapi::description;
 
 /// The routes for merchants, from which [`public_router`] is built.
 pub const PUBLIC_ROUTES: [(Method, &str); 2] =

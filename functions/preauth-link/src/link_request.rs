@@ -11,39 +11,50 @@ use web::{BodyError, Members};
 use crate::requester_name::requester_name;
 
 /// Official accounts and mini programs.
-const DEFAULT_AUTH_TYPE: u8 = 3;
+pub(crate) const DEFAULT_AUTH_TYPE: u8 = 3;
 
 /// The kinds of account that WeChat knows (protocol section 2). There is no 7.
-const AUTH_TYPES: [u8; 7] = [1, 2, 3, 4, 5, 6, 8];
+pub(crate) const AUTH_TYPES: [u8; 7] = [1, 2, 3, 4, 5, 6, 8];
 
 /// Bytes of a URL: longer ones are cut by some browsers and proxies.
-const MAX_RETURN_URL: usize = 2_000;
+pub(crate) const MAX_RETURN_URL: usize = 2_000;
 
 /// More permission sets than WeChat has.
-const MAX_CATEGORIES: usize = 200;
+pub(crate) const MAX_CATEGORIES: usize = 200;
 
 /// Far above the ids that WeChat has. 200 of them still fit an address that no browser cuts.
-const MAX_CATEGORY: u32 = 9_999;
+pub(crate) const MAX_CATEGORY: u32 = 9_999;
 
 /// Days enough for a merchant to find the administrator.
-const DEFAULT_LIFE: u64 = 7 * DAY;
-const MIN_LIFE: u64 = 60;
-const MAX_LIFE: u64 = 365 * DAY;
+pub(crate) const DEFAULT_LIFE: u64 = 7 * DAY;
+pub(crate) const MIN_LIFE: u64 = 60;
+pub(crate) const MAX_LIFE: u64 = 365 * DAY;
 const DAY: u64 = 24 * 60 * 60;
 
 /// The two parameters that are added to a return URL.
 pub(crate) const RETURN_PARAMETERS: [&str; 2] = ["link_id", "status"];
 
-/// `POST /authorization-links`, as it is sent.
+/// What a link is made with, as it is sent. A member that is `null` counts as missing.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = LinkRequest))]
 pub(crate) struct Body {
+    /// Which accounts the merchant can choose: 1 official accounts, 2 mini programs, 3 both, 4 to 6 and 8 WeChat's further
+    /// kinds.
     auth_type: Option<u64>,
+    /// The one account that can be chosen. Counts more than `auth_type`.
     biz_appid: Option<String>,
+    /// The permission sets to ask for, each once. Missing or empty: all that the platform has.
     category_ids: Option<Vec<u64>>,
+    /// Where the merchant goes afterwards, on an origin that the platform lists. `link_id` and `status` are added to its
+    /// query.
     return_url: Option<String>,
+    /// Who asks, shown to the merchant: 1 to 60 characters, white space around it not counted, none of them invisible.
     requester_name: Option<String>,
+    /// The business's own mark, for the account too.
     reference: Option<String>,
+    /// What the business says about the account.
     tags: Option<BTreeMap<String, String>>,
+    /// How long the link can be used.
     expires_in_seconds: Option<u64>,
 }
 

@@ -10,32 +10,49 @@ use store::{BoundBy, Link, LinkStatus, Standing, StoreError};
 
 use crate::OpenPlatform;
 
-/// The answer to `GET /authorization-links/{link_id}`.
+/// A link, and the account that was authorized through it.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Link))]
 pub(crate) struct LinkState {
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     link_id: LinkId,
+    /// The outcome of the link. It does not change when the merchant withdraws later.
     status: &'static str,
     #[serde(flatten)]
     account: Option<LinkedAccount>,
+    /// When it was cancelled first.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     cancelled_at: Option<String>,
+    /// What the link was made with.
     #[serde(skip_serializing_if = "Option::is_none")]
     reference: Option<String>,
+    /// What the link was made with.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<String, String>,
+    /// Until when it can be used.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     expires_at: String,
 }
 
 /// The account of a link. `status` says what became of the link and stays; `account_state` says what holds now.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 struct LinkedAccount {
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     authorizer_appid: AppId,
+    /// When the link was bound to the account.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     authorized_at: String,
+    /// What has shown that the account belongs to the link: the browser that pressed the button, or only WeChat's push.
     #[serde(skip_serializing_if = "Option::is_none")]
     bound_by: Option<&'static str>,
+    /// How the account is doing now.
     #[serde(skip_serializing_if = "Option::is_none")]
     account_state: Option<&'static str>,
+    /// Since when, by the platform's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     state_since: Option<String>,
 }
 

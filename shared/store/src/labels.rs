@@ -14,19 +14,19 @@ use crate::part::Part;
 use crate::write::{Change, NewItem, Value};
 
 /// Characters of a reference: an id or two, no document.
-const LONGEST_REFERENCE: usize = 256;
+pub const LONGEST_REFERENCE: usize = 256;
 
 /// Tags of an account.
-const MOST_TAGS: usize = 20;
+pub const MOST_TAGS: usize = 20;
 
 /// Characters of a tag's key.
-const LONGEST_KEY: usize = 40;
+pub const LONGEST_KEY: usize = 40;
 
 /// Characters of a tag's value.
-const LONGEST_VALUE: usize = 200;
+pub const LONGEST_VALUE: usize = 200;
 
 /// Origins of an account.
-const MOST_LOGIN_ORIGINS: usize = 20;
+pub const MOST_LOGIN_ORIGINS: usize = 20;
 
 /// What is wrong with labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -60,7 +60,10 @@ pub use self::health::{Health, HealthRecords, ScheduledTask};
 pub use self::inbox::{
     Callback, CallbackEntry, CheckMessage, Entry, EntryBody, EntryKey, INBOX_SORT_PREFIX, Inbox, PUSH_MEMORY, Partition,
 };
-pub use self::labels::{AccountLabels, AccountPatch, LABEL_ATTRIBUTES, LabelError, Labels, Patch};
+pub use self::labels::{
+    AccountLabels, AccountPatch, LABEL_ATTRIBUTES, LONGEST_KEY, LONGEST_REFERENCE, LONGEST_VALUE, LabelError, Labels,
+    MOST_LOGIN_ORIGINS, MOST_TAGS, Patch,
+};
 pub use self::last_failure::LastFailure;
 pub use self::lease::{Lease, LeaseTerm};
 pub use self::link::{Bound, BoundBy, Link, LinkPlace, LinkRequest, LinkStatus, Links};

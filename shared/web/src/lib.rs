@@ -15,6 +15,8 @@ pub mod identity;
 mod internal_error;
 mod language;
 mod members;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod page;
 mod paging;
 mod problem;

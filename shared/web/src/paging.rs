@@ -8,10 +8,10 @@ use sha2::{Digest as _, Sha256};
 use crate::{Parameters, QueryError};
 
 /// Items of a page where the caller does not say.
-const USUAL_PAGE: usize = 50;
+pub(crate) const USUAL_PAGE: usize = 50;
 
 /// Items of a page at most.
-const LARGEST_PAGE: usize = 100;
+pub(crate) const LARGEST_PAGE: usize = 100;
 
 /// Bytes of the digest of the filters in a cursor: a slip is to be noticed, and nothing is kept secret.
 const DIGEST: usize = 6;

@@ -13,15 +13,15 @@ use serde_json::{Map, Value, json};
 use super::Reference;
 
 /// Every problem's `type` is this and its name.
-const TYPE_PREFIX: &str = "urn:wechat-platform:problem:";
+pub(crate) const TYPE_PREFIX: &str = "urn:wechat-platform:problem:";
 
 /// The kinds, each with its status, the end of its `type`, and its title.
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $kind:ident: $status:ident, $name:literal, $title:literal;)+) => {
+    ($(#[doc = $doc:literal] $kind:ident: $status:ident, $name:literal, $title:literal;)+) => {
         /// A kind of problem. Its `type` and status stay as they are once published.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum ProblemKind {
-            $($(#[$doc])* $kind,)+
+            $(#[doc = $doc] $kind,)+
         }
 
         impl ProblemKind {
@@ -40,8 +40,15 @@ macro_rules! kinds {
                 match self { $(Self::$kind => StatusCode::$status,)+ }
             }
 
-            const fn title(self) -> &'static str {
+            /// The same for all problems of the kind.
+            pub(crate) const fn title(self) -> &'static str {
                 match self { $(Self::$kind => $title,)+ }
+            }
+
+            /// When it is answered.
+            #[cfg(feature = "openapi")]
+            pub(crate) const fn description(self) -> &'static str {
+                match self { $(Self::$kind => $doc,)+ }
             }
         }
     };
@@ -100,6 +107,13 @@ kinds! {
     Unavailable: SERVICE_UNAVAILABLE, "unavailable", "Not available";
 }
 
+impl ProblemKind {
+    /// Its `type`.
+    pub(crate) fn urn(self) -> String {
+        format!("{TYPE_PREFIX}{}", self.name())
+    }
+}
+
 /// A refused request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -141,7 +155,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.kind.status();
         let mut body = json!({
-            "type": format!("{TYPE_PREFIX}{}", self.kind.name()),
+            "type": self.kind.urn(),
             "title": self.kind.title(),
             "status": status.as_u16(),
             "detail": self.detail,

@@ -1,0 +1,250 @@
+//! What the function's routes take and answer, in the words of OpenAPI.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+use store::{AccountState, LONGEST_KEY, LONGEST_REFERENCE, LONGEST_VALUE, MOST_LOGIN_ORIGINS};
+use web::ProblemKind;
+use web::openapi::{Description, OF_THE_PLATFORM, Operation};
+
+use crate::ROUTES;
+use crate::labels::PatchBody;
+use crate::listing::{AccountPage, KINDS};
+use crate::reconciliations::Reconciliation;
+use crate::view::{AccountView, word};
+
+const ACCOUNTS: &str = "Accounts";
+const RECONCILIATIONS: &str = "Reconciliations";
+
+/// The header of an answer that has the account.
+const TAG: (&str, &str) = (
+    "ETag",
+    "The version of `reference`, `tags` and `login_origins`, for `If-Match`. Renewals and readings leave it alone.",
+);
+
+/// The routes of [`ROUTES`].
+#[must_use]
+pub fn description() -> Description {
+    let [list, one, change, reading, begin, progress, document] = &ROUTES;
+    Description::default()
+        .answer::<AccountPage>()
+        .answer::<AccountView>()
+        .answer::<Reconciliation>()
+        .body::<PatchBody>()
+        .narrow("AccountItem", "appid", appid())
+        .narrow("AccountItem", "state", json!({ "enum": AccountState::ALL.map(word) }))
+        .narrow("AccountItem", "kind", json!({ "enum": KINDS.map(|(word, _)| word) }))
+        .narrow("AccountPatch", "reference", json!({ "minLength": 1, "maxLength": LONGEST_REFERENCE }))
+        .narrow("AccountPatch", "tags", tags())
+        .narrow(
+            "AccountPatch",
+            "login_origins",
+            json!({
+                "maxItems": MOST_LOGIN_ORIGINS,
+                "items": { "type": "string", "format": "uri", "pattern": "^https://[^/?#]+$" },
+            }),
+        )
+        .route(list, listing())
+        .route(one, reads())
+        .route(change, changes())
+        .route(reading, reads_profile())
+        .route(begin, begins())
+        .route(progress, follows())
+        .route(document, describes())
+}
+
+fn appid() -> Value {
+    json!({ "pattern": "^[A-Za-z0-9_-]{1,64}$", "example": "wx1234567890abcdef" })
+}
+
+fn tags() -> Value {
+    json!({
+        "propertyNames": { "minLength": 1, "maxLength": LONGEST_KEY },
+        "additionalProperties": { "type": ["string", "null"], "maxLength": LONGEST_VALUE },
+    })
+}
+
+fn of_account(operation: Operation) -> Operation {
+    let mut schema = appid();
+    schema["type"] = json!("string");
+    operation
+        .in_path("appid", &schema, "The account.")
+        .refuses(&OF_THE_PLATFORM)
+        .refuses(&[ProblemKind::UnknownAccount])
+}
+
+fn listing() -> Operation {
+    let reference = json!({ "type": "string", "minLength": 1, "maxLength": LONGEST_REFERENCE });
+    Operation::new(
+        "listAccounts",
+        ACCOUNTS,
+        "List accounts",
+        "The accounts in the order of their appids, which nothing changes: reading page after page, you meet every account \
+         that is there all the time, and each once. Lists may be a moment behind. `state` and `reference` are lists of their \
+         own, an appid or original id in `q` is a look-up. Everything else is compared with what is read, for two seconds at \
+         most: a page may then have fewer items than `limit`, or none, and a `next_cursor` all the same. A parameter that is \
+         not documented, one that is there twice or empty, and a cursor of other filters are refused.",
+    )
+    .in_query("state", &json!({ "type": "string", "enum": AccountState::ALL.map(word) }), "Accounts in this state.")
+    .in_query("reference", &reference, "Accounts with exactly this reference.")
+    .in_query(
+        "q",
+        &json!({ "type": "string", "pattern": "[^\\s]" }),
+        "The account with this appid or original id (`gh_…`). Any other text: the accounts that have it in their name, their \
+         owner's or their WeChat id, in upper or lower case.",
+    )
+    .in_query("kind", &json!({ "type": "string", "enum": KINDS.map(|(word, _)| word) }), "Accounts of this kind.")
+    .parameter(json!({
+        "in": "query",
+        "name": "tags",
+        "description": "Accounts that have these tags with exactly these values, each as a parameter `tag.KEY`, such as \
+                        `tag.plan=gold`.",
+        "style": "form",
+        "explode": true,
+        "schema": {
+            "type": "object",
+            "propertyNames": { "pattern": "^tag[.]" },
+            "additionalProperties": { "type": "string" },
+        },
+        "example": { "tag.plan": "gold" },
+    }))
+    .in_pages()
+    .refuses(&OF_THE_PLATFORM)
+    .refuses(&[ProblemKind::InvalidParameter])
+    .answers::<AccountPage>(
+        StatusCode::OK,
+        "A page of accounts.",
+        &[],
+        &json!({ "accounts": [item()], "next_cursor": "3q2-7wAAd3gxMjM0NTY3ODkwYWJjZGVm" }),
+    )
+}
+
+fn reads() -> Operation {
+    of_account(Operation::new(
+        "readAccount",
+        ACCOUNTS,
+        "Read an account",
+        "Who the account is, what it permits, and whether its token is kept alive. No route here gives a token.",
+    ))
+    .answers::<AccountView>(StatusCode::OK, "The account.", &[TAG], &account())
+}
+
+fn changes() -> Operation {
+    of_account(Operation::new(
+        "changeAccount",
+        ACCOUNTS,
+        "Say something about an account",
+        "A merge patch (RFC 7396): a member that is missing stays, `null` removes it. Every event of the account has the new \
+         `reference` and `tags` from then on, in messages within five minutes. A link that says a reference or tags replaces \
+         them when its merchant authorizes.",
+    ))
+    .parameter(json!({
+        "in": "header",
+        "name": "If-Match",
+        "description": "The `ETag` that you have read: nothing is changed if somebody else was faster. Without it any version \
+                        is changed.",
+        "schema": { "type": "string" },
+        "example": "\"3\"",
+    }))
+    .takes::<PatchBody>(
+        &["application/merge-patch+json", "application/json"],
+        &json!({ "reference": "customer-42", "tags": { "plan": "gold", "trial": null } }),
+    )
+    .refuses(&[ProblemKind::InvalidField, ProblemKind::VersionMismatch])
+    .answers::<AccountView>(StatusCode::OK, "The account as it is then.", &[TAG], &account())
+}
+
+fn reads_profile() -> Operation {
+    of_account(Operation::new(
+        "readProfile",
+        ACCOUNTS,
+        "Read an account's profile from WeChat",
+        "Asks WeChat now what the account looks like and permits: once in ten seconds and account. Each reading counts for \
+         the platform's daily quota. The request has no body.",
+    ))
+    .refuses(&[
+        ProblemKind::AuthorizationEnded,
+        ProblemKind::TooSoon,
+        ProblemKind::WechatRefused,
+        ProblemKind::WechatUnreachable,
+    ])
+    .answers::<AccountView>(StatusCode::OK, "The account as it is then.", &[TAG], &account())
+}
+
+fn begins() -> Operation {
+    Operation::new(
+        "beginReconciliation",
+        RECONCILIATIONS,
+        "Compare the accounts with WeChat's list",
+        "Every hour the platform compares its accounts with WeChat's list, and repairs what lost pushes have left wrong. This \
+         begins a comparison now, as a rule within a second, and otherwise with the next hourly one. One is under way at a \
+         time, the hourly ones included. The request has no body.",
+    )
+    .refuses(&OF_THE_PLATFORM)
+    .refuses(&[ProblemKind::ReconciliationRunning])
+    .answers::<Reconciliation>(
+        StatusCode::ACCEPTED,
+        "It begins.",
+        &[("Location", "Where its progress is: `/reconciliations/{reconciliation_id}`.")],
+        &json!({
+            "reconciliation_id": "1769846400", "status": "running", "started_at": "2026-01-31T08:00:00Z", "compared": 0,
+            "added": 0, "repaired": 0, "gone": 0, "failed": 0,
+        }),
+    )
+}
+
+fn follows() -> Operation {
+    Operation::new(
+        "readReconciliation",
+        RECONCILIATIONS,
+        "Read a reconciliation",
+        "How far it is, or what it has done. A long list takes several runs. It is forgotten 30 days after it began.",
+    )
+    .in_path("reconciliation_id", &json!({ "type": "string", "minLength": 1 }), "The reconciliation.")
+    .refuses(&OF_THE_PLATFORM)
+    .refuses(&[ProblemKind::UnknownReconciliation])
+    .answers::<Reconciliation>(
+        StatusCode::OK,
+        "The reconciliation.",
+        &[],
+        &json!({
+            "reconciliation_id": "1769846400", "status": "finished", "started_at": "2026-01-31T08:00:00Z",
+            "finished_at": "2026-01-31T08:01:30Z", "compared": 12_000, "total": 12_000, "added": 1, "repaired": 2, "gone": 0,
+            "failed": 0,
+        }),
+    )
+}
+
+fn describes() -> Operation {
+    Operation::new(
+        "readDescription",
+        "This document",
+        "Read this document",
+        "It changes with a new version of the platform only.",
+    )
+    .answers_with(
+        StatusCode::OK,
+        "This document.",
+        &[("Cache-Control", "For how long it may be kept: `private, max-age=300`.")],
+        &json!({ "type": "object", "required": ["openapi"] }),
+        &json!({ "openapi": "3.1.0" }),
+    )
+}
+
+fn item() -> Value {
+    json!({
+        "appid": "wx1234567890abcdef", "kind": "official_account", "nick_name": "示例商城",
+        "head_img": "http://wx.qlogo.cn/mmopen/example/0", "user_name": "gh_0123456789ab", "principal_name": "示例公司",
+        "verified": true, "account_status": 1, "state": "active", "state_since": "2026-01-31T08:00:00Z", "health": "ok",
+        "reference": "customer-42", "tags": { "plan": "gold" }, "granted_at": "2026-01-31T08:00:00Z",
+    })
+}
+
+fn account() -> Value {
+    let mut account = item();
+    account["login_origins"] = json!(["https://shop.example.com"]);
+    account["permissions"] = json!([{ "id": 1, "name": "消息管理权限", "exclusive": true }]);
+    account["missing_permissions"] = json!([]);
+    account["token"] = json!({ "use_until": "2026-01-31T10:00:00Z", "renewed_at": "2026-01-31T08:00:00Z" });
+    account["profile_read_at"] = json!("2026-01-31T08:00:00Z");
+    account
+}

@@ -1,0 +1,494 @@
+//! The description of the routes that programs call, in OpenAPI 3.1: what `docs/openapi.json` is made from.
+//!
+//! Each function describes its routes next to its router: operations are written here, schemas come from the types that
+//! are sent, and problems from [`ProblemKind`]. Only the tests' build has any of it; a function that is deployed carries
+//! the text.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use http::{Method, StatusCode};
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use crate::problem::TYPE_PREFIX;
+use crate::{BODY_LIMIT, ProblemKind};
+
+/// What any operation can answer.
+const OF_ALL: [ProblemKind; 5] = [
+    ProblemKind::MalformedRequest,
+    ProblemKind::NoIdentity,
+    ProblemKind::UnknownRoute,
+    ProblemKind::TooLarge,
+    ProblemKind::Defect,
+];
+
+/// What an operation can answer in addition if it needs the secret, the table or WeChat.
+pub const OF_THE_PLATFORM: [ProblemKind; 2] = [ProblemKind::NotConfigured, ProblemKind::Unavailable];
+
+/// Answers that the gateway gives by itself: status, `message`, and when.
+const OF_THE_GATEWAY: [(u16, &str, &str); 6] = [
+    (
+        403,
+        "Forbidden",
+        "no signature, a wrong or outdated one, or credentials without `execute-api:Invoke` on the route",
+    ),
+    (404, "Not Found", "no route has this path and method"),
+    (413, "Request Entity Too Large", "the body has more than 10 MB"),
+    (429, "Too Many Requests", "more requests a second than the route takes, of all callers together"),
+    (500, "Internal Server Error", "the function could not be run"),
+    (503, "Service Unavailable", "the function was throttled or did not answer in 30 s"),
+];
+
+/// The routes of one function, or of several.
+#[derive(Debug, Default)]
+pub struct Description {
+    paths: BTreeMap<String, Map<String, Value>>,
+    schemas: BTreeMap<String, Value>,
+    problems: BTreeSet<&'static str>,
+}
+
+/// One operation.
+#[derive(Debug)]
+pub struct Operation {
+    written: Map<String, Value>,
+    parameters: Vec<Value>,
+    success: BTreeMap<u16, Value>,
+    problems: Vec<ProblemKind>,
+}
+
+impl Operation {
+    /// An operation; `description` is in Markdown.
+    #[must_use]
+    pub fn new(id: &str, tag: &str, summary: &str, description: &str) -> Self {
+        let written = json!({ "operationId": id, "tags": [tag], "summary": summary, "description": description });
+        let Value::Object(written) = written else { unreachable!("an object was written") };
+        Self { written, parameters: Vec::new(), success: BTreeMap::new(), problems: OF_ALL.to_vec() }
+    }
+
+    /// A part of the path.
+    #[must_use]
+    pub fn in_path(self, name: &str, schema: &Value, description: &str) -> Self {
+        self.parameter(json!({
+            "in": "path", "name": name, "required": true, "description": description, "schema": schema,
+        }))
+    }
+
+    /// A parameter of the query that may be missing.
+    #[must_use]
+    pub fn in_query(self, name: &str, schema: &Value, description: &str) -> Self {
+        self.parameter(json!({ "in": "query", "name": name, "description": description, "schema": schema }))
+    }
+
+    /// A parameter in the words of OpenAPI.
+    #[must_use]
+    pub fn parameter(mut self, parameter: Value) -> Self {
+        self.parameters.push(parameter);
+        self
+    }
+
+    /// The two parameters that every list has.
+    #[must_use]
+    pub fn in_pages(self) -> Self {
+        let limit = json!({ "type": "integer", "minimum": 1, "maximum": crate::paging::LARGEST_PAGE, "default": crate::paging::USUAL_PAGE });
+        self.in_query("limit", &limit, "Items of a page at most.").in_query(
+            "cursor",
+            &json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]+$" }),
+            "`next_cursor` of the page before, with the same filters.",
+        )
+    }
+
+    /// The body, a JSON object.
+    #[must_use]
+    pub fn takes<T: ToSchema>(mut self, types: &[&str], example: &Value) -> Self {
+        let content = json!({ "schema": reference("schemas", &T::name()), "example": example });
+        let content: BTreeMap<&str, &Value> = types.iter().map(|name| (*name, &content)).collect();
+        let description = format!("A JSON object in UTF-8, of at most {} KiB.", BODY_LIMIT / 1024);
+        let body = json!({ "description": description, "required": true, "content": content });
+        self.written.insert("requestBody".to_owned(), body);
+        self.problems.extend([ProblemKind::Malformed, ProblemKind::NotJson]);
+        self
+    }
+
+    /// What is answered if all is well, with its headers and what each says.
+    #[must_use]
+    pub fn answers<T: ToSchema>(
+        self,
+        status: StatusCode,
+        description: &str,
+        headers: &[(&str, &str)],
+        example: &Value,
+    ) -> Self {
+        self.answers_with(status, description, headers, &reference("schemas", &T::name()), example)
+    }
+
+    /// The same with a schema in the words of OpenAPI.
+    #[must_use]
+    pub fn answers_with(
+        mut self,
+        status: StatusCode,
+        description: &str,
+        headers: &[(&str, &str)],
+        schema: &Value,
+        example: &Value,
+    ) -> Self {
+        let mut all = Map::from_iter([("X-Request-Id".to_owned(), reference("headers", "RequestId"))]);
+        for (name, description) in headers {
+            let header = json!({ "description": description, "required": true, "schema": { "type": "string" } });
+            all.insert((*name).to_owned(), header);
+        }
+        let content = json!({ "application/json": { "schema": schema, "example": example } });
+        self.success.insert(status.as_u16(), json!({ "description": description, "headers": all, "content": content }));
+        self
+    }
+
+    /// The problems that it answers in addition to those of every operation.
+    #[must_use]
+    pub fn refuses(mut self, problems: &[ProblemKind]) -> Self {
+        self.problems.extend(problems);
+        self
+    }
+
+    /// The kinds of problem, by their statuses.
+    fn refusals(&self) -> BTreeMap<u16, Vec<ProblemKind>> {
+        let mut refusals: BTreeMap<u16, Vec<ProblemKind>> =
+            OF_THE_GATEWAY.iter().map(|(status, ..)| (*status, Vec::new())).collect();
+        for kind in ProblemKind::ALL.iter().filter(|kind| self.problems.contains(kind)) {
+            refusals.entry(kind.status().as_u16()).or_default().push(*kind);
+        }
+        refusals
+    }
+}
+
+impl Description {
+    /// Adds a route.
+    #[must_use]
+    pub fn route(mut self, (method, path): &(Method, &str), operation: Operation) -> Self {
+        let mut responses: BTreeMap<String, Value> = operation
+            .refusals()
+            .into_iter()
+            .map(|(status, kinds)| (status.to_string(), refusal(status, &kinds)))
+            .collect();
+        responses.extend(operation.success.iter().map(|(status, answer)| (status.to_string(), answer.clone())));
+        self.problems.extend(operation.problems.iter().map(|kind| kind.name()));
+        let mut written = operation.written;
+        if !operation.parameters.is_empty() {
+            written.insert("parameters".to_owned(), Value::Array(operation.parameters));
+        }
+        written.insert("responses".to_owned(), json!(responses));
+        let methods = self.paths.entry((*path).to_owned()).or_default();
+        methods.insert(method.as_str().to_ascii_lowercase(), Value::Object(written));
+        self
+    }
+
+    /// The schema of an answer, and those that it refers to. A member of an answer that is not there is missing, never
+    /// `null`.
+    #[must_use]
+    pub fn answer<T: ToSchema>(mut self) -> Self {
+        for (name, mut schema) in schemas::<T>() {
+            remove_null(&mut schema);
+            self.schemas.insert(name, schema);
+        }
+        self
+    }
+
+    /// The schema of a body, and those that it refers to. It has no other members than these.
+    #[must_use]
+    pub fn body<T: ToSchema>(mut self) -> Self {
+        for (name, mut schema) in schemas::<T>() {
+            schema["additionalProperties"] = json!(false);
+            self.schemas.insert(name, schema);
+        }
+        self
+    }
+
+    /// Adds to the schema of a member what its type does not say: words, bounds, a pattern.
+    ///
+    /// # Panics
+    /// Where there is no such member.
+    #[must_use]
+    pub fn narrow(mut self, schema: &str, member: &str, rules: Value) -> Self {
+        let found = self.schemas.get_mut(schema).and_then(|schema| find_member(schema, member));
+        let (Some(Value::Object(found)), Value::Object(rules)) = (found, rules) else {
+            panic!("{schema} has no member {member}");
+        };
+        found.extend(rules);
+        self
+    }
+
+    /// Says of a part of an answer that it can be missing: its members are there together or not at all.
+    ///
+    /// # Panics
+    /// Where there is no such schema.
+    #[must_use]
+    pub fn optional(mut self, schema: &str) -> Self {
+        let Some(Value::Object(found)) = self.schemas.get_mut(schema) else { panic!("there is no schema {schema}") };
+        let required = found.remove("required").unwrap_or_default();
+        let names: Vec<&str> = required.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let others = |name: &str| names.iter().copied().filter(|other| *other != name).collect::<Vec<_>>();
+        let together: Map<String, Value> = names.iter().map(|name| ((*name).to_owned(), json!(others(name)))).collect();
+        found.insert("dependentRequired".to_owned(), Value::Object(together));
+        self
+    }
+
+    /// These routes and others.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        for (path, methods) in other.paths {
+            self.paths.entry(path).or_default().extend(methods);
+        }
+        self.schemas.extend(other.schemas);
+        self.problems.extend(other.problems);
+        self
+    }
+
+    /// The document: `head` with the routes and all that they refer to.
+    #[must_use]
+    pub fn document(mut self, mut head: Value) -> Value {
+        for kind in ProblemKind::ALL.iter().filter(|kind| self.problems.contains(kind.name())) {
+            self.schemas.insert(schema_name(*kind), problem(*kind));
+        }
+        self.schemas.insert("Problem".to_owned(), any_problem());
+        self.schemas.insert("GatewayMessage".to_owned(), gateway_message());
+        let responses = shared(&mut self.paths);
+        head["paths"] = json!(self.paths);
+        head["components"]["schemas"] = json!(self.schemas);
+        head["components"]["responses"] = json!(responses);
+        head["components"]["headers"]["RequestId"] = json!({
+            "description": "The id of the request in the function's log, `span.request_id`. Missing with `cargo run`.",
+            "schema": { "type": "string" },
+        });
+        head
+    }
+}
+
+/// A reference to a component.
+#[must_use]
+pub fn reference(kind: &str, name: &str) -> Value {
+    json!({ "$ref": format!("#/components/{kind}/{name}") })
+}
+
+/// A type's schema and those that it refers to, by name.
+fn schemas<T: ToSchema>() -> Vec<(String, Value)> {
+    let mut all = vec![(T::name().into_owned(), T::schema())];
+    T::schemas(&mut all);
+    let schema = |schema| {
+        let mut schema = json!(schema);
+        unwrap_lines(&mut schema);
+        schema
+    };
+    all.into_iter().map(|(name, written)| (name, schema(written))).collect()
+}
+
+/// Makes one line of each description: a comment is wrapped where its line in the source ends.
+fn unwrap_lines(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            for (name, value) in members {
+                match value {
+                    Value::String(text) if name == "description" => *text = text.replace('\n', " "),
+                    value => unwrap_lines(value),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(unwrap_lines),
+        _ => {}
+    }
+}
+
+/// Takes `null` away wherever a schema allows it.
+fn remove_null(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            if let Some(Value::Array(types)) = members.get_mut("type") {
+                types.retain(|name| name != "null");
+                if let [only] = types.as_slice() {
+                    members["type"] = only.clone();
+                }
+            }
+            if let Some(Value::Array(choices)) = members.get_mut("oneOf") {
+                choices.retain(|choice| choice != &json!({ "type": "null" }));
+                if let [only] = choices.as_slice() {
+                    let only = only.clone();
+                    members.remove("oneOf");
+                    if let Value::Object(only) = only {
+                        members.extend(only);
+                    }
+                }
+            }
+            members.values_mut().for_each(remove_null);
+        }
+        Value::Array(items) => items.iter_mut().for_each(remove_null),
+        _ => {}
+    }
+}
+
+fn find_member<'a>(schema: &'a mut Value, member: &str) -> Option<&'a mut Value> {
+    match schema {
+        Value::Object(members) => {
+            let is_here = members.get("properties").is_some_and(|properties| properties.get(member).is_some());
+            if is_here {
+                return members.get_mut("properties")?.get_mut(member);
+            }
+            members.values_mut().find_map(|schema| find_member(schema, member))
+        }
+        Value::Array(items) => items.iter_mut().find_map(|schema| find_member(schema, member)),
+        _ => None,
+    }
+}
+
+/// What is answered with a status that says that something is wrong: one of these problems, or the gateway's own answer.
+fn refusal(status: u16, kinds: &[ProblemKind]) -> Value {
+    let mut headers = Map::from_iter([("X-Request-Id".to_owned(), reference("headers", "RequestId"))]);
+    let mut content = Map::new();
+    let mut lines: Vec<String> =
+        kinds.iter().map(|kind| format!("- `{}`: {}", kind.name(), kind.description().trim())).collect();
+    if let [first, ..] = kinds {
+        let schemas: Vec<Value> = kinds.iter().map(|kind| reference("schemas", &schema_name(*kind))).collect();
+        let mapping: Map<String, Value> = kinds
+            .iter()
+            .map(|kind| (kind.urn(), json!(format!("#/components/schemas/{}", schema_name(*kind)))))
+            .collect();
+        let schema = match schemas.as_slice() {
+            [only] => only.clone(),
+            _ => json!({ "oneOf": schemas, "discriminator": { "propertyName": "type", "mapping": mapping } }),
+        };
+        let example = example(*first);
+        content.insert("application/problem+json".to_owned(), json!({ "schema": schema, "example": example }));
+    }
+    if let Some((_, message, when)) = OF_THE_GATEWAY.iter().find(|(own, ..)| *own == status) {
+        lines.push(format!("- API Gateway by itself, as `application/json`: {when}"));
+        let schema = reference("schemas", "GatewayMessage");
+        content.insert("application/json".to_owned(), json!({ "schema": schema, "example": { "message": message } }));
+    }
+    if kinds.iter().any(|kind| kind.status() == StatusCode::TOO_MANY_REQUESTS) {
+        let header = json!({
+            "description": "Seconds to wait. Missing if waiting does not help, and in API Gateway's own answers.",
+            "schema": { "type": "integer", "minimum": 0 },
+        });
+        headers.insert("Retry-After".to_owned(), header);
+    }
+    json!({ "description": lines.join("\n"), "headers": headers, "content": content })
+}
+
+/// The schema of a problem of one kind.
+fn problem(kind: ProblemKind) -> Value {
+    let mut properties = json!({
+        "type": { "const": kind.urn() }, "title": { "const": kind.title() }, "status": { "const": kind.status().as_u16() },
+    });
+    let own = own_members(kind);
+    let mut required = Vec::new();
+    for (name, is_required, schema) in own {
+        properties[name] = schema;
+        required.extend(is_required.then_some(name));
+    }
+    let mut own = json!({ "type": "object", "properties": properties });
+    if !required.is_empty() {
+        own["required"] = json!(required);
+    }
+    json!({ "description": kind.description().trim(), "allOf": [reference("schemas", "Problem"), own] })
+}
+
+/// What a problem says in addition to what all say: name, whether it is always there, and its schema.
+fn own_members(kind: ProblemKind) -> Vec<(&'static str, bool, Value)> {
+    let text = |description: &str| json!({ "type": "string", "description": description });
+    match kind {
+        ProblemKind::AuthorizationEnded => vec![
+            (
+                "state",
+                false,
+                json!({ "type": "string", "enum": ["needs_authorization", "unauthorized"], "description": "How the account is doing." }),
+            ),
+            ("since", false, json!({ "type": "string", "format": "date-time", "description": "Since when." })),
+        ],
+        ProblemKind::ReconciliationRunning => {
+            vec![("reconciliation_id", true, text("The one that is under way."))]
+        }
+        ProblemKind::WechatRefused => vec![
+            ("errcode", true, json!({ "type": "integer", "format": "int64", "description": "WeChat's code." })),
+            ("errmsg", true, text("WeChat's text.")),
+            ("rid", false, text("What WeChat's support asks for.")),
+        ],
+        ProblemKind::NotConfigured | ProblemKind::Unavailable => vec![(
+            "reference",
+            true,
+            json!({ "type": "string", "pattern": "^[0-9]{10}$", "description": "The number that the log has." }),
+        )],
+        _ => Vec::new(),
+    }
+}
+
+fn example(kind: ProblemKind) -> Value {
+    let mut example = json!({
+        "type": kind.urn(), "title": kind.title(), "status": kind.status().as_u16(), "detail": "what the caller can do",
+    });
+    for (name, _, schema) in own_members(kind) {
+        example[name] = match (name, &schema["enum"][0]) {
+            ("since", _) => json!("2026-01-31T08:00:00Z"),
+            ("reference", _) => json!("0123456789"),
+            ("errcode", _) => json!(48_001),
+            ("errmsg", _) => json!("api unauthorized"),
+            ("rid", _) => json!("65f1c0e2-3b9aca00-5f5e1000"),
+            ("reconciliation_id", _) => json!("1769846400"),
+            (_, word) => word.clone(),
+        };
+    }
+    example
+}
+
+fn any_problem() -> Value {
+    json!({
+        "type": "object",
+        "description": "Why a request was refused (RFC 9457). Decide by `type`; `detail` is for people and may change.",
+        "required": ["type", "title", "status", "detail"],
+        "properties": {
+            "type": { "type": "string", "format": "uri", "description": format!("`{TYPE_PREFIX}` and a name, which stays as it is.") },
+            "title": { "type": "string", "description": "What is wrong, in a few words that are always the same." },
+            "status": { "type": "integer", "description": "The status of the response." },
+            "detail": { "type": "string", "description": "What the caller can do." },
+        },
+    })
+}
+
+fn gateway_message() -> Value {
+    json!({
+        "type": "object",
+        "description": "What API Gateway answers by itself, before a function is asked.",
+        "required": ["message"],
+        "properties": { "message": { "type": "string" } },
+    })
+}
+
+fn schema_name(kind: ProblemKind) -> String {
+    format!("{kind:?}Problem")
+}
+
+/// Moves refusals that several operations have in common to where all can refer to them: of each status the most common one.
+fn shared(paths: &mut BTreeMap<String, Map<String, Value>>) -> BTreeMap<String, Value> {
+    let mut counts = BTreeMap::<(StatusCode, String), usize>::new();
+    for_each_refusal(paths, |status, response| *counts.entry((status, response.to_string())).or_default() += 1);
+    let mut shared = BTreeMap::<String, Value>::new();
+    for_each_refusal(paths, |status, response| {
+        let count = counts.get(&(status, response.to_string())).copied().unwrap_or_default();
+        let most = counts.iter().filter(|((of, _), _)| *of == status).map(|(_, count)| *count).max();
+        let name = status.canonical_reason().unwrap_or_default().replace(' ', "");
+        let is_first = shared.get(&name).is_none_or(|known| known == response);
+        if count > 1 && Some(count) == most && is_first {
+            shared.insert(name.clone(), response.clone());
+            *response = reference("responses", &name);
+        }
+    });
+    shared
+}
+
+fn for_each_refusal(paths: &mut BTreeMap<String, Map<String, Value>>, mut see: impl FnMut(StatusCode, &mut Value)) {
+    for operation in paths.values_mut().flat_map(Map::values_mut) {
+        let Some(responses) = operation["responses"].as_object_mut() else { continue };
+        for (status, response) in responses {
+            if let Some(status) = status.parse().ok().and_then(|status| StatusCode::from_u16(status).ok())
+                && !status.is_success()
+            {
+                see(status, response);
+            }
+        }
+    }
+}

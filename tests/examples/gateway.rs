@@ -1,0 +1,84 @@
+//! `cargo run -p stories --example gateway -- FOLDER`: the functions' binaries in FOLDER, such as `target/release`, behind a
+//! gateway on 127.0.0.1:3001 as in the cloud, for whoever wants to send them requests for the business API.
+//!
+//! Each request becomes an event for a process, its caller known; an answer that `docs/openapi.json` does not have for its
+//! route ends in a panic. WeChat is simulated, and some accounts are there. Ctrl-C ends it.
+
+#![expect(clippy::print_stdout, reason = "it prints where it listens")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::request::Parts;
+use http::{StatusCode, header};
+use stories::bootstrap::Bootstrap;
+use stories::http_events::HttpEvent;
+use stories::world::{BUSINESS_ROUTES, World};
+use tokio::net::TcpListener;
+
+const ADDRESS: &str = "127.0.0.1:3001";
+
+const CALLER: &str = "arn:aws:iam::123456789012:role/orders";
+
+/// Accounts that authorize the platform.
+const ACCOUNTS: usize = 3;
+
+struct Functions {
+    accounts: Bootstrap,
+    links: Bootstrap,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let folder = std::env::args().nth(1).context("name the folder of the functions' binaries")?;
+    let world = World::beside_processes(Duration::ZERO, |_| {}).await;
+    world.get_ready().await;
+    for number in 0..ACCOUNTS {
+        world.push_and_work(&world.merchant_authorizes(&world.account(number)).push).await;
+    }
+    let start = async |name: &str| {
+        let program = Path::new(&folder).join(name);
+        let program = program.to_str().context("the folder has a name of another kind")?;
+        anyhow::Ok(Bootstrap::start(program, &world).await)
+    };
+    let functions = Functions { accounts: start("account-api").await?, links: start("preauth-link").await? };
+    let listener = TcpListener::bind(ADDRESS).await.with_context(|| format!("{ADDRESS} is not free"))?;
+    println!("http://{ADDRESS}/openapi.json");
+    Ok(axum::serve(listener, Router::new().fallback(forward).with_state(Arc::new(functions))).await?)
+}
+
+/// What the gateway has no route for it answers by itself.
+async fn forward(State(functions): State<Arc<Functions>>, parts: Parts, body: Bytes) -> Response {
+    let (method, path) = (parts.method.as_str(), parts.uri.path());
+    let mut event = HttpEvent::new(method, path).query(parts.uri.query().unwrap_or_default()).iam(CALLER);
+    let built = event.build();
+    let is_known = |route: &str| BUSINESS_ROUTES.iter().any(|(method, path)| route == format!("{method} {path}"));
+    if !built["routeKey"].as_str().is_some_and(is_known) {
+        return (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "application/json")], r#"{"message":"Not Found"}"#)
+            .into_response();
+    }
+    for (name, value) in parts.headers.iter().filter(|(name, _)| **name != header::HOST) {
+        event = event.header(name.as_str(), &String::from_utf8_lossy(value.as_bytes()));
+    }
+    event = match std::str::from_utf8(&body) {
+        Ok("") => event,
+        Ok(text) => event.body(text),
+        Err(_) => event.base64_body(&body),
+    };
+    let function = if path.starts_with("/authorization-links") { &functions.links } else { &functions.accounts };
+    let answer = function.request(&event).await;
+    let mut response = Response::new(answer.body.into());
+    *response.status_mut() = u16::try_from(answer.status).unwrap_or_default().try_into().unwrap_or_default();
+    for (name, value) in answer.headers.as_object().into_iter().flatten() {
+        if let (Ok(name), Some(Ok(value))) = (header::HeaderName::try_from(name), value.as_str().map(str::parse)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}

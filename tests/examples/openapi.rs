@@ -1,0 +1,8 @@
+//! `cargo run -p stories --example openapi`: writes `docs/openapi.json` anew.
+
+use anyhow::Context as _;
+use stories::openapi::{PATH, text};
+
+fn main() -> anyhow::Result<()> {
+    std::fs::write(PATH, text()).with_context(|| format!("{PATH} cannot be written"))
+}

@@ -1,0 +1,241 @@
+//! The business API's description, `docs/openapi.json`: what it is made of, and whether answers fit it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock, Mutex};
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use jsonschema::Validator;
+use serde_json::{Map, Value, json};
+
+use crate::schema::{holds, validator};
+
+/// Where it is kept.
+pub const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
+
+/// Headers that any answer may have.
+const HEADERS_OF_ALL: [&str; 4] = ["allow", "cache-control", "content-length", "content-type"];
+
+/// The description of all routes for businesses.
+#[must_use]
+pub fn document() -> Value {
+    preauth_link::description().and(account_api::description()).document(json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "WeChat third-party platform: the business API",
+            "version": env!("CARGO_PKG_VERSION"),
+            "summary": "Authorization links, the accounts that came through them, and how they are doing.",
+            "description": "For services of the company that runs the platform. `docs/business-api.md` says the same at more \
+                            length. Instants are texts in RFC 3339, in UTC. Answers may gain members: pass over those you \
+                            do not know. What the functions refuse is `application/problem+json` (RFC 9457): decide by its \
+                            `type`.",
+            "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
+        },
+        "servers": [
+            {
+                "url": "{ApiUrl}",
+                "description": "A deployment.",
+                "variables": {
+                    "ApiUrl": {
+                        "default": "https://abcdefghij.execute-api.eu-central-1.amazonaws.com",
+                        "description": "The output `ApiUrl` of the stack.",
+                    },
+                },
+            },
+            { "url": "http://localhost:3001", "description": "`cargo run`, which needs no signature." },
+        ],
+        "security": [{ "iam": [] }],
+        "tags": [
+            { "name": "Links", "description": "By which merchants authorize their accounts." },
+            { "name": "Accounts", "description": "That have authorized the platform." },
+            { "name": "Reconciliations", "description": "Comparisons with WeChat's list of the accounts." },
+            { "name": "This document" },
+        ],
+        "components": {
+            "securitySchemes": {
+                "iam": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "Authorization",
+                    "description": "AWS Signature Version 4, service `execute-api`.",
+                    "x-amazon-apigateway-authtype": "awsSigv4",
+                },
+            },
+        },
+    }))
+}
+
+/// The same as it is kept.
+#[must_use]
+pub fn text() -> String {
+    format!("{:#}\n", document())
+}
+
+/// The description, for holding answers against it.
+#[derive(Debug)]
+pub struct Contract {
+    document: Value,
+    /// What was made of the schemas that have been asked about, each of which takes some milliseconds.
+    known: Mutex<BTreeMap<String, Arc<Validator>>>,
+}
+
+static CONTRACT: LazyLock<Contract> =
+    LazyLock::new(|| Contract { document: document(), known: Mutex::new(BTreeMap::new()) });
+
+/// An answer as the description speaks of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Answered<'a> {
+    /// The method that was asked with.
+    pub method: &'a str,
+    /// The path that was asked for.
+    pub path: &'a str,
+    /// The answer's status.
+    pub status: u16,
+    /// Its headers.
+    pub headers: &'a HeaderMap,
+    /// Its body.
+    pub body: &'a Value,
+}
+
+impl Contract {
+    /// That of [`document`].
+    #[must_use]
+    pub fn get() -> &'static Self {
+        &CONTRACT
+    }
+
+    /// Whether an answer is one that the description says of its route, and says nothing that it does not.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub fn fits(&self, answer: &Answered<'_>) -> Result<(), String> {
+        let Some(operation) = self.operation(answer.method, answer.path) else {
+            let known = [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED].map(|status| status.as_u16());
+            return known.contains(&answer.status).then_some(()).ok_or_else(|| "no such operation".to_owned());
+        };
+        let response = &operation["responses"][answer.status.to_string()];
+        let response = self.resolved(response).as_object().ok_or("the status is not documented")?;
+        self.headers_fit(response, answer.headers)?;
+        let kind = answer.headers.get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let schema = response["content"].get(kind).ok_or_else(|| format!("{kind} is not documented"))?;
+        self.holds(&schema["schema"], answer.body)
+    }
+
+    /// The same for the answer to an event of the gateway. What is no route for businesses is not described.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub fn fits_event<'a>(
+        &self,
+        event: &Value,
+        status: u16,
+        headers: impl IntoIterator<Item = (&'a str, &'a str)>,
+        body: &str,
+    ) -> Result<(), String> {
+        let route = event["routeKey"].as_str().and_then(|route| route.split_once(' '));
+        let Some((method, path)) = route.filter(|(method, path)| self.operation(method, path).is_some()) else {
+            return Ok(());
+        };
+        let headers: HeaderMap = headers
+            .into_iter()
+            .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap()))
+            .collect();
+        let body = &serde_json::from_str(body).map_err(|_| "the body is not JSON")?;
+        self.fits(&Answered { method, path, status, headers: &headers, body })
+    }
+
+    /// Whether a value fits a schema of the document, with no other member than it has.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub fn holds(&self, schema: &Value, value: &Value) -> Result<(), String> {
+        let mut known = self.known.lock().unwrap();
+        let make = || Arc::new(validator(&self.strict(schema, false)));
+        let validator = Arc::clone(known.entry(schema.to_string()).or_insert_with(make));
+        drop(known);
+        holds(&validator, value)
+    }
+
+    /// All operations: method, path, and what is said of it.
+    pub fn operations(&self) -> impl Iterator<Item = (String, &str, &Value)> {
+        let paths = self.document["paths"].as_object().into_iter().flatten();
+        paths.flat_map(|(path, methods)| {
+            let methods = methods.as_object().into_iter().flatten();
+            methods.map(move |(method, operation)| (method.to_ascii_uppercase(), path.as_str(), operation))
+        })
+    }
+
+    /// What a reference leads to, or the value itself.
+    #[must_use]
+    pub fn resolved<'a>(&'a self, value: &'a Value) -> &'a Value {
+        match value["$ref"].as_str() {
+            Some(reference) => self.document.pointer(&reference[1..]).expect("a reference leads somewhere"),
+            None => value,
+        }
+    }
+
+    fn operation(&self, method: &str, path: &str) -> Option<&Value> {
+        self.operations()
+            .find(|(known, template, _)| known == method && is_of(template, path))
+            .map(|(.., operation)| operation)
+    }
+
+    fn headers_fit(&self, response: &Map<String, Value>, headers: &HeaderMap) -> Result<(), String> {
+        let documented = response["headers"].as_object().into_iter().flatten();
+        let documented: Vec<(String, &Value)> =
+            documented.map(|(name, header)| (name.to_ascii_lowercase(), self.resolved(header))).collect();
+        let missing =
+            documented.iter().find(|(name, header)| header["required"] == true && !headers.contains_key(name));
+        if let Some((name, _)) = missing {
+            return Err(format!("the header {name} is missing"));
+        }
+        let known: BTreeSet<&str> = documented.iter().map(|(name, _)| name.as_str()).chain(HEADERS_OF_ALL).collect();
+        match headers.keys().find(|name| !known.contains(name.as_str())) {
+            Some(name) => Err(format!("the header {name} is not documented")),
+            None => Ok(()),
+        }
+    }
+
+    /// The schema without references, each object closed: callers pass over a member that they do not know, these tests
+    /// do not. What is a part of a whole stays open, the whole is closed.
+    fn strict(&self, schema: &Value, is_part: bool) -> Value {
+        match self.resolved(schema) {
+            Value::Object(members) => {
+                let mut closed: Map<String, Value> = members
+                    .iter()
+                    .map(|(name, inner)| (name.clone(), self.strict_member(name, inner, is_part)))
+                    .collect();
+                let is_object = members.contains_key("properties") || members.contains_key("allOf");
+                if is_object && !is_part && !members.contains_key("additionalProperties") {
+                    closed.insert("unevaluatedProperties".to_owned(), json!(false));
+                }
+                Value::Object(closed)
+            }
+            other => other.clone(),
+        }
+    }
+
+    fn strict_member(&self, name: &str, inner: &Value, is_part: bool) -> Value {
+        let each = |is_part| move |schema: &Value| self.strict(schema, is_part);
+        match (name, inner) {
+            ("properties", Value::Object(properties)) => {
+                properties.iter().map(|(name, schema)| (name.clone(), self.strict(schema, false))).collect()
+            }
+            ("allOf", Value::Array(parts)) => parts.iter().map(each(true)).collect(),
+            ("oneOf" | "anyOf", Value::Array(parts)) => parts.iter().map(each(is_part)).collect(),
+            ("items" | "additionalProperties", schema) => self.strict(schema, false),
+            (_, other) => other.clone(),
+        }
+    }
+}
+
+/// Whether a path is one of a template.
+fn is_of(template: &str, path: &str) -> bool {
+    let (mut parts, mut known) = (path.split('/'), template.split('/'));
+    loop {
+        match (parts.next(), known.next()) {
+            (None, None) => return true,
+            (Some(part), Some(known)) if part == known || known.starts_with('{') && !part.is_empty() => {}
+            _ => return false,
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! docs/openapi.json says what the business API takes and answers. That every answer of the stories fits it is seen to by
+//! [`Business::send`].
+
+use std::collections::BTreeSet;
+
+use http::{HeaderMap, HeaderValue};
+use serde_json::{Value, json};
+use stories::business::Business;
+use stories::openapi::{Answered, Contract, PATH, document, text};
+use stories::world::{BUSINESS_ROUTES, World};
+use web::ProblemKind;
+
+#[test]
+fn the_committed_description_is_the_one_that_the_code_makes() {
+    let committed = std::fs::read_to_string(PATH).unwrap();
+    assert!(committed == text(), "cargo run -p stories --example openapi writes it anew");
+}
+
+#[tokio::test]
+async fn services_are_given_the_committed_description() {
+    let world = World::start().await;
+    let answer = Business::of(&world).get("/openapi.json").await;
+    assert_eq!((answer.status, &answer.body), (200, &document()));
+    assert_eq!(answer.headers["cache-control"], "private, max-age=300");
+    let refused = Business::unsigned(&world).get("/openapi.json").await;
+    assert_eq!((refused.status, refused.problem()), (403, "no-identity"));
+}
+
+#[test]
+fn every_route_is_described_and_nothing_else() {
+    let contract = Contract::get();
+    let described: BTreeSet<String> =
+        contract.operations().map(|(method, path, _)| format!("{method} {path}")).collect();
+    assert_eq!(described, BUSINESS_ROUTES.iter().map(|(method, path)| format!("{method} {path}")).collect());
+    let ids: BTreeSet<&str> = contract.operations().map(|(.., it)| it["operationId"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), BUSINESS_ROUTES.len());
+}
+
+/// All objects with a member of this name, wherever they are.
+fn with_member<'a>(value: &'a Value, member: &str, found: &mut Vec<&'a Value>) {
+    if value.get(member).is_some() {
+        found.push(value);
+    }
+    match value {
+        Value::Object(members) => members.values().for_each(|value| with_member(value, member, found)),
+        Value::Array(items) => items.iter().for_each(|value| with_member(value, member, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_example_fits_the_schema_that_it_is_an_example_of() {
+    let (contract, document) = (Contract::get(), document());
+    let mut found = Vec::new();
+    with_member(&document, "example", &mut found);
+    let found: Vec<&Value> = found.into_iter().filter(|it| it["schema"].is_object()).collect();
+    assert!(found.len() > 2 * BUSINESS_ROUTES.len());
+    for it in found {
+        assert_eq!(contract.holds(&it["schema"], &it["example"]), Ok(()), "{}", it["example"]);
+    }
+}
+
+#[test]
+fn every_problem_is_one_of_some_route_but_for_another_method() {
+    let document = document();
+    let mut found = Vec::new();
+    with_member(&document["components"]["schemas"], "const", &mut found);
+    let urns: BTreeSet<&str> =
+        found.iter().filter_map(|it| it["const"].as_str()?.strip_prefix("urn:wechat-platform:problem:")).collect();
+    let known = ProblemKind::ALL.iter().filter(|kind| **kind != ProblemKind::MethodNotAllowed);
+    assert_eq!(urns, known.map(|kind| kind.name()).collect());
+}
+
+#[test]
+fn an_answer_that_is_not_described_is_noticed() {
+    let contract = Contract::get();
+    let account = json!({ "appid": "wx1234567890abcdef", "health": "ok", "tags": {}, "state": "active" });
+    let mut headers = HeaderMap::new();
+    headers.insert("content-type", HeaderValue::from_static("application/json"));
+    let listed = |body: &Value, status, headers: &HeaderMap| {
+        contract.fits(&Answered { method: "GET", path: "/accounts", status, headers, body })
+    };
+    let page = json!({ "accounts": [account] });
+    assert_eq!(listed(&page, 200, &headers), Ok(()));
+    let change = |member: &str, value: Value| {
+        let mut page = page.clone();
+        page["accounts"][0][member] = value;
+        page
+    };
+    for bad in [
+        change("token", json!("secret")),
+        change("state", json!("needs-authorization")),
+        change("granted_at", json!("yesterday")),
+        change("nick_name", Value::Null),
+        json!({ "accounts": [], "more": true }),
+        json!({}),
+    ] {
+        assert!(listed(&bad, 200, &headers).is_err(), "{bad}");
+    }
+    assert!(listed(&page, 201, &headers).is_err());
+    assert!(listed(&page, 400, &headers).is_err());
+    let mut odd = headers.clone();
+    odd.insert("server", HeaderValue::from_static("x"));
+    assert!(listed(&page, 200, &odd).is_err());
+    let read = Answered { method: "GET", path: "/accounts/wx1", status: 200, headers: &headers, body: &account };
+    assert_eq!(contract.fits(&read), Err("the header etag is missing".to_owned()));
+    let elsewhere =
+        Answered { method: "GET", path: "/accounts/wx1/token", status: 200, headers: &headers, body: &account };
+    assert!(contract.fits(&elsewhere).is_err());
+}

@@ -1,18 +1,21 @@
 //! The event webhook: the business's own service, which gets the events of accounts as the bus does.
 //!
 //! It is slower than the bus, and away more often. A run stops asking it when it has not answered for several events in a
-//! row, and a run of the stream, behind which the next pushes wait, leaves one alone that has just not answered.
+//! row. A run of the stream, behind which the next pushes wait, also leaves one alone that has just been slow, or has not
+//! answered several times in a row in whichever runs.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use base::clock::Timestamp;
 use platform::bus::BusEvent;
 use platform::webhook::{Webhook, WebhookError, WebhookRole, payload};
 use runtime::telemetry::{Measure, Metric};
+use tokio::time::Instant;
 
 use crate::Run;
+use crate::outbox::SLOW;
 
 /// What this function calls a webhook for.
 pub const EVENT_WEBHOOK: WebhookRole = WebhookRole {
@@ -44,6 +47,8 @@ pub(crate) struct EventWebhook(Arc<Known>);
 
 struct Known {
     webhook: Webhook,
+    /// For how many events in a row there has been no answer, in whichever runs.
+    unanswered: AtomicUsize,
     /// Until when, in seconds since 1970, runs of the stream leave it alone.
     rests_until: AtomicI64,
 }
@@ -51,37 +56,54 @@ struct Known {
 /// The event webhook in one run.
 pub(crate) struct WebhookOfRun {
     of: EventWebhook,
-    /// For how many events in a row there has been no answer.
+    /// Whether what comes next waits for the end of the run.
+    is_waited_for: bool,
+    /// For how many events in a row there has been no answer in this run.
     unanswered: AtomicUsize,
+    /// Whether it is left to other runs.
+    is_left: AtomicBool,
 }
 
 impl EventWebhook {
     pub(crate) fn new(webhook: Webhook) -> Self {
-        Self(Arc::new(Known { webhook, rests_until: AtomicI64::new(i64::MIN) }))
+        Self(Arc::new(Known { webhook, unanswered: AtomicUsize::new(0), rests_until: AtomicI64::new(i64::MIN) }))
     }
 
     /// The webhook for one run; `is_waited_for` says whether what comes next waits for the end of the run.
     pub(crate) fn of_run(&self, is_waited_for: bool, now: Timestamp) -> WebhookOfRun {
         let rests = is_waited_for && now.unix() < self.0.rests_until.load(Ordering::Relaxed);
-        WebhookOfRun { of: self.clone(), unanswered: AtomicUsize::new(if rests { EVENTS_IN_A_ROW } else { 0 }) }
+        WebhookOfRun {
+            of: self.clone(),
+            is_waited_for,
+            unanswered: AtomicUsize::new(0),
+            is_left: AtomicBool::new(rests),
+        }
     }
 }
 
 impl WebhookOfRun {
     /// Whether it is not asked any more in this run.
     pub(crate) fn is_away(&self) -> bool {
-        self.unanswered.load(Ordering::Relaxed) >= EVENTS_IN_A_ROW
+        self.is_left.load(Ordering::Relaxed) || self.unanswered.load(Ordering::Relaxed) >= EVENTS_IN_A_ROW
     }
 
-    /// Notes the outcome of a call. A refusal is an answer too.
-    fn note(&self, outcome: &Result<(), WebhookError>, now: Timestamp) {
+    /// Notes the outcome of a call, and how long it took. A refusal is an answer too.
+    fn note(&self, outcome: &Result<(), WebhookError>, took: Duration, now: Timestamp) {
+        let known = &self.of.0;
+        // The next pushes do not wait for a webhook that takes its time.
+        if self.is_waited_for && took > SLOW {
+            self.is_left.store(true, Ordering::Relaxed);
+        }
         if matches!(outcome, Ok(()) | Err(WebhookError::Status(_))) {
             self.unanswered.store(0, Ordering::Relaxed);
-            self.of.0.rests_until.store(i64::MIN, Ordering::Relaxed);
+            known.unanswered.store(0, Ordering::Relaxed);
+            known.rests_until.store(i64::MIN, Ordering::Relaxed);
             return;
         }
         let unanswered = self.unanswered.fetch_add(1, Ordering::Relaxed) + 1;
-        self.of.0.rests_until.store(now.plus(REST).unix(), Ordering::Relaxed);
+        if known.unanswered.fetch_add(1, Ordering::Relaxed) + 1 >= EVENTS_IN_A_ROW {
+            known.rests_until.store(now.plus(REST).unix(), Ordering::Relaxed);
+        }
         if unanswered == EVENTS_IN_A_ROW {
             tracing::warn!(
                 "the event webhook has not answered {unanswered} times in a row: it is not asked any more in this run"
@@ -96,7 +118,7 @@ impl Run {
     /// # Errors
     /// [`WebhookError`]. The webhook may have taken it all the same.
     pub(crate) async fn post(&self, webhook: &WebhookOfRun, event: &BusEvent) -> Result<(), WebhookError> {
-        let now = self.now();
+        let (now, begun) = (self.now(), Instant::now());
         let outcome = match &self.component.platform().webhook_key {
             Ok(key) => {
                 let (id, body) = (event.id.as_str(), payload(event, now));
@@ -105,7 +127,7 @@ impl Run {
             }
             Err(error) => Err(WebhookError::from(*error)),
         };
-        webhook.note(&outcome, self.now());
+        webhook.note(&outcome, begun.elapsed(), self.now());
         if let Err(error) = &outcome {
             self.context.metrics.put(&Metric::count(Measure::EventWebhookFailed, 1).by(error.reason()));
         }

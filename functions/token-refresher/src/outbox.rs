@@ -38,9 +38,12 @@ const UNREADABLE_PAUSE: Duration = Duration::from_mins(10);
 /// For how long, from its own time on, an event is sent to a webhook that does not take it.
 const SENT_FOR: Duration = Duration::from_hours(24);
 
+/// How often it is sent at least: half an hour of tries also for one that others have held up for a day.
+const LEAST_TRIES: u32 = 6;
+
 /// A webhook that takes longer is slow: what the bus has taken is written down before it is waited for any longer, so that
 /// a run that dies meanwhile does not put it there again.
-const SLOW: Duration = Duration::from_secs(1);
+pub(crate) const SLOW: Duration = Duration::from_secs(1);
 
 /// What is logged of an account whose events could not be read or written.
 const LEFT: &str = "an account's events are left to the next run";
@@ -149,10 +152,11 @@ impl Run {
     async fn under_way(&self, account: &AppId) -> Result<Vec<UnderWay>, StoreError> {
         let waiting = self.store.state_events.waiting(account).await?.into_iter();
         let under_way = waiting.map(|event| {
-            let mut under_way = UnderWay { event, is_noted: true };
+            // Of two runs at once, each may have seen one target take it: then none has taken it out of the index.
+            let is_noted = !(event.bus.is_done() && event.webhook.is_done());
+            let mut under_way = UnderWay { event, is_noted };
             if self.webhook.is_none() && !under_way.event.webhook.is_done() {
-                under_way.event.webhook = Progress::Done;
-                under_way.is_noted = !under_way.event.bus.is_done();
+                under_way.webhook(Progress::Done);
             }
             under_way
         });
@@ -198,7 +202,11 @@ impl Run {
             let Some(event) = &under_way.event.event else {
                 // Of a later version, which delivers it where it runs.
                 tracing::error!(authorizer = %account, sequence, "event {sequence} of account {account} cannot be read and waits");
-                under_way.bus(Progress::Later(now.plus(UNREADABLE_PAUSE)));
+                let later = Progress::Later(now.plus(UNREADABLE_PAUSE));
+                under_way.bus(later);
+                if !under_way.event.webhook.is_done() {
+                    under_way.webhook(later);
+                }
                 break;
             };
             match self.put(&self.bus_event(account, sequence, event)).await {
@@ -258,10 +266,6 @@ impl Run {
         };
         let ends_at = Timestamp::from_unix(event.at).plus(SENT_FOR);
         if webhook.is_away() || Instant::now() >= self.stop_at {
-            // One that a webhook was never asked about is not given up for want of time.
-            if webhook.is_away() && self.now() >= ends_at {
-                self.give_up(account, under_way, "it has not answered");
-            }
             return Ok(false);
         }
         let bus_event = self.bus_event(account, sequence, event);
@@ -269,21 +273,27 @@ impl Run {
         let posted = if let Ok(posted) = timeout(SLOW, &mut posting).await {
             posted
         } else {
-            let noted = self.note(account, under_way).await.and(self.note_all(account, behind).await);
-            let posted = posting.await;
-            noted.map(|()| posted)?
+            // What is not noted here is noted with the outcome.
+            let noting = async { self.note(account, under_way).await.and(self.note_all(account, behind).await) };
+            let (posted, _) = tokio::join!(posting, noting);
+            posted
         };
+        let tries = under_way.event.webhook_tries.saturating_add(1);
         match posted {
             Ok(()) => {
                 under_way.webhook(Progress::Done);
                 return Ok(true);
             }
-            Err(error) if self.now() >= ends_at => self.give_up(account, under_way, &error.to_string()),
+            // One that was held up by others has its tries too.
+            Err(error) if self.now() >= ends_at && tries >= LEAST_TRIES => {
+                self.give_up(account, under_way, &error.to_string());
+            }
             Err(error) => {
                 tracing::warn!(authorizer = %account, sequence, reason = error.reason(), "event {sequence} of account {account} is sent to the event webhook later: {error}");
-                under_way.event.webhook_tries = under_way.event.webhook_tries.saturating_add(1);
-                let next = self.now().plus(pause_after(under_way.event.webhook_tries));
-                under_way.webhook(Progress::Later(next.min(ends_at)));
+                under_way.event.webhook_tries = tries;
+                let next = self.now().plus(pause_after(tries));
+                let is_last = tries >= LEAST_TRIES && ends_at > self.now();
+                under_way.webhook(Progress::Later(if is_last { next.min(ends_at) } else { next }));
             }
         }
         Ok(false)

@@ -240,7 +240,7 @@ impl DetailsChange<'_> {
         let (mut writes, mut events) = (Vec::new(), known.events);
         for (change, sequence) in self.changes(known).into_iter().zip(first..) {
             if let StateChange::NeedsAuthorization { asks_again: Some(id), .. } = &change {
-                let link = Links(part.clone()).asking_again(id, authorizer, labels, now);
+                let link = Links(part.clone()).asking_again(id, authorizer, known, labels, now);
                 writes.push(link.in_transaction()?);
             }
             let event = StateEvent { change, at: at.unix(), labels: labels.clone(), link: link.cloned() };

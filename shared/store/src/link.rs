@@ -14,6 +14,7 @@ use crate::attributes::{
     ASKS_AGAIN, AUTH_TYPE, AUTHORIZED_AT, AUTHORIZER, BIZ_APPID, BOUND_BY, CANCELLED_AT, CATEGORY_IDS, CREATED_AT,
     CREATED_BY, EXPIRES_AT, LIST_PK, LIST_SK, MINT_TIMES, MINTS, PK, REQUESTER_NAME, RETURN_URL, VALID_UNTIL,
 };
+use crate::details::AccountDetails;
 use crate::item::{Attributes, Item};
 use crate::labels::Labels;
 use crate::part::{Key, Part};
@@ -133,7 +134,9 @@ impl Link {
     pub fn is_open_to(&self, authorizer: &AppId) -> bool {
         match &self.authorized {
             Some((account, _)) => account == authorizer,
-            None => self.cancelled_at.is_none(),
+            None => {
+                self.cancelled_at.is_none() && self.request.biz_appid.as_ref().is_none_or(|only| only == authorizer)
+            }
         }
     }
 
@@ -224,12 +227,19 @@ impl Links {
         }
     }
 
-    /// A link that asks the merchant of an account again, which had these labels.
-    pub(crate) fn asking_again(&self, id: &LinkId, authorizer: &AppId, labels: &Labels, now: Timestamp) -> NewItem {
+    /// A link that asks the merchant of an account again, for the permission sets that it had granted; it had these labels.
+    pub(crate) fn asking_again(
+        &self,
+        id: &LinkId,
+        authorizer: &AppId,
+        known: &AccountDetails,
+        labels: &Labels,
+        now: Timestamp,
+    ) -> NewItem {
         let request = LinkRequest {
             auth_type: ANY_KIND,
             biz_appid: Some(authorizer.clone()),
-            category_ids: Vec::new(),
+            category_ids: known.func_info.clone(),
             return_url: None,
             requester_name: None,
             labels: labels.clone(),
@@ -308,11 +318,12 @@ impl Links {
 
     /// The write that binds a link that is neither bound nor cancelled.
     pub(crate) fn bound(&self, link: &LinkId, authorizer: &AppId, by: BoundBy, now: Timestamp) -> Change {
-        self.change(link)
-            .set(AUTHORIZER, authorizer)
-            .set(AUTHORIZED_AT, now)
-            .set(BOUND_BY, by.as_str())
-            .when(exists(PK).and(absent(AUTHORIZER)).and(absent(CANCELLED_AT)))
+        self.change(link).set(AUTHORIZER, authorizer).set(AUTHORIZED_AT, now).set(BOUND_BY, by.as_str()).when(
+            exists(PK)
+                .and(absent(AUTHORIZER))
+                .and(absent(CANCELLED_AT))
+                .and(absent(BIZ_APPID).or(equals(BIZ_APPID, authorizer))),
+        )
     }
 
     /// Binds a link to the account that was authorized through it; a link takes one account, and none once it was
@@ -342,8 +353,9 @@ impl Links {
                 }
                 Ok(Bound::Yes)
             }
-            Some(_) => Ok(Bound::Another),
-            None => Ok(Bound::Cancelled),
+            None if item.has(CANCELLED_AT) => Ok(Bound::Cancelled),
+            // Without an account, it was made for another one alone.
+            Some(_) | None => Ok(Bound::Another),
         }
     }
 }

@@ -115,7 +115,7 @@ fn alarms_of_what_is_optional_are_there_with_it_and_all_others_always() {
     assert!(all.remove("RefresherPartSilent"));
     let [replies, events] = ["ReplyWebhookUrl", "EventWebhookUrl"].map(|name| (name, "https://app.example.com"));
     assert_eq!(names(&deployed(&[replies, events])), all);
-    assert!(all.remove("EventWebhookFailing"));
+    assert!(all.remove("EventWebhookFailing") && all.remove("EventsGivenUp"));
     assert_eq!(names(&deployed(&[replies])), all);
     assert!(all.remove("WebhookFailing"));
     assert_eq!(names(&deployed(&[])), all);
@@ -152,7 +152,7 @@ fn every_alarm_looks_at_something_that_is_published() {
         published.map(|measure| measure.name()).collect(),
         "the totals that alarms look at are published, and no others"
     );
-    assert_eq!(own, 21);
+    assert_eq!(own, 22);
 }
 
 #[test]
@@ -216,7 +216,7 @@ const UNDER: &str = "LessThanThreshold";
 /// Breaching, unless the parameter that stops the refresher makes the silence.
 const SWITCHED: &str = "switched";
 
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 15] = [
     // Before the first ticket there is no age: nothing at all is as bad as an old one.
     ("TicketMissing", "ticket_age", ("Maximum", OVER, 1500), (900, 1), SWITCHED),
     ("ComponentTokenLapsing", "component_token_left", ("Minimum", UNDER, 600), (300, 1), "ignore"),
@@ -226,6 +226,7 @@ const RULES: [Rule; 14] = [
     ("SecretServedStale", "secret_served_stale", ("Sum", OVER, 0), (300, 1), "notBreaching"),
     ("WechatRefusesAddress", "wechat_refused", ("Sum", OVER, 0), (300, 1), "notBreaching"),
     ("WebhookFailing", "webhook_failed", ("Sum", OVER, 0), (300, 3), "notBreaching"),
+    ("EventsGivenUp", "event_given_up", ("Sum", OVER, 0), (300, 1), "notBreaching"),
     ("EventWebhookFailing", "event_webhook_failed", ("Sum", OVER, 0), (300, 6), "notBreaching"),
     ("StateEventsStuck", "state_events_waiting", ("Minimum", OVER, 0), (300, 6), "ignore"),
     ("EventsDelayed", "event_delayed", ("Sum", OVER, 0), (300, 3), "notBreaching"),

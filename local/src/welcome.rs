@@ -53,7 +53,8 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
         Some(base) => writeln!(
             text,
             "WeChat is simulated at {base} (its accounts: {base}/_simulator/accounts, every call: {base}/_simulator/calls)\n\n\
-             Write to an authorized account as a follower:\n  {base}/chat"
+             Write to an authorized account as a follower:\n  {base}/chat\n\n\
+             Rename accounts, change permissions, withdraw, add 500 of them:\n  {base}/console"
         )?,
         None => real(&mut text, &system.public_base, &system.local_base)?,
     }

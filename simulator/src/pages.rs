@@ -31,6 +31,9 @@ pub(crate) fn router() -> Router<Simulator> {
         .route(paths::CONSENT, post(consent))
 }
 
+/// Accounts that a page of choice has: a visitor of WeChat's has a few.
+const SHOWN: usize = 50;
+
 /// For a person who opens the port: what it is and where to go.
 async fn home() -> Response {
     page(&HomePage)
@@ -71,6 +74,7 @@ fn choose(simulator: &Simulator, headers: &HeaderMap, parameters: &Parameters) -
         .accounts()
         .into_iter()
         .filter(|account| link.admits(account))
+        .take(SHOWN)
         .map(|account| Choice { authorized: simulator.is_authorized(&account.appid), account })
         .collect();
     if accounts.is_empty() {

@@ -228,19 +228,9 @@ impl Simulator {
     /// Adds this many accounts, each of which authorizes the platform. The pushes are returned unsent.
     #[must_use]
     pub fn add_authorized_accounts(&self, count: usize) -> Vec<Push> {
-        let before = self.accounts().len();
-        let appids = (before..).filter_map(|number| AppId::parse(&format!("wx{number:016x}")).ok());
-        let new: Vec<AppId> = appids.filter(|appid| self.account(appid).is_none()).take(count).collect();
-        for (number, appid) in new.iter().enumerate() {
-            let nick_name = format!("示例店铺 {}", before + number);
-            let account = if number % 3 == 0 {
-                Account::mini_program(appid.clone(), &nick_name)
-            } else {
-                Account::official_account(appid.clone(), &nick_name)
-            };
-            self.put_account(Account { user_name: format!("gh_{:012x}", before + number), ..account });
-        }
-        new.iter().filter_map(|appid| Some(self.authorize_without_link(appid).ok()?.push)).collect()
+        let codes = self.behaviour().codes;
+        // In one change: each change is written to the file of a simulator that has one.
+        self.change(|world, at| world.add_authorized(count, codes, &self.0.platform.component_appid, at))
     }
 
     /// Whether the account has authorized the platform at present.

@@ -304,6 +304,9 @@ async fn what_is_said_of_an_account_changes_by_merge_patches() {
     // Somebody who has not seen that is refused.
     let late = patched(&business, &account, &json!({ "reference": "mine" }), Some(&tag(&first))).await;
     assert_eq!((late.status, late.problem()), (412, "version-mismatch"));
+    let unquoted =
+        patched(&business, &account, &json!({ "reference": "mine" }), Some(tag(&answer).trim_matches('"'))).await;
+    assert_eq!((unquoted.status, unquoted.problem()), (400, "malformed-request"));
     // Members that are missing stay, null removes, and nothing changes where nothing is to.
     let answer = patched(&business, &account, &json!({ "tags": { "city": null, "size": "xl" } }), None).await;
     assert_eq!(

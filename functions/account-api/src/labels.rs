@@ -37,6 +37,7 @@ async fn changed(
 ) -> Result<Response, ApiError> {
     let Ok(Path(appid)) = path else { return Err(unknown_account().into()) };
     let changes = read(body?)?;
+    check_conditions(&headers)?;
     let open = service.open(bound).await?;
     match open.items.accounts.patch(&appid, &changes, |version| is_wanted(&headers, version), open.now()).await? {
         Patched::Done => {}
@@ -95,15 +96,27 @@ fn checked(origins: &[String]) -> Result<Vec<String>, Problem> {
     Ok(checked)
 }
 
+/// The versions in `If-Match`, and `*`.
+fn conditions(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(IF_MATCH).iter().map(|value| value.to_str().unwrap_or_default());
+    values.flat_map(|value| value.split(',')).map(str::trim)
+}
+
+/// Refuses an `If-Match` that cannot name a version: one without quotes would never match.
+fn check_conditions(headers: &HeaderMap) -> Result<(), Problem> {
+    let is_quoted = |text: &str| text.strip_prefix('"').is_some_and(|text| text.ends_with('"'));
+    let is_tag = |text: &str| text == "*" || is_quoted(text.strip_prefix("W/").unwrap_or(text));
+    if conditions(headers).all(is_tag) {
+        return Ok(());
+    }
+    let detail = "If-Match must be the ETag that GET gave, with its quotes, such as \"3\"";
+    Err(Problem::new(ProblemKind::MalformedRequest, detail))
+}
+
 /// Whether `If-Match` allows to change this version (RFC 9110, section 13.1.1). Without the header any may be changed.
 fn is_wanted(headers: &HeaderMap, version: u64) -> bool {
-    let mut conditions = headers.get_all(IF_MATCH).iter().peekable();
-    if conditions.peek().is_none() {
-        return true;
-    }
     let tag = entity_tag(version);
-    let mut tags = conditions.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim);
-    tags.any(|wanted| wanted == "*" || wanted == tag)
+    !headers.contains_key(IF_MATCH) || conditions(headers).any(|wanted| wanted == "*" || wanted == tag)
 }
 
 fn superseded(version: u64) -> Problem {
@@ -131,6 +144,19 @@ mod tests {
         assert!(wants(&[], 7) && wants(&["*"], 7) && wants(&["\"7\""], 7) && wants(&["\"6\", \"7\""], 7));
         assert!(wants(&["\"6\"", "\"7\""], 7));
         assert!(!wants(&["\"6\""], 7) && !wants(&["7"], 7) && !wants(&["W/\"7\""], 7) && !wants(&[""], 7));
+    }
+
+    #[test]
+    fn a_condition_that_names_no_version_is_refused() {
+        let refused = |value: &'static str| {
+            check_conditions(&[(IF_MATCH, HeaderValue::from_static(value))].into_iter().collect()).is_err()
+        };
+        for good in ["*", "\"7\"", "\"6\", \"7\"", "W/\"7\""] {
+            assert!(!refused(good), "{good}");
+        }
+        for bad in ["7", "", "\"", "\"7", "7\"", "\"6\", 7"] {
+            assert!(refused(bad), "{bad}");
+        }
     }
 
     #[test]

@@ -61,6 +61,12 @@ async fn listed(service: AccountService, query: Option<String>, bound: Instant) 
     Ok(json(StatusCode::OK, &AccountPage { accounts: found.into_iter().map(AccountItem::of).collect(), next_cursor }))
 }
 
+fn tags(parameters: &mut Parameters) -> Result<BTreeMap<String, String>, QueryError> {
+    let tags = parameters.with_prefix("tag.");
+    let is_named = !tags.contains_key("");
+    if is_named { Ok(tags) } else { Err(QueryError::Value("tag.KEY", "a tag with a name, such as tag.plan=gold")) }
+}
+
 fn reference(text: &str) -> Option<String> {
     Labels::is_reference(text).then(|| text.to_owned())
 }
@@ -94,7 +100,7 @@ impl Wanted {
             kind: parameters.parsed("kind", "official_account, mini_program or other", |text| {
                 KINDS.into_iter().find_map(|(word, kind)| (word == text).then_some(kind))
             })?,
-            tags: parameters.with_prefix("tag."),
+            tags: tags(&mut parameters)?,
             text: parameters.parsed("q", "a text with something visible", |text| {
                 Some(text.trim().to_owned()).filter(|text| !text.is_empty())
             })?,

@@ -71,7 +71,9 @@ pub(crate) enum FieldError {
     ReturnAddress(&'static str),
     #[error("return_url must have at most 2000 bytes, and neither link_id nor status among its parameters")]
     ReturnUrl,
-    #[error("return_url must begin with an origin that RETURN_URL_ORIGINS lists: ask the operator to add it")]
+    #[error(
+        "return_url must begin with an origin that RETURN_URL_ORIGINS (the parameter ReturnUrlOrigins) lists: ask the operator to add it"
+    )]
     ReturnOrigin,
     #[error(
         "requester_name must have 1 to 60 characters, at least one of them visible, and neither control characters, \

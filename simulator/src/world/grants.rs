@@ -153,6 +153,32 @@ impl World {
         revoked
     }
 
+    /// Adds this many accounts, each of which authorizes the platform; returns the pushes.
+    pub(crate) fn add_authorized(
+        &mut self,
+        count: usize,
+        codes: Codes,
+        component: &AppId,
+        at: &Moment<'_>,
+    ) -> Vec<Push> {
+        // Behind the demo accounts in every list.
+        let new = (1_u64..).map(|number| (number, made_up_appid(&format!("wxf{number:015x}"))));
+        let new: Vec<(u64, AppId)> = new.filter(|(_, appid)| self.account(appid).is_none()).take(count).collect();
+        let mut pushes = Vec::with_capacity(new.len());
+        for (number, appid) in new {
+            let nick_name = format!("示例店铺 {number}");
+            let account = if number % 3 == 0 {
+                Account::mini_program(appid.clone(), &nick_name)
+            } else {
+                Account::official_account(appid.clone(), &nick_name)
+            };
+            self.put_account(Account { user_name: format!("gh_f{number:011x}"), ..account });
+            let asked = Authorization { appid: &appid, pre_auth_code: None, category_ids: None, codes };
+            pushes.extend(self.authorize(&asked, component, at).ok().map(|consent| consent.push));
+        }
+        pushes
+    }
+
     /// The permission sets of a grant change without the merchant's coming back: one in WeChat's console, or an exclusive
     /// set that was granted to another platform. `false` where there is no grant.
     pub(crate) fn set_permissions(&mut self, appid: &AppId, func_ids: Vec<u32>) -> bool {

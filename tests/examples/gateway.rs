@@ -1,5 +1,5 @@
-//! `cargo run -p stories --example gateway -- FOLDER`: the functions' binaries in FOLDER, such as `target/release`, behind a
-//! gateway on 127.0.0.1:3001 as in the cloud, for whoever wants to send them requests for the business API.
+//! `cargo run -p stories --example gateway -- FOLDER PORT`: the functions' binaries in FOLDER, such as `target/release`,
+//! behind a gateway on this machine's PORT as in the cloud, for whoever wants to send them requests for the business API.
 //!
 //! Each request becomes an event for a process, its caller known; an answer that `docs/openapi.json` does not have for its
 //! route ends in a panic. WeChat is simulated, and some accounts are there. Ctrl-C ends it.
@@ -22,8 +22,6 @@ use stories::http_events::HttpEvent;
 use stories::world::{BUSINESS_ROUTES, World};
 use tokio::net::TcpListener;
 
-const ADDRESS: &str = "127.0.0.1:3001";
-
 const CALLER: &str = "arn:aws:iam::123456789012:role/orders";
 
 /// Accounts that authorize the platform.
@@ -36,7 +34,10 @@ struct Functions {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let folder = std::env::args().nth(1).context("name the folder of the functions' binaries")?;
+    let mut arguments = std::env::args().skip(1);
+    let folder = arguments.next().context("name the folder of the functions' binaries")?;
+    let port: u16 = arguments.next().context("name a port")?.parse().context("the port is a number")?;
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.with_context(|| format!("port {port} is not free"))?;
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
     world.get_ready().await;
     for number in 0..ACCOUNTS {
@@ -48,8 +49,7 @@ async fn main() -> anyhow::Result<()> {
         anyhow::Ok(Bootstrap::start(program, &world).await)
     };
     let functions = Functions { accounts: start("account-api").await?, links: start("preauth-link").await? };
-    let listener = TcpListener::bind(ADDRESS).await.with_context(|| format!("{ADDRESS} is not free"))?;
-    println!("http://{ADDRESS}/openapi.json");
+    println!("http://127.0.0.1:{port}/openapi.json");
     Ok(axum::serve(listener, Router::new().fallback(forward).with_state(Arc::new(functions))).await?)
 }
 

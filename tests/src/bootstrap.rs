@@ -88,6 +88,7 @@ impl Bootstrap {
         let status = u16::try_from(answer.status).expect("a status is one");
         let fits = Contract::get().fits_event(&event, status, headers, &answer.body);
         assert_eq!(fits, Ok(()), "{}: {answer:?}", event["routeKey"]);
+        assert!(answer.headers["x-request-id"].is_string(), "{answer:?}");
         answer
     }
 

@@ -254,7 +254,7 @@ impl Description {
         head["components"]["schemas"] = json!(self.schemas);
         head["components"]["responses"] = json!(responses);
         head["components"]["headers"]["RequestId"] = json!({
-            "description": "The id of the request in the function's log, `span.request_id`. Missing with `cargo run`.",
+            "description": "The id of the request, which is in every line of the log about it as `span.request_id`.",
             "schema": { "type": "string" },
         });
         head

@@ -15,6 +15,9 @@ use crate::view::{AccountView, word};
 const ACCOUNTS: &str = "Accounts";
 const RECONCILIATIONS: &str = "Reconciliations";
 
+/// `*`, or versions as an `ETag` has them.
+const IF_MATCH: &str = r#"^([*]|(W/)?"[^",]*"( *, *(W/)?"[^",]*")*)$"#;
+
 /// The header of an answer that has the account.
 const TAG: (&str, &str) = (
     "ETag",
@@ -82,7 +85,8 @@ fn listing() -> Operation {
          that is there all the time, and each once. Lists may be a moment behind. `state` and `reference` are lists of their \
          own, an appid or original id in `q` is a look-up. Everything else is compared with what is read, for two seconds at \
          most: a page may then have fewer items than `limit`, or none, and a `next_cursor` all the same. A parameter that is \
-         not documented, one that is there twice or empty, and a cursor of other filters are refused.",
+         not documented, one that is there twice or empty (a tag's value may be), and a cursor of other filters are \
+         refused.",
     )
     .in_query("state", &json!({ "type": "string", "enum": AccountState::ALL.map(word) }), "Accounts in this state.")
     .in_query("reference", &reference, "Accounts with exactly this reference.")
@@ -102,7 +106,7 @@ fn listing() -> Operation {
         "explode": true,
         "schema": {
             "type": "object",
-            "propertyNames": { "pattern": "^tag[.]" },
+            "propertyNames": { "pattern": "^tag[.]." },
             "additionalProperties": { "type": "string" },
         },
         "example": { "tag.plan": "gold" },
@@ -142,7 +146,7 @@ fn changes() -> Operation {
         "name": "If-Match",
         "description": "The `ETag` that you have read: nothing is changed if somebody else was faster. Without it any version \
                         is changed.",
-        "schema": { "type": "string" },
+        "schema": { "type": "string", "pattern": IF_MATCH },
         "example": "\"3\"",
     }))
     .takes::<PatchBody>(

@@ -6,20 +6,24 @@ use std::time::Duration;
 
 use axum::http::header::{CONTENT_TYPE, DATE, LOCATION};
 use axum::http::{HeaderName, StatusCode};
+use axum::response::IntoResponse as _;
 use axum::routing::get;
 use axum::{Extension, Router};
+use base::ids::AppId;
 use clap::Parser as _;
 use local::system::System;
 use ops::args::{DeploymentArgs, DoctorArgs};
 use ops::deployment::{Deployment, Target};
 use ops::finding::{Diagnosis, Finding, Verdict};
 use ops::{doctor, render};
+use platform::webhook::AddressPolicy;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use simulator::{Fault, Message, paths};
-use store::DuePart;
+use store::{DuePart, GrantEnd, Progress};
 use stories::due::new_account;
 use stories::faults::{Fault as AwsFault, Matching};
+use stories::webhook::Service;
 use stories::world::{SECRET, TABLE, World, platform, secret_json};
 use token_refresher::Task;
 use tokio::net::TcpListener;
@@ -73,6 +77,14 @@ async fn at_work() -> (World, Deployment) {
     world.authorized_account().await;
     let deployment = deployment(&world).await;
     (world, deployment)
+}
+
+/// The grant of the account ends, and nothing has been delivered of it yet.
+async fn ends(world: &World) -> AppId {
+    let account = world.account(0);
+    let seq = world.stored(&account).await.token.seq;
+    world.tokens().await.end_grant(&account, seq, &GrantEnd::TakenBack { at: None }).await.unwrap();
+    account
 }
 
 /// What is wrong, by check and in the doctor's order.
@@ -311,6 +323,59 @@ async fn messages_that_the_bus_does_not_take_are_told() {
     let findings = deployment.examine().await;
     let said = told(&findings, "inbox");
     assert!(said.starts_with("waiting for the event bus: 1 message of followers |"), "{said}");
+}
+
+#[tokio::test]
+async fn account_events_that_the_bus_does_not_take_are_told_with_their_age() {
+    let (world, deployment) = at_work().await;
+    world.expect_error("EventBridge takes no events");
+    world.faults.always(Matching::operation("PutEvents"), AwsFault::Away);
+    ends(&world).await;
+    world.deliver().await;
+    let findings = deployment.examine().await;
+    assert!(
+        findings.iter().any(|finding| finding.sentence.starts_with("waiting for the event bus: 1 event, the oldest"))
+    );
+    assert_eq!(told(&findings, "account events"), "", "the next run may deliver it");
+    world.pass(Duration::from_mins(16));
+    world.renew().await;
+    let findings = deployment.examine().await;
+    let said = told(&findings, "account events");
+    assert!(said.starts_with("waiting for the event bus: 1 event, the oldest since 16 minutes |"), "{findings:#?}");
+    assert!(said.contains("EventBridge's code"), "{said}");
+    assert_eq!(told(&findings, "event webhook"), "", "it has none");
+}
+
+#[tokio::test]
+async fn an_event_webhook_that_takes_nothing_is_told_with_account_and_tries() {
+    let (mut world, deployment) = at_work().await;
+    let service = Service::answering(|_| StatusCode::SERVICE_UNAVAILABLE.into_response()).await;
+    world.send_events_to(Some(service.url()), AddressPolicy::this_machine_too());
+    let account = ends(&world).await;
+    for minutes in [0, 1, 2] {
+        world.pass(Duration::from_mins(minutes));
+        world.deliver().await;
+    }
+    let findings = deployment.examine().await;
+    let said = told(&findings, "event webhook");
+    assert!(said.starts_with("waiting for it: 1 event; it has not taken event "), "{findings:#?}");
+    let event = format!(" of account {account}, which happened 3 minutes ago, in 3 tries |");
+    assert!(said.contains(&event), "{findings:#?}");
+    assert_eq!(told(&findings, "account events"), "", "the bus has it");
+    assert!(!format!("{findings:?}").contains(service.url().as_str()), "its address may have a key in it");
+}
+
+#[tokio::test]
+async fn account_events_that_no_run_has_sent_to_the_webhook_are_told() {
+    let (world, deployment) = at_work().await;
+    let account = ends(&world).await;
+    let [event] = &mut world.store().state_events.waiting(&account).await.unwrap()[..] else { panic!("one event") };
+    event.bus = Progress::Done;
+    world.store().state_events.note(&account, event).await.unwrap();
+    assert_eq!(told(&deployment.examine().await, "event webhook"), "");
+    world.pass(Duration::from_mins(16));
+    let said = told(&deployment.examine().await, "event webhook");
+    assert!(said.starts_with("waiting for it: 1 event, the oldest since 16 minutes | it was not asked"), "{said}");
 }
 
 #[tokio::test]

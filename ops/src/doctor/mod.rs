@@ -5,6 +5,7 @@
 //! that fails stops no other. Every wait is bounded.
 
 pub(crate) mod items;
+mod outbox;
 mod refresher;
 mod refusal;
 pub(crate) mod secret;
@@ -23,7 +24,7 @@ use crate::deployment::{self, Deployment, Located, Target};
 use crate::explain::Explain as _;
 use crate::finding::{Diagnosis, Finding};
 
-/// One check of the table's items: up to some fifty reads.
+/// One check of the table's items: up to some hundred reads.
 const ITEMS: Duration = Duration::from_secs(30);
 
 /// The finding for a failed `action`, against AWS or against its stand-in on this machine.
@@ -87,15 +88,17 @@ impl Deployment {
                 refresher::examine(&store, &self.parts, now),
                 items::accounts(&store),
                 items::inbox(&store, now),
+                outbox::examine(&store, now),
             )
         };
-        let Ok((mut findings, token, refresher, accounts, inbox)) = timeout(ITEMS, Box::pin(all)).await else {
+        let Ok((mut findings, token, refresher, accounts, inbox, outbox)) = timeout(ITEMS, Box::pin(all)).await else {
             let sentence = "the items of the table could not be read in time";
             return vec![Finding::wrong("items", sentence, "check the network between this machine and the region")];
         };
         findings.push(token);
         findings.extend(refresher);
         findings.extend([accounts, inbox]);
+        findings.extend(outbox);
         findings
     }
 }

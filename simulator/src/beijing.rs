@@ -13,6 +13,20 @@ pub fn beijing_time(at: Timestamp) -> String {
     local.get(5..19).unwrap_or(&local).replace('T', " ")
 }
 
+/// The day in Beijing: `2026-01-31`.
+pub(crate) fn beijing_day(at: Timestamp) -> String {
+    let mut day = at.plus(AHEAD).rfc3339();
+    day.truncate(10);
+    day
+}
+
+/// The month in Beijing: `2026-01`.
+pub(crate) fn beijing_month(at: Timestamp) -> String {
+    let mut month = beijing_day(at);
+    month.truncate(7);
+    month
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

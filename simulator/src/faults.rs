@@ -28,12 +28,25 @@ pub enum Fault {
     BadGateway,
     /// The call takes effect at once, its answer comes this much later (real time; milliseconds in JSON).
     Delay(#[serde(serialize_with = "to_milliseconds", deserialize_with = "from_milliseconds")] Duration),
-    /// The connection is closed without an answer; the call has no effect.
+    /// The connection is closed before the body is read: the call has no effect, and WeChat does not know of it.
+    DropUnread,
+    /// The request is read, then the connection is closed without an answer; the call has no effect.
     DropBefore,
     /// The call takes effect, then the connection is closed without an answer.
     DropAfter,
     /// The call takes effect, then its answer is held until it is released or the caller is gone.
     Hold,
+    /// The call takes effect, and its answer has these headers, in the place of any of the same names.
+    Headers(Vec<(String, String)>),
+    /// The call takes effect, and this is answered instead.
+    Answer {
+        /// The status.
+        status: u16,
+        /// The headers.
+        headers: Vec<(String, String)>,
+        /// The body.
+        body: Vec<u8>,
+    },
     /// The call takes effect; wherever its answer has the text, these bytes take its place, whatever becomes of the JSON.
     Garble {
         /// The text, such as a merchant's name.
@@ -54,6 +67,25 @@ impl Fault {
     #[must_use]
     pub fn system_error() -> Self {
         Self::Errcode { errcode: -1, errmsg: "system error".to_owned() }
+    }
+
+    /// An answer with this `Content-Type`, such as JSON that calls itself `text/plain`.
+    #[must_use]
+    pub fn content_type(content_type: &str) -> Self {
+        Self::header("content-type", content_type)
+    }
+
+    /// An answer with this header.
+    #[must_use]
+    pub fn header(name: &str, value: &str) -> Self {
+        Self::Headers(vec![(name.to_owned(), value.to_owned())])
+    }
+
+    /// Another answer with status 200: this body, of this type.
+    #[must_use]
+    pub fn answer(content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        let headers = vec![("content-type".to_owned(), content_type.to_owned())];
+        Self::Answer { status: 200, headers, body: body.into() }
     }
 
     /// An answer in which these bytes take the place of the text.
@@ -77,7 +109,7 @@ pub struct Injection {
     pub path: String,
     /// What goes wrong.
     pub fault: Fault,
-    /// Only calls whose body names this account, or a code of its own.
+    /// Only calls for this account: with its token, or with a body that names it or a code of its own.
     #[serde(default)]
     pub authorizer_appid: Option<AppId>,
     /// How many calls; without it, every one until the faults are cleared.
@@ -172,10 +204,20 @@ impl Faults {
         injections.cleared_unused.iter().chain(in_force.map(|in_force| &in_force.injection)).cloned().collect()
     }
 
+    /// Whether the fault that acts on this call does so before its body is read; it is used up by one then.
+    pub(crate) fn is_dropped_unread(&self, path: &str, authorizer: Option<&str>) -> bool {
+        self.next_if(path, authorizer, |fault| *fault == Fault::DropUnread).is_some()
+    }
+
     /// The fault that acts on this call, used up by one.
     pub(crate) fn next(&self, path: &str, authorizer: Option<&str>) -> Option<Fault> {
+        self.next_if(path, authorizer, |_| true)
+    }
+
+    fn next_if(&self, path: &str, authorizer: Option<&str>, is_wanted: fn(&Fault) -> bool) -> Option<Fault> {
         let in_force = &mut self.injections().in_force;
         let at = in_force.iter().position(|in_force| in_force.injection.fits(path, authorizer))?;
+        in_force.get(at).filter(|in_force| is_wanted(&in_force.injection.fault))?;
         let chosen = in_force.get_mut(at)?;
         chosen.has_acted = true;
         let fault = chosen.injection.fault.clone();

@@ -1,7 +1,7 @@
 //! A state model of WeChat's side of the third-party platform: what a platform calls, what its merchants see, and what
 //! is pushed to it. `local` embeds it so that the whole system runs on localhost; the tests drive their stories with it.
 //!
-//! Strict where WeChat is strict (protocol sections 1 to 3): only the newest component and authorizer token is
+//! Strict where WeChat is strict (protocol sections 1 to 3, 5, 11 to 14): only the newest component and authorizer token is
 //! accepted, pre-auth codes and authorization codes serve once and expire, and wrong fields are refused with the
 //! documented code. Time is injected ([`Options::clock`]) and nothing here starts a timer by itself:
 //! [`Simulator::run_ticket_timer`] is a future that the caller runs or leaves.
@@ -9,7 +9,9 @@
 //! - `world` is the state: plain data with the rules as methods, saved before an answer leaves ([`Options::state_file`]).
 //! - `api`, `pages`, `chat`, `control` are thin HTTP layers over it; [`Simulator::serve`] serves all from one listener.
 //! - [`Message`] is what a follower sends to an account; [`MessageOutcome`] judges what the platform answered to it.
-//! - [`Fault`] makes a path fail: an errcode, a 502, a delay, a dropped connection, an answer held back.
+//! - An API is one entry in the table of `api`. What services call for accounts is in `business`, by topic.
+//! - [`Simulator::requests`] has what came for a path, to the byte.
+//! - [`Fault`] makes a path fail: an errcode, a 502, a delay, a dropped connection, an answer held back or another one.
 //! - The control API under `/_simulator/` offers the same to other processes; module [`control`] lists its routes.
 //!
 //! Everything secret here is made up, yet treated as secret: no type that owns a token or a code prints it.
@@ -18,6 +20,7 @@ mod answer;
 mod api;
 mod behaviour;
 mod beijing;
+mod business;
 mod calls;
 mod chat;
 mod console;
@@ -30,10 +33,10 @@ mod options;
 mod pages;
 pub mod paths;
 mod push;
+mod received;
 mod refusal;
 mod sent;
 mod server;
-mod service;
 mod simulator;
 mod world;
 mod xml;
@@ -41,11 +44,13 @@ mod xml;
 pub use answer::{AnswerFault, FOLLOWER_SEES, MessageOutcome};
 pub use behaviour::{Behaviour, Codes, Delivery, Lifetimes};
 pub use beijing::beijing_time;
+pub use business::media::{sample_picture, sample_video};
 pub use calls::{Call, CallOutcome, Counters};
 pub use faults::{Fault, Injection};
 pub use message::Message;
 pub use options::{Options, Platform};
 pub use push::{Push, PushAnswer, PushOutcome, SealedPush};
+pub use received::Received;
 pub use refusal::{AuthorizationRefusal, Refusal};
 pub use sent::SentMessage;
 pub use server::Gate;

@@ -1,5 +1,5 @@
-//! The paths that the simulator answers, as WeChat names them (protocol sections 1, 2 and 5.6). Faults and counters
-//! go by them.
+//! The paths that a platform calls by itself or sends merchants to, as WeChat names them (protocol sections 1, 2 and 5.6).
+//! Faults and counters go by paths, also by those that only services call: the table of `api` has them.
 
 /// Switches the ticket push on (section 1.1).
 pub const START_PUSH_TICKET: &str = "/cgi-bin/component/api_start_push_ticket";
@@ -15,7 +15,7 @@ pub const AUTHORIZER_TOKEN: &str = "/cgi-bin/component/api_authorizer_token";
 pub const GET_AUTHORIZER_INFO: &str = "/cgi-bin/component/api_get_authorizer_info";
 /// Lists the authorized accounts (section 1.7).
 pub const GET_AUTHORIZER_LIST: &str = "/cgi-bin/component/api_get_authorizer_list";
-/// The one account-level call modelled: a customer-service message (section 5.6).
+/// A customer-service message (section 5.6), which answers the release check.
 pub const CUSTOM_SEND: &str = "/cgi-bin/message/custom/send";
 
 /// The authorization page for PCs (section 2).

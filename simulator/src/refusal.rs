@@ -26,12 +26,29 @@ impl Refusal {
     pub(crate) fn is_callers_fault(&self) -> bool {
         matches!(
             self.errcode,
-            40013 | 40066 | 40097 | 40170 | 41001 | 41004 | 41018 | 43002 | 44002 | 47001 | 61014 | 61015
+            40013 | 40066 | 40097 | 40170 | 41001 | 41004 | 41018 | 43002 | 44002 | 47001 | 47002 | 61014 | 61015
         )
+    }
+
+    /// Whether there is no token where one has to be, or more than one.
+    pub(crate) fn is_about_token_parameter(&self) -> bool {
+        matches!(self.errcode, 41001 | 41021)
+    }
+
+    pub(crate) fn without_token() -> Self {
+        Self::new(41001, "access_token missing")
+    }
+
+    pub(crate) fn missing(name: &str) -> Self {
+        Self::new(40097, format!("invalid args: {name} is missing"))
     }
 
     pub(crate) fn invalid_credential() -> Self {
         Self::new(40001, "invalid credential, access_token is invalid or not latest")
+    }
+
+    pub(crate) fn invalid_medium() -> Self {
+        Self::new(40007, "invalid media_id")
     }
 
     pub(crate) fn not_authorized() -> Self {
@@ -43,10 +60,20 @@ impl Refusal {
     }
 
     /// The body of the answer: `errcode`, and `errmsg` that ends with a request id, as WeChat's do.
-    pub(crate) fn body(&self, now: Timestamp, random: &Random) -> Value {
-        let (first, second) = (u32::from_le_bytes(random.bytes()), u32::from_le_bytes(random.bytes()));
-        let rid = format!("{:x}-{first:08x}-{second:08x}", now.unix());
+    pub(crate) fn body(&self, rid: &Rid) -> Value {
+        let Rid(rid) = rid;
         json!({ "errcode": self.errcode, "errmsg": format!("{} rid: {rid}", self.errmsg) })
+    }
+}
+
+/// The id of a request that was refused, by which it can be asked about.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Rid(pub(crate) String);
+
+impl Rid {
+    pub(crate) fn new(now: Timestamp, random: &Random) -> Self {
+        let (first, second) = (u32::from_le_bytes(random.bytes()), u32::from_le_bytes(random.bytes()));
+        Self(format!("{:x}-{first:08x}-{second:08x}", now.unix()))
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::response::{Html, IntoResponse as _, Response};
-use http::{Request, StatusCode, header};
+use http::{HeaderName, HeaderValue, Request, StatusCode, header};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -24,12 +24,13 @@ use tower::ServiceExt as _;
 
 use crate::calls::CallOutcome;
 use crate::faults::Fault;
+use crate::received::Received;
 use crate::refusal::{AuthorizationRefusal, Refusal};
 use crate::simulator::Simulator;
 use crate::{api, chat, console, control, pages, paths};
 
-/// No request of a platform comes near this.
-const MAX_BODY: usize = 256 * 1024;
+/// More than the largest medium, in its form.
+const MAX_BODY: usize = 24 * 1024 * 1024;
 /// How long answers under way may take after the shutdown; answers that are held would take forever.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// The pause after a failed accept, such as for want of file descriptors.
@@ -107,8 +108,14 @@ impl Simulator {
         Ok(())
     }
 
-    /// The account that a call is about: named by itself or by a code of its own.
-    fn account_of_call(&self, fields: &Map<String, Value>) -> Option<String> {
+    /// The account whose token a call has.
+    fn account_of_query(&self, query: Option<&str>) -> Option<String> {
+        let token = api::token_in(query?)?;
+        self.read(|world| world.owner_of_token(&token).map(ToString::to_string))
+    }
+
+    /// The account that a body is about: named by itself or by a code of its own.
+    fn account_of_body(&self, fields: &Map<String, Value>) -> Option<String> {
         let text = |name| fields.get(name).and_then(Value::as_str);
         match text("authorizer_appid") {
             Some(appid) => Some(appid.to_owned()),
@@ -124,16 +131,23 @@ impl Simulator {
             return Ok(route(router, request).await);
         }
         let (parts, body) = request.into_parts();
+        let caller = self.account_of_query(parts.uri.query());
+        if self.faults().is_dropped_unread(&path, caller.as_deref()) {
+            self.record_call(&path, None, CallOutcome::Lost, false);
+            return Err(Dropped);
+        }
         let Ok(body) = to_bytes(body, MAX_BODY).await else {
             return Ok(StatusCode::PAYLOAD_TOO_LARGE.into_response());
         };
         let fields = serde_json::from_slice::<Map<String, Value>>(&body).ok();
-        let authorizer = fields.as_ref().and_then(|fields| self.account_of_call(fields));
+        let authorizer = caller.clone().or_else(|| self.account_of_body(fields.as_ref()?));
+        let received = Received::new(self.now(), &parts, &body);
+        self.record_request(received.clone());
         let record = |outcome| self.record_call(&path, fields.as_ref(), outcome, false);
 
         let fault = self.faults().next(&path, authorizer.as_deref());
         match &fault {
-            Some(Fault::DropBefore) => {
+            Some(Fault::DropUnread | Fault::DropBefore) => {
                 record(CallOutcome::Lost);
                 return Err(Dropped);
             }
@@ -143,17 +157,22 @@ impl Simulator {
             }
             Some(Fault::Errcode { errcode, errmsg }) => {
                 record(CallOutcome::Refused(*errcode));
-                return Ok(api::answer(self, Err(Refusal::new(*errcode, errmsg))));
+                let response = api::respond(self, Err(Refusal::new(*errcode, errmsg)));
+                self.record_refusal(caller.as_deref(), received, &response);
+                return Ok(response);
             }
-            Some(Fault::Delay(_) | Fault::DropAfter | Fault::Hold | Fault::Garble { .. }) | None => {}
+            _ => {}
         }
 
-        let response = route(router, Request::from_parts(parts, Body::from(body))).await;
-        self.record_call(&path, fields.as_ref(), outcome_of(&response), is_callers_fault(&response));
+        let mut response = route(router, Request::from_parts(parts, Body::from(body))).await;
+        self.record_call(&path, fields.as_ref(), outcome_of(&response), is_never_right(&path, &response));
+        self.record_refusal(caller.as_deref(), received, &response);
         match fault {
             Some(Fault::DropAfter) => return Err(Dropped),
             Some(Fault::Delay(delay)) => tokio::time::sleep(delay).await,
             Some(Fault::Hold) => self.faults().hold(&path).await,
+            Some(Fault::Headers(headers)) => set_headers(&mut response, &headers),
+            Some(Fault::Answer { status, headers, body }) => return Ok(answer_of(status, &headers, body)),
             Some(Fault::Garble { text, bytes }) => return Ok(garbled(response, &text, &bytes).await),
             _ => {}
         }
@@ -169,9 +188,24 @@ fn outcome_of(response: &Response) -> CallOutcome {
     response.extensions().get::<Refusal>().map_or(CallOutcome::Done, |refusal| CallOutcome::Refused(refusal.errcode))
 }
 
-fn is_callers_fault(response: &Response) -> bool {
-    response.extensions().get::<Refusal>().is_some_and(Refusal::is_callers_fault)
+fn is_never_right(path: &str, response: &Response) -> bool {
+    response.extensions().get::<Refusal>().is_some_and(|refusal| api::is_never_right(path, refusal))
         || response.extensions().get::<AuthorizationRefusal>().is_some_and(AuthorizationRefusal::is_links_fault)
+}
+
+fn set_headers(response: &mut Response, headers: &[(String, String)]) {
+    for (name, value) in headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+}
+
+fn answer_of(status: u16, headers: &[(String, String)], body: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
+    set_headers(&mut response, headers);
+    response
 }
 
 /// The response with `bytes` wherever its body has `text`.

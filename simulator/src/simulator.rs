@@ -16,11 +16,15 @@ use url::Url;
 use wechat::crypto::{EncodingAesKey, KeyError, Keyring};
 
 use crate::behaviour::{Behaviour, Lifetimes};
+use crate::business::diagnosis::RefusedCalls;
+use crate::business::media::Media;
+use crate::business::quota::Quota;
 use crate::calls::{Call, CallLog, CallOutcome, Counters};
 use crate::chat::transcript::Transcript;
 use crate::faults::{Faults, Injection};
 use crate::options::{Options, Platform};
 use crate::push::{Push, PushOutcome};
+use crate::received::{Received, Requests};
 use crate::refusal::AuthorizationRefusal;
 use crate::sent::SentMessage;
 use crate::world::{Account, Authorization, Consent, IssuedSecret, Moment, Registration, SecretKind, World};
@@ -70,6 +74,10 @@ pub(crate) struct Inner {
     world: Mutex<World>,
     calls: Mutex<CallLog>,
     pub(crate) pushes: Mutex<Vec<PushOutcome>>,
+    requests: Mutex<Requests>,
+    pub(crate) quota: Mutex<Quota>,
+    pub(crate) refused: Mutex<RefusedCalls>,
+    pub(crate) media: Mutex<Media>,
     pub(crate) sent: Mutex<VecDeque<SentMessage>>,
     pub(crate) transcript: Mutex<Transcript>,
     pub(crate) background: Mutex<JoinSet<()>>,
@@ -129,6 +137,10 @@ impl Simulator {
             world: Mutex::new(world),
             calls: Mutex::default(),
             pushes: Mutex::default(),
+            requests: Mutex::default(),
+            quota: Mutex::default(),
+            refused: Mutex::default(),
+            media: Mutex::default(),
             sent: Mutex::default(),
             transcript: Mutex::default(),
             background: Mutex::default(),
@@ -279,7 +291,7 @@ impl Simulator {
     /// returned unsent; `None` if the account was not authorized.
     #[must_use]
     pub fn unauthorize(&self, authorizer: &AppId) -> Option<Push> {
-        let revoked = self.change(|world, _| world.revoke(authorizer));
+        let revoked = self.change(|world, at| world.revoke(authorizer, at.now));
         revoked.then(|| Push::unauthorized(&self.0.platform.component_appid, authorizer, self.now()))
     }
 
@@ -352,6 +364,16 @@ impl Simulator {
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         lock(&self.0.calls).calls()
+    }
+
+    /// The requests for this path in their order, to the byte: of the latest 1,000 requests, and of no more than 64 MiB.
+    #[must_use]
+    pub fn requests(&self, path: &str) -> Vec<Received> {
+        lock(&self.0.requests).of(path)
+    }
+
+    pub(crate) fn record_request(&self, received: Received) {
+        lock(&self.0.requests).add(received);
     }
 
     /// Every secret: what the platform was configured with, what was issued by this process, and what lived when it

@@ -72,7 +72,7 @@ impl Ends {
     }
 }
 
-/// Every kind of secret there is at WeChat's side.
+/// Every kind of secret that WeChat's side has for the platform itself.
 pub const KINDS: [SecretKind; 9] = [
     SecretKind::AppSecret,
     SecretKind::Token,

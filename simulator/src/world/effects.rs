@@ -55,6 +55,12 @@ pub enum SecretKind {
     AuthorizerToken,
     /// `authorizer_refresh_token`.
     RefreshToken,
+    /// A code that a user of a mini program hands over, for a login or a phone number.
+    LoginCode,
+    /// `session_key` of a login.
+    SessionKey,
+    /// `jsapi_ticket`, or the ticket of cards.
+    JsTicket,
 }
 
 /// A secret value that the simulator issued or was configured with. No `Debug`: it is the secret.

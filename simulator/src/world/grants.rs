@@ -147,10 +147,11 @@ impl World {
     }
 
     /// A merchant takes the grant back: the account's tokens and open codes are dead. False if there was no grant.
-    pub(crate) fn revoke(&mut self, appid: &AppId) -> bool {
-        let revoked = self.grants.remove(appid).is_some();
-        self.effects.revocations += u64::from(revoked);
-        revoked
+    pub(crate) fn revoke(&mut self, appid: &AppId, now: Timestamp) -> bool {
+        let Some(grant) = self.grants.remove(appid) else { return false };
+        self.keep_revoked_token(grant.access_token, now);
+        self.effects.revocations += 1;
+        true
     }
 
     /// Adds this many accounts, each of which authorizes the platform; returns the pushes.

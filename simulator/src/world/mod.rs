@@ -22,13 +22,14 @@ use serde::{Deserialize, Serialize};
 use self::grants::{AuthorizationCode, Grant, PreAuthCode};
 use self::tickets::Ticket;
 use crate::behaviour::Lifetimes;
+use crate::business::Business;
 
 pub(crate) use self::accounts::follower_of;
 pub use self::accounts::{Account, AccountKind};
 pub use self::effects::{Effects, IssuedSecret, SecretKind};
 pub(crate) use self::grants::Authorization;
 pub use self::grants::{Consent, Registration};
-pub(crate) use self::tokens::Sender;
+pub(crate) use self::tokens::{Holder, Sets};
 
 /// Characters of an access token, as long as WeChat's are.
 const TOKEN_LENGTH: usize = 160;
@@ -52,9 +53,15 @@ pub(crate) struct World {
     tickets: Vec<Ticket>,
     tickets_stopped: bool,
     component_token: Option<Token>,
+    /// The tokens of grants that were revoked.
+    #[serde(default)]
+    revoked_tokens: Vec<Token>,
     pre_auth_codes: BTreeMap<String, PreAuthCode>,
     authorization_codes: BTreeMap<String, AuthorizationCode>,
     effects: Effects,
+    /// What services call for.
+    #[serde(default)]
+    pub(crate) business: Business,
     /// Everything issued by this process or alive when it started. Not saved: what is dead cannot leak anything.
     #[serde(skip)]
     issued: Vec<IssuedSecret>,
@@ -86,6 +93,7 @@ impl World {
         self.component_token.iter().for_each(|token| note(SecretKind::ComponentToken, &token.value));
         self.pre_auth_codes.keys().for_each(|code| note(SecretKind::PreAuthCode, code));
         self.authorization_codes.keys().for_each(|code| note(SecretKind::AuthorizationCode, code));
+        self.business.login_codes().for_each(|code| note(SecretKind::LoginCode, code));
         for grant in self.grants.values() {
             note(SecretKind::RefreshToken, &grant.refresh_token);
             grant.access_token.iter().for_each(|token| note(SecretKind::AuthorizerToken, &token.value));
@@ -109,7 +117,7 @@ impl World {
     }
 
     /// Makes a secret value up and remembers it. `prefix` is what WeChat's begin with.
-    fn issue(&mut self, kind: SecretKind, prefix: &str, at: &Moment<'_>) -> String {
+    pub(crate) fn issue(&mut self, kind: SecretKind, prefix: &str, at: &Moment<'_>) -> String {
         let mut value = format!("{prefix}{}{}", at.random.id(), at.random.id());
         // WeChat's tokens are longer than its other secrets, and what they take in a table is counted.
         let length = match kind {
@@ -121,7 +129,12 @@ impl World {
             value += &at.random.id();
         }
         value.truncate(length);
-        self.issued.push(IssuedSecret { kind, value: value.clone() });
+        self.note_issued(kind, &value);
         value
+    }
+
+    /// Remembers a secret that was made up elsewhere.
+    pub(crate) fn note_issued(&mut self, kind: SecretKind, value: &str) {
+        self.issued.push(IssuedSecret { kind, value: value.to_owned() });
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base::clock::Timestamp;
 use base::ids::AppId;
 
-use super::{Moment, SecretKind, Token, World};
+use super::{AccountKind, Moment, SecretKind, Token, World};
 use crate::refusal::Refusal;
 
 /// What a renewal answers.
@@ -15,15 +15,19 @@ pub(crate) struct RenewedTokens {
     pub(crate) refresh_token: String,
 }
 
-/// Who sends a customer-service message.
-pub(crate) struct Sender {
-    pub(crate) authorizer: AppId,
+/// Whose token it is.
+pub(crate) struct Holder {
+    pub(crate) account: AppId,
     /// The authorization code whose exchange issued the token.
     pub(crate) code: Option<String>,
 }
 
-/// The permission sets that allow customer-service messages (section 5.6): one of them is enough.
-const CUSTOMER_SERVICE: [u32; 5] = [1, 6, 19, 100, 101];
+/// The permission sets that allow a call, of which one is enough. A kind of account that has none lacks the API.
+#[derive(Clone, Copy)]
+pub(crate) struct Sets {
+    pub(crate) official_account: &'static [u32],
+    pub(crate) mini_program: &'static [u32],
+}
 
 impl Token {
     fn new(value: &str, lifetime: Duration, now: Timestamp) -> Self {
@@ -45,9 +49,8 @@ impl World {
         Ok(value)
     }
 
-    /// Whether `token` may call the component's API: 41001, 42001, 61014 or 40001 if not.
-    pub(crate) fn check_component_token(&self, token: Option<&str>, now: Timestamp) -> Result<(), Refusal> {
-        let token = present(token)?;
+    /// Whether `token` may call the component's API: 42001, 61014 or 40001 if not.
+    pub(crate) fn check_component_token(&self, token: &str, now: Timestamp) -> Result<(), Refusal> {
         match &self.component_token {
             Some(newest) if newest.value == token => newest.check(now),
             _ if self.holder(token).is_some() => Err(Refusal::new(61014, "must use component token for component api")),
@@ -55,23 +58,45 @@ impl World {
         }
     }
 
-    /// Whose customer-service messages may be sent with `token`: 41001, 42001, 61015 or 40001 if nobody's, 61007 if the
-    /// account did not grant that.
-    pub(crate) fn check_sender(&self, token: Option<&str>, now: Timestamp) -> Result<Sender, Refusal> {
-        let token = present(token)?;
-        let Some((appid, newest)) = self.holder(token) else {
-            let component = self.component_token.as_ref().is_some_and(|newest| newest.value == token);
-            return Err(if component {
-                Refusal::new(61015, "must use api authorizer access token for a non-component api")
-            } else {
-                Refusal::invalid_credential()
-            });
-        };
-        newest.check(now)?;
-        if !self.has_granted(appid, &CUSTOMER_SERVICE) {
-            return Err(Refusal::new(61007, "api is unauthorized to component"));
+    /// Who may be called for with `token`: 42001, 61015, 61003 or 40001 if nobody.
+    pub(crate) fn account_of_token(&self, token: &str, now: Timestamp) -> Result<Holder, Refusal> {
+        if let Some((appid, newest)) = self.holder(token) {
+            newest.check(now)?;
+            return Ok(Holder { account: appid.clone(), code: newest.code.clone() });
         }
-        Ok(Sender { authorizer: appid.clone(), code: newest.code.clone() })
+        let is = |known: &Token| known.value == token;
+        if self.component_token.as_ref().is_some_and(is) {
+            return Err(Refusal::new(61015, "must use api authorizer access token for a non-component api"));
+        }
+        Err(if self.revoked_tokens.iter().any(is) { Refusal::not_authorized() } else { Refusal::invalid_credential() })
+    }
+
+    /// The same of a call that takes the component's token as well: nobody's then.
+    pub(crate) fn holder_of_either(&self, token: &str, now: Timestamp) -> Result<Option<Holder>, Refusal> {
+        match &self.component_token {
+            Some(newest) if newest.value == token => newest.check(now).map(|()| None),
+            _ => self.account_of_token(token, now).map(Some),
+        }
+    }
+
+    /// Whether an account has a call at all, and has granted it: 48001 or 61007 if not.
+    pub(crate) fn check_sets(&self, appid: &AppId, sets: Sets) -> Result<(), Refusal> {
+        let sets = match self.account(appid).map(|account| account.kind) {
+            Some(AccountKind::OfficialAccount) => sets.official_account,
+            Some(AccountKind::MiniProgram) => sets.mini_program,
+            None => &[],
+        };
+        if sets.is_empty() {
+            return Err(Refusal::new(48001, "api unauthorized"));
+        }
+        let is_granted = self.has_granted(appid, sets);
+        if is_granted { Ok(()) } else { Err(Refusal::new(61007, "api is unauthorized to component")) }
+    }
+
+    /// The token of a grant that ends: it is refused for the grant, as long as it would have lived.
+    pub(super) fn keep_revoked_token(&mut self, token: Option<Token>, now: Timestamp) {
+        self.revoked_tokens.retain(|token| now < token.expires_at);
+        self.revoked_tokens.extend(token);
     }
 
     /// Renews an account's token. `rotate` replaces the refresh token as well.
@@ -111,13 +136,14 @@ impl World {
         Ok(RenewedTokens { access_token, refresh_token: grant.refresh_token.clone() })
     }
 
+    /// The account whose newest token this is, expired or not.
+    pub(crate) fn owner_of_token(&self, token: &str) -> Option<&AppId> {
+        self.holder(token).map(|(appid, _)| appid)
+    }
+
     fn holder(&self, token: &str) -> Option<(&AppId, &Token)> {
         self.grants.iter().find_map(|(appid, grant)| {
             grant.access_token.as_ref().filter(|newest| newest.value == token).map(|newest| (appid, newest))
         })
     }
-}
-
-fn present(token: Option<&str>) -> Result<&str, Refusal> {
-    token.filter(|token| !token.is_empty()).ok_or_else(|| Refusal::new(41001, "access_token missing"))
 }

@@ -64,8 +64,7 @@ impl Harness {
     pub(crate) async fn call(&self, path: &str, token: Option<&str>, body: Value) -> Value {
         let query = token.map(|token| format!("access_token={token}")).unwrap_or_default();
         let response = self.post_raw(path, &query, body.to_string()).await.unwrap();
-        assert_eq!(response.status(), 200);
-        serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
+        json_of(response).await
     }
 
     /// A call of the component's API whose body names the platform.
@@ -94,10 +93,47 @@ impl Harness {
         self.component_call(paths::AUTHORIZER_TOKEN, token, body).await
     }
 
+    /// A token of an account, which authorizes the platform for it.
+    pub(crate) async fn token_of(&self, account: &AppId) -> String {
+        let component = self.component_token().await;
+        let consent = self.simulator.authorize_without_link(account).unwrap();
+        text(&self.exchange(&component, &consent.push_code).await, "/authorization_info/authorizer_access_token")
+    }
+
+    pub(crate) async fn get_raw(&self, path: &str, query: &str) -> reqwest::Response {
+        self.http.get(format!("{}{path}?{query}", self.base)).send().await.unwrap()
+    }
+
+    /// A `GET` with a token and further parameters, answered with JSON.
+    pub(crate) async fn get(&self, path: &str, token: &str, parameters: &str) -> Value {
+        json_of(self.get_raw(path, &format!("access_token={token}{parameters}")).await).await
+    }
+
+    /// Uploads a file as the part `media`, or under another name.
+    pub(crate) async fn upload(&self, path: &str, query: &str, part: &str, bytes: &[u8]) -> Value {
+        let boundary = "----a b'()+_,-./:=?";
+        let head = format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{part}\"; filename=\"图.jpg\"; ");
+        let head = format!("{head}filelength={}\r\nContent-Type: image/jpeg\r\n\r\n", bytes.len());
+        let body = [head.as_bytes(), bytes, format!("\r\n--{boundary}--\r\n").as_bytes()].concat();
+        let content_type = format!("multipart/form-data; boundary=\"{boundary}\"");
+        let request = self.http.post(format!("{}{path}?{query}", self.base)).header("content-type", content_type);
+        json_of(request.body(body).send().await.unwrap()).await
+    }
+
     /// The first account of the demo: an official account.
     pub(crate) fn account() -> AppId {
         Account::demo()[0].appid.clone()
     }
+
+    /// The first mini program of the demo.
+    pub(crate) fn mini_program() -> AppId {
+        Account::demo()[2].appid.clone()
+    }
+}
+
+pub(crate) async fn json_of(response: reqwest::Response) -> Value {
+    assert_eq!(response.status(), 200);
+    serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
 }
 
 /// Follows no redirect and keeps no connection: a dropped one must not be confused with a stale one.

@@ -7,6 +7,8 @@ mod account_side;
 #[cfg(test)]
 mod api;
 #[cfg(test)]
+mod calls;
+#[cfg(test)]
 mod chat;
 #[cfg(test)]
 mod control;
@@ -15,12 +17,24 @@ mod faults;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod login;
+#[cfg(test)]
+mod media;
+#[cfg(test)]
 mod messages;
 #[cfg(test)]
 mod pages;
 #[cfg(test)]
 mod pushes;
 #[cfg(test)]
+mod quota;
+#[cfg(test)]
+mod requests;
+#[cfg(test)]
 mod service;
 #[cfg(test)]
 mod state;
+#[cfg(test)]
+mod templates;
+#[cfg(test)]
+mod users;

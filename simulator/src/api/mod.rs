@@ -1,0 +1,126 @@
+//! The API over HTTP (protocol sections 1, 5 and 11 to 14): one entry of the [`table`] is one API. What all of them have
+//! in common is checked here, in this order: method, token, permission set, body. What is left is the operation.
+//!
+//! HTTP status is 200 even for refusals.
+
+mod answer;
+mod component;
+mod request;
+mod table;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::response::Response;
+use axum::routing::{self, any};
+use base::ids::AppId;
+use http::Method;
+use http::request::Parts;
+
+pub(crate) use self::answer::{Answer, ok, respond};
+pub(crate) use self::request::{Part, Request, token_in};
+use crate::business::media;
+use crate::refusal::Refusal;
+use crate::simulator::Simulator;
+use crate::world::{Holder, Sets};
+
+/// What becomes of a call.
+pub(crate) type Outcome = Result<Answer, Refusal>;
+
+/// One API.
+struct Api {
+    path: &'static str,
+    method: Method,
+    body: Body,
+    operation: Operation,
+    /// Whether the platform calls it by itself: then each of its mistakes is a fault of the platform. What it passes on
+    /// for a service may be wrong, and only the token is the platform's.
+    is_own: bool,
+}
+
+/// What is in the body of a `POST`.
+#[derive(Clone, Copy)]
+enum Body {
+    Json,
+    /// `multipart/form-data`.
+    Form,
+}
+
+/// What an API does, and whose token it takes.
+#[derive(Clone, Copy)]
+enum Operation {
+    /// No token.
+    Open(fn(&Simulator, &Request) -> Outcome),
+    /// The component's token, in either of its two parameters.
+    Component(fn(&Simulator, &Request) -> Outcome),
+    /// The component's token under its literal name, and the two appids in the query (section 11.1).
+    Login(fn(&Simulator, &Request, &AppId) -> Outcome),
+    /// An account's token, and one of the permission sets.
+    Account(Sets, fn(&Simulator, &Request, &Holder) -> Outcome),
+    /// The component's token or an account's.
+    Either(fn(&Simulator, &Request, Option<&Holder>) -> Outcome),
+}
+
+pub(crate) fn router() -> Router<Simulator> {
+    let router = table::APIS.iter().fold(Router::new(), |router, api| {
+        let handler = async move |State(simulator): State<Simulator>, parts: Parts, body: Bytes| {
+            respond(&simulator, api.call(&simulator, &parts, body).await)
+        };
+        router.route(api.path, any(handler))
+    });
+    let videos = format!("{}{{id}}", media::VIDEOS);
+    router.route(&videos, routing::get(media::video)).layer(DefaultBodyLimit::disable())
+}
+
+/// A path that does not exist is refused as WeChat does it, not with 404.
+pub(crate) async fn unknown_path(State(simulator): State<Simulator>) -> Response {
+    respond(&simulator, Err(Refusal::new(40066, "invalid url")))
+}
+
+/// Whether a call that was refused like this is never right, whatever happened before.
+pub(crate) fn is_never_right(path: &str, refusal: &Refusal) -> bool {
+    let is_own = table::APIS.iter().find(|api| api.path == path).is_none_or(|api| api.is_own);
+    if is_own { refusal.is_callers_fault() } else { refusal.is_about_token_parameter() }
+}
+
+impl Api {
+    async fn call(&self, simulator: &Simulator, parts: &Parts, body: Bytes) -> Outcome {
+        if parts.method != self.method {
+            return Err(match self.method {
+                Method::GET => Refusal::new(43001, "require GET method"),
+                _ => Refusal::new(43002, "require POST method"),
+            });
+        }
+        let mut request = Request::of(parts)?;
+        let now = simulator.now();
+        match self.operation {
+            Operation::Open(operation) => {
+                request.read(self, parts, body).await?;
+                operation(simulator, &request)
+            }
+            Operation::Component(operation) => {
+                simulator.read(|world| world.check_component_token(request.token()?, now))?;
+                request.read(self, parts, body).await?;
+                operation(simulator, &request)
+            }
+            Operation::Login(operation) => {
+                simulator.read(|world| world.check_component_token(request.login_token()?, now))?;
+                let account = request.login_account(simulator)?;
+                request.read(self, parts, body).await?;
+                operation(simulator, &request, &account)
+            }
+            Operation::Account(sets, operation) => {
+                let holder = simulator.read(|world| world.account_of_token(request.account_token()?, now))?;
+                simulator.read(|world| world.check_sets(&holder.account, sets))?;
+                simulator.count_call(&holder.account, self.path)?;
+                request.read(self, parts, body).await?;
+                operation(simulator, &request, &holder)
+            }
+            Operation::Either(operation) => {
+                let holder = simulator.read(|world| world.holder_of_either(request.token()?, now))?;
+                request.read(self, parts, body).await?;
+                operation(simulator, &request, holder.as_ref())
+            }
+        }
+    }
+}

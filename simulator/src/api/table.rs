@@ -1,0 +1,80 @@
+//! The APIs: one entry each.
+
+use http::Method;
+
+use super::{Api, Body, Operation, Outcome, Request, component};
+use crate::business::{diagnosis, login, media, messages, quota, templates, users};
+use crate::paths;
+use crate::simulator::Simulator;
+use crate::world::{Holder, Sets};
+
+pub(super) const APIS: &[Api] = &[
+    // The component's own (section 1).
+    own(paths::START_PUSH_TICKET, Operation::Open(component::start_push_ticket)),
+    own(paths::COMPONENT_TOKEN, Operation::Open(component::component_token)),
+    own(paths::CREATE_PREAUTHCODE, Operation::Component(component::create_preauthcode)),
+    own(paths::QUERY_AUTH, Operation::Component(component::query_auth)),
+    own(paths::AUTHORIZER_TOKEN, Operation::Component(component::authorizer_token)),
+    own(paths::GET_AUTHORIZER_INFO, Operation::Component(component::get_authorizer_info)),
+    own(paths::GET_AUTHORIZER_LIST, Operation::Component(component::get_authorizer_list)),
+    // Quota and diagnosis (sections 4.4, 5.2).
+    post("/cgi-bin/clear_quota", Operation::Either(quota::clear)),
+    post("/cgi-bin/openapi/quota/get", Operation::Either(quota::get)),
+    post("/cgi-bin/openapi/rid/get", Operation::Either(diagnosis::get)),
+    // What users of mini programs hand over, and the JS-SDK (sections 5.5, 5.9).
+    get("/sns/component/jscode2session", Operation::Login(login::session)),
+    post("/wxa/business/getuserphonenumber", mini_program(&[18], login::phone_number)),
+    get("/cgi-bin/ticket/getticket", official_account(&[4], login::ticket)),
+    // Messages (sections 5.6, 5.13).
+    post(paths::CUSTOM_SEND, both(&[1, 6, 100, 101], &[19, 100, 101], messages::send)),
+    post("/cgi-bin/message/custom/typing", both(&[1, 6, 100, 101], &[19, 100, 101], messages::typing)),
+    post("/cgi-bin/template/api_add_template", official_account(&[7], templates::add)),
+    get("/cgi-bin/template/get_all_private_template", official_account(&[7], templates::list)),
+    post("/cgi-bin/message/template/send", official_account(&[7, 100, 101], templates::send)),
+    post("/wxaapi/newtmpl/addtemplate", mini_program(&[18], templates::add_subscription)),
+    get("/wxaapi/newtmpl/gettemplate", mini_program(&[18], templates::list_subscriptions)),
+    post("/cgi-bin/message/subscribe/send", mini_program(&[18], templates::send_subscribed)),
+    // Media (section 5.7).
+    upload("/cgi-bin/media/upload", both(&[1, 3, 8, 9, 11, 100], &[19, 30, 31, 100], media::upload)),
+    get("/cgi-bin/media/get", both(&[11], &[19], media::get)),
+    upload("/cgi-bin/media/uploadimg", official_account(&[11], media::upload_picture)),
+    post("/cgi-bin/material/get_material", both(&[11], &[18], media::get_material)),
+    upload("/wxa/uploadmedia", mini_program(&[18], media::upload_for_audit)),
+    // Users (section 5.8).
+    get("/cgi-bin/user/info", official_account(&[2], users::info)),
+    post("/cgi-bin/user/info/batchget", official_account(&[2], users::batch_get)),
+    get("/cgi-bin/user/get", official_account(&[2], users::list)),
+];
+
+const fn own(path: &'static str, operation: Operation) -> Api {
+    Api { path, method: Method::POST, body: Body::Json, operation, is_own: true }
+}
+
+const fn post(path: &'static str, operation: Operation) -> Api {
+    Api { path, method: Method::POST, body: Body::Json, operation, is_own: false }
+}
+
+const fn get(path: &'static str, operation: Operation) -> Api {
+    Api { path, method: Method::GET, body: Body::Json, operation, is_own: false }
+}
+
+const fn upload(path: &'static str, operation: Operation) -> Api {
+    Api { path, method: Method::POST, body: Body::Form, operation, is_own: false }
+}
+
+type OfAccount = fn(&Simulator, &Request, &Holder) -> Outcome;
+
+/// Of official accounts, for one of these permission sets.
+const fn official_account(sets: &'static [u32], operation: OfAccount) -> Operation {
+    Operation::Account(Sets { official_account: sets, mini_program: &[] }, operation)
+}
+
+/// Of mini programs, for one of these permission sets.
+const fn mini_program(sets: &'static [u32], operation: OfAccount) -> Operation {
+    Operation::Account(Sets { official_account: &[], mini_program: sets }, operation)
+}
+
+/// Of both, for one of the permission sets of their kind.
+const fn both(official_account: &'static [u32], mini_program: &'static [u32], operation: OfAccount) -> Operation {
+    Operation::Account(Sets { official_account, mini_program }, operation)
+}

@@ -1,0 +1,74 @@
+//! What services call in the name of accounts, and of the platform (protocol sections 5, 11 to 14): a file for each topic,
+//! with the state that WeChat keeps about it, the operations that read and change it, and what people do about it at
+//! WeChat's side as methods of [`Simulator`].
+
+#![expect(clippy::unnecessary_wraps, reason = "operations have one signature, also those that refuse nothing")]
+
+pub(crate) mod diagnosis;
+pub(crate) mod login;
+pub(crate) mod media;
+pub(crate) mod messages;
+pub(crate) mod quota;
+pub(crate) mod templates;
+pub(crate) mod users;
+
+use std::collections::BTreeMap;
+
+use base::ids::AppId;
+use serde::{Deserialize, Serialize};
+
+use crate::simulator::Simulator;
+use crate::world::Moment;
+
+/// What WeChat keeps about the business of all accounts.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Business {
+    accounts: BTreeMap<AppId, OfAccount>,
+    platform: OfPlatform,
+}
+
+/// What WeChat keeps about the platform's own business.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct OfPlatform {
+    clears: quota::Clears,
+}
+
+/// What WeChat keeps about the business of one account.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct OfAccount {
+    users: users::Users,
+    logins: login::Codes,
+    phones: login::Codes,
+    clears: quota::Clears,
+    templates: templates::Templates,
+}
+
+impl Business {
+    /// Every code that a user of a mini program handed over.
+    pub(crate) fn login_codes(&self) -> impl Iterator<Item = &String> {
+        self.accounts.values().flat_map(|of| of.logins.values().chain(of.phones.values()))
+    }
+}
+
+impl Simulator {
+    /// Reads what is kept about an account.
+    fn of_account<R>(&self, appid: &AppId, read: impl FnOnce(&OfAccount) -> R) -> R {
+        self.read(|world| match world.business.accounts.get(appid) {
+            Some(account) => read(account),
+            None => read(&OfAccount::default()),
+        })
+    }
+
+    /// Changes what is kept about the platform.
+    fn change_platform<R>(&self, change: impl FnOnce(&mut OfPlatform, &Moment<'_>) -> R) -> R {
+        self.change(|world, at| change(&mut world.business.platform, at))
+    }
+
+    /// Changes what is kept about an account.
+    fn change_account<R>(&self, appid: &AppId, change: impl FnOnce(&mut OfAccount, &Moment<'_>) -> R) -> R {
+        self.change(|world, at| change(world.business.accounts.entry(appid.clone()).or_default(), at))
+    }
+}

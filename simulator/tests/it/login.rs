@@ -1,0 +1,113 @@
+//! What users of mini programs hand over, and the ticket of the JS-SDK.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use simulator::SecretKind;
+
+use crate::harness::{COMPONENT, Harness, errcode, json_of, text};
+
+const SESSION: &str = "/sns/component/jscode2session";
+const PHONE: &str = "/wxa/business/getuserphonenumber";
+
+async fn session(wechat: &Harness, component: &str, code: &str) -> Value {
+    let appid = Harness::mini_program();
+    let query = format!(
+        "appid={appid}&js_code={code}&grant_type=authorization_code&component_appid={COMPONENT}\
+         &component_access_token={component}"
+    );
+    json_of(wechat.get_raw(SESSION, &query).await).await
+}
+
+#[tokio::test]
+async fn a_code_of_a_login_serves_once_and_for_five_minutes() {
+    let wechat = Harness::start().await;
+    wechat.token_of(&Harness::mini_program()).await;
+    let component = wechat.component_token().await;
+    let code = wechat.simulator.login_code(&Harness::mini_program(), "oUser");
+    let answer = session(&wechat, &component, &code).await;
+    assert_eq!(answer["openid"], "oUser");
+    assert!(answer.get("errcode").is_none());
+    let key = text(&answer, "/session_key");
+    assert_eq!(key.len(), 24);
+    let secrets = wechat.simulator.issued_secrets();
+    assert!(secrets.iter().any(|secret| secret.kind == SecretKind::SessionKey && secret.value == key));
+    assert!(secrets.iter().any(|secret| secret.kind == SecretKind::LoginCode && secret.value == code));
+
+    assert_eq!(errcode(&session(&wechat, &component, &code).await), 40163);
+    assert_eq!(errcode(&session(&wechat, &component, "invented").await), 40029);
+    let late = wechat.simulator.login_code(&Harness::mini_program(), "oUser");
+    wechat.clock.advance(Duration::from_mins(5));
+    assert_eq!(errcode(&session(&wechat, &component, &late).await), 40029);
+}
+
+#[tokio::test]
+async fn a_login_takes_the_components_token_under_its_literal_name_and_both_appids() {
+    let wechat = Harness::start().await;
+    let account = wechat.token_of(&Harness::mini_program()).await;
+    let component = wechat.component_token().await;
+    let appid = Harness::mini_program();
+    let code = wechat.simulator.login_code(&appid, "oUser");
+    let rest = format!("js_code={code}&grant_type=authorization_code");
+    let other = Harness::account();
+    for (query, expected) in [
+        (format!("{rest}&access_token={component}&component_appid={COMPONENT}&appid={appid}"), 41021),
+        (format!("{rest}&component_access_token={account}&component_appid={COMPONENT}&appid={appid}"), 61014),
+        (format!("{rest}&component_access_token={component}&appid={appid}"), 41018),
+        (format!("{rest}&component_access_token={component}&component_appid={COMPONENT}"), 41002),
+        (format!("{rest}&component_access_token={component}&component_appid={COMPONENT}&appid={other}"), 61003),
+        (format!("js_code={code}&component_access_token={component}&component_appid={COMPONENT}&appid={appid}"), 40002),
+        (format!("{rest}&component_access_token={component}&component_appid={COMPONENT}&appid={appid}"), 0),
+    ] {
+        assert_eq!(errcode(&json_of(wechat.get_raw(SESSION, &query).await).await), expected, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn one_user_logs_in_a_hundred_times_a_minute_at_most() {
+    let wechat = Harness::start().await;
+    wechat.token_of(&Harness::mini_program()).await;
+    let component = wechat.component_token().await;
+    let log_in = async |open_id: &str| {
+        let code = wechat.simulator.login_code(&Harness::mini_program(), open_id);
+        errcode(&session(&wechat, &component, &code).await)
+    };
+    for _ in 0..100 {
+        assert_eq!(log_in("oBusy").await, 0);
+    }
+    assert_eq!((log_in("oBusy").await, log_in("oOther").await), (45011, 0));
+    wechat.clock.advance(Duration::from_mins(1));
+    assert_eq!(log_in("oBusy").await, 0);
+}
+
+#[tokio::test]
+async fn a_phone_number_comes_for_its_own_code_only() {
+    let wechat = Harness::start().await;
+    let appid = Harness::mini_program();
+    let token = wechat.token_of(&appid).await;
+    let ask = async |code: &str| wechat.call(PHONE, Some(&token), json!({ "code": code })).await;
+    let code = wechat.simulator.phone_code(&appid, "13800138000");
+    let answer = ask(&code).await;
+    assert_eq!(answer["phone_info"]["purePhoneNumber"], "13800138000");
+    assert_eq!(answer["phone_info"]["watermark"]["appid"], json!(appid));
+    assert_eq!(errcode(&ask(&code).await), 40163);
+    assert_eq!(errcode(&ask(&wechat.simulator.login_code(&appid, "oUser")).await), 40029);
+}
+
+#[tokio::test]
+async fn each_ticket_of_the_js_sdk_is_another_one_and_the_quota_can_be_used_up() {
+    let wechat = Harness::start().await;
+    let token = wechat.token_of(&Harness::account()).await;
+    let path = "/cgi-bin/ticket/getticket";
+    let ask = async || wechat.get(path, &token, "&type=jsapi").await;
+    let (first, second) = (ask().await, ask().await);
+    assert_eq!(first["expires_in"], 7200);
+    assert_ne!(text(&first, "/ticket"), text(&second, "/ticket"));
+    wechat.simulator.use_quota_up(&Harness::account(), path);
+    assert_eq!(errcode(&ask().await), 45009);
+    assert_eq!(errcode(&wechat.get(path, &token, "").await), 45009);
+    wechat.clock.advance(Duration::from_hours(24));
+    let token = wechat.token_of(&Harness::account()).await;
+    assert_eq!(errcode(&wechat.get(path, &token, "&type=wx_card").await), 0);
+    assert_eq!(errcode(&wechat.get(path, &token, "&type=other").await), 40097);
+}

@@ -10,6 +10,7 @@
 //! | `POST /_simulator/authorized-accounts` | `{"count":500}`: adds accounts, each of which authorizes the platform; the pushes follow one after another |
 //! | `GET /_simulator/counters` | [`crate::Counters`] |
 //! | `GET /_simulator/calls` | the calls in order, [`crate::Call`] |
+//! | `GET /_simulator/requests?path=…` | the requests for this path as they came: `method`, `path`, `query`, `headers`, and `body` in Base64 |
 //! | `GET /_simulator/pushes` | what became of every push, [`crate::PushOutcome`] |
 //! | `GET /_simulator/secrets` | every secret, [`crate::IssuedSecret`] |
 //! | `GET`, `PUT /_simulator/behaviour` | [`crate::Behaviour`]: rotation, delivery, codes, redelivery |
@@ -31,9 +32,11 @@
 use std::collections::BTreeMap;
 
 use axum::Router;
-use axum::extract::{Json, State};
+use axum::extract::{Json, Query, State};
 use axum::routing::{get, post};
 use base::ids::AppId;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -63,6 +66,7 @@ pub(crate) fn router() -> Router<Simulator> {
         .route("/authorized-accounts", post(add_authorized_accounts))
         .route("/counters", get(counters))
         .route("/calls", get(calls))
+        .route("/requests", get(requests))
         .route("/pushes", get(pushes))
         .route("/secrets", get(secrets))
         .route("/behaviour", get(behaviour).put(set_behaviour))
@@ -157,6 +161,28 @@ async fn calls(State(simulator): State<Simulator>) -> Json<Vec<Call>> {
     Json(simulator.calls())
 }
 
+#[derive(Deserialize)]
+struct OfPath {
+    path: String,
+}
+
+async fn requests(State(simulator): State<Simulator>, Query(asked): Query<OfPath>) -> Json<Vec<Value>> {
+    let written = simulator.requests(&asked.path).into_iter().map(|received| {
+        let headers = received.headers.iter();
+        let headers: Vec<_> =
+            headers.map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default())).collect();
+        json!({
+            "at": received.at,
+            "method": received.method.as_str(),
+            "path": received.path,
+            "query": received.query,
+            "headers": headers,
+            "body": STANDARD.encode(&received.body),
+        })
+    });
+    Json(written.collect())
+}
+
 async fn pushes(State(simulator): State<Simulator>) -> Json<Vec<PushOutcome>> {
     Json(simulator.pushes())
 }
@@ -188,12 +214,7 @@ async fn held(State(simulator): State<Simulator>) -> Json<BTreeMap<String, usize
     Json(simulator.faults().held())
 }
 
-#[derive(Deserialize)]
-struct Release {
-    path: String,
-}
-
-async fn release(State(simulator): State<Simulator>, Json(asked): Json<Release>) -> StatusCode {
+async fn release(State(simulator): State<Simulator>, Json(asked): Json<OfPath>) -> StatusCode {
     simulator.release(&asked.path);
     StatusCode::NO_CONTENT
 }

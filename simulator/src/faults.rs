@@ -36,7 +36,13 @@ pub enum Fault {
     DropAfter,
     /// The call takes effect, then its answer is held until it is released or the caller is gone.
     Hold,
-    /// The call takes effect, and its answer has these headers, in the place of any of the same names.
+    /// The same, but the head and the first half of the body of the answer are sent before.
+    HoldHalfway,
+    /// The call takes effect, and its answer ends after this many bytes of its body: the connection is closed although the
+    /// head promised all of them.
+    CutShort(usize),
+    /// The call takes effect, and its answer has these headers, in the place of any of the same names. A name may be there
+    /// several times.
     Headers(Vec<(String, String)>),
     /// The call takes effect, and this is answered instead.
     Answer {
@@ -56,17 +62,37 @@ pub enum Fault {
     },
 }
 
+/// What WeChat says with the codes that it refuses callers, tokens and grants with.
+const WORDS: [(i64, &str); 9] = [
+    (-1, "system error"),
+    (40001, "invalid credential, access_token is invalid or not latest"),
+    (40014, "invalid access_token"),
+    (42001, "access_token expired"),
+    (45009, "reach max api daily quota limit"),
+    (48001, "api unauthorized"),
+    (61003, "component is not authorized by this account"),
+    (61004, "access clientip is not registered requestIP: 203.0.113.9"),
+    (61007, "api is unauthorized to component"),
+];
+
 impl Fault {
+    /// Refused with this code, in WeChat's words for it.
+    #[must_use]
+    pub fn errcode(errcode: i64) -> Self {
+        let words = WORDS.iter().find(|(known, _)| *known == errcode).map_or("refused", |(_, words)| *words);
+        Self::Errcode { errcode, errmsg: words.to_owned() }
+    }
+
     /// Refused because the caller's address is not on the whitelist (section 0): the words name the address.
     #[must_use]
     pub fn ip_not_registered() -> Self {
-        Self::Errcode { errcode: 61004, errmsg: "access clientip is not registered requestIP: 203.0.113.9".to_owned() }
+        Self::errcode(61004)
     }
 
     /// Refused as busy: errcode −1.
     #[must_use]
     pub fn system_error() -> Self {
-        Self::Errcode { errcode: -1, errmsg: "system error".to_owned() }
+        Self::errcode(-1)
     }
 
     /// An answer with this `Content-Type`, such as JSON that calls itself `text/plain`.
@@ -133,7 +159,7 @@ impl Injection {
         Self { if_called: true, ..self }
     }
 
-    /// Only calls whose body names this account, or a code of its own.
+    /// Only calls for this account: with its token, or with a body that names it or a code of its own.
     #[must_use]
     pub fn for_authorizer(self, appid: &AppId) -> Self {
         Self { authorizer_appid: Some(appid.clone()), ..self }

@@ -10,8 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::response::{Html, IntoResponse as _, Response};
+use futures::{StreamExt as _, stream};
+use http::response::Parts;
 use http::{HeaderName, HeaderValue, Request, StatusCode, header};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -171,6 +173,8 @@ impl Simulator {
             Some(Fault::DropAfter) => return Err(Dropped),
             Some(Fault::Delay(delay)) => tokio::time::sleep(delay).await,
             Some(Fault::Hold) => self.faults().hold(&path).await,
+            Some(Fault::HoldHalfway) => return Ok(self.held_halfway(response, path).await),
+            Some(Fault::CutShort(sent)) => return Ok(cut_short(response, sent).await),
             Some(Fault::Headers(headers)) => set_headers(&mut response, &headers),
             Some(Fault::Answer { status, headers, body }) => return Ok(answer_of(status, &headers, body)),
             Some(Fault::Garble { text, bytes }) => return Ok(garbled(response, &text, &bytes).await),
@@ -178,6 +182,40 @@ impl Simulator {
         }
         Ok(response)
     }
+
+    /// The response, of which the second half waits until its path is released.
+    async fn held_halfway(&self, response: Response, path: String) -> Response {
+        let (parts, body) = whole(response).await;
+        let (first, second) = (body.slice(..body.len() / 2), body.slice(body.len() / 2..));
+        let simulator = self.clone();
+        let held = async move {
+            simulator.faults().hold(&path).await;
+            Ok::<_, Infallible>(second)
+        };
+        let sent = stream::once(async { Ok(first) }).chain(stream::once(held));
+        Response::from_parts(parts, Body::from_stream(sent))
+    }
+}
+
+/// The response, of which no more than `sent` bytes of the body arrive.
+async fn cut_short(response: Response, sent: usize) -> Response {
+    let (parts, body) = whole(response).await;
+    let first = body.slice(..sent.min(body.len()));
+    let cut = async {
+        // hyper sends what it has whenever there is nothing more to read for the moment.
+        tokio::task::yield_now().await;
+        Err(Dropped)
+    };
+    Response::from_parts(parts, Body::from_stream(stream::once(async { Ok(first) }).chain(stream::once(cut))))
+}
+
+/// A response whose body is read, and whose head says how long it is.
+async fn whole(response: Response) -> (Parts, Bytes) {
+    let (mut parts, body) = response.into_parts();
+    // Our own bodies: reading them does not fail.
+    let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    (parts, body)
 }
 
 async fn route(router: Router, request: Request<Body>) -> Response {
@@ -194,10 +232,13 @@ fn is_never_right(path: &str, response: &Response) -> bool {
 }
 
 fn set_headers(response: &mut Response, headers: &[(String, String)]) {
-    for (name, value) in headers {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-            response.headers_mut().insert(name, value);
-        }
+    let parsed = headers.iter().map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?)));
+    let parsed: Vec<(HeaderName, HeaderValue)> = parsed.flatten().collect();
+    for (name, _) in &parsed {
+        response.headers_mut().remove(name);
+    }
+    for (name, value) in parsed {
+        response.headers_mut().append(name, value);
     }
 }
 
@@ -210,8 +251,7 @@ fn answer_of(status: u16, headers: &[(String, String)], body: Vec<u8>) -> Respon
 
 /// The response with `bytes` wherever its body has `text`.
 async fn garbled(response: Response, text: &str, bytes: &[u8]) -> Response {
-    let (mut parts, body) = response.into_parts();
-    let Ok(body) = to_bytes(body, usize::MAX).await else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    let (mut parts, body) = whole(response).await;
     let mut garbled = Vec::with_capacity(body.len());
     let mut rest = &body[..];
     while let Some(&byte) = rest.first() {

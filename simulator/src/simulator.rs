@@ -393,7 +393,8 @@ impl Simulator {
     }
 
     /// The calls that were refused, by a rule and not by a fault, because the caller is wrong whatever happened before:
-    /// an unknown path, a missing field, a token of the wrong kind. A platform makes none.
+    /// a missing field, a token of the wrong kind. A platform makes none. What it passes on for a service may be wrong, but
+    /// has exactly one token.
     #[must_use]
     pub fn unexpected_calls(&self) -> Vec<Call> {
         lock(&self.0.calls).unexpected()

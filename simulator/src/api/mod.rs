@@ -73,13 +73,15 @@ pub(crate) fn router() -> Router<Simulator> {
 }
 
 /// A path that does not exist is refused as WeChat does it, not with 404.
-pub(crate) async fn unknown_path(State(simulator): State<Simulator>) -> Response {
-    respond(&simulator, Err(Refusal::new(40066, "invalid url")))
+pub(crate) async fn unknown_path(State(simulator): State<Simulator>, parts: Parts) -> Response {
+    let has_token = Request::of(&parts).and_then(|request| request.token().map(|_| ()));
+    respond(&simulator, has_token.and(Err(Refusal::new(40066, "invalid url"))))
 }
 
 /// Whether a call that was refused like this is never right, whatever happened before.
 pub(crate) fn is_never_right(path: &str, refusal: &Refusal) -> bool {
-    let is_own = table::APIS.iter().find(|api| api.path == path).is_none_or(|api| api.is_own);
+    // A service may ask for anything; what the platform calls by itself is in the table.
+    let is_own = table::APIS.iter().find(|api| api.path == path).is_some_and(|api| api.is_own);
     if is_own { refusal.is_callers_fault() } else { refusal.is_about_token_parameter() }
 }
 

@@ -86,7 +86,10 @@ async fn what_a_service_gets_wrong_is_no_fault_of_the_platform() {
     assert_eq!(post(&wechat, TYPING, &query, r#"{"touser":"o1","command":"Typing\\u4f60"}"#).await, 45072);
     assert_eq!(post(&wechat, TYPING, &query, r#"{"touser":"o1","command":"Typing","a":"\u0007"}"#).await, 0);
     assert_eq!(errcode(&wechat.get(TYPING, &token, "").await), 43002);
+    assert_eq!(post(&wechat, "/wxa/invented", &query, "{}").await, 40066);
     assert_eq!(wechat.simulator.unexpected_calls(), []);
+    assert_eq!(post(&wechat, "/wxa/invented", "", "{}").await, 41001);
+    assert_eq!(wechat.simulator.unexpected_calls().len(), 1);
 }
 
 #[tokio::test]

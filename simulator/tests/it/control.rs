@@ -79,6 +79,19 @@ async fn merchants_and_tickets_are_driven_from_outside() {
 }
 
 #[tokio::test]
+async fn requests_are_read_to_the_byte() {
+    let wechat = Harness::start().await;
+    let sent = wechat.http.post(format!("{}/wxa/any?a=%2F&a=", wechat.base)).header("x-one", "1");
+    sent.body(vec![0xFF, 0x00]).send().await.unwrap();
+    let (_, requests) = control(&wechat, reqwest::Method::GET, "requests?path=/wxa/any", None).await;
+    let request = &requests[0];
+    assert_eq!((&request["method"], &request["path"]), (&json!("POST"), &json!("/wxa/any")));
+    assert_eq!((&request["query"], &request["body"]), (&json!("a=%2F&a="), &json!("/wA=")));
+    assert!(request["headers"].as_array().unwrap().contains(&json!(["x-one", "1"])));
+    assert_eq!(control(&wechat, reqwest::Method::GET, "requests?path=/other", None).await.1, json!([]));
+}
+
+#[tokio::test]
 async fn counters_calls_secrets_and_behaviour_can_be_read_and_set() {
     let wechat = Harness::start().await;
     let token = wechat.component_token().await;

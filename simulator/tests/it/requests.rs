@@ -52,8 +52,7 @@ async fn a_fault_can_refuse_the_token_of_one_account_until_it_is_cleared() {
     let wechat = Harness::start().await;
     let sick = Harness::account();
     let (one, other) = (wechat.token_of(&sick).await, wechat.token_of(&wechat.simulator.accounts()[1].appid).await);
-    let refused = Fault::Errcode { errcode: 40001, errmsg: "invalid credential".to_owned() };
-    wechat.simulator.inject(refused.on(TYPING).for_authorizer(&sick));
+    wechat.simulator.inject(Fault::errcode(40001).on(TYPING).for_authorizer(&sick));
     let ask = async |token: &str| {
         errcode(&wechat.call(TYPING, Some(token), json!({ "touser": "o1", "command": "Typing" })).await)
     };
@@ -72,7 +71,8 @@ async fn an_answer_can_have_other_headers_or_be_another_one_and_takes_effect() {
     };
     let large = b"x".repeat(10 * 1024 * 1024);
     wechat.simulator.inject(Fault::content_type("text/plain").on(TYPING).times(1));
-    wechat.simulator.inject(Fault::header("set-cookie", "a=b").on(TYPING).times(1));
+    let cookies = ["a=b", "c=d"].map(|cookie| ("Set-Cookie".to_owned(), cookie.to_owned()));
+    wechat.simulator.inject(Fault::Headers(cookies.to_vec()).on(TYPING).times(1));
     wechat.simulator.inject(Fault::answer("image/jpeg", sample_picture(300)).on(TYPING).times(1));
     wechat.simulator.inject(Fault::answer("text/html", large.clone()).on(TYPING).times(1));
     let moved = vec![("location".to_owned(), "http://127.0.0.1:1/".to_owned())];
@@ -82,10 +82,37 @@ async fn an_answer_can_have_other_headers_or_be_another_one_and_takes_effect() {
     assert_eq!(plain.headers()["content-type"], "text/plain");
     assert_eq!(plain.text().await.unwrap(), r#"{"errcode":0,"errmsg":"ok"}"#);
     let cookie = ask().await;
-    assert_eq!(cookie.headers()["set-cookie"], "a=b");
+    assert_eq!(cookie.headers().get_all("set-cookie").iter().collect::<Vec<_>>(), ["a=b", "c=d"]);
     assert_eq!(cookie.headers()["content-type"], "application/json; encoding=utf-8");
     assert!(ask().await.bytes().await.unwrap() == sample_picture(300));
     assert!(ask().await.bytes().await.unwrap() == large);
     assert_eq!(ask().await.status(), 302);
     assert!(wechat.simulator.calls().iter().all(|call| call.outcome == CallOutcome::Done));
+}
+
+#[tokio::test]
+async fn an_answer_can_end_or_wait_in_the_middle_of_its_body() {
+    let wechat = Harness::start().await;
+    let token = wechat.token_of(&Harness::account()).await;
+    let ask = async || {
+        let body = json!({ "touser": "o1", "command": "Typing" }).to_string();
+        wechat.post_raw(TYPING, &format!("access_token={token}"), body).await.unwrap()
+    };
+    let whole = br#"{"errcode":0,"errmsg":"ok"}"#;
+    wechat.simulator.inject(Fault::CutShort(7).on(TYPING).times(1));
+    wechat.simulator.inject(Fault::HoldHalfway.on(TYPING).times(1));
+
+    let mut cut = ask().await;
+    assert_eq!(cut.content_length(), Some(27));
+    assert_eq!(cut.chunk().await.unwrap().as_deref(), Some(&whole[..7]));
+    assert!(cut.chunk().await.unwrap_err().is_body());
+
+    let mut held = ask().await;
+    assert_eq!(held.chunk().await.unwrap().as_deref(), Some(&whole[..13]));
+    wechat.simulator.until_held(TYPING, 1).await;
+    wechat.simulator.release(TYPING);
+    assert_eq!(held.chunk().await.unwrap().as_deref(), Some(&whole[13..]));
+    assert_eq!(held.chunk().await.unwrap(), None);
+    let counted = wechat.simulator.calls().iter().filter(|call| call.outcome == CallOutcome::Done).count();
+    assert_eq!(counted, wechat.simulator.calls().len());
 }

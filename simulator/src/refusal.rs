@@ -51,6 +51,14 @@ impl Refusal {
         Self::new(40007, "invalid media_id")
     }
 
+    pub(crate) fn invalid_template() -> Self {
+        Self::new(40037, "invalid template_id")
+    }
+
+    pub(crate) fn not_bound() -> Self {
+        Self::new(89002, "open not exists")
+    }
+
     pub(crate) fn not_authorized() -> Self {
         Self::new(61003, "component is not authorized by this account")
     }

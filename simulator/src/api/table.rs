@@ -3,7 +3,7 @@
 use http::Method;
 
 use super::{Api, Body, Operation, Outcome, Request, component};
-use crate::business::{diagnosis, login, media, messages, quota, templates, users};
+use crate::business::{diagnosis, login, material, media, menu, messages, open_accounts, quota, templates, users};
 use crate::paths;
 use crate::simulator::Simulator;
 use crate::world::{Holder, Sets};
@@ -30,20 +30,35 @@ pub(super) const APIS: &[Api] = &[
     post("/cgi-bin/message/custom/typing", both(&[1, 6, 100, 101], &[19, 100, 101], messages::typing)),
     post("/cgi-bin/template/api_add_template", official_account(&[7], templates::add)),
     get("/cgi-bin/template/get_all_private_template", official_account(&[7], templates::list)),
+    post("/cgi-bin/template/del_private_template", official_account(&[7], templates::delete)),
     post("/cgi-bin/message/template/send", official_account(&[7, 100, 101], templates::send)),
     post("/wxaapi/newtmpl/addtemplate", mini_program(&[18], templates::add_subscription)),
     get("/wxaapi/newtmpl/gettemplate", mini_program(&[18], templates::list_subscriptions)),
+    post("/wxaapi/newtmpl/deltemplate", mini_program(&[18], templates::delete_subscription)),
     post("/cgi-bin/message/subscribe/send", mini_program(&[18], templates::send_subscribed)),
     // Media (section 5.7).
     upload("/cgi-bin/media/upload", both(&[1, 3, 8, 9, 11, 100], &[19, 30, 31, 100], media::upload)),
     get("/cgi-bin/media/get", both(&[11], &[19], media::get)),
     upload("/cgi-bin/media/uploadimg", official_account(&[11], media::upload_picture)),
-    post("/cgi-bin/material/get_material", both(&[11], &[18], media::get_material)),
+    upload("/cgi-bin/material/add_material", official_account(&[11], material::add)),
+    post("/cgi-bin/material/get_material", both(&[11], &[18], material::get)),
+    post("/cgi-bin/material/del_material", official_account(&[11], material::delete)),
+    get("/cgi-bin/material/get_materialcount", official_account(&[11], material::count)),
     upload("/wxa/uploadmedia", mini_program(&[18], media::upload_for_audit)),
     // Users (section 5.8).
     get("/cgi-bin/user/info", official_account(&[2], users::info)),
     post("/cgi-bin/user/info/batchget", official_account(&[2], users::batch_get)),
     get("/cgi-bin/user/get", official_account(&[2], users::list)),
+    // The menu of an official account.
+    post("/cgi-bin/menu/create", official_account(&[15], menu::create)),
+    get("/cgi-bin/menu/get", official_account(&[15], menu::get)),
+    get("/cgi-bin/menu/delete", official_account(&[15], menu::delete)),
+    // Open accounts (section 5.3).
+    post("/cgi-bin/open/create", both(&[24], &[25], open_accounts::create)),
+    post("/cgi-bin/open/bind", both(&[24], &[25], open_accounts::bind)),
+    post("/cgi-bin/open/unbind", both(&[24], &[25], open_accounts::unbind)),
+    post("/cgi-bin/open/get", both(&[24], &[25], open_accounts::get)),
+    get("/cgi-bin/open/have", both(&[3], &[30], open_accounts::have)),
 ];
 
 const fn own(path: &'static str, operation: Operation) -> Api {

@@ -93,7 +93,11 @@ pub(crate) fn session(simulator: &Simulator, request: &Request, account: &AppId)
     let open_id = simulator.change_account(account, |of, at| of.logins.spend(code, at.now))?;
     let key = STANDARD.encode(simulator.random().bytes::<16>());
     simulator.change(|world, _| world.note_issued(SecretKind::SessionKey, &key));
-    Ok(json!({ "openid": open_id, "session_key": key }).into())
+    let mut answer = json!({ "openid": open_id, "session_key": key });
+    if let Some(union_id) = simulator.union_id(account, &open_id) {
+        answer["unionid"] = json!(union_id);
+    }
+    Ok(answer.into())
 }
 
 pub(crate) fn phone_number(simulator: &Simulator, request: &Request, holder: &Holder) -> Outcome {

@@ -1,6 +1,7 @@
-//! Temporary media (素材, protocol section 5.7): pictures, voices and videos that live for three days.
+//! Media (素材, protocol section 5.7): pictures, voices and videos, of which the temporary ones live for three days. For the
+//! others see `material`.
 //!
-//! Their bytes are not in the state file: after a restart they are unknown, as they are to WeChat after three days.
+//! Their bytes are not in the state file: after a restart they are unknown.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::refusal::Refusal;
 use crate::simulator::{Simulator, lock};
 use crate::world::Holder;
 
-/// How long a medium lives.
+/// How long a temporary medium lives, and material for an audit.
 const LIFETIME: Duration = Duration::from_hours(72);
 /// How many media are kept, the latest.
 const KEPT: usize = 100;
@@ -29,17 +30,36 @@ const MIB: usize = 1024 * KIB;
 pub(crate) struct Media(VecDeque<Medium>);
 
 #[derive(Clone)]
-struct Medium {
-    id: String,
+pub(super) struct Medium {
+    pub(super) id: String,
     owner: AppId,
     created_at: Timestamp,
-    format: Format,
+    pub(super) purpose: Purpose,
+    pub(super) format: Format,
     bytes: Bytes,
+}
+
+/// What a medium is for.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Temporary,
+    Audit,
+    Permanent { title: String },
+}
+
+impl Medium {
+    pub(super) const fn is_permanent(&self) -> bool {
+        matches!(self.purpose, Purpose::Permanent { .. })
+    }
+
+    fn lives(&self, now: Timestamp) -> bool {
+        self.is_permanent() || now.since(self.created_at) < LIFETIME
+    }
 }
 
 /// What bytes are, as their beginning says.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Format {
+pub(super) enum Format {
     Jpeg,
     Png,
     Gif,
@@ -90,11 +110,11 @@ impl Format {
 }
 
 /// What may be uploaded: formats, and bytes.
-type Rule = (&'static [Format], usize);
+pub(super) type Rule = (&'static [Format], usize);
 
 const PICTURE: &[Format] = &[Format::Jpeg, Format::Png, Format::Gif, Format::Bmp];
 
-fn rule(kind: &str) -> Option<Rule> {
+pub(super) fn rule(kind: &str) -> Option<Rule> {
     match kind {
         "image" => Some((PICTURE, 10 * MIB)),
         "voice" => Some((&[Format::Amr, Format::Mp3], 2 * MIB)),
@@ -105,7 +125,7 @@ fn rule(kind: &str) -> Option<Rule> {
 }
 
 /// The part `media`, if it is what may be uploaded.
-fn medium(request: &Request, (formats, limit): Rule) -> Result<(&Part, Format), Refusal> {
+pub(super) fn medium_in(request: &Request, (formats, limit): Rule) -> Result<(&Part, Format), Refusal> {
     let part = request.parts.iter().find(|part| part.name == "media" && part.file_name.is_some());
     let part = part.filter(|part| !part.bytes.is_empty()).ok_or_else(|| Refusal::new(41005, "media data missing"))?;
     let format = Format::of(&part.bytes).filter(|format| formats.contains(format));
@@ -114,9 +134,10 @@ fn medium(request: &Request, (formats, limit): Rule) -> Result<(&Part, Format), 
 }
 
 impl Simulator {
-    fn keep_medium(&self, owner: &AppId, format: Format, bytes: &Bytes) -> Medium {
+    pub(super) fn keep_medium(&self, owner: &AppId, purpose: Purpose, format: Format, bytes: &Bytes) -> Medium {
         let id = format!("{}_{}", self.random().id(), self.random().id());
-        let medium = Medium { id, owner: owner.clone(), created_at: self.now(), format, bytes: bytes.clone() };
+        let (owner, bytes) = (owner.clone(), bytes.clone());
+        let medium = Medium { id, owner, created_at: self.now(), purpose, format, bytes };
         let mut media = lock(&self.0.media);
         if media.0.len() == KEPT {
             media.0.pop_front();
@@ -126,11 +147,22 @@ impl Simulator {
     }
 
     fn medium(&self, id: &str) -> Option<Medium> {
-        let lives = |medium: &&Medium| medium.id == id && self.now().since(medium.created_at) < LIFETIME;
-        lock(&self.0.media).0.iter().find(lives).cloned()
+        let now = self.now();
+        lock(&self.0.media).0.iter().find(|medium| medium.id == id && medium.lives(now)).cloned()
     }
 
-    fn medium_of(&self, owner: &AppId, id: &str) -> Result<Medium, Refusal> {
+    pub(super) fn forget_medium(&self, id: &str) {
+        lock(&self.0.media).0.retain(|medium| medium.id != id);
+    }
+
+    /// What the permanent media of an account are.
+    pub(super) fn permanent_formats(&self, owner: &AppId) -> Vec<Format> {
+        let media = lock(&self.0.media);
+        let permanent = media.0.iter().filter(|medium| medium.owner == *owner && medium.is_permanent());
+        permanent.map(|medium| medium.format).collect()
+    }
+
+    pub(super) fn medium_of(&self, owner: &AppId, id: &str) -> Result<Medium, Refusal> {
         self.medium(id).filter(|medium| medium.owner == *owner).ok_or_else(Refusal::invalid_medium)
     }
 
@@ -142,41 +174,39 @@ impl Simulator {
 pub(crate) fn upload(simulator: &Simulator, request: &Request, holder: &Holder) -> Outcome {
     let kind = request.parameter("type").unwrap_or_default();
     let rule = rule(kind).ok_or_else(|| Refusal::new(40004, "invalid media type"))?;
-    let (part, format) = medium(request, rule)?;
-    let medium = simulator.keep_medium(&holder.account, format, &part.bytes);
+    let (part, format) = medium_in(request, rule)?;
+    let medium = simulator.keep_medium(&holder.account, Purpose::Temporary, format, &part.bytes);
     Ok(json!({ "type": kind, "media_id": medium.id, "created_at": medium.created_at.unix() }).into())
 }
 
 /// A picture inside an article, which is no medium.
 pub(crate) fn upload_picture(simulator: &Simulator, request: &Request, _: &Holder) -> Outcome {
-    medium(request, (&[Format::Jpeg, Format::Png], MIB))?;
+    medium_in(request, (&[Format::Jpeg, Format::Png], MIB))?;
     Ok(json!({ "url": format!("http://mmbiz.qpic.cn/mmbiz/{}/0", simulator.random().id()) }).into())
 }
 
 /// Material for an audit (section 12.1).
 pub(crate) fn upload_for_audit(simulator: &Simulator, request: &Request, holder: &Holder) -> Outcome {
-    let picture = medium(request, (&[Format::Jpeg, Format::Png, Format::Gif], 2 * MIB));
+    let picture = medium_in(request, (&[Format::Jpeg, Format::Png, Format::Gif], 2 * MIB));
     let (part, format) = match picture {
-        Err(refusal) if refusal.errcode == 40005 => medium(request, (&[Format::Mp4], 10 * MIB))?,
+        Err(refusal) if refusal.errcode == 40005 => medium_in(request, (&[Format::Mp4], 10 * MIB))?,
         picture => picture?,
     };
     let kind = if format == Format::Mp4 { "video" } else { "image" };
-    let medium = simulator.keep_medium(&holder.account, format, &part.bytes);
+    let medium = simulator.keep_medium(&holder.account, Purpose::Audit, format, &part.bytes);
     Ok(ok(json!({ "type": kind, "mediaid": medium.id })))
 }
 
 pub(crate) fn get(simulator: &Simulator, request: &Request, holder: &Holder) -> Outcome {
     let id = request.parameter("media_id").ok_or_else(|| Refusal::new(41006, "missing media_id"))?;
     let medium = simulator.medium_of(&holder.account, id)?;
+    if medium.purpose != Purpose::Temporary {
+        return Err(Refusal::invalid_medium());
+    }
     if medium.format == Format::Mp4 {
         return Ok(json!({ "video_url": format!("http://{}{VIDEOS}{id}", request.host) }).into());
     }
     Ok(medium.into())
-}
-
-/// Permanent material, of which there is none: audit screenshots are fetched here too.
-pub(crate) fn get_material(simulator: &Simulator, request: &Request, holder: &Holder) -> Outcome {
-    Ok(simulator.medium_of(&holder.account, request.required("media_id")?)?.into())
 }
 
 /// Where videos are, on a host of WeChat's that asks for no token.

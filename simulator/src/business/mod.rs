@@ -6,8 +6,11 @@
 
 pub(crate) mod diagnosis;
 pub(crate) mod login;
+pub(crate) mod material;
 pub(crate) mod media;
+pub(crate) mod menu;
 pub(crate) mod messages;
+pub(crate) mod open_accounts;
 pub(crate) mod quota;
 pub(crate) mod templates;
 pub(crate) mod users;
@@ -33,6 +36,7 @@ pub(crate) struct Business {
 #[serde(default)]
 pub(crate) struct OfPlatform {
     clears: quota::Clears,
+    open_accounts: open_accounts::OpenAccounts,
 }
 
 /// What WeChat keeps about the business of one account.
@@ -43,6 +47,7 @@ pub(crate) struct OfAccount {
     logins: login::Codes,
     phones: login::Codes,
     clears: quota::Clears,
+    menu: menu::Menu,
     templates: templates::Templates,
 }
 
@@ -60,6 +65,11 @@ impl Simulator {
             Some(account) => read(account),
             None => read(&OfAccount::default()),
         })
+    }
+
+    /// Reads what is kept about the platform.
+    fn of_platform<R>(&self, read: impl FnOnce(&OfPlatform) -> R) -> R {
+        self.read(|world| read(&world.business.platform))
     }
 
     /// Changes what is kept about the platform.

@@ -52,7 +52,7 @@ impl Simulator {
 impl Templates {
     fn template(&mut self, request: &Request) -> Result<&mut Template, Refusal> {
         let id = request.text("template_id")?.unwrap_or_default();
-        self.0.get_mut(id).ok_or_else(|| Refusal::new(40037, "invalid template_id"))
+        self.0.get_mut(id).ok_or_else(Refusal::invalid_template)
     }
 
     fn list(&self, id: &str) -> Value {
@@ -101,6 +101,10 @@ pub(crate) fn list(simulator: &Simulator, _: &Request, holder: &Holder) -> Outco
     Ok(json!({ "template_list": list }).into())
 }
 
+pub(crate) fn delete(simulator: &Simulator, request: &Request, holder: &Holder) -> Outcome {
+    remove(simulator, holder, request.text("template_id")?)
+}
+
 /// Adds a template of mini programs.
 pub(crate) fn add_subscription(simulator: &Simulator, request: &Request, holder: &Holder) -> Outcome {
     request.required("tid")?;
@@ -112,6 +116,15 @@ pub(crate) fn add_subscription(simulator: &Simulator, request: &Request, holder:
 pub(crate) fn list_subscriptions(simulator: &Simulator, _: &Request, holder: &Holder) -> Outcome {
     let list = simulator.of_account(&holder.account, |of| of.templates.list("priTmplId"));
     Ok(ok(json!({ "data": list })))
+}
+
+pub(crate) fn delete_subscription(simulator: &Simulator, request: &Request, holder: &Holder) -> Outcome {
+    remove(simulator, holder, request.text("priTmplId")?)
+}
+
+fn remove(simulator: &Simulator, holder: &Holder, id: Option<&str>) -> Outcome {
+    let removed = simulator.change_account(&holder.account, |of, _| of.templates.0.remove(id.unwrap_or_default()));
+    removed.map(|_| ok(json!({}))).ok_or_else(Refusal::invalid_template)
 }
 
 pub(crate) fn send(simulator: &Simulator, request: &Request, holder: &Holder) -> Outcome {

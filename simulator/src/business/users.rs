@@ -70,7 +70,7 @@ pub(super) fn is_openid(text: &str) -> bool {
 pub(crate) fn info(simulator: &Simulator, request: &Request, holder: &Holder) -> Outcome {
     let open_id = request.parameter("openid").unwrap_or_default();
     let lang = request.parameter("lang").unwrap_or("zh_CN");
-    Ok(info_of(&simulator.users(&holder.account), open_id, lang)?.into())
+    Ok(info_of(simulator, &holder.account, &simulator.users(&holder.account), open_id, lang)?.into())
 }
 
 pub(crate) fn batch_get(simulator: &Simulator, request: &Request, holder: &Holder) -> Outcome {
@@ -82,7 +82,8 @@ pub(crate) fn batch_get(simulator: &Simulator, request: &Request, holder: &Holde
     let users = simulator.users(&holder.account);
     let info = list.iter().map(|entry| {
         let text = |name| entry.get(name).and_then(Value::as_str);
-        info_of(&users, text("openid").unwrap_or_default(), text("lang").unwrap_or("zh_CN"))
+        let (open_id, lang) = (text("openid").unwrap_or_default(), text("lang").unwrap_or("zh_CN"));
+        info_of(simulator, &holder.account, &users, open_id, lang)
     });
     Ok(json!({ "user_info_list": info.collect::<Result<Vec<_>, _>>()? }).into())
 }
@@ -103,12 +104,24 @@ pub(crate) fn list(simulator: &Simulator, request: &Request, holder: &Holder) ->
     Ok(answer.into())
 }
 
-fn info_of(users: &BTreeMap<String, Follower>, open_id: &str, lang: &str) -> Result<Value, Refusal> {
+fn info_of(
+    simulator: &Simulator,
+    account: &AppId,
+    users: &BTreeMap<String, Follower>,
+    open_id: &str,
+    lang: &str,
+) -> Result<Value, Refusal> {
     let user = users.get(open_id).ok_or_else(|| Refusal::new(40003, "invalid openid"))?;
-    if !user.is_subscribed {
-        return Ok(json!({ "subscribe": 0, "openid": open_id }));
+    let mut info =
+        if user.is_subscribed { details_of(user, open_id, lang) } else { json!({ "subscribe": 0, "openid": open_id }) };
+    if let Some(union_id) = simulator.union_id(account, open_id) {
+        info["unionid"] = json!(union_id);
     }
-    Ok(json!({
+    Ok(info)
+}
+
+fn details_of(user: &Follower, open_id: &str, lang: &str) -> Value {
+    json!({
         "subscribe": 1,
         "openid": open_id,
         "nickname": "",
@@ -125,5 +138,5 @@ fn info_of(users: &BTreeMap<String, Follower>, open_id: &str, lang: &str) -> Res
         "subscribe_scene": "ADD_SCENE_SEARCH",
         "qr_scene": 0,
         "qr_scene_str": "",
-    }))
+    })
 }

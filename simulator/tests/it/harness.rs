@@ -111,10 +111,24 @@ impl Harness {
 
     /// Uploads a file as the part `media`, or under another name.
     pub(crate) async fn upload(&self, path: &str, query: &str, part: &str, bytes: &[u8]) -> Value {
+        self.upload_with(path, query, part, bytes, "").await
+    }
+
+    /// The same with a text in the part `description`.
+    pub(crate) async fn upload_with(
+        &self,
+        path: &str,
+        query: &str,
+        part: &str,
+        bytes: &[u8],
+        description: &str,
+    ) -> Value {
         let boundary = "----a b'()+_,-./:=?";
+        let text =
+            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"description\"\r\n\r\n{description}\r\n");
         let head = format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{part}\"; filename=\"图.jpg\"; ");
         let head = format!("{head}filelength={}\r\nContent-Type: image/jpeg\r\n\r\n", bytes.len());
-        let body = [head.as_bytes(), bytes, format!("\r\n--{boundary}--\r\n").as_bytes()].concat();
+        let body = [text.as_bytes(), head.as_bytes(), bytes, format!("\r\n--{boundary}--\r\n").as_bytes()].concat();
         let content_type = format!("multipart/form-data; boundary=\"{boundary}\"");
         let request = self.http.post(format!("{}{path}?{query}", self.base)).header("content-type", content_type);
         json_of(request.body(body).send().await.unwrap()).await

@@ -21,7 +21,11 @@ mod login;
 #[cfg(test)]
 mod media;
 #[cfg(test)]
+mod menu;
+#[cfg(test)]
 mod messages;
+#[cfg(test)]
+mod open_accounts;
 #[cfg(test)]
 mod pages;
 #[cfg(test)]

@@ -9,6 +9,8 @@ use crate::harness::{Harness, errcode, text};
 
 const UPLOAD: &str = "/cgi-bin/media/upload";
 const GET: &str = "/cgi-bin/media/get";
+const ADD: &str = "/cgi-bin/material/add_material";
+const GET_MATERIAL: &str = "/cgi-bin/material/get_material";
 const MIB: usize = 1024 * 1024;
 
 #[tokio::test]
@@ -96,7 +98,44 @@ async fn a_mini_programs_material_for_an_audit_is_told_apart_by_its_bytes() {
             continue;
         };
         let asked = json!({ "media_id": id }).to_string();
-        let file = wechat.post_raw("/cgi-bin/material/get_material", &query, asked).await.unwrap();
+        let file = wechat.post_raw(GET_MATERIAL, &query, asked).await.unwrap();
         assert!(file.bytes().await.unwrap() == bytes);
     }
+}
+
+#[tokio::test]
+async fn permanent_material_stays_until_it_is_deleted() {
+    let wechat = Harness::start().await;
+    let token = wechat.token_of(&Harness::account()).await;
+    let picture = sample_picture(1_000);
+    let query = |token: &str, kind: &str| format!("access_token={token}&type={kind}");
+    let answer = wechat.upload(ADD, &query(&token, "image"), "media", &picture).await;
+    assert!(text(&answer, "/url").starts_with("http://mmbiz.qpic.cn/"));
+    let id = text(&answer, "/media_id");
+    assert_eq!(errcode(&wechat.get(GET, &token, &format!("&media_id={id}")).await), 40007, "it is not temporary");
+    wechat.clock.advance(Duration::from_hours(73));
+    let token = wechat.token_of(&Harness::account()).await;
+    let file = wechat.post_raw(GET_MATERIAL, &query(&token, ""), json!({ "media_id": id }).to_string()).await.unwrap();
+    assert!(file.bytes().await.unwrap() == picture);
+
+    let video = sample_video(1_000);
+    assert_eq!(errcode(&wechat.upload(ADD, &query(&token, "video"), "media", &video).await), 40097);
+    let title = json!({ "title": "花店" }).to_string();
+    let answer = wechat.upload_with(ADD, &query(&token, "video"), "media", &video, &title).await;
+    let asked = json!({ "media_id": text(&answer, "/media_id") });
+    let shown = wechat.call(GET_MATERIAL, Some(&token), asked).await;
+    assert_eq!(text(&shown, "/title"), "花店");
+    let response = wechat.http.get(text(&shown, "/down_url")).send().await.unwrap();
+    assert!(response.bytes().await.unwrap() == video);
+
+    let count = wechat.get("/cgi-bin/material/get_materialcount", &token, "").await;
+    assert_eq!((&count["image_count"], &count["video_count"]), (&json!(1), &json!(1)));
+    let delete = async || {
+        let asked = json!({ "media_id": id });
+        errcode(&wechat.call("/cgi-bin/material/del_material", Some(&token), asked).await)
+    };
+    assert_eq!((delete().await, delete().await), (0, 40007));
+    let temporary = wechat.upload(UPLOAD, &query(&token, "image"), "media", &picture).await;
+    let asked = json!({ "media_id": text(&temporary, "/media_id") });
+    assert_eq!(errcode(&wechat.call(GET_MATERIAL, Some(&token), asked).await), 40007);
 }

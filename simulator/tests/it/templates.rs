@@ -39,6 +39,11 @@ async fn a_template_message_reaches_followers_only() {
         assert_eq!(errcode(&answer), expected, "{body}");
         assert_eq!(answer["msgid"].is_u64(), expected == 0);
     }
+    let delete = async || {
+        let body = json!({ "template_id": id });
+        errcode(&wechat.call("/cgi-bin/template/del_private_template", Some(&token), body).await)
+    };
+    assert_eq!((delete().await, delete().await), (0, 40037));
 }
 
 #[tokio::test]
@@ -60,4 +65,6 @@ async fn one_consent_is_one_subscription_message() {
     assert_eq!(send(data("", "x")).await, 47003);
     assert_eq!(send(good()).await, 0);
     assert_eq!(send(good()).await, 43101);
+    let deleted = wechat.call("/wxaapi/newtmpl/deltemplate", Some(&token), json!({ "priTmplId": id })).await;
+    assert_eq!((errcode(&deleted), send(good()).await), (0, 40037));
 }

@@ -25,6 +25,13 @@
 //! | `POST /_simulator/code` | `{"authorizer_appid":"…"}`: a further authorization code of an account that is authorized, as `{"code":"…"}`; nothing is pushed, 404 where there is no grant |
 //! | `POST /_simulator/messages` | `{"authorizer_appid":"…","open_id":"…","fields":{"MsgType":"text","Content":"…"}}`, the fields being texts or numbers, or `{"authorizer_appid":"…","xml":"<xml>…</xml>"}` for any inner XML: sends a message of the account; answers with [`crate::MessageOutcome`] |
 //! | `GET /_simulator/sent` | the customer-service messages that were accepted, [`crate::SentMessage`] |
+//! | `POST /_simulator/followers` | `{"authorizer_appid":"…","open_id":"…","follows":true}`: somebody follows the account, or does no longer |
+//! | `POST /_simulator/subscriptions` | `{"authorizer_appid":"…","open_id":"…","template_id":"…"}`: a user of a mini program consents to one message of this template |
+//! | `POST /_simulator/login-codes` | `{"authorizer_appid":"…","open_id":"…"}`: a user opens a mini program; answers with the `code` of `wx.login` |
+//! | `POST /_simulator/phone-codes` | `{"authorizer_appid":"…","number":"…"}`: a user hands over a phone number; answers with its `code` |
+//! | `POST /_simulator/used-quotas` | `{"authorizer_appid":"…","path":"…"}`: the account has used this path up for today |
+//! | `POST /_simulator/drafts` | `{"user_version":"…","user_desc":"…"}`: a developer uploads a draft for the platform's templates; answers with its `draft_id` |
+//! | `POST /_simulator/audits` | `{"authorizer_appid":"…","result":"passed"}`, `{…,"result":"refused","reason":"…","screenshots":[]}` or `{…,"result":"delayed","reason":"…"}`: decides about what a mini program has in audit, and sends the event; answers with [`crate::MessageOutcome`], 404 where there is nothing |
 //! | `POST /_simulator/registrations` | `{"name":"…","status":0,"msg":"OK"}`: pushes a fast-register result; with status 0 a new mini program. Answers with `appid` and `push` |
 //!
 //! Bodies need `Content-Type: application/json`. Mistakes are answered with 4xx and a text.
@@ -43,6 +50,7 @@ use serde_json::{Value, json};
 
 use crate::answer::MessageOutcome;
 use crate::behaviour::{Behaviour, Delivery};
+use crate::business;
 use crate::calls::{Call, Counters};
 use crate::faults::Injection;
 use crate::message::Message;
@@ -81,6 +89,7 @@ pub(crate) fn router() -> Router<Simulator> {
         .route("/code", post(code))
         .route("/messages", post(message))
         .route("/sent", get(sent))
+        .merge(business::control::router())
 }
 
 type Refused = (StatusCode, String);

@@ -44,6 +44,7 @@ mod xml;
 pub use answer::{AnswerFault, FOLLOWER_SEES, MessageOutcome};
 pub use behaviour::{Behaviour, Codes, Delivery, Lifetimes};
 pub use beijing::beijing_time;
+pub use business::code::audit::AuditResult;
 pub use business::media::{sample_picture, sample_video};
 pub use calls::{Call, CallOutcome, Counters};
 pub use faults::{Fault, Injection};

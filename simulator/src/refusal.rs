@@ -55,6 +55,10 @@ impl Refusal {
         Self::new(40037, "invalid template_id")
     }
 
+    pub(crate) fn nothing_audited() -> Self {
+        Self::new(85019, "no version is under auditing")
+    }
+
     pub(crate) fn not_bound() -> Self {
         Self::new(89002, "open not exists")
     }

@@ -3,7 +3,10 @@
 use http::Method;
 
 use super::{Api, Body, Operation, Outcome, Request, component};
-use crate::business::{diagnosis, login, material, media, menu, messages, open_accounts, quota, templates, users};
+use crate::business::code::{audit, library, release};
+use crate::business::{
+    code, diagnosis, login, material, media, menu, messages, open_accounts, privacy, qr_codes, quota, templates, users,
+};
 use crate::paths;
 use crate::simulator::Simulator;
 use crate::world::{Holder, Sets};
@@ -44,11 +47,42 @@ pub(super) const APIS: &[Api] = &[
     post("/cgi-bin/material/get_material", both(&[11], &[18], material::get)),
     post("/cgi-bin/material/del_material", official_account(&[11], material::delete)),
     get("/cgi-bin/material/get_materialcount", official_account(&[11], material::count)),
-    upload("/wxa/uploadmedia", mini_program(&[18], media::upload_for_audit)),
     // Users (section 5.8).
     get("/cgi-bin/user/info", official_account(&[2], users::info)),
     post("/cgi-bin/user/info/batchget", official_account(&[2], users::batch_get)),
     get("/cgi-bin/user/get", official_account(&[2], users::list)),
+    // The code of mini programs (section 12).
+    get("/wxa/gettemplatedraftlist", Operation::Component(library::drafts)),
+    post("/wxa/addtotemplate", Operation::Component(library::add)),
+    get("/wxa/gettemplatelist", Operation::Component(library::templates)),
+    post("/wxa/deletetemplate", Operation::Component(library::delete)),
+    post("/wxa/commit", mini_program(&[18], code::commit)),
+    get("/wxa/get_page", mini_program(&[18], code::pages)),
+    get("/wxa/get_qrcode", mini_program(&[18, 86], code::trial_qr_code)),
+    get("/wxa/security/get_code_privacy_info", mini_program(&[18], code::privacy_scan)),
+    upload("/wxa/uploadmedia", mini_program(&[18], media::upload_for_audit)),
+    post("/wxa/submit_audit", mini_program(&[18], audit::submit)),
+    post("/wxa/get_auditstatus", mini_program(&[18], audit::status)),
+    get("/wxa/get_latest_auditstatus", mini_program(&[18], audit::latest)),
+    get("/wxa/undocodeaudit", mini_program(&[18], audit::withdraw)),
+    post("/wxa/speedupaudit", mini_program(&[18], audit::expedite)),
+    get("/wxa/queryquota", mini_program(&[18], audit::quota)),
+    post("/wxa/release", mini_program(&[18], release::release)),
+    post("/wxa/grayrelease", mini_program(&[18], release::gray)),
+    get("/wxa/getgrayreleaseplan", mini_program(&[18], release::gray_plan)),
+    get("/wxa/revertgrayrelease", mini_program(&[18], release::cancel_gray)),
+    get("/wxa/revertcoderelease", mini_program(&[18], release::go_back)),
+    post("/wxa/getversioninfo", mini_program(&[18], release::versions)),
+    post("/wxa/change_visitstatus", mini_program(&[18], release::change_visits)),
+    post("/wxa/getvisitstatus", mini_program(&[18], release::visits)),
+    post("/cgi-bin/wxopen/getweappsupportversion", mini_program(&[18], release::base_library)),
+    post("/cgi-bin/wxopen/setweappsupportversion", mini_program(&[18], release::set_base_library)),
+    post("/wxa/getwxacodeunlimit", mini_program(&[17, 58], qr_codes::unlimited)),
+    post("/wxa/getwxacode", mini_program(&[17], qr_codes::limited)),
+    // Settings of mini programs (section 14).
+    post("/cgi-bin/component/getprivacysetting", mini_program(&[18], privacy::get)),
+    post("/cgi-bin/component/setprivacysetting", mini_program(&[18], privacy::set)),
+    upload("/cgi-bin/component/uploadprivacyextfile", mini_program(&[18], privacy::upload)),
     // The menu of an official account.
     post("/cgi-bin/menu/create", official_account(&[15], menu::create)),
     get("/cgi-bin/menu/get", official_account(&[15], menu::get)),

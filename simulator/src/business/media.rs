@@ -30,25 +30,25 @@ const MIB: usize = 1024 * KIB;
 pub(crate) struct Media(VecDeque<Medium>);
 
 #[derive(Clone)]
-pub(super) struct Medium {
-    pub(super) id: String,
+pub(in crate::business) struct Medium {
+    pub(in crate::business) id: String,
     owner: AppId,
     created_at: Timestamp,
-    pub(super) purpose: Purpose,
-    pub(super) format: Format,
+    pub(in crate::business) purpose: Purpose,
+    pub(in crate::business) format: Format,
     bytes: Bytes,
 }
 
 /// What a medium is for.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(in crate::business) enum Purpose {
     Temporary,
     Audit,
     Permanent { title: String },
 }
 
 impl Medium {
-    pub(super) const fn is_permanent(&self) -> bool {
+    pub(in crate::business) const fn is_permanent(&self) -> bool {
         matches!(self.purpose, Purpose::Permanent { .. })
     }
 
@@ -59,7 +59,7 @@ impl Medium {
 
 /// What bytes are, as their beginning says.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(in crate::business) enum Format {
     Jpeg,
     Png,
     Gif,
@@ -67,6 +67,7 @@ pub(super) enum Format {
     Amr,
     Mp3,
     Mp4,
+    Text,
 }
 
 impl Format {
@@ -93,6 +94,7 @@ impl Format {
             Self::Amr => "amr",
             Self::Mp3 => "mp3",
             Self::Mp4 => "mp4",
+            Self::Text => "txt",
         }
     }
 
@@ -105,16 +107,17 @@ impl Format {
             Self::Amr => "audio/amr",
             Self::Mp3 => "audio/mp3",
             Self::Mp4 => "video/mp4",
+            Self::Text => "text/plain",
         }
     }
 }
 
 /// What may be uploaded: formats, and bytes.
-pub(super) type Rule = (&'static [Format], usize);
+pub(in crate::business) type Rule = (&'static [Format], usize);
 
 const PICTURE: &[Format] = &[Format::Jpeg, Format::Png, Format::Gif, Format::Bmp];
 
-pub(super) fn rule(kind: &str) -> Option<Rule> {
+pub(in crate::business) fn rule(kind: &str) -> Option<Rule> {
     match kind {
         "image" => Some((PICTURE, 10 * MIB)),
         "voice" => Some((&[Format::Amr, Format::Mp3], 2 * MIB)),
@@ -125,7 +128,7 @@ pub(super) fn rule(kind: &str) -> Option<Rule> {
 }
 
 /// The part `media`, if it is what may be uploaded.
-pub(super) fn medium_in(request: &Request, (formats, limit): Rule) -> Result<(&Part, Format), Refusal> {
+pub(in crate::business) fn medium_in(request: &Request, (formats, limit): Rule) -> Result<(&Part, Format), Refusal> {
     let part = request.parts.iter().find(|part| part.name == "media" && part.file_name.is_some());
     let part = part.filter(|part| !part.bytes.is_empty()).ok_or_else(|| Refusal::new(41005, "media data missing"))?;
     let format = Format::of(&part.bytes).filter(|format| formats.contains(format));
@@ -134,7 +137,13 @@ pub(super) fn medium_in(request: &Request, (formats, limit): Rule) -> Result<(&P
 }
 
 impl Simulator {
-    pub(super) fn keep_medium(&self, owner: &AppId, purpose: Purpose, format: Format, bytes: &Bytes) -> Medium {
+    pub(in crate::business) fn keep_medium(
+        &self,
+        owner: &AppId,
+        purpose: Purpose,
+        format: Format,
+        bytes: &Bytes,
+    ) -> Medium {
         let id = format!("{}_{}", self.random().id(), self.random().id());
         let (owner, bytes) = (owner.clone(), bytes.clone());
         let medium = Medium { id, owner, created_at: self.now(), purpose, format, bytes };
@@ -151,22 +160,22 @@ impl Simulator {
         lock(&self.0.media).0.iter().find(|medium| medium.id == id && medium.lives(now)).cloned()
     }
 
-    pub(super) fn forget_medium(&self, id: &str) {
+    pub(in crate::business) fn forget_medium(&self, id: &str) {
         lock(&self.0.media).0.retain(|medium| medium.id != id);
     }
 
     /// What the permanent media of an account are.
-    pub(super) fn permanent_formats(&self, owner: &AppId) -> Vec<Format> {
+    pub(in crate::business) fn permanent_formats(&self, owner: &AppId) -> Vec<Format> {
         let media = lock(&self.0.media);
         let permanent = media.0.iter().filter(|medium| medium.owner == *owner && medium.is_permanent());
         permanent.map(|medium| medium.format).collect()
     }
 
-    pub(super) fn medium_of(&self, owner: &AppId, id: &str) -> Result<Medium, Refusal> {
+    pub(in crate::business) fn medium_of(&self, owner: &AppId, id: &str) -> Result<Medium, Refusal> {
         self.medium(id).filter(|medium| medium.owner == *owner).ok_or_else(Refusal::invalid_medium)
     }
 
-    pub(super) fn has_medium(&self, owner: &AppId, id: &str) -> bool {
+    pub(in crate::business) fn has_medium(&self, owner: &AppId, id: &str) -> bool {
         self.medium_of(owner, id).is_ok()
     }
 }

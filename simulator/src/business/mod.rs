@@ -4,6 +4,8 @@
 
 #![expect(clippy::unnecessary_wraps, reason = "operations have one signature, also those that refuse nothing")]
 
+pub(crate) mod code;
+pub(crate) mod control;
 pub(crate) mod diagnosis;
 pub(crate) mod login;
 pub(crate) mod material;
@@ -11,6 +13,8 @@ pub(crate) mod media;
 pub(crate) mod menu;
 pub(crate) mod messages;
 pub(crate) mod open_accounts;
+pub(crate) mod privacy;
+pub(crate) mod qr_codes;
 pub(crate) mod quota;
 pub(crate) mod templates;
 pub(crate) mod users;
@@ -37,6 +41,8 @@ pub(crate) struct Business {
 pub(crate) struct OfPlatform {
     clears: quota::Clears,
     open_accounts: open_accounts::OpenAccounts,
+    library: code::library::Library,
+    audit_quota: code::audit::AuditQuota,
 }
 
 /// What WeChat keeps about the business of one account.
@@ -49,6 +55,8 @@ pub(crate) struct OfAccount {
     clears: quota::Clears,
     menu: menu::Menu,
     templates: templates::Templates,
+    code: code::Code,
+    privacy: privacy::Privacy,
 }
 
 impl Business {
@@ -75,6 +83,18 @@ impl Simulator {
     /// Changes what is kept about the platform.
     fn change_platform<R>(&self, change: impl FnOnce(&mut OfPlatform, &Moment<'_>) -> R) -> R {
         self.change(|world, at| change(&mut world.business.platform, at))
+    }
+
+    /// Changes what is kept about an account together with what is kept about the platform.
+    fn change_both<R>(
+        &self,
+        appid: &AppId,
+        change: impl FnOnce(&mut OfAccount, &mut OfPlatform, &Moment<'_>) -> R,
+    ) -> R {
+        self.change(|world, at| {
+            let Business { accounts, platform } = &mut world.business;
+            change(accounts.entry(appid.clone()).or_default(), platform, at)
+        })
     }
 
     /// Changes what is kept about an account.

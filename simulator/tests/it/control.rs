@@ -1,5 +1,7 @@
 //! The control API: the same powers for another process.
 
+use std::time::Duration;
+
 use base::ids::AppId;
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -176,4 +178,47 @@ async fn codes_are_issued_and_sent_messages_listed_from_outside() {
         "code": issued["code"],
     }]);
     assert_eq!(get(&wechat, "sent").await, expected);
+}
+
+#[tokio::test]
+async fn users_developers_and_auditors_are_driven_from_outside() {
+    let wechat = Harness::start().await;
+    let (shop, program) = (Harness::account(), Harness::mini_program());
+    let (one, two) = (wechat.token_of(&shop).await, wechat.token_of(&program).await);
+    let follow = |follows: bool| json!({ "authorizer_appid": shop, "open_id": "o1", "follows": follows });
+    for follows in [true, false] {
+        assert_eq!(post(&wechat, "followers", follow(follows)).await.0, 204);
+        let info = wechat.get("/cgi-bin/user/info", &one, "&openid=o1").await;
+        assert_eq!(info["subscribe"], u64::from(follows));
+    }
+    let used = json!({ "authorizer_appid": shop, "path": "/cgi-bin/user/info" });
+    assert_eq!(post(&wechat, "used-quotas", used).await.0, 204);
+    assert_eq!(errcode(&wechat.get("/cgi-bin/user/info", &one, "&openid=o1").await), 45009);
+
+    let (_, code) = post(&wechat, "phone-codes", json!({ "authorizer_appid": program, "number": "13800138000" })).await;
+    assert_eq!(errcode(&wechat.call("/wxa/business/getuserphonenumber", Some(&two), code).await), 0);
+    let (_, code) = post(&wechat, "login-codes", json!({ "authorizer_appid": program, "open_id": "o1" })).await;
+    let secrets = wechat.simulator.issued_secrets();
+    assert!(secrets.iter().any(|secret| json!(secret.value) == code["code"]));
+
+    let added = json!({ "tid": "401", "kidList": [1] });
+    let added = wechat.call("/wxaapi/newtmpl/addtemplate", Some(&two), added).await;
+    let id = text(&added, "/priTmplId");
+    let consent = json!({ "authorizer_appid": program, "open_id": "o1", "template_id": id });
+    assert_eq!(post(&wechat, "subscriptions", consent).await.0, 204);
+    let message = json!({ "touser": "o1", "template_id": id, "data": { "thing1": { "value": "剪发" } } });
+    assert_eq!(errcode(&wechat.call("/cgi-bin/message/subscribe/send", Some(&two), message).await), 0);
+
+    let draft = post(&wechat, "drafts", json!({ "user_version": "2", "user_desc": "" })).await.1;
+    assert_eq!(draft, json!({ "draft_id": 1 }));
+    let decision = json!({ "authorizer_appid": program, "result": "refused", "reason": "类目不符" });
+    assert_eq!(post(&wechat, "audits", decision.clone()).await.0, 404);
+    let version = json!({ "template_id": 0, "ext_json": "{}", "user_version": "1", "user_desc": "" });
+    assert_eq!(errcode(&wechat.call("/wxa/commit", Some(&two), version).await), 0);
+    wechat.clock.advance(Duration::from_mins(1));
+    assert_eq!(errcode(&wechat.call("/wxa/submit_audit", Some(&two), json!({})).await), 0);
+    assert_eq!(post(&wechat, "audits", json!({ "authorizer_appid": program, "result": "other" })).await.0, 422);
+    let (status, outcome) = post(&wechat, "audits", decision).await;
+    assert_eq!((status, &outcome["answer"]["kind"]), (200, &json!("unanswered")));
+    assert!(!wechat.simulator.is_in_audit(&program));
 }

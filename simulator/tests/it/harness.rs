@@ -209,6 +209,21 @@ impl Receiver {
         self.messages.lock().unwrap().clone()
     }
 
+    /// The message in a push, sent or not; `None` if it is not authentic.
+    pub(crate) fn open(&self, query: &str, body: &str) -> Option<String> {
+        let parameter = |name: &str| {
+            let mut query = url::form_urlencoded::parse(query.as_bytes());
+            query.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+        };
+        let signed = Signed {
+            timestamp: &parameter("timestamp").unwrap(),
+            nonce: &parameter("nonce").unwrap(),
+            msg_signature: &parameter("msg_signature").unwrap(),
+            encrypt: &element(body, "Encrypt").unwrap(),
+        };
+        self.keyring.open(&signed).ok().map(|opened| String::from_utf8(opened.message).unwrap())
+    }
+
     pub(crate) fn last(&self) -> String {
         self.messages().pop().expect("a push has arrived")
     }
@@ -228,19 +243,10 @@ async fn receive(
     body: String,
 ) -> (StatusCode, &'static str) {
     let query = query.unwrap();
-    let parameter = |name: &str| {
-        url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
-    };
-    let signed = Signed {
-        timestamp: &parameter("timestamp").unwrap(),
-        nonce: &parameter("nonce").unwrap(),
-        msg_signature: &parameter("msg_signature").unwrap(),
-        encrypt: &element(&body, "Encrypt").unwrap(),
-    };
-    let Ok(opened) = receiver.keyring.open(&signed) else {
+    let Some(opened) = receiver.open(&query, &body) else {
         return (StatusCode::UNAUTHORIZED, "not authentic");
     };
-    receiver.messages.lock().unwrap().push(String::from_utf8(opened.message).unwrap());
+    receiver.messages.lock().unwrap().push(opened);
     receiver.queries.lock().unwrap().push(query);
     receiver.answers.lock().unwrap().pop().unwrap_or((StatusCode::OK, "success"))
 }

@@ -11,6 +11,8 @@ mod calls;
 #[cfg(test)]
 mod chat;
 #[cfg(test)]
+mod code;
+#[cfg(test)]
 mod control;
 #[cfg(test)]
 mod faults;
@@ -28,6 +30,8 @@ mod messages;
 mod open_accounts;
 #[cfg(test)]
 mod pages;
+#[cfg(test)]
+mod privacy;
 #[cfg(test)]
 mod pushes;
 #[cfg(test)]

@@ -1,0 +1,117 @@
+//! The control API of what services call for: what users of accounts and WeChat's auditors do. [`crate::control`] has the
+//! list of its routes.
+
+use axum::Router;
+use axum::extract::{Json, State};
+use axum::routing::post;
+use base::ids::AppId;
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::code::audit::AuditResult;
+use crate::answer::MessageOutcome;
+use crate::simulator::Simulator;
+
+pub(crate) fn router() -> Router<Simulator> {
+    Router::new()
+        .route("/followers", post(follow))
+        .route("/subscriptions", post(subscribe))
+        .route("/login-codes", post(login_code))
+        .route("/phone-codes", post(phone_code))
+        .route("/used-quotas", post(use_quota_up))
+        .route("/drafts", post(upload_draft))
+        .route("/audits", post(decide_audit))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Follow {
+    authorizer_appid: AppId,
+    open_id: String,
+    follows: bool,
+}
+
+async fn follow(State(simulator): State<Simulator>, Json(asked): Json<Follow>) -> StatusCode {
+    if asked.follows {
+        simulator.follow(&asked.authorizer_appid, &asked.open_id);
+    } else {
+        simulator.unfollow(&asked.authorizer_appid, &asked.open_id);
+    }
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Subscribe {
+    authorizer_appid: AppId,
+    open_id: String,
+    template_id: String,
+}
+
+async fn subscribe(State(simulator): State<Simulator>, Json(asked): Json<Subscribe>) -> StatusCode {
+    simulator.subscribe(&asked.authorizer_appid, &asked.open_id, &asked.template_id);
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LoginCode {
+    authorizer_appid: AppId,
+    open_id: String,
+}
+
+async fn login_code(State(simulator): State<Simulator>, Json(asked): Json<LoginCode>) -> Json<Value> {
+    Json(json!({ "code": simulator.login_code(&asked.authorizer_appid, &asked.open_id) }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PhoneCode {
+    authorizer_appid: AppId,
+    number: String,
+}
+
+async fn phone_code(State(simulator): State<Simulator>, Json(asked): Json<PhoneCode>) -> Json<Value> {
+    Json(json!({ "code": simulator.phone_code(&asked.authorizer_appid, &asked.number) }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UsedQuota {
+    authorizer_appid: AppId,
+    path: String,
+}
+
+async fn use_quota_up(State(simulator): State<Simulator>, Json(asked): Json<UsedQuota>) -> StatusCode {
+    simulator.use_quota_up(&asked.authorizer_appid, &asked.path);
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Draft {
+    user_version: String,
+    user_desc: String,
+}
+
+async fn upload_draft(State(simulator): State<Simulator>, Json(asked): Json<Draft>) -> Json<Value> {
+    Json(json!({ "draft_id": simulator.upload_draft(&asked.user_version, &asked.user_desc) }))
+}
+
+#[derive(Deserialize)]
+struct Decision {
+    authorizer_appid: AppId,
+    #[serde(flatten)]
+    result: AuditResult,
+}
+
+async fn decide_audit(
+    State(simulator): State<Simulator>,
+    Json(asked): Json<Decision>,
+) -> Result<Json<MessageOutcome>, (StatusCode, String)> {
+    let event = simulator
+        .decide_audit(&asked.authorizer_appid, &asked.result)
+        .ok_or_else(|| (StatusCode::NOT_FOUND, "the account has nothing in audit".to_owned()))?;
+    Ok(Json(simulator.send_message(&event).await))
+}

@@ -4,6 +4,7 @@ use http::Method;
 
 use super::{Api, Body, Operation, Outcome, Request, component};
 use crate::business::code::{audit, library, release};
+use crate::business::domains::{account as domains, platform as platform_domains};
 use crate::business::{
     code, diagnosis, login, material, media, menu, messages, open_accounts, privacy, qr_codes, quota, templates, users,
 };
@@ -79,6 +80,17 @@ pub(super) const APIS: &[Api] = &[
     post("/cgi-bin/wxopen/setweappsupportversion", mini_program(&[18], release::set_base_library)),
     post("/wxa/getwxacodeunlimit", mini_program(&[17, 58], qr_codes::unlimited)),
     post("/wxa/getwxacode", mini_program(&[17], qr_codes::limited)),
+    // Domains of mini programs (section 13).
+    post("/cgi-bin/component/modify_wxa_server_domain", Operation::Component(platform_domains::modify_server)),
+    post("/cgi-bin/component/modify_wxa_jump_domain", Operation::Component(platform_domains::modify_web_view)),
+    post("/cgi-bin/component/get_domain_confirmfile", Operation::Component(platform_domains::confirm_file)),
+    post("/wxa/modify_domain", mini_program(&[18], domains::modify_server)),
+    post("/wxa/modify_domain_directly", mini_program(&[18], domains::modify_server_directly)),
+    post("/wxa/setwebviewdomain", mini_program(&[18], domains::set_web_view)),
+    post("/wxa/setwebviewdomain_directly", mini_program(&[18], domains::set_web_view_directly)),
+    post("/wxa/get_webviewdomain_confirmfile", mini_program(&[18], domains::confirm_file)),
+    post("/wxa/get_effective_domain", mini_program(&[18], domains::effective_server)),
+    post("/wxa/get_effective_webviewdomain", mini_program(&[18], domains::effective_web_view)),
     // Settings of mini programs (section 14).
     post("/cgi-bin/component/getprivacysetting", mini_program(&[18], privacy::get)),
     post("/cgi-bin/component/setprivacysetting", mini_program(&[18], privacy::set)),

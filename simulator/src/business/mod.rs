@@ -7,6 +7,7 @@
 pub(crate) mod code;
 pub(crate) mod control;
 pub(crate) mod diagnosis;
+pub(crate) mod domains;
 pub(crate) mod login;
 pub(crate) mod material;
 pub(crate) mod media;
@@ -41,6 +42,7 @@ pub(crate) struct Business {
 pub(crate) struct OfPlatform {
     clears: quota::Clears,
     open_accounts: open_accounts::OpenAccounts,
+    domains: domains::platform::Pools,
     library: code::library::Library,
     audit_quota: code::audit::AuditQuota,
 }
@@ -56,6 +58,7 @@ pub(crate) struct OfAccount {
     menu: menu::Menu,
     templates: templates::Templates,
     code: code::Code,
+    domains: domains::account::Domains,
     privacy: privacy::Privacy,
 }
 

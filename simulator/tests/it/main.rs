@@ -15,6 +15,8 @@ mod code;
 #[cfg(test)]
 mod control;
 #[cfg(test)]
+mod domains;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod harness;

@@ -32,7 +32,7 @@
 //! | `POST /_simulator/used-quotas` | `{"authorizer_appid":"…","path":"…"}`: the account has used this path up for today |
 //! | `POST /_simulator/drafts` | `{"user_version":"…","user_desc":"…"}`: a developer uploads a draft for the platform's templates; answers with its `draft_id` |
 //! | `POST /_simulator/audits` | `{"authorizer_appid":"…","result":"passed"}`, `{…,"result":"refused","reason":"…","screenshots":[]}` or `{…,"result":"delayed","reason":"…"}`: decides about what a mini program has in audit, and sends the event; answers with [`crate::MessageOutcome`], 404 where there is nothing |
-//! | `POST /_simulator/registrations` | `{"name":"…","status":0,"msg":"OK"}`: pushes a fast-register result; with status 0 a new mini program. Answers with `appid` and `push` |
+//! | `POST /_simulator/registrations` | `{"name":"…","status":0,"msg":"OK"}`: pushes a fast-register result; with status 0 a new mini program. With `taskid` in the place of `name` it is that of a registration that was asked for by API, 404 where none is under way. Answers with `appid` and `push` |
 //!
 //! Bodies need `Content-Type: application/json`. Mistakes are answered with 4xx and a text.
 
@@ -57,7 +57,7 @@ use crate::message::Message;
 use crate::push::PushOutcome;
 use crate::sent::SentMessage;
 use crate::simulator::Simulator;
-use crate::world::{Account, AccountKind, IssuedSecret};
+use crate::world::{Account, AccountKind, IssuedSecret, Registration};
 
 /// Where the control API stands.
 pub(crate) const PREFIX: &str = "/_simulator";
@@ -278,6 +278,8 @@ async fn unauthorize(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Register {
+    taskid: Option<String>,
+    #[serde(default)]
     name: String,
     #[serde(default)]
     status: i64,
@@ -285,14 +287,17 @@ struct Register {
     msg: String,
 }
 
-async fn register(State(simulator): State<Simulator>, Json(asked): Json<Register>) -> Json<Value> {
-    let (appid, push) = if asked.status == 0 {
-        let registration = simulator.register_mini_program(&asked.name);
-        (Some(registration.appid), registration.push)
-    } else {
-        (None, simulator.fail_registration(&asked.name, asked.status, &asked.msg))
+async fn register(State(simulator): State<Simulator>, Json(asked): Json<Register>) -> Result<Json<Value>, Refused> {
+    let registered = |registration: Registration| (Some(registration.appid), registration.push);
+    let Register { taskid, name, status, msg } = &asked;
+    let ended = match (taskid, status) {
+        (Some(task_id), 0) => simulator.confirm_registration(task_id).map(registered),
+        (Some(task_id), _) => simulator.refuse_registration(task_id, *status, msg).map(|push| (None, push)),
+        (None, 0) => Some(registered(simulator.register_mini_program(name))),
+        (None, _) => Some((None, simulator.fail_registration(name, *status, msg))),
     };
-    Json(json!({ "appid": appid, "push": simulator.send(&push).await }))
+    let (appid, push) = ended.ok_or_else(|| (StatusCode::NOT_FOUND, "no such registration is under way".to_owned()))?;
+    Ok(Json(json!({ "appid": appid, "push": simulator.send(&push).await })))
 }
 
 async fn code(State(simulator): State<Simulator>, Json(asked): Json<Authorizer>) -> Result<Json<Value>, Refused> {

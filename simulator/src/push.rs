@@ -123,18 +123,46 @@ impl Push {
     }
 
     /// Note the second, lower-case `appid`: the new mini program, next to the platform's `AppId`.
-    pub(crate) fn registered(component: &AppId, appid: &AppId, code: &str, name: &str, now: Timestamp) -> Self {
+    pub(crate) fn registered(
+        component: &AppId,
+        appid: &AppId,
+        code: &str,
+        applicant: &Applicant,
+        now: Timestamp,
+    ) -> Self {
         let inner = element("appid", appid.as_str())
             + "<status>0</status>"
             + &element("auth_code", code)
             + &element("msg", "OK")
-            + &registration_details(name);
+            + &applicant.written();
         Self::new("notify_third_fasteregister", component, &inner, now)
     }
 
-    pub(crate) fn registration_failed(component: &AppId, status: i64, msg: &str, name: &str, now: Timestamp) -> Self {
-        let inner = format!("<status>{status}</status>{}{}", element("msg", msg), registration_details(name));
+    pub(crate) fn registration_failed(
+        component: &AppId,
+        status: i64,
+        msg: &str,
+        applicant: &Applicant,
+        now: Timestamp,
+    ) -> Self {
+        let inner = format!("<status>{status}</status>{}{}", element("msg", msg), applicant.written());
         Self::new("notify_third_fasteregister", component, &inner, now)
+    }
+
+    /// A trial mini program, of which there is no authorization code.
+    pub(crate) fn trial_registered(
+        component: &AppId,
+        appid: &AppId,
+        unique_id: &str,
+        name: &str,
+        now: Timestamp,
+    ) -> Self {
+        let info = element("unique_id", unique_id) + &element("name", name);
+        let inner = element("appid", appid.as_str())
+            + "<status>0</status>"
+            + &element("msg", "OK")
+            + &format!("<info>{info}</info>");
+        Self::new("notify_third_fastregisterbetaapp", component, &inner, now)
     }
 
     fn new(info_type: &str, component: &AppId, inner: &str, now: Timestamp) -> Self {
@@ -234,13 +262,34 @@ fn url_signature(token: &SecretString, timestamp: &str, nonce: &str) -> String {
     hex(&Sha1::digest(parts.concat()))
 }
 
-fn registration_details(name: &str) -> String {
-    format!(
-        "<info>{}{}<code_type>1</code_type>{}{}{}</info>",
-        element("name", name),
-        element("code", "91310000MA1K00000X"),
-        element("legal_persona_wechat", "demo_persona"),
-        element("legal_persona_name", "张三"),
-        element("component_phone", "021-00000000"),
-    )
+/// Who wants a mini program, as the result of its registration repeats it.
+pub(crate) struct Applicant {
+    /// A company's name; a person's is empty.
+    pub(crate) name: String,
+    /// A company's code.
+    pub(crate) code: String,
+    pub(crate) phone: String,
+    /// The task, where the registration was asked for by API.
+    pub(crate) task_id: Option<String>,
+}
+
+impl Applicant {
+    /// A company whose registration nobody has asked for by API.
+    pub(crate) fn company(name: &str) -> Self {
+        let [code, phone] = ["91310000MA1K00000X", "021-00000000"].map(str::to_owned);
+        Self { name: name.to_owned(), code, phone, task_id: None }
+    }
+
+    fn written(&self) -> String {
+        let task_id = self.task_id.as_deref().map(|id| element("taskid", id)).unwrap_or_default();
+        format!(
+            "<info>{}{}<code_type>{}</code_type>{}{}{}{task_id}</info>",
+            element("name", &self.name),
+            element("code", &self.code),
+            u8::from(!self.code.is_empty()),
+            element("legal_persona_wechat", "demo_persona"),
+            element("legal_persona_name", "张三"),
+            element("component_phone", &self.phone),
+        )
+    }
 }

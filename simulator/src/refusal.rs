@@ -35,6 +35,10 @@ impl Refusal {
         matches!(self.errcode, 41001 | 41021)
     }
 
+    pub(crate) fn system_error() -> Self {
+        Self::new(-1, "system error")
+    }
+
     pub(crate) fn without_token() -> Self {
         Self::new(41001, "access_token missing")
     }

@@ -24,6 +24,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
+use crate::business::registration::page as registration;
 use crate::calls::CallOutcome;
 use crate::faults::Fault;
 use crate::received::Received;
@@ -71,6 +72,7 @@ impl Simulator {
             .merge(pages::router())
             .merge(chat::router())
             .merge(console::router())
+            .merge(registration::router())
             .nest(control::PREFIX, control::router())
             .fallback(api::unknown_path)
             .with_state(self.clone());
@@ -128,7 +130,8 @@ impl Simulator {
     /// One request, with the fault that stands for it.
     async fn respond(&self, router: Router, request: Request<Body>) -> Result<Response, Dropped> {
         let path = request.uri().path().to_owned();
-        let is_for_people = path == paths::HOME || chat::is_under_path(&path) || console::is_under_path(&path);
+        let is_for_people = path == paths::HOME
+            || [chat::is_under_path, console::is_under_path, registration::is_under_path].iter().any(|is| is(&path));
         if is_for_people || control::is_under_prefix(&path) {
             return Ok(route(router, request).await);
         }

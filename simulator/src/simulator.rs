@@ -23,7 +23,7 @@ use crate::calls::{Call, CallLog, CallOutcome, Counters};
 use crate::chat::transcript::Transcript;
 use crate::faults::{Faults, Injection};
 use crate::options::{Options, Platform};
-use crate::push::{Push, PushOutcome};
+use crate::push::{Applicant, Push, PushOutcome};
 use crate::received::{Received, Requests};
 use crate::refusal::AuthorizationRefusal;
 use crate::sent::SentMessage;
@@ -298,13 +298,15 @@ impl Simulator {
     /// Fast registration succeeds: a new mini program, authorized to the platform. The push is returned unsent.
     #[must_use]
     pub fn register_mini_program(&self, name: &str) -> Registration {
-        self.change(|world, at| world.register_mini_program(name, &self.0.platform.component_appid, at))
+        let applicant = Applicant::company(name);
+        self.change(|world, at| world.register_mini_program(name, &applicant, &self.0.platform.component_appid, at))
     }
 
     /// Fast registration fails, with a status of section 5.12 such as 100001: a push without `appid` and `auth_code`.
     #[must_use]
     pub fn fail_registration(&self, name: &str, status: i64, msg: &str) -> Push {
-        Push::registration_failed(&self.0.platform.component_appid, status, msg, name, self.now())
+        let applicant = Applicant::company(name);
+        Push::registration_failed(&self.0.platform.component_appid, status, msg, &applicant, self.now())
     }
 
     /// Token and key of the pushes change in WeChat's console.

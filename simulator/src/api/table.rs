@@ -6,7 +6,8 @@ use super::{Api, Body, Operation, Outcome, Request, component};
 use crate::business::code::{audit, library, release};
 use crate::business::domains::{account as domains, platform as platform_domains};
 use crate::business::{
-    code, diagnosis, login, material, media, menu, messages, open_accounts, privacy, qr_codes, quota, templates, users,
+    code, diagnosis, login, material, media, menu, messages, open_accounts, privacy, qr_codes, quota, registration,
+    templates, users,
 };
 use crate::paths;
 use crate::simulator::Simulator;
@@ -95,6 +96,13 @@ pub(super) const APIS: &[Api] = &[
     post("/cgi-bin/component/getprivacysetting", mini_program(&[18], privacy::get)),
     post("/cgi-bin/component/setprivacysetting", mini_program(&[18], privacy::set)),
     upload("/cgi-bin/component/uploadprivacyextfile", mini_program(&[18], privacy::upload)),
+    // Registration of mini programs (section 5.12).
+    post("/wxa/component/fastregisterenterpriseweapp", Operation::Component(registration::enterprise)),
+    post("/wxa/component/fastregisterpersonalweapp", Operation::Component(registration::person)),
+    post("/wxa/component/fastregistertransactionweapp", Operation::Component(registration::trader)),
+    post("/wxa/component/fastregisterbetaweapp", Operation::Component(registration::trial)),
+    post("/cgi-bin/component/fastregisterweapp", Operation::Component(registration::gone)),
+    post("/cgi-bin/account/fastregister", official_account(&[27], registration::reuse)),
     // The menu of an official account.
     post("/cgi-bin/menu/create", official_account(&[15], menu::create)),
     get("/cgi-bin/menu/get", official_account(&[15], menu::get)),

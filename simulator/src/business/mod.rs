@@ -17,6 +17,7 @@ pub(crate) mod open_accounts;
 pub(crate) mod privacy;
 pub(crate) mod qr_codes;
 pub(crate) mod quota;
+pub(crate) mod registration;
 pub(crate) mod templates;
 pub(crate) mod users;
 
@@ -43,6 +44,7 @@ pub(crate) struct OfPlatform {
     clears: quota::Clears,
     open_accounts: open_accounts::OpenAccounts,
     domains: domains::platform::Pools,
+    registrations: registration::Registrations,
     library: code::library::Library,
     audit_quota: code::audit::AuditQuota,
 }
@@ -56,6 +58,7 @@ pub(crate) struct OfAccount {
     phones: login::Codes,
     clears: quota::Clears,
     menu: menu::Menu,
+    reuse_tickets: registration::ReuseTickets,
     templates: templates::Templates,
     code: code::Code,
     domains: domains::account::Domains,
@@ -66,6 +69,11 @@ impl Business {
     /// Every code that a user of a mini program handed over.
     pub(crate) fn login_codes(&self) -> impl Iterator<Item = &String> {
         self.accounts.values().flat_map(|of| of.logins.values().chain(of.phones.values()))
+    }
+
+    /// Every ticket of an official account that a mini program may still be registered with.
+    pub(crate) fn registration_tickets(&self) -> impl Iterator<Item = &String> {
+        self.accounts.values().flat_map(|of| of.reuse_tickets.values())
     }
 }
 

@@ -59,6 +59,8 @@ pub enum SecretKind {
     LoginCode,
     /// `session_key` of a login.
     SessionKey,
+    /// The ticket with which a mini program takes over an official account's verification.
+    RegistrationTicket,
     /// `jsapi_ticket`, or the ticket of cards.
     JsTicket,
 }

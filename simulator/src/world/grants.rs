@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::accounts::made_up_appid;
 use super::{Account, Moment, SecretKind, Token, World};
 use crate::behaviour::Codes;
-use crate::push::Push;
+use crate::push::{Applicant, Push};
 use crate::refusal::{AuthorizationRefusal, Refusal};
 
 /// How long dead codes are remembered, to tell "expired" and "used" from "never issued".
@@ -188,13 +188,19 @@ impl World {
     }
 
     /// A mini program made for the platform and authorized to it.
-    pub(crate) fn register_mini_program(&mut self, name: &str, component: &AppId, at: &Moment<'_>) -> Registration {
+    pub(crate) fn register_mini_program(
+        &mut self,
+        name: &str,
+        applicant: &Applicant,
+        component: &AppId,
+        at: &Moment<'_>,
+    ) -> Registration {
         let appid = made_up_appid(&format!("wx{}", hex(&at.random.bytes::<8>())));
         let account = Account::mini_program(appid.clone(), name);
         let grant = self.grant(&appid, account.func_ids.clone(), at);
         self.put_account(account);
         let push_code = self.issue_authorization_code(&appid, grant, at);
-        let push = Push::registered(component, &appid, &push_code, name, at.now);
+        let push = Push::registered(component, &appid, &push_code, applicant, at.now);
         Registration { appid, push_code, push }
     }
 

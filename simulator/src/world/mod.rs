@@ -94,6 +94,7 @@ impl World {
         self.pre_auth_codes.keys().for_each(|code| note(SecretKind::PreAuthCode, code));
         self.authorization_codes.keys().for_each(|code| note(SecretKind::AuthorizationCode, code));
         self.business.login_codes().for_each(|code| note(SecretKind::LoginCode, code));
+        self.business.registration_tickets().for_each(|ticket| note(SecretKind::RegistrationTicket, ticket));
         for grant in self.grants.values() {
             note(SecretKind::RefreshToken, &grant.refresh_token);
             grant.access_token.iter().for_each(|token| note(SecretKind::AuthorizerToken, &token.value));

@@ -39,6 +39,8 @@ mod pushes;
 #[cfg(test)]
 mod quota;
 #[cfg(test)]
+mod registration;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod service;

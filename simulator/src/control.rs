@@ -8,6 +8,7 @@
 //! | `POST /_simulator/accounts` | `{"appid":"…","kind":"official-account"}` or `"mini-program"`, optionally `nick_name`, `user_name`, `principal_name`, `account_status` and `func_ids`: adds an account or replaces it; a grant that it has stays |
 //! | `POST /_simulator/permissions` | `{"authorizer_appid":"…","func_ids":[1,15]}`: other permission sets are granted from now on, and nothing is pushed; 404 where there is no grant |
 //! | `POST /_simulator/authorized-accounts` | `{"count":500}`: adds accounts, each of which authorizes the platform; the pushes follow one after another |
+//! | `GET /_simulator/apis` | the APIs that are played, [`crate::KnownApi`] |
 //! | `GET /_simulator/counters` | [`crate::Counters`] |
 //! | `GET /_simulator/calls` | the calls in order, [`crate::Call`] |
 //! | `GET /_simulator/requests?path=…` | the requests for this path as they came: `method`, `path`, `query`, `headers`, and `body` in Base64 |
@@ -49,6 +50,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::answer::MessageOutcome;
+use crate::api::{KnownApi, known_apis};
 use crate::behaviour::{Behaviour, Delivery};
 use crate::business;
 use crate::calls::{Call, Counters};
@@ -72,6 +74,7 @@ pub(crate) fn router() -> Router<Simulator> {
         .route("/accounts", get(accounts).post(put_account))
         .route("/permissions", post(set_permissions))
         .route("/authorized-accounts", post(add_authorized_accounts))
+        .route("/apis", get(apis))
         .route("/counters", get(counters))
         .route("/calls", get(calls))
         .route("/requests", get(requests))
@@ -160,6 +163,10 @@ async fn add_authorized_accounts(
 ) -> StatusCode {
     simulator.send_all_in_background(simulator.add_authorized_accounts(usize::from(asked.count)));
     StatusCode::ACCEPTED
+}
+
+async fn apis() -> Json<Vec<KnownApi>> {
+    Json(known_apis().collect())
 }
 
 async fn counters(State(simulator): State<Simulator>) -> Json<Counters> {

@@ -42,6 +42,7 @@ mod world;
 mod xml;
 
 pub use answer::{AnswerFault, FOLLOWER_SEES, MessageOutcome};
+pub use api::{KnownApi, TokenKind, known_apis};
 pub use behaviour::{Behaviour, Codes, Delivery, Lifetimes};
 pub use beijing::beijing_time;
 pub use business::code::audit::AuditResult;

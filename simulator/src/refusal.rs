@@ -47,8 +47,13 @@ impl Refusal {
         Self::new(40097, format!("invalid args: {name} is missing"))
     }
 
-    pub(crate) fn invalid_credential() -> Self {
-        Self::new(40001, "invalid credential, access_token is invalid or not latest")
+    /// A token that nobody holds: 40014 if it cannot be one, else 40001.
+    pub(crate) fn wrong_token(token: &str) -> Self {
+        if token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
+            Self::new(40001, "invalid credential, access_token is invalid or not latest")
+        } else {
+            Self::new(40014, "invalid access_token")
+        }
     }
 
     pub(crate) fn invalid_medium() -> Self {

@@ -16,6 +16,7 @@ use axum::routing::{self, any};
 use base::ids::AppId;
 use http::Method;
 use http::request::Parts;
+use serde::Serialize;
 
 pub(crate) use self::answer::{Answer, ok, respond};
 pub(crate) use self::request::{Part, Request, token_in};
@@ -70,6 +71,61 @@ pub(crate) fn router() -> Router<Simulator> {
     });
     let videos = format!("{}{{id}}", media::VIDEOS);
     router.route(&videos, routing::get(media::video)).layer(DefaultBodyLimit::disable())
+}
+
+/// An API that the simulator plays, as its entry in the table says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KnownApi {
+    /// Its path.
+    pub path: &'static str,
+    /// `GET` or `POST`.
+    pub method: &'static str,
+    /// Whether its body is a form with a file.
+    pub is_upload: bool,
+    /// Whose token it takes.
+    pub token: TokenKind,
+    /// The permission sets of official accounts, one of which is enough; empty where they lack it.
+    pub official_account: &'static [u32],
+    /// The same of mini programs.
+    pub mini_program: &'static [u32],
+}
+
+/// Whose token an API takes, and where (protocol section 11.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TokenKind {
+    /// Nobody's.
+    None,
+    /// The component's, as `access_token` or `component_access_token`.
+    Component,
+    /// The component's as `component_access_token`, with the two appids in the query.
+    Login,
+    /// An account's, as `access_token`.
+    Account,
+    /// The component's or an account's.
+    Either,
+}
+
+/// The APIs that the simulator plays.
+pub fn known_apis() -> impl Iterator<Item = KnownApi> {
+    table::APIS.iter().map(|api| {
+        let none = Sets { official_account: &[], mini_program: &[] };
+        let (token, sets) = match api.operation {
+            Operation::Open(_) => (TokenKind::None, none),
+            Operation::Component(_) => (TokenKind::Component, none),
+            Operation::Login(_) => (TokenKind::Login, none),
+            Operation::Account(sets, _) => (TokenKind::Account, sets),
+            Operation::Either(_) => (TokenKind::Either, none),
+        };
+        KnownApi {
+            path: api.path,
+            method: if api.method == Method::GET { "GET" } else { "POST" },
+            is_upload: matches!(api.body, Body::Form),
+            token,
+            official_account: sets.official_account,
+            mini_program: sets.mini_program,
+        }
+    })
 }
 
 /// A path that does not exist is refused as WeChat does it, not with 404.

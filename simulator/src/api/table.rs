@@ -7,7 +7,7 @@ use crate::business::code::{audit, library, release};
 use crate::business::domains::{account as domains, platform as platform_domains};
 use crate::business::{
     code, diagnosis, login, material, media, menu, messages, open_accounts, privacy, qr_codes, quota, registration,
-    templates, users,
+    settings, templates, users,
 };
 use crate::paths;
 use crate::simulator::Simulator;
@@ -93,6 +93,11 @@ pub(super) const APIS: &[Api] = &[
     post("/wxa/get_effective_domain", mini_program(&[18], domains::effective_server)),
     post("/wxa/get_effective_webviewdomain", mini_program(&[18], domains::effective_web_view)),
     // Settings of mini programs (section 14).
+    get("/cgi-bin/account/getaccountbasicinfo", mini_program(&[30], settings::profile)),
+    get("/wxa/get_category", mini_program(&[18], settings::categories)),
+    post("/wxa/bind_tester", mini_program(&[18], settings::bind_tester)),
+    post("/wxa/unbind_tester", mini_program(&[18], settings::unbind_tester)),
+    post("/wxa/memberauth", mini_program(&[18], settings::testers)),
     post("/cgi-bin/component/getprivacysetting", mini_program(&[18], privacy::get)),
     post("/cgi-bin/component/setprivacysetting", mini_program(&[18], privacy::set)),
     upload("/cgi-bin/component/uploadprivacyextfile", mini_program(&[18], privacy::upload)),

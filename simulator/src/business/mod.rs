@@ -18,6 +18,7 @@ pub(crate) mod privacy;
 pub(crate) mod qr_codes;
 pub(crate) mod quota;
 pub(crate) mod registration;
+pub(crate) mod settings;
 pub(crate) mod templates;
 pub(crate) mod users;
 
@@ -63,6 +64,7 @@ pub(crate) struct OfAccount {
     code: code::Code,
     domains: domains::account::Domains,
     privacy: privacy::Privacy,
+    testers: settings::Testers,
 }
 
 impl Business {

@@ -1,9 +1,10 @@
 //! What holds for every API: methods, tokens, permission sets, bodies.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use simulator::{Account, CallOutcome, paths};
+use simulator::{Account, CallOutcome, TokenKind, known_apis, paths};
 
 use crate::harness::{Harness, errcode, json_of};
 
@@ -29,6 +30,33 @@ async fn a_call_by_the_other_method_is_refused() {
 }
 
 #[tokio::test]
+async fn every_api_refuses_the_other_method_and_calls_without_its_token() {
+    let wechat = Harness::start().await;
+    let account = wechat.token_of(&Harness::mini_program()).await;
+    let component = wechat.component_token().await;
+    let mut paths = BTreeSet::new();
+    for api in known_apis() {
+        assert!(paths.insert(api.path), "{} is in the table once", api.path);
+        let ask = async |method: &str, query: String| {
+            let url = format!("{}{}?{query}", wechat.base, api.path);
+            let request = wechat.http.request(method.parse().unwrap(), url).body("{}");
+            errcode(&json_of(request.send().await.unwrap()).await)
+        };
+        let (other, refused) = if api.method == "GET" { ("POST", 43001) } else { ("GET", 43002) };
+        assert_eq!(ask(other, String::new()).await, refused, "{}", api.path);
+        let missing = if api.token == TokenKind::Login { 41021 } else { 41001 };
+        let (name, wrong, expected) = match api.token {
+            TokenKind::None | TokenKind::Either => continue,
+            TokenKind::Component | TokenKind::Login => ("component_access_token", &account, 61014),
+            TokenKind::Account => ("access_token", &component, 61015),
+        };
+        assert_eq!(ask(api.method, String::new()).await, missing, "{}", api.path);
+        assert_eq!(ask(api.method, format!("{name}={wrong}")).await, expected, "{}", api.path);
+    }
+    assert_eq!(wechat.simulator.counters().effects.consents, 1, "nothing was done");
+}
+
+#[tokio::test]
 async fn the_kind_of_token_belongs_to_the_api_and_not_to_the_path() {
     let wechat = Harness::start().await;
     let account = wechat.token_of(&Harness::account()).await;
@@ -40,6 +68,8 @@ async fn the_kind_of_token_belongs_to_the_api_and_not_to_the_path() {
         assert_eq!(errcode(&wechat.call("/cgi-bin/openapi/quota/get", Some(token), asked).await), 0);
     }
     assert_eq!(errcode(&wechat.call(TYPING, Some("62_invented"), typing()).await), 40001);
+    assert_eq!(errcode(&wechat.call(TYPING, Some("62%2Finvented"), typing()).await), 40014);
+    assert_eq!(errcode(&wechat.component_call(paths::CREATE_PREAUTHCODE, "61%2B", json!({})).await), 40014);
     wechat.clock.advance(Duration::from_hours(2));
     assert_eq!(errcode(&wechat.call(TYPING, Some(&account), typing()).await), 42001);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use base::ids::AppId;
 use http::StatusCode;
 use serde_json::{Value, json};
-use simulator::paths;
+use simulator::{known_apis, paths};
 
 use crate::account_side::{AccountSide, keyring, reply, sealed};
 use crate::harness::{COMPONENT, Harness, SECRET, TOKEN, element, errcode, text, token_body};
@@ -98,6 +98,7 @@ async fn counters_calls_secrets_and_behaviour_can_be_read_and_set() {
     let wechat = Harness::start().await;
     let token = wechat.component_token().await;
     assert_eq!(get(&wechat, "counters").await["effects"]["component_tokens"], 1);
+    assert_eq!(get(&wechat, "apis").await.as_array().unwrap().len(), known_apis().count());
     assert_eq!(get(&wechat, "calls").await[0]["outcome"], "done");
     let secrets = get(&wechat, "secrets").await;
     assert!(secrets.as_array().unwrap().contains(&json!({ "kind": "component-token", "value": token })));

@@ -45,6 +45,8 @@ mod requests;
 #[cfg(test)]
 mod service;
 #[cfg(test)]
+mod settings;
+#[cfg(test)]
 mod state;
 #[cfg(test)]
 mod templates;

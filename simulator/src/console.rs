@@ -1,5 +1,5 @@
 //! What merchants do in WeChat's own console, as a page: rename an account, change what it permits, authorize the platform
-//! and withdraw; and 500 merchants at once.
+//! and withdraw; and 500 merchants at once. WeChat's auditors decide about mini programs there too.
 
 use askama::Template;
 use axum::Router;
@@ -10,6 +10,7 @@ use base::ids::AppId;
 use http::StatusCode;
 use serde::Deserialize;
 
+use crate::business::code::audit::AuditResult;
 use crate::html::page;
 use crate::simulator::Simulator;
 use crate::world::Account;
@@ -39,6 +40,7 @@ async fn show(State(simulator): State<Simulator>) -> Response {
     let all = accounts.len();
     let shown = accounts.into_iter().take(SHOWN).map(|account| Shown {
         authorized: simulator.is_authorized(&account.appid),
+        in_audit: simulator.is_in_audit(&account.appid),
         func_ids: account.func_ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
         account,
     });
@@ -64,6 +66,8 @@ enum Action {
     Save,
     Authorize,
     Unauthorize,
+    PassAudit,
+    RefuseAudit,
 }
 
 async fn change(
@@ -79,6 +83,16 @@ async fn change(
     simulator.put_account(Account { nick_name: changed.nick_name, func_ids, ..account });
     let push = match changed.action {
         Action::Save => None,
+        Action::PassAudit => {
+            decide_audit(&simulator, &appid, &AuditResult::Passed).await;
+            None
+        }
+        Action::RefuseAudit => {
+            let screenshots = vec![simulator.audit_screenshot(&appid)];
+            let reason = "1: 小程序内容与所选类目不符".to_owned();
+            decide_audit(&simulator, &appid, &AuditResult::Refused { reason, screenshots }).await;
+            None
+        }
         Action::Authorize => simulator.authorize_without_link(&appid).ok().map(|consent| consent.push),
         Action::Unauthorize => simulator.unauthorize(&appid),
     };
@@ -88,10 +102,17 @@ async fn change(
     Redirect::to(&format!("{PATH}#{appid}")).into_response()
 }
 
+async fn decide_audit(simulator: &Simulator, appid: &AppId, result: &AuditResult) {
+    if let Some(event) = simulator.decide_audit(appid, result) {
+        simulator.send_message(&event).await;
+    }
+}
+
 /// An account on the page.
 struct Shown {
     account: Account,
     authorized: bool,
+    in_audit: bool,
     func_ids: String,
 }
 

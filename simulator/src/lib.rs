@@ -9,9 +9,14 @@
 //! - `world` is the state: plain data with the rules as methods, saved before an answer leaves ([`Options::state_file`]).
 //! - `api`, `pages`, `chat`, `control` are thin HTTP layers over it; [`Simulator::serve`] serves all from one listener.
 //! - [`Message`] is what a follower sends to an account; [`MessageOutcome`] judges what the platform answered to it.
-//! - An API is one entry in the table of `api`. What services call for accounts is in `business`, by topic.
-//! - [`Simulator::requests`] has what came for a path, to the byte.
-//! - [`Fault`] makes a path fail: an errcode, a 502, a delay, a dropped connection, an answer held back or another one.
+//! - An API is one entry in the table of `api`: path, method, whose token, permission sets, operation. [`known_apis`] lists
+//!   them. What services call for accounts is in `business`, a file or folder for each topic.
+//! - What people do about it at WeChat's side are methods of [`Simulator`]: [`Simulator::follow`],
+//!   [`Simulator::login_code`], [`Simulator::decide_audit`], [`Simulator::confirm_registration`] and others.
+//! - [`Simulator::requests`] has what came for a path, to the byte: method, query, headers and body.
+//! - [`Fault`] makes a path fail, for every caller or for one account: an errcode, a 502, a delay, a connection that is
+//!   dropped before the request is read, after it or in the middle of the answer, an answer held back, with other headers,
+//!   or another one.
 //! - The control API under `/_simulator/` offers the same to other processes; module [`control`] lists its routes.
 //!
 //! Everything secret here is made up, yet treated as secret: no type that owns a token or a code prints it.

@@ -115,6 +115,11 @@ impl Account {
         follower_of(&self.appid)
     }
 
+    /// The openid of its administrator, to whom WeChat's events about the account itself are addressed.
+    pub(crate) fn administrator(&self) -> String {
+        open_id("administrator", &self.appid)
+    }
+
     /// What stands in for a picture of it.
     pub(crate) fn initial(&self) -> char {
         self.nick_name.chars().next().unwrap_or('?')
@@ -201,7 +206,11 @@ impl World {
 
 /// The follower whose conversation with an account the chat page shows.
 pub(crate) fn follower_of(account: &AppId) -> String {
-    let digest = hex(&Sha1::digest(format!("follower of {account}")));
+    open_id("follower", account)
+}
+
+fn open_id(who: &str, account: &AppId) -> String {
+    let digest = hex(&Sha1::digest(format!("{who} of {account}")));
     format!("o{}", digest.get(..27).unwrap_or_default())
 }
 

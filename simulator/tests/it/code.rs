@@ -301,3 +301,21 @@ async fn a_qr_code_is_a_picture_or_says_at_the_same_url_why_not() {
     }
     assert_eq!(errcode(&call(&wechat, &token, "getwxacode", json!({})).await), 40097);
 }
+
+#[tokio::test]
+async fn auditors_decide_on_the_page_of_the_console() {
+    let wechat = Harness::start().await;
+    let account = Harness::mini_program();
+    let token = wechat.token_of(&account).await;
+    let page = async || wechat.http.get(format!("{}/console", wechat.base)).send().await.unwrap().text().await.unwrap();
+    for (action, status) in [("refuse_audit", 1), ("pass_audit", 0)] {
+        assert!(!page().await.contains(action));
+        assert_eq!(errcode(&submit(&wechat, &token, "1.0.0").await), 0);
+        assert_eq!(page().await.matches(action).count(), 1, "one account has something in audit");
+        let form = format!("nick_name=a&func_ids=17+18&action={action}");
+        let decide = wechat.http.post(format!("{}/console/{account}", wechat.base)).body(form);
+        let decide = decide.header("content-type", "application/x-www-form-urlencoded");
+        assert_eq!(decide.send().await.unwrap().status(), 303);
+        assert_eq!(get(&wechat, &token, "get_latest_auditstatus").await["status"], status);
+    }
+}

@@ -133,7 +133,7 @@ impl Simulator {
         });
         decided?;
         let now = self.now().unix().to_string();
-        let event = |name: &str| Message::event(&account, &account.follower(), name);
+        let event = |name: &str| Message::event(&account, &account.administrator(), name);
         Some(match result {
             AuditResult::Passed => event("weapp_audit_success").with("SuccTime", &now),
             AuditResult::Refused { reason, screenshots } => {

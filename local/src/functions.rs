@@ -19,10 +19,13 @@ use platform::secret::PlatformSource;
 use platform::services::Services;
 use platform::webhook::{AddressPolicy, Webhook};
 use preauth_link::LinkService;
-use runtime::config::{AccountConfig, BusConfig, EventConfig, MessageConfig, PageConfig, StoreConfig, WechatConfig};
+use runtime::config::{
+    AccountConfig, BusConfig, EventConfig, MessageConfig, PageConfig, StoreConfig, TokenConfig, WechatConfig,
+};
 use runtime::telemetry::{self, Metrics};
 use store::Table;
 use ticket_push::Receiver;
+use token_api::TokenService;
 use token_refresher::{EVENT_WEBHOOK, Refresher, Settings, Targets};
 use tracing::Instrument as _;
 use url::Url;
@@ -42,6 +45,7 @@ pub(crate) struct Config {
     pub(crate) bus: BusConfig,
     pub(crate) messages: MessageConfig,
     pub(crate) accounts: AccountConfig,
+    pub(crate) tokens: TokenConfig,
     pub(crate) events: EventConfig,
     pub(crate) pages: PageConfig,
     pub(crate) wechat: WechatConfig,
@@ -54,6 +58,7 @@ impl Config {
             bus: BusConfig::read(variables)?,
             messages: MessageConfig::read(variables)?,
             accounts: AccountConfig::read(variables)?,
+            tokens: TokenConfig::read(variables)?,
             events: EventConfig::read(variables)?,
             pages: PageConfig::read(variables)?,
             wechat: WechatConfig::read(variables)?,
@@ -102,13 +107,15 @@ impl Place<'_> {
         let pages = &self.config.pages;
         let accounts =
             AccountService::new(for_pages.clone(), self.bus(&for_pages.limits), self.config.accounts.clone());
+        let tokens = TokenService::new(self.services(Limits::tokens(), &metrics)?, self.config.tokens);
         let links = LinkService::new(for_pages.clone(), pages.clone(), self.config.wechat.clone());
         let public = ticket_push::router(receiver(&for_pages))
             .merge(account_push::router(self.reception(&for_pages, webhook(&webhooks.replies, &REPLY_WEBHOOK)?)))
             .merge(preauth_link::public_router(links.clone()))
             .merge(oauth_callback::router(CallbackService::new(for_pages, pages.clone())));
         let identity = IamIdentity::new(LOCAL_IDENTITY).context("the local identity is empty")?;
-        let business = preauth_link::business_router(links).merge(account_api::router(accounts));
+        let business =
+            preauth_link::business_router(links).merge(account_api::router(accounts)).merge(token_api::router(tokens));
         let business = business.layer(Extension(identity)).layer(middleware::from_fn(with_request_id));
         Ok(Functions { public, business, refresher })
     }

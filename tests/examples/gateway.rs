@@ -27,10 +27,12 @@ const CALLER: &str = "arn:aws:iam::123456789012:role/orders";
 /// Accounts that authorize the platform.
 const ACCOUNTS: usize = 3;
 
-struct Functions {
-    accounts: Bootstrap,
-    links: Bootstrap,
-}
+/// The functions with routes for businesses, by what their paths begin with; what is left is the last one's.
+const FUNCTIONS: [(&str, &str); 3] =
+    [("/authorization-links", "preauth-link"), ("/tokens/", "token-api"), ("/", "account-api")];
+
+/// The process for each beginning of a path in [`FUNCTIONS`].
+type Functions = Vec<(&'static str, Bootstrap)>;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -43,12 +45,12 @@ async fn main() -> anyhow::Result<()> {
     for number in 0..ACCOUNTS {
         world.push_and_work(&world.merchant_authorizes(&world.account(number)).push).await;
     }
-    let start = async |name: &str| {
+    let mut functions = Vec::new();
+    for (path, name) in FUNCTIONS {
         let program = Path::new(&folder).join(name);
         let program = program.to_str().context("the folder has a name of another kind")?;
-        anyhow::Ok(Bootstrap::start(program, &world).await)
-    };
-    let functions = Functions { accounts: start("account-api").await?, links: start("preauth-link").await? };
+        functions.push((path, Bootstrap::start(program, &world).await));
+    }
     println!("http://127.0.0.1:{port}/openapi.json");
     Ok(axum::serve(listener, Router::new().fallback(forward).with_state(Arc::new(functions))).await?)
 }
@@ -71,7 +73,9 @@ async fn forward(State(functions): State<Arc<Functions>>, parts: Parts, body: By
         Ok(text) => event.body(text),
         Err(_) => event.base64_body(&body),
     };
-    let function = if path.starts_with("/authorization-links") { &functions.links } else { &functions.accounts };
+    let Some((_, function)) = functions.iter().find(|(beginning, _)| path.starts_with(beginning)) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
     let answer = function.request(&event).await;
     let mut response = Response::new(answer.body.into());
     *response.status_mut() = u16::try_from(answer.status).unwrap_or_default().try_into().unwrap_or_default();

@@ -14,4 +14,6 @@ mod preauth_link;
 #[cfg(test)]
 mod ticket_push;
 #[cfg(test)]
+mod token_api;
+#[cfg(test)]
 mod token_refresher;

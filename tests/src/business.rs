@@ -20,6 +20,12 @@ pub const LINKS: &str = "/authorization-links";
 /// Where the accounts are.
 pub const ACCOUNTS: &str = "/accounts";
 
+/// Where the tokens are.
+pub const TOKENS: &str = "/tokens/";
+
+/// Where the platform's own is.
+pub const PLATFORM_TOKEN: &str = "/tokens/platform";
+
 /// A business.
 pub struct Business {
     router: Router,
@@ -117,25 +123,27 @@ impl Business {
     }
 
     /// Any call. Every answer is one that `docs/openapi.json` says of its route, and none has a secret of WeChat's side,
-    /// but for the code that was asked for.
+    /// but for the code or the token that was asked for.
     pub async fn send(&self, mut request: Request<Body>) -> Answer {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let wants_code = request.uri().path().ends_with("/codes");
         if let Some(identity) = &self.identity {
             request.extensions_mut().insert(identity.clone());
         }
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, 1 << 20).await.unwrap();
-        let text = String::from_utf8_lossy(&body);
-        let told = self.simulator.issued_secrets().into_iter().find(|secret| secret.is_in(&text));
-        assert!(
-            told.is_none_or(|secret| wants_code && secret.kind == SecretKind::PreAuthCode),
-            "{} tells a secret",
-            parts.status
-        );
-        let body =
+        let text = String::from_utf8_lossy(&body).into_owned();
+        let body: Value =
             serde_json::from_slice(&body).unwrap_or_else(|_| panic!("{} is answered without JSON", parts.status));
+        for told in self.simulator.issued_secrets().into_iter().filter(|secret| secret.is_in(&text)) {
+            let asked_for = match told.kind {
+                SecretKind::PreAuthCode => path.ends_with("/codes"),
+                SecretKind::AuthorizerToken => path.starts_with(TOKENS) && !path.starts_with(PLATFORM_TOKEN),
+                SecretKind::ComponentToken => path.starts_with(PLATFORM_TOKEN),
+                _ => false,
+            };
+            assert!(asked_for && text.matches(&told.value).count() == 1, "{path} tells a {:?}", told.kind);
+        }
         let (status, headers) = (parts.status.as_u16(), parts.headers);
         let answered = Answered { method: method.as_str(), path: &path, status, headers: &headers, body: &body };
         assert_eq!(Contract::get().fits(&answered), Ok(()), "{method} {path}: {status} {headers:?} {body}");

@@ -96,6 +96,7 @@ pub fn files(time: i64) -> Vec<(String, String)> {
         ("account-push", account_push(time)),
         ("preauth-link", preauth_link()),
         ("account-api", account_api()),
+        ("token-api", token_api()),
         ("oauth-callback", oauth_callback()),
         ("token-refresher", token_refresher(time)),
     ];
@@ -277,6 +278,25 @@ fn account_api() -> Events {
                 .build(),
         ),
         ("read-description", HttpEvent::new("GET", "/openapi.json").iam(CALLER).build()),
+    ]
+}
+
+fn token_api() -> Events {
+    let of_account =
+        |appid: &str| HttpEvent::new("GET", &format!("/tokens/{appid}")).route("/tokens/{appid}").iam(CALLER).build();
+    let renewal = HttpEvent::new("POST", &format!("/tokens/{KNOWN_ACCOUNT}/renewals"))
+        .route("/tokens/{appid}/renewals")
+        .header("content-type", "application/json")
+        .iam(CALLER);
+    vec![
+        ("read-token-without-permission", of_account(KNOWN_ACCOUNT)),
+        ("read-token-of-unknown-account", of_account(UNKNOWN_ACCOUNT)),
+        (
+            "read-token-without-identity",
+            HttpEvent::new("GET", &format!("/tokens/{KNOWN_ACCOUNT}")).route("/tokens/{appid}").build(),
+        ),
+        ("renew-token-without-id", renewal.clone().body("{}").build()),
+        ("renew-token-without-permission", renewal.body(r#"{"token_id":"0123456789abcdef"}"#).build()),
     ]
 }
 

@@ -152,7 +152,7 @@ impl HttpEvent {
 /// The deployed route that a path leads to.
 fn deployed_route(path: &str) -> Option<&'static str> {
     let routes = ticket_push::ROUTES.iter().chain(&account_push::ROUTES).chain(&oauth_callback::ROUTES);
-    let routes = routes.chain(&preauth_link::PUBLIC_ROUTES).chain(&BUSINESS_ROUTES);
+    let routes = routes.chain(&preauth_link::PUBLIC_ROUTES).chain(BUSINESS_ROUTES.iter());
     let leads_to = |route: &str| {
         let parts = || route.split('/').zip(path.split('/'));
         route.split('/').count() == path.split('/').count()

@@ -18,12 +18,12 @@ const HEADERS_OF_ALL: [&str; 4] = ["allow", "cache-control", "content-length", "
 /// The description of all routes for businesses.
 #[must_use]
 pub fn document() -> Value {
-    preauth_link::description().and(account_api::description()).document(json!({
+    preauth_link::description().and(account_api::description()).and(token_api::description()).document(json!({
         "openapi": "3.1.0",
         "info": {
             "title": "WeChat third-party platform: the business API",
             "version": env!("CARGO_PKG_VERSION"),
-            "summary": "Authorization links, the accounts that came through them, and how they are doing.",
+            "summary": "Authorization links, the accounts that came through them, how they are doing, and their tokens.",
             "description": "For services of the company that runs the platform. `docs/business-api.md` says the same at more \
                             length. Instants are texts in RFC 3339, in UTC. Answers may gain members: pass over those you \
                             do not know. What the functions refuse is `application/problem+json` (RFC 9457): decide by its \
@@ -47,6 +47,7 @@ pub fn document() -> Value {
         "tags": [
             { "name": "Links", "description": "By which merchants authorize their accounts." },
             { "name": "Accounts", "description": "That have authorized the platform." },
+            { "name": "Tokens", "description": "For calls of WeChat that you make yourself." },
             { "name": "Reconciliations", "description": "Comparisons with WeChat's list of the accounts." },
             { "name": "This document" },
         ],

@@ -6,8 +6,8 @@
 //! A story begins with [`World::start`], lets WeChat, merchants and schedules act, and looks at the outcome. The
 //! HTTP between the two sides is real, on loopback; nothing runs by itself.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use account_api::AccountService;
@@ -29,11 +29,12 @@ use platform::tokens::Tokens;
 use platform::webhook::{AddressPolicy, Webhook};
 use preauth_link::LinkService;
 use runtime::aws::AwsClients;
-use runtime::config::{AccountConfig, Origin, PageConfig, WechatConfig};
+use runtime::config::{AccountConfig, Origin, PageConfig, TokenConfig, WechatConfig};
 use secrecy::SecretString;
 use simulator::{Consent, Options, Push, Simulator};
 use store::{AccountDetails, AccountState, INBOX_SORT_PREFIX, Store, StoredAccount, Table, TokenOwner};
 use ticket_push::Receiver;
+use token_api::TokenService;
 use token_refresher::{EVENT_WEBHOOK, Refresher, Report, Settings, Targets, Task};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -63,10 +64,10 @@ pub const COMPONENT: &str = "wx1234567890abcdef";
 pub const WEBHOOK_SECRET: &str = "whsec_c3Rvcnktd2ViaG9vay1rZXktMDEyMzQ1Njc4OWFiY2RlZg==";
 
 /// The routes for businesses, of all functions.
-pub const BUSINESS_ROUTES: [(Method, &str); 12] = {
-    let ([a, b, c, d, e], [f, g, h, i, j, k, l]) = (preauth_link::BUSINESS_ROUTES, account_api::ROUTES);
-    [a, b, c, d, e, f, g, h, i, j, k, l]
-};
+pub static BUSINESS_ROUTES: LazyLock<Vec<(Method, &str)>> = LazyLock::new(|| {
+    let links = preauth_link::BUSINESS_ROUTES.into_iter();
+    links.chain(account_api::ROUTES).chain(token_api::ROUTES).collect()
+});
 
 /// When a story begins.
 pub const START: Timestamp = Timestamp::from_unix(1_800_000_000);
@@ -384,7 +385,11 @@ impl World {
     pub fn business_router(&self) -> Router {
         let config = AccountConfig::read(&self.environment()).unwrap();
         let accounts = AccountService::new(self.services.clone(), self.event_bus(), config);
-        preauth_link::business_router(self.link_service()).merge(account_api::router(accounts))
+        let config = TokenConfig::read(&self.environment()).unwrap();
+        let tokens = TokenService::new(self.services.clone(), config);
+        preauth_link::business_router(self.link_service())
+            .merge(account_api::router(accounts))
+            .merge(token_api::router(tokens))
     }
 
     /// Clients of the world's table and secret, as a program next to it has them.
@@ -415,6 +420,7 @@ impl World {
             "PUBLIC_BASE_URL" => Some(public.to_string()),
             "RETURN_URL_ORIGINS" => Some("https://app.example.com".to_owned()),
             "WANTED_PERMISSIONS" => Some("1,17".to_owned()),
+            "PLATFORM_TOKEN_ROUTE" => Some("on".to_owned()),
             "WECHAT_API_BASE_URL" | "WECHAT_MP_BASE_URL" | "WECHAT_OPEN_BASE_URL" => Some(wechat.to_string()),
             _ => None,
         }

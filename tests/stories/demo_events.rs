@@ -256,6 +256,20 @@ async fn services_see_accounts_and_say_what_they_are_to_them() {
 }
 
 #[tokio::test]
+async fn services_ask_for_tokens_that_there_are_not() {
+    let world = world_with_link().await;
+    for name in [
+        "read-token-without-permission",
+        "read-token-of-unknown-account",
+        "read-token-without-identity",
+        "renew-token-without-id",
+        "renew-token-without-permission",
+    ] {
+        answered(&world, &format!("token-api/{name}.json")).await;
+    }
+}
+
+#[tokio::test]
 async fn a_return_is_taken_in_once_and_only_its_own_browser_goes_on_to_the_business() {
     let world = world_with_link().await;
     // WeChat has never heard of the code.

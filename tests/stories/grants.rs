@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 use simulator::{Fault, paths};
-use store::AccountState;
+use store::{AccountState, TokenOwner};
 use stories::faults::{Fault as TableFault, Matching};
 use stories::world::World;
 
@@ -78,7 +78,7 @@ async fn a_revoked_account_is_marked_keeps_its_row_and_comes_back() {
     let stored = world.stored(&account).await;
     assert_eq!(stored.token.state, AccountState::Unauthorized);
     assert!(stored.token.access_token.is_none());
-    let error = world.tokens().await.authorizer(&account).await.unwrap_err();
+    let error = world.tokens().await.valid(&TokenOwner::Authorizer(account.clone())).await.unwrap_err();
     assert!(error.to_string().contains("authorize the platform again"), "{error}");
 
     world.pass(Duration::from_mins(30));

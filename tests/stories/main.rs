@@ -90,4 +90,6 @@ mod template;
 #[cfg(test)]
 mod tickets;
 #[cfg(test)]
+mod tokens_for_services;
+#[cfg(test)]
 mod wechat_json;

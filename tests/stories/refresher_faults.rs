@@ -6,7 +6,7 @@ use base::ids::AppId;
 use base::limits::{LEASE, Limits};
 use runtime::telemetry::Measure;
 use simulator::{Behaviour, Fault, paths};
-use store::AccountState;
+use store::{AccountState, TokenOwner};
 use stories::world::{World, short_limits};
 use token_refresher::Report;
 
@@ -252,7 +252,8 @@ async fn a_component_token_that_cannot_be_renewed_costs_one_try_and_no_account()
     assert_eq!((report.left_over, report.renewed), (3, 0), "{report}");
     for _ in 0..20 {
         world.component().await.call(|_| async { Ok(()) }).await.ok();
-        assert!(world.tokens().await.authorizer(&accounts[0]).await.is_ok(), "the old token lives");
+        let owner = TokenOwner::Authorizer(accounts[0].clone());
+        assert!(world.tokens().await.valid(&owner).await.is_ok(), "the old token lives");
     }
     assert_eq!(world.calls(paths::COMPONENT_TOKEN) - tries, 1, "until the wait is over, nobody tries again");
     for account in &accounts {

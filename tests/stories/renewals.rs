@@ -152,8 +152,8 @@ async fn two_hundred_callers_of_an_expired_token_cause_one_issue() {
     let before = world.simulator.counters().effects;
     let issuing = world.tokens().await;
     let callers = (0..200).map(|_| {
-        let (tokens, account) = (issuing.clone(), account.clone());
-        tokio::spawn(async move { tokens.authorizer(&account).await.map(|token| token.expose_secret().to_owned()) })
+        let (tokens, owner) = (issuing.clone(), TokenOwner::Authorizer(account.clone()));
+        tokio::spawn(async move { tokens.valid(&owner).await.map(|found| found.token.expose_secret().to_owned()) })
     });
     let mut tokens = Vec::new();
     for caller in callers.collect::<Vec<_>>() {

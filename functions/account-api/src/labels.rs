@@ -8,11 +8,11 @@ use http::header::IF_MATCH;
 use runtime::config::Origin;
 use store::{AccountPatch, LabelError, Patch, Patched};
 use tokio::time::Instant;
-use web::api::{ApiError, answer};
+use web::api::{ApiError, answer, unknown_account};
 use web::identity::IamIdentity;
 use web::{Members, Problem, ProblemKind};
 
-use crate::{AccountPath, AccountService, entity_tag, unknown_account};
+use crate::{AccountPath, AccountService, entity_tag};
 
 /// `PATCH /accounts/{appid}`.
 pub(crate) async fn change(

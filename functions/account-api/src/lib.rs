@@ -31,9 +31,9 @@ use platform::services::Services;
 use runtime::config::AccountConfig;
 use store::{Access, KnownAccount, access_to};
 use tokio::time::Instant;
-use web::api::{self, ApiError, answer, json};
+use web::api::{self, ApiError, answer, json, unknown_account};
 use web::identity::IamIdentity;
-use web::{BODY_LIMIT, InternalError, Problem, ProblemKind};
+use web::{BODY_LIMIT, InternalError};
 
 #[cfg(feature = "openapi")]
 pub use self::openapi::description;
@@ -92,10 +92,6 @@ impl OpenPlatform {
 
 /// The path's account; its absence is answered like that of an unknown one.
 type AccountPath = Result<Path<AppId>, PathRejection>;
-
-fn unknown_account() -> Problem {
-    Problem::new(ProblemKind::UnknownAccount, "check the appid: no such account has ever authorized this platform")
-}
 
 impl AccountService {
     /// The function's state. A reconciliation that is asked for is started through `bus`.

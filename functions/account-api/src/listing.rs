@@ -13,11 +13,11 @@ use http::StatusCode;
 use serde::Serialize;
 use store::{AccountList, AccountState, KnownAccount, Labels};
 use tokio::time::Instant;
-use web::api::{ApiError, answer, json};
+use web::api::{ApiError, answer, json, state_word};
 use web::{Cursor, PageSize, Parameters, QueryError};
 use wechat::api::AccountKind;
 
-use crate::view::{AccountItem, word};
+use crate::view::AccountItem;
 use crate::{AccountService, OpenPlatform};
 
 /// How long accounts are read to be compared.
@@ -94,7 +94,7 @@ impl Wanted {
         let mut parameters = Parameters::parse(query)?;
         let filters = Filters {
             state: parameters.parsed("state", "active, needs_authorization or unauthorized", |text| {
-                AccountState::ALL.into_iter().find(|state| word(*state) == text)
+                AccountState::ALL.into_iter().find(|state| state_word(*state) == text)
             })?,
             reference: parameters.parsed("reference", "a text of 1 to 256 characters", reference)?,
             kind: parameters.parsed("kind", "official_account, mini_program or other", |text| {
@@ -200,7 +200,7 @@ impl Filters {
     /// The filters as a cursor is bound to them.
     fn texts(&self) -> Vec<String> {
         let tags = self.tags.iter().flat_map(|(key, value)| [key.clone(), value.clone()]);
-        let state = self.state.map(word).unwrap_or_default().to_owned();
+        let state = self.state.map(state_word).unwrap_or_default().to_owned();
         let kind = self.kind.map(|kind| format!("{kind:?}")).unwrap_or_default();
         let single = [state, self.reference.clone().unwrap_or_default(), kind, self.text.clone().unwrap_or_default()];
         single.into_iter().chain(tags).collect()

@@ -4,13 +4,14 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use store::{AccountState, LONGEST_KEY, LONGEST_REFERENCE, LONGEST_VALUE, MOST_LOGIN_ORIGINS};
 use web::ProblemKind;
+use web::api::state_word;
 use web::openapi::{Description, OF_THE_PLATFORM, Operation};
 
 use crate::ROUTES;
 use crate::labels::PatchBody;
 use crate::listing::{AccountPage, KINDS};
 use crate::reconciliations::Reconciliation;
-use crate::view::{AccountView, word};
+use crate::view::AccountView;
 
 const ACCOUNTS: &str = "Accounts";
 const RECONCILIATIONS: &str = "Reconciliations";
@@ -34,7 +35,7 @@ pub fn description() -> Description {
         .answer::<Reconciliation>()
         .body::<PatchBody>()
         .narrow("AccountItem", "appid", appid())
-        .narrow("AccountItem", "state", json!({ "enum": AccountState::ALL.map(word) }))
+        .narrow("AccountItem", "state", json!({ "enum": AccountState::ALL.map(state_word) }))
         .narrow("AccountItem", "kind", json!({ "enum": KINDS.map(|(word, _)| word) }))
         .narrow("AccountPatch", "reference", json!({ "minLength": 1, "maxLength": LONGEST_REFERENCE }))
         .narrow("AccountPatch", "tags", tags())
@@ -88,7 +89,7 @@ fn listing() -> Operation {
          not documented, one that is there twice or empty (a tag's value may be), and a cursor of other filters are \
          refused.",
     )
-    .in_query("state", &json!({ "type": "string", "enum": AccountState::ALL.map(word) }), "Accounts in this state.")
+    .in_query("state", &json!({ "type": "string", "enum": AccountState::ALL.map(state_word) }), "Accounts in this state.")
     .in_query("reference", &reference, "Accounts with exactly this reference.")
     .in_query(
         "q",

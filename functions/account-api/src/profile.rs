@@ -7,14 +7,13 @@ use axum::response::Response;
 use base::ids::AppId;
 use platform::profiles::Profiles;
 use platform::tokens::TokenError;
-use store::{AccountState, KnownAccount, ProfileReading, TokenOwner};
+use store::{AccountState, ProfileReading, TokenOwner};
 use tokio::time::Instant;
-use web::api::{ApiError, answer, of_wechat};
+use web::api::{ApiError, answer, authorization_ended, of_wechat, unknown_account};
 use web::identity::IamIdentity;
 use web::{Problem, ProblemKind};
 
-use crate::view::word;
-use crate::{AccountPath, AccountService, OpenPlatform, unknown_account};
+use crate::{AccountPath, AccountService, OpenPlatform};
 
 /// A profile is read once in this time: each reading is a call of WeChat, of which a platform has a daily quota.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -35,8 +34,9 @@ async fn was_read(
     let Ok(Path(appid)) = path else { return Err(unknown_account().into()) };
     let open = service.open(bound).await?;
     let account = open.account(&appid).await?;
-    if account.details.state.is_none_or(|(state, _)| state != AccountState::Active) {
-        return Err(ended(&account).into());
+    let (state, since) = account.details.state.unzip();
+    if state != Some(AccountState::Active) {
+        return Err(authorization_ended(state, since).into());
     }
     begin(&open, &appid).await?;
     tracing::info!(authorizer = %appid, caller = %identity, "the profile of account {appid} is read");
@@ -67,15 +67,6 @@ async fn begin(open: &OpenPlatform, appid: &AppId) -> Result<(), ApiError> {
             Err(Problem::new(ProblemKind::TooSoon, detail).with_retry_after(wait).into())
         }
         ProfileReading::Unknown => Err(unknown_account().into()),
-    }
-}
-
-fn ended(account: &KnownAccount) -> Problem {
-    let detail = "WeChat answers about accounts in use only: the merchant has to authorize the platform again";
-    let problem = Problem::new(ProblemKind::AuthorizationEnded, detail);
-    match account.details.state {
-        Some((state, since)) => problem.with("state", word(state)).with("since", since.rfc3339()),
-        None => problem,
     }
 }
 

@@ -6,6 +6,7 @@ use base::clock::Timestamp;
 use base::ids::AppId;
 use serde::Serialize;
 use store::{AccountState, KnownAccount, TokenStatus};
+use web::api::state_word;
 use wechat::api::{AccountKind, ErrCode, Profile, Reaction};
 use wechat::permissions::PermissionSet;
 
@@ -152,15 +153,6 @@ struct Failure {
     what_to_do: &'static str,
 }
 
-/// The word for a state in this API.
-pub(crate) const fn word(state: AccountState) -> &'static str {
-    match state {
-        AccountState::Active => "active",
-        AccountState::NeedsAuthorization => "needs_authorization",
-        AccountState::Unauthorized => "unauthorized",
-    }
-}
-
 impl AccountItem {
     pub(crate) fn of(account: KnownAccount) -> Self {
         let KnownAccount { appid, details, token } = account;
@@ -177,7 +169,7 @@ impl AccountItem {
             principal_name: text(|profile| &profile.principal_name),
             verified: profile.as_ref().and_then(|profile| profile.verify_type).map(|kind| kind != NOT_VERIFIED),
             account_status: profile.as_ref().and_then(|profile| profile.account_status),
-            state: state.map(word),
+            state: state.map(state_word),
             state_since: details.state.map(|(_, since)| since.rfc3339()),
             health: if is_failing { Health::Failing } else { Health::Ok },
             reference: details.labels.reference,

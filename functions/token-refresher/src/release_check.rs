@@ -9,7 +9,7 @@ use platform::exchange::{Code, Exchanged, Whose};
 use platform::tokens::{Scope, TokenError};
 use runtime::telemetry::{Measure, Metric};
 use secrecy::SecretString;
-use store::{AccountState, CheckMessage, ClaimKey, CodeDigest, StoredAccount};
+use store::{AccountState, CheckMessage, ClaimKey, CodeDigest, StoredAccount, TokenOwner};
 use wechat::api::{ErrCode, Reaction, WechatError};
 use wechat::push::{AccountMessage, ApiCase};
 use wechat::times;
@@ -121,7 +121,8 @@ impl Run {
                     tokio::time::sleep(self.context.limits.poll).await;
                     // Where the exchange's answer was lost, what is stored may come from before it.
                     if error.reaction() == Reaction::Refresh {
-                        token = self.tokens.after_rejection(authorizer, &token, &error).await?;
+                        let owner = TokenOwner::Authorizer(authorizer.clone());
+                        token = self.tokens.replace(&owner, &token, &error).await?.token.token;
                     }
                 }
             }

@@ -67,6 +67,12 @@ impl Limits {
         }
     }
 
+    /// For services that ask for a token: they can ask again a second later.
+    #[must_use]
+    pub const fn tokens() -> Self {
+        Self { token_wait: Duration::from_secs(3), ..Self::interactive() }
+    }
+
     /// For the refresher, which nobody waits for.
     #[must_use]
     pub const fn background() -> Self {
@@ -117,6 +123,8 @@ mod tests {
         // The bus, and after it the table in its place.
         assert!(page.bus + page.table_try + AFTER_WAITING < page.message);
         assert!(seconds(page.page) < 9.0);
+        assert!(Limits { token_wait: page.token_wait, ..Limits::tokens() } == page);
+        assert!(seconds(Limits::tokens().token_wait) <= 3.0);
         for limits in [page, job] {
             assert!((seconds(limits.table_try), seconds(limits.table)) == (1.0, 2.5));
             assert!((seconds(limits.secrets_try), seconds(limits.secrets)) == (1.0, 2.0));

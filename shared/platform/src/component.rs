@@ -100,18 +100,18 @@ impl Component {
         }
         leased::warn_of_rejection(&TokenOwner::Component, &refused);
         let fresh = Box::pin(leased::usable(self, Some(&token)));
-        let UsableToken { token: fresh, was_ours } = fresh.await.map_err(no_component_token)?;
+        let UsableToken { token: fresh, renewed } = fresh.await.map_err(no_component_token)?;
         self.memory.keep(&fresh);
         match call(fresh.token.clone()).await {
             Err(refused) if refused.token_rejected() => {
                 if self.accepts(&fresh.token, &refused).await {
                     return Err(refused.into());
                 }
-                self.report_second_issuer(was_ours);
+                self.report_second_issuer(renewed);
                 Err(no_component_token(refused.into()))
             }
             answer => {
-                self.report_second_issuer(was_ours);
+                self.report_second_issuer(renewed);
                 Ok(answer?)
             }
         }
@@ -165,8 +165,8 @@ impl Component {
 
     /// Reports that another server issues tokens for the platform: a token of ours was void and none of our processes had
     /// replaced it. To be called once it is clear that the refusal was about the token.
-    fn report_second_issuer(&self, was_ours: bool) {
-        if !was_ours {
+    fn report_second_issuer(&self, renewed: bool) {
+        if renewed {
             self.context.metrics.put(&Metric::count(Measure::SecondIssuer, 1));
             tracing::error!("the platform was issued a token by somebody else: is another server running it?");
         }

@@ -24,14 +24,29 @@ pub enum TokenError {
     #[error("account {0} has not authorized this platform")]
     UnknownAccount(AppId),
     /// The account's grant is gone.
-    #[error("account {0} is {1}: the merchant has to authorize the platform again")]
-    NotAuthorized(AppId, AccountState),
+    #[error("account {authorizer} is {state}: the merchant has to authorize the platform again")]
+    NotAuthorized {
+        /// The account.
+        authorizer: AppId,
+        /// How its grant has ended.
+        state: AccountState,
+        /// When, where that is known.
+        since: Option<Timestamp>,
+    },
     /// The account granted no API permission: WeChat issues no token for it.
     #[error("account {0} granted no API permission")]
     NoPermission(AppId),
     /// Another process is renewing and did not finish in time.
     #[error("the token of {0} is being renewed: try again in a few seconds")]
     Busy(TokenOwner),
+    /// WeChat refused a token that was renewed a moment ago.
+    #[error("the token of {owner} was renewed a moment ago: it is not renewed again before {again_at}")]
+    RenewedJustNow {
+        /// Whose token.
+        owner: TokenOwner,
+        /// When it may be renewed again.
+        again_at: Timestamp,
+    },
     /// The last renewals failed and the old token has lapsed.
     #[error("the token of {owner} could not be renewed ({label}); the next try is at {next_try}")]
     Failing {
@@ -54,9 +69,10 @@ impl TokenError {
             Self::NoTicket => "no-ticket".to_owned(),
             Self::NoComponentToken(cause) => cause.label(),
             Self::UnknownAccount(_) => "unknown-account".to_owned(),
-            Self::NotAuthorized(..) => "not-authorized".to_owned(),
+            Self::NotAuthorized { .. } => "not-authorized".to_owned(),
             Self::NoPermission(_) => "no-permission".to_owned(),
             Self::Busy(_) => "busy".to_owned(),
+            Self::RenewedJustNow { .. } => "renewed-just-now".to_owned(),
             Self::Failing { label, .. } => label.clone(),
         }
     }
@@ -65,7 +81,7 @@ impl TokenError {
     /// refused today for a reason we do not know is worth another try.
     #[must_use]
     pub const fn may_pass(&self) -> bool {
-        !matches!(self, Self::UnknownAccount(_) | Self::NotAuthorized(..) | Self::NoPermission(_))
+        !matches!(self, Self::UnknownAccount(_) | Self::NotAuthorized { .. } | Self::NoPermission(_))
     }
 
     /// What WeChat said or failed to say, be it about the call or about the component token that it needed.
@@ -94,6 +110,7 @@ impl TokenError {
             Self::NoTicket
             | Self::NoComponentToken(_)
             | Self::Busy(TokenOwner::Component)
+            | Self::RenewedJustNow { owner: TokenOwner::Component, .. }
             | Self::Failing { owner: TokenOwner::Component, .. } => Scope::Platform,
             Self::Store(StoreError::Unavailable { .. }) => Scope::Table,
             _ => Scope::Subject,

@@ -26,7 +26,7 @@ use crate::schedule;
 #[derive(Debug)]
 pub enum Renewal {
     /// WeChat issued a token and it is stored.
-    Renewed(FreshToken),
+    Renewed(ValidToken),
     /// Another process is renewing or has renewed, or there was nothing to renew.
     NotOurs,
     /// WeChat refuses the grant or its refresh token, and the account's details do not help. The account is postponed
@@ -34,12 +34,28 @@ pub enum Renewal {
     Refused(Refused),
 }
 
-/// A token that is neither due nor at its end.
+/// A token that WeChat accepts.
 #[derive(Debug, Clone)]
-pub struct FreshToken {
-    pub(crate) token: SecretString,
-    /// Until when it may be used without another look at the table.
-    pub(crate) good_until: Timestamp,
+pub struct ValidToken {
+    /// The token.
+    pub token: SecretString,
+    /// Until when it may be used without another look at the table: from then on it may be renewed at any moment. In the
+    /// past where it is being renewed.
+    pub use_until: Timestamp,
+    /// When WeChat stops accepting it.
+    pub expires_at: Timestamp,
+}
+
+impl ValidToken {
+    /// The stored token, while WeChat accepts it.
+    fn of(record: &TokenRecord, now: Timestamp) -> Option<Self> {
+        let token = record.live_token(now)?.clone();
+        Some(Self { token, use_until: record.good_until()?, expires_at: record.expires_at? })
+    }
+
+    fn is(&self, token: &SecretString) -> bool {
+        self.token.expose_secret() == token.expose_secret()
+    }
 }
 
 /// An account that WeChat refuses to renew, and what has been heard about it so far.
@@ -95,9 +111,9 @@ pub(crate) trait Renewable: Sync {
 
 /// A token to be used, perhaps in the place of one that WeChat refused.
 pub(crate) struct UsableToken {
-    pub(crate) token: FreshToken,
-    /// Whether nothing was refused, or a process of this platform had replaced the refused token already.
-    pub(crate) was_ours: bool,
+    pub(crate) token: ValidToken,
+    /// Whether it was issued now, for this caller. Else it was stored already.
+    pub(crate) renewed: bool,
 }
 
 /// A token that can be used: the stored one, unless it is due or is the one that was rejected; else a new one.
@@ -109,20 +125,18 @@ pub(crate) async fn usable(token: &impl Renewable, rejected: Option<&SecretStrin
     loop {
         let now = context.now();
         let record = tokens.get(&owner).await?;
-        let usable = record
-            .as_ref()
-            .and_then(|record| record.live_token(now))
-            .filter(|token| rejected.is_none_or(|rejected| rejected.expose_secret() != token.expose_secret()));
+        let usable = record.as_ref().and_then(|record| ValidToken::of(record, now));
+        let usable = usable.filter(|token| rejected.is_none_or(|rejected| !token.is(rejected)));
         if let Some(reason) = reason_to_renew(&owner, record.as_ref(), rejected, now)? {
             match token.renew(reason).await {
-                Ok(Renewal::Renewed(token)) => return Ok(UsableToken { token, was_ours: rejected.is_none() }),
+                Ok(Renewal::Renewed(token)) => return Ok(UsableToken { token, renewed: true }),
                 Ok(Renewal::NotOurs | Renewal::Refused(_)) => {}
                 Err(error) if usable.is_none() => return Err(error),
                 Err(error) => tracing::warn!(%owner, label = error.label(), "{owner} keeps its token for now: {error}"),
             }
         }
-        if let Some((token, good_until)) = usable.zip(record.as_ref().and_then(TokenRecord::good_until)) {
-            return Ok(UsableToken { token: FreshToken { token: token.clone(), good_until }, was_ours: true });
+        if let Some(token) = usable {
+            return Ok(UsableToken { token, renewed: false });
         }
         if Instant::now() >= give_up {
             return Err(TokenError::Busy(owner));
@@ -150,7 +164,7 @@ fn reason_to_renew<'a>(
         };
     };
     if record.state != AccountState::Active {
-        return Err(no_grant(owner, record.state));
+        return Err(no_grant(owner, record));
     }
     if record.is_leased(now) {
         return Ok(None);
@@ -175,9 +189,11 @@ fn reason_to_renew<'a>(
     }
 }
 
-fn no_grant(owner: &TokenOwner, state: AccountState) -> TokenError {
+fn no_grant(owner: &TokenOwner, record: &TokenRecord) -> TokenError {
     match owner {
-        TokenOwner::Authorizer(authorizer) => TokenError::NotAuthorized(authorizer.clone(), state),
+        TokenOwner::Authorizer(authorizer) => {
+            TokenError::NotAuthorized { authorizer: authorizer.clone(), state: record.state, since: record.due_at }
+        }
         TokenOwner::Component => TokenError::Busy(TokenOwner::Component),
     }
 }
@@ -231,8 +247,8 @@ async fn keep(token: &impl Renewable, lease: &Lease<TokenRecord>, issued: Issued
     };
     match stored {
         WriteOutcome::Stored => {
-            let good_until = issued.good_until();
-            Ok(Renewal::Renewed(FreshToken { token: issued.access_token, good_until }))
+            let (use_until, expires_at) = (issued.good_until(), issued.expires_at);
+            Ok(Renewal::Renewed(ValidToken { token: issued.access_token, use_until, expires_at }))
         }
         WriteOutcome::Superseded => {
             tracing::warn!(%owner, "{owner} was changed while its token was renewed: it is renewed again");

@@ -20,6 +20,7 @@ pub mod profiles;
 pub mod schedule;
 pub mod secret;
 pub mod services;
+mod token_cache;
 pub mod tokens;
 pub mod webhook;
 pub mod webhook_key;

@@ -12,21 +12,21 @@ use std::sync::{Mutex, PoisonError};
 use base::clock::Timestamp;
 use secrecy::SecretString;
 
-use crate::leased::FreshToken;
+use crate::leased::ValidToken;
 
 /// The memory of one token.
 #[derive(Default)]
-pub(crate) struct TokenMemory(Mutex<Option<FreshToken>>);
+pub(crate) struct TokenMemory(Mutex<Option<ValidToken>>);
 
 impl TokenMemory {
     /// Remembers a token instead of the one before.
-    pub(crate) fn keep(&self, token: &FreshToken) {
+    pub(crate) fn keep(&self, token: &ValidToken) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.clone());
     }
 
     /// The remembered token, unless it has become due.
     pub(crate) fn get(&self, now: Timestamp) -> Option<SecretString> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.as_ref().filter(|kept| now < kept.good_until).map(|kept| kept.token.clone())
+        kept.as_ref().filter(|kept| now < kept.use_until).map(|kept| kept.token.clone())
     }
 }

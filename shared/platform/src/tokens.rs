@@ -1,10 +1,15 @@
 //! "A token, now": an account's, by the same mechanism as the component's (`leased.rs`).
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use base::clock::Timestamp;
-use base::ids::{AppId, LinkId};
+use base::ids::{AppId, LinkId, hex};
 use base::limits::LEASE;
 use futures::future::BoxFuture;
+use runtime::telemetry::{Measure, Metric};
 use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
 use store::{
     GrantEnd, Issued, Lease, NewGrant, RenewalReason, Store, StoredAccount, TokenOwner, TokenRecord, WriteOutcome,
 };
@@ -12,18 +17,59 @@ use wechat::api::{AuthorizerDetails, ErrCode, Reaction, WechatError};
 
 use crate::component::Component;
 use crate::context::Context;
-use crate::leased::{self, IssueError, Renewable};
+use crate::leased::{self, IssueError, Renewable, UsableToken};
 use crate::profiles::Profiles;
 use crate::schedule;
 
 pub use crate::error::{Scope, TokenError};
-pub use crate::leased::{DetailsSay, Refused, Renewal};
+pub use crate::leased::{DetailsSay, Refused, Renewal, ValidToken};
+pub use crate::token_cache::TokenCache;
+
+/// A token that was stored less than this ago is not renewed because a service says that WeChat refuses it: another one would
+/// be refused as well, or soon, and each uses up one of the day's renewals.
+const BETWEEN_RENEWALS: Duration = Duration::from_mins(1);
 
 /// The tokens of accounts, for the length of one event.
 #[derive(Clone)]
 pub struct Tokens {
     component: Component,
     profiles: Profiles,
+    cache: Arc<TokenCache>,
+}
+
+/// What a token can be told by without showing it: the first 16 hexadecimal digits of its SHA-256.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenId(String);
+
+impl TokenId {
+    /// The id of a token.
+    #[must_use]
+    pub fn of(token: &SecretString) -> Self {
+        let digest = Sha256::digest(token.expose_secret());
+        Self(hex(&digest[..8]))
+    }
+
+    /// An id as a caller has sent it; `None` unless it is 16 digits of `0-9a-f`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        (text.len() == 16 && text.bytes().all(is_digit)).then(|| Self(text.to_owned()))
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A token in the place of one that WeChat has refused.
+#[derive(Debug)]
+pub struct Replacement {
+    /// The token that is stored now.
+    pub token: ValidToken,
+    /// Whether it was issued for this caller. Else another process had replaced the refused one.
+    pub renewed: bool,
 }
 
 /// The token of one account.
@@ -36,7 +82,13 @@ impl Tokens {
     /// The tokens of the accounts of a platform.
     #[must_use]
     pub fn of(component: &Component) -> Self {
-        Self { component: component.clone(), profiles: Profiles::of(component) }
+        Self { component: component.clone(), profiles: Profiles::of(component), cache: Arc::default() }
+    }
+
+    /// The same with what the process remembers of earlier events.
+    #[must_use]
+    pub fn remembering(self, cache: &Arc<TokenCache>) -> Self {
+        Self { cache: Arc::clone(cache), ..self }
     }
 
     pub(crate) const fn component(&self) -> &Component {
@@ -55,22 +107,71 @@ impl Tokens {
         self.component.context()
     }
 
-    /// An account's `authorizer_access_token`, renewed if it is due.
-    pub async fn authorizer(&self, authorizer: &AppId) -> Result<SecretString, TokenError> {
-        Ok(leased::usable(&AccountToken { tokens: self, authorizer }, None).await?.token.token)
+    /// A token that WeChat accepts, renewed if it is due. One read, unless it is remembered.
+    ///
+    /// A token that is due and that nobody can renew at this moment is given as it is while it lives.
+    ///
+    /// # Errors
+    /// [`TokenError`]: there is no such token.
+    pub async fn valid(&self, owner: &TokenOwner) -> Result<ValidToken, TokenError> {
+        let now = self.context().now();
+        if let Some(token) = self.cache.get(owner, now) {
+            return Ok(token);
+        }
+        let reading = self.cache.begin(now);
+        let token = self.usable(owner, None).await?.token;
+        self.cache.keep(owner, &token, reading);
+        Ok(token)
     }
 
-    /// A token other than the one that WeChat just refused: the stored one if it was replaced meanwhile, else a new
+    /// A token other than the one that WeChat has just refused: the stored one if it was replaced meanwhile, else a new
     /// one.
-    pub async fn after_rejection(
+    ///
+    /// # Errors
+    /// [`TokenError::RenewedJustNow`] if the refused token is the stored one and not a minute old; else as
+    /// [`Self::valid`].
+    pub async fn replace(
         &self,
-        authorizer: &AppId,
+        owner: &TokenOwner,
         rejected: &SecretString,
         refusal: &WechatError,
-    ) -> Result<SecretString, TokenError> {
-        let token = AccountToken { tokens: self, authorizer };
-        leased::warn_of_rejection(&token.owner(), refusal);
-        Ok(leased::usable(&token, Some(rejected)).await?.token.token)
+    ) -> Result<Replacement, TokenError> {
+        leased::warn_of_rejection(owner, refusal);
+        self.replace_by_id(owner, &TokenId::of(rejected)).await
+    }
+
+    /// The same for a caller that has been refused a token and names it by its id.
+    ///
+    /// # Errors
+    /// As [`Self::replace`].
+    pub async fn replace_by_id(&self, owner: &TokenOwner, rejected: &TokenId) -> Result<Replacement, TokenError> {
+        self.cache.forget(owner);
+        let now = self.context().now();
+        let reading = self.cache.begin(now);
+        let stored = self.store().tokens.get(owner).await?;
+        let is_refused = |token: &SecretString| TokenId::of(token) == *rejected;
+        let refused = stored.filter(|record| record.access_token.as_ref().is_some_and(is_refused));
+        let again_at = refused.as_ref().and_then(|record| record.stored_at).map(|at| at.plus(BETWEEN_RENEWALS));
+        if let Some(again_at) = again_at.filter(|again_at| now < *again_at) {
+            return Err(TokenError::RenewedJustNow { owner: owner.clone(), again_at });
+        }
+        let refused = refused.and_then(|record| record.access_token);
+        let UsableToken { token, renewed } = self.usable(owner, refused.as_ref()).await?;
+        self.cache.keep(owner, &token, reading);
+        let renewed = renewed && refused.is_some();
+        if renewed {
+            self.context().metrics.put(&Metric::count(Measure::TokenRefused, 1));
+        }
+        Ok(Replacement { token, renewed })
+    }
+
+    async fn usable(&self, owner: &TokenOwner, rejected: Option<&SecretString>) -> Result<UsableToken, TokenError> {
+        match owner {
+            TokenOwner::Component => Box::pin(leased::usable(&self.component, rejected)).await,
+            TokenOwner::Authorizer(authorizer) => {
+                Box::pin(leased::usable(&AccountToken { tokens: self, authorizer }, rejected)).await
+            }
+        }
     }
 
     /// Renews an account's token under its lease, if it is due. Two writes, no read.

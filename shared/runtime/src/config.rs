@@ -199,6 +199,28 @@ impl AccountConfig {
     }
 }
 
+/// Which tokens services may be given: `PLATFORM_TOKEN_ROUTE`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TokenConfig {
+    /// Whether they may be given the platform's own, with which they can do whatever the platform can.
+    pub platform_route: bool,
+}
+
+impl TokenConfig {
+    /// Reads the optional `PLATFORM_TOKEN_ROUTE`, `on` or `off`, by default `off`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Malformed`] naming the variable.
+    pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
+        const NAME: &str = "PLATFORM_TOKEN_ROUTE";
+        match environment.get(NAME).as_deref() {
+            Some("on") => Ok(Self { platform_route: true }),
+            None | Some("off") => Ok(Self { platform_route: false }),
+            Some(_) => Err(ConfigError::Malformed { name: NAME, reason: "it must be on or off" }),
+        }
+    }
+}
+
 /// The bus that events are put on: `EVENT_BUS_NAME`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BusConfig {

@@ -1,17 +1,19 @@
 //! What the routes that programs call have in common: JSON within a bound, or a [`Problem`].
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
+use base::clock::Timestamp;
 use http::header::CACHE_CONTROL;
 use http::{Method, StatusCode};
 use platform::services::Services;
 use platform::tokens::TokenError;
 use serde::Serialize;
-use store::StoreError;
+use store::{AccountState, StoreError};
 use tokio::time::Instant;
-use wechat::api::WechatError;
+use wechat::api::{ErrCode, WechatError};
 
 use crate::{BodyError, InternalError, Problem, ProblemKind, QueryError, spawn_with_timeout};
 
@@ -22,6 +24,8 @@ pub enum ApiError {
     Problem(Problem),
     /// Not the caller's fault: logged, and answered with a reference.
     Internal(InternalError),
+    /// Not the caller's fault either, and the caller can know more than a reference: the problem says it.
+    Told(InternalError, Box<Problem>),
 }
 
 impl From<Problem> for ApiError {
@@ -60,6 +64,86 @@ impl From<TokenError> for ApiError {
     }
 }
 
+impl ApiError {
+    /// Why there is no token, for a service that asked for one, or for something that takes one. WeChat's own words are
+    /// said, since they tell what to do.
+    #[must_use]
+    pub fn of_token(error: TokenError, now: Timestamp) -> Self {
+        if let TokenError::Store(error) = error {
+            return error.into();
+        }
+        let problem = no_token(&error, now);
+        match error {
+            TokenError::UnknownAccount(_)
+            | TokenError::NotAuthorized { .. }
+            | TokenError::NoPermission(_)
+            | TokenError::RenewedJustNow { .. } => Self::Problem(problem),
+            error => Self::Told(error.into(), Box::new(problem)),
+        }
+    }
+}
+
+fn no_token(error: &TokenError, now: Timestamp) -> Problem {
+    const UNAVAILABLE: ProblemKind = ProblemKind::TokenUnavailable;
+    match error {
+        TokenError::UnknownAccount(_) => unknown_account(),
+        TokenError::NotAuthorized { state, since, .. } => authorization_ended(Some(*state), *since),
+        TokenError::NoPermission(_) => Problem::new(
+            ProblemKind::NoApiPermission,
+            "WeChat issues no token: the merchant has to grant a permission set with APIs, through a new link",
+        ),
+        TokenError::RenewedJustNow { again_at, .. } => Problem::new(
+            ProblemKind::TooSoon,
+            "the token was renewed less than a minute ago: WeChat refuses the call for another reason, or somebody else \
+             renews the account's tokens; wait as long as Retry-After says",
+        )
+        .with_retry_after(again_at.since(now)),
+        TokenError::NoComponentToken(cause) => no_token(cause, now),
+        TokenError::Failing { label, next_try, .. } => {
+            let detail = "the last renewals have failed: the account's last_failure says why; it is tried again";
+            let problem = Problem::new(UNAVAILABLE, detail).with("last_error", label.as_str());
+            problem.with("next_try_at", next_try.rfc3339()).with_retry_after(next_try.since(now))
+        }
+        TokenError::NoTicket => {
+            Problem::new(UNAVAILABLE, "WeChat has not pushed a component_verify_ticket yet: wait ten minutes")
+        }
+        TokenError::Wechat(said) if !said.was_not_started() => match said.refusal() {
+            Some(_) => with_wechats_words(Problem::new(UNAVAILABLE, WECHATS_WORDS), said),
+            None => Problem::new(UNAVAILABLE, "WeChat did not answer: try again in a minute"),
+        },
+        TokenError::Busy(_) | TokenError::Wechat(_) | TokenError::Store(_) => {
+            let detail = "another process is renewing the token: try again as Retry-After says";
+            Problem::new(ProblemKind::TokenBeingRenewed, detail).with_retry_after(Duration::from_secs(1))
+        }
+    }
+}
+
+/// The problem of an account that there is not, or whose appid cannot be one.
+#[must_use]
+pub fn unknown_account() -> Problem {
+    Problem::new(ProblemKind::UnknownAccount, "check the appid: no such account has ever authorized this platform")
+}
+
+/// The problem of an account that the platform may not act for any more, with the code that WeChat would answer.
+#[must_use]
+pub fn authorization_ended(state: Option<AccountState>, since: Option<Timestamp>) -> Problem {
+    let detail = "WeChat answers about accounts in use only: the merchant has to authorize the platform again";
+    Problem::new(ProblemKind::AuthorizationEnded, detail)
+        .with("errcode", ErrCode::NotAuthorized.code())
+        .with_some("state", state.map(state_word))
+        .with_some("since", since.map(Timestamp::rfc3339))
+}
+
+/// The word for a state in what services get.
+#[must_use]
+pub const fn state_word(state: AccountState) -> &'static str {
+    match state {
+        AccountState::Active => "active",
+        AccountState::NeedsAuthorization => "needs_authorization",
+        AccountState::Unauthorized => "unauthorized",
+    }
+}
+
 /// The work of one request.
 pub type Work = Pin<Box<dyn Future<Output = Result<Response, ApiError>> + Send + 'static>>;
 
@@ -76,6 +160,9 @@ pub async fn answer(services: &Services, what: &str, bound: Instant, work: Work)
         ApiError::Internal(trouble) => {
             trouble.problem(trouble.report(what, &services.random, &services.metrics)).into_response()
         }
+        ApiError::Told(trouble, problem) => {
+            problem.with_reference(trouble.report(what, &services.random, &services.metrics)).into_response()
+        }
     }
 }
 
@@ -87,17 +174,18 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
 /// The answer where WeChat has not given what the request needs: what it said, where it said something.
 #[must_use]
 pub fn of_wechat(error: &WechatError) -> Problem {
-    let Some(refusal) = error.refusal() else {
+    if error.refusal().is_none() {
         return Problem::new(ProblemKind::WechatUnreachable, "try again in a minute");
-    };
-    let detail = "errcode and errmsg are WeChat's own; WeChat's support asks for rid";
-    let problem = Problem::new(ProblemKind::WechatRefused, detail)
-        .with("errcode", refusal.code.code())
-        .with("errmsg", refusal.errmsg.as_str());
-    match &refusal.rid {
-        Some(rid) => problem.with("rid", rid.as_str()),
-        None => problem,
     }
+    with_wechats_words(Problem::new(ProblemKind::WechatRefused, WECHATS_WORDS), error)
+}
+
+const WECHATS_WORDS: &str = "errcode and errmsg are WeChat's own; WeChat's support asks for rid";
+
+fn with_wechats_words(problem: Problem, error: &WechatError) -> Problem {
+    let Some(refusal) = error.refusal() else { return problem };
+    let problem = problem.with("errcode", refusal.code.code()).with("errmsg", refusal.errmsg.as_str());
+    problem.with_some("rid", refusal.rid.as_deref())
 }
 
 /// Any path that is not a route.

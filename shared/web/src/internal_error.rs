@@ -45,7 +45,10 @@ impl InternalError {
             return reference;
         }
         match self {
-            Self::Store(StoreError::Contended { .. }) | Self::Token(TokenError::Busy(_)) | Self::Timeout => {
+            // The failure itself was reported when it happened.
+            Self::Store(StoreError::Contended { .. })
+            | Self::Token(TokenError::Busy(_) | TokenError::Failing { .. })
+            | Self::Timeout => {
                 tracing::warn!(%reference, "{what} failed (reference {reference}): {self}");
             }
             _ => tracing::error!(%reference, "{what} failed (reference {reference}): {self}"),

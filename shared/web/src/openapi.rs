@@ -25,6 +25,10 @@ const OF_ALL: [ProblemKind; 5] = [
 /// What an operation can answer in addition if it needs the secret, the table or WeChat.
 pub const OF_THE_PLATFORM: [ProblemKind; 2] = [ProblemKind::NotConfigured, ProblemKind::Unavailable];
 
+/// Problems that may say for how long to wait.
+const NAMING_A_WAIT: [ProblemKind; 4] =
+    [ProblemKind::TooSoon, ProblemKind::TooManyCodes, ProblemKind::TokenBeingRenewed, ProblemKind::TokenUnavailable];
+
 /// Answers that the gateway gives by itself: status, `message`, and when.
 const OF_THE_GATEWAY: [(u16, &str, &str); 6] = [
     (
@@ -360,7 +364,7 @@ fn refusal(status: u16, kinds: &[ProblemKind]) -> Value {
         let schema = reference("schemas", "GatewayMessage");
         content.insert("application/json".to_owned(), json!({ "schema": schema, "example": { "message": message } }));
     }
-    if kinds.iter().any(|kind| kind.status() == StatusCode::TOO_MANY_REQUESTS) {
+    if kinds.iter().any(|kind| NAMING_A_WAIT.contains(kind)) {
         let header = json!({
             "description": "Seconds to wait. Missing if waiting does not help, and in API Gateway's own answers.",
             "schema": { "type": "integer", "minimum": 0 },
@@ -391,8 +395,12 @@ fn problem(kind: ProblemKind) -> Value {
 /// What a problem says in addition to what all say: name, whether it is always there, and its schema.
 fn own_members(kind: ProblemKind) -> Vec<(&'static str, bool, Value)> {
     let text = |description: &str| json!({ "type": "string", "description": description });
+    let code = json!({ "type": "integer", "format": "int64", "description": "WeChat's code." });
+    let reference =
+        json!({ "type": "string", "pattern": "^[0-9]{10}$", "description": "The number that the log has." });
     match kind {
         ProblemKind::AuthorizationEnded => vec![
+            ("errcode", true, json!({ "const": 61_003, "description": "What WeChat answers then." })),
             (
                 "state",
                 false,
@@ -404,15 +412,25 @@ fn own_members(kind: ProblemKind) -> Vec<(&'static str, bool, Value)> {
             vec![("reconciliation_id", true, text("The one that is under way."))]
         }
         ProblemKind::WechatRefused => vec![
-            ("errcode", true, json!({ "type": "integer", "format": "int64", "description": "WeChat's code." })),
+            ("errcode", true, code),
             ("errmsg", true, text("WeChat's text.")),
             ("rid", false, text("What WeChat's support asks for.")),
         ],
-        ProblemKind::NotConfigured | ProblemKind::Unavailable => vec![(
-            "reference",
-            true,
-            json!({ "type": "string", "pattern": "^[0-9]{10}$", "description": "The number that the log has." }),
-        )],
+        ProblemKind::TokenUnavailable => vec![
+            ("reference", true, reference),
+            ("errcode", false, code),
+            ("errmsg", false, text("WeChat's text.")),
+            ("rid", false, text("What WeChat's support asks for.")),
+            ("last_error", false, text("WeChat's code for the last renewal, or a word where it did not answer.")),
+            (
+                "next_try_at",
+                false,
+                json!({ "type": "string", "format": "date-time", "description": "When it is renewed again." }),
+            ),
+        ],
+        ProblemKind::NotConfigured | ProblemKind::Unavailable | ProblemKind::TokenBeingRenewed => {
+            vec![("reference", true, reference)]
+        }
         _ => Vec::new(),
     }
 }
@@ -423,7 +441,9 @@ fn example(kind: ProblemKind) -> Value {
     });
     for (name, _, schema) in own_members(kind) {
         example[name] = match (name, &schema["enum"][0]) {
-            ("since", _) => json!("2026-01-31T08:00:00Z"),
+            ("since" | "next_try_at", _) => json!("2026-01-31T08:00:00Z"),
+            ("errcode", _) if !schema["const"].is_null() => schema["const"].clone(),
+            ("last_error", _) => json!("-1"),
             ("reference", _) => json!("0123456789"),
             ("errcode", _) => json!(48_001),
             ("errmsg", _) => json!("api unauthorized"),

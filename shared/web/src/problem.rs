@@ -77,6 +77,8 @@ kinds! {
     MethodNotAllowed: METHOD_NOT_ALLOWED, "method-not-allowed", "The route does not have this method";
     /// The platform may not act for the account any more.
     AuthorizationEnded: CONFLICT, "authorization-ended", "The account is not authorized any more";
+    /// The account has granted no API permission: WeChat issues no token for it.
+    NoApiPermission: CONFLICT, "no-api-permission", "The account has granted no API permission";
     /// A reconciliation is under way.
     ReconciliationRunning: CONFLICT, "reconciliation-running", "A reconciliation is under way";
     /// The link is bound to an account.
@@ -101,6 +103,10 @@ kinds! {
     WechatRefused: BAD_GATEWAY, "wechat-refused", "WeChat refused the call";
     /// WeChat did not answer a call that the answer needs.
     WechatUnreachable: BAD_GATEWAY, "wechat-unreachable", "WeChat did not answer";
+    /// The token is being renewed by another process, and there is none that could be used meanwhile.
+    TokenBeingRenewed: SERVICE_UNAVAILABLE, "token-being-renewed", "The token is being renewed";
+    /// The token has lapsed or was refused, and WeChat gives no other one for now.
+    TokenUnavailable: SERVICE_UNAVAILABLE, "token-unavailable", "WeChat gives no token";
     /// The platform's secret is still empty.
     NotConfigured: SERVICE_UNAVAILABLE, "not-configured", "The platform is not configured";
     /// Not the caller's fault.
@@ -142,6 +148,15 @@ impl Problem {
     pub fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
         self.members.insert(member.to_owned(), value.into());
         self
+    }
+
+    /// Adds a member where there is a value for it.
+    #[must_use]
+    pub fn with_some(self, member: &str, value: Option<impl Into<Value>>) -> Self {
+        match value {
+            Some(value) => self.with(member, value),
+            None => self,
+        }
     }
 
     /// Adds how long to wait.

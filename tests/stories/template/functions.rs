@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use runtime::config::{
-    AccountConfig, BusConfig, EventConfig, MessageConfig, MetricsConfig, PageConfig, StoreConfig, WechatConfig,
+    AccountConfig, BusConfig, EventConfig, MessageConfig, MetricsConfig, PageConfig, StoreConfig, TokenConfig,
+    WechatConfig,
 };
 use serde_json::{Value, json};
 use token_refresher::Settings;
@@ -19,6 +20,7 @@ fn asked(read: impl FnOnce(&dyn Fn(&str) -> Option<String>)) -> BTreeSet<String>
         let value = match name {
             "RETURN_URL_ORIGINS" | "RELEASE_CHECK_ACCOUNTS" | "WANTED_PERMISSIONS" => "",
             "REFRESHER_WINDOW" => "64",
+            "PLATFORM_TOKEN_ROUTE" => "on",
             _ => "https://a.example.com",
         };
         Some(value.to_owned())
@@ -36,9 +38,11 @@ fn every_variable_that_a_function_reads_is_set_for_it() {
     let mut bus = asked(|environment| drop(BusConfig::read(&environment).unwrap()));
     let messages = asked(|environment| drop(MessageConfig::read(&environment).unwrap()));
     let accounts = asked(|environment| drop(AccountConfig::read(&environment).unwrap()));
+    let tokens = asked(|environment| assert!(TokenConfig::read(&environment).is_ok()));
     let events = asked(|environment| drop(EventConfig::read(&environment).unwrap()));
-    let counts = [&table, &pages, &wechat, &metrics, &window, &bus, &messages, &accounts, &events].map(BTreeSet::len);
-    assert_eq!(counts, [2, 2, 3, 1, 1, 1, 2, 1, 2], "the configurations really ask");
+    let counts =
+        [&table, &pages, &wechat, &metrics, &window, &bus, &messages, &accounts, &tokens, &events].map(BTreeSet::len);
+    assert_eq!(counts, [2, 2, 3, 1, 1, 1, 2, 1, 1, 2], "the configurations really ask");
     // Read by the log's filter and by the SDK, the last one by those that have a bus.
     let libraries = ["RUST_LOG", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER"];
     let libraries: BTreeSet<String> = libraries.map(str::to_owned).into();
@@ -55,6 +59,7 @@ fn every_variable_that_a_function_reads_is_set_for_it() {
     for (function, own) in [
         ("TicketPush", vec![]),
         ("AccountApi", vec![&api, &accounts, &bus]),
+        ("TokenApi", vec![&api, &tokens]),
         ("AccountPush", vec![&bus, &messages]),
         ("PreauthLink", vec![&pages, &wechat]),
         ("OauthCallback", vec![&pages, &api]),

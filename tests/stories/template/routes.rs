@@ -32,6 +32,7 @@ fn each_function_is_sent_exactly_the_routes_that_its_router_has() {
     let template = template();
     assert_eq!(deployed(&template, "TicketPush"), routes(&ticket_push::ROUTES, false));
     assert_eq!(deployed(&template, "AccountApi"), routes(&account_api::ROUTES, true));
+    assert_eq!(deployed(&template, "TokenApi"), routes(&token_api::ROUTES, true));
     assert_eq!(deployed(&template, "AccountPush"), routes(&account_push::ROUTES, false));
     assert_eq!(deployed(&template, "OauthCallback"), routes(&oauth_callback::ROUTES, false));
     let mut links = routes(&preauth_link::PUBLIC_ROUTES, false);
@@ -67,6 +68,7 @@ fn a_service_that_may_read_accounts_may_neither_change_one_nor_do_anything_else(
             "POST /accounts/{appid}/profile-readings",
         ])
     );
+    assert_eq!(reached("*/GET/tokens/{appid}"), routes(&["GET /tokens/{appid}"]));
     assert_eq!(reached("*/GET/authorization-links*").len(), 2);
     assert_eq!(reached("*").len(), guarded.len());
 }

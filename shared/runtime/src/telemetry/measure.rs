@@ -100,6 +100,8 @@ measures! {
     RequestFailed = "request_failed", Count, By("cause"), "Requests of merchants and businesses that failed.";
     WechatRefused = "wechat_refused", Count, By("code"), "Calls of WeChat that failed, by its code or a word.";
     SecondIssuer = "second_issuer", Count, Total, "Somebody else issues tokens for this platform.";
+    TokenRefused = "token_refused", Count, Total,
+        "Tokens that were renewed because WeChat had refused them before their time, or a service said so.";
     RunFinished = "run_finished", Count, By("task"), "Runs of the refresher that came to their end.";
     TicketAge = "ticket_age", Seconds, Total, "Age of the newest ticket, at each renew run.";
     TicketStale = "ticket_stale", Count, Total, "WeChat was asked to push tickets again.";

@@ -1,0 +1,196 @@
+//! The tokens of a platform's accounts, and its own, for the services that call WeChat themselves: one that WeChat accepts
+//! now, and another one where WeChat refuses it. `docs/business-api.md` is its contract.
+//!
+//! A function of its own: no other one that services call may read a token, and whoever waits for WeChat elsewhere takes
+//! none of its room. The refresher keeps tokens alive; here one is renewed only when somebody asks for it and it is due, or
+//! when WeChat has refused it.
+
+#[cfg(feature = "openapi")]
+mod openapi;
+mod view;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::middleware;
+use axum::response::Response;
+use axum::routing::{get, post};
+use base::clock::Timestamp;
+use base::ids::AppId;
+use http::{Method, StatusCode};
+use platform::services::Services;
+use platform::tokens::{TokenCache, TokenId, Tokens};
+use runtime::config::TokenConfig;
+use store::TokenOwner;
+use tokio::time::Instant;
+use web::api::{self, ApiError, answer, json, unknown_account};
+use web::identity::IamIdentity;
+use web::{BODY_LIMIT, InternalError, Members, Problem, ProblemKind};
+
+#[cfg(feature = "openapi")]
+pub use self::openapi::description;
+use crate::view::{RenewedTokenView, TokenView};
+
+/// The routes, from which [`router`] is built.
+pub const ROUTES: [(Method, &str); 4] = [
+    (Method::GET, "/tokens/platform"),
+    (Method::POST, "/tokens/platform/renewals"),
+    (Method::GET, "/tokens/{appid}"),
+    (Method::POST, "/tokens/{appid}/renewals"),
+];
+
+/// What the function is built from, once; clones share it.
+#[derive(Clone)]
+pub struct TokenService(Arc<Inner>);
+
+struct Inner {
+    services: Services,
+    cache: Arc<TokenCache>,
+    config: TokenConfig,
+}
+
+/// The platform's tokens, for the length of one request.
+struct OpenTokens {
+    tokens: Tokens,
+    now: Timestamp,
+}
+
+/// The path's account; a text that cannot be one is answered like an unknown one.
+type AccountPath = Result<Path<AppId>, PathRejection>;
+
+impl TokenService {
+    /// The function's state.
+    #[must_use]
+    pub fn new(services: Services, config: TokenConfig) -> Self {
+        Self(Arc::new(Inner { services, cache: Arc::default(), config }))
+    }
+
+    fn services(&self) -> &Services {
+        &self.0.services
+    }
+
+    /// When the answer to a request that arrives now must be out.
+    fn answer_by(&self) -> Instant {
+        Instant::now() + self.services().limits.page
+    }
+
+    /// The tokens, for a request that must be answered by `bound`: WeChat's calls end while their result can still be
+    /// written down.
+    async fn open(&self, bound: Instant) -> Result<OpenTokens, InternalError> {
+        let deadline = bound.checked_sub(self.services().limits.table).unwrap_or(bound);
+        let component = self.services().open(Some(deadline)).await?;
+        let now = component.context().now();
+        Ok(OpenTokens { tokens: Tokens::of(&component).remembering(&self.0.cache), now })
+    }
+
+    /// The platform's, if its routes are turned on.
+    fn platform(&self) -> Result<TokenOwner, Problem> {
+        if self.0.config.platform_route {
+            return Ok(TokenOwner::Component);
+        }
+        let detail = "the platform's own token is not given: an operator can turn this on (PlatformTokenRoute=on)";
+        Err(Problem::new(ProblemKind::UnknownRoute, detail))
+    }
+}
+
+/// Whose token is meant by a path.
+fn account(path: AccountPath) -> Result<TokenOwner, Problem> {
+    path.map(|Path(appid)| TokenOwner::Authorizer(appid)).map_err(|_| unknown_account())
+}
+
+/// `GET /tokens/{appid}`.
+async fn read(State(service): State<TokenService>, path: AccountPath) -> Response {
+    give(service, account(path)).await
+}
+
+/// `GET /tokens/platform`.
+async fn read_platform(State(service): State<TokenService>) -> Response {
+    let owner = service.platform();
+    give(service, owner).await
+}
+
+/// `POST /tokens/{appid}/renewals`.
+async fn renew(
+    State(service): State<TokenService>,
+    identity: IamIdentity,
+    path: AccountPath,
+    body: Result<Members, Problem>,
+) -> Response {
+    replace(service, identity, account(path), body).await
+}
+
+/// `POST /tokens/platform/renewals`.
+async fn renew_platform(
+    State(service): State<TokenService>,
+    identity: IamIdentity,
+    body: Result<Members, Problem>,
+) -> Response {
+    let owner = service.platform();
+    replace(service, identity, owner, body).await
+}
+
+async fn give(service: TokenService, owner: Result<TokenOwner, Problem>) -> Response {
+    let bound = service.answer_by();
+    let work = {
+        let service = service.clone();
+        Box::pin(async move {
+            let owner = owner?;
+            let open = service.open(bound).await?;
+            let token = open.tokens.valid(&owner).await.map_err(|error| ApiError::of_token(error, open.now))?;
+            Ok(json(StatusCode::OK, &TokenView::of(&owner, &token, open.now)))
+        })
+    };
+    answer(service.services(), "giving a token", bound, work).await
+}
+
+async fn replace(
+    service: TokenService,
+    identity: IamIdentity,
+    owner: Result<TokenOwner, Problem>,
+    body: Result<Members, Problem>,
+) -> Response {
+    let bound = service.answer_by();
+    let work = {
+        let service = service.clone();
+        Box::pin(async move {
+            let (owner, refused) = (owner?, refused(body?)?);
+            let open = service.open(bound).await?;
+            let replaced = open.tokens.replace_by_id(&owner, &refused).await;
+            let replaced = replaced.map_err(|error| ApiError::of_token(error, open.now))?;
+            if replaced.renewed {
+                tracing::warn!(%owner, caller = %identity, "the token of {owner} was renewed: WeChat had refused it");
+            }
+            Ok(json(StatusCode::OK, &RenewedTokenView::of(&owner, &replaced, open.now)))
+        })
+    };
+    answer(service.services(), "renewing a token", bound, work).await
+}
+
+/// The token that a body names.
+fn refused(mut body: Members) -> Result<TokenId, ApiError> {
+    let text = body.text("token_id")?;
+    body.finish()?;
+    text.as_deref().and_then(TokenId::parse).ok_or_else(|| {
+        let detail = "token_id must be that of the token that WeChat refused: 16 digits of 0-9 and a-f";
+        Problem::new(ProblemKind::InvalidField, detail).into()
+    })
+}
+
+/// The routes; refused to a caller without an [`IamIdentity`].
+pub fn router(service: TokenService) -> Router {
+    let [(_, platform), (_, platform_renewals), (_, token), (_, renewals)] = ROUTES;
+    Router::new()
+        .route(token, get(read))
+        .route(renewals, post(renew))
+        .route(platform, get(read_platform))
+        .route(platform_renewals, post(renew_platform))
+        .route_layer(middleware::from_extractor::<IamIdentity>())
+        .route_layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .method_not_allowed_fallback(api::method_not_allowed)
+        .with_state(service)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,20 @@
+//! token-api: whom it lets in, what it answers, what a kill in mid-renewal costs, and what it logs.
+
+mod answers;
+mod logs;
+
+use stories::http_events::HttpEvent;
+
+/// The function's binary.
+const BINARY: &str = env!("CARGO_BIN_EXE_process-token-api");
+
+/// A request of a service, as IAM names it.
+fn asks(method: &str, path: &str) -> HttpEvent {
+    HttpEvent::new(method, path).iam("arn:aws:sts::123456789012:assumed-role/crm/session")
+}
+
+/// A service says that WeChat has refused a token.
+fn refused(owner: &str, token_id: &str) -> HttpEvent {
+    let body = serde_json::json!({ "token_id": token_id }).to_string();
+    asks("POST", &format!("/tokens/{owner}/renewals")).header("content-type", "application/json").body(&body)
+}

@@ -135,7 +135,8 @@ pub struct Injection {
     pub path: String,
     /// What goes wrong.
     pub fault: Fault,
-    /// Only calls for this account: with its token, or with a body that names it or a code of its own.
+    /// Only calls for this account: with its token, with a body that names it or a code of its own, or a login with its
+    /// `appid`.
     #[serde(default)]
     pub authorizer_appid: Option<AppId>,
     /// How many calls; without it, every one until the faults are cleared.
@@ -159,7 +160,8 @@ impl Injection {
         Self { if_called: true, ..self }
     }
 
-    /// Only calls for this account: with its token, or with a body that names it or a code of its own.
+    /// Only calls for this account: with its token, with a body that names it or a code of its own, or a login with its
+    /// `appid`.
     #[must_use]
     pub fn for_authorizer(self, appid: &AppId) -> Self {
         Self { authorizer_appid: Some(appid.clone()), ..self }

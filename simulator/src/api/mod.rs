@@ -19,7 +19,7 @@ use http::request::Parts;
 use serde::Serialize;
 
 pub(crate) use self::answer::{Answer, ok, respond};
-pub(crate) use self::request::{Part, Request, token_in};
+pub(crate) use self::request::{Part, Request, account_in, token_in};
 use crate::business::media;
 use crate::refusal::Refusal;
 use crate::simulator::Simulator;

@@ -41,6 +41,11 @@ pub(crate) fn token_in(query: &str) -> Option<String> {
     form_urlencoded::parse(query.as_bytes()).find(|(name, _)| is_token(name)).map(|(_, value)| value.into_owned())
 }
 
+/// The account that the query of a login names.
+pub(crate) fn account_in(query: &str) -> Option<String> {
+    form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "appid").map(|(_, value)| value.into_owned())
+}
+
 fn is_token(name: &str) -> bool {
     TOKENS.contains(&name)
 }

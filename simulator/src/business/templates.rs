@@ -1,5 +1,5 @@
-//! Messages made from templates: to followers (模板消息), and to users of a mini program who subscribed (订阅消息, protocol
-//! section 5.13).
+//! Messages made from templates: to followers (模板消息), and to users of a mini program or a service account who subscribed
+//! (订阅消息, protocol section 5.13).
 
 use std::collections::BTreeMap;
 
@@ -32,9 +32,9 @@ struct Template {
 }
 
 impl Simulator {
-    /// A user of a mini program consents to one message of this template.
-    pub fn subscribe(&self, mini_program: &AppId, open_id: &str, template_id: &str) {
-        self.change_account(mini_program, |of, _| {
+    /// A user of a mini program, or of a service account, consents to one message of this template.
+    pub fn subscribe(&self, account: &AppId, open_id: &str, template_id: &str) {
+        self.change_account(account, |of, _| {
             if let Some(template) = of.templates.0.get_mut(template_id) {
                 *template.consents.entry(open_id.to_owned()).or_default() += 1;
             }
@@ -105,7 +105,7 @@ pub(crate) fn delete(simulator: &Simulator, request: &Request, holder: &Holder) 
     remove(simulator, holder, request.text("template_id")?)
 }
 
-/// Adds a template of mini programs.
+/// Adds a template for those who subscribe.
 pub(crate) fn add_subscription(simulator: &Simulator, request: &Request, holder: &Holder) -> Outcome {
     request.required("tid")?;
     let kids = request.body.get("kidList").and_then(Value::as_array).ok_or_else(|| Refusal::missing("kidList"))?;

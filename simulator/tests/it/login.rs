@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use simulator::SecretKind;
+use simulator::{Fault, SecretKind};
 
 use crate::harness::{COMPONENT, Harness, errcode, json_of, text};
 
@@ -110,4 +110,19 @@ async fn each_ticket_of_the_js_sdk_is_another_one_and_the_quota_can_be_used_up()
     let token = wechat.token_of(&Harness::account()).await;
     assert_eq!(errcode(&wechat.get(path, &token, "&type=wx_card").await), 0);
     assert_eq!(errcode(&wechat.get(path, &token, "&type=other").await), 40097);
+}
+
+#[tokio::test]
+async fn a_fault_of_one_account_acts_on_its_logins() {
+    let wechat = Harness::start().await;
+    wechat.token_of(&Harness::mini_program()).await;
+    let component = wechat.component_token().await;
+    wechat.simulator.inject(Fault::errcode(45009).on(SESSION).for_authorizer(&Harness::account()).if_called());
+    let log_in = async || {
+        let code = wechat.simulator.login_code(&Harness::mini_program(), "oUser");
+        errcode(&session(&wechat, &component, &code).await)
+    };
+    assert_eq!(log_in().await, 0);
+    wechat.simulator.inject(Fault::errcode(40226).on(SESSION).for_authorizer(&Harness::mini_program()));
+    assert_eq!(log_in().await, 40226);
 }

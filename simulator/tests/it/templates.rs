@@ -1,6 +1,7 @@
 //! Messages made from templates.
 
 use serde_json::{Value, json};
+use simulator::Account;
 
 use crate::harness::{Harness, errcode, text};
 
@@ -67,4 +68,20 @@ async fn one_consent_is_one_subscription_message() {
     assert_eq!(send(good()).await, 43101);
     let deleted = wechat.call("/wxaapi/newtmpl/deltemplate", Some(&token), json!({ "priTmplId": id })).await;
     assert_eq!((errcode(&deleted), send(good()).await), (0, 40037));
+}
+
+#[tokio::test]
+async fn a_service_account_sends_to_those_who_subscribed_too() {
+    let wechat = Harness::start().await;
+    let shop = Account { func_ids: vec![89], ..Account::demo().remove(0) };
+    wechat.simulator.put_account(shop.clone());
+    let token = wechat.token_of(&shop.appid).await;
+    let added = json!({ "tid": "401", "kidList": [1] });
+    let id = text(&wechat.call("/wxaapi/newtmpl/addtemplate", Some(&token), added).await, "/priTmplId");
+    wechat.simulator.subscribe(&shop.appid, "oUser", &id);
+    let send = async || {
+        let body = json!({ "touser": "oUser", "template_id": id, "data": { "thing1": { "value": "剪发" } } });
+        errcode(&wechat.call("/cgi-bin/message/subscribe/bizsend", Some(&token), body).await)
+    };
+    assert_eq!((send().await, send().await), (0, 43101));
 }

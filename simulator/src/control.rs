@@ -11,7 +11,7 @@
 //! | `GET /_simulator/apis` | the APIs that are played, [`crate::KnownApi`] |
 //! | `GET /_simulator/counters` | [`crate::Counters`] |
 //! | `GET /_simulator/calls` | the calls in order, [`crate::Call`] |
-//! | `GET /_simulator/requests?path=…` | the requests for this path as they came: `method`, `path`, `query`, `headers`, and `body` in Base64 |
+//! | `GET /_simulator/requests?path=…` | the requests for this path as they came: `authorizer_appid`, `method`, `path`, `query`, `headers`, and `body` in Base64 |
 //! | `GET /_simulator/pushes` | what became of every push, [`crate::PushOutcome`] |
 //! | `GET /_simulator/secrets` | every secret, [`crate::IssuedSecret`] |
 //! | `GET`, `PUT /_simulator/behaviour` | [`crate::Behaviour`]: rotation, delivery, codes, redelivery |
@@ -189,6 +189,7 @@ async fn requests(State(simulator): State<Simulator>, Query(asked): Query<OfPath
             headers.map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default())).collect();
         json!({
             "at": received.at,
+            "authorizer_appid": received.authorizer,
             "method": received.method.as_str(),
             "path": received.path,
             "query": received.query,

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use axum::body::Bytes;
 use base::clock::Timestamp;
+use base::ids::AppId;
 use http::request::Parts;
 use http::{HeaderMap, Method};
 use url::form_urlencoded;
@@ -18,6 +19,8 @@ const REMEMBERED_BYTES: usize = 64 * 1024 * 1024;
 pub struct Received {
     /// When it came.
     pub at: Timestamp,
+    /// The account that it is for, as faults see it: the one whose newest token it has, or which it names.
+    pub authorizer: Option<AppId>,
     /// Its method.
     pub method: Method,
     /// Its path, still encoded.
@@ -31,9 +34,10 @@ pub struct Received {
 }
 
 impl Received {
-    pub(crate) fn new(at: Timestamp, parts: &Parts, body: &Bytes) -> Self {
+    pub(crate) fn new(at: Timestamp, authorizer: Option<&str>, parts: &Parts, body: &Bytes) -> Self {
         Self {
             at,
+            authorizer: authorizer.and_then(|appid| AppId::parse(appid).ok()),
             method: parts.method.clone(),
             path: parts.uri.path().to_owned(),
             query: parts.uri.query().unwrap_or_default().to_owned(),

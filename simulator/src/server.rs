@@ -147,7 +147,7 @@ impl Simulator {
         let fields = serde_json::from_slice::<Map<String, Value>>(&body).ok();
         let authorizer = caller.clone().or_else(|| self.account_of_body(fields.as_ref()?));
         let authorizer = authorizer.or_else(|| api::account_in(parts.uri.query()?));
-        let received = Received::new(self.now(), &parts, &body);
+        let received = Received::new(self.now(), authorizer.as_deref(), &parts, &body);
         self.record_request(received.clone());
         let record = |outcome| self.record_call(&path, fields.as_ref(), outcome, false);
 

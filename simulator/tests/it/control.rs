@@ -89,6 +89,7 @@ async fn requests_are_read_to_the_byte() {
     let request = &requests[0];
     assert_eq!((&request["method"], &request["path"]), (&json!("POST"), &json!("/wxa/any")));
     assert_eq!((&request["query"], &request["body"]), (&json!("a=%2F&a="), &json!("/wA=")));
+    assert_eq!(request["authorizer_appid"], Value::Null);
     assert!(request["headers"].as_array().unwrap().contains(&json!(["x-one", "1"])));
     assert_eq!(control(&wechat, reqwest::Method::GET, "requests?path=/other", None).await.1, json!([]));
 }

@@ -23,6 +23,7 @@ async fn a_request_is_remembered_as_it_came() {
     let parameters = request.parameters();
     let names: Vec<_> = parameters.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!((names, parameters[1].1.as_str()), (vec!["access_token", "a", "a"], "/ b"));
+    assert_eq!(request.authorizer, Some(Harness::account()));
     assert_eq!(request.header("wechatmp-appid"), Some("wx1"));
     assert_eq!(request.header("Cookie"), Some("a=b"));
     assert_eq!(request.header("accept-language"), None);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::json;
-use simulator::{SecretKind, Simulator, StartError, paths};
+use simulator::{Account, SecretKind, Simulator, StartError, paths};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
@@ -64,6 +64,35 @@ async fn a_snapshot_turns_the_world_back() {
     assert_eq!(errcode(&wechat.component_call(paths::CREATE_PREAUTHCODE, &newer, json!({})).await), 40001);
     assert!(wechat.simulator.issued_secrets().iter().any(|secret| secret.value == newer));
     assert!(wechat.simulator.restore(json!({ "accounts": 1 })).is_err());
+}
+
+#[tokio::test]
+async fn what_services_have_done_outlives_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let started = async || {
+        let mut options = options(Arc::clone(&clock));
+        options.state_file = Some(directory.path().join("wechat.json"));
+        Harness::with(options, Arc::clone(&clock)).await
+    };
+    let before = started().await;
+    let shop = Account { func_ids: vec![15, 24], ..Account::demo().remove(0) };
+    before.simulator.put_account(shop.clone());
+    let (one, two) = (before.token_of(&shop.appid).await, before.token_of(&Harness::mini_program()).await);
+    let menu = json!({ "button": [{ "type": "click", "name": "a", "key": "k" }] });
+    assert_eq!(errcode(&before.call("/cgi-bin/menu/create", Some(&one), menu.clone()).await), 0);
+    let open = before.call("/cgi-bin/open/create", Some(&one), json!({})).await;
+    let version = json!({ "template_id": 0, "ext_json": "{}", "user_version": "1", "user_desc": "" });
+    assert_eq!(errcode(&before.call("/wxa/commit", Some(&two), version).await), 0);
+    let handed_over = [before.simulator.reuse_ticket(&shop.appid), before.simulator.login_code(&shop.appid, "o1")];
+
+    let after = started().await;
+    assert_eq!(after.get("/cgi-bin/menu/get", &one, "").await["menu"], menu);
+    let got = after.call("/cgi-bin/open/get", Some(&one), json!({})).await;
+    assert_eq!(got["open_appid"], open["open_appid"]);
+    assert_eq!(errcode(&after.get("/wxa/get_page", &two, "").await), 0);
+    let secrets = after.simulator.issued_secrets();
+    assert!(handed_over.iter().all(|value| secrets.iter().any(|secret| secret.value == *value)));
 }
 
 #[tokio::test]

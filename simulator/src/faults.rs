@@ -34,6 +34,9 @@ pub enum Fault {
     DropBefore,
     /// The call takes effect, then the connection is closed without an answer.
     DropAfter,
+    /// The request is read, and the call waits until it is released: then the rules decide. It has no effect if the caller is
+    /// gone before.
+    HoldBefore,
     /// The call takes effect, then its answer is held until it is released or the caller is gone.
     Hold,
     /// The same, but the head and the first half of the body of the answer are sent before.
@@ -276,7 +279,7 @@ impl Faults {
         self.holds.send_modify(|holds| *holds.releases.entry(path.to_owned()).or_default() += 1);
     }
 
-    /// Waits until `count` answers are held on this path.
+    /// Waits until `count` calls or answers are held on this path.
     pub(crate) async fn until_held(&self, path: &str, count: usize) {
         let mut changes = self.holds.subscribe();
         let _ = changes.wait_for(|holds| holds.held.get(path).copied().unwrap_or_default() >= count).await;

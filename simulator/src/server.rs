@@ -167,6 +167,7 @@ impl Simulator {
                 self.record_refusal(caller.as_deref(), received, &response);
                 return Ok(response);
             }
+            Some(Fault::HoldBefore) => self.faults().hold(&path).await,
             _ => {}
         }
 

@@ -346,12 +346,12 @@ impl Simulator {
         self.0.faults.clear();
     }
 
-    /// Waits until `count` answers are being held on this path by [`crate::Fault::Hold`].
+    /// Waits until `count` calls or answers are being held on this path by [`crate::Fault::Hold`] or one of its kind.
     pub async fn until_held(&self, path: &str, count: usize) {
         self.0.faults.until_held(path, count).await;
     }
 
-    /// Lets the answers held on this path go; later ones are held again if the fault is still there.
+    /// Lets the calls and answers held on this path go; later ones are held again if the fault is still there.
     pub fn release(&self, path: &str) {
         self.0.faults.release(path);
     }

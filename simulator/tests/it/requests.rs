@@ -117,3 +117,25 @@ async fn an_answer_can_end_or_wait_in_the_middle_of_its_body() {
     let counted = wechat.simulator.calls().iter().filter(|call| call.outcome == CallOutcome::Done).count();
     assert_eq!(counted, wechat.simulator.calls().len());
 }
+
+#[tokio::test]
+async fn a_token_can_be_replaced_while_a_call_is_on_its_way() {
+    let wechat = Harness::start().await;
+    let account = Harness::account();
+    let token = wechat.token_of(&account).await;
+    wechat.simulator.inject(Fault::HoldBefore.on(TYPING).for_authorizer(&account).times(2));
+    let ask =
+        async || errcode(&wechat.call(TYPING, Some(&token), json!({ "touser": "o1", "command": "Typing" })).await);
+    let release = async {
+        wechat.simulator.until_held(TYPING, 1).await;
+        wechat.simulator.release(TYPING);
+    };
+    assert_eq!(tokio::join!(ask(), release), (0, ()));
+    let replace = async {
+        wechat.simulator.until_held(TYPING, 1).await;
+        wechat.token_of(&account).await;
+        wechat.simulator.release(TYPING);
+    };
+    assert_eq!(tokio::join!(ask(), replace), (40001, ()));
+    assert_eq!(wechat.simulator.requests(TYPING).len(), 2);
+}

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use stories::faults::Side;
 
-use crate::step::{Api, Job, LINKS, Point, Process, Refusing, SHOPS, Shop, Step, Trouble};
+use crate::step::{Api, Job, LINKS, Point, Process, Refusing, SHOPS, Say, Saying, Shop, Step, Trouble, Unwilling};
 
 /// A history: how the two sides are set, and what happens.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +30,8 @@ pub(crate) struct Setting {
     pub(crate) skew: i64,
     /// Whether a service is asked for replies to messages.
     pub(crate) webhook: bool,
+    /// How the event webhook is, unless it is worse, until all is well.
+    pub(crate) events: Option<Unwilling>,
     /// What the random bytes of both sides come from.
     pub(crate) seed: u64,
 }
@@ -56,13 +58,15 @@ pub(crate) fn interleaved() -> impl Strategy<Value = History> {
 
 pub(crate) fn setting() -> impl Strategy<Value = Setting> {
     let named_by = select(vec![NamedBy::Both, NamedBy::Both, NamedBy::Details]);
-    (any::<bool>(), any::<bool>(), named_by, -4..=4_i64, any::<bool>(), any::<u64>().no_shrink()).prop_map(
-        |(rotating, two_codes, named_by, skew, webhook, seed)| Setting {
+    let events = prop::option::weighted(0.5, Just(Unwilling::Wavers));
+    (any::<bool>(), any::<bool>(), named_by, -4..=4_i64, any::<bool>(), events, any::<u64>().no_shrink()).prop_map(
+        |(rotating, two_codes, named_by, skew, webhook, events, seed)| Setting {
             rotating,
             two_codes,
             named_by,
             skew,
             webhook,
+            events,
             seed,
         },
     )
@@ -113,7 +117,18 @@ fn job() -> impl Strategy<Value = Job> {
             .prop_map(|(number, own_browser)| Job::Return { number, own_browser }),
         2 => (shop(), 0..2_usize).prop_map(|(shop, follower)| Job::Message { shop, follower }),
         1 => (0..4_usize).prop_map(Job::MessageAgain),
+        3 => (shop(), prop::array::uniform3(say())).prop_map(|(shop, said)| Job::Say { shop, said }),
     ]
+}
+
+fn say() -> impl Strategy<Value = Say> {
+    let sets = || prop::bool::weighted(0.8);
+    let said = prop_oneof![
+        2 => sets().prop_map(|sets| Saying::Reference { sets }),
+        2 => (select(vec!["k0", "k1"]), sets()).prop_map(|(key, sets)| Saying::Tag { key, sets }),
+        1 => Just(Saying::Both),
+    ];
+    (said, prop::bool::ANY).prop_map(|(said, of_version)| Say { said, of_version })
 }
 
 fn point() -> impl Strategy<Value = Point> {
@@ -142,7 +157,12 @@ fn trouble() -> impl Strategy<Value = Trouble> {
             .prop_map(|(fault, about, lasts)| Trouble::Table { fault, about, lasts }),
         3 => (0..12_usize).prop_map(|passing| Trouble::LostReply { passing }),
         2 => (refusing(), lasting()).prop_map(|(fault, lasts)| Trouble::Bus { fault, lasts }),
+        2 => (unwilling(), lasting()).prop_map(|(how, lasts)| Trouble::EventWebhook { how, lasts }),
     ]
+}
+
+fn unwilling() -> impl Strategy<Value = Unwilling> {
+    prop_oneof![3 => Just(Unwilling::Refuses), 1 => Just(Unwilling::Hangs)]
 }
 
 fn lasting() -> impl Strategy<Value = Duration> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use base::ids::AppId;
+use runtime::telemetry::Measure;
 use serde_json::{Value, json};
 use simulator::AnswerFault;
 use store::{AccountState, END_OF_TIME, TokenOwner};
@@ -32,6 +33,7 @@ impl Stage {
             found.push(format!("{events} events of accounts' states wait to be delivered"));
         }
         found.extend(self.wrong_about_states().await);
+        found.extend(self.wrong_about_labels().await);
         found.extend(self.wrong_about_events());
         found.extend(self.wrong_about_messages());
         found.extend(self.world.never_right());
@@ -65,7 +67,7 @@ impl Stage {
     /// The details of each account agree with its row, and so does what has been reported: each change once by number, and
     /// the last one is the state that the account is in.
     async fn wrong_about_states(&self) -> Violations {
-        let (store, mut found) = (self.world.store(), Vec::new());
+        let (store, mut found, mut never_sent) = (self.world.store(), Vec::new(), 0);
         let reported = self.world.bus.delivered_of("account.");
         for (shop, account) in self.accounts.iter().enumerate() {
             let row = store.accounts.get(&account.appid).await.unwrap();
@@ -78,13 +80,19 @@ impl Stage {
             if is != known {
                 found.push(format!("account {shop} is {is:?} and its details say {known:?}"));
             }
-            let mut events: BTreeMap<u64, (&str, &Value)> = BTreeMap::new();
+            let (mut events, mut order) = (BTreeMap::<u64, (&str, &Value)>::new(), Vec::new());
             for event in reported.iter().filter(|event| event.detail["authorizer_appid"] == account.appid.as_str()) {
                 let sequence = event.detail["sequence"].as_u64().unwrap();
                 let this = (event.detail_type.as_str(), &event.detail);
+                if !events.contains_key(&sequence) {
+                    order.push(sequence);
+                }
                 if events.insert(sequence, this).is_some_and(|other| other != this) {
                     found.push(format!("event {sequence} of account {shop} was reported in two ways"));
                 }
+            }
+            if !order.is_sorted() {
+                found.push(format!("the events of account {shop} came in the order {order:?}"));
             }
             let first = (details.events + 1).saturating_sub(events.len() as u64);
             if !events.keys().copied().eq(first..=details.events) {
@@ -94,23 +102,17 @@ impl Stage {
                     details.events
                 ));
             }
-            let sent: BTreeMap<u64, Value> = self
-                .event_webhook
-                .asked()
-                .into_iter()
-                .filter(|call| call.body["data"]["authorizer_appid"] == account.appid.as_str())
-                .map(|mut call| (call.body["data"]["sequence"].as_u64().unwrap(), call.body["data"].take()))
-                .collect();
-            if !sent.iter().eq(events.iter().map(|(number, (_, detail))| (number, *detail))) {
-                let numbers: Vec<_> = sent.keys().collect();
-                found.push(format!(
-                    "of account {shop} the event webhook was sent {numbers:?}, or something else than the bus"
-                ));
-            }
+            let said = events.iter().map(|(number, (_, detail))| (*number, *detail)).collect();
+            let (wrong, missing) = self.event_webhook.wrong_about(&account.appid, &said);
+            found.extend(wrong.into_iter().map(|wrong| format!("of account {shop} {wrong}")));
+            never_sent += missing;
             let last = events.values().rev().find_map(|(detail_type, _)| entered(detail_type));
             if last != is {
                 found.push(format!("account {shop} is {is:?} and was last reported to be {last:?}"));
             }
+        }
+        if never_sent > self.world.metrics.count(Measure::EventGivenUp) {
+            found.push(format!("{never_sent} events were never sent to the event webhook and not all given up"));
         }
         found
     }

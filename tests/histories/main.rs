@@ -3,6 +3,8 @@
 //! `docs/architecture.md`, "Random histories", says how to run one history again, and how to run thousands.
 
 #[cfg(test)]
+mod event_service;
+#[cfg(test)]
 mod generate;
 #[cfg(test)]
 mod held;
@@ -10,6 +12,8 @@ mod held;
 mod invariants;
 #[cfg(test)]
 mod jobs;
+#[cfg(test)]
+mod labels;
 #[cfg(test)]
 mod model;
 #[cfg(test)]

@@ -1,10 +1,13 @@
 //! What truly happened, as WeChat, the merchants and the followers saw it.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base::ids::AppId;
 use simulator::{Message, MessageOutcome, Push};
 use url::Url;
+
+use crate::labels::{Version, Writing};
 
 /// The record of a history; clones share it.
 #[derive(Clone, Default)]
@@ -21,6 +24,12 @@ pub(crate) struct Record {
     pub(crate) messages: Vec<SentMessage>,
     /// Which accounts were authorized through which link.
     pub(crate) through: Vec<(usize, AppId)>,
+    /// What has written what is said about accounts, in the order in which it began.
+    pub(crate) writings: Vec<Writing>,
+    /// The version of each account that the service knows which minds them.
+    pub(crate) seen: BTreeMap<AppId, Version>,
+    /// How many moments there have been.
+    pub(crate) moments: u64,
     /// The story so far.
     pub(crate) told: Vec<String>,
 }

@@ -53,6 +53,7 @@ impl Stage {
             Step::Fails(trouble) => self.fail(trouble),
             Step::Heals => self.heal(),
         }
+        self.note_links().await;
     }
 
     /// Lets time pass.
@@ -111,6 +112,7 @@ impl Stage {
             record.returns.push(WayBack { url: at_wechat.way_back(&redirect_code), link });
             record.through.push((link, self.account(shop).appid.clone()));
         }
+        self.comes_through(link, &self.account(shop).appid);
         self.send_later(shop, push, stamp);
     }
 
@@ -130,6 +132,7 @@ impl Stage {
             }
             Job::Return { number, own_browser } => self.come_back(number, own_browser),
             Job::Message { shop, follower } => Some(self.write(shop, follower)),
+            Job::Say { shop, said } => Some(self.say(shop, said)),
             Job::MessageAgain(number) => {
                 let written = self.model.record().messages.len();
                 Some(self.deliver(number.checked_rem(written)?))

@@ -10,8 +10,8 @@ use base::limits::Limits;
 use base::random::Random;
 use platform::services::Services;
 use platform::webhook::{AddressPolicy, Webhook};
-use serde_json::{Value, json};
 use simulator::{Account, Behaviour, Codes};
+use store::{Store, Table};
 use stories::browser::Browser;
 use stories::business::{Business, Link};
 use stories::faults::Faults;
@@ -19,27 +19,32 @@ use stories::in_process::InProcess;
 use stories::webhook::Service;
 use stories::world::{Parts, TABLE, World, short_limits};
 use token_refresher::{EVENT_WEBHOOK, Refresher, Settings, Targets};
+use url::Url;
 
+use crate::event_service::EventService;
 use crate::generate::{NamedBy, Setting};
 use crate::held::UnderWay;
+use crate::labels;
 use crate::model::Model;
 use crate::step::{LINKS, SHOPS, Shop, Trouble};
 
 /// Everything on the stage.
 pub(crate) struct Stage {
     pub(crate) world: Arc<World>,
+    /// The platform's part of the table, whatever goes wrong.
+    pub(crate) unharmed: Store,
     /// The processes of the refresher.
     pub(crate) refreshers: [Refresher; 2],
     /// The merchants' accounts.
     pub(crate) accounts: Vec<Account>,
-    pub(crate) business: Business,
+    pub(crate) business: Arc<Business>,
     pub(crate) links: Vec<Link>,
     /// The merchants', and somebody else's.
     pub(crate) browsers: [Arc<Browser>; 2],
     /// The business's service that answers followers.
     pub(crate) webhook: Service,
     /// The one that gets the events of accounts.
-    pub(crate) event_webhook: Service,
+    pub(crate) event_webhook: EventService,
     /// For calls that no browser makes.
     pub(crate) http: reqwest::Client,
     pub(crate) model: Model,
@@ -59,15 +64,20 @@ const LIMITS: Limits = Limits {
     message: Duration::from_mins(1),
     token_wait: Duration::from_millis(150),
     poll: Duration::from_millis(20),
+    webhook: Duration::from_millis(300),
     ..short_limits()
 };
+
+/// Longer than any history.
+const LONGER_THAN_ANY: Duration = Duration::from_hours(24 * 365);
 
 impl Stage {
     /// A platform that has a ticket and a component token, and nothing else.
     pub(crate) async fn open(setting: &Setting, model: Model) -> Self {
         model.tell(format!("{setting:?}"));
+        let database = InProcess::with_table(TABLE).await;
         let parts = Parts {
-            faults: Faults::over(InProcess::with_table(TABLE).await.client()),
+            faults: Faults::over(database.client()),
             random: seeded(setting.seed),
             sleep: SharedAsyncSleep::new(NoPauses),
         };
@@ -89,15 +99,15 @@ impl Stage {
         }
         let business = Business::of(&world);
         let mut links = Vec::new();
-        for _ in 0..LINKS {
-            links.push(business.link(json!({})).await);
+        for number in 0..LINKS {
+            links.push(business.link(labels::of_link(number)).await);
         }
-        let event_webhook = Service::replying(Value::Null).await;
-        let refreshers = [0, setting.skew].map(|skew| refresher(&world, &event_webhook, skew));
-        Self {
+        let event_webhook = EventService::open().await;
+        let refreshers = [0, setting.skew].map(|skew| refresher(&world, event_webhook.url(), skew));
+        let mut stage = Self {
             refreshers,
             accounts: world.simulator.accounts().into_iter().take(SHOPS).collect(),
-            business,
+            business: Arc::new(business),
             links,
             browsers: [Browser::on_computer(), Browser::on_phone()].map(Arc::new),
             webhook,
@@ -107,8 +117,13 @@ impl Stage {
             troubles: Vec::new(),
             under_way: Vec::new(),
             tickets_stopped: false,
+            unharmed: Table::new(database.sdk(), TABLE).store(world.store().component()),
             world: Arc::new(world),
+        };
+        if let Some(how) = setting.events {
+            stage.fail(Trouble::EventWebhook { how, lasts: LONGER_THAN_ANY });
         }
+        stage
     }
 
     pub(crate) fn account(&self, shop: Shop) -> &Account {
@@ -117,10 +132,10 @@ impl Stage {
 }
 
 /// A process of the refresher, which does one thing after the other, so that a history replays.
-fn refresher(world: &World, webhook: &Service, skew: i64) -> Refresher {
+fn refresher(world: &World, webhook: Url, skew: i64) -> Refresher {
     let clock = Arc::new(Skewed { clock: Arc::clone(&world.clock), skew });
     let services = Services { clock, ..world.services.clone() };
-    let webhook = Webhook::new(webhook.url(), AddressPolicy::this_machine_too(), &EVENT_WEBHOOK).unwrap();
+    let webhook = Webhook::new(webhook, AddressPolicy::this_machine_too(), &EVENT_WEBHOOK).unwrap();
     let targets = Targets { webhook: Some(webhook), ..world.targets() };
     Refresher::new(services, targets, Settings { window: 1, per_second: 100_000, ..Settings::default() })
 }

@@ -75,6 +75,38 @@ pub(crate) enum Job {
     Message { shop: Shop, follower: usize },
     /// WeChat delivers a message again.
     MessageAgain(usize),
+    /// Services say three things about an account, one after the other.
+    Say { shop: Shop, said: [Say; 3] },
+}
+
+/// One thing that is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Say {
+    pub(crate) said: Saying,
+    /// Whether it is said by the service that changes only the version that it knows.
+    pub(crate) of_version: bool,
+}
+
+/// What a service says about an account: something new, or that something is not so any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Saying {
+    /// The reference.
+    Reference { sets: bool },
+    /// One of the tags.
+    Tag { key: &'static str, sets: bool },
+    /// A reference and a tag.
+    Both,
+}
+
+/// How the event webhook does not take what it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unwilling {
+    /// It answers with a status that is none of success.
+    Refuses,
+    /// It refuses every other request.
+    Wavers,
+    /// It does not answer.
+    Hangs,
 }
 
 /// Which process of the refresher: the second one's clock is off.
@@ -141,6 +173,8 @@ pub(crate) enum Trouble {
     LostReply { passing: usize },
     /// The bus refuses events.
     Bus { fault: Refusing, lasts: Duration },
+    /// The business's service takes no events.
+    EventWebhook { how: Unwilling, lasts: Duration },
 }
 
 /// How a service of AWS does not do what it is asked.
@@ -187,6 +221,12 @@ impl fmt::Display for Job {
             }
             Self::Message { shop, follower } => write!(f, "follower {follower} writes to account {shop}"),
             Self::MessageAgain(number) => write!(f, "a message is delivered once more ({number})"),
+            Self::Say { shop, said } => {
+                write!(f, "services change of account {shop}:")?;
+                said.iter().try_for_each(|Say { said, of_version }| {
+                    write!(f, " {said:?}{}", if *of_version { " in the known version" } else { "" })
+                })
+            }
         }
     }
 }
@@ -221,6 +261,7 @@ impl fmt::Display for Trouble {
             }
             Self::LostReply { passing } => write!(f, "the table's reply to write {passing} from now is lost"),
             Self::Bus { fault, lasts } => write!(f, "the bus is {fault:?} for {}", Length(*lasts)),
+            Self::EventWebhook { how, lasts } => write!(f, "the event webhook {how:?} for {}", Length(*lasts)),
         }
     }
 }

@@ -36,6 +36,7 @@ impl Stage {
     pub(crate) fn set_troubles(&mut self) {
         self.world.simulator.clear_faults();
         self.world.faults.clear();
+        self.event_webhook.set(None);
         for (_, trouble) in self.troubles.clone() {
             self.set(trouble);
         }
@@ -66,6 +67,7 @@ impl Stage {
             Trouble::Table { fault, about, .. } => faults.always(self.requests_about(about), aws(fault)),
             Trouble::LostReply { passing } => faults.once_after(passing, writes(), Fault::LostReply),
             Trouble::Bus { fault, .. } => faults.always(Matching::operation("PutEvents"), aws(fault)),
+            Trouble::EventWebhook { how, .. } => self.event_webhook.set(Some(how)),
         }
     }
 
@@ -83,7 +85,8 @@ impl Trouble {
             Self::Refusals { lasts, .. }
             | Self::BadGateway { lasts, .. }
             | Self::Table { lasts, .. }
-            | Self::Bus { lasts, .. } => Some(*lasts),
+            | Self::Bus { lasts, .. }
+            | Self::EventWebhook { lasts, .. } => Some(*lasts),
             Self::LostAnswer { .. } | Self::NoTickets | Self::LostReply { .. } => None,
         }
     }

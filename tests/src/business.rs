@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use base::ids::AppId;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, IF_MATCH};
 use http::{HeaderMap, Method, Request};
 use serde_json::{Value, json};
 use simulator::{SecretKind, Simulator};
@@ -87,6 +87,14 @@ impl Business {
     /// A call with a JSON body.
     pub async fn ask(&self, method: Method, path: &str, body: &Value) -> Answer {
         let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, "application/json");
+        self.send(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+
+    /// A change of an account, of one version of it where that is named.
+    pub async fn patch(&self, account: &AppId, body: &Value, if_match: Option<&str>) -> Answer {
+        let request = Request::builder().method(Method::PATCH).uri(format!("{ACCOUNTS}/{account}"));
+        let request = if_match.into_iter().fold(request, |request, version| request.header(IF_MATCH, version));
+        let request = request.header(CONTENT_TYPE, "application/merge-patch+json");
         self.send(request.body(Body::from(body.to_string())).unwrap()).await
     }
 

@@ -32,10 +32,16 @@ impl InProcess {
     pub async fn with_table(name: &str) -> Self {
         let elsewhere = SharedHttpClient::new(Connections::new());
         let database = Self { database: Database::memory().unwrap(), elsewhere };
+        create_table(&database.sdk(), name).await.unwrap();
+        database
+    }
+
+    /// The SDK over it, with nothing in between.
+    #[must_use]
+    pub fn sdk(&self) -> Client {
         // Only for what a client has to be told besides: no request reaches it.
         let settings = Embedded::memory().unwrap().config();
-        create_table(&Client::from_conf(settings.http_client(database.client()).build()), name).await.unwrap();
-        database
+        Client::from_conf(settings.http_client(self.client()).build())
     }
 
     /// The client, for `http_client` of an SDK config.

@@ -30,7 +30,7 @@ pub struct Call {
 }
 
 /// An answer that may take its time.
-type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
+pub type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
 
 type Answer = dyn Fn(&Call) -> Answering + Send + Sync;
 
@@ -65,7 +65,8 @@ impl Service {
         .await
     }
 
-    async fn answering_in_time(answer: impl Fn(&Call) -> Answering + Send + Sync + 'static) -> Self {
+    /// A service that answers as `answer` says, when that is ready.
+    pub async fn answering_in_time(answer: impl Fn(&Call) -> Answering + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = Url::parse(&format!("http://{}/replies", listener.local_addr().unwrap())).unwrap();
         let service = Self { asked: Arc::default(), answer: Arc::new(answer), url };

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use axum::body::Body;
 use base::ids::AppId;
 use futures::future::join_all;
-use http::header::{CONTENT_TYPE, ETAG, IF_MATCH, LOCATION, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, ETAG, LOCATION, RETRY_AFTER};
 use http::{Method, Request};
 use serde_json::{Value, json};
 use simulator::{Account, Fault as WechatFault, paths};
@@ -17,13 +17,6 @@ use stories::due::{due_accounts, new_account, refused, tick};
 use stories::faults::{Fault, Matching};
 use stories::schema::Schema;
 use stories::world::{COMPONENT, TABLE, World};
-
-async fn patched(business: &Business, account: &AppId, patch: &Value, if_match: Option<&str>) -> Answer {
-    let request = Request::builder().method(Method::PATCH).uri(format!("{ACCOUNTS}/{account}"));
-    let request = request.header(CONTENT_TYPE, "application/merge-patch+json");
-    let request = if_match.into_iter().fold(request, |request, tag| request.header(IF_MATCH, tag));
-    business.send(request.body(Body::from(patch.to_string())).unwrap()).await
-}
 
 fn tag(answer: &Answer) -> String {
     answer.headers[ETAG].to_str().unwrap().to_owned()
@@ -176,7 +169,7 @@ async fn filters_that_match_nothing_everything_and_the_last_account() {
     world.push_and_work(&world.merchant_authorizes(&program).push).await;
     for (account, plan) in [(&first, "gold"), (&second, "gold"), (&program, "free")] {
         let patch = json!({ "tags": { "plan": plan, "city": "杭州" }, "reference": format!("shop {plan}") });
-        assert_eq!(patched(&business, account, &patch, None).await.status, 200);
+        assert_eq!(business.patch(account, &patch, None).await.status, 200);
     }
     world.pass(Duration::from_mins(10));
     world.push_and_work(&world.simulator.unauthorize(&second).unwrap()).await;
@@ -294,7 +287,7 @@ async fn what_is_said_of_an_account_changes_by_merge_patches() {
         "tags": { "plan": "gold", "city": "杭州" },
         "login_origins": ["HTTPS://Shop.Example.com:443"],
     });
-    let answer = patched(&business, &account, &patch, Some(&tag(&first))).await;
+    let answer = business.patch(&account, &patch, Some(&tag(&first))).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert_eq!(
         (&answer.body["reference"], &answer.body["login_origins"]),
@@ -302,22 +295,22 @@ async fn what_is_said_of_an_account_changes_by_merge_patches() {
     );
     assert_ne!(tag(&answer), tag(&first));
     // Somebody who has not seen that is refused.
-    let late = patched(&business, &account, &json!({ "reference": "mine" }), Some(&tag(&first))).await;
+    let late = business.patch(&account, &json!({ "reference": "mine" }), Some(&tag(&first))).await;
     assert_eq!((late.status, late.problem()), (412, "version-mismatch"));
     let unquoted =
-        patched(&business, &account, &json!({ "reference": "mine" }), Some(tag(&answer).trim_matches('"'))).await;
+        business.patch(&account, &json!({ "reference": "mine" }), Some(tag(&answer).trim_matches('"'))).await;
     assert_eq!((unquoted.status, unquoted.problem()), (400, "malformed-request"));
     // Members that are missing stay, null removes, and nothing changes where nothing is to.
-    let answer = patched(&business, &account, &json!({ "tags": { "city": null, "size": "xl" } }), None).await;
+    let answer = business.patch(&account, &json!({ "tags": { "city": null, "size": "xl" } }), None).await;
     assert_eq!(
         (&answer.body["reference"], &answer.body["tags"]),
         (&json!("shop 8"), &json!({ "plan": "gold", "size": "xl" }))
     );
-    let same = patched(&business, &account, &json!({ "tags": { "size": "xl" } }), Some(&tag(&answer))).await;
+    let same = business.patch(&account, &json!({ "tags": { "size": "xl" } }), Some(&tag(&answer))).await;
     assert_eq!((same.status, tag(&same)), (200, tag(&answer)));
     assert_eq!(business.appids("reference=shop%208").await, [account.to_string()]);
     let nothing = json!({ "reference": null, "tags": null, "login_origins": null });
-    let answer = patched(&business, &account, &nothing, None).await;
+    let answer = business.patch(&account, &nothing, None).await;
     assert_eq!(
         (&answer.body["reference"], &answer.body["tags"], &answer.body["login_origins"]),
         (&Value::Null, &json!({}), &json!([]))
@@ -343,7 +336,7 @@ async fn what_is_said_of_an_account_is_in_its_next_event() {
     let world = World::ready().await;
     let business = Business::of(&world);
     let account = world.authorized_account().await;
-    patched(&business, &account, &json!({ "reference": "shop 9", "tags": { "a": "b" } }), None).await;
+    business.patch(&account, &json!({ "reference": "shop 9", "tags": { "a": "b" } }), None).await;
     world.pass(Duration::from_mins(10));
     world.push_and_work(&world.simulator.unauthorize(&account).unwrap()).await;
     world.deliver().await;
@@ -358,9 +351,9 @@ async fn a_patch_out_of_bounds_changes_nothing_and_says_which_member() {
     let account = world.authorized_account().await;
     let many =
         |count: u32| (0..count).map(|number| (format!("k{number}"), json!("v"))).collect::<serde_json::Map<_, _>>();
-    assert_eq!(patched(&business, &account, &json!({ "tags": many(20) }), None).await.status, 200);
+    assert_eq!(business.patch(&account, &json!({ "tags": many(20) }), None).await.status, 200);
     let origins = |count: u32| (0..count).map(|number| format!("https://a{number}.example.com")).collect::<Vec<_>>();
-    assert_eq!(patched(&business, &account, &json!({ "login_origins": origins(20) }), None).await.status, 200);
+    assert_eq!(business.patch(&account, &json!({ "login_origins": origins(20) }), None).await.status, 200);
     let before = business.get(&format!("{ACCOUNTS}/{account}")).await;
     for (patch, member) in [
         (json!({ "tags": { "one more": "x" } }), "tags"),
@@ -370,12 +363,12 @@ async fn a_patch_out_of_bounds_changes_nothing_and_says_which_member() {
         (json!({ "login_origins": origins(21) }), "login_origins"),
         (json!({ "login_origins": ["http://a.example.com"] }), "login_origins"),
     ] {
-        let answer = patched(&business, &account, &patch, None).await;
+        let answer = business.patch(&account, &patch, None).await;
         assert_eq!((answer.status, answer.problem()), (400, "invalid-field"), "{patch}");
         assert!(answer.detail().contains(member), "{}", answer.detail());
     }
     let unknown = AppId::parse("wx1111111111111111").unwrap();
-    assert_eq!(patched(&business, &unknown, &json!({ "reference": "x" }), None).await.problem(), "unknown-account");
+    assert_eq!(business.patch(&unknown, &json!({ "reference": "x" }), None).await.problem(), "unknown-account");
     let after = business.get(&format!("{ACCOUNTS}/{account}")).await;
     assert_eq!((after.body.clone(), tag(&after)), (before.body.clone(), tag(&before)));
 }
@@ -386,13 +379,13 @@ async fn of_many_patches_at_once_none_is_lost() {
     let business = Business::of(&world);
     let account = world.authorized_account().await;
     let patches: Vec<Value> = (0..12).map(|number| json!({ "tags": { format!("k{number}"): "v" } })).collect();
-    let answers = join_all(patches.iter().map(|patch| patched(&business, &account, patch, None))).await;
+    let answers = join_all(patches.iter().map(|patch| business.patch(&account, patch, None))).await;
     assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
     assert_eq!(business.account(&account).await["tags"].as_object().unwrap().len(), 12);
     // Of those that have all seen the same version, one is let through.
     let seen = tag(&business.get(&format!("{ACCOUNTS}/{account}")).await);
     let patches: Vec<Value> = (0..4).map(|number| json!({ "reference": format!("r{number}") })).collect();
-    let answers = join_all(patches.iter().map(|patch| patched(&business, &account, patch, Some(&seen)))).await;
+    let answers = join_all(patches.iter().map(|patch| business.patch(&account, patch, Some(&seen)))).await;
     let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
     assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
     assert_eq!(statuses.iter().filter(|status| **status == 412).count(), 3, "{statuses:?}");
@@ -405,7 +398,7 @@ async fn a_patch_whose_answer_is_lost_counts() {
     let account = world.authorized_account().await;
     let seen = tag(&business.get(&format!("{ACCOUNTS}/{account}")).await);
     world.faults.next(1, Matching::operation("TransactWriteItems"), Fault::LostReply);
-    let answer = patched(&business, &account, &json!({ "reference": "shop 9" }), Some(&seen)).await;
+    let answer = business.patch(&account, &json!({ "reference": "shop 9" }), Some(&seen)).await;
     assert_eq!((answer.status, &answer.body["reference"]), (200, &json!("shop 9")), "{}", answer.body);
 }
 
@@ -602,5 +595,5 @@ async fn nobody_without_an_identity_sees_an_account() {
         assert_eq!(stranger.get(&path).await.problem(), "no-identity");
     }
     assert_eq!(stranger.post("/reconciliations").await.problem(), "no-identity");
-    assert_eq!(patched(&stranger, &account, &json!({ "reference": "x" }), None).await.problem(), "no-identity");
+    assert_eq!(stranger.patch(&account, &json!({ "reference": "x" }), None).await.problem(), "no-identity");
 }

@@ -233,8 +233,9 @@ impl Accounts {
 
     /// Ends an account's grant over the `token_seq` that was read (0 makes the row) and reports it: the access token is
     /// dropped, the row and its refresh token stay. In the index the account is among those of its state from now on. Where
-    /// WeChat refuses the grant, a link is made that asks the merchant again: `link` is its id. A read, and a transaction
-    /// over the row, the details and that link.
+    /// WeChat refuses the grant, a link asks the merchant again: the one that did so before, made anew, if it was neither used
+    /// nor cancelled, or else one with the id `link`. A read, another one of the earlier link, and a transaction over the
+    /// row, the details and the link.
     pub async fn end_grant(
         &self,
         authorizer: &AppId,
@@ -447,7 +448,10 @@ impl Accounts {
             if attempt > 0 && last != Transacted::Refused {
                 tokio::time::sleep(PAUSE * attempt).await;
             }
-            let known = self.known_details(authorizer, now).await?;
+            let mut known = self.known_details(authorizer, now).await?;
+            if details.asks_again() {
+                known.asking_link = self.unanswered(known.asking_link, now).await?;
+            }
             let mut writes = row()?;
             writes.extend(details.writes(&self.0, authorizer, &known, now)?);
             last = self.0.transact(writes).await?;
@@ -464,6 +468,14 @@ impl Accounts {
             }
         }
         Err(last.failure("account"))
+    }
+
+    /// The link that last asked the merchant again, if nobody has used or cancelled it.
+    async fn unanswered(&self, link: Option<LinkId>, now: Timestamp) -> Result<Option<LinkId>, StoreError> {
+        let Some(id) = link else { return Ok(None) };
+        let link = Links(self.0.clone()).get(&id, now).await?;
+        let is_over = link.is_some_and(|link| link.authorized.is_some() || link.cancelled_at.is_some());
+        Ok(Some(id).filter(|_| !is_over))
     }
 
     /// What is known of an account, moved to its place before where an earlier version has written the row.

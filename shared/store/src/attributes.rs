@@ -105,6 +105,7 @@ attributes! {
     BOUND_BY = "bound_by",
     CANCELLED_AT = "cancelled_at",
     ASKS_AGAIN = "asks_again",
+    ASKING_LINK = "asking_link",
     COOKIE = "cookie",
     CODES = "codes",
     // Messages.

@@ -18,9 +18,9 @@ use crate::StoreError;
 use crate::account_list::AccountList;
 use crate::account_state::AccountState;
 use crate::attributes::{
-    ACTIVE_SINCE, DETAILS_STATE, EVENTS, FUNC_INFO, GRANTED_AT, LABELS_VERSION, LINK, LIST_PK, LIST_SK, LOGIN_ORIGINS,
-    NEEDS_AUTHORIZATION_SINCE, PK, PROFILE, PROFILE_ASKED_AT, PROFILE_ASKED_BY, PROFILE_READ_AT, REFERENCE, STATE,
-    STATE_SINCE, STORED_AT, UNAUTHORIZED_SINCE, VERSION,
+    ACTIVE_SINCE, ASKING_LINK, DETAILS_STATE, EVENTS, FUNC_INFO, GRANTED_AT, LABELS_VERSION, LINK, LIST_PK, LIST_SK,
+    LOGIN_ORIGINS, NEEDS_AUTHORIZATION_SINCE, PK, PROFILE, PROFILE_ASKED_AT, PROFILE_ASKED_BY, PROFILE_READ_AT,
+    REFERENCE, STATE, STATE_SINCE, STORED_AT, UNAUTHORIZED_SINCE, VERSION,
 };
 use crate::item::{Attributes, Item};
 use crate::labels::{Labels, Said};
@@ -50,6 +50,8 @@ pub struct AccountDetails {
     pub profile_read_at: Option<Timestamp>,
     /// The link that the grant came through.
     pub link: Option<LinkId>,
+    /// The link that last asked the merchant again.
+    pub(crate) asking_link: Option<LinkId>,
     /// The state, and since when; `None` for an account that nothing is known about.
     pub state: Option<(AccountState, Timestamp)>,
     /// The number of the account's last event; 0 before the first.
@@ -69,6 +71,7 @@ impl AccountDetails {
             labels_version: item.number(LABELS_VERSION).unwrap_or(0),
             profile_read_at: item.instant(PROFILE_READ_AT),
             link: item.parsed(LINK, LinkId::parse),
+            asking_link: item.parsed(ASKING_LINK, LinkId::parse),
             state: item.parsed(STATE, AccountState::parse).zip(item.instant(STATE_SINCE)),
             events: item.number(EVENTS).unwrap_or(0),
             version: item.number(VERSION).unwrap_or(0),
@@ -218,6 +221,11 @@ impl DetailsChange<'_> {
         permissions.into_iter().chain(profile).collect()
     }
 
+    /// Whether a link is to ask the merchant again.
+    pub(crate) const fn asks_again(&self) -> bool {
+        matches!(self.state, Some((_, StateChange::NeedsAuthorization { asks_again: Some(_), .. })))
+    }
+
     /// The writes that apply it over the details as they were read.
     pub(crate) fn writes(
         &self,
@@ -237,9 +245,12 @@ impl DetailsChange<'_> {
         let at = self.moved_since.unwrap_or(now);
         // The first number is a time: an account whose details were lost goes on above the numbers that it had.
         let first = if known.events == 0 { now.unix().unsigned_abs() } else { known.events.saturating_add(1) };
-        let (mut writes, mut events) = (Vec::new(), known.events);
-        for (change, sequence) in self.changes(known).into_iter().zip(first..) {
-            if let StateChange::NeedsAuthorization { asks_again: Some(id), .. } = &change {
+        let (mut writes, mut events, mut asking_link) = (Vec::new(), known.events, known.asking_link.clone());
+        for (mut change, sequence) in self.changes(known).into_iter().zip(first..) {
+            if let StateChange::NeedsAuthorization { asks_again: Some(id), .. } = &mut change {
+                // The merchant may have the earlier one.
+                *id = asking_link.unwrap_or_else(|| id.clone());
+                asking_link = Some(id.clone());
                 let link = Links(part.clone()).asking_again(id, authorizer, known, labels, now);
                 writes.push(link.in_transaction()?);
             }
@@ -257,6 +268,7 @@ impl DetailsChange<'_> {
             .set_some(STATE_SINCE, enters.map(|_| at))
             .set_some(FUNC_INFO, self.func_info.map(|granted| Value::list(granted.iter().copied())))
             .set_or_remove(LINK, link)
+            .set_some(ASKING_LINK, asking_link.as_ref())
             .set_some(PROFILE_READ_AT, self.profile.filter(|_| self.moved_since.is_none()).map(|_| now))
             .label(labels);
         if !said.is_known(known) {

@@ -220,14 +220,13 @@ impl Links {
         valid_until: Timestamp,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        if self.new_link(id, request, valid_until, now).put().await? {
-            Ok(())
-        } else {
-            Err(StoreError::Contended { item: "link" })
-        }
+        // A second try after a lost reply writes the same again.
+        let link = self.new_link(id, request, valid_until, now).or_when(equals(CREATED_BY, id));
+        if link.put().await? { Ok(()) } else { Err(StoreError::Contended { item: "link" }) }
     }
 
     /// A link that asks the merchant of an account again, for the permission sets that it had granted; it had these labels.
+    /// One that asked before and was neither used nor cancelled is made anew.
     pub(crate) fn asking_again(
         &self,
         id: &LinkId,
@@ -244,15 +243,14 @@ impl Links {
             requester_name: None,
             labels: labels.clone(),
         };
-        self.new_link(id, &request, now.plus(ASKING_AGAIN), now).set(ASKS_AGAIN, true)
+        let link = self.new_link(id, &request, now.plus(ASKING_AGAIN), now).set(ASKS_AGAIN, true);
+        link.or_when(absent(AUTHORIZER).and(absent(CANCELLED_AT)))
     }
 
     fn new_link(&self, id: &LinkId, request: &LinkRequest, valid_until: Timestamp, now: Timestamp) -> NewItem {
         let reference = request.labels.reference.as_ref();
         self.0
             .new_item(self.key(id))
-            // A second try after a lost reply writes the same again.
-            .or_when(equals(CREATED_BY, id))
             .set(CREATED_BY, id)
             .set(CREATED_AT, now)
             .set(VALID_UNTIL, valid_until)

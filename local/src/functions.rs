@@ -32,6 +32,7 @@ use url::Url;
 use web::identity::IamIdentity;
 use wechat::api::WechatClient;
 use wechat::push::TestAccounts;
+use wechat_calls::CallService;
 
 use crate::endpoints::Endpoints;
 use crate::variables::Variables;
@@ -108,14 +109,17 @@ impl Place<'_> {
         let accounts =
             AccountService::new(for_pages.clone(), self.bus(&for_pages.limits), self.config.accounts.clone());
         let tokens = TokenService::new(self.services(Limits::tokens(), &metrics)?, self.config.tokens);
+        let calls = CallService::new(self.services(Limits::calls(), &metrics)?);
         let links = LinkService::new(for_pages.clone(), pages.clone(), self.config.wechat.clone());
         let public = ticket_push::router(receiver(&for_pages))
             .merge(account_push::router(self.reception(&for_pages, webhook(&webhooks.replies, &REPLY_WEBHOOK)?)))
             .merge(preauth_link::public_router(links.clone()))
             .merge(oauth_callback::router(CallbackService::new(for_pages, pages.clone())));
         let identity = IamIdentity::new(LOCAL_IDENTITY).context("the local identity is empty")?;
-        let business =
-            preauth_link::business_router(links).merge(account_api::router(accounts)).merge(token_api::router(tokens));
+        let business = preauth_link::business_router(links)
+            .merge(account_api::router(accounts))
+            .merge(token_api::router(tokens))
+            .merge(wechat_calls::router(calls));
         let business = business.layer(Extension(identity)).layer(middleware::from_fn(with_request_id));
         Ok(Functions { public, business, refresher })
     }

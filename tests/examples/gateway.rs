@@ -28,8 +28,13 @@ const CALLER: &str = "arn:aws:iam::123456789012:role/orders";
 const ACCOUNTS: usize = 3;
 
 /// The functions with routes for businesses, by what their paths begin with; what is left is the last one's.
-const FUNCTIONS: [(&str, &str); 3] =
-    [("/authorization-links", "preauth-link"), ("/tokens/", "token-api"), ("/", "account-api")];
+const FUNCTIONS: [(&str, &str); 5] = [
+    ("/authorization-links", "preauth-link"),
+    ("/tokens/", "token-api"),
+    ("/wechat/", "wechat-calls"),
+    ("/calls", "wechat-calls"),
+    ("/", "account-api"),
+];
 
 /// The process for each beginning of a path in [`FUNCTIONS`].
 type Functions = Vec<(&'static str, Bootstrap)>;
@@ -77,7 +82,7 @@ async fn forward(State(functions): State<Arc<Functions>>, parts: Parts, body: By
         return StatusCode::NOT_FOUND.into_response();
     };
     let answer = function.request(&event).await;
-    let mut response = Response::new(answer.body.into());
+    let mut response = Response::new(answer.bytes.into());
     *response.status_mut() = u16::try_from(answer.status).unwrap_or_default().try_into().unwrap_or_default();
     for (name, value) in answer.headers.as_object().into_iter().flatten() {
         if let (Ok(name), Some(Ok(value))) = (header::HeaderName::try_from(name), value.as_str().map(str::parse)) {

@@ -17,3 +17,5 @@ mod ticket_push;
 mod token_api;
 #[cfg(test)]
 mod token_refresher;
+#[cfg(test)]
+mod wechat_calls;

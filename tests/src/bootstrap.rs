@@ -12,6 +12,8 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::header;
 use http::request::Parts;
 use serde_json::Value;
@@ -180,6 +182,8 @@ pub struct HttpAnswer {
     pub status: u64,
     /// The body, as text.
     pub body: String,
+    /// The body as it is.
+    pub bytes: Vec<u8>,
     /// The headers.
     pub headers: Value,
     /// The cookies that it sets, as `Set-Cookie` would say it.
@@ -188,11 +192,16 @@ pub struct HttpAnswer {
 
 impl HttpAnswer {
     fn read(answer: &Value) -> Self {
-        assert_eq!(answer["isBase64Encoded"], false, "all our answers are text");
+        let body = answer["body"].as_str().unwrap_or_default();
+        let bytes = match answer["isBase64Encoded"].as_bool() {
+            Some(true) => STANDARD.decode(body).expect("the body is Base64"),
+            _ => body.as_bytes().to_vec(),
+        };
         let cookies = answer["cookies"].as_array().into_iter().flatten();
         Self {
             status: answer["statusCode"].as_u64().expect("an answer has a status"),
-            body: answer["body"].as_str().unwrap_or_default().to_owned(),
+            body: String::from_utf8_lossy(&bytes).into_owned(),
+            bytes,
             headers: answer["headers"].clone(),
             cookies: cookies.map(|cookie| cookie.as_str().expect("a cookie is text").to_owned()).collect(),
         }

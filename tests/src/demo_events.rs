@@ -97,6 +97,7 @@ pub fn files(time: i64) -> Vec<(String, String)> {
         ("preauth-link", preauth_link()),
         ("account-api", account_api()),
         ("token-api", token_api()),
+        ("wechat-calls", wechat_calls()),
         ("oauth-callback", oauth_callback()),
         ("token-refresher", token_refresher(time)),
     ];
@@ -278,6 +279,22 @@ fn account_api() -> Events {
                 .build(),
         ),
         ("read-description", HttpEvent::new("GET", "/openapi.json").iam(CALLER).build()),
+    ]
+}
+
+fn wechat_calls() -> Events {
+    let of_account = |appid: &str, api: &str| {
+        HttpEvent::new("GET", &format!("/wechat/{appid}/{api}")).route("/wechat/{appid}/{path+}")
+    };
+    vec![
+        (
+            "call-without-permission",
+            of_account(KNOWN_ACCOUNT, "cgi-bin/user/info").query("openid=o1").iam(CALLER).build(),
+        ),
+        ("call-of-unknown-account", of_account(UNKNOWN_ACCOUNT, "cgi-bin/user/info").iam(CALLER).build()),
+        ("call-without-identity", of_account(KNOWN_ACCOUNT, "cgi-bin/user/info").build()),
+        ("call-for-a-token", of_account(KNOWN_ACCOUNT, "cgi-bin/token").iam(CALLER).build()),
+        ("list-failed-calls", HttpEvent::new("GET", "/calls").iam(CALLER).build()),
     ]
 }
 

@@ -155,7 +155,8 @@ fn deployed_route(path: &str) -> Option<&'static str> {
     let routes = routes.chain(&preauth_link::PUBLIC_ROUTES).chain(BUSINESS_ROUTES.iter());
     let leads_to = |route: &str| {
         let parts = || route.split('/').zip(path.split('/'));
-        route.split('/').count() == path.split('/').count()
+        let (wanted, there) = (route.split('/').count(), path.split('/').count());
+        (wanted == there || route.ends_with("+}") && wanted < there)
             && parts().all(|(name, value)| name == value || (name.starts_with('{') && !value.is_empty()))
     };
     routes.map(|(_, route)| *route).find(|route| leads_to(route))

@@ -114,7 +114,7 @@ pub async fn assert_nothing_leaked(output: &str, simulator: &Simulator, pushes: 
 pub async fn assert_neither_leaked(output: &str, simulator: &Simulator, private: &[(&str, &str)]) {
     let issued = simulator.issued_secrets();
     let kinds: BTreeSet<SecretKind> = issued.iter().map(|secret| secret.kind).collect();
-    assert_eq!(kinds, BTreeSet::from(KINDS), "a story without a kind of secret proves nothing about it");
+    assert!(kinds.is_superset(&BTreeSet::from(KINDS)), "a story without a kind of secret proves nothing about it");
     let private = private.iter().map(|(kind, value)| ((*kind).to_owned(), (*value).to_owned()));
     let sought: Vec<(String, String)> =
         issued.into_iter().map(|secret| (format!("{:?}", secret.kind), secret.value)).chain(private).collect();

@@ -3,14 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock, Mutex};
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 
 use crate::schema::{holds, validator};
+use crate::world::BUSINESS_ROUTES;
 
 /// Where it is kept.
 pub const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
+
+/// The type of what we refuse by ourselves.
+const PROBLEM: &str = "application/problem+json";
 
 /// Headers that any answer may have.
 const HEADERS_OF_ALL: [&str; 4] = ["allow", "cache-control", "content-length", "content-type"];
@@ -18,7 +22,7 @@ const HEADERS_OF_ALL: [&str; 4] = ["allow", "cache-control", "content-length", "
 /// The description of all routes for businesses.
 #[must_use]
 pub fn document() -> Value {
-    preauth_link::description().and(account_api::description()).and(token_api::description()).document(json!({
+    preauth_link::description().and(account_api::description()).and(token_api::description()).and(wechat_calls::description()).document(json!({
         "openapi": "3.1.0",
         "info": {
             "title": "WeChat third-party platform: the business API",
@@ -47,6 +51,7 @@ pub fn document() -> Value {
         "tags": [
             { "name": "Links", "description": "By which merchants authorize their accounts." },
             { "name": "Accounts", "description": "That have authorized the platform." },
+            { "name": "Calls", "description": "Of WeChat, made by the platform for you." },
             { "name": "Tokens", "description": "For calls of WeChat that you make yourself." },
             { "name": "Reconciliations", "description": "Comparisons with WeChat's list of the accounts." },
             { "name": "This document" },
@@ -113,10 +118,13 @@ impl Contract {
             let known = [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED].map(|status| status.as_u16());
             return known.contains(&answer.status).then_some(()).ok_or_else(|| "no such operation".to_owned());
         };
+        let kind = answer.headers.get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if let Some(passed_on) = operation["responses"]["default"].as_object().filter(|_| kind != PROBLEM) {
+            return self.headers_fit(passed_on, answer.headers);
+        }
         let response = &operation["responses"][answer.status.to_string()];
         let response = self.resolved(response).as_object().ok_or("the status is not documented")?;
         self.headers_fit(response, answer.headers)?;
-        let kind = answer.headers.get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let schema = response["content"].get(kind).ok_or_else(|| format!("{kind} is not documented"))?;
         self.holds(&schema["schema"], answer.body)
     }
@@ -133,14 +141,19 @@ impl Contract {
         body: &str,
     ) -> Result<(), String> {
         let route = event["routeKey"].as_str().and_then(|route| route.split_once(' '));
-        let Some((method, path)) = route.filter(|(method, path)| self.operation(method, path).is_some()) else {
+        let Some((method, path)) = route.filter(|route| BUSINESS_ROUTES.iter().any(|known| is_route(known, *route)))
+        else {
             return Ok(());
         };
         let headers: HeaderMap = headers
             .into_iter()
             .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap()))
             .collect();
-        let body = &serde_json::from_str(body).map_err(|_| "the body is not JSON")?;
+        let is_passed_on = self.operation(method, path).is_some_and(|it| it["responses"]["default"].is_object());
+        let body = &match serde_json::from_str(body) {
+            Err(_) if is_passed_on => Value::Null,
+            body => body.map_err(|_| "the body is not JSON")?,
+        };
         self.fits(&Answered { method, path, status, headers: &headers, body })
     }
 
@@ -229,12 +242,20 @@ impl Contract {
     }
 }
 
+fn is_route(known: &(Method, &str), route: (&str, &str)) -> bool {
+    (known.0.as_str(), known.1) == route
+}
+
+/// What a template ends with that takes the rest of a path, slashes included.
+const REST: &str = "{path}";
+
 /// Whether a path is one of a template.
 fn is_of(template: &str, path: &str) -> bool {
     let (mut parts, mut known) = (path.split('/'), template.split('/'));
     loop {
         match (parts.next(), known.next()) {
             (None, None) => return true,
+            (Some(part), Some(REST)) if !part.is_empty() => return true,
             (Some(part), Some(known)) if part == known || known.starts_with('{') && !part.is_empty() => {}
             _ => return false,
         }

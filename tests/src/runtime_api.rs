@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::DefaultBodyLimit;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
@@ -77,6 +78,9 @@ pub struct LambdaHost {
     server: JoinHandle<()>,
 }
 
+/// What Lambda takes of a function, in bytes.
+const LARGEST_RESPONSE: usize = 6 * 1024 * 1024;
+
 impl LambdaHost {
     /// Starts one on any free port of this machine, for a function with this time-out.
     pub async fn start(timeout: Duration) -> Self {
@@ -90,6 +94,7 @@ impl LambdaHost {
             .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
             .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
             .route("/2018-06-01/runtime/init/error", post(init_error))
+            .layer(DefaultBodyLimit::max(LARGEST_RESPONSE))
             .with_state(Arc::clone(&host));
         let server = tokio::spawn(async move { axum::serve(listener, router).await.expect("the listener stays") });
         Self { host, address, server }

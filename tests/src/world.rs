@@ -42,6 +42,7 @@ use url::Url;
 use web::gateway::Gateway;
 use wechat::api::WechatClient;
 use wechat::push::TestAccounts;
+use wechat_calls::CallService;
 
 use crate::browser::AtWechat;
 use crate::faults::Faults;
@@ -66,7 +67,7 @@ pub const WEBHOOK_SECRET: &str = "whsec_c3Rvcnktd2ViaG9vay1rZXktMDEyMzQ1Njc4OWFi
 /// The routes for businesses, of all functions.
 pub static BUSINESS_ROUTES: LazyLock<Vec<(Method, &str)>> = LazyLock::new(|| {
     let links = preauth_link::BUSINESS_ROUTES.into_iter();
-    links.chain(account_api::ROUTES).chain(token_api::ROUTES).collect()
+    links.chain(account_api::ROUTES).chain(token_api::ROUTES).chain(wechat_calls::ROUTES).collect()
 });
 
 /// When a story begins.
@@ -118,6 +119,13 @@ pub const fn short_limits() -> Limits {
         token_wait: Duration::from_secs(40),
         ..Limits::interactive()
     }
+}
+
+/// For hundreds that do the same at once, on a machine that does it for both sides: nobody is late, and those who wait look
+/// less often.
+#[must_use]
+pub const fn limits_for_crowds() -> Limits {
+    Limits { api: Duration::from_secs(40), poll: Duration::from_millis(500), ..short_limits() }
 }
 
 /// What a world is built on, for a story that needs it to be its own.
@@ -188,6 +196,13 @@ impl World {
     /// A platform that has received nothing yet.
     pub async fn start() -> Self {
         Self::with(|_| {}, short_limits()).await
+    }
+
+    /// A platform that works, for hundreds that want the same.
+    pub async fn for_crowds() -> Self {
+        let world = Self::with(|_| {}, limits_for_crowds()).await;
+        world.get_ready().await;
+        world
     }
 
     /// A platform that has received nothing yet, at another time than a story usually begins.
@@ -390,6 +405,13 @@ impl World {
         preauth_link::business_router(self.link_service())
             .merge(account_api::router(accounts))
             .merge(token_api::router(tokens))
+            .merge(wechat_calls::router(self.call_service()))
+    }
+
+    /// Calls on behalf, with a memory of tokens of their own.
+    #[must_use]
+    pub fn call_service(&self) -> CallService {
+        CallService::new(self.services.clone())
     }
 
     /// Clients of the world's table and secret, as a program next to it has them.
@@ -452,6 +474,14 @@ impl World {
         let platform = platform();
         let (component, secret) = (platform.component_appid, platform.component_appsecret);
         self.services.wechat.component_token(&component, &secret, &ticket.ticket).await.unwrap();
+    }
+
+    /// Another server that runs the same platform renews an account's token: ours is void from then on.
+    pub async fn another_server_renews(&self, account: &AppId) {
+        let (component, stored) = (self.component().await, self.stored(account).await);
+        let token = component.token().await.unwrap();
+        let refresh_token = stored.token.refresh_token.expect("the account is renewed");
+        component.wechat().authorizer_token(component.carries(&token), account, &refresh_token).await.unwrap();
     }
 
     /// Lets time pass on both sides.

@@ -256,6 +256,20 @@ async fn services_see_accounts_and_say_what_they_are_to_them() {
 }
 
 #[tokio::test]
+async fn services_call_wechat_where_they_cannot() {
+    let world = world_with_link().await;
+    for name in [
+        "call-without-permission",
+        "call-of-unknown-account",
+        "call-without-identity",
+        "call-for-a-token",
+        "list-failed-calls",
+    ] {
+        answered(&world, &format!("wechat-calls/{name}.json")).await;
+    }
+}
+
+#[tokio::test]
 async fn services_ask_for_tokens_that_there_are_not() {
     let world = world_with_link().await;
     for name in [

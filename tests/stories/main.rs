@@ -15,6 +15,8 @@ mod bad_requests;
 #[cfg(test)]
 mod bound_links;
 #[cfg(test)]
+mod calls_on_behalf;
+#[cfg(test)]
 mod cancelled_links;
 #[cfg(test)]
 mod clocks;

@@ -145,7 +145,7 @@ async fn a_component_token_that_our_own_process_replaces_in_the_middle_of_a_run_
 
 #[tokio::test]
 async fn two_hundred_callers_of_an_expired_token_cause_one_issue() {
-    let world = World::ready().await;
+    let world = World::for_crowds().await;
     let account = world.authorized_account().await;
     world.pass(TO_EXPIRY);
     world.simulator.push_ticket().await;

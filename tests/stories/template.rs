@@ -17,8 +17,16 @@ use serde_json::Value;
 pub(crate) use stories::template::{deployed, written as template};
 
 /// The functions' logical ids.
-const FUNCTIONS: [&str; 7] =
-    ["AccountApi", "AccountPush", "OauthCallback", "PreauthLink", "TicketPush", "TokenApi", "TokenRefresher"];
+const FUNCTIONS: [&str; 8] = [
+    "AccountApi",
+    "AccountPush",
+    "OauthCallback",
+    "PreauthLink",
+    "TicketPush",
+    "TokenApi",
+    "TokenRefresher",
+    "WechatCalls",
+];
 
 /// The resources of a type, with their logical ids.
 fn of_type<'a>(template: &'a Value, kind: &'a str) -> impl Iterator<Item = (&'a str, &'a Value)> {

@@ -122,7 +122,7 @@ async fn a_due_token_is_given_as_it_is_while_another_process_renews_it_or_wechat
 
 #[tokio::test]
 async fn two_hundred_that_ask_two_processes_for_a_lapsed_token_cause_one_renewal() {
-    let world = World::ready().await;
+    let world = World::for_crowds().await;
     let processes = [Business::of(&world), Business::of(&world)];
     let account = lapsed(&world).await;
     let asked = (0..200).map(|number: usize| token_of(&processes[number % 2], &account));
@@ -196,7 +196,7 @@ async fn a_token_is_renewed_once_a_minute_however_often_it_is_called_refused() {
 
 #[tokio::test]
 async fn two_hundred_that_were_refused_the_same_token_cause_one_renewal() {
-    let world = World::ready().await;
+    let world = World::for_crowds().await;
     let processes = [Business::of(&world), Business::of(&world)];
     let account = world.authorized_account().await;
     let refused = token_of(&processes[0], &account).await.body["token_id"].clone();

@@ -181,12 +181,14 @@ fn refused(mut body: Members) -> Result<TokenId, ApiError> {
 /// The routes; refused to a caller without an [`IamIdentity`].
 pub fn router(service: TokenService) -> Router {
     let [(_, platform), (_, platform_renewals), (_, token), (_, renewals)] = ROUTES;
+    let troubles = middleware::from_fn_with_state(service.services().metrics.clone(), api::count_troubles);
     Router::new()
         .route(token, get(read))
         .route(renewals, post(renew))
         .route(platform, get(read_platform))
         .route(platform_renewals, post(renew_platform))
         .route_layer(middleware::from_extractor::<IamIdentity>())
+        .route_layer(troubles)
         .route_layer(DefaultBodyLimit::max(BODY_LIMIT))
         .method_not_allowed_fallback(api::method_not_allowed)
         .with_state(service)

@@ -58,6 +58,12 @@ impl Timestamp {
             .and_then(|at| at.format(&Rfc3339).ok())
             .unwrap_or_else(|| self.0.to_string())
     }
+
+    /// An instant as RFC 3339 writes it, in any time zone; parts of a second are dropped.
+    #[must_use]
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        OffsetDateTime::parse(text, &Rfc3339).ok().map(|at| Self(at.unix_timestamp()))
+    }
 }
 
 fn whole_seconds(duration: Duration) -> i64 {
@@ -121,6 +127,16 @@ mod tests {
     #[test]
     fn instants_print_as_rfc3339() {
         assert_eq!(Timestamp::from_unix(1_700_000_000).rfc3339(), "2023-11-14T22:13:20Z");
+    }
+
+    #[test]
+    fn instants_are_read_in_any_time_zone() {
+        for text in ["2023-11-14T22:13:20Z", "2023-11-15T06:13:20.9+08:00"] {
+            assert_eq!(Timestamp::parse_rfc3339(text), Some(Timestamp::from_unix(1_700_000_000)), "{text}");
+        }
+        for text in ["", "2023-11-14", "1700000000", "2023-11-14T22:13:20", "2023-13-14T22:13:20Z"] {
+            assert_eq!(Timestamp::parse_rfc3339(text), None, "{text}");
+        }
     }
 
     #[test]

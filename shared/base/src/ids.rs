@@ -175,11 +175,12 @@ pub struct Digest(String);
 impl Digest {
     /// The digest of the given parts; each is preceded by its length, so that no two lists of parts are alike.
     #[must_use]
-    pub fn of(parts: &[&str]) -> Self {
+    pub fn of(parts: &[impl AsRef<[u8]>]) -> Self {
         let mut hash = Sha256::new();
         for part in parts {
+            let part = part.as_ref();
             hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-            hash.update(part.as_bytes());
+            hash.update(part);
         }
         Self(hex(&hash.finalize()))
     }

@@ -73,6 +73,13 @@ impl Limits {
         Self { token_wait: Duration::from_secs(3), ..Self::interactive() }
     }
 
+    /// For calls that are passed on for services: 25 s for a token, the call, and the same call again with another token, and
+    /// then one write. API Gateway waits for 30 s, the function has 29.
+    #[must_use]
+    pub const fn calls() -> Self {
+        Self { page: Duration::from_millis(27_500), ..Self::tokens() }
+    }
+
     /// For the refresher, which nobody waits for.
     #[must_use]
     pub const fn background() -> Self {
@@ -125,6 +132,9 @@ mod tests {
         assert!(seconds(page.page) < 9.0);
         assert!(Limits { token_wait: page.token_wait, ..Limits::tokens() } == page);
         assert!(seconds(Limits::tokens().token_wait) <= 3.0);
+        let calls = Limits::calls();
+        assert!(Limits { page: page.page, ..calls } == Limits::tokens());
+        assert!(calls.page == Duration::from_secs(25) + calls.table && seconds(calls.page) < 28.0);
         for limits in [page, job] {
             assert!((seconds(limits.table_try), seconds(limits.table)) == (1.0, 2.5));
             assert!((seconds(limits.secrets_try), seconds(limits.secrets)) == (1.0, 2.0));

@@ -11,7 +11,8 @@ use runtime::telemetry::{Measure, Metric};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use store::{
-    GrantEnd, Issued, Lease, NewGrant, RenewalReason, Store, StoredAccount, TokenOwner, TokenRecord, WriteOutcome,
+    GrantEnd, Issued, Lease, NewGrant, RenewalReason, Store, StoreError, StoredAccount, TokenOwner, TokenRecord,
+    WriteOutcome,
 };
 use wechat::api::{AuthorizerDetails, ErrCode, Reaction, WechatError};
 
@@ -165,6 +166,23 @@ impl Tokens {
         Ok(Replacement { token, renewed })
     }
 
+    /// Has an account looked at soon of which WeChat has said in a call that it has not authorized the platform (61003): its
+    /// token is renewed in the next run, and what WeChat says then counts. One read and one write; without effect within
+    /// a minute of a renewal, and where its renewals fail already.
+    ///
+    /// # Errors
+    /// [`StoreError`]: it is looked at when it is due.
+    pub async fn look_at(&self, authorizer: &AppId) -> Result<(), StoreError> {
+        let (owner, now) = (TokenOwner::Authorizer(authorizer.clone()), self.context().now());
+        let Some(record) = self.store().tokens.get(&owner).await? else { return Ok(()) };
+        let is_new = record.stored_at.is_some_and(|at| now.since(at) < BETWEEN_RENEWALS);
+        if is_new || record.is_due(now) || record.last_error.is_some() {
+            return Ok(());
+        }
+        self.cache.forget(&owner);
+        self.store().tokens.mark_due(&owner, now).await
+    }
+
     async fn usable(&self, owner: &TokenOwner, rejected: Option<&SecretString>) -> Result<UsableToken, TokenError> {
         match owner {
             TokenOwner::Component => Box::pin(leased::usable(&self.component, rejected)).await,
@@ -190,12 +208,7 @@ impl Tokens {
     }
 
     /// Marks an account's grant as gone, unless the account was changed since it was read.
-    pub async fn end_grant(
-        &self,
-        authorizer: &AppId,
-        seq: u64,
-        end: &GrantEnd,
-    ) -> Result<WriteOutcome, store::StoreError> {
+    pub async fn end_grant(&self, authorizer: &AppId, seq: u64, end: &GrantEnd) -> Result<WriteOutcome, StoreError> {
         let now = self.context().now();
         let link = LinkId::generate(&self.context().random);
         let written = self.store().accounts.end_grant(authorizer, seq, end, &link, now).await?;

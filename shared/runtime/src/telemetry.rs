@@ -141,7 +141,7 @@ impl fmt::Debug for Metrics {
 /// At `debug` and `trace` the libraries print what passes through them: the AWS SDK whole requests and answers with the
 /// tokens in them, `lambda_runtime` whole events. `RUST_LOG` cannot change that. A list of our own crates, not of
 /// theirs, so that it also holds for libraries that are added later.
-const OUR_CRATES: [&str; 16] = [
+const OUR_CRATES: [&str; 17] = [
     "base",
     "wechat",
     "runtime",
@@ -151,6 +151,7 @@ const OUR_CRATES: [&str; 16] = [
     "ticket_push",
     "account_api",
     "token_api",
+    "wechat_calls",
     "preauth_link",
     "oauth_callback",
     "token_refresher",

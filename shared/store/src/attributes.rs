@@ -115,6 +115,12 @@ attributes! {
     ACCOUNT_MESSAGE = "account_message",
     CONFIRMED = "confirmed",
     KEPT_AT = "kept_at",
+    // Calls on behalf.
+    REQUEST = "request",
+    ANSWER = "answer",
+    ANSWER_BODY = "answer_body",
+    FAILED_CALL = "failed_call",
+    COUNT = "count",
     // The release check.
     SEEN = "seen",
     // Health.

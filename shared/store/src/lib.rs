@@ -16,9 +16,11 @@ mod attempt;
 mod attributes;
 mod claim;
 mod details;
+mod failed_call;
 mod health;
 mod inbox;
 mod item;
+mod keyed_call;
 mod labels;
 mod last_failure;
 mod lease;
@@ -56,10 +58,12 @@ pub use self::accounts::{DuePart, END_OF_TIME};
 pub use self::attempt::{ATTEMPT_KEEP, Attempt, Attempts, CodeCount, CookieDigest, MAX_CODES};
 pub use self::claim::{Arrival, Binding, ClaimKey, Claimed, ClaimedCode, ClaimedGrant, Claims, CodeDigest};
 pub use self::details::{AccountDetails, DETAILS_SORT, Details, GrantOrigin, ProfileReading};
+pub use self::failed_call::{CountedFailure, FailedCall, FailedCalls};
 pub use self::health::{Health, HealthRecords, ScheduledTask};
 pub use self::inbox::{
     Callback, CallbackEntry, CheckMessage, Entry, EntryBody, EntryKey, INBOX_SORT_PREFIX, Inbox, PUSH_MEMORY, Partition,
 };
+pub use self::keyed_call::{CallKey, KeptAnswer, KeyedCall, KeyedCalls, RequestDigest};
 pub use self::labels::{
     AccountLabels, AccountPatch, LABEL_ATTRIBUTES, LONGEST_KEY, LONGEST_REFERENCE, LONGEST_VALUE, LabelError, Labels,
     MOST_LOGIN_ORIGINS, MOST_TAGS, Patch,
@@ -283,6 +287,8 @@ store_of! {
     links: Links, "Authorization links.";
     attempts: Attempts, "The attempts of links.";
     messages: Messages, "Messages of accounts.";
+    keyed_calls: KeyedCalls, "Calls on behalf with a key.";
+    failed_calls: FailedCalls, "Calls on behalf that failed.";
     introductions: Introductions, "The accounts that are known to be the platform's.";
     recipients: Recipients, "Whom messages are addressed to.";
     user_names: UserNames, "The names of accounts, to be written.";

@@ -226,6 +226,35 @@ impl Part {
         Ok((found, has_more))
     }
 
+    /// A page of a partition's items, in the order of their sort keys, as of a moment ago. `after` is the key of the last item
+    /// of the page before. The second value says whether there is more.
+    pub(crate) async fn page_of_partition(
+        &self,
+        partition: String,
+        order: Order,
+        limit: usize,
+        after: Option<Key>,
+    ) -> Result<(Vec<Attributes>, bool), StoreError> {
+        // One more than is wanted shows whether there is more.
+        let limit = limit.saturating_add(1);
+        let output = self
+            .client()
+            .query()
+            .table_name(self.table())
+            .key_condition_expression(format!("{PK} = :pk"))
+            .expression_attribute_values(":pk", Value::from(partition).0)
+            .scan_index_forward(order == Order::Ascending)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .set_exclusive_start_key(after.map(Key::attributes))
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("Query", &error))?;
+        let mut found = output.items.unwrap_or_default();
+        let has_more = found.len() >= limit || output.last_evaluated_key.is_some();
+        found.truncate(limit - 1);
+        Ok((found, has_more))
+    }
+
     /// Hands over the items of a partition whose sort keys begin with `prefix`, as of now and in their order, until `take`
     /// has what it looks for; only those that have the attribute `with`, if it is given. One query per megabyte, and no
     /// more than that in memory.

@@ -4,12 +4,15 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use axum::Json;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base::clock::Timestamp;
 use http::header::CACHE_CONTROL;
 use http::{Method, StatusCode};
 use platform::services::Services;
 use platform::tokens::TokenError;
+use runtime::telemetry::{Measure, Metric, Metrics};
 use serde::Serialize;
 use store::{AccountState, StoreError};
 use tokio::time::Instant;
@@ -164,6 +167,16 @@ pub async fn answer(services: &Services, what: &str, bound: Instant, work: Work)
             problem.with_reference(trouble.report(what, &services.random, &services.metrics)).into_response()
         }
     }
+}
+
+/// Counts answers with 5xx of routes on which they are part of the contract: WeChat, or a token, was not there. What else
+/// the gateway counts as 5xx is ours to repair.
+pub async fn count_troubles(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    if response.status().is_server_error() {
+        metrics.put(&Metric::count(Measure::TroubleAnswered, 1));
+    }
+    response
 }
 
 /// A JSON answer, which nobody keeps.

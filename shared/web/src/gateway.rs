@@ -10,6 +10,7 @@
 mod event;
 mod response;
 
+use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -30,8 +31,8 @@ use tracing::Instrument as _;
 use crate::push::plain_answer;
 use crate::{Problem, ProblemKind};
 
-pub use self::event::HEADERS;
-pub use self::response::GatewayResponse;
+pub use self::event::{BODY_LIMIT, HEADERS};
+pub use self::response::{GatewayResponse, InBase64};
 pub use lambda_runtime::Error;
 
 /// A function's router behind API Gateway; clones share it.
@@ -39,6 +40,7 @@ pub use lambda_runtime::Error;
 pub struct Gateway {
     router: Router,
     for_programs: &'static [(Method, &'static str)],
+    body_limit: usize,
     metrics: Metrics,
 }
 
@@ -94,7 +96,14 @@ impl Gateway {
     /// The router of a function. Each request must be on the route that the gateway has chosen.
     #[must_use]
     pub fn new(router: Router, metrics: Metrics) -> Self {
-        Self { router: router.layer(middleware::from_fn(on_the_chosen_route)), for_programs: &[], metrics }
+        let router = router.layer(middleware::from_fn(on_the_chosen_route));
+        Self { router, for_programs: &[], body_limit: BODY_LIMIT, metrics }
+    }
+
+    /// The same for a function whose routes take bodies of up to `bytes`.
+    #[must_use]
+    pub fn with_bodies_of(self, bytes: usize) -> Self {
+        Self { body_limit: bytes, ..self }
     }
 
     /// The same, with refusals as problems on the routes that programs call.
@@ -108,7 +117,7 @@ impl Gateway {
         let event = serde_json::from_str::<Value>(event).unwrap_or_default();
         let route = event::route_key(&event).unwrap_or_default().to_owned();
         let wording = self.wording(&route);
-        let answered = match event::request(event) {
+        let answered = match event::request(event, self.body_limit) {
             Ok(mut request) => {
                 request.extensions_mut().insert(wording);
                 self.respond(request).await
@@ -149,7 +158,8 @@ async fn on_the_chosen_route(request: Request, next: Next) -> Response {
     let extensions = request.extensions();
     let is_chosen = match (extensions.get::<MatchedPath>(), extensions.get::<RouteKey>()) {
         (Some(taken), Some(RouteKey(chosen))) => {
-            chosen.split_once(' ') == Some((request.method().as_str(), taken.as_str()))
+            let chosen = chosen.split_once(' ').map(|(method, path)| (method, router_path(path)));
+            chosen.is_some_and(|(method, path)| method == request.method().as_str() && path == taken.as_str())
         }
         (None, _) => true,
         (Some(_), None) => false,
@@ -159,6 +169,16 @@ async fn on_the_chosen_route(request: Request, next: Next) -> Response {
     }
     let wording = extensions.get::<Wording>().copied().unwrap_or(Wording::Plain);
     Refusal::Route.response(wording)
+}
+
+/// A route's path in the router's words: where it takes all that follows, the gateway writes `{path+}` and the router
+/// `{*path}`.
+#[must_use]
+pub fn router_path(route: &str) -> Cow<'_, str> {
+    match route.strip_suffix("+}").and_then(|path| path.rsplit_once('{')) {
+        Some((before, name)) => format!("{before}{{*{name}}}").into(),
+        None => route.into(),
+    }
 }
 
 impl Refusal {

@@ -26,8 +26,13 @@ const OF_ALL: [ProblemKind; 5] = [
 pub const OF_THE_PLATFORM: [ProblemKind; 2] = [ProblemKind::NotConfigured, ProblemKind::Unavailable];
 
 /// Problems that may say for how long to wait.
-const NAMING_A_WAIT: [ProblemKind; 4] =
-    [ProblemKind::TooSoon, ProblemKind::TooManyCodes, ProblemKind::TokenBeingRenewed, ProblemKind::TokenUnavailable];
+const NAMING_A_WAIT: [ProblemKind; 5] = [
+    ProblemKind::CallUnderWay,
+    ProblemKind::TooSoon,
+    ProblemKind::TooManyCodes,
+    ProblemKind::TokenBeingRenewed,
+    ProblemKind::TokenUnavailable,
+];
 
 /// Answers that the gateway gives by itself: status, `message`, and when.
 const OF_THE_GATEWAY: [(u16, &str, &str); 6] = [
@@ -57,6 +62,7 @@ pub struct Operation {
     written: Map<String, Value>,
     parameters: Vec<Value>,
     success: BTreeMap<u16, Value>,
+    passed_on: Option<Value>,
     problems: Vec<ProblemKind>,
 }
 
@@ -66,7 +72,7 @@ impl Operation {
     pub fn new(id: &str, tag: &str, summary: &str, description: &str) -> Self {
         let written = json!({ "operationId": id, "tags": [tag], "summary": summary, "description": description });
         let Value::Object(written) = written else { unreachable!("an object was written") };
-        Self { written, parameters: Vec::new(), success: BTreeMap::new(), problems: OF_ALL.to_vec() }
+        Self { written, parameters: Vec::new(), success: BTreeMap::new(), passed_on: None, problems: OF_ALL.to_vec() }
     }
 
     /// A part of the path.
@@ -110,6 +116,27 @@ impl Operation {
         let body = json!({ "description": description, "required": true, "content": content });
         self.written.insert("requestBody".to_owned(), body);
         self.problems.extend([ProblemKind::Malformed, ProblemKind::NotJson]);
+        self
+    }
+
+    /// A body of whatever type.
+    #[must_use]
+    pub fn takes_anything(mut self, description: &str) -> Self {
+        let body = json!({ "description": description, "content": { "*/*": { "schema": {} } } });
+        self.written.insert("requestBody".to_owned(), body);
+        self
+    }
+
+    /// What another server answered, of whatever status and type; headers that may be there, and what each says.
+    #[must_use]
+    pub fn passes_on(mut self, description: &str, headers: &[(&str, &str)]) -> Self {
+        let mut all = Map::from_iter([("X-Request-Id".to_owned(), reference("headers", "RequestId"))]);
+        for (name, description) in headers {
+            let header = json!({ "description": description, "schema": { "type": "string" } });
+            all.insert((*name).to_owned(), header);
+        }
+        let content = json!({ "*/*": { "schema": {} } });
+        self.passed_on = Some(json!({ "description": description, "headers": all, "content": content }));
         self
     }
 
@@ -173,13 +200,15 @@ impl Description {
             .map(|(status, kinds)| (status.to_string(), refusal(status, &kinds)))
             .collect();
         responses.extend(operation.success.iter().map(|(status, answer)| (status.to_string(), answer.clone())));
+        responses.extend(operation.passed_on.map(|answer| ("default".to_owned(), answer)));
         self.problems.extend(operation.problems.iter().map(|kind| kind.name()));
         let mut written = operation.written;
         if !operation.parameters.is_empty() {
             written.insert("parameters".to_owned(), Value::Array(operation.parameters));
         }
         written.insert("responses".to_owned(), json!(responses));
-        let methods = self.paths.entry((*path).to_owned()).or_default();
+        // OpenAPI has no word for a part of a path that may have slashes: the gateway's `{path+}` is a part like others.
+        let methods = self.paths.entry(path.replace("+}", "}")).or_default();
         methods.insert(method.as_str().to_ascii_lowercase(), Value::Object(written));
         self
     }
@@ -407,6 +436,27 @@ fn own_members(kind: ProblemKind) -> Vec<(&'static str, bool, Value)> {
                 json!({ "type": "string", "enum": ["needs_authorization", "unauthorized"], "description": "How the account is doing." }),
             ),
             ("since", false, json!({ "type": "string", "format": "date-time", "description": "Since when." })),
+            ("rid", false, text("What WeChat's support asks for, where WeChat has just said it.")),
+        ],
+        ProblemKind::CallNotRepeated
+        | ProblemKind::AnswerTooLarge
+        | ProblemKind::AnswerUnusable
+        | ProblemKind::WechatSlow => {
+            let words = json!({
+                "type": "string", "enum": ["done", "unknown"], "description": "Whether the call took effect at WeChat.",
+            });
+            vec![("effect", true, words)]
+        }
+        ProblemKind::WechatUnreachable => {
+            let words = json!({
+                "type": "string", "enum": ["none"], "description": "In a call on behalf: nothing was sent.",
+            });
+            vec![("effect", false, words)]
+        }
+        ProblemKind::AddressRefused => vec![
+            ("errcode", true, json!({ "const": 61_004, "description": "What WeChat answers then." })),
+            ("address", false, text("The address that WeChat saw: an operator has to put it on the platform's list.")),
+            ("rid", false, text("What WeChat's support asks for.")),
         ],
         ProblemKind::ReconciliationRunning => {
             vec![("reconciliation_id", true, text("The one that is under way."))]
@@ -445,6 +495,7 @@ fn example(kind: ProblemKind) -> Value {
             ("errcode", _) if !schema["const"].is_null() => schema["const"].clone(),
             ("last_error", _) => json!("-1"),
             ("reference", _) => json!("0123456789"),
+            ("address", _) => json!("203.0.113.9"),
             ("errcode", _) => json!(48_001),
             ("errmsg", _) => json!("api unauthorized"),
             ("rid", _) => json!("65f1c0e2-3b9aca00-5f5e1000"),
@@ -504,6 +555,7 @@ fn for_each_refusal(paths: &mut BTreeMap<String, Map<String, Value>>, mut see: i
     for operation in paths.values_mut().flat_map(Map::values_mut) {
         let Some(responses) = operation["responses"].as_object_mut() else { continue };
         for (status, response) in responses {
+            // "default", of what is passed on, is no status.
             if let Some(status) = status.parse().ok().and_then(|status| StatusCode::from_u16(status).ok())
                 && !status.is_success()
             {

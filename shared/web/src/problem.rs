@@ -63,6 +63,12 @@ kinds! {
     InvalidField: BAD_REQUEST, "invalid-field", "A field cannot be used";
     /// A parameter of the query is unknown, there twice, or has a value that is not allowed.
     InvalidParameter: BAD_REQUEST, "invalid-parameter", "A parameter cannot be used";
+    /// A header has a value that is not allowed.
+    InvalidHeader: BAD_REQUEST, "invalid-header", "A header cannot be used";
+    /// The path is not one of WeChat's APIs.
+    InvalidPath: BAD_REQUEST, "invalid-path", "The path cannot be passed on";
+    /// The call would issue a token, spend a code or take a secret: it is not made for others.
+    PathRefused: FORBIDDEN, "path-refused", "The call is not made for others";
     /// The caller was not authenticated.
     NoIdentity: FORBIDDEN, "no-identity", "No IAM identity";
     /// There is no such account.
@@ -83,6 +89,10 @@ kinds! {
     ReconciliationRunning: CONFLICT, "reconciliation-running", "A reconciliation is under way";
     /// The link is bound to an account.
     LinkUsed: CONFLICT, "link-used", "The link has been used";
+    /// The first call with this `Idempotency-Key` is under way.
+    CallUnderWay: CONFLICT, "call-under-way", "The first call with this key is under way";
+    /// The first call with this `Idempotency-Key` was made, and its answer is not known: it is not sent again.
+    CallNotRepeated: CONFLICT, "call-not-repeated", "The call is not sent a second time";
     /// The link was cancelled.
     LinkCancelled: GONE, "link-cancelled", "The link was cancelled";
     /// The link's time is over.
@@ -91,8 +101,12 @@ kinds! {
     VersionMismatch: PRECONDITION_FAILED, "version-mismatch", "Somebody else has changed it";
     /// The body is too large.
     TooLarge: PAYLOAD_TOO_LARGE, "too-large", "The body is too large";
+    /// WeChat's answer is larger than what can be passed back.
+    AnswerTooLarge: PAYLOAD_TOO_LARGE, "answer-too-large", "WeChat's answer is too large";
     /// The body is not declared as JSON.
     NotJson: UNSUPPORTED_MEDIA_TYPE, "not-json", "The body is not JSON";
+    /// The `Idempotency-Key` was used for another call.
+    KeyReused: UNPROCESSABLE_ENTITY, "key-reused", "The key belongs to another call";
     /// It was asked for a moment ago.
     TooSoon: TOO_MANY_REQUESTS, "too-soon", "It was asked for a moment ago";
     /// The link has made too many pre-auth codes.
@@ -103,6 +117,12 @@ kinds! {
     WechatRefused: BAD_GATEWAY, "wechat-refused", "WeChat refused the call";
     /// WeChat did not answer a call that the answer needs.
     WechatUnreachable: BAD_GATEWAY, "wechat-unreachable", "WeChat did not answer";
+    /// WeChat's answer may hold secrets that could not be taken out.
+    AnswerUnusable: BAD_GATEWAY, "answer-unusable", "WeChat's answer cannot be passed back";
+    /// WeChat did not answer a call in time, or the connection was lost: it may have taken effect.
+    WechatSlow: GATEWAY_TIMEOUT, "wechat-slow", "WeChat's answer did not arrive";
+    /// WeChat refuses the address that the platform calls from.
+    AddressRefused: SERVICE_UNAVAILABLE, "address-refused", "WeChat refuses the platform's address";
     /// The token is being renewed by another process, and there is none that could be used meanwhile.
     TokenBeingRenewed: SERVICE_UNAVAILABLE, "token-being-renewed", "The token is being renewed";
     /// The token has lapsed or was refused, and WeChat gives no other one for now.

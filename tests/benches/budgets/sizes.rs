@@ -6,8 +6,16 @@ use std::process::Command;
 use crate::build;
 use crate::report::Report;
 
-const FUNCTIONS: [&str; 7] =
-    ["ticket-push", "account-push", "preauth-link", "oauth-callback", "account-api", "token-api", "token-refresher"];
+const FUNCTIONS: [&str; 8] = [
+    "ticket-push",
+    "account-push",
+    "preauth-link",
+    "oauth-callback",
+    "account-api",
+    "token-api",
+    "wechat-calls",
+    "token-refresher",
+];
 
 pub(crate) fn measure(report: &mut Report) {
     for function in FUNCTIONS {

@@ -152,7 +152,7 @@ fn every_alarm_looks_at_something_that_is_published() {
         published.map(|measure| measure.name()).collect(),
         "the totals that alarms look at are published, and no others"
     );
-    assert_eq!(own, 23);
+    assert_eq!(own, 25);
 }
 
 #[test]
@@ -223,6 +223,7 @@ const RULES: [Rule; 16] = [
     ("RenewalsLeftOver", "left_over", ("Sum", OVER, 0), (300, 3), "notBreaching"),
     ("InboxStuck", "inbox_waiting", ("Minimum", OVER, 0), (300, 6), "ignore"),
     ("SecondIssuer", "second_issuer", ("Sum", OVER, 0), (300, 1), "notBreaching"),
+    ("CallsUnanswered", "trouble_answered", ("Sum", OVER, 50), (300, 3), "notBreaching"),
     ("TokensRefused", "token_refused", ("Sum", OVER, 10), (300, 1), "notBreaching"),
     ("SecretServedStale", "secret_served_stale", ("Sum", OVER, 0), (300, 1), "notBreaching"),
     ("WechatRefusesAddress", "wechat_refused", ("Sum", OVER, 0), (300, 1), "notBreaching"),
@@ -234,7 +235,6 @@ const RULES: [Rule; 16] = [
     // One a second for five minutes.
     ("PushesRefused", "push_refused", ("Sum", OVER, 300), (300, 1), "notBreaching"),
     ("DeadLetters", "ApproximateNumberOfMessagesVisible", ("Maximum", OVER, 0), (300, 1), "ignore"),
-    ("ApiErrors", "5xx", ("Sum", OVER, 0), (300, 1), "notBreaching"),
 ];
 
 #[test]
@@ -255,8 +255,8 @@ fn each_alarm_fires_when_it_is_meant_to() {
     }
     // The tries of an event become rare.
     assert_eq!(properties(&template, "EventWebhookFailing")["DatapointsToAlarm"], 3);
-    // The four of the tests below.
-    assert_eq!(alarms(&template).count(), RULES.len() + FUNCTIONS.len() + 4);
+    // The five of the tests below.
+    assert_eq!(alarms(&template).count(), RULES.len() + FUNCTIONS.len() + 5);
 }
 
 fn switched_silence() -> Value {
@@ -302,6 +302,22 @@ fn fifteen_minutes_without_a_heartbeat_of_one_of_several_runs_are_an_alarm() {
         assert_eq!((&alarm["EvaluationPeriods"], &alarm["ComparisonOperator"]), (&json!(1), &json!(UNDER)));
         assert_eq!((&alarm["Threshold"], &alarm["TreatMissingData"]), (&json!(1), &json!("breaching")));
     }
+}
+
+#[test]
+fn answers_with_5xx_are_an_alarm_unless_wechat_was_the_reason() {
+    let template = template();
+    let alarm = properties(&template, "ApiErrors");
+    assert_eq!(alarm["Metrics"][0]["Expression"], "FILL(all, 0) - FILL(wechats, 0)");
+    let all = &alarm["Metrics"][1]["MetricStat"];
+    assert_eq!(
+        (&all["Metric"]["MetricName"], &all["Stat"], &all["Period"]),
+        (&json!("5xx"), &json!("Sum"), &json!(300))
+    );
+    assert_eq!(alarm["Metrics"][2], summed("wechats", "trouble_answered", &Value::Null));
+    assert_eq!((&alarm["ComparisonOperator"], &alarm["Threshold"]), (&json!(OVER), &json!(0)));
+    // An answer that one metric has before the end of a period and the other after it is no alarm.
+    assert_eq!((&alarm["EvaluationPeriods"], &alarm["TreatMissingData"]), (&json!(2), &json!("notBreaching")));
 }
 
 #[test]

@@ -60,6 +60,7 @@ fn every_variable_that_a_function_reads_is_set_for_it() {
         ("TicketPush", vec![]),
         ("AccountApi", vec![&api, &accounts, &bus]),
         ("TokenApi", vec![&api, &tokens]),
+        ("WechatCalls", vec![&api]),
         ("AccountPush", vec![&bus, &messages]),
         ("PreauthLink", vec![&pages, &wechat]),
         ("OauthCallback", vec![&pages, &api]),

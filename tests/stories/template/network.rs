@@ -22,7 +22,10 @@ fn exactly_the_functions_that_call_wechat_are_in_the_network() {
     let template = template();
     let inside = functions(&template).filter(|(_, function)| function["Properties"]["VpcConfig"].is_object());
     let inside: BTreeSet<&str> = inside.map(|(name, _)| name).collect();
-    assert_eq!(inside, ["AccountApi", "OauthCallback", "PreauthLink", "TokenApi", "TokenRefresher"].into());
+    assert_eq!(
+        inside,
+        ["AccountApi", "OauthCallback", "PreauthLink", "TokenApi", "TokenRefresher", "WechatCalls"].into()
+    );
     assert_eq!(inside, callers(&template), "what takes WeChat's pushes needs no address, and no network that may hang");
     assert!(template["Globals"]["Function"]["VpcConfig"].is_null());
 

@@ -33,6 +33,7 @@ fn each_function_is_sent_exactly_the_routes_that_its_router_has() {
     assert_eq!(deployed(&template, "TicketPush"), routes(&ticket_push::ROUTES, false));
     assert_eq!(deployed(&template, "AccountApi"), routes(&account_api::ROUTES, true));
     assert_eq!(deployed(&template, "TokenApi"), routes(&token_api::ROUTES, true));
+    assert_eq!(deployed(&template, "WechatCalls"), routes(&wechat_calls::ROUTES, true));
     assert_eq!(deployed(&template, "AccountPush"), routes(&account_push::ROUTES, false));
     assert_eq!(deployed(&template, "OauthCallback"), routes(&oauth_callback::ROUTES, false));
     let mut links = routes(&preauth_link::PUBLIC_ROUTES, false);
@@ -69,6 +70,10 @@ fn a_service_that_may_read_accounts_may_neither_change_one_nor_do_anything_else(
         ])
     );
     assert_eq!(reached("*/GET/tokens/{appid}"), routes(&["GET /tokens/{appid}"]));
+    // One route may be named without the other, although their paths look alike.
+    let platform = ["GET /wechat/platform/{path+}", "POST /wechat/platform/{path+}"];
+    assert_eq!(reached("*/*/wechat/platform/*"), routes(&platform));
+    assert_eq!(reached("*/*/wechat/{appid}/*").len(), 2);
     assert_eq!(reached("*/GET/authorization-links*").len(), 2);
     assert_eq!(reached("*").len(), guarded.len());
 }
@@ -85,7 +90,7 @@ fn every_route_has_a_limit_and_those_of_pushes_are_far_above_the_others() {
     assert_eq!(limited, all);
 
     for limit in ["ThrottlingRateLimit", "ThrottlingBurstLimit"] {
-        let of_pushes = |route: &str| route.starts_with("POST /wechat/");
+        let of_pushes = |route: &str| route.starts_with("POST /wechat/") && route.ends_with("/events");
         let rate = |settings: &Value| settings[limit].as_u64().unwrap();
         let pushes: Vec<u64> = limits.iter().filter(|(route, _)| of_pushes(route)).map(|(_, it)| rate(it)).collect();
         assert_eq!(pushes.len(), 2);

@@ -99,6 +99,9 @@ measures! {
         "The secret was used from memory because Secrets Manager did not answer.";
     RequestFailed = "request_failed", Count, By("cause"), "Requests of merchants and businesses that failed.";
     WechatRefused = "wechat_refused", Count, By("code"), "Calls of WeChat that failed, by its code or a word.";
+    CallFailed = "call_failed", Count, By("kind"), "Calls on behalf that failed, by what can be done about it.";
+    TroubleAnswered = "trouble_answered", Count, Total,
+        "Answers with 5xx that a function gave because WeChat, or a token, was not there.";
     SecondIssuer = "second_issuer", Count, Total, "Somebody else issues tokens for this platform.";
     TokenRefused = "token_refused", Count, Total,
         "Tokens that were renewed because WeChat had refused them before their time, or a service said so.";

@@ -5,26 +5,37 @@ use axum::body::Body;
 use axum::extract::Request;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{ACCEPT_LANGUAGE, CONTENT_TYPE, COOKIE, IF_MATCH, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, COOKIE, IF_MATCH, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Map, Value};
+use wechat::api::relay::is_of_signed_calls;
 
 use super::{Refusal, RouteKey};
 use crate::identity::IamIdentity;
 
-/// The headers that reach a handler. No other does: what is not known here can be neither trusted nor stumbled over.
-pub const HEADERS: [HeaderName; 5] = [ACCEPT_LANGUAGE, CONTENT_TYPE, COOKIE, IF_MATCH, USER_AGENT];
+/// The headers that reach a handler, besides those of WeChat's signed calls. No other does: what is not known here can be
+/// neither trusted nor stumbled over.
+pub const HEADERS: [HeaderName; 8] = [
+    ACCEPT,
+    ACCEPT_LANGUAGE,
+    CONTENT_TYPE,
+    COOKIE,
+    HeaderName::from_static("idempotency-key"),
+    IF_MATCH,
+    HeaderName::from_static("retries"),
+    USER_AGENT,
+];
 
 /// The longest path, query and header, in bytes. The gateway takes 10,240 for a request's line and headers together.
 const PATH_LIMIT: usize = 2 * 1024;
 const QUERY_LIMIT: usize = 8 * 1024;
 const HEADER_LIMIT: usize = 8 * 1024;
 
-/// The longest body, in bytes as the event has it. Every route has a narrower bound of its own, of at most 64 KiB; this
-/// one keeps the gateway's 10 MB from being decoded for nothing.
-const BODY_LIMIT: usize = 256 * 1024;
+/// The longest body, in bytes, unless a function takes longer ones. Every route has a narrower bound of its own, of at most
+/// 64 KiB; this one keeps the gateway's 10 MB from being decoded for nothing.
+pub const BODY_LIMIT: usize = 256 * 1024;
 
 /// Characters that a path cannot contain as they are. `%` can: the gateway hands some paths over decoded, others as
 /// they were sent.
@@ -52,13 +63,13 @@ pub(super) fn route_key(event: &Value) -> Option<&str> {
     named.all(|other| other.as_str() == Some(key)).then_some(key)
 }
 
-/// The request in an event.
-pub(super) fn request(mut event: Value) -> Result<Request, Refusal> {
+/// The request in an event, with a body of at most `body_limit` bytes.
+pub(super) fn request(mut event: Value, body_limit: usize) -> Result<Request, Refusal> {
     let route = route_key(&event).ok_or(Refusal::Malformed("the route"))?.into();
     let context = &event["requestContext"];
     let method = context["http"]["method"].as_str().and_then(|method| Method::from_bytes(method.as_bytes()).ok());
     let identity = context["authorizer"]["iam"]["userArn"].as_str().and_then(IamIdentity::new);
-    let mut request = Request::new(body(event["body"].take(), &event["isBase64Encoded"])?);
+    let mut request = Request::new(body(event["body"].take(), &event["isBase64Encoded"], body_limit)?);
     *request.method_mut() = method.ok_or(Refusal::Malformed("the method"))?;
     *request.uri_mut() = uri(&event["rawPath"], &event["rawQueryString"])?;
     *request.headers_mut() = headers(&event["headers"], &event["cookies"])?;
@@ -101,7 +112,8 @@ fn headers(headers: &Value, cookies: &Value) -> Result<HeaderMap, Refusal> {
     let sent = if headers.is_null() { &none } else { headers.as_object().ok_or(MALFORMED)? };
     let mut known = HeaderMap::new();
     for (name, value) in sent {
-        let Some(name) = HEADERS.into_iter().find(|known| name.eq_ignore_ascii_case(known.as_str())) else { continue };
+        let name = HeaderName::try_from(name).ok().filter(|name| HEADERS.contains(name) || is_of_signed_calls(name));
+        let Some(name) = name else { continue };
         known.append(name, value.as_str().and_then(header).ok_or(MALFORMED)?);
     }
     if !cookies.is_null() {
@@ -116,12 +128,14 @@ fn header(value: &str) -> Option<HeaderValue> {
     HeaderValue::from_str(value).ok().filter(|value| value.len() <= HEADER_LIMIT)
 }
 
-fn body(body: Value, is_base64: &Value) -> Result<Body, Refusal> {
+fn body(body: Value, is_base64: &Value, limit: usize) -> Result<Body, Refusal> {
     const MALFORMED: Refusal = Refusal::Malformed("the body");
     let is_base64 = if is_base64.is_null() { false } else { is_base64.as_bool().ok_or(MALFORMED)? };
+    // Four characters of Base64 are three bytes.
+    let longest = if is_base64 { limit.div_ceil(3) * 4 } else { limit };
     let body = match body {
         Value::Null => return Ok(Body::empty()),
-        Value::String(body) if body.len() > BODY_LIMIT => return Err(Refusal::TooLarge),
+        Value::String(body) if body.len() > longest => return Err(Refusal::TooLarge),
         Value::String(body) => body,
         _ => return Err(MALFORMED),
     };

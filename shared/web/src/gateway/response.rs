@@ -1,6 +1,7 @@
 //! From a response of HTTP to the gateway's JSON.
 
 use std::collections::BTreeMap;
+use std::string::FromUtf8Error;
 
 use axum::body::to_bytes;
 use axum::response::Response;
@@ -10,8 +11,13 @@ use http::StatusCode;
 use http::header::SET_COOKIE;
 use serde::Serialize;
 
-/// Lambda's bound on an answer, in bytes; every one of ours is a few KB.
+/// Lambda's bound on an answer, in bytes; the largest of ours is 4 MiB in Base64.
 const BODY_LIMIT: usize = 6 * 1024 * 1024;
+
+/// An extension of a response whose body leaves in Base64, also where it is text: megabytes of text could grow beyond
+/// Lambda's bound by JSON's escapes, and in Base64 they grow by a third.
+#[derive(Debug, Clone, Copy)]
+pub struct InBase64;
 
 /// An answer in the form of payload 2.0.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -23,7 +29,7 @@ pub struct GatewayResponse {
     pub headers: BTreeMap<String, String>,
     /// The cookies that it sets, as `Set-Cookie` says it.
     pub cookies: Vec<String>,
-    /// The body: as it is where it is UTF-8, else in Base64.
+    /// The body: as it is where it is UTF-8 and not marked with [`InBase64`], else in Base64.
     pub body: String,
     /// Whether the body is in Base64.
     pub is_base64_encoded: bool,
@@ -56,10 +62,15 @@ impl GatewayResponse {
                 (StatusCode::INTERNAL_SERVER_ERROR, Vec::new())
             }
         };
-        let (body, is_base64_encoded) = match String::from_utf8(body) {
+        let text = if head.extensions.get::<InBase64>().is_some() { Err(body) } else { text(body) };
+        let (body, is_base64_encoded) = match text {
             Ok(text) => (text, false),
-            Err(bytes) => (STANDARD.encode(bytes.as_bytes()), true),
+            Err(bytes) => (STANDARD.encode(bytes), true),
         };
         Self { status_code: status.as_u16(), headers, cookies, body, is_base64_encoded }
     }
+}
+
+fn text(bytes: Vec<u8>) -> Result<String, Vec<u8>> {
+    String::from_utf8(bytes).map_err(FromUtf8Error::into_bytes)
 }

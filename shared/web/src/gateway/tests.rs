@@ -6,6 +6,8 @@ use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderMap, Uri};
 use axum::response::AppendHeaders;
 use axum::routing::{get, post};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::*;
@@ -44,8 +46,13 @@ fn gateway() -> Gateway {
         .route("/items/{id}/parts", get(item))
         .route("/business", post(caller))
         .route("/panic", get(panic).post(panic))
-        .route("/odd", get(odd));
+        .route("/odd", get(odd))
+        .route(&router_path("/calls/{id}/{path+}"), get(echo).post(echo_in_base64));
     Gateway::new(router, Metrics::from_fn(|_| {})).with_problems_on(&BUSINESS)
+}
+
+async fn echo_in_base64(body: Bytes) -> Response {
+    (axum::Extension(InBase64), body).into_response()
 }
 
 /// An event of `GET /items/{id}` or another route, changed.
@@ -322,4 +329,52 @@ async fn cookies_leave_on_their_own_and_bytes_as_base64() {
     assert_eq!(odd.cookies, ["a=1", "b=2"]);
     assert!(!odd.headers.contains_key("set-cookie"));
     assert_eq!(odd.headers["x-odd"], "\u{e9}");
+}
+
+#[tokio::test]
+async fn a_route_that_takes_all_that_follows_is_taken_where_the_gateway_has_chosen_it() {
+    let route = "GET /calls/{id}/{path+}";
+    for path in ["/calls/1/a", "/calls/1/a/b/c", "/calls/1/a%2Fb", "/calls/1//a"] {
+        let answer = answer(&event(route, path, |_| {})).await;
+        assert_eq!(answer.status_code, 200, "{path}: {answer:?}");
+        let echoed: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(echoed["uri"], path);
+    }
+    for (route, path) in
+        [("GET /calls/{id}/{rest+}", "/calls/1/a"), (route, "/items/1"), ("GET /items/{id}", "/calls/1/a")]
+    {
+        assert_eq!(answer(&event(route, path, |_| {})).await.status_code, 404, "{route} {path}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_marked_leaves_in_base64_although_it_is_text() {
+    let call = |body: &str| event("POST /calls/{id}/{path+}", "/calls/1/a", |event| event["body"] = json!(body));
+    let answer = answer(&call("text")).await;
+    assert_eq!((answer.body.as_str(), answer.is_base64_encoded), ("dGV4dA==", true));
+}
+
+#[tokio::test]
+async fn a_function_may_take_larger_bodies() {
+    let larger = gateway().with_bodies_of(1024 * 1024);
+    let call = |bytes: usize| {
+        event("POST /echo", "/echo", |event| {
+            event["body"] = json!(STANDARD.encode(vec![0; bytes]));
+            event["isBase64Encoded"] = json!(true);
+        })
+        .to_string()
+    };
+    assert_eq!(larger.answer(&call(1024 * 1024)).await.status_code, 200);
+    assert_eq!(larger.answer(&call(1024 * 1024 + 3)).await.status_code, 413);
+    assert_eq!(gateway().answer(&call(BODY_LIMIT)).await.status_code, 200);
+    assert_eq!(gateway().answer(&call(BODY_LIMIT + 3)).await.status_code, 413);
+}
+
+#[tokio::test]
+async fn headers_of_signed_calls_reach_a_handler() {
+    let echoed = echoed(|event| {
+        event["headers"] = json!({ "Wechatmp-Appid": "wx1", "wechatmp-signature": "s", "wechat": "x", "x-any": "y" });
+    })
+    .await;
+    assert_eq!(echoed["headers"], json!(["wechatmp-appid: wx1", "wechatmp-signature: s"]));
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::clock::SharedClock;
-use base::http_client;
+use base::http_client::{self, BodyError};
 use base::ids::AppId;
 use base::limits::Limits;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -22,10 +22,11 @@ use url::Url;
 
 use super::answer::Answer;
 use super::endpoint::Api;
-use super::error::{BuildError, Refusal, TransportKind, WechatError};
+use super::error::{BuildError, Refusal, WechatError};
 use super::heard::{Heard, Listener};
 use super::json;
 use super::model::{AuthorizerDetails, AuthorizerPage, Grant, IssuedToken, PreAuthCode, PushState, RenewedToken};
+use super::relay::{Caller, LARGEST_ANSWER, RelayAnswer, RelayCall, RelayError, is_passed_on, query};
 
 /// The most accounts that `api_get_authorizer_list` gives at once; above it WeChat answers 40170.
 pub const LIST_PAGE: u32 = 500;
@@ -203,6 +204,28 @@ impl WechatClient {
         self.call(Api::CustomSend, Some(token), &body, &[text, &follower]).await.map(drop)
     }
 
+    /// Passes a call on for a service, with the token of `caller`. It may take until the deadline, where there is one: an
+    /// upload takes longer than a call of ours.
+    ///
+    /// # Errors
+    /// [`RelayError`]; an error of WeChat's is part of the answer.
+    pub async fn relay(&self, call: RelayCall<'_>, caller: Caller<'_>) -> Result<RelayAnswer, RelayError> {
+        let mut url = self.api_base.clone();
+        url.set_path(call.path.as_str());
+        url.set_query(Some(&query::with_token(call.query, call.path, &caller)));
+        let mut request = self.http.request(call.method.clone(), url).timeout(self.time_to_deadline()?);
+        for (name, value) in call.headers.iter().filter(|(name, _)| is_passed_on(name)) {
+            request = request.header(name, value);
+        }
+        let mut response = request.body(call.body.clone()).send().await.map_err(WechatError::transport)?;
+        let body = http_client::read_bounded(&mut response, LARGEST_ANSWER).await.map_err(|error| match error {
+            BodyError::TooLarge => RelayError::TooLarge,
+            BodyError::Broken(_) => WechatError::body(error).into(),
+        })?;
+        let rule = call.path.rule(matches!(caller, Caller::Platform { .. }));
+        RelayAnswer::read(response.status(), response.headers(), body, rule, caller.token())
+    }
+
     /// Makes a call, notes how it ends, and returns the body of a success. `secrets` as in [`Self::send`].
     async fn call(
         &self,
@@ -255,13 +278,16 @@ impl WechatClient {
         }
     }
 
-    /// How long a call that starts now may take.
+    /// How long a call of the platform's own that starts now may take.
     fn time_left(&self) -> Result<Duration, WechatError> {
-        let left = self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
-        if left.is_zero() {
-            return Err(WechatError::Transport { kind: TransportKind::NotStarted, cause: None });
-        }
-        Ok(left.min(self.longest_call))
+        Ok(self.time_to_deadline()?.min(self.longest_call))
+    }
+
+    /// How long work that starts now may take; without a deadline as long as a call of the platform's own.
+    fn time_to_deadline(&self) -> Result<Duration, WechatError> {
+        let left =
+            self.deadline.map_or(self.longest_call, |deadline| deadline.saturating_duration_since(Instant::now()));
+        if left.is_zero() { Err(WechatError::not_started()) } else { Ok(left) }
     }
 
     fn url(&self, api: Api, token: Option<&SecretString>) -> Url {

@@ -21,10 +21,12 @@ pub enum Api {
     AuthorizerList,
     /// `custom/send`: a customer-service message, with an account's token (section 5.6).
     CustomSend,
+    /// A call that a service of the business makes through the platform (section 11), whatever it is.
+    OnBehalf,
 }
 
 impl Api {
-    /// Every call. One that is missing here is not recognized by [`Self::from_name`].
+    /// Every call of the platform's own. One that is missing here is not recognized by [`Self::from_name`].
     const ALL: [Self; 8] = [
         Self::StartPushTicket,
         Self::ComponentToken,
@@ -54,6 +56,7 @@ impl Api {
             Self::AuthorizerInfo => "api_get_authorizer_info",
             Self::AuthorizerList => "api_get_authorizer_list",
             Self::CustomSend => "custom/send",
+            Self::OnBehalf => "a call on behalf",
         }
     }
 
@@ -76,7 +79,10 @@ impl Api {
     /// Whether the call is about one account or one code, so that a refusal may concern only that one.
     #[must_use]
     pub const fn names_subject(self) -> bool {
-        matches!(self, Self::QueryAuth | Self::AuthorizerToken | Self::AuthorizerInfo | Self::CustomSend)
+        matches!(
+            self,
+            Self::QueryAuth | Self::AuthorizerToken | Self::AuthorizerInfo | Self::CustomSend | Self::OnBehalf
+        )
     }
 
     /// Whether the call authenticates with the component's secret instead of its token.

@@ -71,6 +71,17 @@ macro_rules! table {
                 }
             }
 
+            /// What the code means, in a sentence.
+            #[must_use]
+            pub fn meaning(self) -> &'static str {
+                let written = match self {
+                    $(Self::$name => $doc,)*
+                    $(Self::$range(_) => $range_doc,)*
+                    Self::Unknown(_) => return "a code that this platform does not know",
+                };
+                written.split_once(": ").map_or(written, |(_, meaning)| meaning)
+            }
+
             /// What the code asks for. [`super::WechatError::reaction`] also knows which call it refused.
             #[must_use]
             pub const fn reaction(self) -> Reaction {

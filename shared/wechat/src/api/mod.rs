@@ -4,6 +4,8 @@
 //! redirect and sends nothing twice. What WeChat answers becomes a type here or an error: past this module nobody reads
 //! WeChat's JSON. Which reaction an error code asks for is in one table, [`ErrCode`] (protocol section 6).
 //!
+//! [`relay`] passes on what the business's services want to call themselves.
+//!
 //! No error of this module carries a secret, a token, a ticket, a code or a URL.
 
 mod answer;
@@ -14,6 +16,7 @@ mod error;
 mod heard;
 mod json;
 mod model;
+pub mod relay;
 #[cfg(test)]
 mod tests;
 

@@ -1,0 +1,133 @@
+//! When a call counts as failed, what it means, and what can be done.
+
+use std::time::Duration;
+
+use base::clock::Timestamp;
+use store::FailedCall;
+use wechat::api::relay::{RelayAnswer, RelayError};
+use wechat::api::{ErrCode, Reaction, WechatError};
+
+use crate::call::Effect;
+use crate::request::CallRequest;
+
+/// What WeChat's answer says of the call.
+pub(crate) struct Ended {
+    /// WeChat's code, or `http-` and its status; `None` for a success.
+    pub(crate) code: Option<String>,
+    /// What is known of the call's effect.
+    pub(crate) effect: Effect,
+}
+
+impl Ended {
+    pub(crate) fn of(answer: &RelayAnswer) -> Self {
+        if let Some(refusal) = &answer.refusal {
+            let effect = match WechatError::from(refusal.clone()).reaction() {
+                // Neither the request nor its effect was in question: who calls, how often, or from where was.
+                Reaction::Refresh
+                | Reaction::Reauthorize
+                | Reaction::Permission
+                | Reaction::Quota
+                | Reaction::WaitMinute
+                | Reaction::Config
+                | Reaction::NewTicket
+                | Reaction::RefreshTokenInvalid => Effect::None,
+                Reaction::Retry | Reaction::CodeSpent | Reaction::Caller | Reaction::Unknown => Effect::Decided,
+            };
+            return Self { code: Some(refusal.code.to_string()), effect };
+        }
+        let status = answer.status;
+        // What answers in WeChat's place with a page and 5xx does not know what became of the call behind it.
+        let effect = if status.is_server_error() { Effect::Unknown } else { Effect::Decided };
+        let code = (!status.is_success()).then(|| format!("http-{}", status.as_u16()));
+        Self { code, effect }
+    }
+}
+
+/// The entry for the list of failed calls; `None` for a success.
+pub(crate) fn failed_call(
+    request: &CallRequest,
+    answered: &Result<RelayAnswer, RelayError>,
+    now: Timestamp,
+    took: Duration,
+) -> Option<FailedCall> {
+    let (code, answer) = match answered {
+        Ok(answer) => (Ended::of(answer).code?, Some(answer)),
+        Err(RelayError::TooLarge) => (TOO_LARGE.to_owned(), None),
+        Err(RelayError::NotRedacted) => (UNUSABLE.to_owned(), None),
+        Err(RelayError::NoAnswer(error)) => (error.code_label(), None),
+    };
+    let size = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
+    Some(FailedCall {
+        at: now.unix(),
+        account: request.owner.name().to_owned(),
+        caller: request.caller.as_str().to_owned(),
+        method: request.method.to_string(),
+        path: request.path.as_str().to_owned(),
+        code,
+        status: answer.map(|answer| answer.status.as_u16()),
+        rid: answer.and_then(|answer| answer.refusal.as_ref()?.rid.clone()),
+        milliseconds: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        bytes_sent: size(request.body.len()),
+        bytes_received: size(answer.map_or(0, |answer| answer.body.len())),
+    })
+}
+
+const TOO_LARGE: &str = "answer-too-large";
+const UNUSABLE: &str = "answer-unusable";
+
+/// What a code in the list of failed calls means, and what to do about it.
+pub(crate) fn explanation(code: &str) -> (&'static str, &'static str) {
+    if let Ok(code) = code.parse() {
+        let code = ErrCode::from_code(code);
+        return (code.meaning(), advice(wechat::api::relay::reaction(code)));
+    }
+    match code {
+        "connect" | "not-started" => ("WeChat could not be reached; nothing was sent", "try again"),
+        "timeout" | "connection-lost" => (
+            "WeChat's answer did not arrive; the call may have taken effect",
+            "look whether it did before you repeat it",
+        ),
+        TOO_LARGE => ("WeChat's answer was too large to be passed back; the call was made", "ask for less at once"),
+        UNUSABLE => ("secrets could not be taken out of WeChat's answer", "try again in a minute"),
+        _ => (
+            "something between the platform and WeChat answered, or WeChat without an error code; the call may have taken effect",
+            "look whether it did before you repeat it",
+        ),
+    }
+}
+
+/// The kind of a failure, to be counted by: there are hundreds of codes, and each value of a metric is paid for.
+pub(crate) fn kind(code: &str) -> &'static str {
+    let Ok(code) = code.parse() else { return "unanswered" };
+    match wechat::api::relay::reaction(ErrCode::from_code(code)) {
+        Reaction::Retry => "busy",
+        Reaction::Refresh | Reaction::RefreshTokenInvalid => "token",
+        Reaction::Reauthorize | Reaction::Permission => "permission",
+        Reaction::Quota | Reaction::WaitMinute => "quota",
+        Reaction::Config | Reaction::NewTicket => "platform",
+        Reaction::CodeSpent | Reaction::Caller => "request",
+        Reaction::Unknown => "unknown",
+    }
+}
+
+const fn advice(reaction: Reaction) -> &'static str {
+    match reaction {
+        Reaction::Retry => "try again later, where a second time does no harm",
+        Reaction::Refresh => {
+            "try again in a minute: the platform renews the token; if it goes on, somebody else renews it too"
+        }
+        Reaction::Reauthorize => "the merchant has to authorize the platform again",
+        Reaction::Permission => {
+            "the merchant has to grant the permission, through a new link, or WeChat does not give it"
+        }
+        Reaction::Quota => {
+            "wait until the quota is renewed, the day's at midnight in Beijing; cgi-bin/clear_quota clears it ten times a month"
+        }
+        Reaction::WaitMinute => "call less often: wait a minute",
+        Reaction::Config => "an operator has to change the platform's settings: cargo ops doctor says which",
+        Reaction::NewTicket => "the platform waits for WeChat's next ticket: try again in ten minutes",
+        Reaction::CodeSpent | Reaction::Caller => "change the request",
+        Reaction::RefreshTokenInvalid => "the platform repairs the account's tokens: try again in a minute",
+        Reaction::Unknown => "look the code up in WeChat's documents; WeChat's support asks for rid",
+    }
+}

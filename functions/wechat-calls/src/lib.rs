@@ -1,0 +1,160 @@
+//! `/wechat/{appid}/…` and `/wechat/platform/…`: any of WeChat's APIs, called on behalf of an account or of the platform
+//! itself, through the one address that WeChat knows. `/calls`: those that failed.
+//!
+//! A service sends what it would send WeChat, without a token; it gets what WeChat answers. [`request`] reads what is
+//! wanted, [`call`] makes the call, with another token and once more where WeChat refuses the first, [`keyed`] sees to it
+//! that a call with an `Idempotency-Key` is sent once, and [`failure`] says what each failure means.
+
+mod call;
+mod failure;
+mod keyed;
+mod listing;
+#[cfg(feature = "openapi")]
+mod openapi;
+mod request;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::middleware;
+use axum::response::Response;
+use axum::routing::get;
+use http::Method;
+use http::request::Parts;
+use platform::component::Component;
+use platform::services::Services;
+use platform::tokens::{TokenCache, Tokens};
+use store::Store;
+use tokio::time::Instant;
+use web::api::{self, answer};
+use web::gateway::router_path;
+use web::identity::IamIdentity;
+use web::{InternalError, Problem};
+
+#[cfg(feature = "openapi")]
+pub use self::openapi::description;
+use self::request::{CallRequest, Owner};
+
+/// Calls with the platform's own token.
+const PLATFORM: &str = "/wechat/platform/{path+}";
+
+/// Calls with an account's token.
+const ACCOUNT: &str = "/wechat/{appid}/{path+}";
+
+/// The calls that failed.
+const CALLS: &str = "/calls";
+
+/// The routes: their methods, and their paths as in `template.yaml`.
+pub const ROUTES: [(Method, &str); 5] = [
+    (Method::GET, PLATFORM),
+    (Method::POST, PLATFORM),
+    (Method::GET, ACCOUNT),
+    (Method::POST, ACCOUNT),
+    (Method::GET, CALLS),
+];
+
+/// The largest body of a call, in bytes: in Base64 it still fits into the event that Lambda takes.
+pub const LARGEST_BODY: usize = 4 * 1024 * 1024;
+
+/// Everything the routes need; clones share it.
+#[derive(Clone)]
+pub struct CallService(Arc<Inner>);
+
+struct Inner {
+    services: Services,
+    cache: Arc<TokenCache>,
+}
+
+/// The platform, for the length of one request.
+pub(crate) struct OpenPlatform {
+    pub(crate) component: Component,
+    pub(crate) tokens: Tokens,
+    pub(crate) store: Store,
+}
+
+impl CallService {
+    /// The function's state.
+    #[must_use]
+    pub fn new(services: Services) -> Self {
+        Self(Arc::new(Inner { services, cache: Arc::default() }))
+    }
+
+    pub(crate) fn services(&self) -> &Services {
+        &self.0.services
+    }
+
+    /// When the answer to a request that arrives now must be out.
+    pub(crate) fn answer_by(&self) -> Instant {
+        Instant::now() + self.services().limits.page
+    }
+
+    /// The platform, for a request that must be answered by `bound`: everything that WeChat is asked for ends while it can
+    /// still be written down.
+    pub(crate) async fn open(&self, bound: Instant) -> Result<OpenPlatform, InternalError> {
+        let services = self.services();
+        let component = services.open(Some(bound.checked_sub(services.limits.table).unwrap_or(bound))).await?;
+        let tokens = Tokens::of(&component).remembering(&self.0.cache);
+        let store = services.table.store(component.appid());
+        Ok(OpenPlatform { component, tokens, store })
+    }
+}
+
+/// `GET`, `POST /wechat/{appid}/{path+}`.
+async fn for_account(
+    State(service): State<CallService>,
+    identity: IamIdentity,
+    parts: Parts,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    pass_on(service, request::of_account(&parts), identity, parts, body).await
+}
+
+/// `GET`, `POST /wechat/platform/{path+}`.
+async fn for_platform(
+    State(service): State<CallService>,
+    identity: IamIdentity,
+    parts: Parts,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    pass_on(service, request::of_platform(&parts), identity, parts, body).await
+}
+
+async fn pass_on(
+    service: CallService,
+    target: Result<(Owner, String), Problem>,
+    identity: IamIdentity,
+    parts: Parts,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let bound = service.answer_by();
+    let work = {
+        let service = service.clone();
+        Box::pin(async move {
+            let (owner, path) = target?;
+            let request = CallRequest::read(owner, &path, identity, &parts, body)?;
+            let open = service.open(bound).await?;
+            call::run(&open, &request).await
+        })
+    };
+    answer(service.services(), "a call on behalf", bound, work).await
+}
+
+/// The routes; refused to a caller without an [`IamIdentity`].
+pub fn router(service: CallService) -> Router {
+    let troubles = middleware::from_fn_with_state(service.services().metrics.clone(), api::count_troubles);
+    Router::new()
+        .route(&router_path(PLATFORM), get(for_platform).post(for_platform))
+        .route(&router_path(ACCOUNT), get(for_account).post(for_account))
+        .route(CALLS, get(listing::list))
+        .route_layer(middleware::from_extractor::<IamIdentity>())
+        .route_layer(troubles)
+        .route_layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .method_not_allowed_fallback(api::method_not_allowed)
+        .with_state(service)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! `GET /calls`: the calls on behalf that failed, the newest first, with what each code means and what to do.
+
+use std::time::Duration;
+
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use base::clock::Timestamp;
+use base::ids::AppId;
+use http::StatusCode;
+use serde::Serialize;
+use store::CountedFailure;
+use tokio::time::Instant;
+use web::api::{ApiError, answer, json};
+use web::{Cursor, PageSize, Parameters};
+
+use crate::CallService;
+use crate::failure::explanation;
+
+/// Failed calls are kept for so long.
+const WEEK: Duration = Duration::from_hours(24 * 7);
+
+/// A page of failed calls.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct FailedCallPage {
+    calls: Vec<FailedCallView>,
+    /// There if there may be more: the parameter `cursor` of the next page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    next_cursor: Option<Cursor>,
+}
+
+/// Calls of one account and API that failed with one code within a minute. What is said of a single call is said of the last
+/// one.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = FailedCall))]
+pub(crate) struct FailedCallView {
+    /// When the call ended.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
+    at: String,
+    /// How many there were.
+    count: u64,
+    /// The account, or `platform` for a call with the platform's own token.
+    account: String,
+    /// Who has called, as IAM names them.
+    caller: String,
+    /// `GET` or `POST`.
+    method: String,
+    /// The API, such as `cgi-bin/user/info`.
+    path: String,
+    /// WeChat's error code; missing where WeChat said none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errcode: Option<i64>,
+    /// WeChat's code as text, `http-` and its status, or a word for an answer that did not arrive.
+    code: String,
+    /// WeChat's HTTP status; missing where it did not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    /// WeChat's id of the request: its support asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rid: Option<String>,
+    /// From the request to its end, in milliseconds.
+    duration_ms: u64,
+    /// The size of the request's body.
+    bytes_sent: u64,
+    /// The size of the answer's body.
+    bytes_received: u64,
+    /// What the code means.
+    meaning: &'static str,
+    /// What to do.
+    advice: &'static str,
+}
+
+impl From<CountedFailure> for FailedCallView {
+    fn from(failure: CountedFailure) -> Self {
+        let last = failure.last;
+        let (meaning, advice) = explanation(&last.code);
+        Self {
+            at: Timestamp::from_unix(last.at).rfc3339(),
+            count: failure.count,
+            account: last.account,
+            caller: last.caller,
+            method: last.method,
+            path: last.path,
+            errcode: last.code.parse().ok(),
+            code: last.code,
+            status: last.status,
+            rid: last.rid,
+            duration_ms: last.milliseconds,
+            bytes_sent: last.bytes_sent,
+            bytes_received: last.bytes_received,
+            meaning,
+            advice,
+        }
+    }
+}
+
+/// `GET /calls`.
+pub(crate) async fn list(State(service): State<CallService>, RawQuery(query): RawQuery) -> Response {
+    let bound = service.answer_by();
+    answer(service.services(), "listing failed calls", bound, Box::pin(listed(service.clone(), query, bound))).await
+}
+
+async fn listed(service: CallService, query: Option<String>, bound: Instant) -> Result<Response, ApiError> {
+    let mut parameters = Parameters::parse(query.as_deref().unwrap_or_default())?;
+    let PageSize(limit) = PageSize::read(&mut parameters)?;
+    let account = parameters.parsed("appid", "an appid, or platform", |text| {
+        (text == "platform" || AppId::parse(text).is_ok()).then(|| text.to_owned())
+    })?;
+    let since = parameters.parsed("since", "a time such as 2026-01-31T09:50:00Z", Timestamp::parse_rfc3339)?;
+    let since_text = since.map(Timestamp::rfc3339);
+    let filters = [account.as_deref().unwrap_or_default(), since_text.as_deref().unwrap_or_default()];
+    let after = Cursor::read(&mut parameters, &filters, |place| Some(place.to_owned()))?;
+    parameters.finish()?;
+    let open = service.open(bound).await?;
+    let kept_since = open.component.context().now().minus(WEEK);
+    let since = since.map_or(kept_since, |since| since.max(kept_since));
+    let page = open.store.failed_calls.page(account.as_deref(), since, limit, after.as_deref()).await;
+    let (failures, has_more) = page?;
+    let next_cursor = failures.last().filter(|_| has_more).map(|last| Cursor::at(&last.place, &filters));
+    let calls = failures.into_iter().map(FailedCallView::from).collect();
+    Ok(json(StatusCode::OK, &FailedCallPage { calls, next_cursor }))
+}

@@ -1,0 +1,125 @@
+//! What the function's routes take and answer, in the words of OpenAPI.
+
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use web::ProblemKind;
+use web::openapi::{Description, OF_THE_PLATFORM, Operation};
+
+use crate::listing::{FailedCallPage, FailedCallView};
+use crate::{ACCOUNT, CALLS, PLATFORM};
+
+const TAG: &str = "Calls";
+
+/// Headers of a passed-back answer that may be there, and what each says.
+const HEADERS: [(&str, &str); 6] = [
+    ("X-Wechat-Errcode", "WeChat's error code, where the body has one other than 0."),
+    ("X-Wechat-Rid", "WeChat's id of the request, where its error has one."),
+    ("X-Token-Renewed", "`true` if WeChat had refused the token, and the answer is to the call with another one."),
+    ("Idempotent-Replayed", "`true` if the call was not sent: the answer is the first one under this key."),
+    ("Content-Disposition", "As WeChat sent it."),
+    ("Wechatmp-Signature", "As WeChat sent it, like every other header of signed calls (`Wechatmp-…`)."),
+];
+
+/// The routes of [`crate::ROUTES`].
+#[must_use]
+pub fn description() -> Description {
+    Description::default()
+        .answer::<FailedCallPage>()
+        .route(&(Method::GET, ACCOUNT), of_account(calls("callForAccountByGet", &Method::GET, "an account")))
+        .route(&(Method::POST, ACCOUNT), of_account(calls("callForAccount", &Method::POST, "an account")))
+        .route(&(Method::GET, PLATFORM), calls("callForPlatformByGet", &Method::GET, "the platform"))
+        .route(&(Method::POST, PLATFORM), calls("callForPlatform", &Method::POST, "the platform"))
+        .route(&(Method::GET, CALLS), lists())
+}
+
+fn calls(id: &str, method: &Method, of: &str) -> Operation {
+    let description = format!(
+        "Any of WeChat's APIs with the token of {of}: the path as in WeChat's documents, the query without a token. The call \
+         leaves from the platform's address. It is sent once, and once more if WeChat refuses the token. Answers of up to 4 \
+         MiB are passed back. Calls that issue a token, spend a code or take a secret are refused."
+    );
+    let path =
+        json!({ "type": "string", "pattern": "^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$", "example": "cgi-bin/user/info" });
+    let key = json!({
+        "in": "header", "name": "Idempotency-Key", "schema": { "type": "string", "pattern": "^[!-~]{1,128}$" },
+        "description": "The call is sent once under it within 24 hours, for this caller, account and path.",
+    });
+    let retries = json!({
+        "in": "header", "name": "Retries", "schema": { "type": "integer", "minimum": 0, "maximum": 3, "default": 0 },
+        "description": "How often the call is made again where WeChat was busy (−1) or could not be reached. A `POST` needs \
+                        an `Idempotency-Key` for that.",
+    });
+    let operation = Operation::new(id, TAG, &format!("Call WeChat for {of}"), &description)
+        .in_path("path", &path, "The path of WeChat's API. Its slashes are sent as they are.")
+        .parameter(retries)
+        .passes_on("What WeChat answered: its status, type and body.", &HEADERS)
+        .refuses(&OF_THE_PLATFORM)
+        .refuses(&[
+            ProblemKind::InvalidPath,
+            ProblemKind::InvalidHeader,
+            ProblemKind::PathRefused,
+            ProblemKind::AnswerTooLarge,
+            ProblemKind::AnswerUnusable,
+            ProblemKind::WechatUnreachable,
+            ProblemKind::WechatSlow,
+            ProblemKind::AddressRefused,
+            ProblemKind::TokenBeingRenewed,
+            ProblemKind::TokenUnavailable,
+        ]);
+    if *method == Method::GET {
+        return operation;
+    }
+    operation.parameter(key).takes_anything("What WeChat's API takes, of up to 4 MiB, passed on as it is.").refuses(&[
+        ProblemKind::CallUnderWay,
+        ProblemKind::CallNotRepeated,
+        ProblemKind::KeyReused,
+    ])
+}
+
+fn of_account(operation: Operation) -> Operation {
+    let schema = json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$", "example": "wx1234567890abcdef" });
+    operation.in_path("appid", &schema, "The account.").refuses(&[
+        ProblemKind::UnknownAccount,
+        ProblemKind::AuthorizationEnded,
+        ProblemKind::NoApiPermission,
+    ])
+}
+
+fn lists() -> Operation {
+    let appid = json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$" });
+    let since = json!({ "type": "string", "format": "date-time" });
+    Operation::new(
+        "listFailedCalls",
+        TAG,
+        "List the calls that failed",
+        "Those of the last seven days, the newest first, with what WeChat's code means and what to do. Calls of one account \
+         and path that failed with one code within a minute are one entry. Bodies and queries are not kept.",
+    )
+    .in_query("appid", &appid, "Those of one account, or of `platform`.")
+    .in_query("since", &since, "Those since then.")
+    .in_pages()
+    .answers::<FailedCallPage>(StatusCode::OK, "A page of failed calls.", &[], &page())
+    .refuses(&OF_THE_PLATFORM)
+    .refuses(&[ProblemKind::InvalidParameter])
+}
+
+fn page() -> Value {
+    let example = FailedCallView::from(store::CountedFailure {
+        place: String::new(),
+        count: 3,
+        last: store::FailedCall {
+            at: 1_769_846_400,
+            account: "wx1234567890abcdef".to_owned(),
+            caller: "arn:aws:iam::123456789012:role/orders".to_owned(),
+            method: "POST".to_owned(),
+            path: "cgi-bin/message/custom/send".to_owned(),
+            code: "45015".to_owned(),
+            status: Some(200),
+            rid: Some("65f1c0e2-3b9aca00-5f5e1000".to_owned()),
+            milliseconds: 83,
+            bytes_sent: 96,
+            bytes_received: 112,
+        },
+    });
+    json!({ "calls": [example] })
+}

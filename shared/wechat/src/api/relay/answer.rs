@@ -1,0 +1,172 @@
+//! What WeChat answers to a call that was passed on.
+//!
+//! The same URL answers with an image or with an error in JSON, both with status 200, and JSON may be declared as text
+//! (protocol section 11): the body decides where its type does not.
+
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
+use secrecy::SecretString;
+
+use super::super::answer::Answer;
+use super::super::endpoint::Api;
+use super::super::error::{Refusal, WechatError};
+use super::super::json;
+use super::{Rule, is_of_signed_calls, redact};
+
+/// The largest answer that is passed back, in bytes: in Base64 it still fits into what Lambda lets a function return.
+pub const LARGEST_ANSWER: usize = 4 * 1024 * 1024;
+
+/// The longest body that is looked through for an error code, in bytes. Errors have a few hundred.
+const LONGEST_ERROR: usize = 64 * 1024;
+
+/// An answer as a service may have it.
+#[derive(Debug)]
+pub struct RelayAnswer {
+    /// WeChat's HTTP status.
+    pub status: StatusCode,
+    /// `Content-Type`, `Content-Disposition` and the headers of signed calls. No cookie among them.
+    pub headers: HeaderMap,
+    /// The body: as it came, but for secrets.
+    pub body: Vec<u8>,
+    /// WeChat's error, where the body says one.
+    pub refusal: Option<Refusal>,
+    /// The authorization code that was taken out of it, where [`Rule::KeepCode`] asks for that.
+    pub code: Option<SecretString>,
+}
+
+/// Why there is no answer to pass back.
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    /// It did not come. [`WechatError::may_have_taken_effect`] says whether WeChat may have done what was asked.
+    #[error(transparent)]
+    NoAnswer(#[from] WechatError),
+    /// It has more than [`LARGEST_ANSWER`] bytes. WeChat has done what was asked.
+    #[error("WeChat's answer has more than {LARGEST_ANSWER} bytes")]
+    TooLarge,
+    /// It may hold secrets that could not be taken out. WeChat may have done what was asked.
+    #[error("WeChat's answer is not JSON: what must not leave the platform could not be taken out of it")]
+    NotRedacted,
+}
+
+impl RelayAnswer {
+    /// Reads an answer to a call with `token`.
+    pub(in super::super) fn read(
+        status: StatusCode,
+        sent_headers: &HeaderMap,
+        body: Vec<u8>,
+        rule: Rule,
+        token: &SecretString,
+    ) -> Result<Self, RelayError> {
+        let body = redact::hide_token(body, token);
+        let mut headers = HeaderMap::new();
+        for (name, value) in sent_headers {
+            if *name == CONTENT_TYPE || *name == CONTENT_DISPOSITION || is_of_signed_calls(name) {
+                headers.append(name, value.clone());
+            }
+        }
+        let mut answer = Self { refusal: error_in(&headers, &body, token), status, headers, body, code: None };
+        if matches!(rule, Rule::Redact | Rule::KeepCode) {
+            answer.redact(rule)?;
+        }
+        Ok(answer)
+    }
+
+    fn redact(&mut self, rule: Rule) -> Result<(), RelayError> {
+        let mut document = json::parse(&self.body).map_err(|_| RelayError::NotRedacted)?;
+        let members = Answer::of(&document).map_err(|_| RelayError::NotRedacted)?;
+        if rule == Rule::KeepCode {
+            self.code = members.secret("authorization_code").map_err(|_| RelayError::NotRedacted)?;
+        }
+        redact::redact(&mut document);
+        self.body = document.to_string().into_bytes();
+        Ok(())
+    }
+}
+
+/// The error that a body says, if it is JSON that says one.
+fn error_in(headers: &HeaderMap, body: &[u8], token: &SecretString) -> Option<Refusal> {
+    if body.len() > LONGEST_ERROR || !may_be_json(headers, body) {
+        return None;
+    }
+    let document = json::parse(body).ok()?;
+    let members = Answer::of(&document).ok()?;
+    let code = members.errcode().ok().filter(|code| *code != 0)?;
+    let errmsg = members.text("errmsg").unwrap_or_default();
+    Some(Refusal::new(Api::OnBehalf, code, &errmsg, &[token]))
+}
+
+fn may_be_json(headers: &HeaderMap, body: &[u8]) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let first = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start().first();
+    content_type.to_ascii_lowercase().contains("json") || first == Some(&b'{')
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    const TOKEN: &str = "61_token-of-an-account";
+
+    fn read(content_type: &str, body: &[u8], rule: Rule) -> Result<RelayAnswer, RelayError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
+        headers.insert("set-cookie", "a=b".parse().unwrap());
+        headers.insert("wechatmp-signature", "s".parse().unwrap());
+        RelayAnswer::read(StatusCode::OK, &headers, body.to_vec(), rule, &SecretString::from(TOKEN))
+    }
+
+    fn code(content_type: &str, body: &[u8]) -> Option<i64> {
+        read(content_type, body, Rule::PassOn).unwrap().refusal.map(|refusal| refusal.code.code())
+    }
+
+    #[test]
+    fn an_error_is_found_by_type_or_content() {
+        let error = br#" {"errcode":40007,"errmsg":"invalid media_id rid: 62bc0b4a-0b2d5f9a-1c2d3e4f"}"#;
+        for content_type in ["application/json; encoding=utf-8", "text/plain", "image/jpeg", ""] {
+            assert_eq!(code(content_type, error), Some(40_007), "{content_type}");
+        }
+        for (content_type, body) in [
+            ("application/json", br#"{"errcode":0,"errmsg":"ok"}"#.as_slice()),
+            ("application/json", br#"{"openid":"o"}"#),
+            ("application/json", b"[1]"),
+            ("application/json", b""),
+            ("text/html", b"<html>40001</html>"),
+            ("image/jpeg", b"\xff\xd8\xff{"),
+            ("image/jpeg", b"{\xff\xd8"),
+        ] {
+            assert_eq!(code(content_type, body), None);
+        }
+    }
+
+    #[test]
+    fn an_answer_is_passed_back_byte_for_byte_without_a_cookie() {
+        let body = b"\xef\xbb\xbf{\"nickname\":\"\xe5\xb0\x8f\xff\x07\"}";
+        let answer = read("text/plain", body, Rule::PassOn).unwrap();
+        assert_eq!(answer.body, body);
+        let names: Vec<&str> = answer.headers.keys().map(http::HeaderName::as_str).collect();
+        assert_eq!(names, ["content-type", "wechatmp-signature"]);
+    }
+
+    #[test]
+    fn our_own_token_does_not_come_back() {
+        let body = format!(r#"{{"errcode":40001,"errmsg":"invalid {TOKEN}"}}"#);
+        let answer = read("application/json", body.as_bytes(), Rule::PassOn).unwrap();
+        assert_eq!(answer.body, br#"{"errcode":40001,"errmsg":"invalid ***"}"#);
+        assert_eq!(answer.refusal.unwrap().errmsg, "invalid ***");
+    }
+
+    #[test]
+    fn what_cannot_be_redacted_is_not_passed_back() {
+        let registered = br#"{"errcode":0,"appid":"wx2","authorization_code":"code","is_link_succ":true}"#;
+        let answer = read("application/json", registered, Rule::KeepCode).unwrap();
+        assert_eq!(answer.body, br#"{"appid":"wx2","errcode":0,"is_link_succ":true}"#);
+        assert_eq!(answer.code.unwrap().expose_secret(), "code");
+        for body in [b"<html>".as_slice(), b"[]", b"", br#"{"list":[{"refresh_token":"r"}"#] {
+            for rule in [Rule::Redact, Rule::KeepCode] {
+                assert!(matches!(read("text/html", body, rule), Err(RelayError::NotRedacted)));
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The query of a call: the service's, without a token in it, behind ours.
+
+use percent_encoding::percent_decode_str;
+use secrecy::ExposeSecret as _;
+use url::form_urlencoded;
+
+use super::{CallPath, Caller};
+
+/// Names under which WeChat takes tokens. The third is of WeChat's own cloud.
+const TOKENS: [&str; 3] = ["access_token", "component_access_token", "cloudbase_access_token"];
+
+const PLATFORM: &str = "component_appid";
+
+/// The query to send. What a service wrote stays as it is, byte for byte, but for the parameters that we set ourselves and
+/// every other that could carry a token.
+pub(in super::super) fn with_token(query: &str, path: &CallPath, caller: &Caller<'_>) -> String {
+    let mut written = form_urlencoded::Serializer::new(String::new());
+    let mut ours = TOKENS.to_vec();
+    match caller {
+        Caller::Account(token) => {
+            written.append_pair("access_token", token.expose_secret());
+        }
+        Caller::Platform { component, token } => {
+            written.append_pair(path.platforms_parameter(), token.expose_secret());
+            if path.names_platform() {
+                written.append_pair(PLATFORM, component.as_str());
+                ours.push(PLATFORM);
+            }
+        }
+    }
+    let (token, rest) = (written.finish(), without(query, &ours));
+    if rest.is_empty() { token } else { format!("{token}&{rest}") }
+}
+
+/// A query without the parameters that could carry a token, and otherwise as it was written, byte for byte.
+#[must_use]
+pub fn without_tokens(query: &str) -> String {
+    without(query, &TOKENS)
+}
+
+fn without(query: &str, names: &[&str]) -> String {
+    let pieces = query.split('&').filter(|piece| !piece.is_empty() && !is_named(piece, names));
+    pieces.collect::<Vec<_>>().join("&")
+}
+
+/// Whether a piece of a query is a parameter of one of these names, in whatever way it is written.
+fn is_named(piece: &str, names: &[&str]) -> bool {
+    let name = piece.split_once('=').map_or(piece, |(name, _)| name).replace('+', " ");
+    let name = percent_decode_str(&name).decode_utf8_lossy().trim().to_ascii_lowercase();
+    names.contains(&name.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use base::ids::AppId;
+    use secrecy::SecretString;
+
+    use super::*;
+
+    fn sent(query: &str, path: &str, is_platform: bool) -> String {
+        let (component, token) = (AppId::parse("wxcomponent").unwrap(), SecretString::from("to+ken"));
+        let caller = if is_platform {
+            Caller::Platform { component: &component, token: &token }
+        } else {
+            Caller::Account(&token)
+        };
+        with_token(query, &CallPath::parse(path).unwrap(), &caller)
+    }
+
+    #[test]
+    fn every_token_of_the_service_is_dropped_and_the_rest_stays_as_it_was_written() {
+        let query = "openid=o%2b1&access_token=a&lang=zh_CN&ACCESS_TOKEN=b&component%5Faccess_token=c&x&cloudbase_access_token\
+                     &access%5ftoken=d&+access_token=e&&y=a=b&access_token";
+        assert_eq!(sent(query, "cgi-bin/user/info", false), "access_token=to%2Bken&openid=o%2b1&lang=zh_CN&x&y=a=b");
+        assert_eq!(sent("", "cgi-bin/user/info", false), "access_token=to%2Bken");
+        assert_eq!(sent("access_tokens=a", "cgi-bin/user/info", false), "access_token=to%2Bken&access_tokens=a");
+    }
+
+    #[test]
+    fn the_platforms_token_has_the_name_that_the_call_knows() {
+        let login = sent("appid=wx1&js_code=c&component_appid=wx2", "sns/component/jscode2session", true);
+        assert_eq!(login, "component_access_token=to%2Bken&component_appid=wxcomponent&appid=wx1&js_code=c");
+        let component = sent("a=b", "cgi-bin/component/api_get_authorizer_list", true);
+        assert_eq!(component, "component_access_token=to%2Bken&a=b");
+        assert_eq!(
+            sent("component_appid=wx2", "wxa/gettemplatelist", true),
+            "access_token=to%2Bken&component_appid=wx2"
+        );
+    }
+}

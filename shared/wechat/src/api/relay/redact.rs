@@ -1,0 +1,135 @@
+//! Secrets in answers that are passed back: tokens, and codes that are worth one.
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+use url::form_urlencoded;
+
+/// What a secret is replaced by.
+const HIDDEN: &str = "***";
+
+/// Members that hold a secret. They are removed, not emptied: an empty token looks like one.
+const SECRET_MEMBERS: [&str; 7] = [
+    "access_token",
+    "authorization_code",
+    "authorizer_access_token",
+    "authorizer_refresh_token",
+    "cloudbase_access_token",
+    "component_access_token",
+    "refresh_token",
+];
+
+/// Takes the secrets out of a JSON document: members of [`SECRET_MEMBERS`] wherever they are, and tokens in URLs.
+pub(super) fn redact(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|name, _| !SECRET_MEMBERS.iter().any(|secret| name.eq_ignore_ascii_case(secret)));
+            members.values_mut().for_each(redact);
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(redact),
+        Value::String(text) => hide_tokens_in_urls(text),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// The value behind each `…access_token=`, `…refresh_token=` and the like, up to the end of the parameter.
+fn hide_tokens_in_urls(text: &mut String) {
+    const NAME: &str = "_token=";
+    let mut hidden = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(at) = find_ignoring_case(rest, NAME) {
+        let (before, value) = rest.split_at(at + NAME.len());
+        let end = value.find(|c: char| c.is_whitespace() || "&#\"'<>\\".contains(c)).unwrap_or(value.len());
+        hidden.push_str(before);
+        hidden.push_str(HIDDEN);
+        rest = &value[end..];
+    }
+    hidden.push_str(rest);
+    *text = hidden;
+}
+
+fn find_ignoring_case(text: &str, name: &str) -> Option<usize> {
+    text.as_bytes().windows(name.len()).position(|window| window.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+/// Replaces a token in an answer, as it is and percent-encoded. WeChat has no reason to repeat it, and a service has none
+/// to see it.
+pub(super) fn hide_token(body: Vec<u8>, token: &SecretString) -> Vec<u8> {
+    let plain = token.expose_secret();
+    let encoded: String = form_urlencoded::byte_serialize(plain.as_bytes()).collect();
+    let body = replaced(body, plain.as_bytes());
+    if encoded == plain { body } else { replaced(body, encoded.as_bytes()) }
+}
+
+fn replaced(body: Vec<u8>, secret: &[u8]) -> Vec<u8> {
+    if secret.is_empty() {
+        return body;
+    }
+    let Some(mut at) = find(&body, secret) else { return body };
+    let (mut hidden, mut rest) = (Vec::with_capacity(body.len()), body.as_slice());
+    loop {
+        hidden.extend_from_slice(&rest[..at]);
+        hidden.extend_from_slice(HIDDEN.as_bytes());
+        rest = &rest[at + secret.len()..];
+        match find(rest, secret) {
+            Some(next) => at = next,
+            None => break,
+        }
+    }
+    hidden.extend_from_slice(rest);
+    hidden
+}
+
+/// Where the bytes begin. Almost every position is skipped for its first byte, so that megabytes take about a millisecond.
+fn find(body: &[u8], wanted: &[u8]) -> Option<usize> {
+    let (first, last) = (*wanted.first()?, body.len().checked_sub(wanted.len())?);
+    let mut from = 0;
+    while let Some(at) = body[from..=last].iter().position(|byte| *byte == first).map(|at| from + at) {
+        if body[at..].starts_with(wanted) {
+            return Some(at);
+        }
+        from = at + 1;
+        if from > last {
+            break;
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn secrets_are_removed_wherever_they_are() {
+        let mut answer = json!({
+            "total_count": 1,
+            "list": [{ "authorizer_appid": "wx1", "refresh_token": "r", "auth_time": 5 }],
+            "authorization_info": { "authorizer_refresh_token": "r", "Authorizer_Access_Token": "a", "func_info": [] },
+            "authorization_code": "c",
+            "request": { "request_url": "https://api.weixin.qq.com/cgi-bin/x?ACCESS_TOKEN=61_abc&openid=o#f", "no": null },
+            "text": "component_access_token=a b&refresh_token=c\"",
+        });
+        redact(&mut answer);
+        let expected = json!({
+            "total_count": 1,
+            "list": [{ "authorizer_appid": "wx1", "auth_time": 5 }],
+            "authorization_info": { "func_info": [] },
+            "request": { "request_url": "https://api.weixin.qq.com/cgi-bin/x?ACCESS_TOKEN=***&openid=o#f", "no": null },
+            "text": "component_access_token=*** b&refresh_token=***\"",
+        });
+        assert_eq!(answer, expected);
+    }
+
+    #[test]
+    fn a_token_is_hidden_in_bytes_of_every_kind_and_other_bytes_stay() {
+        let token = SecretString::from("61_a+b");
+        let hidden = |body: &[u8]| hide_token(body.to_vec(), &token);
+        assert_eq!(hidden(b"x61_a+by61_a%2Bb61_a+b"), b"x***y******");
+        assert_eq!(hidden(b"\xff\xd8\x0061_a+"), b"\xff\xd8\x0061_a+");
+        assert_eq!(hidden(b"6161_a+b"), b"61***");
+        assert_eq!(hidden(b""), b"");
+        assert_eq!(hidden(b"61_"), b"61_");
+    }
+}

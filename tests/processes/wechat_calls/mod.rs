@@ -1,0 +1,23 @@
+//! wechat-calls: whom it lets in, what it passes on, what a kill in mid-call costs, and what it logs.
+
+mod answers;
+mod logs;
+
+use base::ids::AppId;
+use stories::http_events::HttpEvent;
+
+/// The function's binary.
+const BINARY: &str = env!("CARGO_BIN_EXE_process-wechat-calls");
+
+/// A call of a service, as IAM names it: of an account's API, or of the platform's.
+fn calls(method: &str, owner: &str, api: &str) -> HttpEvent {
+    HttpEvent::new(method, &format!("/wechat/{owner}/{api}")).iam("arn:aws:sts::123456789012:assumed-role/crm/session")
+}
+
+/// A message to a follower, under a key.
+fn sends(account: &AppId, key: &str) -> HttpEvent {
+    calls("POST", account.as_str(), "cgi-bin/message/custom/send")
+        .header("content-type", "application/json")
+        .header("idempotency-key", key)
+        .body(r#"{"touser":"oFollower1","msgtype":"text","text":{"content":"once"}}"#)
+}

@@ -1,11 +1,14 @@
 //! Where the parts of `cargo run` listen, and how they are reached.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use tokio::net::TcpListener;
 
 use crate::args::Args;
-use crate::ports::bind;
+use crate::ports::{BindError, BindErrors, bind};
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Where everything listens, before anything runs: an occupied port is told before the first line of log.
 ///
@@ -25,36 +28,62 @@ pub(crate) struct Listeners {
 
 impl Listeners {
     /// Binds what this machine serves: `table` and `bus` where they are not elsewhere.
+    ///
+    /// # Errors
+    /// [`BindErrors`]: all ports that cannot be had, so that one start names them all.
     pub(crate) fn bind(args: &Args, table: bool, bus: bool) -> anyhow::Result<Self> {
-        const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let one = args.bind.is_unspecified() || args.bind == LOOPBACK;
-        let mut doors = Vec::new();
-        let mut listen = |port, option| {
-            let listener = bind(if one { args.bind } else { LOOPBACK }, port, option)?;
-            if !one {
-                let to = listener.local_addr()?;
-                doors.push((TcpListener::from_std(bind(args.bind, to.port(), option)?)?, to));
-            }
-            anyhow::Ok(listener)
+        let mut ports = Ports { bind: args.bind, doors: Vec::new(), failed: Vec::new() };
+        let public = ports.open(args.port, "--port");
+        let business = ports.keep(bind(LOOPBACK, args.business_port, "--business-port"));
+        let secrets = ports.open(args.secrets_port, "--secrets-port");
+        let simulator = if args.no_simulator { None } else { ports.open(args.simulator_port, "--simulator-port") };
+        let events = if bus { ports.open(args.events_port, "--events-port") } else { None };
+        let sample_webhook = if args.sample_webhook { ports.keep(bind(LOOPBACK, 0, "--sample-webhook")) } else { None };
+        let dynamodb = if table { ports.open(args.dynamodb_port, "--dynamodb-port") } else { None };
+        let (Some(public), Some(business), Some(secrets), []) = (public, business, secrets, &*ports.failed) else {
+            return Err(BindErrors(ports.failed).into());
         };
         Ok(Self {
-            public: TcpListener::from_std(listen(args.port, "--port")?)?,
-            business: TcpListener::from_std(bind(LOOPBACK, args.business_port, "--business-port")?)?,
-            secrets: TcpListener::from_std(listen(args.secrets_port, "--secrets-port")?)?,
-            simulator: if args.no_simulator {
-                None
-            } else {
-                Some(TcpListener::from_std(listen(args.simulator_port, "--simulator-port")?)?)
-            },
-            events: if bus { Some(TcpListener::from_std(listen(args.events_port, "--events-port")?)?) } else { None },
-            sample_webhook: if args.sample_webhook {
-                Some(TcpListener::from_std(bind(LOOPBACK, 0, "--sample-webhook")?)?)
-            } else {
-                None
-            },
-            dynamodb: if table { Some(listen(args.dynamodb_port, "--dynamodb-port")?) } else { None },
-            doors,
+            public: TcpListener::from_std(public)?,
+            business: TcpListener::from_std(business)?,
+            secrets: TcpListener::from_std(secrets)?,
+            simulator: simulator.map(TcpListener::from_std).transpose()?,
+            events: events.map(TcpListener::from_std).transpose()?,
+            sample_webhook: sample_webhook.map(TcpListener::from_std).transpose()?,
+            dynamodb,
+            doors: ports
+                .doors
+                .into_iter()
+                .map(|(door, to)| Ok((TcpListener::from_std(door)?, to)))
+                .collect::<io::Result<_>>()?,
         })
+    }
+}
+
+/// The ports that have been bound so far.
+struct Ports {
+    bind: IpAddr,
+    doors: Vec<(std::net::TcpListener, SocketAddr)>,
+    failed: Vec<BindError>,
+}
+
+impl Ports {
+    /// A port on the loopback address and on that of `--bind`.
+    fn open(&mut self, port: u16, option: &'static str) -> Option<std::net::TcpListener> {
+        let one = self.bind.is_unspecified() || self.bind == LOOPBACK;
+        let listener = self.keep(bind(if one { self.bind } else { LOOPBACK }, port, option))?;
+        if !one {
+            let address = SocketAddr::new(LOOPBACK, port);
+            let to = listener.local_addr().map_err(|source| BindError::Other { address, source });
+            let to = self.keep(to)?;
+            let door = self.keep(bind(self.bind, to.port(), option))?;
+            self.doors.push((door, to));
+        }
+        Some(listener)
+    }
+
+    fn keep<T>(&mut self, bound: Result<T, BindError>) -> Option<T> {
+        bound.map_err(|error| self.failed.push(error)).ok()
     }
 }
 

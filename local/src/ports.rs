@@ -1,5 +1,6 @@
 //! Binding of ports, with a sentence for the person at the keyboard where it fails.
 
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, TcpListener};
 
@@ -34,6 +35,21 @@ pub enum BindError {
         source: io::Error,
     },
 }
+
+/// Why there are no listeners: a line for each port that cannot be had.
+#[derive(Debug)]
+pub struct BindErrors(pub Vec<BindError>);
+
+impl fmt::Display for BindErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        // An address that is not this machine's says nothing about the port.
+        lines.dedup();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl std::error::Error for BindErrors {}
 
 /// A listener on `port` of `ip`, ready to be handed to tokio (it does not block). Port 0 takes any free one.
 ///

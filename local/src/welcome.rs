@@ -65,7 +65,10 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
          cargo ops doctor{option}\n  cargo ops release-check{option}"
     )?;
     if let Some(base) = &system.events_base {
-        writeln!(text, "\nWatch what is delivered to the business:\n  {base}/")?;
+        writeln!(
+            text,
+            "\nWatch what is delivered to the business from now on (a restart begins with an empty page):\n  {base}/"
+        )?;
     }
     match &system.reply_webhook {
         Some(url) => called(&mut text, "Followers are answered by the reply webhook", url, &system.secret_file)?,

@@ -232,6 +232,7 @@ mod tests {
             "2023-11-14T22:13:20Z",
             ">11-15 06:13:20<",
             "北京时间",
+            "since this start",
             "&#34;info_type&#34;: &#34;authorized&#34;",
             "the first",
         ] {

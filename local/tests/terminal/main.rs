@@ -68,6 +68,26 @@ fn a_container_that_stops_ends_it_as_ctrl_c_does() {
 }
 
 #[test]
+fn all_occupied_ports_are_named_at_one_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let others: Vec<_> = (0..ANY_PORTS.len() / 2).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let ports: Vec<String> = others.iter().map(|other| other.local_addr().unwrap().port().to_string()).collect();
+    let mut arguments = ANY_PORTS;
+    for (option, port) in ports.iter().enumerate() {
+        arguments[2 * option + 1] = port;
+    }
+    let mut program = Command::new(env!("CARGO_BIN_EXE_local"));
+    let ended = program.env_clear().args(arguments).arg("--data-dir").arg(folder.path()).output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert_eq!(said.lines().count(), others.len(), "{said}");
+    for (option, port) in ports.iter().enumerate() {
+        let (option, said) = (ANY_PORTS[2 * option], said.lines().find(|line| line.contains(&format!("port {port} "))));
+        assert!(said.is_some_and(|line| line.ends_with(option)), "{option}: {said:?}");
+    }
+}
+
+#[test]
 fn an_occupied_port_is_one_sentence_and_exit_code_1() {
     let folder = tempfile::tempdir().unwrap();
     let other = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -19,6 +19,8 @@ mod calls_on_behalf;
 #[cfg(test)]
 mod cancelled_links;
 #[cfg(test)]
+mod clients;
+#[cfg(test)]
 mod clocks;
 #[cfg(test)]
 mod copy_table;

@@ -3,14 +3,16 @@
 //!
 //! It does what every receiver must do: it checks the signature of the raw body as the Standard Webhooks specification
 //! says (standardwebhooks.com), before it reads anything of it; and it answers at once. What it answers is a few lines:
-//! a text is repeated, a new follower is welcomed, and everything else gets no reply. A change of an account is logged.
+//! a text is repeated, a new follower is welcomed, and everything else gets no reply. For a mini program WeChat knows one
+//! reply only, and to messages alone: they are left to customer service. What an account is, the business API says. A
+//! change of an account is logged.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Request, StatusCode};
 use axum::routing::post;
 use axum::{Json, Router};
 use base::clock::{SharedClock, Timestamp};
@@ -18,22 +20,35 @@ use platform::webhook_key::WebhookKey;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq as _;
+use tower::ServiceExt as _;
 
 /// How far the sender's clock and ours may differ; what is older may be a recording.
 const TOLERANCE: Duration = Duration::from_mins(5);
+
+/// More than the business API says about an account.
+const LARGEST_ACCOUNT: usize = 64 * 1024;
 
 /// The receiver; clones share the key.
 #[derive(Clone)]
 pub struct SampleWebhook {
     key: Arc<WebhookKey>,
     clock: SharedClock,
+    business: Router,
 }
 
 impl SampleWebhook {
-    /// A receiver of what is signed with this key.
+    /// A receiver of what is signed with this key, which asks this business API about accounts.
     #[must_use]
-    pub fn new(key: WebhookKey, clock: SharedClock) -> Self {
-        Self { key: Arc::new(key), clock }
+    pub fn new(key: WebhookKey, clock: SharedClock, business: Router) -> Self {
+        Self { key: Arc::new(key), clock, business }
+    }
+
+    /// Whether an account is a mini program, as far as is known. A receiver of its own remembers it.
+    async fn is_mini_program(&self, account: &str) -> bool {
+        let Ok(request) = Request::get(format!("/accounts/{account}")).body(Body::empty()) else { return false };
+        let Ok(answer) = self.business.clone().oneshot(request).await;
+        let Ok(body) = to_bytes(answer.into_body(), LARGEST_ACCOUNT).await else { return false };
+        serde_json::from_slice(&body).is_ok_and(|account: Value| account["kind"] == "mini_program")
     }
 
     /// Its one route.
@@ -90,10 +105,14 @@ async fn receive(
         let Data { authorizer_appid, .. } = &call.data;
         tracing::info!("the sample webhook got {}, number {sequence} of account {authorizer_appid}", call.kind);
     }
-    Ok(Json(reply(&call)))
+    Ok(Json(if call.kind.starts_with("message.") && webhook.is_mini_program(&call.data.authorizer_appid).await {
+        json!({ "type": "transfer_customer_service" })
+    } else {
+        reply(&call)
+    }))
 }
 
-/// What the follower is answered.
+/// What the follower of an official account is answered.
 fn reply(call: &Call) -> Value {
     match (call.kind.as_str(), call.data.message["content"].as_str()) {
         ("message.text", Some(said)) => text(&format!("你说 / you said: {said}")),
@@ -108,10 +127,9 @@ fn text(content: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use axum::body::{Body, to_bytes};
-    use axum::http::Request;
+    use axum::extract::Path;
+    use axum::routing::get;
     use base::clock::ManualClock;
-    use tower::ServiceExt as _;
 
     use super::*;
 
@@ -121,6 +139,16 @@ mod tests {
         WebhookKey::parse(&"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".into()).unwrap()
     }
 
+    /// Knows one mini program.
+    fn business() -> Router {
+        Router::new().route(
+            "/accounts/{appid}",
+            get(async |Path(appid): Path<String>| {
+                Json(json!({ "kind": if appid == "wx2" { "mini_program" } else { "official_account" } }))
+            }),
+        )
+    }
+
     async fn post(timestamp: Timestamp, signature: &str, body: &str) -> (StatusCode, Value) {
         let request = Request::post("/")
             .header("webhook-id", "an-id")
@@ -128,7 +156,7 @@ mod tests {
             .header("webhook-signature", signature)
             .body(Body::from(body.to_owned()))
             .unwrap();
-        let webhook = SampleWebhook::new(key(), Arc::new(ManualClock::at(NOW)));
+        let webhook = SampleWebhook::new(key(), Arc::new(ManualClock::at(NOW)), business());
         let response = webhook.router().oneshot(request).await.unwrap();
         let status = response.status();
         let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
@@ -154,6 +182,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn messages_to_a_mini_program_are_left_to_customer_service_and_its_events_get_no_reply() {
+        let text = r#"{"type":"message.text","data":{"authorizer_appid":"APPID","message":{"content":"你好"}}}"#;
+        assert_eq!(answered(&text.replace("APPID", "wx2")).await, json!({ "type": "transfer_customer_service" }));
+        assert_eq!(answered(&text.replace("APPID", "wx1")).await["type"], "text");
+        let event = r#"{"type":"event.user_enter_tempsession","data":{"authorizer_appid":"wx2","message":{}}}"#;
+        assert_eq!(answered(event).await, json!({ "type": "none" }));
+    }
+
+    #[tokio::test]
     async fn the_right_signature_among_several_is_enough() {
         let (body, other) = (r#"{"type":"event.VIEW","data":{}}"#, "v1,AAAA");
         let signature = key().sign("an-id", NOW, body.as_bytes());
@@ -176,7 +213,7 @@ mod tests {
     async fn what_is_no_call_is_refused_and_an_unsigned_one_is_not_read() {
         let (signed, _) = post(NOW, &key().sign("an-id", NOW, b"hello"), "hello").await;
         assert_eq!(signed, StatusCode::BAD_REQUEST);
-        let webhook = SampleWebhook::new(key(), Arc::new(ManualClock::at(NOW)));
+        let webhook = SampleWebhook::new(key(), Arc::new(ManualClock::at(NOW)), business());
         let unsigned = webhook.router().oneshot(Request::post("/").body(Body::from("hello")).unwrap()).await.unwrap();
         assert_eq!(unsigned.status(), StatusCode::UNAUTHORIZED);
     }

@@ -155,7 +155,8 @@ impl System {
             tasks.spawn(run_simulator(simulator, guard.clone(), listener, args.ticket_interval));
         }
         if let Some(listener) = listeners.sample_webhook {
-            tasks.spawn(behind_guard(listener, SampleWebhook::new(secret.webhook_key?, clock).router()));
+            let webhook = SampleWebhook::new(secret.webhook_key?, clock, functions.business.clone());
+            tasks.spawn(behind_guard(listener, webhook.router()));
         }
         tasks.spawn(schedule::renew_regularly(refresher.clone(), schedule::renew_interval(args.token_lifetime)));
         tasks.spawn(schedule::reconcile_hourly(refresher.clone()));

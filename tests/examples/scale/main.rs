@@ -4,8 +4,9 @@
 //! Each run is a process of its own that polls Lambda's Runtime API, with the function's own settings. The table is the
 //! embedded DynamoDB; WeChat does nothing but wait for `--call` milliseconds and answer with a token. The accounts were
 //! authorized at any time within the life of a token, as those of a platform that has been running for a while. At the
-//! end all of them are compared with WeChat's list. With `--pages`, a service reads the list of accounts all the while, page
-//! after page and again and again; each reading must meet every account once.
+//! end all of them are compared with WeChat's list. With `--pages`, a service reads the lists of accounts all the while, page
+//! after page and again and again, and others come, end and come back between these meanwhile: each reading must meet
+//! every account that was there all the while, and none twice.
 //!
 //! The rules' clock jumps from the end of a tick's runs to the next tick, and during the runs goes on by itself. With
 //! `--speed 2` it goes twice as fast as the machine's; calls, starts a second and the length of a run are changed by the
@@ -17,7 +18,7 @@
 #![expect(clippy::print_stdout, reason = "it prints what it found")]
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -42,13 +43,16 @@ use runtime::aws;
 use runtime::config::{Origin, ProcessEnvironment};
 use serde_json::{Value, json};
 use store::DuePart;
-use stories::business::{ACCOUNTS, Business};
 use stories::process::{Process, peak_memory};
 use stories::runtime_api::LambdaHost;
 use stories::world::{COMPONENT, START, TABLE, World, short_limits};
 use token_refresher::{Refresher, Settings, Targets, Task};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
+
+use crate::pages::Visitors;
+
+mod pages;
 
 /// The first argument with which this program is the refresher.
 const ROLE: &str = "refresher";
@@ -99,7 +103,7 @@ struct Args {
     /// How many times faster than life.
     #[arg(long, default_value_t = 1.0)]
     speed: f64,
-    /// Whether the list of accounts is read meanwhile.
+    /// Whether the lists of accounts are read meanwhile, while others come and go.
     #[arg(long)]
     pages: bool,
 }
@@ -294,49 +298,29 @@ async fn measure(args: Args) -> anyhow::Result<()> {
     let router = axum::Router::new().fallback(answer).with_state(Arc::clone(&wechat));
     tokio::spawn(async move { axum::serve(listener, router).await });
 
-    let ticks = Box::pin(ticks(&world, &args, &wechat, &clock, &wechat_url));
+    let renewals = Box::pin(ticks(&world, &args, &wechat, &clock, &wechat_url));
     if !args.pages {
-        return ticks.await;
+        renewals.await?;
+        return reconcile(&world, &args, &wechat_url, &clock).await;
     }
+    let visitors = Visitors::new(&world, &clock, args.accounts);
+    let is_over = AtomicBool::new(false);
+    let renewals = async {
+        let ended = renewals.await;
+        is_over.store(true, Ordering::Relaxed);
+        ended
+    };
+    let all = async {
+        tokio::try_join!(renewals, visitors.come_and_go(&is_over))?;
+        reconcile(&world, &args, &wechat_url, &clock).await
+    };
     tokio::select! {
-        ended = ticks => ended,
-        failed = Box::pin(read_pages(&world, args.accounts)) => failed,
+        ended = Box::pin(all) => ended,
+        failed = Box::pin(pages::read(&world, &visitors)) => failed,
     }
 }
 
-/// Reads the list of accounts again and again. It ends with a reading that does not meet each account once.
-async fn read_pages(world: &World, accounts: u32) -> anyhow::Result<()> {
-    let business = Business::of(world);
-    for reading in 1.. {
-        let (mut met, mut times, mut cursor) = (Vec::new(), Vec::new(), String::new());
-        loop {
-            let begun = Instant::now();
-            let page = business.get(&format!("{ACCOUNTS}?limit=100{cursor}")).await;
-            times.push(begun.elapsed());
-            ensure!(page.status == 200, "a page is answered with {}", page.body);
-            let listed = page.body["accounts"].as_array().into_iter().flatten();
-            met.extend(listed.filter_map(|account| account["appid"].as_str().map(str::to_owned)));
-            match page.body["next_cursor"].as_str() {
-                Some(next) => cursor = format!("&cursor={next}"),
-                None => break,
-            }
-        }
-        times.sort_unstable();
-        let expected = (0..usize::try_from(accounts)?).map(appid);
-        ensure!(
-            met.iter().map(String::as_str).eq(expected.collect::<Vec<_>>().iter().map(String::as_str)),
-            "reading {reading} has met other accounts"
-        );
-        println!(
-            "reading {reading} of the list: {} pages, the median of {:.1} ms",
-            times.len(),
-            times[times.len() / 2].as_secs_f64() * 1e3
-        );
-    }
-    Ok(())
-}
-
-/// Ticks until every account was renewed as often as is asked for, and then a comparison with WeChat's list.
+/// Ticks until every account was renewed as often as is asked for.
 async fn ticks(
     world: &World,
     args: &Args,
@@ -382,7 +366,7 @@ async fn ticks(
                 minutes(lifetime()),
                 memory
             );
-            return reconcile(world, args, wechat_url, clock).await;
+            return Ok(());
         }
     }
     anyhow::bail!("not all accounts were renewed {} times within {MOST_TICKS} ticks", args.cycles)
@@ -450,7 +434,8 @@ async fn put_accounts(world: &World, accounts: u32) -> anyhow::Result<Vec<i64>> 
     let client = world.database.client();
     let numbers: Vec<(u32, i64)> = (0..accounts).zip(at.iter().copied()).collect();
     let put = |batch: &[(u32, i64)]| {
-        let items = batch.iter().flat_map(|(number, at)| [row(*number, *at, &random), details(*number, *at)]);
+        let items =
+            batch.iter().flat_map(|(number, at)| [row(*number, *at, &random), details(*number, *at), entry(*number)]);
         let writes = items.map(|item| {
             let put = PutRequest::builder().set_item(Some(item?)).build()?;
             Ok(WriteRequest::builder().put_request(put).build())
@@ -464,7 +449,7 @@ async fn put_accounts(world: &World, accounts: u32) -> anyhow::Result<Vec<i64>> 
             Ok(())
         }
     };
-    let batches: Vec<_> = numbers.chunks(12).map(put).collect();
+    let batches: Vec<_> = numbers.chunks(8).map(put).collect();
     stream::iter(batches).buffer_unordered(8).try_collect::<()>().await?;
     Ok(at)
 }
@@ -513,4 +498,16 @@ fn details(number: u32, issued: i64) -> anyhow::Result<HashMap<String, Attribute
     ]
     .map(|(name, value)| (name.to_owned(), value));
     Ok(details.into())
+}
+
+/// The entry of an account in the list of the active ones.
+fn entry(number: u32) -> anyhow::Result<HashMap<String, AttributeValue>> {
+    let appid = appid(usize::try_from(number)?);
+    let entry = [
+        ("pk", format!("{COMPONENT}#details#{appid}")),
+        ("sk", "state".to_owned()),
+        ("list_pk", format!("{COMPONENT}#accounts#state#active")),
+        ("list_sk", appid),
+    ];
+    Ok(entry.map(|(name, value)| (name.to_owned(), AttributeValue::S(value))).into())
 }

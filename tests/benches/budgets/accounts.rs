@@ -30,7 +30,7 @@ pub(crate) fn measure(report: &mut Report) {
         ("a look-up by reference", "/accounts", "reference=customer-42", 50),
         ("one account", "/accounts/wx0000000000000007", "", 0),
     ] {
-        let event = HttpEvent::new("GET", path).query(query).iam(SERVICE).build().to_string();
+        let event = asks(path, query);
         for _ in 0..WARM_UP {
             let (_, answer) = function.invoke(&event);
             let answer: Value = serde_json::from_str(&answer).expect("an answer in JSON");
@@ -52,8 +52,18 @@ pub(crate) fn measure(report: &mut Report) {
     }
 }
 
+/// What a service asks, as API Gateway hands it on.
+fn asks(path: &str, query: &str) -> String {
+    HttpEvent::new("GET", path).query(query).iam(SERVICE).build().to_string()
+}
+
+/// A service asks for a page of accounts.
+pub(crate) fn page_event() -> String {
+    asks("/accounts", "limit=100")
+}
+
 /// A table of which every list begins with the same accounts, as many as are asked for.
-fn table(operation: &str, request: &Request) -> String {
+pub(crate) fn table(operation: &str, request: &Request) -> String {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let answer = match operation {
         "Query" => {

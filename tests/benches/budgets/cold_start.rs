@@ -14,12 +14,12 @@ use crate::line::{Host, Line};
 use crate::platform::{Aws, message_event, ticket_event};
 use crate::report::{Report, median};
 use crate::share::Share;
-use crate::{messages, renewals};
+use crate::{accounts, messages, renewals};
 
 /// Starts of each program, by turns, so that whatever else the machine does meets both.
 const STARTS: u32 = 60;
 
-/// Starts of each program over TLS, where there are four.
+/// Starts of each program over TLS, where there are five.
 const STARTS_OVER_TLS: u32 = 30;
 
 /// Pushes to a function that is warm.
@@ -135,8 +135,9 @@ impl Candidate {
 
 fn over_tls(report: &mut Report) {
     let line = Line::encrypted();
-    let (pushes, renewals) = (
+    let (pushes, pages, renewals) = (
         Aws::start_as(&line, messages::table),
+        Aws::start_as(&line, accounts::table),
         Aws::start_as(&line, |operation, request| renewals::table(DUE, operation, request)),
     );
     let token = renewals::authorizer_token();
@@ -152,6 +153,7 @@ fn over_tls(report: &mut Report) {
         candidate("nothing", build::nothing(), &pushes, ticket_event(), "wechat/events"),
         candidate("ticket-push", build::function("ticket-push"), &pushes, ticket_event(), "\"body\":\"success\""),
         candidate("account-push", build::function("account-push"), &pushes, message_event(), "\"statusCode\":200"),
+        candidate("account-api", build::function("account-api"), &pages, accounts::page_event(), "\"statusCode\":200"),
         candidate("token-refresher", build::function("token-refresher"), &renewals, refresh, "\"renewed\":4"),
     ];
     for _ in 0..STARTS_OVER_TLS {

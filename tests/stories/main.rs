@@ -31,6 +31,8 @@ mod demo_events;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod documented_calls;
+#[cfg(test)]
 mod earlier_rows;
 #[cfg(test)]
 mod event_schema;

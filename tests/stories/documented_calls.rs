@@ -1,0 +1,175 @@
+//! docs/calls.md: every call in it is made as it is written, and WeChat answers as it says.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::body::Body;
+use base::ids::AppId;
+use http::header::CONTENT_TYPE;
+use http::{Method, Request};
+use serde_json::Value;
+use simulator::{AuditResult, sample_picture};
+use stories::business::{Answer, Business};
+use stories::world::World;
+
+const PAGE: &str = include_str!("../../docs/calls.md");
+
+/// Permission sets of an official account and a mini program that permit all that the page does.
+const OF_SHOP: [u32; 10] = [1, 2, 3, 4, 7, 11, 15, 24, 27, 100];
+const OF_PROGRAM: [u32; 9] = [17, 18, 19, 25, 30, 37, 48, 57, 76];
+
+/// A call of the page, and what is said to be answered; `None` for a file.
+struct Example {
+    command: String,
+    answer: Option<Value>,
+}
+
+/// The calls of the section of examples.
+fn examples() -> Vec<Example> {
+    let (_, section) = PAGE.split_once("\n## Examples\n").expect("the section is there");
+    let mut examples: Vec<Example> = Vec::new();
+    let mut blocks = section.split("```");
+    blocks.next();
+    while let (Some(block), Some(_)) = (blocks.next(), blocks.next()) {
+        let (language, text) = block.split_once('\n').expect("a block has a language");
+        match language {
+            "sh" => examples.push(Example { command: text.replace("\\\n", ""), answer: None }),
+            "json" => {
+                let example = examples.last_mut().expect("an answer follows its call");
+                assert!(example.answer.is_none(), "two answers: {text}");
+                example.answer = Some(serde_json::from_str(text).expect("an answer is JSON"));
+            }
+            other => panic!("a block of {other}"),
+        }
+    }
+    examples
+}
+
+/// The words of a command, as a shell reads the few kinds of quotation that the page has.
+fn words(command: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
+    for c in command.trim().chars() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '\'' | '"') => quote = Some(c),
+            (None, c) if c.is_whitespace() => words.extend((!word.is_empty()).then(|| std::mem::take(&mut word))),
+            (_, c) => word.push(c),
+        }
+    }
+    words.extend((!word.is_empty()).then_some(word));
+    words
+}
+
+/// The request that `curl` would make of a command.
+fn request(command: &str) -> (Request<Body>, bool) {
+    let words = words(command);
+    let mut words = words.iter().map(String::as_str);
+    assert_eq!(words.next(), Some("curl"));
+    let url = words.next().and_then(|url| url.strip_prefix("$API")).expect("the URL comes first");
+    let (mut request, mut body, mut is_file) = (Request::builder().uri(url), Vec::new(), false);
+    while let Some(option) = words.next() {
+        let value = words.next().expect("an option has a value");
+        match option {
+            "-H" => {
+                let (name, value) = value.split_once(": ").expect("a header has a value");
+                request = request.header(name, value);
+            }
+            "-d" => body = value.as_bytes().to_vec(),
+            "-F" => {
+                assert_eq!(value, "media=@picture.jpg;type=image/jpeg");
+                let head = "--b\r\nContent-Disposition: form-data; name=\"media\"; filename=\"picture.jpg\"\r\n\
+                            Content-Type: image/jpeg\r\n\r\n";
+                body = [head.as_bytes(), &sample_picture(1_000), b"\r\n--b--\r\n"].concat();
+                request = request.header(CONTENT_TYPE, "multipart/form-data; boundary=b");
+            }
+            "-o" => is_file = true,
+            other => panic!("{other} is not known here"),
+        }
+    }
+    let method = if body.is_empty() { Method::GET } else { Method::POST };
+    (request.method(method).body(body.into()).unwrap(), is_file)
+}
+
+/// What a person, WeChat or time does before a call.
+async fn before(world: &World, program: &AppId, command: &str, known: &mut BTreeMap<String, String>) {
+    let simulator = &world.simulator;
+    if command.contains("/wxa/security/get_code_privacy_info") {
+        world.pass(Duration::from_mins(2));
+    } else if command.contains("/wxa/get_latest_auditstatus") {
+        simulator.decide_audit(program, &AuditResult::Passed).expect("a version is in audit");
+    } else if command.contains("/subscribe/send") {
+        simulator.subscribe(program, "oUser1", &known["PRITMPLID"]);
+    } else if command.contains("jscode2session") {
+        known.insert("JS_CODE".to_owned(), simulator.login_code(program, "oUser1"));
+    } else if command.contains("getuserphonenumber") {
+        known.insert("PHONE_CODE".to_owned(), simulator.phone_code(program, "13800000000"));
+    }
+}
+
+/// Whether an answer has what the page says: the same members of the same kind; texts are alike unless they are left out
+/// (`…`), and so is the error code.
+fn fits(said: &Value, answered: &Value) -> bool {
+    match (said, answered) {
+        (Value::Object(said), Value::Object(answered)) => said.iter().all(|(name, said)| {
+            let found = answered.get(name);
+            found.is_some_and(|found| if name == "errcode" { said == found } else { fits(said, found) })
+        }),
+        (Value::Array(said), Value::Array(answered)) => {
+            said.len() <= answered.len() && said.iter().zip(answered).all(|(said, answered)| fits(said, answered))
+        }
+        (Value::String(said), Value::String(answered)) => said == "…" || said == answered,
+        (Value::Number(_), Value::Number(_)) => true,
+        (said, answered) => said == answered,
+    }
+}
+
+#[tokio::test]
+async fn every_call_on_the_page_is_answered_as_it_says() {
+    let world = World::ready().await;
+    let (shop, program) = (world.account(0), world.account(2));
+    for (account, sets) in [(&shop, OF_SHOP.as_slice()), (&program, &OF_PROGRAM)] {
+        world.push_and_work(&world.merchant_authorizes(account).push).await;
+        assert!(world.simulator.set_permissions(account, sets));
+    }
+    world.simulator.follow(&shop, "oFollower1");
+    let business = Business::of(&world);
+    let mut known =
+        BTreeMap::from([("SHOP".to_owned(), shop.to_string()), ("PROGRAM".to_owned(), program.to_string())]);
+    let examples = examples();
+    assert_eq!(examples.len(), 28);
+    for Example { command, answer: said } in examples {
+        before(&world, &program, &command, &mut known).await;
+        let mut written = command.clone();
+        for (name, value) in known.iter().rev() {
+            written = written.replace(&format!("${name}"), value);
+        }
+        let (request, is_file) = request(&written);
+        let answer: Answer = business.send(request).await;
+        assert_eq!((answer.status, answer.headers.get("x-wechat-errcode")), (200, None), "{command}: {}", answer.body);
+        match said {
+            Some(said) => assert!(fits(&said, &answer.body), "{command}: {}", answer.body),
+            None => {
+                assert!(is_file && answer.headers[CONTENT_TYPE].to_str().unwrap().starts_with("image/"), "{command}")
+            }
+        }
+        for (name, value) in answer.body.as_object().into_iter().flatten() {
+            if let Some(text) = value.as_str() {
+                known.insert(name.to_ascii_uppercase(), text.to_owned());
+            }
+        }
+    }
+    assert!(world.simulator.unexpected_calls().is_empty());
+}
+
+#[test]
+fn a_comparison_notices_what_is_missing_or_different() {
+    let said = serde_json::json!({ "errcode": 0, "list": [{ "id": "…", "name": "a" }], "count": 1 });
+    let good = serde_json::json!({ "errcode": 0, "list": [{ "id": "x", "name": "a" }], "count": 9, "more": true });
+    assert!(fits(&said, &good));
+    for (place, value) in [("/errcode", serde_json::json!(1)), ("/list/0/name", "b".into()), ("/count", "1".into())] {
+        let mut other = good.clone();
+        *other.pointer_mut(place).unwrap() = value;
+        assert!(!fits(&said, &other), "{place}");
+    }
+    assert!(!fits(&said, &serde_json::json!({ "errcode": 0, "list": [], "count": 1 })));
+}

@@ -29,6 +29,7 @@ use token_api::TokenService;
 use token_refresher::{EVENT_WEBHOOK, Refresher, Settings, Targets};
 use tracing::Instrument as _;
 use url::Url;
+use web::gateway::with_decoded_path;
 use web::identity::IamIdentity;
 use wechat::api::WechatClient;
 use wechat::push::TestAccounts;
@@ -119,7 +120,7 @@ impl Place<'_> {
         let business = preauth_link::business_router(links)
             .merge(account_api::router(accounts))
             .merge(token_api::router(tokens))
-            .merge(wechat_calls::router(calls));
+            .merge(wechat_calls::router(calls).layer(middleware::from_fn(with_decoded_path)));
         let business = business.layer(Extension(identity)).layer(middleware::from_fn(with_request_id));
         Ok(Functions { public, business, refresher })
     }

@@ -82,6 +82,13 @@ impl Business {
         Self { identity, ..Self::unsigned(world) }
     }
 
+    /// The same service in another process, whose role has a session of another name.
+    #[must_use]
+    pub fn in_another_session(world: &World) -> Self {
+        let identity = IamIdentity::new("arn:aws:sts::123456789012:assumed-role/orders/another");
+        Self { identity, ..Self::unsigned(world) }
+    }
+
     /// Somebody whose calls are not.
     #[must_use]
     pub fn unsigned(world: &World) -> Self {

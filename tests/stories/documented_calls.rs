@@ -91,7 +91,7 @@ fn request(command: &str) -> (Request<Body>, bool) {
 }
 
 /// What a person, WeChat or time does before a call.
-async fn before(world: &World, program: &AppId, command: &str, known: &mut BTreeMap<String, String>) {
+fn before(world: &World, program: &AppId, command: &str, known: &mut BTreeMap<String, String>) {
     let simulator = &world.simulator;
     if command.contains("/wxa/security/get_code_privacy_info") {
         world.pass(Duration::from_mins(2));
@@ -138,7 +138,7 @@ async fn every_call_on_the_page_is_answered_as_it_says() {
     let examples = examples();
     assert_eq!(examples.len(), 28);
     for Example { command, answer: said } in examples {
-        before(&world, &program, &command, &mut known).await;
+        before(&world, &program, &command, &mut known);
         let mut written = command.clone();
         for (name, value) in known.iter().rev() {
             written = written.replace(&format!("${name}"), value);
@@ -149,7 +149,7 @@ async fn every_call_on_the_page_is_answered_as_it_says() {
         match said {
             Some(said) => assert!(fits(&said, &answer.body), "{command}: {}", answer.body),
             None => {
-                assert!(is_file && answer.headers[CONTENT_TYPE].to_str().unwrap().starts_with("image/"), "{command}")
+                assert!(is_file && answer.headers[CONTENT_TYPE].to_str().unwrap().starts_with("image/"), "{command}");
             }
         }
         for (name, value) in answer.body.as_object().into_iter().flatten() {

@@ -265,6 +265,10 @@ async fn the_platforms_own_token_is_given_and_renewed_in_the_same_way() {
     let early = business.ask(Method::POST, &renewal, &body).await;
     assert_eq!((early.status, early.problem()), (429, "too-soon"));
     world.pass(Duration::from_mins(1));
+    let in_vain = business.ask(Method::POST, &renewal, &body).await;
+    assert_eq!((in_vain.status, in_vain.problem()), (429, "too-soon"), "WeChat accepts it");
+    world.expect_error("issued a token by somebody else");
+    world.another_server_issues_a_component_token().await;
     let replaced = business.ask(Method::POST, &renewal, &body).await;
     assert_eq!((replaced.status, &replaced.body["renewed"]), (200, &json!(true)));
     assert_ne!(replaced.body["token_id"], body["token_id"]);

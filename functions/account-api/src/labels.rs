@@ -22,7 +22,7 @@ pub(crate) async fn change(
     headers: HeaderMap,
     body: Result<Members, Problem>,
 ) -> Response {
-    let bound = service.answer_by();
+    let bound = service.services().answer_by();
     let work = Box::pin(changed(service.clone(), identity, path, headers, body, bound));
     answer(service.services(), "changing an account", bound, work).await
 }

@@ -105,16 +105,9 @@ impl AccountService {
         &self.0.services
     }
 
-    /// When the answer to a request that arrives now must be out.
-    fn answer_by(&self) -> Instant {
-        Instant::now() + self.services().limits.page
-    }
-
-    /// The platform, for a request that must be answered by `bound`: WeChat's calls end while their result can still be
-    /// written down.
+    /// The platform, for a request that must be answered by `bound`.
     async fn open(&self, bound: Instant) -> Result<OpenPlatform, InternalError> {
-        let deadline = bound.checked_sub(self.services().limits.table).unwrap_or(bound);
-        let component = self.services().open(Some(deadline)).await?;
+        let component = self.services().open_by(bound).await?;
         let items = self.0.table.of(component.appid());
         Ok(OpenPlatform { component, items })
     }
@@ -135,7 +128,7 @@ fn entity_tag(version: u64) -> String {
 
 /// `GET /accounts/{appid}`.
 async fn read(State(service): State<AccountService>, path: AccountPath) -> Response {
-    let bound = service.answer_by();
+    let bound = service.services().answer_by();
     let work = {
         let service = service.clone();
         Box::pin(async move {

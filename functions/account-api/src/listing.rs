@@ -46,7 +46,7 @@ pub(crate) struct AccountPage {
 
 /// `GET /accounts`.
 pub(crate) async fn list(State(service): State<AccountService>, RawQuery(query): RawQuery) -> Response {
-    let bound = service.answer_by();
+    let bound = service.services().answer_by();
     answer(service.services(), "listing accounts", bound, Box::pin(listed(service.clone(), query, bound))).await
 }
 

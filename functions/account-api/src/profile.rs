@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 
 /// `POST /accounts/{appid}/profile-readings`.
 pub(crate) async fn read(State(service): State<AccountService>, identity: IamIdentity, path: AccountPath) -> Response {
-    let bound = service.answer_by();
+    let bound = service.services().answer_by();
     let work = Box::pin(was_read(service.clone(), identity, path, bound));
     answer(service.services(), "reading a profile", bound, work).await
 }

@@ -82,14 +82,14 @@ impl Reconciliation {
 
 /// `POST /reconciliations`.
 pub(crate) async fn begin(State(service): State<AccountService>, identity: IamIdentity) -> Response {
-    let bound = service.answer_by();
+    let bound = service.services().answer_by();
     let work = Box::pin(begun(service.clone(), identity, bound));
     answer(service.services(), "beginning a reconciliation", bound, work).await
 }
 
 /// `GET /reconciliations/{reconciliation_id}`.
 pub(crate) async fn read(State(service): State<AccountService>, path: Result<Path<String>, PathRejection>) -> Response {
-    let bound = service.answer_by();
+    let bound = service.services().answer_by();
     let work = {
         let service = service.clone();
         Box::pin(async move {

@@ -56,7 +56,7 @@ pub(crate) async fn create(
     identity: IamIdentity,
     body: Result<Members, Problem>,
 ) -> Response {
-    let bound = service.answer_by();
+    let bound = service.services().answer_by();
     answer(service.services(), "making a link", bound, Box::pin(created(service.clone(), identity, body, bound))).await
 }
 
@@ -73,13 +73,13 @@ pub(crate) struct LinkPage {
 
 /// `GET /authorization-links`.
 pub(crate) async fn list(State(service): State<LinkService>, RawQuery(query): RawQuery) -> Response {
-    let bound = service.answer_by();
+    let bound = service.services().answer_by();
     answer(service.services(), "listing links", bound, Box::pin(listed(service.clone(), query, bound))).await
 }
 
 /// `GET /authorization-links/{link_id}`.
 pub(crate) async fn read(State(service): State<LinkService>, path: LinkPath) -> Response {
-    let bound = service.answer_by();
+    let bound = service.services().answer_by();
     let work = {
         let service = service.clone();
         Box::pin(async move {
@@ -92,7 +92,7 @@ pub(crate) async fn read(State(service): State<LinkService>, path: LinkPath) -> 
 
 /// `DELETE /authorization-links/{link_id}`. Whoever asks again gets the same answer.
 pub(crate) async fn cancel(State(service): State<LinkService>, identity: IamIdentity, path: LinkPath) -> Response {
-    let bound = service.answer_by();
+    let bound = service.services().answer_by();
     answer(service.services(), "cancelling a link", bound, Box::pin(cancelled(service.clone(), identity, path, bound)))
         .await
 }
@@ -100,7 +100,7 @@ pub(crate) async fn cancel(State(service): State<LinkService>, identity: IamIden
 /// `POST /authorization-links/{link_id}/codes`. No cookie: the browser is not here, so only WeChat's push, which names
 /// the code, binds the link.
 pub(crate) async fn mint_code(State(service): State<LinkService>, path: LinkPath) -> Response {
-    let bound = service.answer_by();
+    let bound = service.services().answer_by();
     let work = {
         let service = service.clone();
         Box::pin(async move {

@@ -116,16 +116,9 @@ impl LinkService {
         &self.0.pages
     }
 
-    /// When the answer to a request that arrives now must be out.
-    fn answer_by(&self) -> Instant {
-        Instant::now() + self.services().limits.page
-    }
-
-    /// A open for a request that must be answered by `bound`: WeChat's calls end while their result can still be
-    /// written down.
+    /// The platform, for a request that must be answered by `bound`.
     async fn open(&self, bound: Instant) -> Result<OpenPlatform, InternalError> {
-        let deadline = bound.checked_sub(self.services().limits.table).unwrap_or(bound);
-        let component = self.services().open(Some(deadline)).await?;
+        let component = self.services().open_by(bound).await?;
         let items = self.0.table.of(component.appid());
         Ok(OpenPlatform { component, items })
     }

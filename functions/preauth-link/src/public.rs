@@ -47,7 +47,7 @@ pub(crate) async fn show(
     language: Language,
     headers: HeaderMap,
 ) -> Response {
-    let bound = service.answer_by();
+    let bound = service.services().answer_by();
     let browser = Browser::of(&headers);
     let work = Box::pin(shown(service.clone(), path, language, browser, bound));
     answer(&service, language, "showing a link's page", bound, work).await
@@ -61,7 +61,7 @@ pub(crate) async fn press(
     language: Language,
     headers: HeaderMap,
 ) -> Response {
-    let bound = service.answer_by();
+    let bound = service.services().answer_by();
     let browser = Browser::of(&headers);
     let work = Box::pin(pressed(service.clone(), path, language, browser, bound));
     answer(&service, language, "following a link", bound, work).await

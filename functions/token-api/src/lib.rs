@@ -20,6 +20,7 @@ use axum::routing::{get, post};
 use base::clock::Timestamp;
 use base::ids::AppId;
 use http::{Method, StatusCode};
+use platform::context::Context;
 use platform::services::Services;
 use platform::tokens::{TokenCache, TokenId, Tokens};
 use runtime::config::TokenConfig;
@@ -54,7 +55,13 @@ struct Inner {
 /// The platform's tokens, for the length of one request.
 struct OpenTokens {
     tokens: Tokens,
-    now: Timestamp,
+    context: Context,
+}
+
+impl OpenTokens {
+    fn now(&self) -> Timestamp {
+        self.context.now()
+    }
 }
 
 /// The path's account; a text that cannot be one is answered like an unknown one.
@@ -71,18 +78,11 @@ impl TokenService {
         &self.0.services
     }
 
-    /// When the answer to a request that arrives now must be out.
-    fn answer_by(&self) -> Instant {
-        Instant::now() + self.services().limits.page
-    }
-
-    /// The tokens, for a request that must be answered by `bound`: WeChat's calls end while their result can still be
-    /// written down.
+    /// The tokens, for a request that must be answered by `bound`.
     async fn open(&self, bound: Instant) -> Result<OpenTokens, InternalError> {
-        let deadline = bound.checked_sub(self.services().limits.table).unwrap_or(bound);
-        let component = self.services().open(Some(deadline)).await?;
-        let now = component.context().now();
-        Ok(OpenTokens { tokens: Tokens::of(&component).remembering(&self.0.cache), now })
+        let component = self.services().open_by(bound).await?;
+        let tokens = Tokens::of(&component).remembering(&self.0.cache);
+        Ok(OpenTokens { tokens, context: component.context().clone() })
     }
 
     /// The platform's, if its routes are turned on.
@@ -132,14 +132,14 @@ async fn renew_platform(
 }
 
 async fn give(service: TokenService, owner: Result<TokenOwner, Problem>) -> Response {
-    let bound = service.answer_by();
+    let bound = service.services().answer_by();
     let work = {
         let service = service.clone();
         Box::pin(async move {
             let owner = owner?;
             let open = service.open(bound).await?;
-            let token = open.tokens.valid(&owner).await.map_err(|error| ApiError::of_token(error, open.now))?;
-            Ok(json(StatusCode::OK, &TokenView::of(&owner, &token, open.now)))
+            let token = open.tokens.valid(&owner).await.map_err(|error| ApiError::of_token(error, open.now()))?;
+            Ok(json(StatusCode::OK, &TokenView::of(&owner, &token, open.now())))
         })
     };
     answer(service.services(), "giving a token", bound, work).await
@@ -151,18 +151,18 @@ async fn replace(
     owner: Result<TokenOwner, Problem>,
     body: Result<Members, Problem>,
 ) -> Response {
-    let bound = service.answer_by();
+    let bound = service.services().answer_by();
     let work = {
         let service = service.clone();
         Box::pin(async move {
             let (owner, refused) = (owner?, refused(body?)?);
             let open = service.open(bound).await?;
             let replaced = open.tokens.replace_by_id(&owner, &refused).await;
-            let replaced = replaced.map_err(|error| ApiError::of_token(error, open.now))?;
+            let replaced = replaced.map_err(|error| ApiError::of_token(error, open.now()))?;
             if replaced.renewed {
                 tracing::warn!(%owner, caller = %identity, "the token of {owner} was renewed: WeChat had refused it");
             }
-            Ok(json(StatusCode::OK, &RenewedTokenView::of(&owner, &replaced, open.now)))
+            Ok(json(StatusCode::OK, &RenewedTokenView::of(&owner, &replaced, open.now())))
         })
     };
     answer(service.services(), "renewing a token", bound, work).await
@@ -181,14 +181,14 @@ fn refused(mut body: Members) -> Result<TokenId, ApiError> {
 /// The routes; refused to a caller without an [`IamIdentity`].
 pub fn router(service: TokenService) -> Router {
     let [(_, platform), (_, platform_renewals), (_, token), (_, renewals)] = ROUTES;
-    let troubles = middleware::from_fn_with_state(service.services().metrics.clone(), api::count_troubles);
+    let counted = middleware::from_fn_with_state(service.services().metrics.clone(), api::count_upstream_errors);
     Router::new()
         .route(token, get(read))
         .route(renewals, post(renew))
         .route(platform, get(read_platform))
         .route(platform_renewals, post(renew_platform))
         .route_layer(middleware::from_extractor::<IamIdentity>())
-        .route_layer(troubles)
+        .route_layer(counted)
         .route_layer(DefaultBodyLimit::max(BODY_LIMIT))
         .method_not_allowed_fallback(api::method_not_allowed)
         .with_state(service)

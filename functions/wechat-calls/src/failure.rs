@@ -5,41 +5,49 @@ use std::time::Duration;
 use base::clock::Timestamp;
 use store::FailedCall;
 use wechat::api::relay::{RelayAnswer, RelayError};
-use wechat::api::{ErrCode, Reaction, WechatError};
+use wechat::api::{Api, ErrCode, Reaction, WechatError};
 
 use crate::call::Effect;
 use crate::request::CallRequest;
 
-/// What WeChat's answer says of the call.
-pub(crate) struct Ended {
-    /// WeChat's code, or `http-` and its status; `None` for a success.
-    pub(crate) code: Option<String>,
-    /// What is known of the call's effect.
-    pub(crate) effect: Effect,
+/// The code that a failed call is listed under: WeChat's, `http-` and its status, or a word; `None` for a success.
+fn code(answered: &Result<RelayAnswer, RelayError>) -> Option<String> {
+    match answered {
+        Ok(RelayAnswer { refusal: Some(refusal), .. }) => Some(refusal.code.to_string()),
+        Ok(answer) => (!answer.status.is_success()).then(|| format!("{HTTP}{}", answer.status.as_u16())),
+        Err(RelayError::TooLarge) => Some(TOO_LARGE.to_owned()),
+        Err(RelayError::NotRedacted) => Some(UNUSABLE.to_owned()),
+        Err(RelayError::NoAnswer(error)) => Some(error.code_label()),
+    }
 }
 
-impl Ended {
-    pub(crate) fn of(answer: &RelayAnswer) -> Self {
-        if let Some(refusal) = &answer.refusal {
-            let effect = match WechatError::from(refusal.clone()).reaction() {
-                // Neither the request nor its effect was in question: who calls, how often, or from where was.
-                Reaction::Refresh
-                | Reaction::Reauthorize
-                | Reaction::Permission
-                | Reaction::Quota
-                | Reaction::WaitMinute
-                | Reaction::Config
-                | Reaction::NewTicket
-                | Reaction::RefreshTokenInvalid => Effect::None,
-                Reaction::Retry | Reaction::CodeSpent | Reaction::Caller | Reaction::Unknown => Effect::Decided,
-            };
-            return Self { code: Some(refusal.code.to_string()), effect };
-        }
-        let status = answer.status;
-        // What answers in WeChat's place with a page and 5xx does not know what became of the call behind it.
-        let effect = if status.is_server_error() { Effect::Unknown } else { Effect::Decided };
-        let code = (!status.is_success()).then(|| format!("http-{}", status.as_u16()));
-        Self { code, effect }
+/// What is known of the effect of a call that ended so.
+pub(crate) fn effect(answered: &Result<RelayAnswer, RelayError>) -> Effect {
+    let answer = match answered {
+        Ok(answer) => answer,
+        Err(RelayError::TooLarge) => return Effect::Done,
+        Err(RelayError::NoAnswer(error)) if !error.may_have_taken_effect() => return Effect::None,
+        Err(RelayError::NotRedacted | RelayError::NoAnswer(_)) => return Effect::Unknown,
+    };
+    let Some(refusal) = &answer.refusal else {
+        // A proxy that answers with a page and 5xx does not know what became of the call behind it.
+        return if answer.status.is_server_error() { Effect::Unknown } else { Effect::Done };
+    };
+    if WechatError::from(refusal.clone()).may_have_taken_effect() {
+        return Effect::Unknown;
+    }
+    match refusal.code.reaction_to(Api::OnBehalf) {
+        // Who calls, how often, when or from where was refused, not the request.
+        Reaction::Retry
+        | Reaction::Refresh
+        | Reaction::Reauthorize
+        | Reaction::Permission
+        | Reaction::Quota
+        | Reaction::WaitMinute
+        | Reaction::Config
+        | Reaction::NewTicket
+        | Reaction::RefreshTokenInvalid => Effect::None,
+        Reaction::CodeSpent | Reaction::Caller | Reaction::Unknown => Effect::Done,
     }
 }
 
@@ -50,17 +58,13 @@ pub(crate) fn failed_call(
     now: Timestamp,
     took: Duration,
 ) -> Option<FailedCall> {
-    let (code, answer) = match answered {
-        Ok(answer) => (Ended::of(answer).code?, Some(answer)),
-        Err(RelayError::TooLarge) => (TOO_LARGE.to_owned(), None),
-        Err(RelayError::NotRedacted) => (UNUSABLE.to_owned(), None),
-        Err(RelayError::NoAnswer(error)) => (error.code_label(), None),
-    };
+    let code = code(answered)?;
+    let answer = answered.as_ref().ok();
     let size = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
     Some(FailedCall {
         at: now.unix(),
-        account: request.owner.name().to_owned(),
-        caller: request.caller.as_str().to_owned(),
+        account: request.account().to_owned(),
+        caller: request.caller.principal().to_owned(),
         method: request.method.to_string(),
         path: request.path.as_str().to_owned(),
         code,
@@ -72,6 +76,7 @@ pub(crate) fn failed_call(
     })
 }
 
+const HTTP: &str = "http-";
 const TOO_LARGE: &str = "answer-too-large";
 const UNUSABLE: &str = "answer-unusable";
 
@@ -79,7 +84,7 @@ const UNUSABLE: &str = "answer-unusable";
 pub(crate) fn explanation(code: &str) -> (&'static str, &'static str) {
     if let Ok(code) = code.parse() {
         let code = ErrCode::from_code(code);
-        return (code.meaning(), advice(wechat::api::relay::reaction(code)));
+        return (code.meaning(), advice(code.reaction_to(Api::OnBehalf)));
     }
     match code {
         "connect" | "not-started" => ("WeChat could not be reached; nothing was sent", "try again"),
@@ -89,17 +94,18 @@ pub(crate) fn explanation(code: &str) -> (&'static str, &'static str) {
         ),
         TOO_LARGE => ("WeChat's answer was too large to be passed back; the call was made", "ask for less at once"),
         UNUSABLE => ("secrets could not be taken out of WeChat's answer", "try again in a minute"),
-        _ => (
-            "something between the platform and WeChat answered, or WeChat without an error code; the call may have taken effect",
+        _ if code.strip_prefix(HTTP).is_some_and(|status| status.starts_with('5')) => (
+            "a proxy in front of WeChat answered with an error page; the call may have taken effect",
             "look whether it did before you repeat it",
         ),
+        _ => ("WeChat answered with an error page and no error code", "check the path and the method"),
     }
 }
 
 /// The kind of a failure, to be counted by: there are hundreds of codes, and each value of a metric is paid for.
 pub(crate) fn kind(code: &str) -> &'static str {
     let Ok(code) = code.parse() else { return "unanswered" };
-    match wechat::api::relay::reaction(ErrCode::from_code(code)) {
+    match ErrCode::from_code(code).reaction_to(Api::OnBehalf) {
         Reaction::Retry => "busy",
         Reaction::Refresh | Reaction::RefreshTokenInvalid => "token",
         Reaction::Reauthorize | Reaction::Permission => "permission",

@@ -27,7 +27,7 @@ use http::request::Parts;
 use platform::component::Component;
 use platform::services::Services;
 use platform::tokens::{TokenCache, Tokens};
-use store::Store;
+use store::{Access, TokenOwner, access_to};
 use tokio::time::Instant;
 use web::api::{self, answer};
 use web::gateway::router_path;
@@ -36,7 +36,7 @@ use web::{InternalError, Problem};
 
 #[cfg(feature = "openapi")]
 pub use self::openapi::description;
-use self::request::{CallRequest, Owner};
+use self::request::CallRequest;
 
 /// Calls with the platform's own token.
 const PLATFORM: &str = "/wechat/platform/{path+}";
@@ -65,40 +65,46 @@ pub struct CallService(Arc<Inner>);
 
 struct Inner {
     services: Services,
+    table: Access<Items>,
     cache: Arc<TokenCache>,
+}
+
+access_to! {
+    /// What the function uses of the table, apart from tokens.
+    pub(crate) struct Items {
+        failed_calls: FailedCalls,
+        inbox: Inbox,
+        keyed_calls: KeyedCalls,
+    }
 }
 
 /// The platform, for the length of one request.
 pub(crate) struct OpenPlatform {
     pub(crate) component: Component,
     pub(crate) tokens: Tokens,
-    pub(crate) store: Store,
+    pub(crate) items: Items,
+    /// When the answer must be out.
+    pub(crate) bound: Instant,
 }
 
 impl CallService {
     /// The function's state.
     #[must_use]
     pub fn new(services: Services) -> Self {
-        Self(Arc::new(Inner { services, cache: Arc::default() }))
+        let table = services.table.clone().access();
+        Self(Arc::new(Inner { services, table, cache: Arc::default() }))
     }
 
     pub(crate) fn services(&self) -> &Services {
         &self.0.services
     }
 
-    /// When the answer to a request that arrives now must be out.
-    pub(crate) fn answer_by(&self) -> Instant {
-        Instant::now() + self.services().limits.page
-    }
-
-    /// The platform, for a request that must be answered by `bound`: everything that WeChat is asked for ends while it can
-    /// still be written down.
+    /// The platform, for a request that must be answered by `bound`.
     pub(crate) async fn open(&self, bound: Instant) -> Result<OpenPlatform, InternalError> {
-        let services = self.services();
-        let component = services.open(Some(bound.checked_sub(services.limits.table).unwrap_or(bound))).await?;
+        let component = self.services().open_by(bound).await?;
         let tokens = Tokens::of(&component).remembering(&self.0.cache);
-        let store = services.table.store(component.appid());
-        Ok(OpenPlatform { component, tokens, store })
+        let items = self.0.table.of(component.appid());
+        Ok(OpenPlatform { component, tokens, items, bound })
     }
 }
 
@@ -124,12 +130,12 @@ async fn for_platform(
 
 async fn pass_on(
     service: CallService,
-    target: Result<(Owner, String), Problem>,
+    target: Result<(TokenOwner, String), Problem>,
     identity: IamIdentity,
     parts: Parts,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let bound = service.answer_by();
+    let bound = service.services().answer_by();
     let work = {
         let service = service.clone();
         Box::pin(async move {
@@ -144,13 +150,13 @@ async fn pass_on(
 
 /// The routes; refused to a caller without an [`IamIdentity`].
 pub fn router(service: CallService) -> Router {
-    let troubles = middleware::from_fn_with_state(service.services().metrics.clone(), api::count_troubles);
+    let counted = middleware::from_fn_with_state(service.services().metrics.clone(), api::count_upstream_errors);
     Router::new()
         .route(&router_path(PLATFORM), get(for_platform).post(for_platform))
         .route(&router_path(ACCOUNT), get(for_account).post(for_account))
         .route(CALLS, get(listing::list))
         .route_layer(middleware::from_extractor::<IamIdentity>())
-        .route_layer(troubles)
+        .route_layer(counted)
         .route_layer(DefaultBodyLimit::max(LARGEST_BODY))
         .method_not_allowed_fallback(api::method_not_allowed)
         .with_state(service)

@@ -1,23 +1,19 @@
 //! `GET /calls`: the calls on behalf that failed, the newest first, with what each code means and what to do.
 
-use std::time::Duration;
-
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use base::clock::Timestamp;
 use base::ids::AppId;
 use http::StatusCode;
 use serde::Serialize;
-use store::CountedFailure;
+use store::{CountedFailure, FAILED_CALLS_KEPT, FailurePage, FailurePlace};
 use tokio::time::Instant;
 use web::api::{ApiError, answer, json};
 use web::{Cursor, PageSize, Parameters};
 
 use crate::CallService;
 use crate::failure::explanation;
-
-/// Failed calls are kept for so long.
-const WEEK: Duration = Duration::from_hours(24 * 7);
+use crate::request::PLATFORM;
 
 /// A page of failed calls.
 #[derive(Serialize)]
@@ -59,7 +55,7 @@ pub(crate) struct FailedCallView {
     /// WeChat's id of the request: its support asks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     rid: Option<String>,
-    /// From the request to its end, in milliseconds.
+    /// How long WeChat took, repeats included, in milliseconds.
     duration_ms: u64,
     /// The size of the request's body.
     bytes_sent: u64,
@@ -97,7 +93,7 @@ impl From<CountedFailure> for FailedCallView {
 
 /// `GET /calls`.
 pub(crate) async fn list(State(service): State<CallService>, RawQuery(query): RawQuery) -> Response {
-    let bound = service.answer_by();
+    let bound = service.services().answer_by();
     answer(service.services(), "listing failed calls", bound, Box::pin(listed(service.clone(), query, bound))).await
 }
 
@@ -105,19 +101,19 @@ async fn listed(service: CallService, query: Option<String>, bound: Instant) -> 
     let mut parameters = Parameters::parse(query.as_deref().unwrap_or_default())?;
     let PageSize(limit) = PageSize::read(&mut parameters)?;
     let account = parameters.parsed("appid", "an appid, or platform", |text| {
-        (text == "platform" || AppId::parse(text).is_ok()).then(|| text.to_owned())
+        (text == PLATFORM || AppId::parse(text).is_ok()).then(|| text.to_owned())
     })?;
     let since = parameters.parsed("since", "a time such as 2026-01-31T09:50:00Z", Timestamp::parse_rfc3339)?;
     let since_text = since.map(Timestamp::rfc3339);
     let filters = [account.as_deref().unwrap_or_default(), since_text.as_deref().unwrap_or_default()];
-    let after = Cursor::read(&mut parameters, &filters, |place| Some(place.to_owned()))?;
+    let after = Cursor::read(&mut parameters, &filters, |place| FailurePlace::parse(place, account.as_deref()))?;
     parameters.finish()?;
     let open = service.open(bound).await?;
-    let kept_since = open.component.context().now().minus(WEEK);
-    let since = since.map_or(kept_since, |since| since.max(kept_since));
-    let page = open.store.failed_calls.page(account.as_deref(), since, limit, after.as_deref()).await;
-    let (failures, has_more) = page?;
-    let next_cursor = failures.last().filter(|_| has_more).map(|last| Cursor::at(&last.place, &filters));
+    let oldest = open.component.context().now().minus(FAILED_CALLS_KEPT);
+    let since = since.map_or(oldest, |since| since.max(oldest));
+    let FailurePage { failures, next } =
+        open.items.failed_calls.page(account.as_deref(), since, limit, after.as_ref()).await?;
+    let next_cursor = next.map(|place| Cursor::at(place.as_str(), &filters));
     let calls = failures.into_iter().map(FailedCallView::from).collect();
     Ok(json(StatusCode::OK, &FailedCallPage { calls, next_cursor }))
 }

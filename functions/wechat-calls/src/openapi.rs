@@ -105,7 +105,6 @@ fn lists() -> Operation {
 
 fn page() -> Value {
     let example = FailedCallView::from(store::CountedFailure {
-        place: String::new(),
         count: 3,
         last: store::FailedCall {
             at: 1_769_846_400,

@@ -156,16 +156,18 @@ impl Component {
     /// Whether WeChat accepts the component token in a call that names no account, although it refused it in another
     /// call. If it does not say, the other call's refusal counts for that call only.
     async fn accepts(&self, token: &SecretString, refused: &WechatError) -> bool {
-        if !refused.refusal().is_some_and(|refusal| refusal.api.names_subject()) {
-            return false;
-        }
+        refused.refusal().is_some_and(|refusal| refusal.api.names_subject()) && self.is_accepted(token).await
+    }
+
+    /// Whether WeChat accepts a component token in a call that names no account.
+    pub(crate) async fn is_accepted(&self, token: &SecretString) -> bool {
         let answer = self.wechat.authorizer_list(self.carries(token), 0, 1).await;
         !answer.is_err_and(|error| error.token_rejected() || error.is_platform_wide())
     }
 
     /// Reports that another server issues tokens for the platform: a token of ours was void and none of our processes had
     /// replaced it. To be called once it is clear that the refusal was about the token.
-    fn report_second_issuer(&self, renewed: bool) {
+    pub(crate) fn report_second_issuer(&self, renewed: bool) {
         if renewed {
             self.context.metrics.put(&Metric::count(Measure::SecondIssuer, 1));
             tracing::error!("the platform was issued a token by somebody else: is another server running it?");

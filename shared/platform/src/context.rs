@@ -35,9 +35,14 @@ impl Context {
     /// and it must not be cut short by our own deadline, when WeChat has done it and the response is lost.
     pub(crate) fn may_still_call(&self, until: Timestamp) -> Result<(), WechatError> {
         let lease_suffices = until.since(self.now()) >= LEASE_LEFT_TO_CALL;
-        let time_suffices =
-            self.deadline.is_none_or(|deadline| Instant::now() + self.limits.least_for_call <= deadline);
-        if lease_suffices && time_suffices { Ok(()) } else { Err(WechatError::not_started()) }
+        if lease_suffices && self.has_time_for_call(Duration::ZERO) { Ok(()) } else { Err(WechatError::not_started()) }
+    }
+
+    /// Whether a call that begins after a pause can still be made before the deadline.
+    #[must_use]
+    pub fn has_time_for_call(&self, pause: Duration) -> bool {
+        let end = Instant::now() + pause + self.limits.least_for_call;
+        self.deadline.is_none_or(|deadline| end <= deadline)
     }
 
     /// Half to all of the polling interval, so that many that wait do not read at the same moment.

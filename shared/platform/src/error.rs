@@ -47,6 +47,9 @@ pub enum TokenError {
         /// When it may be renewed again.
         again_at: Timestamp,
     },
+    /// WeChat refused a token of the platform in one call and accepts it in another.
+    #[error("WeChat accepts the token of {0} in other calls: it is not renewed")]
+    StillAccepted(TokenOwner),
     /// The last renewals failed and the old token has lapsed.
     #[error("the token of {owner} could not be renewed ({label}); the next try is at {next_try}")]
     Failing {
@@ -73,6 +76,7 @@ impl TokenError {
             Self::NoPermission(_) => "no-permission".to_owned(),
             Self::Busy(_) => "busy".to_owned(),
             Self::RenewedJustNow { .. } => "renewed-just-now".to_owned(),
+            Self::StillAccepted(_) => "still-accepted".to_owned(),
             Self::Failing { label, .. } => label.clone(),
         }
     }

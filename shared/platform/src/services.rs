@@ -91,6 +91,21 @@ impl Services {
         .await;
     }
 
+    /// When the answer to a request that arrives now must be out.
+    #[must_use]
+    pub fn answer_by(&self) -> Instant {
+        Instant::now() + self.limits.page
+    }
+
+    /// The platform for a request that must be answered by `bound`: WeChat's calls end while their result can still be
+    /// written down.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_by(&self, bound: Instant) -> Result<Component, PlatformError> {
+        self.open(Some(bound.checked_sub(self.limits.table).unwrap_or(bound))).await
+    }
+
     /// The platform as its secret describes it now; calls of WeChat end by `deadline`, if there is one.
     ///
     /// # Errors

@@ -13,8 +13,8 @@ use store::TokenOwner;
 
 use crate::leased::ValidToken;
 
-/// How old what was read may be. A process does not hear of what others do: for so long it may hand out a token that WeChat
-/// has refused another one's caller, and one of an account whose merchant has withdrawn.
+/// How old what was read may be. A process does not learn what others do: for this long it may return a token that has been
+/// refused elsewhere, or one of an account that has withdrawn.
 const LIFE: Duration = Duration::from_secs(5);
 
 /// More owners than that are read again.

@@ -129,7 +129,8 @@ impl Tokens {
     /// one.
     ///
     /// # Errors
-    /// [`TokenError::RenewedJustNow`] if the refused token is the stored one and not a minute old; else as
+    /// [`TokenError::RenewedJustNow`] if the refused token is the stored one and not a minute old,
+    /// [`TokenError::StillAccepted`] if it is the platform's and WeChat accepts it in a call that names no account; else as
     /// [`Self::valid`].
     pub async fn replace(
         &self,
@@ -157,22 +158,30 @@ impl Tokens {
             return Err(TokenError::RenewedJustNow { owner: owner.clone(), again_at });
         }
         let refused = refused.and_then(|record| record.access_token);
+        if let (TokenOwner::Component, Some(token)) = (owner, &refused)
+            && self.component.is_accepted(token).await
+        {
+            return Err(TokenError::StillAccepted(owner.clone()));
+        }
         let UsableToken { token, renewed } = self.usable(owner, refused.as_ref()).await?;
         self.cache.keep(owner, &token, reading);
         let renewed = renewed && refused.is_some();
         if renewed {
             self.context().metrics.put(&Metric::count(Measure::TokenRefused, 1));
         }
+        if *owner == TokenOwner::Component {
+            self.component.report_second_issuer(renewed);
+        }
         Ok(Replacement { token, renewed })
     }
 
-    /// Has an account looked at soon of which WeChat has said in a call that it has not authorized the platform (61003): its
-    /// token is renewed in the next run, and what WeChat says then counts. One read and one write; without effect within
-    /// a minute of a renewal, and where its renewals fail already.
+    /// Makes an account due of which WeChat has said in a call that it has not authorized the platform (61003): the next
+    /// run renews its token, and what WeChat says then counts. One read and one write; without effect within a minute of a
+    /// renewal, during one, and where its renewals fail already.
     ///
     /// # Errors
-    /// [`StoreError`]: it is looked at when it is due.
-    pub async fn look_at(&self, authorizer: &AppId) -> Result<(), StoreError> {
+    /// [`StoreError`]: it is renewed when it is due.
+    pub async fn check_soon(&self, authorizer: &AppId) -> Result<(), StoreError> {
         let (owner, now) = (TokenOwner::Authorizer(authorizer.clone()), self.context().now());
         let Some(record) = self.store().tokens.get(&owner).await? else { return Ok(()) };
         let is_new = record.stored_at.is_some_and(|at| now.since(at) < BETWEEN_RENEWALS);
@@ -180,7 +189,7 @@ impl Tokens {
             return Ok(());
         }
         self.cache.forget(&owner);
-        self.store().tokens.mark_due(&owner, now).await
+        self.store().tokens.make_due(&owner, record.seq, now).await
     }
 
     async fn usable(&self, owner: &TokenOwner, rejected: Option<&SecretString>) -> Result<UsableToken, TokenError> {

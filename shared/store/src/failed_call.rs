@@ -14,8 +14,8 @@ use crate::item::{Attributes, Item};
 use crate::part::{Key, Part};
 use crate::request::Order;
 
-/// For how long failed calls are kept.
-const KEEP: Duration = Duration::from_hours(24 * 7);
+/// For how long failed calls are kept: a fault of a weekend is still there on Monday.
+pub const FAILED_CALLS_KEPT: Duration = Duration::from_hours(24 * 7);
 
 /// The minute of a call, in seconds.
 const MINUTE: i64 = 60;
@@ -41,7 +41,7 @@ pub struct FailedCall {
     /// WeChat's id of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rid: Option<String>,
-    /// From the request to its end.
+    /// How long WeChat took, repeats included.
     pub milliseconds: u64,
     /// The size of the request's body.
     pub bytes_sent: u64,
@@ -52,12 +52,54 @@ pub struct FailedCall {
 /// A failed call and how often it failed in this way within its minute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CountedFailure {
-    /// Its place in every list.
-    pub place: String,
     /// How often; at least once.
     pub count: u64,
     /// The last of them.
     pub last: FailedCall,
+}
+
+/// Where a failed call is in every list: behind those of later minutes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailurePlace(String);
+
+impl FailurePlace {
+    fn of(call: &FailedCall) -> Self {
+        let minute = call.at - call.at.rem_euclid(MINUTE);
+        Self(format!("{minute:010}#{}#{}#{}", call.account, call.code, call.path))
+    }
+
+    /// A place as it was given out; `None` for a text that cannot be one, or one of another account than `account`.
+    #[must_use]
+    pub fn parse(text: &str, account: Option<&str>) -> Option<Self> {
+        let parts: Vec<&str> = text.split('#').collect();
+        let [minute, of, _, _] = parts[..] else { return None };
+        let is_minute = minute.len() == 10 && minute.bytes().all(|digit| digit.is_ascii_digit());
+        let is_of_account = !of.is_empty() && account.is_none_or(|account| account == of);
+        (is_minute && is_of_account).then(|| Self(text.to_owned()))
+    }
+
+    /// The place as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn account(&self) -> &str {
+        self.0.split('#').nth(1).unwrap_or_default()
+    }
+
+    fn minute(&self) -> i64 {
+        self.0.split('#').next().and_then(|minute| minute.parse().ok()).unwrap_or_default()
+    }
+}
+
+/// A page of failed calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailurePage {
+    /// The failed calls; there may be none although there are more behind the page.
+    pub failures: Vec<CountedFailure>,
+    /// The end of the page, if there is more behind it.
+    pub next: Option<FailurePlace>,
 }
 
 /// The failed calls of the last days.
@@ -70,8 +112,7 @@ impl FailedCalls {
     /// # Errors
     /// [`StoreError`]: it may have been counted, perhaps twice.
     pub async fn count(&self, call: &FailedCall) -> Result<(), StoreError> {
-        let minute = call.at - call.at.rem_euclid(MINUTE);
-        let place = format!("{minute:010}#{}#{}#{}", call.account, call.code, call.path);
+        let FailurePlace(place) = FailurePlace::of(call);
         let json = serde_json::to_string(call);
         let json = json.map_err(|_| StoreError::Corrupt { item: ITEM, attribute: FAILED_CALL })?;
         self.0
@@ -80,40 +121,41 @@ impl FailedCalls {
             .set(FAILED_CALL, json)
             .set(LIST_PK, self.0.kind(KIND))
             .set(LIST_SK, place)
-            .set(EXPIRES_AT, Timestamp::from_unix(call.at).plus(KEEP))
+            .set(EXPIRES_AT, Timestamp::from_unix(call.at).plus(FAILED_CALLS_KEPT))
             .apply()
             .await
             .map(drop)
     }
 
-    /// Failed calls since a moment, of one account or of all, the newest first; those behind `after`, and whether there are
-    /// more. One query, and for all accounts half a read unit for each in addition.
+    /// Failed calls since a moment, but not older than they are kept, of one account or of all: the newest minutes first, and
+    /// those behind `after`. One query, and for all accounts half a read unit for each in addition.
     pub async fn page(
         &self,
         account: Option<&str>,
         since: Timestamp,
         limit: usize,
-        after: Option<&str>,
-    ) -> Result<(Vec<CountedFailure>, bool), StoreError> {
-        let after = after.and_then(|place| Some((self.key(account_in(place)?, place.to_owned()), place.to_owned())));
-        let (items, has_more) = if let Some(account) = account {
+        after: Option<&FailurePlace>,
+    ) -> Result<FailurePage, StoreError> {
+        let after = after.map(|place| (self.key(place.account(), place.0.clone()), place.0.clone()));
+        let (items, last, has_more) = if let Some(account) = account {
             let partition = self.0.partition(KIND, account);
-            self.0.page_of_partition(partition, Order::Descending, limit, after.map(|(key, _)| key)).await?
+            let after = after.map(|(key, _)| key);
+            let (items, has_more) = self.0.page_of_partition(partition, Order::Descending, limit, after).await?;
+            let last = items.last().and_then(place);
+            (items, last, has_more)
         } else {
             let list = self.0.kind(KIND);
             let (entries, has_more) = self.0.page_of_list(&list, Order::Descending, limit, after).await?;
-            let place = |item: &Attributes| item.get(SK)?.as_s().ok().cloned();
-            let places: Vec<String> = entries.iter().filter_map(place).collect();
-            let keys = places.iter().filter_map(|place| Some(self.key(account_in(place)?, place.clone()))).collect();
+            let places: Vec<FailurePlace> = entries.iter().filter_map(place).collect();
+            let keys = places.iter().map(|place| self.key(place.account(), place.0.clone())).collect();
             let mut items = self.0.batch_complete(keys, &[]).await?;
-            items.sort_by_key(|item| std::cmp::Reverse(place(item)));
-            (items, has_more)
+            items.sort_by_key(|item| std::cmp::Reverse(place(item).map(|place| place.0)));
+            (items, places.last().cloned(), has_more)
         };
-        let mut failures: Vec<CountedFailure> = items.into_iter().filter_map(read).collect();
-        let found = failures.len();
-        failures.retain(|failure| failure.last.at >= since.unix());
-        let has_more = has_more && failures.len() == found;
-        Ok((failures, has_more))
+        let failures = items.into_iter().filter_map(read).filter(|failure| failure.last.at >= since.unix()).collect();
+        // Within a minute the order is not that of time.
+        let next = last.filter(|last| has_more && last.minute() + MINUTE > since.unix());
+        Ok(FailurePage { failures, next })
     }
 
     fn key(&self, account: &str, place: String) -> Key {
@@ -124,16 +166,30 @@ impl FailedCalls {
 const KIND: &str = "calls";
 const ITEM: &str = "failed call";
 
-/// The account in a place.
-fn account_in(place: &str) -> Option<&str> {
-    place.split('#').nth(1)
+fn place(item: &Attributes) -> Option<FailurePlace> {
+    FailurePlace::parse(item.get(SK)?.as_s().ok()?, None)
 }
 
 fn read(attributes: Attributes) -> Option<CountedFailure> {
     let item = Item::new(ITEM, attributes);
     Some(CountedFailure {
-        place: item.text(SK)?.to_owned(),
         count: item.number(COUNT)?,
         last: item.parsed(FAILED_CALL, |json| serde_json::from_str(json))?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_of_an_account_or_none() {
+        let text = "1769846400#wx1#45009#cgi-bin/user/info";
+        let place = FailurePlace::parse(text, Some("wx1")).unwrap();
+        assert_eq!((place.as_str(), place.account(), place.minute()), (text, "wx1", 1_769_846_400));
+        assert_eq!(FailurePlace::parse(text, None), Some(place));
+        for text in ["", "x", "1769846400#wx2#1#p", "176984640#wx1#1#p", "1769846400##1#p", "1769846400#wx1#1#p#q"] {
+            assert_eq!(FailurePlace::parse(text, Some("wx1")), None, "{text}");
+        }
+    }
 }

@@ -136,6 +136,17 @@ impl Inbox {
         Ok(CallbackEntry { key, claim, outcome: known.text(OUTCOME).map(str::to_owned) })
     }
 
+    /// Keeps a code that came in an answer of WeChat's; a repeat changes nothing, and nothing is read back. One write.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: it may not be stored.
+    pub async fn put_code(&self, code: &SecretString, now: Timestamp) -> Result<(), StoreError> {
+        let digest = CodeDigest::of(code);
+        let key = EntryKey::of(None, NO_TIME, digest.as_str());
+        let entry = self.new_entry(&key, "redirect", now).set(CODE, code).set(CLAIM, &ClaimKey::of_code(&digest));
+        entry.put().await.map(drop)
+    }
+
     /// Keeps a message of the release check, in order with the account's pushes; a repeat changes nothing. One write.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ use crate::part::Part;
 use crate::request::Written;
 use crate::write::{Value, absent, id_value, is_until};
 
-/// For how long a key is known.
+/// For how long a key is known: longer than any service repeats one call.
 const KEEP: Duration = Duration::from_hours(24);
 
 digest_id! {

@@ -58,7 +58,7 @@ pub use self::accounts::{DuePart, END_OF_TIME};
 pub use self::attempt::{ATTEMPT_KEEP, Attempt, Attempts, CodeCount, CookieDigest, MAX_CODES};
 pub use self::claim::{Arrival, Binding, ClaimKey, Claimed, ClaimedCode, ClaimedGrant, Claims, CodeDigest};
 pub use self::details::{AccountDetails, DETAILS_SORT, Details, GrantOrigin, ProfileReading};
-pub use self::failed_call::{CountedFailure, FailedCall, FailedCalls};
+pub use self::failed_call::{CountedFailure, FAILED_CALLS_KEPT, FailedCall, FailedCalls, FailurePage, FailurePlace};
 pub use self::health::{Health, HealthRecords, ScheduledTask};
 pub use self::inbox::{
     Callback, CallbackEntry, CheckMessage, Entry, EntryBody, EntryKey, INBOX_SORT_PREFIX, Inbox, PUSH_MEMORY, Partition,

@@ -205,25 +205,9 @@ impl Part {
             position.insert(LIST_SK.to_owned(), Value::from(place).0);
             position
         });
-        // One more than is wanted shows whether there is more.
-        let limit = limit.saturating_add(1);
-        let output = self
-            .client()
-            .query()
-            .table_name(self.table())
-            .index_name(LIST_INDEX)
-            .key_condition_expression(format!("{LIST_PK} = :list"))
-            .expression_attribute_values(":list", Value::from(list).0)
-            .scan_index_forward(order == Order::Ascending)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .set_exclusive_start_key(after)
-            .send()
-            .await
-            .map_err(|error| StoreError::from_sdk("Query", &error))?;
-        let mut found = output.items.unwrap_or_default();
-        let has_more = found.len() >= limit || output.last_evaluated_key.is_some();
-        found.truncate(limit - 1);
-        Ok((found, has_more))
+        let query = self.client().query().table_name(self.table()).index_name(LIST_INDEX);
+        let query = query.key_condition_expression(format!("{LIST_PK} = :key"));
+        page(query.expression_attribute_values(":key", Value::from(list).0), order, limit, after).await
     }
 
     /// A page of a partition's items, in the order of their sort keys, as of a moment ago. `after` is the key of the last item
@@ -235,24 +219,10 @@ impl Part {
         limit: usize,
         after: Option<Key>,
     ) -> Result<(Vec<Attributes>, bool), StoreError> {
-        // One more than is wanted shows whether there is more.
-        let limit = limit.saturating_add(1);
-        let output = self
-            .client()
-            .query()
-            .table_name(self.table())
-            .key_condition_expression(format!("{PK} = :pk"))
-            .expression_attribute_values(":pk", Value::from(partition).0)
-            .scan_index_forward(order == Order::Ascending)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .set_exclusive_start_key(after.map(Key::attributes))
-            .send()
-            .await
-            .map_err(|error| StoreError::from_sdk("Query", &error))?;
-        let mut found = output.items.unwrap_or_default();
-        let has_more = found.len() >= limit || output.last_evaluated_key.is_some();
-        found.truncate(limit - 1);
-        Ok((found, has_more))
+        let query = self.client().query().table_name(self.table());
+        let query = query.key_condition_expression(format!("{PK} = :key"));
+        let query = query.expression_attribute_values(":key", Value::from(partition).0);
+        page(query, order, limit, after.map(Key::attributes)).await
     }
 
     /// Hands over the items of a partition whose sort keys begin with `prefix`, as of now and in their order, until `take`
@@ -365,6 +335,24 @@ fn projected(attributes: &[&str]) -> (Option<HashMap<String, String>>, Option<St
     let names = Some(names.collect()).filter(|names: &HashMap<_, _>| !names.is_empty());
     let projection = names.as_ref().map(|names| names.keys().cloned().collect::<Vec<_>>().join(", "));
     (names, projection)
+}
+
+/// A page of a query behind `after`, and whether there is more behind it.
+async fn page(
+    query: QueryFluentBuilder,
+    order: Order,
+    limit: usize,
+    after: Option<Attributes>,
+) -> Result<(Vec<Attributes>, bool), StoreError> {
+    // One more than is wanted shows whether there is more.
+    let limit = limit.saturating_add(1);
+    let query = query.scan_index_forward(order == Order::Ascending).limit(i32::try_from(limit).unwrap_or(i32::MAX));
+    let output = query.set_exclusive_start_key(after).send().await;
+    let output = output.map_err(|error| StoreError::from_sdk("Query", &error))?;
+    let mut found = output.items.unwrap_or_default();
+    let has_more = found.len() >= limit || output.last_evaluated_key.is_some();
+    found.truncate(limit - 1);
+    Ok((found, has_more))
 }
 
 impl Change {

@@ -163,6 +163,14 @@ impl StoredTokens {
         due.when(exists(DUE_AT).and(is_active)).apply().await.map(drop)
     }
 
+    /// Makes a token due at once that is still the one of this `token_seq` and that nobody is renewing. One write.
+    pub async fn make_due(&self, owner: &TokenOwner, seq: u64, now: Timestamp) -> Result<(), StoreError> {
+        let is_idle = absent(LEASE_UNTIL).or(is_until(LEASE_UNTIL, now));
+        let is_active = absent(STATE).or(equals(STATE, AccountState::Active.as_str()));
+        let due = self.0.change(self.key(owner)).set(DUE_AT, now);
+        due.when(seq_is(seq).and(exists(DUE_AT)).and(is_idle).and(is_active)).apply().await.map(drop)
+    }
+
     /// Ends a lease after a failure and says when to try again. One write, without effect if the lease is no longer ours
     /// or a result came in between.
     ///

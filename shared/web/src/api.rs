@@ -27,8 +27,10 @@ pub enum ApiError {
     Problem(Problem),
     /// Not the caller's fault: logged, and answered with a reference.
     Internal(InternalError),
-    /// Not the caller's fault either, and the caller can know more than a reference: the problem says it.
-    Told(InternalError, Box<Problem>),
+    /// Not the caller's fault either, but WeChat's: logged, and the problem explains it.
+    Explained(InternalError, Box<Problem>),
+    /// WeChat's as well, and already reported: the problem explains it.
+    Upstream(Box<Problem>),
 }
 
 impl From<Problem> for ApiError {
@@ -80,8 +82,9 @@ impl ApiError {
             TokenError::UnknownAccount(_)
             | TokenError::NotAuthorized { .. }
             | TokenError::NoPermission(_)
-            | TokenError::RenewedJustNow { .. } => Self::Problem(problem),
-            error => Self::Told(error.into(), Box::new(problem)),
+            | TokenError::RenewedJustNow { .. }
+            | TokenError::StillAccepted(_) => Self::Problem(problem),
+            error => Self::Explained(error.into(), Box::new(problem)),
         }
     }
 }
@@ -101,9 +104,14 @@ fn no_token(error: &TokenError, now: Timestamp) -> Problem {
              renews the account's tokens; wait as long as Retry-After says",
         )
         .with_retry_after(again_at.since(now)),
+        TokenError::StillAccepted(_) => Problem::new(
+            ProblemKind::TooSoon,
+            "WeChat accepts the token in other calls: it refuses this one for another reason, such as the account that it names",
+        )
+        .with_retry_after(Duration::from_mins(1)),
         TokenError::NoComponentToken(cause) => no_token(cause, now),
         TokenError::Failing { label, next_try, .. } => {
-            let detail = "the last renewals have failed: the account's last_failure says why; it is tried again";
+            let detail = "the last renewals have failed: last_error says why; try again as Retry-After says";
             let problem = Problem::new(UNAVAILABLE, detail).with("last_error", label.as_str());
             problem.with("next_try_at", next_try.rfc3339()).with_retry_after(next_try.since(now))
         }
@@ -130,7 +138,7 @@ pub fn unknown_account() -> Problem {
 /// The problem of an account that the platform may not act for any more, with the code that WeChat would answer.
 #[must_use]
 pub fn authorization_ended(state: Option<AccountState>, since: Option<Timestamp>) -> Problem {
-    let detail = "WeChat answers about accounts in use only: the merchant has to authorize the platform again";
+    let detail = "the account's authorization has ended: the merchant has to authorize the platform again";
     Problem::new(ProblemKind::AuthorizationEnded, detail)
         .with("errcode", ErrCode::NotAuthorized.code())
         .with_some("state", state.map(state_word))
@@ -163,18 +171,30 @@ pub async fn answer(services: &Services, what: &str, bound: Instant, work: Work)
         ApiError::Internal(trouble) => {
             trouble.problem(trouble.report(what, &services.random, &services.metrics)).into_response()
         }
-        ApiError::Told(trouble, problem) => {
-            problem.with_reference(trouble.report(what, &services.random, &services.metrics)).into_response()
+        ApiError::Explained(trouble, problem) => {
+            let reference = trouble.report(what, &services.random, &services.metrics);
+            upstream_error(problem.with_reference(reference).into_response())
         }
+        ApiError::Upstream(problem) => upstream_error(problem.into_response()),
     }
 }
 
-/// Counts answers with 5xx of routes on which they are part of the contract: WeChat, or a token, was not there. What else
-/// the gateway counts as 5xx is ours to repair.
-pub async fn count_troubles(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
+/// An extension of a response with 5xx: WeChat is the reason for it.
+#[derive(Debug, Clone, Copy)]
+struct UpstreamError;
+
+/// Marks a response with 5xx for which WeChat is the reason: [`count_upstream_errors`].
+#[must_use]
+pub fn upstream_error(mut response: Response) -> Response {
+    response.extensions_mut().insert(UpstreamError);
+    response
+}
+
+/// Counts the responses with 5xx for which WeChat was the reason. What else the gateway counts as 5xx is ours to repair.
+pub async fn count_upstream_errors(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
-    if response.status().is_server_error() {
-        metrics.put(&Metric::count(Measure::TroubleAnswered, 1));
+    if response.status().is_server_error() && response.extensions().get::<UpstreamError>().is_some() {
+        metrics.put(&Metric::count(Measure::UpstreamError, 1));
     }
     response
 }

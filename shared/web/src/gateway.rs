@@ -171,6 +171,14 @@ async fn on_the_chosen_route(request: Request, next: Next) -> Response {
     Refusal::Route.response(wording)
 }
 
+/// Decodes the path of a request once it has its route, as the gateway does: for routers that are reached without it.
+pub async fn with_decoded_path(mut request: Request, next: Next) -> Response {
+    if let Some(uri) = event::behind_gateway(request.uri()) {
+        *request.uri_mut() = uri;
+    }
+    next.run(request).await
+}
+
 /// A route's path in the router's words: where it takes all that follows, the gateway writes `{path+}` and the router
 /// `{*path}`.
 #[must_use]

@@ -22,6 +22,15 @@ impl IamIdentity {
         (!arn.is_empty()).then(|| Self(arn.to_owned()))
     }
 
+    /// Who stands behind the caller: of a role the role itself, without the name of the session, which differs between the
+    /// processes of one service and changes when credentials are renewed.
+    #[must_use]
+    pub fn principal(&self) -> &str {
+        let session =
+            self.0.split_once(":assumed-role/").and_then(|(_, role)| role.split_once('/')).map(|(_, name)| name);
+        session.and_then(|session| self.0.strip_suffix(session)?.strip_suffix('/')).unwrap_or(&self.0)
+    }
+
     /// The caller's ARN.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -45,5 +54,22 @@ impl<S: Sync> FromRequestParts<S> for IamIdentity {
                 "sign the request with IAM credentials (AWS Signature Version 4, service execute-api)",
             )
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sessions_of_a_role_are_one_principal() {
+        let principal = |arn: &str| IamIdentity::new(arn).unwrap().principal().to_owned();
+        for session in ["a", "i-0123456789abcdef0", "orders"] {
+            let arn = format!("arn:aws:sts::123456789012:assumed-role/orders/{session}");
+            assert_eq!(principal(&arn), "arn:aws:sts::123456789012:assumed-role/orders");
+        }
+        for arn in ["arn:aws:iam::123456789012:user/orders", "arn:aws:sts::123456789012:assumed-role/orders"] {
+            assert_eq!(principal(arn), arn);
+        }
     }
 }

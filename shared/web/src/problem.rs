@@ -67,8 +67,8 @@ kinds! {
     InvalidHeader: BAD_REQUEST, "invalid-header", "A header cannot be used";
     /// The path is not one of WeChat's APIs.
     InvalidPath: BAD_REQUEST, "invalid-path", "The path cannot be passed on";
-    /// The call would issue a token, spend a code or take a secret: it is not made for others.
-    PathRefused: FORBIDDEN, "path-refused", "The call is not made for others";
+    /// The call would issue a token, spend a code or take a secret: the platform does not pass it on.
+    PathRefused: FORBIDDEN, "path-refused", "The platform does not pass this call on";
     /// The caller was not authenticated.
     NoIdentity: FORBIDDEN, "no-identity", "No IAM identity";
     /// There is no such account.
@@ -91,7 +91,7 @@ kinds! {
     LinkUsed: CONFLICT, "link-used", "The link has been used";
     /// The first call with this `Idempotency-Key` is under way.
     CallUnderWay: CONFLICT, "call-under-way", "The first call with this key is under way";
-    /// The first call with this `Idempotency-Key` was made, and its answer is not known: it is not sent again.
+    /// A call was already sent under this `Idempotency-Key`, and its response cannot be returned.
     CallNotRepeated: CONFLICT, "call-not-repeated", "The call is not sent a second time";
     /// The link was cancelled.
     LinkCancelled: GONE, "link-cancelled", "The link was cancelled";

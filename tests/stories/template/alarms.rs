@@ -223,7 +223,7 @@ const RULES: [Rule; 16] = [
     ("RenewalsLeftOver", "left_over", ("Sum", OVER, 0), (300, 3), "notBreaching"),
     ("InboxStuck", "inbox_waiting", ("Minimum", OVER, 0), (300, 6), "ignore"),
     ("SecondIssuer", "second_issuer", ("Sum", OVER, 0), (300, 1), "notBreaching"),
-    ("CallsUnanswered", "trouble_answered", ("Sum", OVER, 50), (300, 3), "notBreaching"),
+    ("CallsUnanswered", "upstream_error", ("Sum", OVER, 50), (300, 3), "notBreaching"),
     ("TokensRefused", "token_refused", ("Sum", OVER, 10), (300, 1), "notBreaching"),
     ("SecretServedStale", "secret_served_stale", ("Sum", OVER, 0), (300, 1), "notBreaching"),
     ("WechatRefusesAddress", "wechat_refused", ("Sum", OVER, 0), (300, 1), "notBreaching"),
@@ -308,16 +308,16 @@ fn fifteen_minutes_without_a_heartbeat_of_one_of_several_runs_are_an_alarm() {
 fn answers_with_5xx_are_an_alarm_unless_wechat_was_the_reason() {
     let template = template();
     let alarm = properties(&template, "ApiErrors");
-    assert_eq!(alarm["Metrics"][0]["Expression"], "FILL(all, 0) - FILL(wechats, 0)");
+    let ours = "IF(FILL(upstream, 0) > 0, FILL(all, 0) - 1.5 * FILL(upstream, 0), FILL(all, 0))";
+    assert_eq!(alarm["Metrics"][0]["Expression"], ours);
     let all = &alarm["Metrics"][1]["MetricStat"];
     assert_eq!(
         (&all["Metric"]["MetricName"], &all["Stat"], &all["Period"]),
         (&json!("5xx"), &json!("Sum"), &json!(300))
     );
-    assert_eq!(alarm["Metrics"][2], summed("wechats", "trouble_answered", &Value::Null));
+    assert_eq!(alarm["Metrics"][2], summed("upstream", "upstream_error", &Value::Null));
     assert_eq!((&alarm["ComparisonOperator"], &alarm["Threshold"]), (&json!(OVER), &json!(0)));
-    // An answer that one metric has before the end of a period and the other after it is no alarm.
-    assert_eq!((&alarm["EvaluationPeriods"], &alarm["TreatMissingData"]), (&json!(2), &json!("notBreaching")));
+    assert_eq!((&alarm["EvaluationPeriods"], &alarm["TreatMissingData"]), (&json!(1), &json!("notBreaching")));
 }
 
 #[test]

@@ -100,8 +100,8 @@ measures! {
     RequestFailed = "request_failed", Count, By("cause"), "Requests of merchants and businesses that failed.";
     WechatRefused = "wechat_refused", Count, By("code"), "Calls of WeChat that failed, by its code or a word.";
     CallFailed = "call_failed", Count, By("kind"), "Calls on behalf that failed, by what can be done about it.";
-    TroubleAnswered = "trouble_answered", Count, Total,
-        "Answers with 5xx that a function gave because WeChat, or a token, was not there.";
+    UpstreamError = "upstream_error", Count, Total,
+        "Answers with 5xx for which WeChat was the reason: it gave no token, or did not answer a call on behalf.";
     SecondIssuer = "second_issuer", Count, Total, "Somebody else issues tokens for this platform.";
     TokenRefused = "token_refused", Count, Total,
         "Tokens that were renewed because WeChat had refused them before their time, or a service said so.";

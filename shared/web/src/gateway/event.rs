@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, COOKIE, IF_MATCH, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use serde_json::{Map, Value};
 use wechat::api::relay::is_of_signed_calls;
 
@@ -87,12 +87,23 @@ fn uri(path: &Value, query: &Value) -> Result<Uri, Refusal> {
     let path = path.as_str().filter(|path| path.starts_with('/') && path.len() <= PATH_LIMIT).ok_or(PATH)?;
     let query =
         text(query, "").filter(|query| query.len() <= QUERY_LIMIT && query.bytes().all(is_in_query)).ok_or(QUERY)?;
+    joined(path, query).ok_or(PATH)
+}
+
+/// A path as the gateway has it, and a query.
+fn joined(path: &str, query: &str) -> Option<Uri> {
     let mut written = utf8_percent_encode(path, NOT_IN_PATH).to_string();
     if !query.is_empty() {
         written.push('?');
         written.push_str(query);
     }
-    PathAndQuery::try_from(written).map(Uri::from).map_err(|_| PATH)
+    PathAndQuery::try_from(written).map(Uri::from).ok()
+}
+
+/// The address of a request as it is behind the gateway, which decodes paths; `None` where that leaves no path.
+pub(super) fn behind_gateway(uri: &Uri) -> Option<Uri> {
+    let path = percent_decode_str(uri.path()).decode_utf8().ok()?;
+    joined(&path, uri.query().unwrap_or_default())
 }
 
 /// A `#` would end the query, and all that follows would be lost silently.

@@ -26,7 +26,7 @@ use super::error::{BuildError, Refusal, WechatError};
 use super::heard::{Heard, Listener};
 use super::json;
 use super::model::{AuthorizerDetails, AuthorizerPage, Grant, IssuedToken, PreAuthCode, PushState, RenewedToken};
-use super::relay::{Caller, LARGEST_ANSWER, RelayAnswer, RelayCall, RelayError, is_passed_on, query};
+use super::relay::{LARGEST_ANSWER, RelayAnswer, RelayCall, RelayError, is_passed_on, query};
 
 /// The most accounts that `api_get_authorizer_list` gives at once; above it WeChat answers 40170.
 pub const LIST_PAGE: u32 = 500;
@@ -204,15 +204,15 @@ impl WechatClient {
         self.call(Api::CustomSend, Some(token), &body, &[text, &follower]).await.map(drop)
     }
 
-    /// Passes a call on for a service, with the token of `caller`. It may take until the deadline, where there is one: an
-    /// upload takes longer than a call of ours.
+    /// Passes a call on for a service. It may take until the deadline, where there is one: an upload takes longer than a call
+    /// of ours.
     ///
     /// # Errors
     /// [`RelayError`]; an error of WeChat's is part of the answer.
-    pub async fn relay(&self, call: RelayCall<'_>, caller: Caller<'_>) -> Result<RelayAnswer, RelayError> {
+    pub async fn relay(&self, call: RelayCall<'_>) -> Result<RelayAnswer, RelayError> {
         let mut url = self.api_base.clone();
         url.set_path(call.path.as_str());
-        url.set_query(Some(&query::with_token(call.query, call.path, &caller)));
+        url.set_query(Some(&query::with_token(&call)));
         let mut request = self.http.request(call.method.clone(), url).timeout(self.time_to_deadline()?);
         for (name, value) in call.headers.iter().filter(|(name, _)| is_passed_on(name)) {
             request = request.header(name, value);
@@ -222,8 +222,7 @@ impl WechatClient {
             BodyError::TooLarge => RelayError::TooLarge,
             BodyError::Broken(_) => WechatError::body(error).into(),
         })?;
-        let rule = call.path.rule(matches!(caller, Caller::Platform { .. }));
-        RelayAnswer::read(response.status(), response.headers(), body, rule, caller.token())
+        RelayAnswer::read(response.status(), response.headers(), body, call.path.treatment(), call.token)
     }
 
     /// Makes a call, notes how it ends, and returns the body of a success. `secrets` as in [`Self::send`].

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use super::endpoint::Api;
+
 /// What an error asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reaction {
@@ -71,7 +73,7 @@ macro_rules! table {
                 }
             }
 
-            /// What the code means, in a sentence.
+            /// What the code means, in a few words: its description here, without the number.
             #[must_use]
             pub fn meaning(self) -> &'static str {
                 let written = match self {
@@ -79,7 +81,7 @@ macro_rules! table {
                     $(Self::$range(_) => $range_doc,)*
                     Self::Unknown(_) => return "a code that this platform does not know",
                 };
-                written.split_once(": ").map_or(written, |(_, meaning)| meaning)
+                written.split_once(": ").map_or(written, |(_, meaning)| meaning).trim_end_matches('.')
             }
 
             /// What the code asks for. [`super::WechatError::reaction`] also knows which call it refused.
@@ -115,7 +117,7 @@ table! {
         InvalidAppSecret = 40125, Config, "40125: invalid app secret; it may have been reset in the console.";
         InvalidUserName = 40132, Caller, "40132: invalid user name.";
         OauthCodeUsed = 40163, Caller, "40163: web login code used.";
-        IpNotInWhitelist = 40164, Config, "40164: our address is not in the account's list.";
+        IpNotInWhitelist = 40164, Config, "40164: the platform's address is not in the account's list.";
         CountTooLarge = 40170, Caller, "40170: more than 500 entries asked for.";
         AccessTokenMissing = 41001, Caller, "41001: access token missing.";
         AppIdMissing = 41002, Caller, "41002: appid missing.";
@@ -153,7 +155,7 @@ table! {
         ComponentTypeMismatch = 61001, Config, "61001: component type and appid do not fit.";
         NoCustomerService = 61002, Permission, "61002: the account has no customer service.";
         NotAuthorized = 61003, Reauthorize, "61003: the account has not authorized this component, or no longer does.";
-        ClientIpNotRegistered = 61004, Config, "61004: our address is not in the platform's list; the message names it.";
+        ClientIpNotRegistered = 61004, Config, "61004: the platform's address is not in the platform's list; the message names it.";
         TicketExpired = 61005, NewTicket, "61005: component ticket expired.";
         TicketInvalid = 61006, NewTicket, "61006: component ticket invalid, empty or another component's.";
         PermissionNotGranted = 61007, Permission, "61007: the merchant did not grant this permission set, or took it back.";
@@ -163,8 +165,8 @@ table! {
         InvalidComponent = 61011, Config, "61011: component closed, or another one.";
         OptionName = 61012, Caller, "61012: invalid option name.";
         OptionValue = 61013, Caller, "61013: invalid option value.";
-        MustUseComponentToken = 61014, Caller, "61014: a component token is required: a fault of ours.";
-        MustUseAccountToken = 61015, Caller, "61015: an account's token is required: a fault of ours.";
+        MustUseComponentToken = 61014, Caller, "61014: the call takes the platform's own token, not an account's.";
+        MustUseAccountToken = 61015, Caller, "61015: the call takes an account's token, not the platform's own.";
         NeedsConfirmation = 61016, Permission, "61016: the permission set waits for confirmation.";
         PermissionNotAuthorized = 61017, Permission, "61017: the permission set is not authorized.";
         AlreadyConfirmed = 61018, Caller, "61018: already confirmed.";
@@ -173,7 +175,7 @@ table! {
         CannotConfirm = 61021, Caller, "61021: cannot be confirmed.";
         CannotResubmit = 61022, Caller, "61022: cannot be submitted again.";
         RefreshTokenInvalid = 61023, RefreshTokenInvalid, "61023: refresh token invalid.";
-        MustUseComponentTokenApi = 61024, Caller, "61024: a component must use `api_component_token`: a fault of ours.";
+        MustUseComponentTokenApi = 61024, Caller, "61024: a component must use `api_component_token`.";
         OptionReadOnly = 61025, Caller, "61025: the option is read-only.";
         RegistrationDenied = 61026, Permission, "61026: registration denied.";
         RegistrationLimit = 61027, Permission, "61027: registration limit reached.";
@@ -182,7 +184,7 @@ table! {
         CannotCancelAuthorization = 61030, Caller, "61030: a component may not cancel an authorization.";
         QuotaPathMalformed = 76003, Caller, "76003: the path asked about is malformed.";
         QuotaPathRefused = 76022, Caller, "76022: the path may not be asked about.";
-        MustBeCalledByThirdParty = 86000, Caller, "86000: an authorizer's token is required: a fault of ours.";
+        MustBeCalledByThirdParty = 86000, Caller, "86000: the call takes the token of an authorized account.";
         InvalidTrade = 89300, Caller, "89300: invalid trade.";
         MessageServiceError = 20001, Retry, "20001: system error of the message service. A message may have been sent.";
         InvalidMessageType = 40008, Caller, "40008: invalid message type.";
@@ -226,6 +228,18 @@ table! {
 }
 
 impl ErrCode {
+    /// What the code asks for as the answer to a call: a number means different things about different subjects.
+    #[must_use]
+    pub const fn reaction_to(self, api: Api) -> Reaction {
+        match self {
+            // No token was sent: the secret itself is wrong.
+            Self::InvalidCredential if api.takes_secret() => Reaction::Config,
+            // The account's appid, not the platform's.
+            Self::InvalidAppId if api.names_subject() => Reaction::Caller,
+            _ => self.reaction(),
+        }
+    }
+
     /// Whether the token that was sent is void or expired.
     #[must_use]
     pub const fn token_rejected(self) -> bool {

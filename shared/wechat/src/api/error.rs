@@ -124,7 +124,7 @@ fn clean(errmsg: &str, sent: &[&SecretString]) -> String {
 
 /// A token of another call, an older one or the one that is the newest at WeChat's side, was not sent with this call
 /// and is a secret all the same: it shows by its length.
-fn without_lookalikes(text: &str) -> String {
+pub(super) fn without_lookalikes(text: &str) -> String {
     let in_secret = |c: char| c.is_ascii_alphanumeric() || "@_-+/=%".contains(c);
     let mut cleaned = String::with_capacity(text.len());
     let mut rest = text;
@@ -231,13 +231,8 @@ impl WechatError {
         match self {
             // A page without an errcode is the word of something in between, not WeChat's.
             Self::Transport { .. } | Self::Malformed(_) | Self::HttpStatus(_) => Reaction::Retry,
-            // No token was sent: the secret itself is wrong.
-            Self::Refused(Refusal { api, code: ErrCode::InvalidCredential, .. }) if api.takes_secret() => {
-                Reaction::Config
-            }
-            // The account's appid, not the platform's.
-            Self::Refused(Refusal { api, code: ErrCode::InvalidAppId, .. }) if api.names_subject() => Reaction::Caller,
-            Self::Refused(Refusal { code, .. }) | Self::QuotaUsedUp { code, .. } => code.reaction(),
+            Self::Refused(Refusal { api, code, .. }) => code.reaction_to(*api),
+            Self::QuotaUsedUp { code, .. } => code.reaction(),
         }
     }
 

@@ -11,7 +11,8 @@ use super::super::answer::Answer;
 use super::super::endpoint::Api;
 use super::super::error::{Refusal, WechatError};
 use super::super::json;
-use super::{Rule, is_of_signed_calls, redact};
+use super::path::Treatment;
+use super::{is_of_signed_calls, redact};
 
 /// The largest answer that is passed back, in bytes: in Base64 it still fits into what Lambda lets a function return.
 pub const LARGEST_ANSWER: usize = 4 * 1024 * 1024;
@@ -30,7 +31,7 @@ pub struct RelayAnswer {
     pub body: Vec<u8>,
     /// WeChat's error, where the body says one.
     pub refusal: Option<Refusal>,
-    /// The authorization code that was taken out of it, where [`Rule::KeepCode`] asks for that.
+    /// The authorization code that was taken out of it, where the call registers an account.
     pub code: Option<SecretString>,
 }
 
@@ -54,7 +55,7 @@ impl RelayAnswer {
         status: StatusCode,
         sent_headers: &HeaderMap,
         body: Vec<u8>,
-        rule: Rule,
+        treatment: Treatment,
         token: &SecretString,
     ) -> Result<Self, RelayError> {
         let body = redact::hide_token(body, token);
@@ -64,20 +65,28 @@ impl RelayAnswer {
                 headers.append(name, value.clone());
             }
         }
-        let mut answer = Self { refusal: error_in(&headers, &body, token), status, headers, body, code: None };
-        if matches!(rule, Rule::Redact | Rule::KeepCode) {
-            answer.redact(rule)?;
+        let refusal = error_in(&headers, &body, token);
+        // Such an error may name the token that is the newest at WeChat's side, which was not sent.
+        let names_token = refusal.as_ref().is_some_and(|refusal| refusal.code.token_rejected());
+        let body = if names_token { redact::hide_lookalikes(&body) } else { body };
+        let mut answer = Self { refusal, status, headers, body, code: None };
+        if treatment != Treatment::PassBack {
+            answer.redact(treatment)?;
         }
         Ok(answer)
     }
 
-    fn redact(&mut self, rule: Rule) -> Result<(), RelayError> {
+    fn redact(&mut self, treatment: Treatment) -> Result<(), RelayError> {
         let mut document = json::parse(&self.body).map_err(|_| RelayError::NotRedacted)?;
         let members = Answer::of(&document).map_err(|_| RelayError::NotRedacted)?;
-        if rule == Rule::KeepCode {
+        if treatment == Treatment::KeepCode {
             self.code = members.secret("authorization_code").map_err(|_| RelayError::NotRedacted)?;
         }
-        redact::redact(&mut document);
+        if treatment == Treatment::Diagnosis {
+            document = redact::diagnosis(&document);
+        } else {
+            redact::redact(&mut document);
+        }
         self.body = document.to_string().into_bytes();
         Ok(())
     }
@@ -109,16 +118,16 @@ mod tests {
 
     const TOKEN: &str = "61_token-of-an-account";
 
-    fn read(content_type: &str, body: &[u8], rule: Rule) -> Result<RelayAnswer, RelayError> {
+    fn read(content_type: &str, body: &[u8], treatment: Treatment) -> Result<RelayAnswer, RelayError> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
         headers.insert("set-cookie", "a=b".parse().unwrap());
         headers.insert("wechatmp-signature", "s".parse().unwrap());
-        RelayAnswer::read(StatusCode::OK, &headers, body.to_vec(), rule, &SecretString::from(TOKEN))
+        RelayAnswer::read(StatusCode::OK, &headers, body.to_vec(), treatment, &SecretString::from(TOKEN))
     }
 
     fn code(content_type: &str, body: &[u8]) -> Option<i64> {
-        read(content_type, body, Rule::PassOn).unwrap().refusal.map(|refusal| refusal.code.code())
+        read(content_type, body, Treatment::PassBack).unwrap().refusal.map(|refusal| refusal.code.code())
     }
 
     #[test]
@@ -143,7 +152,7 @@ mod tests {
     #[test]
     fn an_answer_is_passed_back_byte_for_byte_without_a_cookie() {
         let body = b"\xef\xbb\xbf{\"nickname\":\"\xe5\xb0\x8f\xff\x07\"}";
-        let answer = read("text/plain", body, Rule::PassOn).unwrap();
+        let answer = read("text/plain", body, Treatment::PassBack).unwrap();
         assert_eq!(answer.body, body);
         let names: Vec<&str> = answer.headers.keys().map(http::HeaderName::as_str).collect();
         assert_eq!(names, ["content-type", "wechatmp-signature"]);
@@ -152,20 +161,46 @@ mod tests {
     #[test]
     fn our_own_token_does_not_come_back() {
         let body = format!(r#"{{"errcode":40001,"errmsg":"invalid {TOKEN}"}}"#);
-        let answer = read("application/json", body.as_bytes(), Rule::PassOn).unwrap();
+        let answer = read("application/json", body.as_bytes(), Treatment::PassBack).unwrap();
         assert_eq!(answer.body, br#"{"errcode":40001,"errmsg":"invalid ***"}"#);
         assert_eq!(answer.refusal.unwrap().errmsg, "invalid ***");
     }
 
     #[test]
+    fn an_error_about_tokens_comes_back_without_the_other_token_that_it_may_name() {
+        let newest = "61_oOgbWZQBwMuH0a9i7xjgTxcq0qv53UvTXONp8KKllw";
+        let body =
+            format!(r#"{{"errcode":40001,"errmsg":"not the latest: {newest} rid: 62bc0b4a-0b2d5f9a-1c2d3e4f"}}"#);
+        let answer = read("application/json", body.as_bytes(), Treatment::PassBack).unwrap();
+        let expected = r#"{"errcode":40001,"errmsg":"not the latest: *** rid: 62bc0b4a-0b2d5f9a-1c2d3e4f"}"#;
+        assert_eq!(String::from_utf8(answer.body).unwrap(), expected);
+    }
+
+    #[test]
+    fn of_a_refused_request_nothing_comes_back_that_could_hold_what_was_sent() {
+        let body = br#"{"errcode":0,"errmsg":"ok","request":{"invoke_time":1635156704,"cost_in_ms":30,
+            "request_url":"https://api.weixin.qq.com/cgi-bin/component/api_authorizer_token?access_token=61_a&x=secret",
+            "request_body":"{\"authorizer_refresh_token\":\"refreshtoken@@@a\"}",
+            "response_body":"{\"errcode\":40013}","client_ip":"203.0.113.9","new":"secret"}}"#;
+        let answer = read("application/json", body, Treatment::Diagnosis).unwrap();
+        let shown: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        let expected = serde_json::json!({ "errcode": 0, "errmsg": "ok", "request": {
+            "invoke_time": 1_635_156_704, "cost_in_ms": 30, "client_ip": "203.0.113.9",
+            "request_url": "https://api.weixin.qq.com/cgi-bin/component/api_authorizer_token",
+            "response_body": "{\"errcode\":40013}",
+        } });
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
     fn what_cannot_be_redacted_is_not_passed_back() {
         let registered = br#"{"errcode":0,"appid":"wx2","authorization_code":"code","is_link_succ":true}"#;
-        let answer = read("application/json", registered, Rule::KeepCode).unwrap();
+        let answer = read("application/json", registered, Treatment::KeepCode).unwrap();
         assert_eq!(answer.body, br#"{"appid":"wx2","errcode":0,"is_link_succ":true}"#);
         assert_eq!(answer.code.unwrap().expose_secret(), "code");
         for body in [b"<html>".as_slice(), b"[]", b"", br#"{"list":[{"refresh_token":"r"}"#] {
-            for rule in [Rule::Redact, Rule::KeepCode] {
-                assert!(matches!(read("text/html", body, rule), Err(RelayError::NotRedacted)));
+            for treatment in [Treatment::Redact, Treatment::KeepCode] {
+                assert!(matches!(read("text/html", body, treatment), Err(RelayError::NotRedacted)));
             }
         }
     }

@@ -2,126 +2,161 @@
 
 use std::fmt;
 
-use percent_encoding::percent_decode_str;
-
 /// The longest path that is passed on, in bytes; WeChat's have some 60.
 const LONGEST_PATH: usize = 200;
 
-/// The path of one of WeChat's APIs without its leading slash, such as `cgi-bin/user/info`: letters, digits, `_`, `.`, `-`
-/// and `/`, with no empty, `.` or `..` segment. Nothing in it can name another host or be read in two ways.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CallPath(String);
-
-/// Why a path is not one of WeChat's APIs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the path behind the appid must be one of WeChat's, such as cgi-bin/user/info: at most 200 letters, digits, _, ., - \
-     and /, no empty segment and none that is . or .., no slash at its end"
-)]
-pub struct PathError;
-
-/// What the platform does with a call.
+/// Whose token a call takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rule {
-    /// It is passed on, and so is the answer.
-    PassOn,
-    /// It is passed on; secrets are taken out of the answer, and an answer in which they cannot be found is not passed
-    /// back.
+pub enum Target {
+    /// An account's.
+    Account,
+    /// The platform's own.
+    Platform,
+}
+
+/// The path of a call that may be passed on, without its leading slash, such as `cgi-bin/user/info`: letters, digits, `_`,
+/// `.`, `-` and `/`, with no empty, `.` or `..` segment. Nothing in it can name another host or be read in two ways.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallPath {
+    path: String,
+    target: Target,
+    treatment: Treatment,
+}
+
+/// Why a path is not passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    /// It cannot be that of an API.
+    #[error(
+        "the path after /wechat/{{appid}}/ or /wechat/platform/ must be one of WeChat's, such as cgi-bin/user/info: at most 200 \
+         letters, digits, _, ., - and /, no empty segment and none that is . or .., no slash at its end"
+    )]
+    Malformed,
+    /// The call is not made for others.
+    #[error("{0}")]
+    Refused(RefusedCall),
+}
+
+/// What is done with the answer to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Treatment {
+    /// It is passed back.
+    PassBack,
+    /// Secrets are taken out of it; one in which they cannot be found is not passed back.
     Redact,
-    /// As [`Self::Redact`], and the authorization code in the answer is for the platform itself.
+    /// What is known to hold no secret is passed back of it, and nothing else.
+    Diagnosis,
+    /// As [`Self::Redact`], and the authorization code in it is for the platform itself.
     KeepCode,
-    /// It is refused.
-    Refuse(RefusedPath),
 }
 
 /// Why a call is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RefusedPath {
-    /// It issues a token or a code, or spends one: the platform does that itself, and a second caller would take away
-    /// what it keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RefusedCall {
+    /// It issues a token or a code, or spends one.
+    #[error(
+        "the platform keeps tokens and codes itself, and another one would void its own: GET /tokens/{{appid}} gives an account's \
+         token, POST /authorization-links makes a link"
+    )]
     Issues,
     /// It takes the platform's or the account's secret.
+    #[error(
+        "the call takes a secret, which the platform does not send on a service's behalf: call cgi-bin/clear_quota instead, with \
+         the account's token"
+    )]
     TakesSecret,
-    /// It belongs to web logins: its tokens are visitors'.
-    OfVisitors,
+    /// It belongs to web logins, which have tokens of their own.
+    #[error(
+        "calls of web logins are not passed on; of those below sns/ only sns/component/jscode2session is, as \
+         /wechat/platform/sns/component/jscode2session"
+    )]
+    WebLogin,
 }
 
-/// Paths with a rule of their own, in lower case. Everything else is passed on.
+/// What is special about a path.
+enum Rule {
+    Answer(Treatment),
+    Refuse(RefusedCall),
+}
+
+/// Paths with a rule of their own, in lower case. Everything else is passed on, and so is its answer.
 const RULES: [(&str, Rule); 13] = [
-    ("cgi-bin/component/api_start_push_ticket", Rule::Refuse(RefusedPath::Issues)),
-    ("cgi-bin/component/api_component_token", Rule::Refuse(RefusedPath::Issues)),
-    ("cgi-bin/component/api_create_preauthcode", Rule::Refuse(RefusedPath::Issues)),
-    ("cgi-bin/component/api_query_auth", Rule::Refuse(RefusedPath::Issues)),
-    ("cgi-bin/component/api_authorizer_token", Rule::Refuse(RefusedPath::Issues)),
-    ("cgi-bin/token", Rule::Refuse(RefusedPath::Issues)),
-    ("cgi-bin/stable_token", Rule::Refuse(RefusedPath::Issues)),
-    ("cgi-bin/clear_quota/v2", Rule::Refuse(RefusedPath::TakesSecret)),
-    ("cgi-bin/component/clear_quota/v2", Rule::Refuse(RefusedPath::TakesSecret)),
-    ("cgi-bin/component/api_get_authorizer_list", Rule::Redact),
-    ("cgi-bin/component/api_get_authorizer_info", Rule::Redact),
-    ("cgi-bin/openapi/rid/get", Rule::Redact),
-    ("cgi-bin/account/fastregister", Rule::KeepCode),
+    ("cgi-bin/component/api_start_push_ticket", Rule::Refuse(RefusedCall::Issues)),
+    ("cgi-bin/component/api_component_token", Rule::Refuse(RefusedCall::Issues)),
+    ("cgi-bin/component/api_create_preauthcode", Rule::Refuse(RefusedCall::Issues)),
+    ("cgi-bin/component/api_query_auth", Rule::Refuse(RefusedCall::Issues)),
+    ("cgi-bin/component/api_authorizer_token", Rule::Refuse(RefusedCall::Issues)),
+    ("cgi-bin/token", Rule::Refuse(RefusedCall::Issues)),
+    ("cgi-bin/stable_token", Rule::Refuse(RefusedCall::Issues)),
+    ("cgi-bin/clear_quota/v2", Rule::Refuse(RefusedCall::TakesSecret)),
+    ("cgi-bin/component/clear_quota/v2", Rule::Refuse(RefusedCall::TakesSecret)),
+    ("cgi-bin/component/api_get_authorizer_list", Rule::Answer(Treatment::Redact)),
+    ("cgi-bin/component/api_get_authorizer_info", Rule::Answer(Treatment::Redact)),
+    ("cgi-bin/openapi/rid/get", Rule::Answer(Treatment::Diagnosis)),
+    ("cgi-bin/account/fastregister", Rule::Answer(Treatment::KeepCode)),
 ];
 
 /// Calls of web logins and their one exception: the login of a mini program's user.
-const OF_VISITORS: &str = "sns/";
+const WEB_LOGINS: &str = "sns/";
 const MINI_PROGRAM_LOGIN: &str = "sns/component/jscode2session";
 
 impl CallPath {
-    /// A path as it came behind the appid, percent-encoded or not: it is decoded once.
+    /// A path as it came behind the appid, not percent-encoded. Whether WeChat tells capitals apart is not known: the rules
+    /// do not.
     ///
     /// # Errors
     /// [`PathError`].
-    pub fn parse(raw: &str) -> Result<Self, PathError> {
-        let path = percent_decode_str(raw).decode_utf8().map_err(|_| PathError)?;
+    pub fn parse(path: &str, target: Target) -> Result<Self, PathError> {
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'/');
         let is_path = path.len() <= LONGEST_PATH
             && path.bytes().all(is_allowed)
             && path.split('/').all(|segment| !matches!(segment, "" | "." | ".."));
-        if is_path { Ok(Self(path.into_owned())) } else { Err(PathError) }
+        if !is_path {
+            return Err(PathError::Malformed);
+        }
+        let path = Self { path: path.to_owned(), target, treatment: Treatment::PassBack };
+        let lowered = path.lowered();
+        if lowered.starts_with(WEB_LOGINS) && !(target == Target::Platform && lowered == MINI_PROGRAM_LOGIN) {
+            return Err(PathError::Refused(RefusedCall::WebLogin));
+        }
+        match RULES.iter().find(|(of, _)| *of == lowered) {
+            Some((_, Rule::Refuse(reason))) => Err(PathError::Refused(*reason)),
+            Some((_, Rule::Answer(treatment))) => Ok(Self { treatment: *treatment, ..path }),
+            None => Ok(path),
+        }
     }
 
     /// The path.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.path
     }
 
-    /// What is to be done with a call of this path, with an account's token or the platform's. Whether WeChat tells
-    /// capitals apart is not known: here they are not.
-    #[must_use]
-    pub fn rule(&self, is_platform: bool) -> Rule {
+    pub(in super::super) const fn treatment(&self) -> Treatment {
+        self.treatment
+    }
+
+    /// The query parameter that carries the token: the component's own calls and those of logins know a name of theirs for
+    /// the platform's (protocol section 11).
+    pub(super) fn token_parameter(&self) -> &'static str {
         let path = self.lowered();
-        if path.starts_with(OF_VISITORS) && !(is_platform && path == MINI_PROGRAM_LOGIN) {
-            return Rule::Refuse(RefusedPath::OfVisitors);
-        }
-        RULES.into_iter().find(|(of, _)| *of == path).map_or(Rule::PassOn, |(_, rule)| rule)
+        let is_named = path.starts_with("cgi-bin/component/") || path.starts_with(WEB_LOGINS);
+        if self.target == Target::Platform && is_named { "component_access_token" } else { "access_token" }
     }
 
-    /// The query parameter that carries the platform's token: the component's own calls and those of logins know a name of
-    /// theirs (protocol section 11).
-    pub(super) fn platforms_parameter(&self) -> &'static str {
-        let path = self.lowered();
-        if path.starts_with("cgi-bin/component/") || path.starts_with(OF_VISITORS) {
-            "component_access_token"
-        } else {
-            "access_token"
-        }
-    }
-
-    /// Whether a call with the platform's token also has the platform's appid in its query.
+    /// Whether the platform's appid is in the query too.
     pub(super) fn names_platform(&self) -> bool {
-        self.lowered().starts_with(OF_VISITORS)
+        self.target == Target::Platform && self.lowered().starts_with(WEB_LOGINS)
     }
 
     fn lowered(&self) -> String {
-        self.0.to_ascii_lowercase()
+        self.path.to_ascii_lowercase()
     }
 }
 
 impl fmt::Display for CallPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.path)
     }
 }
 
@@ -129,19 +164,12 @@ impl fmt::Display for CallPath {
 mod tests {
     use super::*;
 
-    fn rule(path: &str, is_platform: bool) -> Rule {
-        CallPath::parse(path).unwrap().rule(is_platform)
-    }
+    const TARGETS: [Target; 2] = [Target::Account, Target::Platform];
 
     #[test]
-    fn a_path_is_decoded_once_and_then_has_nothing_that_could_lead_elsewhere() {
-        for (raw, path) in [
-            ("cgi-bin/user/info", "cgi-bin/user/info"),
-            ("cgi%2Dbin%2Fuser/info", "cgi-bin/user/info"),
-            ("wxa/get_page", "wxa/get_page"),
-            ("a.b/..c", "a.b/..c"),
-        ] {
-            assert_eq!(CallPath::parse(raw).unwrap().as_str(), path);
+    fn a_path_has_nothing_that_could_lead_elsewhere_or_be_read_in_two_ways() {
+        for path in ["cgi-bin/user/info", "wxa/get_page", "a.b/..c"] {
+            assert_eq!(CallPath::parse(path, Target::Account).unwrap().as_str(), path);
         }
         let long = "a".repeat(LONGEST_PATH + 1);
         for raw in [
@@ -154,6 +182,7 @@ mod tests {
             "cgi-bin/../user",
             "..",
             "a/%2e%2e/b",
+            "cgi%2Dbin/user/info",
             "a/%2e/b",
             "a%2f%2fb",
             "a%252e",
@@ -175,37 +204,42 @@ mod tests {
             "%E7%94%A8",
             &long,
         ] {
-            assert_eq!(CallPath::parse(raw), Err(PathError), "{raw}");
+            assert_eq!(CallPath::parse(raw, Target::Platform), Err(PathError::Malformed), "{raw}");
         }
     }
 
     #[test]
     fn what_issues_spends_or_takes_a_secret_is_refused_however_it_is_written() {
-        for path in [
-            "cgi-bin/component/api_component_token",
-            "CGI-BIN/component/API_Query_Auth",
-            "cgi-bin/component/api_authorizer%5Ftoken",
-            "cgi-bin/token",
-            "cgi-bin/stable_token",
+        for (path, reason) in [
+            ("cgi-bin/component/api_component_token", RefusedCall::Issues),
+            ("CGI-BIN/component/API_Query_Auth", RefusedCall::Issues),
+            ("cgi-bin/component/api_authorizer_token", RefusedCall::Issues),
+            ("cgi-bin/token", RefusedCall::Issues),
+            ("cgi-bin/stable_token", RefusedCall::Issues),
+            ("cgi-bin/clear_quota/v2", RefusedCall::TakesSecret),
+            ("sns/oauth2/component/access_token", RefusedCall::WebLogin),
+            ("SNS/userinfo", RefusedCall::WebLogin),
         ] {
-            for is_platform in [true, false] {
-                assert_eq!(rule(path, is_platform), Rule::Refuse(RefusedPath::Issues), "{path}");
+            for target in TARGETS {
+                assert_eq!(CallPath::parse(path, target), Err(PathError::Refused(reason)), "{path}");
             }
         }
-        assert_eq!(rule("cgi-bin/clear_quota/v2", false), Rule::Refuse(RefusedPath::TakesSecret));
-        assert_eq!(rule("cgi-bin/clear_quota", false), Rule::PassOn);
+        assert!(CallPath::parse("cgi-bin/clear_quota", Target::Account).is_ok());
+        assert!(CallPath::parse("sns/component/jscode2session", Target::Platform).is_ok());
+        assert!(CallPath::parse("sns/component/jscode2session", Target::Account).is_err());
     }
 
     #[test]
-    fn of_web_logins_the_mini_programs_alone_is_passed_on_and_with_the_platforms_token() {
-        assert_eq!(rule("sns/component/jscode2session", true), Rule::PassOn);
-        for (path, is_platform) in [
-            ("sns/component/jscode2session", false),
-            ("sns/oauth2/component/access_token", true),
-            ("sns/oauth2/component/refresh_token", true),
-            ("SNS/userinfo", false),
+    fn answers_with_secrets_are_known_by_their_path() {
+        for (path, treatment) in [
+            ("cgi-bin/component/API_get_authorizer_list", Treatment::Redact),
+            ("cgi-bin/openapi/rid/get", Treatment::Diagnosis),
+            ("cgi-bin/account/fastregister", Treatment::KeepCode),
+            ("cgi-bin/user/info", Treatment::PassBack),
         ] {
-            assert_eq!(rule(path, is_platform), Rule::Refuse(RefusedPath::OfVisitors), "{path}");
+            for target in TARGETS {
+                assert_eq!(CallPath::parse(path, target).unwrap().treatment(), treatment, "{path}");
+            }
         }
     }
 
@@ -218,7 +252,9 @@ mod tests {
             ("wxa/component/fastregisterpersonalweapp", "access_token"),
             ("cgi-bin/components", "access_token"),
         ] {
-            assert_eq!(CallPath::parse(path).unwrap().platforms_parameter(), parameter, "{path}");
+            assert_eq!(CallPath::parse(path, Target::Platform).unwrap().token_parameter(), parameter, "{path}");
         }
+        let guide = CallPath::parse("cgi-bin/component/getprivacysetting", Target::Account).unwrap();
+        assert_eq!(guide.token_parameter(), "access_token");
     }
 }

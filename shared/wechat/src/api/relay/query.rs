@@ -4,7 +4,7 @@ use percent_encoding::percent_decode_str;
 use secrecy::ExposeSecret as _;
 use url::form_urlencoded;
 
-use super::{CallPath, Caller};
+use super::RelayCall;
 
 /// Names under which WeChat takes tokens. The third is of WeChat's own cloud.
 const TOKENS: [&str; 3] = ["access_token", "component_access_token", "cloudbase_access_token"];
@@ -13,22 +13,15 @@ const PLATFORM: &str = "component_appid";
 
 /// The query to send. What a service wrote stays as it is, byte for byte, but for the parameters that we set ourselves and
 /// every other that could carry a token.
-pub(in super::super) fn with_token(query: &str, path: &CallPath, caller: &Caller<'_>) -> String {
-    let mut written = form_urlencoded::Serializer::new(String::new());
+pub(in super::super) fn with_token(call: &RelayCall<'_>) -> String {
     let mut ours = TOKENS.to_vec();
-    match caller {
-        Caller::Account(token) => {
-            written.append_pair("access_token", token.expose_secret());
-        }
-        Caller::Platform { component, token } => {
-            written.append_pair(path.platforms_parameter(), token.expose_secret());
-            if path.names_platform() {
-                written.append_pair(PLATFORM, component.as_str());
-                ours.push(PLATFORM);
-            }
-        }
+    let mut written = form_urlencoded::Serializer::new(String::new());
+    written.append_pair(call.path.token_parameter(), call.token.expose_secret());
+    if call.path.names_platform() {
+        written.append_pair(PLATFORM, call.component.as_str());
+        ours.push(PLATFORM);
     }
-    let (token, rest) = (written.finish(), without(query, &ours));
+    let (token, rest) = (written.finish(), without(call.query, &ours));
     if rest.is_empty() { token } else { format!("{token}&{rest}") }
 }
 
@@ -53,37 +46,48 @@ fn is_named(piece: &str, names: &[&str]) -> bool {
 #[cfg(test)]
 mod tests {
     use base::ids::AppId;
+    use bytes::Bytes;
+    use http::{HeaderMap, Method};
     use secrecy::SecretString;
 
+    use super::super::{CallPath, Target};
     use super::*;
 
-    fn sent(query: &str, path: &str, is_platform: bool) -> String {
-        let (component, token) = (AppId::parse("wxcomponent").unwrap(), SecretString::from("to+ken"));
-        let caller = if is_platform {
-            Caller::Platform { component: &component, token: &token }
-        } else {
-            Caller::Account(&token)
-        };
-        with_token(query, &CallPath::parse(path).unwrap(), &caller)
+    fn sent(query: &str, path: &str, target: Target) -> String {
+        with_token(&RelayCall {
+            method: &Method::GET,
+            path: &CallPath::parse(path, target).unwrap(),
+            component: &AppId::parse("wxcomponent").unwrap(),
+            token: &SecretString::from("to+ken"),
+            query,
+            headers: &HeaderMap::new(),
+            body: &Bytes::new(),
+        })
     }
 
     #[test]
     fn every_token_of_the_service_is_dropped_and_the_rest_stays_as_it_was_written() {
         let query = "openid=o%2b1&access_token=a&lang=zh_CN&ACCESS_TOKEN=b&component%5Faccess_token=c&x&cloudbase_access_token\
                      &access%5ftoken=d&+access_token=e&&y=a=b&access_token";
-        assert_eq!(sent(query, "cgi-bin/user/info", false), "access_token=to%2Bken&openid=o%2b1&lang=zh_CN&x&y=a=b");
-        assert_eq!(sent("", "cgi-bin/user/info", false), "access_token=to%2Bken");
-        assert_eq!(sent("access_tokens=a", "cgi-bin/user/info", false), "access_token=to%2Bken&access_tokens=a");
+        assert_eq!(
+            sent(query, "cgi-bin/user/info", Target::Account),
+            "access_token=to%2Bken&openid=o%2b1&lang=zh_CN&x&y=a=b"
+        );
+        assert_eq!(sent("", "cgi-bin/user/info", Target::Account), "access_token=to%2Bken");
+        assert_eq!(
+            sent("access_tokens=a", "cgi-bin/user/info", Target::Account),
+            "access_token=to%2Bken&access_tokens=a"
+        );
     }
 
     #[test]
     fn the_platforms_token_has_the_name_that_the_call_knows() {
-        let login = sent("appid=wx1&js_code=c&component_appid=wx2", "sns/component/jscode2session", true);
+        let login = sent("appid=wx1&js_code=c&component_appid=wx2", "sns/component/jscode2session", Target::Platform);
         assert_eq!(login, "component_access_token=to%2Bken&component_appid=wxcomponent&appid=wx1&js_code=c");
-        let component = sent("a=b", "cgi-bin/component/api_get_authorizer_list", true);
+        let component = sent("a=b", "cgi-bin/component/api_get_authorizer_list", Target::Platform);
         assert_eq!(component, "component_access_token=to%2Bken&a=b");
         assert_eq!(
-            sent("component_appid=wx2", "wxa/gettemplatelist", true),
+            sent("component_appid=wx2", "wxa/gettemplatelist", Target::Platform),
             "access_token=to%2Bken&component_appid=wx2"
         );
     }

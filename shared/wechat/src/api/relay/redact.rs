@@ -1,20 +1,28 @@
 //! Secrets in answers that are passed back: tokens, and codes that are worth one.
 
+use memchr::memmem;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+use super::super::error::without_lookalikes;
 use url::form_urlencoded;
 
 /// What a secret is replaced by.
 const HIDDEN: &str = "***";
 
 /// Members that hold a secret. They are removed, not emptied: an empty token looks like one.
-const SECRET_MEMBERS: [&str; 7] = [
+const SECRET_MEMBERS: [&str; 12] = [
     "access_token",
+    "appsecret",
     "authorization_code",
     "authorizer_access_token",
     "authorizer_refresh_token",
     "cloudbase_access_token",
     "component_access_token",
+    "component_appsecret",
+    "component_secret",
+    "component_verify_ticket",
+    "pre_auth_code",
     "refresh_token",
 ];
 
@@ -51,6 +59,35 @@ fn find_ignoring_case(text: &str, name: &str) -> Option<usize> {
     text.as_bytes().windows(name.len()).position(|window| window.eq_ignore_ascii_case(name.as_bytes()))
 }
 
+/// What can be passed back of `openapi/rid/get` (protocol section 4.4): it repeats a refused request whole, with whatever
+/// token, secret or code was in it. The address that was called, when, from where, and of the answer the error.
+pub(super) fn diagnosis(document: &Value) -> Value {
+    const HARMLESS: [&str; 3] = ["invoke_time", "cost_in_ms", "client_ip"];
+    let copied = |from: &Value, names: &[&str]| -> Map<String, Value> {
+        names.iter().filter_map(|name| Some(((*name).to_owned(), from.get(name)?.clone()))).collect()
+    };
+    let mut shown = copied(document, &["errcode", "errmsg"]);
+    if let Some(request) = document.get("request") {
+        let mut harmless = copied(request, &HARMLESS);
+        if let Some(url) = request["request_url"].as_str() {
+            let path = url.split(['?', '#']).next().unwrap_or_default();
+            harmless.insert("request_url".to_owned(), path.into());
+        }
+        let answered = request["response_body"].as_str().and_then(|body| serde_json::from_str::<Value>(body).ok());
+        if let Some(answered) = answered {
+            let error = Value::Object(copied(&answered, &["errcode", "errmsg"])).to_string();
+            harmless.insert("response_body".to_owned(), without_lookalikes(&error).into());
+        }
+        shown.insert("request".to_owned(), harmless.into());
+    }
+    Value::Object(shown)
+}
+
+/// Hides whatever looks like a token in a text.
+pub(super) fn hide_lookalikes(body: &[u8]) -> Vec<u8> {
+    without_lookalikes(&String::from_utf8_lossy(body)).into_bytes()
+}
+
 /// Replaces a token in an answer, as it is and percent-encoded. WeChat has no reason to repeat it, and a service has none
 /// to see it.
 pub(super) fn hide_token(body: Vec<u8>, token: &SecretString) -> Vec<u8> {
@@ -61,38 +98,18 @@ pub(super) fn hide_token(body: Vec<u8>, token: &SecretString) -> Vec<u8> {
 }
 
 fn replaced(body: Vec<u8>, secret: &[u8]) -> Vec<u8> {
-    if secret.is_empty() {
+    let places: Vec<usize> = memmem::find_iter(&body, secret).collect();
+    if secret.is_empty() || places.is_empty() {
         return body;
     }
-    let Some(mut at) = find(&body, secret) else { return body };
-    let (mut hidden, mut rest) = (Vec::with_capacity(body.len()), body.as_slice());
-    loop {
-        hidden.extend_from_slice(&rest[..at]);
+    let (mut hidden, mut from) = (Vec::with_capacity(body.len()), 0);
+    for place in places {
+        hidden.extend_from_slice(&body[from..place]);
         hidden.extend_from_slice(HIDDEN.as_bytes());
-        rest = &rest[at + secret.len()..];
-        match find(rest, secret) {
-            Some(next) => at = next,
-            None => break,
-        }
+        from = place + secret.len();
     }
-    hidden.extend_from_slice(rest);
+    hidden.extend_from_slice(&body[from..]);
     hidden
-}
-
-/// Where the bytes begin. Almost every position is skipped for its first byte, so that megabytes take about a millisecond.
-fn find(body: &[u8], wanted: &[u8]) -> Option<usize> {
-    let (first, last) = (*wanted.first()?, body.len().checked_sub(wanted.len())?);
-    let mut from = 0;
-    while let Some(at) = body[from..=last].iter().position(|byte| *byte == first).map(|at| from + at) {
-        if body[at..].starts_with(wanted) {
-            return Some(at);
-        }
-        from = at + 1;
-        if from > last {
-            break;
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -98,7 +98,7 @@ def routes(template):
 
 def check_routes(template):
     found = routes(template)
-    if len(found) != 17 or not found.keys() >= PUSHES:
+    if len(found) != 26 or not found.keys() >= PUSHES:
         yield f"routes are missing: {sorted(found)}"
     for route, security in found.items():
         expected = [{"AWS_IAM": []}] if route.split()[1].startswith(BUSINESS) else []
@@ -135,7 +135,7 @@ def check_callers(template):
         if names != {"__ApiId__": {"Ref": "HttpApi"}, "__Stage__": "*"}:
             yield f"{name} serves another API: {names}"
         sources.append(source.removeprefix(SOURCE))
-    expected = [re.sub(r"\{\w+\}", "*", route.replace(" ", "")) for route in routes(template)]
+    expected = [re.sub(r"\{(\w+|proxy\+)\}", "*", route.replace(" ", "")) for route in routes(template)]
     if sorted(sources) != sorted(expected):
         yield f"the functions may be called for {sorted(sources)}, not for {sorted(expected)}"
     for name, resource in template["Resources"].items():

@@ -66,6 +66,8 @@ enum Action {
     Save,
     Authorize,
     Unauthorize,
+    /// The grant ends and nothing is pushed, as when an account is frozen or the push is lost.
+    LoseGrant,
     PassAudit,
     RefuseAudit,
 }
@@ -95,6 +97,10 @@ async fn change(
         }
         Action::Authorize => simulator.authorize_without_link(&appid).ok().map(|consent| consent.push),
         Action::Unauthorize => simulator.unauthorize(&appid),
+        Action::LoseGrant => {
+            drop(simulator.unauthorize(&appid));
+            None
+        }
     };
     if let Some(push) = push {
         simulator.send_in_background(push);

@@ -284,7 +284,7 @@ fn account_api() -> Events {
 
 fn wechat_calls() -> Events {
     let of_account = |appid: &str, api: &str| {
-        HttpEvent::new("GET", &format!("/wechat/{appid}/{api}")).route("/wechat/{appid}/{path+}")
+        HttpEvent::new("GET", &format!("/wechat/{appid}/{api}")).route("/wechat/{appid}/{proxy+}")
     };
     vec![
         (

@@ -28,7 +28,7 @@ async fn services_are_given_the_committed_description() {
 
 /// OpenAPI has no word for a part of a path that may have slashes.
 fn described_as(method: &Method, path: &str) -> String {
-    format!("{method} {}", path.replace("+}", "}"))
+    format!("{method} {}", path.replace("{proxy+}", "{path}"))
 }
 
 #[test]

@@ -38,11 +38,11 @@ use web::{InternalError, Problem};
 pub use self::openapi::description;
 use self::request::CallRequest;
 
-/// Calls with the platform's own token.
-const PLATFORM: &str = "/wechat/platform/{path+}";
+/// Calls with the platform's own token. `proxy` is the one name of a greedy part that SAM writes a permission for.
+const PLATFORM: &str = "/wechat/platform/{proxy+}";
 
 /// Calls with an account's token.
-const ACCOUNT: &str = "/wechat/{appid}/{path+}";
+const ACCOUNT: &str = "/wechat/{appid}/{proxy+}";
 
 /// The calls that failed.
 const CALLS: &str = "/calls";
@@ -108,7 +108,7 @@ impl CallService {
     }
 }
 
-/// `GET`, `POST /wechat/{appid}/{path+}`.
+/// `GET`, `POST /wechat/{appid}/{proxy+}`.
 async fn for_account(
     State(service): State<CallService>,
     identity: IamIdentity,
@@ -118,7 +118,7 @@ async fn for_account(
     pass_on(service, request::of_account(&parts), identity, parts, body).await
 }
 
-/// `GET`, `POST /wechat/platform/{path+}`.
+/// `GET`, `POST /wechat/platform/{proxy+}`.
 async fn for_platform(
     State(service): State<CallService>,
     identity: IamIdentity,

@@ -38,14 +38,14 @@ pub(crate) struct CallRequest {
     pub(crate) key: Option<String>,
 }
 
-/// The account and the rest of a path of `/wechat/{appid}/{path+}`.
+/// The account and the rest of a path of `/wechat/{appid}/{proxy+}`.
 pub(crate) fn of_account(parts: &Parts) -> Result<(TokenOwner, String), Problem> {
     let (appid, path) = split(parts).ok_or_else(unknown_account)?;
     let appid = AppId::parse(appid).map_err(|_| unknown_account())?;
     Ok((TokenOwner::Authorizer(appid), path.to_owned()))
 }
 
-/// The rest of a path of `/wechat/platform/{path+}`.
+/// The rest of a path of `/wechat/platform/{proxy+}`.
 pub(crate) fn of_platform(parts: &Parts) -> Result<(TokenOwner, String), Problem> {
     let (_, path) = split(parts).ok_or_else(unknown_account)?;
     Ok((TokenOwner::Component, path.to_owned()))

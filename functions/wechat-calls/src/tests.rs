@@ -28,7 +28,7 @@ async fn answered(request: Request<Body>) -> (u16, String, String) {
 #[tokio::test]
 async fn no_route_answers_without_an_identity() {
     for (method, path) in ROUTES {
-        let path = path.replace("{appid}", "wx1234567890abcdef").replace("{path+}", "cgi-bin/user/info");
+        let path = path.replace("{appid}", "wx1234567890abcdef").replace("{proxy+}", "cgi-bin/user/info");
         let request = Request::builder().method(method.clone()).uri(&path).body(Body::empty()).unwrap();
         assert_eq!(answered(request).await.1, "no-identity", "{method} {path}");
     }

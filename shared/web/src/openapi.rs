@@ -207,8 +207,8 @@ impl Description {
             written.insert("parameters".to_owned(), Value::Array(operation.parameters));
         }
         written.insert("responses".to_owned(), json!(responses));
-        // OpenAPI has no word for a part of a path that may have slashes: the gateway's `{path+}` is a part like others.
-        let methods = self.paths.entry(path.replace("+}", "}")).or_default();
+        // OpenAPI has no word for a part of a path that may have slashes: the gateway's `{proxy+}` is a part like others.
+        let methods = self.paths.entry(path.replace("{proxy+}", "{path}")).or_default();
         methods.insert(method.as_str().to_ascii_lowercase(), Value::Object(written));
         self
     }

@@ -224,3 +224,17 @@ async fn users_developers_and_auditors_are_driven_from_outside() {
     assert_eq!((status, &outcome["answer"]["kind"]), (200, &json!("unanswered")));
     assert!(!wechat.simulator.is_in_audit(&program));
 }
+
+#[tokio::test]
+async fn a_grant_that_is_lost_on_the_page_of_the_console_is_not_pushed() {
+    let wechat = Harness::start().await;
+    let account = Harness::account();
+    wechat.token_of(&account).await;
+    let pushes = get(&wechat, "pushes").await.as_array().unwrap().len();
+    let lose = wechat.http.post(format!("{}/console/{account}", wechat.base));
+    let lose = lose.header("content-type", "application/x-www-form-urlencoded");
+    assert_eq!(lose.body("nick_name=a&func_ids=1+2&action=lose_grant").send().await.unwrap().status(), 303);
+    assert!(!wechat.simulator.is_authorized(&account));
+    wechat.simulator.pushes_settled().await;
+    assert_eq!(get(&wechat, "pushes").await.as_array().unwrap().len(), pushes);
+}

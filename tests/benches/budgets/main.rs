@@ -14,6 +14,7 @@
 
 mod accounts;
 mod build;
+mod calls;
 mod cold_start;
 mod http;
 mod lambda;
@@ -35,12 +36,13 @@ use crate::report::Report;
 /// A part, by name.
 type Part = (&'static str, fn(&mut Report));
 
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 9] = [
     ("push", push::measure),
     ("cold_start", cold_start::measure),
     ("memory", memory::measure),
     ("messages", messages::measure),
     ("accounts", accounts::measure),
+    ("calls", calls::measure),
     ("sizes", sizes::measure),
     ("renewals", renewals::measure),
     ("peers", peers::measure),

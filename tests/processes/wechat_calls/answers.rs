@@ -54,17 +54,17 @@ async fn nobody_else_is_answered_and_no_path_leads_to_another_route() {
     let unsigned = function.request(&HttpEvent::new("GET", path)).await;
     assert_eq!((unsigned.status, unsigned.problem().as_str()), (403, "no-identity"));
     // IAM has allowed the calls of one account; the path says the platform.
-    let disguised = calls("GET", "platform", "wxa/gettemplatelist").route("/wechat/{appid}/{path+}");
+    let disguised = calls("GET", "platform", "wxa/gettemplatelist").route("/wechat/{appid}/{proxy+}");
     let disguised = function.request(&disguised).await;
     assert_eq!((disguised.status, disguised.problem().as_str()), (404, "unknown-route"));
-    let encoded = calls("GET", "%70latform", "wxa/gettemplatelist").route("/wechat/{appid}/{path+}");
+    let encoded = calls("GET", "%70latform", "wxa/gettemplatelist").route("/wechat/{appid}/{proxy+}");
     let encoded = function.request(&encoded).await;
     assert_eq!((encoded.status, encoded.problem().as_str()), (404, "unknown-account"));
     // The gateway hands most paths over decoded.
     for decoded in
         ["cgi-bin/../token", "cgi-bin//token", "cgi-bin/token", "cgi-bin/to ken", "cgi-bin\\token", "wxa%2Frelease"]
     {
-        let answer = function.request(&calls("GET", account.as_str(), decoded).route("/wechat/{appid}/{path+}")).await;
+        let answer = function.request(&calls("GET", account.as_str(), decoded).route("/wechat/{appid}/{proxy+}")).await;
         assert!(answer.status == 400 || answer.status == 403, "{decoded}: {}", answer.status);
     }
     assert!(world.simulator.requests("/cgi-bin/token").is_empty());

@@ -71,7 +71,7 @@ fn a_service_that_may_read_accounts_may_neither_change_one_nor_do_anything_else(
     );
     assert_eq!(reached("*/GET/tokens/{appid}"), routes(&["GET /tokens/{appid}"]));
     // One route may be named without the other, although their paths look alike.
-    let platform = ["GET /wechat/platform/{path+}", "POST /wechat/platform/{path+}"];
+    let platform = ["GET /wechat/platform/{proxy+}", "POST /wechat/platform/{proxy+}"];
     assert_eq!(reached("*/*/wechat/platform/*"), routes(&platform));
     assert_eq!(reached("*/*/wechat/{appid}/*").len(), 2);
     assert_eq!(reached("*/GET/authorization-links*").len(), 2);

@@ -1,9 +1,9 @@
 //! `/wechat/{appid}/…` and `/wechat/platform/…`: any of WeChat's APIs, called on behalf of an account or of the platform
 //! itself, through the one address that WeChat knows. `/calls`: those that failed.
 //!
-//! A service sends what it would send WeChat, without a token; it gets what WeChat answers. [`request`] reads what is
-//! wanted, [`call`] makes the call, with another token and once more where WeChat refuses the first, [`keyed`] sees to it
-//! that a call with an `Idempotency-Key` is sent once, and [`failure`] says what each failure means.
+//! A service sends what it would send WeChat, without a token; it gets what WeChat answers. `request` reads what is
+//! wanted, `call` makes the call, with another token and once more where WeChat refuses the first, `keyed` sees to it
+//! that a call with an `Idempotency-Key` is sent once, and `failure` says what each failure means.
 
 mod call;
 mod failure;

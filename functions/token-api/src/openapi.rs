@@ -29,8 +29,8 @@ pub fn description() -> Description {
         .body::<RenewalBody>()
         .narrow("Token", "token_id", id.clone())
         .narrow("RenewalBody", "token_id", id)
-        .route(token, of_account(reads()))
-        .route(renewal, of_account(renews()))
+        .route(token, reads().with_token_of_account())
+        .route(renewal, renews().with_token_of_account())
         .route(platform, reads_platform())
         .route(platform_renewal, renews_platform())
 }
@@ -38,15 +38,6 @@ pub fn description() -> Description {
 /// What every one of them can answer where there is no token.
 fn may_fail(operation: Operation) -> Operation {
     operation.refuses(&OF_THE_PLATFORM).refuses(&[ProblemKind::TokenBeingRenewed, ProblemKind::TokenUnavailable])
-}
-
-fn of_account(operation: Operation) -> Operation {
-    let schema = json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$", "example": "wx1234567890abcdef" });
-    operation.in_path("appid", &schema, "The account.").refuses(&[
-        ProblemKind::UnknownAccount,
-        ProblemKind::AuthorizationEnded,
-        ProblemKind::NoApiPermission,
-    ])
 }
 
 fn reads() -> Operation {

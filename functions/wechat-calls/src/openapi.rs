@@ -25,8 +25,11 @@ const HEADERS: [(&str, &str); 6] = [
 pub fn description() -> Description {
     Description::default()
         .answer::<FailedCallPage>()
-        .route(&(Method::GET, ACCOUNT), of_account(calls("callForAccountByGet", &Method::GET, "an account")))
-        .route(&(Method::POST, ACCOUNT), of_account(calls("callForAccount", &Method::POST, "an account")))
+        .route(
+            &(Method::GET, ACCOUNT),
+            calls("callForAccountByGet", &Method::GET, "an account").with_token_of_account(),
+        )
+        .route(&(Method::POST, ACCOUNT), calls("callForAccount", &Method::POST, "an account").with_token_of_account())
         .route(&(Method::GET, PLATFORM), calls("callForPlatformByGet", &Method::GET, "the platform"))
         .route(&(Method::POST, PLATFORM), calls("callForPlatform", &Method::POST, "the platform"))
         .route(&(Method::GET, CALLS), lists())
@@ -73,15 +76,6 @@ fn calls(id: &str, method: &Method, of: &str) -> Operation {
         ProblemKind::CallUnderWay,
         ProblemKind::CallNotRepeated,
         ProblemKind::KeyReused,
-    ])
-}
-
-fn of_account(operation: Operation) -> Operation {
-    let schema = json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$", "example": "wx1234567890abcdef" });
-    operation.in_path("appid", &schema, "The account.").refuses(&[
-        ProblemKind::UnknownAccount,
-        ProblemKind::AuthorizationEnded,
-        ProblemKind::NoApiPermission,
     ])
 }
 

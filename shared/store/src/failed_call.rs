@@ -35,7 +35,7 @@ pub struct FailedCall {
     pub path: String,
     /// WeChat's code, or a word where WeChat said none.
     pub code: String,
-    /// WeChat's HTTP status; none where it did not answer.
+    /// WeChat's HTTP status; `None` if there was no response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// WeChat's id of the request.

@@ -125,8 +125,7 @@ impl Inbox {
     /// # Errors
     /// [`StoreError::Unavailable`]: it may not be stored.
     pub async fn put_callback(&self, callback: &Callback, now: Timestamp) -> Result<CallbackEntry, StoreError> {
-        let key = EntryKey::of(None, NO_TIME, CodeDigest::of(&callback.code).as_str());
-        let entry = self.new_entry(&key, "redirect", now).set(CODE, &callback.code).set(CLAIM, &callback.claim);
+        let (key, entry) = self.new_code(&callback.code, &callback.claim, now);
         let known = match entry.put_or_read().await? {
             Written::Done(()) => None,
             Written::Refused(known) => known,
@@ -141,10 +140,15 @@ impl Inbox {
     /// # Errors
     /// [`StoreError::Unavailable`]: it may not be stored.
     pub async fn put_code(&self, code: &SecretString, now: Timestamp) -> Result<(), StoreError> {
-        let digest = CodeDigest::of(code);
-        let key = EntryKey::of(None, NO_TIME, digest.as_str());
-        let entry = self.new_entry(&key, "redirect", now).set(CODE, code).set(CLAIM, &ClaimKey::of_code(&digest));
+        let (_, entry) = self.new_code(code, &ClaimKey::of_code(&CodeDigest::of(code)), now);
         entry.put().await.map(drop)
+    }
+
+    /// The entry of a code whose account is not known.
+    fn new_code(&self, code: &SecretString, claim: &ClaimKey, now: Timestamp) -> (EntryKey, NewItem) {
+        let key = EntryKey::of(None, NO_TIME, CodeDigest::of(code).as_str());
+        let entry = self.new_entry(&key, "redirect", now).set(CODE, code).set(CLAIM, claim);
+        (key, entry)
     }
 
     /// Keeps a message of the release check, in order with the account's pushes; a repeat changes nothing. One write.

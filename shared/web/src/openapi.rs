@@ -83,6 +83,17 @@ impl Operation {
         }))
     }
 
+    /// The account in the path, whose token the operation takes.
+    #[must_use]
+    pub fn with_token_of_account(self) -> Self {
+        let schema = json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$", "example": "wx1234567890abcdef" });
+        self.in_path("appid", &schema, "The account.").refuses(&[
+            ProblemKind::UnknownAccount,
+            ProblemKind::AuthorizationEnded,
+            ProblemKind::NoApiPermission,
+        ])
+    }
+
     /// A parameter of the query that may be missing.
     #[must_use]
     pub fn in_query(self, name: &str, schema: &Value, description: &str) -> Self {

@@ -3,9 +3,9 @@
 use memchr::memmem;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
+use url::form_urlencoded;
 
 use super::super::error::without_lookalikes;
-use url::form_urlencoded;
 
 /// What a secret is replaced by.
 const HIDDEN: &str = "***";

@@ -21,7 +21,7 @@ from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 TEMPLATE = Path(__file__).resolve().parent.parent / "template.yaml"
 REGIONS = {"aws": "us-east-1", "aws-cn": "cn-north-1"}
 
-BUSINESS = ("/authorization-links", "/accounts", "/openapi.json", "/reconciliations", "/tokens/", "/wechat/{appid}/", "/wechat/platform/", "/calls")
+BUSINESS = ("/authorization-links", "/accounts", "/openapi.json", "/reconciliations", "/tokens/", "/wechat/{appid}/", "/wechat/platform/", "/calls", "/files")
 PUSHES = {"POST /wechat/events", "POST /wechat/accounts/{appid}/events"}
 
 # Statements that name "*": EC2 has no resources for looking up, and a denial means all of it.
@@ -41,6 +41,9 @@ OPENING = {
     "AWS::SNS::TopicPolicy",
     "AWS::SecretsManager::ResourcePolicy",
 }
+
+# What leads out of the network to one resource, for everybody in it; the roles say who may use that.
+ENDPOINTS = {"FilesEndpoint", "TableEndpoint"}
 
 # A route as API Gateway names itself when it calls a function: this, then method and path.
 SOURCE = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${__ApiId__}/${__Stage__}/"
@@ -98,7 +101,7 @@ def routes(template):
 
 def check_routes(template):
     found = routes(template)
-    if len(found) != 26 or not found.keys() >= PUSHES:
+    if len(found) != 27 or not found.keys() >= PUSHES:
         yield f"routes are missing: {sorted(found)}"
     for route, security in found.items():
         expected = [{"AWS_IAM": []}] if route.split()[1].startswith(BUSINESS) else []
@@ -142,7 +145,8 @@ def check_callers(template):
         if resource["Type"] in OPENING:
             yield f"{name} opens something to others: look at it, and then at this check"
         for statement in many(resource.get("Properties", {}).get("PolicyDocument", {}).get("Statement", [])):
-            if "*" in str(statement.get("Principal", "")) and name != "TableEndpoint":
+            is_open = "*" in str(statement.get("Principal", "")) and statement["Effect"] == "Allow"
+            if is_open and name not in ENDPOINTS:
                 yield f"{name} is open to everybody"
 
 

@@ -43,6 +43,7 @@ PORTS = {
     "--dynamodb-port": 8000,
     "--secrets-port": 8001,
     "--events-port": 8002,
+    "--files-port": 8003,
 }
 ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "arm64": "arm64", "aarch64": "arm64"}
 # Puts what the events are about into the table.

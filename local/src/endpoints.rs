@@ -3,7 +3,7 @@
 use aws_config::SdkConfig;
 use base::limits::Limits;
 use platform::bus::Bus;
-use runtime::aws::{AwsClients, event_bus_client, local_config};
+use runtime::aws::{AwsClients, PresignError, Presigner, event_bus_client, local_config};
 use runtime::config::Environment;
 
 /// The table and the secret. Another table, and another bus, are reached with the credentials and the region of the
@@ -23,6 +23,11 @@ impl Endpoints {
             dynamodb: AwsClients::new(&self.table, limits).dynamodb,
             secrets: AwsClients::new(&self.secrets, limits).secrets,
         }
+    }
+
+    /// What signs for the bucket of files: with the environment's credentials, as far as they are there.
+    pub(crate) fn presigner(&self) -> Result<Presigner, PresignError> {
+        Presigner::new(&self.table)
     }
 
     /// The bus `name` at `url`.

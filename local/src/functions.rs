@@ -20,7 +20,8 @@ use platform::services::Services;
 use platform::webhook::{AddressPolicy, Webhook};
 use preauth_link::LinkService;
 use runtime::config::{
-    AccountConfig, BusConfig, EventConfig, MessageConfig, PageConfig, StoreConfig, TokenConfig, WechatConfig,
+    AccountConfig, BusConfig, EventConfig, FilesConfig, MessageConfig, PageConfig, StoreConfig, TokenConfig,
+    WechatConfig,
 };
 use runtime::telemetry::{self, Metrics};
 use store::Table;
@@ -33,7 +34,7 @@ use web::gateway::with_decoded_path;
 use web::identity::IamIdentity;
 use wechat::api::WechatClient;
 use wechat::push::TestAccounts;
-use wechat_calls::CallService;
+use wechat_calls::{Bucket, CallService};
 
 use crate::endpoints::Endpoints;
 use crate::variables::Variables;
@@ -49,6 +50,7 @@ pub(crate) struct Config {
     pub(crate) accounts: AccountConfig,
     pub(crate) tokens: TokenConfig,
     pub(crate) events: EventConfig,
+    pub(crate) files: FilesConfig,
     pub(crate) pages: PageConfig,
     pub(crate) wechat: WechatConfig,
 }
@@ -62,6 +64,7 @@ impl Config {
             accounts: AccountConfig::read(variables)?,
             tokens: TokenConfig::read(variables)?,
             events: EventConfig::read(variables)?,
+            files: FilesConfig::read(variables)?,
             pages: PageConfig::read(variables)?,
             wechat: WechatConfig::read(variables)?,
         })
@@ -110,7 +113,8 @@ impl Place<'_> {
         let accounts =
             AccountService::new(for_pages.clone(), self.bus(&for_pages.limits), self.config.accounts.clone());
         let tokens = TokenService::new(self.services(Limits::tokens(), &metrics)?, self.config.tokens);
-        let calls = CallService::new(self.services(Limits::calls(), &metrics)?);
+        let bucket = Bucket::new(&self.config.files, self.endpoints.presigner()?, &Limits::calls())?;
+        let calls = CallService::new(self.services(Limits::calls(), &metrics)?, bucket);
         let links = LinkService::new(for_pages.clone(), pages.clone(), self.config.wechat.clone());
         let public = ticket_push::router(receiver(&for_pages))
             .merge(account_push::router(self.reception(&for_pages, webhook(&webhooks.replies, &REPLY_WEBHOOK)?)))

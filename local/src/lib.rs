@@ -1,7 +1,7 @@
 //! The parts of `cargo run`: the whole system on localhost.
 //!
-//! What the cloud gives a function stands here as a small server of this process: the table ([`dynamodb`]), the secret
-//! ([`secrets`]), the bus ([`eventbridge`]). The functions' own code is the same as in the cloud, and so are the AWS
+//! What the cloud gives a function is here a small server of this process: the table ([`dynamodb`]), the secret
+//! ([`secrets`]), the bus ([`eventbridge`]), the bucket of files ([`file_bucket`]). The functions' own code is the same as in the cloud, and so are the AWS
 //! clients it uses. The tests use the same parts.
 
 pub mod args;
@@ -10,6 +10,7 @@ pub mod dynamodb;
 mod endpoints;
 pub mod error_text;
 pub mod eventbridge;
+pub mod file_bucket;
 pub mod forward;
 mod functions;
 pub mod guard;

@@ -3,12 +3,30 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use runtime::config::Environment;
 use tokio::net::TcpListener;
 
 use crate::args::Args;
 use crate::ports::{BindError, BindErrors, bind};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// Parts of AWS that the environment says are elsewhere: their addresses.
+pub(crate) struct Elsewhere {
+    pub(crate) table: Option<String>,
+    pub(crate) bus: Option<String>,
+    pub(crate) files: Option<String>,
+}
+
+impl Elsewhere {
+    pub(crate) fn read(environment: &impl Environment) -> Self {
+        Self {
+            table: environment.get("AWS_ENDPOINT_URL_DYNAMODB"),
+            bus: environment.get("AWS_ENDPOINT_URL_EVENTBRIDGE"),
+            files: environment.get("FILES_BUCKET_URL"),
+        }
+    }
+}
 
 /// Where everything listens, before anything runs: an occupied port is told before the first line of log.
 ///
@@ -19,6 +37,7 @@ pub(crate) struct Listeners {
     pub(crate) secrets: TcpListener,
     pub(crate) simulator: Option<TcpListener>,
     pub(crate) events: Option<TcpListener>,
+    pub(crate) files: Option<TcpListener>,
     /// On the loopback address only, at any free port: nobody but this process calls it.
     pub(crate) sample_webhook: Option<TcpListener>,
     pub(crate) dynamodb: Option<std::net::TcpListener>,
@@ -27,19 +46,24 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
-    /// Binds what this machine serves: `table` and `bus` where they are not elsewhere.
+    /// Binds what this machine serves: what is not in `elsewhere`.
     ///
     /// # Errors
     /// [`BindErrors`]: all ports that cannot be had, so that one start names them all.
-    pub(crate) fn bind(args: &Args, table: bool, bus: bool) -> anyhow::Result<Self> {
+    pub(crate) fn bind(args: &Args, elsewhere: &Elsewhere) -> anyhow::Result<Self> {
         let mut ports = Ports { bind: args.bind, doors: Vec::new(), failed: Vec::new() };
         let public = ports.open(args.port, "--port");
         let business = ports.keep(bind(LOOPBACK, args.business_port, "--business-port"));
         let secrets = ports.open(args.secrets_port, "--secrets-port");
         let simulator = if args.no_simulator { None } else { ports.open(args.simulator_port, "--simulator-port") };
-        let events = if bus { ports.open(args.events_port, "--events-port") } else { None };
+        let Elsewhere { table, bus, files } = elsewhere;
+        let mut here = |elsewhere: &Option<String>, port, option| {
+            if elsewhere.is_none() { ports.open(port, option) } else { None }
+        };
+        let events = here(bus, args.events_port, "--events-port");
+        let files = here(files, args.files_port, "--files-port");
+        let dynamodb = here(table, args.dynamodb_port, "--dynamodb-port");
         let sample_webhook = if args.sample_webhook { ports.keep(bind(LOOPBACK, 0, "--sample-webhook")) } else { None };
-        let dynamodb = if table { ports.open(args.dynamodb_port, "--dynamodb-port") } else { None };
         let (Some(public), Some(business), Some(secrets), []) = (public, business, secrets, &*ports.failed) else {
             return Err(BindErrors(ports.failed).into());
         };
@@ -49,6 +73,7 @@ impl Listeners {
             secrets: TcpListener::from_std(secrets)?,
             simulator: simulator.map(TcpListener::from_std).transpose()?,
             events: events.map(TcpListener::from_std).transpose()?,
+            files: files.map(TcpListener::from_std).transpose()?,
             sample_webhook: sample_webhook.map(TcpListener::from_std).transpose()?,
             dynamodb,
             doors: ports

@@ -24,17 +24,18 @@ use crate::data_dir::DataDir;
 use crate::dynamodb::Embedded;
 use crate::endpoints::Endpoints;
 use crate::eventbridge::EventBus;
+use crate::file_bucket::FileBucket;
 use crate::forward::forward;
 use crate::functions::{Config, Place, Webhooks};
 use crate::guard::{self, Guard};
 use crate::home;
-use crate::listeners::{Listeners, endpoint, local_base};
+use crate::listeners::{Elsewhere, Listeners, endpoint, local_base};
 use crate::platform_secret::PlatformSecret;
 use crate::sample_webhook::SampleWebhook;
 use crate::schedule;
 use crate::secrets::Secrets;
 use crate::table::create_table;
-use crate::variables::Variables;
+use crate::variables::{Here, Variables};
 
 /// The embedded table accepts any, but the SDK wants some.
 const ANY_CREDENTIALS: [(&str, &str); 3] =
@@ -77,28 +78,29 @@ impl System {
     /// A sentence that says what to do.
     pub async fn start(args: &Args, environment: &impl Environment) -> anyhow::Result<Self> {
         let public_url = environment.get("PUBLIC_BASE_URL");
-        if args.no_simulator && public_url.is_none() {
-            anyhow::bail!(
-                "--no-simulator needs the variable PUBLIC_BASE_URL: the https origin of a tunnel that leads to port {}, for \
-                 WeChat pushes to no localhost",
-                args.port
-            );
-        }
+        check_tunnel(args, public_url.as_deref())?;
         let folder = DataDir::open(&args.data_dir)?;
         let random = Random::system();
         let secret = match &args.secret {
             Some(file) => PlatformSecret::read(file)?,
             None => PlatformSecret::generated(&folder, &random).with_context(|| folder.begin_anew())?,
         };
-        let outside_table = environment.get("AWS_ENDPOINT_URL_DYNAMODB");
-        let outside_bus = environment.get("AWS_ENDPOINT_URL_EVENTBRIDGE");
-        let listeners = Listeners::bind(args, outside_table.is_none(), outside_bus.is_none())?;
+        let elsewhere = Elsewhere::read(environment);
+        let listeners = Listeners::bind(args, &elsewhere)?;
+        let address = |listener: &Option<TcpListener>, elsewhere: Option<String>| match (listener, elsewhere) {
+            (Some(listener), _) => endpoint(listener),
+            (None, elsewhere) => Ok(elsewhere.unwrap_or_default()),
+        };
 
         // Pushed to this process, whatever the outside calls it.
         let push_base = local_base(&listeners.public)?;
         let simulator_base = listeners.simulator.as_ref().map(local_base).transpose()?;
-        let variables =
-            Variables::new(environment, public_url.as_ref().unwrap_or(&push_base), simulator_base.as_deref());
+        let here = Here {
+            public_base: public_url.as_ref().unwrap_or(&push_base),
+            simulator_base: simulator_base.as_deref(),
+            files_url: &address(&listeners.files, elsewhere.files)?,
+        };
+        let variables = Variables::new(environment, &here);
         let config = Config::read(&variables)?;
         let public_base = config.pages.public_base.as_str().to_owned();
         let webhooks = webhooks(&config, listeners.sample_webhook.as_ref())?;
@@ -109,10 +111,9 @@ impl System {
 
         let guard = Guard::at(args.bind, &args.allow_host);
         let database = listeners.dynamodb.map(|listener| Embedded::file(&folder, listener, &guard)).transpose()?;
-        let table_url = database.as_ref().map_or_else(|| outside_table.unwrap_or_default(), Embedded::endpoint);
+        let table_url = database.as_ref().map_or_else(|| elsewhere.table.unwrap_or_default(), Embedded::endpoint);
         let secrets_url = endpoint(&listeners.secrets)?;
-        let bus_url = listeners.events.as_ref().map(endpoint).transpose()?;
-        let bus_url = bus_url.unwrap_or_else(|| outside_bus.unwrap_or_default());
+        let bus_url = address(&listeners.events, elsewhere.bus)?;
         let endpoints = Endpoints::new(&table_url, &secrets_url, environment);
         create_table(&endpoints.clients(&Limits::background()).dynamodb, &config.table.table_name)
             .await
@@ -150,6 +151,10 @@ impl System {
             let bus = simulator_base.iter().fold(bus, |bus, base| bus.with_chat(format!("{base}/chat")));
             tasks.spawn(behind_guard(listener, bus.router()));
         }
+        if let Some(listener) = listeners.files {
+            let bucket = FileBucket::new(endpoints.presigner()?, Arc::clone(&clock));
+            tasks.spawn(behind_guard(listener, bucket.router()));
+        }
         if let Some(listener) = listeners.simulator {
             let simulator = simulate(args, &secret, &config.pages, &push_base, &folder, Arc::clone(&clock))?;
             tasks.spawn(run_simulator(simulator, guard.clone(), listener, args.ticket_interval));
@@ -183,6 +188,18 @@ impl System {
     pub async fn run(&mut self) {
         self.tasks.join_next().await;
     }
+}
+
+/// The real WeChat needs a way in.
+fn check_tunnel(args: &Args, public_url: Option<&str>) -> anyhow::Result<()> {
+    if args.no_simulator && public_url.is_none() {
+        anyhow::bail!(
+            "--no-simulator needs the variable PUBLIC_BASE_URL: the https origin of a tunnel that leads to port {}, for \
+             WeChat pushes to no localhost",
+            args.port
+        );
+    }
+    Ok(())
 }
 
 /// Who is asked for replies, and who gets the events of accounts: the sample, where nobody else does.

@@ -17,21 +17,37 @@ const BUS: &str = "wechat-platform";
 const WECHAT: [&str; 3] = ["WECHAT_API_BASE_URL", "WECHAT_MP_BASE_URL", "WECHAT_OPEN_BASE_URL"];
 
 /// Those that another program needs to work with the same platform; the endpoints come in addition.
-const SHARED: [&str; 7] =
-    ["TABLE_NAME", "SECRET_ID", "EVENT_BUS_NAME", "PUBLIC_BASE_URL", WECHAT[0], WECHAT[1], WECHAT[2]];
+const SHARED: [&str; 8] = [
+    "TABLE_NAME",
+    "SECRET_ID",
+    "EVENT_BUS_NAME",
+    "PUBLIC_BASE_URL",
+    "FILES_BUCKET_URL",
+    WECHAT[0],
+    WECHAT[1],
+    WECHAT[2],
+];
+
+/// Where the parts of this machine are.
+pub(crate) struct Here<'a> {
+    pub(crate) public_base: &'a str,
+    pub(crate) simulator_base: Option<&'a str>,
+    pub(crate) files_url: &'a str,
+}
 
 /// Variables that have been looked up; without a value they are not there.
 pub(crate) struct Variables(BTreeMap<&'static str, String>);
 
 impl Variables {
     /// What `environment` says goes first, except where WeChat is when it is simulated.
-    pub(crate) fn new(environment: &impl Environment, public_base: &str, simulator_base: Option<&str>) -> Self {
+    pub(crate) fn new(environment: &impl Environment, here: &Here<'_>) -> Self {
         let mut variables = BTreeMap::new();
         for (name, default) in [
             ("TABLE_NAME", Some(TABLE)),
             ("SECRET_ID", Some(SECRET)),
             ("EVENT_BUS_NAME", Some(BUS)),
-            ("PUBLIC_BASE_URL", Some(public_base)),
+            ("PUBLIC_BASE_URL", Some(here.public_base)),
+            ("FILES_BUCKET_URL", Some(here.files_url)),
             ("RETURN_URL_ORIGINS", None),
             ("REPLY_WEBHOOK_URL", None),
             ("EVENT_WEBHOOK_URL", None),
@@ -42,7 +58,7 @@ impl Variables {
             }
         }
         for name in WECHAT {
-            if let Some(value) = simulator_base.map(str::to_owned).or_else(|| environment.get(name)) {
+            if let Some(value) = here.simulator_base.map(str::to_owned).or_else(|| environment.get(name)) {
                 variables.insert(name, value);
             }
         }
@@ -73,9 +89,12 @@ mod tests {
         }
     }
 
+    const HERE: Here<'_> =
+        Here { public_base: "http://localhost:3000", simulator_base: None, files_url: "http://localhost:8003" };
+
     #[test]
     fn the_environment_goes_first() {
-        let variables = Variables::new(&environment, "http://localhost:3000", None);
+        let variables = Variables::new(&environment, &HERE);
         assert_eq!(variables.get("EVENT_BUS_NAME"), environment("EVENT_BUS_NAME"));
         assert_eq!(variables.get("WECHAT_API_BASE_URL"), environment("WECHAT_API_BASE_URL"));
         assert_eq!(variables.get("TABLE_NAME").as_deref(), Some(TABLE));
@@ -84,7 +103,7 @@ mod tests {
 
     #[test]
     fn where_wechat_is_simulated_nobody_calls_the_real_one() {
-        let variables = Variables::new(&environment, "http://localhost:3000", Some("http://localhost:3002"));
+        let variables = Variables::new(&environment, &Here { simulator_base: Some("http://localhost:3002"), ..HERE });
         for name in WECHAT {
             assert_eq!(variables.get(name).as_deref(), Some("http://localhost:3002"));
         }

@@ -23,7 +23,15 @@ const DEMO_ACCOUNT: &str = "wx0a10000000000001";
 /// Any free ports, and a folder of its own.
 fn args(folder: &Path, options: &[&str]) -> Args {
     let mut arguments = vec!["local", "--data-dir", folder.to_str().unwrap()];
-    let ports = ["--port", "--business-port", "--simulator-port", "--dynamodb-port", "--secrets-port", "--events-port"];
+    let ports = [
+        "--port",
+        "--business-port",
+        "--simulator-port",
+        "--dynamodb-port",
+        "--secrets-port",
+        "--events-port",
+        "--files-port",
+    ];
     arguments.extend(ports.into_iter().flat_map(|port| [port, "0"]));
     arguments.extend(options);
     Args::parse_from(arguments)

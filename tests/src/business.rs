@@ -89,6 +89,19 @@ impl Business {
         Self { identity, ..Self::unsigned(world) }
     }
 
+    /// A service with a role of its own.
+    #[must_use]
+    pub fn as_another_service(world: &World) -> Self {
+        let identity = IamIdentity::new("arn:aws:sts::123456789012:assumed-role/crm/session");
+        Self { identity, ..Self::unsigned(world) }
+    }
+
+    /// A business whose calls are signed and answered by this router.
+    #[must_use]
+    pub fn through(world: &World, router: Router) -> Self {
+        Self { router, ..Self::of(world) }
+    }
+
     /// Somebody whose calls are not.
     #[must_use]
     pub fn unsigned(world: &World) -> Self {

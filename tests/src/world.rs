@@ -20,6 +20,7 @@ use base::limits::Limits;
 use base::random::Random;
 use http::Method;
 use local::eventbridge::EventBus;
+use local::file_bucket::FileBucket;
 use oauth_callback::CallbackService;
 use platform::bus::Bus;
 use platform::component::Component;
@@ -28,8 +29,8 @@ use platform::services::Services;
 use platform::tokens::Tokens;
 use platform::webhook::{AddressPolicy, Webhook};
 use preauth_link::LinkService;
-use runtime::aws::AwsClients;
-use runtime::config::{AccountConfig, Origin, PageConfig, TokenConfig, WechatConfig};
+use runtime::aws::{AwsClients, Presigner};
+use runtime::config::{AccountConfig, FilesConfig, Origin, PageConfig, TokenConfig, WechatConfig};
 use secrecy::SecretString;
 use simulator::{Consent, Options, Push, Simulator};
 use store::{AccountDetails, AccountState, INBOX_SORT_PREFIX, Store, StoredAccount, Table, TokenOwner};
@@ -42,7 +43,7 @@ use url::Url;
 use web::gateway::Gateway;
 use wechat::api::WechatClient;
 use wechat::push::TestAccounts;
-use wechat_calls::CallService;
+use wechat_calls::{Bucket, CallService};
 
 use crate::browser::AtWechat;
 use crate::faults::Faults;
@@ -172,6 +173,10 @@ pub struct World {
     pub bus: EventBus,
     /// Where EventBridge is.
     pub bus_url: Url,
+    /// The bucket of files.
+    pub files: FileBucket,
+    /// Where it is.
+    pub files_url: Url,
     /// What was logged.
     pub log: StoryLog,
     /// Whether it ends with the proof.
@@ -272,6 +277,11 @@ impl World {
         let bus_url = url_of(&bus_listener);
         tokio::spawn(bus.clone().serve(bus_listener));
 
+        let files = FileBucket::new(presigner(), Arc::clone(&shared_clock));
+        let files_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let files_url = url_of(&files_listener);
+        tokio::spawn(files.clone().serve(files_listener));
+
         let metrics = CollectedMetrics::default();
         let clients = clients(&database, &faults, &sleep, &secrets_url, &limits);
         let platform =
@@ -302,6 +312,8 @@ impl World {
             secrets_url,
             bus,
             bus_url,
+            files,
+            files_url,
             log,
             is_proven: AtomicBool::new(true),
             sleep,
@@ -411,7 +423,15 @@ impl World {
     /// Calls on behalf, with a memory of tokens of their own.
     #[must_use]
     pub fn call_service(&self) -> CallService {
-        CallService::new(self.services.clone())
+        self.call_service_with_files_at(&self.files_url)
+    }
+
+    /// The same with another bucket.
+    #[must_use]
+    pub fn call_service_with_files_at(&self, url: &Url) -> CallService {
+        let (config, limits) = (FilesConfig { bucket: url.clone() }, &self.services.limits);
+        let bucket = Bucket::new(&config, presigner(), limits).unwrap();
+        CallService::new(self.services.clone(), bucket)
     }
 
     /// Clients of the world's table and secret, as a program next to it has them.
@@ -464,6 +484,7 @@ impl World {
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.secrets_url.to_string()),
             ("EVENT_BUS_NAME", BUS.to_owned()),
             ("AWS_ENDPOINT_URL_EVENTBRIDGE", self.bus_url.to_string()),
+            ("FILES_BUCKET_URL", self.files_url.to_string()),
         ];
         known.chain(own.map(|(name, value)| (name.to_owned(), value))).collect()
     }
@@ -642,6 +663,16 @@ fn clients(
 
 fn bus_client(faults: &Faults, sleep: &SharedAsyncSleep, bus: &Url, limits: &Limits) -> Bus {
     Bus::new(runtime::aws::event_bus_client(&sdk_config(faults, sleep, bus.as_str()), limits), BUS)
+}
+
+/// Signs as the processes next to a world do.
+fn presigner() -> Presigner {
+    use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
+    let config = aws_config::SdkConfig::builder()
+        .region(Region::new("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
+        .build();
+    Presigner::new(&config).unwrap()
 }
 
 fn sdk_config(faults: &Faults, sleep: &SharedAsyncSleep, endpoint: &str) -> aws_config::SdkConfig {

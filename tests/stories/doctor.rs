@@ -457,8 +457,9 @@ async fn business_routes_that_ask_for_no_signature_are_told() {
 /// A `cargo run` in this process, and the options that lead the operator's tool to it.
 pub(crate) async fn running(folder: &Path, options: &[&str], public: Option<&'static str>) -> (System, DeploymentArgs) {
     let mut arguments = vec!["local", "--data-dir", folder.to_str().unwrap()];
-    let ports = ["--port", "--business-port", "--simulator-port", "--dynamodb-port", "--secrets-port", "--events-port"];
-    arguments.extend(ports.into_iter().flat_map(|port| [port, "0"]));
+    let ports = ["", "business-", "simulator-", "dynamodb-", "secrets-", "events-", "files-"];
+    let ports = ports.map(|part| format!("--{part}port"));
+    arguments.extend(ports.iter().flat_map(|port| [port.as_str(), "0"]));
     arguments.extend(options);
     let environment = move |name: &str| match name {
         "PUBLIC_BASE_URL" => public.map(str::to_owned),

@@ -41,6 +41,8 @@ mod event_webhook;
 #[cfg(test)]
 mod false_words;
 #[cfg(test)]
+mod files_for_calls;
+#[cfg(test)]
 mod fuzz;
 #[cfg(test)]
 mod grants;

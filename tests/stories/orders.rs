@@ -88,12 +88,12 @@ async fn none_comes_back(gap: Duration) {
 
 #[tokio::test]
 async fn an_account_that_came_back_is_there_whatever_order_its_pushes_came_in() {
-    all_come_back(Duration::from_mins(6)).await;
+    Box::pin(all_come_back(Duration::from_mins(6))).await;
 }
 
 #[tokio::test]
 async fn an_account_that_came_back_is_there_even_if_wechats_times_are_too_close() {
-    all_come_back(Duration::from_secs(20)).await;
+    Box::pin(all_come_back(Duration::from_secs(20))).await;
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse as _, Response};
 use base::ids::AppId;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, LOCATION};
 use http::{HeaderName, HeaderValue, StatusCode};
 use platform::context::report_wechat;
 use platform::tokens::ValidToken;
@@ -17,12 +17,14 @@ use tokio::time::Instant;
 use web::api::{ApiError, upstream_error};
 use web::gateway::InBase64;
 use web::{Problem, ProblemKind};
-use wechat::api::relay::{LARGEST_ANSWER, RelayAnswer, RelayCall, RelayError};
+use wechat::api::relay::{RelayAnswer, RelayCall, RelayError};
 use wechat::api::{ErrCode, Refusal, TransportKind, WechatError};
 
+use crate::bucket::File;
 use crate::failure::{effect, failed_call, kind};
+use crate::files::{self, Sent};
 use crate::request::CallRequest;
-use crate::{OpenPlatform, keyed};
+use crate::{LARGEST_ANSWER, LARGEST_FILE, OpenPlatform, keyed};
 
 const ERRCODE: HeaderName = HeaderName::from_static("x-wechat-errcode");
 const RID: HeaderName = HeaderName::from_static("x-wechat-rid");
@@ -57,12 +59,6 @@ impl Effect {
 pub(crate) struct Outcome {
     pub(crate) effect: Effect,
     pub(crate) answer: Result<PassedBack, ApiError>,
-    followup: Followup,
-}
-
-/// What is done about a call that has ended. The answer does not depend on it.
-#[derive(Default)]
-struct Followup {
     failed: Option<FailedCall>,
     /// The account that WeChat says has not authorized the platform.
     to_check: Option<AppId>,
@@ -81,6 +77,19 @@ pub(crate) struct PassedBack {
 pub(crate) struct ResponseHead {
     status: u16,
     headers: Vec<(String, String)>,
+}
+
+impl ResponseHead {
+    /// Takes a header out.
+    fn take(&mut self, name: &HeaderName) -> Option<HeaderValue> {
+        let at = self.headers.iter().position(|(found, _)| *name == found.as_str())?;
+        HeaderValue::try_from(self.headers.remove(at).1).ok()
+    }
+
+    /// Whether the body is somewhere else.
+    pub(crate) fn leads_elsewhere(&self) -> bool {
+        self.status == StatusCode::SEE_OTHER.as_u16()
+    }
 }
 
 impl PassedBack {
@@ -129,33 +138,76 @@ pub(crate) async fn make(open: &OpenPlatform, request: &CallRequest) -> Outcome 
     let context = open.component.context();
     let token = match open.tokens.valid(&request.owner).await {
         Ok(token) => token,
-        Err(error) => {
-            let answer = Err(ApiError::of_token(error, context.now()));
-            return Outcome { effect: Effect::None, answer, followup: Followup::default() };
-        }
+        Err(error) => return Outcome::not_made(ApiError::of_token(error, context.now())),
     };
-    let begun = Instant::now();
-    let mut attempt = Attempt { open, request, token, renewed: false, may_have_taken_effect: false };
-    let answered = attempt.run().await;
-    let failed = failed_call(request, &answered, context.now(), begun.elapsed());
+    let sent = match Sent::of(open, request).await {
+        Ok(sent) => sent,
+        Err(error) => return Outcome::not_made(error),
+    };
+    let (begun, bytes_sent) = (Instant::now(), sent.body.len());
+    let mut attempt = Attempt { open, request, sent, token, renewed: false, may_have_taken_effect: false };
+    let answered = with_video(open, request, attempt.run().await).await;
+    let failed = failed_call(request, bytes_sent, &answered, (context.now(), begun.elapsed()));
     let effect = match effect(&answered) {
         Effect::None if attempt.may_have_taken_effect => Effect::Unknown,
         effect => effect,
     };
-    let mut followup = Followup { failed, ..Followup::default() };
-    let answer = conclude(open, request, answered, (effect, attempt.renewed), &mut followup);
-    Outcome { effect, answer, followup }
+    let mut outcome = conclude(open, request, answered, (effect, attempt.renewed));
+    if let Ok(answer) = outcome.answer {
+        outcome.answer =
+            if answer.body.len() > LARGEST_ANSWER { moved(open, request, answer).await } else { Ok(answer) };
+    }
+    Outcome { failed, ..outcome }
+}
+
+/// The video, where WeChat has answered with the address of one and the service wants it. What cannot be fetched is left to
+/// the service: it gets the address.
+async fn with_video(
+    open: &OpenPlatform,
+    request: &CallRequest,
+    answered: Result<RelayAnswer, RelayError>,
+) -> Result<RelayAnswer, RelayError> {
+    let wechat = open.component.wechat();
+    let address = answered.as_ref().ok().filter(|_| request.follows_video).and_then(|answer| wechat.video_in(answer));
+    let Some(address) = address else { return answered };
+    match wechat.fetch_video(&address, request.largest_answer()).await {
+        Err(RelayError::NoAnswer(error)) => {
+            tracing::warn!("a video could not be fetched, and its address was passed back: {error}");
+            answered
+        }
+        fetched => fetched,
+    }
+}
+
+/// Puts an answer that is too large to be passed back into the bucket; what is passed back leads there.
+async fn moved(open: &OpenPlatform, request: &CallRequest, answer: PassedBack) -> Result<PassedBack, ApiError> {
+    let PassedBack { mut head, body } = answer;
+    let (content_type, disposition) = (head.take(&CONTENT_TYPE), head.take(&CONTENT_DISPOSITION));
+    let url = files::keep(open, &request.caller, File { content_type, disposition, bytes: body.into() }).await?;
+    head.status = StatusCode::SEE_OTHER.as_u16();
+    head.headers.push((LOCATION.as_str().to_owned(), url.into()));
+    Ok(PassedBack { head, body: Vec::new() })
 }
 
 impl Outcome {
-    /// Writes down what is to be written down, `settling` with it, while there is time for that.
+    fn not_made(error: ApiError) -> Self {
+        Self { effect: Effect::None, answer: Err(error), failed: None, to_check: None, code: None }
+    }
+
+    /// Writes down what is to be written down, `settling` the call's key with it, until the answer must be out. A call that
+    /// has failed, or was made, stays so if the table is away.
     pub(crate) async fn finish(
         self,
         open: &OpenPlatform,
         settling: impl Future<Output = ()>,
     ) -> Result<PassedBack, ApiError> {
-        follow_up(open, self.followup, settling).await;
-        self.answer
+        let Self { answer, failed, to_check, code, .. } = self;
+        let work =
+            Box::pin(async { tokio::join!(settling, count(open, failed), check(open, to_check), keep(open, code)) });
+        if tokio::time::timeout_at(open.writes_end(), work).await.is_err() {
+            tracing::warn!("the table did not take in time what there was to write down about a call on behalf");
+        }
+        answer
     }
 }
 
@@ -163,6 +215,7 @@ impl Outcome {
 struct Attempt<'a> {
     open: &'a OpenPlatform,
     request: &'a CallRequest,
+    sent: Sent,
     token: ValidToken,
     /// Whether another token has taken the place of one that WeChat refused.
     renewed: bool,
@@ -209,8 +262,9 @@ impl Attempt<'_> {
             component: open.component.appid(),
             token: &self.token.token,
             query: &request.query,
-            headers: &request.headers,
-            body: &request.body,
+            headers: &self.sent.headers,
+            body: &self.sent.body,
+            largest_answer: request.largest_answer(),
         };
         open.component.wechat().relay(call).await
     }
@@ -253,34 +307,24 @@ fn conclude(
     request: &CallRequest,
     answered: Result<RelayAnswer, RelayError>,
     (effect, renewed): (Effect, bool),
-    followup: &mut Followup,
-) -> Result<PassedBack, ApiError> {
-    let mut answer = answered.map_err(|error| without_answer(&error, effect))?;
-    followup.code = answer.code.take();
-    match (&answer.refusal, &request.owner) {
+) -> Outcome {
+    let mut answer = match answered {
+        Ok(answer) => answer,
+        Err(error) => return Outcome { effect, ..Outcome::not_made(without_answer(&error, request, effect)) },
+    };
+    let code = answer.code.take();
+    let (answer, to_check) = match (&answer.refusal, &request.owner) {
         (Some(refusal), _) if refusal.code == ErrCode::ClientIpNotRegistered => {
             report_wechat(&open.component.context().metrics, "a call on behalf", &refusal.clone().into());
-            Err(ApiError::Upstream(Box::new(address_refused(refusal))))
+            (Err(ApiError::Upstream(Box::new(address_refused(refusal)))), None)
         }
         // With the platform's token the word is about an account that the call names, not about the one who calls.
         (Some(refusal), TokenOwner::Authorizer(appid)) if refusal.code == ErrCode::NotAuthorized => {
-            followup.to_check = Some(appid.clone());
-            Err(not_authorized(refusal).into())
+            (Err(not_authorized(refusal).into()), Some(appid.clone()))
         }
-        _ => Ok(PassedBack::of(answer, renewed)),
-    }
-}
-
-/// Does what is left to do, `settling` the call's key with it, until the answer must be out. A call that has failed, or was
-/// made, stays so if the table is away.
-async fn follow_up(open: &OpenPlatform, followup: Followup, settling: impl Future<Output = ()>) {
-    let Followup { failed, to_check, code } = followup;
-    let work = Box::pin(async { tokio::join!(settling, count(open, failed), check(open, to_check), keep(open, code)) });
-    // A moment is left for the answer itself.
-    let end = open.bound.checked_sub(Duration::from_millis(200)).unwrap_or(open.bound);
-    if tokio::time::timeout_at(end, work).await.is_err() {
-        tracing::warn!("the table did not take in time what there was to write down about a call on behalf");
-    }
+        _ => (Ok(PassedBack::of(answer, renewed)), None),
+    };
+    Outcome { effect, answer, failed: None, to_check, code }
 }
 
 /// Counts a failed call.
@@ -336,14 +380,18 @@ fn address_refused(refusal: &Refusal) -> Problem {
         .with_some("rid", refusal.rid.as_deref())
 }
 
-fn without_answer(error: &RelayError, effect: Effect) -> ApiError {
+fn without_answer(error: &RelayError, request: &CallRequest, effect: Effect) -> ApiError {
     let (kind, detail) = match (error, effect) {
         (RelayError::TooLarge, _) => (
             ProblemKind::AnswerTooLarge,
-            format!(
-                "WeChat's answer has more than {LARGEST_ANSWER} bytes, which is what can be passed back: ask for less at once. The \
-                 call was made"
-            ),
+            if request.redirects_large_answer {
+                format!("WeChat's answer has more than {LARGEST_FILE} bytes: ask for less at once. The call was made")
+            } else {
+                format!(
+                    "WeChat's answer has more than {LARGEST_ANSWER} bytes, and the call was made: with X-Large-Answer: redirect \
+                     you are sent to where it is, if it has at most {LARGEST_FILE}"
+                )
+            },
         ),
         (RelayError::NotRedacted, _) => (
             ProblemKind::AnswerUnusable,

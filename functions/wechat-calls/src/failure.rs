@@ -54,9 +54,9 @@ pub(crate) fn effect(answered: &Result<RelayAnswer, RelayError>) -> Effect {
 /// The entry for the list of failed calls; `None` for a success.
 pub(crate) fn failed_call(
     request: &CallRequest,
+    bytes_sent: usize,
     answered: &Result<RelayAnswer, RelayError>,
-    now: Timestamp,
-    took: Duration,
+    (now, took): (Timestamp, Duration),
 ) -> Option<FailedCall> {
     let code = code(answered)?;
     let answer = answered.as_ref().ok();
@@ -71,7 +71,7 @@ pub(crate) fn failed_call(
         status: answer.map(|answer| answer.status.as_u16()),
         rid: answer.and_then(|answer| answer.refusal.as_ref()?.rid.clone()),
         milliseconds: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-        bytes_sent: size(request.body.len()),
+        bytes_sent: size(bytes_sent),
         bytes_received: size(answer.map_or(0, |answer| answer.body.len())),
     })
 }

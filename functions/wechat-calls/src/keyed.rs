@@ -75,6 +75,10 @@ async fn settle(open: &OpenPlatform, lease: &Lease<()>, effect: Effect, answer: 
 }
 
 fn kept(answer: &PassedBack) -> Option<KeptAnswer> {
+    if answer.head.leads_elsewhere() {
+        // For a quarter of an hour only.
+        return None;
+    }
     let head = serde_json::to_string(&answer.head).ok()?;
     let fits = head.len() + answer.body.len() <= LARGEST_KEPT;
     fits.then(|| KeptAnswer { head, body: answer.body.clone() })

@@ -3,10 +3,14 @@
 //!
 //! A service sends what it would send WeChat, without a token; it gets what WeChat answers. `request` reads what is
 //! wanted, `call` makes the call, with another token and once more where WeChat refuses the first, `keyed` sees to it
-//! that a call with an `Idempotency-Key` is sent once, and `failure` says what each failure means.
+//! that a call with an `Idempotency-Key` is sent once, and `failure` says what each failure means. What is too large for a
+//! request or a response goes through a bucket: `files`.
 
+mod bucket;
 mod call;
 mod failure;
+mod files;
+mod form;
 mod keyed;
 mod listing;
 #[cfg(feature = "openapi")]
@@ -14,6 +18,7 @@ mod openapi;
 mod request;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -21,7 +26,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::middleware;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use http::Method;
 use http::request::Parts;
 use platform::component::Component;
@@ -32,8 +37,9 @@ use tokio::time::Instant;
 use web::api::{self, answer};
 use web::gateway::router_path;
 use web::identity::IamIdentity;
-use web::{InternalError, Problem};
+use web::{BODY_LIMIT, InternalError, Problem};
 
+pub use self::bucket::Bucket;
 #[cfg(feature = "openapi")]
 pub use self::openapi::description;
 use self::request::CallRequest;
@@ -47,17 +53,30 @@ const ACCOUNT: &str = "/wechat/{appid}/{proxy+}";
 /// The calls that failed.
 const CALLS: &str = "/calls";
 
+/// Places for files.
+const FILES: &str = "/files";
+
 /// The routes: their methods, and their paths as in `template.yaml`.
-pub const ROUTES: [(Method, &str); 5] = [
+pub const ROUTES: [(Method, &str); 6] = [
     (Method::GET, PLATFORM),
     (Method::POST, PLATFORM),
     (Method::GET, ACCOUNT),
     (Method::POST, ACCOUNT),
     (Method::GET, CALLS),
+    (Method::POST, FILES),
 ];
 
 /// The largest body of a call, in bytes: in Base64 it still fits into the event that Lambda takes.
 pub const LARGEST_BODY: usize = 4 * 1024 * 1024;
+
+/// The largest answer that is passed back as it is, in bytes: in Base64 it still fits into what Lambda takes from a function.
+const LARGEST_ANSWER: usize = 4 * 1024 * 1024;
+
+/// The largest file, in bytes. WeChat's pictures and videos have 10 MB at most.
+const LARGEST_FILE: usize = 20 * 1024 * 1024;
+
+/// What is left for the answer itself when everything else is given up.
+const TO_ANSWER: Duration = Duration::from_millis(200);
 
 /// Everything the routes need; clones share it.
 #[derive(Clone)]
@@ -67,6 +86,7 @@ struct Inner {
     services: Services,
     table: Access<Items>,
     cache: Arc<TokenCache>,
+    bucket: Bucket,
 }
 
 access_to! {
@@ -83,20 +103,37 @@ pub(crate) struct OpenPlatform {
     pub(crate) component: Component,
     pub(crate) tokens: Tokens,
     pub(crate) items: Items,
+    pub(crate) bucket: Bucket,
     /// When the answer must be out.
-    pub(crate) bound: Instant,
+    bound: Instant,
+}
+
+impl OpenPlatform {
+    /// When calls of WeChat end, and what comes before one.
+    pub(crate) fn calls_end(&self) -> Instant {
+        self.component.context().deadline.unwrap_or(self.bound)
+    }
+
+    /// When what comes after a call ends.
+    pub(crate) fn writes_end(&self) -> Instant {
+        self.bound.checked_sub(TO_ANSWER).unwrap_or(self.bound)
+    }
 }
 
 impl CallService {
     /// The function's state.
     #[must_use]
-    pub fn new(services: Services) -> Self {
+    pub fn new(services: Services, bucket: Bucket) -> Self {
         let table = services.table.clone().access();
-        Self(Arc::new(Inner { services, table, cache: Arc::default() }))
+        Self(Arc::new(Inner { services, table, cache: Arc::default(), bucket }))
     }
 
     pub(crate) fn services(&self) -> &Services {
         &self.0.services
+    }
+
+    pub(crate) fn bucket(&self) -> &Bucket {
+        &self.0.bucket
     }
 
     /// The platform, for a request that must be answered by `bound`.
@@ -104,7 +141,7 @@ impl CallService {
         let component = self.services().open_by(bound).await?;
         let tokens = Tokens::of(&component).remembering(&self.0.cache);
         let items = self.0.table.of(component.appid());
-        Ok(OpenPlatform { component, tokens, items, bound })
+        Ok(OpenPlatform { component, tokens, items, bucket: self.bucket().clone(), bound })
     }
 }
 
@@ -155,6 +192,7 @@ pub fn router(service: CallService) -> Router {
         .route(&router_path(PLATFORM), get(for_platform).post(for_platform))
         .route(&router_path(ACCOUNT), get(for_account).post(for_account))
         .route(CALLS, get(listing::list))
+        .route(FILES, post(files::create).layer(DefaultBodyLimit::max(BODY_LIMIT)))
         .route_layer(middleware::from_extractor::<IamIdentity>())
         .route_layer(counted)
         .route_layer(DefaultBodyLimit::max(LARGEST_BODY))

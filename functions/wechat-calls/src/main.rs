@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use base::limits::Limits;
 use platform::services::Services;
-use runtime::config::ProcessEnvironment;
+use runtime::aws::{self, Presigner};
+use runtime::config::{FilesConfig, ProcessEnvironment};
 use runtime::telemetry;
 use web::gateway::{self, Gateway};
-use wechat_calls::{CallService, LARGEST_BODY, ROUTES};
+use wechat_calls::{Bucket, CallService, LARGEST_BODY, ROUTES};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -15,9 +16,13 @@ async fn main() -> ExitCode {
 }
 
 async fn serve() -> Result<(), gateway::Error> {
-    let services = Services::from_environment(&ProcessEnvironment, Limits::calls()).await?;
+    let files = FilesConfig::read(&ProcessEnvironment)?;
+    let limits = Limits::calls();
+    let aws = aws::config().await;
+    let services = Services::on(&aws, &ProcessEnvironment, limits)?;
     services.get_ready().await;
+    let bucket = Bucket::new(&files, Presigner::new(&aws)?, &limits)?;
     let metrics = services.metrics.clone();
-    let router = wechat_calls::router(CallService::new(services));
+    let router = wechat_calls::router(CallService::new(services, bucket));
     gateway::run(Gateway::new(router, metrics).with_problems_on(&ROUTES).with_bodies_of(LARGEST_BODY)).await
 }

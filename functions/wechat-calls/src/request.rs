@@ -1,8 +1,9 @@
 //! What a service wants called, read from its request before anything else is done.
 
 use axum::extract::rejection::BytesRejection;
-use base::ids::AppId;
+use base::ids::{AppId, FileId};
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 use store::{CallKey, RequestDigest, TokenOwner};
@@ -11,10 +12,18 @@ use web::identity::IamIdentity;
 use web::{Problem, ProblemKind};
 use wechat::api::relay::{CallPath, PathError, Target, without_tokens};
 
-use crate::LARGEST_BODY;
+use crate::form::FilePart;
+use crate::{LARGEST_ANSWER, LARGEST_BODY, LARGEST_FILE};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const RETRIES: &str = "retries";
+const BODY_FILE: &str = "x-body-file";
+const BODY_PART: &str = "x-body-part";
+const LARGE_ANSWER: &str = "x-large-answer";
+const VIDEO_URL: &str = "x-video-url";
+
+/// How a body is declared whose fields become parts of a form.
+const FIELDS: &str = "application/x-www-form-urlencoded";
 
 /// The longest `Idempotency-Key`: three ids of 36 characters and what joins them.
 const LONGEST_KEY: usize = 128;
@@ -34,8 +43,21 @@ pub(crate) struct CallRequest {
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// The file that is sent, instead of the body or with its fields.
+    pub(crate) file: Option<BodyFile>,
     pub(crate) retries: u32,
     pub(crate) key: Option<String>,
+    /// Whether an answer that is too large to be passed back goes into the bucket.
+    pub(crate) redirects_large_answer: bool,
+    /// Whether a video is fetched where WeChat answers with its address.
+    pub(crate) follows_video: bool,
+}
+
+/// A file that was handed over before.
+pub(crate) struct BodyFile {
+    pub(crate) id: FileId,
+    /// The part of a form that it becomes; otherwise it is the whole body.
+    pub(crate) part: Option<FilePart>,
 }
 
 /// The account and the rest of a path of `/wechat/{appid}/{proxy+}`.
@@ -93,9 +115,30 @@ impl CallRequest {
             let detail = "a POST may take effect each time it is sent: Retries needs an Idempotency-Key with it";
             return Err(Problem::new(ProblemKind::InvalidHeader, detail));
         }
+        let file = BodyFile::read(parts, &body)?;
+        let redirects_large_answer = is_asked_for(&parts.headers, LARGE_ANSWER, "redirect")?;
+        let follows_video = is_asked_for(&parts.headers, VIDEO_URL, "follow")?;
         let (method, headers) = (parts.method.clone(), parts.headers.clone());
         let query = parts.uri.query().unwrap_or_default().to_owned();
-        Ok(Self { caller, owner, method, path, query, headers, body, retries, key })
+        Ok(Self {
+            caller,
+            owner,
+            method,
+            path,
+            query,
+            headers,
+            body,
+            file,
+            retries,
+            key,
+            redirects_large_answer,
+            follows_video,
+        })
+    }
+
+    /// The largest answer that there is a way back for, in bytes.
+    pub(crate) const fn largest_answer(&self) -> usize {
+        if self.redirects_large_answer { LARGEST_FILE } else { LARGEST_ANSWER }
     }
 
     /// Whose token the call takes, as lists have it.
@@ -110,10 +153,68 @@ impl CallRequest {
     pub(crate) fn identity(&self) -> Option<(CallKey, RequestDigest)> {
         let key = self.key.as_deref()?;
         let key = CallKey::of(self.caller.principal(), self.account(), self.path.as_str(), key);
-        let content_type =
-            self.headers.get(http::header::CONTENT_TYPE).map_or(b"".as_slice(), |value| value.as_bytes());
+        let content_type = self.headers.get(CONTENT_TYPE).map_or(b"".as_slice(), |value| value.as_bytes());
         let query = without_tokens(&self.query);
-        Some((key, RequestDigest::of(&[query.as_bytes(), content_type, &self.body])))
+        let mut sent = vec![query.as_bytes(), content_type, &self.body];
+        if let Some(BodyFile { id, part }) = &self.file {
+            sent.push(id.as_str().as_bytes());
+            sent.extend(part.iter().flat_map(|part| [part.name.as_bytes(), part.file_name.as_bytes()]));
+        }
+        Some((key, RequestDigest::of(&sent)))
+    }
+}
+
+impl BodyFile {
+    fn read(parts: &Parts, body: &[u8]) -> Result<Option<Self>, Problem> {
+        let invalid = |detail: &str| Problem::new(ProblemKind::InvalidHeader, detail);
+        let part = header(&parts.headers, BODY_PART)?;
+        let Some(id) = header(&parts.headers, BODY_FILE)? else {
+            return match part {
+                Some(_) => Err(invalid("X-Body-Part is for a file: name it in X-Body-File, or leave X-Body-Part out")),
+                None => Ok(None),
+            };
+        };
+        if parts.method != Method::POST {
+            return Err(invalid("X-Body-File is for POST: leave it out"));
+        }
+        let id = FileId::parse(id).map_err(|_| unknown_file())?;
+        let Some(part) = part else {
+            return match body {
+                [] => Ok(Some(Self { id, part: None })),
+                _ => Err(invalid(
+                    "the file is the body of the call: send no other, or name the file's part in X-Body-Part",
+                )),
+            };
+        };
+        let part = FilePart::read(part).ok_or_else(|| {
+            invalid(
+                "X-Body-Part must be the name of the file's part and the file's own, such as media; filename=photo.jpg",
+            )
+        })?;
+        if body.is_empty() {
+            return Ok(Some(Self { id, part: Some(part) }));
+        }
+        let declared = header(&parts.headers, CONTENT_TYPE.as_str())?.unwrap_or_default();
+        let declared = declared.split(';').next().unwrap_or_default().trim();
+        let part = part.with_fields(body).filter(|_| declared.eq_ignore_ascii_case(FIELDS)).ok_or_else(|| {
+            let detail = "further parts of the form are the body, as application/x-www-form-urlencoded, each with a name of its own";
+            Problem::new(ProblemKind::MalformedRequest, detail)
+        })?;
+        Ok(Some(Self { id, part: Some(part) }))
+    }
+}
+
+pub(crate) fn unknown_file() -> Problem {
+    let detail = "X-Body-File names no file of yours: put it where POST /files says first; it is kept for a day";
+    Problem::new(ProblemKind::UnknownFile, detail)
+}
+
+/// Whether a header is there, which can have one value only.
+fn is_asked_for(headers: &HeaderMap, name: &str, word: &str) -> Result<bool, Problem> {
+    match header(headers, name)? {
+        None => Ok(false),
+        Some(value) if value.eq_ignore_ascii_case(word) => Ok(true),
+        Some(_) => Err(Problem::new(ProblemKind::InvalidHeader, format!("{name} must be {word}, or left out"))),
     }
 }
 

@@ -1,9 +1,11 @@
 //! What the router answers before, or without, a table. The rest are end-to-end stories.
 
 use axum::body::{Body, to_bytes};
+use base::limits::Limits;
 use http::Request;
 use http::header::CONTENT_TYPE;
-use serde_json::Value;
+use runtime::config::FilesConfig;
+use serde_json::{Value, json};
 use test_support::without_aws;
 use tower::ServiceExt as _;
 
@@ -16,8 +18,14 @@ fn request(method: &Method, path: &str) -> http::request::Builder {
         .extension(IamIdentity::new("arn:aws:iam::123456789012:role/orders").unwrap())
 }
 
+fn service() -> CallService {
+    let config = FilesConfig::read(&|_: &str| Some("http://127.0.0.1:9".to_owned())).unwrap();
+    let bucket = Bucket::new(&config, without_aws::presigner(), &Limits::calls()).unwrap();
+    CallService::new(without_aws::services(), bucket)
+}
+
 async fn answered(request: Request<Body>) -> (u16, String, String) {
-    let response = router(CallService::new(without_aws::services())).oneshot(request).await.unwrap();
+    let response = router(service()).oneshot(request).await.unwrap();
     let status = response.status().as_u16();
     assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
     let problem: Value = serde_json::from_slice(&to_bytes(response.into_body(), 1 << 20).await.unwrap()).unwrap();
@@ -73,12 +81,75 @@ async fn headers_that_ask_for_what_cannot_be_are_refused_with_what_to_do() {
         (Method::GET, "retries", "4", "0 to 3"),
         (Method::GET, "retries", "-1", "0 to 3"),
         (Method::GET, "retries", "many", "0 to 3"),
+        (Method::GET, "x-body-file", FILE, "is for POST"),
+        (Method::POST, "x-body-part", "media; filename=a.jpg", "name it in X-Body-File"),
+        (Method::GET, "x-large-answer", "yes", "must be redirect"),
+        (Method::GET, "x-video-url", "true", "must be follow"),
     ] {
         let request = request(&method, path).header(name, value).body(Body::empty()).unwrap();
         let (status, kind, detail) = answered(request).await;
         assert_eq!((status, kind.as_str()), (400, "invalid-header"), "{name}: {value}");
         assert!(detail.contains(says), "{detail}");
     }
+}
+
+/// The id of a file that nobody has.
+const FILE: &str = "AAAAAAAAAAAAAAAAAAAAAA";
+
+#[tokio::test]
+async fn a_file_is_the_body_or_a_part_of_a_form() {
+    const FIELDS: &str = "application/x-www-form-urlencoded";
+    let part = Some("media; filename=a.jpg");
+    for (file, part, content_type, body, status, name) in [
+        ("short", None, "", "", 404, "unknown-file"),
+        ("../../AAAAAAAAAAAAAAAA", None, "", "", 404, "unknown-file"),
+        (FILE, None, "application/json", "{}", 400, "invalid-header"),
+        (FILE, Some("media"), "", "", 400, "invalid-header"),
+        (FILE, Some("media; filename=a%0Ab"), "", "", 400, "invalid-header"),
+        (FILE, part, "application/json", "{}", 400, "malformed-request"),
+        (FILE, part, FIELDS, "media=b", 400, "malformed-request"),
+        (FILE, part, FIELDS, "a%22=b", 400, "malformed-request"),
+        (FILE, part, FIELDS, "description=b", 503, "unavailable"),
+        (FILE, part, "", "", 503, "unavailable"),
+        (FILE, None, "", "", 503, "unavailable"),
+    ] {
+        let request = request(&Method::POST, "/wechat/wx1234567890abcdef/cgi-bin/media/upload");
+        let request = request.header("x-body-file", file).header(CONTENT_TYPE, content_type);
+        let request = part.into_iter().fold(request, |request, part| request.header("x-body-part", part));
+        let (found, kind, detail) = answered(request.body(Body::from(body)).unwrap()).await;
+        assert_eq!((found, kind.as_str()), (status, name), "{file} {part:?} {content_type} {body}: {detail}");
+    }
+}
+
+#[tokio::test]
+async fn a_place_for_a_file_has_a_type_and_a_length_that_s3_will_insist_on() {
+    for (body, says) in [
+        (json!({}), "content_type"),
+        (json!({ "content_type": "image/jpeg" }), "length"),
+        (json!({ "content_type": "image", "length": 1 }), "content_type"),
+        (json!({ "content_type": "image/jpeg; q=1", "length": 1 }), "content_type"),
+        (json!({ "content_type": "a/b\r\nx: y", "length": 1 }), "content_type"),
+        (json!({ "content_type": "image/jpeg", "length": 0 }), "from 1 to 20971520"),
+        (json!({ "content_type": "image/jpeg", "length": LARGEST_FILE + 1 }), "from 1 to 20971520"),
+        (json!({ "content_type": "image/jpeg", "length": -1 }), "length"),
+        (json!({ "content_type": "image/jpeg", "length": 1, "name": "a" }), "name"),
+    ] {
+        let request = request(&Method::POST, FILES).header(CONTENT_TYPE, "application/json");
+        let (status, kind, detail) = answered(request.body(Body::from(body.to_string())).unwrap()).await;
+        assert!(status == 400 && ["invalid-field", "malformed"].contains(&kind.as_str()), "{body}: {status} {kind}");
+        assert!(detail.contains(says), "{body}: {detail}");
+    }
+    let body = Body::from(json!({ "content_type": "image/jpeg", "length": LARGEST_FILE }).to_string());
+    let request = request(&Method::POST, FILES).header(CONTENT_TYPE, "application/json").body(body).unwrap();
+    let response = router(service()).oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 201);
+    let place: Value = serde_json::from_slice(&to_bytes(response.into_body(), 1 << 20).await.unwrap()).unwrap();
+    let url = place["upload_url"].as_str().unwrap();
+    assert!(
+        url.contains("X-Amz-Expires=900") && url.contains("X-Amz-SignedHeaders=content-length%3Bcontent-type%3Bhost")
+    );
+    let path = url.split('?').next().unwrap();
+    assert!(path.ends_with(place["file_id"].as_str().unwrap()) && !path.contains("orders"), "{path}");
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// Any free ports, so that tests and a running `cargo run` do not meet.
-const ANY_PORTS: [&str; 12] = [
+const ANY_PORTS: [&str; 14] = [
     "--port",
     "0",
     "--business-port",
@@ -27,6 +27,8 @@ const ANY_PORTS: [&str; 12] = [
     "--secrets-port",
     "0",
     "--events-port",
+    "0",
+    "--files-port",
     "0",
 ];
 

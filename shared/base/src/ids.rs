@@ -153,6 +153,11 @@ opaque_id! {
     AttemptId
 }
 
+opaque_id! {
+    /// A file that a service hands over.
+    FileId
+}
+
 fn is_url_safe(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }

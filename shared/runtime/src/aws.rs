@@ -5,6 +5,7 @@
 mod connect;
 mod connections;
 mod failure;
+mod presign;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::config::Environment;
 pub use self::connect::{connect_to_dynamodb, connect_to_eventbridge};
 pub use self::connections::Connections;
 pub use self::failure::{AwsFailure, FailureKind, failure};
+pub use self::presign::{PresignError, Presigner, SignedRequest};
 
 /// Tries of one operation: a first one, and two more within the operation's bound.
 const TRIES: u32 = 3;

@@ -221,6 +221,30 @@ impl TokenConfig {
     }
 }
 
+/// Where the files of calls are: `FILES_BUCKET_URL`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilesConfig {
+    /// The bucket's own address; the objects are below it.
+    pub bucket: Url,
+}
+
+impl FilesConfig {
+    /// Reads `FILES_BUCKET_URL`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the variable.
+    pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
+        const NAME: &str = "FILES_BUCKET_URL";
+        let hint = "the address of the S3 bucket of files, such as https://files.s3.eu-central-1.amazonaws.com";
+        let text = environment.required(NAME, hint)?;
+        let bucket = web_address(&text).map_err(|reason| ConfigError::Malformed { name: NAME, reason })?;
+        if bucket.query().is_some() || bucket.fragment().is_some() {
+            return Err(ConfigError::Malformed { name: NAME, reason: "it must have no query and no fragment" });
+        }
+        Ok(Self { bucket })
+    }
+}
+
 /// The bus that events are put on: `EVENT_BUS_NAME`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BusConfig {

@@ -22,6 +22,9 @@ pub enum InternalError {
     /// There is no token, or WeChat did not answer or refused.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The bucket of files did not answer, or refused.
+    #[error("the bucket of files cannot be used: {0}")]
+    Files(String),
     /// The bound on the answer was reached.
     #[error("no answer within the bound")]
     Timeout,
@@ -83,6 +86,7 @@ impl InternalError {
             Self::Platform(_) => "secret".to_owned(),
             Self::Store(_) => "table".to_owned(),
             Self::Token(error) => error.label(),
+            Self::Files(_) => "files".to_owned(),
             Self::Timeout => "late".to_owned(),
             Self::Panicked | Self::Render => "defect".to_owned(),
         }

@@ -73,6 +73,8 @@ kinds! {
     NoIdentity: FORBIDDEN, "no-identity", "No IAM identity";
     /// There is no such account.
     UnknownAccount: NOT_FOUND, "unknown-account", "No such account";
+    /// There is no such file of this caller.
+    UnknownFile: NOT_FOUND, "unknown-file", "No such file";
     /// There is no such link.
     UnknownLink: NOT_FOUND, "unknown-link", "No such link";
     /// There is no such reconciliation.

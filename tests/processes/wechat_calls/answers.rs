@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use base::http_client::client_builder;
 use serde_json::{Value, json};
 use simulator::Fault;
 use stories::bootstrap::{Bootstrap, HttpAnswer};
 use stories::http_events::HttpEvent;
 use stories::world::World;
 
-use super::{BINARY, calls, sends};
+use super::{BINARY, CALLER, calls, sends};
 
 const SEND: &str = "/cgi-bin/message/custom/send";
 const FOLLOWER: &str = "oFollower1";
@@ -42,6 +43,33 @@ async fn text_and_megabytes_of_bytes_pass_through_the_gateways_json() {
     let media = uploaded["media_id"].as_str().unwrap_or_else(|| panic!("{uploaded}"));
     let down = function.request(&reads("cgi-bin/media/get").query(&format!("media_id={media}"))).await;
     assert_eq!((&down.headers["content-type"], down.bytes == picture), (&json!("image/jpeg"), true));
+}
+
+#[tokio::test]
+async fn what_is_too_large_for_an_event_goes_through_the_bucket() {
+    let world = World::beside_processes(Duration::ZERO, |_| {}).await;
+    world.get_ready().await;
+    let account = world.authorized_account().await;
+    let function = Bootstrap::start(BINARY, &world).await;
+    let picture = simulator::sample_picture(9_000_000);
+    let file = json!({ "content_type": "image/jpeg", "length": picture.len() }).to_string();
+    let place = HttpEvent::new("POST", "/files").iam(CALLER).header("content-type", "application/json").body(&file);
+    let place = read(&function.request(&place).await);
+    let client = client_builder().build().unwrap();
+    let put = client.put(place["upload_url"].as_str().unwrap()).header("content-type", "image/jpeg");
+    assert_eq!(put.body(picture.clone()).send().await.unwrap().status(), 200);
+    let upload = calls("POST", account.as_str(), "cgi-bin/media/upload")
+        .query("type=image")
+        .header("x-body-file", place["file_id"].as_str().unwrap())
+        .header("x-body-part", "media; filename=a.jpg");
+    let uploaded = read(&function.request(&upload).await);
+    let media = uploaded["media_id"].as_str().unwrap_or_else(|| panic!("{uploaded}"));
+    let download = calls("GET", account.as_str(), "cgi-bin/media/get").query(&format!("media_id={media}"));
+    let redirected = function.request(&download.header("x-large-answer", "redirect")).await;
+    assert_eq!((redirected.status, redirected.bytes.len()), (303, 0));
+    let there = client.get(redirected.headers["location"].as_str().unwrap()).send().await.unwrap();
+    assert_eq!((there.status().as_u16(), there.headers()["content-type"].as_bytes()), (200, b"image/jpeg".as_slice()));
+    assert!(there.bytes().await.unwrap() == picture);
 }
 
 #[tokio::test]

@@ -9,9 +9,12 @@ use stories::http_events::HttpEvent;
 /// The function's binary.
 const BINARY: &str = env!("CARGO_BIN_EXE_process-wechat-calls");
 
-/// A call of a service, as IAM names it: of an account's API, or of the platform's.
+/// A service, as IAM names it.
+const CALLER: &str = "arn:aws:sts::123456789012:assumed-role/crm/session";
+
+/// Its call of an account's API, or of the platform's.
 fn calls(method: &str, owner: &str, api: &str) -> HttpEvent {
-    HttpEvent::new(method, &format!("/wechat/{owner}/{api}")).iam("arn:aws:sts::123456789012:assumed-role/crm/session")
+    HttpEvent::new(method, &format!("/wechat/{owner}/{api}")).iam(CALLER)
 }
 
 /// A message to a follower, under a key.

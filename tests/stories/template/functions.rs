@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use runtime::config::{
-    AccountConfig, BusConfig, EventConfig, MessageConfig, MetricsConfig, PageConfig, StoreConfig, TokenConfig,
-    WechatConfig,
+    AccountConfig, BusConfig, EventConfig, FilesConfig, MessageConfig, MetricsConfig, PageConfig, StoreConfig,
+    TokenConfig, WechatConfig,
 };
 use serde_json::{Value, json};
 use token_refresher::Settings;
@@ -40,9 +40,10 @@ fn every_variable_that_a_function_reads_is_set_for_it() {
     let accounts = asked(|environment| drop(AccountConfig::read(&environment).unwrap()));
     let tokens = asked(|environment| assert!(TokenConfig::read(&environment).is_ok()));
     let events = asked(|environment| drop(EventConfig::read(&environment).unwrap()));
-    let counts =
-        [&table, &pages, &wechat, &metrics, &window, &bus, &messages, &accounts, &tokens, &events].map(BTreeSet::len);
-    assert_eq!(counts, [2, 2, 3, 1, 1, 1, 2, 1, 1, 2], "the configurations really ask");
+    let files = asked(|environment| drop(FilesConfig::read(&environment).unwrap()));
+    let counts = [&table, &pages, &wechat, &metrics, &window, &bus, &messages, &accounts, &tokens, &events, &files]
+        .map(BTreeSet::len);
+    assert_eq!(counts, [2, 2, 3, 1, 1, 1, 2, 1, 1, 2, 1], "the configurations really ask");
     // Read by the log's filter and by the SDK, the last one by those that have a bus.
     let libraries = ["RUST_LOG", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER"];
     let libraries: BTreeSet<String> = libraries.map(str::to_owned).into();
@@ -60,7 +61,7 @@ fn every_variable_that_a_function_reads_is_set_for_it() {
         ("TicketPush", vec![]),
         ("AccountApi", vec![&api, &accounts, &bus]),
         ("TokenApi", vec![&api, &tokens]),
-        ("WechatCalls", vec![&api]),
+        ("WechatCalls", vec![&api, &files]),
         ("AccountPush", vec![&bus, &messages]),
         ("PreauthLink", vec![&pages, &wechat]),
         ("OauthCallback", vec![&pages, &api]),

@@ -158,8 +158,10 @@ fn each_zone_has_a_way_out_with_an_address_of_its_own() {
             let (_, table) = one("AWS::EC2::SubnetRouteTableAssociation", "SubnetId", subnet);
             let (_, route) = one("AWS::EC2::Route", "RouteTableId", &table["RouteTableId"]);
             let gateway = properties(&stack, text(&route["NatGatewayId"]["Ref"]));
-            let endpoint = many(&properties(&stack, "TableEndpoint")["RouteTableIds"]);
-            assert!(endpoint.contains(&&table["RouteTableId"]), "{zones}");
+            for endpoint in ["TableEndpoint", "FilesEndpoint"] {
+                let tables = many(&properties(&stack, endpoint)["RouteTableIds"]);
+                assert!(tables.contains(&&table["RouteTableId"]), "{zones}: {endpoint}");
+            }
             let zone = |subnet: &Value| properties(&stack, text(&subnet["Ref"]))["AvailabilityZone"].to_string();
             assert_eq!(zone(subnet), zone(&gateway["SubnetId"]), "a way out in another zone dies with that one");
             places.insert(zone(subnet));
@@ -189,6 +191,18 @@ fn without_a_network_of_its_own_the_stack_pays_for_none() {
         let kinds = stack["Resources"].as_object().unwrap().values().map(|it| text(&it["Type"]));
         assert_eq!(kinds.filter(|kind| kind.starts_with("AWS::EC2::")).count(), 0, "{egress}");
     }
+}
+
+#[test]
+fn the_endpoint_of_files_lets_through_only_what_a_role_may_do_with_the_bucket() {
+    let template = template();
+    let [through] = &many(&properties(&template, "FilesEndpoint")["PolicyDocument"]["Statement"])[..] else {
+        panic!("one statement")
+    };
+    let all = statements(&template).into_iter().flat_map(|(_, statement)| actions(statement));
+    assert_eq!(actions(through), all.filter(|action| action.starts_with("s3:")).collect());
+    let bucket = json!([{ "Fn::GetAtt": ["FilesBucket", "Arn"] }, { "Fn::Sub": "${FilesBucket.Arn}/*" }]);
+    assert_eq!(through["Resource"], bucket);
 }
 
 #[test]

@@ -30,13 +30,14 @@ fn leading_keys(statement: &Value) -> BTreeSet<&str> {
 }
 
 /// The resources that one statement must name by a pattern, each with its reason in the template.
-const PATTERNS: [(&str, &str); 9] = [
+const PATTERNS: [(&str, &str); 10] = [
     ("ReadStream", "${Table.Arn}/stream/*"),
     ("CreateInterface", "arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:network-interface/*"),
     ("CreateInSubnets", "arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:subnet/*"),
     ("CreateWithSecurityGroups", "arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:security-group/*"),
     ("ReleaseInterface", "arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:*/*"),
     ("AddressInterface", "arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:network-interface/*"),
+    ("KeepFiles", "${FilesBucket.Arn}/*"),
     ("FindLogGroup", "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:*"),
     ("LookUp", "*"),
     ("NotForTheCode", "*"),
@@ -352,15 +353,32 @@ fn exactly_those_that_know_the_bus_may_put_events_there_and_nothing_else() {
 }
 
 #[test]
-fn the_own_key_is_used_through_the_table_and_the_secret_only() {
+fn files_are_for_the_role_of_calls_and_it_can_neither_delete_nor_share_them() {
     let template = template();
-    let policy = &template["Resources"]["UseOwnKey"];
-    assert_eq!(policy["Condition"], "OwnKey");
-    let [statement] = &many(&policy["Properties"]["PolicyDocument"]["Statement"])[..] else { panic!("one statement") };
-    assert_eq!(actions(statement), ["kms:Decrypt"].into());
-    assert_eq!(statement["Resource"], json!({ "Ref": "KmsKeyArn" }));
-    let via = many(&statement["Condition"]["StringEquals"]["kms:ViaService"]);
-    let services: BTreeSet<&str> = via.iter().map(|it| text(&it["Fn::Sub"]).split('.').next().unwrap()).collect();
-    assert_eq!(services, ["dynamodb", "secretsmanager"].into());
-    assert!(via.iter().all(|it| text(&it["Fn::Sub"]).contains(".${AWS::Region}.")), "{via:?}");
+    let mut may = BTreeSet::new();
+    for (role, statement) in statements(&template) {
+        may.extend(actions(statement).into_iter().filter(|it| it.starts_with("s3:")).map(|action| (role, action)));
+    }
+    assert_eq!(may, ["s3:GetObject", "s3:ListBucket", "s3:PutObject"].map(|it| ("WechatCallsRole", it)).into());
+}
+
+#[test]
+fn the_own_key_is_used_through_the_table_the_secret_and_the_bucket_only() {
+    let template = template();
+    for (name, may, through) in [
+        ("UseOwnKey", &["kms:Decrypt"][..], &["dynamodb", "secretsmanager"][..]),
+        ("UseOwnKeyForFiles", &["kms:Decrypt", "kms:GenerateDataKey"], &["s3"]),
+    ] {
+        let policy = &template["Resources"][name];
+        assert_eq!(policy["Condition"], "OwnKey");
+        let [statement] = &many(&policy["Properties"]["PolicyDocument"]["Statement"])[..] else {
+            panic!("{name}: one statement")
+        };
+        assert_eq!(actions(statement), may.iter().copied().collect());
+        assert_eq!(statement["Resource"], json!({ "Ref": "KmsKeyArn" }));
+        let via = many(&statement["Condition"]["StringEquals"]["kms:ViaService"]);
+        let services: BTreeSet<&str> = via.iter().map(|it| text(&it["Fn::Sub"]).split('.').next().unwrap()).collect();
+        assert_eq!(services, through.iter().copied().collect());
+        assert!(via.iter().all(|it| text(&it["Fn::Sub"]).contains(".${AWS::Region}.")), "{via:?}");
+    }
 }

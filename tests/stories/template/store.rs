@@ -1,4 +1,4 @@
-//! The table and the secret: what protects them from a mistake.
+//! The table, the secret and the bucket: what protects them from a mistake.
 
 use std::collections::BTreeSet;
 
@@ -38,6 +38,29 @@ fn the_own_key_encrypts_table_and_secret_where_it_is_given() {
     assert_eq!(properties(&template, "Secret")["KmsKeyId"], key);
     assert_eq!(of_type(&template, "AWS::DynamoDB::Table").count(), 1);
     assert_eq!(of_type(&template, "AWS::SecretsManager::Secret").count(), 1);
+}
+
+#[test]
+fn files_are_private_encrypted_and_gone_after_a_day() {
+    let template = template();
+    assert_eq!(of_type(&template, "AWS::S3::Bucket").count(), 1);
+    let bucket = properties(&template, "FilesBucket");
+    let key = json!({ "Fn::If": ["OwnKey", { "Ref": "KmsKeyArn" }, { "Ref": "AWS::NoValue" }] });
+    let rule = &bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"][0];
+    assert_eq!(rule["ServerSideEncryptionByDefault"], json!({ "SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key }));
+    let blocked = bucket["PublicAccessBlockConfiguration"].as_object().unwrap();
+    assert!(blocked.len() == 4 && blocked.values().all(|it| *it == true), "{blocked:?}");
+    assert_eq!(bucket["OwnershipControls"]["Rules"], json!([{ "ObjectOwnership": "BucketOwnerEnforced" }]));
+    let rules = bucket["LifecycleConfiguration"]["Rules"].as_array().unwrap();
+    let [rule] = &rules[..] else { panic!("{} rules", rules.len()) };
+    assert_eq!((&rule["Status"], &rule["ExpirationInDays"]), (&json!("Enabled"), &json!(1)));
+    assert!(rule["Prefix"].is_null() && rule["TagFilters"].is_null(), "every object: {rule}");
+    // One that is not empty would stop the stack's deletion.
+    assert_eq!(template["Resources"]["FilesBucket"]["DeletionPolicy"], "Retain");
+    let policy = &properties(&template, "FilesBucketPolicy")["PolicyDocument"]["Statement"];
+    assert_eq!(policy[0]["Effect"], "Deny");
+    assert_eq!(policy[0]["Condition"], json!({ "Bool": { "aws:SecureTransport": "false" } }));
+    assert_eq!(policy.as_array().map(Vec::len), Some(1));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use base::random::Random;
 use platform::bus::Bus;
 use platform::secret::PlatformSource;
 use platform::services::Services;
-use runtime::aws::{AwsClients, Connections, event_bus_client};
+use runtime::aws::{AwsClients, Connections, Presigner, event_bus_client};
 use runtime::config::WechatConfig;
 use runtime::telemetry::Metrics;
 use store::Table;
@@ -31,6 +31,12 @@ fn config() -> SdkConfig {
 #[must_use]
 pub fn bus() -> Bus {
     Bus::new(event_bus_client(&config(), &Limits::interactive()), "b")
+}
+
+/// What signs URLs, with credentials that nobody accepts.
+#[must_use]
+pub fn presigner() -> Presigner {
+    Presigner::new(&config()).unwrap()
 }
 
 /// A function's services with production's bounds, whose AWS cannot be reached: nothing listens on port 9 of this

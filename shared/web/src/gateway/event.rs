@@ -17,7 +17,7 @@ use crate::identity::IamIdentity;
 
 /// The headers that reach a handler, besides those of WeChat's signed calls. No other does: what is not known here can be
 /// neither trusted nor stumbled over.
-pub const HEADERS: [HeaderName; 8] = [
+pub const HEADERS: [HeaderName; 12] = [
     ACCEPT,
     ACCEPT_LANGUAGE,
     CONTENT_TYPE,
@@ -26,6 +26,10 @@ pub const HEADERS: [HeaderName; 8] = [
     IF_MATCH,
     HeaderName::from_static("retries"),
     USER_AGENT,
+    HeaderName::from_static("x-body-file"),
+    HeaderName::from_static("x-body-part"),
+    HeaderName::from_static("x-large-answer"),
+    HeaderName::from_static("x-video-url"),
 ];
 
 /// The longest path, query and header, in bytes. The gateway takes 10,240 for a request's line and headers together.

@@ -26,7 +26,7 @@ use super::error::{BuildError, Refusal, WechatError};
 use super::heard::{Heard, Listener};
 use super::json;
 use super::model::{AuthorizerDetails, AuthorizerPage, Grant, IssuedToken, PreAuthCode, PushState, RenewedToken};
-use super::relay::{LARGEST_ANSWER, RelayAnswer, RelayCall, RelayError, is_passed_on, query};
+use super::relay::{RelayAnswer, RelayCall, RelayError, VideoAddress, is_passed_on, query};
 
 /// The most accounts that `api_get_authorizer_list` gives at once; above it WeChat answers 40170.
 pub const LIST_PAGE: u32 = 500;
@@ -218,11 +218,28 @@ impl WechatClient {
             request = request.header(name, value);
         }
         let mut response = request.body(call.body.clone()).send().await.map_err(WechatError::transport)?;
-        let body = http_client::read_bounded(&mut response, LARGEST_ANSWER).await.map_err(|error| match error {
-            BodyError::TooLarge => RelayError::TooLarge,
-            BodyError::Broken(_) => WechatError::body(error).into(),
-        })?;
+        let body = read_answer(&mut response, call.largest_answer).await?;
         RelayAnswer::read(response.status(), response.headers(), body, call.path.treatment(), call.token)
+    }
+
+    /// The address of a video, where an answer names one instead of the video (section 5.7).
+    #[must_use]
+    pub fn video_in(&self, answer: &RelayAnswer) -> Option<VideoAddress> {
+        VideoAddress::in_answer(answer, &self.api_base)
+    }
+
+    /// Fetches a video, without a token, within the deadline.
+    ///
+    /// # Errors
+    /// [`RelayError`], also where the server answers anything but the video.
+    pub async fn fetch_video(&self, address: &VideoAddress, largest: usize) -> Result<RelayAnswer, RelayError> {
+        let request = self.http.get(address.url().clone()).timeout(self.time_to_deadline()?);
+        let mut response = request.send().await.map_err(WechatError::transport)?;
+        if !response.status().is_success() {
+            return Err(WechatError::HttpStatus(response.status().as_u16()).into());
+        }
+        let body = read_answer(&mut response, largest).await?;
+        Ok(RelayAnswer::of_file(response.status(), response.headers(), body))
     }
 
     /// Makes a call, notes how it ends, and returns the body of a success. `secrets` as in [`Self::send`].
@@ -297,4 +314,12 @@ impl WechatClient {
         }
         url
     }
+}
+
+/// Reads the body of an answer that is passed back.
+async fn read_answer(response: &mut reqwest::Response, largest: usize) -> Result<Vec<u8>, RelayError> {
+    http_client::read_bounded(response, largest).await.map_err(|error| match error {
+        BodyError::TooLarge => RelayError::TooLarge,
+        BodyError::Broken(_) => WechatError::body(error).into(),
+    })
 }

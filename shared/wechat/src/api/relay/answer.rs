@@ -4,7 +4,7 @@
 //! (protocol section 11): the body decides where its type does not.
 
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use secrecy::SecretString;
 
 use super::super::answer::Answer;
@@ -13,9 +13,6 @@ use super::super::error::{Refusal, WechatError};
 use super::super::json;
 use super::path::Treatment;
 use super::{is_of_signed_calls, redact};
-
-/// The largest answer that is passed back, in bytes: in Base64 it still fits into what Lambda lets a function return.
-pub const LARGEST_ANSWER: usize = 4 * 1024 * 1024;
 
 /// The longest body that is looked through for an error code, in bytes. Errors have a few hundred.
 const LONGEST_ERROR: usize = 64 * 1024;
@@ -41,8 +38,9 @@ pub enum RelayError {
     /// It did not come. [`WechatError::may_have_taken_effect`] says whether WeChat may have done what was asked.
     #[error(transparent)]
     NoAnswer(#[from] WechatError),
-    /// It has more than [`LARGEST_ANSWER`] bytes. WeChat has done what was asked.
-    #[error("WeChat's answer has more than {LARGEST_ANSWER} bytes")]
+    /// It has more than [`RelayCall::largest_answer`](super::RelayCall::largest_answer) bytes. WeChat has done what was
+    /// asked.
+    #[error("WeChat's answer is too large")]
     TooLarge,
     /// It may hold secrets that could not be taken out. WeChat may have done what was asked.
     #[error("WeChat's answer is not JSON: what must not leave the platform could not be taken out of it")]
@@ -59,12 +57,7 @@ impl RelayAnswer {
         token: &SecretString,
     ) -> Result<Self, RelayError> {
         let body = redact::hide_token(body, token);
-        let mut headers = HeaderMap::new();
-        for (name, value) in sent_headers {
-            if *name == CONTENT_TYPE || *name == CONTENT_DISPOSITION || is_of_signed_calls(name) {
-                headers.append(name, value.clone());
-            }
-        }
+        let headers = passed_back(sent_headers);
         let refusal = error_in(&headers, &body, token);
         // Such an error may name the token that is the newest at WeChat's side, which was not sent.
         let names_token = refusal.as_ref().is_some_and(|refusal| refusal.code.token_rejected());
@@ -74,6 +67,11 @@ impl RelayAnswer {
             answer.redact(treatment)?;
         }
         Ok(answer)
+    }
+
+    /// A file, in which there is neither an error nor a secret.
+    pub(in super::super) fn of_file(status: StatusCode, sent_headers: &HeaderMap, body: Vec<u8>) -> Self {
+        Self { status, headers: passed_back(sent_headers), body, refusal: None, code: None }
     }
 
     fn redact(&mut self, treatment: Treatment) -> Result<(), RelayError> {
@@ -90,6 +88,16 @@ impl RelayAnswer {
         self.body = document.to_string().into_bytes();
         Ok(())
     }
+}
+
+/// The headers that a service may have.
+fn passed_back(sent: &HeaderMap) -> HeaderMap {
+    let is_passed_back =
+        |name: &HeaderName| *name == CONTENT_TYPE || *name == CONTENT_DISPOSITION || is_of_signed_calls(name);
+    sent.iter().filter(|(name, _)| is_passed_back(name)).fold(HeaderMap::new(), |mut headers, (name, value)| {
+        headers.append(name, value.clone());
+        headers
+    })
 }
 
 /// The error that a body says, if it is JSON that says one.

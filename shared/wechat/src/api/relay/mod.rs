@@ -11,6 +11,7 @@ mod answer;
 mod path;
 pub(super) mod query;
 mod redact;
+mod video;
 
 use base::ids::AppId;
 use bytes::Bytes;
@@ -18,9 +19,10 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, Method};
 use secrecy::SecretString;
 
-pub use self::answer::{LARGEST_ANSWER, RelayAnswer, RelayError};
+pub use self::answer::{RelayAnswer, RelayError};
 pub use self::path::{CallPath, PathError, RefusedCall, Target};
 pub use self::query::without_tokens;
+pub use self::video::VideoAddress;
 
 /// A call as a service wants it made.
 #[derive(Clone, Copy)]
@@ -39,6 +41,8 @@ pub struct RelayCall<'a> {
     pub headers: &'a HeaderMap,
     /// The body as it came.
     pub body: &'a Bytes,
+    /// The largest answer that is taken, in bytes.
+    pub largest_answer: usize,
 }
 
 /// Whether a header of a service's request goes to WeChat.

@@ -62,6 +62,7 @@ mod tests {
             query,
             headers: &HeaderMap::new(),
             body: &Bytes::new(),
+            largest_answer: 0,
         })
     }
 

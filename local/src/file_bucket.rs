@@ -1,0 +1,353 @@
+//! S3 on localhost, as far as files need it: one bucket, whose objects are put and got by signed URLs.
+//!
+//! A URL that this machine's own credentials have signed is checked as S3 checks it: method, path, the headers that were
+//! signed, and the time. One that other credentials have signed, as those of a function in `sam local`, is taken if it has
+//! not expired: this bucket cannot know their secret.
+//!
+//! Objects are kept in memory for a day, and no more of them than fit.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HOST};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use base::clock::{SharedClock, Timestamp};
+use runtime::aws::{Presigner, SignedRequest};
+use tokio::net::TcpListener;
+use url::Url;
+
+use crate::guard::{self, Guard};
+use crate::home;
+
+/// How long an object is kept, as by the bucket's lifecycle rule.
+const KEEP: Duration = Duration::from_hours(24);
+
+/// The bytes of all objects together; the oldest make room.
+const ROOM: usize = 256 * 1024 * 1024;
+
+/// The largest object that can be put.
+const LARGEST_OBJECT: usize = 64 * 1024 * 1024;
+
+/// Headers that are kept with an object.
+const KEPT_HEADERS: [HeaderName; 2] = [CONTENT_TYPE, CONTENT_DISPOSITION];
+
+/// One bucket behind an endpoint; clones share it.
+#[derive(Clone)]
+pub struct FileBucket(Arc<Shared>);
+
+struct Shared {
+    presigner: Presigner,
+    clock: SharedClock,
+    objects: Mutex<Objects>,
+}
+
+#[derive(Default)]
+struct Objects {
+    by_name: BTreeMap<String, Object>,
+    /// Names in the order in which they were put.
+    order: VecDeque<String>,
+}
+
+#[derive(Clone)]
+struct Object {
+    headers: Vec<(HeaderName, HeaderValue)>,
+    bytes: Bytes,
+    put_at: Timestamp,
+}
+
+/// An error in S3's words.
+struct Refusal {
+    status: StatusCode,
+    code: &'static str,
+    message: &'static str,
+}
+
+impl Refusal {
+    const fn denied(message: &'static str) -> Self {
+        Self { status: StatusCode::FORBIDDEN, code: "AccessDenied", message }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Self { status, code, message } = self;
+        let body = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+        );
+        (status, [(CONTENT_TYPE, "application/xml")], body).into_response()
+    }
+}
+
+impl FileBucket {
+    /// An empty bucket. `presigner` has this machine's own credentials.
+    #[must_use]
+    pub fn new(presigner: Presigner, clock: SharedClock) -> Self {
+        Self(Arc::new(Shared { presigner, clock, objects: Mutex::default() }))
+    }
+
+    /// The endpoint, and a page for people.
+    pub fn router(&self) -> Router {
+        Router::new()
+            .route("/", get(page))
+            .route("/{*name}", get(read).put(write))
+            .layer(DefaultBodyLimit::max(LARGEST_OBJECT))
+            .with_state(self.clone())
+    }
+
+    /// Serves the endpoint to this machine until the future is dropped.
+    ///
+    /// # Errors
+    /// What the operating system says of the listener.
+    pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
+        guard::serve(listener, self.router(), &Guard::loopback()).await
+    }
+
+    /// How many objects there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.with_objects(|objects| objects.by_name.len())
+    }
+
+    /// Looks at the objects, of which the expired ones are gone.
+    fn with_objects<T>(&self, look: impl FnOnce(&mut Objects) -> T) -> T {
+        let mut objects = self.0.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        objects.keep_since(self.0.clock.now().minus(KEEP));
+        look(&mut objects)
+    }
+
+    /// Checks the signature of a request.
+    async fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+        const INCOMPLETE: Refusal = Refusal::denied("The URL has no signature, or an incomplete one.");
+        let Signature { from, valid_for, names, given } = Signature::read(uri).ok_or(INCOMPLETE)?;
+        let now = self.0.clock.now();
+        if now > from.plus(valid_for) {
+            return Err(Refusal::denied("Request has expired"));
+        }
+        let value = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let signed: Vec<(HeaderName, String)> = names
+            .into_iter()
+            .filter(|name| *name != HOST)
+            .map(|name| (name.clone(), value(&name).to_owned()))
+            .collect();
+        let url = Url::parse(&format!("http://{}{}", value(&HOST), uri.path())).map_err(|_| INCOMPLETE)?;
+        let request = SignedRequest { method, url: &url, headers: &signed, from, valid_for };
+        let right = self.0.presigner.sign(request).await.map_err(|_| INCOMPLETE)?;
+        let right = Signature::read(&Uri::try_from(right.as_str()).map_err(|_| INCOMPLETE)?).ok_or(INCOMPLETE)?.given;
+        let ours = given.credential == right.credential;
+        if ours && given.signature != right.signature {
+            let message = "The request signature we calculated does not match the signature you provided: method, path and \
+                           signed headers must be as they were signed.";
+            return Err(Refusal { status: StatusCode::FORBIDDEN, code: "SignatureDoesNotMatch", message });
+        }
+        Ok(())
+    }
+}
+
+impl Objects {
+    fn keep_since(&mut self, oldest: Timestamp) {
+        while let Some(object) = self.order.front().and_then(|name| self.by_name.get(name))
+            && object.put_at < oldest
+        {
+            self.drop_oldest();
+        }
+    }
+
+    fn put(&mut self, name: String, object: Object) {
+        self.order.retain(|other| *other != name);
+        self.order.push_back(name.clone());
+        self.by_name.insert(name, object);
+        while self.by_name.values().map(|object| object.bytes.len()).sum::<usize>() > ROOM {
+            self.drop_oldest();
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some(name) = self.order.pop_front() {
+            self.by_name.remove(&name);
+        }
+    }
+}
+
+/// What a signed URL says.
+struct Signature {
+    from: Timestamp,
+    valid_for: Duration,
+    names: Vec<HeaderName>,
+    given: Given,
+}
+
+/// What only those can say who know the secret.
+struct Given {
+    credential: String,
+    signature: String,
+}
+
+impl Signature {
+    fn read(uri: &Uri) -> Option<Self> {
+        let query: BTreeMap<String, String> =
+            url::form_urlencoded::parse(uri.query()?.as_bytes()).into_owned().collect();
+        let text = |name: &str| query.get(name).cloned();
+        let names = text("X-Amz-SignedHeaders")?;
+        Some(Self {
+            from: signing_time(&text("X-Amz-Date")?)?,
+            valid_for: Duration::from_secs(text("X-Amz-Expires")?.parse().ok()?),
+            names: names.split(';').map(|name| name.parse().ok()).collect::<Option<_>>()?,
+            given: Given { credential: text("X-Amz-Credential")?, signature: text("X-Amz-Signature")? },
+        })
+    }
+}
+
+/// `20130524T000000Z`.
+fn signing_time(text: &str) -> Option<Timestamp> {
+    let part = |range: std::ops::Range<usize>| text.get(range);
+    let (year, month, day) = (part(0..4)?, part(4..6)?, part(6..8)?);
+    let (hour, minute, rest) = (part(9..11)?, part(11..13)?, part(13..16)?);
+    Timestamp::parse_rfc3339(&format!("{year}-{month}-{day}T{hour}:{minute}:{rest}"))
+}
+
+async fn page(headers: HeaderMap) -> Response {
+    home::aws("The local bucket of files", "FILES_BUCKET_URL", &headers)
+}
+
+async fn read(State(bucket): State<FileBucket>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    if let Err(refusal) = bucket.check(&method, &uri, &headers).await {
+        return refusal.into_response();
+    }
+    let Some(object) = bucket.with_objects(|objects| objects.by_name.get(uri.path()).cloned()) else {
+        let message = "The specified key does not exist.";
+        return Refusal { status: StatusCode::NOT_FOUND, code: "NoSuchKey", message }.into_response();
+    };
+    let mut response = object.bytes.into_response();
+    response.headers_mut().remove(CONTENT_TYPE);
+    response.headers_mut().extend(object.headers);
+    response
+}
+
+async fn write(
+    State(bucket): State<FileBucket>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Response {
+    if let Err(refusal) = bucket.check(&method, &uri, &headers).await {
+        return refusal.into_response();
+    }
+    let kept = KEPT_HEADERS.into_iter().filter_map(|name| Some((name.clone(), headers.get(&name)?.clone())));
+    let object = Object { headers: kept.collect(), bytes, put_at: bucket.0.clock.now() };
+    bucket.with_objects(|objects| objects.put(uri.path().to_owned(), object));
+    StatusCode::OK.into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
+    use axum::body::{Body, to_bytes};
+    use axum::http::Request;
+    use base::clock::{Clock as _, ManualClock};
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    struct Stage {
+        clock: Arc<ManualClock>,
+        presigner: Presigner,
+        bucket: FileBucket,
+    }
+
+    fn presigner(key: &str) -> Presigner {
+        let credentials = Credentials::new(key, "secret", None, None, "test");
+        let config = aws_config::SdkConfig::builder()
+            .region(Region::from_static("us-east-1"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials));
+        Presigner::new(&config.build()).unwrap()
+    }
+
+    impl Stage {
+        fn ready() -> Self {
+            let clock = Arc::new(ManualClock::at(Timestamp::from_unix(1_800_000_000)));
+            let presigner = presigner("local");
+            let bucket = FileBucket::new(presigner.clone(), Arc::clone(&clock) as SharedClock);
+            Self { clock, presigner, bucket }
+        }
+
+        async fn url(
+            &self,
+            presigner: &Presigner,
+            method: &Method,
+            path: &str,
+            headers: &[(HeaderName, String)],
+        ) -> Url {
+            let url = Url::parse(&format!("http://localhost:8003/{path}")).unwrap();
+            let (from, valid_for) = (self.clock.now(), Duration::from_mins(15));
+            presigner.sign(SignedRequest { method, url: &url, headers, from, valid_for }).await.unwrap()
+        }
+
+        async fn ask(&self, method: &Method, url: &Url, content_type: &str, body: &'static str) -> (u16, String) {
+            let path = format!("{}?{}", url.path(), url.query().unwrap_or_default());
+            let request = Request::builder().method(method).uri(path).header(HOST, "localhost:8003");
+            let request = request.header(CONTENT_TYPE, content_type).body(Body::from(body)).unwrap();
+            let response = self.bucket.router().oneshot(request).await.unwrap();
+            let status = response.status().as_u16();
+            let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+            (status, String::from_utf8(body.to_vec()).unwrap())
+        }
+    }
+
+    #[tokio::test]
+    async fn an_object_is_put_as_it_was_signed_and_got_for_a_day() {
+        let stage = Stage::ready();
+        let type_of = [(CONTENT_TYPE, "image/jpeg".to_owned())];
+        let put = stage.url(&stage.presigner, &Method::PUT, "a/b", &type_of).await;
+        let other = stage.url(&stage.presigner, &Method::PUT, "a/c", &type_of).await;
+        for (method, url, content_type) in [
+            (Method::PUT, put.clone(), "image/png"),
+            (Method::GET, put.clone(), "image/jpeg"),
+            (Method::PUT, Url::parse(&other.as_str().replace("/a/c", "/a/b")).unwrap(), "image/jpeg"),
+            (Method::PUT, Url::parse(&put.as_str().replace("Expires=900", "Expires=9000")).unwrap(), "image/jpeg"),
+        ] {
+            let (status, body) = stage.ask(&method, &url, content_type, "bytes").await;
+            assert!(status == 403 && body.contains("SignatureDoesNotMatch"), "{method} {url} {content_type}: {body}");
+        }
+        let unsigned = Url::parse("http://localhost:8003/a/b").unwrap();
+        assert_eq!(stage.ask(&Method::PUT, &unsigned, "image/jpeg", "bytes").await.0, 403);
+        assert_eq!(stage.bucket.count(), 0);
+        assert_eq!(stage.ask(&Method::PUT, &put, "image/jpeg", "bytes").await.0, 200);
+        let get = stage.url(&stage.presigner, &Method::GET, "a/b", &[]).await;
+        assert_eq!(stage.ask(&Method::GET, &get, "", "").await, (200, "bytes".to_owned()));
+        stage.clock.advance(Duration::from_secs(901));
+        let (status, body) = stage.ask(&Method::GET, &get, "", "").await;
+        assert!(status == 403 && body.contains("expired"), "{body}");
+        stage.clock.advance(KEEP);
+        let get = stage.url(&stage.presigner, &Method::GET, "a/b", &[]).await;
+        let (status, body) = stage.ask(&Method::GET, &get, "", "").await;
+        assert!(status == 404 && body.contains("NoSuchKey"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn a_function_with_credentials_of_its_own_is_let_in() {
+        let stage = Stage::ready();
+        let put = stage.url(&presigner("sam"), &Method::PUT, "bucket/a", &[]).await;
+        assert_eq!(stage.ask(&Method::PUT, &put, "text/plain", "bytes").await.0, 200);
+        stage.clock.advance(Duration::from_secs(901));
+        assert_eq!(stage.ask(&Method::PUT, &put, "text/plain", "bytes").await.0, 403);
+    }
+
+    #[test]
+    fn the_oldest_make_room() {
+        let mut objects = Objects::default();
+        let bytes = Bytes::from(vec![0; ROOM / 2]);
+        for name in ["a", "b", "a", "c"] {
+            let put_at = Timestamp::from_unix(0);
+            objects.put(name.to_owned(), Object { headers: Vec::new(), bytes: bytes.clone(), put_at });
+        }
+        assert_eq!(objects.by_name.into_keys().collect::<Vec<_>>(), ["a", "c"]);
+    }
+}

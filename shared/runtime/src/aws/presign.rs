@@ -1,0 +1,161 @@
+//! Signed URLs: whoever has one can make one request of S3 with the function's rights, until it expires.
+//!
+//! AWS Signature Version 4 in the query, by the SDK's own signer. It takes no client of S3: the few requests that there
+//! are go through our HTTP client.
+
+use std::time::{Duration, SystemTime};
+
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::config::{Credentials, ProvideCredentials as _, Region, SharedCredentialsProvider};
+use aws_sigv4::http_request::{
+    PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation, SigningSettings, UriPathNormalizationMode,
+    sign,
+};
+use aws_sigv4::sign::v4::SigningParams;
+use base::clock::Timestamp;
+use http::{HeaderName, Method};
+use url::Url;
+
+/// Signs URLs of objects in S3; clones share the credentials.
+#[derive(Debug, Clone)]
+pub struct Presigner {
+    region: Region,
+    credentials: SharedCredentialsProvider,
+}
+
+/// Why there is no signed URL.
+#[derive(Debug, thiserror::Error)]
+pub enum PresignError {
+    /// The environment names no region, or where credentials come from.
+    #[error("the environment names no region or no credentials: set AWS_REGION, and AWS_ACCESS_KEY_ID or a profile")]
+    NotConfigured,
+    /// The credentials could not be read.
+    #[error("the credentials cannot be read: {0}")]
+    Credentials(String),
+    /// The request cannot be signed.
+    #[error("the request cannot be signed: {0}")]
+    Unsignable(String),
+}
+
+/// A request that will be allowed.
+#[derive(Debug, Clone, Copy)]
+pub struct SignedRequest<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// The object.
+    pub url: &'a Url,
+    /// Headers that must be sent exactly so; others may be sent in addition.
+    pub headers: &'a [(HeaderName, String)],
+    /// From when on, in whole seconds.
+    pub from: Timestamp,
+    /// For how long, at most a week, and no longer than the credentials are valid.
+    pub valid_for: Duration,
+}
+
+impl Presigner {
+    /// A signer with the credentials and the region of the function.
+    ///
+    /// # Errors
+    /// [`PresignError::NotConfigured`].
+    pub fn new(config: &SdkConfig) -> Result<Self, PresignError> {
+        match (config.region(), config.credentials_provider()) {
+            (Some(region), Some(credentials)) => Ok(Self { region: region.clone(), credentials }),
+            _ => Err(PresignError::NotConfigured),
+        }
+    }
+
+    /// The URL with a signature.
+    ///
+    /// # Errors
+    /// [`PresignError`], without anything secret.
+    pub async fn sign(&self, request: SignedRequest<'_>) -> Result<Url, PresignError> {
+        let credentials = self.credentials.provide_credentials().await;
+        let credentials = credentials.map_err(|error| PresignError::Credentials(error.to_string()))?;
+        self.sign_with(credentials, request)
+    }
+
+    fn sign_with(&self, credentials: Credentials, request: SignedRequest<'_>) -> Result<Url, PresignError> {
+        // S3 takes a path as it is sent: encoded once, and with no segment resolved.
+        let mut settings = SigningSettings::default();
+        settings.signature_location = SignatureLocation::QueryParams;
+        settings.expires_in = Some(request.valid_for);
+        settings.percent_encoding_mode = PercentEncodingMode::Single;
+        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        let identity = credentials.into();
+        let seconds = u64::try_from(request.from.unix()).unwrap_or(0);
+        let parameters = SigningParams::builder()
+            .identity(&identity)
+            .region(self.region.as_ref())
+            .name("s3")
+            .time(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+            .settings(settings)
+            .build()
+            .map_err(|error| PresignError::Unsignable(error.to_string()))?;
+        let headers = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let url = request.url.as_str();
+        let signable = SignableRequest::new(request.method.as_str(), url, headers, SignableBody::UnsignedPayload);
+        let signed = signable.and_then(|signable| sign(signable, &parameters.into()));
+        let (instructions, _) = signed.map_err(|error| PresignError::Unsignable(error.to_string()))?.into_parts();
+        let mut url = request.url.clone();
+        url.query_pairs_mut().extend_pairs(instructions.params());
+        Ok(url)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+
+    use super::*;
+
+    fn presigner() -> Presigner {
+        let credentials =
+            Credentials::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None, None, "example");
+        Presigner { region: Region::new("us-east-1"), credentials: SharedCredentialsProvider::new(credentials) }
+    }
+
+    fn parameter(url: &Url, name: &str) -> String {
+        url.query_pairs().find(|(found, _)| found == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
+    }
+
+    /// The example in AWS's own documentation of presigned URLs.
+    #[tokio::test]
+    async fn the_signature_is_that_of_awss_example() {
+        let url = Url::parse("https://examplebucket.s3.amazonaws.com/test.txt").unwrap();
+        let request = SignedRequest {
+            method: &Method::GET,
+            url: &url,
+            headers: &[],
+            from: Timestamp::from_unix(1_369_353_600),
+            valid_for: Duration::from_hours(24),
+        };
+        let signed = presigner().sign(request).await.unwrap();
+        assert_eq!(
+            signed.as_str(),
+            "https://examplebucket.s3.amazonaws.com/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256\
+             &X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request\
+             &X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host\
+             &X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
+        );
+    }
+
+    /// As botocore signs the same request.
+    #[tokio::test]
+    async fn headers_that_must_be_sent_are_signed() {
+        let url = Url::parse("https://examplebucket.s3.us-east-1.amazonaws.com/a/b_-c").unwrap();
+        let headers = [(CONTENT_TYPE, "image/jpeg".to_owned()), (CONTENT_LENGTH, "3".to_owned())];
+        let request = SignedRequest {
+            method: &Method::PUT,
+            url: &url,
+            headers: &headers,
+            from: Timestamp::from_unix(1_369_353_600),
+            valid_for: Duration::from_mins(15),
+        };
+        let signed = presigner().sign(request).await.unwrap();
+        assert_eq!(parameter(&signed, "X-Amz-SignedHeaders"), "content-length;content-type;host");
+        assert_eq!(
+            parameter(&signed, "X-Amz-Signature"),
+            "7b7c026e26926f356a76be9e5bd14abc5ab8d6fd4c5921c1f4dff15a15bc94f6"
+        );
+    }
+}

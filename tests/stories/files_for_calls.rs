@@ -1,0 +1,289 @@
+//! Files for calls: what is too large for a request or a response goes through the bucket, byte for byte, to nobody else,
+//! and each call is still made once.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use base::http_client::client_builder;
+use base::ids::AppId;
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, LOCATION};
+use http::{HeaderValue, Method, Request, StatusCode};
+use serde_json::json;
+use simulator::{Fault, Received, SecretKind, sample_picture, sample_video};
+use stories::business::{Answer, Business, CALLS};
+use stories::world::World;
+use url::Url;
+
+const UPLOAD: &str = "/cgi-bin/media/upload";
+const DOWNLOAD: &str = "/cgi-bin/media/get";
+const MIB: usize = 1024 * 1024;
+
+/// What asks for a picture to be sent as WeChat's uploads take it.
+const AS_MEDIA: (&str, &str) = ("x-body-part", "media; filename=photo.jpg");
+
+struct Stage {
+    world: World,
+    business: Business,
+    account: AppId,
+}
+
+impl Stage {
+    async fn ready() -> Self {
+        let world = World::ready().await;
+        let account = world.authorized_account().await;
+        Self { business: Business::of(&world), world, account }
+    }
+
+    /// A place for a file, and where it is to be put.
+    async fn place(&self, content_type: &str, length: usize) -> (String, Url) {
+        let file = json!({ "content_type": content_type, "length": length });
+        let place = self.business.ask(Method::POST, "/files", &file).await;
+        assert_eq!(place.status, 201, "{}", place.body);
+        let text = |name: &str| place.body[name].as_str().unwrap();
+        (text("file_id").to_owned(), text("upload_url").parse().unwrap())
+    }
+
+    async fn handed_over(&self, content_type: &'static str, bytes: &[u8]) -> String {
+        let (id, url) = self.place(content_type, bytes.len()).await;
+        assert_eq!(put(url, content_type, bytes.to_vec()).await, 200);
+        id
+    }
+
+    /// A call without a body of its own.
+    async fn sends_file(&self, business: &Business, api: &str, headers: &[(&str, &str)]) -> Answer {
+        let request = Request::builder().method(Method::POST).uri(format!("{CALLS}{}/{api}", self.account));
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        business.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    async fn uploads(&self, id: &str) -> Answer {
+        self.sends_file(&self.business, "cgi-bin/media/upload?type=image", &[("x-body-file", id), AS_MEDIA]).await
+    }
+
+    async fn downloads(&self, media: &str, headers: &[(&str, &str)]) -> Answer {
+        let request = Request::builder().uri(format!("{CALLS}{}/cgi-bin/media/get?media_id={media}", self.account));
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        self.business.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    fn arrived(&self, path: &str) -> Vec<Received> {
+        self.world.simulator.requests(path)
+    }
+}
+
+async fn put(url: Url, content_type: &str, bytes: Vec<u8>) -> u16 {
+    let request = client_builder().build().unwrap().put(url).header(CONTENT_TYPE, content_type).body(bytes);
+    request.send().await.unwrap().status().as_u16()
+}
+
+/// What is where a response leads.
+async fn got(answer: &Answer) -> (reqwest::header::HeaderMap, Vec<u8>) {
+    assert_eq!(answer.status, 303, "{}", answer.body);
+    let url = answer.headers[LOCATION].to_str().unwrap();
+    let response = client_builder().build().unwrap().get(url).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    (response.headers().clone(), response.bytes().await.unwrap().to_vec())
+}
+
+/// Whether a form has these bytes in the part of a file.
+fn has_file(received: &Received, bytes: &[u8]) -> bool {
+    let head = b"filename=\"photo.jpg\"\r\nContent-Type: image/jpeg\r\n\r\n";
+    let whole = [head.as_slice(), bytes, b"\r\n--"].concat();
+    memchr::memmem::find(&received.body, &whole).is_some()
+}
+
+#[tokio::test]
+async fn ten_megabytes_go_up_as_a_form_and_come_down_through_the_bucket() {
+    let stage = Stage::ready().await;
+    let picture = sample_picture(10 * MIB);
+    let id = stage.handed_over("image/jpeg", &picture).await;
+    let uploaded = stage.uploads(&id).await;
+    let media = uploaded.body["media_id"].as_str().unwrap_or_else(|| panic!("{}", uploaded.body)).to_owned();
+    let [received] = &stage.arrived(UPLOAD)[..] else { panic!("one request") };
+    assert!(has_file(received, &picture));
+    assert!(received.header("x-body-file").is_none() && received.header("x-body-part").is_none());
+
+    let refused = stage.downloads(&media, &[]).await;
+    assert_eq!((refused.status, refused.problem()), (413, "answer-too-large"));
+    assert!(refused.detail().contains("X-Large-Answer: redirect"), "{}", refused.detail());
+    let redirected = stage.downloads(&media, &[("x-large-answer", "redirect")]).await;
+    assert!(redirected.bytes.is_empty() && redirected.headers.get(CONTENT_TYPE).is_none());
+    let (headers, bytes) = got(&redirected).await;
+    assert!(bytes == picture, "{} bytes", bytes.len());
+    assert_eq!(headers[CONTENT_TYPE], "image/jpeg");
+    assert!(headers[CONTENT_DISPOSITION].to_str().unwrap().starts_with("attachment"));
+    let lines = stage.world.log.text();
+    assert!(!lines.contains("X-Amz-") && !lines.contains(&id), "{lines}");
+}
+
+#[tokio::test]
+async fn what_is_small_enough_comes_back_as_ever() {
+    let stage = Stage::ready().await;
+    let picture = sample_picture(4 * MIB);
+    let uploaded = stage.uploads(&stage.handed_over("image/jpeg", &picture).await).await;
+    let media = uploaded.body["media_id"].as_str().unwrap();
+    let down = stage.downloads(media, &[("x-large-answer", "redirect"), ("x-video-url", "follow")]).await;
+    assert!(down.status == 200 && down.bytes == picture);
+    assert_eq!(stage.world.files.count(), 1, "what was handed over, and nothing else");
+}
+
+#[tokio::test]
+async fn a_video_goes_up_with_its_title_and_is_fetched_where_wechat_says_it_is() {
+    let stage = Stage::ready().await;
+    let video = sample_video(5 * MIB);
+    let id = stage.handed_over("video/mp4", &video).await;
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri(format!("{CALLS}{}/cgi-bin/material/add_material?type=video", stage.account))
+        .header("x-body-file", &id)
+        .header("x-body-part", "media; filename=%E8%8A%B1.mp4")
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body("description=%7B%22title%22%3A%22%E8%8A%B1%22%2C%22introduction%22%3A%22i%22%7D".into());
+    let added = stage.business.send(request.unwrap()).await;
+    assert!(added.body["media_id"].is_string(), "{}", added.body);
+    let [received] = &stage.arrived("/cgi-bin/material/add_material")[..] else { panic!("one request") };
+    let (fields, _) = received.body.split_at(400);
+    let fields = String::from_utf8_lossy(fields);
+    assert!(
+        fields.contains("{\"title\":\"花\",\"introduction\":\"i\"}") && fields.contains("filename=\"花.mp4\""),
+        "{fields}"
+    );
+
+    let headers = [("x-body-file", id.as_str()), ("x-body-part", "media; filename=a.mp4")];
+    let temporary = stage.sends_file(&stage.business, "cgi-bin/media/upload?type=video", &headers).await;
+    let media = temporary.body["media_id"].as_str().unwrap_or_else(|| panic!("{}", temporary.body)).to_owned();
+    let plain = stage.downloads(&media, &[]).await;
+    assert!(plain.body["video_url"].is_string(), "WeChat answers with an address: {}", plain.body);
+    let follow = ("x-video-url", "follow");
+    let large = stage.downloads(&media, &[follow]).await;
+    assert_eq!((large.status, large.problem()), (413, "answer-too-large"));
+    let (headers, bytes) = got(&stage.downloads(&media, &[follow, ("x-large-answer", "redirect")]).await).await;
+    assert!(headers[CONTENT_TYPE] == "video/mp4" && bytes == video);
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_wechats_is_passed_back_and_never_called() {
+    let stage = Stage::ready().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let elsewhere = format!("http://{}/video.mp4", listener.local_addr().unwrap());
+    let answer = json!({ "video_url": elsewhere }).to_string();
+    stage.world.simulator.inject(Fault::answer("text/plain", answer.into_bytes()).on(DOWNLOAD));
+    let passed_back = stage.downloads("any", &[("x-video-url", "follow")]).await;
+    assert_eq!((passed_back.status, &passed_back.body["video_url"]), (200, &json!(elsewhere)));
+    assert!(tokio::time::timeout(Duration::ZERO, listener.accept()).await.is_err(), "nobody has called");
+}
+
+#[tokio::test]
+async fn a_file_is_its_callers_alone_and_gone_a_day_later() {
+    let stage = Stage::ready().await;
+    let (id, url) = stage.place("image/jpeg", 3).await;
+    let unknown = async |business: &Business| {
+        let answer =
+            stage.sends_file(business, "cgi-bin/media/upload?type=image", &[("x-body-file", &id), AS_MEDIA]).await;
+        assert_eq!((answer.status, answer.problem()), (404, "unknown-file"));
+    };
+    unknown(&stage.business).await;
+    for (content_type, bytes) in [("image/png", b"abc".to_vec()), ("image/jpeg", b"abcd".to_vec())] {
+        assert_eq!(put(url.clone(), content_type, bytes).await, 403, "not as it was announced");
+    }
+    unknown(&stage.business).await;
+    assert_eq!(put(url.clone(), "image/jpeg", b"\xff\xd8\xff".to_vec()).await, 200);
+    unknown(&Business::as_another_service(&stage.world)).await;
+    let elsewhere = Business::in_another_session(&stage.world);
+    let headers = [("x-body-file", id.as_str()), AS_MEDIA];
+    let sent = stage.sends_file(&elsewhere, "cgi-bin/media/upload?type=image", &headers).await;
+    assert!(sent.body["media_id"].is_string(), "the same service in another process");
+    stage.world.pass(Duration::from_mins(16));
+    assert_eq!(put(url, "image/jpeg", b"\xff\xd8\xff".to_vec()).await, 403, "expired");
+    stage.world.pass(Duration::from_hours(24));
+    stage.world.simulator.push_ticket().await;
+    unknown(&stage.business).await;
+    assert_eq!(stage.arrived(UPLOAD).len(), 1);
+}
+
+#[tokio::test]
+async fn a_refused_token_or_a_repeat_under_a_key_sends_the_same_file() {
+    let stage = Stage::ready().await;
+    stage.world.pass(Duration::from_mins(2));
+    let (picture, other) = (sample_picture(5 * MIB), sample_picture(1_000));
+    let headers = |id: &'static str| [("x-body-file", id), AS_MEDIA, ("idempotency-key", "picture-1")];
+    let (id, another) =
+        (stage.handed_over("image/jpeg", &picture).await, stage.handed_over("image/jpeg", &other).await);
+    let (id, another): (&'static str, &'static str) = (id.leak(), another.leak());
+    stage.world.simulator.inject(Fault::errcode(40_001).on(UPLOAD).times(1));
+    let call = async |id| stage.sends_file(&stage.business, "cgi-bin/media/upload?type=image", &headers(id)).await;
+    let first = call(id).await;
+    assert!(first.headers.contains_key("x-token-renewed") && first.body["media_id"].is_string(), "{}", first.body);
+    let received = stage.arrived(UPLOAD);
+    assert!(received.len() == 2 && received.iter().all(|received| has_file(received, &picture)));
+    let again = call(id).await;
+    assert_eq!((&again.body, &again.headers["idempotent-replayed"]), (&first.body, &HeaderValue::from_static("true")));
+    let reused = call(another).await;
+    assert_eq!((reused.status, reused.problem()), (422, "key-reused"));
+    assert_eq!(stage.arrived(UPLOAD).len(), 2);
+}
+
+#[tokio::test]
+async fn a_key_is_free_again_where_the_file_was_not_there_yet() {
+    let stage = Stage::ready().await;
+    let picture = sample_picture(1_000);
+    let (id, url) = stage.place("image/jpeg", picture.len()).await;
+    let headers = [("x-body-file", id.as_str()), AS_MEDIA, ("idempotency-key", "picture-1")];
+    let call = async || stage.sends_file(&stage.business, "cgi-bin/media/upload?type=image", &headers).await;
+    assert_eq!(call().await.problem(), "unknown-file");
+    assert_eq!(put(url, "image/jpeg", picture).await, 200);
+    assert!(call().await.body["media_id"].is_string());
+    assert_eq!(stage.arrived(UPLOAD).len(), 1);
+}
+
+#[tokio::test]
+async fn our_token_is_hidden_in_a_large_answer_too() {
+    let stage = Stage::ready().await;
+    let issued = stage.world.simulator.issued_secrets().into_iter();
+    let token = issued.rev().find(|secret| secret.kind == SecretKind::AuthorizerToken).unwrap().value;
+    let large = [vec![b'x'; 5 * MIB], token.clone().into_bytes(), vec![b'y'; 10]].concat();
+    stage.world.simulator.inject(Fault::answer("image/jpeg", large).on(DOWNLOAD));
+    let (_, bytes) = got(&stage.downloads("any", &[("x-large-answer", "redirect")]).await).await;
+    assert!(bytes.ends_with(b"***yyyyyyyyyy") && bytes.len() > 5 * MIB);
+    stage.world.simulator.inject(Fault::answer("image/jpeg", vec![b'x'; 20 * MIB + 1]).on(UPLOAD));
+    let id = stage.handed_over("image/jpeg", b"\xff\xd8\xff").await;
+    let headers = [("x-body-file", id.as_str()), AS_MEDIA, ("x-large-answer", "redirect")];
+    let refused = stage.sends_file(&stage.business, "cgi-bin/media/upload?type=image", &headers).await;
+    assert_eq!((refused.problem(), &refused.body["effect"]), ("answer-too-large", &json!("done")));
+}
+
+/// A bucket that refuses everything, as S3 does where the role lacks a permission.
+async fn refusing_bucket() -> Url {
+    let denied = "<Error><Code>AccessDenied</Code><Message>User: arn:aws:sts::1 is not authorized</Message></Error>";
+    let router = Router::new().fallback(async move || (StatusCode::FORBIDDEN, denied));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_away_stops_what_needs_it_and_nothing_else() {
+    let stage = Stage::ready().await;
+    let nobody = Url::parse("http://127.0.0.1:9").unwrap();
+    let small = vec![b'x'; 10];
+    for (bucket, said) in
+        [(refusing_bucket().await, "S3 answered 403 Forbidden AccessDenied"), (nobody, "S3 did not answer")]
+    {
+        stage.world.expect_error(said);
+        let router = wechat_calls::router(stage.world.call_service_with_files_at(&bucket));
+        let business = Business::through(&stage.world, router);
+        let headers = [("x-body-file", "AAAAAAAAAAAAAAAAAAAAAA"), AS_MEDIA];
+        let answer = stage.sends_file(&business, "cgi-bin/media/upload?type=image", &headers).await;
+        assert_eq!((answer.status, answer.problem()), (503, "unavailable"));
+        assert!(stage.arrived(UPLOAD).is_empty(), "nothing was sent");
+        let download = format!("{CALLS}{}/cgi-bin/media/get?media_id=any", stage.account);
+        stage.world.simulator.inject(Fault::answer("image/jpeg", vec![b'x'; 5 * MIB]).on(DOWNLOAD).times(1));
+        let request = Request::builder().uri(&download).header("x-large-answer", "redirect").body(Body::empty());
+        let lost = business.send(request.unwrap()).await;
+        assert_eq!((lost.status, lost.problem()), (503, "unavailable"));
+        stage.world.simulator.inject(Fault::answer("image/jpeg", small.clone()).on(DOWNLOAD).times(1));
+        assert_eq!(business.get(&download).await.bytes, small);
+    }
+}

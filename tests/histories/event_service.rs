@@ -26,9 +26,31 @@ pub(crate) struct EventService {
 #[derive(Default)]
 struct State {
     unwilling: Option<Unwilling>,
-    /// How often it was asked.
-    asked: u64,
+    /// How often each event was refused by a service that wavers.
+    refused: BTreeMap<(String, u64), u32>,
     taken: Vec<Call>,
+}
+
+/// How often a service that wavers refuses an event. Meanwhile the account has further ones, which must wait.
+const REFUSALS: u32 = 5;
+
+impl State {
+    /// Whether a service that wavers takes an event.
+    fn relents(&mut self, call: &Call) -> bool {
+        let number = number(call);
+        let refused = self.refused.entry((account(call).to_owned(), number)).or_default();
+        let relents = number.is_multiple_of(2) || *refused == REFUSALS;
+        *refused += u32::from(!relents);
+        relents
+    }
+}
+
+fn account(call: &Call) -> &str {
+    call.body["data"]["authorizer_appid"].as_str().unwrap()
+}
+
+fn number(call: &Call) -> u64 {
+    call.body["data"]["sequence"].as_u64().unwrap()
 }
 
 impl EventService {
@@ -37,11 +59,10 @@ impl EventService {
         let known = Arc::clone(&state);
         let service = Service::answering_in_time(move |call| {
             let mut state = known.lock().unwrap_or_else(PoisonError::into_inner);
-            state.asked += 1;
             let is_taken = match state.unwilling {
                 None => true,
                 Some(Unwilling::Refuses) => false,
-                Some(Unwilling::Wavers) => state.asked.is_multiple_of(2),
+                Some(Unwilling::Wavers) => state.relents(call),
                 Some(Unwilling::Hangs) => return Box::pin(std::future::pending()),
             };
             let status = if is_taken { StatusCode::NO_CONTENT } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -67,8 +88,7 @@ impl EventService {
     /// bus with what they say; and how many of them it never took.
     pub(crate) fn wrong_about(&self, account: &AppId, reported: &BTreeMap<u64, &Value>) -> (Violations, usize) {
         let (mut found, mut taken, mut tries) = (Violations::new(), Vec::new(), BTreeMap::<u64, usize>::new());
-        let is_of = |call: &Call| call.body["data"]["authorizer_appid"] == account.as_str();
-        let number = |call: &Call| call.body["data"]["sequence"].as_u64().unwrap();
+        let is_of = |call: &Call| self::account(call) == account.as_str();
         for call in self.service.asked().iter().filter(|call| is_of(call)) {
             *tries.entry(number(call)).or_default() += 1;
             if reported.get(&number(call)).is_none_or(|detail| **detail != call.body["data"]) {

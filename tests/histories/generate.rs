@@ -56,6 +56,22 @@ pub(crate) fn interleaved() -> impl Strategy<Value = History> {
     (setting(), prop::collection::vec(step, 8..=24)).prop_map(|(setting, steps)| History { setting, steps })
 }
 
+/// Histories of an account that leaves and comes back so often that several of its events wait for a webhook that wavers.
+pub(crate) fn restless() -> impl Strategy<Value = History> {
+    let setting = setting().prop_map(|setting| Setting { events: Some(Unwilling::Wavers), ..setting });
+    let seconds = |seconds: &[u64]| select(seconds.to_vec()).prop_map(Duration::from_secs);
+    let (gone, back) = (Step::Revokes { shop: Shop(0), stamp: 0 }, Step::Joins(Shop(0)));
+    let step = prop_oneof![
+        3 => Just(vec![gone, Step::Does(Job::Push(0)), Step::Does(Job::Inbox(Process(0)))]),
+        3 => Just(vec![back, Step::Does(Job::Inbox(Process(0)))]),
+        2 => process().prop_map(|process| vec![Step::Does(Job::Renew(process))]),
+        3 => seconds(&[40, 60, 180, 360]).prop_map(|time| vec![Step::Passes(time)]),
+        1 => unwilling().prop_map(|how| vec![Step::Fails(Trouble::EventWebhook { how, lasts: Duration::from_mins(8) })]),
+    ];
+    let steps = prop::collection::vec(step, 12..=24).prop_map(|steps| steps.concat());
+    (setting, steps).prop_map(|(setting, steps)| History { setting, steps })
+}
+
 pub(crate) fn setting() -> impl Strategy<Value = Setting> {
     let named_by = select(vec![NamedBy::Both, NamedBy::Both, NamedBy::Details]);
     let events = prop::option::weighted(0.5, Just(Unwilling::Wavers));

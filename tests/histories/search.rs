@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
-use crate::generate::{interleaved, ordered};
+use crate::generate::{interleaved, ordered, restless};
 use crate::invariants::Violations;
 use crate::model::Model;
 use crate::sick::sicknesses;
@@ -42,6 +42,11 @@ const SIMPLER: u32 = 400;
 #[test]
 fn everything_holds_after_any_history() {
     search(&ordered, 160);
+}
+
+#[test]
+fn events_keep_their_order_while_an_account_comes_and_goes() {
+    search(&restless, 30);
 }
 
 #[test]

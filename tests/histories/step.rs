@@ -103,7 +103,7 @@ pub(crate) enum Saying {
 pub(crate) enum Unwilling {
     /// It answers with a status that is none of success.
     Refuses,
-    /// It refuses every other request.
+    /// It refuses every other event of an account five times, and then takes it.
     Wavers,
     /// It does not answer.
     Hangs,

@@ -1,7 +1,8 @@
-//! A second opinion: moto, an independent implementation of DynamoDB and Secrets Manager, where it is installed.
+//! A second opinion: moto, an independent implementation of DynamoDB, Secrets Manager and S3, where it is installed.
 //!
 //! Only for tests that are ignored by default. It is a Python program (`pip install 'moto[server]==5.*'`), found on the
-//! `PATH`. Measured against AWS it is the more lenient of the two: it never throttles and accepts more than AWS does.
+//! `PATH`. Measured against AWS it is the more lenient of the two: it never throttles, checks no signature, and accepts
+//! more than AWS does.
 
 use std::time::Duration;
 
@@ -19,7 +20,10 @@ use crate::world::{COMPONENT, SECRET, TABLE, World, secret_json};
 /// Python is slow to start.
 const START: Duration = Duration::from_secs(30);
 
-/// A running moto with the platform's table and secret in it. It ends when the value is dropped.
+/// The bucket of files.
+const BUCKET: &str = "files";
+
+/// A running moto with the platform's table, secret and bucket in it. It ends when the value is dropped.
 #[derive(Debug)]
 pub struct Moto {
     endpoint: String,
@@ -53,6 +57,8 @@ impl Moto {
             .http_client(Connections::new());
         let secrets = aws_sdk_secretsmanager::Client::from_conf(secrets.build());
         secrets.create_secret().name(SECRET).secret_string(secret_json().expose_secret()).send().await.unwrap();
+        let bucket = crate::http_client().put(format!("{endpoint}/{BUCKET}")).send().await.unwrap();
+        assert_eq!(bucket.status(), 200);
         Self { endpoint: endpoint.to_owned(), _process: process, dynamodb }
     }
 
@@ -69,6 +75,7 @@ impl Moto {
         for name in ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER"] {
             variables.insert(name.into(), self.endpoint.clone());
         }
+        variables.insert("FILES_BUCKET_URL".into(), format!("{}/{BUCKET}", self.endpoint));
     }
 
     /// The platform's part of the table.

@@ -2,6 +2,7 @@
 
 mod answers;
 mod logs;
+mod second_opinion;
 
 use stories::http_events::HttpEvent;
 

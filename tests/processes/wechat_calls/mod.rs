@@ -2,6 +2,7 @@
 
 mod answers;
 mod logs;
+mod second_opinion;
 
 use base::ids::AppId;
 use stories::http_events::HttpEvent;

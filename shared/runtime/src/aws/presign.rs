@@ -108,9 +108,10 @@ mod tests {
 
     use super::*;
 
-    fn presigner() -> Presigner {
-        let credentials =
-            Credentials::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None, None, "example");
+    /// As an example of AWS's, and with a session token as those of a function.
+    fn presigner(session_token: Option<&str>) -> Presigner {
+        let (id, secret) = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
+        let credentials = Credentials::new(id, secret, session_token.map(str::to_owned), None, "example");
         Presigner { region: Region::new("us-east-1"), credentials: SharedCredentialsProvider::new(credentials) }
     }
 
@@ -129,7 +130,7 @@ mod tests {
             from: Timestamp::from_unix(1_369_353_600),
             valid_for: Duration::from_hours(24),
         };
-        let signed = presigner().sign(request).await.unwrap();
+        let signed = presigner(None).sign(request).await.unwrap();
         assert_eq!(
             signed.as_str(),
             "https://examplebucket.s3.amazonaws.com/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256\
@@ -151,11 +152,31 @@ mod tests {
             from: Timestamp::from_unix(1_369_353_600),
             valid_for: Duration::from_mins(15),
         };
-        let signed = presigner().sign(request).await.unwrap();
+        let signed = presigner(None).sign(request).await.unwrap();
         assert_eq!(parameter(&signed, "X-Amz-SignedHeaders"), "content-length;content-type;host");
         assert_eq!(
             parameter(&signed, "X-Amz-Signature"),
             "7b7c026e26926f356a76be9e5bd14abc5ab8d6fd4c5921c1f4dff15a15bc94f6"
+        );
+    }
+
+    /// As botocore signs the same request.
+    #[tokio::test]
+    async fn a_functions_session_token_is_signed_too() {
+        let url = Url::parse("https://examplebucket.s3.us-east-1.amazonaws.com/a/b_-c").unwrap();
+        let request = SignedRequest {
+            method: &Method::GET,
+            url: &url,
+            headers: &[],
+            from: Timestamp::from_unix(1_369_353_600),
+            valid_for: Duration::from_mins(15),
+        };
+        let token = "FwoGZXIvYXdzEJr//////////wEa+=def~ghi_-.jkl==";
+        let signed = presigner(Some(token)).sign(request).await.unwrap();
+        assert_eq!(parameter(&signed, "X-Amz-Security-Token"), token);
+        assert_eq!(
+            parameter(&signed, "X-Amz-Signature"),
+            "612f33b08167a32f6f796689720ba13d5b3b418fe7b319349b4350800e6c9597"
         );
     }
 }

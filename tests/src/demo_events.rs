@@ -286,6 +286,9 @@ fn wechat_calls() -> Events {
     let of_account = |appid: &str, api: &str| {
         HttpEvent::new("GET", &format!("/wechat/{appid}/{api}")).route("/wechat/{appid}/{proxy+}")
     };
+    let file = |body: &str| {
+        HttpEvent::new("POST", "/files").header("content-type", "application/json").iam(CALLER).body(body).build()
+    };
     vec![
         (
             "call-without-permission",
@@ -295,6 +298,8 @@ fn wechat_calls() -> Events {
         ("call-without-identity", of_account(KNOWN_ACCOUNT, "cgi-bin/user/info").build()),
         ("call-for-a-token", of_account(KNOWN_ACCOUNT, "cgi-bin/token").iam(CALLER).build()),
         ("list-failed-calls", HttpEvent::new("GET", "/calls").iam(CALLER).build()),
+        ("create-file", file(r#"{"content_type":"image/jpeg","length":6000000}"#)),
+        ("create-file-that-is-too-large", file(r#"{"content_type":"image/jpeg","length":20971521}"#)),
     ]
 }
 

@@ -264,6 +264,8 @@ async fn services_call_wechat_where_they_cannot() {
         "call-without-identity",
         "call-for-a-token",
         "list-failed-calls",
+        "create-file",
+        "create-file-that-is-too-large",
     ] {
         answered(&world, &format!("wechat-calls/{name}.json")).await;
     }

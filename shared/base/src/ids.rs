@@ -20,8 +20,8 @@ pub enum IdError {
     /// Appids that are issued today are `wx` and 16 hexadecimal digits.
     #[error("an appid is wx and 16 digits of 0 to 9 and a to f, such as wx1234567890abcdef")]
     IssuedAppId,
-    /// A link or attempt id is 22 URL-safe characters.
-    #[error("an id of a link or attempt is 22 letters, digits, '-' or '_'")]
+    /// Every other id is 22 URL-safe characters.
+    #[error("an id is 22 letters, digits, '-' or '_'")]
     Opaque,
 }
 
@@ -97,6 +97,9 @@ macro_rules! opaque_id {
         pub struct $name(String);
 
         impl $name {
+            /// Characters of an id.
+            pub const LENGTH: usize = OPAQUE_LENGTH;
+
             /// A fresh id of 128 random bits.
             #[must_use]
             pub fn generate(random: &Random) -> Self {
@@ -156,6 +159,11 @@ opaque_id! {
 opaque_id! {
     /// A file that a service hands over.
     FileId
+}
+
+opaque_id! {
+    /// An API key. It says which key is meant and opens nothing.
+    KeyId
 }
 
 fn is_url_safe(byte: u8) -> bool {

@@ -1,6 +1,6 @@
 //! Random bytes, from one place.
 //!
-//! Link ids, attempt ids, cookies, lease owners and the 16 bytes that open every sealed message come from here.
+//! Link ids, attempt ids, API keys, cookies, lease owners and the 16 bytes that open every sealed message come from here.
 
 use std::fmt;
 use std::sync::Arc;
@@ -47,6 +47,12 @@ impl Random {
     #[must_use]
     pub fn id(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.bytes::<16>())
+    }
+
+    /// 256 random bits as 43 URL-safe characters: the secret of an API key.
+    #[must_use]
+    pub fn secret(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.bytes::<32>())
     }
 
     /// A number in `0..=max`, for jitter: the slight bias of the remainder does not matter there.

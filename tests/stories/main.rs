@@ -7,6 +7,8 @@ mod account_states;
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod api_keys;
+#[cfg(test)]
 mod asking_again;
 #[cfg(test)]
 mod bad_input;

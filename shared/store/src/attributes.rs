@@ -121,6 +121,14 @@ attributes! {
     ANSWER_BODY = "answer_body",
     FAILED_CALL = "failed_call",
     COUNT = "count",
+    // API keys.
+    NAME = "name",
+    SCOPES = "scopes",
+    APPIDS = "appids",
+    SECRET_DIGEST = "secret_digest",
+    IN_URL = "in_url",
+    ENDS_AT = "ends_at",
+    LAST_USED_ON = "last_used_on",
     // The release check.
     SEEN = "seen",
     // Health.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use base::clock::Timestamp;
-use base::ids::{AppId, AttemptId, LinkId};
+use base::ids::{AppId, AttemptId, KeyId, LinkId};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::StoreError;
@@ -60,7 +60,7 @@ macro_rules! number_value {
     };
 }
 
-id_value!(AppId, LinkId, AttemptId);
+id_value!(AppId, LinkId, AttemptId, KeyId);
 number_value!(u8, u32, i32, i64, u64);
 
 impl From<Timestamp> for Value {
@@ -143,7 +143,7 @@ pub(crate) fn differs(attribute: &str, value: impl Into<Value>) -> Condition {
     Condition::Compares(attribute.to_owned(), "<>", value.into())
 }
 
-pub(crate) fn is_before(attribute: &str, at: Timestamp) -> Condition {
+pub(crate) fn is_before(attribute: &str, at: impl Into<Value>) -> Condition {
     Condition::Compares(attribute.to_owned(), "<", at.into())
 }
 

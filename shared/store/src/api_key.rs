@@ -1,0 +1,412 @@
+//! The keys of services outside AWS: what each may do, and until when.
+//!
+//! The table has a digest of a key's secret and never the secret: whoever reads the table cannot use a key. A key that was
+//! revoked or has ended is known for some time longer, so that its use can be told from that of a key that never was.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::time::Duration;
+
+use base::clock::Timestamp;
+use base::digest_id;
+use base::ids::{AppId, Digest, KeyId};
+use base::random::Random;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::StoreError;
+use crate::attributes::{
+    APPIDS, CREATED_AT, CREATED_BY, ENDS_AT, EXPIRES_AT, IN_URL, LAST_USED_ON, LIST_PK, LIST_SK, NAME, PK, REVOKED_AT,
+    SCOPES, SECRET_DIGEST,
+};
+use crate::item::{Attributes, Item};
+use crate::part::{Key, Part};
+use crate::request::{Order, Written};
+use crate::write::{Value, absent, equals, exists, id_value, is_before};
+
+/// A key is known this long after it was revoked or has ended.
+const KEEP_ENDED: Duration = Duration::from_hours(24 * 30);
+
+/// What a key's text begins with: programs that look for secrets in source code recognize it by this.
+const TEXT_PREFIX: &str = "wxp_";
+
+/// Characters of a key's secret, which is 256 bits in URL-safe Base64.
+const SECRET_LENGTH: usize = 43;
+
+macro_rules! scopes {
+    ($($(#[$doc:meta])* $scope:ident = $word:literal),+ $(,)?) => {
+        /// A part of the API that a key opens.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Scope {
+            $($(#[$doc])* $scope,)+
+        }
+
+        impl Scope {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$scope),+];
+
+            /// The word in the table and in the business API.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$scope => $word),+ }
+            }
+        }
+    };
+}
+
+scopes! {
+    /// Reads accounts, failed calls and reconciliations.
+    AccountsRead = "accounts:read",
+    /// Says something about accounts, asks for readings of profiles and reconciliations.
+    AccountsWrite = "accounts:write",
+    /// Says where web logins of an account may return to.
+    AccountsOrigins = "accounts:origins",
+    /// Makes, reads and cancels authorization links.
+    Links = "links",
+    /// Reads accounts' tokens and asks for renewals.
+    Tokens = "tokens",
+    /// Makes calls on behalf of accounts.
+    Calls = "calls",
+    /// Makes calls with the platform's own token.
+    PlatformCalls = "platform:calls",
+    /// Reads the platform's own token.
+    PlatformTokens = "platform:tokens",
+    /// Redeems the codes of web logins.
+    Logins = "logins",
+}
+
+impl Scope {
+    /// The scope with this word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|scope| scope.as_str() == word)
+    }
+
+    /// Whether it concerns single accounts, so that a key can have it for some of them only.
+    #[must_use]
+    pub const fn is_of_accounts(self) -> bool {
+        !matches!(self, Self::PlatformCalls | Self::PlatformTokens)
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+digest_id! {
+    /// The digest of a key's secret.
+    KeyDigest
+}
+
+id_value!(KeyDigest);
+
+impl KeyDigest {
+    /// The digest of a secret.
+    #[must_use]
+    pub fn of(secret: &SecretString) -> Self {
+        Self(Digest::of(&["api-key", secret.expose_secret()]))
+    }
+
+    /// Compares two digests in constant time.
+    #[must_use]
+    pub fn matches(&self, other: &Self) -> bool {
+        self.0.matches(&other.0)
+    }
+}
+
+/// A key as a service holds it: `wxp_ID_SECRET`.
+#[derive(Debug, Clone)]
+pub struct KeyText {
+    /// Which key it is.
+    pub id: KeyId,
+    /// What shows that it is held.
+    pub secret: SecretString,
+}
+
+impl KeyText {
+    /// A fresh key.
+    #[must_use]
+    pub fn generate(random: &Random) -> Self {
+        Self { id: KeyId::generate(random), secret: random.secret().into() }
+    }
+
+    /// Takes a key's text apart; `None` for a text that cannot be one. Id and secret may have `_` in them: their lengths say
+    /// where each ends.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (id, secret) = text.strip_prefix(TEXT_PREFIX)?.split_at_checked(KeyId::LENGTH)?;
+        let secret = secret.strip_prefix('_').filter(|secret| secret.len() == SECRET_LENGTH)?;
+        let is_url_safe = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        let id = KeyId::parse(id).ok().filter(|_| secret.bytes().all(is_url_safe))?;
+        Some(Self { id, secret: secret.into() })
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn text(&self) -> SecretString {
+        format!("{TEXT_PREFIX}{}_{}", self.id, self.secret.expose_secret()).into()
+    }
+}
+
+/// A key as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its id, which is not secret.
+    pub id: KeyId,
+    /// What its owner calls it.
+    pub name: String,
+    /// What it opens. A scope of a later version is left out.
+    pub scopes: BTreeSet<Scope>,
+    /// The accounts that it is for; `None` for all.
+    pub appids: Option<BTreeSet<AppId>>,
+    /// The digest of its secret.
+    pub secret: KeyDigest,
+    /// Whether it may be in a query, where others log it.
+    pub in_url: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Who has made it.
+    pub created_by: String,
+    /// From when on it is not accepted any more.
+    pub ends_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// The last day (in UTC, such as `2026-01-31`) on which it was used.
+    pub last_used_on: Option<String>,
+}
+
+impl ApiKey {
+    /// Whether it is accepted.
+    #[must_use]
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.ends_at.is_none_or(|ends_at| now < ends_at)
+    }
+
+    /// Until when it is known.
+    fn known_until(&self) -> Option<Timestamp> {
+        self.revoked_at.or(self.ends_at).map(|end| end.plus(KEEP_ENDED))
+    }
+
+    fn is_known(&self, now: Timestamp) -> bool {
+        self.known_until().is_none_or(|until| now < until)
+    }
+
+    fn read(id: KeyId, attributes: Attributes) -> Result<Self, StoreError> {
+        let item = Item::new("API key", attributes);
+        // An end or a limit that cannot be read must not be taken for none.
+        let end = |name: &'static str| match item.instant(name) {
+            None if item.has(name) => Err(item.lacks(name)),
+            end => Ok(end),
+        };
+        let texts = |name| item.list(name).filter_map(|text| text.as_s().ok());
+        let appids = || texts(APPIDS).filter_map(|appid| AppId::parse(appid).ok()).collect();
+        Ok(Self {
+            id,
+            name: item.text(NAME).unwrap_or_default().to_owned(),
+            scopes: texts(SCOPES).filter_map(|word| Scope::parse(word)).collect(),
+            appids: item.has(APPIDS).then(appids),
+            secret: item.text(SECRET_DIGEST).map(KeyDigest::from_stored).ok_or(item.lacks(SECRET_DIGEST))?,
+            in_url: item.flag(IN_URL).unwrap_or(false),
+            created_at: item.instant(CREATED_AT).ok_or(item.lacks(CREATED_AT))?,
+            created_by: item.text(CREATED_BY).unwrap_or_default().to_owned(),
+            ends_at: end(ENDS_AT)?,
+            revoked_at: end(REVOKED_AT)?,
+            last_used_on: item.text(LAST_USED_ON).map(str::to_owned),
+        })
+    }
+}
+
+/// Where a key is in the list: when it was made, and its id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyPlace(String);
+
+impl KeyPlace {
+    fn of(key: &ApiKey) -> Self {
+        Self(format!("{:010}#{}", key.created_at.unix(), key.id))
+    }
+
+    /// A place as it was given out; `None` for a text that cannot be one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (created_at, id) = text.split_once('#')?;
+        let is_time = created_at.len() == 10 && created_at.bytes().all(|byte| byte.is_ascii_digit());
+        (is_time && KeyId::parse(id).is_ok()).then(|| Self(text.to_owned()))
+    }
+
+    /// The place as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn id(&self) -> Option<KeyId> {
+        KeyId::parse(self.0.split_once('#')?.1).ok()
+    }
+}
+
+/// A page of keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyPage {
+    /// The keys.
+    pub keys: Vec<ApiKey>,
+    /// The end of the page, if there is more behind it.
+    pub next: Option<KeyPlace>,
+}
+
+/// The keys.
+#[derive(Debug, Clone)]
+pub struct ApiKeys(pub(crate) Part);
+
+impl ApiKeys {
+    fn key(&self, id: &KeyId) -> Key {
+        self.0.key("key", id.as_str(), "key")
+    }
+
+    /// Keeps a new key. One write, and one of the index.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: the key may be there, and nobody has its secret. [`StoreError::Contended`] if there is
+    /// another key with this id.
+    pub async fn create(&self, key: &ApiKey) -> Result<(), StoreError> {
+        let new = self
+            .0
+            .new_item(self.key(&key.id))
+            .set(NAME, &key.name)
+            .set(SCOPES, Value::list(key.scopes.iter().map(|scope| scope.as_str())))
+            .set_some(APPIDS, key.appids.as_ref().map(Value::list))
+            .set(SECRET_DIGEST, &key.secret)
+            .set(IN_URL, key.in_url)
+            .set(CREATED_AT, key.created_at)
+            .set(CREATED_BY, &key.created_by)
+            .set_some(ENDS_AT, key.ends_at)
+            .set_some(EXPIRES_AT, key.known_until())
+            .set(LIST_PK, self.0.kind(LIST))
+            .set(LIST_SK, KeyPlace::of(key).0);
+        // A second try after a lost reply writes the same again.
+        let new = new.or_when(equals(SECRET_DIGEST, &key.secret));
+        if new.put().await? { Ok(()) } else { Err(StoreError::Contended { item: "API key" }) }
+    }
+
+    /// A key, as it was a moment ago, also one that is not valid any more; `None` if there is none. Half a read unit.
+    pub async fn get(&self, id: &KeyId) -> Result<Option<ApiKey>, StoreError> {
+        let found = self.0.read_eventually(self.key(id), &[]).await?;
+        found.map(|attributes| ApiKey::read(id.clone(), attributes)).transpose()
+    }
+
+    /// The keys, those that were revoked or have ended lately included: the newest first, and those behind `after`. One
+    /// query of the index, and half a read unit a key, all as of a moment ago.
+    pub async fn page(&self, limit: usize, after: Option<&KeyPlace>, now: Timestamp) -> Result<KeyPage, StoreError> {
+        let after = after.and_then(|place| Some((self.key(&place.id()?), place.0.clone())));
+        let (entries, has_more) = self.0.page_of_list(&self.0.kind(LIST), Order::Descending, limit, after).await?;
+        let places = entries.into_iter().filter_map(|entry| KeyPlace::parse(entry.get(LIST_SK)?.as_s().ok()?));
+        let places: Vec<KeyPlace> = places.collect();
+        let ids: Vec<KeyId> = places.iter().filter_map(KeyPlace::id).collect();
+        let items = self.0.batch_complete(ids.iter().map(|id| self.key(id)).collect(), &[]).await?;
+        let id_of = |item: &Attributes| KeyId::parse(self.0.id_in("key", item.get(PK)?.as_s().ok()?)?).ok();
+        let mut by_id: HashMap<KeyId, Attributes> =
+            items.into_iter().filter_map(|item| Some((id_of(&item)?, item))).collect();
+        let mut keys = Vec::with_capacity(ids.len());
+        for id in ids {
+            let Some(attributes) = by_id.remove(&id) else { continue };
+            // One that cannot be read is accepted nowhere and hides no other.
+            keys.extend(ApiKey::read(id, attributes));
+        }
+        keys.retain(|key| key.is_known(now));
+        Ok(KeyPage { keys, next: places.into_iter().next_back().filter(|_| has_more) })
+    }
+
+    /// Revokes a key, and returns whether there is one. A second revocation changes nothing. One write.
+    ///
+    /// # Errors
+    /// [`StoreError`]: a caller that asks again gets the same result.
+    pub async fn revoke(&self, id: &KeyId, now: Timestamp) -> Result<bool, StoreError> {
+        let revoked = self.0.change(self.key(id)).set(REVOKED_AT, now).set(EXPIRES_AT, now.plus(KEEP_ENDED));
+        let revoked = revoked.when(exists(PK).and(absent(REVOKED_AT))).apply_or_read().await?;
+        Ok(!matches!(revoked, Written::Refused(None)))
+    }
+
+    /// Notes that a key is used on a day (in UTC, such as `2026-01-31`), unless that is known. One write.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the next use notes it.
+    pub async fn note_use(&self, id: &KeyId, day: &str) -> Result<(), StoreError> {
+        let is_new = exists(PK).and(absent(LAST_USED_ON).or(is_before(LAST_USED_ON, day)));
+        self.0.change(self.key(id)).set(LAST_USED_ON, day).when(is_new).apply().await.map(drop)
+    }
+}
+
+const LIST: &str = "keys";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keys_text_is_taken_apart_by_lengths() {
+        let made = KeyText::generate(&Random::system());
+        let text = made.text();
+        assert_eq!(text.expose_secret().len(), 4 + 22 + 1 + 43);
+        let read = KeyText::parse(text.expose_secret()).unwrap();
+        assert_eq!(read.id, made.id);
+        assert!(KeyDigest::of(&read.secret).matches(&KeyDigest::of(&made.secret)));
+        let (id, secret) = ("_".repeat(22), "_".repeat(43));
+        let read = KeyText::parse(&format!("wxp_{id}_{secret}")).unwrap();
+        assert_eq!((read.id.as_str(), read.secret.expose_secret()), (&*id, &*secret));
+        for bad in [
+            String::new(),
+            "wxp_".to_owned(),
+            format!("wxs_{id}_{secret}"),
+            format!("wxp_{id}-{secret}"),
+            format!("wxp_{id}_{secret}_"),
+            format!("wxp_{id}_{}", &secret[1..]),
+            format!("wxp_{id}_{} ", &secret[1..]),
+            format!("wxp_{}#_{secret}", &id[1..]),
+            format!("wxp_{}信_{secret}", &id[2..]),
+            format!(" wxp_{id}_{secret}"),
+        ] {
+            assert!(KeyText::parse(&bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn no_secret_is_in_what_is_printed_and_none_matches_another() {
+        let random = Random::system();
+        let (made, other) = (KeyText::generate(&random), KeyText::generate(&random));
+        assert!(!format!("{made:?}").contains(made.secret.expose_secret()));
+        assert!(!KeyDigest::of(&made.secret).matches(&KeyDigest::of(&other.secret)));
+    }
+
+    #[test]
+    fn scopes_are_known_by_their_words() {
+        for scope in Scope::ALL {
+            assert_eq!(Scope::parse(scope.as_str()), Some(*scope));
+        }
+        assert_eq!((Scope::parse("accounts"), Scope::parse("")), (None, None));
+    }
+
+    #[test]
+    fn a_place_is_a_time_and_an_id() {
+        let text = format!("1769846400#{}", "a".repeat(22));
+        assert_eq!(KeyPlace::parse(&text).unwrap().as_str(), text);
+        for bad in ["", "1769846400", "1769846400#a", &text[1..], &format!("{text}#")] {
+            assert_eq!(KeyPlace::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_end_or_a_limit_that_cannot_be_read_is_not_taken_for_none() {
+        let id = KeyId::parse(&"a".repeat(22)).unwrap();
+        let read = |more: &[(&str, Value)]| {
+            let known = [(SECRET_DIGEST, Value::from("00")), (CREATED_AT, Value::from(1_u64))];
+            let known = known.iter().chain(more).map(|(name, value)| ((*name).to_owned(), value.0.clone()));
+            ApiKey::read(id.clone(), known.collect())
+        };
+        let later = Value::list(["later:scope", "links"]);
+        let key = read(&[(SCOPES, later), (APPIDS, Value::from("wx1"))]).unwrap();
+        assert_eq!((key.scopes, key.appids), (BTreeSet::from([Scope::Links]), Some(BTreeSet::new())));
+        assert_eq!(read(&[]).unwrap().appids, None);
+        assert!(read(&[(ENDS_AT, Value::from("soon"))]).is_err());
+        assert!(read(&[(REVOKED_AT, Value::from("yes"))]).is_err());
+    }
+}

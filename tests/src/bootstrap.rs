@@ -138,7 +138,7 @@ impl Bootstrap {
 
     /// Waits until the process ends by itself, unsuccessfully. Returns all that it ever said.
     pub async fn fail(mut self) -> String {
-        self.log.expect_error("the function does not start", true);
+        self.log.expect_error("the function ends", true);
         let status = self.process.wait_for_end(PATIENCE).await;
         assert!(!status.success(), "{status}");
         self.process.output()

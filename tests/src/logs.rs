@@ -87,7 +87,7 @@ pub const KINDS: [SecretKind; 9] = [
 
 /// Checks that every line that our code wrote carries the id of the request it belongs to, and that there are such lines.
 pub fn assert_request_ids(output: &str) {
-    // A function that does not start says so by `runtime`, before any request.
+    // A function that ends says why by `runtime`, outside any request.
     let is_ours = |line: &Value| {
         let target = line["target"].as_str().unwrap_or_default();
         telemetry::is_ours(target) && !target.starts_with("runtime::")

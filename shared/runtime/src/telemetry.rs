@@ -182,8 +182,8 @@ fn may_be_printed(target: &str, level: Level) -> bool {
     level <= Level::INFO || is_ours(target)
 }
 
-/// Runs a function's process: its log from the first line on, and how it ends. One that does not start says why in a
-/// sentence: `main` would print the error's insides.
+/// Runs a function's process: its log from the first line on, and how it ends. One that cannot start, or whose runtime API
+/// is gone, says so in a sentence: `main` would print the error's insides.
 ///
 /// The log is JSON lines, filtered by `RUST_LOG`, by default `info`; libraries print at most `info`. The filter is a
 /// list of levels and `target=level`, such as `warn,store=info`. A released binary has no lines below `info` at all:
@@ -195,7 +195,7 @@ pub async fn run(function: impl Future<Output = Result<(), impl fmt::Display>>) 
     match function.await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("the function does not start: {error}");
+            tracing::error!("the function ends: {error}");
             ExitCode::FAILURE
         }
     }

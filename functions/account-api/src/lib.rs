@@ -1,10 +1,11 @@
 //! The accounts of a platform, for services and operators: which there are, how they are doing, and what the business has
-//! said about them. `docs/business-api.md` is its contract.
+//! said about them; and the keys of services outside AWS. `docs/business-api.md` is its contract.
 //!
 //! No route yields a token, and nothing here reads one: what is taken of an account's row are the attributes in
 //! [`store::STATUS_ATTRIBUTES`]. Only a reading of a profile calls WeChat.
 
 mod document;
+mod keys;
 mod labels;
 mod listing;
 #[cfg(feature = "openapi")]
@@ -20,7 +21,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, patch, post};
+use axum::routing::{delete, get, patch, post};
 use base::clock::Timestamp;
 use base::ids::AppId;
 use http::header::ETAG;
@@ -40,13 +41,16 @@ pub use self::openapi::description;
 use crate::view::AccountView;
 
 /// The routes, from which [`router`] is built.
-pub const ROUTES: [(Method, &str); 7] = [
+pub const ROUTES: [(Method, &str); 10] = [
     (Method::GET, "/accounts"),
     (Method::GET, "/accounts/{appid}"),
     (Method::PATCH, "/accounts/{appid}"),
     (Method::POST, "/accounts/{appid}/profile-readings"),
     (Method::POST, "/reconciliations"),
     (Method::GET, "/reconciliations/{reconciliation_id}"),
+    (Method::POST, "/keys"),
+    (Method::GET, "/keys"),
+    (Method::DELETE, "/keys/{key_id}"),
     (Method::GET, "/openapi.json"),
 ];
 
@@ -70,6 +74,7 @@ access_to! {
         tokens: StoredTokens,
         user_names: UserNames,
         reconcile_passes: ReconcilePasses,
+        api_keys: ApiKeys,
     }
 }
 
@@ -142,8 +147,18 @@ async fn read(State(service): State<AccountService>, path: AccountPath) -> Respo
 
 /// The routes; refused to a caller without an [`IamIdentity`].
 pub fn router(service: AccountService) -> Router {
-    let [(_, list), (_, one), (_, same), (_, readings), (_, reconciliations), (_, reconciliation), (_, document)] =
-        ROUTES;
+    let [
+        (_, list),
+        (_, one),
+        (_, same),
+        (_, readings),
+        (_, reconciliations),
+        (_, reconciliation),
+        (_, keys),
+        (_, same_keys),
+        (_, key),
+        (_, document),
+    ] = ROUTES;
     Router::new()
         .route(list, get(listing::list))
         .route(one, get(read))
@@ -151,6 +166,9 @@ pub fn router(service: AccountService) -> Router {
         .route(readings, post(profile::read))
         .route(reconciliations, post(reconciliations::begin))
         .route(reconciliation, get(reconciliations::read))
+        .route(keys, post(keys::create))
+        .route(same_keys, get(keys::list))
+        .route(key, delete(keys::revoke))
         .route(document, get(document::read))
         .route_layer(middleware::from_extractor::<IamIdentity>())
         .route_layer(DefaultBodyLimit::max(BODY_LIMIT))

@@ -2,12 +2,16 @@
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use store::{AccountState, LONGEST_KEY, LONGEST_REFERENCE, LONGEST_VALUE, MOST_LOGIN_ORIGINS};
+use store::{
+    AccountState, LONGEST_KEY, LONGEST_KEY_NAME, LONGEST_REFERENCE, LONGEST_VALUE, MOST_KEY_APPIDS, MOST_LOGIN_ORIGINS,
+    Scope,
+};
 use web::ProblemKind;
 use web::api::state_word;
 use web::openapi::{Description, OF_THE_PLATFORM, Operation};
 
 use crate::ROUTES;
+use crate::keys::{CreatedKey, KeyBody, KeyListPage};
 use crate::labels::PatchBody;
 use crate::listing::{AccountPage, KINDS};
 use crate::reconciliations::Reconciliation;
@@ -15,6 +19,7 @@ use crate::view::AccountView;
 
 const ACCOUNTS: &str = "Accounts";
 const RECONCILIATIONS: &str = "Reconciliations";
+const KEYS: &str = "API keys";
 
 /// `*`, or versions as an `ETag` has them.
 const IF_MATCH: &str = r#"^([*]|(W/)?"[^",]*"( *, *(W/)?"[^",]*")*)$"#;
@@ -28,12 +33,19 @@ const TAG: (&str, &str) = (
 /// The routes of [`ROUTES`].
 #[must_use]
 pub fn description() -> Description {
-    let [list, one, change, reading, begin, progress, document] = &ROUTES;
+    let [list, one, change, reading, begin, progress, create_key, keys, key, document] = &ROUTES;
     Description::default()
         .answer::<AccountPage>()
         .answer::<AccountView>()
         .answer::<Reconciliation>()
+        .answer::<CreatedKey>()
+        .answer::<KeyListPage>()
         .body::<PatchBody>()
+        .body::<KeyBody>()
+        .narrow("KeyRequest", "name", json!({ "minLength": 1, "maxLength": LONGEST_KEY_NAME }))
+        .narrow("KeyRequest", "scopes", json!({ "minItems": 1, "items": scope() }))
+        .narrow("KeyRequest", "appids", appids())
+        .narrow("KeyTerms", "scopes", json!({ "items": scope() }))
         .narrow("AccountItem", "appid", appid())
         .narrow("AccountItem", "state", json!({ "enum": AccountState::ALL.map(state_word) }))
         .narrow("AccountItem", "kind", json!({ "enum": KINDS.map(|(word, _)| word) }))
@@ -53,7 +65,23 @@ pub fn description() -> Description {
         .route(reading, reads_profile())
         .route(begin, begins())
         .route(progress, follows())
+        .route(create_key, makes_key())
+        .route(keys, lists_keys())
+        .route(key, revokes_key())
         .route(document, describes())
+}
+
+fn scope() -> Value {
+    let words: Vec<&str> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
+    json!({ "type": "string", "enum": words })
+}
+
+fn appids() -> Value {
+    json!({
+        "minItems": 1,
+        "maxItems": MOST_KEY_APPIDS,
+        "items": { "type": "string", "pattern": "^wx[0-9a-f]{16}$" },
+    })
 }
 
 fn appid() -> Value {
@@ -217,6 +245,76 @@ fn follows() -> Operation {
             "failed": 0,
         }),
     )
+}
+
+fn makes_key() -> Operation {
+    Operation::new(
+        "createKey",
+        KEYS,
+        "Make an API key",
+        "A key for a service that cannot sign with IAM: its scopes and accounts say what it opens. The answer is the only one \
+         that has the key.",
+    )
+    .takes::<KeyBody>(
+        &["application/json"],
+        &json!({
+            "name": "orders, Shanghai", "scopes": ["accounts:read", "calls"], "appids": ["wx1234567890abcdef"],
+            "expires_at": "2099-01-31T08:00:00Z",
+        }),
+    )
+    .refuses(&OF_THE_PLATFORM)
+    .refuses(&[ProblemKind::InvalidField])
+    .answers::<CreatedKey>(StatusCode::CREATED, "The key.", &[], &created_key())
+}
+
+fn lists_keys() -> Operation {
+    Operation::new(
+        "listKeys",
+        KEYS,
+        "List API keys",
+        "The newest first. A key that was revoked or has expired is listed for 30 more days. Lists may be a moment behind, and \
+         a page may have fewer items than `limit`, and a `next_cursor` all the same.",
+    )
+    .in_pages()
+    .refuses(&OF_THE_PLATFORM)
+    .refuses(&[ProblemKind::InvalidParameter])
+    .answers::<KeyListPage>(
+        StatusCode::OK,
+        "A page of keys.",
+        &[],
+        &json!({ "keys": [key()], "next_cursor": "3q2-7wAAMTc2OTg0NjQwMCNaazN2UTBjOFNnV3FUMW4yeVhiNGFB" }),
+    )
+}
+
+fn revokes_key() -> Operation {
+    Operation::new(
+        "revokeKey",
+        KEYS,
+        "Revoke an API key",
+        "It is refused within 60 seconds. Again: the same answer. The request has no body.",
+    )
+    .in_path("key_id", &json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{22}$" }), "The key.")
+    .refuses(&OF_THE_PLATFORM)
+    .refuses(&[ProblemKind::UnknownKey])
+    .answers_nothing(StatusCode::NO_CONTENT, "It is revoked.")
+}
+
+fn created_key() -> Value {
+    json!({
+        "id": "Zk3vQ0c8SgWqT1n2yXb4aA", "key": "wxp_Zk3vQ0c8SgWqT1n2yXb4aA_EXAMPLE",
+        "name": "orders, Shanghai", "scopes": ["accounts:read", "calls"], "appids": ["wx1234567890abcdef"],
+        "expires_at": "2099-01-31T08:00:00Z", "in_url": false, "created_at": "2026-01-31T08:00:00Z",
+    })
+}
+
+fn key() -> Value {
+    let mut key = created_key();
+    if let Value::Object(members) = &mut key {
+        members.remove("key");
+    }
+    key["created_by"] = json!("arn:aws:sts::123456789012:assumed-role/platform-admin");
+    key["last_used_on"] = json!("2026-02-01");
+    key
 }
 
 fn describes() -> Operation {

@@ -33,7 +33,10 @@ async fn problem(response: Response) -> Value {
 #[tokio::test]
 async fn no_route_answers_without_an_identity() {
     for (method, path) in ROUTES {
-        let path = path.replace("{appid}", "wx1234567890abcdef").replace("{reconciliation_id}", "1800000000");
+        let path = path
+            .replace("{appid}", "wx1234567890abcdef")
+            .replace("{reconciliation_id}", "1800000000")
+            .replace("{key_id}", "Zk3vQ0c8SgWqT1n2yXb4aA");
         let request = Request::builder().method(method.clone()).uri(&path).body(Body::from("{}")).unwrap();
         let response = router(service()).oneshot(request).await.unwrap();
         assert_eq!(response.status(), 403, "{method} {path}");
@@ -58,6 +61,17 @@ async fn what_cannot_be_used_is_refused_before_anything_is_read() {
         (Method::PATCH, account, r#"{"tags":{"a":1}}"#, "malformed"),
         (Method::PATCH, account, r#"{"login_origins":["http://a.example.com"]}"#, "invalid-field"),
         (Method::POST, "/accounts/%FF/profile-readings", "", "unknown-account"),
+        (Method::POST, "/keys", r#"{"name":"a","scopes":"links"}"#, "malformed"),
+        (Method::POST, "/keys", r#"{"name":"a","scopes":["links"],"in_url":1}"#, "malformed"),
+        (Method::POST, "/keys", r#"{"name":"a","scopes":["links"],"key":"x"}"#, "malformed"),
+        (Method::POST, "/keys", "{}", "invalid-field"),
+        (Method::POST, "/keys", r#"{"name":"a"}"#, "invalid-field"),
+        (Method::POST, "/keys", r#"{"name":"a","scopes":["link"]}"#, "invalid-field"),
+        (Method::GET, "/keys?limit=0", "", "invalid-parameter"),
+        (Method::GET, "/keys?cursor=AAAA", "", "invalid-parameter"),
+        (Method::GET, "/keys?name=a", "", "invalid-parameter"),
+        (Method::DELETE, "/keys/%FF", "", "unknown-key"),
+        (Method::DELETE, "/keys/short", "", "unknown-key"),
     ] {
         let response = answered(method, path, body).await;
         assert!(response.status().is_client_error(), "{path} {body}");
@@ -67,7 +81,7 @@ async fn what_cannot_be_used_is_refused_before_anything_is_read() {
 
 #[tokio::test]
 async fn a_caller_learns_a_reference_and_no_cause() {
-    for (method, path) in [(Method::GET, "/accounts"), (Method::POST, "/reconciliations")] {
+    for (method, path) in [(Method::GET, "/accounts"), (Method::POST, "/reconciliations"), (Method::GET, "/keys")] {
         let response = answered(method, path, "").await;
         assert_eq!(response.status(), 503);
         let problem = problem(response).await;

@@ -149,6 +149,107 @@ impl KeyText {
     }
 }
 
+/// Characters of a key's name.
+pub const LONGEST_KEY_NAME: usize = 64;
+
+/// Accounts that a key can be limited to: its item stays below 4 KB, and its check at half a read unit.
+pub const MOST_KEY_APPIDS: usize = 100;
+
+/// What is wrong with the key that somebody asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// The name is empty, too long, or has something invisible in it.
+    #[error("name must have 1 to 64 visible characters, on one line")]
+    Name,
+    /// There is no scope, or an unknown one.
+    #[error(
+        "scopes must be one or several of accounts:read, accounts:write, accounts:origins, links, tokens, calls, \
+         platform:calls, platform:tokens and logins"
+    )]
+    Scopes,
+    /// There is no account, there are too many, or one is no appid.
+    #[error("appids must be 1 to 100 appids such as wx1234567890abcdef; leave it out for all accounts")]
+    Appids,
+    /// A scope of the platform itself is asked for together with accounts.
+    #[error("{0} concerns the platform and cannot be limited by appids: leave one of them out, or make two keys")]
+    NotOfAccounts(Scope),
+    /// The end is not a time, or it is over.
+    #[error(
+        "expires_at must be a time in the future, such as 2099-01-31T08:00:00Z; leave it out for a key without an end"
+    )]
+    EndsAt,
+}
+
+/// The key that somebody asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRequest {
+    name: String,
+    scopes: BTreeSet<Scope>,
+    appids: Option<BTreeSet<AppId>>,
+    ends_at: Option<Timestamp>,
+    in_url: bool,
+}
+
+impl KeyRequest {
+    /// A key with this name and these scopes, for all accounts, without an end, not for URLs. White space around the name
+    /// is not part of it.
+    pub fn new(name: &str, scopes: &[impl AsRef<str>]) -> Result<Self, KeyError> {
+        let name = Some(name.trim()).filter(|name| is_name(name)).ok_or(KeyError::Name)?.to_owned();
+        let scopes: Option<BTreeSet<Scope>> = scopes.iter().map(|word| Scope::parse(word.as_ref())).collect();
+        let scopes = scopes.filter(|scopes| !scopes.is_empty()).ok_or(KeyError::Scopes)?;
+        Ok(Self { name, scopes, appids: None, ends_at: None, in_url: false })
+    }
+
+    /// The same for these accounts only.
+    pub fn limited_to(self, appids: &[impl AsRef<str>]) -> Result<Self, KeyError> {
+        let appids: Result<BTreeSet<AppId>, _> = appids.iter().map(|id| AppId::parse_issued(id.as_ref())).collect();
+        let appids = appids.ok().filter(|appids| (1..=MOST_KEY_APPIDS).contains(&appids.len()));
+        let appids = appids.ok_or(KeyError::Appids)?;
+        match self.scopes.iter().find(|scope| !scope.is_of_accounts()) {
+            Some(scope) => Err(KeyError::NotOfAccounts(*scope)),
+            None => Ok(Self { appids: Some(appids), ..self }),
+        }
+    }
+
+    /// The same until a time in RFC 3339.
+    pub fn until(self, ends_at: &str, now: Timestamp) -> Result<Self, KeyError> {
+        let ends_at = Timestamp::parse_rfc3339(ends_at).filter(|ends_at| now < *ends_at).ok_or(KeyError::EndsAt)?;
+        Ok(Self { ends_at: Some(ends_at), ..self })
+    }
+
+    /// The same, and it may be in a query.
+    #[must_use]
+    pub fn in_url(self, in_url: bool) -> Self {
+        Self { in_url, ..self }
+    }
+
+    /// The key as it is to be stored, and the text that its owner gets.
+    #[must_use]
+    pub fn make(self, created_by: &str, random: &Random, now: Timestamp) -> (ApiKey, KeyText) {
+        let text = KeyText::generate(random);
+        let key = ApiKey {
+            id: text.id.clone(),
+            name: self.name,
+            scopes: self.scopes,
+            appids: self.appids,
+            secret: KeyDigest::of(&text.secret),
+            in_url: self.in_url,
+            created_at: now,
+            created_by: created_by.to_owned(),
+            ends_at: self.ends_at,
+            revoked_at: None,
+            last_used_on: None,
+        };
+        (key, text)
+    }
+}
+
+/// Whether a terminal and a log line show a name as it is: the standard library escapes what is not printable.
+fn is_name(name: &str) -> bool {
+    let others = name.replace(['\\', '"', '\''], "");
+    (1..=LONGEST_KEY_NAME).contains(&name.chars().count()) && others.escape_debug().to_string() == others
+}
+
 /// A key as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
@@ -316,14 +417,18 @@ impl ApiKeys {
         Ok(KeyPage { keys, next: places.into_iter().next_back().filter(|_| has_more) })
     }
 
-    /// Revokes a key, and returns whether there is one. A second revocation changes nothing. One write.
+    /// Revokes a key, and returns it as it is then; `None` if there is none. A second revocation changes nothing. One write.
     ///
     /// # Errors
     /// [`StoreError`]: a caller that asks again gets the same result.
-    pub async fn revoke(&self, id: &KeyId, now: Timestamp) -> Result<bool, StoreError> {
+    pub async fn revoke(&self, id: &KeyId, now: Timestamp) -> Result<Option<ApiKey>, StoreError> {
         let revoked = self.0.change(self.key(id)).set(REVOKED_AT, now).set(EXPIRES_AT, now.plus(KEEP_ENDED));
-        let revoked = revoked.when(exists(PK).and(absent(REVOKED_AT))).apply_or_read().await?;
-        Ok(!matches!(revoked, Written::Refused(None)))
+        match revoked.when(exists(PK).and(absent(REVOKED_AT))).apply_and_read().await? {
+            Written::Done(attributes) | Written::Refused(Some(attributes)) => {
+                ApiKey::read(id.clone(), attributes).map(Some)
+            }
+            Written::Refused(None) => Ok(None),
+        }
     }
 
     /// Notes that a key is used on a day (in UTC, such as `2026-01-31`), unless that is known. One write.
@@ -383,6 +488,45 @@ mod tests {
             assert_eq!(Scope::parse(scope.as_str()), Some(*scope));
         }
         assert_eq!((Scope::parse("accounts"), Scope::parse("")), (None, None));
+    }
+
+    #[test]
+    fn a_key_is_asked_for_within_its_bounds() {
+        let now = Timestamp::from_unix(1_769_846_400);
+        let name = |name: &str| KeyRequest::new(name, &["links"]).map(|request| request.name);
+        for good in ["a", "订单 \"orders\" \\ 'x'", "Söhne", "हिन्दी", &"店".repeat(64)] {
+            assert_eq!(name(good).as_deref(), Ok(good));
+        }
+        assert_eq!(name("  orders\n").as_deref(), Ok("orders"));
+        for bad in ["", " ", "a\nb", "a\tb", "a\u{1b}[31m", "a\u{202e}b", "a\u{200b}b", "\u{301}", &"店".repeat(65)] {
+            assert_eq!(name(bad), Err(KeyError::Name), "{bad:?}");
+        }
+        for bad in [&[][..], &["link"], &["links", ""], &["Links"], &["links "]] {
+            assert_eq!(KeyRequest::new("a", bad), Err(KeyError::Scopes), "{bad:?}");
+        }
+        let of = |scopes: &[&str]| KeyRequest::new("a", scopes).unwrap();
+        let accounts: Vec<String> = (0..=100).map(|number| format!("wx{number:016x}")).collect();
+        assert!(of(&["links", "links"]).limited_to(&accounts[..100]).is_ok());
+        for bad in [&accounts[..], &[], &["wx1".to_owned()]] {
+            assert_eq!(of(&["links"]).limited_to(bad), Err(KeyError::Appids));
+        }
+        for scope in [Scope::PlatformCalls, Scope::PlatformTokens] {
+            let refused = of(&["calls", scope.as_str()]).limited_to(&accounts[..1]);
+            assert_eq!(refused, Err(KeyError::NotOfAccounts(scope)));
+        }
+        assert_eq!(
+            of(&["links"]).until("2026-01-31T09:00:01+01:00", now).unwrap().ends_at,
+            Some(now.plus(Duration::from_secs(1)))
+        );
+        for bad in ["2026-01-31T08:00:00Z", "2026-02-01", "tomorrow", ""] {
+            assert_eq!(of(&["links"]).until(bad, now), Err(KeyError::EndsAt), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_error_about_scopes_names_every_one() {
+        let told = KeyError::Scopes.to_string();
+        assert!(Scope::ALL.iter().all(|scope| told.contains(scope.as_str())), "{told}");
     }
 
     #[test]

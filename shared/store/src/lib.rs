@@ -56,7 +56,10 @@ pub use self::account::{Accounts, GrantEnd, NewGrant, Patched, StoredAccount};
 pub use self::account_list::{AccountList, AccountLists, KnownAccount, STATUS_ATTRIBUTES, TokenStatus};
 pub use self::account_state::{AccountState, STANDING_ATTRIBUTES, Standing, Standings};
 pub use self::accounts::{DuePart, END_OF_TIME};
-pub use self::api_key::{ApiKey, ApiKeys, KeyDigest, KeyPage, KeyPlace, KeyText, Scope};
+pub use self::api_key::{
+    ApiKey, ApiKeys, KeyDigest, KeyError, KeyPage, KeyPlace, KeyRequest, KeyText, LONGEST_KEY_NAME, MOST_KEY_APPIDS,
+    Scope,
+};
 pub use self::attempt::{ATTEMPT_KEEP, Attempt, Attempts, CodeCount, CookieDigest, MAX_CODES};
 pub use self::claim::{Arrival, Binding, ClaimKey, Claimed, ClaimedCode, ClaimedGrant, Claims, CodeDigest};
 pub use self::details::{AccountDetails, DETAILS_SORT, Details, GrantOrigin, ProfileReading};

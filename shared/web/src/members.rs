@@ -163,6 +163,18 @@ impl Members {
         self.take(name, "an array of whole numbers", |value| value.as_array()?.iter().map(Value::as_u64).collect())
     }
 
+    /// An array of texts.
+    pub fn list(&mut self, name: &'static str) -> Result<Option<Vec<String>>, BodyError> {
+        self.take(name, "an array of texts", |value| {
+            value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
+        })
+    }
+
+    /// `true` or `false`.
+    pub fn flag(&mut self, name: &'static str) -> Result<Option<bool>, BodyError> {
+        self.take(name, "true or false", Value::as_bool)
+    }
+
     /// An object of texts.
     pub fn texts(&mut self, name: &'static str) -> Result<Option<BTreeMap<String, String>>, BodyError> {
         self.take(name, "an object whose values are texts", |value| {
@@ -349,11 +361,16 @@ mod tests {
 
     #[test]
     fn a_member_is_of_the_documented_type_or_missing() {
-        let mut members = Members::parse(br#"{"t":"x","n":7,"l":[1,2],"none":null,"f":1.5,"m":-1,"s":"7"}"#).unwrap();
+        let body = br#"{"t":"x","n":7,"l":[1,2],"none":null,"f":1.5,"m":-1,"s":"7","a":["x","y"],"o":["x",1],"b":false,"i":1}"#;
+        let mut members = Members::parse(body).unwrap();
         assert_eq!(members.text("t"), Ok(Some("x".to_owned())));
         assert_eq!(members.number("n"), Ok(Some(7)));
         assert_eq!(members.numbers("l"), Ok(Some(vec![1, 2])));
         assert_eq!((members.number("none"), members.number("absent")), (Ok(None), Ok(None)));
+        assert_eq!(members.list("a"), Ok(Some(vec!["x".to_owned(), "y".to_owned()])));
+        assert_eq!(members.list("o"), Err(BodyError::Type("o", "an array of texts")));
+        assert_eq!(members.flag("b"), Ok(Some(false)));
+        assert_eq!(members.flag("i"), Err(BodyError::Type("i", "true or false")));
         for name in ["f", "m", "s"] {
             assert_eq!(members.number(name), Err(BodyError::Type(name, "a whole number")));
         }

@@ -183,6 +183,14 @@ impl Operation {
         self
     }
 
+    /// What is answered if all is well and there is nothing to say.
+    #[must_use]
+    pub fn answers_nothing(mut self, status: StatusCode, description: &str) -> Self {
+        let headers = json!({ "X-Request-Id": reference("headers", "RequestId") });
+        self.success.insert(status.as_u16(), json!({ "description": description, "headers": headers }));
+        self
+    }
+
     /// The problems that it answers in addition to those of every operation.
     #[must_use]
     pub fn refuses(mut self, problems: &[ProblemKind]) -> Self {

@@ -75,6 +75,8 @@ kinds! {
     UnknownAccount: NOT_FOUND, "unknown-account", "No such account";
     /// There is no such file of this caller.
     UnknownFile: NOT_FOUND, "unknown-file", "No such file";
+    /// There is no such key.
+    UnknownKey: NOT_FOUND, "unknown-key", "No such key";
     /// There is no such link.
     UnknownLink: NOT_FOUND, "unknown-link", "No such link";
     /// There is no such reconciliation.

@@ -1,0 +1,236 @@
+//! `POST /keys`, `GET /keys` and `DELETE /keys/{key_id}`: the keys of services that cannot sign with IAM.
+//!
+//! A key's text is in one answer, that to the request that made it, and nowhere else.
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use base::clock::Timestamp;
+use base::ids::{AppId, KeyId};
+use http::StatusCode;
+use http::header::CACHE_CONTROL;
+use secrecy::ExposeSecret as _;
+use serde::Serialize;
+use store::{ApiKey, KeyError, KeyPage, KeyPlace, KeyRequest, Scope};
+use tokio::time::Instant;
+use web::api::{ApiError, answer, json};
+use web::identity::IamIdentity;
+use web::{BodyError, Cursor, Members, PageSize, Parameters, Problem, ProblemKind};
+
+use crate::AccountService;
+
+/// The path's key; its absence is answered like that of an unknown one.
+type KeyPath = Result<Path<KeyId>, PathRejection>;
+
+/// What a key is made with, as it is sent. A member that is `null` counts as missing.
+#[derive(Debug)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = KeyRequest))]
+pub(crate) struct KeyBody {
+    /// What you call it: visible text on one line.
+    name: String,
+    /// What it opens.
+    scopes: Vec<String>,
+    /// The accounts that it is for. Missing: all of them. Not together with `platform:calls` and `platform:tokens`.
+    #[cfg_attr(feature = "openapi", schema(nullable))]
+    appids: Option<Vec<String>>,
+    /// From when on it is refused. Missing: it has no end.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
+    expires_at: Option<String>,
+    /// Whether it may be in a query, as libraries of WeChat send it: others may log URLs.
+    #[cfg_attr(feature = "openapi", schema(default = false))]
+    in_url: Option<bool>,
+}
+
+/// What a key opens, and until when.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct KeyTerms {
+    name: String,
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    scopes: Vec<&'static str>,
+    /// The accounts that it is for; missing: all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<String>>))]
+    appids: Option<Vec<AppId>>,
+    /// From when on it is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
+    expires_at: Option<String>,
+    /// Whether it may be in a query.
+    in_url: bool,
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
+    created_at: String,
+}
+
+impl KeyTerms {
+    fn of(key: &ApiKey) -> Self {
+        Self {
+            name: key.name.clone(),
+            scopes: key.scopes.iter().map(|scope| scope.as_str()).collect(),
+            appids: key.appids.as_ref().map(|appids| appids.iter().cloned().collect()),
+            expires_at: key.ends_at.map(Timestamp::rfc3339),
+            in_url: key.in_url,
+            created_at: key.created_at.rfc3339(),
+        }
+    }
+}
+
+/// A key that was made.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct CreatedKey {
+    /// Its id, which is not secret.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    id: KeyId,
+    /// The key, for `Authorization: Bearer`. No other answer has it.
+    key: String,
+    #[serde(flatten)]
+    terms: KeyTerms,
+}
+
+/// A key as it is listed.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ApiKey))]
+pub(crate) struct KeyView {
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    id: KeyId,
+    #[serde(flatten)]
+    terms: KeyTerms,
+    /// Who has made it.
+    created_by: String,
+    /// The last day (in UTC) on which it was used; missing: it never was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(format = Date))]
+    last_used_on: Option<String>,
+    /// When it was revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
+    revoked_at: Option<String>,
+}
+
+impl From<ApiKey> for KeyView {
+    fn from(key: ApiKey) -> Self {
+        Self {
+            terms: KeyTerms::of(&key),
+            id: key.id,
+            created_by: key.created_by,
+            last_used_on: key.last_used_on,
+            revoked_at: key.revoked_at.map(Timestamp::rfc3339),
+        }
+    }
+}
+
+/// A page of keys.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = KeyPage))]
+pub(crate) struct KeyListPage {
+    keys: Vec<KeyView>,
+    /// There if there may be more: the parameter `cursor` of the next page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    next_cursor: Option<Cursor>,
+}
+
+impl KeyBody {
+    /// Reads the members of a request, and refuses any other.
+    fn read(mut members: Members) -> Result<Self, BodyError> {
+        let body = Self {
+            name: members.text("name")?.unwrap_or_default(),
+            scopes: members.list("scopes")?.unwrap_or_default(),
+            appids: members.list("appids")?,
+            expires_at: members.text("expires_at")?,
+            in_url: members.flag("in_url")?,
+        };
+        members.finish()?;
+        Ok(body)
+    }
+
+    /// The key that is asked for.
+    fn parse(self, now: Timestamp) -> Result<KeyRequest, Problem> {
+        let request = KeyRequest::new(&self.name, &self.scopes).and_then(|mut request| {
+            if let Some(appids) = &self.appids {
+                request = request.limited_to(appids)?;
+            }
+            if let Some(ends_at) = &self.expires_at {
+                request = request.until(ends_at, now)?;
+            }
+            Ok(request.in_url(self.in_url.unwrap_or(false)))
+        });
+        request.map_err(|error: KeyError| Problem::new(ProblemKind::InvalidField, error.to_string()))
+    }
+}
+
+/// `POST /keys`.
+pub(crate) async fn create(
+    State(service): State<AccountService>,
+    identity: IamIdentity,
+    body: Result<Members, Problem>,
+) -> Response {
+    let bound = service.services().answer_by();
+    let work = Box::pin(created(service.clone(), identity, body, bound));
+    answer(service.services(), "making an API key", bound, work).await
+}
+
+/// `GET /keys`.
+pub(crate) async fn list(State(service): State<AccountService>, RawQuery(query): RawQuery) -> Response {
+    let bound = service.services().answer_by();
+    answer(service.services(), "listing API keys", bound, Box::pin(listed(service.clone(), query, bound))).await
+}
+
+/// `DELETE /keys/{key_id}`. Whoever asks again gets the same answer.
+pub(crate) async fn revoke(State(service): State<AccountService>, identity: IamIdentity, path: KeyPath) -> Response {
+    let bound = service.services().answer_by();
+    let work = Box::pin(revoked(service.clone(), identity, path, bound));
+    answer(service.services(), "revoking an API key", bound, work).await
+}
+
+async fn created(
+    service: AccountService,
+    identity: IamIdentity,
+    body: Result<Members, Problem>,
+    bound: Instant,
+) -> Result<Response, ApiError> {
+    let context = service.services();
+    let request = KeyBody::read(body?)?.parse(context.clock.now())?;
+    let open = service.open(bound).await?;
+    let (key, text) = request.make(identity.principal(), &context.random, open.now());
+    open.items.api_keys.create(&key).await?;
+    let (id, name, scopes) = (&key.id, key.name.as_str(), words(&key));
+    tracing::info!(key = %id, name, scopes, caller = %identity, "an API key was made");
+    let key = CreatedKey { id: id.clone(), key: text.text().expose_secret().to_owned(), terms: KeyTerms::of(&key) };
+    Ok(json(StatusCode::CREATED, &key))
+}
+
+async fn listed(service: AccountService, query: Option<String>, bound: Instant) -> Result<Response, ApiError> {
+    let mut parameters = Parameters::parse(query.as_deref().unwrap_or_default())?;
+    let PageSize(limit) = PageSize::read(&mut parameters)?;
+    let after = Cursor::read(&mut parameters, &[], KeyPlace::parse)?;
+    parameters.finish()?;
+    let open = service.open(bound).await?;
+    let KeyPage { keys, next } = open.items.api_keys.page(limit, after.as_ref(), open.now()).await?;
+    let next_cursor = next.map(|place| Cursor::at(place.as_str(), &[]));
+    Ok(json(StatusCode::OK, &KeyListPage { keys: keys.into_iter().map(KeyView::from).collect(), next_cursor }))
+}
+
+async fn revoked(
+    service: AccountService,
+    identity: IamIdentity,
+    path: KeyPath,
+    bound: Instant,
+) -> Result<Response, ApiError> {
+    let Ok(Path(id)) = path else { return Err(unknown().into()) };
+    let open = service.open(bound).await?;
+    let key = open.items.api_keys.revoke(&id, open.now()).await?.ok_or_else(unknown)?;
+    let (name, scopes) = (key.name.as_str(), words(&key));
+    tracing::info!(key = %id, name, scopes, caller = %identity, "an API key was revoked");
+    Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")]).into_response())
+}
+
+/// The scopes of a key in a log line.
+fn words(key: &ApiKey) -> String {
+    key.scopes.iter().map(|scope: &Scope| scope.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+fn unknown() -> Problem {
+    Problem::new(ProblemKind::UnknownKey, "check the id: GET /keys lists the keys that are known")
+}

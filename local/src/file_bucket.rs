@@ -1,8 +1,8 @@
-//! S3 on localhost, as far as files need it: one bucket, whose objects are put and got by signed URLs.
+//! S3 on localhost, as far as files need it: one bucket, whose objects are put and got through presigned URLs.
 //!
-//! A URL that this machine's own credentials have signed is checked as S3 checks it: method, path, the headers that were
-//! signed, and the time. One that other credentials have signed, as those of a function in `sam local`, is taken if it has
-//! not expired: this bucket cannot know their secret.
+//! A URL that was presigned with this machine's own credentials is checked as S3 checks it: method, path, the headers that
+//! were signed, and the time. One that was presigned with other credentials, such as those of a function in `sam local`, is
+//! accepted if it has not expired: this bucket cannot know their secret.
 //!
 //! Objects are kept in memory for a day, and no more of them than fit.
 
@@ -63,19 +63,19 @@ struct Object {
 }
 
 /// An error in S3's words.
-struct Refusal {
+struct S3Error {
     status: StatusCode,
     code: &'static str,
     message: &'static str,
 }
 
-impl Refusal {
+impl S3Error {
     const fn denied(message: &'static str) -> Self {
         Self { status: StatusCode::FORBIDDEN, code: "AccessDenied", message }
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for S3Error {
     fn into_response(self) -> Response {
         let Self { status, code, message } = self;
         let body = format!(
@@ -123,28 +123,29 @@ impl FileBucket {
     }
 
     /// Checks the signature of a request.
-    async fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
-        const INCOMPLETE: Refusal = Refusal::denied("The URL has no signature, or an incomplete one.");
-        let Signature { from, valid_for, names, given } = Signature::read(uri).ok_or(INCOMPLETE)?;
+    async fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), S3Error> {
+        const INCOMPLETE: S3Error = S3Error::denied("The URL has no signature, or an incomplete one.");
+        let given = uri.query().and_then(PresignedQuery::read).ok_or(INCOMPLETE)?;
         let now = self.0.clock.now();
-        if now > from.plus(valid_for) {
-            return Err(Refusal::denied("Request has expired"));
+        if now > given.signed_at.plus(given.expires_in) {
+            return Err(S3Error::denied("Request has expired"));
         }
         let value = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let signed: Vec<(HeaderName, String)> = names
-            .into_iter()
-            .filter(|name| *name != HOST)
-            .map(|name| (name.clone(), value(&name).to_owned()))
+        let signed: Vec<(HeaderName, String)> = given
+            .signed_headers
+            .iter()
+            .filter(|name| **name != HOST)
+            .map(|name| (name.clone(), value(name).to_owned()))
             .collect();
         let url = Url::parse(&format!("http://{}{}", value(&HOST), uri.path())).map_err(|_| INCOMPLETE)?;
+        let (from, valid_for) = (given.signed_at, given.expires_in);
         let request = SignedRequest { method, url: &url, headers: &signed, from, valid_for };
         let right = self.0.presigner.sign(request).await.map_err(|_| INCOMPLETE)?;
-        let right = Signature::read(&Uri::try_from(right.as_str()).map_err(|_| INCOMPLETE)?).ok_or(INCOMPLETE)?.given;
-        let ours = given.credential == right.credential;
-        if ours && given.signature != right.signature {
+        let right = right.query().and_then(PresignedQuery::read).ok_or(INCOMPLETE)?;
+        if given.credential == right.credential && given.signature != right.signature {
             let message = "The request signature we calculated does not match the signature you provided: method, path and \
                            signed headers must be as they were signed.";
-            return Err(Refusal { status: StatusCode::FORBIDDEN, code: "SignatureDoesNotMatch", message });
+            return Err(S3Error { status: StatusCode::FORBIDDEN, code: "SignatureDoesNotMatch", message });
         }
         Ok(())
     }
@@ -175,31 +176,28 @@ impl Objects {
     }
 }
 
-/// What a signed URL says.
-struct Signature {
-    from: Timestamp,
-    valid_for: Duration,
-    names: Vec<HeaderName>,
-    given: Given,
-}
-
-/// What only those can say who know the secret.
-struct Given {
+/// The `X-Amz-…` parameters of a presigned URL.
+struct PresignedQuery {
+    signed_at: Timestamp,
+    expires_in: Duration,
+    signed_headers: Vec<HeaderName>,
     credential: String,
     signature: String,
 }
 
-impl Signature {
-    fn read(uri: &Uri) -> Option<Self> {
-        let query: BTreeMap<String, String> =
-            url::form_urlencoded::parse(uri.query()?.as_bytes()).into_owned().collect();
+impl PresignedQuery {
+    fn read(query: &str) -> Option<Self> {
+        let query: BTreeMap<String, String> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let text = |name: &str| query.get(name).cloned();
-        let names = text("X-Amz-SignedHeaders")?;
         Some(Self {
-            from: signing_time(&text("X-Amz-Date")?)?,
-            valid_for: Duration::from_secs(text("X-Amz-Expires")?.parse().ok()?),
-            names: names.split(';').map(|name| name.parse().ok()).collect::<Option<_>>()?,
-            given: Given { credential: text("X-Amz-Credential")?, signature: text("X-Amz-Signature")? },
+            signed_at: signing_time(&text("X-Amz-Date")?)?,
+            expires_in: Duration::from_secs(text("X-Amz-Expires")?.parse().ok()?),
+            signed_headers: text("X-Amz-SignedHeaders")?
+                .split(';')
+                .map(|name| name.parse().ok())
+                .collect::<Option<_>>()?,
+            credential: text("X-Amz-Credential")?,
+            signature: text("X-Amz-Signature")?,
         })
     }
 }
@@ -217,12 +215,12 @@ async fn page(headers: HeaderMap) -> Response {
 }
 
 async fn read(State(bucket): State<FileBucket>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
-    if let Err(refusal) = bucket.check(&method, &uri, &headers).await {
-        return refusal.into_response();
+    if let Err(error) = bucket.check(&method, &uri, &headers).await {
+        return error.into_response();
     }
     let Some(object) = bucket.with_objects(|objects| objects.by_name.get(uri.path()).cloned()) else {
         let message = "The specified key does not exist.";
-        return Refusal { status: StatusCode::NOT_FOUND, code: "NoSuchKey", message }.into_response();
+        return S3Error { status: StatusCode::NOT_FOUND, code: "NoSuchKey", message }.into_response();
     };
     let mut response = object.bytes.into_response();
     response.headers_mut().remove(CONTENT_TYPE);
@@ -237,8 +235,8 @@ async fn write(
     headers: HeaderMap,
     bytes: Bytes,
 ) -> Response {
-    if let Err(refusal) = bucket.check(&method, &uri, &headers).await {
-        return refusal.into_response();
+    if let Err(error) = bucket.check(&method, &uri, &headers).await {
+        return error.into_response();
     }
     let kept = KEPT_HEADERS.into_iter().filter_map(|name| Some((name.clone(), headers.get(&name)?.clone())));
     let object = Object { headers: kept.collect(), bytes, put_at: bucket.0.clock.now() };

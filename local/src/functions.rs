@@ -113,7 +113,8 @@ impl Place<'_> {
         let accounts =
             AccountService::new(for_pages.clone(), self.bus(&for_pages.limits), self.config.accounts.clone());
         let tokens = TokenService::new(self.services(Limits::tokens(), &metrics)?, self.config.tokens);
-        let bucket = Bucket::new(&self.config.files, self.endpoints.presigner()?, &Limits::calls())?;
+        let bucket =
+            Bucket::new(&self.config.files, self.endpoints.presigner()?, Arc::clone(self.clock), &Limits::calls())?;
         let calls = CallService::new(self.services(Limits::calls(), &metrics)?, bucket);
         let links = LinkService::new(for_pages.clone(), pages.clone(), self.config.wechat.clone());
         let public = ticket_push::router(receiver(&for_pages))

@@ -430,7 +430,7 @@ impl World {
     #[must_use]
     pub fn call_service_with_files_at(&self, url: &Url) -> CallService {
         let (config, limits) = (FilesConfig { bucket: url.clone() }, &self.services.limits);
-        let bucket = Bucket::new(&config, presigner(), limits).unwrap();
+        let bucket = Bucket::new(&config, presigner(), Arc::clone(&self.services.clock), limits).unwrap();
         CallService::new(self.services.clone(), bucket)
     }
 
@@ -667,22 +667,19 @@ fn bus_client(faults: &Faults, sleep: &SharedAsyncSleep, bus: &Url, limits: &Lim
 
 /// Signs as the processes next to a world do.
 fn presigner() -> Presigner {
-    use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
-    let config = aws_config::SdkConfig::builder()
-        .region(Region::new("us-east-1"))
-        .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
-        .build();
-    Presigner::new(&config).unwrap()
+    Presigner::new(&region_and_credentials()).unwrap()
 }
 
 fn sdk_config(faults: &Faults, sleep: &SharedAsyncSleep, endpoint: &str) -> aws_config::SdkConfig {
+    let config = region_and_credentials().to_builder();
+    config.sleep_impl(sleep.clone()).http_client(faults.client()).endpoint_url(endpoint).build()
+}
+
+fn region_and_credentials() -> aws_config::SdkConfig {
     use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
     aws_config::SdkConfig::builder()
         .behavior_version(aws_config::BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
         .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
-        .sleep_impl(sleep.clone())
-        .http_client(faults.client())
-        .endpoint_url(endpoint)
         .build()
 }

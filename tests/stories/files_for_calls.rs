@@ -35,17 +35,17 @@ impl Stage {
         Self { business: Business::of(&world), world, account }
     }
 
-    /// A place for a file, and where it is to be put.
-    async fn place(&self, content_type: &str, length: usize) -> (String, Url) {
+    /// A new file, and the URL to upload it to.
+    async fn create(&self, content_type: &str, length: usize) -> (String, Url) {
         let file = json!({ "content_type": content_type, "length": length });
-        let place = self.business.ask(Method::POST, "/files", &file).await;
-        assert_eq!(place.status, 201, "{}", place.body);
-        let text = |name: &str| place.body[name].as_str().unwrap();
+        let created = self.business.ask(Method::POST, "/files", &file).await;
+        assert_eq!(created.status, 201, "{}", created.body);
+        let text = |name: &str| created.body[name].as_str().unwrap();
         (text("file_id").to_owned(), text("upload_url").parse().unwrap())
     }
 
-    async fn handed_over(&self, content_type: &'static str, bytes: &[u8]) -> String {
-        let (id, url) = self.place(content_type, bytes.len()).await;
+    async fn upload(&self, content_type: &'static str, bytes: &[u8]) -> String {
+        let (id, url) = self.create(content_type, bytes.len()).await;
         assert_eq!(put(url, content_type, bytes.to_vec()).await, 200);
         id
     }
@@ -97,7 +97,7 @@ fn has_file(received: &Received, bytes: &[u8]) -> bool {
 async fn ten_megabytes_go_up_as_a_form_and_come_down_through_the_bucket() {
     let stage = Stage::ready().await;
     let picture = sample_picture(10 * MIB);
-    let id = stage.handed_over("image/jpeg", &picture).await;
+    let id = stage.upload("image/jpeg", &picture).await;
     let uploaded = stage.uploads(&id).await;
     let media = uploaded.body["media_id"].as_str().unwrap_or_else(|| panic!("{}", uploaded.body)).to_owned();
     let [received] = &stage.arrived(UPLOAD)[..] else { panic!("one request") };
@@ -121,18 +121,18 @@ async fn ten_megabytes_go_up_as_a_form_and_come_down_through_the_bucket() {
 async fn what_is_small_enough_comes_back_as_ever() {
     let stage = Stage::ready().await;
     let picture = sample_picture(4 * MIB);
-    let uploaded = stage.uploads(&stage.handed_over("image/jpeg", &picture).await).await;
+    let uploaded = stage.uploads(&stage.upload("image/jpeg", &picture).await).await;
     let media = uploaded.body["media_id"].as_str().unwrap();
     let down = stage.downloads(media, &[("x-large-answer", "redirect"), ("x-video-url", "follow")]).await;
     assert!(down.status == 200 && down.bytes == picture);
-    assert_eq!(stage.world.files.count(), 1, "what was handed over, and nothing else");
+    assert_eq!(stage.world.files.count(), 1, "what was uploaded, and nothing else");
 }
 
 #[tokio::test]
 async fn a_video_goes_up_with_its_title_and_is_fetched_where_wechat_says_it_is() {
     let stage = Stage::ready().await;
     let video = sample_video(5 * MIB);
-    let id = stage.handed_over("video/mp4", &video).await;
+    let id = stage.upload("video/mp4", &video).await;
     let request = Request::builder()
         .method(Method::POST)
         .uri(format!("{CALLS}{}/cgi-bin/material/add_material?type=video", stage.account))
@@ -177,7 +177,7 @@ async fn an_address_that_is_not_wechats_is_passed_back_and_never_called() {
 #[tokio::test]
 async fn a_file_is_its_callers_alone_and_gone_a_day_later() {
     let stage = Stage::ready().await;
-    let (id, url) = stage.place("image/jpeg", 3).await;
+    let (id, url) = stage.create("image/jpeg", 3).await;
     let unknown = async |business: &Business| {
         let answer =
             stage.sends_file(business, "cgi-bin/media/upload?type=image", &[("x-body-file", &id), AS_MEDIA]).await;
@@ -208,8 +208,7 @@ async fn a_refused_token_or_a_repeat_under_a_key_sends_the_same_file() {
     stage.world.pass(Duration::from_mins(2));
     let (picture, other) = (sample_picture(5 * MIB), sample_picture(1_000));
     let headers = |id: &'static str| [("x-body-file", id), AS_MEDIA, ("idempotency-key", "picture-1")];
-    let (id, another) =
-        (stage.handed_over("image/jpeg", &picture).await, stage.handed_over("image/jpeg", &other).await);
+    let (id, another) = (stage.upload("image/jpeg", &picture).await, stage.upload("image/jpeg", &other).await);
     let (id, another): (&'static str, &'static str) = (id.leak(), another.leak());
     stage.world.simulator.inject(Fault::errcode(40_001).on(UPLOAD).times(1));
     let call = async |id| stage.sends_file(&stage.business, "cgi-bin/media/upload?type=image", &headers(id)).await;
@@ -228,7 +227,7 @@ async fn a_refused_token_or_a_repeat_under_a_key_sends_the_same_file() {
 async fn a_key_is_free_again_where_the_file_was_not_there_yet() {
     let stage = Stage::ready().await;
     let picture = sample_picture(1_000);
-    let (id, url) = stage.place("image/jpeg", picture.len()).await;
+    let (id, url) = stage.create("image/jpeg", picture.len()).await;
     let headers = [("x-body-file", id.as_str()), AS_MEDIA, ("idempotency-key", "picture-1")];
     let call = async || stage.sends_file(&stage.business, "cgi-bin/media/upload?type=image", &headers).await;
     assert_eq!(call().await.problem(), "unknown-file");
@@ -247,7 +246,7 @@ async fn our_token_is_hidden_in_a_large_answer_too() {
     let (_, bytes) = got(&stage.downloads("any", &[("x-large-answer", "redirect")]).await).await;
     assert!(bytes.ends_with(b"***yyyyyyyyyy") && bytes.len() > 5 * MIB);
     stage.world.simulator.inject(Fault::answer("image/jpeg", vec![b'x'; 20 * MIB + 1]).on(UPLOAD));
-    let id = stage.handed_over("image/jpeg", b"\xff\xd8\xff").await;
+    let id = stage.upload("image/jpeg", b"\xff\xd8\xff").await;
     let headers = [("x-body-file", id.as_str()), AS_MEDIA, ("x-large-answer", "redirect")];
     let refused = stage.sends_file(&stage.business, "cgi-bin/media/upload?type=image", &headers).await;
     assert_eq!((refused.problem(), &refused.body["effect"]), ("answer-too-large", &json!("done")));
@@ -269,7 +268,7 @@ async fn a_bucket_that_is_away_stops_what_needs_it_and_nothing_else() {
     let nobody = Url::parse("http://127.0.0.1:9").unwrap();
     let small = vec![b'x'; 10];
     for (bucket, said) in
-        [(refusing_bucket().await, "S3 answered 403 Forbidden AccessDenied"), (nobody, "S3 did not answer")]
+        [(refusing_bucket().await, "S3 answered 403 Forbidden (AccessDenied)"), (nobody, "the request to S3 failed")]
     {
         stage.world.expect_error(said);
         let router = wechat_calls::router(stage.world.call_service_with_files_at(&bucket));
@@ -283,6 +282,8 @@ async fn a_bucket_that_is_away_stops_what_needs_it_and_nothing_else() {
         let request = Request::builder().uri(&download).header("x-large-answer", "redirect").body(Body::empty());
         let lost = business.send(request.unwrap()).await;
         assert_eq!((lost.status, lost.problem()), (503, "unavailable"));
+        assert_eq!(lost.body["effect"], "done");
+        assert!(lost.detail().contains("do not repeat it") && lost.body["reference"].is_string(), "{}", lost.body);
         stage.world.simulator.inject(Fault::answer("image/jpeg", small.clone()).on(DOWNLOAD).times(1));
         assert_eq!(business.get(&download).await.bytes, small);
     }

@@ -63,7 +63,7 @@ async fn begin(open: &OpenPlatform, appid: &AppId) -> Result<(), ApiError> {
     match begun {
         ProfileReading::Begun => Ok(()),
         ProfileReading::TooSoon(wait) => {
-            let detail = "the profile was read a moment ago: wait as long as Retry-After says";
+            let detail = "the profile was read a moment ago: retry after the time in Retry-After";
             Err(Problem::new(ProblemKind::TooSoon, detail).with_retry_after(wait).into())
         }
         ProfileReading::Unknown => Err(unknown_account().into()),
@@ -75,8 +75,8 @@ fn refused(appid: &AppId, error: TokenError) -> ApiError {
     match error {
         TokenError::Wechat(said) if !said.is_platform_wide() && !said.is_quota_used_up() => {
             tracing::warn!(authorizer = %appid, "the profile of account {appid} was not read: {said}");
-            of_wechat(&said).into()
+            of_wechat(&said)
         }
-        error => error.into(),
+        error => ApiError::Internal(error.into()),
     }
 }

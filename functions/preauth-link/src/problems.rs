@@ -16,7 +16,7 @@ impl From<FieldError> for ApiError {
 impl From<LinkError> for ApiError {
     fn from(error: LinkError) -> Self {
         match error {
-            LinkError::Internal(trouble) => Self::Internal(trouble),
+            LinkError::Internal(error) => Self::Internal(error),
             LinkError::Unknown => Self::Problem(Problem::new(
                 ProblemKind::UnknownLink,
                 "check the link_id; a link is forgotten 30 days after its expiry",
@@ -32,7 +32,8 @@ impl From<LinkError> for ApiError {
                 Self::Problem(Problem::new(ProblemKind::LinkExpired, "make a new link"))
             }
             LinkError::TooMany(Some(again)) => {
-                let detail = format!("the link makes a code again at {}: wait as long as Retry-After says", again.at);
+                let detail =
+                    format!("the link makes a code again at {}: retry after the time in Retry-After", again.at);
                 Self::Problem(Problem::new(ProblemKind::TooManyCodes, detail).with_retry_after(again.wait))
             }
             LinkError::TooMany(None) => Self::Problem(Problem::new(

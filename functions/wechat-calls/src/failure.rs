@@ -5,13 +5,13 @@ use std::time::Duration;
 use base::clock::Timestamp;
 use store::FailedCall;
 use wechat::api::relay::{RelayAnswer, RelayError};
-use wechat::api::{Api, ErrCode, Reaction, WechatError};
+use wechat::api::{Api, ErrCode, Reaction};
 
-use crate::call::Effect;
+use crate::attempt::Answered;
 use crate::request::CallRequest;
 
 /// The code that a failed call is listed under: WeChat's, `http-` and its status, or a word; `None` for a success.
-fn code(answered: &Result<RelayAnswer, RelayError>) -> Option<String> {
+fn code(answered: &Answered) -> Option<String> {
     match answered {
         Ok(RelayAnswer { refusal: Some(refusal), .. }) => Some(refusal.code.to_string()),
         Ok(answer) => (!answer.status.is_success()).then(|| format!("{HTTP}{}", answer.status.as_u16())),
@@ -21,48 +21,19 @@ fn code(answered: &Result<RelayAnswer, RelayError>) -> Option<String> {
     }
 }
 
-/// What is known of the effect of a call that ended so.
-pub(crate) fn effect(answered: &Result<RelayAnswer, RelayError>) -> Effect {
-    let answer = match answered {
-        Ok(answer) => answer,
-        Err(RelayError::TooLarge) => return Effect::Done,
-        Err(RelayError::NoAnswer(error)) if !error.may_have_taken_effect() => return Effect::None,
-        Err(RelayError::NotRedacted | RelayError::NoAnswer(_)) => return Effect::Unknown,
-    };
-    let Some(refusal) = &answer.refusal else {
-        // A proxy that answers with a page and 5xx does not know what became of the call behind it.
-        return if answer.status.is_server_error() { Effect::Unknown } else { Effect::Done };
-    };
-    if WechatError::from(refusal.clone()).may_have_taken_effect() {
-        return Effect::Unknown;
-    }
-    match refusal.code.reaction_to(Api::OnBehalf) {
-        // Who calls, how often, when or from where was refused, not the request.
-        Reaction::Retry
-        | Reaction::Refresh
-        | Reaction::Reauthorize
-        | Reaction::Permission
-        | Reaction::Quota
-        | Reaction::WaitMinute
-        | Reaction::Config
-        | Reaction::NewTicket
-        | Reaction::RefreshTokenInvalid => Effect::None,
-        Reaction::CodeSpent | Reaction::Caller | Reaction::Unknown => Effect::Done,
-    }
-}
-
 /// The entry for the list of failed calls; `None` for a success.
 pub(crate) fn failed_call(
     request: &CallRequest,
     bytes_sent: usize,
-    answered: &Result<RelayAnswer, RelayError>,
-    (now, took): (Timestamp, Duration),
+    answered: &Answered,
+    at: Timestamp,
+    took: Duration,
 ) -> Option<FailedCall> {
     let code = code(answered)?;
     let answer = answered.as_ref().ok();
     let size = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
     Some(FailedCall {
-        at: now.unix(),
+        at: at.unix(),
         account: request.account().to_owned(),
         caller: request.caller.principal().to_owned(),
         method: request.method.to_string(),
@@ -89,14 +60,20 @@ pub(crate) fn explanation(code: &str) -> (&'static str, &'static str) {
     match code {
         "connect" | "not-started" => ("WeChat could not be reached; nothing was sent", "try again"),
         "timeout" | "connection-lost" => (
-            "WeChat's answer did not arrive; the call may have taken effect",
-            "look whether it did before you repeat it",
+            "WeChat's response did not arrive; the call may have taken effect",
+            "check whether it did before you repeat it",
         ),
-        TOO_LARGE => ("WeChat's answer was too large to be passed back; the call was made", "ask for less at once"),
-        UNUSABLE => ("secrets could not be taken out of WeChat's answer", "try again in a minute"),
+        TOO_LARGE => (
+            "WeChat's response was too large to return; the call was made",
+            "ask for less per call, or send X-Large-Answer: redirect",
+        ),
+        UNUSABLE => (
+            "secrets could not be removed from WeChat's response; the call may have taken effect",
+            "check whether it did before you repeat it",
+        ),
         _ if code.strip_prefix(HTTP).is_some_and(|status| status.starts_with('5')) => (
             "a proxy in front of WeChat answered with an error page; the call may have taken effect",
-            "look whether it did before you repeat it",
+            "check whether it did before you repeat it",
         ),
         _ => ("WeChat answered with an error page and no error code", "check the path and the method"),
     }
@@ -118,13 +95,13 @@ pub(crate) fn kind(code: &str) -> &'static str {
 
 const fn advice(reaction: Reaction) -> &'static str {
     match reaction {
-        Reaction::Retry => "try again later, where a second time does no harm",
+        Reaction::Retry => "try again later, if a second call does no harm",
         Reaction::Refresh => {
-            "try again in a minute: the platform renews the token; if it goes on, somebody else renews it too"
+            "try again in a minute: the platform renews the token; if this continues, something else is renewing it too"
         }
         Reaction::Reauthorize => "the merchant has to authorize the platform again",
         Reaction::Permission => {
-            "the merchant has to grant the permission, through a new link, or WeChat does not give it"
+            "the merchant has to grant the permission through a new link, unless WeChat does not offer it to this account"
         }
         Reaction::Quota => {
             "wait until the quota is renewed, the day's at midnight in Beijing; cgi-bin/clear_quota clears it ten times a month"

@@ -1,9 +1,9 @@
-//! Files that do not fit into a request or a response of ours: to a call by way of the stack's bucket, and back from one.
+//! Files too large for a request or a response of ours: uploaded to the stack's bucket for a call, and downloaded from it.
 //!
-//! `POST /files` gives a file an id, and says where to put it. A call names it in `X-Body-File`: it is sent as the body, or
-//! with `X-Body-Part` as one part of a form. An answer that is too large to be passed back goes into the bucket if the call
-//! asks for that with `X-Large-Answer: redirect`, and the response leads there. A file belongs to the caller who has asked
-//! for it: to everybody else its id says nothing.
+//! `POST /files` returns the id of a file and the URL to upload it to. A call names it in `X-Body-File`: it is sent as the
+//! body, or with `X-Body-Part` as one part of a form. A response too large to return is stored in the bucket if the call
+//! asks for that with `X-Large-Answer: redirect`, and ours redirects to it. A file belongs to the caller that created it:
+//! its id is useless to anyone else.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -15,28 +15,31 @@ use serde::Serialize;
 use url::Url;
 use web::api::{ApiError, answer, json};
 use web::identity::IamIdentity;
-use web::{InternalError, Members, Problem, ProblemKind};
+use web::{Members, Problem, ProblemKind};
 
-use crate::bucket::{BucketError, File, OPEN};
+use crate::bucket::{BucketError, File};
 use crate::form;
 use crate::request::{BodyFile, CallRequest, unknown_file};
 use crate::{CallService, LARGEST_FILE, OpenPlatform};
 
-/// The longest type of a file, in bytes.
-const LONGEST_TYPE: usize = 127;
+/// The longest media type of a file, in bytes.
+pub(crate) const LONGEST_TYPE: usize = 127;
 
-/// A place for a file.
+/// The characters of a token (RFC 9110, section 5.6.2) that are neither letters nor digits.
+pub(crate) const TOKEN_SYMBOLS: &str = "!#$%&'*+.^_`|~-";
+
+/// A file that can be uploaded.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub(crate) struct FilePlace {
+pub(crate) struct FileUpload {
     /// Names the file in `X-Body-File`.
     pub(crate) file_id: String,
-    /// Where to `PUT` it, with `Content-Type` and `Content-Length` as they were named. Whoever has the URL can do so: it is
-    /// not to be logged.
+    /// Where to `PUT` the file, with the `Content-Type` and `Content-Length` that were announced. Anyone who has the URL can
+    /// upload: do not log it.
     pub(crate) upload_url: String,
-    /// Until when.
+    /// When the URL expires.
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
-    pub(crate) upload_until: String,
+    pub(crate) expires_at: String,
 }
 
 /// What a file will be.
@@ -51,7 +54,7 @@ impl FileRequest {
         let (content_type, length) = (members.text("content_type")?, members.number("length")?);
         members.finish()?;
         let content_type = content_type.filter(|text| is_media_type(text)).ok_or_else(|| {
-            invalid("content_type must be the file's type without parameters, such as image/jpeg".to_owned())
+            invalid("content_type must be a media type without parameters, such as image/jpeg".to_owned())
         })?;
         let length = length.and_then(|length| usize::try_from(length).ok());
         let length = length
@@ -64,7 +67,8 @@ impl FileRequest {
 /// `type/subtype` (RFC 9110, section 8.3.1).
 fn is_media_type(text: &str) -> bool {
     let is_token = |part: &str| {
-        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+        !part.is_empty()
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || TOKEN_SYMBOLS.as_bytes().contains(&byte))
     };
     text.len() <= LONGEST_TYPE
         && text.split_once('/').is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype))
@@ -77,25 +81,24 @@ pub(crate) async fn create(
     body: Result<Members, Problem>,
 ) -> Response {
     let bound = service.services().answer_by();
-    let work = Box::pin(created(service.clone(), identity, body));
-    answer(service.services(), "making a place for a file", bound, work).await
+    let work = Box::pin(create_upload(service.clone(), identity, body));
+    answer(service.services(), "creating a file", bound, work).await
 }
 
-async fn created(
+async fn create_upload(
     service: CallService,
     identity: IamIdentity,
     body: Result<Members, Problem>,
 ) -> Result<Response, ApiError> {
     let FileRequest { content_type, length } = FileRequest::read(body?)?;
-    let services = service.services();
-    let (id, now) = (FileId::generate(&services.random), services.clock.now());
-    let url = service.bucket().upload_url(&object(&identity, &id), &content_type, length, now).await;
-    let place = FilePlace {
+    let id = FileId::generate(&service.services().random);
+    let presigned = service.bucket().upload_url(&object(&identity, &id), &content_type, length).await?;
+    let upload = FileUpload {
         file_id: id.to_string(),
-        upload_url: url.map_err(|error| unavailable(&error))?.to_string(),
-        upload_until: now.plus(OPEN).rfc3339(),
+        upload_url: presigned.url.into(),
+        expires_at: presigned.expires_at.rfc3339(),
     };
-    Ok(json(StatusCode::CREATED, &place))
+    Ok(json(StatusCode::CREATED, &upload))
 }
 
 /// The name of a caller's file in the bucket.
@@ -103,44 +106,37 @@ fn object(caller: &IamIdentity, id: &FileId) -> String {
     format!("{}/{id}", Digest::of(&["file", caller.principal()]).as_str())
 }
 
-fn unavailable(error: &BucketError) -> ApiError {
-    InternalError::Files(error.to_string()).into()
-}
-
-/// What is sent to WeChat.
-pub(crate) struct Sent {
+/// A body on its way to WeChat, and the headers that describe it.
+pub(crate) struct OutgoingBody {
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
+    pub(crate) bytes: Bytes,
 }
 
-impl Sent {
-    /// What a request wants sent: its own body, or a file that was handed over.
+impl OutgoingBody {
+    /// The body that a request asks to send: its own, or one with an uploaded file.
     pub(crate) async fn of(open: &OpenPlatform, request: &CallRequest) -> Result<Self, ApiError> {
         let mut headers = request.headers.clone();
         let Some(BodyFile { id, part }) = &request.file else {
-            return Ok(Self { headers, body: request.body.clone() });
+            return Ok(Self { headers, bytes: request.body.clone() });
         };
-        let context = open.component.context();
-        let file = open.bucket.get(&object(&request.caller, id), LARGEST_FILE, (context.now(), open.calls_end())).await;
+        let file = open.bucket.get(&object(&request.caller, id), LARGEST_FILE, open.calls_end()).await;
         let file = file.map_err(|error| match error {
             BucketError::Missing => unknown_file().into(),
-            error => unavailable(&error),
+            error => ApiError::from(error),
         })?;
-        let (content_type, body) = match part {
-            None => (file.content_type, file.bytes),
-            Some(part) => form::with_file(part, &file, &context.random),
+        let file = match part {
+            None => file,
+            Some(part) => form::with_file(part, &file, &open.component.context().random),
         };
         headers.remove(CONTENT_TYPE);
-        headers.extend(content_type.map(|value| (CONTENT_TYPE, value)));
-        Ok(Self { headers, body })
+        headers.extend(file.content_type.map(|value| (CONTENT_TYPE, value)));
+        Ok(Self { headers, bytes: file.bytes })
     }
 }
 
-/// Puts an answer into the bucket, and returns where the caller can get it.
-pub(crate) async fn keep(open: &OpenPlatform, caller: &IamIdentity, file: File) -> Result<Url, ApiError> {
-    let context = open.component.context();
-    let name = object(caller, &FileId::generate(&context.random));
-    let put = open.bucket.put(&name, file, (context.now(), open.writes_end())).await;
-    put.map_err(|error| unavailable(&error))?;
-    open.bucket.download_url(&name, context.now()).await.map_err(|error| unavailable(&error))
+/// Stores a response of WeChat's in the bucket, and returns the URL from which the caller can download it.
+pub(crate) async fn put_response(open: &OpenPlatform, caller: &IamIdentity, file: File) -> Result<Url, BucketError> {
+    let name = object(caller, &FileId::generate(&open.component.context().random));
+    open.bucket.put(&name, file, open.writes_end()).await?;
+    open.bucket.download_url(&name).await
 }

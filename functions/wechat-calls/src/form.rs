@@ -1,7 +1,6 @@
 //! Forms with a file (`multipart/form-data`, RFC 7578), as WeChat's uploads take them.
 
 use base::random::Random;
-use bytes::Bytes;
 use http::HeaderValue;
 use percent_encoding::percent_decode_str;
 use url::form_urlencoded;
@@ -23,7 +22,7 @@ pub(crate) struct FilePart {
 }
 
 impl FilePart {
-    /// Reads `media; filename=photo.jpg`: what is not ASCII, and `%`, is percent-encoded in the file's name.
+    /// Reads `media; filename=photo.jpg`: in the file name, `%` and non-ASCII characters are percent-encoded.
     pub(crate) fn read(header: &str) -> Option<Self> {
         let (name, parameter) = header.split_once(';')?;
         let file_name = parameter.trim().strip_prefix("filename=")?;
@@ -35,7 +34,7 @@ impl FilePart {
         (is_plain && is_name(&part.name)).then_some(part)
     }
 
-    /// The same with the fields of a form in front of it, `application/x-www-form-urlencoded`.
+    /// Adds the fields of a form (`application/x-www-form-urlencoded`) in front of the file.
     pub(crate) fn with_fields(self, form: &[u8]) -> Option<Self> {
         let fields: Vec<(String, String)> = form_urlencoded::parse(form).into_owned().collect();
         fields.iter().all(|(name, _)| is_name(name) && *name != self.name).then_some(Self { fields, ..self })
@@ -47,9 +46,9 @@ fn is_name(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
 }
 
-/// A form: its type, and its body.
-pub(crate) fn with_file(part: &FilePart, file: &File, random: &Random) -> (Option<HeaderValue>, Bytes) {
-    // In no file by accident, and nobody who hands one over knows it.
+/// The form that has a file as its part.
+pub(crate) fn with_file(part: &FilePart, file: &File, random: &Random) -> File {
+    // No file contains it by accident, and nobody who uploads one can know it.
     let boundary = random.id();
     let mut body = Vec::with_capacity(file.bytes.len() + 1024);
     for (name, value) in &part.fields {
@@ -67,11 +66,14 @@ pub(crate) fn with_file(part: &FilePart, file: &File, random: &Random) -> (Optio
     body.extend_from_slice(b"\r\n");
     body.extend_from_slice(&file.bytes);
     body.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
-    (HeaderValue::try_from(format!("multipart/form-data; boundary={boundary}")).ok(), body.into())
+    let content_type = HeaderValue::try_from(format!("multipart/form-data; boundary={boundary}")).ok();
+    File { content_type, disposition: None, bytes: body.into() }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     #[test]
@@ -125,9 +127,9 @@ mod tests {
             disposition: None,
             bytes: Bytes::from_static(b"\x00\r\n--\xff"),
         };
-        let (content_type, body) = with_file(&part, &file, &Random::from_fn(|bytes| bytes.fill(0)));
+        let form = with_file(&part, &file, &Random::from_fn(|bytes| bytes.fill(0)));
         let boundary = "A".repeat(22);
-        assert_eq!(content_type.unwrap(), format!("multipart/form-data; boundary={boundary}"));
+        assert_eq!(form.content_type.unwrap(), format!("multipart/form-data; boundary={boundary}"));
         let mut expected = format!(
             "--{boundary}\r\nContent-Disposition: form-data; name=\"title\"\r\n\r\nt\r\n--{boundary}\r\nContent-Disposition: \
              form-data; name=\"media\"; filename=\"a.mp4\"\r\nContent-Type: video/mp4\r\n\r\n"
@@ -135,6 +137,6 @@ mod tests {
         .into_bytes();
         expected.extend_from_slice(b"\x00\r\n--\xff");
         expected.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
-        assert_eq!(body, expected);
+        assert_eq!(form.bytes, expected);
     }
 }

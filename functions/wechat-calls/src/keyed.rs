@@ -1,45 +1,45 @@
-//! Calls with an `Idempotency-Key`: the first one is sent, and every later one gets its answer.
+//! Calls with an `Idempotency-Key`: the first one is sent, and every later one gets its response.
 
 use axum::response::Response;
 use base::limits::LEASE;
 use http::{HeaderName, HeaderValue};
-use store::{CallKey, KeptAnswer, KeyedCall, Lease, LeaseTerm, RequestDigest};
+use store::{KeptAnswer, KeyedCall, Lease, LeaseTerm};
 use web::api::ApiError;
 use web::{Problem, ProblemKind};
 
 use crate::OpenPlatform;
-use crate::call::{Effect, PassedBack, make};
-use crate::request::CallRequest;
+use crate::attempt::Effect;
+use crate::call::make;
+use crate::request::{CallRequest, Idempotency};
+use crate::response::PassedBack;
 
-/// Larger answers are not kept: what a send is answered with has a few hundred bytes, and each KB is another write unit.
+/// Larger responses are not kept: that to a message has a few hundred bytes, and each KB is another write unit.
 const LARGEST_KEPT: usize = 4 * 1024;
 
-/// Says that an answer is that of an earlier call.
+/// Says that a response is that of an earlier call.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// Makes a call, unless one was made under its key.
 pub(crate) async fn run(
     open: &OpenPlatform,
     request: &CallRequest,
-    key: &CallKey,
-    digest: &RequestDigest,
+    idempotency: &Idempotency,
 ) -> Result<Response, ApiError> {
     let context = open.component.context();
     let term = LeaseTerm::new(&context.random, context.now(), LEASE);
-    match open.items.keyed_calls.claim(key, digest, &term).await? {
+    match open.items.keyed_calls.claim(&idempotency.key, &idempotency.request, &term).await? {
         KeyedCall::Ours(lease) => {
             let outcome = make(open, request).await;
-            let settling = settle(open, &lease, outcome.effect, outcome.answer.as_ref().ok().and_then(kept));
+            let settling = settle(open, &lease, outcome.effect, outcome.answer.as_ref().ok().and_then(storable));
             Box::pin(outcome.finish(open, settling)).await.map(PassedBack::response)
         }
-        KeyedCall::Answered(Some(kept)) => replayed(kept),
+        KeyedCall::Answered(Some(kept)) => replay(kept),
         KeyedCall::Answered(None) => {
-            let detail =
-                "the first call with this key was made, and its answer was too large to be kept: do not send it again";
+            let detail = "the first call with this key was made, and its response was too large to be kept: do not send it again";
             Err(not_repeated(Effect::Done, detail).into())
         }
         KeyedCall::UnderWay(until) => {
-            let detail = "the first call with this key is under way: ask again as Retry-After says";
+            let detail = "the first call with this key is under way: retry after the time in Retry-After";
             let problem = Problem::new(ProblemKind::CallUnderWay, detail);
             Err(problem.with_retry_after(until.since(context.now())).into())
         }
@@ -49,8 +49,7 @@ pub(crate) async fn run(
             Err(not_repeated(Effect::Unknown, detail).into())
         }
         KeyedCall::OtherRequest => {
-            let detail = "query, Content-Type or body differ from the first call with this key: use a key of its own for \
-                          each call";
+            let detail = "the first call with this key had another query, Content-Type, body or file: use a new key for each call";
             Err(Problem::new(ProblemKind::KeyReused, detail).into())
         }
     }
@@ -60,8 +59,7 @@ fn not_repeated(effect: Effect, detail: &str) -> Problem {
     Problem::new(ProblemKind::CallNotRepeated, detail).with("effect", effect.word())
 }
 
-/// Writes down what became of a call. Where that fails, the key counts as one whose call ended unknown: nothing is sent
-/// twice.
+/// Records the outcome of a call. If that fails, the key counts as one whose call ended unknown: nothing is sent twice.
 async fn settle(open: &OpenPlatform, lease: &Lease<()>, effect: Effect, answer: Option<KeptAnswer>) {
     let calls = &open.items.keyed_calls;
     let settled = match effect {
@@ -70,13 +68,13 @@ async fn settle(open: &OpenPlatform, lease: &Lease<()>, effect: Effect, answer: 
         Effect::Done => calls.answered(lease, answer.as_ref(), open.component.context().now()).await,
     };
     if let Err(error) = settled {
-        tracing::warn!("a repeat of a call with a key is not sent, and gets no answer: {error}");
+        tracing::warn!("a repeat of a call with a key is not sent, and gets no response: {error}");
     }
 }
 
-fn kept(answer: &PassedBack) -> Option<KeptAnswer> {
-    if answer.head.leads_elsewhere() {
-        // For a quarter of an hour only.
+fn storable(answer: &PassedBack) -> Option<KeptAnswer> {
+    if answer.redirect.is_some() {
+        // It expires long before the key does.
         return None;
     }
     let head = serde_json::to_string(&answer.head).ok()?;
@@ -84,12 +82,12 @@ fn kept(answer: &PassedBack) -> Option<KeptAnswer> {
     fits.then(|| KeptAnswer { head, body: answer.body.clone() })
 }
 
-fn replayed(kept: KeptAnswer) -> Result<Response, ApiError> {
+fn replay(kept: KeptAnswer) -> Result<Response, ApiError> {
     let head = serde_json::from_str(&kept.head).map_err(|_| {
         // Written by another version.
-        ApiError::from(not_repeated(Effect::Done, "the first call with this key was made; its answer cannot be read"))
+        ApiError::from(not_repeated(Effect::Done, "the first call with this key was made; its response cannot be read"))
     })?;
-    let mut response = PassedBack { head, body: kept.body }.response();
+    let mut response = PassedBack { head, body: kept.body, redirect: None }.response();
     response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     Ok(response)
 }

@@ -1,11 +1,13 @@
 //! `/wechat/{appid}/…` and `/wechat/platform/…`: any of WeChat's APIs, called on behalf of an account or of the platform
 //! itself, through the one address that WeChat knows. `/calls`: those that failed.
 //!
-//! A service sends what it would send WeChat, without a token; it gets what WeChat answers. `request` reads what is
-//! wanted, `call` makes the call, with another token and once more where WeChat refuses the first, `keyed` sees to it
-//! that a call with an `Idempotency-Key` is sent once, and `failure` says what each failure means. What is too large for a
-//! request or a response goes through a bucket: `files`.
+//! A service sends what it would send to WeChat, without a token, and gets WeChat's response. `request` reads what is
+//! wanted, `call` makes the call and records its outcome, `attempt` sends it, once more with another token if WeChat refuses
+//! the first, and `response` is what the service gets. `keyed` makes sure that a call with an `Idempotency-Key` is sent
+//! once, and `failure` says what each failure means. What is too large for a request or a response goes through a bucket:
+//! `files`.
 
+mod attempt;
 mod bucket;
 mod call;
 mod failure;
@@ -16,6 +18,7 @@ mod listing;
 #[cfg(feature = "openapi")]
 mod openapi;
 mod request;
+mod response;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,38 +48,38 @@ pub use self::openapi::description;
 use self::request::CallRequest;
 
 /// Calls with the platform's own token. `proxy` is the one name of a greedy part that SAM writes a permission for.
-const PLATFORM: &str = "/wechat/platform/{proxy+}";
+const PLATFORM_ROUTE: &str = "/wechat/platform/{proxy+}";
 
 /// Calls with an account's token.
-const ACCOUNT: &str = "/wechat/{appid}/{proxy+}";
+const ACCOUNT_ROUTE: &str = "/wechat/{appid}/{proxy+}";
 
 /// The calls that failed.
-const CALLS: &str = "/calls";
+const CALLS_ROUTE: &str = "/calls";
 
-/// Places for files.
-const FILES: &str = "/files";
+/// Files for calls.
+const FILES_ROUTE: &str = "/files";
 
 /// The routes: their methods, and their paths as in `template.yaml`.
 pub const ROUTES: [(Method, &str); 6] = [
-    (Method::GET, PLATFORM),
-    (Method::POST, PLATFORM),
-    (Method::GET, ACCOUNT),
-    (Method::POST, ACCOUNT),
-    (Method::GET, CALLS),
-    (Method::POST, FILES),
+    (Method::GET, PLATFORM_ROUTE),
+    (Method::POST, PLATFORM_ROUTE),
+    (Method::GET, ACCOUNT_ROUTE),
+    (Method::POST, ACCOUNT_ROUTE),
+    (Method::GET, CALLS_ROUTE),
+    (Method::POST, FILES_ROUTE),
 ];
 
 /// The largest body of a call, in bytes: in Base64 it still fits into the event that Lambda takes.
 pub const LARGEST_BODY: usize = 4 * 1024 * 1024;
 
-/// The largest answer that is passed back as it is, in bytes: in Base64 it still fits into what Lambda takes from a function.
+/// The largest response that is returned directly, in bytes: in Base64 it still fits into what Lambda takes from a function.
 const LARGEST_ANSWER: usize = 4 * 1024 * 1024;
 
 /// The largest file, in bytes. WeChat's pictures and videos have 10 MB at most.
 const LARGEST_FILE: usize = 20 * 1024 * 1024;
 
-/// What is left for the answer itself when everything else is given up.
-const TO_ANSWER: Duration = Duration::from_millis(200);
+/// What is reserved for the response itself when everything else is given up.
+const RESPONSE_RESERVE: Duration = Duration::from_millis(200);
 
 /// Everything the routes need; clones share it.
 #[derive(Clone)]
@@ -116,7 +119,7 @@ impl OpenPlatform {
 
     /// When what comes after a call ends.
     pub(crate) fn writes_end(&self) -> Instant {
-        self.bound.checked_sub(TO_ANSWER).unwrap_or(self.bound)
+        self.bound.checked_sub(RESPONSE_RESERVE).unwrap_or(self.bound)
     }
 }
 
@@ -189,10 +192,10 @@ async fn pass_on(
 pub fn router(service: CallService) -> Router {
     let counted = middleware::from_fn_with_state(service.services().metrics.clone(), api::count_upstream_errors);
     Router::new()
-        .route(&router_path(PLATFORM), get(for_platform).post(for_platform))
-        .route(&router_path(ACCOUNT), get(for_account).post(for_account))
-        .route(CALLS, get(listing::list))
-        .route(FILES, post(files::create).layer(DefaultBodyLimit::max(BODY_LIMIT)))
+        .route(&router_path(PLATFORM_ROUTE), get(for_platform).post(for_platform))
+        .route(&router_path(ACCOUNT_ROUTE), get(for_account).post(for_account))
+        .route(CALLS_ROUTE, get(listing::list))
+        .route(FILES_ROUTE, post(files::create).layer(DefaultBodyLimit::max(BODY_LIMIT)))
         .route_layer(middleware::from_extractor::<IamIdentity>())
         .route_layer(counted)
         .route_layer(DefaultBodyLimit::max(LARGEST_BODY))

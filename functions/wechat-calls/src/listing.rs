@@ -47,7 +47,7 @@ pub(crate) struct FailedCallView {
     /// WeChat's error code; missing where WeChat said none.
     #[serde(skip_serializing_if = "Option::is_none")]
     errcode: Option<i64>,
-    /// WeChat's code as text, `http-` and its status, or a word for an answer that did not arrive.
+    /// WeChat's code as text, `http-` and its status, or a word for a response that did not arrive.
     code: String,
     /// WeChat's HTTP status; missing where it did not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,7 +59,7 @@ pub(crate) struct FailedCallView {
     duration_ms: u64,
     /// The size of the request's body.
     bytes_sent: u64,
-    /// The size of the answer's body.
+    /// The size of the response's body.
     bytes_received: u64,
     /// What the code means.
     meaning: &'static str,
@@ -94,10 +94,10 @@ impl From<CountedFailure> for FailedCallView {
 /// `GET /calls`.
 pub(crate) async fn list(State(service): State<CallService>, RawQuery(query): RawQuery) -> Response {
     let bound = service.services().answer_by();
-    answer(service.services(), "listing failed calls", bound, Box::pin(listed(service.clone(), query, bound))).await
+    answer(service.services(), "listing failed calls", bound, Box::pin(list_page(service.clone(), query, bound))).await
 }
 
-async fn listed(service: CallService, query: Option<String>, bound: Instant) -> Result<Response, ApiError> {
+async fn list_page(service: CallService, query: Option<String>, bound: Instant) -> Result<Response, ApiError> {
     let mut parameters = Parameters::parse(query.as_deref().unwrap_or_default())?;
     let PageSize(limit) = PageSize::read(&mut parameters)?;
     let account = parameters.parsed("appid", "an appid, or platform", |text| {

@@ -21,7 +21,7 @@ async fn serve() -> Result<(), gateway::Error> {
     let aws = aws::config().await;
     let services = Services::on(&aws, &ProcessEnvironment, limits)?;
     services.get_ready().await;
-    let bucket = Bucket::new(&files, Presigner::new(&aws)?, &limits)?;
+    let bucket = Bucket::new(&files, Presigner::new(&aws)?, services.clock.clone(), &limits)?;
     let metrics = services.metrics.clone();
     let router = wechat_calls::router(CallService::new(services, bucket));
     gateway::run(Gateway::new(router, metrics).with_problems_on(&ROUTES).with_bodies_of(LARGEST_BODY)).await

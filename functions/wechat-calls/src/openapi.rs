@@ -1,52 +1,54 @@
-//! What the function's routes take and answer, in the words of OpenAPI.
+//! What the function's routes take and return, in the words of OpenAPI.
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 use serde_json::{Value, json};
 use web::ProblemKind;
 use web::openapi::{Description, OF_THE_PLATFORM, Operation};
 
-use crate::files::FilePlace;
+use crate::files::{FileUpload, LONGEST_TYPE, TOKEN_SYMBOLS};
 use crate::listing::{FailedCallPage, FailedCallView};
-use crate::{ACCOUNT, CALLS, FILES, LARGEST_FILE, PLATFORM};
+use crate::request::{FIELDS, LONGEST_KEY, MOST_RETRIES};
+use crate::{LARGEST_ANSWER, LARGEST_BODY, LARGEST_FILE, ROUTES};
 
 const TAG: &str = "Calls";
 
-/// Headers of a passed-back answer that may be there, and what each says.
+const MIB: usize = 1024 * 1024;
+
+/// Headers that a passed-back response may have, and what each says.
 const HEADERS: [(&str, &str); 7] = [
-    ("X-Wechat-Errcode", "WeChat's error code, where the body has one other than 0."),
-    ("X-Wechat-Rid", "WeChat's id of the request, where its error has one."),
-    ("X-Token-Renewed", "`true` if WeChat had refused the token, and the answer is to the call with another one."),
-    ("Idempotent-Replayed", "`true` if the call was not sent: the answer is the first one under this key."),
+    ("X-Wechat-Errcode", "WeChat's error code, if the body has one other than 0."),
+    ("X-Wechat-Rid", "WeChat's id of the request, if its error has one."),
+    ("X-Token-Renewed", "`true` if WeChat had refused the token, and the response is to the call with another one."),
+    ("Idempotent-Replayed", "`true` if the call was not sent: the response is the first one under this key."),
     ("Content-Disposition", "As WeChat sent it."),
-    ("Location", "With status 303: where the answer is, for a quarter of an hour. It is too large to be passed back."),
+    ("Location", "With status 303: the URL of the response, valid for 15 minutes."),
     ("Wechatmp-Signature", "As WeChat sent it, like every other header of signed calls (`Wechatmp-…`)."),
 ];
 
-/// The routes of [`crate::ROUTES`].
+/// The routes of [`ROUTES`].
 #[must_use]
 pub fn description() -> Description {
+    let [platform_get, platform_post, account_get, account_post, failed, files] = &ROUTES;
+    let token = format!("[0-9A-Za-z{TOKEN_SYMBOLS}]+");
     Description::default()
         .answer::<FailedCallPage>()
-        .answer::<FilePlace>()
+        .answer::<FileUpload>()
         .body::<FileBody>()
-        .route(
-            &(Method::GET, ACCOUNT),
-            calls("callForAccountByGet", &Method::GET, "an account").with_token_of_account(),
-        )
-        .route(&(Method::POST, ACCOUNT), calls("callForAccount", &Method::POST, "an account").with_token_of_account())
-        .route(&(Method::GET, PLATFORM), calls("callForPlatformByGet", &Method::GET, "the platform"))
-        .route(&(Method::POST, PLATFORM), calls("callForPlatform", &Method::POST, "the platform"))
-        .route(&(Method::GET, CALLS), lists())
-        .route(&(Method::POST, FILES), places())
+        .route(account_get, calls("callForAccountByGet", "an account").with_token_of_account())
+        .route(account_post, with_body(calls("callForAccount", "an account")).with_token_of_account())
+        .route(platform_get, calls("callForPlatformByGet", "the platform"))
+        .route(platform_post, with_body(calls("callForPlatform", "the platform")))
+        .route(failed, lists())
+        .route(files, creates_file())
         .narrow(
             "FileBody",
             "content_type",
-            json!({ "maxLength": 127, "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+$" }),
+            json!({ "maxLength": LONGEST_TYPE, "pattern": format!("^{token}/{token}$") }),
         )
         .narrow("FileBody", "length", json!({ "minimum": 1, "maximum": LARGEST_FILE }))
 }
 
-/// A file that a service wants to hand over for a call.
+/// A file that a service is going to upload for a call.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "the body is read member by member; this is its description")]
 struct FileBody {
@@ -56,67 +58,60 @@ struct FileBody {
     length: u64,
 }
 
-fn places() -> Operation {
+fn creates_file() -> Operation {
     let body = json!({ "content_type": "image/jpeg", "length": 8_388_608 });
-    let place = FilePlace {
+    let upload = FileUpload {
         file_id: "3q2-7wTRb0mZxY1kP9sVaA".to_owned(),
         upload_url: "https://files.s3.eu-central-1.amazonaws.com/9f86d081/3q2-7wTRb0mZxY1kP9sVaA?X-Amz-Expires=900"
             .to_owned(),
-        upload_until: "2026-01-31T10:05:00Z".to_owned(),
+        expires_at: "2026-01-31T10:05:00Z".to_owned(),
     };
-    Operation::new(
-        "createFile",
-        TAG,
-        "Hand over a file for a call",
-        "For what is larger than 4 MiB. Put the file at `upload_url`, with `Content-Type` and `Content-Length` as named here, and \
-         name it in `X-Body-File` of a call. It is yours alone, for as many calls as you like, and deleted a day later. The \
-         URL is a secret: whoever has it can put the file.",
-    )
-    .takes::<FileBody>(&["application/json"], &body)
-    .answers::<FilePlace>(StatusCode::CREATED, "Where to put the file.", &[], &json!(place))
-    .refuses(&OF_THE_PLATFORM)
-    .refuses(&[ProblemKind::InvalidField])
+    let description = format!(
+        "For bodies larger than {} MiB. `PUT` the file to `upload_url` with the `Content-Type` and `Content-Length` given here, \
+         then name it in `X-Body-File`. Only you can use it, in any number of calls; it is deleted after a day. Keep the URL \
+         secret: anyone who has it can upload.",
+        LARGEST_BODY / MIB
+    );
+    Operation::new("createFile", TAG, "Upload a file for a call", &description)
+        .takes::<FileBody>(&["application/json"], &body)
+        .answers::<FileUpload>(StatusCode::CREATED, "Where to upload the file.", &[], &json!(upload))
+        .refuses(&OF_THE_PLATFORM)
+        .refuses(&[ProblemKind::InvalidField])
 }
 
-fn calls(id: &str, method: &Method, of: &str) -> Operation {
+fn calls(id: &str, of: &str) -> Operation {
     let description = format!(
-        "Any of WeChat's APIs with the token of {of}: the path as in WeChat's documents, the query without a token. The call \
-         leaves from the platform's address. It is sent once, and once more if WeChat refuses the token. Answers of up to 4 \
-         MiB are passed back. Calls that issue a token, spend a code or take a secret are refused."
+        "Any of WeChat's APIs with the token of {of}: the path as in WeChat's documentation, the query without a token. The \
+         call leaves from the platform's address. It is sent once, and once more if WeChat refuses the token. Responses of up \
+         to {} MiB are returned. Calls that issue a token, spend a code or take a secret are refused.",
+        LARGEST_ANSWER / MIB
     );
     let path =
         json!({ "type": "string", "pattern": "^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$", "example": "cgi-bin/user/info" });
-    let key = json!({
-        "in": "header", "name": "Idempotency-Key", "schema": { "type": "string", "pattern": "^[!-~]{1,128}$" },
-        "description": "The call is sent once under it within 24 hours, for this caller, account and path.",
-    });
     let retries = json!({
-        "in": "header", "name": "Retries", "schema": { "type": "integer", "minimum": 0, "maximum": 3, "default": 0 },
-        "description": "How often the call is made again where WeChat was busy (−1) or could not be reached. A `POST` needs \
-                        an `Idempotency-Key` for that.",
+        "in": "header", "name": "Retries",
+        "schema": { "type": "integer", "minimum": 0, "maximum": MOST_RETRIES, "default": 0 },
+        "description": "How often the call is made again if WeChat was busy (−1) or could not be reached. A `POST` needs an \
+                        `Idempotency-Key` for that.",
     });
-    let asked_for = |name: &str, word: &str, description: &str| {
+    let switch = |name: &str, word: &str, description: &str| {
         json!({
             "in": "header", "name": name, "schema": { "type": "string", "enum": [word] }, "description": description,
         })
     };
-    let large = asked_for(
-        "X-Large-Answer",
-        "redirect",
-        "An answer of more than 4 MiB, of up to 20 MiB, is put where a response with status 303 leads to.",
+    let large = format!(
+        "Return a response of {} to {} MiB through a redirect (303) instead of refusing it with 413.",
+        LARGEST_ANSWER / MIB,
+        LARGEST_FILE / MIB
     );
-    let video = asked_for(
-        "X-Video-Url",
-        "follow",
-        "Where WeChat answers with the address of a video (`video_url`, `down_url`) on a server of its own, the video is the \
-         answer.",
-    );
-    let operation = Operation::new(id, TAG, &format!("Call WeChat for {of}"), &description)
+    let video = "If WeChat returns the address of a video on one of its servers (`video_url`, `down_url`), return the video \
+                 instead.";
+    Operation::new(id, TAG, &format!("Call WeChat for {of}"), &description)
         .in_path("path", &path, "The path of WeChat's API. Its slashes are sent as they are.")
         .parameter(retries)
-        .parameter(large)
-        .parameter(video)
-        .passes_on("What WeChat answered: its status, type and body.", &HEADERS)
+        .parameter(switch("X-Large-Answer", "redirect", &large))
+        .parameter(switch("X-Video-Url", "follow", video))
+        .passes_on("WeChat's response: its status, type and body.", &HEADERS)
         .refuses(&OF_THE_PLATFORM)
         .refuses(&[
             ProblemKind::InvalidPath,
@@ -129,31 +124,34 @@ fn calls(id: &str, method: &Method, of: &str) -> Operation {
             ProblemKind::AddressRefused,
             ProblemKind::TokenBeingRenewed,
             ProblemKind::TokenUnavailable,
-        ]);
-    if *method == Method::GET {
-        return operation;
-    }
+        ])
+}
+
+/// A call by `POST`.
+fn with_body(operation: Operation) -> Operation {
+    let key = json!({
+        "in": "header", "name": "Idempotency-Key",
+        "schema": { "type": "string", "pattern": format!("^[!-~]{{1,{LONGEST_KEY}}}$") },
+        "description": "Within 24 hours, the call is sent only once under this key, for this caller, account and path.",
+    });
     let file = json!({
         "in": "header", "name": "X-Body-File", "schema": { "type": "string", "pattern": "^[A-Za-z0-9_-]{22}$" },
-        "description": "A file that was handed over: it is the body, or with `X-Body-Part` a part of it.",
+        "description": "The id of an uploaded file. It is the body or, with `X-Body-Part`, one part of it.",
     });
     let part = json!({
         "in": "header", "name": "X-Body-Part", "schema": { "type": "string", "example": "media; filename=photo.jpg" },
-        "description": "The file is sent as this part of a form (`multipart/form-data`). The fields of a body of \
-                        `application/x-www-form-urlencoded` are further parts. In the file's name, what is not ASCII and `%` are \
-                        percent-encoded.",
+        "description": format!(
+            "The file is sent as this part of a form (`multipart/form-data`). The fields of an `{FIELDS}` body are further parts. \
+             Percent-encode `%` and non-ASCII characters in the file name."
+        ),
     });
-    operation
-        .parameter(key)
-        .parameter(file)
-        .parameter(part)
-        .takes_anything("What WeChat's API takes, of up to 4 MiB, passed on as it is.")
-        .refuses(&[
-            ProblemKind::UnknownFile,
-            ProblemKind::CallUnderWay,
-            ProblemKind::CallNotRepeated,
-            ProblemKind::KeyReused,
-        ])
+    let body = format!("What WeChat's API takes, up to {} MiB, passed on as it is.", LARGEST_BODY / MIB);
+    operation.parameter(key).parameter(file).parameter(part).takes_anything(&body).refuses(&[
+        ProblemKind::UnknownFile,
+        ProblemKind::CallUnderWay,
+        ProblemKind::CallNotRepeated,
+        ProblemKind::KeyReused,
+    ])
 }
 
 fn lists() -> Operation {

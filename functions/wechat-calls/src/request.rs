@@ -5,9 +5,10 @@ use base::ids::{AppId, FileId};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 use store::{CallKey, RequestDigest, TokenOwner};
 use web::api::unknown_account;
+use web::headers::{BODY_FILE, BODY_PART, IDEMPOTENCY_KEY, LARGE_ANSWER, RETRIES, VIDEO_URL};
 use web::identity::IamIdentity;
 use web::{Problem, ProblemKind};
 use wechat::api::relay::{CallPath, PathError, Target, without_tokens};
@@ -15,21 +16,14 @@ use wechat::api::relay::{CallPath, PathError, Target, without_tokens};
 use crate::form::FilePart;
 use crate::{LARGEST_ANSWER, LARGEST_BODY, LARGEST_FILE};
 
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
-const RETRIES: &str = "retries";
-const BODY_FILE: &str = "x-body-file";
-const BODY_PART: &str = "x-body-part";
-const LARGE_ANSWER: &str = "x-large-answer";
-const VIDEO_URL: &str = "x-video-url";
+/// The type of a body whose fields become parts of a form.
+pub(crate) const FIELDS: &str = "application/x-www-form-urlencoded";
 
-/// How a body is declared whose fields become parts of a form.
-const FIELDS: &str = "application/x-www-form-urlencoded";
+/// The longest `Idempotency-Key`: three ids of 36 characters, joined.
+pub(crate) const LONGEST_KEY: usize = 128;
 
-/// The longest `Idempotency-Key`: three ids of 36 characters and what joins them.
-const LONGEST_KEY: usize = 128;
-
-/// How often a call is made again at most, if its service asks for it: what does not help within a second does not help now.
-const MOST_RETRIES: u32 = 3;
+/// The most retries that a service may ask for: what does not help within a second does not help now.
+pub(crate) const MOST_RETRIES: u32 = 3;
 
 /// What the platform's own calls are listed under, where those of an account have its appid.
 pub(crate) const PLATFORM: &str = "platform";
@@ -47,17 +41,25 @@ pub(crate) struct CallRequest {
     pub(crate) file: Option<BodyFile>,
     pub(crate) retries: u32,
     pub(crate) key: Option<String>,
-    /// Whether an answer that is too large to be passed back goes into the bucket.
+    /// Whether a response too large to return is stored in the bucket, and ours redirects to it.
     pub(crate) redirects_large_answer: bool,
-    /// Whether a video is fetched where WeChat answers with its address.
+    /// Whether a video is returned instead of the response that names its address.
     pub(crate) follows_video: bool,
 }
 
-/// A file that was handed over before.
+/// An uploaded file.
 pub(crate) struct BodyFile {
     pub(crate) id: FileId,
     /// The part of a form that it becomes; otherwise it is the whole body.
     pub(crate) part: Option<FilePart>,
+}
+
+/// What a repeat of a call is recognized by.
+pub(crate) struct Idempotency {
+    /// Who calls what, and under which `Idempotency-Key`.
+    pub(crate) key: CallKey,
+    /// What is sent: a repeat sends the same.
+    pub(crate) request: RequestDigest,
 }
 
 /// The account and the rest of a path of `/wechat/{appid}/{proxy+}`.
@@ -109,15 +111,15 @@ impl CallRequest {
             }
         })?;
         let key =
-            header(&parts.headers, IDEMPOTENCY_KEY)?.map(|key| idempotency_key(key, &parts.method)).transpose()?;
-        let retries = header(&parts.headers, RETRIES)?.map(retries).transpose()?.unwrap_or(0);
+            header(&parts.headers, &IDEMPOTENCY_KEY)?.map(|key| idempotency_key(key, &parts.method)).transpose()?;
+        let retries = header(&parts.headers, &RETRIES)?.map(retries).transpose()?.unwrap_or(0);
         if retries > 0 && parts.method == Method::POST && key.is_none() {
             let detail = "a POST may take effect each time it is sent: Retries needs an Idempotency-Key with it";
             return Err(Problem::new(ProblemKind::InvalidHeader, detail));
         }
         let file = BodyFile::read(parts, &body)?;
-        let redirects_large_answer = is_asked_for(&parts.headers, LARGE_ANSWER, "redirect")?;
-        let follows_video = is_asked_for(&parts.headers, VIDEO_URL, "follow")?;
+        let redirects_large_answer = is_asked_for(&parts.headers, &LARGE_ANSWER, "redirect")?;
+        let follows_video = is_asked_for(&parts.headers, &VIDEO_URL, "follow")?;
         let (method, headers) = (parts.method.clone(), parts.headers.clone());
         let query = parts.uri.query().unwrap_or_default().to_owned();
         Ok(Self {
@@ -136,7 +138,7 @@ impl CallRequest {
         })
     }
 
-    /// The largest answer that there is a way back for, in bytes.
+    /// The largest response that can be returned, in bytes.
     pub(crate) const fn largest_answer(&self) -> usize {
         if self.redirects_large_answer { LARGEST_FILE } else { LARGEST_ANSWER }
     }
@@ -149,8 +151,8 @@ impl CallRequest {
         }
     }
 
-    /// Under which key the call is known, and what it sends; `None` without an `Idempotency-Key`.
-    pub(crate) fn identity(&self) -> Option<(CallKey, RequestDigest)> {
+    /// What a repeat of the call is recognized by; `None` without an `Idempotency-Key`.
+    pub(crate) fn idempotency(&self) -> Option<Idempotency> {
         let key = self.key.as_deref()?;
         let key = CallKey::of(self.caller.principal(), self.account(), self.path.as_str(), key);
         let content_type = self.headers.get(CONTENT_TYPE).map_or(b"".as_slice(), |value| value.as_bytes());
@@ -160,44 +162,43 @@ impl CallRequest {
             sent.push(id.as_str().as_bytes());
             sent.extend(part.iter().flat_map(|part| [part.name.as_bytes(), part.file_name.as_bytes()]));
         }
-        Some((key, RequestDigest::of(&sent)))
+        Some(Idempotency { key, request: RequestDigest::of(&sent) })
     }
 }
 
 impl BodyFile {
     fn read(parts: &Parts, body: &[u8]) -> Result<Option<Self>, Problem> {
         let invalid = |detail: &str| Problem::new(ProblemKind::InvalidHeader, detail);
-        let part = header(&parts.headers, BODY_PART)?;
-        let Some(id) = header(&parts.headers, BODY_FILE)? else {
+        let part = header(&parts.headers, &BODY_PART)?;
+        let Some(id) = header(&parts.headers, &BODY_FILE)? else {
             return match part {
-                Some(_) => Err(invalid("X-Body-Part is for a file: name it in X-Body-File, or leave X-Body-Part out")),
+                Some(_) => Err(invalid("X-Body-Part needs X-Body-File: name the file there, or leave X-Body-Part out")),
                 None => Ok(None),
             };
         };
         if parts.method != Method::POST {
-            return Err(invalid("X-Body-File is for POST: leave it out"));
+            return Err(invalid("X-Body-File is only for POST: leave it out"));
         }
         let id = FileId::parse(id).map_err(|_| unknown_file())?;
         let Some(part) = part else {
             return match body {
                 [] => Ok(Some(Self { id, part: None })),
                 _ => Err(invalid(
-                    "the file is the body of the call: send no other, or name the file's part in X-Body-Part",
+                    "the file is the whole body: send an empty body, or name the file's form part in X-Body-Part",
                 )),
             };
         };
         let part = FilePart::read(part).ok_or_else(|| {
-            invalid(
-                "X-Body-Part must be the name of the file's part and the file's own, such as media; filename=photo.jpg",
-            )
+            invalid("X-Body-Part must name the form part and the file, such as media; filename=photo.jpg")
         })?;
         if body.is_empty() {
             return Ok(Some(Self { id, part: Some(part) }));
         }
-        let declared = header(&parts.headers, CONTENT_TYPE.as_str())?.unwrap_or_default();
+        let declared = header(&parts.headers, &CONTENT_TYPE)?.unwrap_or_default();
         let declared = declared.split(';').next().unwrap_or_default().trim();
         let part = part.with_fields(body).filter(|_| declared.eq_ignore_ascii_case(FIELDS)).ok_or_else(|| {
-            let detail = "further parts of the form are the body, as application/x-www-form-urlencoded, each with a name of its own";
+            let detail = "send the other form fields as application/x-www-form-urlencoded; names have 1 to 64 letters, digits, _, - or ., \
+                          and differ from the file's part";
             Problem::new(ProblemKind::MalformedRequest, detail)
         })?;
         Ok(Some(Self { id, part: Some(part) }))
@@ -205,12 +206,12 @@ impl BodyFile {
 }
 
 pub(crate) fn unknown_file() -> Problem {
-    let detail = "X-Body-File names no file of yours: put it where POST /files says first; it is kept for a day";
+    let detail = "you have no such file: upload it to the URL from POST /files first; files are deleted after a day";
     Problem::new(ProblemKind::UnknownFile, detail)
 }
 
-/// Whether a header is there, which can have one value only.
-fn is_asked_for(headers: &HeaderMap, name: &str, word: &str) -> Result<bool, Problem> {
+/// Whether a switch header is set; it has one allowed value.
+fn is_asked_for(headers: &HeaderMap, name: &HeaderName, word: &str) -> Result<bool, Problem> {
     match header(headers, name)? {
         None => Ok(false),
         Some(value) if value.eq_ignore_ascii_case(word) => Ok(true),
@@ -218,7 +219,7 @@ fn is_asked_for(headers: &HeaderMap, name: &str, word: &str) -> Result<bool, Pro
     }
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Problem> {
+fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     match (value.to_str(), values.next()) {

@@ -1,6 +1,7 @@
 //! What the router answers before, or without, a table. The rest are end-to-end stories.
 
 use axum::body::{Body, to_bytes};
+use base::clock::SystemClock;
 use base::limits::Limits;
 use http::Request;
 use http::header::CONTENT_TYPE;
@@ -20,7 +21,7 @@ fn request(method: &Method, path: &str) -> http::request::Builder {
 
 fn service() -> CallService {
     let config = FilesConfig::read(&|_: &str| Some("http://127.0.0.1:9".to_owned())).unwrap();
-    let bucket = Bucket::new(&config, without_aws::presigner(), &Limits::calls()).unwrap();
+    let bucket = Bucket::new(&config, without_aws::presigner(), Arc::new(SystemClock), &Limits::calls()).unwrap();
     CallService::new(without_aws::services(), bucket)
 }
 
@@ -81,8 +82,8 @@ async fn headers_that_ask_for_what_cannot_be_are_refused_with_what_to_do() {
         (Method::GET, "retries", "4", "0 to 3"),
         (Method::GET, "retries", "-1", "0 to 3"),
         (Method::GET, "retries", "many", "0 to 3"),
-        (Method::GET, "x-body-file", FILE, "is for POST"),
-        (Method::POST, "x-body-part", "media; filename=a.jpg", "name it in X-Body-File"),
+        (Method::GET, "x-body-file", FILE, "is only for POST"),
+        (Method::POST, "x-body-part", "media; filename=a.jpg", "needs X-Body-File"),
         (Method::GET, "x-large-answer", "yes", "must be redirect"),
         (Method::GET, "x-video-url", "true", "must be follow"),
     ] {
@@ -122,7 +123,7 @@ async fn a_file_is_the_body_or_a_part_of_a_form() {
 }
 
 #[tokio::test]
-async fn a_place_for_a_file_has_a_type_and_a_length_that_s3_will_insist_on() {
+async fn a_files_type_and_length_are_part_of_the_presigned_url() {
     for (body, says) in [
         (json!({}), "content_type"),
         (json!({ "content_type": "image/jpeg" }), "length"),
@@ -134,22 +135,22 @@ async fn a_place_for_a_file_has_a_type_and_a_length_that_s3_will_insist_on() {
         (json!({ "content_type": "image/jpeg", "length": -1 }), "length"),
         (json!({ "content_type": "image/jpeg", "length": 1, "name": "a" }), "name"),
     ] {
-        let request = request(&Method::POST, FILES).header(CONTENT_TYPE, "application/json");
+        let request = request(&Method::POST, FILES_ROUTE).header(CONTENT_TYPE, "application/json");
         let (status, kind, detail) = answered(request.body(Body::from(body.to_string())).unwrap()).await;
         assert!(status == 400 && ["invalid-field", "malformed"].contains(&kind.as_str()), "{body}: {status} {kind}");
         assert!(detail.contains(says), "{body}: {detail}");
     }
     let body = Body::from(json!({ "content_type": "image/jpeg", "length": LARGEST_FILE }).to_string());
-    let request = request(&Method::POST, FILES).header(CONTENT_TYPE, "application/json").body(body).unwrap();
+    let request = request(&Method::POST, FILES_ROUTE).header(CONTENT_TYPE, "application/json").body(body).unwrap();
     let response = router(service()).oneshot(request).await.unwrap();
     assert_eq!(response.status(), 201);
-    let place: Value = serde_json::from_slice(&to_bytes(response.into_body(), 1 << 20).await.unwrap()).unwrap();
-    let url = place["upload_url"].as_str().unwrap();
+    let upload: Value = serde_json::from_slice(&to_bytes(response.into_body(), 1 << 20).await.unwrap()).unwrap();
+    let url = upload["upload_url"].as_str().unwrap();
     assert!(
         url.contains("X-Amz-Expires=900") && url.contains("X-Amz-SignedHeaders=content-length%3Bcontent-type%3Bhost")
     );
     let path = url.split('?').next().unwrap();
-    assert!(path.ends_with(place["file_id"].as_str().unwrap()) && !path.contains("orders"), "{path}");
+    assert!(path.ends_with(upload["file_id"].as_str().unwrap()) && !path.contains("orders"), "{path}");
 }
 
 #[tokio::test]

@@ -63,12 +63,6 @@ impl From<StoreError> for ApiError {
     }
 }
 
-impl From<TokenError> for ApiError {
-    fn from(error: TokenError) -> Self {
-        Self::Internal(error.into())
-    }
-}
-
 impl ApiError {
     /// Why there is no token, for a service that asked for one, or for something that takes one. WeChat's own words are
     /// said, since they tell what to do.
@@ -101,7 +95,7 @@ fn no_token(error: &TokenError, now: Timestamp) -> Problem {
         TokenError::RenewedJustNow { again_at, .. } => Problem::new(
             ProblemKind::TooSoon,
             "the token was renewed less than a minute ago: WeChat refuses the call for another reason, or somebody else \
-             renews the account's tokens; wait as long as Retry-After says",
+             renews the account's tokens; retry after the time in Retry-After",
         )
         .with_retry_after(again_at.since(now)),
         TokenError::StillAccepted(_) => Problem::new(
@@ -111,7 +105,7 @@ fn no_token(error: &TokenError, now: Timestamp) -> Problem {
         .with_retry_after(Duration::from_mins(1)),
         TokenError::NoComponentToken(cause) => no_token(cause, now),
         TokenError::Failing { label, next_try, .. } => {
-            let detail = "the last renewals have failed: last_error says why; try again as Retry-After says";
+            let detail = "the last renewals have failed: last_error says why; retry after the time in Retry-After";
             let problem = Problem::new(UNAVAILABLE, detail).with("last_error", label.as_str());
             problem.with("next_try_at", next_try.rfc3339()).with_retry_after(next_try.since(now))
         }
@@ -123,13 +117,13 @@ fn no_token(error: &TokenError, now: Timestamp) -> Problem {
             None => Problem::new(UNAVAILABLE, "WeChat did not answer: try again in a minute"),
         },
         TokenError::Busy(_) | TokenError::Wechat(_) | TokenError::Store(_) => {
-            let detail = "another process is renewing the token: try again as Retry-After says";
+            let detail = "another process is renewing the token: retry after the time in Retry-After";
             Problem::new(ProblemKind::TokenBeingRenewed, detail).with_retry_after(Duration::from_secs(1))
         }
     }
 }
 
-/// The problem of an account that there is not, or whose appid cannot be one.
+/// The problem for an unknown or malformed appid.
 #[must_use]
 pub fn unknown_account() -> Problem {
     Problem::new(ProblemKind::UnknownAccount, "check the appid: no such account has ever authorized this platform")
@@ -199,18 +193,19 @@ pub async fn count_upstream_errors(State(metrics): State<Metrics>, request: Requ
     response
 }
 
-/// A JSON answer, which nobody keeps.
+/// A JSON response, not to be cached.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
     (status, [(CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 
-/// The answer where WeChat has not given what the request needs: what it said, where it said something.
+/// The problem for a failed call of WeChat's, with WeChat's own words if there are any.
 #[must_use]
-pub fn of_wechat(error: &WechatError) -> Problem {
-    if error.refusal().is_none() {
-        return Problem::new(ProblemKind::WechatUnreachable, "try again in a minute");
-    }
-    with_wechats_words(Problem::new(ProblemKind::WechatRefused, WECHATS_WORDS), error)
+pub fn of_wechat(error: &WechatError) -> ApiError {
+    let problem = match error.refusal() {
+        Some(_) => with_wechats_words(Problem::new(ProblemKind::WechatRefused, WECHATS_WORDS), error),
+        None => Problem::new(ProblemKind::WechatUnreachable, "try again in a minute"),
+    };
+    ApiError::Upstream(Box::new(problem))
 }
 
 const WECHATS_WORDS: &str = "errcode and errmsg are WeChat's own; WeChat's support asks for rid";

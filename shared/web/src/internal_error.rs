@@ -1,5 +1,7 @@
 //! What is not the caller's fault: logged once, with a reference that the caller is given instead of the cause.
 
+use std::error::Error;
+
 use base::random::Random;
 use platform::context::report_wechat;
 use platform::secret::PlatformError;
@@ -24,7 +26,7 @@ pub enum InternalError {
     Token(#[from] TokenError),
     /// The bucket of files did not answer, or refused.
     #[error("the bucket of files cannot be used: {0}")]
-    Files(String),
+    Files(#[source] Box<dyn Error + Send + Sync>),
     /// The bound on the answer was reached.
     #[error("no answer within the bound")]
     Timeout,

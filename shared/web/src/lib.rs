@@ -11,6 +11,7 @@ pub mod api;
 mod bounded;
 mod cookie;
 pub mod gateway;
+pub mod headers;
 pub mod identity;
 mod internal_error;
 mod language;

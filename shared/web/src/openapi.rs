@@ -497,9 +497,14 @@ fn own_members(kind: ProblemKind) -> Vec<(&'static str, bool, Value)> {
                 json!({ "type": "string", "format": "date-time", "description": "When it is renewed again." }),
             ),
         ],
-        ProblemKind::NotConfigured | ProblemKind::Unavailable | ProblemKind::TokenBeingRenewed => {
-            vec![("reference", true, reference)]
+        ProblemKind::Unavailable => {
+            let words = json!({
+                "type": "string", "enum": ["done"],
+                "description": "In a call on behalf: the call was made, but its response could not be stored.",
+            });
+            vec![("reference", true, reference), ("effect", false, words)]
         }
+        ProblemKind::NotConfigured | ProblemKind::TokenBeingRenewed => vec![("reference", true, reference)],
         _ => Vec::new(),
     }
 }

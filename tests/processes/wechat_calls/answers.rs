@@ -53,14 +53,14 @@ async fn what_is_too_large_for_an_event_goes_through_the_bucket() {
     let function = Bootstrap::start(BINARY, &world).await;
     let picture = simulator::sample_picture(9_000_000);
     let file = json!({ "content_type": "image/jpeg", "length": picture.len() }).to_string();
-    let place = HttpEvent::new("POST", "/files").iam(CALLER).header("content-type", "application/json").body(&file);
-    let place = read(&function.request(&place).await);
+    let create = HttpEvent::new("POST", "/files").iam(CALLER).header("content-type", "application/json").body(&file);
+    let created = read(&function.request(&create).await);
     let client = client_builder().build().unwrap();
-    let put = client.put(place["upload_url"].as_str().unwrap()).header("content-type", "image/jpeg");
+    let put = client.put(created["upload_url"].as_str().unwrap()).header("content-type", "image/jpeg");
     assert_eq!(put.body(picture.clone()).send().await.unwrap().status(), 200);
     let upload = calls("POST", account.as_str(), "cgi-bin/media/upload")
         .query("type=image")
-        .header("x-body-file", place["file_id"].as_str().unwrap())
+        .header("x-body-file", created["file_id"].as_str().unwrap())
         .header("x-body-part", "media; filename=a.jpg");
     let uploaded = read(&function.request(&upload).await);
     let media = uploaded["media_id"].as_str().unwrap_or_else(|| panic!("{uploaded}"));

@@ -1,8 +1,10 @@
-//! Signed URLs: whoever has one can make one request of S3 with the function's rights, until it expires.
+//! Presigned URLs: anyone who has one can make the request that was signed, with the function's rights, as often as they
+//! like until it expires.
 //!
-//! AWS Signature Version 4 in the query, by the SDK's own signer. It takes no client of S3: the few requests that there
-//! are go through our HTTP client.
+//! AWS Signature Version 4 in the query, by the SDK's own signer. No S3 client is needed: the few requests that there are
+//! go through our HTTP client.
 
+use std::error::Error;
 use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
@@ -16,14 +18,14 @@ use base::clock::Timestamp;
 use http::{HeaderName, Method};
 use url::Url;
 
-/// Signs URLs of objects in S3; clones share the credentials.
+/// Presigns URLs of objects in S3; clones share the credentials.
 #[derive(Debug, Clone)]
 pub struct Presigner {
     region: Region,
     credentials: SharedCredentialsProvider,
 }
 
-/// Why there is no signed URL.
+/// Why there is no presigned URL.
 #[derive(Debug, thiserror::Error)]
 pub enum PresignError {
     /// The environment names no region, or where credentials come from.
@@ -31,13 +33,13 @@ pub enum PresignError {
     NotConfigured,
     /// The credentials could not be read.
     #[error("the credentials cannot be read: {0}")]
-    Credentials(String),
+    Credentials(#[source] Box<dyn Error + Send + Sync>),
     /// The request cannot be signed.
     #[error("the request cannot be signed: {0}")]
-    Unsignable(String),
+    Unsignable(#[source] Box<dyn Error + Send + Sync>),
 }
 
-/// A request that will be allowed.
+/// A request that a presigned URL allows.
 #[derive(Debug, Clone, Copy)]
 pub struct SignedRequest<'a> {
     /// The method.
@@ -64,13 +66,13 @@ impl Presigner {
         }
     }
 
-    /// The URL with a signature.
+    /// Presigns a request.
     ///
     /// # Errors
     /// [`PresignError`], without anything secret.
     pub async fn sign(&self, request: SignedRequest<'_>) -> Result<Url, PresignError> {
         let credentials = self.credentials.provide_credentials().await;
-        let credentials = credentials.map_err(|error| PresignError::Credentials(error.to_string()))?;
+        let credentials = credentials.map_err(|error| PresignError::Credentials(error.into()))?;
         self.sign_with(credentials, request)
     }
 
@@ -90,12 +92,12 @@ impl Presigner {
             .time(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
             .settings(settings)
             .build()
-            .map_err(|error| PresignError::Unsignable(error.to_string()))?;
+            .map_err(|error| PresignError::Unsignable(error.into()))?;
         let headers = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let url = request.url.as_str();
         let signable = SignableRequest::new(request.method.as_str(), url, headers, SignableBody::UnsignedPayload);
         let signed = signable.and_then(|signable| sign(signable, &parameters.into()));
-        let (instructions, _) = signed.map_err(|error| PresignError::Unsignable(error.to_string()))?.into_parts();
+        let (instructions, _) = signed.map_err(|error| PresignError::Unsignable(error.into()))?.into_parts();
         let mut url = request.url.clone();
         url.query_pairs_mut().extend_pairs(instructions.params());
         Ok(url)

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use wechat::api::relay::is_of_signed_calls;
 
 use super::{Refusal, RouteKey};
+use crate::headers::{BODY_FILE, BODY_PART, IDEMPOTENCY_KEY, LARGE_ANSWER, RETRIES, VIDEO_URL};
 use crate::identity::IamIdentity;
 
 /// The headers that reach a handler, besides those of WeChat's signed calls. No other does: what is not known here can be
@@ -22,14 +23,14 @@ pub const HEADERS: [HeaderName; 12] = [
     ACCEPT_LANGUAGE,
     CONTENT_TYPE,
     COOKIE,
-    HeaderName::from_static("idempotency-key"),
+    IDEMPOTENCY_KEY,
     IF_MATCH,
-    HeaderName::from_static("retries"),
+    RETRIES,
     USER_AGENT,
-    HeaderName::from_static("x-body-file"),
-    HeaderName::from_static("x-body-part"),
-    HeaderName::from_static("x-large-answer"),
-    HeaderName::from_static("x-video-url"),
+    BODY_FILE,
+    BODY_PART,
+    LARGE_ANSWER,
+    VIDEO_URL,
 ];
 
 /// The longest path, query and header, in bytes. The gateway takes 10,240 for a request's line and headers together.

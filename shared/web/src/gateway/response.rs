@@ -12,7 +12,7 @@ use http::header::SET_COOKIE;
 use serde::Serialize;
 
 /// Lambda's bound on an answer, in bytes; the largest of ours is 4 MiB in Base64.
-const BODY_LIMIT: usize = 6 * 1024 * 1024;
+const RESPONSE_LIMIT: usize = 6 * 1024 * 1024;
 
 /// An extension of a response whose body leaves in Base64, also where it is text: megabytes of text could grow beyond
 /// Lambda's bound by JSON's escapes, and in Base64 they grow by a third.
@@ -55,7 +55,7 @@ impl GatewayResponse {
                 joined.and_modify(|joined| *joined = format!("{joined},{value}")).or_insert(value);
             }
         }
-        let (status, body) = match to_bytes(body, BODY_LIMIT).await {
+        let (status, body) = match to_bytes(body, RESPONSE_LIMIT).await {
             Ok(body) => (head.status, Vec::from(body)),
             Err(error) => {
                 tracing::error!("an answer could not be read to its end: {error}");

@@ -1,5 +1,6 @@
 //! The options of `cargo ops`.
 
+use base::ids::KeyId;
 use clap::{Parser, Subcommand};
 use url::Url;
 
@@ -51,6 +52,13 @@ pub enum Command {
                       no credentials, no such stack, no usable secret, nothing running."
     )]
     ReleaseCheck(ReleaseCheckArgs),
+    /// Makes, lists and revokes the API keys of services that cannot sign with IAM
+    #[command(
+        long_about = "Makes, lists and revokes the API keys of services that cannot sign with IAM, directly in the table of a \
+                      deployment, with the credentials of whoever runs it. Without --stack: in that of a `cargo run` on \
+                      this machine. A key is printed once, when it is made."
+    )]
+    Keys(KeysArgs),
 }
 
 /// Which deployment is meant.
@@ -68,10 +76,6 @@ pub struct DeploymentArgs {
     #[arg(long, value_name = "PROFILE", requires = "stack")]
     pub profile: Option<String>,
 
-    /// Look for the public routes here instead of at the stack's `PublicBaseUrl`, whose name may not lead there yet
-    #[arg(long, value_name = "URL", requires = "stack", value_parser = address)]
-    pub public_url: Option<Url>,
-
     /// Port of the business API of the `cargo run`, which names all its other ports
     #[arg(long, value_name = "PORT", default_value_t = DEFAULT_PORT)]
     pub business_port: u16,
@@ -83,6 +87,10 @@ pub struct DoctorArgs {
     /// Which deployment
     #[command(flatten)]
     pub deployment: DeploymentArgs,
+
+    /// Look for the public routes here instead of at the stack's `PublicBaseUrl`, whose name may not lead there yet
+    #[arg(long, value_name = "URL", requires = "stack", value_parser = address)]
+    pub public_url: Option<Url>,
 
     /// Look for the business routes here instead of at the stack's `ApiUrl`
     #[arg(long, value_name = "URL", requires = "stack", value_parser = address)]
@@ -96,9 +104,92 @@ pub struct ReleaseCheckArgs {
     #[command(flatten)]
     pub deployment: DeploymentArgs,
 
+    /// Look for the public routes here instead of at the stack's `PublicBaseUrl`, whose name may not lead there yet
+    #[arg(long, value_name = "URL", requires = "stack", value_parser = address)]
+    pub public_url: Option<Url>,
+
     /// Check with WeChat's five groups of test accounts, not with the first alone
     #[arg(long)]
     pub all_groups: bool,
+}
+
+/// Whose keys, and what becomes of them.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct KeysArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub command: KeysCommand,
+}
+
+/// What `keys` does.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum KeysCommand {
+    /// Makes a key and prints it: it is not shown again
+    Create(NewKeyArgs),
+    /// Lists the keys, the newest first; those that were revoked or have expired for 30 more days
+    List(ListKeysArgs),
+    /// Revokes a key, which is refused within 60 seconds
+    Revoke(RevokeKeyArgs),
+}
+
+impl KeysCommand {
+    /// Whose keys are meant.
+    #[must_use]
+    pub const fn deployment(&self) -> &DeploymentArgs {
+        match self {
+            Self::Create(options) => &options.deployment,
+            Self::List(options) => &options.deployment,
+            Self::Revoke(options) => &options.deployment,
+        }
+    }
+}
+
+/// What `keys create` makes.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct NewKeyArgs {
+    /// Which deployment
+    #[command(flatten)]
+    pub deployment: DeploymentArgs,
+
+    /// What the key is called, such as the service that gets it
+    #[arg(long, value_name = "NAME")]
+    pub name: String,
+
+    /// What the key opens, such as accounts:read or calls; may be repeated
+    #[arg(long = "scope", value_name = "SCOPE", required = true)]
+    pub scopes: Vec<String>,
+
+    /// An account that the key is for; may be repeated. Without it, the key is for all
+    #[arg(long = "appid", value_name = "APPID")]
+    pub appids: Vec<String>,
+
+    /// From when on the key is refused, such as 2099-01-31T08:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub expires_at: Option<String>,
+
+    /// Let the key be in a query, where others may log it: as libraries of WeChat send it
+    #[arg(long)]
+    pub in_url: bool,
+}
+
+/// What `keys list` lists.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct ListKeysArgs {
+    /// Which deployment
+    #[command(flatten)]
+    pub deployment: DeploymentArgs,
+}
+
+/// What `keys revoke` revokes.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct RevokeKeyArgs {
+    /// Which deployment
+    #[command(flatten)]
+    pub deployment: DeploymentArgs,
+
+    /// The id of the key, as `keys list` shows it
+    #[arg(value_name = "ID", value_parser = KeyId::parse, allow_hyphen_values = true)]
+    pub id: KeyId,
 }
 
 /// What `copy-table` copies.
@@ -143,7 +234,7 @@ mod tests {
     #[test]
     fn every_option_has_a_help_text_and_usage_begins_with_cargo_ops() {
         Args::command().debug_assert();
-        for command in Args::command().get_subcommands() {
+        for command in Args::command().get_subcommands().flat_map(|one| one.get_subcommands().chain([one])) {
             assert!(command.get_arguments().all(|argument| argument.get_help().is_some()), "{command}");
         }
         assert!(parse(&["doctor", "--nope"]).unwrap_err().contains("Usage: cargo ops doctor"));
@@ -167,6 +258,26 @@ mod tests {
         assert_eq!((options.deployment.business_port, options.deployment.stack), (3001, None));
         let Ok(Command::ReleaseCheck(options)) = parse(&["release-check", "--all-groups"]) else { panic!("no check") };
         assert!(options.all_groups);
+    }
+
+    #[test]
+    fn a_key_has_a_name_and_a_scope_and_is_revoked_by_its_id() {
+        let create = ["keys", "create", "--name", "orders", "--scope", "links", "--scope", "calls", "--appid", "wx1"];
+        let Ok(Command::Keys(KeysArgs { command: KeysCommand::Create(made) })) = parse(&create) else {
+            panic!("no key")
+        };
+        assert_eq!((made.scopes.join(" ").as_str(), made.appids.len(), made.in_url), ("links calls", 1, false));
+        assert!(parse(&["keys", "create", "--name", "orders"]).unwrap_err().contains("--scope"));
+        assert!(parse(&["keys", "list", "--stack", "wechat", "--region", "eu-central-1"]).is_ok());
+        assert!(parse(&["keys", "list", "--region", "eu-central-1"]).is_err());
+        let hyphen = "-k3vQ0c8SgWqT1n2yXb4aA";
+        let Ok(Command::Keys(KeysArgs { command: KeysCommand::Revoke(revoked) })) =
+            parse(&["keys", "revoke", hyphen, "--stack", "wechat"])
+        else {
+            panic!("an id may begin with a hyphen")
+        };
+        assert_eq!((revoked.id.as_str(), revoked.deployment.stack.as_deref()), (hyphen, Some("wechat")));
+        assert!(parse(&["keys", "revoke", "orders"]).unwrap_err().contains("22 letters"));
     }
 
     #[test]

@@ -78,13 +78,26 @@ pub(crate) struct Located {
     pub(crate) deployment: Option<Deployment>,
 }
 
-/// Finds what the arguments name. `api_url` is used instead of the stack's own.
-pub(crate) async fn locate(options: &DeploymentArgs, api_url: Option<&Url>, environment: &impl Environment) -> Located {
+/// Addresses to be used instead of the stack's own.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Addresses<'a> {
+    /// Of the public routes.
+    pub(crate) public: Option<&'a Url>,
+    /// Of the business routes.
+    pub(crate) api: Option<&'a Url>,
+}
+
+/// Finds what the arguments name.
+pub(crate) async fn locate(
+    options: &DeploymentArgs,
+    addresses: Addresses<'_>,
+    environment: &impl Environment,
+) -> Located {
     let mut findings = Vec::new();
     let (subject, found) = if let Some(name) = &options.stack {
         let config = account::load(options.region.as_deref(), options.profile.as_deref()).await;
         let region = config.region().map_or_else(|| "an unknown region".to_owned(), ToString::to_string);
-        let found = in_stack(name, &config, options, api_url, &mut findings).await;
+        let found = in_stack(name, &config, options, addresses, &mut findings).await;
         (format!("Stack {name} in {region}"), found)
     } else {
         let port = options.business_port;
@@ -109,7 +122,7 @@ async fn in_stack(
     name: &str,
     config: &SdkConfig,
     options: &DeploymentArgs,
-    api_url: Option<&Url>,
+    addresses: Addresses<'_>,
     findings: &mut Vec<Finding>,
 ) -> Result<Deployment, Finding> {
     account::check(config, options.profile.as_deref())
@@ -122,9 +135,9 @@ async fn in_stack(
         target: if config.endpoint_url().is_some() { Target::Emulator } else { Target::Aws },
         table: outputs.text("TableName")?,
         secret_id: outputs.text("SecretArn")?,
-        public: or_output(options.public_url.as_ref(), "PublicBaseUrl")?,
+        public: or_output(addresses.public, "PublicBaseUrl")?,
         events_url: outputs.text("EventsUrl")?,
-        business: or_output(api_url, "ApiUrl")?,
+        business: or_output(addresses.api, "ApiUrl")?,
         webhook: ["ReplyWebhookUrl", "EventWebhookUrl"].into_iter().any(|name| outputs.parameter(name).is_some()),
         parts: outputs.parts()?,
         clients: AwsClients::new(config, &limits()),

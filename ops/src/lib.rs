@@ -1,7 +1,7 @@
 //! The operator's tool, `cargo ops`.
 //!
 //! [`doctor`] examines a deployment, in AWS or a `cargo run` on this machine; [`release_check`] puts it to WeChat's check
-//! of a platform that goes live; [`copy_table`] brings items from a restored table. All reach it as anybody else does,
+//! of a platform that goes live; [`copy_table`] brings items from a restored table; [`keys`] keeps its API keys. All reach it as anybody else does,
 //! through AWS and its public URLs: nothing of the functions or of `cargo run` is linked in.
 
 pub mod account;
@@ -13,5 +13,6 @@ mod explain;
 pub mod finding;
 mod format;
 mod http;
+pub mod keys;
 pub mod release_check;
 pub mod render;

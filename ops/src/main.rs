@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use ops::args::{Args, Command, CopyTableArgs};
 use ops::finding::Diagnosis;
-use ops::{account, copy_table, doctor, release_check, render};
+use ops::{account, copy_table, doctor, keys, release_check, render};
 use runtime::config::{Environment as _, ProcessEnvironment};
 
 fn main() -> ExitCode {
@@ -33,6 +33,10 @@ async fn run(command: &Command) -> io::Result<ExitCode> {
         Command::Doctor(options) => show(&doctor::examine(options, &ProcessEnvironment).await),
         Command::ReleaseCheck(options) => show(&release_check::check(options, &ProcessEnvironment).await),
         Command::CopyTable(options) => copy(options).await,
+        Command::Keys(options) => {
+            let done = keys::run(&options.command, &ProcessEnvironment).await.map_err(io::Error::other)?;
+            write!(io::stdout(), "{done}").map(|()| ExitCode::SUCCESS)
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use wechat::crypto::{Generations, Keyring, OpenError, Signed};
 use wechat::push::{AccountMessage, Content, TestAccounts};
 
 use crate::args::ReleaseCheckArgs;
-use crate::deployment::{self, Deployment, Located};
+use crate::deployment::{self, Addresses, Deployment, Located};
 use crate::doctor::web::{NO_ACCOUNT, judge_clock};
 use crate::doctor::{items, secret};
 use crate::finding::{Diagnosis, Finding};
@@ -67,8 +67,9 @@ const EVENT: Case = Case {
 
 /// Finds what the arguments name, and checks it.
 pub async fn check(options: &ReleaseCheckArgs, environment: &impl Environment) -> Diagnosis {
+    let addresses = Addresses { public: options.public_url.as_ref(), api: None };
     let Located { subject, mut findings, deployment } =
-        deployment::locate(&options.deployment, None, environment).await;
+        deployment::locate(&options.deployment, addresses, environment).await;
     let groups = if options.all_groups { TestAccounts::groups().len() } else { 1 };
     let mut examined = false;
     if let Some(deployment) = deployment {

@@ -468,7 +468,7 @@ pub(crate) async fn running(folder: &Path, options: &[&str], public: Option<&'st
     };
     let system = System::start(&local::args::Args::parse_from(arguments), &environment).await.unwrap();
     let business_port = system.business_base.rsplit(':').next().unwrap().parse().unwrap();
-    (system, DeploymentArgs { stack: None, region: None, profile: None, public_url: None, business_port })
+    (system, DeploymentArgs { stack: None, region: None, profile: None, business_port })
 }
 
 #[tokio::test]
@@ -485,7 +485,7 @@ async fn a_running_system_names_its_parts_and_its_tunnel_whatever_the_doctors_en
         "TABLE_NAME" => Some("another".to_owned()),
         _ => None,
     };
-    let diagnosis = doctor::examine(&DoctorArgs { deployment, api_url: None }, &elsewhere).await;
+    let diagnosis = doctor::examine(&DoctorArgs { deployment, public_url: None, api_url: None }, &elsewhere).await;
     let text = render::text(&diagnosis, false);
     for expected in [
         "授权事件接收URL must be https://tunnel.localhost:1/wechat/events",
@@ -502,8 +502,8 @@ async fn a_running_system_names_its_parts_and_its_tunnel_whatever_the_doctors_en
 #[tokio::test]
 async fn without_a_running_system_there_is_nothing_to_examine() {
     let business_port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let deployment = DeploymentArgs { stack: None, region: None, profile: None, public_url: None, business_port };
-    let diagnosis = doctor::examine(&DoctorArgs { deployment, api_url: None }, &|_: &str| None).await;
+    let deployment = DeploymentArgs { stack: None, region: None, profile: None, business_port };
+    let diagnosis = doctor::examine(&DoctorArgs { deployment, public_url: None, api_url: None }, &|_: &str| None).await;
     assert_eq!(diagnosis.exit_code(), 2);
     assert!(told(&diagnosis.findings, "local system").contains("start cargo run"), "{diagnosis:?}");
 }

@@ -79,6 +79,8 @@ mod openapi;
 #[cfg(test)]
 mod opening;
 #[cfg(test)]
+mod operators_keys;
+#[cfg(test)]
 mod operators_release_check;
 #[cfg(test)]
 mod orders;

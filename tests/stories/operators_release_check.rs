@@ -49,7 +49,13 @@ async fn world() -> (World, Deployment) {
 
 async fn without_ticket() -> (World, Deployment) {
     let world = World::beside_processes(Duration::ZERO, |_| {}).await;
-    let deployment = Deployment {
+    let deployment = deployment(&world);
+    (world, deployment)
+}
+
+/// A world as operators reach it.
+pub(crate) fn deployment(world: &World) -> Deployment {
+    Deployment {
         target: Target::Aws,
         table: TABLE.to_owned(),
         secret_id: SECRET.to_owned(),
@@ -60,8 +66,7 @@ async fn without_ticket() -> (World, Deployment) {
         parts: vec![DuePart::ALL],
         clients: world.aws_clients(),
         clock: Arc::clone(&world.services.clock),
-    };
-    (world, deployment)
+    }
 }
 
 /// The platform's own routes, except that messages are answered like this.
@@ -244,7 +249,7 @@ async fn a_running_system_is_checked_as_a_deployment_is() {
     let (system, deployment) = running(folder.path(), &[], None).await;
     let ticket = format!("{}/_simulator/ticket", system.simulator_base.as_ref().unwrap());
     stories::http_client().post(ticket).send().await.unwrap().error_for_status().unwrap();
-    let options = ReleaseCheckArgs { deployment, all_groups: false };
+    let options = ReleaseCheckArgs { deployment, public_url: None, all_groups: false };
     let diagnosis = release_check::check(&options, &|_: &str| None).await;
     assert_eq!(diagnosis.exit_code(), 0, "{}", render::text(&diagnosis, false));
     assert_eq!(of(&diagnosis.findings, "text").len(), 2);

@@ -20,7 +20,7 @@ use runtime::config::Environment;
 use tokio::time::timeout;
 
 use crate::args::DoctorArgs;
-use crate::deployment::{self, Deployment, Located, Target};
+use crate::deployment::{self, Addresses, Deployment, Located, Target};
 use crate::explain::Explain as _;
 use crate::finding::{Diagnosis, Finding};
 
@@ -38,7 +38,8 @@ fn refused(check: &'static str, failure: &AwsFailure, action: &str, target: Targ
 
 /// Finds what the arguments name, and examines it.
 pub async fn examine(options: &DoctorArgs, environment: &impl Environment) -> Diagnosis {
-    let located = deployment::locate(&options.deployment, options.api_url.as_ref(), environment).await;
+    let addresses = Addresses { public: options.public_url.as_ref(), api: options.api_url.as_ref() };
+    let located = deployment::locate(&options.deployment, addresses, environment).await;
     let Located { subject, mut findings, deployment } = located;
     let examined = deployment.is_some();
     if let Some(deployment) = deployment {

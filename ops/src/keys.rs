@@ -1,0 +1,190 @@
+//! `cargo ops keys`: makes, lists and revokes API keys, directly in the table.
+//!
+//! It does what the routes below `/keys` do, for an operator whose credentials reach the table. A key's text is printed
+//! once, when it is made.
+
+use std::fmt::Write as _;
+
+use base::clock::Timestamp;
+use base::random::Random;
+use platform::secret::{Platform, PlatformError};
+use runtime::config::Environment;
+use secrecy::ExposeSecret as _;
+use store::{ApiKey, ApiKeys, KeyError, KeyRequest, StoreError};
+
+use crate::args::{KeysCommand, NewKeyArgs};
+use crate::deployment::{self, Addresses, Deployment};
+use crate::doctor::secret;
+use crate::finding::{Finding, Verdict};
+use crate::format::count;
+
+/// Who has made a key that was made here.
+const CREATED_BY: &str = "cargo ops";
+
+/// Keys that are read at once.
+const AT_ONCE: usize = 100;
+
+/// Why nothing was done, or not everything.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// The deployment, or its secret, is not usable.
+    #[error("{}: {}{}", .0.check, .0.sentence, advice(.0))]
+    Unusable(Finding),
+    /// The platform is not known, and with it the place of its keys.
+    #[error("secret: {0}: cargo ops doctor says more")]
+    Secret(#[from] PlatformError),
+    /// There cannot be such a key.
+    #[error("{0}")]
+    Key(#[from] KeyError),
+    /// There is no such key.
+    #[error("there is no such key: cargo ops keys list shows those that are known")]
+    Unknown,
+    /// The table did not do what was asked.
+    #[error("{0}; cargo ops keys list shows what is stored")]
+    Store(#[from] StoreError),
+}
+
+fn advice(finding: &Finding) -> String {
+    finding.advice.as_ref().map(|advice| format!(": {advice}")).unwrap_or_default()
+}
+
+/// Finds what the arguments name, and does what they say. Returns what is to be printed.
+///
+/// # Errors
+/// [`KeysError`]: a key may have been made all the same, and nobody has its text.
+pub async fn run(command: &KeysCommand, environment: &impl Environment) -> Result<String, KeysError> {
+    let located = deployment::locate(command.deployment(), Addresses::default(), environment).await;
+    let Some(deployment) = located.deployment else {
+        let unusable = located.findings.into_iter().find(|finding| finding.verdict == Verdict::Wrong);
+        return Err(KeysError::Unusable(unusable.unwrap_or_else(|| {
+            Finding::wrong("deployment", format!("{} could not be found", located.subject), "check the arguments")
+        })));
+    };
+    deployment.keys(command, &Random::system()).await
+}
+
+impl Deployment {
+    /// Does what `command` says with its keys. Returns what is to be printed.
+    ///
+    /// # Errors
+    /// As [`run`].
+    pub async fn keys(&self, command: &KeysCommand, random: &Random) -> Result<String, KeysError> {
+        let text = secret::read(self).await.map_err(KeysError::Unusable)?;
+        let keys = self.store(Platform::parse(&text)?.keyring.component()).api_keys;
+        let now = self.clock.now();
+        match command {
+            KeysCommand::Create(options) => create(&keys, options, random, now).await,
+            KeysCommand::List(_) => list(&keys, now).await,
+            KeysCommand::Revoke(options) => {
+                let key = keys.revoke(&options.id, now).await?.ok_or(KeysError::Unknown)?;
+                Ok(format!("{} ({}) is revoked: it is refused within 60 seconds.\n", key.id, key.name))
+            }
+        }
+    }
+}
+
+async fn create(keys: &ApiKeys, options: &NewKeyArgs, random: &Random, now: Timestamp) -> Result<String, KeysError> {
+    let mut request = KeyRequest::new(&options.name, &options.scopes)?;
+    if !options.appids.is_empty() {
+        request = request.limited_to(&options.appids)?;
+    }
+    if let Some(ends_at) = &options.expires_at {
+        request = request.until(ends_at, now)?;
+    }
+    let (key, text) = request.in_url(options.in_url).make(CREATED_BY, random, now);
+    keys.create(&key).await?;
+    let mut said =
+        format!("{}\n\nThis is the key of {} (id {}). Store it now:", text.text().expose_secret(), key.name, key.id);
+    said.push_str(" it is not shown again.\n");
+    Ok(said)
+}
+
+async fn list(keys: &ApiKeys, now: Timestamp) -> Result<String, KeysError> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = keys.page(AT_ONCE, after.as_ref(), now).await?;
+        all.extend(page.keys);
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(table(&all, now)),
+        }
+    }
+}
+
+/// The columns but for the last one, which is the name: how wide it is, only the terminal knows.
+const COLUMNS: [&str; 6] = ["ID", "CREATED", "LAST USED", "STATE", "ACCOUNTS", "SCOPES"];
+
+fn table(keys: &[ApiKey], now: Timestamp) -> String {
+    if keys.is_empty() {
+        return "There are no API keys.\n".to_owned();
+    }
+    let rows: Vec<([String; 6], &str)> = keys.iter().map(|key| (row(key, now), key.name.as_str())).collect();
+    let heads = (COLUMNS.map(str::to_owned), "NAME");
+    let widths: Vec<usize> = (0..COLUMNS.len())
+        .map(|column| rows.iter().chain([&heads]).map(|(cells, _)| cells[column].len()).max().unwrap_or_default())
+        .collect();
+    let mut text = String::new();
+    for (cells, name) in [&heads].into_iter().chain(&rows) {
+        for (cell, width) in cells.iter().zip(&widths) {
+            // Writing to a text cannot fail.
+            let _ = write!(text, "{cell:<width$}  ");
+        }
+        let _ = writeln!(text, "{name}");
+    }
+    text
+}
+
+fn row(key: &ApiKey, now: Timestamp) -> [String; 6] {
+    let state = match (key.revoked_at, key.ends_at) {
+        (Some(revoked_at), _) => format!("revoked {}", day(revoked_at)),
+        (None, Some(ends_at)) if ends_at <= now => format!("expired {}", day(ends_at)),
+        (None, Some(ends_at)) => format!("until {}", day(ends_at)),
+        (None, None) => "valid".to_owned(),
+    };
+    let accounts =
+        |appids: &std::collections::BTreeSet<_>| count(u64::try_from(appids.len()).unwrap_or(u64::MAX), "account");
+    [
+        key.id.to_string(),
+        day(key.created_at),
+        key.last_used_on.clone().unwrap_or_else(|| "never".to_owned()),
+        state,
+        key.appids.as_ref().map_or_else(|| "all".to_owned(), accounts),
+        key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(","),
+    ]
+}
+
+/// The day of an instant, in UTC.
+fn day(at: Timestamp) -> String {
+    at.rfc3339().chars().take_while(|c| *c != 'T').collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(scopes: &[&str], now: Timestamp) -> ApiKey {
+        KeyRequest::new("订单", scopes).unwrap().make(CREATED_BY, &Random::from_fn(|bytes| bytes.fill(0)), now).0
+    }
+
+    #[test]
+    fn keys_are_listed_in_columns_with_what_became_of_them() {
+        let now = Timestamp::parse_rfc3339("2026-01-31T08:00:00Z").unwrap();
+        let used = ApiKey { last_used_on: Some("2026-01-30".to_owned()), ..key(&["calls", "accounts:read"], now) };
+        let revoked = ApiKey { revoked_at: Some(now), ends_at: Some(now), ..key(&["links"], now) };
+        let expired = ApiKey { ends_at: Some(now), appids: Some([].into()), ..key(&["links"], now) };
+        assert_eq!(
+            table(&[used, revoked, expired], now),
+            "ID                      CREATED     LAST USED   STATE               ACCOUNTS    SCOPES               NAME\n\
+             AAAAAAAAAAAAAAAAAAAAAA  2026-01-31  2026-01-30  valid               all         accounts:read,calls  订单\n\
+             AAAAAAAAAAAAAAAAAAAAAA  2026-01-31  never       revoked 2026-01-31  all         links                订单\n\
+             AAAAAAAAAAAAAAAAAAAAAA  2026-01-31  never       expired 2026-01-31  0 accounts  links                订单\n"
+        );
+        assert_eq!(table(&[], now), "There are no API keys.\n");
+    }
+
+    #[test]
+    fn what_is_not_usable_is_said_with_what_to_do() {
+        let error = KeysError::Unusable(Finding::wrong("secret", "it is still empty", "fill it in"));
+        assert_eq!(error.to_string(), "secret: it is still empty: fill it in");
+    }
+}

@@ -11,24 +11,31 @@ use crate::ports::{BindError, BindErrors, bind};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// Parts of AWS that the environment says are elsewhere: their addresses.
-pub(crate) struct Elsewhere {
-    pub(crate) table: Option<String>,
-    pub(crate) bus: Option<String>,
-    pub(crate) files: Option<String>,
+/// A part of AWS: served by this machine, or reached where the environment says.
+pub(crate) enum Part {
+    Here(TcpListener),
+    Elsewhere(String),
 }
 
-impl Elsewhere {
-    pub(crate) fn read(environment: &impl Environment) -> Self {
-        Self {
-            table: environment.get("AWS_ENDPOINT_URL_DYNAMODB"),
-            bus: environment.get("AWS_ENDPOINT_URL_EVENTBRIDGE"),
-            files: environment.get("FILES_BUCKET_URL"),
+impl Part {
+    /// How a program on this machine reaches it.
+    pub(crate) fn url(&self) -> anyhow::Result<String> {
+        match self {
+            Self::Here(listener) => endpoint(listener),
+            Self::Elsewhere(url) => Ok(url.clone()),
+        }
+    }
+
+    /// Where it listens, if this machine serves it.
+    pub(crate) const fn listener(&self) -> Option<&TcpListener> {
+        match self {
+            Self::Here(listener) => Some(listener),
+            Self::Elsewhere(_) => None,
         }
     }
 }
 
-/// Where everything listens, before anything runs: an occupied port is told before the first line of log.
+/// Where everything listens, before anything runs: an occupied port is reported before the first line of log.
 ///
 /// Each listens on the loopback address, alone or among all addresses.
 pub(crate) struct Listeners {
@@ -36,79 +43,77 @@ pub(crate) struct Listeners {
     pub(crate) business: TcpListener,
     pub(crate) secrets: TcpListener,
     pub(crate) simulator: Option<TcpListener>,
-    pub(crate) events: Option<TcpListener>,
-    pub(crate) files: Option<TcpListener>,
+    pub(crate) dynamodb: Part,
+    pub(crate) events: Part,
+    pub(crate) files: Part,
     /// On the loopback address only, at any free port: nobody but this process calls it.
     pub(crate) sample_webhook: Option<TcpListener>,
-    pub(crate) dynamodb: Option<std::net::TcpListener>,
     /// The same ports on the address of `--bind`, each with where it leads.
     pub(crate) doors: Vec<(TcpListener, SocketAddr)>,
 }
 
 impl Listeners {
-    /// Binds what this machine serves: what is not in `elsewhere`.
+    /// Binds what this machine serves: the parts of AWS that `environment` does not name are among it.
     ///
     /// # Errors
     /// [`BindErrors`]: all ports that cannot be had, so that one start names them all.
-    pub(crate) fn bind(args: &Args, elsewhere: &Elsewhere) -> anyhow::Result<Self> {
+    pub(crate) fn bind(args: &Args, environment: &impl Environment) -> anyhow::Result<Self> {
         let mut ports = Ports { bind: args.bind, doors: Vec::new(), failed: Vec::new() };
         let public = ports.open(args.port, "--port");
-        let business = ports.keep(bind(LOOPBACK, args.business_port, "--business-port"));
+        let business = ports.listen(LOOPBACK, args.business_port, "--business-port");
         let secrets = ports.open(args.secrets_port, "--secrets-port");
         let simulator = if args.no_simulator { None } else { ports.open(args.simulator_port, "--simulator-port") };
-        let Elsewhere { table, bus, files } = elsewhere;
-        let mut here = |elsewhere: &Option<String>, port, option| {
-            if elsewhere.is_none() { ports.open(port, option) } else { None }
+        let mut part = |variable, port, option| match environment.get(variable) {
+            Some(url) => Some(Part::Elsewhere(url)),
+            None => ports.open(port, option).map(Part::Here),
         };
-        let events = here(bus, args.events_port, "--events-port");
-        let files = here(files, args.files_port, "--files-port");
-        let dynamodb = here(table, args.dynamodb_port, "--dynamodb-port");
-        let sample_webhook = if args.sample_webhook { ports.keep(bind(LOOPBACK, 0, "--sample-webhook")) } else { None };
-        let (Some(public), Some(business), Some(secrets), []) = (public, business, secrets, &*ports.failed) else {
-            return Err(BindErrors(ports.failed).into());
-        };
-        Ok(Self {
-            public: TcpListener::from_std(public)?,
-            business: TcpListener::from_std(business)?,
-            secrets: TcpListener::from_std(secrets)?,
-            simulator: simulator.map(TcpListener::from_std).transpose()?,
-            events: events.map(TcpListener::from_std).transpose()?,
-            files: files.map(TcpListener::from_std).transpose()?,
-            sample_webhook: sample_webhook.map(TcpListener::from_std).transpose()?,
-            dynamodb,
-            doors: ports
-                .doors
-                .into_iter()
-                .map(|(door, to)| Ok((TcpListener::from_std(door)?, to)))
-                .collect::<io::Result<_>>()?,
-        })
+        let events = part("AWS_ENDPOINT_URL_EVENTBRIDGE", args.events_port, "--events-port");
+        let files = part("FILES_BUCKET_URL", args.files_port, "--files-port");
+        let dynamodb = part("AWS_ENDPOINT_URL_DYNAMODB", args.dynamodb_port, "--dynamodb-port");
+        let sample_webhook = if args.sample_webhook { ports.listen(LOOPBACK, 0, "--sample-webhook") } else { None };
+        let Ports { doors, failed, .. } = ports;
+        match (public, business, secrets, dynamodb, events, files, &*failed) {
+            (Some(public), Some(business), Some(secrets), Some(dynamodb), Some(events), Some(files), []) => {
+                Ok(Self { public, business, secrets, simulator, dynamodb, events, files, sample_webhook, doors })
+            }
+            _ => Err(BindErrors(failed).into()),
+        }
     }
 }
 
 /// The ports that have been bound so far.
 struct Ports {
     bind: IpAddr,
-    doors: Vec<(std::net::TcpListener, SocketAddr)>,
+    doors: Vec<(TcpListener, SocketAddr)>,
     failed: Vec<BindError>,
 }
 
 impl Ports {
     /// A port on the loopback address and on that of `--bind`.
-    fn open(&mut self, port: u16, option: &'static str) -> Option<std::net::TcpListener> {
+    fn open(&mut self, port: u16, option: &'static str) -> Option<TcpListener> {
         let one = self.bind.is_unspecified() || self.bind == LOOPBACK;
-        let listener = self.keep(bind(if one { self.bind } else { LOOPBACK }, port, option))?;
+        let listener = self.listen(if one { self.bind } else { LOOPBACK }, port, option)?;
         if !one {
             let address = SocketAddr::new(LOOPBACK, port);
-            let to = listener.local_addr().map_err(|source| BindError::Other { address, source });
-            let to = self.keep(to)?;
-            let door = self.keep(bind(self.bind, to.port(), option))?;
+            let to = self.keep(listener.local_addr(), address)?;
+            let door = self.listen(self.bind, to.port(), option)?;
             self.doors.push((door, to));
         }
         Some(listener)
     }
 
-    fn keep<T>(&mut self, bound: Result<T, BindError>) -> Option<T> {
-        bound.map_err(|error| self.failed.push(error)).ok()
+    fn listen(&mut self, ip: IpAddr, port: u16, option: &'static str) -> Option<TcpListener> {
+        match bind(ip, port, option) {
+            Ok(listener) => self.keep(TcpListener::from_std(listener), SocketAddr::new(ip, port)),
+            Err(error) => {
+                self.failed.push(error);
+                None
+            }
+        }
+    }
+
+    fn keep<T>(&mut self, result: io::Result<T>, address: SocketAddr) -> Option<T> {
+        result.map_err(|source| self.failed.push(BindError::Other { address, source })).ok()
     }
 }
 

@@ -29,7 +29,7 @@ use crate::forward::forward;
 use crate::functions::{Config, Place, Webhooks};
 use crate::guard::{self, Guard};
 use crate::home;
-use crate::listeners::{Elsewhere, Listeners, endpoint, local_base};
+use crate::listeners::{Listeners, Part, endpoint, local_base};
 use crate::platform_secret::PlatformSecret;
 use crate::sample_webhook::SampleWebhook;
 use crate::schedule;
@@ -85,20 +85,16 @@ impl System {
             Some(file) => PlatformSecret::read(file)?,
             None => PlatformSecret::generated(&folder, &random).with_context(|| folder.begin_anew())?,
         };
-        let elsewhere = Elsewhere::read(environment);
-        let listeners = Listeners::bind(args, &elsewhere)?;
-        let address = |listener: &Option<TcpListener>, elsewhere: Option<String>| match (listener, elsewhere) {
-            (Some(listener), _) => endpoint(listener),
-            (None, elsewhere) => Ok(elsewhere.unwrap_or_default()),
-        };
+        let listeners = Listeners::bind(args, environment)?;
 
         // Pushed to this process, whatever the outside calls it.
         let push_base = local_base(&listeners.public)?;
         let simulator_base = listeners.simulator.as_ref().map(local_base).transpose()?;
+        let files_url = listeners.files.listener().map(endpoint).transpose()?;
         let here = Here {
             public_base: public_url.as_ref().unwrap_or(&push_base),
             simulator_base: simulator_base.as_deref(),
-            files_url: &address(&listeners.files, elsewhere.files)?,
+            files_url: files_url.as_deref(),
         };
         let variables = Variables::new(environment, &here);
         let config = Config::read(&variables)?;
@@ -110,10 +106,13 @@ impl System {
         }
 
         let guard = Guard::at(args.bind, &args.allow_host);
-        let database = listeners.dynamodb.map(|listener| Embedded::file(&folder, listener, &guard)).transpose()?;
-        let table_url = database.as_ref().map_or_else(|| elsewhere.table.unwrap_or_default(), Embedded::endpoint);
+        let table_url = listeners.dynamodb.url()?;
+        let database = match listeners.dynamodb {
+            Part::Here(listener) => Some(Embedded::file(&folder, listener.into_std()?, &guard)?),
+            Part::Elsewhere(_) => None,
+        };
         let secrets_url = endpoint(&listeners.secrets)?;
-        let bus_url = address(&listeners.events, elsewhere.bus)?;
+        let bus_url = listeners.events.url()?;
         let endpoints = Endpoints::new(&table_url, &secrets_url, environment);
         create_table(&endpoints.clients(&Limits::background()).dynamodb, &config.table.table_name)
             .await
@@ -133,7 +132,7 @@ impl System {
             exports.extend(ANY_CREDENTIALS.map(|(name, value)| (name, value.to_owned())));
         }
         let business_base = endpoint(&listeners.business)?;
-        let events_base = listeners.events.as_ref().map(local_base).transpose()?;
+        let events_base = listeners.events.listener().map(local_base).transpose()?;
 
         let mut tasks = JoinSet::new();
         for (door, to) in listeners.doors {
@@ -146,12 +145,12 @@ impl System {
         tasks.spawn(behind_guard(listeners.business, functions.business.clone().merge(home)));
         let secrets = Secrets::new(config.table.secret_id.as_str(), Some(secret.json().clone()));
         tasks.spawn(behind_guard(listeners.secrets, secrets.router()));
-        if let Some(listener) = listeners.events {
+        if let Part::Here(listener) = listeners.events {
             let bus = EventBus::new(&config.bus.bus);
             let bus = simulator_base.iter().fold(bus, |bus, base| bus.with_chat(format!("{base}/chat")));
             tasks.spawn(behind_guard(listener, bus.router()));
         }
-        if let Some(listener) = listeners.files {
+        if let Part::Here(listener) = listeners.files {
             let bucket = FileBucket::new(endpoints.presigner()?, Arc::clone(&clock));
             tasks.spawn(behind_guard(listener, bucket.router()));
         }

@@ -32,7 +32,7 @@ const SHARED: [&str; 8] = [
 pub(crate) struct Here<'a> {
     pub(crate) public_base: &'a str,
     pub(crate) simulator_base: Option<&'a str>,
-    pub(crate) files_url: &'a str,
+    pub(crate) files_url: Option<&'a str>,
 }
 
 /// Variables that have been looked up; without a value they are not there.
@@ -47,7 +47,7 @@ impl Variables {
             ("SECRET_ID", Some(SECRET)),
             ("EVENT_BUS_NAME", Some(BUS)),
             ("PUBLIC_BASE_URL", Some(here.public_base)),
-            ("FILES_BUCKET_URL", Some(here.files_url)),
+            ("FILES_BUCKET_URL", here.files_url),
             ("RETURN_URL_ORIGINS", None),
             ("REPLY_WEBHOOK_URL", None),
             ("EVENT_WEBHOOK_URL", None),
@@ -90,7 +90,7 @@ mod tests {
     }
 
     const HERE: Here<'_> =
-        Here { public_base: "http://localhost:3000", simulator_base: None, files_url: "http://localhost:8003" };
+        Here { public_base: "http://localhost:3000", simulator_base: None, files_url: Some("http://localhost:8003") };
 
     #[test]
     fn the_environment_goes_first() {

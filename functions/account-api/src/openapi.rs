@@ -114,7 +114,7 @@ fn listing() -> Operation {
          that is there all the time, and each once. Lists may be a moment behind. `state` and `reference` are lists of their \
          own, an appid or original id in `q` is a look-up. Everything else is compared with what is read, for two seconds at \
          most: a page may then have fewer items than `limit`, or none, and a `next_cursor` all the same. A parameter that is \
-         not documented, one that is there twice or empty (a tag's value may be), and a cursor of other filters are \
+         not documented, one that appears twice or is empty (a tag's value may be), and a cursor of other filters are \
          refused.",
     )
     .in_query("state", &json!({ "type": "string", "enum": AccountState::ALL.map(state_word) }), "Accounts in this state.")

@@ -114,7 +114,7 @@ struct Permission {
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = TokenTimes))]
 struct Token {
-    /// From then on it may be replaced at any moment.
+    /// After this time it may be replaced at any moment.
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     use_until: String,
     /// When WeChat issued it.

@@ -86,7 +86,7 @@ fn creates() -> Operation {
         "createLink",
         LINKS,
         "Make a link",
-        "A link by which one merchant authorizes one account. A member that is not documented, one that is there twice, and one \
+        "A link by which one merchant authorizes one account. A member that is not documented, one that appears twice, and one \
          of another type are refused.",
     )
     .takes::<Body>(
@@ -113,7 +113,7 @@ fn lists() -> Operation {
         LINKS,
         "List the links with a reference",
         "The links that were made with exactly this reference, the newest first. A parameter that is not documented, one \
-         that is there twice or empty, and a cursor of another reference are refused.",
+         that appears twice or is empty, and a cursor of another reference are refused.",
     )
     .parameter(json!({
         "in": "query", "name": "reference", "required": true, "description": "What the links were made with.",

@@ -1,8 +1,8 @@
 //! The tokens of a platform's accounts, and its own, for the services that call WeChat themselves: one that WeChat accepts
 //! now, and another one where WeChat refuses it. `docs/business-api.md` is its contract.
 //!
-//! A function of its own: no other one that services call may read a token, and whoever waits for WeChat elsewhere takes
-//! none of its room. The refresher keeps tokens alive; here one is renewed only when somebody asks for it and it is due, or
+//! A separate function: no other function that services call may read a token, and calls that wait for WeChat take none of
+//! its concurrency. The refresher keeps tokens alive; here one is renewed only when somebody asks for it and it is due, or
 //! when WeChat has refused it.
 
 #[cfg(feature = "openapi")]
@@ -90,7 +90,7 @@ impl TokenService {
         if self.0.config.platform_route {
             return Ok(TokenOwner::Component);
         }
-        let detail = "the platform's own token is not given: an operator can turn this on (PlatformTokenRoute=on)";
+        let detail = "the platform's own token is not available: an operator can enable it (PlatformTokenRoute=on)";
         Err(Problem::new(ProblemKind::UnknownRoute, detail))
     }
 }

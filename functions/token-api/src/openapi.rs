@@ -70,7 +70,7 @@ fn reads_platform() -> Operation {
         TOKENS,
         "Get the platform's own token",
         "The `component_access_token`, with which everything can be done that the platform can. The route is off unless the \
-         stack was deployed with `PlatformTokenRoute=on`; it is then answered like one that there is not.",
+         stack was deployed with `PlatformTokenRoute=on`; otherwise it answers 404.",
     );
     may_fail(reads).answers::<TokenView>(StatusCode::OK, "The token.", &[], &platform_token())
 }

@@ -68,7 +68,7 @@ fn creates_file() -> Operation {
     };
     let description = format!(
         "For bodies larger than {} MiB. `PUT` the file to `upload_url` with the `Content-Type` and `Content-Length` given here, \
-         then name it in `X-Body-File`. Only you can use it, in any number of calls; it is deleted after a day. Keep the URL \
+         then name it in `X-Body-File`. Only you can use it, in any number of calls; it is deleted one to two days later. Keep the URL \
          secret: anyone who has it can upload.",
         LARGEST_BODY / MIB
     );

@@ -206,7 +206,8 @@ impl BodyFile {
 }
 
 pub(crate) fn unknown_file() -> Problem {
-    let detail = "you have no such file: upload it to the URL from POST /files first; files are deleted after a day";
+    let detail =
+        "you have no such file: upload it to the URL from POST /files first; files are deleted after a day or two";
     Problem::new(ProblemKind::UnknownFile, detail)
 }
 

@@ -53,10 +53,10 @@ pub enum BodyError {
     #[error("the text is JSON, but not an object")]
     NotAnObject,
     /// A member is repeated.
-    #[error("{0} is there twice")]
+    #[error("{0} appears twice")]
     Twice(Name),
     /// A member is not documented.
-    #[error("{0} is not one of them")]
+    #[error("{0} is not documented")]
     Unknown(Name),
     /// A member is of another type.
     #[error("{0} must be {1}")]
@@ -82,10 +82,10 @@ impl From<BodyError> for Problem {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
     /// A parameter is repeated.
-    #[error("{0} is there twice")]
+    #[error("{0} appears twice")]
     Twice(Name),
     /// A parameter is not documented.
-    #[error("{0} is not one of them")]
+    #[error("{0} is not documented")]
     Unknown(Name),
     /// A parameter has a value that is not allowed.
     #[error("{0} must be {1}")]
@@ -110,7 +110,7 @@ impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plain = (1..=LONGEST_NAME).contains(&self.0.len())
             && self.0.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
-        if plain { write!(f, "{:?}", self.0) } else { f.write_str("a name that is not a plain one") }
+        if plain { write!(f, "{:?}", self.0) } else { f.write_str("an unprintable or overlong name") }
     }
 }
 
@@ -119,7 +119,7 @@ impl fmt::Display for Name {
 pub struct Members(BTreeMap<String, Value>);
 
 impl Members {
-    /// Reads an object. A member that is there twice is refused even if both say the same.
+    /// Reads an object. A member that appears twice is refused even if both say the same.
     pub fn parse(body: &[u8]) -> Result<Self, BodyError> {
         let Pairs(pairs) = serde_json::from_slice(body).map_err(|error| match error.classify() {
             Category::Data => BodyError::NotAnObject,
@@ -263,7 +263,7 @@ fn is_declared(headers: &HeaderMap, kinds: &[&str]) -> bool {
 pub struct Parameters(BTreeMap<String, String>);
 
 impl Parameters {
-    /// Reads a query. A parameter that is there twice is refused even if both say the same.
+    /// Reads a query. A parameter that appears twice is refused even if both say the same.
     pub fn parse(query: &str) -> Result<Self, QueryError> {
         let mut parameters = BTreeMap::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -299,7 +299,7 @@ impl Parameters {
     }
 }
 
-/// The members of an object in their order, those that are there twice included.
+/// The members of an object in their order, those that appear twice included.
 struct Pairs(Vec<(String, Value)>);
 
 impl<'de> Deserialize<'de> for Pairs {
@@ -353,10 +353,10 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_is_there_twice_is_refused_even_if_both_say_the_same() {
-        assert_eq!(error(r#"{"a":1,"a":1}"#).to_string(), "\"a\" is there twice");
-        assert_eq!(error(r#"{"a":1,"\u0061":null}"#).to_string(), "\"a\" is there twice");
-        assert_eq!(error("{\"<b>\":1,\"<b>\":1}").to_string(), "a name that is not a plain one is there twice");
+    fn a_member_that_appears_twice_is_refused_even_if_both_say_the_same() {
+        assert_eq!(error(r#"{"a":1,"a":1}"#).to_string(), "\"a\" appears twice");
+        assert_eq!(error(r#"{"a":1,"\u0061":null}"#).to_string(), "\"a\" appears twice");
+        assert_eq!(error("{\"<b>\":1,\"<b>\":1}").to_string(), "an unprintable or overlong name appears twice");
     }
 
     #[test]
@@ -380,9 +380,9 @@ mod tests {
     #[test]
     fn a_member_that_nobody_has_read_is_refused_by_its_name_if_that_is_a_plain_one() {
         let told = |body: &str| Members::parse(body.as_bytes()).unwrap().finish().unwrap_err().to_string();
-        assert_eq!(told(r#"{"auth_typ":1}"#), "\"auth_typ\" is not one of them");
+        assert_eq!(told(r#"{"auth_typ":1}"#), "\"auth_typ\" is not documented");
         for odd in ["", "a b", "微信", "\\n", "preauthcode@@@x", &"a".repeat(41)] {
-            assert_eq!(told(&format!("{{\"{odd}\":1}}")), "a name that is not a plain one is not one of them", "{odd}");
+            assert_eq!(told(&format!("{{\"{odd}\":1}}")), "an unprintable or overlong name is not documented", "{odd}");
         }
     }
 
@@ -416,8 +416,8 @@ mod tests {
         );
         assert_eq!(query.finish(), Ok(()));
         let told = |query: &str| Parameters::parse(query).and_then(Parameters::finish).unwrap_err().to_string();
-        assert_eq!(told("limti=7"), "\"limti\" is not one of them");
-        assert_eq!(told("q=1&q=1"), "\"q\" is there twice");
+        assert_eq!(told("limti=7"), "\"limti\" is not documented");
+        assert_eq!(told("q=1&q=1"), "\"q\" appears twice");
         let mut query = Parameters::parse("limit=x").unwrap();
         assert!(query.parsed("limit", "a number", number).unwrap_err().to_string().contains("limit must be a number"));
     }

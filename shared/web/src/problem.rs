@@ -61,7 +61,7 @@ kinds! {
     MalformedRequest: BAD_REQUEST, "malformed-request", "The request is malformed";
     /// A member has a value that is not allowed.
     InvalidField: BAD_REQUEST, "invalid-field", "A field cannot be used";
-    /// A parameter of the query is unknown, there twice, or has a value that is not allowed.
+    /// A parameter of the query is unknown, appears twice, or has a value that is not allowed.
     InvalidParameter: BAD_REQUEST, "invalid-parameter", "A parameter cannot be used";
     /// A header has a value that is not allowed.
     InvalidHeader: BAD_REQUEST, "invalid-header", "A header cannot be used";

@@ -37,7 +37,7 @@ const PATTERNS: [(&str, &str); 10] = [
     ("CreateWithSecurityGroups", "arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:security-group/*"),
     ("ReleaseInterface", "arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:*/*"),
     ("AddressInterface", "arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:network-interface/*"),
-    ("KeepFiles", "${FilesBucket.Arn}/*"),
+    ("ReadAndWriteFiles", "${FilesBucket.Arn}/*"),
     ("FindLogGroup", "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:*"),
     ("LookUp", "*"),
     ("NotForTheCode", "*"),

@@ -14,7 +14,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HOST};
+use axum::http::header::{AUTHORIZATION, CONTENT_DISPOSITION, CONTENT_TYPE, HOST};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -122,13 +122,25 @@ impl FileBucket {
         look(&mut objects)
     }
 
-    /// Checks the signature of a request.
+    /// Checks the signature of a request. Like S3, refuses one that is signed in another way as well, or has a header of
+    /// AWS's that its URL does not cover.
     async fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), S3Error> {
         const INCOMPLETE: S3Error = S3Error::denied("The URL has no signature, or an incomplete one.");
         let given = uri.query().and_then(PresignedQuery::read).ok_or(INCOMPLETE)?;
         let now = self.0.clock.now();
         if now > given.signed_at.plus(given.expires_in) {
             return Err(S3Error::denied("Request has expired"));
+        }
+        if headers.contains_key(AUTHORIZATION) {
+            let message = "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string \
+                           parameter or the Authorization header should be specified";
+            return Err(S3Error { status: StatusCode::BAD_REQUEST, code: "InvalidArgument", message });
+        }
+        let is_signed = |name: &HeaderName| given.signed_headers.contains(name);
+        let must_be_signed =
+            |name: &&HeaderName| name.as_str().starts_with("x-amz-") && name.as_str() != "x-amz-content-sha256";
+        if !headers.keys().filter(must_be_signed).all(is_signed) {
+            return Err(S3Error::denied("There were headers present in the request which were not signed"));
         }
         let value = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let signed: Vec<(HeaderName, String)> = given
@@ -327,6 +339,36 @@ mod tests {
         let get = stage.url(&stage.presigner, &Method::GET, "a/b", &[]).await;
         let (status, body) = stage.ask(&Method::GET, &get, "", "").await;
         assert!(status == 404 && body.contains("NoSuchKey"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_signed_twice_is_refused_as_by_s3() {
+        let stage = Stage::ready();
+        let put = stage.url(&stage.presigner, &Method::PUT, "a", &[]).await;
+        let answered = async |header: (&str, &str)| {
+            let path = format!("{}?{}", put.path(), put.query().unwrap_or_default());
+            let request = Request::put(path).header(HOST, "localhost:8003").header(header.0, header.1);
+            let response = stage.bucket.router().oneshot(request.body(Body::from("bytes")).unwrap()).await.unwrap();
+            let status = response.status().as_u16();
+            let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+            (status, String::from_utf8(body.to_vec()).unwrap())
+        };
+        let (status, body) = answered(("authorization", "AWS4-HMAC-SHA256 Credential=a")).await;
+        assert!(
+            status == 400 && body.contains("InvalidArgument") && body.contains("Only one auth mechanism"),
+            "{body}"
+        );
+        for name in ["x-amz-date", "x-amz-security-token"] {
+            let (status, body) = answered((name, "a")).await;
+            assert!(status == 403 && body.contains("AccessDenied") && body.contains("were not signed"), "{body}");
+        }
+        assert_eq!(answered(("x-amz-content-sha256", "UNSIGNED-PAYLOAD")).await.0, 200);
+        let with_date = [(HeaderName::from_static("x-amz-date"), "a".to_owned())];
+        let put = stage.url(&stage.presigner, &Method::PUT, "a", &with_date).await;
+        let path = format!("{}?{}", put.path(), put.query().unwrap_or_default());
+        let request = Request::put(path).header(HOST, "localhost:8003").header("x-amz-date", "a");
+        let response = stage.bucket.router().oneshot(request.body(Body::from("bytes")).unwrap()).await.unwrap();
+        assert_eq!(response.status(), 200, "it is signed");
     }
 
     #[tokio::test]

@@ -1,18 +1,24 @@
 //! Files for calls: what is too large for a request or a response goes through the bucket, byte for byte, to nobody else,
 //! and each call is still made once.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
+use axum::middleware::Next;
+use axum::response::IntoResponse as _;
+use axum::{Router, middleware};
 use base::http_client::client_builder;
 use base::ids::AppId;
+use base::limits::Limits;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Method, Request, StatusCode};
+use runtime::telemetry::Measure;
 use serde_json::json;
 use simulator::{Fault, Received, SecretKind, sample_picture, sample_video};
 use stories::business::{Answer, Business, CALLS};
-use stories::world::World;
+use stories::world::{World, short_limits};
 use url::Url;
 
 const UPLOAD: &str = "/cgi-bin/media/upload";
@@ -30,9 +36,24 @@ struct Stage {
 
 impl Stage {
     async fn ready() -> Self {
-        let world = World::ready().await;
+        Self::with(short_limits()).await
+    }
+
+    async fn with(limits: Limits) -> Self {
+        let world = World::with(|_| {}, limits).await;
+        world.get_ready().await;
         let account = world.authorized_account().await;
         Self { business: Business::of(&world), world, account }
+    }
+
+    /// The service, where this is the stack's bucket.
+    fn with_bucket(&self, url: &Url) -> Business {
+        Business::through(&self.world, wechat_calls::router(self.world.call_service_with_files_at(url)))
+    }
+
+    async fn downloads_by(&self, business: &Business) -> Answer {
+        let request = Request::builder().uri(format!("{CALLS}{}/cgi-bin/media/get?media_id=any", self.account));
+        business.send(request.header("x-large-answer", "redirect").body(Body::empty()).unwrap()).await
     }
 
     /// A new file, and the URL to upload it to.
@@ -157,7 +178,7 @@ async fn a_video_goes_up_with_its_title_and_is_fetched_where_wechat_says_it_is()
     assert!(plain.body["video_url"].is_string(), "WeChat answers with an address: {}", plain.body);
     let follow = ("x-video-url", "follow");
     let large = stage.downloads(&media, &[follow]).await;
-    assert_eq!((large.status, large.problem()), (413, "answer-too-large"));
+    assert!(large.body["video_url"].is_string(), "it is too large to be returned: {}", large.body);
     let (headers, bytes) = got(&stage.downloads(&media, &[follow, ("x-large-answer", "redirect")]).await).await;
     assert!(headers[CONTENT_TYPE] == "video/mp4" && bytes == video);
 }
@@ -252,39 +273,107 @@ async fn our_token_is_hidden_in_a_large_answer_too() {
     assert_eq!((refused.problem(), &refused.body["effect"]), ("answer-too-large", &json!("done")));
 }
 
-/// A bucket that refuses everything, as S3 does where the role lacks a permission.
-async fn refusing_bucket() -> Url {
-    let denied = "<Error><Code>AccessDenied</Code><Message>User: arn:aws:sts::1 is not authorized</Message></Error>";
-    let router = Router::new().fallback(async move || (StatusCode::FORBIDDEN, denied));
+/// Serves a bucket.
+async fn serve(bucket: Router) -> Url {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    tokio::spawn(async move { axum::serve(listener, bucket).await });
     url
+}
+
+/// A bucket that answers everything with an error of S3's.
+async fn refusing_bucket(status: StatusCode, code: &str) -> Url {
+    let error = format!("<Error><Code>{code}</Code><Message>User: arn:aws:sts::1 is not authorized</Message></Error>");
+    serve(Router::new().fallback(async move || (status, error))).await
 }
 
 #[tokio::test]
 async fn a_bucket_that_is_away_stops_what_needs_it_and_nothing_else() {
     let stage = Stage::ready().await;
-    let nobody = Url::parse("http://127.0.0.1:9").unwrap();
     let small = vec![b'x'; 10];
-    for (bucket, said) in
-        [(refusing_bucket().await, "S3 answered 403 Forbidden (AccessDenied)"), (nobody, "the request to S3 failed")]
-    {
+    for (bucket, said) in [
+        (refusing_bucket(StatusCode::FORBIDDEN, "AccessDenied").await, "S3 answered 403 Forbidden (AccessDenied)"),
+        (refusing_bucket(StatusCode::NOT_FOUND, "NoSuchBucket").await, "S3 answered 404 Not Found (NoSuchBucket)"),
+        (Url::parse("http://127.0.0.1:9").unwrap(), "the request to S3 failed"),
+    ] {
         stage.world.expect_error(said);
-        let router = wechat_calls::router(stage.world.call_service_with_files_at(&bucket));
-        let business = Business::through(&stage.world, router);
+        let business = stage.with_bucket(&bucket);
         let headers = [("x-body-file", "AAAAAAAAAAAAAAAAAAAAAA"), AS_MEDIA];
         let answer = stage.sends_file(&business, "cgi-bin/media/upload?type=image", &headers).await;
-        assert_eq!((answer.status, answer.problem()), (503, "unavailable"));
+        assert_eq!((answer.status, answer.problem(), &answer.body["effect"]), (503, "unavailable", &json!("none")));
         assert!(stage.arrived(UPLOAD).is_empty(), "nothing was sent");
-        let download = format!("{CALLS}{}/cgi-bin/media/get?media_id=any", stage.account);
         stage.world.simulator.inject(Fault::answer("image/jpeg", vec![b'x'; 5 * MIB]).on(DOWNLOAD).times(1));
-        let request = Request::builder().uri(&download).header("x-large-answer", "redirect").body(Body::empty());
-        let lost = business.send(request.unwrap()).await;
-        assert_eq!((lost.status, lost.problem()), (503, "unavailable"));
-        assert_eq!(lost.body["effect"], "done");
+        let lost = stage.downloads_by(&business).await;
+        assert_eq!((lost.status, lost.problem(), &lost.body["effect"]), (503, "unavailable", &json!("done")));
         assert!(lost.detail().contains("do not repeat it") && lost.body["reference"].is_string(), "{}", lost.body);
         stage.world.simulator.inject(Fault::answer("image/jpeg", small.clone()).on(DOWNLOAD).times(1));
-        assert_eq!(business.get(&download).await.bytes, small);
+        let upstream = stage.world.metrics.sum(Measure::UpstreamError);
+        assert_eq!((stage.downloads_by(&business).await.bytes, upstream), (small.clone().into(), 0.0));
     }
+}
+
+#[tokio::test]
+async fn a_hiccup_of_the_bucket_is_not_noticed() {
+    let stage = Stage::ready().await;
+    let picture = sample_picture(5 * MIB);
+    let id = stage.upload("image/jpeg", &picture).await;
+    let fails = Arc::new(AtomicBool::new(false));
+    let hiccup = {
+        let fails = Arc::clone(&fails);
+        middleware::from_fn(move |request: Request<Body>, next: Next| {
+            let fails = fails.swap(false, Ordering::SeqCst);
+            async move { if fails { StatusCode::SERVICE_UNAVAILABLE.into_response() } else { next.run(request).await } }
+        })
+    };
+    let business = stage.with_bucket(&serve(stage.world.files.router().layer(hiccup)).await);
+    fails.store(true, Ordering::SeqCst);
+    let headers = [("x-body-file", id.as_str()), AS_MEDIA];
+    let sent = stage.sends_file(&business, "cgi-bin/media/upload?type=image", &headers).await;
+    assert!(sent.body["media_id"].is_string() && !fails.load(Ordering::SeqCst), "{}", sent.body);
+    fails.store(true, Ordering::SeqCst);
+    stage.world.simulator.inject(Fault::answer("image/jpeg", picture.clone()).on(DOWNLOAD).times(1));
+    let redirected = stage.downloads_by(&business).await;
+    assert!(!fails.load(Ordering::SeqCst));
+    assert!(got(&redirected).await.1 == picture);
+}
+
+/// Two seconds for a call, and two for what comes after it.
+const BRIEF: Limits = Limits {
+    page: Duration::from_secs(4),
+    table: Duration::from_secs(2),
+    table_try: Duration::from_secs(1),
+    ..short_limits()
+};
+
+/// A bucket that takes requests and never answers.
+async fn hanging_bucket() -> Url {
+    serve(Router::new().fallback(async || std::future::pending::<StatusCode>().await)).await
+}
+
+#[tokio::test]
+async fn a_bucket_that_hangs_is_not_taken_for_wechat() {
+    let stage = Stage::with(BRIEF).await;
+    stage.world.expect_error("the request to S3 failed");
+    let business = stage.with_bucket(&hanging_bucket().await);
+    let headers = [("x-body-file", "AAAAAAAAAAAAAAAAAAAAAA"), AS_MEDIA];
+    let answer = stage.sends_file(&business, "cgi-bin/media/upload?type=image", &headers).await;
+    assert_eq!((answer.status, answer.problem(), &answer.body["effect"]), (503, "unavailable", &json!("none")));
+    assert!(stage.arrived(UPLOAD).is_empty(), "nothing was sent");
+}
+
+#[tokio::test]
+async fn a_bucket_that_hangs_after_the_call_leaves_time_to_record_it() {
+    let stage = Stage::with(BRIEF).await;
+    stage.world.expect_error("the request to S3 failed");
+    let business = stage.with_bucket(&hanging_bucket().await);
+    let code = "/wxa/getwxacodeunlimit";
+    stage.world.simulator.inject(Fault::answer("image/jpeg", vec![b'x'; 5 * MIB]).on(code).times(1));
+    let headers = [("idempotency-key", "code-1"), ("x-large-answer", "redirect")];
+    let scene = json!({ "scene": "a" });
+    let call = async || business.calls_wechat(&stage.account, &code[1..], &headers, &scene).await;
+    let lost = call().await;
+    assert_eq!((lost.status, lost.problem(), &lost.body["effect"]), (503, "unavailable", &json!("done")));
+    let again = call().await;
+    assert_eq!((again.status, again.problem(), &again.body["effect"]), (409, "call-not-repeated", &json!("done")));
+    assert_eq!(stage.arrived(code).len(), 1);
 }

@@ -11,7 +11,7 @@ use base::limits::Limits;
 use bytes::Bytes;
 use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Client, RequestBuilder};
 use runtime::aws::{PresignError, Presigner, SignedRequest};
 use runtime::config::FilesConfig;
 use tokio::time::Instant;
@@ -27,6 +27,12 @@ const OWN_URL_LIFETIME: Duration = Duration::from_mins(1);
 
 /// The longest error of S3's that is read, in bytes.
 const LONGEST_ERROR: usize = 16 * 1024;
+
+/// Tries of one request, like those of the SDK's clients.
+const TRIES: u32 = 3;
+
+/// The pause between the first two tries; doubled for the next one.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// The bucket; clones share its connections.
 #[derive(Clone)]
@@ -79,6 +85,17 @@ pub(crate) enum BucketError {
     TooLarge,
 }
 
+impl BucketError {
+    /// Whether the same request may succeed a moment later.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Transport(_) => true,
+            Self::Refused { status, .. } => status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS,
+            Self::Missing | Self::Presign(_) | Self::TooLarge => false,
+        }
+    }
+}
+
 impl From<BucketError> for InternalError {
     fn from(error: BucketError) -> Self {
         Self::Files(error.into())
@@ -125,24 +142,17 @@ impl Bucket {
     /// Gets an object of at most `largest` bytes by `deadline`.
     pub(crate) async fn get(&self, name: &str, largest: usize, deadline: Instant) -> Result<File, BucketError> {
         let presigned = self.presign(&Method::GET, name, &[], OWN_URL_LIFETIME).await?;
-        let mut response = send(self.http.get(presigned.url), deadline).await?;
-        let header = |name: HeaderName| response.headers().get(name).cloned();
-        let (content_type, disposition) = (header(CONTENT_TYPE), header(CONTENT_DISPOSITION));
-        let bytes = read_bounded(&mut response, largest).await.map_err(|error| match error {
-            BodyError::TooLarge => BucketError::TooLarge,
-            BodyError::Broken(error) => BucketError::Transport(error.without_url()),
-        })?;
-        Ok(File { content_type, disposition, bytes: bytes.into() })
+        send(self.http.get(presigned.url), largest, deadline).await
     }
 
-    /// Puts an object by `deadline`.
+    /// Puts an object by `deadline`, under a name that nothing else uses: it may be put again.
     pub(crate) async fn put(&self, name: &str, file: File, deadline: Instant) -> Result<(), BucketError> {
         let presigned = self.presign(&Method::PUT, name, &[], OWN_URL_LIFETIME).await?;
         let mut request = self.http.put(presigned.url).body(file.bytes);
         for (name, value) in [(CONTENT_TYPE, file.content_type), (CONTENT_DISPOSITION, file.disposition)] {
             request = value.into_iter().fold(request, |request, value| request.header(&name, value));
         }
-        send(request, deadline).await.map(drop)
+        send(request, LONGEST_ERROR, deadline).await.map(drop)
     }
 
     async fn presign(
@@ -162,20 +172,38 @@ impl Bucket {
     }
 }
 
-/// Sends a request, whose response must have arrived by `deadline`.
-async fn send(request: RequestBuilder, deadline: Instant) -> Result<Response, BucketError> {
+/// Sends a request that may be repeated, and reads a response of at most `largest` bytes, all by `deadline`.
+async fn send(request: RequestBuilder, largest: usize, deadline: Instant) -> Result<File, BucketError> {
+    let mut pause = FIRST_PAUSE;
+    for _ in 1..TRIES {
+        let Some(copy) = request.try_clone() else { break };
+        match send_once(copy, largest, deadline).await {
+            Err(error) if error.may_pass() && Instant::now() + pause < deadline => {}
+            ended => return ended,
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+    send_once(request, largest, deadline).await
+}
+
+async fn send_once(request: RequestBuilder, largest: usize, deadline: Instant) -> Result<File, BucketError> {
     let request = request.timeout(deadline.saturating_duration_since(Instant::now()));
     let mut response = request.send().await.map_err(|error| BucketError::Transport(error.without_url()))?;
     let status = response.status();
-    if status.is_success() {
-        return Ok(response);
+    if !status.is_success() {
+        let body = read_bounded(&mut response, LONGEST_ERROR).await.unwrap_or_default();
+        let code = code_of(&String::from_utf8_lossy(&body)).map(str::to_owned);
+        let is_missing = status == StatusCode::NOT_FOUND && code.as_deref() == Some("NoSuchKey");
+        return Err(if is_missing { BucketError::Missing } else { BucketError::Refused { status, code } });
     }
-    if status == StatusCode::NOT_FOUND {
-        return Err(BucketError::Missing);
-    }
-    let body = read_bounded(&mut response, LONGEST_ERROR).await.unwrap_or_default();
-    let code = code_of(&String::from_utf8_lossy(&body)).map(str::to_owned);
-    Err(BucketError::Refused { status, code })
+    let header = |name: HeaderName| response.headers().get(name).cloned();
+    let (content_type, disposition) = (header(CONTENT_TYPE), header(CONTENT_DISPOSITION));
+    let bytes = read_bounded(&mut response, largest).await.map_err(|error| match error {
+        BodyError::TooLarge => BucketError::TooLarge,
+        BodyError::Broken(error) => BucketError::Transport(error.without_url()),
+    })?;
+    Ok(File { content_type, disposition, bytes: bytes.into() })
 }
 
 /// The code in an error of S3's: `<Error><Code>AccessDenied</Code>…`. The rest of it repeats the request.

@@ -8,9 +8,9 @@ use secrecy::SecretString;
 use store::{FailedCall, TokenOwner};
 use web::api::ApiError;
 use wechat::api::ErrCode;
-use wechat::api::relay::{RelayAnswer, RelayError};
+use wechat::api::relay::RelayAnswer;
 
-use crate::attempt::{Answered, Attempt, Effect};
+use crate::attempt::{Attempt, Effect};
 use crate::failure::{failed_call, kind};
 use crate::files::OutgoingBody;
 use crate::request::CallRequest;
@@ -45,11 +45,11 @@ pub(crate) async fn make(open: &OpenPlatform, request: &CallRequest) -> Outcome 
     };
     let body = match OutgoingBody::of(open, request).await {
         Ok(body) => body,
-        Err(error) => return Outcome::not_made(error),
+        Err(problem) => return Outcome::not_made(problem.into()),
     };
     let mut attempt = Attempt::new(open, request, body, token);
     let answered = match attempt.run().await {
-        Ok(answer) if request.follows_video => follow_video(open, request, answer).await,
+        Ok(answer) if request.follows_video => Ok(follow_video(open, request, answer).await),
         answered => answered,
     };
     let effect = attempt.effect(&answered);
@@ -85,17 +85,17 @@ fn account_to_check(request: &CallRequest, answer: &RelayAnswer) -> Option<AppId
     }
 }
 
-/// Replaces a response that names the address of a video with the video. One that is too large is an error; if it cannot be
-/// fetched, the service gets the address.
-async fn follow_video(open: &OpenPlatform, request: &CallRequest, answer: RelayAnswer) -> Answered {
+/// Replaces a response that names the address of a video with the video. If that cannot be fetched, or is too large, the
+/// service gets the address.
+async fn follow_video(open: &OpenPlatform, request: &CallRequest, answer: RelayAnswer) -> RelayAnswer {
     let wechat = open.component.wechat();
-    let Some(address) = wechat.video_in(&answer) else { return Ok(answer) };
+    let Some(address) = wechat.video_in(&answer) else { return answer };
     match wechat.fetch_video(&address, request.largest_answer()).await {
-        Err(RelayError::NoAnswer(error)) => {
+        Ok(video) => video,
+        Err(error) => {
             tracing::warn!("a video could not be fetched, and its address was passed back: {error}");
-            Ok(answer)
+            answer
         }
-        fetched => fetched,
     }
 }
 

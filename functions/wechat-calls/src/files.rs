@@ -20,6 +20,7 @@ use web::{Members, Problem, ProblemKind};
 use crate::bucket::{BucketError, File};
 use crate::form;
 use crate::request::{BodyFile, CallRequest, unknown_file};
+use crate::response::not_read;
 use crate::{CallService, LARGEST_FILE, OpenPlatform};
 
 /// The longest media type of a file, in bytes.
@@ -114,15 +115,15 @@ pub(crate) struct OutgoingBody {
 
 impl OutgoingBody {
     /// The body that a request asks to send: its own, or one with an uploaded file.
-    pub(crate) async fn of(open: &OpenPlatform, request: &CallRequest) -> Result<Self, ApiError> {
+    pub(crate) async fn of(open: &OpenPlatform, request: &CallRequest) -> Result<Self, Problem> {
         let mut headers = request.headers.clone();
         let Some(BodyFile { id, part }) = &request.file else {
             return Ok(Self { headers, bytes: request.body.clone() });
         };
-        let file = open.bucket.get(&object(&request.caller, id), LARGEST_FILE, open.calls_end()).await;
+        let file = open.bucket.get(&object(&request.caller, id), LARGEST_FILE, open.file_end()).await;
         let file = file.map_err(|error| match error {
-            BucketError::Missing => unknown_file().into(),
-            error => ApiError::from(error),
+            BucketError::Missing => unknown_file(),
+            error => not_read(open, error),
         })?;
         let file = match part {
             None => file,
@@ -137,6 +138,6 @@ impl OutgoingBody {
 /// Stores a response of WeChat's in the bucket, and returns the URL from which the caller can download it.
 pub(crate) async fn put_response(open: &OpenPlatform, caller: &IamIdentity, file: File) -> Result<Url, BucketError> {
     let name = object(caller, &FileId::generate(&open.component.context().random));
-    open.bucket.put(&name, file, open.writes_end()).await?;
+    open.bucket.put(&name, file, open.put_end()).await?;
     open.bucket.download_url(&name).await
 }

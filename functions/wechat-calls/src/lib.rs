@@ -117,6 +117,18 @@ impl OpenPlatform {
         self.component.context().deadline.unwrap_or(self.bound)
     }
 
+    /// When the file that a call sends must have been read: two thirds of the time are left for the call itself.
+    pub(crate) fn file_end(&self) -> Instant {
+        let now = Instant::now();
+        now + self.calls_end().saturating_duration_since(now) / 3
+    }
+
+    /// When a response must be in the bucket, so that the outcome of the call can still be recorded.
+    pub(crate) fn put_end(&self) -> Instant {
+        let end = self.writes_end();
+        end.checked_sub(self.component.context().limits.table_try).unwrap_or(end)
+    }
+
     /// When what comes after a call ends.
     pub(crate) fn writes_end(&self) -> Instant {
         self.bound.checked_sub(RESPONSE_RESERVE).unwrap_or(self.bound)

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use web::api::{ApiError, upstream_error};
 use web::gateway::InBase64;
-use web::{InternalError, Problem, ProblemKind};
+use web::{InternalError, Problem, ProblemKind, Reference};
 use wechat::api::Refusal;
 use wechat::api::relay::{RelayAnswer, RelayError};
 
@@ -91,17 +91,26 @@ pub(crate) async fn redirect_to_bucket(
     };
     match put_response(open, &request.caller, file).await {
         Ok(url) => Ok(PassedBack { redirect: Some(url), ..PassedBack::of(answer, renewed) }),
-        Err(error) => Err(not_stored(open, error).into()),
+        Err(error) => {
+            let detail = "the call was made, but its response could not be stored: do not repeat it";
+            let reference = report(open, error, "storing a large response");
+            let problem = Problem::new(ProblemKind::Unavailable, detail).with("effect", Effect::Done.word());
+            Err(problem.with_reference(reference).into())
+        }
     }
 }
 
-/// Unlike other failures of AWS, this one comes after the call.
-fn not_stored(open: &OpenPlatform, error: BucketError) -> Problem {
+/// The problem for a call whose file cannot be read.
+pub(crate) fn not_read(open: &OpenPlatform, error: BucketError) -> Problem {
+    let detail = "the file could not be read, and nothing was sent: try again in a minute; if it stays, give the reference to \
+                  whoever operates this service";
+    let reference = report(open, error, "reading a file for a call");
+    Problem::new(ProblemKind::Unavailable, detail).with("effect", Effect::None.word()).with_reference(reference)
+}
+
+fn report(open: &OpenPlatform, error: BucketError, what: &str) -> Reference {
     let context = open.component.context();
-    let error = InternalError::from(error);
-    let reference = error.report("storing a large response", &context.random, &context.metrics);
-    let detail = "the call was made, but its response could not be stored: do not repeat it";
-    Problem::new(ProblemKind::Unavailable, detail).with("effect", Effect::Done.word()).with_reference(reference)
+    InternalError::from(error).report(what, &context.random, &context.metrics)
 }
 
 /// The problem for an account that WeChat says has not authorized the platform.
@@ -131,9 +140,10 @@ pub(crate) fn without_answer(error: &RelayError, request: &CallRequest, effect: 
             if request.redirects_large_answer {
                 format!("WeChat's response is larger than {LARGEST_FILE} bytes; the call was made. Ask for less per call")
             } else {
+                let key = if request.key.is_some() { " and another Idempotency-Key" } else { "" };
                 format!(
-                    "WeChat's response is larger than {LARGEST_ANSWER} bytes; the call was made. With X-Large-Answer: redirect, \
-                     up to {LARGEST_FILE} bytes are returned through a redirect"
+                    "WeChat's response is larger than {LARGEST_ANSWER} bytes; the call was made. With X-Large-Answer: redirect\
+                     {key}, up to {LARGEST_FILE} bytes are returned through a redirect"
                 )
             },
         ),

@@ -499,8 +499,9 @@ fn own_members(kind: ProblemKind) -> Vec<(&'static str, bool, Value)> {
         ],
         ProblemKind::Unavailable => {
             let words = json!({
-                "type": "string", "enum": ["done"],
-                "description": "In a call on behalf: the call was made, but its response could not be stored.",
+                "type": "string", "enum": ["done", "none"],
+                "description": "In a call on behalf: whether it took effect at WeChat. `done`: the call was made, but its response \
+                                could not be stored. `none`: its file could not be read.",
             });
             vec![("reference", true, reference), ("effect", false, words)]
         }

@@ -20,7 +20,8 @@ pub struct VideoAddress(Url);
 
 impl VideoAddress {
     /// The address that an answer names; `None` where it names none, or one that is not WeChat's. The server that was
-    /// asked is WeChat's as well.
+    /// asked is WeChat's as well. WeChat writes these addresses with `http://`; its servers speak HTTPS, which is the one
+    /// way out of the stack's network.
     #[must_use]
     pub fn in_answer(answer: &RelayAnswer, api: &Url) -> Option<Self> {
         if answer.refusal.is_some() || answer.body.len() > LONGEST {
@@ -28,10 +29,17 @@ impl VideoAddress {
         }
         let document = json::parse(&answer.body).ok()?;
         let address = MEMBERS.iter().find_map(|member| document.get(member)?.as_str())?;
-        let url = Url::parse(address).ok()?;
-        let is_wechats = url.origin() == api.origin() || is_of_wechat(&url);
-        let plain = url.username().is_empty() && url.password().is_none();
-        (is_wechats && plain).then_some(Self(url))
+        let mut url = Url::parse(address).ok()?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return None;
+        }
+        if url.origin() != api.origin() {
+            if !is_of_wechat(&url) {
+                return None;
+            }
+            url.set_scheme("https").ok()?;
+        }
+        Some(Self(url))
     }
 
     pub(in super::super) const fn url(&self) -> &Url {
@@ -39,7 +47,7 @@ impl VideoAddress {
     }
 }
 
-/// WeChat writes these addresses with `http://`.
+/// Whether an address is on a host of WeChat's, at the default port of its scheme.
 fn is_of_wechat(url: &Url) -> bool {
     let Some(url::Host::Domain(host)) = url.host() else { return false };
     let is_within = |domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
@@ -65,14 +73,23 @@ mod tests {
     }
 
     #[test]
-    fn only_an_address_of_wechats_is_followed() {
-        for (member, address) in [
-            ("video_url", "http://vweixinp.tc.qq.com/1007_a.f20.mp4?vkey=b"),
-            ("video_url", "https://mp.weixin.qq.com/mp/readtemplate?t=c"),
-            ("down_url", "http://mmbiz.qpic.cn/a"),
-            ("video_url", "http://127.0.0.1:3002/videos/a"),
+    fn only_an_address_of_wechats_is_followed_and_that_over_https() {
+        for (member, address, fetched) in [
+            (
+                "video_url",
+                "http://vweixinp.tc.qq.com/1007_a.f20.mp4?vkey=b",
+                "https://vweixinp.tc.qq.com/1007_a.f20.mp4?vkey=b",
+            ),
+            ("video_url", "http://v.qq.com:80/a", "https://v.qq.com/a"),
+            (
+                "video_url",
+                "https://mp.weixin.qq.com/mp/readtemplate?t=c",
+                "https://mp.weixin.qq.com/mp/readtemplate?t=c",
+            ),
+            ("down_url", "http://mmbiz.qpic.cn/a", "https://mmbiz.qpic.cn/a"),
+            ("video_url", "http://127.0.0.1:3002/videos/a", "http://127.0.0.1:3002/videos/a"),
         ] {
-            assert_eq!(found(&format!(r#"{{"title":"t","{member}":"{address}"}}"#)).as_deref(), Some(address));
+            assert_eq!(found(&format!(r#"{{"title":"t","{member}":"{address}"}}"#)).as_deref(), Some(fetched));
         }
         for address in [
             "http://169.254.169.254/latest/meta-data",

@@ -20,7 +20,7 @@ use platform::services::Services;
 use platform::webhook::{AddressPolicy, Webhook};
 use preauth_link::LinkService;
 use runtime::config::{
-    AccountConfig, BusConfig, EventConfig, FilesConfig, MessageConfig, PageConfig, StoreConfig, TokenConfig,
+    AccountConfig, BusConfig, EventConfig, FilesConfig, KeyConfig, MessageConfig, PageConfig, StoreConfig, TokenConfig,
     WechatConfig,
 };
 use runtime::telemetry::{self, Metrics};
@@ -51,6 +51,7 @@ pub(crate) struct Config {
     pub(crate) tokens: TokenConfig,
     pub(crate) events: EventConfig,
     pub(crate) files: FilesConfig,
+    pub(crate) keys: KeyConfig,
     pub(crate) pages: PageConfig,
     pub(crate) wechat: WechatConfig,
 }
@@ -65,6 +66,7 @@ impl Config {
             tokens: TokenConfig::read(variables)?,
             events: EventConfig::read(variables)?,
             files: FilesConfig::read(variables)?,
+            keys: KeyConfig::read(variables)?,
             pages: PageConfig::read(variables)?,
             wechat: WechatConfig::read(variables)?,
         })
@@ -117,16 +119,20 @@ impl Place<'_> {
             Bucket::new(&self.config.files, self.endpoints.presigner()?, Arc::clone(self.clock), &Limits::calls())?;
         let calls = CallService::new(self.services(Limits::calls(), &metrics)?, bucket);
         let links = LinkService::new(for_pages.clone(), pages.clone(), self.config.wechat.clone());
+        let keys = self.config.keys;
+        // Both doors answer at both listeners, and only the one for businesses knows an identity.
+        let routes = preauth_link::business_router(links.clone(), keys)
+            .merge(account_api::router(accounts, keys))
+            .merge(token_api::router(tokens, keys))
+            .merge(wechat_calls::router(calls, keys).layer(middleware::from_fn(with_decoded_path)))
+            .layer(middleware::from_fn(with_request_id));
         let public = ticket_push::router(receiver(&for_pages))
             .merge(account_push::router(self.reception(&for_pages, webhook(&webhooks.replies, &REPLY_WEBHOOK)?)))
-            .merge(preauth_link::public_router(links.clone()))
+            .merge(preauth_link::public_router(links))
+            .merge(routes.clone())
             .merge(oauth_callback::router(CallbackService::new(for_pages, pages.clone())));
         let identity = IamIdentity::new(LOCAL_IDENTITY).context("the local identity is empty")?;
-        let business = preauth_link::business_router(links)
-            .merge(account_api::router(accounts))
-            .merge(token_api::router(tokens))
-            .merge(wechat_calls::router(calls).layer(middleware::from_fn(with_decoded_path)));
-        let business = business.layer(Extension(identity)).layer(middleware::from_fn(with_request_id));
+        let business = routes.layer(Extension(identity));
         Ok(Functions { public, business, refresher })
     }
 

@@ -65,7 +65,8 @@ async fn forward(State(functions): State<Arc<Functions>>, parts: Parts, body: By
     let (method, path) = (parts.method.as_str(), parts.uri.path());
     let mut event = HttpEvent::new(method, path).query(parts.uri.query().unwrap_or_default()).iam(CALLER);
     let built = event.build();
-    let is_known = |route: &str| BUSINESS_ROUTES.iter().any(|(method, path)| route == format!("{method} {path}"));
+    let is_known =
+        |route: &str| BUSINESS_ROUTES.iter().any(|known| route == format!("{} {}", known.method, known.path));
     if !built["routeKey"].as_str().is_some_and(is_known) {
         return (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "application/json")], r#"{"message":"Not Found"}"#)
             .into_response();

@@ -3,12 +3,14 @@
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use base::ids::AppId;
-use http::header::{CONTENT_TYPE, IF_MATCH};
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, IF_MATCH};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use simulator::{SecretKind, Simulator};
 use tower::ServiceExt as _;
 use url::Url;
+use web::doors::KEY_DOOR;
 use web::identity::IamIdentity;
 
 use crate::openapi::{Answered, Contract};
@@ -36,6 +38,7 @@ pub const PLATFORM_TOKEN: &str = "/tokens/platform";
 pub struct Business {
     router: Router,
     identity: Option<IamIdentity>,
+    key: Option<SecretString>,
     simulator: Simulator,
 }
 
@@ -109,7 +112,20 @@ impl Business {
     #[must_use]
     pub fn unsigned(world: &World) -> Self {
         let (router, simulator) = (world.business_router(), world.simulator.clone());
-        Self { router, identity: None, simulator }
+        Self { router, identity: None, key: None, simulator }
+    }
+
+    /// A service outside of AWS, with an API key.
+    #[must_use]
+    pub fn with_key(world: &World, key: &SecretString) -> Self {
+        Self { key: Some(key.clone()), ..Self::unsigned(world) }
+    }
+
+    /// The same service, whose requests reach the same process.
+    #[must_use]
+    pub fn with_another_key(&self, key: &SecretString) -> Self {
+        let (router, simulator) = (self.router.clone(), self.simulator.clone());
+        Self { router, identity: None, key: Some(key.clone()), simulator }
     }
 
     /// A call with a JSON body.
@@ -184,6 +200,11 @@ impl Business {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         if let Some(identity) = &self.identity {
             request.extensions_mut().insert(identity.clone());
+        }
+        if let Some(key) = &self.key {
+            let value = HeaderValue::try_from(format!("Bearer {}", key.expose_secret())).unwrap();
+            request.headers_mut().insert(AUTHORIZATION, value);
+            *request.uri_mut() = format!("{KEY_DOOR}{}", request.uri()).parse().unwrap();
         }
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();

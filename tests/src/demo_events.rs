@@ -124,6 +124,7 @@ pub async fn put_what_they_are_about(store: &Store, now: Timestamp) -> Result<()
         return_url: Some("https://app.example.com/done".to_owned()),
         requester_name: None,
         labels: Labels::default(),
+        made_by: None,
     };
     store.user_names.put(&app_id(ACCOUNT), USER_NAME).await?;
     let grant = NewGrant {

@@ -7,8 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
+use web::doors::KEY_DOOR;
 
-use crate::world::BUSINESS_ROUTES;
+use crate::world::{BUSINESS_ROUTES, KEY_ROUTES};
 
 /// One request, on its way to becoming an event.
 #[derive(Debug, Clone)]
@@ -94,7 +95,9 @@ impl HttpEvent {
     /// The event.
     #[must_use]
     pub fn build(&self) -> Value {
-        let route = format!("{} {}", self.method, self.route.as_ref().unwrap_or(&self.path));
+        let route = self.route.as_ref().unwrap_or(&self.path);
+        let method = if route.starts_with(KEY_DOOR) { "ANY" } else { &self.method };
+        let route = format!("{method} {route}");
         let mut context = json!({
             "accountId": "123456789012",
             "apiId": "api0000001",
@@ -152,14 +155,17 @@ impl HttpEvent {
 /// The deployed route that a path leads to.
 fn deployed_route(path: &str) -> Option<&'static str> {
     let routes = ticket_push::ROUTES.iter().chain(&account_push::ROUTES).chain(&oauth_callback::ROUTES);
-    let routes = routes.chain(&preauth_link::PUBLIC_ROUTES).chain(BUSINESS_ROUTES.iter());
+    let routes = routes.chain(&preauth_link::PUBLIC_ROUTES).map(|(_, path)| *path);
+    let routes =
+        routes.chain(BUSINESS_ROUTES.iter().map(|route| route.path)).chain(KEY_ROUTES.iter().map(String::as_str));
     let leads_to = |route: &str| {
         let parts = || route.split('/').zip(path.split('/'));
         let (wanted, there) = (route.split('/').count(), path.split('/').count());
         (wanted == there || route.ends_with("+}") && wanted < there)
             && parts().all(|(name, value)| name == value || (name.starts_with('{') && !value.is_empty()))
     };
-    routes.map(|(_, route)| *route).find(|route| leads_to(route))
+    let mut routes = routes;
+    routes.find(|route| leads_to(route))
 }
 
 /// What stands in a path where its route has placeholders.

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock, Mutex};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
+use web::doors::{KEY_DOOR, Route};
 
 use crate::schema::{holds, validator};
 use crate::world::BUSINESS_ROUTES;
@@ -47,7 +48,7 @@ pub fn document() -> Value {
             },
             { "url": "http://localhost:3001", "description": "`cargo run`, which needs no signature." },
         ],
-        "security": [{ "iam": [] }],
+        "security": [{ "iam": [] }, { "key": [] }],
         "tags": [
             { "name": "Links", "description": "By which merchants authorize their accounts." },
             { "name": "Accounts", "description": "That have authorized the platform." },
@@ -65,6 +66,11 @@ pub fn document() -> Value {
                     "name": "Authorization",
                     "description": "AWS Signature Version 4, service `execute-api`.",
                     "x-amazon-apigateway-authtype": "awsSigv4",
+                },
+                "key": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An API key, `wxp_…`, for the same paths below `/v1`.",
                 },
             },
         },
@@ -115,7 +121,8 @@ impl Contract {
     /// # Errors
     /// What does not fit.
     pub fn fits(&self, answer: &Answered<'_>) -> Result<(), String> {
-        let Some(operation) = self.operation(answer.method, answer.path) else {
+        let path = answer.path.strip_prefix(KEY_DOOR).unwrap_or(answer.path);
+        let Some(operation) = self.operation(answer.method, path) else {
             let known = [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED].map(|status| status.as_u16());
             return known.contains(&answer.status).then_some(()).ok_or_else(|| "no such operation".to_owned());
         };
@@ -247,8 +254,8 @@ impl Contract {
     }
 }
 
-fn is_route(known: &(Method, &str), route: (&str, &str)) -> bool {
-    (known.0.as_str(), known.1) == route
+fn is_route(known: &Route, route: (&str, &str)) -> bool {
+    (known.method.as_str(), known.path) == route
 }
 
 /// What a template ends with that takes the rest of a path, slashes included.

@@ -6,6 +6,7 @@
 //! A story begins with [`World::start`], lets WeChat, merchants and schedules act, and looks at the outcome. The
 //! HTTP between the two sides is real, on loopback; nothing runs by itself.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -18,7 +19,6 @@ use base::clock::{Clock, ManualClock, SharedClock, SystemClock, Timestamp};
 use base::ids::AppId;
 use base::limits::Limits;
 use base::random::Random;
-use http::Method;
 use local::eventbridge::EventBus;
 use local::file_bucket::FileBucket;
 use oauth_callback::CallbackService;
@@ -30,7 +30,7 @@ use platform::tokens::Tokens;
 use platform::webhook::{AddressPolicy, Webhook};
 use preauth_link::LinkService;
 use runtime::aws::{AwsClients, Presigner};
-use runtime::config::{AccountConfig, FilesConfig, Origin, PageConfig, TokenConfig, WechatConfig};
+use runtime::config::{AccountConfig, FilesConfig, KeyConfig, Origin, PageConfig, TokenConfig, WechatConfig};
 use secrecy::SecretString;
 use simulator::{Consent, Options, Push, Simulator};
 use store::{AccountDetails, AccountState, INBOX_SORT_PREFIX, Store, StoredAccount, Table, TokenOwner};
@@ -40,6 +40,7 @@ use token_refresher::{EVENT_WEBHOOK, Refresher, Report, Settings, Targets, Task}
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use url::Url;
+use web::doors::{KEY_DOOR, Route};
 use web::gateway::Gateway;
 use wechat::api::WechatClient;
 use wechat::push::TestAccounts;
@@ -49,6 +50,9 @@ use crate::browser::AtWechat;
 use crate::faults::Faults;
 use crate::log::StoryLog;
 use crate::metrics::CollectedMetrics;
+
+/// Services have keys.
+pub const KEYS: KeyConfig = KeyConfig { enabled: true };
 
 /// The table of a story.
 pub const TABLE: &str = "wechat-platform";
@@ -66,10 +70,23 @@ pub const COMPONENT: &str = "wx1234567890abcdef";
 pub const WEBHOOK_SECRET: &str = "whsec_c3Rvcnktd2ViaG9vay1rZXktMDEyMzQ1Njc4OWFiY2RlZg==";
 
 /// The routes for businesses, of all functions.
-pub static BUSINESS_ROUTES: LazyLock<Vec<(Method, &str)>> = LazyLock::new(|| {
-    let links = preauth_link::BUSINESS_ROUTES.into_iter();
-    links.chain(account_api::ROUTES).chain(token_api::ROUTES).chain(wechat_calls::ROUTES).collect()
+pub static BUSINESS_ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
+    let links = preauth_link::BUSINESS_ROUTES.iter();
+    links.chain(&account_api::ROUTES).chain(&token_api::ROUTES).chain(&wechat_calls::ROUTES).cloned().collect()
 });
+
+/// What the gateway sends to the door with keys.
+pub static KEY_ROUTES: LazyLock<BTreeSet<String>> = LazyLock::new(|| key_routes(&BUSINESS_ROUTES));
+
+/// What the gateway has to send to a function whose routes these are, so that they can be used with keys: everything below
+/// the first part of each path.
+#[must_use]
+pub fn key_routes(routes: &[Route]) -> BTreeSet<String> {
+    let first = |path: &str| path.trim_start_matches('/').split('/').next().unwrap_or_default().to_owned();
+    let is_alone = |path: &str| path.matches('/').count() == 1;
+    let routes = routes.iter().map(|route| (first(route.path), is_alone(route.path)));
+    routes.map(|(first, alone)| format!("{KEY_DOOR}/{first}{}", if alone { "" } else { "/{proxy+}" })).collect()
+}
 
 /// When a story begins.
 pub const START: Timestamp = Timestamp::from_unix(1_800_000_000);
@@ -414,10 +431,10 @@ impl World {
         let accounts = AccountService::new(self.services.clone(), self.event_bus(), config);
         let config = TokenConfig::read(&self.environment()).unwrap();
         let tokens = TokenService::new(self.services.clone(), config);
-        preauth_link::business_router(self.link_service())
-            .merge(account_api::router(accounts))
-            .merge(token_api::router(tokens))
-            .merge(wechat_calls::router(self.call_service()))
+        preauth_link::business_router(self.link_service(), KEYS)
+            .merge(account_api::router(accounts, KEYS))
+            .merge(token_api::router(tokens, KEYS))
+            .merge(wechat_calls::router(self.call_service(), KEYS))
     }
 
     /// Calls on behalf, with a memory of tokens of their own.

@@ -18,7 +18,7 @@ use runtime::telemetry::Measure;
 use serde_json::json;
 use simulator::{Fault, Received, SecretKind, sample_picture, sample_video};
 use stories::business::{Answer, Business, CALLS};
-use stories::world::{World, short_limits};
+use stories::world::{KEYS, World, short_limits};
 use url::Url;
 
 const UPLOAD: &str = "/cgi-bin/media/upload";
@@ -48,7 +48,7 @@ impl Stage {
 
     /// The service, where this is the stack's bucket.
     fn with_bucket(&self, url: &Url) -> Business {
-        Business::through(&self.world, wechat_calls::router(self.world.call_service_with_files_at(url)))
+        Business::through(&self.world, wechat_calls::router(self.world.call_service_with_files_at(url), KEYS))
     }
 
     async fn downloads_by(&self, business: &Business) -> Answer {

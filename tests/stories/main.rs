@@ -55,6 +55,8 @@ mod health;
 #[cfg(test)]
 mod incomplete_pushes;
 #[cfg(test)]
+mod key_door;
+#[cfg(test)]
 mod late_pushes;
 #[cfg(test)]
 mod links;

@@ -27,6 +27,6 @@ fn the_page_for_businesses_lists_every_problem_with_its_status_and_no_other() {
 #[test]
 fn the_page_for_businesses_lists_every_route_and_no_other() {
     let listed: BTreeSet<String> = table("Routes").iter().map(|row| row[0].replace('`', "")).collect();
-    let known = BUSINESS_ROUTES.iter().map(|(method, path)| format!("{method} {path}"));
+    let known = BUSINESS_ROUTES.iter().map(|route| format!("{} {}", route.method, route.path));
     assert_eq!(listed, known.collect());
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use store::{ApiKey, KeyError, KeyPage, KeyPlace, KeyRequest, Scope};
 use tokio::time::Instant;
 use web::api::{ApiError, answer, json};
-use web::identity::IamIdentity;
+use web::caller::Caller;
 use web::{BodyError, Cursor, Members, PageSize, Parameters, Problem, ProblemKind};
 
 use crate::AccountService;
@@ -163,11 +163,11 @@ impl KeyBody {
 /// `POST /keys`.
 pub(crate) async fn create(
     State(service): State<AccountService>,
-    identity: IamIdentity,
+    caller: Caller,
     body: Result<Members, Problem>,
 ) -> Response {
     let bound = service.services().answer_by();
-    let work = Box::pin(created(service.clone(), identity, body, bound));
+    let work = Box::pin(created(service.clone(), caller, body, bound));
     answer(service.services(), "making an API key", bound, work).await
 }
 
@@ -178,25 +178,25 @@ pub(crate) async fn list(State(service): State<AccountService>, RawQuery(query):
 }
 
 /// `DELETE /keys/{key_id}`. Whoever asks again gets the same answer.
-pub(crate) async fn revoke(State(service): State<AccountService>, identity: IamIdentity, path: KeyPath) -> Response {
+pub(crate) async fn revoke(State(service): State<AccountService>, caller: Caller, path: KeyPath) -> Response {
     let bound = service.services().answer_by();
-    let work = Box::pin(revoked(service.clone(), identity, path, bound));
+    let work = Box::pin(revoked(service.clone(), caller, path, bound));
     answer(service.services(), "revoking an API key", bound, work).await
 }
 
 async fn created(
     service: AccountService,
-    identity: IamIdentity,
+    caller: Caller,
     body: Result<Members, Problem>,
     bound: Instant,
 ) -> Result<Response, ApiError> {
     let context = service.services();
     let request = KeyBody::read(body?)?.parse(context.clock.now())?;
     let open = service.open(bound).await?;
-    let (key, text) = request.make(identity.principal(), &context.random, open.now());
+    let (key, text) = request.make(caller.principal(), &context.random, open.now());
     open.items.api_keys.create(&key).await?;
     let (id, name, scopes) = (&key.id, key.name.as_str(), words(&key));
-    tracing::info!(key = %id, name, scopes, caller = %identity, "an API key was made");
+    tracing::info!(key = %id, name, scopes, caller = %caller, "an API key was made");
     let key = CreatedKey { id: id.clone(), key: text.text().expose_secret().to_owned(), terms: KeyTerms::of(&key) };
     Ok(json(StatusCode::CREATED, &key))
 }
@@ -212,17 +212,12 @@ async fn listed(service: AccountService, query: Option<String>, bound: Instant) 
     Ok(json(StatusCode::OK, &KeyListPage { keys: keys.into_iter().map(KeyView::from).collect(), next_cursor }))
 }
 
-async fn revoked(
-    service: AccountService,
-    identity: IamIdentity,
-    path: KeyPath,
-    bound: Instant,
-) -> Result<Response, ApiError> {
+async fn revoked(service: AccountService, caller: Caller, path: KeyPath, bound: Instant) -> Result<Response, ApiError> {
     let Ok(Path(id)) = path else { return Err(unknown().into()) };
     let open = service.open(bound).await?;
     let key = open.items.api_keys.revoke(&id, open.now()).await?.ok_or_else(unknown)?;
     let (name, scopes) = (key.name.as_str(), words(&key));
-    tracing::info!(key = %id, name, scopes, caller = %identity, "an API key was revoked");
+    tracing::info!(key = %id, name, scopes, caller = %caller, "an API key was revoked");
     Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")]).into_response())
 }
 

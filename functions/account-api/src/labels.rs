@@ -6,10 +6,10 @@ use base::ids::AppId;
 use http::HeaderMap;
 use http::header::IF_MATCH;
 use runtime::config::Origin;
-use store::{AccountPatch, LabelError, Patch, Patched};
+use store::{AccountPatch, LabelError, Patch, Patched, Scope};
 use tokio::time::Instant;
 use web::api::{ApiError, answer, unknown_account};
-use web::identity::IamIdentity;
+use web::caller::Caller;
 use web::{Members, Problem, ProblemKind};
 
 use crate::{AccountPath, AccountService, entity_tag};
@@ -17,19 +17,19 @@ use crate::{AccountPath, AccountService, entity_tag};
 /// `PATCH /accounts/{appid}`.
 pub(crate) async fn change(
     State(service): State<AccountService>,
-    identity: IamIdentity,
+    caller: Caller,
     path: AccountPath,
     headers: HeaderMap,
     body: Result<Members, Problem>,
 ) -> Response {
     let bound = service.services().answer_by();
-    let work = Box::pin(changed(service.clone(), identity, path, headers, body, bound));
+    let work = Box::pin(changed(service.clone(), caller, path, headers, body, bound));
     answer(service.services(), "changing an account", bound, work).await
 }
 
 async fn changed(
     service: AccountService,
-    identity: IamIdentity,
+    caller: Caller,
     path: AccountPath,
     headers: HeaderMap,
     body: Result<Members, Problem>,
@@ -37,6 +37,7 @@ async fn changed(
 ) -> Result<Response, ApiError> {
     let Ok(Path(appid)) = path else { return Err(unknown_account().into()) };
     let changes = read(body?)?;
+    permitted(&caller, &changes)?;
     check_conditions(&headers)?;
     let open = service.open(bound).await?;
     match open.items.accounts.patch(&appid, &changes, |version| is_wanted(&headers, version), open.now()).await? {
@@ -45,12 +46,12 @@ async fn changed(
         Patched::Invalid(error) => return Err(invalid(error).into()),
         Patched::Unknown => return Err(unknown_account().into()),
     }
-    log(&appid, &identity);
+    log(&appid, &caller);
     service.shown(open.account(&appid).await?)
 }
 
-fn log(appid: &AppId, identity: &IamIdentity) {
-    tracing::info!(authorizer = %appid, caller = %identity, "what is said about account {appid} was changed");
+fn log(appid: &AppId, caller: &Caller) {
+    tracing::info!(authorizer = %appid, caller = %caller, "what is said about account {appid} was changed");
 }
 
 /// What is changed of an account: a member that is missing stays as it is, `null` removes it.
@@ -65,6 +66,18 @@ pub(crate) struct PatchBody {
     tags: Option<std::collections::BTreeMap<String, Option<String>>>,
     /// Origins such as `https://shop.example.com` that web logins of the account may return to. They replace those before.
     login_origins: Option<Vec<String>>,
+}
+
+/// Where logins return to is more than what is said about an account: it has a scope of its own.
+fn permitted(caller: &Caller, changes: &AccountPatch) -> Result<(), Problem> {
+    let AccountPatch { reference, tags, login_origins } = changes;
+    if !matches!(login_origins, Patch::Unchanged) {
+        caller.needs(Scope::AccountsOrigins)?;
+    }
+    if !matches!((reference, tags), (Patch::Unchanged, Patch::Unchanged)) {
+        caller.needs(Scope::AccountsWrite)?;
+    }
+    Ok(())
 }
 
 /// The patch in a body.

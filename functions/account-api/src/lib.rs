@@ -18,8 +18,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::middleware;
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, patch, post};
 use base::clock::Timestamp;
@@ -29,11 +28,11 @@ use http::{HeaderValue, Method, StatusCode};
 use platform::bus::Bus;
 use platform::component::Component;
 use platform::services::Services;
-use runtime::config::AccountConfig;
-use store::{Access, KnownAccount, access_to};
+use runtime::config::{AccountConfig, KeyConfig};
+use store::{Access, KnownAccount, Scope, access_to};
 use tokio::time::Instant;
-use web::api::{self, ApiError, answer, json, unknown_account};
-use web::identity::IamIdentity;
+use web::api::{ApiError, answer, json, unknown_account};
+use web::doors::{Doors, Right, Route};
 use web::{BODY_LIMIT, InternalError};
 
 #[cfg(feature = "openapi")]
@@ -41,17 +40,17 @@ pub use self::openapi::description;
 use crate::view::AccountView;
 
 /// The routes, from which [`router`] is built.
-pub const ROUTES: [(Method, &str); 10] = [
-    (Method::GET, "/accounts"),
-    (Method::GET, "/accounts/{appid}"),
-    (Method::PATCH, "/accounts/{appid}"),
-    (Method::POST, "/accounts/{appid}/profile-readings"),
-    (Method::POST, "/reconciliations"),
-    (Method::GET, "/reconciliations/{reconciliation_id}"),
-    (Method::POST, "/keys"),
-    (Method::GET, "/keys"),
-    (Method::DELETE, "/keys/{key_id}"),
-    (Method::GET, "/openapi.json"),
+pub static ROUTES: [Route; 10] = [
+    Route::new(Method::GET, "/accounts", &[Scope::AccountsRead]),
+    Route::new(Method::GET, "/accounts/{appid}", &[Scope::AccountsRead]),
+    Route::new(Method::PATCH, "/accounts/{appid}", &[Scope::AccountsWrite, Scope::AccountsOrigins]),
+    Route::new(Method::POST, "/accounts/{appid}/profile-readings", &[Scope::AccountsWrite]),
+    Route::new(Method::POST, "/reconciliations", &[Scope::AccountsWrite]),
+    Route::new(Method::GET, "/reconciliations/{reconciliation_id}", &[Scope::AccountsRead]),
+    Route::with(Method::POST, "/keys", Right::IamOnly),
+    Route::with(Method::GET, "/keys", Right::IamOnly),
+    Route::with(Method::DELETE, "/keys/{key_id}", Right::IamOnly),
+    Route::with(Method::GET, "/openapi.json", Right::AnyKey),
 ];
 
 /// What the function is built from, once; clones share it.
@@ -145,35 +144,22 @@ async fn read(State(service): State<AccountService>, path: AccountPath) -> Respo
     answer(service.services(), "reading an account", bound, work).await
 }
 
-/// The routes; refused to a caller without an [`IamIdentity`].
-pub fn router(service: AccountService) -> Router {
-    let [
-        (_, list),
-        (_, one),
-        (_, same),
-        (_, readings),
-        (_, reconciliations),
-        (_, reconciliation),
-        (_, keys),
-        (_, same_keys),
-        (_, key),
-        (_, document),
-    ] = ROUTES;
-    Router::new()
-        .route(list, get(listing::list))
-        .route(one, get(read))
-        .route(same, patch(labels::change))
-        .route(readings, post(profile::read))
-        .route(reconciliations, post(reconciliations::begin))
-        .route(reconciliation, get(reconciliations::read))
-        .route(keys, post(keys::create))
-        .route(same_keys, get(keys::list))
-        .route(key, delete(keys::revoke))
-        .route(document, get(document::read))
-        .route_layer(middleware::from_extractor::<IamIdentity>())
-        .route_layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .method_not_allowed_fallback(api::method_not_allowed)
-        .with_state(service)
+/// The routes, behind both doors.
+pub fn router(service: AccountService, config: KeyConfig) -> Router {
+    let [list, one, same, readings, reconciliations, reconciliation, make_key, list_keys, key, document] = &ROUTES;
+    let routes = Router::new()
+        .route(list.path, get(listing::list))
+        .route(one.path, get(read))
+        .route(same.path, patch(labels::change))
+        .route(readings.path, post(profile::read))
+        .route(reconciliations.path, post(reconciliations::begin))
+        .route(reconciliation.path, get(reconciliations::read))
+        .route(make_key.path, post(keys::create))
+        .route(list_keys.path, get(keys::list))
+        .route(key.path, delete(keys::revoke))
+        .route(document.path, get(document::read));
+    let doors = Doors { services: service.services(), routes: &ROUTES, keys: config, longest_body: BODY_LIMIT };
+    doors.to(routes).with_state(service)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! A state or a reference is a list of its own in the index, an appid or original id a look-up. Everything else is compared
 //! with what is read, for a bounded time: a page that is not full by then has a cursor all the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use axum::extract::{RawQuery, State};
@@ -14,6 +14,7 @@ use serde::Serialize;
 use store::{AccountList, AccountState, KnownAccount, Labels};
 use tokio::time::Instant;
 use web::api::{ApiError, answer, json, state_word};
+use web::caller::Caller;
 use web::{Cursor, PageSize, Parameters, QueryError};
 use wechat::api::AccountKind;
 
@@ -45,17 +46,23 @@ pub(crate) struct AccountPage {
 }
 
 /// `GET /accounts`.
-pub(crate) async fn list(State(service): State<AccountService>, RawQuery(query): RawQuery) -> Response {
+pub(crate) async fn list(State(service): State<AccountService>, caller: Caller, RawQuery(query): RawQuery) -> Response {
     let bound = service.services().answer_by();
-    answer(service.services(), "listing accounts", bound, Box::pin(listed(service.clone(), query, bound))).await
+    answer(service.services(), "listing accounts", bound, Box::pin(listed(service.clone(), caller, query, bound))).await
 }
 
-async fn listed(service: AccountService, query: Option<String>, bound: Instant) -> Result<Response, ApiError> {
+async fn listed(
+    service: AccountService,
+    caller: Caller,
+    query: Option<String>,
+    bound: Instant,
+) -> Result<Response, ApiError> {
     let wanted = Wanted::read(query.as_deref().unwrap_or_default())?;
     let open = service.open(bound).await?;
-    let (found, last) = match wanted.named(&open).await? {
-        Some(named) => (named, None),
-        None => wanted.find(&open).await?,
+    let (found, last) = match (wanted.named(&open).await?, caller.appids()) {
+        (Some(named), _) => (named.into_iter().filter(|account| caller.may_use(&account.appid)).collect(), None),
+        (None, None) => wanted.find(&open).await?,
+        (None, Some(appids)) => wanted.find_among(&open, appids).await?,
     };
     let next_cursor = last.map(|last| wanted.filters.cursor(&last));
     Ok(json(StatusCode::OK, &AccountPage { accounts: found.into_iter().map(AccountItem::of).collect(), next_cursor }))
@@ -155,6 +162,29 @@ impl Wanted {
                 return Ok((found, after));
             }
         }
+    }
+}
+
+impl Wanted {
+    /// The same among some accounts only, which are looked up: a key that is limited has few.
+    async fn find_among(
+        &self,
+        open: &OpenPlatform,
+        appids: &BTreeSet<AppId>,
+    ) -> Result<(Vec<KnownAccount>, Option<AppId>), ApiError> {
+        let is_behind = |appid: &&AppId| self.after.as_ref().is_none_or(|after| *appid > after);
+        let appids: Vec<AppId> = appids.iter().filter(is_behind).cloned().collect();
+        let mut found = Vec::new();
+        for some in appids.chunks(AT_ONCE) {
+            let known = open.items.account_lists.known(AccountList::All, some).await?;
+            found.extend(known.into_iter().filter(|account| self.filters.fit(account)));
+            if found.len() > self.limit {
+                found.truncate(self.limit);
+                let end = found.last().map(|account| account.appid.clone());
+                return Ok((found, end));
+            }
+        }
+        Ok((found, None))
     }
 }
 

@@ -7,7 +7,7 @@ use base::limits::Limits;
 use platform::bus::Bus;
 use platform::services::Services;
 use runtime::aws;
-use runtime::config::{AccountConfig, BusConfig, ProcessEnvironment};
+use runtime::config::{AccountConfig, BusConfig, KeyConfig, ProcessEnvironment};
 use runtime::telemetry;
 use web::gateway::{self, Gateway};
 
@@ -17,6 +17,7 @@ async fn main() -> ExitCode {
 }
 
 async fn serve() -> Result<(), gateway::Error> {
+    let keys = KeyConfig::read(&ProcessEnvironment)?;
     let accounts = AccountConfig::read(&ProcessEnvironment)?;
     let bus = BusConfig::read(&ProcessEnvironment)?;
     let limits = Limits::interactive();
@@ -25,6 +26,6 @@ async fn serve() -> Result<(), gateway::Error> {
     services.get_ready().await;
     let bus = Bus::new(aws::event_bus_client(&aws, &limits), &bus.bus);
     let metrics = services.metrics.clone();
-    let router = account_api::router(AccountService::new(services, bus, accounts));
+    let router = account_api::router(AccountService::new(services, bus, accounts), keys);
     gateway::run(Gateway::new(router, metrics).with_problems_on(&ROUTES)).await
 }

@@ -8,7 +8,7 @@ use store::{
 };
 use web::ProblemKind;
 use web::api::state_word;
-use web::openapi::{Description, OF_THE_PLATFORM, Operation};
+use web::openapi::{Description, Operation};
 
 use crate::ROUTES;
 use crate::keys::{CreatedKey, KeyBody, KeyListPage};
@@ -98,10 +98,7 @@ fn tags() -> Value {
 fn of_account(operation: Operation) -> Operation {
     let mut schema = appid();
     schema["type"] = json!("string");
-    operation
-        .in_path("appid", &schema, "The account.")
-        .refuses(&OF_THE_PLATFORM)
-        .refuses(&[ProblemKind::UnknownAccount])
+    operation.in_path("appid", &schema, "The account.").refuses(&[ProblemKind::UnknownAccount])
 }
 
 fn listing() -> Operation {
@@ -141,7 +138,6 @@ fn listing() -> Operation {
         "example": { "tag.plan": "gold" },
     }))
     .in_pages()
-    .refuses(&OF_THE_PLATFORM)
     .refuses(&[ProblemKind::InvalidParameter])
     .answers::<AccountPage>(
         StatusCode::OK,
@@ -212,7 +208,6 @@ fn begins() -> Operation {
          begins a comparison now, as a rule within a second, and otherwise with the next hourly one. One is under way at a \
          time, the hourly ones included. The request has no body.",
     )
-    .refuses(&OF_THE_PLATFORM)
     .refuses(&[ProblemKind::ReconciliationRunning])
     .answers::<Reconciliation>(
         StatusCode::ACCEPTED,
@@ -233,7 +228,6 @@ fn follows() -> Operation {
         "How far it is, or what it has done. A long list takes several runs. It is forgotten 30 days after it began.",
     )
     .in_path("reconciliation_id", &json!({ "type": "string", "minLength": 1 }), "The reconciliation.")
-    .refuses(&OF_THE_PLATFORM)
     .refuses(&[ProblemKind::UnknownReconciliation])
     .answers::<Reconciliation>(
         StatusCode::OK,
@@ -262,7 +256,6 @@ fn makes_key() -> Operation {
             "expires_at": "2099-01-31T08:00:00Z",
         }),
     )
-    .refuses(&OF_THE_PLATFORM)
     .refuses(&[ProblemKind::InvalidField])
     .answers::<CreatedKey>(StatusCode::CREATED, "The key.", &[], &created_key())
 }
@@ -276,7 +269,6 @@ fn lists_keys() -> Operation {
          a page may have fewer items than `limit`, and a `next_cursor` all the same.",
     )
     .in_pages()
-    .refuses(&OF_THE_PLATFORM)
     .refuses(&[ProblemKind::InvalidParameter])
     .answers::<KeyListPage>(
         StatusCode::OK,
@@ -294,7 +286,6 @@ fn revokes_key() -> Operation {
         "It is refused within 60 seconds. Again: the same answer. The request has no body.",
     )
     .in_path("key_id", &json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{22}$" }), "The key.")
-    .refuses(&OF_THE_PLATFORM)
     .refuses(&[ProblemKind::UnknownKey])
     .answers_nothing(StatusCode::NO_CONTENT, "It is revoked.")
 }

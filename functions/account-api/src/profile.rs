@@ -10,7 +10,7 @@ use platform::tokens::TokenError;
 use store::{AccountState, ProfileReading, TokenOwner};
 use tokio::time::Instant;
 use web::api::{ApiError, answer, authorization_ended, of_wechat, unknown_account};
-use web::identity::IamIdentity;
+use web::caller::Caller;
 use web::{Problem, ProblemKind};
 
 use crate::{AccountPath, AccountService, OpenPlatform};
@@ -19,15 +19,15 @@ use crate::{AccountPath, AccountService, OpenPlatform};
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// `POST /accounts/{appid}/profile-readings`.
-pub(crate) async fn read(State(service): State<AccountService>, identity: IamIdentity, path: AccountPath) -> Response {
+pub(crate) async fn read(State(service): State<AccountService>, caller: Caller, path: AccountPath) -> Response {
     let bound = service.services().answer_by();
-    let work = Box::pin(was_read(service.clone(), identity, path, bound));
+    let work = Box::pin(was_read(service.clone(), caller, path, bound));
     answer(service.services(), "reading a profile", bound, work).await
 }
 
 async fn was_read(
     service: AccountService,
-    identity: IamIdentity,
+    caller: Caller,
     path: AccountPath,
     bound: Instant,
 ) -> Result<Response, ApiError> {
@@ -39,7 +39,7 @@ async fn was_read(
         return Err(authorization_ended(state, since).into());
     }
     begin(&open, &appid).await?;
-    tracing::info!(authorizer = %appid, caller = %identity, "the profile of account {appid} is read");
+    tracing::info!(authorizer = %appid, caller = %caller, "the profile of account {appid} is read");
     match Profiles::of(&open.component).read(&appid, account.token.seq).await {
         Ok(()) => service.shown(open.account(&appid).await?),
         Err(error) if error.says_gone() => {

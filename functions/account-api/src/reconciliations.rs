@@ -12,7 +12,7 @@ use serde::Serialize;
 use store::{Begun, PassCounts, PassProgress};
 use tokio::time::Instant;
 use web::api::{ApiError, answer, json};
-use web::identity::IamIdentity;
+use web::caller::Caller;
 use web::{InternalError, Problem, ProblemKind};
 
 use crate::{AccountService, OpenPlatform};
@@ -81,9 +81,9 @@ impl Reconciliation {
 }
 
 /// `POST /reconciliations`.
-pub(crate) async fn begin(State(service): State<AccountService>, identity: IamIdentity) -> Response {
+pub(crate) async fn begin(State(service): State<AccountService>, caller: Caller) -> Response {
     let bound = service.services().answer_by();
-    let work = Box::pin(begun(service.clone(), identity, bound));
+    let work = Box::pin(begun(service.clone(), caller, bound));
     answer(service.services(), "beginning a reconciliation", bound, work).await
 }
 
@@ -102,7 +102,8 @@ pub(crate) async fn read(State(service): State<AccountService>, path: Result<Pat
     answer(service.services(), "reading a reconciliation", bound, work).await
 }
 
-async fn begun(service: AccountService, identity: IamIdentity, bound: Instant) -> Result<Response, ApiError> {
+async fn begun(service: AccountService, caller: Caller, bound: Instant) -> Result<Response, ApiError> {
+    caller.unlimited()?;
     let open = service.open(bound).await?;
     let request = open.component.context().random.id();
     let pass = match open.items.reconcile_passes.request(&request, open.now()).await? {
@@ -119,7 +120,7 @@ async fn begun(service: AccountService, identity: IamIdentity, bound: Instant) -
         }
     };
     let id = pass.id();
-    tracing::info!(caller = %identity, "reconciliation {id} was asked for");
+    tracing::info!(caller = %caller, "reconciliation {id} was asked for");
     start(&service, &open, &id).await;
     let location = HeaderValue::try_from(format!("/reconciliations/{id}")).map_err(|_| InternalError::Render)?;
     let progress = PassProgress::begun(pass);

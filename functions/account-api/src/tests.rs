@@ -6,8 +6,12 @@ use http::header::{ALLOW, CONTENT_TYPE};
 use serde_json::Value;
 use test_support::without_aws;
 use tower::ServiceExt as _;
+use web::identity::IamIdentity;
 
 use super::*;
+
+/// Both doors.
+const KEYS: KeyConfig = KeyConfig { enabled: true };
 
 /// A service whose AWS cannot be reached.
 fn service() -> AccountService {
@@ -22,7 +26,7 @@ async fn answered(method: Method, path: &str, body: &str) -> Response {
         .extension(IamIdentity::new("arn:aws:iam::123456789012:role/orders").unwrap())
         .body(Body::from(body.to_owned()))
         .unwrap();
-    router(service()).oneshot(request).await.unwrap()
+    router(service(), KEYS).oneshot(request).await.unwrap()
 }
 
 async fn problem(response: Response) -> Value {
@@ -32,13 +36,13 @@ async fn problem(response: Response) -> Value {
 
 #[tokio::test]
 async fn no_route_answers_without_an_identity() {
-    for (method, path) in ROUTES {
+    for Route { method, path, .. } in &ROUTES {
         let path = path
             .replace("{appid}", "wx1234567890abcdef")
             .replace("{reconciliation_id}", "1800000000")
             .replace("{key_id}", "Zk3vQ0c8SgWqT1n2yXb4aA");
         let request = Request::builder().method(method.clone()).uri(&path).body(Body::from("{}")).unwrap();
-        let response = router(service()).oneshot(request).await.unwrap();
+        let response = router(service(), KEYS).oneshot(request).await.unwrap();
         assert_eq!(response.status(), 403, "{method} {path}");
         assert_eq!(problem(response).await["type"], "urn:wechat-platform:problem:no-identity");
     }

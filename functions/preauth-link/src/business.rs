@@ -11,7 +11,7 @@ use serde::Serialize;
 use store::{Labels, Link, LinkPlace, LinkStatus};
 use tokio::time::Instant;
 use web::api::{ApiError, answer, json};
-use web::identity::IamIdentity;
+use web::caller::{Caller, not_allowed};
 use web::{Cursor, Members, PageSize, Parameters, Problem, QueryError};
 
 use crate::link_request::Body;
@@ -53,11 +53,11 @@ pub(crate) struct MintedCode {
 /// `POST /authorization-links`.
 pub(crate) async fn create(
     State(service): State<LinkService>,
-    identity: IamIdentity,
+    caller: Caller,
     body: Result<Members, Problem>,
 ) -> Response {
     let bound = service.services().answer_by();
-    answer(service.services(), "making a link", bound, Box::pin(created(service.clone(), identity, body, bound))).await
+    answer(service.services(), "making a link", bound, Box::pin(created(service.clone(), caller, body, bound))).await
 }
 
 /// A page of links.
@@ -72,18 +72,18 @@ pub(crate) struct LinkPage {
 }
 
 /// `GET /authorization-links`.
-pub(crate) async fn list(State(service): State<LinkService>, RawQuery(query): RawQuery) -> Response {
+pub(crate) async fn list(State(service): State<LinkService>, caller: Caller, RawQuery(query): RawQuery) -> Response {
     let bound = service.services().answer_by();
-    answer(service.services(), "listing links", bound, Box::pin(listed(service.clone(), query, bound))).await
+    answer(service.services(), "listing links", bound, Box::pin(listed(service.clone(), caller, query, bound))).await
 }
 
 /// `GET /authorization-links/{link_id}`.
-pub(crate) async fn read(State(service): State<LinkService>, path: LinkPath) -> Response {
+pub(crate) async fn read(State(service): State<LinkService>, caller: Caller, path: LinkPath) -> Response {
     let bound = service.services().answer_by();
     let work = {
         let service = service.clone();
         Box::pin(async move {
-            let (open, link) = link_of(&service, path, bound).await?;
+            let (open, link) = link_of(&service, &caller, path, bound).await?;
             state(&open, link).await
         })
     };
@@ -91,20 +91,20 @@ pub(crate) async fn read(State(service): State<LinkService>, path: LinkPath) -> 
 }
 
 /// `DELETE /authorization-links/{link_id}`. Whoever asks again gets the same answer.
-pub(crate) async fn cancel(State(service): State<LinkService>, identity: IamIdentity, path: LinkPath) -> Response {
+pub(crate) async fn cancel(State(service): State<LinkService>, caller: Caller, path: LinkPath) -> Response {
     let bound = service.services().answer_by();
-    answer(service.services(), "cancelling a link", bound, Box::pin(cancelled(service.clone(), identity, path, bound)))
+    answer(service.services(), "cancelling a link", bound, Box::pin(cancelled(service.clone(), caller, path, bound)))
         .await
 }
 
 /// `POST /authorization-links/{link_id}/codes`. No cookie: the browser is not here, so only WeChat's push, which names
 /// the code, binds the link.
-pub(crate) async fn mint_code(State(service): State<LinkService>, path: LinkPath) -> Response {
+pub(crate) async fn mint_code(State(service): State<LinkService>, caller: Caller, path: LinkPath) -> Response {
     let bound = service.services().answer_by();
     let work = {
         let service = service.clone();
         Box::pin(async move {
-            let (open, link) = link_of(&service, path, bound).await?;
+            let (open, link) = link_of(&service, &caller, path, bound).await?;
             let minted = mint(&service, &open, link, None).await?;
             let code = MintedCode {
                 pre_auth_code: minted.code.expose_secret().to_owned(),
@@ -120,22 +120,30 @@ pub(crate) async fn mint_code(State(service): State<LinkService>, path: LinkPath
 
 async fn created(
     service: LinkService,
-    identity: IamIdentity,
+    caller: Caller,
     body: Result<Members, Problem>,
     bound: Instant,
 ) -> Result<Response, ApiError> {
-    let (request, life) = Body::read(body?)?.parse(&service.config().return_origins)?;
+    let (request, life) = Body::read(body?)?.parse(&service.config().return_origins, caller.principal())?;
+    if let Some(account) = request.biz_appid.as_ref().filter(|account| !caller.may_use(account)) {
+        return Err(not_allowed(format!("the key is limited to other accounts than {account}")).into());
+    }
     let open = service.open(bound).await.map_err(LinkError::from)?;
     let id = LinkId::generate(open.random());
     let now = open.now();
     let valid_until = now.plus(life);
     open.items.links.put(&id, &request, valid_until, now).await.map_err(LinkError::from)?;
-    tracing::info!(link = %id, caller = %identity, "link {id} was made");
+    tracing::info!(link = %id, caller = %caller, "link {id} was made");
     let url = service.link_url(&id).into();
     Ok(json(StatusCode::CREATED, &CreatedLink { link_id: id, url, expires_at: valid_until.rfc3339() }))
 }
 
-async fn listed(service: LinkService, query: Option<String>, bound: Instant) -> Result<Response, ApiError> {
+async fn listed(
+    service: LinkService,
+    caller: Caller,
+    query: Option<String>,
+    bound: Instant,
+) -> Result<Response, ApiError> {
     let mut parameters = Parameters::parse(query.as_deref().unwrap_or_default())?;
     let kind = "a text of 1 to 256 characters, since links are listed by it";
     let reference = parameters.parsed("reference", kind, |text| Labels::is_reference(text).then(|| text.to_owned()))?;
@@ -145,34 +153,45 @@ async fn listed(service: LinkService, query: Option<String>, bound: Instant) -> 
     parameters.finish()?;
     let open = service.open(bound).await.map_err(LinkError::from)?;
     let (links, last) = open.items.links.with_reference(&reference, limit, after.as_ref(), open.now()).await?;
+    let links = links.into_iter().filter(|link| is_seen_by(&caller, link)).collect();
     let links = LinkState::of_all(&open, links).await?;
     let next_cursor = last.map(|place| Cursor::at(place.as_str(), &[&reference]));
     Ok(json(StatusCode::OK, &LinkPage { links, next_cursor }))
 }
 
-async fn cancelled(
-    service: LinkService,
-    identity: IamIdentity,
-    path: LinkPath,
-    bound: Instant,
-) -> Result<Response, ApiError> {
+async fn cancelled(service: LinkService, caller: Caller, path: LinkPath, bound: Instant) -> Result<Response, ApiError> {
     let Ok(Path(id)) = path else { return Err(LinkError::Unknown.into()) };
     let open = service.open(bound).await.map_err(LinkError::from)?;
+    if caller.appids().is_some() && !is_seen_by(&caller, &known_link(&open, &id).await?) {
+        return Err(LinkError::Unknown.into());
+    }
     let link = open.items.links.cancel(&id, open.now()).await.map_err(LinkError::from)?;
     let link = link.ok_or(LinkError::Unknown)?;
     let status = link.status(open.now());
     if status != LinkStatus::Cancelled {
         return Err(LinkError::Ended(status).into());
     }
-    tracing::info!(link = %id, caller = %identity, "link {id} is cancelled");
+    tracing::info!(link = %id, caller = %caller, "link {id} is cancelled");
     state(&open, link).await
 }
 
-async fn link_of(service: &LinkService, path: LinkPath, bound: Instant) -> Result<(OpenPlatform, Link), LinkError> {
+async fn link_of(
+    service: &LinkService,
+    caller: &Caller,
+    path: LinkPath,
+    bound: Instant,
+) -> Result<(OpenPlatform, Link), LinkError> {
     let Ok(Path(id)) = path else { return Err(LinkError::Unknown) };
     let open = service.open(bound).await?;
     let link = known_link(&open, &id).await?;
-    Ok((open, link))
+    if is_seen_by(caller, &link) { Ok((open, link)) } else { Err(LinkError::Unknown) }
+}
+
+/// Whether a link is one of a caller's: of one that is limited to some accounts, those for one of them, and those that it
+/// has made itself.
+fn is_seen_by(caller: &Caller, link: &Link) -> bool {
+    let is_for_its_account = || link.request.biz_appid.as_ref().is_some_and(|account| caller.may_use(account));
+    caller.appids().is_none() || link.request.made_by.as_deref() == Some(caller.principal()) || is_for_its_account()
 }
 
 async fn state(open: &OpenPlatform, link: Link) -> Result<Response, ApiError> {

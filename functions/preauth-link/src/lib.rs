@@ -22,8 +22,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware;
 use axum::routing::{delete, get, post};
 use base::clock::Timestamp;
 use base::ids::{AttemptId, LinkId};
@@ -31,11 +29,11 @@ use base::random::Random;
 use http::Method;
 use platform::component::Component;
 use platform::services::Services;
-use runtime::config::{PageConfig, WechatConfig};
-use store::{Access, Link, LinkStatus, MintRefused, StoreError, access_to};
+use runtime::config::{KeyConfig, PageConfig, WechatConfig};
+use store::{Access, Link, LinkStatus, MintRefused, Scope, StoreError, access_to};
 use tokio::time::Instant;
 use url::Url;
-use web::identity::IamIdentity;
+use web::doors::{Doors, Route};
 use web::{BODY_LIMIT, FormTargets, InternalError, Pages, api};
 
 #[cfg(feature = "openapi")]
@@ -46,12 +44,12 @@ pub const PUBLIC_ROUTES: [(Method, &str); 2] =
     [(Method::GET, "/authorize/{link_id}"), (Method::POST, "/authorize/{link_id}")];
 
 /// The routes for businesses, from which [`business_router`] is built.
-pub const BUSINESS_ROUTES: [(Method, &str); 5] = [
-    (Method::POST, "/authorization-links"),
-    (Method::GET, "/authorization-links"),
-    (Method::GET, "/authorization-links/{link_id}"),
-    (Method::DELETE, "/authorization-links/{link_id}"),
-    (Method::POST, "/authorization-links/{link_id}/codes"),
+pub static BUSINESS_ROUTES: [Route; 5] = [
+    Route::new(Method::POST, "/authorization-links", &[Scope::Links]),
+    Route::new(Method::GET, "/authorization-links", &[Scope::Links]),
+    Route::new(Method::GET, "/authorization-links/{link_id}", &[Scope::Links]),
+    Route::new(Method::DELETE, "/authorization-links/{link_id}", &[Scope::Links]),
+    Route::new(Method::POST, "/authorization-links/{link_id}/codes", &[Scope::Links]),
 ];
 
 /// What the function is built from, once; clones share it.
@@ -197,21 +195,18 @@ pub fn public_router(service: LinkService) -> Router {
     Router::new().route(show, get(public::show)).route(press, post(public::press)).with_state(service)
 }
 
-/// What businesses reach; refused to whoever has no [`IamIdentity`]. Whatever else is asked for is a problem too, so this
-/// router has a fallback: it can be merged with routers that have none.
-pub fn business_router(service: LinkService) -> Router {
-    let [(_, create), (_, list), (_, one), (_, same), (_, codes)] = BUSINESS_ROUTES;
-    Router::new()
-        .route(create, post(business::create))
-        .route(list, get(business::list))
-        .route(one, get(business::read))
-        .route(same, delete(business::cancel))
-        .route(codes, post(business::mint_code))
-        .route_layer(middleware::from_extractor::<IamIdentity>())
-        .route_layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .method_not_allowed_fallback(api::method_not_allowed)
-        .fallback(api::unknown_route)
-        .with_state(service)
+/// What services reach, behind both doors. Whatever else is asked for is a problem too, so this router has a fallback: it
+/// can be merged with routers that have none.
+pub fn business_router(service: LinkService, keys: KeyConfig) -> Router {
+    let [create, list, one, same, codes] = &BUSINESS_ROUTES;
+    let routes = Router::new()
+        .route(create.path, post(business::create))
+        .route(list.path, get(business::list))
+        .route(one.path, get(business::read))
+        .route(same.path, delete(business::cancel))
+        .route(codes.path, post(business::mint_code));
+    let doors = Doors { services: service.services(), routes: &BUSINESS_ROUTES, keys, longest_body: BODY_LIMIT };
+    doors.to(routes).fallback(api::unknown_route).with_state(service)
 }
 
 #[cfg(test)]

@@ -104,7 +104,7 @@ impl Body {
     }
 
     /// The request and how long its link lives.
-    pub(crate) fn parse(self, origins: &ReturnOrigins) -> Result<(LinkRequest, Duration), FieldError> {
+    pub(crate) fn parse(self, origins: &ReturnOrigins, caller: &str) -> Result<(LinkRequest, Duration), FieldError> {
         let auth_type = self.auth_type.map_or(Some(DEFAULT_AUTH_TYPE), |number| u8::try_from(number).ok());
         let auth_type = auth_type.filter(|kind| AUTH_TYPES.contains(kind)).ok_or(FieldError::AuthType)?;
         let biz_appid = self.biz_appid.map(|id| AppId::parse_issued(&id)).transpose();
@@ -114,11 +114,12 @@ impl Body {
         let requester_name = self.requester_name.map(|name| requester_name(&name).ok_or(FieldError::RequesterName));
         let requester_name = requester_name.transpose()?;
         let labels = Labels::new(self.reference, self.tags.unwrap_or_default())?;
+        let made_by = Some(caller.to_owned());
         let life = self.expires_in_seconds.unwrap_or(DEFAULT_LIFE);
         if !(MIN_LIFE..=MAX_LIFE).contains(&life) {
             return Err(FieldError::ExpiresIn);
         }
-        let request = LinkRequest { auth_type, biz_appid, category_ids, return_url, requester_name, labels };
+        let request = LinkRequest { auth_type, biz_appid, category_ids, return_url, requester_name, labels, made_by };
         Ok((request, Duration::from_secs(life)))
     }
 }
@@ -156,7 +157,7 @@ mod tests {
     fn parse(body: &Value) -> Result<(LinkRequest, Duration), FieldError> {
         let listed = ["https://app.example.com", "http://localhost:3000"].map(|origin| Origin::parse(origin).unwrap());
         let body = Body::read(Members::parse(body.to_string().as_bytes()).unwrap()).unwrap();
-        body.parse(&ReturnOrigins::new(listed.to_vec()))
+        body.parse(&ReturnOrigins::new(listed.to_vec()), "key:test")
     }
 
     #[test]

@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use store::{AccountState, BoundBy, LONGEST_KEY, LONGEST_REFERENCE, LONGEST_VALUE, MOST_TAGS};
 use web::ProblemKind;
-use web::openapi::{Description, OF_THE_PLATFORM, Operation};
+use web::openapi::{Description, Operation};
 
 use crate::BUSINESS_ROUTES;
 use crate::business::{CreatedLink, LinkPage, MintedCode};
@@ -78,7 +78,7 @@ fn tags() -> Value {
 
 fn of_link(operation: Operation) -> Operation {
     let schema = json!({ "type": "string", "pattern": LINK_ID });
-    operation.in_path("link_id", &schema, "The link.").refuses(&OF_THE_PLATFORM).refuses(&[ProblemKind::UnknownLink])
+    operation.in_path("link_id", &schema, "The link.").refuses(&[ProblemKind::UnknownLink])
 }
 
 fn creates() -> Operation {
@@ -93,7 +93,6 @@ fn creates() -> Operation {
         &["application/json"],
         &json!({ "requester_name": "示例商城", "reference": "order-0001", "tags": { "plan": "gold" } }),
     )
-    .refuses(&OF_THE_PLATFORM)
     .refuses(&[ProblemKind::InvalidField])
     .answers::<CreatedLink>(
         StatusCode::CREATED,
@@ -120,7 +119,6 @@ fn lists() -> Operation {
         "schema": { "type": "string", "minLength": 1, "maxLength": LONGEST_REFERENCE },
     }))
     .in_pages()
-    .refuses(&OF_THE_PLATFORM)
     .refuses(&[ProblemKind::InvalidParameter])
     .answers::<LinkPage>(StatusCode::OK, "A page of links.", &[], &json!({ "links": [authorized()] }))
 }

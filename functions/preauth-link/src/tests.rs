@@ -7,8 +7,12 @@ use http::header::{ACCEPT_LANGUAGE, CONTENT_TYPE};
 use serde_json::{Value, json};
 use test_support::without_aws;
 use tower::ServiceExt as _;
+use web::identity::IamIdentity;
 
 use super::*;
+
+/// Both doors.
+const KEYS: KeyConfig = KeyConfig { enabled: true };
 
 /// A service whose AWS cannot be reached.
 fn service() -> LinkService {
@@ -40,12 +44,12 @@ fn business(method: Method, path: &str, body: impl Into<Body>) -> Request<Body> 
 }
 
 async fn to_business(request: Request<Body>) -> Response {
-    business_router(service()).oneshot(request).await.unwrap()
+    business_router(service(), KEYS).oneshot(request).await.unwrap()
 }
 
 #[tokio::test]
 async fn no_business_route_answers_without_an_identity_whatever_the_headers_say() {
-    for (method, path) in BUSINESS_ROUTES {
+    for Route { method, path, .. } in &BUSINESS_ROUTES {
         let path = path.replace("{link_id}", "0123456789abcdefABCDE_");
         let request = Request::builder()
             .method(method.clone())
@@ -131,7 +135,7 @@ async fn a_business_learns_a_reference_and_no_cause() {
 
 #[tokio::test]
 async fn both_routers_can_be_merged_and_serve_their_listed_routes_only() {
-    let router = public_router(service()).merge(business_router(service()));
+    let router = public_router(service()).merge(business_router(service(), KEYS));
     for (method, path, status) in [
         (Method::GET, "/", 404),
         (Method::PUT, "/authorize/0123456789abcdefABCDE_", 405),

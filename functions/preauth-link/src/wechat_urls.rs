@@ -67,6 +67,7 @@ mod tests {
             return_url: None,
             requester_name: None,
             labels: Labels::default(),
+            made_by: None,
         };
         let launch = Launch {
             component: &AppId::parse("wx1234567890abcdef").unwrap(),

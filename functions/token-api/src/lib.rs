@@ -13,8 +13,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::middleware;
+use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use base::clock::Timestamp;
@@ -23,11 +22,12 @@ use http::{Method, StatusCode};
 use platform::context::Context;
 use platform::services::Services;
 use platform::tokens::{TokenCache, TokenId, Tokens};
-use runtime::config::TokenConfig;
-use store::TokenOwner;
+use runtime::config::{KeyConfig, TokenConfig};
+use store::{Scope, TokenOwner};
 use tokio::time::Instant;
-use web::api::{self, ApiError, answer, json, unknown_account};
-use web::identity::IamIdentity;
+use web::api::{ApiError, answer, json, unknown_account};
+use web::caller::Caller;
+use web::doors::{Doors, Route};
 use web::{BODY_LIMIT, InternalError, Members, Problem, ProblemKind};
 
 #[cfg(feature = "openapi")]
@@ -35,11 +35,11 @@ pub use self::openapi::description;
 use crate::view::{RenewedTokenView, TokenView};
 
 /// The routes, from which [`router`] is built.
-pub const ROUTES: [(Method, &str); 4] = [
-    (Method::GET, "/tokens/platform"),
-    (Method::POST, "/tokens/platform/renewals"),
-    (Method::GET, "/tokens/{appid}"),
-    (Method::POST, "/tokens/{appid}/renewals"),
+pub static ROUTES: [Route; 4] = [
+    Route::new(Method::GET, "/tokens/platform", &[Scope::PlatformTokens]),
+    Route::new(Method::POST, "/tokens/platform/renewals", &[Scope::PlatformTokens]),
+    Route::new(Method::GET, "/tokens/{appid}", &[Scope::Tokens]),
+    Route::new(Method::POST, "/tokens/{appid}/renewals", &[Scope::Tokens]),
 ];
 
 /// What the function is built from, once; clones share it.
@@ -114,21 +114,21 @@ async fn read_platform(State(service): State<TokenService>) -> Response {
 /// `POST /tokens/{appid}/renewals`.
 async fn renew(
     State(service): State<TokenService>,
-    identity: IamIdentity,
+    caller: Caller,
     path: AccountPath,
     body: Result<Members, Problem>,
 ) -> Response {
-    replace(service, identity, account(path), body).await
+    replace(service, caller, account(path), body).await
 }
 
 /// `POST /tokens/platform/renewals`.
 async fn renew_platform(
     State(service): State<TokenService>,
-    identity: IamIdentity,
+    caller: Caller,
     body: Result<Members, Problem>,
 ) -> Response {
     let owner = service.platform();
-    replace(service, identity, owner, body).await
+    replace(service, caller, owner, body).await
 }
 
 async fn give(service: TokenService, owner: Result<TokenOwner, Problem>) -> Response {
@@ -147,7 +147,7 @@ async fn give(service: TokenService, owner: Result<TokenOwner, Problem>) -> Resp
 
 async fn replace(
     service: TokenService,
-    identity: IamIdentity,
+    caller: Caller,
     owner: Result<TokenOwner, Problem>,
     body: Result<Members, Problem>,
 ) -> Response {
@@ -160,7 +160,7 @@ async fn replace(
             let replaced = open.tokens.replace_by_id(&owner, &refused).await;
             let replaced = replaced.map_err(|error| ApiError::of_token(error, open.now()))?;
             if replaced.renewed {
-                tracing::warn!(%owner, caller = %identity, "the token of {owner} was renewed: WeChat had refused it");
+                tracing::warn!(%owner, caller = %caller, "the token of {owner} was renewed: WeChat had refused it");
             }
             Ok(json(StatusCode::OK, &RenewedTokenView::of(&owner, &replaced, open.now())))
         })
@@ -178,20 +178,16 @@ fn refused(mut body: Members) -> Result<TokenId, ApiError> {
     })
 }
 
-/// The routes; refused to a caller without an [`IamIdentity`].
-pub fn router(service: TokenService) -> Router {
-    let [(_, platform), (_, platform_renewals), (_, token), (_, renewals)] = ROUTES;
-    let counted = middleware::from_fn_with_state(service.services().metrics.clone(), api::count_upstream_errors);
-    Router::new()
-        .route(token, get(read))
-        .route(renewals, post(renew))
-        .route(platform, get(read_platform))
-        .route(platform_renewals, post(renew_platform))
-        .route_layer(middleware::from_extractor::<IamIdentity>())
-        .route_layer(counted)
-        .route_layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .method_not_allowed_fallback(api::method_not_allowed)
-        .with_state(service)
+/// The routes, behind both doors.
+pub fn router(service: TokenService, keys: KeyConfig) -> Router {
+    let [platform, platform_renewals, token, renewals] = &ROUTES;
+    let routes = Router::new()
+        .route(token.path, get(read))
+        .route(renewals.path, post(renew))
+        .route(platform.path, get(read_platform))
+        .route(platform_renewals.path, post(renew_platform));
+    let doors = Doors { services: service.services(), routes: &ROUTES, keys, longest_body: BODY_LIMIT };
+    doors.to(routes).with_state(service)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 use web::ProblemKind;
-use web::openapi::{Description, OF_THE_PLATFORM, Operation};
+use web::openapi::{Description, Operation};
 
 use crate::ROUTES;
 use crate::view::{RenewedTokenView, TokenView};
@@ -37,7 +37,7 @@ pub fn description() -> Description {
 
 /// What every one of them can answer where there is no token.
 fn may_fail(operation: Operation) -> Operation {
-    operation.refuses(&OF_THE_PLATFORM).refuses(&[ProblemKind::TokenBeingRenewed, ProblemKind::TokenUnavailable])
+    operation.refuses(&[ProblemKind::TokenBeingRenewed, ProblemKind::TokenUnavailable])
 }
 
 fn reads() -> Operation {

@@ -6,8 +6,12 @@ use http::header::CONTENT_TYPE;
 use serde_json::Value;
 use test_support::without_aws;
 use tower::ServiceExt as _;
+use web::identity::IamIdentity;
 
 use super::*;
+
+/// Both doors.
+const KEYS: KeyConfig = KeyConfig { enabled: true };
 
 const ID: &str = r#"{"token_id":"0123456789abcdef"}"#;
 
@@ -19,7 +23,7 @@ async fn answered(config: TokenConfig, method: &Method, path: &str, body: &str) 
         .extension(IamIdentity::new("arn:aws:iam::123456789012:role/orders").unwrap())
         .body(Body::from(body.to_owned()))
         .unwrap();
-    router(TokenService::new(without_aws::services(), config)).oneshot(request).await.unwrap()
+    router(TokenService::new(without_aws::services(), config), KEYS).oneshot(request).await.unwrap()
 }
 
 async fn problem(response: Response) -> Value {
@@ -29,11 +33,11 @@ async fn problem(response: Response) -> Value {
 
 #[tokio::test]
 async fn no_route_answers_without_an_identity() {
-    for (method, path) in ROUTES {
+    for Route { method, path, .. } in &ROUTES {
         let path = path.replace("{appid}", "wx1234567890abcdef");
         let request = Request::builder().method(method.clone()).uri(&path).body(Body::from(ID)).unwrap();
         let service = TokenService::new(without_aws::services(), TokenConfig { platform_route: true });
-        let response = router(service).oneshot(request).await.unwrap();
+        let response = router(service, KEYS).oneshot(request).await.unwrap();
         assert_eq!(response.status(), 403, "{method} {path}");
         assert_eq!(problem(response).await["type"], "urn:wechat-platform:problem:no-identity");
     }

@@ -14,7 +14,7 @@ use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use url::Url;
 use web::api::{ApiError, answer, json};
-use web::identity::IamIdentity;
+use web::caller::Caller;
 use web::{Members, Problem, ProblemKind};
 
 use crate::bucket::{BucketError, File};
@@ -78,22 +78,22 @@ fn is_media_type(text: &str) -> bool {
 /// `POST /files`.
 pub(crate) async fn create(
     State(service): State<CallService>,
-    identity: IamIdentity,
+    caller: Caller,
     body: Result<Members, Problem>,
 ) -> Response {
     let bound = service.services().answer_by();
-    let work = Box::pin(create_upload(service.clone(), identity, body));
+    let work = Box::pin(create_upload(service.clone(), caller, body));
     answer(service.services(), "creating a file", bound, work).await
 }
 
 async fn create_upload(
     service: CallService,
-    identity: IamIdentity,
+    caller: Caller,
     body: Result<Members, Problem>,
 ) -> Result<Response, ApiError> {
     let FileRequest { content_type, length } = FileRequest::read(body?)?;
     let id = FileId::generate(&service.services().random);
-    let presigned = service.bucket().upload_url(&object(&identity, &id), &content_type, length).await?;
+    let presigned = service.bucket().upload_url(&object(&caller, &id), &content_type, length).await?;
     let upload = FileUpload {
         file_id: id.to_string(),
         upload_url: presigned.url.into(),
@@ -103,7 +103,7 @@ async fn create_upload(
 }
 
 /// The name of a caller's file in the bucket.
-fn object(caller: &IamIdentity, id: &FileId) -> String {
+fn object(caller: &Caller, id: &FileId) -> String {
     format!("{}/{id}", Digest::of(&["file", caller.principal()]).as_str())
 }
 
@@ -136,7 +136,7 @@ impl OutgoingBody {
 }
 
 /// Stores a response of WeChat's in the bucket, and returns the URL from which the caller can download it.
-pub(crate) async fn put_response(open: &OpenPlatform, caller: &IamIdentity, file: File) -> Result<Url, BucketError> {
+pub(crate) async fn put_response(open: &OpenPlatform, caller: &Caller, file: File) -> Result<Url, BucketError> {
     let name = object(caller, &FileId::generate(&open.component.context().random));
     open.bucket.put(&name, file, open.put_end()).await?;
     open.bucket.download_url(&name).await

@@ -27,7 +27,6 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::middleware;
 use axum::response::Response;
 use axum::routing::{get, post};
 use http::Method;
@@ -35,11 +34,13 @@ use http::request::Parts;
 use platform::component::Component;
 use platform::services::Services;
 use platform::tokens::{TokenCache, Tokens};
-use store::{Access, TokenOwner, access_to};
+use runtime::config::KeyConfig;
+use store::{Access, Scope, TokenOwner, access_to};
 use tokio::time::Instant;
-use web::api::{self, answer};
+use web::api::answer;
+use web::caller::Caller;
+use web::doors::{Doors, Route};
 use web::gateway::router_path;
-use web::identity::IamIdentity;
 use web::{BODY_LIMIT, InternalError, Problem};
 
 pub use self::bucket::Bucket;
@@ -60,13 +61,13 @@ const CALLS_ROUTE: &str = "/calls";
 const FILES_ROUTE: &str = "/files";
 
 /// The routes: their methods, and their paths as in `template.yaml`.
-pub const ROUTES: [(Method, &str); 6] = [
-    (Method::GET, PLATFORM_ROUTE),
-    (Method::POST, PLATFORM_ROUTE),
-    (Method::GET, ACCOUNT_ROUTE),
-    (Method::POST, ACCOUNT_ROUTE),
-    (Method::GET, CALLS_ROUTE),
-    (Method::POST, FILES_ROUTE),
+pub static ROUTES: [Route; 6] = [
+    Route::new(Method::GET, PLATFORM_ROUTE, &[Scope::PlatformCalls]),
+    Route::new(Method::POST, PLATFORM_ROUTE, &[Scope::PlatformCalls]),
+    Route::new(Method::GET, ACCOUNT_ROUTE, &[Scope::Calls]),
+    Route::new(Method::POST, ACCOUNT_ROUTE, &[Scope::Calls]),
+    Route::new(Method::GET, CALLS_ROUTE, &[Scope::AccountsRead]),
+    Route::new(Method::POST, FILES_ROUTE, &[Scope::Calls]),
 ];
 
 /// The largest body of a call, in bytes: in Base64 it still fits into the event that Lambda takes.
@@ -163,27 +164,27 @@ impl CallService {
 /// `GET`, `POST /wechat/{appid}/{proxy+}`.
 async fn for_account(
     State(service): State<CallService>,
-    identity: IamIdentity,
+    caller: Caller,
     parts: Parts,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    pass_on(service, request::of_account(&parts), identity, parts, body).await
+    pass_on(service, request::of_account(&parts), caller, parts, body).await
 }
 
 /// `GET`, `POST /wechat/platform/{proxy+}`.
 async fn for_platform(
     State(service): State<CallService>,
-    identity: IamIdentity,
+    caller: Caller,
     parts: Parts,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    pass_on(service, request::of_platform(&parts), identity, parts, body).await
+    pass_on(service, request::of_platform(&parts), caller, parts, body).await
 }
 
 async fn pass_on(
     service: CallService,
     target: Result<(TokenOwner, String), Problem>,
-    identity: IamIdentity,
+    caller: Caller,
     parts: Parts,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
@@ -192,7 +193,7 @@ async fn pass_on(
         let service = service.clone();
         Box::pin(async move {
             let (owner, path) = target?;
-            let request = CallRequest::read(owner, &path, identity, &parts, body)?;
+            let request = CallRequest::read(owner, &path, caller, &parts, body)?;
             let open = service.open(bound).await?;
             call::run(&open, &request).await
         })
@@ -200,19 +201,15 @@ async fn pass_on(
     answer(service.services(), "a call on behalf", bound, work).await
 }
 
-/// The routes; refused to a caller without an [`IamIdentity`].
-pub fn router(service: CallService) -> Router {
-    let counted = middleware::from_fn_with_state(service.services().metrics.clone(), api::count_upstream_errors);
-    Router::new()
+/// The routes, behind both doors.
+pub fn router(service: CallService, keys: KeyConfig) -> Router {
+    let routes = Router::new()
         .route(&router_path(PLATFORM_ROUTE), get(for_platform).post(for_platform))
         .route(&router_path(ACCOUNT_ROUTE), get(for_account).post(for_account))
         .route(CALLS_ROUTE, get(listing::list))
-        .route(FILES_ROUTE, post(files::create).layer(DefaultBodyLimit::max(BODY_LIMIT)))
-        .route_layer(middleware::from_extractor::<IamIdentity>())
-        .route_layer(counted)
-        .route_layer(DefaultBodyLimit::max(LARGEST_BODY))
-        .method_not_allowed_fallback(api::method_not_allowed)
-        .with_state(service)
+        .route(FILES_ROUTE, post(files::create).layer(DefaultBodyLimit::max(BODY_LIMIT)));
+    let doors = Doors { services: service.services(), routes: &ROUTES, keys, longest_body: LARGEST_BODY };
+    doors.to(routes).with_state(service)
 }
 
 #[cfg(test)]

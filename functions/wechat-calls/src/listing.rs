@@ -9,7 +9,8 @@ use serde::Serialize;
 use store::{CountedFailure, FAILED_CALLS_KEPT, FailurePage, FailurePlace};
 use tokio::time::Instant;
 use web::api::{ApiError, answer, json};
-use web::{Cursor, PageSize, Parameters};
+use web::caller::{Caller, not_allowed};
+use web::{Cursor, PageSize, Parameters, Problem};
 
 use crate::CallService;
 use crate::failure::explanation;
@@ -92,12 +93,27 @@ impl From<CountedFailure> for FailedCallView {
 }
 
 /// `GET /calls`.
-pub(crate) async fn list(State(service): State<CallService>, RawQuery(query): RawQuery) -> Response {
+pub(crate) async fn list(State(service): State<CallService>, caller: Caller, RawQuery(query): RawQuery) -> Response {
     let bound = service.services().answer_by();
-    answer(service.services(), "listing failed calls", bound, Box::pin(list_page(service.clone(), query, bound))).await
+    let work = Box::pin(list_page(service.clone(), caller, query, bound));
+    answer(service.services(), "listing failed calls", bound, work).await
 }
 
-async fn list_page(service: CallService, query: Option<String>, bound: Instant) -> Result<Response, ApiError> {
+/// Refuses a list of more accounts than the caller is limited to.
+fn permitted(caller: &Caller, account: Option<&str>) -> Result<(), Problem> {
+    let Some(appids) = caller.appids() else { return Ok(()) };
+    if account.is_some_and(|account| appids.iter().any(|appid| appid.as_str() == account)) {
+        return Ok(());
+    }
+    Err(not_allowed("the key is limited to some accounts: name one of them in appid"))
+}
+
+async fn list_page(
+    service: CallService,
+    caller: Caller,
+    query: Option<String>,
+    bound: Instant,
+) -> Result<Response, ApiError> {
     let mut parameters = Parameters::parse(query.as_deref().unwrap_or_default())?;
     let PageSize(limit) = PageSize::read(&mut parameters)?;
     let account = parameters.parsed("appid", "an appid, or platform", |text| {
@@ -108,6 +124,7 @@ async fn list_page(service: CallService, query: Option<String>, bound: Instant) 
     let filters = [account.as_deref().unwrap_or_default(), since_text.as_deref().unwrap_or_default()];
     let after = Cursor::read(&mut parameters, &filters, |place| FailurePlace::parse(place, account.as_deref()))?;
     parameters.finish()?;
+    permitted(&caller, account.as_deref())?;
     let open = service.open(bound).await?;
     let oldest = open.component.context().now().minus(FAILED_CALLS_KEPT);
     let since = since.map_or(oldest, |since| since.max(oldest));

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 use web::ProblemKind;
-use web::openapi::{Description, OF_THE_PLATFORM, Operation};
+use web::openapi::{Description, Operation};
 
 use crate::files::{FileUpload, LONGEST_TYPE, TOKEN_SYMBOLS};
 use crate::listing::{FailedCallPage, FailedCallView};
@@ -75,7 +75,6 @@ fn creates_file() -> Operation {
     Operation::new("createFile", TAG, "Upload a file for a call", &description)
         .takes::<FileBody>(&["application/json"], &body)
         .answers::<FileUpload>(StatusCode::CREATED, "Where to upload the file.", &[], &json!(upload))
-        .refuses(&OF_THE_PLATFORM)
         .refuses(&[ProblemKind::InvalidField])
 }
 
@@ -112,7 +111,6 @@ fn calls(id: &str, of: &str) -> Operation {
         .parameter(switch("X-Large-Answer", "redirect", &large))
         .parameter(switch("X-Video-Url", "follow", video))
         .passes_on("WeChat's response: its status, type and body.", &HEADERS)
-        .refuses(&OF_THE_PLATFORM)
         .refuses(&[
             ProblemKind::InvalidPath,
             ProblemKind::InvalidHeader,
@@ -168,7 +166,6 @@ fn lists() -> Operation {
     .in_query("since", &since, "Those since then.")
     .in_pages()
     .answers::<FailedCallPage>(StatusCode::OK, "A page of failed calls.", &[], &page())
-    .refuses(&OF_THE_PLATFORM)
     .refuses(&[ProblemKind::InvalidParameter])
 }
 

@@ -8,8 +8,8 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use store::{CallKey, RequestDigest, TokenOwner};
 use web::api::unknown_account;
+use web::caller::Caller;
 use web::headers::{BODY_FILE, BODY_PART, IDEMPOTENCY_KEY, LARGE_ANSWER, RETRIES, VIDEO_URL};
-use web::identity::IamIdentity;
 use web::{Problem, ProblemKind};
 use wechat::api::relay::{CallPath, PathError, Target, without_tokens};
 
@@ -30,7 +30,7 @@ pub(crate) const PLATFORM: &str = "platform";
 
 /// A call that may be made.
 pub(crate) struct CallRequest {
-    pub(crate) caller: IamIdentity,
+    pub(crate) caller: Caller,
     pub(crate) owner: TokenOwner,
     pub(crate) method: Method,
     pub(crate) path: CallPath,
@@ -88,7 +88,7 @@ impl CallRequest {
     pub(crate) fn read(
         owner: TokenOwner,
         path: &str,
-        caller: IamIdentity,
+        caller: Caller,
         parts: &Parts,
         body: Result<Bytes, BytesRejection>,
     ) -> Result<Self, Problem> {

@@ -9,8 +9,12 @@ use runtime::config::FilesConfig;
 use serde_json::{Value, json};
 use test_support::without_aws;
 use tower::ServiceExt as _;
+use web::identity::IamIdentity;
 
 use super::*;
+
+/// Both doors.
+const KEYS: KeyConfig = KeyConfig { enabled: true };
 
 fn request(method: &Method, path: &str) -> http::request::Builder {
     Request::builder()
@@ -26,7 +30,7 @@ fn service() -> CallService {
 }
 
 async fn answered(request: Request<Body>) -> (u16, String, String) {
-    let response = router(service()).oneshot(request).await.unwrap();
+    let response = router(service(), KEYS).oneshot(request).await.unwrap();
     let status = response.status().as_u16();
     assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
     let problem: Value = serde_json::from_slice(&to_bytes(response.into_body(), 1 << 20).await.unwrap()).unwrap();
@@ -36,7 +40,7 @@ async fn answered(request: Request<Body>) -> (u16, String, String) {
 
 #[tokio::test]
 async fn no_route_answers_without_an_identity() {
-    for (method, path) in ROUTES {
+    for Route { method, path, .. } in &ROUTES {
         let path = path.replace("{appid}", "wx1234567890abcdef").replace("{proxy+}", "cgi-bin/user/info");
         let request = Request::builder().method(method.clone()).uri(&path).body(Body::empty()).unwrap();
         assert_eq!(answered(request).await.1, "no-identity", "{method} {path}");
@@ -142,7 +146,7 @@ async fn a_files_type_and_length_are_part_of_the_presigned_url() {
     }
     let body = Body::from(json!({ "content_type": "image/jpeg", "length": LARGEST_FILE }).to_string());
     let request = request(&Method::POST, FILES_ROUTE).header(CONTENT_TYPE, "application/json").body(body).unwrap();
-    let response = router(service()).oneshot(request).await.unwrap();
+    let response = router(service(), KEYS).oneshot(request).await.unwrap();
     assert_eq!(response.status(), 201);
     let upload: Value = serde_json::from_slice(&to_bytes(response.into_body(), 1 << 20).await.unwrap()).unwrap();
     let url = upload["upload_url"].as_str().unwrap();

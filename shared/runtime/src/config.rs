@@ -212,12 +212,34 @@ impl TokenConfig {
     /// # Errors
     /// [`ConfigError::Malformed`] naming the variable.
     pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
-        const NAME: &str = "PLATFORM_TOKEN_ROUTE";
-        match environment.get(NAME).as_deref() {
-            Some("on") => Ok(Self { platform_route: true }),
-            None | Some("off") => Ok(Self { platform_route: false }),
-            Some(_) => Err(ConfigError::Malformed { name: NAME, reason: "it must be on or off" }),
-        }
+        Ok(Self { platform_route: switch(environment, "PLATFORM_TOKEN_ROUTE")?.unwrap_or(false) })
+    }
+}
+
+/// An optional variable that is `on` or `off`.
+fn switch(environment: &impl Environment, name: &'static str) -> Result<Option<bool>, ConfigError> {
+    match environment.get(name).as_deref() {
+        None => Ok(None),
+        Some("on") => Ok(Some(true)),
+        Some("off") => Ok(Some(false)),
+        Some(_) => Err(ConfigError::Malformed { name, reason: "it must be on or off" }),
+    }
+}
+
+/// Whether services can use API keys: `API_KEYS`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyConfig {
+    /// Whether there is a door for them.
+    pub enabled: bool,
+}
+
+impl KeyConfig {
+    /// Reads the optional `API_KEYS`, `on` or `off`, by default `on`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Malformed`] naming the variable.
+    pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
+        Ok(Self { enabled: switch(environment, "API_KEYS")?.unwrap_or(true) })
     }
 }
 

@@ -284,6 +284,12 @@ impl ApiKey {
         self.revoked_at.is_none() && self.ends_at.is_none_or(|ends_at| now < ends_at)
     }
 
+    /// Whether it opens a part of the API. One that is limited to some accounts opens nothing that concerns all of them.
+    #[must_use]
+    pub fn permits(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope) && (self.appids.is_none() || scope.is_of_accounts())
+    }
+
     /// Until when it is known.
     fn known_until(&self) -> Option<Timestamp> {
         self.revoked_at.or(self.ends_at).map(|end| end.plus(KEEP_ENDED))

@@ -98,6 +98,7 @@ attributes! {
     BIZ_APPID = "biz_appid",
     RETURN_URL = "return_url",
     REQUESTER_NAME = "requester_name",
+    MADE_BY = "made_by",
     REFERENCE = "reference",
     MINTS = "mints",
     MINT_TIMES = "mint_times",

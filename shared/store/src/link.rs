@@ -12,7 +12,7 @@ use base::ids::{AppId, LinkId};
 use crate::StoreError;
 use crate::attributes::{
     ASKS_AGAIN, AUTH_TYPE, AUTHORIZED_AT, AUTHORIZER, BIZ_APPID, BOUND_BY, CANCELLED_AT, CATEGORY_IDS, CREATED_AT,
-    CREATED_BY, EXPIRES_AT, LIST_PK, LIST_SK, MINT_TIMES, MINTS, PK, REQUESTER_NAME, RETURN_URL, VALID_UNTIL,
+    CREATED_BY, EXPIRES_AT, LIST_PK, LIST_SK, MADE_BY, MINT_TIMES, MINTS, PK, REQUESTER_NAME, RETURN_URL, VALID_UNTIL,
 };
 use crate::details::AccountDetails;
 use crate::item::{Attributes, Item};
@@ -45,6 +45,8 @@ pub struct LinkRequest {
     pub requester_name: Option<String>,
     /// What the account that is authorized through it gets.
     pub labels: Labels,
+    /// Which service asks; `None` where the platform asks by itself, and of a link of an earlier version.
+    pub made_by: Option<String>,
 }
 
 /// A link as it is stored.
@@ -242,6 +244,7 @@ impl Links {
             return_url: None,
             requester_name: None,
             labels: labels.clone(),
+            made_by: None,
         };
         let link = self.new_link(id, &request, now.plus(ASKING_AGAIN), now).set(ASKS_AGAIN, true);
         link.or_when(absent(AUTHORIZER).and(absent(CANCELLED_AT)))
@@ -262,6 +265,7 @@ impl Links {
             .set_some(BIZ_APPID, request.biz_appid.as_ref())
             .set_some(RETURN_URL, request.return_url.as_ref())
             .set_some(REQUESTER_NAME, request.requester_name.as_ref())
+            .set_some(MADE_BY, request.made_by.as_ref())
             .set_some(LIST_PK, reference.map(|reference| self.0.links_with_reference(reference)))
             .set_some(LIST_SK, reference.map(|_| LinkPlace::new(id, now).0))
             .label(&request.labels)
@@ -369,6 +373,7 @@ pub(crate) fn read_link(id: &LinkId, attributes: Attributes) -> Result<Link, Sto
             return_url: item.text(RETURN_URL).map(str::to_owned),
             requester_name: item.text(REQUESTER_NAME).map(str::to_owned),
             labels: Labels::read(&item),
+            made_by: item.text(MADE_BY).map(str::to_owned),
         },
         valid_until: item.instant(VALID_UNTIL).ok_or(item.lacks(VALID_UNTIL))?,
         authorized: item.parsed(AUTHORIZER, AppId::parse).zip(item.instant(AUTHORIZED_AT)),

@@ -155,11 +155,15 @@ pub type Work = Pin<Box<dyn Future<Output = Result<Response, ApiError>> + Send +
 /// Runs a request's work within its bound, and turns what went wrong into a problem. `what` says what was wanted, for the
 /// log.
 pub async fn answer(services: &Services, what: &str, bound: Instant, work: Work) -> Response {
-    let error = match spawn_with_timeout(bound, work).await {
-        Ok(Ok(response)) => return response,
-        Ok(Err(error)) => error,
-        Err(trouble) => trouble.into(),
-    };
+    match spawn_with_timeout(bound, work).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => refused(services, what, error),
+        Err(trouble) => refused(services, what, trouble.into()),
+    }
+}
+
+/// The response where a program does not get what it asks for.
+pub(crate) fn refused(services: &Services, what: &str, error: ApiError) -> Response {
     match error {
         ApiError::Problem(problem) => problem.into_response(),
         ApiError::Internal(trouble) => {
@@ -216,6 +220,14 @@ fn with_wechats_words(problem: Problem, error: &WechatError) -> Problem {
     problem.with_some("rid", refusal.rid.as_deref())
 }
 
+/// The problem of a request that nobody has authenticated.
+pub(crate) fn not_signed() -> Problem {
+    Problem::new(
+        ProblemKind::NoIdentity,
+        "sign the request with IAM credentials (AWS Signature Version 4, service execute-api)",
+    )
+}
+
 /// Any path that is not a route.
 #[expect(clippy::unused_async, reason = "a handler is asynchronous")]
 pub async fn unknown_route() -> Problem {
@@ -223,7 +235,6 @@ pub async fn unknown_route() -> Problem {
 }
 
 /// Any other method of a path that is there; the router adds `Allow`.
-#[expect(clippy::unused_async, reason = "a handler is asynchronous")]
-pub async fn method_not_allowed(method: Method) -> Problem {
+pub(crate) async fn method_not_allowed(method: Method) -> Problem {
     Problem::new(ProblemKind::MethodNotAllowed, format!("use a method that Allow names instead of {method}"))
 }

@@ -28,6 +28,7 @@ use tokio::time::Instant;
 use tower::ServiceExt as _;
 use tracing::Instrument as _;
 
+use crate::doors::{KEY_DOOR, Route};
 use crate::push::plain_answer;
 use crate::{Problem, ProblemKind};
 
@@ -39,7 +40,7 @@ pub use lambda_runtime::Error;
 #[derive(Debug, Clone)]
 pub struct Gateway {
     router: Router,
-    for_programs: &'static [(Method, &'static str)],
+    for_programs: &'static [Route],
     body_limit: usize,
     metrics: Metrics,
 }
@@ -108,7 +109,7 @@ impl Gateway {
 
     /// The same, with refusals as problems on the routes that programs call.
     #[must_use]
-    pub fn with_problems_on(self, routes: &'static [(Method, &'static str)]) -> Self {
+    pub fn with_problems_on(self, routes: &'static [Route]) -> Self {
         Self { for_programs: routes, ..self }
     }
 
@@ -142,7 +143,8 @@ impl Gateway {
     }
 
     fn wording(&self, route: &str) -> Wording {
-        let is_for_programs = |path: &str| self.for_programs.iter().any(|(_, template)| *template == path);
+        let is_for_programs =
+            |path: &str| is_of_key_door(path) || self.for_programs.iter().any(|route| route.path == path);
         match route.split_once(' ') {
             Some((_, path)) if is_for_programs(path) => Wording::Problem,
             _ => Wording::Plain,
@@ -156,20 +158,41 @@ impl Gateway {
 /// is let into the other one's route.
 async fn on_the_chosen_route(request: Request, next: Next) -> Response {
     let extensions = request.extensions();
+    let wording = extensions.get::<Wording>().copied().unwrap_or(Wording::Plain);
     let is_chosen = match (extensions.get::<MatchedPath>(), extensions.get::<RouteKey>()) {
         (Some(taken), Some(RouteKey(chosen))) => {
-            let chosen = chosen.split_once(' ').map(|(method, path)| (method, router_path(path)));
-            chosen.is_some_and(|(method, path)| method == request.method().as_str() && path == taken.as_str())
+            chosen.split_once(' ').is_some_and(|chosen| is_on((request.method(), taken.as_str()), chosen))
         }
-        (None, _) => true,
+        // Of what the gateway sends here whole, not everything is a route.
+        (None, _) => matches!(wording, Wording::Plain),
         (Some(_), None) => false,
     };
-    if is_chosen {
-        return next.run(request).await;
-    }
-    let wording = extensions.get::<Wording>().copied().unwrap_or(Wording::Plain);
-    Refusal::Route.response(wording)
+    if is_chosen { next.run(request).await } else { Refusal::Route.response(wording) }
 }
+
+/// Whether what the router takes is on the route that the gateway has chosen. At the door with keys, where it checks nothing,
+/// the gateway looks at the first part of a path only.
+fn is_on((method, taken): (&Method, &str), chosen: (&str, &str)) -> bool {
+    match chosen {
+        ("ANY", path) if is_of_key_door(path) => match path.strip_suffix(ALL_BELOW) {
+            Some(prefix) => taken.starts_with(prefix),
+            None => taken == path,
+        },
+        (chosen, path) => method.as_str() == chosen && taken == router_path(path),
+    }
+}
+
+/// The path in a route's key, `POST /wechat/events`.
+fn path_of(route: &str) -> &str {
+    route.split_once(' ').map_or("", |(_, path)| path)
+}
+
+fn is_of_key_door(path: &str) -> bool {
+    path.strip_prefix(KEY_DOOR).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// How the gateway writes everything below a path.
+const ALL_BELOW: &str = "{proxy+}";
 
 /// Decodes the path of a request once it has its route, as the gateway does: for routers that are reached without it.
 pub async fn with_decoded_path(mut request: Request, next: Next) -> Response {

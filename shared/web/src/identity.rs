@@ -1,15 +1,10 @@
-//! The caller of a business route, as the gateway has authenticated it.
+//! A principal of AWS, as the gateway has authenticated it.
 //!
 //! The identity is an extension of the request. The layer between API Gateway and the handlers puts it there from what
 //! API Gateway says it has authenticated, `local` on a listener that only this machine reaches; nothing a caller sends
-//! can. A route that is meant for businesses takes [`IamIdentity`] and is thereby closed to everybody else.
+//! can. What becomes of it is for [`crate::doors`].
 
 use std::fmt;
-
-use axum::extract::FromRequestParts;
-use http::request::Parts;
-
-use crate::{Problem, ProblemKind};
 
 /// A caller whom IAM has authenticated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,19 +36,6 @@ impl IamIdentity {
 impl fmt::Display for IamIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for IamIdentity {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        parts.extensions.get::<Self>().cloned().ok_or_else(|| {
-            Problem::new(
-                ProblemKind::NoIdentity,
-                "sign the request with IAM credentials (AWS Signature Version 4, service execute-api)",
-            )
-        })
     }
 }
 

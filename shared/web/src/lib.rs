@@ -9,11 +9,14 @@
 
 pub mod api;
 mod bounded;
+pub mod caller;
 mod cookie;
+pub mod doors;
 pub mod gateway;
 pub mod headers;
 pub mod identity;
 mod internal_error;
+mod keys;
 mod language;
 mod members;
 #[cfg(feature = "openapi")]

@@ -6,24 +6,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+use crate::doors::Route;
 use crate::problem::TYPE_PREFIX;
 use crate::{BODY_LIMIT, ProblemKind};
 
 /// What any operation can answer.
-const OF_ALL: [ProblemKind; 5] = [
+const OF_ALL: [ProblemKind; 9] = [
     ProblemKind::MalformedRequest,
+    ProblemKind::InvalidKey,
+    ProblemKind::NotAllowed,
     ProblemKind::NoIdentity,
     ProblemKind::UnknownRoute,
     ProblemKind::TooLarge,
     ProblemKind::Defect,
+    // A key is looked up, whatever it is for.
+    ProblemKind::NotConfigured,
+    ProblemKind::Unavailable,
 ];
-
-/// What an operation can answer in addition if it needs the secret, the table or WeChat.
-pub const OF_THE_PLATFORM: [ProblemKind; 2] = [ProblemKind::NotConfigured, ProblemKind::Unavailable];
 
 /// Problems that may say for how long to wait.
 const NAMING_A_WAIT: [ProblemKind; 5] = [
@@ -212,7 +215,7 @@ impl Operation {
 impl Description {
     /// Adds a route.
     #[must_use]
-    pub fn route(mut self, (method, path): &(Method, &str), operation: Operation) -> Self {
+    pub fn route(mut self, Route { method, path, .. }: &Route, operation: Operation) -> Self {
         let mut responses: BTreeMap<String, Value> = operation
             .refusals()
             .into_iter()
@@ -418,6 +421,10 @@ fn refusal(status: u16, kinds: &[ProblemKind]) -> Value {
             "schema": { "type": "integer", "minimum": 0 },
         });
         headers.insert("Retry-After".to_owned(), header);
+    }
+    if kinds.contains(&ProblemKind::InvalidKey) {
+        let header = json!({ "description": "`Bearer`.", "schema": { "const": "Bearer" } });
+        headers.insert("WWW-Authenticate".to_owned(), header);
     }
     json!({ "description": lines.join("\n"), "headers": headers, "content": content })
 }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::{Map, Value, json};
 
@@ -69,6 +69,10 @@ kinds! {
     InvalidPath: BAD_REQUEST, "invalid-path", "The path cannot be passed on";
     /// The call would issue a token, spend a code or take a secret: the platform does not pass it on.
     PathRefused: FORBIDDEN, "path-refused", "The platform does not pass this call on";
+    /// There is no key, or not a valid one.
+    InvalidKey: UNAUTHORIZED, "invalid-key", "The API key is not valid";
+    /// The key does not permit this.
+    NotAllowed: FORBIDDEN, "not-allowed", "The API key does not permit this";
     /// The caller was not authenticated.
     NoIdentity: FORBIDDEN, "no-identity", "No IAM identity";
     /// There is no such account.
@@ -207,6 +211,9 @@ impl IntoResponse for Problem {
         }
         let headers = [(CONTENT_TYPE, "application/problem+json"), (CACHE_CONTROL, "no-store")];
         let mut response = (status, headers, body.to_string()).into_response();
+        if self.kind == ProblemKind::InvalidKey {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Some(wait) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, retry_after(wait));
         }

@@ -152,7 +152,7 @@ fn every_alarm_looks_at_something_that_is_published() {
         published.map(|measure| measure.name()).collect(),
         "the totals that alarms look at are published, and no others"
     );
-    assert_eq!(own, 25);
+    assert_eq!(own, 26);
 }
 
 #[test]
@@ -216,7 +216,7 @@ const UNDER: &str = "LessThanThreshold";
 /// Breaching, unless the parameter that stops the refresher makes the silence.
 const SWITCHED: &str = "switched";
 
-const RULES: [Rule; 16] = [
+const RULES: [Rule; 17] = [
     // Before the first ticket there is no age: nothing at all is as bad as an old one.
     ("TicketMissing", "ticket_age", ("Maximum", OVER, 1500), (900, 1), SWITCHED),
     ("ComponentTokenLapsing", "component_token_left", ("Minimum", UNDER, 600), (300, 1), "ignore"),
@@ -224,6 +224,7 @@ const RULES: [Rule; 16] = [
     ("InboxStuck", "inbox_waiting", ("Minimum", OVER, 0), (300, 6), "ignore"),
     ("SecondIssuer", "second_issuer", ("Sum", OVER, 0), (300, 1), "notBreaching"),
     ("CallsUnanswered", "upstream_error", ("Sum", OVER, 50), (300, 3), "notBreaching"),
+    ("KeysRefused", "key_refused", ("Sum", OVER, 100), (300, 1), "notBreaching"),
     ("TokensRefused", "token_refused", ("Sum", OVER, 10), (300, 1), "notBreaching"),
     ("SecretServedStale", "secret_served_stale", ("Sum", OVER, 0), (300, 1), "notBreaching"),
     ("WechatRefusesAddress", "wechat_refused", ("Sum", OVER, 0), (300, 1), "notBreaching"),

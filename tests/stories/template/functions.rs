@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use runtime::config::{
-    AccountConfig, BusConfig, EventConfig, FilesConfig, MessageConfig, MetricsConfig, PageConfig, StoreConfig,
-    TokenConfig, WechatConfig,
+    AccountConfig, BusConfig, EventConfig, FilesConfig, KeyConfig, MessageConfig, MetricsConfig, PageConfig,
+    StoreConfig, TokenConfig, WechatConfig,
 };
 use serde_json::{Value, json};
 use token_refresher::Settings;
@@ -20,7 +20,7 @@ fn asked(read: impl FnOnce(&dyn Fn(&str) -> Option<String>)) -> BTreeSet<String>
         let value = match name {
             "RETURN_URL_ORIGINS" | "RELEASE_CHECK_ACCOUNTS" | "WANTED_PERMISSIONS" => "",
             "REFRESHER_WINDOW" => "64",
-            "PLATFORM_TOKEN_ROUTE" => "on",
+            "API_KEYS" | "PLATFORM_TOKEN_ROUTE" => "on",
             _ => "https://a.example.com",
         };
         Some(value.to_owned())
@@ -40,10 +40,12 @@ fn every_variable_that_a_function_reads_is_set_for_it() {
     let accounts = asked(|environment| drop(AccountConfig::read(&environment).unwrap()));
     let tokens = asked(|environment| assert!(TokenConfig::read(&environment).is_ok()));
     let events = asked(|environment| drop(EventConfig::read(&environment).unwrap()));
+    let keys = asked(|environment| assert!(KeyConfig::read(&environment).is_ok()));
     let files = asked(|environment| drop(FilesConfig::read(&environment).unwrap()));
-    let counts = [&table, &pages, &wechat, &metrics, &window, &bus, &messages, &accounts, &tokens, &events, &files]
-        .map(BTreeSet::len);
-    assert_eq!(counts, [2, 2, 3, 1, 1, 1, 2, 1, 1, 2, 1], "the configurations really ask");
+    let counts =
+        [&table, &pages, &wechat, &metrics, &window, &bus, &messages, &accounts, &tokens, &events, &files, &keys]
+            .map(BTreeSet::len);
+    assert_eq!(counts, [2, 2, 3, 1, 1, 1, 2, 1, 1, 2, 1, 1], "the configurations really ask");
     // Read by the log's filter and by the SDK, the last one by those that have a bus.
     let libraries = ["RUST_LOG", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER"];
     let libraries: BTreeSet<String> = libraries.map(str::to_owned).into();
@@ -59,11 +61,11 @@ fn every_variable_that_a_function_reads_is_set_for_it() {
     let common = names(&template["Globals"]["Function"]["Environment"]["Variables"]);
     for (function, own) in [
         ("TicketPush", vec![]),
-        ("AccountApi", vec![&api, &accounts, &bus]),
-        ("TokenApi", vec![&api, &tokens]),
-        ("WechatCalls", vec![&api, &files]),
+        ("AccountApi", vec![&api, &accounts, &bus, &keys]),
+        ("TokenApi", vec![&api, &keys, &tokens]),
+        ("WechatCalls", vec![&api, &files, &keys]),
         ("AccountPush", vec![&bus, &messages]),
-        ("PreauthLink", vec![&pages, &wechat]),
+        ("PreauthLink", vec![&keys, &pages, &wechat]),
         ("OauthCallback", vec![&pages, &api]),
         ("TokenRefresher", vec![&api, &window, &bus, &events]),
     ] {

@@ -111,13 +111,15 @@ fn each_role_writes_its_own_log_and_reads_the_one_secret() {
 type Grant = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// The whole of it: to widen a role, widen this list. It is compared with the template, not with what the code does.
-const ON_ITEMS: [Grant; 33] = [
+const ON_ITEMS: [Grant; 41] = [
     ("AccountApiRole", &["BatchGetItem"], &["*#details#*"]),
     ("AccountApiRole", &["BatchGetItem", "GetItem"], &["*#account#*"]),
     ("AccountApiRole", &["GetItem"], &["*#ticket"]),
     ("AccountApiRole", &["GetItem", "UpdateItem"], &["*#component"]),
     ("AccountApiRole", &["GetItem", "UpdateItem"], &["*#details#*", "*#reconcile", "*#user-name#*"]),
+    ("AccountApiRole", &["BatchGetItem", "GetItem", "PutItem", "UpdateItem"], &["*#key#*"]),
     ("AccountApiRole", &["Query"], &["*#accounts", "*#accounts#*"]),
+    ("AccountApiRole", &["Query"], &["*#keys"]),
     ("AccountApiRole", &["UpdateItem"], &["*#account#*"]),
     ("AccountPushRole", &["GetItem"], &["*#details#*"]),
     ("AccountPushRole", &["GetItem"], &["*#message#*", "*#release-check#*", "*#user-name#*"]),
@@ -135,6 +137,8 @@ const ON_ITEMS: [Grant; 33] = [
     ("PreauthLinkRole", &["BatchGetItem"], &["*#link#*"]),
     ("PreauthLinkRole", &["GetItem", "PutItem", "UpdateItem"], &["*#claim#*", "*#link#*"]),
     ("PreauthLinkRole", &["GetItem", "UpdateItem"], &["*#component"]),
+    ("PreauthLinkRole", &["GetItem"], &["*#key#*"]),
+    ("PreauthLinkRole", &["UpdateItem"], &["*#key#*"]),
     ("PreauthLinkRole", &["Query"], &["*#links#*"]),
     ("TicketPushRole", &["PutItem"], &["*#inbox#*"]),
     ("TicketPushRole", &["UpdateItem"], &["*#ticket"]),
@@ -158,10 +162,14 @@ const ON_ITEMS: [Grant; 33] = [
     ),
     ("TokenApiRole", &["GetItem"], &["*#ticket"]),
     ("TokenApiRole", &["GetItem", "UpdateItem"], &["*#account#*", "*#component", "*#details#*", "*#user-name#*"]),
+    ("TokenApiRole", &["GetItem"], &["*#key#*"]),
+    ("TokenApiRole", &["UpdateItem"], &["*#key#*"]),
     ("TokenRefresherRole", &["Query"], &["*#due#*", "*#ended#*", "*#inbox", "*#outbox#*", "*#waiting#*"]),
     ("WechatCallsRole", &["BatchGetItem", "Query"], &["*#calls#*"]),
     ("WechatCallsRole", &["GetItem"], &["*#ticket"]),
     ("WechatCallsRole", &["GetItem", "UpdateItem"], &["*#account#*", "*#component", "*#details#*", "*#user-name#*"]),
+    ("WechatCallsRole", &["GetItem"], &["*#key#*"]),
+    ("WechatCallsRole", &["UpdateItem"], &["*#key#*"]),
     ("WechatCallsRole", &["PutItem"], &["*#inbox#*"]),
     ("WechatCallsRole", &["Query"], &["*#calls"]),
     ("WechatCallsRole", &["UpdateItem"], &["*#calls#*", "*#keyed-call#*"]),
@@ -197,12 +205,15 @@ fn each_role_touches_only_the_kinds_of_item_that_its_function_works_on() {
 }
 
 /// The writes whose response must not bring an item back: role, action, first part of the keys.
-const BLIND_WRITES: [(&str, &str, &str); 5] = [
+const BLIND_WRITES: [(&str, &str, &str); 8] = [
     ("AccountApiRole", "dynamodb:UpdateItem", "*#account#*"),
     ("AccountPushRole", "dynamodb:PutItem", "*#inbox#*"),
+    ("PreauthLinkRole", "dynamodb:UpdateItem", "*#key#*"),
     ("TicketPushRole", "dynamodb:PutItem", "*#inbox#*"),
     ("TicketPushRole", "dynamodb:UpdateItem", "*#ticket"),
     ("TicketPushRole", "dynamodb:UpdateItem", "*#user-name#*"),
+    ("TokenApiRole", "dynamodb:UpdateItem", "*#key#*"),
+    ("WechatCallsRole", "dynamodb:UpdateItem", "*#key#*"),
 ];
 
 #[test]
@@ -276,6 +287,15 @@ fn the_role_of_accounts_reads_and_writes_no_token() {
 }
 
 #[test]
+fn the_roles_that_check_keys_note_their_use_and_change_nothing_else() {
+    let template = template();
+    for role in ["PreauthLinkRole", "TokenApiRole", "WechatCallsRole"] {
+        let condition = condition_on_attributes(&template, role, "dynamodb:UpdateItem", "*#key#*", ["last_used_on"]);
+        assert_eq!(condition["StringEqualsIfExists"], json!({ "dynamodb:ReturnValues": "NONE" }));
+    }
+}
+
+#[test]
 fn the_role_of_pushes_introduces_an_account_and_cannot_change_whose_a_name_is() {
     let template = template();
     let (role, key) = ("TicketPushRole", "*#user-name#*");
@@ -285,7 +305,7 @@ fn the_role_of_pushes_introduces_an_account_and_cannot_change_whose_a_name_is() 
 
 /// What a key of the table may begin with, one for each kind of item (`shared/store/DATA-MODEL.md`). Nothing checks that
 /// the list is complete: a new kind must be added by hand.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "wx0000000000000001#account#wx0000000000000002",
     "wx0000000000000001#calls#wx0000000000000002",
     "wx0000000000000001#claim#00ff",
@@ -293,6 +313,7 @@ const KEYS: [&str; 14] = [
     "wx0000000000000001#details#wx0000000000000002",
     "wx0000000000000001#health",
     "wx0000000000000001#inbox#wx0000000000000002",
+    "wx0000000000000001#key#AAAA",
     "wx0000000000000001#keyed-call#00ff",
     "wx0000000000000001#link#AAAA",
     "wx0000000000000001#message#00ff",

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use http::Method;
 use serde_json::{Value, json};
 use stories::template::{ACCEPTED, accepted_line};
+use stories::world::key_routes;
 
 use super::roles::like;
 use super::{events, functions, properties, template, text};
@@ -12,8 +13,14 @@ use super::{events, functions, properties, template, text};
 /// A route as both sides have it: method, path, and whether IAM guards it.
 type Route = (String, String, bool);
 
-fn routes(exported: &[(Method, &str)], guarded: bool) -> BTreeSet<Route> {
-    exported.iter().map(|(method, path)| (method.to_string(), (*path).to_owned(), guarded)).collect()
+fn routes(exported: &[(Method, &str)]) -> BTreeSet<Route> {
+    exported.iter().map(|(method, path)| (method.to_string(), (*path).to_owned(), false)).collect()
+}
+
+/// Routes for services: each guarded by IAM, and all of them once more for keys, which the function checks itself.
+fn behind_doors(exported: &[web::doors::Route]) -> BTreeSet<Route> {
+    let by_iam = exported.iter().map(|route| (route.method.to_string(), route.path.to_owned(), true));
+    by_iam.chain(key_routes(exported).into_iter().map(|path| ("ANY".to_owned(), path, false))).collect()
 }
 
 fn deployed(template: &Value, name: &str) -> BTreeSet<Route> {
@@ -30,14 +37,14 @@ fn deployed(template: &Value, name: &str) -> BTreeSet<Route> {
 #[test]
 fn each_function_is_sent_exactly_the_routes_that_its_router_has() {
     let template = template();
-    assert_eq!(deployed(&template, "TicketPush"), routes(&ticket_push::ROUTES, false));
-    assert_eq!(deployed(&template, "AccountApi"), routes(&account_api::ROUTES, true));
-    assert_eq!(deployed(&template, "TokenApi"), routes(&token_api::ROUTES, true));
-    assert_eq!(deployed(&template, "WechatCalls"), routes(&wechat_calls::ROUTES, true));
-    assert_eq!(deployed(&template, "AccountPush"), routes(&account_push::ROUTES, false));
-    assert_eq!(deployed(&template, "OauthCallback"), routes(&oauth_callback::ROUTES, false));
-    let mut links = routes(&preauth_link::PUBLIC_ROUTES, false);
-    links.extend(routes(&preauth_link::BUSINESS_ROUTES, true));
+    assert_eq!(deployed(&template, "TicketPush"), routes(&ticket_push::ROUTES));
+    assert_eq!(deployed(&template, "AccountApi"), behind_doors(&account_api::ROUTES));
+    assert_eq!(deployed(&template, "TokenApi"), behind_doors(&token_api::ROUTES));
+    assert_eq!(deployed(&template, "WechatCalls"), behind_doors(&wechat_calls::ROUTES));
+    assert_eq!(deployed(&template, "AccountPush"), routes(&account_push::ROUTES));
+    assert_eq!(deployed(&template, "OauthCallback"), routes(&oauth_callback::ROUTES));
+    let mut links = routes(&preauth_link::PUBLIC_ROUTES);
+    links.extend(behind_doors(&preauth_link::BUSINESS_ROUTES));
     assert_eq!(deployed(&template, "PreauthLink"), links);
     assert_eq!(deployed(&template, "TokenRefresher"), BTreeSet::new());
     let auth = &properties(&template, "HttpApi")["Auth"];

@@ -98,6 +98,7 @@ measures! {
     SecretServedStale = "secret_served_stale", Count, Total,
         "The secret was used from memory because Secrets Manager did not answer.";
     RequestFailed = "request_failed", Count, By("cause"), "Requests of merchants and businesses that failed.";
+    KeyRefused = "key_refused", Count, TotalAndBy("reason"), "Requests with an API key that is not valid.";
     WechatRefused = "wechat_refused", Count, By("code"), "Calls of WeChat that failed, by its code or a word.";
     CallFailed = "call_failed", Count, By("kind"), "Calls on behalf that failed, by what can be done about it.";
     UpstreamError = "upstream_error", Count, Total,

@@ -1,26 +1,29 @@
 //! From the gateway's JSON to a request of HTTP. Nothing here is believed to have a form: whatever has not the one it
 //! should have is malformed.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::Request;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, COOKIE, IF_MATCH, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_TYPE, COOKIE, IF_MATCH, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use serde_json::{Map, Value};
 use wechat::api::relay::is_of_signed_calls;
 
-use super::{Refusal, RouteKey};
+use super::{Refusal, RouteKey, is_of_key_door, path_of};
 use crate::headers::{BODY_FILE, BODY_PART, IDEMPOTENCY_KEY, LARGE_ANSWER, RETRIES, VIDEO_URL};
 use crate::identity::IamIdentity;
 
 /// The headers that reach a handler, besides those of WeChat's signed calls. No other does: what is not known here can be
 /// neither trusted nor stumbled over.
-pub const HEADERS: [HeaderName; 12] = [
+pub const HEADERS: [HeaderName; 13] = [
     ACCEPT,
     ACCEPT_LANGUAGE,
+    AUTHORIZATION,
     CONTENT_TYPE,
     COOKIE,
     IDEMPOTENCY_KEY,
@@ -70,7 +73,7 @@ pub(super) fn route_key(event: &Value) -> Option<&str> {
 
 /// The request in an event, with a body of at most `body_limit` bytes.
 pub(super) fn request(mut event: Value, body_limit: usize) -> Result<Request, Refusal> {
-    let route = route_key(&event).ok_or(Refusal::Malformed("the route"))?.into();
+    let route: Arc<str> = route_key(&event).ok_or(Refusal::Malformed("the route"))?.into();
     let context = &event["requestContext"];
     let method = context["http"]["method"].as_str().and_then(|method| Method::from_bytes(method.as_bytes()).ok());
     let identity = context["authorizer"]["iam"]["userArn"].as_str().and_then(IamIdentity::new);
@@ -78,6 +81,10 @@ pub(super) fn request(mut event: Value, body_limit: usize) -> Result<Request, Re
     *request.method_mut() = method.ok_or(Refusal::Malformed("the method"))?;
     *request.uri_mut() = uri(&event["rawPath"], &event["rawQueryString"])?;
     *request.headers_mut() = headers(&event["headers"], &event["cookies"])?;
+    if !is_of_key_door(path_of(&route)) {
+        // The gateway's, which has looked at it.
+        request.headers_mut().remove(AUTHORIZATION);
+    }
     request.extensions_mut().insert(RouteKey(route));
     if let Some(identity) = identity {
         request.extensions_mut().insert(identity);

@@ -1,5 +1,6 @@
 //! Events as the gateway sends them, and as it never should.
 
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, RawQuery};
 use axum::http::header::SET_COOKIE;
@@ -11,9 +12,11 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::*;
+use crate::api::not_signed;
+use crate::doors::Right;
 use crate::identity::IamIdentity;
 
-const BUSINESS: [(Method, &str); 1] = [(Method::POST, "/business")];
+static BUSINESS: [Route; 1] = [Route::with(Method::POST, "/business", Right::IamOnly)];
 
 /// Says what reached it.
 async fn echo(uri: Uri, RawQuery(query): RawQuery, headers: HeaderMap, body: Bytes) -> axum::Json<Value> {
@@ -26,8 +29,12 @@ async fn item(Path(id): Path<String>) -> String {
     format!("item {id}")
 }
 
-async fn caller(identity: IamIdentity) -> String {
-    identity.to_string()
+async fn caller(identity: Option<Extension<IamIdentity>>) -> Result<String, Problem> {
+    identity.map(|Extension(identity)| identity.to_string()).ok_or_else(not_signed)
+}
+
+async fn item_of_none() -> &'static str {
+    "all"
 }
 
 async fn panic() -> Response {
@@ -47,6 +54,10 @@ fn gateway() -> Gateway {
         .route("/business", post(caller))
         .route("/panic", get(panic).post(panic))
         .route("/odd", get(odd))
+        .route("/v1/things", get(item_of_none))
+        .route("/v1/things/{id}", get(item))
+        .route("/v1/others/{id}", get(item))
+        .route("/v1/echo", get(echo))
         .route(&router_path("/calls/{id}/{path+}"), get(echo).post(echo_in_base64));
     Gateway::new(router, Metrics::from_fn(|_| {})).with_problems_on(&BUSINESS)
 }
@@ -253,6 +264,38 @@ async fn a_path_leads_to_the_route_that_the_gateway_has_chosen_or_nowhere() {
     }
     assert_eq!(status("DELETE /echo", "/echo").await.0, 405, "the router's own answer");
     assert_eq!(status("GET /nowhere", "/nowhere").await.0, 404, "the router's own answer");
+}
+
+#[tokio::test]
+async fn what_the_gateway_sends_whole_is_routed_here_and_below_its_prefix_only() {
+    let sent = async |route: &str, method: &str, path: &str| {
+        answer(&event(route, path, |event| event["requestContext"]["http"]["method"] = json!(method))).await
+    };
+    assert_eq!(sent("ANY /v1/things/{proxy+}", "GET", "/v1/things/7").await.body, "item 7");
+    assert_eq!(sent("ANY /v1/things", "GET", "/v1/things").await.body, "all");
+    for (route, method, path, status, problem) in [
+        ("ANY /v1/things/{proxy+}", "GET", "/v1/others/7", 404, "unknown-route"),
+        ("ANY /v1/things/{proxy+}", "GET", "/v1/things", 404, "unknown-route"),
+        ("ANY /v1/things/{proxy+}", "GET", "/v1/things/7/parts", 404, "unknown-route"),
+        ("ANY /v1/things/{proxy+}", "GET", "/v1/things/../business", 404, "unknown-route"),
+        ("ANY /v1/things/{proxy+}", "POST", "/business", 404, "unknown-route"),
+        ("ANY /v1/things", "GET", "/v1/things/7", 404, "unknown-route"),
+        ("ANY /v1x/{proxy+}", "GET", "/v1/things/7", 404, ""),
+        ("POST /business", "POST", "/v1/things/7", 404, "unknown-route"),
+    ] {
+        let refused = sent(route, method, path).await;
+        let (found, body) = (refused.status_code, refused.body.as_str());
+        assert!(found == status && (problem.is_empty() || body.contains(problem)), "{route} {path}: {found} {body}");
+    }
+    assert_eq!(sent("ANY /v1/things/{proxy+}", "DELETE", "/v1/things/7").await.status_code, 405);
+    // Of what a caller proves itself with, only a key comes here.
+    for (route, path, comes) in [("GET /echo", "/echo", false), ("ANY /v1/echo", "/v1/echo", true)] {
+        let event = event(route, path, |event| {
+            event["requestContext"]["http"]["method"] = json!("GET");
+            event["headers"] = json!({ "Authorization": "Bearer wxp_x" });
+        });
+        assert_eq!(answer(&event).await.body.contains("wxp_x"), comes, "{route}");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,112 @@
+//! Who calls a route for services: a principal of AWS that IAM has let in, or the holder of an API key.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use base::ids::AppId;
+use http::request::Parts;
+use store::{ApiKey, Scope};
+
+use crate::api::not_signed;
+use crate::identity::IamIdentity;
+use crate::{Problem, ProblemKind};
+
+/// A caller that may use the route that it calls. The layer in front of the routes ([`crate::doors`]) puts it there; a
+/// handler that takes it is closed to everybody else.
+#[derive(Debug, Clone)]
+pub enum Caller {
+    /// A principal whose IAM policy allows the route.
+    Iam(IamIdentity),
+    /// The holder of a key whose scopes allow the route.
+    Key(KeyHolder),
+}
+
+/// The holder of an API key.
+#[derive(Debug, Clone)]
+pub struct KeyHolder {
+    name: String,
+    key: Arc<ApiKey>,
+}
+
+impl KeyHolder {
+    pub(crate) fn new(key: Arc<ApiKey>) -> Self {
+        Self { name: format!("key:{}", key.id), key }
+    }
+}
+
+impl Caller {
+    /// The same for all processes of one service, and for as long as it is the same service: the ARN of a user or role, or
+    /// `key:` and a key's id.
+    #[must_use]
+    pub fn principal(&self) -> &str {
+        match self {
+            Self::Iam(identity) => identity.principal(),
+            Self::Key(holder) => &holder.name,
+        }
+    }
+
+    /// The accounts that the caller is limited to; `None` for all. (Of a principal of AWS its policy says that, route by
+    /// route.)
+    #[must_use]
+    pub fn appids(&self) -> Option<&BTreeSet<AppId>> {
+        match self {
+            Self::Iam(_) => None,
+            Self::Key(holder) => holder.key.appids.as_ref(),
+        }
+    }
+
+    /// Whether the caller may know about an account, and act for it.
+    #[must_use]
+    pub fn may_use(&self, account: &AppId) -> bool {
+        self.appids().is_none_or(|appids| appids.contains(account))
+    }
+
+    /// Refuses what a key does not permit. What a principal of AWS may do has been decided by then.
+    ///
+    /// # Errors
+    /// The problem `not-allowed`.
+    pub fn needs(&self, scope: Scope) -> Result<(), Problem> {
+        match self {
+            Self::Key(holder) if !holder.key.permits(scope) => {
+                Err(not_allowed(format!("the key lacks the scope {scope}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses what concerns more than the accounts that a key is limited to.
+    ///
+    /// # Errors
+    /// The problem `not-allowed`.
+    pub fn unlimited(&self) -> Result<(), Problem> {
+        match self.appids() {
+            None => Ok(()),
+            Some(_) => Err(not_allowed("the key is limited to some accounts, and this concerns all of them")),
+        }
+    }
+}
+
+/// The problem of a key that does not permit what it is used for.
+#[must_use]
+pub fn not_allowed(detail: impl Into<String>) -> Problem {
+    Problem::new(ProblemKind::NotAllowed, detail)
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Iam(identity) => identity.fmt(f),
+            Self::Key(holder) => f.write_str(&holder.name),
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(not_signed)
+    }
+}

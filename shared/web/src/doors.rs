@@ -1,0 +1,160 @@
+//! The two doors to the routes for services, and what is in front of every such route.
+//!
+//! The same handlers answer at `/…`, where API Gateway has checked a signature and IAM's policies, and at `/v1/…`, where the
+//! gateway checks nothing and an API key is looked at here. Whichever it was, a handler gets a [`Caller`]. What a key must
+//! permit is said with each route ([`Right`]), so no route is without it.
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, FromRequestParts as _, MatchedPath, RawPathParams, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use base::ids::AppId;
+use http::Method;
+use http::request::Parts;
+use platform::services::Services;
+use runtime::config::KeyConfig;
+use store::{ApiKey, Scope};
+
+use crate::Problem;
+use crate::api::{count_upstream_errors, method_not_allowed, not_signed, refused};
+use crate::caller::{Caller, KeyHolder, not_allowed};
+use crate::gateway::router_path;
+use crate::identity::IamIdentity;
+use crate::keys::KeyRing;
+
+/// Where the door with keys is.
+pub const KEY_DOOR: &str = "/v1";
+
+/// A route for services.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// The method.
+    pub method: Method,
+    /// The path, as in `template.yaml`; with a key it is below [`KEY_DOOR`].
+    pub path: &'static str,
+    /// What a key must permit.
+    pub right: Right,
+}
+
+/// What a key must permit so that a route can be used with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    /// One of these scopes.
+    OneOf(&'static [Scope]),
+    /// Any key will do: the route says nothing about the platform.
+    AnyKey,
+    /// No key will do: the route is for principals of AWS.
+    IamOnly,
+}
+
+impl Route {
+    /// A route for which one of these scopes will do.
+    #[must_use]
+    pub const fn new(method: Method, path: &'static str, scopes: &'static [Scope]) -> Self {
+        Self { method, path, right: Right::OneOf(scopes) }
+    }
+
+    /// Its method and path.
+    #[must_use]
+    pub fn method_and_path(&self) -> (Method, &'static str) {
+        (self.method.clone(), self.path)
+    }
+
+    /// A route with another right.
+    #[must_use]
+    pub const fn with(method: Method, path: &'static str, right: Right) -> Self {
+        Self { method, path, right }
+    }
+}
+
+/// What is in front of a function's routes for services.
+#[derive(Clone, Copy)]
+pub struct Doors<'a> {
+    /// The function's services.
+    pub services: &'a Services,
+    /// Its routes.
+    pub routes: &'static [Route],
+    /// Whether there is a door with keys.
+    pub keys: KeyConfig,
+    /// The largest body that a route takes, in bytes.
+    pub longest_body: usize,
+}
+
+impl Doors<'_> {
+    /// The function's router, behind both doors. Nobody reaches a handler without being a [`Caller`].
+    pub fn to<S: Clone + Send + Sync + 'static>(self, router: Router<S>) -> Router<S> {
+        let counted = middleware::from_fn_with_state(self.services.metrics.clone(), count_upstream_errors);
+        let inside = router.method_not_allowed_fallback(method_not_allowed);
+        let mut doors = inside.clone().route_layer(middleware::from_fn(with_identity));
+        if self.keys.enabled {
+            let guard = Guard { ring: KeyRing::new(self.services), routes: self.routes };
+            doors = doors.merge(
+                Router::new().nest(KEY_DOOR, inside.route_layer(middleware::from_fn_with_state(guard, with_key))),
+            );
+        }
+        doors.route_layer(counted).route_layer(DefaultBodyLimit::max(self.longest_body))
+    }
+}
+
+/// Lets principals of AWS in, whom the gateway has let in.
+async fn with_identity(mut request: Request, next: Next) -> Response {
+    let Some(identity) = request.extensions_mut().remove::<IamIdentity>() else { return not_signed().into_response() };
+    request.extensions_mut().insert(Caller::Iam(identity));
+    next.run(request).await
+}
+
+/// What the door with keys knows.
+#[derive(Clone)]
+struct Guard {
+    ring: KeyRing,
+    routes: &'static [Route],
+}
+
+/// Lets the holders of keys in, as far as their keys permit.
+async fn with_key(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let key = match guard.ring.key(&parts.headers).await {
+        Ok(key) => key,
+        Err(error) => return refused(guard.ring.services(), "checking a key", error),
+    };
+    if let Err(problem) = permitted(&guard, &key, &mut parts).await {
+        return problem.into_response();
+    }
+    parts.extensions.insert(Caller::Key(KeyHolder::new(key)));
+    next.run(Request::from_parts(parts, body)).await
+}
+
+/// Refuses what a key does not permit.
+async fn permitted(guard: &Guard, key: &ApiKey, parts: &mut Parts) -> Result<(), Problem> {
+    match guard.right(parts) {
+        Some(Right::OneOf(scopes)) if scopes.iter().any(|scope| key.permits(*scope)) => {}
+        Some(Right::AnyKey) => {}
+        Some(Right::OneOf(scopes)) => {
+            let words: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
+            return Err(not_allowed(format!("the key lacks the scope {}", words.join(" or "))));
+        }
+        Some(Right::IamOnly) | None => {
+            return Err(not_allowed("no key can do this: sign the request with IAM credentials"));
+        }
+    }
+    let Some(appids) = &key.appids else { return Ok(()) };
+    let Ok(named) = RawPathParams::from_request_parts(parts, &()).await else { return Ok(()) };
+    let account = named.iter().find(|(name, _)| *name == "appid").and_then(|(_, appid)| AppId::parse(appid).ok());
+    match account {
+        Some(account) if !appids.contains(&account) => {
+            Err(not_allowed(format!("the key is limited to other accounts than {account}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Guard {
+    /// The right of the route that a request has come to.
+    fn right(&self, parts: &Parts) -> Option<Right> {
+        let matched = parts.extensions.get::<MatchedPath>()?.as_str().strip_prefix(KEY_DOOR)?;
+        // A router answers HEAD as it answers GET.
+        let method = if parts.method == Method::HEAD { &Method::GET } else { &parts.method };
+        let is_it = |route: &&Route| route.method == *method && router_path(route.path) == matched;
+        self.routes.iter().find(is_it).map(|route| route.right)
+    }
+}

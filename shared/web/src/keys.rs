@@ -1,0 +1,159 @@
+//! API keys as they are presented: read from a request, looked up at most once a minute, and compared.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use base::clock::Timestamp;
+use base::ids::KeyId;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use platform::services::Services;
+use runtime::telemetry::{Measure, Metric};
+use store::{Access, ApiKey, ApiKeys, KeyDigest, KeyText, access_to};
+use tokio::time::timeout;
+
+use crate::api::ApiError;
+use crate::{InternalError, Problem, ProblemKind};
+
+/// For how long what was read of a key is believed: a revoked one works for this much longer at most.
+const BELIEVED: Duration = Duration::from_mins(1);
+
+/// How many keys a process remembers. Ids that do not exist are among them: each costs one read a minute.
+const REMEMBERED: usize = 1_000;
+
+access_to! {
+    /// What the door needs of the table.
+    pub(crate) struct Items {
+        api_keys: ApiKeys,
+    }
+}
+
+/// The keys that this process has seen; clones share them.
+#[derive(Clone)]
+pub(crate) struct KeyRing(Arc<Inner>);
+
+struct Inner {
+    services: Services,
+    table: Access<Items>,
+    known: Mutex<HashMap<KeyId, Known>>,
+}
+
+/// What was read of a key.
+#[derive(Clone)]
+struct Known {
+    key: Option<Arc<ApiKey>>,
+    read_at: Timestamp,
+}
+
+impl Known {
+    fn is_believed(&self, now: Timestamp) -> bool {
+        self.read_at <= now && now.since(self.read_at) < BELIEVED
+    }
+}
+
+/// The key of a request: one `Authorization: Bearer wxp_…`.
+fn presented(headers: &HeaderMap) -> Option<KeyText> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let (scheme, text) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(text.trim()).and_then(KeyText::parse)
+}
+
+/// The day of a moment, in UTC: `2026-01-31`.
+fn day_of(now: Timestamp) -> String {
+    now.rfc3339().split('T').next().unwrap_or_default().to_owned()
+}
+
+impl KeyRing {
+    pub(crate) fn new(services: &Services) -> Self {
+        let table = services.table.clone().access();
+        Self(Arc::new(Inner { services: services.clone(), table, known: Mutex::default() }))
+    }
+
+    pub(crate) fn services(&self) -> &Services {
+        &self.0.services
+    }
+
+    /// The key of a request, if it is valid now. The table must say so quickly: what the request is about has its own time.
+    pub(crate) async fn key(&self, headers: &HeaderMap) -> Result<Arc<ApiKey>, ApiError> {
+        let checked = timeout(self.services().limits.table_try, self.checked(headers)).await;
+        checked.unwrap_or_else(|_| Err(InternalError::Timeout.into()))
+    }
+
+    async fn checked(&self, headers: &HeaderMap) -> Result<Arc<ApiKey>, ApiError> {
+        let presented = presented(headers).ok_or_else(|| self.refuse("malformed"))?;
+        let now = self.services().clock.now();
+        let key = self.known(&presented.id, now).await?.ok_or_else(|| self.refuse("unknown"))?;
+        if !KeyDigest::of(&presented.secret).matches(&key.secret) {
+            return Err(self.refuse("wrong"));
+        }
+        if key.revoked_at.is_some() {
+            tracing::warn!(key = %key.id, "the revoked key {} is still in use", key.id);
+            return Err(self.refuse("revoked"));
+        }
+        if !key.is_valid(now) {
+            return Err(self.refuse("ended"));
+        }
+        self.note_use(&key, now).await?;
+        Ok(key)
+    }
+
+    /// A key as the table has it, or had it a minute ago at most.
+    async fn known(&self, id: &KeyId, now: Timestamp) -> Result<Option<Arc<ApiKey>>, ApiError> {
+        let known = self.remembered(|keys| keys.get(id).filter(|known| known.is_believed(now)).cloned());
+        if let Some(known) = known {
+            return Ok(known.key);
+        }
+        let key = self.in_table().await?.get(id).await?.map(Arc::new);
+        self.remember(id, key.clone(), now);
+        Ok(key)
+    }
+
+    /// Notes in the table that a key is in use, once a day. A key is good without that, too.
+    async fn note_use(&self, key: &Arc<ApiKey>, now: Timestamp) -> Result<(), ApiError> {
+        let today = day_of(now);
+        if key.last_used_on.as_ref().is_some_and(|day| *day >= today) {
+            return Ok(());
+        }
+        if let Err(error) = self.in_table().await?.note_use(&key.id, &today).await {
+            tracing::warn!(key = %key.id, "it could not be noted that the key {} is in use: {error}", key.id);
+        }
+        let noted = ApiKey { last_used_on: Some(today), ..ApiKey::clone(key) };
+        self.remembered(|keys| {
+            if let Some(known) = keys.get_mut(&key.id) {
+                known.key = Some(Arc::new(noted));
+            }
+        });
+        Ok(())
+    }
+
+    async fn in_table(&self) -> Result<ApiKeys, InternalError> {
+        let platform = self.services().platform.current().await?;
+        Ok(self.0.table.of(&platform.component).api_keys)
+    }
+
+    fn remember(&self, id: &KeyId, key: Option<Arc<ApiKey>>, now: Timestamp) {
+        self.remembered(|keys| {
+            if keys.len() >= REMEMBERED {
+                keys.retain(|_, known| known.is_believed(now));
+            }
+            if keys.len() >= REMEMBERED {
+                keys.clear();
+            }
+            keys.insert(id.clone(), Known { key, read_at: now });
+        });
+    }
+
+    fn remembered<T>(&self, look: impl FnOnce(&mut HashMap<KeyId, Known>) -> T) -> T {
+        look(&mut self.0.known.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Refuses a request, and counts that.
+    fn refuse(&self, reason: &'static str) -> ApiError {
+        self.services().metrics.put(&Metric::count(Measure::KeyRefused, 1).by(reason));
+        let detail =
+            "send a key that is valid: authorization: Bearer wxp_…; an operator makes one with cargo ops keys create";
+        Problem::new(ProblemKind::InvalidKey, detail).into()
+    }
+}

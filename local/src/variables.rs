@@ -52,6 +52,9 @@ impl Variables {
             ("REPLY_WEBHOOK_URL", None),
             ("EVENT_WEBHOOK_URL", None),
             ("RELEASE_CHECK_ACCOUNTS", None),
+            ("API_KEYS", None),
+            ("PLATFORM_TOKEN_ROUTE", None),
+            ("WANTED_PERMISSIONS", None),
         ] {
             if let Some(value) = environment.get(name).or_else(|| default.map(str::to_owned)) {
                 variables.insert(name, value);

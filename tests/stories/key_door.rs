@@ -6,6 +6,8 @@ use std::time::Duration;
 use axum::body::Body;
 use base::ids::AppId;
 use base::random::Random;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::AUTHORIZATION;
 use http::{Method, Request};
 use runtime::telemetry::Measure;
@@ -154,11 +156,22 @@ async fn a_key_that_is_limited_to_accounts_sees_and_uses_no_other() {
     assert_eq!(business.get(&format!("/tokens/{own}")).await.status, 200);
 
     let theirs = Business::of(&world).link(json!({ "reference": "r" })).await;
+    world.pass(Duration::from_secs(1));
     let mine = business.link(json!({ "reference": "r" })).await;
+    world.pass(Duration::from_secs(1));
+    Business::of(&world).link(json!({ "reference": "r" })).await;
     let listed = business.get("/authorization-links?reference=r").await;
     let ids: Vec<&str> =
         listed.body["links"].as_array().unwrap().iter().map(|link| link["link_id"].as_str().unwrap()).collect();
     assert_eq!(ids, [mine.id.as_str()]);
+    let mut place = String::new();
+    for _ in 0..3 {
+        let page = business.get(&format!("/authorization-links?reference=r&limit=1{place}")).await;
+        let Some(cursor) = page.body["next_cursor"].as_str() else { break };
+        let decoded = String::from_utf8_lossy(&URL_SAFE_NO_PAD.decode(cursor).unwrap()).into_owned();
+        assert!(!decoded.contains(&theirs.id) && decoded.contains(&mine.id), "{decoded}");
+        place = format!("&cursor={cursor}");
+    }
     for (method, tail) in [(Method::GET, ""), (Method::DELETE, ""), (Method::POST, "/codes")] {
         let path = format!("/authorization-links/{}{tail}", theirs.id);
         let answer = business.ask(method, &path, &json!({})).await;
@@ -304,6 +317,28 @@ async fn calls_and_files_belong_to_the_key_that_made_them() {
     let request = Request::builder().method(Method::POST).uri(format!("/wechat/{account}/cgi-bin/media/upload"));
     let used = other.send(request.header("x-body-file", id).body(Body::empty()).unwrap()).await;
     assert_eq!((used.status, used.problem()), (404, "unknown-file"));
+}
+
+#[tokio::test]
+async fn another_method_is_answered_as_such() {
+    let world = World::ready().await;
+    let business = Business::with_key(&world, &Keys(&world).with(Scope::ALL).await);
+    for (method, path) in [(Method::PUT, "/accounts"), (Method::DELETE, "/openapi.json"), (Method::PATCH, "/files")] {
+        let answer = business.ask(method, path, &json!({})).await;
+        assert_eq!((answer.status, answer.problem()), (405, "method-not-allowed"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_good_where_its_use_cannot_be_noted() {
+    let world = World::ready().await;
+    let business = Business::with_key(&world, &Keys(&world).with(&[]).await);
+    world.faults.always(stories::faults::Matching::operation("UpdateItem"), stories::faults::Fault::Hang);
+    assert_eq!(business.get("/openapi.json").await.status, 200);
+    world.faults.reset_counts();
+    assert_eq!(business.get("/openapi.json").await.status, 200);
+    assert_eq!(world.faults.all_requests().get("UpdateItem"), None, "not tried again");
+    world.faults.clear();
 }
 
 #[tokio::test]

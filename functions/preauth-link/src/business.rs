@@ -152,11 +152,33 @@ async fn listed(
     let after = Cursor::read(&mut parameters, &[&reference], |place| LinkPlace::parse(place).ok())?;
     parameters.finish()?;
     let open = service.open(bound).await.map_err(LinkError::from)?;
-    let (links, last) = open.items.links.with_reference(&reference, limit, after.as_ref(), open.now()).await?;
-    let links = links.into_iter().filter(|link| is_seen_by(&caller, link)).collect();
+    let (links, last) = match caller.appids() {
+        None => open.items.links.with_reference(&reference, limit, after.as_ref(), open.now()).await?,
+        Some(_) => seen_by(&caller, &open, &reference, limit, after).await?,
+    };
     let links = LinkState::of_all(&open, links).await?;
     let next_cursor = last.map(|place| Cursor::at(place.as_str(), &[&reference]));
     Ok(json(StatusCode::OK, &LinkPage { links, next_cursor }))
+}
+
+/// A page of the links that a caller sees which is limited to some accounts. They are read one by one, so that the page ends
+/// with one of them: its place has its id in it, and that of another's link is not for this caller.
+async fn seen_by(
+    caller: &Caller,
+    open: &OpenPlatform,
+    reference: &str,
+    limit: usize,
+    mut after: Option<LinkPlace>,
+) -> Result<(Vec<Link>, Option<LinkPlace>), ApiError> {
+    let mut seen = Vec::new();
+    loop {
+        let (links, last) = open.items.links.with_reference(reference, 1, after.as_ref(), open.now()).await?;
+        seen.extend(links.into_iter().filter(|link| is_seen_by(caller, link)));
+        if last.is_none() || seen.len() == limit {
+            return Ok((seen, last));
+        }
+        after = last;
+    }
 }
 
 async fn cancelled(service: LinkService, caller: Caller, path: LinkPath, bound: Instant) -> Result<Response, ApiError> {

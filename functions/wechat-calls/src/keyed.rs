@@ -35,21 +35,22 @@ pub(crate) async fn run(
         }
         KeyedCall::Answered(Some(kept)) => replay(kept),
         KeyedCall::Answered(None) => {
-            let detail = "the first call with this key was made, and its response was too large to be kept: do not send it again";
+            let detail = "the first call with this Idempotency-Key was made, and its response was too large to be kept: do not send it again";
             Err(not_repeated(Effect::Done, detail).into())
         }
         KeyedCall::UnderWay(until) => {
-            let detail = "the first call with this key is under way: retry after the time in Retry-After";
+            let detail = "the first call with this Idempotency-Key is under way: retry after the time in Retry-After";
             let problem = Problem::new(ProblemKind::CallUnderWay, detail);
             Err(problem.with_retry_after(until.since(context.now())).into())
         }
         KeyedCall::Unknown => {
-            let detail = "the first call with this key may have been sent, and whether it took effect is not known: check that, \
+            let detail = "the first call with this Idempotency-Key may have been sent, and whether it took effect is not known: check that, \
                           and send it under another key if it did not";
             Err(not_repeated(Effect::Unknown, detail).into())
         }
         KeyedCall::OtherRequest => {
-            let detail = "the first call with this key had another query, Content-Type, body or file: use a new key for each call";
+            let detail = "the first call with this Idempotency-Key had another query, Content-Type, body or file: use a new \
+                          Idempotency-Key for each call";
             Err(Problem::new(ProblemKind::KeyReused, detail).into())
         }
     }
@@ -85,7 +86,10 @@ fn storable(answer: &PassedBack) -> Option<KeptAnswer> {
 fn replay(kept: KeptAnswer) -> Result<Response, ApiError> {
     let head = serde_json::from_str(&kept.head).map_err(|_| {
         // Written by another version.
-        ApiError::from(not_repeated(Effect::Done, "the first call with this key was made; its response cannot be read"))
+        ApiError::from(not_repeated(
+            Effect::Done,
+            "the first call with this Idempotency-Key was made; its response cannot be read",
+        ))
     })?;
     let mut response = PassedBack { head, body: kept.body, redirect: None }.response();
     response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));

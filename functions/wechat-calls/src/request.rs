@@ -105,7 +105,7 @@ impl CallRequest {
         })?;
         let body = body.map_err(|error| {
             if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                Problem::new(ProblemKind::TooLarge, format!("send at most {LARGEST_BODY} bytes"))
+                Problem::new(ProblemKind::TooLarge, too_large_body())
             } else {
                 Problem::new(ProblemKind::MalformedRequest, "the body did not arrive whole: send it again")
             }
@@ -225,7 +225,10 @@ fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a st
     let Some(value) = values.next() else { return Ok(None) };
     match (value.to_str(), values.next()) {
         (Ok(value), None) => Ok(Some(value)),
-        _ => Err(Problem::new(ProblemKind::InvalidHeader, format!("send {name} once, in visible ASCII characters"))),
+        _ => Err(Problem::new(
+            ProblemKind::InvalidHeader,
+            format!("send {name} once, in visible ASCII characters: percent-encode all others of a file name"),
+        )),
     }
 }
 
@@ -247,4 +250,10 @@ fn retries(text: &str) -> Result<u32, Problem> {
     retries.ok_or_else(|| {
         Problem::new(ProblemKind::InvalidHeader, format!("Retries must be a number from 0 to {MOST_RETRIES}"))
     })
+}
+
+fn too_large_body() -> String {
+    format!(
+        "send at most {LARGEST_BODY} bytes, or upload a file of up to {LARGEST_FILE} with POST /files and name it in X-Body-File"
+    )
 }

@@ -395,9 +395,9 @@ impl ApiKeys {
         if new.put().await? { Ok(()) } else { Err(StoreError::Contended { item: "API key" }) }
     }
 
-    /// A key, as it was a moment ago, also one that is not valid any more; `None` if there is none. Half a read unit.
+    /// A key, also one that is not valid any more; `None` if there is none. One read.
     pub async fn get(&self, id: &KeyId) -> Result<Option<ApiKey>, StoreError> {
-        let found = self.0.read_eventually(self.key(id), &[]).await?;
+        let found = self.0.get(self.key(id)).await?;
         found.map(|attributes| ApiKey::read(id.clone(), attributes)).transpose()
     }
 

@@ -224,7 +224,8 @@ fn with_wechats_words(problem: Problem, error: &WechatError) -> Problem {
 pub(crate) fn not_signed() -> Problem {
     Problem::new(
         ProblemKind::NoIdentity,
-        "sign the request with IAM credentials (AWS Signature Version 4, service execute-api)",
+        "sign the request with IAM credentials (AWS Signature Version 4, service execute-api), or call the same path below /v1 with \
+         an API key",
     )
 }
 

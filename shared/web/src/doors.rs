@@ -16,7 +16,7 @@ use runtime::config::KeyConfig;
 use store::{ApiKey, Scope};
 
 use crate::Problem;
-use crate::api::{count_upstream_errors, method_not_allowed, not_signed, refused};
+use crate::api::{count_upstream_errors, method_not_allowed, not_signed, refused, unknown_account};
 use crate::caller::{Caller, KeyHolder, not_allowed};
 use crate::gateway::router_path;
 use crate::identity::IamIdentity;
@@ -113,11 +113,15 @@ struct Guard {
 /// Lets the holders of keys in, as far as their keys permit.
 async fn with_key(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
+    let Some(right) = guard.right(&parts) else {
+        // Another method of a path that is there: only the router's own answer is behind this.
+        return next.run(Request::from_parts(parts, body)).await;
+    };
     let key = match guard.ring.key(&parts.headers).await {
         Ok(key) => key,
         Err(error) => return refused(guard.ring.services(), "checking a key", error),
     };
-    if let Err(problem) = permitted(&guard, &key, &mut parts).await {
+    if let Err(problem) = permitted(right, &key, &mut parts).await {
         return problem.into_response();
     }
     parts.extensions.insert(Caller::Key(KeyHolder::new(key)));
@@ -125,26 +129,29 @@ async fn with_key(State(guard): State<Guard>, request: Request, next: Next) -> R
 }
 
 /// Refuses what a key does not permit.
-async fn permitted(guard: &Guard, key: &ApiKey, parts: &mut Parts) -> Result<(), Problem> {
-    match guard.right(parts) {
-        Some(Right::OneOf(scopes)) if scopes.iter().any(|scope| key.permits(*scope)) => {}
-        Some(Right::AnyKey) => {}
-        Some(Right::OneOf(scopes)) => {
+async fn permitted(right: Right, key: &ApiKey, parts: &mut Parts) -> Result<(), Problem> {
+    match right {
+        Right::OneOf(scopes) if scopes.iter().any(|scope| key.permits(*scope)) => {}
+        Right::AnyKey => {}
+        Right::OneOf(scopes) => {
             let words: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
             return Err(not_allowed(format!("the key lacks the scope {}", words.join(" or "))));
         }
-        Some(Right::IamOnly) | None => {
+        Right::IamOnly => {
             return Err(not_allowed("no key can do this: sign the request with IAM credentials"));
         }
     }
     let Some(appids) = &key.appids else { return Ok(()) };
-    let Ok(named) = RawPathParams::from_request_parts(parts, &()).await else { return Ok(()) };
-    let account = named.iter().find(|(name, _)| *name == "appid").and_then(|(_, appid)| AppId::parse(appid).ok());
-    match account {
-        Some(account) if !appids.contains(&account) => {
-            Err(not_allowed(format!("the key is limited to other accounts than {account}")))
-        }
-        _ => Ok(()),
+    if !parts.extensions.get::<MatchedPath>().is_some_and(|path| path.as_str().contains("{appid}")) {
+        return Ok(());
+    }
+    let named = RawPathParams::from_request_parts(parts, &()).await.ok();
+    let named =
+        named.iter().flatten().find(|(name, _)| *name == "appid").and_then(|(_, appid)| AppId::parse(appid).ok());
+    match named {
+        Some(account) if appids.contains(&account) => Ok(()),
+        Some(account) => Err(not_allowed(format!("the key is limited to other accounts than {account}"))),
+        None => Err(unknown_account()),
     }
 }
 

@@ -19,6 +19,12 @@ use crate::{InternalError, Problem, ProblemKind};
 /// For how long what was read of a key is believed: a revoked one works for this much longer at most.
 const BELIEVED: Duration = Duration::from_mins(1);
 
+/// Why a request is refused that has no key.
+const MALFORMED: &str = "malformed";
+
+/// How long noting that a key is in use may take.
+const NOTING: Duration = Duration::from_millis(300);
+
 /// How many keys a process remembers. Ids that do not exist are among them: each costs one read a minute.
 const REMEMBERED: usize = 1_000;
 
@@ -75,14 +81,9 @@ impl KeyRing {
         &self.0.services
     }
 
-    /// The key of a request, if it is valid now. The table must say so quickly: what the request is about has its own time.
+    /// The key of a request, if it is valid now.
     pub(crate) async fn key(&self, headers: &HeaderMap) -> Result<Arc<ApiKey>, ApiError> {
-        let checked = timeout(self.services().limits.table_try, self.checked(headers)).await;
-        checked.unwrap_or_else(|_| Err(InternalError::Timeout.into()))
-    }
-
-    async fn checked(&self, headers: &HeaderMap) -> Result<Arc<ApiKey>, ApiError> {
-        let presented = presented(headers).ok_or_else(|| self.refuse("malformed"))?;
+        let presented = presented(headers).ok_or_else(|| self.refuse(MALFORMED))?;
         let now = self.services().clock.now();
         let key = self.known(&presented.id, now).await?.ok_or_else(|| self.refuse("unknown"))?;
         if !KeyDigest::of(&presented.secret).matches(&key.secret) {
@@ -93,9 +94,10 @@ impl KeyRing {
             return Err(self.refuse("revoked"));
         }
         if !key.is_valid(now) {
+            tracing::warn!(key = %key.id, "the key {} has ended, and is still in use", key.id);
             return Err(self.refuse("ended"));
         }
-        self.note_use(&key, now).await?;
+        self.note_use(&key, now).await;
         Ok(key)
     }
 
@@ -105,27 +107,31 @@ impl KeyRing {
         if let Some(known) = known {
             return Ok(known.key);
         }
-        let key = self.in_table().await?.get(id).await?.map(Arc::new);
+        let keys = self.in_table().await?;
+        // What the request is about has its own time, so this has little.
+        let found = timeout(self.services().limits.table_try, keys.get(id)).await;
+        let key = found.map_err(|_| InternalError::Timeout)??.map(Arc::new);
         self.remember(id, key.clone(), now);
         Ok(key)
     }
 
     /// Notes in the table that a key is in use, once a day. A key is good without that, too.
-    async fn note_use(&self, key: &Arc<ApiKey>, now: Timestamp) -> Result<(), ApiError> {
+    async fn note_use(&self, key: &ApiKey, now: Timestamp) {
         let today = day_of(now);
         if key.last_used_on.as_ref().is_some_and(|day| *day >= today) {
-            return Ok(());
+            return;
         }
-        if let Err(error) = self.in_table().await?.note_use(&key.id, &today).await {
-            tracing::warn!(key = %key.id, "it could not be noted that the key {} is in use: {error}", key.id);
-        }
-        let noted = ApiKey { last_used_on: Some(today), ..ApiKey::clone(key) };
+        // First: where the table hangs, the next request does not wait for it again.
         self.remembered(|keys| {
-            if let Some(known) = keys.get_mut(&key.id) {
-                known.key = Some(Arc::new(noted));
+            if let Some(known) = keys.get_mut(&key.id).and_then(|known| known.key.as_mut()) {
+                *known = Arc::new(ApiKey { last_used_on: Some(today.clone()), ..ApiKey::clone(known) });
             }
         });
-        Ok(())
+        let noting = async { Ok::<(), InternalError>(self.in_table().await?.note_use(&key.id, &today).await?) };
+        let noted = timeout(NOTING, noting).await.unwrap_or(Err(InternalError::Timeout));
+        if let Err(error) = noted {
+            tracing::warn!(key = %key.id, "it could not be noted that the key {} is in use: {error}", key.id);
+        }
     }
 
     async fn in_table(&self) -> Result<ApiKeys, InternalError> {

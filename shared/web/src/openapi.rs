@@ -42,7 +42,8 @@ const OF_THE_GATEWAY: [(u16, &str, &str); 6] = [
     (
         403,
         "Forbidden",
-        "no signature, a wrong or outdated one, or credentials without `execute-api:Invoke` on the route",
+        "no signature (an API key is for paths below `/v1`), a wrong or outdated one, or credentials without \
+         `execute-api:Invoke` on the route",
     ),
     (404, "Not Found", "no route has this path and method"),
     (413, "Request Entity Too Large", "the body has more than 10 MB"),

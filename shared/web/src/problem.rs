@@ -114,7 +114,7 @@ kinds! {
     /// The body is not declared as JSON.
     NotJson: UNSUPPORTED_MEDIA_TYPE, "not-json", "The body is not JSON";
     /// The `Idempotency-Key` was used for another call.
-    KeyReused: UNPROCESSABLE_ENTITY, "key-reused", "The key belongs to another call";
+    KeyReused: UNPROCESSABLE_ENTITY, "key-reused", "The Idempotency-Key belongs to another call";
     /// It was asked for a moment ago.
     TooSoon: TOO_MANY_REQUESTS, "too-soon", "It was asked for a moment ago";
     /// The link has made too many pre-auth codes.

@@ -13,7 +13,7 @@ use http::{Method, Request};
 use runtime::telemetry::Measure;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
-use store::{ApiKey, KeyDigest, KeyText, Scope};
+use store::{ApiKey, KeyRequest, KeyText, Scope};
 use stories::business::{Answer, Business};
 use stories::world::{BUSINESS_ROUTES, World};
 use tower::ServiceExt as _;
@@ -55,20 +55,10 @@ struct Keys<'a>(&'a World);
 
 impl Keys<'_> {
     async fn make(&self, change: impl FnOnce(&mut ApiKey)) -> SecretString {
-        let text = KeyText::generate(&Random::system());
-        let mut key = ApiKey {
-            id: text.id.clone(),
-            name: "crm".to_owned(),
-            scopes: BTreeSet::new(),
-            appids: None,
-            secret: KeyDigest::of(&text.secret),
-            in_url: false,
-            created_at: self.0.now(),
-            created_by: "arn:aws:iam::123456789012:role/operators".to_owned(),
-            ends_at: None,
-            revoked_at: None,
-            last_used_on: None,
-        };
+        let request = KeyRequest::new("crm", &["links"]).unwrap();
+        let made_by = "arn:aws:iam::123456789012:role/operators";
+        let (mut key, text) = request.make(made_by, &Random::system(), self.0.now());
+        key.scopes.clear();
         change(&mut key);
         self.0.store().api_keys.create(&key).await.unwrap();
         text.text()

@@ -72,10 +72,10 @@ pub(crate) struct PatchBody {
 fn permitted(caller: &Caller, changes: &AccountPatch) -> Result<(), Problem> {
     let AccountPatch { reference, tags, login_origins } = changes;
     if !matches!(login_origins, Patch::Unchanged) {
-        caller.needs(Scope::AccountsOrigins)?;
+        caller.needs(&[Scope::AccountsOrigins])?;
     }
     if !matches!((reference, tags), (Patch::Unchanged, Patch::Unchanged)) {
-        caller.needs(Scope::AccountsWrite)?;
+        caller.needs(&[Scope::AccountsWrite])?;
     }
     Ok(())
 }

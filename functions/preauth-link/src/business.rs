@@ -11,7 +11,7 @@ use serde::Serialize;
 use store::{Labels, Link, LinkPlace, LinkStatus};
 use tokio::time::Instant;
 use web::api::{ApiError, answer, json};
-use web::caller::{Caller, not_allowed};
+use web::caller::Caller;
 use web::{Cursor, Members, PageSize, Parameters, Problem, QueryError};
 
 use crate::link_request::Body;
@@ -125,8 +125,8 @@ async fn created(
     bound: Instant,
 ) -> Result<Response, ApiError> {
     let (request, life) = Body::read(body?)?.parse(&service.config().return_origins, caller.principal())?;
-    if let Some(account) = request.biz_appid.as_ref().filter(|account| !caller.may_use(account)) {
-        return Err(not_allowed(format!("the key is limited to other accounts than {account}")).into());
+    if let Some(account) = &request.biz_appid {
+        caller.needs_account(account)?;
     }
     let open = service.open(bound).await.map_err(LinkError::from)?;
     let id = LinkId::generate(open.random());

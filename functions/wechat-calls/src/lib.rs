@@ -38,7 +38,7 @@ use runtime::config::KeyConfig;
 use store::{Access, Scope, TokenOwner, access_to};
 use tokio::time::Instant;
 use web::api::answer;
-use web::caller::{Caller, not_allowed};
+use web::caller::Caller;
 use web::doors::{Doors, Route};
 use web::gateway::router_path;
 use web::{BODY_LIMIT, InternalError, Problem};
@@ -194,10 +194,8 @@ async fn pass_on(
         Box::pin(async move {
             let (owner, path) = target?;
             // Once more, for the account that the call is made for, however the path was read on the way here.
-            if let TokenOwner::Authorizer(account) = &owner
-                && !caller.may_use(account)
-            {
-                return Err(not_allowed(format!("the key is limited to other accounts than {account}")).into());
+            if let TokenOwner::Authorizer(account) = &owner {
+                caller.needs_account(account)?;
             }
             let request = CallRequest::read(owner, &path, caller, &parts, body)?;
             let open = service.open(bound).await?;

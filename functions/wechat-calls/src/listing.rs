@@ -101,11 +101,10 @@ pub(crate) async fn list(State(service): State<CallService>, caller: Caller, Raw
 
 /// Refuses a list of more accounts than the caller is limited to.
 fn permitted(caller: &Caller, account: Option<&str>) -> Result<(), Problem> {
-    let Some(appids) = caller.appids() else { return Ok(()) };
-    match account {
-        None => Err(not_allowed("the key is limited to some accounts: name one of them in appid")),
-        Some(account) if appids.iter().any(|appid| appid.as_str() == account) => Ok(()),
-        Some(account) => Err(not_allowed(format!("the key is limited to other accounts than {account}"))),
+    match (caller.appids(), account.and_then(|account| AppId::parse(account).ok())) {
+        (None, _) => Ok(()),
+        (Some(_), None) => Err(not_allowed("the key is limited to some accounts: name one of them in appid")),
+        (Some(_), Some(account)) => caller.needs_account(&account),
     }
 }
 

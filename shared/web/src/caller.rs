@@ -63,17 +63,30 @@ impl Caller {
         self.appids().is_none_or(|appids| appids.contains(account))
     }
 
-    /// Refuses what a key does not permit. What a principal of AWS may do has been decided by then.
+    /// Refuses what takes one of these scopes, of which a key has none. What a principal of AWS may do has been decided by
+    /// then.
     ///
     /// # Errors
     /// The problem `not-allowed`.
-    pub fn needs(&self, scope: Scope) -> Result<(), Problem> {
+    pub fn needs(&self, scopes: &[Scope]) -> Result<(), Problem> {
         match self {
-            Self::Key(holder) if !holder.key.permits(scope) => {
-                Err(not_allowed(format!("the key lacks the scope {scope}")))
+            Self::Key(holder) if !scopes.iter().any(|scope| holder.key.permits(*scope)) => {
+                let words: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
+                Err(not_allowed(format!("the key lacks the scope {}", words.join(" or "))))
             }
             _ => Ok(()),
         }
+    }
+
+    /// Refuses what concerns an account other than those that a key is limited to.
+    ///
+    /// # Errors
+    /// The problem `not-allowed`.
+    pub fn needs_account(&self, account: &AppId) -> Result<(), Problem> {
+        if self.may_use(account) {
+            return Ok(());
+        }
+        Err(not_allowed(format!("the key is limited to other accounts than {account}")))
     }
 
     /// Refuses what concerns more than the accounts that a key is limited to.

@@ -13,7 +13,7 @@ use http::Method;
 use http::request::Parts;
 use platform::services::Services;
 use runtime::config::KeyConfig;
-use store::{ApiKey, Scope};
+use store::Scope;
 
 use crate::Problem;
 use crate::api::{count_upstream_errors, method_not_allowed, not_signed, refused, unknown_account};
@@ -52,12 +52,6 @@ impl Route {
     #[must_use]
     pub const fn new(method: Method, path: &'static str, scopes: &'static [Scope]) -> Self {
         Self { method, path, right: Right::OneOf(scopes) }
-    }
-
-    /// Its method and path.
-    #[must_use]
-    pub fn method_and_path(&self) -> (Method, &'static str) {
-        (self.method.clone(), self.path)
     }
 
     /// A route with another right.
@@ -121,38 +115,32 @@ async fn with_key(State(guard): State<Guard>, request: Request, next: Next) -> R
         Ok(key) => key,
         Err(error) => return refused(guard.ring.services(), "checking a key", error),
     };
-    if let Err(problem) = permitted(right, &key, &mut parts).await {
+    let caller = Caller::Key(KeyHolder::new(key));
+    if let Err(problem) = permitted(right, &caller, &mut parts).await {
         return problem.into_response();
     }
-    parts.extensions.insert(Caller::Key(KeyHolder::new(key)));
+    parts.extensions.insert(caller);
     next.run(Request::from_parts(parts, body)).await
 }
 
 /// Refuses what a key does not permit.
-async fn permitted(right: Right, key: &ApiKey, parts: &mut Parts) -> Result<(), Problem> {
+async fn permitted(right: Right, caller: &Caller, parts: &mut Parts) -> Result<(), Problem> {
     match right {
-        Right::OneOf(scopes) if scopes.iter().any(|scope| key.permits(*scope)) => {}
+        Right::OneOf(scopes) => caller.needs(scopes)?,
         Right::AnyKey => {}
-        Right::OneOf(scopes) => {
-            let words: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
-            return Err(not_allowed(format!("the key lacks the scope {}", words.join(" or "))));
-        }
         Right::IamOnly => {
             return Err(not_allowed("no key can do this: sign the request with IAM credentials"));
         }
     }
-    let Some(appids) = &key.appids else { return Ok(()) };
-    if !parts.extensions.get::<MatchedPath>().is_some_and(|path| path.as_str().contains("{appid}")) {
+    if caller.appids().is_none()
+        || !parts.extensions.get::<MatchedPath>().is_some_and(|path| path.as_str().contains("{appid}"))
+    {
         return Ok(());
     }
     let named = RawPathParams::from_request_parts(parts, &()).await.ok();
     let named =
         named.iter().flatten().find(|(name, _)| *name == "appid").and_then(|(_, appid)| AppId::parse(appid).ok());
-    match named {
-        Some(account) if appids.contains(&account) => Ok(()),
-        Some(account) => Err(not_allowed(format!("the key is limited to other accounts than {account}"))),
-        None => Err(unknown_account()),
-    }
+    caller.needs_account(&named.ok_or_else(unknown_account)?)
 }
 
 impl Guard {

@@ -4,10 +4,12 @@
 //! folder holds that; the operating system releases it however the process ends. Only the user may look inside: what
 //! other users could read is taken from them at each start.
 
-use std::fs::{self, File, TryLockError};
-use std::io;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use secrecy::{ExposeSecret as _, SecretString};
 
 /// Why the folder cannot be used. Each is a sentence for the person at the keyboard.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +78,19 @@ impl DataDir {
         let path = self.file(name);
         privacy::open(&path)?;
         Ok(path)
+    }
+
+    /// Writes a file of secrets, for the user only. A crash half-way must not leave half a secret, so it is renamed into
+    /// place.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn keep(&self, name: &str, content: &SecretString) -> io::Result<()> {
+        let draft = self.private_file(&format!("{name}.new"))?;
+        let mut file = OpenOptions::new().write(true).truncate(true).open(&draft)?;
+        file.write_all(content.expose_secret().as_bytes())?;
+        file.sync_all()?;
+        fs::rename(draft, self.path.join(name))
     }
 
     /// What to do if a file in the folder is broken.

@@ -5,8 +5,7 @@
 //! the table would belong to another platform; only a `webhook_secret` is added to one of a time before there was any.
 //! No error carries a value.
 
-use std::fs::OpenOptions;
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use base::ids::{AppId, hex};
@@ -97,7 +96,7 @@ impl PlatformSecret {
     pub fn generated(folder: &DataDir, random: &Random) -> Result<Self, SecretFileError> {
         let path = Self::file(folder);
         let write = |json: &SecretString| {
-            write_private(&path, json).map_err(|source| SecretFileError::Unusable { path: path.clone(), source })
+            folder.keep(FILE, json).map_err(|source| SecretFileError::Unusable { path: path.clone(), source })
         };
         if !path.exists() {
             write(&generate(random))?;
@@ -167,19 +166,6 @@ fn webhook_secret(random: &Random) -> String {
 /// The JSON object as it stands in the file.
 fn in_file(secret: &Value) -> SecretString {
     format!("{secret:#}\n").into()
-}
-
-/// Writes a file that only the user may read. A crash half-way must not leave half a secret, so it is renamed into place.
-fn write_private(path: &Path, content: &SecretString) -> io::Result<()> {
-    let draft = path.with_extension("new");
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&draft)?;
-    file.write_all(content.expose_secret().as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(draft, path)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use base::limits::Limits;
 use base::random::Random;
 use runtime::config::{Environment, PageConfig};
 use simulator::{Lifetimes, Options, Simulator};
+use store::Table;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use url::Url;
@@ -31,6 +32,7 @@ use crate::guard::{self, Guard};
 use crate::home;
 use crate::listeners::{Listeners, Part, endpoint, local_base};
 use crate::platform_secret::PlatformSecret;
+use crate::ready_key::ReadyKey;
 use crate::sample_webhook::SampleWebhook;
 use crate::schedule;
 use crate::secrets::Secrets;
@@ -66,6 +68,8 @@ pub struct System {
     pub exports: Vec<(&'static str, String)>,
     /// The business routes, to be called from inside.
     pub business: Router,
+    /// What opens the door with keys, unless there is no such door or the table is elsewhere.
+    pub api_key: Option<ReadyKey>,
     tasks: JoinSet<()>,
     // Last: it stops when everything that uses it has.
     _database: Option<Embedded>,
@@ -114,23 +118,15 @@ impl System {
         let secrets_url = endpoint(&listeners.secrets)?;
         let bus_url = listeners.events.url()?;
         let endpoints = Endpoints::new(&table_url, &secrets_url, environment);
-        create_table(&endpoints.clients(&Limits::background()).dynamodb, &config.table.table_name)
-            .await
-            .context("the table cannot be used")?;
+        let dynamodb = endpoints.clients(&Limits::background()).dynamodb;
+        create_table(&dynamodb, &config.table.table_name).await.context("the table cannot be used")?;
 
         let clock: SharedClock = Arc::new(SystemClock);
         let place = Place { endpoints: &endpoints, bus_url: &bus_url, config: &config, clock: &clock };
         let functions = place.functions(&webhooks)?;
         let refresher = functions.refresher;
 
-        let mut exports = variables.to_export();
-        exports.push(("AWS_ENDPOINT_URL_DYNAMODB", table_url));
-        exports.push(("AWS_ENDPOINT_URL_SECRETS_MANAGER", secrets_url));
-        exports.push(("AWS_ENDPOINT_URL_EVENTBRIDGE", bus_url));
-        // A table elsewhere is reached with the region and the credentials that are in the environment already.
-        if database.is_some() {
-            exports.extend(ANY_CREDENTIALS.map(|(name, value)| (name, value.to_owned())));
-        }
+        let exports = exports(&variables, [table_url, secrets_url, bus_url], database.is_some());
         let business_base = endpoint(&listeners.business)?;
         let events_base = listeners.events.listener().map(local_base).transpose()?;
 
@@ -159,7 +155,7 @@ impl System {
             tasks.spawn(run_simulator(simulator, guard.clone(), listener, args.ticket_interval));
         }
         if let Some(listener) = listeners.sample_webhook {
-            let webhook = SampleWebhook::new(secret.webhook_key?, clock, functions.business.clone());
+            let webhook = SampleWebhook::new(secret.webhook_key?, Arc::clone(&clock), functions.business.clone());
             tasks.spawn(behind_guard(listener, webhook.router()));
         }
         tasks.spawn(schedule::renew_regularly(refresher.clone(), schedule::renew_interval(args.token_lifetime)));
@@ -167,6 +163,12 @@ impl System {
         tasks.spawn(schedule::watch_inbox(refresher));
 
         let business = functions.business;
+        let api_key = if database.is_some() && config.keys.enabled {
+            let keys = Table::new(dynamodb, &config.table.table_name).store(&secret.component_appid).api_keys;
+            Some(ReadyKey::of(&folder, &keys, &business, clock.now()).await?)
+        } else {
+            None
+        };
         Ok(Self {
             public_base,
             local_base: push_base,
@@ -178,6 +180,7 @@ impl System {
             secret_file,
             exports,
             business,
+            api_key,
             tasks,
             _database: database,
         })
@@ -187,6 +190,19 @@ impl System {
     pub async fn run(&mut self) {
         self.tasks.join_next().await;
     }
+}
+
+/// The variables for other programs, with where table, secret and bus are.
+fn exports(variables: &Variables, urls: [String; 3], is_embedded: bool) -> Vec<(&'static str, String)> {
+    const ENDPOINTS: [&str; 3] =
+        ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_EVENTBRIDGE"];
+    let mut exports = variables.to_export();
+    exports.extend(ENDPOINTS.into_iter().zip(urls));
+    // A table elsewhere is reached with the region and the credentials that are in the environment already.
+    if is_embedded {
+        exports.extend(ANY_CREDENTIALS.map(|(name, value)| (name, value.to_owned())));
+    }
+    exports
 }
 
 /// The real WeChat needs a way in.

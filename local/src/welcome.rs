@@ -4,20 +4,18 @@ use std::fmt::{self, Write as _};
 use std::path::Path;
 
 use anyhow::Context as _;
-use axum::body::{Body, to_bytes};
-use axum::http::Request;
-use axum::http::header::CONTENT_TYPE;
+use secrecy::ExposeSecret as _;
 use serde::Deserialize;
-use tower::ServiceExt as _;
+use serde_json::json;
 use url::Url;
+use web::doors::KEY_DOOR;
 
+use crate::inside::post;
+use crate::ready_key::ReadyKey;
 use crate::system::System;
 
 /// The port of the business API at which `cargo ops` looks for a running system unless it is told another.
 const DEFAULT_BUSINESS: &str = "http://127.0.0.1:3001";
-
-/// Larger than any answer of the business API.
-const ANSWER_LIMIT: usize = 16 * 1024;
 
 /// A link as the business API answers it.
 #[derive(Deserialize)]
@@ -38,17 +36,28 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
     } else {
         "Authorize one of your test accounts: open in a browser, through the tunnel"
     };
-    let mut text = format!(
-        "\nThe platform runs.\n\n\
-         {authorize}:\n  {url}\n\n\
-         Ask what became of the link:\n  curl {business}/authorization-links/{id}\n\n\
-         See all accounts, and how they are doing:\n  curl {business}/accounts\n\n\
-         Make another link:\n  curl -X POST {business}/authorization-links -H 'content-type: application/json' \
-         -d '{{\"requester_name\":\"Demo Shop\"}}'\n\n\
-         All that can be asked, in OpenAPI, also for a viewer of it:\n  curl {business}/openapi.json\n\n",
-        url = link.url,
-        id = link.link_id,
-    );
+    let mut text = format!("\nThe platform runs.\n\n{authorize}:\n  {}\n\n", link.url);
+    let curl = match &system.api_key {
+        Some(key) => {
+            with_key(&mut text, key, system)?;
+            Curl { base: "$API", header: " -H \"authorization: Bearer $API_KEY\"" }
+        }
+        None => Curl { base: business, header: "" },
+    };
+    write!(
+        text,
+        "Ask what became of the link:\n  {}\n\n\
+         See all accounts, and how they are doing:\n  {}\n\n\
+         Make another link:\n  {} -H 'content-type: application/json' -d '{{\"requester_name\":\"Demo Shop\"}}'\n\n\
+         All that can be asked, in OpenAPI, also for a viewer of it:\n  {}\n\n",
+        curl.of(&format!("/authorization-links/{}", link.link_id)),
+        curl.of("/accounts"),
+        curl.of("/authorization-links"),
+        curl.of("/openapi.json"),
+    )?;
+    if system.api_key.is_some() {
+        write!(text, "Do what an operator does, who has IAM and needs no key here:\n  curl {business}/keys\n\n")?;
+    }
     match &system.simulator_base {
         Some(base) => writeln!(
             text,
@@ -87,6 +96,33 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
     Ok(text)
 }
 
+/// How the business API is called from a shell.
+struct Curl<'a> {
+    base: &'a str,
+    header: &'a str,
+}
+
+impl Curl<'_> {
+    fn of(&self, path: &str) -> String {
+        format!("curl \"{}{path}\"{}", self.base, self.header)
+    }
+}
+
+/// What the commands below it need.
+fn with_key(text: &mut String, key: &ReadyKey, system: &System) -> fmt::Result {
+    if key.is_replaced {
+        text.push_str("The API key of the last start is not valid any more. This is a new one.\n\n");
+    }
+    write!(
+        text,
+        "Call the API as your services do. First give the shell the address and a key, which opens everything for all \
+         accounts\nand is kept in {}:\n  export API={}{KEY_DOOR} API_KEY={}\n\n",
+        key.file.display(),
+        system.local_base,
+        key.text.expose_secret()
+    )
+}
+
 /// Where the operator's tool finds the system, if it is not where the tool looks by itself.
 fn business_option(business: &str) -> String {
     let port = business.rsplit(':').next().filter(|_| business != DEFAULT_BUSINESS);
@@ -112,14 +148,7 @@ fn real(text: &mut String, base: &str, local: &str) -> fmt::Result {
 }
 
 async fn demo_link(system: &System) -> anyhow::Result<DemoLink> {
-    let request = Request::post("/authorization-links")
-        .header(CONTENT_TYPE, "application/json")
-        .body(Body::from(r#"{"requester_name":"Demo Shop 演示商城"}"#))?;
-    let response = system.business.clone().oneshot(request).await?;
-    let status = response.status();
-    let body = to_bytes(response.into_body(), ANSWER_LIMIT).await?;
-    anyhow::ensure!(status.is_success(), "status {status}: {}", String::from_utf8_lossy(&body));
-    Ok(serde_json::from_slice(&body)?)
+    post(&system.business, "/authorization-links", &json!({ "requester_name": "Demo Shop 演示商城" })).await
 }
 
 #[cfg(test)]

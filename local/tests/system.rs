@@ -13,6 +13,7 @@ use local::args::Args;
 use local::eventbridge::EventBus;
 use local::system::System;
 use runtime::config::Environment;
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use simulator::MessageOutcome;
 use tempfile::TempDir;
@@ -104,6 +105,71 @@ async fn changes_of_accounts_go_to_the_event_webhook_of_the_environment() {
     assert_eq!(answered(&system, "hello").await, None, "an account has authorized the platform");
     let first = receiver.recv().await.unwrap();
     assert_eq!((&first["type"], &first["data"]["sequence"].is_u64()), (&json!("account.authorized"), &true), "{first}");
+}
+
+/// The lines that name a key, and the key.
+async fn key_lines(system: &System) -> (String, String) {
+    let banner = local::welcome::text(system).await.unwrap();
+    let key = system.api_key.as_ref().unwrap().text.expose_secret().to_owned();
+    assert!(banner.contains(&format!("  export API={}/v1 API_KEY={key}\n", system.local_base)), "{banner}");
+    (banner, key)
+}
+
+/// The status of a request with a key, as the printed commands send it.
+async fn status_with(system: &System, key: &str) -> u16 {
+    let request = client_builder().build().unwrap().get(format!("{}/v1/accounts", system.local_base));
+    request.bearer_auth(key).send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn a_ready_key_that_was_revoked_is_replaced_at_the_next_start_which_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = args(folder.path(), &[]);
+    let start = async || System::start(&args, &|_: &str| None).await.unwrap();
+    let system = start().await;
+    let (banner, first) = key_lines(&system).await;
+    assert!(!banner.contains("not valid any more"), "{banner}");
+    assert_eq!(status_with(&system, &first).await, 200);
+    let id = &first["wxp_".len()..][..22];
+    let revocation = client_builder().build().unwrap().delete(format!("{}/keys/{id}", system.business_base));
+    assert_eq!(revocation.send().await.unwrap().status(), 204);
+    drop(system);
+
+    let system = start().await;
+    let (banner, second) = key_lines(&system).await;
+    assert!(banner.contains("The API key of the last start is not valid any more. This is a new one."), "{banner}");
+    assert_ne!(first, second);
+    assert_eq!((status_with(&system, &first).await, status_with(&system, &second).await), (401, 200));
+    drop(system);
+
+    let tables = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+    for table in tables.filter(|path| path.to_string_lossy().contains("dynamodb.sqlite")) {
+        std::fs::remove_file(table).unwrap();
+    }
+    let system = start().await;
+    let (banner, third) = key_lines(&system).await;
+    assert!(banner.contains("not valid any more"), "{banner}");
+    assert_eq!((status_with(&system, &second).await, status_with(&system, &third).await), (401, 200));
+    drop(system);
+    let system = start().await;
+    assert_eq!(key_lines(&system).await.1, third);
+}
+
+#[tokio::test]
+async fn no_key_is_made_without_its_door_or_in_a_table_elsewhere() {
+    let (system, folder) = start(&[], &|name: &str| (name == "API_KEYS").then(|| "off".to_owned())).await;
+    let banner = local::welcome::text(&system).await.unwrap();
+    assert!(banner.contains(&format!("curl \"{}/accounts\"\n", system.business_base)), "{banner}");
+    assert!(!banner.contains("API_KEY") && !folder.path().join("api-key").exists(), "{banner}");
+
+    let (elsewhere, _folder) = start(&[], &|_: &str| None).await;
+    let table = elsewhere.exports.iter().find(|(name, _)| *name == "AWS_ENDPOINT_URL_DYNAMODB").unwrap().1.clone();
+    let (system, folder) = start(&[], &move |name: &str| match name {
+        "AWS_ENDPOINT_URL_DYNAMODB" => Some(table.clone()),
+        _ => None,
+    })
+    .await;
+    assert!(system.api_key.is_none() && !folder.path().join("api-key").exists());
 }
 
 #[tokio::test]

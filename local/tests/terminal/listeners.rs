@@ -30,9 +30,9 @@ fn listener(line: &str, sockets: &BTreeSet<String>) -> Option<SocketAddr> {
 }
 
 /// The response to a request without body, as text.
-fn sent(to: SocketAddr, method: &str, headers: &[(&str, &str)]) -> String {
+pub(super) fn sent(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> String {
     let mut connection = TcpStream::connect(to).unwrap();
-    write!(connection, "{method} / HTTP/1.1\r\nconnection: close\r\ncontent-length: 0\r\n").unwrap();
+    write!(connection, "{method} {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: 0\r\n").unwrap();
     for (name, value) in headers {
         write!(connection, "{name}: {value}\r\n").unwrap();
     }
@@ -82,7 +82,7 @@ fn no_port_but_the_public_one_answers_another_website_or_under_another_name() {
         let own = format!("localhost:{}", address.port());
         for (method, headers) in METHODS {
             for hostile in hostile(&own) {
-                let response = sent(address, method, &[&hostile[..], headers].concat()).to_ascii_lowercase();
+                let response = sent(address, method, "/", &[&hostile[..], headers].concat()).to_ascii_lowercase();
                 let tried = format!("{method} {hostile:?} at {address}:\n{response}");
                 assert!(response.starts_with("http/1.1 403 "), "{tried}");
                 assert!(!response.contains("\r\naccess-control-"), "{tried}");
@@ -94,7 +94,7 @@ fn no_port_but_the_public_one_answers_another_website_or_under_another_name() {
             {
                 own_page.push(("host", own.clone()));
                 let own_page: Vec<_> = own_page.iter().map(|(name, value)| (*name, value.as_str())).collect();
-                let response = sent(address, method, &[&own_page[..], headers].concat()).to_ascii_lowercase();
+                let response = sent(address, method, "/", &[&own_page[..], headers].concat()).to_ascii_lowercase();
                 let tried = format!("{method} {own_page:?} at {address}:\n{response}");
                 assert!(!response.contains("refused: ") && !response.contains("\r\naccess-control-"), "{tried}");
             }
@@ -102,7 +102,7 @@ fn no_port_but_the_public_one_answers_another_website_or_under_another_name() {
     }
     for address in open {
         let tunnel = [("host", "abc.tunnel.example.com"), ("origin", "https://abc.tunnel.example.com")];
-        let response = sent(address, "GET", &tunnel);
+        let response = sent(address, "GET", "/", &tunnel);
         assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
     }
     end(running, "TERM");

@@ -8,6 +8,8 @@
 #[cfg(target_os = "linux")]
 mod listeners;
 mod privacy;
+#[cfg(target_os = "linux")]
+mod ready_key;
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
@@ -32,10 +34,15 @@ const ANY_PORTS: [&str; 14] = [
     "0",
 ];
 
-fn start(options: &[&str], folder: &Path) -> Child {
+/// The program, without the environment of the tests.
+fn program(options: &[&str], folder: &Path) -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_local"));
-    program.env_clear().args(ANY_PORTS).args(options).arg("--data-dir").arg(folder);
-    program.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+    program.env_clear().args(ANY_PORTS).args(options).arg("--data-dir").arg(folder).stdout(Stdio::piped());
+    program
+}
+
+fn start(options: &[&str], folder: &Path) -> Child {
+    program(options, folder).stderr(Stdio::null()).spawn().unwrap()
 }
 
 /// All that the program says when everything runs. What it logs afterwards is read too, or it would have to stop.

@@ -1,0 +1,25 @@
+//! Requests of the program itself to the business API, without a network in between.
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use axum::http::header::CONTENT_TYPE;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+/// Larger than any answer that is asked for here.
+const ANSWER_LIMIT: usize = 16 * 1024;
+
+/// Sends a request, and reads the answer.
+///
+/// # Errors
+/// Where the answer is not one of success.
+pub(crate) async fn post<T: DeserializeOwned>(business: &Router, path: &str, body: &Value) -> anyhow::Result<T> {
+    let request = Request::post(path).header(CONTENT_TYPE, "application/json").body(Body::from(body.to_string()))?;
+    let response = business.clone().oneshot(request).await?;
+    let status = response.status();
+    let body = to_bytes(response.into_body(), ANSWER_LIMIT).await?;
+    anyhow::ensure!(status.is_success(), "status {status}: {}", String::from_utf8_lossy(&body));
+    Ok(serde_json::from_slice(&body)?)
+}

@@ -30,7 +30,7 @@ use token_api::TokenService;
 use token_refresher::{EVENT_WEBHOOK, Refresher, Settings, Targets};
 use tracing::Instrument as _;
 use url::Url;
-use web::gateway::with_decoded_path;
+use web::gateway::with_decoded_paths;
 use web::identity::IamIdentity;
 use wechat::api::WechatClient;
 use wechat::push::TestAccounts;
@@ -124,7 +124,7 @@ impl Place<'_> {
         let routes = preauth_link::business_router(links.clone(), keys)
             .merge(account_api::router(accounts, keys))
             .merge(token_api::router(tokens, keys))
-            .merge(wechat_calls::router(calls, keys).layer(middleware::from_fn(with_decoded_path)))
+            .merge(wechat_calls::router(calls, keys))
             .layer(middleware::from_fn(with_request_id));
         let public = ticket_push::router(receiver(&for_pages))
             .merge(account_push::router(self.reception(&for_pages, webhook(&webhooks.replies, &REPLY_WEBHOOK)?)))
@@ -133,7 +133,7 @@ impl Place<'_> {
             .merge(oauth_callback::router(CallbackService::new(for_pages, pages.clone())));
         let identity = IamIdentity::new(LOCAL_IDENTITY).context("the local identity is empty")?;
         let business = routes.layer(Extension(identity));
-        Ok(Functions { public, business, refresher })
+        Ok(Functions { public: with_decoded_paths(public), business: with_decoded_paths(business), refresher })
     }
 
     fn services(&self, limits: Limits, metrics: &Metrics) -> anyhow::Result<Services> {

@@ -25,7 +25,7 @@ use runtime::telemetry::{self, LogThrottle, Measure, Metric, Metrics};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
-use tower::ServiceExt as _;
+use tower::{Layer as _, ServiceExt as _};
 use tracing::Instrument as _;
 
 use crate::doors::{KEY_DOOR, Route};
@@ -194,8 +194,14 @@ fn is_of_key_door(path: &str) -> bool {
 /// How the gateway writes everything below a path.
 const ALL_BELOW: &str = "{proxy+}";
 
-/// Decodes the path of a request once it has its route, as the gateway does: for routers that are reached without it.
-pub async fn with_decoded_path(mut request: Request, next: Next) -> Response {
+/// A router that is reached without the gateway and finds the same routes: by decoded paths, which is what the gateway
+/// hands on.
+pub fn with_decoded_paths(router: Router) -> Router {
+    // A layer of the router's own would decode a path that has its route already.
+    Router::new().fallback_service(middleware::from_fn(decode_path).layer(router))
+}
+
+async fn decode_path(mut request: Request, next: Next) -> Response {
     if let Some(uri) = event::behind_gateway(request.uri()) {
         *request.uri_mut() = uri;
     }

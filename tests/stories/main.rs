@@ -87,6 +87,8 @@ mod operators_release_check;
 #[cfg(test)]
 mod orders;
 #[cfg(test)]
+mod page_tickets;
+#[cfg(test)]
 mod parts;
 #[cfg(test)]
 mod problems;

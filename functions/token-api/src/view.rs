@@ -42,7 +42,7 @@ impl TokenView {
     pub(crate) fn of(owner: &TokenOwner, token: &ValidToken, now: Timestamp) -> Self {
         let appid = match owner {
             TokenOwner::Component => None,
-            TokenOwner::Authorizer(appid) => Some(appid.clone()),
+            TokenOwner::Authorizer(appid) | TokenOwner::Pages(appid, _) => Some(appid.clone()),
         };
         Self {
             appid,

@@ -15,7 +15,7 @@ use crate::failure::{failed_call, kind};
 use crate::files::OutgoingBody;
 use crate::request::CallRequest;
 use crate::response::{PassedBack, address_refused, not_authorized, redirect_to_bucket, without_answer};
-use crate::{LARGEST_ANSWER, OpenPlatform, keyed};
+use crate::{LARGEST_ANSWER, OpenPlatform, keyed, ticket};
 
 /// How a call ended, and what is still to be written down about it.
 pub(crate) struct Outcome {
@@ -30,6 +30,9 @@ pub(crate) struct Outcome {
 
 /// Makes a call, under its key if it has one, and records its outcome.
 pub(crate) async fn run(open: &OpenPlatform, request: &CallRequest) -> Result<Response, ApiError> {
+    if let Some(ticket) = request.page_ticket() {
+        return Box::pin(ticket::answer(open, request, &ticket)).await;
+    }
     if let Some(idempotency) = request.idempotency() {
         return Box::pin(keyed::run(open, request, &idempotency)).await;
     }
@@ -123,7 +126,7 @@ impl Outcome {
 }
 
 /// Counts a failed call.
-async fn count(open: &OpenPlatform, failed: Option<FailedCall>) {
+pub(crate) async fn count(open: &OpenPlatform, failed: Option<FailedCall>) {
     let Some(failed) = failed else { return };
     open.component.context().metrics.put(&Metric::count(Measure::CallFailed, 1).by(kind(&failed.code)));
     tracing::info!(

@@ -19,6 +19,7 @@ mod listing;
 mod openapi;
 mod request;
 mod response;
+mod ticket;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -117,6 +117,7 @@ fn calls(id: &str, of: &str) -> Operation {
             ProblemKind::PathRefused,
             ProblemKind::AnswerTooLarge,
             ProblemKind::AnswerUnusable,
+            ProblemKind::WechatRefused,
             ProblemKind::WechatUnreachable,
             ProblemKind::WechatSlow,
             ProblemKind::AddressRefused,

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, StatusCode};
-use store::{CallKey, RequestDigest, TokenOwner};
+use store::{CallKey, RequestDigest, TicketKind, TokenOwner};
+use url::form_urlencoded;
 use web::api::unknown_account;
 use web::caller::Caller;
 use web::headers::{BODY_FILE, BODY_PART, IDEMPOTENCY_KEY, LARGE_ANSWER, RETRIES, VIDEO_URL};
@@ -94,7 +95,7 @@ impl CallRequest {
     ) -> Result<Self, Problem> {
         let target = match owner {
             TokenOwner::Component => Target::Platform,
-            TokenOwner::Authorizer(_) => Target::Account,
+            TokenOwner::Authorizer(_) | TokenOwner::Pages(..) => Target::Account,
         };
         let path = CallPath::parse(path, target).map_err(|error| {
             let kind = match error {
@@ -147,8 +148,16 @@ impl CallRequest {
     pub(crate) fn account(&self) -> &str {
         match &self.owner {
             TokenOwner::Component => PLATFORM,
-            TokenOwner::Authorizer(appid) => appid.as_str(),
+            TokenOwner::Authorizer(appid) | TokenOwner::Pages(appid, _) => appid.as_str(),
         }
+    }
+
+    /// The ticket that the call asks for, if the platform keeps it.
+    pub(crate) fn page_ticket(&self) -> Option<TokenOwner> {
+        let TokenOwner::Authorizer(appid) = &self.owner else { return None };
+        let mut parameters = form_urlencoded::parse(self.query.as_bytes());
+        let kind = parameters.find(|(name, _)| name == "type").and_then(|(_, kind)| TicketKind::parse(&kind));
+        kind.filter(|_| self.path.gets_page_ticket()).map(|kind| TokenOwner::Pages(appid.clone(), kind))
     }
 
     /// What a repeat of the call is recognized by; `None` without an `Idempotency-Key`.

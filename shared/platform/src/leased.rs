@@ -159,7 +159,7 @@ fn reason_to_renew<'a>(
 ) -> Result<Option<RenewalReason<'a>>, TokenError> {
     let Some(record) = record else {
         return match owner {
-            TokenOwner::Component => Ok(Some(RenewalReason::Due)),
+            TokenOwner::Component | TokenOwner::Pages(..) => Ok(Some(RenewalReason::Due)),
             TokenOwner::Authorizer(authorizer) => Err(TokenError::UnknownAccount(authorizer.clone())),
         };
     };
@@ -194,7 +194,7 @@ fn no_grant(owner: &TokenOwner, record: &TokenRecord) -> TokenError {
         TokenOwner::Authorizer(authorizer) => {
             TokenError::NotAuthorized { authorizer: authorizer.clone(), state: record.state, since: record.due_at }
         }
-        TokenOwner::Component => TokenError::Busy(TokenOwner::Component),
+        TokenOwner::Component | TokenOwner::Pages(..) => TokenError::Busy(owner.clone()),
     }
 }
 
@@ -285,10 +285,11 @@ async fn give_up(
 fn wait_after(owner: &TokenOwner, failures: u32, error: &TokenError) -> Option<Duration> {
     let is_own = match owner {
         TokenOwner::Component => !matches!(error, TokenError::NoTicket),
-        TokenOwner::Authorizer(_) => matches!(error.scope(), Scope::Subject | Scope::Table),
+        TokenOwner::Authorizer(_) | TokenOwner::Pages(..) => matches!(error.scope(), Scope::Subject | Scope::Table),
     };
     let wait = match owner {
-        TokenOwner::Component => schedule::component_backoff(failures),
+        // Somebody waits for these two, and they are asked for only then.
+        TokenOwner::Component | TokenOwner::Pages(..) => schedule::component_backoff(failures),
         TokenOwner::Authorizer(_) => schedule::backoff(failures),
     };
     (is_own && error.scope() != Scope::OutOfTime).then_some(wait)

@@ -16,6 +16,7 @@ pub mod exchange;
 pub mod head_start;
 mod leased;
 mod memory;
+mod page_tickets;
 pub mod profiles;
 pub mod schedule;
 pub mod secret;

@@ -19,6 +19,7 @@ use wechat::api::{AuthorizerDetails, ErrCode, Reaction, WechatError};
 use crate::component::Component;
 use crate::context::Context;
 use crate::leased::{self, IssueError, Renewable, UsableToken};
+use crate::page_tickets;
 use crate::profiles::Profiles;
 use crate::schedule;
 
@@ -104,11 +105,12 @@ impl Tokens {
         self.component.store()
     }
 
-    const fn context(&self) -> &Context {
+    pub(crate) const fn context(&self) -> &Context {
         self.component.context()
     }
 
-    /// A token that WeChat accepts, renewed if it is due. One read, unless it is remembered.
+    /// A token that WeChat accepts, renewed if it is due. One read, unless it is remembered; for a ticket one more, of the
+    /// account's token.
     ///
     /// A token that is due and that nobody can renew at this moment is given as it is while it lives.
     ///
@@ -123,6 +125,11 @@ impl Tokens {
         let token = self.usable(owner, None).await?.token;
         self.cache.keep(owner, &token, reading);
         Ok(token)
+    }
+
+    /// Where tokens are kept, and what a renewal needs to know.
+    pub(crate) const fn kept(&self) -> (&store::StoredTokens, &Context) {
+        (&self.store().tokens, self.context())
     }
 
     /// A token other than the one that WeChat has just refused: the stored one if it was replaced meanwhile, else a new
@@ -198,6 +205,7 @@ impl Tokens {
             TokenOwner::Authorizer(authorizer) => {
                 Box::pin(leased::usable(&AccountToken { tokens: self, authorizer }, rejected)).await
             }
+            TokenOwner::Pages(account, kind) => Box::pin(page_tickets::usable(self, (account, *kind), rejected)).await,
         }
     }
 
@@ -364,7 +372,7 @@ impl Renewable for AccountToken<'_> {
     }
 
     fn tokens(&self) -> (&store::StoredTokens, &Context) {
-        (&self.tokens.store().tokens, self.tokens.context())
+        self.tokens.kept()
     }
 
     fn renew<'a>(&'a self, reason: RenewalReason<'a>) -> BoxFuture<'a, Result<Renewal, TokenError>> {

@@ -86,7 +86,7 @@ pub use self::request::PagePosition;
 pub use self::state_event::{EVENT_SORT_PREFIX, PendingEvent, Progress, StateChange, StateEvent, StateEvents};
 pub use self::ticket::{Ticket, Tickets};
 pub use self::token::{Failure, Issued, RenewalReason, StoredTokens};
-pub use self::token_record::{TokenOwner, TokenRecord};
+pub use self::token_record::{TicketKind, TokenOwner, TokenRecord};
 pub use self::user_name::{INTRODUCED, Introductions, Recipient, Recipients, UserNames};
 
 /// The index over everything that falls due, accounts to renew and inbox entries to process, and over the accounts

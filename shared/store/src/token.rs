@@ -4,14 +4,16 @@
 //! the `token_seq` that its call was based on, and only if no doubt about the stored token has come up meanwhile. The
 //! lease keeps a second process from calling WeChat at the same time.
 
+use std::time::Duration;
+
 use base::clock::Timestamp;
 use base::ids::AppId;
 use secrecy::SecretString;
 
 use crate::account_state::AccountState;
 use crate::attributes::{
-    ACCESS_TOKEN, AFTER_REFUSAL, DOUBTS, DUE_AT, FAILURES, GRANT_CLAIM, GRANTED_AT, LAST_ERROR, LAST_FAILURE,
-    LEASE_UNTIL, REFRESH_TOKEN, REFUSED_SINCE, STATE, STORED_AT, TOKEN_EXPIRES_AT, TOKEN_SEQ,
+    ACCESS_TOKEN, AFTER_REFUSAL, DOUBTS, DUE_AT, EXPIRES_AT, FAILURES, GRANT_CLAIM, GRANTED_AT, LAST_ERROR,
+    LAST_FAILURE, LEASE_UNTIL, REFRESH_TOKEN, REFUSED_SINCE, STATE, STORED_AT, TOKEN_EXPIRES_AT, TOKEN_SEQ,
 };
 use crate::last_failure::LastFailure;
 use crate::lease::{Lease, LeaseTerm};
@@ -19,6 +21,10 @@ use crate::part::{Key, Part};
 use crate::request::Written;
 use crate::write::{Condition, absent, counts, equals, exists, is_until};
 use crate::{StoreError, TokenOwner, TokenRecord, WriteOutcome};
+
+/// A ticket for web pages that nobody has asked for again is deleted this long after it was last issued. It lives for two
+/// hours.
+const TICKET_KEEP: Duration = Duration::from_hours(24);
 
 /// Why a token is to be renewed.
 #[derive(Clone, Copy)]
@@ -78,7 +84,7 @@ pub(crate) fn seq_is(seq: u64) -> Condition {
     counts(TOKEN_SEQ, seq)
 }
 
-/// The tokens of the component and the accounts, each in its owner's item.
+/// The tokens of the component and the accounts, and the accounts' tickets, each in its owner's item.
 #[derive(Debug, Clone)]
 pub struct StoredTokens(pub(crate) Part);
 
@@ -87,6 +93,7 @@ impl StoredTokens {
         match owner {
             TokenOwner::Component => self.0.only("component", "token"),
             TokenOwner::Authorizer(authorizer) => self.0.account(authorizer),
+            TokenOwner::Pages(authorizer, kind) => self.0.key("page-ticket", authorizer.as_str(), kind.as_str()),
         }
     }
 
@@ -111,18 +118,20 @@ impl StoredTokens {
     ) -> Result<Option<Lease<TokenRecord>>, StoreError> {
         let is_due = is_until(DUE_AT, term.now);
         let wanted = match (reason, owner) {
-            (RenewalReason::Due, TokenOwner::Component) => is_due.or(absent(DUE_AT)),
+            (RenewalReason::Due, TokenOwner::Component | TokenOwner::Pages(..)) => is_due.or(absent(DUE_AT)),
             // An account that is never due granted no API permission.
             (RenewalReason::Due, TokenOwner::Authorizer(_)) => is_due,
             // A refused token is no reason to call again before the wait after a failure is over: then it is due.
             (RenewalReason::Rejected(token), _) => equals(ACCESS_TOKEN, token).and(counts(FAILURES, 0)),
         };
         let wanted = match owner {
-            TokenOwner::Component => wanted,
+            TokenOwner::Component | TokenOwner::Pages(..) => wanted,
             TokenOwner::Authorizer(_) => wanted.and(equals(STATE, AccountState::Active.as_str())),
         };
         let key = self.key(owner);
-        let lease = self.0.change(key.clone()).begin_lease(term).when(term.is_free().and(wanted));
+        let kept_until = matches!(owner, TokenOwner::Pages(..)).then(|| term.now.plus(TICKET_KEEP));
+        let lease = self.0.change(key.clone()).set_some(EXPIRES_AT, kept_until).begin_lease(term);
+        let lease = lease.when(term.is_free().and(wanted));
         Ok(match lease.apply_and_read().await? {
             Written::Done(attributes) => Some(term.on(key, TokenRecord::of(attributes))),
             Written::Refused(_) => None,

@@ -1,4 +1,4 @@
-//! A token as it is stored: the component's, or an account's.
+//! A token as it is stored: the component's, an account's, or a ticket of an account's, which is kept like a token.
 
 use std::fmt;
 
@@ -20,6 +20,34 @@ pub enum TokenOwner {
     Component,
     /// An account's `authorizer_access_token`.
     Authorizer(AppId),
+    /// An account's ticket for web pages.
+    Pages(AppId, TicketKind),
+}
+
+/// What a ticket for web pages signs (protocol section 5.9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TicketKind {
+    /// Pages that use the JS-SDK.
+    JsSdk,
+    /// Cards and coupons on them.
+    Cards,
+}
+
+impl TicketKind {
+    /// WeChat's word, the parameter `type`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::JsSdk => "jsapi",
+            Self::Cards => "wx_card",
+        }
+    }
+
+    /// The kind with this word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::JsSdk, Self::Cards].into_iter().find(|kind| kind.as_str() == word)
+    }
 }
 
 impl fmt::Display for TokenOwner {
@@ -27,6 +55,7 @@ impl fmt::Display for TokenOwner {
         match self {
             Self::Component => f.write_str("the platform"),
             Self::Authorizer(authorizer) => write!(f, "account {authorizer}"),
+            Self::Pages(authorizer, kind) => write!(f, "the {} pages of account {authorizer}", kind.as_str()),
         }
     }
 }

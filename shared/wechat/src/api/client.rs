@@ -25,7 +25,9 @@ use super::endpoint::Api;
 use super::error::{BuildError, Refusal, WechatError};
 use super::heard::{Heard, Listener};
 use super::json;
-use super::model::{AuthorizerDetails, AuthorizerPage, Grant, IssuedToken, PreAuthCode, PushState, RenewedToken};
+use super::model::{
+    AuthorizerDetails, AuthorizerPage, Grant, IssuedToken, PageTicket, PreAuthCode, PushState, RenewedToken,
+};
 use super::relay::{RelayAnswer, RelayCall, RelayError, VideoAddress, is_passed_on, query};
 
 /// The most accounts that `api_get_authorizer_list` gives at once; above it WeChat answers 40170.
@@ -38,6 +40,15 @@ pub struct ComponentCall<'a> {
     pub component: &'a AppId,
     /// Its token.
     pub token: &'a SecretString,
+}
+
+/// What a call says, apart from its token.
+#[derive(Clone, Copy)]
+enum Content<'a> {
+    /// The body of a `POST`.
+    Json(&'a Value),
+    /// Parameters of a `GET`.
+    Query(&'a [(&'a str, &'a str)]),
 }
 
 /// WeChat's API; clones share their connections.
@@ -101,7 +112,7 @@ impl WechatClient {
     /// [`WechatError`]; 40013 is a wrong platform.
     pub async fn start_push_ticket(&self, component: &AppId, secret: &SecretString) -> Result<PushState, WechatError> {
         let body = json!({ "component_appid": component, "component_secret": secret.expose_secret() });
-        let answer = self.call(Api::StartPushTicket, None, &body, &[secret]).await?;
+        let answer = self.call(Api::StartPushTicket, None, Content::Json(&body), &[secret]).await?;
         Ok(PushState::read(Answer::of(&answer)?))
     }
 
@@ -120,14 +131,14 @@ impl WechatClient {
             "component_appsecret": secret.expose_secret(),
             "component_verify_ticket": ticket.expose_secret(),
         });
-        let answer = self.call(Api::ComponentToken, None, &body, &[secret, ticket]).await?;
+        let answer = self.call(Api::ComponentToken, None, Content::Json(&body), &[secret, ticket]).await?;
         IssuedToken::read(Answer::of(&answer)?)
     }
 
     /// Mints a pre-auth code, for one authorization (section 1.3).
     pub async fn create_preauthcode(&self, call: ComponentCall<'_>) -> Result<PreAuthCode, WechatError> {
         let body = json!({ "component_appid": call.component });
-        let answer = self.call(Api::CreatePreAuthCode, Some(call.token), &body, &[]).await?;
+        let answer = self.call(Api::CreatePreAuthCode, Some(call.token), Content::Json(&body), &[]).await?;
         PreAuthCode::read(Answer::of(&answer)?)
     }
 
@@ -138,7 +149,7 @@ impl WechatClient {
     /// [`WechatError`]; 61009 and 61010 say that the code was spent before or has expired.
     pub async fn query_auth(&self, call: ComponentCall<'_>, code: &SecretString) -> Result<Grant, WechatError> {
         let body = json!({ "component_appid": call.component, "authorization_code": code.expose_secret() });
-        let answer = self.call(Api::QueryAuth, Some(call.token), &body, &[code]).await?;
+        let answer = self.call(Api::QueryAuth, Some(call.token), Content::Json(&body), &[code]).await?;
         Grant::read(Answer::of(&answer)?)
     }
 
@@ -157,7 +168,7 @@ impl WechatClient {
             "authorizer_appid": authorizer,
             "authorizer_refresh_token": refresh_token.expose_secret(),
         });
-        let answer = self.call(Api::AuthorizerToken, Some(call.token), &body, &[refresh_token]).await?;
+        let answer = self.call(Api::AuthorizerToken, Some(call.token), Content::Json(&body), &[refresh_token]).await?;
         RenewedToken::read(Answer::of(&answer)?)
     }
 
@@ -171,7 +182,7 @@ impl WechatClient {
         authorizer: &AppId,
     ) -> Result<AuthorizerDetails, WechatError> {
         let body = json!({ "component_appid": call.component, "authorizer_appid": authorizer });
-        let answer = self.call(Api::AuthorizerInfo, Some(call.token), &body, &[]).await?;
+        let answer = self.call(Api::AuthorizerInfo, Some(call.token), Content::Json(&body), &[]).await?;
         AuthorizerDetails::read(Answer::of(&answer)?, authorizer)
     }
 
@@ -183,7 +194,7 @@ impl WechatClient {
         count: u32,
     ) -> Result<AuthorizerPage, WechatError> {
         let body = json!({ "component_appid": call.component, "offset": offset, "count": count });
-        let answer = self.call(Api::AuthorizerList, Some(call.token), &body, &[]).await?;
+        let answer = self.call(Api::AuthorizerList, Some(call.token), Content::Json(&body), &[]).await?;
         AuthorizerPage::read(Answer::of(&answer)?)
     }
 
@@ -201,7 +212,17 @@ impl WechatClient {
         let body = json!({ "touser": open_id, "msgtype": "text", "text": { "content": text.expose_secret() } });
         // Not a secret, and still nothing for a log: a refusal may repeat it.
         let follower = SecretString::from(open_id);
-        self.call(Api::CustomSend, Some(token), &body, &[text, &follower]).await.map(drop)
+        self.call(Api::CustomSend, Some(token), Content::Json(&body), &[text, &follower]).await.map(drop)
+    }
+
+    /// Gets a ticket for an account's web pages, with the account's own token (section 5.9). Whether the one before it stays
+    /// valid is not documented.
+    ///
+    /// # Errors
+    /// [`WechatError`]; 48001 says that the account lacks the permission.
+    pub async fn page_ticket(&self, token: &SecretString, kind: &str) -> Result<PageTicket, WechatError> {
+        let answer = self.call(Api::GetTicket, Some(token), Content::Query(&[("type", kind)]), &[]).await?;
+        PageTicket::read(Answer::of(&answer)?)
     }
 
     /// Passes a call on for a service. It may take until the deadline, where there is one: an upload takes longer than a call
@@ -247,15 +268,20 @@ impl WechatClient {
         &self,
         api: Api,
         token: Option<&SecretString>,
-        body: &Value,
+        content: Content<'_>,
         secrets: &[&SecretString],
     ) -> Result<Value, WechatError> {
-        let Some(listener) = &self.listener else { return self.send(api, token, body, secrets).await };
+        let Some(listener) = &self.listener else { return self.send(api, token, content, secrets).await };
         if let Some(code) = listener.quota_used_up(api) {
             return Err(WechatError::QuotaUsedUp { api, code });
         }
-        let answer = self.send(api, token, body, secrets).await;
-        let subject = ["authorizer_appid", "authorization_code"].iter().find_map(|name| body[*name].as_str());
+        let answer = self.send(api, token, content, secrets).await;
+        let subject = match content {
+            Content::Json(body) => {
+                ["authorizer_appid", "authorization_code"].iter().find_map(|name| body[*name].as_str())
+            }
+            Content::Query(_) => None,
+        };
         listener.note(api, subject, answer.as_ref().err());
         match listener.quota_used_up(api) {
             Some(code) if answer.as_ref().is_err_and(WechatError::is_for_quota) => {
@@ -270,11 +296,19 @@ impl WechatClient {
         &self,
         api: Api,
         token: Option<&SecretString>,
-        body: &Value,
+        content: Content<'_>,
         secrets: &[&SecretString],
     ) -> Result<Value, WechatError> {
-        let request = self.http.post(self.url(api, token)).timeout(self.time_left()?).json(body);
-        let mut response = request.send().await.map_err(WechatError::transport)?;
+        let url = self.url(api, token);
+        let request = match content {
+            Content::Json(body) => self.http.post(url).json(body),
+            Content::Query(parameters) => {
+                let mut url = url;
+                url.query_pairs_mut().extend_pairs(parameters);
+                self.http.get(url)
+            }
+        };
+        let mut response = request.timeout(self.time_left()?).send().await.map_err(WechatError::transport)?;
         let status = response.status();
         let bytes = http_client::read_bounded(&mut response, api.longest_answer()).await.map_err(WechatError::body);
         let envelope = bytes.and_then(|bytes| json::parse(&bytes)).and_then(|answer| {

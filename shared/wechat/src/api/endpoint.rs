@@ -21,13 +21,15 @@ pub enum Api {
     AuthorizerList,
     /// `custom/send`: a customer-service message, with an account's token (section 5.6).
     CustomSend,
+    /// `ticket/getticket`: a ticket for an account's web pages, with the account's token (section 5.9).
+    GetTicket,
     /// A call that a service of the business makes through the platform (section 11), whatever it is.
     OnBehalf,
 }
 
 impl Api {
     /// Every call of the platform's own. One that is missing here is not recognized by [`Self::from_name`].
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::StartPushTicket,
         Self::ComponentToken,
         Self::CreatePreAuthCode,
@@ -36,6 +38,7 @@ impl Api {
         Self::AuthorizerInfo,
         Self::AuthorizerList,
         Self::CustomSend,
+        Self::GetTicket,
     ];
 
     /// The call of this name, if there is one.
@@ -56,6 +59,7 @@ impl Api {
             Self::AuthorizerInfo => "api_get_authorizer_info",
             Self::AuthorizerList => "api_get_authorizer_list",
             Self::CustomSend => "custom/send",
+            Self::GetTicket => "getticket",
             Self::OnBehalf => "a call on behalf",
         }
     }
@@ -64,6 +68,7 @@ impl Api {
     pub(super) const fn folder(self) -> &'static str {
         match self {
             Self::CustomSend => "/cgi-bin/message/",
+            Self::GetTicket => "/cgi-bin/ticket/",
             _ => "/cgi-bin/component/",
         }
     }
@@ -71,7 +76,7 @@ impl Api {
     /// The query parameter that carries the token: the component's own calls know a name of theirs.
     pub(super) const fn token_parameter(self) -> &'static str {
         match self {
-            Self::CustomSend => "access_token",
+            Self::CustomSend | Self::GetTicket => "access_token",
             _ => "component_access_token",
         }
     }
@@ -81,7 +86,12 @@ impl Api {
     pub const fn names_subject(self) -> bool {
         matches!(
             self,
-            Self::QueryAuth | Self::AuthorizerToken | Self::AuthorizerInfo | Self::CustomSend | Self::OnBehalf
+            Self::QueryAuth
+                | Self::AuthorizerToken
+                | Self::AuthorizerInfo
+                | Self::CustomSend
+                | Self::GetTicket
+                | Self::OnBehalf
         )
     }
 

@@ -72,6 +72,21 @@ impl IssuedToken {
     }
 }
 
+/// A ticket for an account's web pages (section 5.9).
+#[derive(Debug)]
+pub struct PageTicket {
+    /// The ticket, which signs pages.
+    pub ticket: SecretString,
+    /// How long it lives, from now.
+    pub expires_in: Duration,
+}
+
+impl PageTicket {
+    pub(super) fn read(answer: Answer<'_>) -> Result<Self, WechatError> {
+        Ok(Self { ticket: answer.secret("ticket")?.ok_or(missing("ticket"))?, expires_in: token_lifetime(answer) })
+    }
+}
+
 /// A fresh pre-auth code, good for one authorization (section 1.3).
 #[derive(Debug)]
 pub struct PreAuthCode {

@@ -100,6 +100,9 @@ const RULES: [(&str, Rule); 13] = [
 const WEB_LOGINS: &str = "sns/";
 const MINI_PROGRAM_LOGIN: &str = "sns/component/jscode2session";
 
+/// A ticket of an account's web pages.
+const PAGE_TICKET: &str = "cgi-bin/ticket/getticket";
+
 impl CallPath {
     /// A path as it came behind the appid, not percent-encoded. Whether WeChat tells capitals apart is not known: the rules
     /// do not.
@@ -130,6 +133,12 @@ impl CallPath {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.path
+    }
+
+    /// Whether it asks for a ticket of an account's web pages (protocol section 5.9), which the platform keeps.
+    #[must_use]
+    pub fn gets_page_ticket(&self) -> bool {
+        self.target == Target::Account && self.lowered() == PAGE_TICKET
     }
 
     pub(in super::super) const fn treatment(&self) -> Treatment {

@@ -110,4 +110,6 @@ mod tickets;
 #[cfg(test)]
 mod tokens_for_services;
 #[cfg(test)]
+mod unchanged_libraries;
+#[cfg(test)]
 mod wechat_json;

@@ -14,6 +14,7 @@ mod failure;
 mod files;
 mod form;
 mod keyed;
+mod library;
 mod listing;
 #[cfg(feature = "openapi")]
 mod openapi;
@@ -28,8 +29,10 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
+use axum::middleware;
 use axum::response::Response;
 use axum::routing::{get, post};
+use base::ids::KeyId;
 use http::Method;
 use http::request::Parts;
 use platform::component::Component;
@@ -38,16 +41,17 @@ use platform::tokens::{TokenCache, Tokens};
 use runtime::config::KeyConfig;
 use store::{Access, Scope, TokenOwner, access_to};
 use tokio::time::Instant;
-use web::api::answer;
+use web::api::{ApiError, answer};
 use web::caller::Caller;
 use web::doors::{Doors, Route};
 use web::gateway::router_path;
 use web::{BODY_LIMIT, InternalError, Problem};
 
 pub use self::bucket::Bucket;
+use self::library::{Said, TokenRequest};
 #[cfg(feature = "openapi")]
 pub use self::openapi::description;
-use self::request::CallRequest;
+use self::request::{CallRequest, target_word};
 
 /// Calls with the platform's own token. `proxy` is the one name of a greedy part that SAM writes a permission for.
 const PLATFORM_ROUTE: &str = "/wechat/platform/{proxy+}";
@@ -153,6 +157,19 @@ impl CallService {
         &self.0.bucket
     }
 
+    /// A short-lived token of ours. It takes the platform's secret, and nothing of the table.
+    async fn issue(
+        &self,
+        wanted: TokenRequest,
+        key: &KeyId,
+        owner: &TokenOwner,
+        said: &Said<'_>,
+    ) -> Result<Response, ApiError> {
+        let platform = self.services().platform.current().await.map_err(InternalError::from)?;
+        let signing = (&platform.derived, self.services().clock.now());
+        wanted.answer(key, (owner, platform.component.as_str()), said, signing)
+    }
+
     /// The platform, for a request that must be answered by `bound`.
     pub(crate) async fn open(&self, bound: Instant) -> Result<OpenPlatform, InternalError> {
         let component = self.services().open_by(bound).await?;
@@ -198,6 +215,10 @@ async fn pass_on(
             if let TokenOwner::Authorizer(account) = &owner {
                 caller.needs_account(account)?;
             }
+            if let (Some(wanted), Some(key)) = (TokenRequest::of(target_word(&owner), &path), caller.key()) {
+                let said = Said::in_request(&parts, &body.unwrap_or_default());
+                return service.issue(wanted, key, &owner, &said).await;
+            }
             let request = CallRequest::read(owner, &path, caller, &parts, body)?;
             let open = service.open(bound).await?;
             call::run(&open, &request).await
@@ -214,7 +235,7 @@ pub fn router(service: CallService, keys: KeyConfig) -> Router {
         .route(CALLS_ROUTE, get(listing::list))
         .route(FILES_ROUTE, post(files::create).layer(DefaultBodyLimit::max(BODY_LIMIT)));
     let doors = Doors { services: service.services(), routes: &ROUTES, keys, longest_body: LARGEST_BODY };
-    doors.to(routes).with_state(service)
+    doors.to(routes).layer(middleware::from_fn(library::as_libraries_expect)).with_state(service)
 }
 
 #[cfg(test)]

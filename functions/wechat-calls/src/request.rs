@@ -29,6 +29,14 @@ pub(crate) const MOST_RETRIES: u32 = 3;
 /// What the platform's own calls are listed under, where those of an account have its appid.
 pub(crate) const PLATFORM: &str = "platform";
 
+/// What calls with this owner's token are about, as paths and lists have it.
+pub(crate) fn target_word(owner: &TokenOwner) -> &str {
+    match owner {
+        TokenOwner::Component => PLATFORM,
+        TokenOwner::Authorizer(appid) | TokenOwner::Pages(appid, _) => appid.as_str(),
+    }
+}
+
 /// A call that may be made.
 pub(crate) struct CallRequest {
     pub(crate) caller: Caller,
@@ -146,10 +154,7 @@ impl CallRequest {
 
     /// Whose token the call takes, as lists have it.
     pub(crate) fn account(&self) -> &str {
-        match &self.owner {
-            TokenOwner::Component => PLATFORM,
-            TokenOwner::Authorizer(appid) | TokenOwner::Pages(appid, _) => appid.as_str(),
-        }
+        target_word(&self.owner)
     }
 
     /// The ticket that the call asks for, if the platform keeps it.

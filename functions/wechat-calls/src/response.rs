@@ -19,7 +19,8 @@ use crate::files::put_response;
 use crate::request::CallRequest;
 use crate::{LARGEST_ANSWER, LARGEST_FILE, OpenPlatform};
 
-const ERRCODE: HeaderName = HeaderName::from_static("x-wechat-errcode");
+/// WeChat's error code, if the body has one other than 0.
+pub(crate) const ERRCODE: HeaderName = HeaderName::from_static("x-wechat-errcode");
 const RID: HeaderName = HeaderName::from_static("x-wechat-rid");
 const RENEWED: HeaderName = HeaderName::from_static("x-token-renewed");
 

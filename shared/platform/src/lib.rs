@@ -11,6 +11,7 @@
 pub mod bus;
 pub mod component;
 pub mod context;
+pub mod derived_key;
 mod error;
 pub mod exchange;
 pub mod head_start;

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use wechat::crypto::{EncodingAesKey, KeyError, Keyring};
 
+use crate::derived_key::DerivedKeys;
 use crate::webhook_key::{WebhookKey, WebhookKeyError};
 
 pub use source::PlatformSource;
@@ -29,6 +30,8 @@ pub struct Platform {
     pub app_secret: SecretString,
     /// `token` and `encoding_aes_key`, current and previous.
     pub keyring: Keyring,
+    /// Keys of our own.
+    pub derived: DerivedKeys,
     /// `webhook_secret`, which webhooks need and nothing else: what is wrong with it is an error of the
     /// webhooks' calls alone, and tokens live on.
     pub webhook_key: Result<WebhookKey, WebhookKeyError>,
@@ -117,17 +120,21 @@ impl Platform {
             .and_then(|id| AppId::parse(id.expose_secret()).map_err(|_| PlatformError::AppId));
         let app_secret = needed("component_appsecret", app_secret);
         let token = needed("token", token);
-        let key = needed("encoding_aes_key", key).and_then(|key| parse_key("encoding_aes_key", &key));
+        let key = needed("encoding_aes_key", key).and_then(|key| Ok((parse_key("encoding_aes_key", &key)?, key)));
         let previous_token = filled("previous_token", stored.previous_token);
         let previous_key = filled("previous_encoding_aes_key", stored.previous_encoding_aes_key)
-            .and_then(|key| key.map(|key| parse_key("previous_encoding_aes_key", &key)).transpose());
+            .and_then(|key| key.map(|key| Ok((parse_key("previous_encoding_aes_key", &key)?, key))).transpose());
         match (component, app_secret, token, key, previous_token, previous_key) {
-            (Ok(component), Ok(app_secret), Ok(token), Ok(key), Ok(previous_token), Ok(previous_key)) => Ok(Self {
-                keyring: Keyring::new(component.clone(), token, key).with_previous(previous_token, previous_key),
-                component,
-                app_secret,
-                webhook_key: webhook_key(stored.webhook_secret),
-            }),
+            (Ok(component), Ok(app_secret), Ok(token), Ok((key, text)), Ok(previous_token), Ok(previous)) => {
+                let (previous_key, previous_text) = previous.unzip();
+                Ok(Self {
+                    keyring: Keyring::new(component.clone(), token, key).with_previous(previous_token, previous_key),
+                    derived: DerivedKeys::new(&component, &text, previous_text.as_ref()),
+                    component,
+                    app_secret,
+                    webhook_key: webhook_key(stored.webhook_secret),
+                })
+            }
             (component, app_secret, token, key, previous_token, previous_key) => Err([
                 component.err(),
                 app_secret.err(),

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use base::ids::AppId;
+use base::ids::{AppId, KeyId};
 use http::request::Parts;
 use store::{ApiKey, Scope};
 
@@ -44,6 +44,15 @@ impl Caller {
         match self {
             Self::Iam(identity) => identity.principal(),
             Self::Key(holder) => &holder.name,
+        }
+    }
+
+    /// The key that the caller holds.
+    #[must_use]
+    pub fn key(&self) -> Option<&KeyId> {
+        match self {
+            Self::Iam(_) => None,
+            Self::Key(holder) => Some(&holder.key.id),
         }
     }
 

@@ -111,7 +111,7 @@ async fn with_key(State(guard): State<Guard>, request: Request, next: Next) -> R
         // Another method of a path that is there: only the router's own answer is behind this.
         return next.run(Request::from_parts(parts, body)).await;
     };
-    let key = match guard.ring.key(&parts.headers).await {
+    let key = match guard.ring.key(&mut parts).await {
         Ok(key) => key,
         Err(error) => return refused(guard.ring.services(), "checking a key", error),
     };

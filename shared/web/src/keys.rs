@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use base::clock::Timestamp;
 use base::ids::KeyId;
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::request::Parts;
 use platform::services::Services;
 use runtime::telemetry::{Measure, Metric};
 use store::{Access, ApiKey, ApiKeys, KeyDigest, KeyText, access_to};
 use tokio::time::timeout;
+use wechat::api::ErrCode;
 
 use crate::api::ApiError;
+use crate::service_token::ServiceToken;
 use crate::{InternalError, Problem, ProblemKind};
 
 /// For how long what was read of a key is believed: a revoked one works for this much longer at most.
@@ -21,6 +23,18 @@ const BELIEVED: Duration = Duration::from_mins(1);
 
 /// Why a request is refused that has no key.
 const MALFORMED: &str = "malformed";
+
+/// What a request without a valid key is told.
+const SEND_A_KEY: &str =
+    "send a key that is valid: authorization: Bearer wxp_…; an operator makes one with cargo ops keys create";
+
+/// What a request is told whose token is not valid.
+const ANOTHER_TOKEN: &str = "the token is not valid here, or not any more: get another one from cgi-bin/token below the same path, with your \
+                             key as the secret";
+
+/// What a request is told whose key is in its URL.
+const NOT_FOR_URLS: &str = "this key must not be in a URL, where others log it: get a token for it from cgi-bin/token, send it in the header \
+                            authorization, or make a key with in_url";
 
 /// How long noting that a key is in use may take.
 const NOTING: Duration = Duration::from_millis(300);
@@ -58,12 +72,40 @@ impl Known {
     }
 }
 
-/// The key of a request: one `Authorization: Bearer wxp_…`.
-fn presented(headers: &HeaderMap) -> Option<KeyText> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return None };
-    let (scheme, text) = value.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(text.trim()).and_then(KeyText::parse)
+/// What a request presents to show which key it comes with.
+#[derive(Clone)]
+pub enum Credential {
+    /// The key.
+    Key(KeyText),
+    /// The key, in a place that ends up in the logs of others.
+    KeyInUrl(KeyText),
+    /// A token that was issued for the key, and for this account or the platform itself.
+    Token(ServiceToken, String),
+}
+
+/// An extension of a request that says what it presents, where that is not in the header `Authorization`; `None` if it
+/// cannot be a credential.
+#[derive(Clone)]
+pub struct Presented(pub Option<Credential>);
+
+impl Credential {
+    /// What a request presents: `Authorization: Bearer wxp_…`, once, unless [`Presented`] says something else.
+    fn of(parts: &mut Parts) -> Option<Self> {
+        if let Some(Presented(credential)) = parts.extensions.remove() {
+            return credential;
+        }
+        let mut values = parts.headers.get_all(AUTHORIZATION).iter();
+        let (Some(value), None) = (values.next(), values.next()) else { return None };
+        let (scheme, text) = value.to_str().ok()?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(text.trim()).and_then(KeyText::parse).map(Self::Key)
+    }
+
+    const fn id(&self) -> &KeyId {
+        match self {
+            Self::Key(text) | Self::KeyInUrl(text) => &text.id,
+            Self::Token(token, _) => token.key(),
+        }
+    }
 }
 
 /// The day of a moment, in UTC: `2026-01-31`.
@@ -82,23 +124,46 @@ impl KeyRing {
     }
 
     /// The key of a request, if it is valid now.
-    pub(crate) async fn key(&self, headers: &HeaderMap) -> Result<Arc<ApiKey>, ApiError> {
-        let presented = presented(headers).ok_or_else(|| self.refuse(MALFORMED))?;
+    pub(crate) async fn key(&self, parts: &mut Parts) -> Result<Arc<ApiKey>, ApiError> {
+        let presented = Credential::of(parts).ok_or_else(|| self.refuse(MALFORMED, SEND_A_KEY))?;
         let now = self.services().clock.now();
-        let key = self.known(&presented.id, now).await?.ok_or_else(|| self.refuse("unknown"))?;
-        if !KeyDigest::of(&presented.secret).matches(&key.secret) {
-            return Err(self.refuse("wrong"));
+        if let Credential::Token(token, target) = &presented {
+            self.check(token, target, now).await?;
+        }
+        let key = self.known(presented.id(), now).await?.ok_or_else(|| self.refuse("unknown", SEND_A_KEY))?;
+        if let Credential::Key(text) | Credential::KeyInUrl(text) = &presented
+            && !KeyDigest::of(&text.secret).matches(&key.secret)
+        {
+            return Err(self.refuse("wrong", SEND_A_KEY));
+        }
+        if matches!(presented, Credential::KeyInUrl(_)) && !key.in_url {
+            tracing::warn!(key = %key.id, "the key {} was in a URL, which it was not made for", key.id);
+            return Err(self.refuse("wrong", NOT_FOR_URLS));
         }
         if key.revoked_at.is_some() {
             tracing::warn!(key = %key.id, "the revoked key {} is still in use", key.id);
-            return Err(self.refuse("revoked"));
+            return Err(self.refuse("revoked", SEND_A_KEY));
         }
         if !key.is_valid(now) {
             tracing::warn!(key = %key.id, "the key {} has ended, and is still in use", key.id);
-            return Err(self.refuse("ended"));
+            return Err(self.refuse("ended", SEND_A_KEY));
         }
         self.note_use(&key, now).await;
         Ok(key)
+    }
+
+    /// Refuses a token that is not one of ours, is for something else, or has expired.
+    async fn check(&self, token: &ServiceToken, target: &str, now: Timestamp) -> Result<(), ApiError> {
+        let platform = self.services().platform.current().await.map_err(InternalError::from)?;
+        if !token.is_genuine(&platform.derived, target) {
+            return Err(self.refuse("wrong", ANOTHER_TOKEN));
+        }
+        if token.has_expired(now) {
+            // Every library's token does, every two hours: nothing to count.
+            let problem = Problem::new(ProblemKind::InvalidKey, ANOTHER_TOKEN);
+            return Err(problem.with("errcode", ErrCode::AccessTokenExpired.code()).into());
+        }
+        Ok(())
     }
 
     /// A key as the table has it, or had it a minute ago at most.
@@ -156,10 +221,8 @@ impl KeyRing {
     }
 
     /// Refuses a request, and counts that.
-    fn refuse(&self, reason: &'static str) -> ApiError {
+    fn refuse(&self, reason: &'static str, detail: &str) -> ApiError {
         self.services().metrics.put(&Metric::count(Measure::KeyRefused, 1).by(reason));
-        let detail =
-            "send a key that is valid: authorization: Bearer wxp_…; an operator makes one with cargo ops keys create";
         Problem::new(ProblemKind::InvalidKey, detail).into()
     }
 }

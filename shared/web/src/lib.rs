@@ -16,7 +16,7 @@ pub mod gateway;
 pub mod headers;
 pub mod identity;
 mod internal_error;
-mod keys;
+pub mod keys;
 mod language;
 mod members;
 #[cfg(feature = "openapi")]
@@ -26,6 +26,7 @@ mod paging;
 mod problem;
 pub mod push;
 mod reference;
+pub mod service_token;
 
 pub use bounded::{spawn_and_wait, spawn_with_timeout};
 pub use cookie::AttemptCookie;

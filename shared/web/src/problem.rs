@@ -192,31 +192,44 @@ impl Problem {
     pub fn with_retry_after(self, wait: Duration) -> Self {
         Self { retry_after: Some(wait), ..self }
     }
-}
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let status = self.kind.status();
+    /// What kind it is.
+    #[must_use]
+    pub const fn kind(&self) -> ProblemKind {
+        self.kind
+    }
+
+    /// The body of its response.
+    #[must_use]
+    pub fn document(&self) -> Value {
         let mut body = json!({
             "type": self.kind.urn(),
             "title": self.kind.title(),
-            "status": status.as_u16(),
+            "status": self.kind.status().as_u16(),
             "detail": self.detail,
         });
         if let Some(reference) = &self.reference {
             body["reference"] = json!(reference.as_str());
         }
-        for (member, value) in self.members {
-            body[member] = value;
+        for (member, value) in &self.members {
+            body[member] = value.clone();
         }
+        body
+    }
+}
+
+/// The response has the problem as an extension, for layers that word it in another way.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
         let headers = [(CONTENT_TYPE, "application/problem+json"), (CACHE_CONTROL, "no-store")];
-        let mut response = (status, headers, body.to_string()).into_response();
+        let mut response = (self.kind.status(), headers, self.document().to_string()).into_response();
         if self.kind == ProblemKind::InvalidKey {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if let Some(wait) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, retry_after(wait));
         }
+        response.extensions_mut().insert(self);
         response
     }
 }

@@ -1,0 +1,254 @@
+//! What an unchanged library of WeChat's needs, below `/v1/wechat/`: its token requests answered, the token taken where it
+//! puts it, and errors in the form that it reads.
+//!
+//! A library asks `cgi-bin/token` for a token, with its appid and secret; the secret is an API key, and what it gets is a
+//! token of ours ([`ServiceToken`]). It sends that in the query of every call. WeChat answers everything with 200 and says in
+//! `errcode` what went wrong; libraries look at nothing else, and drop an expired token only if they are told so in this way.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use base::clock::Timestamp;
+use base::ids::KeyId;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderValue, StatusCode};
+use platform::derived_key::DerivedKeys;
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+use store::{KeyText, TokenOwner};
+use url::form_urlencoded;
+use web::api::{ApiError, json as json_response};
+use web::doors::KEY_DOOR;
+use web::keys::{Credential, Presented};
+use web::service_token::{SERVICE_TOKEN_LIFE, ServiceToken};
+use web::{Problem, ProblemKind};
+use wechat::api::ErrCode;
+
+use crate::request::{PLATFORM, target_word};
+use crate::response::ERRCODE;
+
+/// Where libraries put tokens.
+const TOKENS: [&str; 2] = ["access_token", "component_access_token"];
+
+/// Where they put secrets.
+const SECRETS: [&str; 2] = ["secret", "component_appsecret"];
+
+/// Where they put the appid that the secret belongs to.
+const APPIDS: [&str; 2] = ["appid", "component_appid"];
+
+/// The longest body of a request for a token that is looked at, in bytes: it has a secret, an appid and a ticket in it.
+const LONGEST_TOKEN_REQUEST: usize = 8 * 1024;
+
+/// Calls of web logins, which take a secret and no token. They are refused, but not for want of a credential.
+const WEB_LOGINS: &str = "sns/";
+
+/// A request for a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenRequest {
+    /// `cgi-bin/token` or `cgi-bin/stable_token`.
+    Access,
+    /// `cgi-bin/component/api_component_token`, of the platform itself.
+    Component,
+}
+
+impl TokenRequest {
+    /// The token that a call asks for; `None` for any other call.
+    pub(crate) fn of(target: &str, path: &str) -> Option<Self> {
+        match path {
+            "cgi-bin/token" | "cgi-bin/stable_token" => Some(Self::Access),
+            "cgi-bin/component/api_component_token" if target == PLATFORM => Some(Self::Component),
+            _ => None,
+        }
+    }
+
+    /// The token, for the holder of a key.
+    ///
+    /// # Errors
+    /// A [`Problem`] where the request is for another account, or another kind of token.
+    pub(crate) fn answer(
+        self,
+        key: &KeyId,
+        (owner, platform): (&TokenOwner, &str),
+        said: &Said<'_>,
+        (keys, now): (&DerivedKeys, Timestamp),
+    ) -> Result<Response, ApiError> {
+        let target = target_word(owner);
+        let appid = if *owner == TokenOwner::Component { platform } else { target };
+        if said.first(&APPIDS).is_some_and(|said| said != appid) {
+            let detail = "the appid is not the one in the path: set both to the same account";
+            let problem = Problem::new(ProblemKind::InvalidParameter, detail);
+            return Err(problem.with("errcode", ErrCode::InvalidAppId.code()).into());
+        }
+        if said.first(&["grant_type"]).is_some_and(|kind| kind != "client_credential") {
+            let problem = Problem::new(ProblemKind::InvalidParameter, "grant_type must be client_credential");
+            return Err(problem.with("errcode", ErrCode::InvalidGrantType.code()).into());
+        }
+        let name = match self {
+            Self::Access => "access_token",
+            Self::Component => "component_access_token",
+        };
+        let token = ServiceToken::issue(keys, key, target, now);
+        let body = json!({ name: token.expose_secret(), "expires_in": SERVICE_TOKEN_LIFE.as_secs() });
+        Ok(json_response(StatusCode::OK, &body))
+    }
+}
+
+/// What a request says in its query, and in its body where that is a JSON object.
+pub(crate) struct Said<'a> {
+    query: &'a str,
+    body: Value,
+}
+
+impl<'a> Said<'a> {
+    pub(crate) fn in_request(parts: &'a Parts, body: &[u8]) -> Self {
+        let body = serde_json::from_slice(body).unwrap_or_default();
+        Self { query: parts.uri.query().unwrap_or_default(), body }
+    }
+
+    /// All values under these names, in the query or else in the body.
+    fn all(&self, names: &[&str]) -> Vec<String> {
+        let in_query = form_urlencoded::parse(self.query.as_bytes()).filter(|(name, _)| names.contains(&name.as_ref()));
+        let in_query: Vec<String> = in_query.map(|(_, value)| value.into_owned()).collect();
+        if in_query.is_empty() {
+            return names.iter().filter_map(|name| self.body[name].as_str()).map(str::to_owned).collect();
+        }
+        in_query
+    }
+
+    fn first(&self, names: &[&str]) -> Option<String> {
+        self.all(names).into_iter().next()
+    }
+}
+
+/// Who sends a request below `/v1/wechat/`, and what about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sender {
+    /// A program that has its key in the header `Authorization`, or nothing anywhere.
+    Program,
+    /// A library that asks for a token.
+    TokenRequest,
+    /// A library that makes a call.
+    Library,
+}
+
+/// The layer around all routes.
+pub(crate) async fn as_libraries_expect(request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let Some((target, path)) = below_key_door(&parts) else {
+        return next.run(Request::from_parts(parts, body)).await;
+    };
+    let (target, path) = (target.to_owned(), path.to_owned());
+    let asks_for_token = TokenRequest::of(&target, &path).is_some();
+    let (body, read) = if asks_for_token { read(body).await } else { (body, Vec::new()) };
+    let mut request = Request::from_parts(parts, body);
+    let sender = if request.headers().contains_key(AUTHORIZATION) {
+        Sender::Program
+    } else {
+        let (parts, body) = request.into_parts();
+        let may_have_secret = asks_for_token || path.starts_with(WEB_LOGINS);
+        let presented = presented(&Said::in_request(&parts, &read), may_have_secret, &target);
+        request = Request::from_parts(parts, body);
+        match presented {
+            None => Sender::Program,
+            Some(presented) => {
+                request.extensions_mut().insert(presented);
+                if asks_for_token { Sender::TokenRequest } else { Sender::Library }
+            }
+        }
+    };
+    in_wechats_words(next.run(request).await, sender)
+}
+
+/// The account, or the word for the platform, and the rest of a path of this door.
+fn below_key_door(parts: &Parts) -> Option<(&str, &str)> {
+    parts.uri.path().strip_prefix(KEY_DOOR)?.strip_prefix("/wechat/")?.split_once('/')
+}
+
+/// The body, and what can be read of it. One that is too large is not a request for a token.
+async fn read(body: Body) -> (Body, Vec<u8>) {
+    let bytes = to_bytes(body, LONGEST_TOKEN_REQUEST).await.unwrap_or_default();
+    (Body::from(bytes.clone()), bytes.into())
+}
+
+/// What a library presents; `None` if nothing is where a library would put it.
+fn presented(said: &Said<'_>, may_have_secret: bool, target: &str) -> Option<Presented> {
+    let tokens = said.all(&TOKENS);
+    if let [token, others @ ..] = tokens.as_slice() {
+        let credential = match ServiceToken::parse(token) {
+            Some(token) => Some(Credential::Token(token, target.to_owned())),
+            None => KeyText::parse(token).map(Credential::KeyInUrl),
+        };
+        return Some(Presented(credential.filter(|_| others.iter().all(|other| other == token))));
+    }
+    let secret = said.first(&SECRETS).filter(|_| may_have_secret)?;
+    Some(Presented(KeyText::parse(&secret).map(Credential::Key)))
+}
+
+/// A problem with WeChat's members next to its own; for a library, in a response as WeChat's are.
+fn in_wechats_words(mut response: Response, sender: Sender) -> Response {
+    let Some(problem) = response.extensions_mut().remove::<Problem>() else {
+        return if sender == Sender::Library { without_refused_token(response) } else { response };
+    };
+    let mut body = problem.document();
+    if body["errcode"].is_null() {
+        body["errcode"] = errcode(&problem, sender).into();
+    }
+    if body["errmsg"].is_null() {
+        let code = body["errcode"].as_i64().unwrap_or_default();
+        let said = [words(code), body["title"].as_str(), body["detail"].as_str()];
+        body["errmsg"] = said.into_iter().flatten().collect::<Vec<_>>().join(": ").into();
+    }
+    *response.body_mut() = body.to_string().into();
+    if sender != Sender::Program {
+        *response.status_mut() = StatusCode::OK;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    response
+}
+
+/// WeChat's response, unless it refuses the account's token, which the platform could not cure: a library would take that
+/// for its own token, get another one, and repeat the call, some without end. WeChat has done nothing, so it may be repeated.
+fn without_refused_token(mut response: Response) -> Response {
+    let said = response.headers().get(ERRCODE).and_then(|code| code.to_str().ok()?.parse().ok());
+    let Some(refused) = said.filter(|code| ErrCode::from_code(*code).token_rejected()) else { return response };
+    let busy = ErrCode::SystemBusy.code();
+    let words = format!(
+        "WeChat refuses the account's token ({refused}), and gives no other one for now: try again in a minute"
+    );
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    *response.body_mut() = json!({ "errcode": busy, "errmsg": words, "wechat_errcode": refused }).to_string().into();
+    response
+}
+
+/// What WeChat says with a code: libraries look for some of these words.
+const fn words(code: i64) -> Option<&'static str> {
+    match ErrCode::from_code(code) {
+        ErrCode::InvalidCredential => Some("invalid credential, access_token is invalid or not latest"),
+        ErrCode::AccessTokenExpired => Some("access_token expired"),
+        ErrCode::InvalidAppSecret => Some("invalid appsecret"),
+        ErrCode::InvalidAppId => Some("invalid appid"),
+        ErrCode::ApiUnauthorized => Some("api unauthorized"),
+        _ => None,
+    }
+}
+
+/// WeChat's code for a problem, where it has one of the same meaning, else the HTTP status. Libraries repeat a call at −1, so
+/// that is only for what was not sent.
+fn errcode(problem: &Problem, sender: Sender) -> i64 {
+    let code = match (problem.kind(), sender) {
+        (ProblemKind::InvalidKey, Sender::TokenRequest) => ErrCode::InvalidAppSecret,
+        (ProblemKind::InvalidKey, Sender::Library | Sender::Program) => ErrCode::InvalidCredential,
+        (ProblemKind::NotAllowed | ProblemKind::NoApiPermission | ProblemKind::PathRefused, _) => {
+            ErrCode::ApiUnauthorized
+        }
+        (ProblemKind::UnknownAccount, _) => ErrCode::InvalidAppId,
+        (ProblemKind::InvalidPath, _) => ErrCode::InvalidUrl,
+        (ProblemKind::TokenBeingRenewed | ProblemKind::TokenUnavailable | ProblemKind::WechatUnreachable, _) => {
+            ErrCode::SystemBusy
+        }
+        (kind, _) => return kind.status().as_u16().into(),
+    };
+    code.code()
+}

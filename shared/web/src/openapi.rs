@@ -549,6 +549,11 @@ fn any_problem() -> Value {
             "title": { "type": "string", "description": "What is wrong, in a few words that are always the same." },
             "status": { "type": "integer", "description": "The status of the response." },
             "detail": { "type": "string", "description": "What the caller can do." },
+            "errcode": {
+                "type": "integer", "format": "int64",
+                "description": "WeChat's code. Below `/v1/wechat/` every problem has one: where WeChat has none of this meaning, the status.",
+            },
+            "errmsg": { "type": "string", "description": "What libraries of WeChat show, together with `errcode`." },
         },
     })
 }

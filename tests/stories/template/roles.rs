@@ -167,7 +167,11 @@ const ON_ITEMS: [Grant; 41] = [
     ("TokenRefresherRole", &["Query"], &["*#due#*", "*#ended#*", "*#inbox", "*#outbox#*", "*#waiting#*"]),
     ("WechatCallsRole", &["BatchGetItem", "Query"], &["*#calls#*"]),
     ("WechatCallsRole", &["GetItem"], &["*#ticket"]),
-    ("WechatCallsRole", &["GetItem", "UpdateItem"], &["*#account#*", "*#component", "*#details#*", "*#user-name#*"]),
+    (
+        "WechatCallsRole",
+        &["GetItem", "UpdateItem"],
+        &["*#account#*", "*#component", "*#details#*", "*#page-ticket#*", "*#user-name#*"],
+    ),
     ("WechatCallsRole", &["GetItem"], &["*#key#*"]),
     ("WechatCallsRole", &["UpdateItem"], &["*#key#*"]),
     ("WechatCallsRole", &["PutItem"], &["*#inbox#*"]),
@@ -305,7 +309,7 @@ fn the_role_of_pushes_introduces_an_account_and_cannot_change_whose_a_name_is() 
 
 /// What a key of the table may begin with, one for each kind of item (`shared/store/DATA-MODEL.md`). Nothing checks that
 /// the list is complete: a new kind must be added by hand.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "wx0000000000000001#account#wx0000000000000002",
     "wx0000000000000001#calls#wx0000000000000002",
     "wx0000000000000001#claim#00ff",
@@ -317,6 +321,7 @@ const KEYS: [&str; 15] = [
     "wx0000000000000001#keyed-call#00ff",
     "wx0000000000000001#link#AAAA",
     "wx0000000000000001#message#00ff",
+    "wx0000000000000001#page-ticket#wx0000000000000002",
     "wx0000000000000001#reconcile",
     "wx0000000000000001#release-check#wx0000000000000002",
     "wx0000000000000001#ticket",

@@ -32,6 +32,7 @@ use tracing::Instrument as _;
 use url::Url;
 use web::gateway::with_decoded_paths;
 use web::identity::IamIdentity;
+use web::source::Source;
 use wechat::api::WechatClient;
 use wechat::push::TestAccounts;
 use wechat_calls::{Bucket, CallService};
@@ -114,7 +115,9 @@ impl Place<'_> {
         let pages = &self.config.pages;
         let accounts =
             AccountService::new(for_pages.clone(), self.bus(&for_pages.limits), self.config.accounts.clone());
-        let tokens = TokenService::new(self.services(Limits::tokens(), &metrics)?, self.config.tokens);
+        let for_tokens = self.services(Limits::tokens(), &metrics)?;
+        let bus = self.bus(&for_tokens.limits);
+        let tokens = TokenService::new(for_tokens, bus, self.config.tokens);
         let bucket =
             Bucket::new(&self.config.files, self.endpoints.presigner()?, Arc::clone(self.clock), &Limits::calls())?;
         let calls = CallService::new(self.services(Limits::calls(), &metrics)?, bucket);
@@ -171,8 +174,9 @@ impl Place<'_> {
 }
 
 /// In the cloud Lambda names each request. Here this does it, for the log and for the caller.
-async fn with_request_id(request: Request, next: Next) -> Response {
+async fn with_request_id(mut request: Request, next: Next) -> Response {
     let id = Random::system().id();
+    request.extensions_mut().insert(Source { ip: None, request_id: Some(id.clone()) });
     let mut response = next.run(request).instrument(telemetry::invocation(&id)).await;
     if let Ok(id) = HeaderValue::try_from(id) {
         response.headers_mut().insert("x-request-id", id);

@@ -54,6 +54,7 @@ impl Variables {
             ("RELEASE_CHECK_ACCOUNTS", None),
             ("API_KEYS", None),
             ("PLATFORM_TOKEN_ROUTE", None),
+            ("TOKEN_READ_EVENTS", None),
             ("WANTED_PERMISSIONS", None),
         ] {
             if let Some(value) = environment.get(name).or_else(|| default.map(str::to_owned)) {

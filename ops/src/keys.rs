@@ -10,7 +10,7 @@ use base::random::Random;
 use platform::secret::{Platform, PlatformError};
 use runtime::config::Environment;
 use secrecy::ExposeSecret as _;
-use store::{ApiKey, ApiKeys, KeyError, KeyRequest, StoreError};
+use store::{Actor, ApiKey, ApiKeys, KeyError, KeyRequest, StoreError};
 
 use crate::args::{KeysCommand, NewKeyArgs};
 use crate::deployment::{self, Addresses, Deployment};
@@ -18,8 +18,8 @@ use crate::doctor::secret;
 use crate::finding::{Finding, Verdict};
 use crate::format::count;
 
-/// Who has made a key that was made here.
-const CREATED_BY: &str = "cargo ops";
+/// Who makes and revokes keys here.
+const BY: &str = "cargo ops";
 
 /// Keys that are read at once.
 const AT_ONCE: usize = 100;
@@ -76,11 +76,16 @@ impl Deployment {
             KeysCommand::Create(options) => create(&keys, options, random, now).await,
             KeysCommand::List(_) => list(&keys, now).await,
             KeysCommand::Revoke(options) => {
-                let key = keys.revoke(&options.id, now).await?.ok_or(KeysError::Unknown)?;
+                let key = keys.revoke(&options.id, &actor(), now).await?.ok_or(KeysError::Unknown)?;
                 Ok(format!("{} ({}) is revoked: it is refused within 60 seconds.\n", key.id, key.name))
             }
         }
     }
+}
+
+/// There is no gateway that knows more.
+fn actor() -> Actor {
+    Actor { by: BY.to_owned(), source_ip: None, request_id: None }
 }
 
 async fn create(keys: &ApiKeys, options: &NewKeyArgs, random: &Random, now: Timestamp) -> Result<String, KeysError> {
@@ -91,8 +96,8 @@ async fn create(keys: &ApiKeys, options: &NewKeyArgs, random: &Random, now: Time
     if let Some(ends_at) = &options.expires_at {
         request = request.until(ends_at, now)?;
     }
-    let (key, text) = request.in_url(options.in_url).make(CREATED_BY, random, now);
-    keys.create(&key).await?;
+    let (key, text) = request.in_url(options.in_url).make(BY, random, now);
+    keys.create(&key, &actor()).await?;
     let mut said =
         format!("{}\n\nThis is the key of {} (id {}). Store it now:", text.text().expose_secret(), key.name, key.id);
     said.push_str(" it is not shown again.\n");
@@ -163,7 +168,7 @@ mod tests {
     use super::*;
 
     fn key(scopes: &[&str], now: Timestamp) -> ApiKey {
-        KeyRequest::new("订单", scopes).unwrap().make(CREATED_BY, &Random::from_fn(|bytes| bytes.fill(0)), now).0
+        KeyRequest::new("订单", scopes).unwrap().make(BY, &Random::from_fn(|bytes| bytes.fill(0)), now).0
     }
 
     #[test]

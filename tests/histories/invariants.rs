@@ -28,7 +28,7 @@ impl Stage {
         if messages > 0 {
             found.push(format!("{messages} messages wait for the bus"));
         }
-        let events = self.world.store().state_events.count_waiting(END_OF_TIME).await.unwrap();
+        let events = self.world.store().outbox.count_waiting(END_OF_TIME).await.unwrap();
         if events > 0 {
             found.push(format!("{events} events of accounts' states wait to be delivered"));
         }

@@ -53,6 +53,9 @@ pub const CANCELLED_LINK: &str = "demo-link-to-cancel00A";
 /// A link that nobody made.
 pub const UNKNOWN_LINK: &str = "demo-link-unknown0000A";
 
+/// A key that nobody made.
+pub const UNKNOWN_KEY: &str = "demo-key-unknown00000A";
+
 /// The press of the link's button that the redirects belong to.
 pub const ATTEMPT: &str = "demo-attempt-00000000A";
 
@@ -261,6 +264,9 @@ fn account_api() -> Events {
     };
     let patch = of_account("PATCH", KNOWN_ACCOUNT).header("content-type", "application/merge-patch+json");
     let labels = json!({ "reference": "customer-42", "tags": { "plan": "gold" } }).to_string();
+    let create_key = |body: &str| {
+        HttpEvent::new("POST", "/keys").header("content-type", "application/json").iam(CALLER).body(body).build()
+    };
     vec![
         ("list-accounts", list.clone().iam(CALLER).build()),
         ("list-accounts-in-use", list.clone().query("state=active&limit=10").iam(CALLER).build()),
@@ -280,6 +286,13 @@ fn account_api() -> Events {
                 .build(),
         ),
         ("read-description", HttpEvent::new("GET", "/openapi.json").iam(CALLER).build()),
+        ("create-key", create_key(r#"{"name":"orders, Shanghai","scopes":["accounts:read","calls"]}"#)),
+        ("create-key-with-unknown-scope", create_key(r#"{"name":"orders, Shanghai","scopes":["everything"]}"#)),
+        ("list-keys", HttpEvent::new("GET", "/keys").iam(CALLER).build()),
+        (
+            "revoke-unknown-key",
+            HttpEvent::new("DELETE", &format!("/keys/{UNKNOWN_KEY}")).route("/keys/{key_id}").iam(CALLER).build(),
+        ),
     ]
 }
 

@@ -33,7 +33,7 @@ use runtime::aws::{AwsClients, Presigner};
 use runtime::config::{AccountConfig, FilesConfig, KeyConfig, Origin, PageConfig, TokenConfig, WechatConfig};
 use secrecy::SecretString;
 use simulator::{Consent, Options, Push, Simulator};
-use store::{AccountDetails, AccountState, INBOX_SORT_PREFIX, Store, StoredAccount, Table, TokenOwner};
+use store::{AccountDetails, AccountState, INBOX_SORT_PREFIX, Store, StoredAccount, Subject, Table, TokenOwner};
 use ticket_push::Receiver;
 use token_api::TokenService;
 use token_refresher::{EVENT_WEBHOOK, Refresher, Report, Settings, Targets, Task};
@@ -430,7 +430,7 @@ impl World {
         let config = AccountConfig::read(&self.environment()).unwrap();
         let accounts = AccountService::new(self.services.clone(), self.event_bus(), config);
         let config = TokenConfig::read(&self.environment()).unwrap();
-        let tokens = TokenService::new(self.services.clone(), config);
+        let tokens = TokenService::new(self.services.clone(), self.event_bus(), config);
         preauth_link::business_router(self.link_service(), KEYS)
             .merge(account_api::router(accounts, KEYS))
             .merge(token_api::router(tokens, KEYS))
@@ -552,7 +552,8 @@ impl World {
     pub async fn deliver(&self) -> Report {
         let store = self.store();
         let accounts = self.simulator.accounts();
-        self.run(Task::Stream(accounts.iter().map(|account| store.state_events.pk(&account.appid)).collect())).await
+        let subjects = accounts.iter().map(|account| Subject::Account(account.appid.clone()));
+        self.run(Task::Stream(subjects.map(|subject| store.outbox.pk(&subject)).collect())).await
     }
 
     /// One of the demo accounts.

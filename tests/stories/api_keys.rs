@@ -8,10 +8,15 @@ use base::random::Random;
 use http::Method;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
-use store::{ApiKey, KeyDigest, KeyText, Scope, StoreError};
+use store::{Actor, ApiKey, KeyDigest, KeyText, Scope, StoreError};
 use stories::business::{Answer, Business, KEYS};
 use stories::faults::{Fault, Matching};
 use stories::world::{TABLE, World};
+
+/// Somebody who makes and revokes keys.
+fn by() -> Actor {
+    Actor { by: "arn:aws:iam::123456789012:role/admin".to_owned(), source_ip: None, request_id: None }
+}
 
 /// A key with everything that can be said of one, and its text.
 fn key(world: &World) -> (ApiKey, KeyText) {
@@ -38,21 +43,24 @@ async fn a_key_is_kept_without_its_secret_and_never_overwritten() {
     let keys = world.store().api_keys;
     let (kept, text) = key(&world);
     world.faults.reset_counts();
-    keys.create(&kept).await.unwrap();
+    keys.create(&kept, &by()).await.unwrap();
     assert_eq!(keys.get(&kept.id).await.unwrap(), Some(kept.clone()));
     let requests = world.faults.all_requests();
-    assert_eq!(requests.into_iter().collect::<Vec<_>>(), [("GetItem".to_owned(), 1), ("PutItem".to_owned(), 1)]);
+    assert_eq!(
+        requests.into_iter().collect::<Vec<_>>(),
+        [("GetItem".to_owned(), 1), ("TransactWriteItems".to_owned(), 1)]
+    );
     let items = world.database.client().scan().table_name(TABLE).send().await.unwrap();
     assert!(!format!("{items:?}").contains(text.secret.expose_secret()), "the secret is in the table");
 
     let other = ApiKey { secret: KeyDigest::of(&"another".into()), ..kept.clone() };
-    assert!(matches!(keys.create(&other).await, Err(StoreError::Contended { .. })));
+    assert!(matches!(keys.create(&other, &by()).await, Err(StoreError::Contended { .. })));
     assert_eq!(keys.get(&kept.id).await.unwrap(), Some(kept));
 
-    world.faults.next(1, Matching::operation("PutItem"), Fault::LostReply);
+    world.faults.next(1, Matching::operation("TransactWriteItems"), Fault::LostReply);
     let (lost, _) = key(&world);
     let lost = ApiKey { appids: None, ends_at: None, in_url: false, ..lost };
-    keys.create(&lost).await.unwrap();
+    keys.create(&lost, &by()).await.unwrap();
     assert_eq!(keys.get(&lost.id).await.unwrap(), Some(lost));
 }
 
@@ -64,16 +72,16 @@ async fn a_key_is_valid_until_it_is_revoked_or_has_ended() {
     let ends_at = kept.ends_at.unwrap();
     assert!(kept.is_valid(world.now()) && kept.is_valid(ends_at.minus(Duration::from_secs(1))));
     assert!(!kept.is_valid(ends_at));
-    assert_eq!(keys.revoke(&kept.id, world.now()).await.unwrap(), None, "there is no such key");
+    assert_eq!(keys.revoke(&kept.id, &by(), world.now()).await.unwrap(), None, "there is no such key");
     assert_eq!(world.items().await, 0, "none is made by revoking it");
 
-    keys.create(&kept).await.unwrap();
-    world.faults.next(1, Matching::operation("UpdateItem"), Fault::LostReply);
+    keys.create(&kept, &by()).await.unwrap();
+    world.faults.next(1, Matching::operation("TransactWriteItems"), Fault::LostReply);
     let then = world.now();
     let revoked = Some(ApiKey { revoked_at: Some(then), ..kept.clone() });
-    assert_eq!(keys.revoke(&kept.id, then).await.unwrap(), revoked);
+    assert_eq!(keys.revoke(&kept.id, &by(), then).await.unwrap(), revoked);
     world.pass(Duration::from_mins(1));
-    assert_eq!(keys.revoke(&kept.id, world.now()).await.unwrap(), revoked);
+    assert_eq!(keys.revoke(&kept.id, &by(), world.now()).await.unwrap(), revoked);
     let revoked = keys.get(&kept.id).await.unwrap().unwrap();
     assert_eq!(revoked.revoked_at, Some(then), "a second revocation keeps the first time");
     assert!(!revoked.is_valid(world.now()));
@@ -86,7 +94,7 @@ async fn the_use_of_a_key_is_noted_once_a_day() {
     let (kept, _) = key(&world);
     keys.note_use(&kept.id, "2026-01-31").await.unwrap();
     assert_eq!(world.items().await, 0, "none is made by using it");
-    keys.create(&kept).await.unwrap();
+    keys.create(&kept, &by()).await.unwrap();
     for (day, noted) in [
         ("2026-01-31", "2026-01-31"),
         ("2026-01-31", "2026-01-31"),
@@ -106,7 +114,7 @@ async fn keys_are_listed_page_after_page_until_some_time_after_their_end() {
     for _ in 0..5 {
         world.pass(Duration::from_secs(1));
         let (kept, _) = key(&world);
-        keys.create(&kept).await.unwrap();
+        keys.create(&kept, &by()).await.unwrap();
         made.insert(0, kept.id);
     }
     let listed = async |limit| {
@@ -124,7 +132,7 @@ async fn keys_are_listed_page_after_page_until_some_time_after_their_end() {
     for limit in [1, 2, 5, 100] {
         assert_eq!(listed(limit).await, made, "{limit} a page, the newest first");
     }
-    keys.revoke(&made[0], world.now()).await.unwrap();
+    keys.revoke(&made[0], &by(), world.now()).await.unwrap();
     assert_eq!(listed(100).await, made, "what was revoked is still known");
     world.pass(Duration::from_hours(24 * 30));
     assert_eq!(listed(2).await, made[1..], "for thirty days");
@@ -296,10 +304,10 @@ async fn keys_are_listed_for_operators_page_after_page() {
 async fn a_key_whose_reply_the_table_lost_is_made_and_revoked_once() {
     let world = World::ready().await;
     let business = Business::of(&world);
-    world.faults.next(1, Matching::operation("PutItem").containing("secret_digest"), Fault::LostReply);
+    world.faults.next(1, Matching::operation("TransactWriteItems").containing("secret_digest"), Fault::LostReply);
     let made = make(&business, json!({ "name": "a", "scopes": ["links"] })).await;
     assert_eq!(list(&business, 10).await.len(), 1);
-    world.faults.next(1, Matching::operation("UpdateItem").containing("revoked_at"), Fault::LostReply);
+    world.faults.next(1, Matching::operation("TransactWriteItems").containing("revoked_at"), Fault::LostReply);
     assert_eq!(revoke(&business, made["id"].as_str().unwrap()).await.status, 204);
     assert_eq!(list(&business, 10).await[0]["revoked_at"], world.now().rfc3339());
 }

@@ -20,7 +20,7 @@ use platform::webhook::AddressPolicy;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use simulator::{Fault, Message, paths};
-use store::{DuePart, GrantEnd, Progress};
+use store::{DuePart, GrantEnd, Progress, Subject};
 use stories::due::new_account;
 use stories::faults::{Fault as AwsFault, Matching};
 use stories::webhook::Service;
@@ -336,11 +336,11 @@ async fn account_events_that_the_bus_does_not_take_are_told_with_their_age() {
     assert!(
         findings.iter().any(|finding| finding.sentence.starts_with("waiting for the event bus: 1 event, the oldest"))
     );
-    assert_eq!(told(&findings, "account events"), "", "the next run may deliver it");
+    assert_eq!(told(&findings, "events"), "", "the next run may deliver it");
     world.pass(Duration::from_mins(16));
     world.renew().await;
     let findings = deployment.examine().await;
-    let said = told(&findings, "account events");
+    let said = told(&findings, "events");
     assert!(said.starts_with("waiting for the event bus: 1 event, the oldest since 16 minutes |"), "{findings:#?}");
     assert!(said.contains("EventBridge's code"), "{said}");
     assert_eq!(told(&findings, "event webhook"), "", "it has none");
@@ -361,17 +361,17 @@ async fn an_event_webhook_that_takes_nothing_is_told_with_account_and_tries() {
     assert!(said.starts_with("waiting for it: 1 event; it has not taken event "), "{findings:#?}");
     let event = format!(" of account {account}, which happened 3 minutes ago, in 3 tries |");
     assert!(said.contains(&event), "{findings:#?}");
-    assert_eq!(told(&findings, "account events"), "", "the bus has it");
+    assert_eq!(told(&findings, "events"), "", "the bus has it");
     assert!(!format!("{findings:?}").contains(service.url().as_str()), "its address may have a key in it");
 }
 
 #[tokio::test]
 async fn account_events_that_no_run_has_sent_to_the_webhook_are_told() {
     let (world, deployment) = at_work().await;
-    let account = ends(&world).await;
-    let [event] = &mut world.store().state_events.waiting(&account).await.unwrap()[..] else { panic!("one event") };
+    let subject = Subject::Account(ends(&world).await);
+    let [event] = &mut world.store().outbox.waiting(&subject).await.unwrap()[..] else { panic!("one event") };
     event.bus = Progress::Done;
-    world.store().state_events.note(&account, event).await.unwrap();
+    world.store().outbox.note(&subject, event).await.unwrap();
     assert_eq!(told(&deployment.examine().await, "event webhook"), "");
     world.pass(Duration::from_mins(16));
     let said = told(&deployment.examine().await, "event webhook");

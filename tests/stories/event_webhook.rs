@@ -69,7 +69,7 @@ async fn ends(world: &World, account: &AppId) {
 }
 
 async fn waiting(world: &World) -> u64 {
-    world.store().state_events.count_waiting(END_OF_TIME).await.unwrap()
+    world.store().outbox.count_waiting(END_OF_TIME).await.unwrap()
 }
 
 fn reasons(world: &World) -> Vec<String> {

@@ -13,7 +13,7 @@ use http::{Method, Request};
 use runtime::telemetry::Measure;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
-use store::{ApiKey, KeyRequest, KeyText, Scope};
+use store::{Actor, ApiKey, KeyRequest, KeyText, Scope};
 use stories::business::{Answer, Business};
 use stories::world::{BUSINESS_ROUTES, World};
 use tower::ServiceExt as _;
@@ -50,17 +50,21 @@ const RIGHTS: [(&str, &[&str]); 25] = [
     ("POST /authorization-links/{link_id}/codes", &["links"]),
 ];
 
+/// Who makes and revokes keys.
+pub(crate) fn operator() -> Actor {
+    Actor { by: "arn:aws:iam::123456789012:role/operators".to_owned(), source_ip: None, request_id: None }
+}
+
 /// Makes keys.
 struct Keys<'a>(&'a World);
 
 impl Keys<'_> {
     async fn make(&self, change: impl FnOnce(&mut ApiKey)) -> SecretString {
         let request = KeyRequest::new("crm", &["links"]).unwrap();
-        let made_by = "arn:aws:iam::123456789012:role/operators";
-        let (mut key, text) = request.make(made_by, &Random::system(), self.0.now());
+        let (mut key, text) = request.make(&operator().by, &Random::system(), self.0.now());
         key.scopes.clear();
         change(&mut key);
-        self.0.store().api_keys.create(&key).await.unwrap();
+        self.0.store().api_keys.create(&key, &operator()).await.unwrap();
         text.text()
     }
 
@@ -269,7 +273,7 @@ async fn a_revoked_key_works_for_a_minute_more_and_one_that_ends_not_at_all() {
     let business = Business::with_key(&world, &text);
     assert_eq!(business.get("/openapi.json").await.status, 200);
     let id = KeyText::parse(text.expose_secret()).unwrap().id;
-    assert!(world.store().api_keys.revoke(&id, world.now()).await.unwrap().is_some());
+    assert!(world.store().api_keys.revoke(&id, &operator(), world.now()).await.unwrap().is_some());
     world.pass(Duration::from_secs(59));
     assert_eq!(business.get("/openapi.json").await.status, 200, "another process remembers it");
     assert_eq!(

@@ -11,6 +11,8 @@ mod api_keys;
 #[cfg(test)]
 mod asking_again;
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod bad_requests;

@@ -13,7 +13,7 @@ use stories::world::{TABLE, World};
 
 use crate::operators_release_check::deployment;
 
-const HERE: DeploymentArgs = DeploymentArgs { stack: None, region: None, profile: None, business_port: 1 };
+pub(crate) const HERE: DeploymentArgs = DeploymentArgs { stack: None, region: None, profile: None, business_port: 1 };
 
 const LIST: KeysCommand = KeysCommand::List(ListKeysArgs { deployment: HERE });
 
@@ -99,9 +99,9 @@ async fn an_operator_is_told_what_is_wrong_with_a_key() {
     assert!(unknown.to_string().contains("there is no such key"), "{unknown}");
     assert_eq!(world.items().await, before);
 
-    world.faults.always(Matching::operation("PutItem"), Fault::Away);
+    world.faults.always(Matching::operation("TransactWriteItems"), Fault::Away);
     let away = said(&world, KeysCommand::Create(new("a"))).await.unwrap_err().to_string();
-    assert!(away.contains("DynamoDB PutItem failed") && away.contains("cargo ops keys list"), "{away}");
+    assert!(away.contains("DynamoDB TransactWriteItems failed") && away.contains("cargo ops keys list"), "{away}");
     let nowhere = keys::run(&LIST, &|_: &str| None).await.unwrap_err().to_string();
     assert!(nowhere.contains("no cargo run answers on port 1") && nowhere.contains("--stack"), "{nowhere}");
 }

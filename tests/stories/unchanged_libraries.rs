@@ -18,6 +18,8 @@ use stories::business::Business;
 use stories::world::{World, secret_json};
 use tower::ServiceExt as _;
 
+use crate::key_door::operator;
+
 const USER_INFO: &str = "/cgi-bin/user/info";
 const FOLLOWER: &str = "oFollower1";
 
@@ -57,7 +59,7 @@ impl Stage {
         let request = KeyRequest::new("shop", &["calls"]).unwrap();
         let (mut key, text) = request.make("operator", &Random::system(), self.world.now());
         change(&mut key);
-        self.world.store().api_keys.create(&key).await.unwrap();
+        self.world.store().api_keys.create(&key, &operator()).await.unwrap();
         (key, text.text())
     }
 
@@ -211,7 +213,7 @@ async fn a_revoked_key_takes_its_tokens_with_it() {
     let (stored, key) = stage.key(|_| ()).await;
     let token = stage.token(&key).await;
     assert_eq!(stage.user_info(&token).await.errcode(), 0);
-    stage.world.store().api_keys.revoke(&stored.id, stage.world.now()).await.unwrap();
+    stage.world.store().api_keys.revoke(&stored.id, &operator(), stage.world.now()).await.unwrap();
     stage.world.pass(A_MINUTE);
     let refused = stage.user_info(&token).await;
     assert_eq!(refused.errcode(), 40_001);

@@ -11,10 +11,11 @@ use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
-use store::{ApiKey, KeyError, KeyPage, KeyPlace, KeyRequest, Scope};
+use store::{Actor, ApiKey, KeyError, KeyPage, KeyPlace, KeyRequest};
 use tokio::time::Instant;
 use web::api::{ApiError, answer, json};
 use web::caller::Caller;
+use web::source::Source;
 use web::{BodyError, Cursor, Members, PageSize, Parameters, Problem, ProblemKind};
 
 use crate::AccountService;
@@ -164,10 +165,11 @@ impl KeyBody {
 pub(crate) async fn create(
     State(service): State<AccountService>,
     caller: Caller,
+    source: Source,
     body: Result<Members, Problem>,
 ) -> Response {
     let bound = service.services().answer_by();
-    let work = Box::pin(created(service.clone(), caller, body, bound));
+    let work = Box::pin(created(service.clone(), caller, source, body, bound));
     answer(service.services(), "making an API key", bound, work).await
 }
 
@@ -178,15 +180,21 @@ pub(crate) async fn list(State(service): State<AccountService>, RawQuery(query):
 }
 
 /// `DELETE /keys/{key_id}`. Whoever asks again gets the same answer.
-pub(crate) async fn revoke(State(service): State<AccountService>, caller: Caller, path: KeyPath) -> Response {
+pub(crate) async fn revoke(
+    State(service): State<AccountService>,
+    caller: Caller,
+    source: Source,
+    path: KeyPath,
+) -> Response {
     let bound = service.services().answer_by();
-    let work = Box::pin(revoked(service.clone(), caller, path, bound));
+    let work = Box::pin(revoked(service.clone(), caller, source, path, bound));
     answer(service.services(), "revoking an API key", bound, work).await
 }
 
 async fn created(
     service: AccountService,
     caller: Caller,
+    source: Source,
     body: Result<Members, Problem>,
     bound: Instant,
 ) -> Result<Response, ApiError> {
@@ -194,10 +202,10 @@ async fn created(
     let request = KeyBody::read(body?)?.parse(context.clock.now())?;
     let open = service.open(bound).await?;
     let (key, text) = request.make(caller.principal(), &context.random, open.now());
-    open.items.api_keys.create(&key).await?;
-    let (id, name, scopes) = (&key.id, key.name.as_str(), words(&key));
-    tracing::info!(key = %id, name, scopes, caller = %caller, "an API key was made");
-    let key = CreatedKey { id: id.clone(), key: text.text().expose_secret().to_owned(), terms: KeyTerms::of(&key) };
+    let actor = source.actor(&caller);
+    open.items.api_keys.create(&key, &actor).await?;
+    log(&key, &actor, "an API key was made");
+    let key = CreatedKey { id: key.id.clone(), key: text.text().expose_secret().to_owned(), terms: KeyTerms::of(&key) };
     Ok(json(StatusCode::CREATED, &key))
 }
 
@@ -212,18 +220,31 @@ async fn listed(service: AccountService, query: Option<String>, bound: Instant) 
     Ok(json(StatusCode::OK, &KeyListPage { keys: keys.into_iter().map(KeyView::from).collect(), next_cursor }))
 }
 
-async fn revoked(service: AccountService, caller: Caller, path: KeyPath, bound: Instant) -> Result<Response, ApiError> {
+async fn revoked(
+    service: AccountService,
+    caller: Caller,
+    source: Source,
+    path: KeyPath,
+    bound: Instant,
+) -> Result<Response, ApiError> {
     let Ok(Path(id)) = path else { return Err(unknown().into()) };
     let open = service.open(bound).await?;
-    let key = open.items.api_keys.revoke(&id, open.now()).await?.ok_or_else(unknown)?;
-    let (name, scopes) = (key.name.as_str(), words(&key));
-    tracing::info!(key = %id, name, scopes, caller = %caller, "an API key was revoked");
+    let (actor, now) = (source.actor(&caller), open.now());
+    let key = open.items.api_keys.revoke(&id, &actor, now).await?.ok_or_else(unknown)?;
+    if key.revoked_at == Some(now) {
+        log(&key, &actor, "an API key was revoked");
+    }
     Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")]).into_response())
 }
 
-/// The scopes of a key in a log line.
-fn words(key: &ApiKey) -> String {
-    key.scopes.iter().map(|scope: &Scope| scope.as_str()).collect::<Vec<_>>().join(" ")
+/// Writes down what somebody has done to a key.
+fn log(key: &ApiKey, actor: &Actor, what: &str) {
+    let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
+    let appids = key.appids.as_ref().map(|appids| appids.iter().map(AppId::as_str).collect::<Vec<_>>().join(" "));
+    tracing::info!(
+        key = %key.id, name = key.name, scopes = scopes.join(" "), appids, caller = actor.by,
+        source_ip = actor.source_ip.map(tracing::field::display), "{what}"
+    );
 }
 
 fn unknown() -> Problem {

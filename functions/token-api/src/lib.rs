@@ -3,10 +3,11 @@
 //!
 //! A separate function: no other function that services call may read a token, and calls that wait for WeChat take none of
 //! its concurrency. The refresher keeps tokens alive; here one is renewed only when somebody asks for it and it is due, or
-//! when WeChat has refused it.
+//! when WeChat has refused it. Whoever is given one is written down ([`readings`]).
 
 #[cfg(feature = "openapi")]
 mod openapi;
+mod readings;
 mod view;
 
 use std::sync::Arc;
@@ -19,15 +20,17 @@ use axum::routing::{get, post};
 use base::clock::Timestamp;
 use base::ids::AppId;
 use http::{Method, StatusCode};
+use platform::bus::Bus;
 use platform::context::Context;
 use platform::services::Services;
 use platform::tokens::{TokenCache, TokenId, Tokens};
 use runtime::config::{KeyConfig, TokenConfig};
-use store::{Scope, TokenOwner};
+use store::{Actor, Scope, TokenOwner};
 use tokio::time::Instant;
 use web::api::{ApiError, answer, json, unknown_account};
 use web::caller::Caller;
 use web::doors::{Doors, Route};
+use web::source::Source;
 use web::{BODY_LIMIT, InternalError, Members, Problem, ProblemKind};
 
 #[cfg(feature = "openapi")]
@@ -49,11 +52,13 @@ pub struct TokenService(Arc<Inner>);
 struct Inner {
     services: Services,
     cache: Arc<TokenCache>,
+    bus: Bus,
     config: TokenConfig,
 }
 
 /// The platform's tokens, for the length of one request.
 struct OpenTokens {
+    component: AppId,
     tokens: Tokens,
     context: Context,
 }
@@ -68,10 +73,10 @@ impl OpenTokens {
 type AccountPath = Result<Path<AppId>, PathRejection>;
 
 impl TokenService {
-    /// The function's state.
+    /// The function's state. Readings of tokens are put on `bus`, if the configuration has it so.
     #[must_use]
-    pub fn new(services: Services, config: TokenConfig) -> Self {
-        Self(Arc::new(Inner { services, cache: Arc::default(), config }))
+    pub fn new(services: Services, bus: Bus, config: TokenConfig) -> Self {
+        Self(Arc::new(Inner { services, cache: Arc::default(), bus, config }))
     }
 
     fn services(&self) -> &Services {
@@ -82,7 +87,7 @@ impl TokenService {
     async fn open(&self, bound: Instant) -> Result<OpenTokens, InternalError> {
         let component = self.services().open_by(bound).await?;
         let tokens = Tokens::of(&component).remembering(&self.0.cache);
-        Ok(OpenTokens { tokens, context: component.context().clone() })
+        Ok(OpenTokens { component: component.appid().clone(), tokens, context: component.context().clone() })
     }
 
     /// The platform's, if its routes are turned on.
@@ -101,37 +106,39 @@ fn account(path: AccountPath) -> Result<TokenOwner, Problem> {
 }
 
 /// `GET /tokens/{appid}`.
-async fn read(State(service): State<TokenService>, path: AccountPath) -> Response {
-    give(service, account(path)).await
+async fn read(State(service): State<TokenService>, caller: Caller, source: Source, path: AccountPath) -> Response {
+    give(service, source.actor(&caller), account(path)).await
 }
 
 /// `GET /tokens/platform`.
-async fn read_platform(State(service): State<TokenService>) -> Response {
+async fn read_platform(State(service): State<TokenService>, caller: Caller, source: Source) -> Response {
     let owner = service.platform();
-    give(service, owner).await
+    give(service, source.actor(&caller), owner).await
 }
 
 /// `POST /tokens/{appid}/renewals`.
 async fn renew(
     State(service): State<TokenService>,
     caller: Caller,
+    source: Source,
     path: AccountPath,
     body: Result<Members, Problem>,
 ) -> Response {
-    replace(service, caller, account(path), body).await
+    replace(service, source.actor(&caller), account(path), body).await
 }
 
 /// `POST /tokens/platform/renewals`.
 async fn renew_platform(
     State(service): State<TokenService>,
     caller: Caller,
+    source: Source,
     body: Result<Members, Problem>,
 ) -> Response {
     let owner = service.platform();
-    replace(service, caller, owner, body).await
+    replace(service, source.actor(&caller), owner, body).await
 }
 
-async fn give(service: TokenService, owner: Result<TokenOwner, Problem>) -> Response {
+async fn give(service: TokenService, actor: Actor, owner: Result<TokenOwner, Problem>) -> Response {
     let bound = service.services().answer_by();
     let work = {
         let service = service.clone();
@@ -139,6 +146,7 @@ async fn give(service: TokenService, owner: Result<TokenOwner, Problem>) -> Resp
             let owner = owner?;
             let open = service.open(bound).await?;
             let token = open.tokens.valid(&owner).await.map_err(|error| ApiError::of_token(error, open.now()))?;
+            service.note_reading(&open, &owner, &token, actor).await;
             Ok(json(StatusCode::OK, &TokenView::of(&owner, &token, open.now())))
         })
     };
@@ -147,7 +155,7 @@ async fn give(service: TokenService, owner: Result<TokenOwner, Problem>) -> Resp
 
 async fn replace(
     service: TokenService,
-    caller: Caller,
+    actor: Actor,
     owner: Result<TokenOwner, Problem>,
     body: Result<Members, Problem>,
 ) -> Response {
@@ -160,8 +168,9 @@ async fn replace(
             let replaced = open.tokens.replace_by_id(&owner, &refused).await;
             let replaced = replaced.map_err(|error| ApiError::of_token(error, open.now()))?;
             if replaced.renewed {
-                tracing::warn!(%owner, caller = %caller, "the token of {owner} was renewed: WeChat had refused it");
+                tracing::warn!(%owner, caller = actor.by, "the token of {owner} was renewed: WeChat had refused it");
             }
+            service.note_reading(&open, &owner, &replaced.token, actor).await;
             Ok(json(StatusCode::OK, &RenewedTokenView::of(&owner, &replaced, open.now())))
         })
     };

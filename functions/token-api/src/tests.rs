@@ -23,7 +23,7 @@ async fn answered(config: TokenConfig, method: &Method, path: &str, body: &str) 
         .extension(IamIdentity::new("arn:aws:iam::123456789012:role/orders").unwrap())
         .body(Body::from(body.to_owned()))
         .unwrap();
-    router(TokenService::new(without_aws::services(), config), KEYS).oneshot(request).await.unwrap()
+    router(TokenService::new(without_aws::services(), without_aws::bus(), config), KEYS).oneshot(request).await.unwrap()
 }
 
 async fn problem(response: Response) -> Value {
@@ -36,7 +36,11 @@ async fn no_route_answers_without_an_identity() {
     for Route { method, path, .. } in &ROUTES {
         let path = path.replace("{appid}", "wx1234567890abcdef");
         let request = Request::builder().method(method.clone()).uri(&path).body(Body::from(ID)).unwrap();
-        let service = TokenService::new(without_aws::services(), TokenConfig { platform_route: true });
+        let service = TokenService::new(
+            without_aws::services(),
+            without_aws::bus(),
+            TokenConfig { platform_route: true, ..TokenConfig::default() },
+        );
         let response = router(service, KEYS).oneshot(request).await.unwrap();
         assert_eq!(response.status(), 403, "{method} {path}");
         assert_eq!(problem(response).await["type"], "urn:wechat-platform:problem:no-identity");
@@ -69,7 +73,8 @@ async fn the_platforms_own_token_is_not_given_unless_that_is_turned_on() {
         let refused = answered(TokenConfig::default(), &method, path, ID).await;
         assert_eq!(refused.status(), 404);
         assert!(problem(refused).await["detail"].as_str().unwrap().contains("PlatformTokenRoute=on"));
-        let turned_on = answered(TokenConfig { platform_route: true }, &method, path, ID).await;
+        let turned_on =
+            answered(TokenConfig { platform_route: true, ..TokenConfig::default() }, &method, path, ID).await;
         assert_eq!(turned_on.status(), 503, "the table and the secret are away");
     }
 }

@@ -14,7 +14,7 @@ pub enum Task {
     Renew(DuePart),
     /// Compare with WeChat's list of accounts.
     Reconcile,
-    /// Only what is new in the partitions with these table keys: of the inbox, and of what happened to accounts.
+    /// Only what is new in the partitions with these table keys: of the inbox, and of what happened to accounts and keys.
     Stream(BTreeSet<String>),
 }
 
@@ -116,8 +116,8 @@ struct Text {
 
 impl Task {
     /// Reads an event of EventBridge Scheduler or of the table's stream. Records of other items than inbox entries and
-    /// state events are left out: the stream's filter lets none through, and one that came all the same is no reason to
-    /// fail a batch.
+    /// events to be reported are left out: the stream's filter lets none through, and one that came all the same is no reason
+    /// to fail a batch.
     pub fn parse(event: Value) -> Result<Self, EventError> {
         match serde_json::from_value(event).map_err(|_| EventError::Foreign)? {
             Shape::Scheduled { task: Scheduled::Renew, part: None, of: None } => Ok(Self::renew()),

@@ -51,7 +51,7 @@ impl Run {
         metrics.put(&Metric::count(Measure::InboxWaiting, waiting));
         let messages = store.messages.count_waiting(END_OF_TIME).await?;
         metrics.put(&Metric::count(Measure::MessagesWaiting, messages));
-        let events = store.state_events.count_waiting(END_OF_TIME).await?;
+        let events = store.outbox.count_waiting(END_OF_TIME).await?;
         metrics.put(&Metric::count(Measure::StateEventsWaiting, events));
         Ok(())
     }

@@ -53,13 +53,13 @@ impl Run {
         }
     }
 
-    /// Processes what the stream has named by its table keys: entries of the inbox, and events of accounts, which do not
-    /// wait for what hangs at WeChat.
+    /// Processes what the stream has named by its table keys: entries of the inbox, and events of accounts and API keys, which
+    /// do not wait for what hangs at WeChat.
     pub(crate) async fn process_named(&self, keys: &BTreeSet<String>, report: &mut Report) {
         let mut delivered = Report::default();
         let partitions = keys.iter().filter_map(|key| self.store.inbox.partition(key)).collect();
-        let accounts = keys.iter().filter_map(|key| self.store.state_events.account_of(key)).collect();
-        tokio::join!(self.process_partitions(partitions, report), self.deliver_named(&accounts, &mut delivered));
+        let subjects = keys.iter().filter_map(|key| self.store.outbox.subject_of(key)).collect();
+        tokio::join!(self.process_partitions(partitions, report), self.deliver_named(&subjects, &mut delivered));
         report.add(&delivered);
     }
 

@@ -39,7 +39,7 @@ use platform::tokens::TokenError;
 use platform::tokens::Tokens;
 use platform::webhook::Webhook;
 use runtime::config::{ConfigError, Environment, Origin};
-use store::{DuePart, StateEvents, Store, StoreError};
+use store::{DuePart, Outbox, Store, StoreError};
 use tokio::time::Instant;
 use wechat::api::Api;
 
@@ -187,8 +187,8 @@ impl Refresher {
         Self { services, bus, webhook: webhook.map(EventWebhook::new), public_base: Arc::new(public_base), settings }
     }
 
-    /// Processes what is due in the inbox and delivers the state events that are due, if there are any, and begins with a
-    /// reconciliation that was asked for: for a host without a stream and a bus that starts runs, which looks often instead.
+    /// Processes what is due in the inbox and delivers the events of the outbox that are due, if there are any, and begins with
+    /// a reconciliation that was asked for: for a host without a stream and a bus that starts runs, which looks often instead.
     ///
     /// # Errors
     /// [`RunError`] where the platform's secret cannot be used.
@@ -269,9 +269,9 @@ impl Refresher {
 async fn keys_of_what_is_due(store: &Store, now: Timestamp) -> Result<BTreeSet<String>, StoreError> {
     let (due, _) = store.inbox.due_partitions(now, None).await?;
     let mut keys: BTreeSet<String> = due.iter().map(|partition| store.inbox.pk(partition)).collect();
-    for shard in 0..StateEvents::SHARDS {
-        let (accounts, _) = store.state_events.due(shard, now, None).await?;
-        keys.extend(accounts.iter().map(|account| store.state_events.pk(account)));
+    for shard in 0..Outbox::SHARDS {
+        let (subjects, _) = store.outbox.due(shard, now, None).await?;
+        keys.extend(subjects.iter().map(|subject| store.outbox.pk(subject)));
     }
     Ok(keys)
 }

@@ -1,10 +1,10 @@
-//! What happened to accounts, delivered to the business in the order of each account's events: on the bus, and to the
-//! event webhook where there is one.
+//! What happened to accounts and API keys, delivered to the business in the order of the events of each: on the bus, and
+//! what happened to accounts to the event webhook as well, where there is one.
 //!
 //! A change and its event are written together, by whatever process; the table's stream wakes a run for it, and each renew
 //! run looks after what is left. The two targets do not wait for each other: an event that one of them does not take holds
-//! up those behind it, of the same account and on the way to the same target only. What both take at once is written down
-//! once.
+//! up those behind it, of the same account or key and on the way to the same target only. What both take at once is written
+//! down once.
 
 use std::collections::{BTreeSet, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
@@ -14,13 +14,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use base::clock::Timestamp;
-use base::ids::AppId;
 use futures::stream::{self, Stream};
 use futures::{StreamExt as _, TryStreamExt as _};
 use platform::bus::{BusError, BusEvent};
 use runtime::telemetry::{Measure, Metric};
-use store::{PendingEvent, Progress, StateEvent, StateEvents, StoreError};
+use store::{Outbox, OutboxEvent, PendingEvent, Progress, StoreError, Subject};
 use tokio::sync::mpsc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
@@ -45,8 +43,8 @@ const LEAST_TRIES: u32 = 6;
 /// a run that dies meanwhile does not put it there again.
 pub(crate) const SLOW: Duration = Duration::from_secs(1);
 
-/// What is logged of an account whose events could not be read or written.
-const LEFT: &str = "an account's events are left to the next run";
+/// What is logged where the events of an account or a key could not be read or written.
+const LEFT: &str = "the events of an account or a key are left to the next run";
 
 /// An event that waits, on its way.
 struct UnderWay {
@@ -55,9 +53,9 @@ struct UnderWay {
     is_noted: bool,
 }
 
-/// The events of an account that the webhook is to get now.
+/// The events that the webhook is to get now.
 struct ForWebhook {
-    account: AppId,
+    subject: Subject,
     events: Vec<UnderWay>,
     /// One of the webhook's [`AT_ONCE`].
     _slot: OwnedSemaphorePermit,
@@ -76,31 +74,31 @@ impl UnderWay {
 }
 
 impl Run {
-    /// Delivers the state events that wait, as far as time and their targets allow. This needs nothing of WeChat's, so it is
+    /// Delivers the events that wait, as far as time and their targets allow. This needs nothing of WeChat's, so it is
     /// done also in a run that a refusal of WeChat's has ended.
     pub(crate) async fn deliver_outbox(&self, report: &mut Report) {
         let (store, until) = (&self.store, self.now());
-        let accounts = || {
-            let accounts = shards_by_turns(&self.context.random, 0..StateEvents::SHARDS, move |shard, after| {
-                store.state_events.due(shard, until, after)
+        let subjects = || {
+            let subjects = shards_by_turns(&self.context.random, 0..Outbox::SHARDS, move |shard, after| {
+                store.outbox.due(shard, until, after)
             });
-            // An account comes once for each of its events, and is to be at one place only. Eight bytes of each are kept.
+            // One comes once for each of its events, and is to be at one place only. Eight bytes of each are kept.
             let (keys, mut seen) = (RandomState::new(), HashSet::new());
-            accounts.try_filter(move |account| futures::future::ready(seen.insert(keys.hash_one(account))))
+            subjects.try_filter(move |subject| futures::future::ready(seen.insert(keys.hash_one(subject))))
         };
-        self.deliver_events_of(accounts, report).await;
+        self.deliver_events_of(subjects, report).await;
     }
 
-    /// Delivers the state events of accounts that the stream has named.
-    pub(crate) async fn deliver_named(&self, accounts: &BTreeSet<AppId>, report: &mut Report) {
-        self.deliver_events_of(|| stream::iter(accounts.iter().cloned()).map(Ok), report).await;
+    /// Delivers the events of accounts and keys that the stream has named.
+    pub(crate) async fn deliver_named(&self, subjects: &BTreeSet<Subject>, report: &mut Report) {
+        self.deliver_events_of(|| stream::iter(subjects.iter().cloned()).map(Ok), report).await;
     }
 
-    /// Puts the events of accounts on the bus and sends them to the webhook. The bus never waits for the webhook: where that
-    /// has its hands full, an account's events are noted as they are, and sent when the bus has got all that it is to get.
-    async fn deliver_events_of<S>(&self, accounts: impl Fn() -> S, report: &mut Report)
+    /// Puts the events of accounts and keys on the bus and sends them to the webhook. The bus never waits for the webhook:
+    /// where that has its hands full, the events are noted as they are, and sent when the bus has got all that it is to get.
+    async fn deliver_events_of<S>(&self, subjects: impl Fn() -> S, report: &mut Report)
     where
-        S: Stream<Item = Result<AppId, StoreError>>,
+        S: Stream<Item = Result<Subject, StoreError>>,
     {
         let (table, slots, is_full) = (Breaker::default(), Arc::new(Semaphore::new(AT_ONCE)), AtomicBool::new(false));
         let (mut on_bus, mut sent) = (Report::default(), Report::default());
@@ -108,9 +106,9 @@ impl Run {
         let putting = async {
             let (table, slots, is_full) = (&table, &slots, &is_full);
             let hand_over = hand_over;
-            let put = accounts()
+            let put = subjects()
                 .take_while(|_| futures::future::ready(self.may_deliver_events(table)))
-                .map(async |account| self.put_events(account?, slots, is_full, &hand_over).await)
+                .map(async |subject| self.put_events(subject?, slots, is_full, &hand_over).await)
                 .buffer_unordered(AT_ONCE);
             on_bus.events_delivered = count_delivered(put, table, LEFT, &mut on_bus).await;
         };
@@ -119,17 +117,17 @@ impl Run {
                 handed_over.recv().await.map(|work: ForWebhook| (work, handed_over))
             });
             let posted = handed_over
-                .map(async |mut work| self.send_in_order(&work.account, &mut work.events).await)
+                .map(async |mut work| self.send_in_order(&work.subject, &mut work.events).await)
                 .buffer_unordered(AT_ONCE);
             sent.events_sent = count_delivered(posted, &table, LEFT, &mut sent).await;
         };
         tokio::join!(putting, sending);
         if is_full.load(Ordering::Relaxed) {
-            let posted = accounts()
+            let posted = subjects()
                 .take_while(|_| futures::future::ready(self.may_send_events(&table)))
-                .map(async |account| {
-                    let account = account?;
-                    self.send_in_order(&account, &mut self.under_way(&account).await?).await
+                .map(async |subject| {
+                    let subject = subject?;
+                    self.send_in_order(&subject, &mut self.under_way(&subject).await?).await
                 })
                 .buffer_unordered(AT_ONCE);
             sent.events_sent += count_delivered(posted, &table, LEFT, &mut sent).await;
@@ -138,7 +136,7 @@ impl Run {
         report.add(&sent);
     }
 
-    /// Whether another account's events are to be looked at: there is time, the table is not away, and one of the targets is
+    /// Whether the next events are to be looked at: there is time, the table is not away, and one of the targets is
     /// not.
     fn may_deliver_events(&self, table: &Breaker) -> bool {
         self.may_deliver(table) || self.may_send_events(table)
@@ -148,9 +146,9 @@ impl Run {
         self.has_time(table) && self.webhook.as_ref().is_some_and(|webhook| !webhook.is_away())
     }
 
-    /// The events of an account that wait. Without a webhook none is ever sent to one, not even to one that is set later.
-    async fn under_way(&self, account: &AppId) -> Result<Vec<UnderWay>, StoreError> {
-        let waiting = self.store.state_events.waiting(account).await?.into_iter();
+    /// The events that wait. Without a webhook none is ever sent to one, not even to one that is set later.
+    async fn under_way(&self, subject: &Subject) -> Result<Vec<UnderWay>, StoreError> {
+        let waiting = self.store.outbox.waiting(subject).await?.into_iter();
         let under_way = waiting.map(|event| {
             // Of two runs at once, each may have seen one target take it: then none has taken it out of the index.
             let is_noted = !(event.bus.is_done() && event.webhook.is_done());
@@ -163,24 +161,25 @@ impl Run {
         Ok(under_way.collect())
     }
 
-    /// Puts an account's events on the bus, and hands over what the webhook is to get; returns how many the bus has taken.
+    /// Puts the events of an account or a key on the bus, and hands over what the webhook is to get; returns how many the bus
+    /// has taken.
     async fn put_events(
         &self,
-        account: AppId,
+        subject: Subject,
         slots: &Arc<Semaphore>,
         is_full: &AtomicBool,
         hand_over: &mpsc::UnboundedSender<ForWebhook>,
     ) -> Result<u64, StoreError> {
-        let mut events = self.under_way(&account).await?;
-        let put = self.put_in_order(&account, &mut events).await?;
+        let mut events = self.under_way(&subject).await?;
+        let put = self.put_in_order(&subject, &mut events).await?;
         if self.is_to_be_sent(&events) {
             if let Ok(slot) = Arc::clone(slots).try_acquire_owned() {
-                drop(hand_over.send(ForWebhook { account, events, _slot: slot }));
+                drop(hand_over.send(ForWebhook { subject, events, _slot: slot }));
                 return Ok(put);
             }
             is_full.store(true, Ordering::Relaxed);
         }
-        self.note_all(&account, &mut events).await?;
+        self.note_all(&subject, &mut events).await?;
         Ok(put)
     }
 
@@ -190,9 +189,9 @@ impl Run {
         first.is_some_and(|event| event.webhook.is_due(self.now()) && event.event.is_some())
     }
 
-    /// Puts an account's events on the bus until one has to wait; returns how many it has taken. What nothing else is to be
+    /// Puts events of one subject on the bus until one has to wait; returns how many it has taken. What nothing else is to be
     /// done about is written down at once.
-    async fn put_in_order(&self, account: &AppId, events: &mut [UnderWay]) -> Result<u64, StoreError> {
+    async fn put_in_order(&self, subject: &Subject, events: &mut [UnderWay]) -> Result<u64, StoreError> {
         let mut count = 0;
         for under_way in events.iter_mut().filter(|under_way| !under_way.event.bus.is_done()) {
             let (now, sequence) = (self.now(), under_way.event.sequence);
@@ -201,7 +200,7 @@ impl Run {
             }
             let Some(event) = &under_way.event.event else {
                 // Of a later version, which delivers it where it runs.
-                tracing::error!(authorizer = %account, sequence, "event {sequence} of account {account} cannot be read and waits");
+                tracing::error!(%subject, sequence, "event {sequence} of {subject} cannot be read and waits");
                 let later = Progress::Later(now.plus(UNREADABLE_PAUSE));
                 under_way.bus(later);
                 if !under_way.event.webhook.is_done() {
@@ -209,7 +208,7 @@ impl Run {
                 }
                 break;
             };
-            match self.put(&self.bus_event(account, sequence, event)).await {
+            match self.put(&self.bus_event(sequence, event)).await {
                 Ok(()) => {
                     count += 1;
                     under_way.bus(Progress::Done);
@@ -217,25 +216,25 @@ impl Run {
                 // Left as it is, for the next run.
                 Err(BusError::Away(_)) => break,
                 Err(error) if error.may_pass() => {
-                    tracing::warn!(authorizer = %account, sequence, "event {sequence} of account {account} is put on the bus later: {error}");
+                    tracing::warn!(%subject, sequence, "event {sequence} of {subject} is put on the bus later: {error}");
                     under_way.bus(Progress::Later(self.now().plus(BUS_PAUSE)));
                     break;
                 }
                 Err(error) => {
-                    tracing::error!(authorizer = %account, sequence, "event {sequence} of account {account} is never put on the bus: {error}");
+                    tracing::error!(%subject, sequence, "event {sequence} of {subject} is never put on the bus: {error}");
                     under_way.bus(Progress::Done);
                 }
             }
             if under_way.event.webhook.is_done() {
-                self.note(account, under_way).await?;
+                self.note(subject, under_way).await?;
             }
         }
         Ok(count)
     }
 
-    /// Sends an account's events to the webhook until one has to wait; returns how many it has taken. How far each event has
+    /// Sends events of one subject to the webhook until one has to wait; returns how many it has taken. How far each has
     /// come is written down, with the bus too.
-    async fn send_in_order(&self, account: &AppId, events: &mut [UnderWay]) -> Result<u64, StoreError> {
+    async fn send_in_order(&self, subject: &Subject, events: &mut [UnderWay]) -> Result<u64, StoreError> {
         let (mut count, mut holds) = (0, self.webhook.is_none());
         let mut left = events;
         while let Some((under_way, behind)) = mem::take(&mut left).split_first_mut() {
@@ -243,10 +242,10 @@ impl Run {
                 && !holds
                 && !under_way.event.webhook.is_done()
             {
-                count += u64::from(self.send_one(webhook, account, under_way, behind).await?);
+                count += u64::from(self.send_one(webhook, subject, under_way, behind).await?);
                 holds = !under_way.event.webhook.is_done();
             }
-            self.note(account, under_way).await?;
+            self.note(subject, under_way).await?;
             left = behind;
         }
         Ok(count)
@@ -256,7 +255,7 @@ impl Run {
     async fn send_one(
         &self,
         webhook: &WebhookOfRun,
-        account: &AppId,
+        subject: &Subject,
         under_way: &mut UnderWay,
         behind: &mut [UnderWay],
     ) -> Result<bool, StoreError> {
@@ -264,17 +263,17 @@ impl Run {
         let Some(event) = under_way.event.event.as_ref().filter(|_| under_way.event.webhook.is_due(self.now())) else {
             return Ok(false);
         };
-        let ends_at = Timestamp::from_unix(event.at).plus(SENT_FOR);
+        let ends_at = event.at().plus(SENT_FOR);
         if webhook.is_away() || Instant::now() >= self.stop_at {
             return Ok(false);
         }
-        let bus_event = self.bus_event(account, sequence, event);
+        let bus_event = self.bus_event(sequence, event);
         let mut posting = pin!(self.post(webhook, &bus_event));
         let posted = if let Ok(posted) = timeout(SLOW, &mut posting).await {
             posted
         } else {
             // What is not noted here is noted with the outcome.
-            let noting = async { self.note(account, under_way).await.and(self.note_all(account, behind).await) };
+            let noting = async { self.note(subject, under_way).await.and(self.note_all(subject, behind).await) };
             let (posted, _) = tokio::join!(posting, noting);
             posted
         };
@@ -286,10 +285,10 @@ impl Run {
             }
             // One that was held up by others has its tries too.
             Err(error) if self.now() >= ends_at && tries >= LEAST_TRIES => {
-                self.give_up(account, under_way, &error.to_string());
+                self.give_up(subject, under_way, &error.to_string());
             }
             Err(error) => {
-                tracing::warn!(authorizer = %account, sequence, reason = error.reason(), "event {sequence} of account {account} is sent to the event webhook later: {error}");
+                tracing::warn!(%subject, sequence, reason = error.reason(), "event {sequence} of {subject} is sent to the event webhook later: {error}");
                 under_way.event.webhook_tries = tries;
                 let next = self.now().plus(pause_after(tries));
                 let is_last = tries >= LEAST_TRIES && ends_at > self.now();
@@ -300,28 +299,34 @@ impl Run {
     }
 
     /// Gives up an event that the webhook has not taken for a day: those behind it are next.
-    fn give_up(&self, account: &AppId, under_way: &mut UnderWay, cause: &str) {
+    fn give_up(&self, subject: &Subject, under_way: &mut UnderWay, cause: &str) {
         let sequence = under_way.event.sequence;
         self.context.metrics.put(&Metric::count(Measure::EventGivenUp, 1));
-        tracing::error!(authorizer = %account, sequence, "event {sequence} of account {account} is not sent to the event webhook any more: {cause}");
+        tracing::error!(%subject, sequence, "event {sequence} of {subject} is not sent to the event webhook any more: {cause}");
         under_way.webhook(Progress::Done);
     }
 
-    fn bus_event(&self, account: &AppId, sequence: u64, event: &StateEvent) -> BusEvent {
-        BusEvent::of_state(self.store.component(), account, sequence, event, &self.public_base)
+    fn bus_event(&self, sequence: u64, event: &OutboxEvent) -> BusEvent {
+        let component = self.store.component();
+        match event {
+            OutboxEvent::OfAccount(account, event) => {
+                BusEvent::of_state(component, account, sequence, event, &self.public_base)
+            }
+            OutboxEvent::OfKey(key, event) => BusEvent::of_key(component, key, event),
+        }
     }
 
-    async fn note_all(&self, account: &AppId, events: &mut [UnderWay]) -> Result<(), StoreError> {
+    async fn note_all(&self, subject: &Subject, events: &mut [UnderWay]) -> Result<(), StoreError> {
         for under_way in events {
-            self.note(account, under_way).await?;
+            self.note(subject, under_way).await?;
         }
         Ok(())
     }
 
     /// Writes down how far an event has come, unless the table knows it.
-    async fn note(&self, account: &AppId, under_way: &mut UnderWay) -> Result<(), StoreError> {
+    async fn note(&self, subject: &Subject, under_way: &mut UnderWay) -> Result<(), StoreError> {
         if !under_way.is_noted {
-            self.store.state_events.note(account, &under_way.event).await?;
+            self.store.outbox.note(subject, &under_way.event).await?;
             under_way.is_noted = true;
         }
         Ok(())

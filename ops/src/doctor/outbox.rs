@@ -1,27 +1,26 @@
-//! What happened to accounts and has not been delivered yet: to the event bus, or to the event webhook.
+//! What happened to accounts and API keys and has not been delivered yet: to the event bus, or to the event webhook.
 //!
 //! An event says itself how far it has come with each of them. One that waits holds up those behind it, of the same
-//! account and on the way to the same target.
+//! account or key and on the way to the same target.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use base::clock::Timestamp;
-use base::ids::AppId;
-use store::{END_OF_TIME, StateEvents, Store, StoreError};
+use store::{END_OF_TIME, Outbox, OutboxEvent, Store, StoreError, Subject};
 
 use super::items::unreadable;
 use crate::finding::Finding;
 use crate::format::{ago, count, span};
 
-const EVENTS: &str = "account events";
+const EVENTS: &str = "events";
 
 const WEBHOOK: &str = "event webhook";
 
 /// An event is delivered within seconds, or by the next run: after this long three runs have failed to.
 const SLOW: Duration = Duration::from_mins(15);
 
-/// The events of at most this many accounts are looked at.
+/// The events of at most this many accounts and keys are looked at.
 const LOOK: usize = 50;
 
 /// What waits for one target.
@@ -36,13 +35,13 @@ struct Waiting {
 #[derive(Debug, Clone)]
 struct Event {
     happened_at: Timestamp,
-    account: AppId,
+    subject: Subject,
     sequence: u64,
 }
 
 /// What waits, as far as it was looked at.
 #[derive(Debug, Default)]
-struct Outbox {
+struct Waits {
     bus: Waiting,
     /// Only what the bus has, or never gets: there is a webhook for it, or the refresher has not looked yet.
     webhook: Waiting,
@@ -53,33 +52,33 @@ struct Outbox {
 /// What waits, and whether a target fails.
 pub(super) async fn examine(store: &Store, now: Timestamp) -> Vec<Finding> {
     match look(store).await {
-        Ok(outbox) => outbox.findings(now),
+        Ok(waits) => waits.findings(now),
         Err(error) => vec![unreadable(EVENTS, &error)],
     }
 }
 
-/// At most a query of each shard of the index, and one of each account.
-async fn look(store: &Store) -> Result<Outbox, StoreError> {
-    let mut accounts = BTreeSet::new();
+/// At most a query of each shard of the index, and one of each account and key.
+async fn look(store: &Store) -> Result<Waits, StoreError> {
+    let mut subjects = BTreeSet::new();
     let mut is_cut = false;
-    for shard in 0..StateEvents::SHARDS {
-        let (page, more) = store.state_events.due(shard, END_OF_TIME, None).await?;
-        accounts.extend(page);
+    for shard in 0..Outbox::SHARDS {
+        let (page, more) = store.outbox.due(shard, END_OF_TIME, None).await?;
+        subjects.extend(page);
         is_cut |= more.is_some();
     }
-    let mut outbox = Outbox { is_cut: is_cut || accounts.len() > LOOK, ..Outbox::default() };
-    for account in accounts.into_iter().take(LOOK) {
-        for event in store.state_events.waiting(&account).await? {
-            let happened_at = event.event.as_ref().map_or(event.due_at, |event| Timestamp::from_unix(event.at));
-            let known = Event { happened_at, account: account.clone(), sequence: event.sequence };
+    let mut waits = Waits { is_cut: is_cut || subjects.len() > LOOK, ..Waits::default() };
+    for subject in subjects.into_iter().take(LOOK) {
+        for event in store.outbox.waiting(&subject).await? {
+            let happened_at = event.event.as_ref().map_or(event.due_at, OutboxEvent::at);
+            let known = Event { happened_at, subject: subject.clone(), sequence: event.sequence };
             if event.bus.is_done() {
-                outbox.webhook.add(known, event.webhook_tries);
+                waits.webhook.add(known, event.webhook_tries);
             } else {
-                outbox.bus.add(known, 0);
+                waits.bus.add(known, 0);
             }
         }
     }
-    Ok(outbox)
+    Ok(waits)
 }
 
 impl Waiting {
@@ -98,7 +97,7 @@ impl Waiting {
     }
 }
 
-impl Outbox {
+impl Waits {
     fn findings(&self, now: Timestamp) -> Vec<Finding> {
         let mut findings = vec![self.of_bus(now)];
         findings.extend(self.of_webhook(now));
@@ -112,7 +111,7 @@ impl Outbox {
             format!("waiting for the event bus: {waiting}, the oldest since {}", span(now.since(oldest.happened_at)));
         if self.bus.is_late(now) {
             let advice = "the bus takes none or too few: token-refresher's log has EventBridge's code for it; they are \
-                          offered again every five minutes, each account's in their order";
+                          offered again every five minutes, those of each account in their order";
             Finding::warning(EVENTS, sentence, advice)
         } else {
             Finding::ok(EVENTS, sentence)
@@ -123,10 +122,10 @@ impl Outbox {
     fn of_webhook(&self, now: Timestamp) -> Option<Finding> {
         let oldest = self.webhook.oldest.as_ref()?;
         let waiting = self.count(self.webhook.events);
-        if let Some((Event { happened_at, account, sequence }, tries)) = &self.webhook.failing {
+        if let Some((Event { happened_at, subject, sequence }, tries)) = &self.webhook.failing {
             let tries = if *tries == 1 { "1 try".to_owned() } else { format!("{tries} tries") };
             let sentence = format!(
-                "waiting for it: {waiting}; it has not taken event {sequence} of account {account}, which happened {}, \
+                "waiting for it: {waiting}; it has not taken event {sequence} of {subject}, which happened {}, \
                  in {tries}",
                 ago(*happened_at, now),
             );

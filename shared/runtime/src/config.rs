@@ -199,20 +199,25 @@ impl AccountConfig {
     }
 }
 
-/// Which tokens services may be given: `PLATFORM_TOKEN_ROUTE`.
+/// Which tokens services may be given, and whether that is reported: `PLATFORM_TOKEN_ROUTE`, `TOKEN_READ_EVENTS`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TokenConfig {
     /// Whether they may be given the platform's own, with which they can do whatever the platform can.
     pub platform_route: bool,
+    /// Whether each token that somebody is given is an event on the bus. A line in the log it is in any case.
+    pub read_events: bool,
 }
 
 impl TokenConfig {
-    /// Reads the optional `PLATFORM_TOKEN_ROUTE`, `on` or `off`, by default `off`.
+    /// Reads the optional `PLATFORM_TOKEN_ROUTE` and `TOKEN_READ_EVENTS`, each `on` or `off`, by default `off`.
     ///
     /// # Errors
     /// [`ConfigError::Malformed`] naming the variable.
     pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
-        Ok(Self { platform_route: switch(environment, "PLATFORM_TOKEN_ROUTE")?.unwrap_or(false) })
+        Ok(Self {
+            platform_route: switch(environment, "PLATFORM_TOKEN_ROUTE")?.unwrap_or(false),
+            read_events: switch(environment, "TOKEN_READ_EVENTS")?.unwrap_or(false),
+        })
     }
 }
 

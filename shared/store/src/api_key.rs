@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use base::clock::Timestamp;
 use base::digest_id;
 use base::ids::{AppId, Digest, KeyId};
@@ -19,8 +20,10 @@ use crate::attributes::{
     SCOPES, SECRET_DIGEST,
 };
 use crate::item::{Attributes, Item};
+use crate::key_event::{Actor, KeyChange, KeyEvent};
+use crate::outbox::OutboxEvent;
 use crate::part::{Key, Part};
-use crate::request::{Order, Written};
+use crate::request::{Order, Transacted};
 use crate::write::{Value, absent, equals, exists, id_value, is_before};
 
 /// A key is known this long after it was revoked or has ended.
@@ -300,7 +303,7 @@ impl ApiKey {
     }
 
     fn read(id: KeyId, attributes: Attributes) -> Result<Self, StoreError> {
-        let item = Item::new("API key", attributes);
+        let item = Item::new(ITEM, attributes);
         // An end or a limit that cannot be read must not be taken for none.
         let end = |name: &'static str| match item.instant(name) {
             None if item.has(name) => Err(item.lacks(name)),
@@ -370,12 +373,12 @@ impl ApiKeys {
         self.0.key("key", id.as_str(), "key")
     }
 
-    /// Keeps a new key. One write, and one of the index.
+    /// Keeps a new key, and reports who has made it. A transaction of two writes, and one of each index.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: the key may be there, and nobody has its secret. [`StoreError::Contended`] if there is
     /// another key with this id.
-    pub async fn create(&self, key: &ApiKey) -> Result<(), StoreError> {
+    pub async fn create(&self, key: &ApiKey, actor: &Actor) -> Result<(), StoreError> {
         let new = self
             .0
             .new_item(self.key(&key.id))
@@ -392,7 +395,35 @@ impl ApiKeys {
             .set(LIST_SK, KeyPlace::of(key).0);
         // A second try after a lost reply writes the same again.
         let new = new.or_when(equals(SECRET_DIGEST, &key.secret));
-        if new.put().await? { Ok(()) } else { Err(StoreError::Contended { item: "API key" }) }
+        let is_written = self.write(new.in_transaction()?, key, KeyChange::Created, actor, key.created_at).await?;
+        if is_written { Ok(()) } else { Err(StoreError::Contended { item: ITEM }) }
+    }
+
+    /// Writes a key together with the event that reports it, again while somebody else is writing the key. Returns whether
+    /// the condition held.
+    async fn write(
+        &self,
+        item: TransactWriteItem,
+        key: &ApiKey,
+        change: KeyChange,
+        actor: &Actor,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let event = OutboxEvent::OfKey(key.id.clone(), KeyEvent::of(key, change, actor, at));
+        let event = self.0.new_event(change.sequence(), &event)?.in_transaction()?;
+        let mut last = Transacted::Conflict;
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                tokio::time::sleep(PAUSE * attempt).await;
+            }
+            last = self.0.transact(vec![item.clone(), event.clone()]).await?;
+            match last {
+                Transacted::Done => return Ok(true),
+                Transacted::Refused => return Ok(false),
+                Transacted::Conflict | Transacted::Throttled => {}
+            }
+        }
+        Err(last.failure(ITEM))
     }
 
     /// A key, also one that is not valid any more; `None` if there is none. One read.
@@ -423,18 +454,23 @@ impl ApiKeys {
         Ok(KeyPage { keys, next: places.into_iter().next_back().filter(|_| has_more) })
     }
 
-    /// Revokes a key, and returns it as it is then; `None` if there is none. A second revocation changes nothing. One write.
+    /// Revokes a key, reports who has done it, and returns the key as it is then; `None` if there is none. A second
+    /// revocation changes and reports nothing. A read, and a transaction of two writes.
     ///
     /// # Errors
     /// [`StoreError`]: a caller that asks again gets the same result.
-    pub async fn revoke(&self, id: &KeyId, now: Timestamp) -> Result<Option<ApiKey>, StoreError> {
+    pub async fn revoke(&self, id: &KeyId, actor: &Actor, now: Timestamp) -> Result<Option<ApiKey>, StoreError> {
+        let key = match self.get(id).await? {
+            Some(key) if key.revoked_at.is_none() => key,
+            known => return Ok(known),
+        };
         let revoked = self.0.change(self.key(id)).set(REVOKED_AT, now).set(EXPIRES_AT, now.plus(KEEP_ENDED));
-        match revoked.when(exists(PK).and(absent(REVOKED_AT))).apply_and_read().await? {
-            Written::Done(attributes) | Written::Refused(Some(attributes)) => {
-                ApiKey::read(id.clone(), attributes).map(Some)
-            }
-            Written::Refused(None) => Ok(None),
+        let revoked = revoked.when(exists(PK).and(absent(REVOKED_AT))).in_transaction()?;
+        if self.write(revoked, &key, KeyChange::Revoked, actor, now).await? {
+            return Ok(Some(ApiKey { revoked_at: Some(now), ..key }));
         }
+        // Somebody else has been first, or our own first try, whose reply was lost.
+        self.get(id).await
     }
 
     /// Notes that a key is used on a day (in UTC, such as `2026-01-31`), unless that is known. One write.
@@ -448,6 +484,15 @@ impl ApiKeys {
 }
 
 const LIST: &str = "keys";
+
+/// What a key is called in failures.
+const ITEM: &str = "API key";
+
+/// How often a key is written that somebody else is writing.
+const TRIES: u32 = 5;
+
+/// The pause before it is written again, which grows with each try.
+const PAUSE: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 mod tests {

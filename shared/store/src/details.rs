@@ -3,7 +3,7 @@
 //!
 //! The item changes only when one of these does, so the lists that it is in are not disturbed by renewals. Its state is
 //! that of the account's row: whatever changes the one changes the other in the same transaction, together with the event
-//! that reports it ([`crate::StateEvents`]).
+//! that reports it ([`crate::Outbox`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -25,6 +25,7 @@ use crate::attributes::{
 use crate::item::{Attributes, Item};
 use crate::labels::{Labels, Said};
 use crate::link::{BoundBy, Links};
+use crate::outbox::OutboxEvent;
 use crate::part::{Key, Part};
 use crate::request::Written;
 use crate::state_event::{StateChange, StateEvent};
@@ -255,7 +256,8 @@ impl DetailsChange<'_> {
                 writes.push(link.in_transaction()?);
             }
             let event = StateEvent { change, at: at.unix(), labels: labels.clone(), link: link.cloned() };
-            writes.push(part.new_state_event(authorizer, sequence, &event)?.in_transaction()?);
+            let event = OutboxEvent::OfAccount(authorizer.clone(), event);
+            writes.push(part.new_event(sequence, &event)?.in_transaction()?);
             events = sequence;
         }
         let mut details = part

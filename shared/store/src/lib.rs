@@ -21,6 +21,7 @@ mod failed_call;
 mod health;
 mod inbox;
 mod item;
+mod key_event;
 mod keyed_call;
 mod labels;
 mod last_failure;
@@ -28,6 +29,7 @@ mod lease;
 mod link;
 mod message;
 mod mint;
+mod outbox;
 mod part;
 mod reconcile;
 mod release_check;
@@ -68,6 +70,7 @@ pub use self::health::{Health, HealthRecords, ScheduledTask};
 pub use self::inbox::{
     Callback, CallbackEntry, CheckMessage, Entry, EntryBody, EntryKey, INBOX_SORT_PREFIX, Inbox, PUSH_MEMORY, Partition,
 };
+pub use self::key_event::{Actor, KeyChange, KeyEvent};
 pub use self::keyed_call::{CallKey, KeptAnswer, KeyedCall, KeyedCalls, RequestDigest};
 pub use self::labels::{
     AccountLabels, AccountPatch, LABEL_ATTRIBUTES, LONGEST_KEY, LONGEST_REFERENCE, LONGEST_VALUE, LabelError, Labels,
@@ -78,12 +81,13 @@ pub use self::lease::{Lease, LeaseTerm};
 pub use self::link::{Bound, BoundBy, Link, LinkPlace, LinkRequest, LinkStatus, Links};
 pub use self::message::{MESSAGE_MEMORY, MessageClaim, MessageState, Messages, WaitingMessage};
 pub use self::mint::{MAX_MINTS, MAX_MINTS_PER_HOUR, MintCount, MintRefused};
+pub use self::outbox::{EVENT_SORT_PREFIX, Outbox, OutboxEvent, PendingEvent, Progress, Subject};
 pub use self::reconcile::{
     Begun, FinishedPage, ListedAccounts, PassCounts, PassProgress, ReconcileCursor, ReconcilePasses,
 };
 pub use self::release_check::ReleaseChecks;
 pub use self::request::PagePosition;
-pub use self::state_event::{EVENT_SORT_PREFIX, PendingEvent, Progress, StateChange, StateEvent, StateEvents};
+pub use self::state_event::{StateChange, StateEvent};
 pub use self::ticket::{Ticket, Tickets};
 pub use self::token::{Failure, Issued, RenewalReason, StoredTokens};
 pub use self::token_record::{TicketKind, TokenOwner, TokenRecord};
@@ -285,7 +289,7 @@ store_of! {
     details: Details, "What is known of accounts apart from their tokens.";
     account_lists: AccountLists, "The accounts as services and operators see them.";
     account_labels: AccountLabels, "What businesses have said about accounts.";
-    state_events: StateEvents, "What happened to accounts.";
+    outbox: Outbox, "What happened to accounts and keys, to be reported.";
     standings: Standings, "The states of accounts, without their tokens.";
     inbox: Inbox, "The inbox.";
     claims: Claims, "The claims of codes.";

@@ -87,7 +87,7 @@ pub async fn run(gateway: Gateway) -> Result<(), Error> {
         let gateway = gateway.clone();
         let LambdaEvent { payload, context } = event;
         let span = telemetry::invocation(&context.request_id);
-        let answer = async move { gateway.answer(payload.get()).await.with_request_id(context.request_id) };
+        let answer = async move { gateway.answer_named(payload.get(), &context.request_id).await };
         answer.map(Ok::<_, Error>).instrument(span)
     }))
     .await
@@ -115,10 +115,19 @@ impl Gateway {
 
     /// Answers an event, given as JSON, whatever is in it.
     pub async fn answer(&self, event: &str) -> GatewayResponse {
+        self.respond_to(event, None).await
+    }
+
+    /// The same for an event that has an id in the log: handlers know it, and the response names it.
+    pub async fn answer_named(&self, event: &str, request_id: &str) -> GatewayResponse {
+        self.respond_to(event, Some(request_id)).await.with_request_id(request_id.to_owned())
+    }
+
+    async fn respond_to(&self, event: &str, request_id: Option<&str>) -> GatewayResponse {
         let event = serde_json::from_str::<Value>(event).unwrap_or_default();
         let route = event::route_key(&event).unwrap_or_default().to_owned();
         let wording = self.wording(&route);
-        let answered = match event::request(event, self.body_limit) {
+        let answered = match event::request(event, self.body_limit, request_id) {
             Ok(mut request) => {
                 request.extensions_mut().insert(wording);
                 self.respond(request).await

@@ -4,8 +4,8 @@
 //! Start with [`gateway`], which every request passes first. [`push`] is for WeChat's requests: a handler that takes a
 //! [`push::Verified`] cannot see an unauthentic one. Merchants get pages ([`Pages`]): rendered here, no script, a
 //! strict policy, in their language. Businesses get JSON, and [`Problem`]s where something is wrong ([`api`]); [`identity`]
-//! says who asks. Whatever fails inside is a [`InternalError`]: logged once with a [`Reference`], and the reference is all
-//! that leaves. Routes and what they do belong to the functions.
+//! says who asks, [`source`] from where. Whatever fails inside is a [`InternalError`]: logged once with a [`Reference`], and
+//! the reference is all that leaves. Routes and what they do belong to the functions.
 
 pub mod api;
 mod bounded;
@@ -27,6 +27,7 @@ mod problem;
 pub mod push;
 mod reference;
 pub mod service_token;
+pub mod source;
 
 pub use bounded::{spawn_and_wait, spawn_with_timeout};
 pub use cookie::AttemptCookie;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use store::{DUE_INDEX, INTRODUCED, LABEL_ATTRIBUTES, LIST_INDEX, STANDING_ATTRIBUTES, STATUS_ATTRIBUTES};
 
-use super::{FUNCTIONS, functions, many, of_type, properties, template, text};
+use super::{FUNCTIONS, deployed, functions, many, of_type, properties, template, text};
 
 /// The statements of every policy, with the role or policy that they are in.
 pub(super) fn statements(template: &Value) -> Vec<(&str, &Value)> {
@@ -111,7 +111,7 @@ fn each_role_writes_its_own_log_and_reads_the_one_secret() {
 type Grant = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// The whole of it: to widen a role, widen this list. It is compared with the template, not with what the code does.
-const ON_ITEMS: [Grant; 41] = [
+const ON_ITEMS: [Grant; 43] = [
     ("AccountApiRole", &["BatchGetItem"], &["*#details#*"]),
     ("AccountApiRole", &["BatchGetItem", "GetItem"], &["*#account#*"]),
     ("AccountApiRole", &["GetItem"], &["*#ticket"]),
@@ -121,6 +121,7 @@ const ON_ITEMS: [Grant; 41] = [
     ("AccountApiRole", &["Query"], &["*#accounts", "*#accounts#*"]),
     ("AccountApiRole", &["Query"], &["*#keys"]),
     ("AccountApiRole", &["UpdateItem"], &["*#account#*"]),
+    ("AccountApiRole", &["UpdateItem"], &["*#key-event#*"]),
     ("AccountPushRole", &["GetItem"], &["*#details#*"]),
     ("AccountPushRole", &["GetItem"], &["*#message#*", "*#release-check#*", "*#user-name#*"]),
     ("AccountPushRole", &["PutItem"], &["*#inbox#*"]),
@@ -160,6 +161,7 @@ const ON_ITEMS: [Grant; 41] = [
             "*#user-name#*",
         ],
     ),
+    ("TokenRefresherRole", &["Query", "UpdateItem"], &["*#key-event#*"]),
     ("TokenApiRole", &["GetItem"], &["*#ticket"]),
     ("TokenApiRole", &["GetItem", "UpdateItem"], &["*#account#*", "*#component", "*#details#*", "*#user-name#*"]),
     ("TokenApiRole", &["GetItem"], &["*#key#*"]),
@@ -209,8 +211,9 @@ fn each_role_touches_only_the_kinds_of_item_that_its_function_works_on() {
 }
 
 /// The writes whose response must not bring an item back: role, action, first part of the keys.
-const BLIND_WRITES: [(&str, &str, &str); 8] = [
+const BLIND_WRITES: [(&str, &str, &str); 9] = [
     ("AccountApiRole", "dynamodb:UpdateItem", "*#account#*"),
+    ("AccountApiRole", "dynamodb:UpdateItem", "*#key-event#*"),
     ("AccountPushRole", "dynamodb:PutItem", "*#inbox#*"),
     ("PreauthLinkRole", "dynamodb:UpdateItem", "*#key#*"),
     ("TicketPushRole", "dynamodb:PutItem", "*#inbox#*"),
@@ -309,7 +312,7 @@ fn the_role_of_pushes_introduces_an_account_and_cannot_change_whose_a_name_is() 
 
 /// What a key of the table may begin with, one for each kind of item (`shared/store/DATA-MODEL.md`). Nothing checks that
 /// the list is complete: a new kind must be added by hand.
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "wx0000000000000001#account#wx0000000000000002",
     "wx0000000000000001#calls#wx0000000000000002",
     "wx0000000000000001#claim#00ff",
@@ -318,6 +321,7 @@ const KEYS: [&str; 16] = [
     "wx0000000000000001#health",
     "wx0000000000000001#inbox#wx0000000000000002",
     "wx0000000000000001#key#AAAA",
+    "wx0000000000000001#key-event#AAAA",
     "wx0000000000000001#keyed-call#00ff",
     "wx0000000000000001#link#AAAA",
     "wx0000000000000001#message#00ff",
@@ -362,20 +366,29 @@ fn what_strangers_write_is_handled_by_a_role_without_tokens_codes_or_tickets() {
 
 #[test]
 fn exactly_those_that_know_the_bus_may_put_events_there_and_nothing_else() {
-    let template = template();
-    let mut may = BTreeSet::new();
-    for (role, statement) in statements(&template) {
-        if actions(statement).iter().any(|action| action.starts_with("events:")) {
-            assert_eq!(actions(statement), ["events:PutEvents"].into(), "{role}");
-            assert_eq!(statement["Resource"], json!({ "Fn::GetAtt": ["EventBus", "Arn"] }), "{role}");
-            may.insert(role.to_owned());
+    let putting = |template: &Value| -> BTreeSet<String> {
+        let mut may = BTreeSet::new();
+        for (name, statement) in statements(template) {
+            if actions(statement).iter().any(|action| action.starts_with("events:")) {
+                assert_eq!(actions(statement), ["events:PutEvents"].into(), "{name}");
+                assert_eq!(statement["Resource"], json!({ "Fn::GetAtt": ["EventBus", "Arn"] }), "{name}");
+                let attached = template["Resources"][name]["Properties"]["Roles"].as_array();
+                let roles = attached.map(|roles| roles.iter().map(|role| text(&role["Ref"])).collect());
+                may.extend(roles.unwrap_or_else(|| vec![name]).into_iter().map(str::to_owned));
+            }
         }
-    }
+        may
+    };
+    let template = template();
     let bus = json!({ "Ref": "EventBus" });
     let knows = |function: &Value| function["Properties"]["Environment"]["Variables"]["EVENT_BUS_NAME"] == bus;
     let know = functions(&template).filter(|(_, function)| knows(function)).map(|(name, _)| format!("{name}Role"));
-    assert_eq!(may, know.collect());
-    assert_eq!(may.len(), 3);
+    let mut know: BTreeSet<String> = know.collect();
+    assert_eq!(know.len(), 4);
+    assert_eq!(putting(&deployed(&[("TokenReadEvents", "on")])), know);
+    // Readings of tokens are reported on request only.
+    assert!(know.remove("TokenApiRole"));
+    assert_eq!(putting(&deployed(&[])), know);
 }
 
 #[test]

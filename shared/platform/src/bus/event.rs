@@ -5,11 +5,12 @@
 //! larger than the bus takes says what was left out of it.
 
 use base::clock::Timestamp;
-use base::ids::{AppId, Digest, LinkId};
+use base::ids::{AppId, Digest, KeyId, LinkId};
+use base::random::Random;
 use runtime::config::Origin;
 use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value, json};
-use store::{Labels, StateChange, StateEvent};
+use store::{Actor, KeyEvent, Labels, StateChange, StateEvent, TokenOwner};
 use wechat::push::{AccountMessage, AuthorizationEvent, Content, Event, Fields};
 
 /// The source of every event.
@@ -17,6 +18,9 @@ pub const SOURCE: &str = "wechat.platform";
 
 /// The detail-type of the event that starts a reconciliation: `template.yaml` has a rule for it.
 pub const RECONCILIATION_REQUESTED: &str = "reconciliation.requested";
+
+/// The detail-type of the event that somebody was given a token.
+const TOKEN_READ: &str = "token.read";
 
 /// The longest name of WeChat's that becomes part of a detail-type, of which EventBridge takes 128 characters.
 const LONGEST_NAME: usize = 100;
@@ -226,6 +230,58 @@ impl BusEvent {
         Self { id, detail_type, time: Some(at), detail: detail.to_string(), reductions: 0 }.fitting()
     }
 
+    /// The event that an API key was made or revoked.
+    #[must_use]
+    pub fn of_key(component: &AppId, key: &KeyId, event: &KeyEvent) -> Self {
+        let word = event.change.word();
+        let id = Digest::of(&["key", component.as_str(), key.as_str(), word]);
+        let at = Timestamp::from_unix(event.at);
+        let mut detail = json!({
+            "id": id.as_str(),
+            "component_appid": component,
+            "key_id": key,
+            "change": word,
+            "occurred_at": at.rfc3339(),
+            "name": event.name,
+            "scopes": event.scopes,
+            "in_url": event.in_url,
+        });
+        if let Some(appids) = &event.appids {
+            detail["appids"] = json!(appids);
+        }
+        if let Some(ends_at) = event.ends_at {
+            detail["expires_at"] = json!(Timestamp::from_unix(ends_at).rfc3339());
+        }
+        add_actor(&mut detail, &event.actor);
+        let detail_type = format!("key.{word}");
+        Self { id, detail_type, time: Some(at), detail: detail.to_string(), reductions: 0 }
+    }
+
+    /// The event that somebody was given a token, by its id: each time another event.
+    #[must_use]
+    pub fn of_token_read(
+        component: &AppId,
+        owner: &TokenOwner,
+        token_id: &str,
+        actor: &Actor,
+        random: &Random,
+        at: Timestamp,
+    ) -> Self {
+        let id = Digest::of(&["token-read", component.as_str(), &random.id()]);
+        let mut detail = json!({
+            "id": id.as_str(),
+            "component_appid": component,
+            "token_id": token_id,
+            "occurred_at": at.rfc3339(),
+        });
+        if let TokenOwner::Authorizer(account) = owner {
+            detail["authorizer_appid"] = json!(account);
+        }
+        add_actor(&mut detail, actor);
+        let detail_type = TOKEN_READ.to_owned();
+        Self { id, detail_type, time: Some(at), detail: detail.to_string(), reductions: 0 }
+    }
+
     /// The event that a reconciliation was asked for, which starts it.
     #[must_use]
     pub fn of_requested_reconciliation(component: &AppId, reconciliation: &str) -> Self {
@@ -289,6 +345,17 @@ fn add_labels(detail: &mut Value, labels: &Labels) {
     }
     if !labels.tags.is_empty() {
         detail["tags"] = json!(labels.tags);
+    }
+}
+
+/// Who did it, and from where.
+fn add_actor(detail: &mut Value, actor: &Actor) {
+    detail["by"] = json!(actor.by);
+    if let Some(source_ip) = actor.source_ip {
+        detail["source_ip"] = json!(source_ip);
+    }
+    if let Some(request_id) = &actor.request_id {
+        detail["request_id"] = json!(request_id);
     }
 }
 

@@ -121,7 +121,7 @@ measures! {
     MessageNotNoted = "message_not_noted", Count, Total,
         "Messages that were delivered while the table took no note of them: they may come more than once.";
     EventReduced = "event_reduced", Count, Total, "Events that were too large for the bus and were put there in part.";
-    EventDropped = "event_dropped", Count, Total, "Events that the bus will never take.";
+    EventDropped = "event_dropped", Count, Total, "Events that the bus will never take, and those of tokens that were read which it has not taken.";
     EventDelayed = "event_delayed", Count, Total, "Events that the bus did not take at once; they are offered again.";
     StateEventsWaiting = "state_events_waiting", Count, Total,
         "Events of accounts' states that wait to be delivered at the end of a renew run.";

@@ -17,6 +17,7 @@ use wechat::api::relay::is_of_signed_calls;
 use super::{Refusal, RouteKey, is_of_key_door, path_of};
 use crate::headers::{BODY_FILE, BODY_PART, IDEMPOTENCY_KEY, LARGE_ANSWER, RETRIES, VIDEO_URL};
 use crate::identity::IamIdentity;
+use crate::source::Source;
 
 /// The headers that reach a handler, besides those of WeChat's signed calls. No other does: what is not known here can be
 /// neither trusted nor stumbled over.
@@ -71,12 +72,13 @@ pub(super) fn route_key(event: &Value) -> Option<&str> {
     named.all(|other| other.as_str() == Some(key)).then_some(key)
 }
 
-/// The request in an event, with a body of at most `body_limit` bytes.
-pub(super) fn request(mut event: Value, body_limit: usize) -> Result<Request, Refusal> {
+/// The request in an event, with a body of at most `body_limit` bytes. `request_id` is its id in the log.
+pub(super) fn request(mut event: Value, body_limit: usize, request_id: Option<&str>) -> Result<Request, Refusal> {
     let route: Arc<str> = route_key(&event).ok_or(Refusal::Malformed("the route"))?.into();
     let context = &event["requestContext"];
     let method = context["http"]["method"].as_str().and_then(|method| Method::from_bytes(method.as_bytes()).ok());
     let identity = context["authorizer"]["iam"]["userArn"].as_str().and_then(IamIdentity::new);
+    let ip = context["http"]["sourceIp"].as_str().and_then(|ip| ip.parse().ok());
     let mut request = Request::new(body(event["body"].take(), &event["isBase64Encoded"], body_limit)?);
     *request.method_mut() = method.ok_or(Refusal::Malformed("the method"))?;
     *request.uri_mut() = uri(&event["rawPath"], &event["rawQueryString"])?;
@@ -86,6 +88,7 @@ pub(super) fn request(mut event: Value, body_limit: usize) -> Result<Request, Re
         request.headers_mut().remove(AUTHORIZATION);
     }
     request.extensions_mut().insert(RouteKey(route));
+    request.extensions_mut().insert(Source { ip, request_id: request_id.map(str::to_owned) });
     if let Some(identity) = identity {
         request.extensions_mut().insert(identity);
     }

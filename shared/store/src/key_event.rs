@@ -1,0 +1,94 @@
+//! What is reported of an API key: that somebody made it, and that somebody revoked it.
+//!
+//! An event says what the key was by then, since the key is forgotten some time after its end. The key's text and the digest
+//! of its secret are not in it.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use base::clock::Timestamp;
+use base::ids::AppId;
+use serde::{Deserialize, Serialize};
+
+use crate::api_key::ApiKey;
+
+/// Who does something that is written down, and from where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// Who it is: the ARN of a principal of AWS, with the name of its session, `key:` and a key's id, or `cargo ops`.
+    pub by: String,
+    /// The address that the request came from, where it came through the gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_ip: Option<IpAddr>,
+    /// The id of the request in the log, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+/// What became of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyChange {
+    /// It was made.
+    Created,
+    /// It was revoked.
+    Revoked,
+}
+
+/// The making or the revocation of a key, as it is reported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyEvent {
+    /// Which of the two.
+    pub change: KeyChange,
+    /// When, by our clock, in seconds since 1970.
+    pub at: i64,
+    /// Who did it.
+    #[serde(flatten)]
+    pub actor: Actor,
+    /// What the key's owner calls it.
+    pub name: String,
+    /// The words of its scopes.
+    pub scopes: Vec<String>,
+    /// The accounts that it is for; `None` for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub appids: Option<BTreeSet<AppId>>,
+    /// Whether it may be in a query.
+    pub in_url: bool,
+    /// From when on it is not accepted, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<i64>,
+}
+
+impl KeyChange {
+    /// The word in the event's type.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Revoked => "revoked",
+        }
+    }
+
+    /// Its number among the events of the key: each happens once.
+    pub(crate) const fn sequence(self) -> u64 {
+        match self {
+            Self::Created => 1,
+            Self::Revoked => 2,
+        }
+    }
+}
+
+impl KeyEvent {
+    pub(crate) fn of(key: &ApiKey, change: KeyChange, actor: &Actor, at: Timestamp) -> Self {
+        Self {
+            change,
+            at: at.unix(),
+            actor: actor.clone(),
+            name: key.name.clone(),
+            scopes: key.scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
+            appids: key.appids.clone(),
+            in_url: key.in_url,
+            ends_at: key.ends_at.map(Timestamp::unix),
+        }
+    }
+}

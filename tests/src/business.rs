@@ -197,7 +197,8 @@ impl Business {
     /// Any call. Every answer is one that `docs/openapi.json` says of its route, and none has a secret of WeChat's side,
     /// but for the code or the token that was asked for.
     pub async fn send(&self, mut request: Request<Body>) -> Answer {
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let (method, path) = (request.method().clone(), request.uri().path());
+        let path = path.strip_prefix(KEY_DOOR).unwrap_or(path).to_owned();
         if let Some(identity) = &self.identity {
             request.extensions_mut().insert(identity.clone());
         }

@@ -11,7 +11,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use base::clock::Timestamp;
 use base::ids::KeyId;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use platform::derived_key::DerivedKeys;
@@ -203,6 +203,7 @@ fn in_wechats_words(mut response: Response, sender: Sender) -> Response {
     *response.body_mut() = body.to_string().into();
     if sender != Sender::Program {
         *response.status_mut() = StatusCode::OK;
+        response.headers_mut().remove(WWW_AUTHENTICATE);
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     response

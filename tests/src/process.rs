@@ -4,7 +4,7 @@
 //! output is kept, to be searched for secrets. Waits look again and again until a deadline; none is a fixed sleep.
 
 use std::ffi::OsStr;
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -62,21 +62,35 @@ impl Process {
         arguments: &[&str],
         environment: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
-        let mut child = Command::new(program)
-            .args(arguments)
-            .env_clear()
-            .envs(environment)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
+        let mut command = Command::new(program);
+        Self::spawn(command.args(arguments).env_clear().envs(environment).stdin(Stdio::null()))
+    }
+
+    /// The same, for a program that reads [lines](Self::say).
+    #[must_use]
+    pub fn start_and_talk<K: AsRef<OsStr>, V: AsRef<OsStr>>(
+        program: impl AsRef<OsStr>,
+        arguments: &[&str],
+        environment: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        let mut command = Command::new(program);
+        Self::spawn(command.args(arguments).env_clear().envs(environment).stdin(Stdio::piped()))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
         let output = Arc::default();
         let readers = vec![
             keep(child.stdout.take().expect("it is piped"), &output),
             keep(child.stderr.take().expect("it is piped"), &output),
         ];
         Self { child, output, readers }
+    }
+
+    /// Writes a line to its standard input.
+    pub fn say(&mut self, line: &str) {
+        let input = self.child.stdin.as_mut().expect("the program was started to be talked to");
+        writeln!(input, "{line}").expect("the program reads");
     }
 
     /// Standard output and standard error so far.
@@ -183,6 +197,13 @@ mod tests {
         for line in ["hello\n", "oops\n", "home=.\n"] {
             assert!(process.output().contains(line), "{}", process.output());
         }
+    }
+
+    #[tokio::test]
+    async fn a_process_reads_what_it_is_told() {
+        let mut process = Process::start_and_talk("/bin/cat", &[], [("GREETING", "hello")]);
+        process.say("good morning");
+        process.wait_for_output("good morning\n", SOON).await;
     }
 
     #[tokio::test]

@@ -102,6 +102,8 @@ mod release_check;
 #[cfg(test)]
 mod renewals;
 #[cfg(test)]
+mod sdks;
+#[cfg(test)]
 mod stale_reads;
 #[cfg(test)]
 mod table_faults;

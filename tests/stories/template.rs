@@ -8,6 +8,7 @@ mod events;
 mod functions;
 mod network;
 mod parameters;
+mod policies;
 mod roles;
 mod routes;
 mod store;

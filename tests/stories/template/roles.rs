@@ -332,10 +332,32 @@ const KEYS: [&str; 17] = [
     "wx0000000000000001#user-name#wx0000000000000002",
 ];
 
-/// Whether a text fits a pattern of IAM, as `StringLike` has it.
+/// Whether a text fits a pattern of IAM, as `StringLike` and the resources of a policy have it: `*` is any text, also one with
+/// `/` in it, and `?` any character. Both are ASCII.
 pub(super) fn like(pattern: &str, text: &str) -> bool {
-    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
-    text.strip_prefix(head).is_some_and(|text| (0..=text.len()).any(|at| like(rest, &text[at..])))
+    let (Some(first), rest) = (pattern.chars().next(), pattern.get(1..).unwrap_or_default()) else {
+        return text.is_empty();
+    };
+    match (first, text.chars().next()) {
+        ('*', None) => like(rest, text),
+        ('*', Some(_)) => like(rest, text) || like(pattern, &text[1..]),
+        (first, Some(next)) => (first == '?' || first == next) && like(rest, &text[1..]),
+        (_, None) => false,
+    }
+}
+
+#[test]
+fn patterns_are_those_of_iam() {
+    for (pattern, text) in
+        [("", ""), ("*", ""), ("*", "a/b"), ("a*c", "a/b/c"), ("a?c", "a/c"), ("*#key#*", "wx#key#A")]
+    {
+        assert!(like(pattern, text), "{pattern}: {text}");
+    }
+    for (pattern, text) in
+        [("", "a"), ("?", ""), ("a?c", "ac"), ("a", "A"), ("a*b", "a*c"), ("*#key#*", "wx#key-event#A")]
+    {
+        assert!(!like(pattern, text), "{pattern}: {text}");
+    }
 }
 
 #[test]

@@ -231,6 +231,30 @@ async fn what_the_operator_does_to_keys_in_the_table_is_reported_too() {
     }
 }
 
+#[tokio::test]
+async fn a_key_that_is_used_after_its_revocation_is_counted_apart_and_named_in_the_log() {
+    let world = World::ready().await;
+    let operator = Business::of(&world);
+    let (id, text) = make(&operator, json!({ "name": "a", "scopes": ["links"] })).await;
+    assert_eq!(revoke(&operator, &id).await, 204);
+    let wrong = KeyText { id: id.clone(), secret: "A".repeat(43).into() };
+    let service = Business::with_key(&world, &wrong.text());
+    assert_eq!(service.get("/openapi.json").await.status, 401);
+    let counted = |reason: &str| {
+        let metrics = world.metrics.all().into_iter();
+        metrics
+            .filter(|it| it.measure == Measure::KeyRefused && it.dimension == Some(("reason", reason.to_owned())))
+            .count()
+    };
+    assert_eq!((counted("wrong"), counted("revoked")), (1, 0), "whoever lacks the secret causes no alarm");
+    assert_eq!(service.with_another_key(&text.text()).get("/openapi.json").await.status, 401);
+    assert_eq!(counted("revoked"), 1);
+    let log = world.log.text();
+    let line: Value = serde_json::from_str(log.lines().find(|line| line.contains("still in use")).unwrap()).unwrap();
+    assert_eq!((&line["level"], &line["key"]), (&json!("WARN"), &json!(id)));
+    assert!(!log.contains(text.secret.expose_secret()));
+}
+
 /// A service whose readings of tokens are events.
 fn watched(world: &World) -> Business {
     let config = TokenConfig { platform_route: true, read_events: true };

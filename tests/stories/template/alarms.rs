@@ -152,7 +152,7 @@ fn every_alarm_looks_at_something_that_is_published() {
         published.map(|measure| measure.name()).collect(),
         "the totals that alarms look at are published, and no others"
     );
-    assert_eq!(own, 26);
+    assert_eq!(own, 27);
 }
 
 #[test]
@@ -216,7 +216,7 @@ const UNDER: &str = "LessThanThreshold";
 /// Breaching, unless the parameter that stops the refresher makes the silence.
 const SWITCHED: &str = "switched";
 
-const RULES: [Rule; 17] = [
+const RULES: [Rule; 16] = [
     // Before the first ticket there is no age: nothing at all is as bad as an old one.
     ("TicketMissing", "ticket_age", ("Maximum", OVER, 1500), (900, 1), SWITCHED),
     ("ComponentTokenLapsing", "component_token_left", ("Minimum", UNDER, 600), (300, 1), "ignore"),
@@ -224,7 +224,6 @@ const RULES: [Rule; 17] = [
     ("InboxStuck", "inbox_waiting", ("Minimum", OVER, 0), (300, 6), "ignore"),
     ("SecondIssuer", "second_issuer", ("Sum", OVER, 0), (300, 1), "notBreaching"),
     ("CallsUnanswered", "upstream_error", ("Sum", OVER, 50), (300, 3), "notBreaching"),
-    ("KeysRefused", "key_refused", ("Sum", OVER, 100), (300, 1), "notBreaching"),
     ("TokensRefused", "token_refused", ("Sum", OVER, 10), (300, 1), "notBreaching"),
     ("SecretServedStale", "secret_served_stale", ("Sum", OVER, 0), (300, 1), "notBreaching"),
     ("WechatRefusesAddress", "wechat_refused", ("Sum", OVER, 0), (300, 1), "notBreaching"),
@@ -256,8 +255,8 @@ fn each_alarm_fires_when_it_is_meant_to() {
     }
     // The tries of an event become rare.
     assert_eq!(properties(&template, "EventWebhookFailing")["DatapointsToAlarm"], 3);
-    // The five of the tests below.
-    assert_eq!(alarms(&template).count(), RULES.len() + FUNCTIONS.len() + 5);
+    // The six of the tests below.
+    assert_eq!(alarms(&template).count(), RULES.len() + FUNCTIONS.len() + 6);
 }
 
 fn switched_silence() -> Value {
@@ -318,6 +317,18 @@ fn answers_with_5xx_are_an_alarm_unless_wechat_was_the_reason() {
     );
     assert_eq!(alarm["Metrics"][2], summed("upstream", "upstream_error", &Value::Null));
     assert_eq!((&alarm["ComparisonOperator"], &alarm["Threshold"]), (&json!(OVER), &json!(0)));
+    assert_eq!((&alarm["EvaluationPeriods"], &alarm["TreatMissingData"]), (&json!(1), &json!("notBreaching")));
+}
+
+#[test]
+fn one_use_of_a_revoked_key_is_an_alarm_and_so_is_a_flood_of_keys_that_are_not_valid() {
+    let template = template();
+    let alarm = properties(&template, "KeysRefused");
+    assert_eq!(alarm["Metrics"][0]["Expression"], "IF(FILL(revoked, 0) > 0, 101, 0) + FILL(all, 0)");
+    assert_eq!(alarm["Metrics"][1], summed("all", "key_refused", &Value::Null));
+    let revoked = json!([{ "Name": "reason", "Value": "revoked" }]);
+    assert_eq!(alarm["Metrics"][2], summed("revoked", "key_refused", &revoked));
+    assert_eq!((&alarm["ComparisonOperator"], &alarm["Threshold"]), (&json!(OVER), &json!(100)));
     assert_eq!((&alarm["EvaluationPeriods"], &alarm["TreatMissingData"]), (&json!(1), &json!("notBreaching")));
 }
 

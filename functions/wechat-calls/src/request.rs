@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, StatusCode};
-use store::{CallKey, RequestDigest, TicketKind, TokenOwner};
+use store::{CallKey, KeyText, RequestDigest, TicketKind, TokenOwner};
 use url::form_urlencoded;
 use web::api::unknown_account;
 use web::caller::Caller;
@@ -249,6 +249,12 @@ fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a st
 fn idempotency_key(key: &str, method: &Method) -> Result<String, Problem> {
     if method != Method::POST {
         let detail = "an Idempotency-Key is for POST: leave it out";
+        return Err(Problem::new(ProblemKind::InvalidHeader, detail));
+    }
+    // Somebody has mixed the two kinds of keys up, and this one may be logged.
+    if KeyText::parse(key).is_some() {
+        let detail = "this is an API key: it belongs in authorization: Bearer wxp_…, and an Idempotency-Key says what the \
+                      call is about, such as the number of an order";
         return Err(Problem::new(ProblemKind::InvalidHeader, detail));
     }
     let is_key = (1..=LONGEST_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());

@@ -9,14 +9,24 @@ use base::ids::AppId;
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{Method, Request};
 use serde_json::Value;
-use simulator::{AuditResult, sample_picture};
+use simulator::{AuditResult, sample_picture, sample_video};
 use stories::business::{Answer, Business};
 use stories::world::World;
+use url::form_urlencoded;
 
 const PAGE: &str = include_str!("../../docs/calls.md");
 
-/// The length of `large.jpg`, as the page says.
+/// The length of the large files, as the page says.
 const LARGE: usize = 10_485_760;
+
+/// A large file of the page.
+fn large(name: &str) -> Vec<u8> {
+    match name {
+        "large.jpg" => sample_picture(LARGE),
+        "lesson.mp4" => sample_video(LARGE),
+        other => panic!("no file is called {other}"),
+    }
+}
 
 /// Permission sets of an official account and a mini program that permit all that the page does.
 const OF_SHOP: [u32; 10] = [1, 2, 3, 4, 7, 11, 15, 24, 27, 100];
@@ -67,8 +77,8 @@ fn words(command: &str) -> Vec<String> {
 /// What a command has `curl` do.
 struct Curl {
     request: Request<Body>,
-    /// Whether the answer is stored as a file.
-    is_file: bool,
+    /// The file that the answer is stored as.
+    file: Option<String>,
     /// Whether the address of a redirect is printed.
     shows_redirect: bool,
 }
@@ -80,20 +90,22 @@ fn curl(command: &str) -> Curl {
     assert_eq!(words.next(), Some("curl"));
     let url = words.next().expect("the URL comes first");
     let mut request = Request::builder().uri(url.strip_prefix("$API").unwrap_or(url));
-    let (mut body, mut method, mut is_file, mut shows_redirect) = (Vec::new(), None, false, false);
+    let (mut body, mut method, mut file, mut shows_redirect) = (Vec::new(), None, None, false);
     while let Some(option) = words.next() {
         let value = words.next().expect("an option has a value");
         match option {
             "-X" => method = Some(Method::try_from(value).unwrap()),
-            "-T" => {
-                assert_eq!(value, "large.jpg");
-                (body, method) = (sample_picture(LARGE), Some(Method::PUT));
-            }
+            "-T" => (body, method) = (large(value), Some(Method::PUT)),
             "-H" => {
                 let (name, value) = value.split_once(": ").expect("a header has a value");
                 request = request.header(name, value);
             }
             "-d" => body = value.as_bytes().to_vec(),
+            "--data-urlencode" => {
+                let (name, value) = value.split_once('=').expect("a field has a value");
+                body = form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish().into_bytes();
+                request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+            }
             "-F" => {
                 assert_eq!(value, "media=@picture.jpg;type=image/jpeg");
                 let head = "--b\r\nContent-Disposition: form-data; name=\"media\"; filename=\"picture.jpg\"\r\n\
@@ -101,7 +113,7 @@ fn curl(command: &str) -> Curl {
                 body = [head.as_bytes(), &sample_picture(1_000), b"\r\n--b--\r\n"].concat();
                 request = request.header(CONTENT_TYPE, "multipart/form-data; boundary=b");
             }
-            "-o" => is_file = true,
+            "-o" => file = Some(value.to_owned()),
             "-w" => {
                 assert_eq!(value, "%{redirect_url}");
                 shows_redirect = true;
@@ -110,7 +122,7 @@ fn curl(command: &str) -> Curl {
         }
     }
     let method = method.unwrap_or(if body.is_empty() { Method::GET } else { Method::POST });
-    Curl { request: request.method(method).body(body.into()).unwrap(), is_file, shows_redirect }
+    Curl { request: request.method(method).body(body.into()).unwrap(), file, shows_redirect }
 }
 
 /// Makes a request that leaves the API: to where files are.
@@ -170,17 +182,18 @@ async fn every_call_on_the_page_is_answered_as_it_says() {
     let mut known =
         BTreeMap::from([("SHOP".to_owned(), shop.to_string()), ("PROGRAM".to_owned(), program.to_string())]);
     let examples = examples();
-    assert_eq!(examples.len(), 33);
+    assert_eq!(examples.len(), 38);
     for Example { command, answer: said } in examples {
         before(&world, &program, &command, &mut known);
         let mut written = command.clone();
         for (name, value) in known.iter().rev() {
             written = written.replace(&format!("${name}"), value);
         }
-        let Curl { request, is_file, shows_redirect } = curl(&written);
+        let Curl { request, file, shows_redirect } = curl(&written);
         if request.uri().host().is_some() {
             let response = of_the_bucket(request).await;
-            assert!(!is_file || response.bytes().await.unwrap() == sample_picture(LARGE), "{command}");
+            let bytes = response.bytes().await.unwrap();
+            assert!(file.is_none_or(|name| bytes == large(&name)), "{command}");
             continue;
         }
         let answer: Answer = business.send(request).await;
@@ -194,7 +207,10 @@ async fn every_call_on_the_page_is_answered_as_it_says() {
         match said {
             Some(said) => assert!(fits(&said, &answer.body), "{command}: {}", answer.body),
             None => {
-                assert!(is_file && answer.headers[CONTENT_TYPE].to_str().unwrap().starts_with("image/"), "{command}");
+                assert!(
+                    file.is_some() && answer.headers[CONTENT_TYPE].to_str().unwrap().starts_with("image/"),
+                    "{command}"
+                );
             }
         }
         for (name, value) in answer.body.as_object().into_iter().flatten() {

@@ -37,8 +37,18 @@ pub fn document() -> Value {
         },
         "servers": [
             {
+                "url": "{PublicBaseUrl}/v1",
+                "description": "A deployment, with an API key.",
+                "variables": {
+                    "PublicBaseUrl": {
+                        "default": "https://auth.example.com",
+                        "description": "The parameter `PublicBaseUrl` of the stack.",
+                    },
+                },
+            },
+            {
                 "url": "{ApiUrl}",
-                "description": "A deployment.",
+                "description": "A deployment, signed with IAM credentials.",
                 "variables": {
                     "ApiUrl": {
                         "default": "https://abcdefghij.execute-api.eu-central-1.amazonaws.com",
@@ -46,9 +56,9 @@ pub fn document() -> Value {
                     },
                 },
             },
-            { "url": "http://localhost:3001", "description": "`cargo run`, which needs no signature." },
+            { "url": "http://localhost:3000/v1", "description": "`cargo run`, with the API key that it prints." },
+            { "url": "http://localhost:3001", "description": "`cargo run`, which asks for no signature here." },
         ],
-        "security": [{ "iam": [] }, { "key": [] }],
         "tags": [
             { "name": "Links", "description": "By which merchants authorize their accounts." },
             { "name": "Accounts", "description": "That have authorized the platform." },
@@ -70,7 +80,8 @@ pub fn document() -> Value {
                 "key": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "An API key, `wxp_…`, for the same paths below `/v1`.",
+                    "description": "An API key, `wxp_…`, below `/v1`. Each operation names the scope that the key must have, \
+                                    or several of which one is enough.",
                 },
             },
         },

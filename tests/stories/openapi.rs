@@ -1,7 +1,7 @@
 //! docs/openapi.json says what the business API takes and answers. That every answer of the stories fits it is seen to by
 //! [`Business::send`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use http::{HeaderMap, HeaderValue, Method};
 use serde_json::{Value, json};
@@ -9,6 +9,8 @@ use stories::business::Business;
 use stories::openapi::{Answered, Contract, PATH, document, text};
 use stories::world::{BUSINESS_ROUTES, World};
 use web::ProblemKind;
+use web::doors::KEY_DOOR;
+use web::openapi::security;
 
 #[test]
 fn the_committed_description_is_the_one_that_the_code_makes() {
@@ -39,6 +41,28 @@ fn every_route_is_described_and_nothing_else() {
     assert_eq!(described, BUSINESS_ROUTES.iter().map(|route| described_as(&route.method, route.path)).collect());
     let ids: BTreeSet<&str> = contract.operations().map(|(.., it)| it["operationId"].as_str().unwrap()).collect();
     assert_eq!(ids.len(), BUSINESS_ROUTES.len());
+}
+
+#[test]
+fn every_operation_says_what_a_key_must_permit() {
+    let rights: BTreeMap<String, Value> =
+        BUSINESS_ROUTES.iter().map(|route| (described_as(&route.method, route.path), security(route.right))).collect();
+    let said: BTreeMap<String, Value> = Contract::get()
+        .operations()
+        .map(|(method, path, it)| (format!("{method} {path}"), it["security"].clone()))
+        .collect();
+    assert_eq!(said, rights);
+    for keys in ["GET /keys", "POST /keys", "DELETE /keys/{key_id}"] {
+        assert_eq!(said[keys], json!([{ "iam": [] }]), "{keys}");
+    }
+    assert_eq!(said["GET /accounts"], json!([{ "iam": [] }, { "key": ["accounts:read"] }]));
+    assert_eq!(said["GET /openapi.json"], json!([{ "iam": [] }, { "key": [] }]));
+    let patch = json!([{ "iam": [] }, { "key": ["accounts:write"] }, { "key": ["accounts:origins"] }]);
+    assert_eq!(said["PATCH /accounts/{appid}"], patch);
+    let document = document();
+    let urls: Vec<&str> =
+        document["servers"].as_array().unwrap().iter().map(|it| it["url"].as_str().unwrap()).collect();
+    assert_eq!(urls.iter().filter(|url| url.ends_with(KEY_DOOR)).count(), 2, "a deployment and this machine: {urls:?}");
 }
 
 /// All objects with a member of this name, wherever they are.

@@ -10,7 +10,7 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use crate::doors::Route;
+use crate::doors::{Right, Route};
 use crate::problem::TYPE_PREFIX;
 use crate::{BODY_LIMIT, ProblemKind};
 
@@ -216,7 +216,7 @@ impl Operation {
 impl Description {
     /// Adds a route.
     #[must_use]
-    pub fn route(mut self, Route { method, path, .. }: &Route, operation: Operation) -> Self {
+    pub fn route(mut self, Route { method, path, right }: &Route, operation: Operation) -> Self {
         let mut responses: BTreeMap<String, Value> = operation
             .refusals()
             .into_iter()
@@ -230,6 +230,7 @@ impl Description {
             written.insert("parameters".to_owned(), Value::Array(operation.parameters));
         }
         written.insert("responses".to_owned(), json!(responses));
+        written.insert("security".to_owned(), security(*right));
         // OpenAPI has no word for a part of a path that may have slashes: the gateway's `{proxy+}` is a part like others.
         let methods = self.paths.entry(path.replace("{proxy+}", "{path}")).or_default();
         methods.insert(method.as_str().to_ascii_lowercase(), Value::Object(written));
@@ -315,6 +316,17 @@ impl Description {
         });
         head
     }
+}
+
+/// Who may use a route: principals of AWS, and the holders of a key with one of these scopes.
+#[must_use]
+pub fn security(right: Right) -> Value {
+    let keys: Vec<Value> = match right {
+        Right::OneOf(scopes) => scopes.iter().map(|scope| json!({ "key": [scope.as_str()] })).collect(),
+        Right::AnyKey => vec![json!({ "key": [] })],
+        Right::IamOnly => vec![],
+    };
+    [vec![json!({ "iam": [] })], keys].concat().into()
 }
 
 /// A reference to a component.

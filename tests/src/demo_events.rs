@@ -14,7 +14,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
-use store::{CodeDigest, INBOX_SORT_PREFIX, Labels, LinkRequest, NewGrant, Store, StoreError};
+use store::{
+    Actor, ApiKey, CodeDigest, INBOX_SORT_PREFIX, KeyDigest, KeyRequest, KeyText, Labels, LinkRequest, NewGrant, Store,
+    StoreError,
+};
 use web::AttemptCookie;
 use web::push::BODY_LIMIT;
 use wechat::crypto::{EncodingAesKey, Generations, Keyring, Sealed};
@@ -65,6 +68,9 @@ pub const UNKNOWN_ATTEMPT: &str = "demo-attempt-unknown0A";
 /// The value of the attempt's cookie: the URL-safe Base64 of 16 bytes.
 pub const COOKIE: &str = "demo-cookie-000000000A";
 
+/// The API key of a service outside AWS.
+pub const API_KEY: &str = "wxp_demo-key-000000000000A_demo-secret-0000000000000000000000000000000";
+
 /// The code in the `authorized` push.
 pub const PUSHED_CODE: &str = "queryauthcode@@@demo-push+/0001=";
 
@@ -114,7 +120,7 @@ pub fn files(time: i64) -> Vec<(String, String)> {
 }
 
 /// Puts what the events are about into the table: the account's name, the account [`KNOWN_ACCOUNT`], the links [`LINK`] and
-/// [`CANCELLED_LINK`], and the press of the first one's button, whose cookie is [`COOKIE`].
+/// [`CANCELLED_LINK`], the press of the first one's button, whose cookie is [`COOKIE`], and the key [`API_KEY`].
 ///
 /// # Errors
 /// [`StoreError`], also where the attempt is there already.
@@ -145,6 +151,11 @@ pub async fn put_what_they_are_about(store: &Store, now: Timestamp) -> Result<()
     for link in [&link, &cancelled] {
         store.links.put(link, &request, now.plus(Duration::from_hours(24)), now).await?;
     }
+    let text = KeyText::parse(API_KEY).unwrap();
+    let request = KeyRequest::new("demo", &["accounts:read", "calls"]).unwrap();
+    let (key, _) = request.make(CALLER, &Random::system(), now);
+    let key = ApiKey { secret: KeyDigest::of(&text.secret), id: text.id, ..key };
+    store.api_keys.create(&key, &Actor { by: CALLER.to_owned(), source_ip: None, request_id: None }).await?;
     let cookie = URL_SAFE_NO_PAD.decode(COOKIE).unwrap();
     let cookie = AttemptCookie::generate(&Random::from_fn(move |bytes| bytes.copy_from_slice(&cookie)));
     store.attempts.put(&link, &attempt, &PRE_AUTH_CODE.into(), Some(&cookie.digest()), now).await
@@ -267,6 +278,7 @@ fn account_api() -> Events {
     let create_key = |body: &str| {
         HttpEvent::new("POST", "/keys").header("content-type", "application/json").iam(CALLER).body(body).build()
     };
+    let of_service = |method: &str, path: &str| with_key(&HttpEvent::new(method, path));
     vec![
         ("list-accounts", list.clone().iam(CALLER).build()),
         ("list-accounts-in-use", list.clone().query("state=active&limit=10").iam(CALLER).build()),
@@ -293,6 +305,16 @@ fn account_api() -> Events {
             "revoke-unknown-key",
             HttpEvent::new("DELETE", &format!("/keys/{UNKNOWN_KEY}")).route("/keys/{key_id}").iam(CALLER).build(),
         ),
+        ("list-accounts-with-key", of_service("GET", "/v1/accounts").build()),
+        (
+            "change-account-with-key-for-reading",
+            of_service("PATCH", &format!("/v1/accounts/{KNOWN_ACCOUNT}"))
+                .header("content-type", "application/merge-patch+json")
+                .body(&labels)
+                .build(),
+        ),
+        ("list-keys-with-key", of_service("GET", "/v1/keys").build()),
+        ("list-accounts-without-key", HttpEvent::new("GET", "/v1/accounts").build()),
     ]
 }
 
@@ -311,6 +333,12 @@ fn wechat_calls() -> Events {
         ("call-of-unknown-account", of_account(UNKNOWN_ACCOUNT, "cgi-bin/user/info").iam(CALLER).build()),
         ("call-without-identity", of_account(KNOWN_ACCOUNT, "cgi-bin/user/info").build()),
         ("call-for-a-token", of_account(KNOWN_ACCOUNT, "cgi-bin/token").iam(CALLER).build()),
+        (
+            "call-with-key",
+            with_key(&HttpEvent::new("GET", &format!("/v1/wechat/{KNOWN_ACCOUNT}/cgi-bin/user/info")))
+                .query("openid=o1")
+                .build(),
+        ),
         ("list-failed-calls", HttpEvent::new("GET", "/calls").iam(CALLER).build()),
         ("create-file", file(r#"{"content_type":"image/jpeg","length":6000000}"#)),
         ("create-file-that-is-too-large", file(r#"{"content_type":"image/jpeg","length":20971521}"#)),
@@ -334,6 +362,11 @@ fn token_api() -> Events {
         ("renew-token-without-id", renewal.clone().body("{}").build()),
         ("renew-token-without-permission", renewal.body(r#"{"token_id":"0123456789abcdef"}"#).build()),
     ]
+}
+
+/// The request of a service outside AWS.
+fn with_key(event: &HttpEvent) -> HttpEvent {
+    event.clone().header("authorization", &format!("Bearer {API_KEY}"))
 }
 
 /// The event with one member changed to what a gateway should never send.

@@ -250,9 +250,22 @@ async fn services_see_accounts_and_say_what_they_are_to_them() {
         "read-unknown-reconciliation",
         "begin-reconciliation",
         "read-description",
+        "list-accounts-with-key",
+        "change-account-with-key-for-reading",
+        "list-keys-with-key",
+        "list-accounts-without-key",
     ] {
         answered(&world, &format!("account-api/{name}.json")).await;
     }
+}
+
+#[tokio::test]
+async fn operators_make_a_key_and_list_those_that_there_are() {
+    let world = world_with_link().await;
+    for name in ["create-key", "create-key-with-unknown-scope", "list-keys", "revoke-unknown-key"] {
+        answered(&world, &format!("account-api/{name}.json")).await;
+    }
+    assert_eq!(world.store().api_keys.page(10, None, world.now()).await.unwrap().keys.len(), 2);
 }
 
 #[tokio::test]
@@ -262,6 +275,7 @@ async fn services_call_wechat_where_they_cannot() {
         "call-without-permission",
         "call-of-unknown-account",
         "call-without-identity",
+        "call-with-key",
         "call-for-a-token",
         "list-failed-calls",
         "create-file",

@@ -8,7 +8,7 @@ use stories::business::Business;
 use stories::http_events::HttpEvent;
 use stories::world::World;
 
-use super::{BINARY, asks, patches};
+use super::{BINARY, asks, makes_a_key, patches, with_key};
 
 fn read(body: &str) -> Value {
     serde_json::from_str(body).unwrap()
@@ -50,6 +50,50 @@ async fn nobody_else_is_answered() {
         let refused = function.request(&HttpEvent::new(method, path)).await;
         assert_eq!((refused.status, refused.problem().as_str()), (403, "no-identity"), "{method} {path}");
     }
+}
+
+#[tokio::test]
+async fn a_key_opens_the_door_with_keys_until_it_is_revoked() {
+    let world = World::beside_processes(Duration::ZERO, |_| {}).await;
+    world.get_ready().await;
+    let (own, other) = (world.account(0), world.account(1));
+    for account in [&own, &other] {
+        world.push_and_work(&world.merchant_authorizes(account).push).await;
+    }
+    let function = Bootstrap::start(BINARY, &world).await;
+    let made = function.request(&makes_a_key(&own)).await;
+    assert_eq!((made.status, &made.headers["cache-control"]), (201, &json!("no-store")), "{made:?}");
+    let made = read(&made.body);
+    let (id, key) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
+    // What has been answered is there, whatever becomes of the process.
+    drop(function.kill());
+    let function = Bootstrap::start(BINARY, &world).await;
+
+    let seen = function.request(&with_key("GET", "/accounts", key)).await;
+    assert_eq!((seen.status, read(&seen.body)["accounts"].as_array().unwrap().len()), (200, 1), "{seen:?}");
+    let refused = function.request(&with_key("GET", &format!("/accounts/{other}"), key)).await;
+    assert_eq!((refused.status, refused.problem().as_str()), (403, "not-allowed"));
+    for (method, path) in [("GET", "/keys"), ("POST", "/keys"), ("DELETE", &*format!("/keys/{id}"))] {
+        let refused = function.request(&with_key(method, path, key)).await;
+        assert_eq!((refused.status, refused.problem().as_str()), (403, "not-allowed"), "{method} {path}");
+    }
+    let elsewhere = HttpEvent::new("GET", "/accounts").header("authorization", &format!("Bearer {key}"));
+    let refused = function.request(&elsewhere).await;
+    assert_eq!((refused.status, refused.problem().as_str()), (403, "no-identity"), "keys are for their door");
+
+    let listed = function.request(&asks("GET", "/keys")).await;
+    assert!(!listed.body.contains(key), "{listed:?}");
+    let listed = &read(&listed.body)["keys"][0];
+    assert_eq!(
+        (&listed["id"], &listed["created_by"]),
+        (&json!(id), &json!("arn:aws:sts::123456789012:assumed-role/crm"))
+    );
+    assert!(listed["last_used_on"].is_string(), "{listed}");
+    assert_eq!(function.request(&asks("DELETE", &format!("/keys/{id}"))).await.status, 204);
+    let another = Bootstrap::start(BINARY, &world).await;
+    let refused = another.request(&with_key("GET", "/accounts", key)).await;
+    assert_eq!((refused.status, refused.problem().as_str()), (401, "invalid-key"));
+    assert_eq!(refused.headers["www-authenticate"], json!("Bearer"));
 }
 
 #[tokio::test]

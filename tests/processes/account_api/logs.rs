@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use base::ids::KeyId;
+use serde_json::{Value, json};
 use simulator::{Fault, SecretKind, paths};
 use stories::bootstrap::Bootstrap;
 use stories::business::Business;
-use stories::logs::{assert_nothing_leaked, assert_request_ids};
+use stories::logs::{assert_neither_leaked, assert_request_ids};
 use stories::world::World;
 
-use super::{BINARY, asks, patches};
+use super::{BINARY, asks, makes_a_key, patches, with_key};
 
 /// Everything, and then some: a filter as somebody would set it who looks for a fault.
 const TRACE: &str =
@@ -38,6 +39,15 @@ async fn no_request_good_or_bad_leaves_a_secret_in_the_log() {
         let answer = function.request(&event).await;
         assert!(answer.status < 500, "{answer:?}");
     }
+    let made = function.request(&makes_a_key(&account)).await;
+    let made: Value = serde_json::from_str(&made.body).unwrap();
+    let key = made["key"].as_str().unwrap();
+    let wrong = format!("{}{}", &key[..key.len() - 1], if key.ends_with('A') { "B" } else { "A" });
+    for (key, status) in [(key, 200), (&wrong, 401)] {
+        assert_eq!(function.request(&with_key("GET", &one, key)).await.status, status);
+    }
+    assert_eq!(function.request(&asks("GET", "/keys")).await.status, 200);
+    assert_eq!(function.request(&asks("DELETE", &format!("/keys/{}", made["id"].as_str().unwrap()))).await.status, 204);
     // Another server has taken the component token away; then WeChat refuses with a text that repeats what it was sent.
     world.another_server_issues_a_component_token().await;
     let readings = asks("POST", &format!("{one}/profile-readings"));
@@ -57,5 +67,7 @@ async fn no_request_good_or_bad_leaves_a_secret_in_the_log() {
     }
     let output = function.kill();
     assert_request_ids(&output);
-    assert_nothing_leaked(&output, &world.simulator, &[]).await;
+    // Behind the prefix and the id, which is in the log.
+    let secrets = [key, &wrong].map(|key| ("Key", &key["wxp_".len() + KeyId::LENGTH + 1..]));
+    assert_neither_leaked(&output, &world.simulator, &secrets).await;
 }

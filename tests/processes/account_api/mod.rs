@@ -17,6 +17,17 @@ fn asks(method: &str, path: &str) -> HttpEvent {
     HttpEvent::new(method, path).iam(SERVICE)
 }
 
+/// A request for a key that is for one account.
+fn makes_a_key(account: &base::ids::AppId) -> HttpEvent {
+    let body = format!(r#"{{"name":"crm","scopes":["accounts:read"],"appids":["{account}"]}}"#);
+    asks("POST", "/keys").header("content-type", "application/json").body(&body)
+}
+
+/// A request at the door with keys.
+fn with_key(method: &str, path: &str, key: &str) -> HttpEvent {
+    HttpEvent::new(method, &format!("/v1{path}")).header("authorization", &format!("Bearer {key}"))
+}
+
 /// A patch of an account.
 fn patches(account: &base::ids::AppId, body: &str) -> HttpEvent {
     asks("PATCH", &format!("/accounts/{account}")).header("content-type", "application/json").body(body)

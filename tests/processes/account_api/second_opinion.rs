@@ -7,7 +7,7 @@ use stories::bootstrap::Bootstrap;
 use stories::moto::Moto;
 use stories::world::World;
 
-use super::{BINARY, asks, patches};
+use super::{BINARY, asks, makes_a_key, patches, with_key};
 
 /// Run by hand: `pip install 'moto[server]'`, then `cargo test -p processes -- --ignored moto`.
 #[tokio::test]
@@ -46,4 +46,54 @@ async fn moto_agrees_on_lists_pages_and_patches() {
     let left = function.request(&asks("GET", "/accounts").query("reference=shop%207")).await;
     let left: Value = serde_json::from_str(&left.body).unwrap();
     assert_eq!(left["accounts"].as_array().map(Vec::len), Some(2));
+}
+
+/// Run by hand, as the one above.
+#[tokio::test]
+#[ignore = "needs moto_server on the PATH, a Python program"]
+async fn moto_agrees_on_keys_and_on_the_door_that_they_open() {
+    let world = World::beside_processes(Duration::ZERO, |_| {}).await;
+    world.get_ready().await;
+    let account = world.authorized_account().await;
+    let moto = Moto::start().await;
+    moto.take_over(&world).await;
+    let start = || Bootstrap::with(BINARY, &world, |variables| moto.redirect(variables));
+    let function = start().await;
+    let read = |body: &str| serde_json::from_str::<Value>(body).unwrap();
+    let mut made = Vec::new();
+    for _ in 0..3 {
+        let answer = function.request(&makes_a_key(&account)).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        made.push(read(&answer.body));
+    }
+    let text = |number: usize, member: &str| made[number][member].as_str().unwrap().to_owned();
+    for number in 0..3 {
+        let seen = function.request(&with_key("GET", "/accounts", &text(number, "key"))).await;
+        assert_eq!((seen.status, &read(&seen.body)["accounts"][0]["appid"]), (200, &json!(account)), "{seen:?}");
+    }
+    for _ in 0..2 {
+        assert_eq!(function.request(&asks("DELETE", &format!("/keys/{}", text(1, "id")))).await.status, 204);
+    }
+    assert_eq!(function.request(&asks("DELETE", "/keys/AAAAAAAAAAAAAAAAAAAAAA")).await.problem(), "unknown-key");
+
+    let (mut listed, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = function.request(&asks("GET", "/keys").query(&format!("limit=2{cursor}"))).await;
+        let page = read(&page.body);
+        listed.extend(page["keys"].as_array().unwrap().clone());
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(listed.len(), 3, "{listed:?}");
+    for key in &listed {
+        let is_revoked = key["id"] == made[1]["id"];
+        assert_eq!((key["revoked_at"].is_string(), key["last_used_on"].is_string()), (is_revoked, true), "{key}");
+    }
+    let another = start().await;
+    for (number, status) in [(0, 200), (1, 401), (2, 200)] {
+        let answer = another.request(&with_key("GET", &format!("/accounts/{account}"), &text(number, "key"))).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+    }
 }

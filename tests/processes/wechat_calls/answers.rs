@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use base::http_client::client_builder;
+use base::random::Random;
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use simulator::Fault;
+use store::{Actor, KeyRequest};
 use stories::bootstrap::{Bootstrap, HttpAnswer};
 use stories::http_events::HttpEvent;
 use stories::world::World;
@@ -96,6 +99,31 @@ async fn nobody_else_is_answered_and_no_path_leads_to_another_route() {
         assert!(answer.status == 400 || answer.status == 403, "{decoded}: {}", answer.status);
     }
     assert!(world.simulator.requests("/cgi-bin/token").is_empty());
+}
+
+#[tokio::test]
+async fn a_service_outside_of_aws_calls_with_its_key() {
+    let world = World::beside_processes(Duration::ZERO, |_| {}).await;
+    world.get_ready().await;
+    let account = world.authorized_account().await;
+    world.simulator.follow(&account, FOLLOWER);
+    let request = KeyRequest::new("crm", &["calls"]).unwrap();
+    let operator =
+        Actor { by: "arn:aws:iam::123456789012:role/operators".to_owned(), source_ip: None, request_id: None };
+    let (key, text) = request.make(&operator.by, &Random::system(), world.now());
+    world.store().api_keys.create(&key, &operator).await.unwrap();
+    let function = Bootstrap::start(BINARY, &world).await;
+    let bearer = format!("Bearer {}", text.text().expose_secret());
+    let call = |owner: &str| {
+        HttpEvent::new("GET", &format!("/v1/wechat/{owner}/cgi-bin/user/info")).query(&format!("openid={FOLLOWER}"))
+    };
+    let info = function.request(&call(account.as_str()).header("authorization", &bearer)).await;
+    assert_eq!((info.status, &read(&info)["openid"]), (200, &json!(FOLLOWER)));
+    let refused = function.request(&call("platform").header("authorization", &bearer)).await;
+    assert_eq!((refused.status, refused.problem().as_str()), (403, "not-allowed"));
+    let refused = function.request(&call(account.as_str())).await;
+    assert_eq!((refused.status, refused.problem().as_str()), (401, "invalid-key"));
+    assert_eq!(world.simulator.requests("/cgi-bin/user/info").len(), 1);
 }
 
 #[tokio::test]

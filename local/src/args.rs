@@ -16,15 +16,16 @@ use clap::Parser;
     long_about = "Runs the whole WeChat third-party platform on this machine: the functions, the table, the secret and the bus \
                   they use, and a simulator of WeChat's side that pushes tickets and messages, shows the authorization page \
                   and answers the API. What the platform delivers to the business is shown on a page of its own. Nothing else has to be installed, and no AWS or WeChat account is needed.",
-    after_help = "The business API answers on 127.0.0.1 only, whatever --bind says: it asks for no identity. A running system is \
-                  examined by `cargo ops doctor`, and put to WeChat's release check by `cargo ops release-check`."
+    after_help = "Services call the business API below /v1 of the public port, with the API key that is printed. Its own port \
+                  answers on 127.0.0.1 only, whatever --bind says: it asks for no identity. A running system is examined by `cargo ops \
+                  doctor`, and put to WeChat's release check by `cargo ops release-check`."
 )]
 pub struct Args {
-    /// Port of the public routes: pushes from WeChat and the merchants' pages
+    /// Port of the public routes: pushes from WeChat, the merchants' pages, and the business API for holders of keys
     #[arg(long, value_name = "PORT", default_value_t = 3000)]
     pub port: u16,
 
-    /// Port of the business API, where authorization links are made
+    /// Port of the business API without a key, where keys are made
     #[arg(long, value_name = "PORT", default_value_t = 3001)]
     pub business_port: u16,
 

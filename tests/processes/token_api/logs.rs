@@ -31,6 +31,7 @@ async fn no_request_good_or_bad_leaves_a_secret_in_the_log() {
     let function = Bootstrap::with(BINARY, &world, |variables| {
         variables.insert("RUST_LOG".into(), TRACE.into());
         variables.insert("PLATFORM_TOKEN_ROUTE".into(), "on".into());
+        variables.insert("TOKEN_READ_EVENTS".into(), "on".into());
     })
     .await;
     let business = Business::of(&world);

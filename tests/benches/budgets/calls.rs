@@ -19,10 +19,11 @@ use crate::report::{Report, median, percentile_99};
 const WARM_UP: u32 = 20;
 const REQUESTS: u32 = 1_000;
 
-const ACCOUNT: &str = "wx0000000000000007";
+/// An account that has a token.
+pub(crate) const ACCOUNT: &str = "wx0000000000000007";
 
 /// A service, as IAM names it.
-const SERVICE: &str = "arn:aws:sts::123456789012:assumed-role/crm/session";
+pub(crate) const SERVICE: &str = "arn:aws:sts::123456789012:assumed-role/crm/session";
 
 /// What can be passed on, each way.
 const LARGEST: usize = 4 * 1024 * 1024;
@@ -120,7 +121,7 @@ impl Direct {
 }
 
 /// A table in which every account has a token that is not due.
-fn table(operation: &str, _: &Request) -> String {
+pub(crate) fn table(operation: &str, _: &Request) -> String {
     if operation != "GetItem" {
         return json!({}).to_string();
     }

@@ -17,6 +17,7 @@ mod build;
 mod calls;
 mod cold_start;
 mod http;
+mod keys;
 mod lambda;
 mod line;
 mod memory;
@@ -36,13 +37,14 @@ use crate::report::Report;
 /// A part, by name.
 type Part = (&'static str, fn(&mut Report));
 
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 10] = [
     ("push", push::measure),
     ("cold_start", cold_start::measure),
     ("memory", memory::measure),
     ("messages", messages::measure),
     ("accounts", accounts::measure),
     ("calls", calls::measure),
+    ("keys", keys::measure),
     ("sizes", sizes::measure),
     ("renewals", renewals::measure),
     ("peers", peers::measure),

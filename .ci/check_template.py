@@ -104,7 +104,7 @@ def routes(template):
 
 def check_routes(template):
     found = routes(template)
-    if len(found) != 43 or not found.keys() >= PUSHES:
+    if len(found) != 47 or not found.keys() >= PUSHES:
         yield f"routes are missing: {sorted(found)}"
     for route, security in found.items():
         expected = [{"AWS_IAM": []}] if route.split()[1].startswith(BUSINESS) else []

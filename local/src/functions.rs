@@ -21,7 +21,7 @@ use platform::webhook::{AddressPolicy, Webhook};
 use preauth_link::LinkService;
 use runtime::config::{
     AccountConfig, BusConfig, EventConfig, FilesConfig, KeyConfig, MessageConfig, PageConfig, StoreConfig, TokenConfig,
-    WechatConfig,
+    WebDomains, WechatConfig,
 };
 use runtime::telemetry::{self, Metrics};
 use store::Table;
@@ -53,6 +53,7 @@ pub(crate) struct Config {
     pub(crate) events: EventConfig,
     pub(crate) files: FilesConfig,
     pub(crate) keys: KeyConfig,
+    pub(crate) web_domains: WebDomains,
     pub(crate) pages: PageConfig,
     pub(crate) wechat: WechatConfig,
 }
@@ -68,6 +69,7 @@ impl Config {
             events: EventConfig::read(variables)?,
             files: FilesConfig::read(variables)?,
             keys: KeyConfig::read(variables)?,
+            web_domains: WebDomains::read(variables)?,
             pages: PageConfig::read(variables)?,
             wechat: WechatConfig::read(variables)?,
         })
@@ -120,7 +122,8 @@ impl Place<'_> {
         let tokens = TokenService::new(for_tokens, bus, self.config.tokens);
         let bucket =
             Bucket::new(&self.config.files, self.endpoints.presigner()?, Arc::clone(self.clock), &Limits::calls())?;
-        let calls = CallService::new(self.services(Limits::calls(), &metrics)?, bucket);
+        let calls =
+            CallService::new(self.services(Limits::calls(), &metrics)?, bucket, self.config.web_domains.clone());
         let links = LinkService::new(for_pages.clone(), pages.clone(), self.config.wechat.clone());
         let keys = self.config.keys;
         // Both doors answer at both listeners, and only the one for businesses knows an identity.

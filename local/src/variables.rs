@@ -56,6 +56,7 @@ impl Variables {
             ("PLATFORM_TOKEN_ROUTE", None),
             ("TOKEN_READ_EVENTS", None),
             ("WANTED_PERMISSIONS", None),
+            ("WEB_DOMAINS", Some("localhost")),
         ] {
             if let Some(value) = environment.get(name).or_else(|| default.map(str::to_owned)) {
                 variables.insert(name, value);

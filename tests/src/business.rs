@@ -222,7 +222,8 @@ impl Business {
                 SecretKind::PreAuthCode => path.ends_with("/codes"),
                 SecretKind::AuthorizerToken => path.starts_with(TOKENS) && !path.starts_with(PLATFORM_TOKEN),
                 SecretKind::ComponentToken => path.starts_with(PLATFORM_TOKEN),
-                SecretKind::SessionKey | SecretKind::JsTicket => is_passed_on,
+                SecretKind::SessionKey => is_passed_on || path.ends_with("/mini-program-sessions"),
+                SecretKind::JsTicket => is_passed_on,
                 _ => false,
             };
             assert!(asked_for && text.matches(&told.value).count() == 1, "{path} tells a {:?}", told.kind);

@@ -30,7 +30,9 @@ use platform::tokens::Tokens;
 use platform::webhook::{AddressPolicy, Webhook};
 use preauth_link::LinkService;
 use runtime::aws::{AwsClients, Presigner};
-use runtime::config::{AccountConfig, FilesConfig, KeyConfig, Origin, PageConfig, TokenConfig, WechatConfig};
+use runtime::config::{
+    AccountConfig, FilesConfig, KeyConfig, Origin, PageConfig, TokenConfig, WebDomains, WechatConfig,
+};
 use secrecy::SecretString;
 use simulator::{Consent, Options, Push, Simulator};
 use store::{AccountDetails, AccountState, INBOX_SORT_PREFIX, Store, StoredAccount, Subject, Table, TokenOwner};
@@ -82,10 +84,17 @@ pub static KEY_ROUTES: LazyLock<BTreeSet<String>> = LazyLock::new(|| key_routes(
 /// the first part of each path.
 #[must_use]
 pub fn key_routes(routes: &[Route]) -> BTreeSet<String> {
-    let first = |path: &str| path.trim_start_matches('/').split('/').next().unwrap_or_default().to_owned();
+    let first = |path: &'static str| path[1..].split('/').next().unwrap_or_default();
     let is_alone = |path: &str| path.matches('/').count() == 1;
-    let routes = routes.iter().map(|route| (first(route.path), is_alone(route.path)));
-    routes.map(|(first, alone)| format!("{KEY_DOOR}/{first}{}", if alone { "" } else { "/{proxy+}" })).collect()
+    // All below a list is its function's, but for what another function serves there.
+    let is_list_of =
+        |routes: &[Route], name: &str| routes.iter().any(|route| is_alone(route.path) && &route.path[1..] == name);
+    let is_guest = |name: &str| is_list_of(&BUSINESS_ROUTES, name) && !is_list_of(routes, name);
+    let at_door = |path: &'static str| match first(path) {
+        name if is_alone(path) || is_guest(name) => format!("{KEY_DOOR}{path}"),
+        name => format!("{KEY_DOOR}/{name}/{{proxy+}}"),
+    };
+    routes.iter().map(|route| at_door(route.path)).collect()
 }
 
 /// When a story begins.
@@ -448,7 +457,7 @@ impl World {
     pub fn call_service_with_files_at(&self, url: &Url) -> CallService {
         let (config, limits) = (FilesConfig { bucket: url.clone() }, &self.services.limits);
         let bucket = Bucket::new(&config, presigner(), Arc::clone(&self.services.clock), limits).unwrap();
-        CallService::new(self.services.clone(), bucket)
+        CallService::new(self.services.clone(), bucket, WebDomains::read(&self.environment()).unwrap())
     }
 
     /// Clients of the world's table and secret, as a program next to it has them.
@@ -479,6 +488,7 @@ impl World {
             "PUBLIC_BASE_URL" => Some(public.to_string()),
             "RETURN_URL_ORIGINS" => Some("https://app.example.com".to_owned()),
             "WANTED_PERMISSIONS" => Some("1,17".to_owned()),
+            "WEB_DOMAINS" => Some("pages.example.com,$APPID$.shops.example.com".to_owned()),
             "PLATFORM_TOKEN_ROUTE" => Some("on".to_owned()),
             "WECHAT_API_BASE_URL" | "WECHAT_MP_BASE_URL" | "WECHAT_OPEN_BASE_URL" => Some(wechat.to_string()),
             _ => None,

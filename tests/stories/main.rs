@@ -91,6 +91,8 @@ mod orders;
 #[cfg(test)]
 mod page_tickets;
 #[cfg(test)]
+mod pages_and_sessions;
+#[cfg(test)]
 mod parts;
 #[cfg(test)]
 mod problems;

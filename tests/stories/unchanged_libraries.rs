@@ -349,8 +349,8 @@ async fn errors_are_said_as_wechat_says_them() {
     assert_eq!((unknown.errcode(), &unknown.json["effect"]), (504, &json!("unknown")));
     // Ways that lead nowhere.
     let account = &stage.account;
-    let refused =
-        stage.get(&format!("{account}/sns/jscode2session?appid={account}&secret={}", key.expose_secret())).await;
+    let secret = key.expose_secret();
+    let refused = stage.get(&format!("{account}/sns/oauth2/access_token?appid={account}&secret={secret}&code=c")).await;
     assert_eq!((refused.errcode(), &refused.json["status"]), (48_001, &json!(403)));
     let malformed = stage.get(&format!("{account}/cgi-bin//info?access_token={token}")).await;
     assert_eq!(malformed.errcode(), 40_066);
@@ -374,4 +374,30 @@ async fn errors_are_said_as_wechat_says_them() {
     assert_eq!((left.errcode(), &left.json["state"]), (61_003, &json!("unauthorized")));
     let log = stage.world.log.text();
     assert!(!log.contains(&token) && !log.contains(key.expose_secret()));
+}
+
+#[tokio::test]
+async fn a_mini_programs_server_logs_its_users_in_as_with_a_secret_of_its_own() {
+    let stage = Stage::ready().await;
+    let program = stage.world.account(2);
+    stage.world.push_and_work(&stage.world.merchant_authorizes(&program).push).await;
+    let (_, key) = stage.key(|key| key.appids = Some([program.clone()].into())).await;
+    let secret = key.expose_secret();
+    let login = async |account: &AppId, appid: &AppId, code: &str| {
+        let query = format!("appid={appid}&secret={secret}&js_code={code}&grant_type=authorization_code");
+        let uri = format!("/v1/wechat/{account}/sns/jscode2session?{query}");
+        let request = Request::builder().uri(uri).body(Body::empty()).unwrap();
+        let response = stage.router.clone().oneshot(request).await.unwrap();
+        serde_json::from_slice::<Value>(&to_bytes(response.into_body(), 1 << 20).await.unwrap()).unwrap()
+    };
+    let code = stage.world.simulator.login_code(&program, "oVisitor");
+    let session = login(&program, &program, &code).await;
+    assert_eq!((&session["openid"], session["session_key"].is_string()), (&json!("oVisitor"), true), "{session}");
+    let sent = stage.world.simulator.requests("/sns/component/jscode2session").remove(0);
+    assert!(!sent.query.contains("wxp_") && !sent.query.contains("secret="), "{}", sent.query);
+    assert_eq!(login(&program, &program, &code).await["errcode"], 40_163);
+    // Another account's users are not to be had by naming it in the query.
+    let theirs = stage.world.simulator.login_code(&stage.world.account(3), "oStranger");
+    assert_eq!(login(&program, &stage.world.account(3), &theirs).await["errcode"], 40_029);
+    assert_eq!(login(&stage.account, &program, &code).await["errcode"], 48_001);
 }

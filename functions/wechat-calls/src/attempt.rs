@@ -147,6 +147,7 @@ impl<'a> Attempt<'a> {
             method: &request.method,
             path: &request.path,
             component: open.component.appid(),
+            account: request.account(),
             token: &self.token.token,
             query: &request.query,
             headers: &self.body.headers,
@@ -158,7 +159,7 @@ impl<'a> Attempt<'a> {
 
     /// Replaces the token that WeChat has refused. `false` if there is no other one: WeChat's own response then says why.
     async fn replace_token(&mut self, refused: WechatError) -> bool {
-        let owner = &self.request.owner;
+        let owner = self.request.token_owner();
         match self.open.tokens.replace(owner, &self.token.token, &refused).await {
             Ok(replacement) => {
                 self.token = replacement.token;

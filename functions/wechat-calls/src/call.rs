@@ -11,7 +11,7 @@ use wechat::api::ErrCode;
 use wechat::api::relay::RelayAnswer;
 
 use crate::attempt::{Attempt, Effect};
-use crate::failure::{failed_call, kind};
+use crate::failure::{Asked, failed_call, kind};
 use crate::files::OutgoingBody;
 use crate::request::CallRequest;
 use crate::response::{PassedBack, address_refused, not_authorized, redirect_to_bucket, without_answer};
@@ -30,8 +30,8 @@ pub(crate) struct Outcome {
 
 /// Makes a call, under its key if it has one, and records its outcome.
 pub(crate) async fn run(open: &OpenPlatform, request: &CallRequest) -> Result<Response, ApiError> {
-    if let Some(ticket) = request.page_ticket() {
-        return Box::pin(ticket::answer(open, request, &ticket)).await;
+    if let Some((account, kind)) = request.page_ticket() {
+        return Box::pin(ticket::answer(open, &Asked::get(&request.caller, account, ticket::PATH), kind)).await;
     }
     if let Some(idempotency) = request.idempotency() {
         return Box::pin(keyed::run(open, request, &idempotency)).await;
@@ -42,7 +42,7 @@ pub(crate) async fn run(open: &OpenPlatform, request: &CallRequest) -> Result<Re
 /// Makes a call; nothing is recorded yet.
 pub(crate) async fn make(open: &OpenPlatform, request: &CallRequest) -> Outcome {
     let context = open.component.context();
-    let token = match open.tokens.valid(&request.owner).await {
+    let token = match open.tokens.valid(request.token_owner()).await {
         Ok(token) => token,
         Err(error) => return Outcome::not_made(ApiError::of_token(error, context.now())),
     };

@@ -3,11 +3,17 @@
 use std::time::Duration;
 
 use base::clock::Timestamp;
+use base::ids::AppId;
+use http::Method;
 use store::FailedCall;
+use tokio::time::Instant;
+use web::caller::Caller;
 use wechat::api::relay::{RelayAnswer, RelayError};
-use wechat::api::{Api, ErrCode, Reaction};
+use wechat::api::{Api, ErrCode, Reaction, WechatError};
 
+use crate::OpenPlatform;
 use crate::attempt::Answered;
+use crate::call::count;
 use crate::request::CallRequest;
 
 /// The code that a failed call is listed under: WeChat's, `http-` and its status, or a word; `None` for a success.
@@ -34,7 +40,7 @@ pub(crate) fn failed_call(
     let size = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
     Some(FailedCall {
         at: at.unix(),
-        account: request.account().to_owned(),
+        account: request.target().to_owned(),
         caller: request.caller.principal().to_owned(),
         method: request.method.to_string(),
         path: request.path.as_str().to_owned(),
@@ -45,6 +51,39 @@ pub(crate) fn failed_call(
         bytes_sent: size(bytes_sent),
         bytes_received: size(answer.map_or(0, |answer| answer.body.len())),
     })
+}
+
+/// A call that the platform makes of itself to answer a service, by `GET`: what the list of failed calls says of it.
+pub(crate) struct Asked<'a> {
+    pub(crate) account: &'a AppId,
+    caller: &'a Caller,
+    path: &'static str,
+    begun: Instant,
+}
+
+impl<'a> Asked<'a> {
+    /// One that begins now.
+    pub(crate) fn get(caller: &'a Caller, account: &'a AppId, path: &'static str) -> Self {
+        Self { account, caller, path, begun: Instant::now() }
+    }
+
+    /// Records that it has failed.
+    pub(crate) async fn record(&self, open: &OpenPlatform, error: &WechatError) {
+        let failed = FailedCall {
+            at: open.component.context().now().unix(),
+            account: self.account.to_string(),
+            caller: self.caller.principal().to_owned(),
+            method: Method::GET.to_string(),
+            path: self.path.to_owned(),
+            code: error.code_label(),
+            status: None,
+            rid: error.rid().map(str::to_owned),
+            milliseconds: u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            bytes_sent: 0,
+            bytes_received: 0,
+        };
+        count(open, Some(failed)).await;
+    }
 }
 
 const HTTP: &str = "http-";

@@ -18,8 +18,10 @@ mod library;
 mod listing;
 #[cfg(feature = "openapi")]
 mod openapi;
+mod pages;
 mod request;
 mod response;
+mod sessions;
 mod ticket;
 
 use std::sync::Arc;
@@ -38,7 +40,7 @@ use http::request::Parts;
 use platform::component::Component;
 use platform::services::Services;
 use platform::tokens::{TokenCache, Tokens};
-use runtime::config::KeyConfig;
+use runtime::config::{KeyConfig, WebDomains};
 use store::{Access, Scope, TokenOwner, access_to};
 use tokio::time::Instant;
 use web::api::{ApiError, answer};
@@ -65,14 +67,22 @@ const CALLS_ROUTE: &str = "/calls";
 /// Files for calls.
 const FILES_ROUTE: &str = "/files";
 
+/// What a web page of an account needs to use the JS-SDK.
+const PAGES_ROUTE: &str = "/accounts/{appid}/js-sdk-configs";
+
+/// The users of an account's mini program.
+const SESSIONS_ROUTE: &str = "/accounts/{appid}/mini-program-sessions";
+
 /// The routes: their methods, and their paths as in `template.yaml`.
-pub static ROUTES: [Route; 6] = [
+pub static ROUTES: [Route; 8] = [
     Route::new(Method::GET, PLATFORM_ROUTE, &[Scope::PlatformCalls]),
     Route::new(Method::POST, PLATFORM_ROUTE, &[Scope::PlatformCalls]),
     Route::new(Method::GET, ACCOUNT_ROUTE, &[Scope::Calls]),
     Route::new(Method::POST, ACCOUNT_ROUTE, &[Scope::Calls]),
     Route::new(Method::GET, CALLS_ROUTE, &[Scope::AccountsRead]),
     Route::new(Method::POST, FILES_ROUTE, &[Scope::Calls]),
+    Route::new(Method::POST, PAGES_ROUTE, &[Scope::Calls]),
+    Route::new(Method::POST, SESSIONS_ROUTE, &[Scope::Calls]),
 ];
 
 /// The largest body of a call, in bytes: in Base64 it still fits into the event that Lambda takes.
@@ -96,11 +106,13 @@ struct Inner {
     table: Access<Items>,
     cache: Arc<TokenCache>,
     bucket: Bucket,
+    web_domains: WebDomains,
 }
 
 access_to! {
     /// What the function uses of the table, apart from tokens.
     pub(crate) struct Items {
+        details: Details,
         failed_calls: FailedCalls,
         inbox: Inbox,
         keyed_calls: KeyedCalls,
@@ -144,13 +156,17 @@ impl OpenPlatform {
 impl CallService {
     /// The function's state.
     #[must_use]
-    pub fn new(services: Services, bucket: Bucket) -> Self {
+    pub fn new(services: Services, bucket: Bucket, web_domains: WebDomains) -> Self {
         let table = services.table.clone().access();
-        Self(Arc::new(Inner { services, table, cache: Arc::default(), bucket }))
+        Self(Arc::new(Inner { services, table, cache: Arc::default(), bucket, web_domains }))
     }
 
     pub(crate) fn services(&self) -> &Services {
         &self.0.services
+    }
+
+    pub(crate) fn web_domains(&self) -> &WebDomains {
+        &self.0.web_domains
     }
 
     pub(crate) fn bucket(&self) -> &Bucket {
@@ -233,7 +249,9 @@ pub fn router(service: CallService, keys: KeyConfig) -> Router {
         .route(&router_path(PLATFORM_ROUTE), get(for_platform).post(for_platform))
         .route(&router_path(ACCOUNT_ROUTE), get(for_account).post(for_account))
         .route(CALLS_ROUTE, get(listing::list))
-        .route(FILES_ROUTE, post(files::create).layer(DefaultBodyLimit::max(BODY_LIMIT)));
+        .route(FILES_ROUTE, post(files::create).layer(DefaultBodyLimit::max(BODY_LIMIT)))
+        .route(PAGES_ROUTE, post(pages::create).layer(DefaultBodyLimit::max(BODY_LIMIT)))
+        .route(SESSIONS_ROUTE, post(sessions::create).layer(DefaultBodyLimit::max(BODY_LIMIT)));
     let doors = Doors { services: service.services(), routes: &ROUTES, keys, longest_body: LARGEST_BODY };
     doors.to(routes).layer(middleware::from_fn(library::as_libraries_expect)).with_state(service)
 }

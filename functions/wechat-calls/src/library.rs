@@ -41,8 +41,8 @@ const APPIDS: [&str; 2] = ["appid", "component_appid"];
 /// The longest body of a request for a token that is looked at, in bytes: it has a secret, an appid and a ticket in it.
 const LONGEST_TOKEN_REQUEST: usize = 8 * 1024;
 
-/// Calls of web logins, which take a secret and no token. They are refused, but not for want of a credential.
-const WEB_LOGINS: &str = "sns/";
+/// Calls of logins, which take a secret and no token.
+const LOGINS: &str = "sns/";
 
 /// A request for a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +147,7 @@ pub(crate) async fn as_libraries_expect(request: Request, next: Next) -> Respons
         Sender::Program
     } else {
         let (parts, body) = request.into_parts();
-        let may_have_secret = asks_for_token || path.starts_with(WEB_LOGINS);
+        let may_have_secret = asks_for_token || path.starts_with(LOGINS);
         let presented = presented(&Said::in_request(&parts, &read), may_have_secret, &target);
         request = Request::from_parts(parts, body);
         match presented {

@@ -7,7 +7,9 @@ use web::openapi::{Description, Operation};
 
 use crate::files::{FileUpload, LONGEST_TYPE, TOKEN_SYMBOLS};
 use crate::listing::{FailedCallPage, FailedCallView};
+use crate::pages::{JsSdkConfig, LONGEST_URL};
 use crate::request::{FIELDS, LONGEST_KEY, MOST_RETRIES};
+use crate::sessions::{LONGEST_CODE, MiniProgramSession};
 use crate::{LARGEST_ANSWER, LARGEST_BODY, LARGEST_FILE, ROUTES};
 
 const TAG: &str = "Calls";
@@ -28,23 +30,31 @@ const HEADERS: [(&str, &str); 7] = [
 /// The routes of [`ROUTES`].
 #[must_use]
 pub fn description() -> Description {
-    let [platform_get, platform_post, account_get, account_post, failed, files] = &ROUTES;
+    let [platform_get, platform_post, account_get, account_post, failed, files, pages, sessions] = &ROUTES;
     let token = format!("[0-9A-Za-z{TOKEN_SYMBOLS}]+");
     Description::default()
         .answer::<FailedCallPage>()
         .answer::<FileUpload>()
+        .answer::<JsSdkConfig>()
+        .answer::<MiniProgramSession>()
         .body::<FileBody>()
+        .body::<PageBody>()
+        .body::<LoginBody>()
         .route(account_get, calls("callForAccountByGet", "an account").with_token_of_account())
         .route(account_post, with_body(calls("callForAccount", "an account")).with_token_of_account())
         .route(platform_get, calls("callForPlatformByGet", "the platform"))
         .route(platform_post, with_body(calls("callForPlatform", "the platform")))
         .route(failed, lists())
         .route(files, creates_file())
+        .route(pages, signs_page())
+        .route(sessions, begins_session())
         .narrow(
             "FileBody",
             "content_type",
             json!({ "maxLength": LONGEST_TYPE, "pattern": format!("^{token}/{token}$") }),
         )
+        .narrow("PageBody", "url", json!({ "maxLength": LONGEST_URL, "format": "uri" }))
+        .narrow("LoginBody", "js_code", json!({ "minLength": 1, "maxLength": LONGEST_CODE }))
         .narrow("FileBody", "length", json!({ "minimum": 1, "maximum": LARGEST_FILE }))
 }
 
@@ -57,6 +67,72 @@ struct FileBody {
     /// Its length in bytes.
     length: u64,
 }
+
+/// A page that is to be signed.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "the body is read member by member; this is its description")]
+struct PageBody {
+    /// The page's `location.href`. Its fragment is not signed.
+    url: String,
+}
+
+/// The login of a mini program's user.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "the body is read member by member; this is its description")]
+struct LoginBody {
+    /// The code that `wx.login` has given the mini program.
+    js_code: String,
+}
+
+fn signs_page() -> Operation {
+    let config = JsSdkConfig {
+        app_id: "wx1234567890abcdef".to_owned(),
+        timestamp: 1_769_846_400,
+        nonce_str: "3q2-7wTRb0mZxY1kP9sVaA".to_owned(),
+        signature: "0f9de62fce790f9a083d5c99e95740ceb90c27ed".to_owned(),
+        use_until: "2026-01-31T09:55:00Z".to_owned(),
+    };
+    let description = "What `wx.config` takes on a page of a service account, besides `jsApiList`. The page must be on one of the \
+                       platform's 公众号开发域名 (the parameter `WebDomains`). The ticket behind the signature is the platform's own, \
+                       one for all.";
+    Operation::new("createJsSdkConfig", TAG, "Sign a page for the JS-SDK", description)
+        .with_token_of_account()
+        .takes::<PageBody>(&["application/json"], &json!({ "url": "https://pages.example.com/cart?id=1" }))
+        .answers::<JsSdkConfig>(StatusCode::OK, "What the page needs.", &[], &json!(config))
+        .refuses(&[ProblemKind::InvalidField, ProblemKind::UrlNotOnWebDomain, ProblemKind::PagesNotPermitted])
+        .refuses(OF_WECHAT)
+}
+
+fn begins_session() -> Operation {
+    let session = MiniProgramSession {
+        openid: "oUser1".to_owned(),
+        unionid: Some("uUser1".to_owned()),
+        session_key: "HyVFkGl5F5OQWJZZaNzBBg==".to_owned(),
+    };
+    let description = "Exchanges the code of `wx.login`, which works once, for the user's ids and the key of the session. The key stays \
+                       on your server.";
+    Operation::new("createMiniProgramSession", TAG, "Log a user of a mini program in", description)
+        .with_token_of_account()
+        .takes::<LoginBody>(&["application/json"], &json!({ "js_code": "0a1Bcd2ef3Gh4i" }))
+        .answers::<MiniProgramSession>(StatusCode::OK, "Who the user is.", &[], &json!(session))
+        .refuses(&[
+            ProblemKind::InvalidField,
+            ProblemKind::LoginCodeRefused,
+            ProblemKind::UserBlocked,
+            ProblemKind::TooManyLogins,
+            ProblemKind::WechatBusy,
+        ])
+        .refuses(OF_WECHAT)
+}
+
+/// What may keep a call that the platform makes of itself from being answered.
+const OF_WECHAT: &[ProblemKind] = &[
+    ProblemKind::WechatRefused,
+    ProblemKind::WechatUnreachable,
+    ProblemKind::AddressRefused,
+    ProblemKind::TokenBeingRenewed,
+    ProblemKind::TokenUnavailable,
+];
 
 fn creates_file() -> Operation {
     let body = json!({ "content_type": "image/jpeg", "length": 8_388_608 });

@@ -152,23 +152,36 @@ impl CallRequest {
         if self.redirects_large_answer { LARGEST_FILE } else { LARGEST_ANSWER }
     }
 
-    /// Whose token the call takes, as lists have it.
-    pub(crate) fn account(&self) -> &str {
+    /// What the call is about, as lists have it.
+    pub(crate) fn target(&self) -> &str {
         target_word(&self.owner)
     }
 
+    /// The account that the call is about, unless it is the platform itself.
+    pub(crate) const fn account(&self) -> Option<&AppId> {
+        match &self.owner {
+            TokenOwner::Component => None,
+            TokenOwner::Authorizer(appid) | TokenOwner::Pages(appid, _) => Some(appid),
+        }
+    }
+
+    /// Whose token the call takes.
+    pub(crate) const fn token_owner(&self) -> &TokenOwner {
+        if self.path.is_mini_program_login() { &TokenOwner::Component } else { &self.owner }
+    }
+
     /// The ticket that the call asks for, if the platform keeps it.
-    pub(crate) fn page_ticket(&self) -> Option<TokenOwner> {
-        let TokenOwner::Authorizer(appid) = &self.owner else { return None };
+    pub(crate) fn page_ticket(&self) -> Option<(&AppId, TicketKind)> {
+        let account = self.account().filter(|_| self.path.gets_page_ticket())?;
         let mut parameters = form_urlencoded::parse(self.query.as_bytes());
-        let kind = parameters.find(|(name, _)| name == "type").and_then(|(_, kind)| TicketKind::parse(&kind));
-        kind.filter(|_| self.path.gets_page_ticket()).map(|kind| TokenOwner::Pages(appid.clone(), kind))
+        let kind = parameters.find(|(name, _)| name == "type").and_then(|(_, kind)| TicketKind::parse(&kind))?;
+        Some((account, kind))
     }
 
     /// What a repeat of the call is recognized by; `None` without an `Idempotency-Key`.
     pub(crate) fn idempotency(&self) -> Option<Idempotency> {
         let key = self.key.as_deref()?;
-        let key = CallKey::of(self.caller.principal(), self.account(), self.path.as_str(), key);
+        let key = CallKey::of(self.caller.principal(), self.target(), self.path.as_str(), key);
         let content_type = self.headers.get(CONTENT_TYPE).map_or(b"".as_slice(), |value| value.as_bytes());
         let query = without_tokens(&self.query);
         let mut sent = vec![query.as_bytes(), content_type, &self.body];

@@ -26,7 +26,7 @@ fn request(method: &Method, path: &str) -> http::request::Builder {
 fn service() -> CallService {
     let config = FilesConfig::read(&|_: &str| Some("http://127.0.0.1:9".to_owned())).unwrap();
     let bucket = Bucket::new(&config, without_aws::presigner(), Arc::new(SystemClock), &Limits::calls()).unwrap();
-    CallService::new(without_aws::services(), bucket)
+    CallService::new(without_aws::services(), bucket, WebDomains::default())
 }
 
 async fn answered(request: Request<Body>) -> (u16, String, String) {

@@ -1,61 +1,62 @@
 //! `cgi-bin/ticket/getticket`, answered with the ticket that the platform keeps: WeChat issues few of them, and each service
 //! that asked for one of its own would use them up.
 
-use std::time::Duration;
-
 use axum::response::Response;
 use base::clock::Timestamp;
+use base::ids::AppId;
 use http::StatusCode;
 use platform::tokens::{TokenError, ValidToken};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
-use store::TokenOwner;
-use tokio::time::Instant;
-use web::api::{ApiError, json, of_wechat};
+use store::{TicketKind, TokenOwner};
+use web::api::{ApiError, json as json_response, of_wechat};
 use wechat::api::ErrCode;
-use wechat::api::relay::RelayError;
 
 use crate::OpenPlatform;
-use crate::call::count;
-use crate::failure::failed_call;
-use crate::request::CallRequest;
+use crate::failure::Asked;
 use crate::response::{address_refused, not_authorized};
 
+/// WeChat's call, as lists have it.
+pub(crate) const PATH: &str = "cgi-bin/ticket/getticket";
+
+/// The ticket, as the store has it.
+pub(crate) fn owner(account: &AppId, kind: TicketKind) -> TokenOwner {
+    TokenOwner::Pages(account.clone(), kind)
+}
+
 /// The ticket, in WeChat's words.
-pub(crate) async fn answer(
-    open: &OpenPlatform,
-    request: &CallRequest,
-    ticket: &TokenOwner,
-) -> Result<Response, ApiError> {
-    let (context, begun) = (open.component.context(), Instant::now());
-    match open.tokens.valid(ticket).await {
+pub(crate) async fn answer(open: &OpenPlatform, asked: &Asked<'_>, kind: TicketKind) -> Result<Response, ApiError> {
+    let now = open.component.context().now();
+    match open.tokens.valid(&owner(asked.account, kind)).await {
         Ok(ticket) => {
-            let expires_in = keep_for(&ticket, context.now()).as_secs();
+            let expires_in = keep_until(&ticket, now).since(now).as_secs();
             let ticket = ticket.token.expose_secret();
-            Ok(json(
-                StatusCode::OK,
-                &json!({ "errcode": 0, "errmsg": "ok", "ticket": ticket, "expires_in": expires_in }),
-            ))
+            let body = json!({ "errcode": 0, "errmsg": "ok", "ticket": ticket, "expires_in": expires_in });
+            Ok(json_response(StatusCode::OK, &body))
         }
-        Err(TokenError::Wechat(error)) if !error.was_not_started() => {
-            let refusal = error.refusal().cloned();
-            let failed = Err(RelayError::NoAnswer(error.clone()));
-            count(open, failed_call(request, 0, &failed, context.now(), begun.elapsed())).await;
-            Err(match refusal {
-                Some(refusal) if refusal.code == ErrCode::NotAuthorized => not_authorized(&refusal).into(),
-                Some(refusal) if refusal.code == ErrCode::ClientIpNotRegistered => {
-                    context.report("a ticket for web pages", &error);
-                    ApiError::Upstream(Box::new(address_refused(&refusal)))
-                }
-                _ => of_wechat(&error),
-            })
-        }
-        Err(error) => Err(ApiError::of_token(error, context.now())),
+        Err(error) => Err(refused(open, asked, error).await),
     }
 }
 
-/// How long a service may keep a ticket: until another one may be issued, and while that is overdue until its end.
-fn keep_for(ticket: &ValidToken, now: Timestamp) -> Duration {
-    let until = if now < ticket.use_until { ticket.use_until } else { ticket.expires_at };
-    until.since(now)
+/// What a service gets if there is no ticket.
+pub(crate) async fn refused(open: &OpenPlatform, asked: &Asked<'_>, error: TokenError) -> ApiError {
+    let context = open.component.context();
+    let error = match error {
+        TokenError::Wechat(error) if !error.was_not_started() => error,
+        error => return ApiError::of_token(error, context.now()),
+    };
+    asked.record(open, &error).await;
+    match error.refusal() {
+        Some(refusal) if refusal.code == ErrCode::NotAuthorized => not_authorized(refusal).into(),
+        Some(refusal) if refusal.code == ErrCode::ClientIpNotRegistered => {
+            context.report("a ticket for web pages", &error);
+            ApiError::Upstream(Box::new(address_refused(refusal)))
+        }
+        _ => of_wechat(&error),
+    }
+}
+
+/// Until when a service may keep a ticket: until another one may be issued, and while that is overdue until its end.
+pub(crate) fn keep_until(ticket: &ValidToken, now: Timestamp) -> Timestamp {
+    if now < ticket.use_until { ticket.use_until } else { ticket.expires_at }
 }

@@ -4,11 +4,13 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base::clock::Timestamp;
+use base::ids::AppId;
 use http::header::CACHE_CONTROL;
+use http::request::Parts;
 use http::{Method, StatusCode};
 use platform::services::Services;
 use platform::tokens::TokenError;
@@ -149,8 +151,31 @@ pub const fn state_word(state: AccountState) -> &'static str {
     }
 }
 
+/// The account in the path of a request.
+#[derive(Debug, Clone)]
+pub struct PathAccount(pub AppId);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathAccount {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let named = Path::<AppId>::from_request_parts(parts, state).await;
+        named.map(|Path(appid)| Self(appid)).map_err(|_| unknown_account())
+    }
+}
+
 /// The work of one request.
 pub type Work = Pin<Box<dyn Future<Output = Result<Response, ApiError>> + Send + 'static>>;
+
+/// Answers a request with what `work` brings, which is given the moment at which the answer must be out. `what` says what was
+/// wanted, for the log.
+pub async fn respond<F>(services: &Services, what: &str, work: impl FnOnce(Instant) -> F) -> Response
+where
+    F: Future<Output = Result<Response, ApiError>> + Send + 'static,
+{
+    let bound = services.answer_by();
+    answer(services, what, bound, Box::pin(work(bound))).await
+}
 
 /// Runs a request's work within its bound, and turns what went wrong into a problem. `what` says what was wanted, for the
 /// log.

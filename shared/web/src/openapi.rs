@@ -500,7 +500,12 @@ fn own_members(kind: ProblemKind) -> Vec<(&'static str, bool, Value)> {
         ProblemKind::ReconciliationRunning => {
             vec![("reconciliation_id", true, text("The one that is under way."))]
         }
-        ProblemKind::WechatRefused => vec![
+        ProblemKind::WechatRefused
+        | ProblemKind::PagesNotPermitted
+        | ProblemKind::LoginCodeRefused
+        | ProblemKind::UserBlocked
+        | ProblemKind::TooManyLogins
+        | ProblemKind::WechatBusy => vec![
             ("errcode", true, code),
             ("errmsg", true, text("WeChat's text.")),
             ("rid", false, text("What WeChat's support asks for.")),

@@ -71,6 +71,8 @@ kinds! {
     PathRefused: FORBIDDEN, "path-refused", "The platform does not pass this call on";
     /// There is no key, or not a valid one.
     InvalidKey: UNAUTHORIZED, "invalid-key", "The API key is not valid";
+    /// WeChat has blocked the user.
+    UserBlocked: FORBIDDEN, "user-blocked", "WeChat has blocked this user";
     /// The key does not permit this.
     NotAllowed: FORBIDDEN, "not-allowed", "The API key does not permit this";
     /// The caller was not authenticated.
@@ -93,6 +95,8 @@ kinds! {
     AuthorizationEnded: CONFLICT, "authorization-ended", "The account is not authorized any more";
     /// The account has granted no API permission: WeChat issues no token for it.
     NoApiPermission: CONFLICT, "no-api-permission", "The account has granted no API permission";
+    /// The account cannot sign web pages.
+    PagesNotPermitted: CONFLICT, "pages-not-permitted", "The account cannot sign pages";
     /// A reconciliation is under way.
     ReconciliationRunning: CONFLICT, "reconciliation-running", "A reconciliation is under way";
     /// The link is bound to an account.
@@ -115,8 +119,14 @@ kinds! {
     NotJson: UNSUPPORTED_MEDIA_TYPE, "not-json", "The body is not JSON";
     /// The `Idempotency-Key` was used for another call.
     KeyReused: UNPROCESSABLE_ENTITY, "key-reused", "The Idempotency-Key belongs to another call";
+    /// The page is not on one of the platform's web domains.
+    UrlNotOnWebDomain: UNPROCESSABLE_ENTITY, "url-not-on-web-domain", "The page is on no web domain of the platform";
+    /// The code of a mini program's user is not valid, or was used.
+    LoginCodeRefused: UNPROCESSABLE_ENTITY, "login-code-refused", "WeChat refused the code";
     /// It was asked for a moment ago.
     TooSoon: TOO_MANY_REQUESTS, "too-soon", "It was asked for a moment ago";
+    /// The user of a mini program has logged in too often.
+    TooManyLogins: TOO_MANY_REQUESTS, "too-many-logins", "Too many logins of this user";
     /// The link has made too many pre-auth codes.
     TooManyCodes: TOO_MANY_REQUESTS, "too-many-codes", "Too many pre-auth codes";
     /// A defect of ours.
@@ -131,6 +141,8 @@ kinds! {
     WechatSlow: GATEWAY_TIMEOUT, "wechat-slow", "WeChat's answer did not arrive";
     /// WeChat refuses the address that the platform calls from.
     AddressRefused: SERVICE_UNAVAILABLE, "address-refused", "WeChat refuses the platform's address";
+    /// WeChat is busy.
+    WechatBusy: SERVICE_UNAVAILABLE, "wechat-busy", "WeChat is busy";
     /// The token is being renewed by another process, and there is none that could be used meanwhile.
     TokenBeingRenewed: SERVICE_UNAVAILABLE, "token-being-renewed", "The token is being renewed";
     /// The token has lapsed or was refused, and WeChat gives no other one for now.

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use runtime::config::{
     AccountConfig, BusConfig, EventConfig, FilesConfig, KeyConfig, MessageConfig, MetricsConfig, PageConfig,
-    StoreConfig, TokenConfig, WechatConfig,
+    StoreConfig, TokenConfig, WebDomains, WechatConfig,
 };
 use serde_json::{Value, json};
 use token_refresher::Settings;
@@ -21,6 +21,7 @@ fn asked(read: impl FnOnce(&dyn Fn(&str) -> Option<String>)) -> BTreeSet<String>
             "RETURN_URL_ORIGINS" | "RELEASE_CHECK_ACCOUNTS" | "WANTED_PERMISSIONS" => "",
             "REFRESHER_WINDOW" => "64",
             "API_KEYS" | "PLATFORM_TOKEN_ROUTE" | "TOKEN_READ_EVENTS" => "on",
+            "WEB_DOMAINS" => "pages.example.com",
             _ => "https://a.example.com",
         };
         Some(value.to_owned())
@@ -42,10 +43,13 @@ fn every_variable_that_a_function_reads_is_set_for_it() {
     let events = asked(|environment| drop(EventConfig::read(&environment).unwrap()));
     let keys = asked(|environment| assert!(KeyConfig::read(&environment).is_ok()));
     let files = asked(|environment| drop(FilesConfig::read(&environment).unwrap()));
-    let counts =
-        [&table, &pages, &wechat, &metrics, &window, &bus, &messages, &accounts, &tokens, &events, &files, &keys]
-            .map(BTreeSet::len);
-    assert_eq!(counts, [2, 2, 3, 1, 1, 1, 2, 1, 2, 2, 1, 1], "the configurations really ask");
+    let domains = asked(|environment| drop(WebDomains::read(&environment).unwrap()));
+    let counts = [
+        &table, &pages, &wechat, &metrics, &window, &bus, &messages, &accounts, &tokens, &events, &files, &keys,
+        &domains,
+    ]
+    .map(BTreeSet::len);
+    assert_eq!(counts, [2, 2, 3, 1, 1, 1, 2, 1, 2, 2, 1, 1, 1], "the configurations really ask");
     // Read by the log's filter and by the SDK, the last one by those that have a bus.
     let libraries = ["RUST_LOG", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER"];
     let libraries: BTreeSet<String> = libraries.map(str::to_owned).into();
@@ -63,7 +67,7 @@ fn every_variable_that_a_function_reads_is_set_for_it() {
         ("TicketPush", vec![]),
         ("AccountApi", vec![&api, &accounts, &bus, &keys]),
         ("TokenApi", vec![&api, &bus, &keys, &tokens]),
-        ("WechatCalls", vec![&api, &files, &keys]),
+        ("WechatCalls", vec![&api, &domains, &files, &keys]),
         ("AccountPush", vec![&bus, &messages]),
         ("PreauthLink", vec![&keys, &pages, &wechat]),
         ("OauthCallback", vec![&pages, &api]),

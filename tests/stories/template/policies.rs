@@ -36,7 +36,16 @@ const ROLES: [(&str, &[&str]); 5] = [
             "POST /authorization-links/{link_id}/codes",
         ],
     ),
-    ("Makes calls", &["GET /wechat/{appid}/{proxy+}", "POST /wechat/{appid}/{proxy+}", "POST /files"]),
+    (
+        "Makes calls",
+        &[
+            "GET /wechat/{appid}/{proxy+}",
+            "POST /wechat/{appid}/{proxy+}",
+            "POST /files",
+            "POST /accounts/{appid}/js-sdk-configs",
+            "POST /accounts/{appid}/mini-program-sessions",
+        ],
+    ),
     ("Reads tokens", &["GET /tokens/{appid}", "POST /tokens/{appid}/renewals"]),
     ("Administers keys", &["POST /keys", "GET /keys", "DELETE /keys/{key_id}"]),
 ];

@@ -23,13 +23,15 @@ pub enum Api {
     CustomSend,
     /// `ticket/getticket`: a ticket for an account's web pages, with the account's token (section 5.9).
     GetTicket,
+    /// `jscode2session`: who has opened an account's mini program, with the component's token (section 5.5).
+    MiniProgramSession,
     /// A call that a service of the business makes through the platform (section 11), whatever it is.
     OnBehalf,
 }
 
 impl Api {
     /// Every call of the platform's own. One that is missing here is not recognized by [`Self::from_name`].
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::StartPushTicket,
         Self::ComponentToken,
         Self::CreatePreAuthCode,
@@ -39,6 +41,7 @@ impl Api {
         Self::AuthorizerList,
         Self::CustomSend,
         Self::GetTicket,
+        Self::MiniProgramSession,
     ];
 
     /// The call of this name, if there is one.
@@ -60,6 +63,7 @@ impl Api {
             Self::AuthorizerList => "api_get_authorizer_list",
             Self::CustomSend => "custom/send",
             Self::GetTicket => "getticket",
+            Self::MiniProgramSession => "jscode2session",
             Self::OnBehalf => "a call on behalf",
         }
     }
@@ -69,6 +73,7 @@ impl Api {
         match self {
             Self::CustomSend => "/cgi-bin/message/",
             Self::GetTicket => "/cgi-bin/ticket/",
+            Self::MiniProgramSession => "/sns/component/",
             _ => "/cgi-bin/component/",
         }
     }
@@ -91,6 +96,7 @@ impl Api {
                 | Self::AuthorizerInfo
                 | Self::CustomSend
                 | Self::GetTicket
+                | Self::MiniProgramSession
                 | Self::OnBehalf
         )
     }

@@ -26,6 +26,6 @@ pub use errcode::{ErrCode, Reaction};
 pub use error::{BuildError, Refusal, TransportKind, WechatError};
 pub use heard::{Heard, LastAnswer, LastRefusal, SUCCESS};
 pub use model::{
-    AccountKind, AuthorizerDetails, AuthorizerPage, Grant, IssuedToken, ListedAuthorizer, PageTicket, PreAuthCode,
-    Profile, PushState, RenewedToken,
+    AccountKind, AuthorizerDetails, AuthorizerPage, Grant, IssuedToken, ListedAuthorizer, MiniProgramSession,
+    PageTicket, PreAuthCode, Profile, PushState, RenewedToken,
 };

@@ -33,6 +33,8 @@ pub struct RelayCall<'a> {
     pub path: &'a CallPath,
     /// The platform.
     pub component: &'a AppId,
+    /// The account that the call is about, unless it is the platform itself.
+    pub account: Option<&'a AppId>,
     /// The token.
     pub token: &'a SecretString,
     /// The query as it came, without `?`; empty where there was none.

@@ -21,6 +21,7 @@ pub struct CallPath {
     path: String,
     target: Target,
     treatment: Treatment,
+    is_login: bool,
 }
 
 /// Why a path is not passed on.
@@ -67,8 +68,8 @@ pub enum RefusedCall {
     TakesSecret,
     /// It belongs to web logins, which have tokens of their own.
     #[error(
-        "calls of web logins are not passed on; of those below sns/ only sns/component/jscode2session is, as \
-         /wechat/platform/sns/component/jscode2session"
+        "calls of web logins are not passed on; of those below sns/ only the login of a mini program's user is: \
+         sns/jscode2session below the mini program's appid"
     )]
     WebLogin,
 }
@@ -96,9 +97,11 @@ const RULES: [(&str, Rule); 13] = [
     ("cgi-bin/account/fastregister", Rule::Answer(Treatment::KeepCode)),
 ];
 
-/// Calls of web logins and their one exception: the login of a mini program's user.
+/// Calls of web logins and their one exception: the login of a mini program's user. It takes the platform's token, also where
+/// a service writes it as a mini program with a secret of its own does.
 const WEB_LOGINS: &str = "sns/";
 const MINI_PROGRAM_LOGIN: &str = "sns/component/jscode2session";
+const MINI_PROGRAMS_OWN_LOGIN: &str = "sns/jscode2session";
 
 /// A ticket of an account's web pages.
 const PAGE_TICKET: &str = "cgi-bin/ticket/getticket";
@@ -117,10 +120,15 @@ impl CallPath {
         if !is_path {
             return Err(PathError::Malformed);
         }
-        let path = Self { path: path.to_owned(), target, treatment: Treatment::PassBack };
+        let path = Self { path: path.to_owned(), target, treatment: Treatment::PassBack, is_login: false };
         let lowered = path.lowered();
-        if lowered.starts_with(WEB_LOGINS) && !(target == Target::Platform && lowered == MINI_PROGRAM_LOGIN) {
-            return Err(PathError::Refused(RefusedCall::WebLogin));
+        match (target, lowered.as_str()) {
+            (Target::Platform, MINI_PROGRAM_LOGIN) => return Ok(Self { is_login: true, ..path }),
+            (Target::Account, MINI_PROGRAMS_OWN_LOGIN) => {
+                return Ok(Self { path: MINI_PROGRAM_LOGIN.to_owned(), is_login: true, ..path });
+            }
+            _ if lowered.starts_with(WEB_LOGINS) => return Err(PathError::Refused(RefusedCall::WebLogin)),
+            _ => {}
         }
         match RULES.iter().find(|(of, _)| *of == lowered) {
             Some((_, Rule::Refuse(reason))) => Err(PathError::Refused(*reason)),
@@ -148,14 +156,14 @@ impl CallPath {
     /// The query parameter that carries the token: the component's own calls and those of logins know a name of theirs for
     /// the platform's (protocol section 11).
     pub(super) fn token_parameter(&self) -> &'static str {
-        let path = self.lowered();
-        let is_named = path.starts_with("cgi-bin/component/") || path.starts_with(WEB_LOGINS);
-        if self.target == Target::Platform && is_named { "component_access_token" } else { "access_token" }
+        let is_components = self.target == Target::Platform && self.lowered().starts_with("cgi-bin/component/");
+        if self.is_login || is_components { "component_access_token" } else { "access_token" }
     }
 
-    /// Whether the platform's appid is in the query too.
-    pub(super) fn names_platform(&self) -> bool {
-        self.target == Target::Platform && self.lowered().starts_with(WEB_LOGINS)
+    /// Whether it is the login of a mini program's user, which takes the platform's token whatever it was asked below.
+    #[must_use]
+    pub const fn is_mini_program_login(&self) -> bool {
+        self.is_login
     }
 
     fn lowered(&self) -> String {
@@ -236,6 +244,9 @@ mod tests {
         assert!(CallPath::parse("cgi-bin/clear_quota", Target::Account).is_ok());
         assert!(CallPath::parse("sns/component/jscode2session", Target::Platform).is_ok());
         assert!(CallPath::parse("sns/component/jscode2session", Target::Account).is_err());
+        assert!(CallPath::parse("sns/jscode2session", Target::Platform).is_err());
+        let own = CallPath::parse("SNS/jscode2session", Target::Account).unwrap();
+        assert_eq!((own.as_str(), own.is_mini_program_login()), ("sns/component/jscode2session", true));
     }
 
     #[test]

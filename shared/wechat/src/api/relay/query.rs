@@ -11,15 +11,22 @@ const TOKENS: [&str; 3] = ["access_token", "component_access_token", "cloudbase_
 
 const PLATFORM: &str = "component_appid";
 
+/// What says which mini program a login is of, and what a library sends with it in the place of our token.
+const LOGIN: [&str; 2] = ["appid", "secret"];
+
 /// The query to send. What a service wrote stays as it is, byte for byte, but for the parameters that we set ourselves and
 /// every other that could carry a token.
 pub(in super::super) fn with_token(call: &RelayCall<'_>) -> String {
     let mut ours = TOKENS.to_vec();
     let mut written = form_urlencoded::Serializer::new(String::new());
     written.append_pair(call.path.token_parameter(), call.token.expose_secret());
-    if call.path.names_platform() {
+    if call.path.is_mini_program_login() {
         written.append_pair(PLATFORM, call.component.as_str());
         ours.push(PLATFORM);
+        if let Some(account) = call.account {
+            written.append_pair("appid", account.as_str());
+            ours.extend(LOGIN);
+        }
     }
     let (token, rest) = (written.finish(), without(call.query, &ours));
     if rest.is_empty() { token } else { format!("{token}&{rest}") }
@@ -58,6 +65,7 @@ mod tests {
             method: &Method::GET,
             path: &CallPath::parse(path, target).unwrap(),
             component: &AppId::parse("wxcomponent").unwrap(),
+            account: (target == Target::Account).then_some(&AppId::parse("wxaccount").unwrap()),
             token: &SecretString::from("to+ken"),
             query,
             headers: &HeaderMap::new(),
@@ -85,6 +93,11 @@ mod tests {
     fn the_platforms_token_has_the_name_that_the_call_knows() {
         let login = sent("appid=wx1&js_code=c&component_appid=wx2", "sns/component/jscode2session", Target::Platform);
         assert_eq!(login, "component_access_token=to%2Bken&component_appid=wxcomponent&appid=wx1&js_code=c");
+        let own = sent("appid=wx1&secret=wxp_a&js_code=c&grant_type=g", "sns/jscode2session", Target::Account);
+        assert_eq!(
+            own,
+            "component_access_token=to%2Bken&component_appid=wxcomponent&appid=wxaccount&js_code=c&grant_type=g"
+        );
         let component = sent("a=b", "cgi-bin/component/api_get_authorizer_list", Target::Platform);
         assert_eq!(component, "component_access_token=to%2Bken&a=b");
         assert_eq!(

@@ -1,0 +1,152 @@
+//! `POST /accounts/{appid}/js-sdk-configs`: what a web page of an account needs to use the JS-SDK (protocol section 5.9).
+
+use axum::extract::State;
+use axum::response::Response;
+use base::ids::AppId;
+use http::StatusCode;
+use platform::tokens::TokenError;
+use runtime::config::WebDomains;
+use serde::Serialize;
+use store::TicketKind;
+use tokio::time::Instant;
+use url::Url;
+use web::api::{ApiError, PathAccount, json, respond};
+use web::caller::Caller;
+use web::{Members, Problem, ProblemKind};
+use wechat::api::{AccountKind, Reaction, WechatError};
+use wechat::pages::sign;
+
+use crate::failure::Asked;
+use crate::{CallService, OpenPlatform, ticket};
+
+/// The longest URL of a page, in bytes.
+pub(crate) const LONGEST_URL: usize = 2_048;
+
+/// The permission set that tickets take: 网页服务.
+const PAGES: u32 = 4;
+
+/// What `wx.config` takes, with the names that it has for it.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct JsSdkConfig {
+    /// The account.
+    pub(crate) app_id: String,
+    /// When it was signed, in seconds since 1970.
+    pub(crate) timestamp: i64,
+    /// A random text, which is signed as well.
+    pub(crate) nonce_str: String,
+    /// The signature, which is for this page only.
+    pub(crate) signature: String,
+    /// Until when it can be kept.
+    #[serde(rename = "use_until")]
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
+    pub(crate) use_until: String,
+}
+
+/// A page that is to be signed.
+struct Page {
+    /// Its address as the browser has it, without the fragment.
+    signed: String,
+    address: Url,
+}
+
+impl Page {
+    fn read(mut members: Members) -> Result<Self, Problem> {
+        let url = members.text("url")?;
+        members.finish()?;
+        let signed = url.as_deref().map(|url| url.split('#').next().unwrap_or_default().to_owned());
+        let page = signed.filter(|url| url.len() <= LONGEST_URL && is_written_by_a_browser(url));
+        let page = page.and_then(|signed| Some(Self { address: Url::parse(&signed).ok()?, signed }));
+        let page = page.filter(|page| matches!(page.address.scheme(), "https" | "http") && page.address.has_host());
+        page.filter(|page| page.address.username().is_empty() && page.address.password().is_none()).ok_or_else(|| {
+            let detail = format!(
+                "url must be the page's location.href, such as https://shop.example.com/cart?id=1, of at most {LONGEST_URL} bytes"
+            );
+            Problem::new(ProblemKind::InvalidField, detail)
+        })
+    }
+
+    /// Refuses a page that WeChat would refuse.
+    fn on(self, domains: &WebDomains, account: &AppId) -> Result<Self, Problem> {
+        if domains.have(&self.address, account) {
+            return Ok(self);
+        }
+        let detail = match domains.to_string() {
+            domains if domains.is_empty() => {
+                "an operator has to name the platform's 公众号开发域名 in the parameter WebDomains: WeChat \
+                                              lets pages use the JS-SDK there only"
+                    .to_owned()
+            }
+            domains => format!(
+                "WeChat lets pages use the JS-SDK only on the platform's 公众号开发域名, and this page is on none of them: {domains}"
+            ),
+        };
+        Err(Problem::new(ProblemKind::UrlNotOnWebDomain, detail))
+    }
+}
+
+/// A browser's `location.href` has nothing that the URL standard would drop or replace.
+fn is_written_by_a_browser(url: &str) -> bool {
+    !url.chars().any(|c| c == '\\' || c.is_control() || c.is_whitespace())
+}
+
+/// `POST /accounts/{appid}/js-sdk-configs`.
+pub(crate) async fn create(
+    State(service): State<CallService>,
+    caller: Caller,
+    PathAccount(account): PathAccount,
+    body: Members,
+) -> Response {
+    let of = service.clone();
+    respond(service.services(), "signing a page", |bound| signed(of, caller, account, body, bound)).await
+}
+
+async fn signed(
+    service: CallService,
+    caller: Caller,
+    account: AppId,
+    body: Members,
+    bound: Instant,
+) -> Result<Response, ApiError> {
+    let page = Page::read(body)?.on(service.web_domains(), &account)?;
+    let open = service.open(bound).await?;
+    let asked = Asked::get(&caller, &account, ticket::PATH);
+    let ticket = match open.tokens.valid(&ticket::owner(&account, TicketKind::JsSdk)).await {
+        Ok(ticket) => ticket,
+        Err(error) => {
+            let mistake = why_not_permitted(&open, &account, &error).await;
+            let refused = ticket::refused(&open, &asked, error).await;
+            return Err(mistake.map_or(refused, ApiError::from));
+        }
+    };
+    let (now, nonce) = (open.component.context().now(), open.component.context().random.id());
+    let signature = sign(&ticket.token, &nonce, now, &page.signed);
+    let config = JsSdkConfig {
+        app_id: account.to_string(),
+        timestamp: now.unix(),
+        nonce_str: nonce,
+        signature,
+        use_until: ticket::keep_until(&ticket, now).rfc3339(),
+    };
+    Ok(json(StatusCode::OK, &config))
+}
+
+/// What keeps an account from signing pages, where WeChat refuses it the permission.
+async fn why_not_permitted(open: &OpenPlatform, account: &AppId, error: &TokenError) -> Option<Problem> {
+    let TokenError::Wechat(WechatError::Refused(refusal)) = error else { return None };
+    if refusal.code.reaction_to(refusal.api) != Reaction::Permission {
+        return None;
+    }
+    let details = open.items.details.get(account).await.ok()??;
+    let kind = details.profile.as_ref().map(|profile| profile.kind);
+    let detail = if kind.is_some_and(|kind| kind != AccountKind::OfficialAccount) {
+        "only pages of official accounts use the JS-SDK, and this account is none: sign with the appid of the merchant's service account"
+    } else if details.func_info.contains(&PAGES) {
+        "WeChat lets only verified service accounts (服务号) sign pages, and this account does not seem to be one"
+    } else {
+        "the merchant has not granted permission set 4 (网页服务), or has granted it to another platform since: send a new link"
+    };
+    let problem = Problem::new(ProblemKind::PagesNotPermitted, detail).with("errcode", refusal.code.code());
+    Some(problem.with("errmsg", refusal.errmsg.as_str()).with_some("rid", refusal.rid.as_deref()))
+}

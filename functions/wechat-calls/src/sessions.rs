@@ -1,0 +1,120 @@
+//! `POST /accounts/{appid}/mini-program-sessions`: who has opened an account's mini program (protocol section 5.5).
+
+use axum::extract::State;
+use axum::response::Response;
+use base::ids::AppId;
+use http::StatusCode;
+use platform::tokens::TokenError;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+use tokio::time::Instant;
+use web::api::{ApiError, PathAccount, json, of_wechat, respond};
+use web::caller::Caller;
+use web::{Members, Problem, ProblemKind};
+use wechat::api::{ErrCode, WechatError};
+
+use crate::CallService;
+use crate::failure::Asked;
+use crate::response::not_authorized;
+
+/// The longest code, in bytes; WeChat's have 32.
+pub(crate) const LONGEST_CODE: usize = 128;
+
+/// WeChat's call, as lists have it.
+const PATH: &str = "sns/component/jscode2session";
+
+/// A user of a mini program.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct MiniProgramSession {
+    /// The user's id in this mini program.
+    pub(crate) openid: String,
+    /// The user's id in all accounts of one open account. Missing if the mini program is not bound to one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub(crate) unionid: Option<String>,
+    /// What the user's data is sealed with. It stays on your server.
+    pub(crate) session_key: String,
+}
+
+/// `POST /accounts/{appid}/mini-program-sessions`.
+pub(crate) async fn create(
+    State(service): State<CallService>,
+    caller: Caller,
+    PathAccount(account): PathAccount,
+    body: Members,
+) -> Response {
+    let of = service.clone();
+    respond(service.services(), "logging a user of a mini program in", |bound| begun(of, caller, account, body, bound))
+        .await
+}
+
+fn code_in(mut members: Members) -> Result<SecretString, Problem> {
+    let code = members.text("js_code")?;
+    members.finish()?;
+    let code =
+        code.filter(|code| (1..=LONGEST_CODE).contains(&code.len()) && code.bytes().all(|c| c.is_ascii_graphic()));
+    code.map(SecretString::from).ok_or_else(|| {
+        Problem::new(ProblemKind::InvalidField, "js_code must be the code that wx.login has given the mini program")
+    })
+}
+
+async fn begun(
+    service: CallService,
+    caller: Caller,
+    account: AppId,
+    body: Members,
+    bound: Instant,
+) -> Result<Response, ApiError> {
+    let code = code_in(body)?;
+    let open = service.open(bound).await?;
+    let component = &open.component;
+    let asked = Asked::get(&caller, &account, PATH);
+    let session = component.call(|token| {
+        let (account, code) = (&account, &code);
+        async move { component.wechat().mini_program_session(component.carries(&token), account, code).await }
+    });
+    match session.await {
+        Ok(session) => Ok(json(
+            StatusCode::OK,
+            &MiniProgramSession {
+                openid: session.open_id,
+                unionid: session.union_id,
+                session_key: session.session_key.expose_secret().to_owned(),
+            },
+        )),
+        Err(TokenError::Wechat(error)) if !error.was_not_started() => {
+            asked.record(&open, &error).await;
+            Err(refused(&error))
+        }
+        Err(error) => Err(ApiError::of_token(error, component.context().now())),
+    }
+}
+
+/// What a service gets for a code that brought nobody.
+fn refused(error: &WechatError) -> ApiError {
+    let Some(refusal) = error.refusal() else { return of_wechat(error) };
+    let (kind, detail) = match refusal.code {
+        ErrCode::OauthCodeInvalid => (
+            ProblemKind::LoginCodeRefused,
+            "the code is not valid or has expired: let the mini program call wx.login again. (A code of the button getPhoneNumber is \
+             another one: wxa/business/getuserphonenumber takes it)",
+        ),
+        ErrCode::OauthCodeUsed => {
+            (ProblemKind::LoginCodeRefused, "the code was used already: let the mini program call wx.login again")
+        }
+        ErrCode::LoginBlocked => (ProblemKind::UserBlocked, "WeChat has blocked this user's logins for their risk"),
+        ErrCode::MinuteQuota => {
+            (ProblemKind::TooManyLogins, "the user has logged in too often: a user can do so 100 times a minute")
+        }
+        ErrCode::SystemBusy => {
+            (ProblemKind::WechatBusy, "WeChat is busy: let the mini program call wx.login again, and send the new code")
+        }
+        ErrCode::NotAuthorized => return not_authorized(refusal).into(),
+        _ => return of_wechat(error),
+    };
+    let problem =
+        Problem::new(kind, detail).with("errcode", refusal.code.code()).with("errmsg", refusal.errmsg.as_str());
+    let problem = problem.with_some("rid", refusal.rid.as_deref());
+    if kind == ProblemKind::WechatBusy { ApiError::Upstream(Box::new(problem)) } else { problem.into() }
+}

@@ -343,6 +343,16 @@ async fn errors_are_said_as_wechat_says_them() {
     stage.world.simulator.inject(Fault::errcode(40_001).on(USER_INFO).times(1));
     let refused = stage.user_info(&token).await;
     assert_eq!((refused.errcode(), &refused.json["wechat_errcode"]), (-1, &json!(40_001)));
+    // Nor is one that WeChat refuses to renew.
+    stage.world.pass(Duration::from_hours(2));
+    let renewal = "/cgi-bin/component/api_authorizer_token";
+    stage.world.simulator.push_ticket().await;
+    stage.world.simulator.inject(Fault::errcode(42_001).on(renewal).for_authorizer(&stage.account));
+    let token = stage.token(&key).await;
+    let refused = stage.user_info(&token).await;
+    assert_eq!((refused.errcode(), &refused.json["wechat_errcode"]), (-1, &json!(42_001)), "{}", refused.json);
+    stage.world.simulator.clear_faults();
+    stage.world.pass(Duration::from_mins(10));
     // Not sent: the library may repeat it. Perhaps sent: it must not.
     stage.world.simulator.inject(Fault::DropAfter.on(USER_INFO).times(1));
     let unknown = stage.user_info(&token).await;

@@ -192,8 +192,14 @@ fn in_wechats_words(mut response: Response, sender: Sender) -> Response {
         return if sender == Sender::Library { without_refused_token(response) } else { response };
     };
     let mut body = problem.document();
-    if body["errcode"].is_null() {
-        body["errcode"] = errcode(&problem, sender).into();
+    match refused_token(body["errcode"].as_i64()) {
+        // The account's, or the platform's own: see `without_refused_token`.
+        Some(refused) if sender == Sender::Library && problem.kind() != ProblemKind::InvalidKey => {
+            body["wechat_errcode"] = refused.into();
+            body["errcode"] = ErrCode::SystemBusy.code().into();
+        }
+        _ if body["errcode"].is_null() => body["errcode"] = errcode(&problem, sender).into(),
+        _ => {}
     }
     if body["errmsg"].is_null() {
         let code = body["errcode"].as_i64().unwrap_or_default();
@@ -213,7 +219,7 @@ fn in_wechats_words(mut response: Response, sender: Sender) -> Response {
 /// for its own token, get another one, and repeat the call, some without end. WeChat has done nothing, so it may be repeated.
 fn without_refused_token(mut response: Response) -> Response {
     let said = response.headers().get(ERRCODE).and_then(|code| code.to_str().ok()?.parse().ok());
-    let Some(refused) = said.filter(|code| ErrCode::from_code(*code).token_rejected()) else { return response };
+    let Some(refused) = refused_token(said) else { return response };
     let busy = ErrCode::SystemBusy.code();
     let words = format!(
         "WeChat refuses the account's token ({refused}), and gives no other one for now: try again in a minute"
@@ -221,6 +227,11 @@ fn without_refused_token(mut response: Response) -> Response {
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     *response.body_mut() = json!({ "errcode": busy, "errmsg": words, "wechat_errcode": refused }).to_string().into();
     response
+}
+
+/// A code of WeChat's, if it refuses a token.
+fn refused_token(code: Option<i64>) -> Option<i64> {
+    code.filter(|code| ErrCode::from_code(*code).token_rejected())
 }
 
 /// What WeChat says with a code: libraries look for some of these words.

@@ -32,7 +32,7 @@ use crate::doors::{KEY_DOOR, Route};
 use crate::push::plain_answer;
 use crate::{Problem, ProblemKind};
 
-pub use self::event::{BODY_LIMIT, HEADERS};
+pub use self::event::{EVENT_BODY_LIMIT, HEADERS};
 pub use self::response::{GatewayResponse, InBase64};
 pub use lambda_runtime::Error;
 
@@ -98,7 +98,7 @@ impl Gateway {
     #[must_use]
     pub fn new(router: Router, metrics: Metrics) -> Self {
         let router = router.layer(middleware::from_fn(on_the_chosen_route));
-        Self { router, for_programs: &[], body_limit: BODY_LIMIT, metrics }
+        Self { router, for_programs: &[], body_limit: EVENT_BODY_LIMIT, metrics }
     }
 
     /// The same for a function whose routes take bodies of up to `bytes`.

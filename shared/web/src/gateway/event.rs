@@ -44,7 +44,7 @@ const HEADER_LIMIT: usize = 8 * 1024;
 
 /// The longest body, in bytes, unless a function takes longer ones. Every route has a narrower bound of its own, of at most
 /// 64 KiB; this one keeps the gateway's 10 MB from being decoded for nothing.
-pub const BODY_LIMIT: usize = 256 * 1024;
+pub const EVENT_BODY_LIMIT: usize = 256 * 1024;
 
 /// Characters that a path cannot contain as they are. `%` can: the gateway hands some paths over decoded, others as
 /// they were sent.

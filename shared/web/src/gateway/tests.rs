@@ -168,8 +168,8 @@ async fn a_body_is_text_or_sound_base64_of_bounded_size() {
     for wrong in ["*", "YQ", "YQ===", "Y Q==", "店"] {
         assert_eq!(body(json!(wrong), true).await.status_code, 400, "{wrong}");
     }
-    assert_eq!(body(json!("x".repeat(BODY_LIMIT + 1)), false).await.status_code, 413);
-    assert_eq!(body(json!("x".repeat(BODY_LIMIT * 2)), true).await.status_code, 413);
+    assert_eq!(body(json!("x".repeat(EVENT_BODY_LIMIT + 1)), false).await.status_code, 413);
+    assert_eq!(body(json!("x".repeat(EVENT_BODY_LIMIT * 2)), true).await.status_code, 413);
     let echoed = async |sent: Value, is_base64| {
         let answer = body(sent, is_base64).await;
         serde_json::from_str::<Value>(&answer.body).unwrap()["body"].clone()
@@ -407,8 +407,8 @@ async fn a_function_may_take_larger_bodies() {
     };
     assert_eq!(larger.answer(&call(1024 * 1024)).await.status_code, 200);
     assert_eq!(larger.answer(&call(1024 * 1024 + 3)).await.status_code, 413);
-    assert_eq!(gateway().answer(&call(BODY_LIMIT)).await.status_code, 200);
-    assert_eq!(gateway().answer(&call(BODY_LIMIT + 3)).await.status_code, 413);
+    assert_eq!(gateway().answer(&call(EVENT_BODY_LIMIT)).await.status_code, 200);
+    assert_eq!(gateway().answer(&call(EVENT_BODY_LIMIT + 3)).await.status_code, 413);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use store::{Actor, ApiKey, KeyError, KeyPage, KeyPlace, KeyRequest};
 use tokio::time::Instant;
-use web::api::{ApiError, answer, json};
+use web::api::{ApiError, json, respond};
 use web::caller::Caller;
 use web::source::Source;
 use web::{BodyError, Cursor, Members, PageSize, Parameters, Problem, ProblemKind};
@@ -166,17 +166,15 @@ pub(crate) async fn create(
     State(service): State<AccountService>,
     caller: Caller,
     source: Source,
-    body: Result<Members, Problem>,
+    body: Members,
 ) -> Response {
-    let bound = service.services().answer_by();
-    let work = Box::pin(created(service.clone(), caller, source, body, bound));
-    answer(service.services(), "making an API key", bound, work).await
+    let work = |bound| created(service.clone(), caller, source, body, bound);
+    respond(service.services(), "making an API key", work).await
 }
 
 /// `GET /keys`.
 pub(crate) async fn list(State(service): State<AccountService>, RawQuery(query): RawQuery) -> Response {
-    let bound = service.services().answer_by();
-    answer(service.services(), "listing API keys", bound, Box::pin(listed(service.clone(), query, bound))).await
+    respond(service.services(), "listing API keys", |bound| listed(service.clone(), query, bound)).await
 }
 
 /// `DELETE /keys/{key_id}`. Whoever asks again gets the same answer.
@@ -186,20 +184,19 @@ pub(crate) async fn revoke(
     source: Source,
     path: KeyPath,
 ) -> Response {
-    let bound = service.services().answer_by();
-    let work = Box::pin(revoked(service.clone(), caller, source, path, bound));
-    answer(service.services(), "revoking an API key", bound, work).await
+    let work = |bound| revoked(service.clone(), caller, source, path, bound);
+    respond(service.services(), "revoking an API key", work).await
 }
 
 async fn created(
     service: AccountService,
     caller: Caller,
     source: Source,
-    body: Result<Members, Problem>,
+    body: Members,
     bound: Instant,
 ) -> Result<Response, ApiError> {
     let context = service.services();
-    let request = KeyBody::read(body?)?.parse(context.clock.now())?;
+    let request = KeyBody::read(body)?.parse(context.clock.now())?;
     let open = service.open(bound).await?;
     let (key, text) = request.make(caller.principal(), &context.random, open.now());
     let actor = source.actor(&caller);

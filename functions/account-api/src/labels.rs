@@ -1,6 +1,6 @@
 //! `PATCH /accounts/{appid}`: what a business says about an account, as a merge patch (RFC 7396).
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use base::ids::AppId;
 use http::HeaderMap;
@@ -8,35 +8,33 @@ use http::header::IF_MATCH;
 use runtime::config::Origin;
 use store::{AccountPatch, LabelError, Patch, Patched, Scope};
 use tokio::time::Instant;
-use web::api::{ApiError, answer, unknown_account};
+use web::api::{ApiError, PathAccount, respond, unknown_account};
 use web::caller::Caller;
 use web::{Members, Problem, ProblemKind};
 
-use crate::{AccountPath, AccountService, entity_tag};
+use crate::{AccountService, entity_tag};
 
 /// `PATCH /accounts/{appid}`.
 pub(crate) async fn change(
     State(service): State<AccountService>,
     caller: Caller,
-    path: AccountPath,
+    PathAccount(appid): PathAccount,
     headers: HeaderMap,
-    body: Result<Members, Problem>,
+    body: Members,
 ) -> Response {
-    let bound = service.services().answer_by();
-    let work = Box::pin(changed(service.clone(), caller, path, headers, body, bound));
-    answer(service.services(), "changing an account", bound, work).await
+    let work = |bound| changed(service.clone(), caller, appid, headers, body, bound);
+    respond(service.services(), "changing an account", work).await
 }
 
 async fn changed(
     service: AccountService,
     caller: Caller,
-    path: AccountPath,
+    appid: AppId,
     headers: HeaderMap,
-    body: Result<Members, Problem>,
+    body: Members,
     bound: Instant,
 ) -> Result<Response, ApiError> {
-    let Ok(Path(appid)) = path else { return Err(unknown_account().into()) };
-    let changes = read(body?)?;
+    let changes = read(body)?;
     permitted(&caller, &changes)?;
     check_conditions(&headers)?;
     let open = service.open(bound).await?;

@@ -17,8 +17,7 @@ mod view;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, patch, post};
 use base::clock::Timestamp;
@@ -31,7 +30,7 @@ use platform::services::Services;
 use runtime::config::{AccountConfig, KeyConfig};
 use store::{Access, KnownAccount, Scope, access_to};
 use tokio::time::Instant;
-use web::api::{ApiError, answer, json, unknown_account};
+use web::api::{ApiError, PathAccount, json, respond, unknown_account};
 use web::doors::{Doors, Right, Route};
 use web::{BODY_LIMIT, InternalError};
 
@@ -94,9 +93,6 @@ impl OpenPlatform {
     }
 }
 
-/// The path's account; its absence is answered like that of an unknown one.
-type AccountPath = Result<Path<AppId>, PathRejection>;
-
 impl AccountService {
     /// The function's state. A reconciliation that is asked for is started through `bus`.
     #[must_use]
@@ -131,17 +127,13 @@ fn entity_tag(version: u64) -> String {
 }
 
 /// `GET /accounts/{appid}`.
-async fn read(State(service): State<AccountService>, path: AccountPath) -> Response {
-    let bound = service.services().answer_by();
-    let work = {
-        let service = service.clone();
-        Box::pin(async move {
-            let Ok(Path(appid)) = path else { return Err(unknown_account().into()) };
-            let open = service.open(bound).await?;
-            service.shown(open.account(&appid).await?)
-        })
-    };
-    answer(service.services(), "reading an account", bound, work).await
+async fn read(State(service): State<AccountService>, PathAccount(appid): PathAccount) -> Response {
+    respond(service.services(), "reading an account", |bound| shown(service.clone(), appid, bound)).await
+}
+
+async fn shown(service: AccountService, appid: AppId, bound: Instant) -> Result<Response, ApiError> {
+    let open = service.open(bound).await?;
+    service.shown(open.account(&appid).await?)
 }
 
 /// The routes, behind both doors.

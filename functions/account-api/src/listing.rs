@@ -13,7 +13,7 @@ use http::StatusCode;
 use serde::Serialize;
 use store::{AccountList, AccountState, KnownAccount, Labels};
 use tokio::time::Instant;
-use web::api::{ApiError, answer, json, state_word};
+use web::api::{ApiError, json, respond, state_word};
 use web::caller::Caller;
 use web::{Cursor, PageSize, Parameters, QueryError};
 use wechat::api::AccountKind;
@@ -47,8 +47,7 @@ pub(crate) struct AccountPage {
 
 /// `GET /accounts`.
 pub(crate) async fn list(State(service): State<AccountService>, caller: Caller, RawQuery(query): RawQuery) -> Response {
-    let bound = service.services().answer_by();
-    answer(service.services(), "listing accounts", bound, Box::pin(listed(service.clone(), caller, query, bound))).await
+    respond(service.services(), "listing accounts", |bound| listed(service.clone(), caller, query, bound)).await
 }
 
 async fn listed(

@@ -2,36 +2,32 @@
 
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use base::ids::AppId;
 use platform::profiles::Profiles;
 use platform::tokens::TokenError;
 use store::{AccountState, ProfileReading, TokenOwner};
 use tokio::time::Instant;
-use web::api::{ApiError, answer, authorization_ended, of_wechat, unknown_account};
+use web::api::{ApiError, PathAccount, authorization_ended, of_wechat, respond, unknown_account};
 use web::caller::Caller;
 use web::{Problem, ProblemKind};
 
-use crate::{AccountPath, AccountService, OpenPlatform};
+use crate::{AccountService, OpenPlatform};
 
 /// A profile is read once in this time: each reading is a call of WeChat, of which a platform has a daily quota.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// `POST /accounts/{appid}/profile-readings`.
-pub(crate) async fn read(State(service): State<AccountService>, caller: Caller, path: AccountPath) -> Response {
-    let bound = service.services().answer_by();
-    let work = Box::pin(was_read(service.clone(), caller, path, bound));
-    answer(service.services(), "reading a profile", bound, work).await
+pub(crate) async fn read(
+    State(service): State<AccountService>,
+    caller: Caller,
+    PathAccount(appid): PathAccount,
+) -> Response {
+    respond(service.services(), "reading a profile", |bound| was_read(service.clone(), caller, appid, bound)).await
 }
 
-async fn was_read(
-    service: AccountService,
-    caller: Caller,
-    path: AccountPath,
-    bound: Instant,
-) -> Result<Response, ApiError> {
-    let Ok(Path(appid)) = path else { return Err(unknown_account().into()) };
+async fn was_read(service: AccountService, caller: Caller, appid: AppId, bound: Instant) -> Result<Response, ApiError> {
     let open = service.open(bound).await?;
     let account = open.account(&appid).await?;
     let (state, since) = account.details.state.unzip();

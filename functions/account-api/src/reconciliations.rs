@@ -11,11 +11,14 @@ use platform::bus::BusEvent;
 use serde::Serialize;
 use store::{Begun, PassCounts, PassProgress};
 use tokio::time::Instant;
-use web::api::{ApiError, answer, json};
+use web::api::{ApiError, json, respond};
 use web::caller::Caller;
 use web::{InternalError, Problem, ProblemKind};
 
 use crate::{AccountService, OpenPlatform};
+
+/// The path's reconciliation; its absence is answered like that of an unknown one.
+type ReconciliationPath = Result<Path<String>, PathRejection>;
 
 /// A comparison of the platform's accounts with WeChat's list.
 #[derive(Serialize)]
@@ -82,24 +85,19 @@ impl Reconciliation {
 
 /// `POST /reconciliations`.
 pub(crate) async fn begin(State(service): State<AccountService>, caller: Caller) -> Response {
-    let bound = service.services().answer_by();
-    let work = Box::pin(begun(service.clone(), caller, bound));
-    answer(service.services(), "beginning a reconciliation", bound, work).await
+    respond(service.services(), "beginning a reconciliation", |bound| begun(service.clone(), caller, bound)).await
 }
 
 /// `GET /reconciliations/{reconciliation_id}`.
-pub(crate) async fn read(State(service): State<AccountService>, path: Result<Path<String>, PathRejection>) -> Response {
-    let bound = service.services().answer_by();
-    let work = {
-        let service = service.clone();
-        Box::pin(async move {
-            let Ok(Path(id)) = path else { return Err(unknown().into()) };
-            let open = service.open(bound).await?;
-            let progress = open.items.reconcile_passes.progress(&id, open.now()).await?.ok_or_else(unknown)?;
-            Ok(json(StatusCode::OK, &Reconciliation::new(id, &progress)))
-        })
-    };
-    answer(service.services(), "reading a reconciliation", bound, work).await
+pub(crate) async fn read(State(service): State<AccountService>, path: ReconciliationPath) -> Response {
+    respond(service.services(), "reading a reconciliation", |bound| progress(service.clone(), path, bound)).await
+}
+
+async fn progress(service: AccountService, path: ReconciliationPath, bound: Instant) -> Result<Response, ApiError> {
+    let Ok(Path(id)) = path else { return Err(unknown().into()) };
+    let open = service.open(bound).await?;
+    let progress = open.items.reconcile_passes.progress(&id, open.now()).await?.ok_or_else(unknown)?;
+    Ok(json(StatusCode::OK, &Reconciliation::new(id, &progress)))
 }
 
 async fn begun(service: AccountService, caller: Caller, bound: Instant) -> Result<Response, ApiError> {

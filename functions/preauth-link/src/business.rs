@@ -10,9 +10,9 @@ use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use store::{Labels, Link, LinkPlace, LinkStatus};
 use tokio::time::Instant;
-use web::api::{ApiError, answer, json};
+use web::api::{ApiError, json, respond};
 use web::caller::Caller;
-use web::{Cursor, Members, PageSize, Parameters, Problem, QueryError};
+use web::{Cursor, Members, PageSize, Parameters, QueryError};
 
 use crate::link_request::Body;
 use crate::link_state::LinkState;
@@ -51,13 +51,8 @@ pub(crate) struct MintedCode {
 }
 
 /// `POST /authorization-links`.
-pub(crate) async fn create(
-    State(service): State<LinkService>,
-    caller: Caller,
-    body: Result<Members, Problem>,
-) -> Response {
-    let bound = service.services().answer_by();
-    answer(service.services(), "making a link", bound, Box::pin(created(service.clone(), caller, body, bound))).await
+pub(crate) async fn create(State(service): State<LinkService>, caller: Caller, body: Members) -> Response {
+    respond(service.services(), "making a link", |bound| created(service.clone(), caller, body, bound)).await
 }
 
 /// A page of links.
@@ -73,58 +68,27 @@ pub(crate) struct LinkPage {
 
 /// `GET /authorization-links`.
 pub(crate) async fn list(State(service): State<LinkService>, caller: Caller, RawQuery(query): RawQuery) -> Response {
-    let bound = service.services().answer_by();
-    answer(service.services(), "listing links", bound, Box::pin(listed(service.clone(), caller, query, bound))).await
+    respond(service.services(), "listing links", |bound| listed(service.clone(), caller, query, bound)).await
 }
 
 /// `GET /authorization-links/{link_id}`.
 pub(crate) async fn read(State(service): State<LinkService>, caller: Caller, path: LinkPath) -> Response {
-    let bound = service.services().answer_by();
-    let work = {
-        let service = service.clone();
-        Box::pin(async move {
-            let (open, link) = link_of(&service, &caller, path, bound).await?;
-            state(&open, link).await
-        })
-    };
-    answer(service.services(), "reading a link", bound, work).await
+    respond(service.services(), "reading a link", |bound| shown(service.clone(), caller, path, bound)).await
 }
 
 /// `DELETE /authorization-links/{link_id}`. Whoever asks again gets the same answer.
 pub(crate) async fn cancel(State(service): State<LinkService>, caller: Caller, path: LinkPath) -> Response {
-    let bound = service.services().answer_by();
-    answer(service.services(), "cancelling a link", bound, Box::pin(cancelled(service.clone(), caller, path, bound)))
-        .await
+    respond(service.services(), "cancelling a link", |bound| cancelled(service.clone(), caller, path, bound)).await
 }
 
 /// `POST /authorization-links/{link_id}/codes`. No cookie: the browser is not here, so only WeChat's push, which names
 /// the code, binds the link.
 pub(crate) async fn mint_code(State(service): State<LinkService>, caller: Caller, path: LinkPath) -> Response {
-    let bound = service.services().answer_by();
-    let work = {
-        let service = service.clone();
-        Box::pin(async move {
-            let (open, link) = link_of(&service, &caller, path, bound).await?;
-            let minted = mint(&service, &open, link, None).await?;
-            let code = MintedCode {
-                pre_auth_code: minted.code.expose_secret().to_owned(),
-                expires_at: minted.expires_at.rfc3339(),
-                pc_url: minted.on_computer.into(),
-                mobile_url: minted.on_phone.into(),
-            };
-            Ok(json(StatusCode::CREATED, &code))
-        })
-    };
-    answer(service.services(), "minting a pre-auth code", bound, work).await
+    respond(service.services(), "minting a pre-auth code", |bound| minted(service.clone(), caller, path, bound)).await
 }
 
-async fn created(
-    service: LinkService,
-    caller: Caller,
-    body: Result<Members, Problem>,
-    bound: Instant,
-) -> Result<Response, ApiError> {
-    let (request, life) = Body::read(body?)?.parse(&service.config().return_origins, caller.principal())?;
+async fn created(service: LinkService, caller: Caller, body: Members, bound: Instant) -> Result<Response, ApiError> {
+    let (request, life) = Body::read(body)?.parse(&service.config().return_origins, caller.principal())?;
     if let Some(account) = &request.biz_appid {
         caller.needs_account(account)?;
     }
@@ -181,6 +145,11 @@ async fn seen_by(
     }
 }
 
+async fn shown(service: LinkService, caller: Caller, path: LinkPath, bound: Instant) -> Result<Response, ApiError> {
+    let (open, link) = link_of(&service, &caller, path, bound).await?;
+    state(&open, link).await
+}
+
 async fn cancelled(service: LinkService, caller: Caller, path: LinkPath, bound: Instant) -> Result<Response, ApiError> {
     let Ok(Path(id)) = path else { return Err(LinkError::Unknown.into()) };
     let open = service.open(bound).await.map_err(LinkError::from)?;
@@ -195,6 +164,18 @@ async fn cancelled(service: LinkService, caller: Caller, path: LinkPath, bound: 
     }
     tracing::info!(link = %id, caller = %caller, "link {id} is cancelled");
     state(&open, link).await
+}
+
+async fn minted(service: LinkService, caller: Caller, path: LinkPath, bound: Instant) -> Result<Response, ApiError> {
+    let (open, link) = link_of(&service, &caller, path, bound).await?;
+    let minted = mint(&service, &open, link, None).await?;
+    let code = MintedCode {
+        pre_auth_code: minted.code.expose_secret().to_owned(),
+        expires_at: minted.expires_at.rfc3339(),
+        pc_url: minted.on_computer.into(),
+        mobile_url: minted.on_phone.into(),
+    };
+    Ok(json(StatusCode::CREATED, &code))
 }
 
 async fn link_of(

@@ -13,8 +13,7 @@ mod view;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
 use base::clock::Timestamp;
@@ -27,7 +26,7 @@ use platform::tokens::{TokenCache, TokenId, Tokens};
 use runtime::config::{KeyConfig, TokenConfig};
 use store::{Actor, Scope, TokenOwner};
 use tokio::time::Instant;
-use web::api::{ApiError, answer, json, unknown_account};
+use web::api::{ApiError, PathAccount, json, respond};
 use web::caller::Caller;
 use web::doors::{Doors, Route};
 use web::source::Source;
@@ -69,9 +68,6 @@ impl OpenTokens {
     }
 }
 
-/// The path's account; a text that cannot be one is answered like an unknown one.
-type AccountPath = Result<Path<AppId>, PathRejection>;
-
 impl TokenService {
     /// The function's state. Readings of tokens are put on `bus`, if the configuration has it so.
     #[must_use]
@@ -100,20 +96,24 @@ impl TokenService {
     }
 }
 
-/// Whose token is meant by a path.
-fn account(path: AccountPath) -> Result<TokenOwner, Problem> {
-    path.map(|Path(appid)| TokenOwner::Authorizer(appid)).map_err(|_| unknown_account())
-}
-
 /// `GET /tokens/{appid}`.
-async fn read(State(service): State<TokenService>, caller: Caller, source: Source, path: AccountPath) -> Response {
-    give(service, source.actor(&caller), account(path)).await
+async fn read(
+    State(service): State<TokenService>,
+    caller: Caller,
+    source: Source,
+    PathAccount(appid): PathAccount,
+) -> Response {
+    give(service, source.actor(&caller), TokenOwner::Authorizer(appid)).await
 }
 
 /// `GET /tokens/platform`.
-async fn read_platform(State(service): State<TokenService>, caller: Caller, source: Source) -> Response {
-    let owner = service.platform();
-    give(service, source.actor(&caller), owner).await
+async fn read_platform(
+    State(service): State<TokenService>,
+    caller: Caller,
+    source: Source,
+) -> Result<Response, Problem> {
+    let owner = service.platform()?;
+    Ok(give(service, source.actor(&caller), owner).await)
 }
 
 /// `POST /tokens/{appid}/renewals`.
@@ -121,10 +121,10 @@ async fn renew(
     State(service): State<TokenService>,
     caller: Caller,
     source: Source,
-    path: AccountPath,
-    body: Result<Members, Problem>,
+    PathAccount(appid): PathAccount,
+    body: Members,
 ) -> Response {
-    replace(service, source.actor(&caller), account(path), body).await
+    replace(service, source.actor(&caller), TokenOwner::Authorizer(appid), body).await
 }
 
 /// `POST /tokens/platform/renewals`.
@@ -132,49 +132,44 @@ async fn renew_platform(
     State(service): State<TokenService>,
     caller: Caller,
     source: Source,
-    body: Result<Members, Problem>,
-) -> Response {
-    let owner = service.platform();
-    replace(service, source.actor(&caller), owner, body).await
+    body: Members,
+) -> Result<Response, Problem> {
+    let owner = service.platform()?;
+    Ok(replace(service, source.actor(&caller), owner, body).await)
 }
 
-async fn give(service: TokenService, actor: Actor, owner: Result<TokenOwner, Problem>) -> Response {
-    let bound = service.services().answer_by();
-    let work = {
-        let service = service.clone();
-        Box::pin(async move {
-            let owner = owner?;
-            let open = service.open(bound).await?;
-            let token = open.tokens.valid(&owner).await.map_err(|error| ApiError::of_token(error, open.now()))?;
-            service.note_reading(&open, &owner, &token, actor).await;
-            Ok(json(StatusCode::OK, &TokenView::of(&owner, &token, open.now())))
-        })
-    };
-    answer(service.services(), "giving a token", bound, work).await
+async fn give(service: TokenService, actor: Actor, owner: TokenOwner) -> Response {
+    respond(service.services(), "giving a token", |bound| given(service.clone(), actor, owner, bound)).await
 }
 
-async fn replace(
+async fn given(service: TokenService, actor: Actor, owner: TokenOwner, bound: Instant) -> Result<Response, ApiError> {
+    let open = service.open(bound).await?;
+    let token = open.tokens.valid(&owner).await.map_err(|error| ApiError::of_token(error, open.now()))?;
+    service.note_reading(&open, &owner, &token, actor).await;
+    Ok(json(StatusCode::OK, &TokenView::of(&owner, &token, open.now())))
+}
+
+async fn replace(service: TokenService, actor: Actor, owner: TokenOwner, body: Members) -> Response {
+    let work = |bound| replaced(service.clone(), actor, owner, body, bound);
+    respond(service.services(), "renewing a token", work).await
+}
+
+async fn replaced(
     service: TokenService,
     actor: Actor,
-    owner: Result<TokenOwner, Problem>,
-    body: Result<Members, Problem>,
-) -> Response {
-    let bound = service.services().answer_by();
-    let work = {
-        let service = service.clone();
-        Box::pin(async move {
-            let (owner, refused) = (owner?, refused(body?)?);
-            let open = service.open(bound).await?;
-            let replaced = open.tokens.replace_by_id(&owner, &refused).await;
-            let replaced = replaced.map_err(|error| ApiError::of_token(error, open.now()))?;
-            if replaced.renewed {
-                tracing::warn!(%owner, caller = actor.by, "the token of {owner} was renewed: WeChat had refused it");
-            }
-            service.note_reading(&open, &owner, &replaced.token, actor).await;
-            Ok(json(StatusCode::OK, &RenewedTokenView::of(&owner, &replaced, open.now())))
-        })
-    };
-    answer(service.services(), "renewing a token", bound, work).await
+    owner: TokenOwner,
+    body: Members,
+    bound: Instant,
+) -> Result<Response, ApiError> {
+    let refused = refused(body)?;
+    let open = service.open(bound).await?;
+    let replaced = open.tokens.replace_by_id(&owner, &refused).await;
+    let replaced = replaced.map_err(|error| ApiError::of_token(error, open.now()))?;
+    if replaced.renewed {
+        tracing::warn!(%owner, caller = actor.by, "the token of {owner} was renewed: WeChat had refused it");
+    }
+    service.note_reading(&open, &owner, &replaced.token, actor).await;
+    Ok(json(StatusCode::OK, &RenewedTokenView::of(&owner, &replaced, open.now())))
 }
 
 /// The token that a body names.

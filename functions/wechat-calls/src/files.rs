@@ -13,7 +13,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use url::Url;
-use web::api::{ApiError, answer, json};
+use web::api::{ApiError, json, respond};
 use web::caller::Caller;
 use web::{Members, Problem, ProblemKind};
 
@@ -76,22 +76,12 @@ fn is_media_type(text: &str) -> bool {
 }
 
 /// `POST /files`.
-pub(crate) async fn create(
-    State(service): State<CallService>,
-    caller: Caller,
-    body: Result<Members, Problem>,
-) -> Response {
-    let bound = service.services().answer_by();
-    let work = Box::pin(create_upload(service.clone(), caller, body));
-    answer(service.services(), "creating a file", bound, work).await
+pub(crate) async fn create(State(service): State<CallService>, caller: Caller, body: Members) -> Response {
+    respond(service.services(), "creating a file", |_| create_upload(service.clone(), caller, body)).await
 }
 
-async fn create_upload(
-    service: CallService,
-    caller: Caller,
-    body: Result<Members, Problem>,
-) -> Result<Response, ApiError> {
-    let FileRequest { content_type, length } = FileRequest::read(body?)?;
+async fn create_upload(service: CallService, caller: Caller, body: Members) -> Result<Response, ApiError> {
+    let FileRequest { content_type, length } = FileRequest::read(body)?;
     let id = FileId::generate(&service.services().random);
     let presigned = service.bucket().upload_url(&object(&caller, &id), &content_type, length).await?;
     let upload = FileUpload {

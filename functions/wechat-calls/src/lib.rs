@@ -43,7 +43,7 @@ use platform::tokens::{TokenCache, Tokens};
 use runtime::config::{KeyConfig, WebDomains};
 use store::{Access, Scope, TokenOwner, access_to};
 use tokio::time::Instant;
-use web::api::{ApiError, answer};
+use web::api::{ApiError, respond};
 use web::caller::Caller;
 use web::doors::{Doors, Route};
 use web::gateway::router_path;
@@ -201,8 +201,9 @@ async fn for_account(
     caller: Caller,
     parts: Parts,
     body: Result<Bytes, BytesRejection>,
-) -> Response {
-    pass_on(service, request::of_account(&parts), caller, parts, body).await
+) -> Result<Response, Problem> {
+    let target = request::of_account(&parts)?;
+    Ok(pass_on(service, target, caller, parts, body).await)
 }
 
 /// `GET`, `POST /wechat/platform/{proxy+}`.
@@ -211,36 +212,41 @@ async fn for_platform(
     caller: Caller,
     parts: Parts,
     body: Result<Bytes, BytesRejection>,
-) -> Response {
-    pass_on(service, request::of_platform(&parts), caller, parts, body).await
+) -> Result<Response, Problem> {
+    let target = request::of_platform(&parts)?;
+    Ok(pass_on(service, target, caller, parts, body).await)
 }
 
 async fn pass_on(
     service: CallService,
-    target: Result<(TokenOwner, String), Problem>,
+    target: (TokenOwner, String),
     caller: Caller,
     parts: Parts,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let bound = service.services().answer_by();
-    let work = {
-        let service = service.clone();
-        Box::pin(async move {
-            let (owner, path) = target?;
-            // Once more, for the account that the call is made for, however the path was read on the way here.
-            if let TokenOwner::Authorizer(account) = &owner {
-                caller.needs_account(account)?;
-            }
-            if let (Some(wanted), Some(key)) = (TokenRequest::of(target_word(&owner), &path), caller.key()) {
-                let said = Said::in_request(&parts, &body.unwrap_or_default());
-                return service.issue(wanted, key, &owner, &said).await;
-            }
-            let request = CallRequest::read(owner, &path, caller, &parts, body)?;
-            let open = service.open(bound).await?;
-            call::run(&open, &request).await
-        })
-    };
-    answer(service.services(), "a call on behalf", bound, work).await
+    let work = |bound| passed_on(service.clone(), target, caller, parts, body, bound);
+    respond(service.services(), "a call on behalf", work).await
+}
+
+async fn passed_on(
+    service: CallService,
+    (owner, path): (TokenOwner, String),
+    caller: Caller,
+    parts: Parts,
+    body: Result<Bytes, BytesRejection>,
+    bound: Instant,
+) -> Result<Response, ApiError> {
+    // Once more, for the account that the call is made for, however the path was read on the way here.
+    if let TokenOwner::Authorizer(account) = &owner {
+        caller.needs_account(account)?;
+    }
+    if let (Some(wanted), Some(key)) = (TokenRequest::of(target_word(&owner), &path), caller.key()) {
+        let said = Said::in_request(&parts, &body.unwrap_or_default());
+        return service.issue(wanted, key, &owner, &said).await;
+    }
+    let request = CallRequest::read(owner, &path, caller, &parts, body)?;
+    let open = service.open(bound).await?;
+    call::run(&open, &request).await
 }
 
 /// The routes, behind both doors.

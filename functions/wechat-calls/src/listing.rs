@@ -8,7 +8,7 @@ use http::StatusCode;
 use serde::Serialize;
 use store::{CountedFailure, FAILED_CALLS_KEPT, FailurePage, FailurePlace};
 use tokio::time::Instant;
-use web::api::{ApiError, answer, json};
+use web::api::{ApiError, json, respond};
 use web::caller::{Caller, not_allowed};
 use web::{Cursor, PageSize, Parameters, Problem};
 
@@ -94,9 +94,7 @@ impl From<CountedFailure> for FailedCallView {
 
 /// `GET /calls`.
 pub(crate) async fn list(State(service): State<CallService>, caller: Caller, RawQuery(query): RawQuery) -> Response {
-    let bound = service.services().answer_by();
-    let work = Box::pin(list_page(service.clone(), caller, query, bound));
-    answer(service.services(), "listing failed calls", bound, work).await
+    respond(service.services(), "listing failed calls", |bound| list_page(service.clone(), caller, query, bound)).await
 }
 
 /// Refuses a list of more accounts than the caller is limited to.

@@ -98,8 +98,7 @@ pub(crate) async fn create(
     PathAccount(account): PathAccount,
     body: Members,
 ) -> Response {
-    let of = service.clone();
-    respond(service.services(), "signing a page", |bound| signed(of, caller, account, body, bound)).await
+    respond(service.services(), "signing a page", |bound| signed(service.clone(), caller, account, body, bound)).await
 }
 
 async fn signed(

@@ -44,9 +44,8 @@ pub(crate) async fn create(
     PathAccount(account): PathAccount,
     body: Members,
 ) -> Response {
-    let of = service.clone();
-    respond(service.services(), "logging a user of a mini program in", |bound| begun(of, caller, account, body, bound))
-        .await
+    let work = |bound| begun(service.clone(), caller, account, body, bound);
+    respond(service.services(), "logging a user of a mini program in", work).await
 }
 
 fn code_in(mut members: Members) -> Result<SecretString, Problem> {

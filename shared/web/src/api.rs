@@ -164,11 +164,11 @@ impl<S: Send + Sync> FromRequestParts<S> for PathAccount {
     }
 }
 
-/// The work of one request.
-pub type Work = Pin<Box<dyn Future<Output = Result<Response, ApiError>> + Send + 'static>>;
+/// The work of one request. It is boxed, so that what is around it is compiled once and not for every route.
+type Work = Pin<Box<dyn Future<Output = Result<Response, ApiError>> + Send + 'static>>;
 
-/// Answers a request with what `work` brings, which is given the moment at which the answer must be out. `what` says what was
-/// wanted, for the log.
+/// Answers a request with the result of `work`, which is given the moment at which the response must be out, or with a
+/// problem. `what` names the request in the log.
 pub async fn respond<F>(services: &Services, what: &str, work: impl FnOnce(Instant) -> F) -> Response
 where
     F: Future<Output = Result<Response, ApiError>> + Send + 'static,
@@ -177,9 +177,8 @@ where
     answer(services, what, bound, Box::pin(work(bound))).await
 }
 
-/// Runs a request's work within its bound, and turns what went wrong into a problem. `what` says what was wanted, for the
-/// log.
-pub async fn answer(services: &Services, what: &str, bound: Instant, work: Work) -> Response {
+/// Runs a request's work within its bound, and turns what went wrong into a problem.
+async fn answer(services: &Services, what: &str, bound: Instant, work: Work) -> Response {
     match spawn_with_timeout(bound, work).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => refused(services, what, error),

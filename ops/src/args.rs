@@ -167,7 +167,8 @@ pub struct NewKeyArgs {
     #[arg(long, value_name = "TIME")]
     pub expires_at: Option<String>,
 
-    /// Let the key be in a query, where others may log it: as libraries of WeChat send it
+    /// Let the key itself be the `access_token` in a call's URL, where others may log it. Libraries that ask for a token
+    /// do not need it
     #[arg(long)]
     pub in_url: bool,
 }

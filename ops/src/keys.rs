@@ -3,7 +3,7 @@
 //! It does what the routes below `/keys` do, for an operator whose credentials reach the table. A key's text is printed
 //! once, when it is made.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use base::clock::Timestamp;
 use base::random::Random;
@@ -48,11 +48,31 @@ fn advice(finding: &Finding) -> String {
     finding.advice.as_ref().map(|advice| format!(": {advice}")).unwrap_or_default()
 }
 
-/// Finds what the arguments name, and does what they say. Returns what is to be printed.
+/// What a command prints.
+pub struct Printed {
+    /// What was asked for, on standard output: of a new key its text alone, for a variable or a secret store.
+    pub output: String,
+    /// What people should know about it, on standard error.
+    pub note: String,
+}
+
+impl fmt::Debug for Printed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Printed").field("note", &self.note).finish_non_exhaustive()
+    }
+}
+
+impl From<String> for Printed {
+    fn from(output: String) -> Self {
+        Self { output, note: String::new() }
+    }
+}
+
+/// Finds what the arguments name, and does what they say.
 ///
 /// # Errors
 /// [`KeysError`]: a key may have been made all the same, and nobody has its text.
-pub async fn run(command: &KeysCommand, environment: &impl Environment) -> Result<String, KeysError> {
+pub async fn run(command: &KeysCommand, environment: &impl Environment) -> Result<Printed, KeysError> {
     let located = deployment::locate(command.deployment(), Addresses::default(), environment).await;
     let Some(deployment) = located.deployment else {
         let unusable = located.findings.into_iter().find(|finding| finding.verdict == Verdict::Wrong);
@@ -64,20 +84,20 @@ pub async fn run(command: &KeysCommand, environment: &impl Environment) -> Resul
 }
 
 impl Deployment {
-    /// Does what `command` says with its keys. Returns what is to be printed.
+    /// Does what `command` says with its keys.
     ///
     /// # Errors
     /// As [`run`].
-    pub async fn keys(&self, command: &KeysCommand, random: &Random) -> Result<String, KeysError> {
+    pub async fn keys(&self, command: &KeysCommand, random: &Random) -> Result<Printed, KeysError> {
         let text = secret::read(self).await.map_err(KeysError::Unusable)?;
         let keys = self.store(Platform::parse(&text)?.keyring.component()).api_keys;
         let now = self.clock.now();
         match command {
             KeysCommand::Create(options) => create(&keys, options, random, now).await,
-            KeysCommand::List(_) => list(&keys, now).await,
+            KeysCommand::List(_) => list(&keys, now).await.map(Printed::from),
             KeysCommand::Revoke(options) => {
                 let key = keys.revoke(&options.id, &actor(), now).await?.ok_or(KeysError::Unknown)?;
-                Ok(format!("{} ({}) is revoked: it is refused within 60 seconds.\n", key.id, key.name))
+                Ok(format!("{} ({}) is revoked: it is refused within 60 seconds.\n", key.id, key.name).into())
             }
         }
     }
@@ -88,7 +108,7 @@ fn actor() -> Actor {
     Actor { by: BY.to_owned(), source_ip: None, request_id: None }
 }
 
-async fn create(keys: &ApiKeys, options: &NewKeyArgs, random: &Random, now: Timestamp) -> Result<String, KeysError> {
+async fn create(keys: &ApiKeys, options: &NewKeyArgs, random: &Random, now: Timestamp) -> Result<Printed, KeysError> {
     let mut request = KeyRequest::new(&options.name, &options.scopes)?;
     if !options.appids.is_empty() {
         request = request.limited_to(&options.appids)?;
@@ -98,10 +118,9 @@ async fn create(keys: &ApiKeys, options: &NewKeyArgs, random: &Random, now: Time
     }
     let (key, text) = request.in_url(options.in_url).make(BY, random, now);
     keys.create(&key, &actor()).await?;
-    let mut said =
-        format!("{}\n\nThis is the key of {} (id {}). Store it now:", text.text().expose_secret(), key.name, key.id);
-    said.push_str(" it is not shown again.\n");
-    Ok(said)
+    let output = format!("{}\n", text.text().expose_secret());
+    let note = format!("This is the key of {} (id {}). Store it now: it is not shown again.\n", key.name, key.id);
+    Ok(Printed { output, note })
 }
 
 async fn list(keys: &ApiKeys, now: Timestamp) -> Result<String, KeysError> {

@@ -35,7 +35,9 @@ async fn run(command: &Command) -> io::Result<ExitCode> {
         Command::CopyTable(options) => copy(options).await,
         Command::Keys(options) => {
             let done = keys::run(&options.command, &ProcessEnvironment).await.map_err(io::Error::other)?;
-            write!(io::stdout(), "{done}").map(|()| ExitCode::SUCCESS)
+            // A key is made only once: it is written out before anything else can fail.
+            write!(io::stdout(), "{}", done.output)?;
+            write!(io::stderr(), "{}", done.note).map(|()| ExitCode::SUCCESS)
         }
     }
 }

@@ -213,8 +213,8 @@ async fn what_the_operator_does_to_keys_in_the_table_is_reported_too() {
         expires_at: None,
         in_url: false,
     };
-    let said = deployment.keys(&KeysCommand::Create(new), &Random::system()).await.unwrap();
-    let text = KeyText::parse(said.lines().next().unwrap()).unwrap();
+    let printed = deployment.keys(&KeysCommand::Create(new), &Random::system()).await.unwrap();
+    let text = KeyText::parse(printed.output.trim_end()).unwrap();
     let again = KeysCommand::Revoke(RevokeKeyArgs { deployment: HERE, id: text.id.clone() });
     for _ in 0..2 {
         deployment.keys(&again, &Random::system()).await.unwrap();

@@ -29,18 +29,20 @@ fn new(name: &str) -> NewKeyArgs {
     }
 }
 
-/// What is printed.
+/// What is printed on standard output.
 async fn said(world: &World, command: KeysCommand) -> Result<String, KeysError> {
-    deployment(world).keys(&command, &Random::system()).await
+    deployment(world).keys(&command, &Random::system()).await.map(|printed| printed.output)
 }
 
 #[tokio::test]
 async fn an_operator_makes_lists_and_revokes_a_key_that_is_printed_once() {
     let world = World::ready().await;
     assert_eq!(said(&world, LIST).await.unwrap(), "There are no API keys.\n");
-    let made = said(&world, KeysCommand::Create(new("订单 orders"))).await.unwrap();
-    let key = KeyText::parse(made.lines().next().unwrap()).unwrap();
-    assert!(made.contains("it is not shown again") && made.contains(key.id.as_str()), "{made}");
+    let create = KeysCommand::Create(new("订单 orders"));
+    let made = deployment(&world).keys(&create, &Random::system()).await.unwrap();
+    let key = KeyText::parse(made.output.strip_suffix('\n').unwrap()).expect("nothing but the key");
+    assert!(made.note.contains("it is not shown again") && made.note.contains(key.id.as_str()), "{}", made.note);
+    assert!(!made.note.contains(key.secret.expose_secret()));
     let stored = world.store().api_keys.get(&key.id).await.unwrap().unwrap();
     assert!(stored.secret.matches(&KeyDigest::of(&key.secret)) && stored.in_url);
     assert_eq!((stored.scopes, stored.created_by.as_str()), ([Scope::Calls].into(), "cargo ops"));

@@ -79,7 +79,7 @@ impl Page {
                     .to_owned()
             }
             domains => format!(
-                "WeChat lets pages use the JS-SDK only on the platform's 公众号开发域名, and this page is on none of them: {domains}"
+                "WeChat lets pages use the JS-SDK only on the platform's 公众号开发域名 ({domains}): serve the page there, or have an operator add its host in WeChat's console and in the parameter WebDomains"
             ),
         };
         Err(Problem::new(ProblemKind::UrlNotOnWebDomain, detail))
@@ -140,7 +140,7 @@ async fn why_not_permitted(open: &OpenPlatform, account: &AppId, error: &TokenEr
     let details = open.items.details.get(account).await.ok()??;
     let kind = details.profile.as_ref().map(|profile| profile.kind);
     let detail = if kind.is_some_and(|kind| kind != AccountKind::OfficialAccount) {
-        "only pages of official accounts use the JS-SDK, and this account is none: sign with the appid of the merchant's service account"
+        "only pages of official accounts use the JS-SDK, and this account is not one: sign with the appid of the merchant's service account"
     } else if details.func_info.contains(&PAGES) {
         "WeChat lets only verified service accounts (服务号) sign pages, and this account does not seem to be one"
     } else {

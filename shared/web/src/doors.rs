@@ -129,7 +129,9 @@ async fn permitted(right: Right, caller: &Caller, parts: &mut Parts) -> Result<(
         Right::OneOf(scopes) => caller.needs(scopes)?,
         Right::AnyKey => {}
         Right::IamOnly => {
-            return Err(not_allowed("no key can do this: sign the request with IAM credentials"));
+            return Err(not_allowed(
+                "no key can do this: sign the request with IAM credentials, at ApiUrl without /v1",
+            ));
         }
     }
     if caller.appids().is_none()

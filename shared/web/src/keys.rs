@@ -25,8 +25,8 @@ const BELIEVED: Duration = Duration::from_mins(1);
 const MALFORMED: &str = "malformed";
 
 /// What a request without a valid key is told.
-const SEND_A_KEY: &str =
-    "send a key that is valid: authorization: Bearer wxp_…; an operator makes one with cargo ops keys create";
+const SEND_A_KEY: &str = "send a key that is valid, as authorization: Bearer wxp_… or as a library's secret; an operator makes one \
+                          with cargo ops keys create";
 
 /// What a request is told whose token is not valid.
 const ANOTHER_TOKEN: &str = "the token is not valid here, or not any more: get another one from cgi-bin/token below the same path, with your \

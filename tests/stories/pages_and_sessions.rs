@@ -141,6 +141,11 @@ async fn what_keeps_an_account_from_signing_is_named() {
     assert_eq!((unverified.problem(), unverified.detail().contains("服务号")), ("pages-not-permitted", true));
     let failed = stage.business.get("/calls").await.body["calls"][0].clone();
     assert_eq!((&failed["path"], &failed["errcode"]), (&json!("cgi-bin/ticket/getticket"), &json!(48_001)));
+    // Every visitor of such a page asks, WeChat is not asked each time, and nobody gets another answer.
+    let asked = stage.world.simulator.requests(TICKETS).len();
+    let again = stage.sign(&stage.shop, page).await;
+    assert_eq!((again.status, again.problem(), errcode(&again)), (409, "pages-not-permitted", 48_001));
+    assert_eq!(stage.world.simulator.requests(TICKETS).len(), asked);
     let unknown = stage.sign(&AppId::parse("wx0000000000000000").unwrap(), page).await;
     assert_eq!((unknown.status, unknown.problem()), (404, "unknown-account"));
     let withdrawal = stage.world.simulator.unauthorize(&stage.shop).unwrap();

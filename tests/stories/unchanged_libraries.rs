@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use simulator::Fault;
 use store::{ApiKey, KeyRequest, Scope};
 use stories::business::Business;
+use stories::http_events::HttpEvent;
 use stories::world::{World, secret_json};
 use tower::ServiceExt as _;
 
@@ -353,6 +354,13 @@ async fn errors_are_said_as_wechat_says_them() {
     assert_eq!((refused.errcode(), &refused.json["wechat_errcode"]), (-1, &json!(42_001)), "{}", refused.json);
     stage.world.simulator.clear_faults();
     stage.world.pass(Duration::from_mins(10));
+    // Nor is one that WeChat refuses when the platform asks for a ticket.
+    assert_eq!(stage.user_info(&token).await.errcode(), 0);
+    stage.world.pass(Duration::from_mins(2));
+    stage.world.simulator.inject(Fault::errcode(40_001).on("/cgi-bin/ticket/getticket").times(2));
+    let ticket = format!("{}/cgi-bin/ticket/getticket?type=jsapi&access_token={token}", stage.account);
+    let refused = stage.get(&ticket).await;
+    assert_eq!((refused.errcode(), &refused.json["wechat_errcode"]), (-1, &json!(40_001)), "{}", refused.json);
     // Not sent: the library may repeat it. Perhaps sent: it must not.
     stage.world.simulator.inject(Fault::DropAfter.on(USER_INFO).times(1));
     let unknown = stage.user_info(&token).await;
@@ -406,8 +414,87 @@ async fn a_mini_programs_server_logs_its_users_in_as_with_a_secret_of_its_own() 
     let sent = stage.world.simulator.requests("/sns/component/jscode2session").remove(0);
     assert!(!sent.query.contains("wxp_") && !sent.query.contains("secret="), "{}", sent.query);
     assert_eq!(login(&program, &program, &code).await["errcode"], 40_163);
-    // Another account's users are not to be had by naming it in the query.
-    let theirs = stage.world.simulator.login_code(&stage.world.account(3), "oStranger");
-    assert_eq!(login(&program, &stage.world.account(3), &theirs).await["errcode"], 40_029);
+    // Another account's users are not to be had by naming it in the query, or in a body.
+    let other = stage.world.account(3);
+    let theirs = stage.world.simulator.login_code(&other, "oStranger");
+    assert_eq!(login(&program, &other, &theirs).await["errcode"], 40_029);
+    let logins = stage.world.simulator.requests("/sns/component/jscode2session").len();
+    for (method, spelling) in [(Method::POST, "jscode2session"), (Method::GET, "JSCODE2SESSION")] {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("/v1/wechat/{program}/sns/{spelling}"))
+            .header(AUTHORIZATION, format!("Bearer {secret}"))
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let form = format!("appid={other}&js_code={theirs}&grant_type=authorization_code");
+        let refused = stage.send(request.body(form.into()).unwrap()).await;
+        assert_eq!((refused.status, &refused.json["errcode"]), (400, &json!(400)));
+    }
+    assert_eq!(stage.world.simulator.requests("/sns/component/jscode2session").len(), logins);
     assert_eq!(login(&stage.account, &program, &code).await["errcode"], 48_001);
+}
+
+#[tokio::test]
+async fn a_limited_key_and_its_token_reach_no_other_account_however_that_is_spelled() {
+    let stage = Stage::ready().await;
+    let other = stage.world.account(1);
+    stage.world.push_and_work(&stage.world.merchant_authorizes(&other).push).await;
+    let account = stage.account.clone();
+    let (_, key) = stage.key(|key| key.appids = Some([account.clone()].into())).await;
+    let token = stage.token(&key).await;
+    let asked = stage.world.simulator.requests(USER_INFO).len();
+    let (own, others) = (account.as_str(), other.as_str());
+    let escaped = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<Vec<_>>().concat();
+    let gateway = stage.world.gateway();
+    for path in [
+        format!("{others}/cgi-bin/user/info"),
+        format!("{}/cgi-bin/user/info", escaped(others)),
+        format!("{}/cgi-bin/user/info", others.to_uppercase()),
+        format!("{own}/../{others}/cgi-bin/user/info"),
+        format!("{own}/%2e%2e/{others}/cgi-bin/user/info"),
+        format!("{own}%2f..%2f{others}/cgi-bin/user/info"),
+        format!("{own}%2F%2E%2E%2F{others}%2Fcgi-bin%2Fuser%2Finfo"),
+        format!("{others}%2fcgi-bin/user/info"),
+        format!("{own},{others}/cgi-bin/user/info"),
+        format!("/{others}/cgi-bin/user/info"),
+        format!("{own}%00{others}/cgi-bin/user/info"),
+        format!("{own}//{others}/cgi-bin/user/info"),
+        "platform/cgi-bin/user/info".to_owned(),
+        format!("{}/cgi-bin/user/info", escaped("platform")),
+        format!("{own}/..%2fplatform/cgi-bin/user/info"),
+    ] {
+        for query in [
+            format!("access_token={token}"),
+            format!("appid={own}&access_token={token}"),
+            format!("access%5Ftoken={token}"),
+        ] {
+            let query = format!("{query}&openid={FOLLOWER}");
+            let uri = format!("/v1/wechat/{path}?{query}");
+            let bare = Request::builder().uri(&uri).body(Body::empty()).unwrap();
+            let said = stage.router.clone().oneshot(bare).await.unwrap();
+            let bytes = to_bytes(said.into_body(), 1 << 20).await.unwrap();
+            assert!(!String::from_utf8_lossy(&bytes).contains("subscribe"), "{uri}");
+            let bearer = Request::builder().uri(&uri).header(AUTHORIZATION, format!("Bearer {}", key.expose_secret()));
+            assert!(
+                stage
+                    .router
+                    .clone()
+                    .oneshot(bearer.body(Body::empty()).unwrap())
+                    .await
+                    .unwrap()
+                    .status()
+                    .is_client_error()
+            );
+            let event = HttpEvent::new("GET", &format!("/v1/wechat/{path}")).query(&query);
+            gateway.answer(&event.build().to_string()).await;
+        }
+    }
+    assert_eq!(stage.world.simulator.requests(USER_INFO).len(), asked);
+    let twice =
+        stage.get(&format!("{own}/cgi-bin/user/info?access_token={token}&openid={FOLLOWER}&appid={others}")).await;
+    assert_eq!((twice.errcode(), stage.world.simulator.requests(USER_INFO).len()), (0, asked + 1));
+    // A token in the place of a key opens nothing, and asks for no other token.
+    for path in ["cgi-bin/token?grant_type=client_credential&secret=", "cgi-bin/user/info?openid=o&secret="] {
+        let refused = stage.get(&format!("{own}/{path}{token}")).await;
+        assert!(refused.json["access_token"].is_null() && refused.json["openid"].is_null(), "{}", refused.json);
+    }
 }

@@ -235,7 +235,7 @@ fn refused_token(code: Option<i64>) -> Option<i64> {
 }
 
 /// What WeChat says with a code: libraries look for some of these words.
-const fn words(code: i64) -> Option<&'static str> {
+pub(crate) const fn words(code: i64) -> Option<&'static str> {
     match ErrCode::from_code(code) {
         ErrCode::InvalidCredential => Some("invalid credential, access_token is invalid or not latest"),
         ErrCode::AccessTokenExpired => Some("access_token expired"),

@@ -7,16 +7,17 @@ use http::StatusCode;
 use platform::tokens::TokenError;
 use runtime::config::WebDomains;
 use serde::Serialize;
-use store::TicketKind;
+use store::{TicketKind, TokenOwner};
 use tokio::time::Instant;
 use url::Url;
 use web::api::{ApiError, PathAccount, json, respond};
 use web::caller::Caller;
 use web::{Members, Problem, ProblemKind};
-use wechat::api::{AccountKind, Reaction, WechatError};
+use wechat::api::{AccountKind, Api, ErrCode, Reaction, WechatError};
 use wechat::pages::sign;
 
 use crate::failure::Asked;
+use crate::library::words;
 use crate::{CallService, OpenPlatform, ticket};
 
 /// The longest URL of a page, in bytes.
@@ -133,8 +134,15 @@ async fn signed(
 
 /// What keeps an account from signing pages, where WeChat refuses it the permission.
 async fn why_not_permitted(open: &OpenPlatform, account: &AppId, error: &TokenError) -> Option<Problem> {
-    let TokenError::Wechat(WechatError::Refused(refusal)) = error else { return None };
-    if refusal.code.reaction_to(refusal.api) != Reaction::Permission {
+    let (code, refusal) = match error {
+        TokenError::Wechat(WechatError::Refused(refusal)) => (refusal.code, Some(refusal)),
+        // Said a moment ago, and not asked again yet.
+        TokenError::Failing { owner: TokenOwner::Pages(..), label, .. } => {
+            (ErrCode::from_code(label.parse().ok()?), None)
+        }
+        _ => return None,
+    };
+    if code.reaction_to(Api::GetTicket) != Reaction::Permission {
         return None;
     }
     let details = open.items.details.get(account).await.ok()??;
@@ -146,6 +154,7 @@ async fn why_not_permitted(open: &OpenPlatform, account: &AppId, error: &TokenEr
     } else {
         "the merchant has not granted permission set 4 (网页服务), or has granted it to another platform since: send a new link"
     };
-    let problem = Problem::new(ProblemKind::PagesNotPermitted, detail).with("errcode", refusal.code.code());
-    Some(problem.with("errmsg", refusal.errmsg.as_str()).with_some("rid", refusal.rid.as_deref()))
+    let errmsg = refusal.map_or_else(|| words(code.code()).unwrap_or(code.meaning()), |refusal| &refusal.errmsg);
+    let problem = Problem::new(ProblemKind::PagesNotPermitted, detail).with("errcode", code.code());
+    Some(problem.with("errmsg", errmsg).with_some("rid", refusal.and_then(|refusal| refusal.rid.as_deref())))
 }

@@ -119,6 +119,12 @@ impl CallRequest {
                 Problem::new(ProblemKind::MalformedRequest, "the body did not arrive whole: send it again")
             }
         })?;
+        // The platform's token is good for every account, and WeChat might read another appid in a form.
+        let is_plain = parts.method == Method::GET && body.is_empty();
+        if path.is_mini_program_login() && target == Target::Account && !is_plain {
+            let detail = "send sns/jscode2session as GET, with js_code and grant_type in the query and no body";
+            return Err(Problem::new(ProblemKind::MalformedRequest, detail));
+        }
         let key =
             header(&parts.headers, &IDEMPOTENCY_KEY)?.map(|key| idempotency_key(key, &parts.method)).transpose()?;
         let retries = header(&parts.headers, &RETRIES)?.map(retries).transpose()?.unwrap_or(0);

@@ -11,11 +11,12 @@ const TOKENS: [&str; 3] = ["access_token", "component_access_token", "cloudbase_
 
 const PLATFORM: &str = "component_appid";
 
-/// What says which mini program a login is of, and what a library sends with it in the place of our token.
-const LOGIN: [&str; 2] = ["appid", "secret"];
+/// All that a login below a mini program's appid can say itself. The platform's token is good for every account, so nothing
+/// else is passed on that WeChat might read as another appid, and no secret that a library sends in the place of our token.
+const LOGIN: [&str; 2] = ["js_code", "grant_type"];
 
 /// The query to send. What a service wrote stays as it is, byte for byte, but for the parameters that we set ourselves and
-/// every other that could carry a token.
+/// every other that could carry a token; of a login below a mini program's appid, its two parameters stay.
 pub(in super::super) fn with_token(call: &RelayCall<'_>) -> String {
     let mut ours = TOKENS.to_vec();
     let mut written = form_urlencoded::Serializer::new(String::new());
@@ -24,8 +25,8 @@ pub(in super::super) fn with_token(call: &RelayCall<'_>) -> String {
         written.append_pair(PLATFORM, call.component.as_str());
         ours.push(PLATFORM);
         if let Some(account) = call.account {
-            written.append_pair("appid", account.as_str());
-            ours.extend(LOGIN);
+            let said = form_urlencoded::parse(call.query.as_bytes()).filter(|(name, _)| LOGIN.contains(&name.as_ref()));
+            return written.append_pair("appid", account.as_str()).extend_pairs(said).finish();
         }
     }
     let (token, rest) = (written.finish(), without(call.query, &ours));
@@ -93,11 +94,15 @@ mod tests {
     fn the_platforms_token_has_the_name_that_the_call_knows() {
         let login = sent("appid=wx1&js_code=c&component_appid=wx2", "sns/component/jscode2session", Target::Platform);
         assert_eq!(login, "component_access_token=to%2Bken&component_appid=wxcomponent&appid=wx1&js_code=c");
-        let own = sent("appid=wx1&secret=wxp_a&js_code=c&grant_type=g", "sns/jscode2session", Target::Account);
-        assert_eq!(
-            own,
-            "component_access_token=to%2Bken&component_appid=wxcomponent&appid=wxaccount&js_code=c&grant_type=g"
-        );
+        for query in [
+            "appid=wx1&secret=wxp_a&js_code=c%3Bd&grant_type=g",
+            "APPID=wx1&js_code=c;d&appid%00=wx1&app%69d%09=wx1&grant_type=g&appid[]=wx1&SECRET=wxp_a",
+        ] {
+            assert_eq!(
+                sent(query, "sns/jscode2session", Target::Account),
+                "component_access_token=to%2Bken&component_appid=wxcomponent&appid=wxaccount&js_code=c%3Bd&grant_type=g"
+            );
+        }
         let component = sent("a=b", "cgi-bin/component/api_get_authorizer_list", Target::Platform);
         assert_eq!(component, "component_access_token=to%2Bken&a=b");
         assert_eq!(

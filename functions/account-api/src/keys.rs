@@ -37,7 +37,7 @@ pub(crate) struct KeyBody {
     /// From when on it is refused. Missing: it has no end.
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     expires_at: Option<String>,
-    /// Whether it may be in a query, as libraries of WeChat send it: others may log URLs.
+    /// Whether the key itself may be a call's `access_token`, in a URL that others may log. Libraries do not need it.
     #[cfg_attr(feature = "openapi", schema(default = false))]
     in_url: Option<bool>,
 }

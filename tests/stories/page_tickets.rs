@@ -89,6 +89,17 @@ async fn a_token_that_wechat_refuses_is_renewed_and_the_ticket_issued() {
 }
 
 #[tokio::test]
+async fn a_token_that_wechat_refuses_just_after_its_renewal_is_wechats_refusal() {
+    let stage = Stage::ready().await;
+    stage.world.simulator.inject(Fault::errcode(40_001).on(TICKETS).times(1));
+    let refused = stage.asks_for("jsapi").await;
+    assert_eq!((refused.status, refused.problem(), code(&refused)), (502, "wechat-refused", 40_001));
+    assert_eq!((stage.asked(), stage.world.simulator.counters().effects.renewals_of(&stage.account)), (1, 0));
+    stage.world.pass(Duration::from_secs(16));
+    stage.ticket().await;
+}
+
+#[tokio::test]
 async fn what_wechat_refuses_is_said_listed_and_not_asked_again_at_once() {
     let stage = Stage::ready().await;
     stage.world.simulator.inject(Fault::errcode(48_001).on(TICKETS).times(1));

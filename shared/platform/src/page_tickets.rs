@@ -45,8 +45,12 @@ impl AccountTicket<'_> {
         let issued = match self.ask(&self.token).await {
             Err(refused) if refused.token_rejected() => {
                 let owner = TokenOwner::Authorizer(self.account.clone());
-                let replacement = self.tokens.replace(&owner, &self.token.token, &refused).await?;
-                self.ask(&replacement.token).await
+                match self.tokens.replace(&owner, &self.token.token, &refused).await {
+                    Ok(replacement) => self.ask(&replacement.token).await,
+                    // There is no other one yet: nobody has asked for a ticket too often, so WeChat's own words say more.
+                    Err(TokenError::RenewedJustNow { .. }) => Err(refused),
+                    Err(error) => return Err(error.into()),
+                }
             }
             answer => answer,
         };

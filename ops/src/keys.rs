@@ -103,7 +103,7 @@ impl Deployment {
     }
 }
 
-/// There is no gateway that knows more.
+/// Whoever runs this command: without a gateway neither an address nor a request is known.
 fn actor() -> Actor {
     Actor { by: BY.to_owned(), source_ip: None, request_id: None }
 }

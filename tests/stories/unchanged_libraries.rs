@@ -414,6 +414,15 @@ async fn a_mini_programs_server_logs_its_users_in_as_with_a_secret_of_its_own() 
     let sent = stage.world.simulator.requests("/sns/component/jscode2session").remove(0);
     assert!(!sent.query.contains("wxp_") && !sent.query.contains("secret="), "{}", sent.query);
     assert_eq!(login(&program, &program, &code).await["errcode"], 40_163);
+    // With a token in the place of the secret, which keeps the key out of the URL.
+    let asked = format!("{program}/cgi-bin/token?grant_type=client_credential&appid={program}&secret={secret}");
+    let token = stage.get(&asked).await.json["access_token"].as_str().unwrap().to_owned();
+    let code = stage.world.simulator.login_code(&program, "oVisitor");
+    let query = format!("access_token={token}&js_code={code}&grant_type=authorization_code");
+    let request = Request::builder().uri(format!("/v1/wechat/{program}/sns/jscode2session?{query}"));
+    let response = stage.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    let session = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&session).unwrap()["openid"], "oVisitor");
     // Another account's users are not to be had by naming it in the query, or in a body.
     let other = stage.world.account(3);
     let theirs = stage.world.simulator.login_code(&other, "oStranger");

@@ -5,7 +5,10 @@
 //! wanted, `call` makes the call and records its outcome, `attempt` sends it, once more with another token if WeChat refuses
 //! the first, and `response` is what the service gets. `keyed` makes sure that a call with an `Idempotency-Key` is sent
 //! once, and `failure` says what each failure means. What is too large for a request or a response goes through a bucket:
-//! `files`.
+//! `files`. WeChat's own libraries, unchanged, send and read all this in their way, which `library` translates.
+//!
+//! Two calls have routes of their own, whose problems name the mistake: `pages` signs an account's web pages with the
+//! `ticket` that the platform keeps, and `sessions` logs users of mini programs in.
 
 mod attempt;
 mod bucket;
@@ -182,8 +185,7 @@ impl CallService {
         said: &Said<'_>,
     ) -> Result<Response, ApiError> {
         let platform = self.services().platform.current().await.map_err(InternalError::from)?;
-        let signing = (&platform.derived, self.services().clock.now());
-        wanted.answer(key, (owner, platform.component.as_str()), said, signing)
+        wanted.answer(key, owner, said, &platform, self.services().clock.now())
     }
 
     /// The platform, for a request that must be answered by `bound`.

@@ -3,7 +3,7 @@
 //!
 //! A library asks `cgi-bin/token` for a token, with its appid and secret; the secret is an API key, and what it gets is a
 //! token of ours ([`ServiceToken`]). It sends that in the query of every call. WeChat answers everything with 200 and says in
-//! `errcode` what went wrong; libraries look at nothing else, and drop an expired token only if they are told so in this way.
+//! `errcode` what went wrong; libraries look at nothing else, and drop an expired token only if `errcode` says so.
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
@@ -14,7 +14,7 @@ use base::ids::KeyId;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
-use platform::derived_key::DerivedKeys;
+use platform::secret::Platform;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use store::{KeyText, TokenOwner};
@@ -70,12 +70,13 @@ impl TokenRequest {
     pub(crate) fn answer(
         self,
         key: &KeyId,
-        (owner, platform): (&TokenOwner, &str),
+        owner: &TokenOwner,
         said: &Said<'_>,
-        (keys, now): (&DerivedKeys, Timestamp),
+        platform: &Platform,
+        now: Timestamp,
     ) -> Result<Response, ApiError> {
         let target = target_word(owner);
-        let appid = if *owner == TokenOwner::Component { platform } else { target };
+        let appid = if *owner == TokenOwner::Component { platform.component.as_str() } else { target };
         if said.first(&APPIDS).is_some_and(|said| said != appid) {
             let detail = "the appid is not the one in the path: set both to the same account";
             let problem = Problem::new(ProblemKind::InvalidParameter, detail);
@@ -89,7 +90,7 @@ impl TokenRequest {
             Self::Access => "access_token",
             Self::Component => "component_access_token",
         };
-        let token = ServiceToken::issue(keys, key, target, now);
+        let token = ServiceToken::issue(&platform.derived, key, target, now);
         let body = json!({ name: token.expose_secret(), "expires_in": SERVICE_TOKEN_LIFE.as_secs() });
         Ok(json_response(StatusCode::OK, &body))
     }

@@ -70,18 +70,16 @@ impl Page {
 
     /// Refuses a page that WeChat would refuse.
     fn on(self, domains: &WebDomains, account: &AppId) -> Result<Self, Problem> {
-        if domains.have(&self.address, account) {
+        if domains.allow(&self.address, account) {
             return Ok(self);
         }
-        let detail = match domains.to_string() {
-            domains if domains.is_empty() => {
-                "an operator has to name the platform's 公众号开发域名 in the parameter WebDomains: WeChat \
-                                              lets pages use the JS-SDK there only"
-                    .to_owned()
-            }
-            domains => format!(
+        let detail = if domains.is_empty() {
+            "an operator has to name the platform's 公众号开发域名 in the parameter WebDomains: WeChat lets pages use the JS-SDK there only"
+                .to_owned()
+        } else {
+            format!(
                 "WeChat lets pages use the JS-SDK only on the platform's 公众号开发域名 ({domains}): serve the page there, or have an operator add its host in WeChat's console and in the parameter WebDomains"
-            ),
+            )
         };
         Err(Problem::new(ProblemKind::UrlNotOnWebDomain, detail))
     }

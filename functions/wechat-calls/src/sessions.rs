@@ -90,7 +90,7 @@ async fn begun(
     }
 }
 
-/// What a service gets for a code that brought nobody.
+/// What a service gets for a code that WeChat refuses.
 fn refused(error: &WechatError) -> ApiError {
     let Some(refusal) = error.refusal() else { return of_wechat(error) };
     let (kind, detail) = match refusal.code {

@@ -18,7 +18,7 @@ pub const SIGNATURE_LENGTH: usize = 32;
 /// The length of a key, in bytes: HMAC-SHA256's block.
 const KEY_LENGTH: usize = 64;
 
-/// What a key is for. A signature for one purpose is worth nothing for another.
+/// What a key is for. A signature for one purpose is not valid for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// Short-lived tokens of services.

@@ -32,7 +32,8 @@ struct AccountTicket<'a> {
 /// token comes first.
 pub(crate) async fn usable(
     tokens: &Tokens,
-    (account, kind): (&AppId, TicketKind),
+    account: &AppId,
+    kind: TicketKind,
     rejected: Option<&SecretString>,
 ) -> Result<UsableToken, TokenError> {
     let token = tokens.valid(&TokenOwner::Authorizer(account.clone())).await?;

@@ -205,7 +205,7 @@ impl Tokens {
             TokenOwner::Authorizer(authorizer) => {
                 Box::pin(leased::usable(&AccountToken { tokens: self, authorizer }, rejected)).await
             }
-            TokenOwner::Pages(account, kind) => Box::pin(page_tickets::usable(self, (account, *kind), rejected)).await,
+            TokenOwner::Pages(account, kind) => Box::pin(page_tickets::usable(self, account, *kind, rejected)).await,
         }
     }
 

@@ -6,8 +6,10 @@
 use url::Url;
 
 mod origin;
+mod web_domains;
 
 pub use self::origin::{Origin, ReturnOrigins, web_address};
+pub use self::web_domains::WebDomains;
 use base::ids::AppId;
 
 /// Why a function does not start.
@@ -218,85 +220,6 @@ impl TokenConfig {
             platform_route: switch(environment, "PLATFORM_TOKEN_ROUTE")?.unwrap_or(false),
             read_events: switch(environment, "TOKEN_READ_EVENTS")?.unwrap_or(false),
         })
-    }
-}
-
-/// The platform's 公众号开发域名, on which pages of accounts may use the JS-SDK: `WEB_DOMAINS`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct WebDomains(Vec<WebDomain>);
-
-/// A domain of pages.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum WebDomain {
-    /// This host.
-    Host(String),
-    /// A host of each account's own, whose first label is its appid: `$APPID$.` and this.
-    OfAccounts(String),
-}
-
-/// How WeChat's console writes the first label of hosts of the accounts' own.
-const APPID_LABEL: &str = "$APPID$.";
-
-/// WeChat's console has room for no more.
-const MOST_WEB_DOMAINS: usize = 3;
-
-impl WebDomains {
-    /// Reads the optional `WEB_DOMAINS`: at most three hosts, separated by commas, as in WeChat's console.
-    ///
-    /// # Errors
-    /// [`ConfigError::Malformed`] naming the variable.
-    pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
-        const NAME: &str = "WEB_DOMAINS";
-        let domains = list(environment, NAME, WebDomain::parse)?;
-        if domains.len() > MOST_WEB_DOMAINS {
-            let reason = "it must name at most three hosts: WeChat's console has no room for more";
-            return Err(ConfigError::Malformed { name: NAME, reason });
-        }
-        Ok(Self(domains))
-    }
-
-    /// Whether an account's page may be at this address.
-    #[must_use]
-    pub fn have(&self, address: &Url, account: &AppId) -> bool {
-        let Some(host) = address.host_str() else { return false };
-        let own = |parent: &str| host.split_once('.') == Some((&account.as_str().to_ascii_lowercase(), parent));
-        self.0.iter().any(|domain| match domain {
-            WebDomain::Host(name) => host == name,
-            WebDomain::OfAccounts(parent) => own(parent),
-        })
-    }
-}
-
-impl std::fmt::Display for WebDomains {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (index, domain) in self.0.iter().enumerate() {
-            let (label, host) = match domain {
-                WebDomain::Host(host) => ("", host),
-                WebDomain::OfAccounts(host) => (APPID_LABEL, host),
-            };
-            write!(f, "{}{label}{host}", if index == 0 { "" } else { ", " })?;
-        }
-        Ok(())
-    }
-}
-
-impl WebDomain {
-    fn parse(text: &str) -> Result<Self, &'static str> {
-        let (host, is_of_accounts) = match text.strip_prefix(APPID_LABEL) {
-            Some(parent) => (parent, true),
-            None => (text, false),
-        };
-        // What the URL standard makes of a host is what pages have: lower case, Chinese in Punycode.
-        let url = Url::parse(&format!("https://{host}/")).ok();
-        let read = url.filter(|url| {
-            url.path() == "/" && url.port().is_none() && url.query().is_none() && url.fragment().is_none()
-        });
-        let read = read.filter(|url| {
-            url.username().is_empty() && url.password().is_none() && !host.contains(['/', '*', '$', ':'])
-        });
-        let host = read.and_then(|url| url.host_str().map(str::to_owned));
-        let host = host.ok_or("each must be a host such as pages.example.com, or $APPID$.pages.example.com")?;
-        Ok(if is_of_accounts { Self::OfAccounts(host) } else { Self::Host(host) })
     }
 }
 

@@ -25,7 +25,7 @@ pub struct Actor {
     pub request_id: Option<String>,
 }
 
-/// What became of a key.
+/// What happened to a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyChange {

@@ -234,7 +234,7 @@ impl Outbox {
         self.0.partition(subject.kind(), subject.id())
     }
 
-    /// What a partition of the table has the events of.
+    /// The subject whose events a partition of the table has.
     #[must_use]
     pub fn subject_of(&self, pk: &str) -> Option<Subject> {
         let key = || KeyId::parse(self.0.id_in(KEYS, pk)?).ok().map(Subject::Key);

@@ -21,18 +21,15 @@ use crate::{InternalError, Problem, ProblemKind};
 /// For how long what was read of a key is believed: a revoked one works for this much longer at most.
 const BELIEVED: Duration = Duration::from_mins(1);
 
-/// Why a request is refused that has no key.
-const MALFORMED: &str = "malformed";
-
-/// What a request without a valid key is told.
+/// The advice for a request without a valid key.
 const SEND_A_KEY: &str = "send a key that is valid, as authorization: Bearer wxp_… or as a library's secret; an operator makes one \
                           with cargo ops keys create";
 
-/// What a request is told whose token is not valid.
+/// The advice for a request whose token is not valid.
 const ANOTHER_TOKEN: &str = "the token is not valid here, or not any more: get another one from cgi-bin/token below the same path, with your \
                              key as the secret";
 
-/// What a request is told whose key is in its URL.
+/// The advice for a request with a key in its URL that was not made for that.
 const NOT_FOR_URLS: &str = "this key must not be in a URL, where others log it: get a token for it from cgi-bin/token, send it in the header \
                             authorization, or make a key with in_url";
 
@@ -125,7 +122,7 @@ impl KeyRing {
 
     /// The key of a request, if it is valid now.
     pub(crate) async fn key(&self, parts: &mut Parts) -> Result<Arc<ApiKey>, ApiError> {
-        let presented = Credential::of(parts).ok_or_else(|| self.refuse(MALFORMED, SEND_A_KEY))?;
+        let presented = Credential::of(parts).ok_or_else(|| self.refuse("malformed", SEND_A_KEY))?;
         let now = self.services().clock.now();
         if let Credential::Token(token, target) = &presented {
             self.check(token, target, now).await?;

@@ -168,6 +168,11 @@ async fn a_user_of_a_mini_program_is_logged_in_once_with_a_code() {
     let mixed_up = stage.log_in(&phone).await;
     assert_eq!((mixed_up.status, mixed_up.problem(), errcode(&mixed_up)), (422, "login-code-refused", 40_029));
     assert!(mixed_up.detail().contains("getPhoneNumber"), "{}", mixed_up.body);
+    let path = format!("/accounts/{}/mini-program-sessions", stage.shop);
+    let code = stage.world.simulator.login_code(&stage.program, "oVisitor");
+    let not_a_program = stage.business.ask(Method::POST, &path, &json!({ "js_code": code })).await;
+    assert_eq!((not_a_program.problem(), errcode(&not_a_program)), ("login-code-refused", 40_029));
+    assert!(not_a_program.detail().contains("not a mini program"), "{}", not_a_program.body);
     for (fault, status, problem) in [
         (Fault::errcode(40_226), 403, "user-blocked"),
         (Fault::errcode(45_011), 429, "too-many-logins"),

@@ -287,6 +287,7 @@ async fn a_key_that_does_not_permit_it_gets_no_token() {
     // Nothing anywhere: not a library.
     let bare = stage.get(&format!("{account}/cgi-bin/user/info")).await;
     assert_eq!((bare.status, &bare.json["type"]), (401, &json!("urn:wechat-platform:problem:invalid-key")));
+    assert_eq!(bare.json["errcode"], 41_001);
 }
 
 #[tokio::test]

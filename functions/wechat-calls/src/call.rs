@@ -50,6 +50,9 @@ pub(crate) async fn make(open: &OpenPlatform, request: &CallRequest) -> Outcome 
         Ok(body) => body,
         Err(problem) => return Outcome::not_made(problem.into()),
     };
+    // Who has called what: a key that has leaked is known by its id.
+    let (caller, api) = (request.caller.principal(), request.path.as_str());
+    tracing::info!(account = request.target(), api, caller, "a call on behalf");
     let mut attempt = Attempt::new(open, request, body, token);
     let answered = match attempt.run().await {
         Ok(answer) if request.follows_video => Ok(follow_video(open, request, answer).await),

@@ -126,8 +126,10 @@ impl<'a> Said<'a> {
 /// Who sends a request below `/v1/wechat/`, and what about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sender {
-    /// A program that has its key in the header `Authorization`, or nothing anywhere.
+    /// A program that has its key in the header `Authorization`.
     Program,
+    /// Somebody who presents nothing.
+    Nobody,
     /// A library that asks for a token.
     TokenRequest,
     /// A library that makes a call.
@@ -152,7 +154,7 @@ pub(crate) async fn as_libraries_expect(request: Request, next: Next) -> Respons
         let presented = presented(&Said::in_request(&parts, &read), may_have_secret, &target);
         request = Request::from_parts(parts, body);
         match presented {
-            None => Sender::Program,
+            None => Sender::Nobody,
             Some(presented) => {
                 request.extensions_mut().insert(presented);
                 if asks_for_token { Sender::TokenRequest } else { Sender::Library }
@@ -204,11 +206,11 @@ fn in_wechats_words(mut response: Response, sender: Sender) -> Response {
     }
     if body["errmsg"].is_null() {
         let code = body["errcode"].as_i64().unwrap_or_default();
-        let said = [words(code), body["title"].as_str(), body["detail"].as_str()];
+        let said = [words(code).or(body["title"].as_str()), body["detail"].as_str()];
         body["errmsg"] = said.into_iter().flatten().collect::<Vec<_>>().join(": ").into();
     }
     *response.body_mut() = body.to_string().into();
-    if sender != Sender::Program {
+    if matches!(sender, Sender::TokenRequest | Sender::Library) {
         *response.status_mut() = StatusCode::OK;
         response.headers_mut().remove(WWW_AUTHENTICATE);
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -239,6 +241,7 @@ fn refused_token(code: Option<i64>) -> Option<i64> {
 pub(crate) const fn words(code: i64) -> Option<&'static str> {
     match ErrCode::from_code(code) {
         ErrCode::InvalidCredential => Some("invalid credential, access_token is invalid or not latest"),
+        ErrCode::AccessTokenMissing => Some("access_token missing"),
         ErrCode::AccessTokenExpired => Some("access_token expired"),
         ErrCode::InvalidAppSecret => Some("invalid appsecret"),
         ErrCode::InvalidAppId => Some("invalid appid"),
@@ -251,6 +254,7 @@ pub(crate) const fn words(code: i64) -> Option<&'static str> {
 /// that is only for what was not sent.
 fn errcode(problem: &Problem, sender: Sender) -> i64 {
     let code = match (problem.kind(), sender) {
+        (ProblemKind::InvalidKey, Sender::Nobody) => ErrCode::AccessTokenMissing,
         (ProblemKind::InvalidKey, Sender::TokenRequest) => ErrCode::InvalidAppSecret,
         (ProblemKind::InvalidKey, Sender::Library | Sender::Program) => ErrCode::InvalidCredential,
         (ProblemKind::NotAllowed | ProblemKind::NoApiPermission | ProblemKind::PathRefused, _) => {

@@ -11,11 +11,11 @@ use tokio::time::Instant;
 use web::api::{ApiError, PathAccount, json, of_wechat, respond};
 use web::caller::Caller;
 use web::{Members, Problem, ProblemKind};
-use wechat::api::{ErrCode, WechatError};
+use wechat::api::{AccountKind, ErrCode, WechatError};
 
-use crate::CallService;
 use crate::failure::Asked;
 use crate::response::not_authorized;
+use crate::{CallService, OpenPlatform};
 
 /// The longest code, in bytes; WeChat's have 32.
 pub(crate) const LONGEST_CODE: usize = 128;
@@ -69,6 +69,7 @@ async fn begun(
     let open = service.open(bound).await?;
     let component = &open.component;
     let asked = Asked::get(&caller, &account, PATH);
+    tracing::info!(account = %account, api = PATH, caller = caller.principal(), "a call on behalf");
     let session = component.call(|token| {
         let (account, code) = (&account, &code);
         async move { component.wechat().mini_program_session(component.carries(&token), account, code).await }
@@ -84,10 +85,22 @@ async fn begun(
         )),
         Err(TokenError::Wechat(error)) if !error.was_not_started() => {
             asked.record(&open, &error).await;
-            Err(refused(&error))
+            Err(not_a_mini_program(&open, &account, &error).await.unwrap_or_else(|| refused(&error)))
         }
         Err(error) => Err(ApiError::of_token(error, component.context().now())),
     }
+}
+
+/// Where the code is not valid because the account has no users that could have given it.
+async fn not_a_mini_program(open: &OpenPlatform, account: &AppId, error: &WechatError) -> Option<ApiError> {
+    let refusal = error.refusal().filter(|refusal| refusal.code == ErrCode::OauthCodeInvalid)?;
+    let profile = open.items.details.get(account).await.ok()??.profile?;
+    if profile.kind == AccountKind::MiniProgram {
+        return None;
+    }
+    let detail = "this account is not a mini program: name the appid of the mini program that has called wx.login";
+    let problem = Problem::new(ProblemKind::LoginCodeRefused, detail).with("errcode", refusal.code.code());
+    Some(problem.with("errmsg", refusal.errmsg.as_str()).with_some("rid", refusal.rid.as_deref()).into())
 }
 
 /// What a service gets for a code that WeChat refuses.

@@ -16,6 +16,7 @@ use wechat::api::ErrCode;
 
 use crate::api::ApiError;
 use crate::service_token::ServiceToken;
+use crate::source::Source;
 use crate::{InternalError, Problem, ProblemKind};
 
 /// For how long what was read of a key is believed: a revoked one works for this much longer at most.
@@ -105,6 +106,11 @@ impl Credential {
     }
 }
 
+/// The address that a request comes from, where it is known.
+fn source(parts: &Parts) -> Option<String> {
+    parts.extensions.get::<Source>()?.ip.map(|ip| ip.to_string())
+}
+
 /// The day of a moment, in UTC: `2026-01-31`.
 fn day_of(now: Timestamp) -> String {
     now.rfc3339().split('T').next().unwrap_or_default().to_owned()
@@ -138,11 +144,13 @@ impl KeyRing {
             return Err(self.refuse("wrong", NOT_FOR_URLS));
         }
         if key.revoked_at.is_some() {
-            tracing::warn!(key = %key.id, "the revoked key {} is still in use", key.id);
+            let source_ip = source(parts);
+            tracing::warn!(key = %key.id, source_ip, "the revoked key {} is still in use", key.id);
             return Err(self.refuse("revoked", SEND_A_KEY));
         }
         if !key.is_valid(now) {
-            tracing::warn!(key = %key.id, "the key {} has ended, and is still in use", key.id);
+            let source_ip = source(parts);
+            tracing::warn!(key = %key.id, source_ip, "the key {} has ended, and is still in use", key.id);
             return Err(self.refuse("ended", SEND_A_KEY));
         }
         self.note_use(&key, now).await;

@@ -37,15 +37,15 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::middleware;
 use axum::response::Response;
 use axum::routing::{get, post};
-use base::ids::KeyId;
+use base::ids::{AppId, KeyId};
 use http::Method;
 use http::request::Parts;
 use platform::component::Component;
 use platform::services::Services;
 use platform::tokens::{TokenCache, Tokens};
 use runtime::config::{KeyConfig, WebDomains};
-use store::{Access, Scope, TokenOwner, access_to};
-use tokio::time::Instant;
+use store::{Access, AccountDetails, Scope, TokenOwner, access_to};
+use tokio::time::{Instant, timeout_at};
 use web::api::{ApiError, respond};
 use web::caller::Caller;
 use web::doors::{Doors, Route};
@@ -53,7 +53,7 @@ use web::gateway::router_path;
 use web::{BODY_LIMIT, InternalError, Problem};
 
 pub use self::bucket::Bucket;
-use self::library::{Said, TokenRequest};
+use self::library::{SentParameters, TokenRequest};
 #[cfg(feature = "openapi")]
 pub use self::openapi::description;
 use self::request::{CallRequest, target_word};
@@ -150,6 +150,11 @@ impl OpenPlatform {
         end.checked_sub(self.component.context().limits.table_try).unwrap_or(end)
     }
 
+    /// What is known of an account, as far as that can be read in time.
+    pub(crate) async fn details(&self, account: &AppId) -> Option<AccountDetails> {
+        timeout_at(self.writes_end(), self.items.details.get(account)).await.ok()?.ok()?
+    }
+
     /// When what comes after a call ends.
     pub(crate) fn writes_end(&self) -> Instant {
         self.bound.checked_sub(RESPONSE_RESERVE).unwrap_or(self.bound)
@@ -182,10 +187,10 @@ impl CallService {
         wanted: TokenRequest,
         key: &KeyId,
         owner: &TokenOwner,
-        said: &Said<'_>,
+        sent: &SentParameters<'_>,
     ) -> Result<Response, ApiError> {
         let platform = self.services().platform.current().await.map_err(InternalError::from)?;
-        wanted.answer(key, owner, said, &platform, self.services().clock.now())
+        wanted.answer(key, owner, sent, &platform, self.services().clock.now())
     }
 
     /// The platform, for a request that must be answered by `bound`.
@@ -243,8 +248,8 @@ async fn passed_on(
         caller.needs_account(account)?;
     }
     if let (Some(wanted), Some(key)) = (TokenRequest::of(target_word(&owner), &path), caller.key()) {
-        let said = Said::in_request(&parts, &body.unwrap_or_default());
-        return service.issue(wanted, key, &owner, &said).await;
+        let sent = SentParameters::of(&parts, &body.unwrap_or_default());
+        return service.issue(wanted, key, &owner, &sent).await;
     }
     let request = CallRequest::read(owner, &path, caller, &parts, body)?;
     let open = service.open(bound).await?;

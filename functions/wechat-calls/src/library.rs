@@ -71,18 +71,18 @@ impl TokenRequest {
         self,
         key: &KeyId,
         owner: &TokenOwner,
-        said: &Said<'_>,
+        sent: &SentParameters<'_>,
         platform: &Platform,
         now: Timestamp,
     ) -> Result<Response, ApiError> {
         let target = target_word(owner);
         let appid = if *owner == TokenOwner::Component { platform.component.as_str() } else { target };
-        if said.first(&APPIDS).is_some_and(|said| said != appid) {
+        if sent.first(&APPIDS).is_some_and(|named| named != appid) {
             let detail = "the appid is not the one in the path: set both to the same account";
             let problem = Problem::new(ProblemKind::InvalidParameter, detail);
             return Err(problem.with("errcode", ErrCode::InvalidAppId.code()).into());
         }
-        if said.first(&["grant_type"]).is_some_and(|kind| kind != "client_credential") {
+        if sent.first(&["grant_type"]).is_some_and(|kind| kind != "client_credential") {
             let problem = Problem::new(ProblemKind::InvalidParameter, "grant_type must be client_credential");
             return Err(problem.with("errcode", ErrCode::InvalidGrantType.code()).into());
         }
@@ -97,13 +97,13 @@ impl TokenRequest {
 }
 
 /// What a request says in its query, and in its body where that is a JSON object.
-pub(crate) struct Said<'a> {
+pub(crate) struct SentParameters<'a> {
     query: &'a str,
     body: Value,
 }
 
-impl<'a> Said<'a> {
-    pub(crate) fn in_request(parts: &'a Parts, body: &[u8]) -> Self {
+impl<'a> SentParameters<'a> {
+    pub(crate) fn of(parts: &'a Parts, body: &[u8]) -> Self {
         let body = serde_json::from_slice(body).unwrap_or_default();
         Self { query: parts.uri.query().unwrap_or_default(), body }
     }
@@ -138,30 +138,26 @@ enum Sender {
 
 /// The layer around all routes.
 pub(crate) async fn as_libraries_expect(request: Request, next: Next) -> Response {
-    let (parts, body) = request.into_parts();
+    let (mut parts, mut body) = request.into_parts();
     let Some((target, path)) = below_key_door(&parts) else {
         return next.run(Request::from_parts(parts, body)).await;
     };
-    let (target, path) = (target.to_owned(), path.to_owned());
-    let asks_for_token = TokenRequest::of(&target, &path).is_some();
-    let (body, read) = if asks_for_token { read(body).await } else { (body, Vec::new()) };
-    let mut request = Request::from_parts(parts, body);
-    let sender = if request.headers().contains_key(AUTHORIZATION) {
-        Sender::Program
-    } else {
-        let (parts, body) = request.into_parts();
-        let may_have_secret = asks_for_token || path.starts_with(LOGINS);
-        let presented = presented(&Said::in_request(&parts, &read), may_have_secret, &target);
-        request = Request::from_parts(parts, body);
-        match presented {
-            None => Sender::Nobody,
-            Some(presented) => {
-                request.extensions_mut().insert(presented);
-                if asks_for_token { Sender::TokenRequest } else { Sender::Library }
-            }
+    let asks_for_token = TokenRequest::of(target, path).is_some();
+    let mut bytes = Vec::new();
+    if asks_for_token {
+        (body, bytes) = read(body).await;
+    }
+    let may_have_secret = asks_for_token || path.starts_with(LOGINS);
+    let presented = presented(&SentParameters::of(&parts, &bytes), may_have_secret, target);
+    let sender = match presented {
+        _ if parts.headers.contains_key(AUTHORIZATION) => Sender::Program,
+        None => Sender::Nobody,
+        Some(presented) => {
+            parts.extensions.insert(presented);
+            if asks_for_token { Sender::TokenRequest } else { Sender::Library }
         }
     };
-    in_wechats_words(next.run(request).await, sender)
+    in_wechats_words(next.run(Request::from_parts(parts, body)).await, sender)
 }
 
 /// The account, or the word for the platform, and the rest of a path of this door.
@@ -176,8 +172,8 @@ async fn read(body: Body) -> (Body, Vec<u8>) {
 }
 
 /// What a library presents; `None` if nothing is where a library would put it.
-fn presented(said: &Said<'_>, may_have_secret: bool, target: &str) -> Option<Presented> {
-    let tokens = said.all(&TOKENS);
+fn presented(sent: &SentParameters<'_>, may_have_secret: bool, target: &str) -> Option<Presented> {
+    let tokens = sent.all(&TOKENS);
     if let [token, others @ ..] = tokens.as_slice() {
         let credential = match ServiceToken::parse(token) {
             Some(token) => Some(Credential::Token(token, target.to_owned())),
@@ -185,7 +181,7 @@ fn presented(said: &Said<'_>, may_have_secret: bool, target: &str) -> Option<Pre
         };
         return Some(Presented(credential.filter(|_| others.iter().all(|other| other == token))));
     }
-    let secret = said.first(&SECRETS).filter(|_| may_have_secret)?;
+    let secret = sent.first(&SECRETS).filter(|_| may_have_secret)?;
     Some(Presented(KeyText::parse(&secret).map(Credential::Key)))
 }
 

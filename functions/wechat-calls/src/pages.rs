@@ -143,7 +143,7 @@ async fn why_not_permitted(open: &OpenPlatform, account: &AppId, error: &TokenEr
     if code.reaction_to(Api::GetTicket) != Reaction::Permission {
         return None;
     }
-    let details = open.items.details.get(account).await.ok()??;
+    let details = open.details(account).await?;
     let kind = details.profile.as_ref().map(|profile| profile.kind);
     let detail = if kind.is_some_and(|kind| kind != AccountKind::OfficialAccount) {
         "only pages of official accounts use the JS-SDK, and this account is not one: sign with the appid of the merchant's service account"

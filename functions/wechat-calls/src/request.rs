@@ -179,9 +179,9 @@ impl CallRequest {
     /// The ticket that the call asks for, if the platform keeps it.
     pub(crate) fn page_ticket(&self) -> Option<(&AppId, TicketKind)> {
         let account = self.account().filter(|_| self.path.gets_page_ticket())?;
-        let mut parameters = form_urlencoded::parse(self.query.as_bytes());
-        let kind = parameters.find(|(name, _)| name == "type").and_then(|(_, kind)| TicketKind::parse(&kind))?;
-        Some((account, kind))
+        // Whichever of several WeChat would go by: none of them gets a ticket past the store.
+        let mut kinds = form_urlencoded::parse(self.query.as_bytes()).filter(|(name, _)| name == "type");
+        Some((account, kinds.find_map(|(_, kind)| TicketKind::parse(&kind))?))
     }
 
     /// What a repeat of the call is recognized by; `None` without an `Idempotency-Key`.

@@ -94,7 +94,7 @@ async fn begun(
 /// Where the code is not valid because the account has no users that could have given it.
 async fn not_a_mini_program(open: &OpenPlatform, account: &AppId, error: &WechatError) -> Option<ApiError> {
     let refusal = error.refusal().filter(|refusal| refusal.code == ErrCode::OauthCodeInvalid)?;
-    let profile = open.items.details.get(account).await.ok()??.profile?;
+    let profile = open.details(account).await?.profile?;
     if profile.kind == AccountKind::MiniProgram {
         return None;
     }
@@ -105,7 +105,10 @@ async fn not_a_mini_program(open: &OpenPlatform, account: &AppId, error: &Wechat
 
 /// What a service gets for a code that WeChat refuses.
 fn refused(error: &WechatError) -> ApiError {
-    let Some(refusal) = error.refusal() else { return of_wechat(error) };
+    let Some(refusal) = error.refusal() else {
+        let detail = "WeChat did not answer, and the code may be used up: let the mini program call wx.login again";
+        return ApiError::Upstream(Box::new(Problem::new(ProblemKind::WechatUnreachable, detail)));
+    };
     let (kind, detail) = match refusal.code {
         ErrCode::OauthCodeInvalid => (
             ProblemKind::LoginCodeRefused,

@@ -141,7 +141,7 @@ impl KeyRing {
         }
         if matches!(presented, Credential::KeyInUrl(_)) && !key.in_url {
             tracing::warn!(key = %key.id, "the key {} was in a URL, which it was not made for", key.id);
-            return Err(self.refuse("wrong", NOT_FOR_URLS));
+            return Err(self.refuse("in-url", NOT_FOR_URLS));
         }
         if key.revoked_at.is_some() {
             let source_ip = source(parts);

@@ -15,7 +15,7 @@ use store::{Actor, ApiKey, KeyError, KeyPage, KeyPlace, KeyRequest};
 use tokio::time::Instant;
 use web::api::{ApiError, json, respond};
 use web::caller::Caller;
-use web::source::Source;
+use web::source::Requester;
 use web::{BodyError, Cursor, Members, PageSize, Parameters, Problem, ProblemKind};
 
 use crate::AccountService;
@@ -165,10 +165,10 @@ impl KeyBody {
 pub(crate) async fn create(
     State(service): State<AccountService>,
     caller: Caller,
-    source: Source,
+    Requester(actor): Requester,
     body: Members,
 ) -> Response {
-    let work = |bound| created(service.clone(), caller, source, body, bound);
+    let work = |bound| created(service.clone(), caller, actor, body, bound);
     respond(service.services(), "making an API key", work).await
 }
 
@@ -180,18 +180,17 @@ pub(crate) async fn list(State(service): State<AccountService>, RawQuery(query):
 /// `DELETE /keys/{key_id}`. Whoever asks again gets the same answer.
 pub(crate) async fn revoke(
     State(service): State<AccountService>,
-    caller: Caller,
-    source: Source,
+    Requester(actor): Requester,
     path: KeyPath,
 ) -> Response {
-    let work = |bound| revoked(service.clone(), caller, source, path, bound);
+    let work = |bound| revoked(service.clone(), actor, path, bound);
     respond(service.services(), "revoking an API key", work).await
 }
 
 async fn created(
     service: AccountService,
     caller: Caller,
-    source: Source,
+    actor: Actor,
     body: Members,
     bound: Instant,
 ) -> Result<Response, ApiError> {
@@ -199,7 +198,6 @@ async fn created(
     let request = KeyBody::read(body)?.parse(context.clock.now())?;
     let open = service.open(bound).await?;
     let (key, text) = request.make(caller.principal(), &context.random, open.now());
-    let actor = source.actor(&caller);
     open.items.api_keys.create(&key, &actor).await?;
     log(&key, &actor, "an API key was made");
     let key = CreatedKey { id: key.id.clone(), key: text.text().expose_secret().to_owned(), terms: KeyTerms::of(&key) };
@@ -217,16 +215,10 @@ async fn listed(service: AccountService, query: Option<String>, bound: Instant) 
     Ok(json(StatusCode::OK, &KeyListPage { keys: keys.into_iter().map(KeyView::from).collect(), next_cursor }))
 }
 
-async fn revoked(
-    service: AccountService,
-    caller: Caller,
-    source: Source,
-    path: KeyPath,
-    bound: Instant,
-) -> Result<Response, ApiError> {
+async fn revoked(service: AccountService, actor: Actor, path: KeyPath, bound: Instant) -> Result<Response, ApiError> {
     let Ok(Path(id)) = path else { return Err(unknown().into()) };
     let open = service.open(bound).await?;
-    let (actor, now) = (source.actor(&caller), open.now());
+    let now = open.now();
     let key = open.items.api_keys.revoke(&id, &actor, now).await?.ok_or_else(unknown)?;
     if key.revoked_at == Some(now) {
         log(&key, &actor, "an API key was revoked");

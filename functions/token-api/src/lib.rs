@@ -27,9 +27,8 @@ use runtime::config::{KeyConfig, TokenConfig};
 use store::{Actor, Scope, TokenOwner};
 use tokio::time::Instant;
 use web::api::{ApiError, PathAccount, json, respond};
-use web::caller::Caller;
 use web::doors::{Doors, Route};
-use web::source::Source;
+use web::source::Requester;
 use web::{BODY_LIMIT, InternalError, Members, Problem, ProblemKind};
 
 #[cfg(feature = "openapi")]
@@ -99,43 +98,36 @@ impl TokenService {
 /// `GET /tokens/{appid}`.
 async fn read(
     State(service): State<TokenService>,
-    caller: Caller,
-    source: Source,
+    Requester(actor): Requester,
     PathAccount(appid): PathAccount,
 ) -> Response {
-    give(service, source.actor(&caller), TokenOwner::Authorizer(appid)).await
+    give(service, actor, TokenOwner::Authorizer(appid)).await
 }
 
 /// `GET /tokens/platform`.
-async fn read_platform(
-    State(service): State<TokenService>,
-    caller: Caller,
-    source: Source,
-) -> Result<Response, Problem> {
+async fn read_platform(State(service): State<TokenService>, Requester(actor): Requester) -> Result<Response, Problem> {
     let owner = service.platform()?;
-    Ok(give(service, source.actor(&caller), owner).await)
+    Ok(give(service, actor, owner).await)
 }
 
 /// `POST /tokens/{appid}/renewals`.
 async fn renew(
     State(service): State<TokenService>,
-    caller: Caller,
-    source: Source,
+    Requester(actor): Requester,
     PathAccount(appid): PathAccount,
     body: Members,
 ) -> Response {
-    replace(service, source.actor(&caller), TokenOwner::Authorizer(appid), body).await
+    replace(service, actor, TokenOwner::Authorizer(appid), body).await
 }
 
 /// `POST /tokens/platform/renewals`.
 async fn renew_platform(
     State(service): State<TokenService>,
-    caller: Caller,
-    source: Source,
+    Requester(actor): Requester,
     body: Members,
 ) -> Result<Response, Problem> {
     let owner = service.platform()?;
-    Ok(replace(service, source.actor(&caller), owner, body).await)
+    Ok(replace(service, actor, owner, body).await)
 }
 
 async fn give(service: TokenService, actor: Actor, owner: TokenOwner) -> Response {

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use store::{FailedCall, TokenOwner};
 use web::api::ApiError;
 use wechat::api::ErrCode;
-use wechat::api::relay::RelayAnswer;
+use wechat::api::relay::{PAGE_TICKET, RelayAnswer};
 
 use crate::attempt::{Attempt, Effect};
 use crate::failure::{Asked, failed_call, kind};
@@ -31,7 +31,7 @@ pub(crate) struct Outcome {
 /// Makes a call, under its key if it has one, and records its outcome.
 pub(crate) async fn run(open: &OpenPlatform, request: &CallRequest) -> Result<Response, ApiError> {
     if let Some((account, kind)) = request.page_ticket() {
-        return Box::pin(ticket::answer(open, &Asked::get(&request.caller, account, ticket::PATH), kind)).await;
+        return Box::pin(ticket::answer(open, &Asked::get(&request.caller, account, PAGE_TICKET), kind)).await;
     }
     if let Some(idempotency) = request.idempotency() {
         return Box::pin(keyed::run(open, request, &idempotency)).await;

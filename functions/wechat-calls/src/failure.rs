@@ -47,10 +47,14 @@ pub(crate) fn failed_call(
         code,
         status: answer.map(|answer| answer.status.as_u16()),
         rid: answer.and_then(|answer| answer.refusal.as_ref()?.rid.clone()),
-        milliseconds: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        milliseconds: milliseconds(took),
         bytes_sent: size(bytes_sent),
         bytes_received: size(answer.map_or(0, |answer| answer.body.len())),
     })
+}
+
+fn milliseconds(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A call that the platform makes of itself to answer a service, by `GET`: what the list of failed calls says of it.
@@ -76,11 +80,9 @@ impl<'a> Asked<'a> {
             method: Method::GET.to_string(),
             path: self.path.to_owned(),
             code: error.code_label(),
-            status: None,
             rid: error.rid().map(str::to_owned),
-            milliseconds: u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-            bytes_sent: 0,
-            bytes_received: 0,
+            milliseconds: milliseconds(self.begun.elapsed()),
+            ..FailedCall::default()
         };
         if timeout_at(open.writes_end(), count(open, Some(failed))).await.is_err() {
             tracing::warn!("a failed call is missing in the list of them: there was no time left");

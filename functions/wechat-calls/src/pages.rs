@@ -13,6 +13,7 @@ use url::Url;
 use web::api::{ApiError, PathAccount, json, respond};
 use web::caller::Caller;
 use web::{Members, Problem, ProblemKind};
+use wechat::api::relay::PAGE_TICKET;
 use wechat::api::{AccountKind, Api, ErrCode, Reaction, WechatError};
 use wechat::pages::sign;
 
@@ -109,7 +110,7 @@ async fn signed(
 ) -> Result<Response, ApiError> {
     let page = Page::read(body)?.on(service.web_domains(), &account)?;
     let open = service.open(bound).await?;
-    let asked = Asked::get(&caller, &account, ticket::PATH);
+    let asked = Asked::get(&caller, &account, PAGE_TICKET);
     let ticket = match open.tokens.valid(&ticket::owner(&account, TicketKind::JsSdk)).await {
         Ok(ticket) => ticket,
         Err(error) => {

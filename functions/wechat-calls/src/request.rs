@@ -12,7 +12,7 @@ use web::api::unknown_account;
 use web::caller::Caller;
 use web::headers::{BODY_FILE, BODY_PART, IDEMPOTENCY_KEY, LARGE_ANSWER, RETRIES, VIDEO_URL};
 use web::{Problem, ProblemKind};
-use wechat::api::relay::{CallPath, PathError, Target, without_tokens};
+use wechat::api::relay::{CallPath, PathError, SpecialCall, Target, without_tokens};
 
 use crate::form::FilePart;
 use crate::{LARGEST_ANSWER, LARGEST_BODY, LARGEST_FILE};
@@ -121,7 +121,7 @@ impl CallRequest {
         })?;
         // The platform's token is good for every account, and WeChat might read another appid in a form.
         let is_plain = parts.method == Method::GET && body.is_empty();
-        if path.is_mini_program_login() && target == Target::Account && !is_plain {
+        if path.special() == Some(SpecialCall::MiniProgramLogin) && target == Target::Account && !is_plain {
             let detail = "send sns/jscode2session as GET, with js_code and grant_type in the query and no body";
             return Err(Problem::new(ProblemKind::MalformedRequest, detail));
         }
@@ -173,12 +173,15 @@ impl CallRequest {
 
     /// Whose token the call takes.
     pub(crate) const fn token_owner(&self) -> &TokenOwner {
-        if self.path.is_mini_program_login() { &TokenOwner::Component } else { &self.owner }
+        match self.path.special() {
+            Some(SpecialCall::MiniProgramLogin) => &TokenOwner::Component,
+            Some(SpecialCall::PageTicket) | None => &self.owner,
+        }
     }
 
     /// The ticket that the call asks for, if the platform keeps it.
     pub(crate) fn page_ticket(&self) -> Option<(&AppId, TicketKind)> {
-        let account = self.account().filter(|_| self.path.gets_page_ticket())?;
+        let account = self.account().filter(|_| self.path.special() == Some(SpecialCall::PageTicket))?;
         // Whichever of several WeChat would go by: none of them gets a ticket past the store.
         let mut kinds = form_urlencoded::parse(self.query.as_bytes()).filter(|(name, _)| name == "type");
         Some((account, kinds.find_map(|(_, kind)| TicketKind::parse(&kind))?))

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use web::api::{ApiError, PathAccount, json, of_wechat, respond};
 use web::caller::Caller;
 use web::{Members, Problem, ProblemKind};
+use wechat::api::relay::MINI_PROGRAM_LOGIN;
 use wechat::api::{AccountKind, ErrCode, WechatError};
 
 use crate::failure::Asked;
@@ -19,9 +20,6 @@ use crate::{CallService, OpenPlatform};
 
 /// The longest code, in bytes; WeChat's have 32.
 pub(crate) const LONGEST_CODE: usize = 128;
-
-/// WeChat's call, as lists have it.
-const PATH: &str = "sns/component/jscode2session";
 
 /// A user of a mini program.
 #[derive(Serialize)]
@@ -68,8 +66,8 @@ async fn begun(
     let code = code_in(body)?;
     let open = service.open(bound).await?;
     let component = &open.component;
-    let asked = Asked::get(&caller, &account, PATH);
-    tracing::info!(account = %account, api = PATH, caller = caller.principal(), "a call on behalf");
+    let asked = Asked::get(&caller, &account, MINI_PROGRAM_LOGIN);
+    tracing::info!(account = %account, api = MINI_PROGRAM_LOGIN, caller = caller.principal(), "a call on behalf");
     let session = component.call(|token| {
         let (account, code) = (&account, &code);
         async move { component.wechat().mini_program_session(component.carries(&token), account, code).await }

@@ -16,9 +16,6 @@ use crate::OpenPlatform;
 use crate::failure::Asked;
 use crate::response::{address_refused, not_authorized};
 
-/// WeChat's call, as lists have it.
-pub(crate) const PATH: &str = "cgi-bin/ticket/getticket";
-
 /// The ticket, as the store has it.
 pub(crate) fn owner(account: &AppId, kind: TicketKind) -> TokenOwner {
     TokenOwner::Pages(account.clone(), kind)

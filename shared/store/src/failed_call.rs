@@ -21,7 +21,7 @@ pub const FAILED_CALLS_KEPT: Duration = Duration::from_hours(24 * 7);
 const MINUTE: i64 = 60;
 
 /// A failed call; of those that are counted in one item, the last one. Kept as JSON.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedCall {
     /// When it ended, by our clock, in seconds since 1970.
     pub at: i64,

@@ -10,6 +10,7 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use store::Actor;
 
+use crate::Problem;
 use crate::caller::Caller;
 
 /// The origin of a request, as far as it is known.
@@ -21,18 +22,24 @@ pub struct Source {
     pub request_id: Option<String>,
 }
 
-impl Source {
-    /// Who does what the request asks for.
-    #[must_use]
-    pub fn actor(self, caller: &Caller) -> Actor {
-        Actor { by: caller.to_string(), source_ip: self.ip, request_id: self.request_id }
-    }
-}
-
 impl<S: Sync> FromRequestParts<S> for Source {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
+    }
+}
+
+/// Who does what a request asks for, and from where: for what is written down about it.
+#[derive(Debug, Clone)]
+pub struct Requester(pub Actor);
+
+impl<S: Sync> FromRequestParts<S> for Requester {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        let Ok(Source { ip, request_id }) = Source::from_request_parts(parts, state).await;
+        Ok(Self(Actor { by: caller.to_string(), source_ip: ip, request_id }))
     }
 }

@@ -20,7 +20,7 @@ use http::{HeaderMap, HeaderName, Method};
 use secrecy::SecretString;
 
 pub use self::answer::{RelayAnswer, RelayError};
-pub use self::path::{CallPath, PathError, RefusedCall, Target};
+pub use self::path::{CallPath, MINI_PROGRAM_LOGIN, PAGE_TICKET, PathError, RefusedCall, SpecialCall, Target};
 pub use self::query::without_tokens;
 pub use self::video::VideoAddress;
 

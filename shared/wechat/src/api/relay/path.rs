@@ -19,9 +19,18 @@ pub enum Target {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallPath {
     path: String,
-    target: Target,
+    token_parameter: &'static str,
     treatment: Treatment,
-    is_login: bool,
+    special: Option<SpecialCall>,
+}
+
+/// A call that is not simply passed on with the token of the account or platform that it was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpecialCall {
+    /// The login of a mini program's user (protocol section 5.5), which takes the platform's token.
+    MiniProgramLogin,
+    /// A ticket of an account's web pages (protocol section 5.9), which the platform keeps.
+    PageTicket,
 }
 
 /// Why a path is not passed on.
@@ -100,11 +109,18 @@ const RULES: [(&str, Rule); 13] = [
 /// Calls of web logins and their one exception: the login of a mini program's user. It takes the platform's token, also where
 /// a service writes it as a mini program with a secret of its own does.
 const WEB_LOGINS: &str = "sns/";
-const MINI_PROGRAM_LOGIN: &str = "sns/component/jscode2session";
 const MINI_PROGRAMS_OWN_LOGIN: &str = "sns/jscode2session";
 
-/// A ticket of an account's web pages.
-const PAGE_TICKET: &str = "cgi-bin/ticket/getticket";
+/// The path of the login of a mini program's user.
+pub const MINI_PROGRAM_LOGIN: &str = "sns/component/jscode2session";
+
+/// The path of a ticket of an account's web pages.
+pub const PAGE_TICKET: &str = "cgi-bin/ticket/getticket";
+
+/// The parameter that carries a token. The component's own calls and those of logins know a name of theirs for the platform's
+/// (protocol section 11).
+const TOKEN: &str = "access_token";
+const COMPONENT_TOKEN: &str = "component_access_token";
 
 impl CallPath {
     /// A path as it came behind the appid, not percent-encoded. Whether WeChat tells capitals apart is not known: the rules
@@ -120,20 +136,28 @@ impl CallPath {
         if !is_path {
             return Err(PathError::Malformed);
         }
-        let path = Self { path: path.to_owned(), target, treatment: Treatment::PassBack, is_login: false };
-        let lowered = path.lowered();
+        let lowered = path.to_ascii_lowercase();
+        let is_components = target == Target::Platform && lowered.starts_with("cgi-bin/component/");
+        let call = Self {
+            path: path.to_owned(),
+            token_parameter: if is_components { COMPONENT_TOKEN } else { TOKEN },
+            treatment: Treatment::PassBack,
+            special: None,
+        };
         match (target, lowered.as_str()) {
-            (Target::Platform, MINI_PROGRAM_LOGIN) => return Ok(Self { is_login: true, ..path }),
-            (Target::Account, MINI_PROGRAMS_OWN_LOGIN) => {
-                return Ok(Self { path: MINI_PROGRAM_LOGIN.to_owned(), is_login: true, ..path });
-            }
-            _ if lowered.starts_with(WEB_LOGINS) => return Err(PathError::Refused(RefusedCall::WebLogin)),
-            _ => {}
-        }
-        match RULES.iter().find(|(of, _)| *of == lowered) {
-            Some((_, Rule::Refuse(reason))) => Err(PathError::Refused(*reason)),
-            Some((_, Rule::Answer(treatment))) => Ok(Self { treatment: *treatment, ..path }),
-            None => Ok(path),
+            (Target::Platform, MINI_PROGRAM_LOGIN) | (Target::Account, MINI_PROGRAMS_OWN_LOGIN) => Ok(Self {
+                path: MINI_PROGRAM_LOGIN.to_owned(),
+                token_parameter: COMPONENT_TOKEN,
+                special: Some(SpecialCall::MiniProgramLogin),
+                ..call
+            }),
+            (_, login) if login.starts_with(WEB_LOGINS) => Err(PathError::Refused(RefusedCall::WebLogin)),
+            (Target::Account, PAGE_TICKET) => Ok(Self { special: Some(SpecialCall::PageTicket), ..call }),
+            (_, lowered) => match RULES.iter().find(|(of, _)| *of == lowered) {
+                Some((_, Rule::Refuse(reason))) => Err(PathError::Refused(*reason)),
+                Some((_, Rule::Answer(treatment))) => Ok(Self { treatment: *treatment, ..call }),
+                None => Ok(call),
+            },
         }
     }
 
@@ -143,31 +167,18 @@ impl CallPath {
         &self.path
     }
 
-    /// Whether it asks for a ticket of an account's web pages (protocol section 5.9), which the platform keeps.
+    /// What is special about the call.
     #[must_use]
-    pub fn gets_page_ticket(&self) -> bool {
-        self.target == Target::Account && self.lowered() == PAGE_TICKET
+    pub const fn special(&self) -> Option<SpecialCall> {
+        self.special
     }
 
     pub(in super::super) const fn treatment(&self) -> Treatment {
         self.treatment
     }
 
-    /// The query parameter that carries the token: the component's own calls and those of logins know a name of theirs for
-    /// the platform's (protocol section 11).
-    pub(super) fn token_parameter(&self) -> &'static str {
-        let is_components = self.target == Target::Platform && self.lowered().starts_with("cgi-bin/component/");
-        if self.is_login || is_components { "component_access_token" } else { "access_token" }
-    }
-
-    /// Whether it is the login of a mini program's user, which takes the platform's token whatever it was asked below.
-    #[must_use]
-    pub const fn is_mini_program_login(&self) -> bool {
-        self.is_login
-    }
-
-    fn lowered(&self) -> String {
-        self.path.to_ascii_lowercase()
+    pub(super) const fn token_parameter(&self) -> &'static str {
+        self.token_parameter
     }
 }
 
@@ -246,7 +257,7 @@ mod tests {
         assert!(CallPath::parse("sns/component/jscode2session", Target::Account).is_err());
         assert!(CallPath::parse("sns/jscode2session", Target::Platform).is_err());
         let own = CallPath::parse("SNS/jscode2session", Target::Account).unwrap();
-        assert_eq!((own.as_str(), own.is_mini_program_login()), ("sns/component/jscode2session", true));
+        assert_eq!((own.as_str(), own.special()), (MINI_PROGRAM_LOGIN, Some(SpecialCall::MiniProgramLogin)));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use percent_encoding::percent_decode_str;
 use secrecy::ExposeSecret as _;
 use url::form_urlencoded;
 
-use super::RelayCall;
+use super::{RelayCall, SpecialCall};
 
 /// Names under which WeChat takes tokens. The third is of WeChat's own cloud.
 const TOKENS: [&str; 3] = ["access_token", "component_access_token", "cloudbase_access_token"];
@@ -21,7 +21,7 @@ pub(in super::super) fn with_token(call: &RelayCall<'_>) -> String {
     let mut ours = TOKENS.to_vec();
     let mut written = form_urlencoded::Serializer::new(String::new());
     written.append_pair(call.path.token_parameter(), call.token.expose_secret());
-    if call.path.is_mini_program_login() {
+    if call.path.special() == Some(SpecialCall::MiniProgramLogin) {
         written.append_pair(PLATFORM, call.component.as_str());
         ours.push(PLATFORM);
         if let Some(account) = call.account {

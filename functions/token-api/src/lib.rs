@@ -3,7 +3,7 @@
 //!
 //! A separate function: no other function that services call may read a token, and calls that wait for WeChat take none of
 //! its concurrency. The refresher keeps tokens alive; here one is renewed only when somebody asks for it and it is due, or
-//! when WeChat has refused it. Whoever is given one is written down ([`readings`]).
+//! when WeChat has refused it. Whoever is given one is written down (`readings`).
 
 #[cfg(feature = "openapi")]
 mod openapi;

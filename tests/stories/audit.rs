@@ -305,7 +305,7 @@ async fn each_reading_of_a_token_is_an_event_where_that_is_asked_for() {
     let renewed = business.ask(Method::POST, &format!("{path}/renewals"), &json!({ "token_id": ids[0] })).await;
     assert_eq!((renewed.status, &renewed.body["renewed"]), (200, &json!(true)));
     ids.push(renewed.body["token_id"].clone());
-    // Who is given none has read none.
+    // A refused request is not a reading.
     assert_eq!(business.get(&format!("{TOKENS}{}", world.account(1))).await.status, 404);
     let said: Vec<Value> =
         readings(&world).iter().map(|it| json!([it["by"], it["authorizer_appid"], it["token_id"]])).collect();

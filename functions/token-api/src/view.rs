@@ -40,12 +40,8 @@ pub(crate) struct RenewedTokenView {
 // No `Debug`: it would show the token.
 impl TokenView {
     pub(crate) fn of(owner: &TokenOwner, token: &ValidToken, now: Timestamp) -> Self {
-        let appid = match owner {
-            TokenOwner::Component => None,
-            TokenOwner::Authorizer(appid) | TokenOwner::Pages(appid, _) => Some(appid.clone()),
-        };
         Self {
-            appid,
+            appid: owner.account().cloned(),
             access_token: token.token.expose_secret().to_owned(),
             token_id: TokenId::of(&token.token).as_str().to_owned(),
             use_until: token.use_until.rfc3339(),

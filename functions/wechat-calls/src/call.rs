@@ -7,6 +7,7 @@ use runtime::telemetry::{Measure, Metric};
 use secrecy::SecretString;
 use store::{FailedCall, TokenOwner};
 use web::api::ApiError;
+use web::caller::Caller;
 use wechat::api::ErrCode;
 use wechat::api::relay::{PAGE_TICKET, RelayAnswer};
 
@@ -50,9 +51,7 @@ pub(crate) async fn make(open: &OpenPlatform, request: &CallRequest) -> Outcome 
         Ok(body) => body,
         Err(problem) => return Outcome::not_made(problem.into()),
     };
-    // Who has called what: a key that has leaked is known by its id.
-    let (caller, api) = (request.caller.principal(), request.path.as_str());
-    tracing::info!(account = request.target(), api, caller, "a call on behalf");
+    note(&request.caller, request.target(), request.path.as_str());
     let mut attempt = Attempt::new(open, request, body, token);
     let answered = match attempt.run().await {
         Ok(answer) if request.follows_video => Ok(follow_video(open, request, answer).await),
@@ -126,6 +125,11 @@ impl Outcome {
         }
         answer
     }
+}
+
+/// Logs who calls what: what a key that has leaked was used for can be looked up by its id.
+pub(crate) fn note(caller: &Caller, account: &str, api: &str) {
+    tracing::info!(account, api, caller = caller.principal(), "a call on behalf");
 }
 
 /// Counts a failed call.

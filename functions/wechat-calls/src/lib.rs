@@ -261,12 +261,14 @@ pub fn router(service: CallService, keys: KeyConfig) -> Router {
     let routes = Router::new()
         .route(&router_path(PLATFORM_ROUTE), get(for_platform).post(for_platform))
         .route(&router_path(ACCOUNT_ROUTE), get(for_account).post(for_account))
-        .route(CALLS_ROUTE, get(listing::list))
-        .route(FILES_ROUTE, post(files::create).layer(DefaultBodyLimit::max(BODY_LIMIT)))
-        .route(PAGES_ROUTE, post(pages::create).layer(DefaultBodyLimit::max(BODY_LIMIT)))
-        .route(SESSIONS_ROUTE, post(sessions::create).layer(DefaultBodyLimit::max(BODY_LIMIT)));
+        .route(CALLS_ROUTE, get(listing::list));
+    let with_members = Router::new()
+        .route(FILES_ROUTE, post(files::create))
+        .route(PAGES_ROUTE, post(pages::create))
+        .route(SESSIONS_ROUTE, post(sessions::create))
+        .route_layer(DefaultBodyLimit::max(BODY_LIMIT));
     let doors = Doors { services: service.services(), routes: &ROUTES, keys, longest_body: LARGEST_BODY };
-    doors.to(routes).layer(middleware::from_fn(library::as_libraries_expect)).with_state(service)
+    doors.to(routes.merge(with_members)).layer(middleware::from_fn(library::as_libraries_expect)).with_state(service)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use serde::Serialize;
 use store::{TicketKind, TokenOwner};
 use tokio::time::Instant;
 use url::Url;
-use web::api::{ApiError, PathAccount, json, respond};
+use web::api::{ApiError, PathAccount, json, respond, with_wechats_words};
 use web::caller::Caller;
 use web::{Members, Problem, ProblemKind};
 use wechat::api::relay::PAGE_TICKET;
@@ -153,7 +153,11 @@ async fn why_not_permitted(open: &OpenPlatform, account: &AppId, error: &TokenEr
     } else {
         "the merchant has not granted permission set 4 (网页服务), or has granted it to another platform since: send a new link"
     };
-    let errmsg = refusal.map_or_else(|| words(code.code()).unwrap_or(code.meaning()), |refusal| &refusal.errmsg);
-    let problem = Problem::new(ProblemKind::PagesNotPermitted, detail).with("errcode", code.code());
-    Some(problem.with("errmsg", errmsg).with_some("rid", refusal.and_then(|refusal| refusal.rid.as_deref())))
+    let problem = Problem::new(ProblemKind::PagesNotPermitted, detail);
+    Some(if let Some(refusal) = refusal {
+        with_wechats_words(problem, refusal)
+    } else {
+        let errmsg = words(code.code()).unwrap_or(code.meaning());
+        problem.with("errcode", code.code()).with("errmsg", errmsg)
+    })
 }

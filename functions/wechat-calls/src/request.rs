@@ -31,10 +31,7 @@ pub(crate) const PLATFORM: &str = "platform";
 
 /// What calls with this owner's token are about, as paths and lists have it.
 pub(crate) fn target_word(owner: &TokenOwner) -> &str {
-    match owner {
-        TokenOwner::Component => PLATFORM,
-        TokenOwner::Authorizer(appid) | TokenOwner::Pages(appid, _) => appid.as_str(),
-    }
+    owner.account().map_or(PLATFORM, AppId::as_str)
 }
 
 /// A call that may be made.
@@ -101,10 +98,7 @@ impl CallRequest {
         parts: &Parts,
         body: Result<Bytes, BytesRejection>,
     ) -> Result<Self, Problem> {
-        let target = match owner {
-            TokenOwner::Component => Target::Platform,
-            TokenOwner::Authorizer(_) | TokenOwner::Pages(..) => Target::Account,
-        };
+        let target = if owner.account().is_some() { Target::Account } else { Target::Platform };
         let path = CallPath::parse(path, target).map_err(|error| {
             let kind = match error {
                 PathError::Malformed => ProblemKind::InvalidPath,
@@ -165,10 +159,7 @@ impl CallRequest {
 
     /// The account that the call is about, unless it is the platform itself.
     pub(crate) const fn account(&self) -> Option<&AppId> {
-        match &self.owner {
-            TokenOwner::Component => None,
-            TokenOwner::Authorizer(appid) | TokenOwner::Pages(appid, _) => Some(appid),
-        }
+        self.owner.account()
     }
 
     /// Whose token the call takes.

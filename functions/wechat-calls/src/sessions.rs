@@ -8,12 +8,13 @@ use platform::tokens::TokenError;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use tokio::time::Instant;
-use web::api::{ApiError, PathAccount, json, of_wechat, respond};
+use web::api::{ApiError, PathAccount, json, of_wechat, respond, with_wechats_words};
 use web::caller::Caller;
 use web::{Members, Problem, ProblemKind};
 use wechat::api::relay::MINI_PROGRAM_LOGIN;
 use wechat::api::{AccountKind, ErrCode, WechatError};
 
+use crate::call::note;
 use crate::failure::Asked;
 use crate::response::not_authorized;
 use crate::{CallService, OpenPlatform};
@@ -67,7 +68,7 @@ async fn begun(
     let open = service.open(bound).await?;
     let component = &open.component;
     let asked = Asked::get(&caller, &account, MINI_PROGRAM_LOGIN);
-    tracing::info!(account = %account, api = MINI_PROGRAM_LOGIN, caller = caller.principal(), "a call on behalf");
+    note(&caller, account.as_str(), MINI_PROGRAM_LOGIN);
     let session = component.call(|token| {
         let (account, code) = (&account, &code);
         async move { component.wechat().mini_program_session(component.carries(&token), account, code).await }
@@ -97,8 +98,7 @@ async fn not_a_mini_program(open: &OpenPlatform, account: &AppId, error: &Wechat
         return None;
     }
     let detail = "this account is not a mini program: name the appid of the mini program that has called wx.login";
-    let problem = Problem::new(ProblemKind::LoginCodeRefused, detail).with("errcode", refusal.code.code());
-    Some(problem.with("errmsg", refusal.errmsg.as_str()).with_some("rid", refusal.rid.as_deref()).into())
+    Some(with_wechats_words(Problem::new(ProblemKind::LoginCodeRefused, detail), refusal).into())
 }
 
 /// What a service gets for a code that WeChat refuses.
@@ -126,8 +126,6 @@ fn refused(error: &WechatError) -> ApiError {
         ErrCode::NotAuthorized => return not_authorized(refusal).into(),
         _ => return of_wechat(error),
     };
-    let problem =
-        Problem::new(kind, detail).with("errcode", refusal.code.code()).with("errmsg", refusal.errmsg.as_str());
-    let problem = problem.with_some("rid", refusal.rid.as_deref());
+    let problem = with_wechats_words(Problem::new(kind, detail), refusal);
     if kind == ProblemKind::WechatBusy { ApiError::Upstream(Box::new(problem)) } else { problem.into() }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api_key::ApiKey;
 
-/// Who does something that is written down, and from where.
+/// The author of a recorded action, and where the request came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
     /// Who it is: the ARN of a principal of AWS, with the name of its session, `key:` and a key's id, or `cargo ops`.
@@ -35,7 +35,7 @@ pub enum KeyChange {
     Revoked,
 }
 
-/// The making or the revocation of a key, as it is reported.
+/// The creation or revocation of a key, as it is reported.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyEvent {
     /// Which of the two.

@@ -24,6 +24,17 @@ pub enum TokenOwner {
     Pages(AppId, TicketKind),
 }
 
+impl TokenOwner {
+    /// The account; `None` for the platform itself.
+    #[must_use]
+    pub const fn account(&self) -> Option<&AppId> {
+        match self {
+            Self::Component => None,
+            Self::Authorizer(account) | Self::Pages(account, _) => Some(account),
+        }
+    }
+}
+
 /// What a ticket for web pages signs (protocol section 5.9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TicketKind {

@@ -18,7 +18,7 @@ use runtime::telemetry::{Measure, Metric, Metrics};
 use serde::Serialize;
 use store::{AccountState, StoreError};
 use tokio::time::Instant;
-use wechat::api::{ErrCode, WechatError};
+use wechat::api::{ErrCode, Refusal, WechatError};
 
 use crate::{BodyError, InternalError, Problem, ProblemKind, QueryError, spawn_with_timeout};
 
@@ -115,7 +115,7 @@ fn no_token(error: &TokenError, now: Timestamp) -> Problem {
             Problem::new(UNAVAILABLE, "WeChat has not pushed a component_verify_ticket yet: wait ten minutes")
         }
         TokenError::Wechat(said) if !said.was_not_started() => match said.refusal() {
-            Some(_) => with_wechats_words(Problem::new(UNAVAILABLE, WECHATS_WORDS), said),
+            Some(refusal) => with_wechats_words(Problem::new(UNAVAILABLE, WECHATS_WORDS), refusal),
             None => Problem::new(UNAVAILABLE, "WeChat did not answer: try again in a minute"),
         },
         TokenError::Busy(_) | TokenError::Wechat(_) | TokenError::Store(_) => {
@@ -230,7 +230,7 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
 #[must_use]
 pub fn of_wechat(error: &WechatError) -> ApiError {
     let problem = match error.refusal() {
-        Some(_) => with_wechats_words(Problem::new(ProblemKind::WechatRefused, WECHATS_WORDS), error),
+        Some(refusal) => with_wechats_words(Problem::new(ProblemKind::WechatRefused, WECHATS_WORDS), refusal),
         None => Problem::new(ProblemKind::WechatUnreachable, "try again in a minute"),
     };
     ApiError::Upstream(Box::new(problem))
@@ -238,8 +238,9 @@ pub fn of_wechat(error: &WechatError) -> ApiError {
 
 const WECHATS_WORDS: &str = "errcode and errmsg are WeChat's own; WeChat's support asks for rid";
 
-fn with_wechats_words(problem: Problem, error: &WechatError) -> Problem {
-    let Some(refusal) = error.refusal() else { return problem };
+/// A problem with what WeChat has said: its code, its words, and its id of the request.
+#[must_use]
+pub fn with_wechats_words(problem: Problem, refusal: &Refusal) -> Problem {
     let problem = problem.with("errcode", refusal.code.code()).with("errmsg", refusal.errmsg.as_str());
     problem.with_some("rid", refusal.rid.as_deref())
 }

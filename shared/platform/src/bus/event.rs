@@ -274,7 +274,7 @@ impl BusEvent {
             "token_id": token_id,
             "occurred_at": at.rfc3339(),
         });
-        if let TokenOwner::Authorizer(account) = owner {
+        if let Some(account) = owner.account() {
             detail["authorizer_appid"] = json!(account);
         }
         add_actor(&mut detail, actor);

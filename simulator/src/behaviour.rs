@@ -48,6 +48,21 @@ pub struct Behaviour {
     pub list_without_refresh_tokens: bool,
     /// `api_get_authorizer_info` answers without a refresh token, as for an account that granted no API permission.
     pub info_without_refresh_token: bool,
+    /// What WeChat's browser does at a web login.
+    pub web_login: WebLoginBehaviour,
+}
+
+/// What WeChat's browser does at a web login besides asking the visitor (section 5.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WebLoginBehaviour {
+    /// A follower comes from the account's chat or menu: `snsapi_userinfo` goes straight back. Anybody else is asked.
+    pub silent: bool,
+    /// A page that asks for `snsapi_userinfo` is shown as a snapshot: the visitor is not asked, the openid is made up, and
+    /// the exchange answers `is_snapshotuser: 1`.
+    pub snapshot: bool,
+    /// The callback is loaded twice with one code: instead of a redirect, a page that does it.
+    pub double_load: bool,
 }
 
 /// How the platform learns of a consent: by push and by redirect, in no guaranteed order (section 3.2).

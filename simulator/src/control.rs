@@ -14,7 +14,7 @@
 //! | `GET /_simulator/requests?path=…` | the requests for this path as they came: `authorizer_appid`, `method`, `path`, `query`, `headers`, and `body` in Base64 |
 //! | `GET /_simulator/pushes` | what became of every push, [`crate::PushOutcome`] |
 //! | `GET /_simulator/secrets` | every secret, [`crate::IssuedSecret`] |
-//! | `GET`, `PUT /_simulator/behaviour` | [`crate::Behaviour`]: rotation, delivery, codes, redelivery |
+//! | `GET`, `PUT /_simulator/behaviour` | [`crate::Behaviour`]: rotation, delivery, codes, redelivery, web login (`{"web_login":{"snapshot":true}}`) |
 //! | `POST /_simulator/faults` | adds an [`crate::Injection`]: `{"path":"/cgi-bin/component/api_component_token","fault":{"kind":"drop-after"},"times":1}`; an errcode is `{"kind":"errcode","value":{"errcode":45009,"errmsg":"…"}}`, a delay `{"kind":"delay","value":250}` in milliseconds, an answer with other bytes in the place of a text `{"kind":"garble","value":{"text":"…","bytes":[20]}}` |
 //! | `DELETE /_simulator/faults` | forgets every fault |
 //! | `GET /_simulator/held` | how many answers are held, per path |
@@ -30,6 +30,9 @@
 //! | `POST /_simulator/subscriptions` | `{"authorizer_appid":"…","open_id":"…","template_id":"…"}`: a user of a mini program consents to one message of this template |
 //! | `POST /_simulator/login-codes` | `{"authorizer_appid":"…","open_id":"…"}`: a user opens a mini program; answers with the `code` of `wx.login` |
 //! | `POST /_simulator/phone-codes` | `{"authorizer_appid":"…","number":"…"}`: a user hands over a phone number; answers with its `code` |
+//! | `POST /_simulator/visitors` | `{"authorizer_appid":"…","open_id":"…","nickname":"…"}`, optionally `head_img_url`: adds a [`crate::Visitor`], who opens the account's pages until another one is added |
+//! | `POST /_simulator/web-login-codes` | `{"authorizer_appid":"…","open_id":"…","scope":"snsapi_base"}` or `"snsapi_userinfo"`: a visitor goes through the page of a web login; answers with its `code` |
+//! | `PUT /_simulator/web-domains` | `{"hosts":["…"]}`: the platform's 公众号开发域名, to which web logins may go back |
 //! | `POST /_simulator/used-quotas` | `{"authorizer_appid":"…","path":"…"}`: the account has used this path up for today |
 //! | `POST /_simulator/drafts` | `{"user_version":"…","user_desc":"…"}`: a developer uploads a draft for the platform's templates; answers with its `draft_id` |
 //! | `POST /_simulator/audits` | `{"authorizer_appid":"…","result":"passed"}`, `{…,"result":"refused","reason":"…","screenshots":[]}` or `{…,"result":"delayed","reason":"…"}`: decides about what a mini program has in audit, and sends the event; answers with [`crate::MessageOutcome`], 404 where there is nothing |

@@ -36,8 +36,17 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
 
 /// A template as an answer.
 pub(crate) fn page(template: &impl Template) -> Response {
+    page_under(&POLICY, template)
+}
+
+/// The same for a page with a frame, which may lead anywhere.
+pub(crate) fn page_with_frame(template: &impl Template) -> Response {
+    page_under(&format!("{}; frame-src http: https:", *POLICY), template)
+}
+
+fn page_under(policy: &str, template: &impl Template) -> Response {
     match template.render() {
-        Ok(html) => ([(CONTENT_SECURITY_POLICY, POLICY.as_str())], Html(html)).into_response(),
+        Ok(html) => ([(CONTENT_SECURITY_POLICY, policy)], Html(html)).into_response(),
         Err(error) => {
             tracing::error!(%error, "a page cannot be rendered");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

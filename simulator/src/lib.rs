@@ -12,7 +12,8 @@
 //! - An API is one entry in the table of `api`: path, method, whose token, permission sets, operation. [`known_apis`] lists
 //!   them. What services call for accounts is in `business`, a file or folder for each topic.
 //! - What people do about it at WeChat's side are methods of [`Simulator`]: [`Simulator::follow`],
-//!   [`Simulator::login_code`], [`Simulator::decide_audit`], [`Simulator::confirm_registration`] and others.
+//!   [`Simulator::login_code`], [`Simulator::web_login_code`], [`Simulator::decide_audit`],
+//!   [`Simulator::confirm_registration`] and others.
 //! - [`Simulator::requests`] has what came for a path, to the byte: method, query, headers and body.
 //! - [`Fault`] makes a path fail, for every caller or for one account: an errcode, a 502, a delay, a connection that is
 //!   dropped before the request is read, after it or in the middle of the answer, an answer held back, with other headers,
@@ -48,10 +49,11 @@ mod xml;
 
 pub use answer::{AnswerFault, FOLLOWER_SEES, MessageOutcome};
 pub use api::{KnownApi, TokenKind, known_apis};
-pub use behaviour::{Behaviour, Codes, Delivery, Lifetimes};
+pub use behaviour::{Behaviour, Codes, Delivery, Lifetimes, WebLoginBehaviour};
 pub use beijing::beijing_time;
 pub use business::code::audit::AuditResult;
 pub use business::media::{sample_picture, sample_video};
+pub use business::web_login::{Scope, Visitor};
 pub use calls::{Call, CallOutcome, Counters};
 pub use faults::{Fault, Injection};
 pub use message::Message;

@@ -17,6 +17,9 @@ pub struct Options {
     pub platform: Platform,
     /// 授权发起页域名: the bare host on which links and callbacks must live, such as `localhost`.
     pub launch_host: String,
+    /// 公众号开发域名: the bare hosts to which web logins may go back, and to children `APPID.host` of them for one account.
+    /// [`crate::Simulator::set_web_domains`] changes them.
+    pub web_domains: Vec<String>,
     /// 授权事件接收URL, such as `http://localhost:3000/wechat/events`. Without one, pushes are recorded as not
     /// delivered. [`crate::Simulator::set_push_url`] changes it.
     pub push_url: Option<Url>,
@@ -39,12 +42,14 @@ pub struct Options {
 }
 
 impl Options {
-    /// A simulator with the demo accounts, WeChat's lifetimes, no URL and no state file.
+    /// A simulator with the demo accounts, WeChat's lifetimes, the launch host as its only web domain, no URL and no state
+    /// file.
     #[must_use]
     pub fn new(platform: Platform, launch_host: &str, clock: SharedClock) -> Self {
         Self {
             platform,
             launch_host: launch_host.to_owned(),
+            web_domains: vec![launch_host.to_owned()],
             push_url: None,
             message_url: None,
             clock,

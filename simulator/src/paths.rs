@@ -1,4 +1,5 @@
-//! The paths that a platform calls by itself or sends merchants to, as WeChat names them (protocol sections 1, 2 and 5.6).
+//! The paths that a platform calls by itself or sends merchants to, as WeChat names them (protocol sections 1, 2, 5.4
+//! and 5.6).
 //! Faults and counters go by paths, also by those that only services call: the table of `api` has them.
 
 /// Switches the ticket push on (section 1.1).
@@ -17,6 +18,14 @@ pub const GET_AUTHORIZER_INFO: &str = "/cgi-bin/component/api_get_authorizer_inf
 pub const GET_AUTHORIZER_LIST: &str = "/cgi-bin/component/api_get_authorizer_list";
 /// A customer-service message (section 5.6), which answers the release check.
 pub const CUSTOM_SEND: &str = "/cgi-bin/message/custom/send";
+/// Trades the code of a web login for the visitor's tokens (section 5.4).
+pub const WEB_LOGIN_TOKEN: &str = "/sns/oauth2/component/access_token";
+/// Renews a visitor's token (section 5.4).
+pub const WEB_LOGIN_REFRESH: &str = "/sns/oauth2/component/refresh_token";
+/// A visitor's profile (section 5.4).
+pub const VISITOR_INFO: &str = "/sns/userinfo";
+/// Checks a visitor's token (section 5.4).
+pub const VISITOR_CHECK: &str = "/sns/auth";
 
 /// The authorization page for PCs (section 2).
 pub const PC_PAGE: &str = "/cgi-bin/componentloginpage";
@@ -24,6 +33,9 @@ pub const PC_PAGE: &str = "/cgi-bin/componentloginpage";
 pub const MOBILE_PAGE: &str = "/wxaopen/safe/bindcomponent";
 /// Where both authorization pages send the merchant's decision: the simulator's own path.
 pub const CONSENT: &str = "/cgi-bin/componentloginpage/consent";
+
+/// The page of a web login, where a visitor agrees (section 5.4).
+pub const WEB_LOGIN_PAGE: &str = "/connect/oauth2/authorize";
 
 /// The page of the port: the simulator's own path.
 pub(crate) const HOME: &str = "/";

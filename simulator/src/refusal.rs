@@ -26,7 +26,8 @@ impl Refusal {
     pub(crate) fn is_callers_fault(&self) -> bool {
         matches!(
             self.errcode,
-            40013 | 40066 | 40097 | 40170 | 41001 | 41004 | 41018 | 43002 | 44002 | 47001 | 47002 | 61014 | 61015
+            40002 | 40013 | 40066 | 40097 | 40170 | 41001
+                ..=41004 | 41008 | 41009 | 41018 | 41021 | 43001 | 43002 | 44002 | 47001 | 47002 | 61014 | 61015
         )
     }
 
@@ -54,6 +55,18 @@ impl Refusal {
         } else {
             Self::new(40014, "invalid access_token")
         }
+    }
+
+    pub(crate) fn token_expired() -> Self {
+        Self::new(42001, "access_token expired")
+    }
+
+    pub(crate) fn api_unauthorized() -> Self {
+        Self::new(48001, "api unauthorized")
+    }
+
+    pub(crate) fn invalid_openid() -> Self {
+        Self::new(40003, "invalid openid")
     }
 
     pub(crate) fn invalid_medium() -> Self {

@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
 use crate::business::registration::page as registration;
+use crate::business::web_login::{self, page as web_login_page};
 use crate::calls::CallOutcome;
 use crate::faults::Fault;
 use crate::received::Received;
@@ -73,6 +74,7 @@ impl Simulator {
             .merge(chat::router())
             .merge(console::router())
             .merge(registration::router())
+            .merge(web_login_page::router())
             .nest(control::PREFIX, control::router())
             .fallback(api::unknown_path)
             .with_state(self.clone());
@@ -234,6 +236,7 @@ fn outcome_of(response: &Response) -> CallOutcome {
 fn is_never_right(path: &str, response: &Response) -> bool {
     response.extensions().get::<Refusal>().is_some_and(|refusal| api::is_never_right(path, refusal))
         || response.extensions().get::<AuthorizationRefusal>().is_some_and(AuthorizationRefusal::is_links_fault)
+        || response.extensions().get::<web_login::Refused>().is_some_and(web_login::Refused::is_links_fault)
 }
 
 fn set_headers(response: &mut Response, headers: &[(String, String)]) {

@@ -69,6 +69,7 @@ pub(crate) struct Inner {
     faults: Faults,
     pub(crate) keys: Mutex<Keys>,
     pub(crate) push_url: Mutex<Option<Url>>,
+    pub(crate) web_domains: Mutex<Vec<String>>,
     pub(crate) message_url: Mutex<Option<String>>,
     behaviour: Mutex<Behaviour>,
     world: Mutex<World>,
@@ -105,6 +106,7 @@ impl Simulator {
         let Options {
             platform,
             launch_host,
+            web_domains,
             push_url,
             message_url,
             clock,
@@ -132,6 +134,7 @@ impl Simulator {
             faults: Faults::default(),
             keys: Mutex::new(keys),
             push_url: Mutex::new(push_url),
+            web_domains: Mutex::new(web_domains),
             message_url: Mutex::new(message_url),
             behaviour: Mutex::new(behaviour),
             world: Mutex::new(world),

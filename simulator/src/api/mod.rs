@@ -21,6 +21,7 @@ use serde::Serialize;
 pub(crate) use self::answer::{Answer, ok, respond};
 pub(crate) use self::request::{Part, Request, account_in, token_in};
 use crate::business::media;
+use crate::business::web_login::{self, Login};
 use crate::refusal::Refusal;
 use crate::simulator::Simulator;
 use crate::world::{Holder, Sets};
@@ -56,6 +57,11 @@ enum Operation {
     Component(fn(&Simulator, &Request) -> Outcome),
     /// The component's token under its literal name, and the two appids in the query (section 11.1).
     Login(fn(&Simulator, &Request, &AppId) -> Outcome),
+    /// The same for a web login, which also needs a permission set. There, a missing permission set and a token of the wrong
+    /// kind are both refused with 48001 (section 5.4).
+    WebLogin(fn(&Simulator, &Request, &AppId) -> Outcome),
+    /// A visitor's token, and the visitor's openid (section 5.4).
+    Visitor(fn(&Simulator, &Request, &Login) -> Outcome),
     /// An account's token, and one of the permission sets.
     Account(Sets, fn(&Simulator, &Request, &Holder) -> Outcome),
     /// The component's token or an account's.
@@ -102,6 +108,8 @@ pub enum TokenKind {
     Login,
     /// An account's, as `access_token`.
     Account,
+    /// A visitor's, as `access_token`.
+    Visitor,
     /// The component's or an account's.
     Either,
 }
@@ -114,6 +122,8 @@ pub fn known_apis() -> impl Iterator<Item = KnownApi> {
             Operation::Open(_) => (TokenKind::None, none),
             Operation::Component(_) => (TokenKind::Component, none),
             Operation::Login(_) => (TokenKind::Login, none),
+            Operation::WebLogin(_) => (TokenKind::Login, web_login::calls::SETS),
+            Operation::Visitor(_) => (TokenKind::Visitor, none),
             Operation::Account(sets, _) => (TokenKind::Account, sets),
             Operation::Either(_) => (TokenKind::Either, none),
         };
@@ -167,6 +177,21 @@ impl Api {
                 request.read(self, parts, body).await?;
                 operation(simulator, &request, &account)
             }
+            Operation::WebLogin(operation) => {
+                let checked = simulator.read(|world| world.check_component_token(request.login_token()?, now));
+                checked.map_err(without_permission)?;
+                let account = request.login_account(simulator)?;
+                let is_granted = simulator.read(|world| world.check_sets(&account, web_login::calls::SETS));
+                is_granted.map_err(without_permission)?;
+                request.read(self, parts, body).await?;
+                operation(simulator, &request, &account)
+            }
+            Operation::Visitor(operation) => {
+                let login = simulator.login_of(request.account_token()?, now)?;
+                login.check_openid(&request)?;
+                request.read(self, parts, body).await?;
+                operation(simulator, &request, &login)
+            }
             Operation::Account(sets, operation) => {
                 let holder = simulator.read(|world| world.account_of_token(request.account_token()?, now))?;
                 simulator.read(|world| world.check_sets(&holder.account, sets))?;
@@ -181,4 +206,9 @@ impl Api {
             }
         }
     }
+}
+
+/// The refusal of a web login's calls where others name the kind of token or the permission set.
+fn without_permission(refusal: Refusal) -> Refusal {
+    if matches!(refusal.errcode, 61007 | 61014) { Refusal::api_unauthorized() } else { refusal }
 }

@@ -86,6 +86,12 @@ impl Request {
         token.ok_or_else(|| Refusal::new(41021, "missing component_access_token"))
     }
 
+    /// `grant_type` of a call below `/sns/`, which says what is traded.
+    pub(crate) fn check_grant_type(&self, expected: &str) -> Result<(), Refusal> {
+        let is_right = self.parameter("grant_type") == Some(expected);
+        if is_right { Ok(()) } else { Err(Refusal::new(40002, "invalid grant_type")) }
+    }
+
     /// The account that a call below `/sns/` is for.
     pub(super) fn login_account(&self, simulator: &Simulator) -> Result<AppId, Refusal> {
         match self.parameter("component_appid") {

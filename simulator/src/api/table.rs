@@ -5,6 +5,7 @@ use http::Method;
 use super::{Api, Body, Operation, Outcome, Request, component};
 use crate::business::code::{audit, library, release};
 use crate::business::domains::{account as domains, platform as platform_domains};
+use crate::business::web_login::calls as web_login;
 use crate::business::{
     code, diagnosis, login, material, media, menu, messages, open_accounts, privacy, qr_codes, quota, registration,
     settings, templates, users,
@@ -30,6 +31,11 @@ pub(super) const APIS: &[Api] = &[
     get("/sns/component/jscode2session", Operation::Login(login::session)),
     post("/wxa/business/getuserphonenumber", mini_program(&[18], login::phone_number)),
     get("/cgi-bin/ticket/getticket", official_account(&[4], login::ticket)),
+    // Web login (section 5.4). Only the platform itself makes these calls: services get neither codes nor visitors' tokens.
+    own_get(paths::WEB_LOGIN_TOKEN, Operation::WebLogin(web_login::exchange)),
+    own_get(paths::WEB_LOGIN_REFRESH, Operation::WebLogin(web_login::renew)),
+    own_get(paths::VISITOR_INFO, Operation::Visitor(web_login::profile)),
+    own_get(paths::VISITOR_CHECK, Operation::Visitor(web_login::check)),
     // Messages (sections 5.6, 5.13).
     post(paths::CUSTOM_SEND, both(&[1, 6, 100, 101], &[19, 100, 101], messages::send)),
     post("/cgi-bin/message/custom/typing", both(&[1, 6, 100, 101], &[19, 100, 101], messages::typing)),
@@ -123,6 +129,10 @@ pub(super) const APIS: &[Api] = &[
 
 const fn own(path: &'static str, operation: Operation) -> Api {
     Api { path, method: Method::POST, body: Body::Json, operation, is_own: true }
+}
+
+const fn own_get(path: &'static str, operation: Operation) -> Api {
+    Api { path, method: Method::GET, body: Body::Json, operation, is_own: true }
 }
 
 const fn post(path: &'static str, operation: Operation) -> Api {

@@ -3,13 +3,14 @@
 
 use axum::Router;
 use axum::extract::{Json, State};
-use axum::routing::post;
+use axum::routing::{post, put};
 use base::ids::AppId;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::code::audit::AuditResult;
+use super::web_login::{Scope, Visitor};
 use crate::answer::MessageOutcome;
 use crate::simulator::Simulator;
 
@@ -19,6 +20,9 @@ pub(crate) fn router() -> Router<Simulator> {
         .route("/subscriptions", post(subscribe))
         .route("/login-codes", post(login_code))
         .route("/phone-codes", post(phone_code))
+        .route("/visitors", post(put_visitor))
+        .route("/web-login-codes", post(web_login_code))
+        .route("/web-domains", put(set_web_domains))
         .route("/used-quotas", post(use_quota_up))
         .route("/drafts", post(upload_draft))
         .route("/audits", post(decide_audit))
@@ -74,6 +78,45 @@ struct PhoneCode {
 
 async fn phone_code(State(simulator): State<Simulator>, Json(asked): Json<PhoneCode>) -> Json<Value> {
     Json(json!({ "code": simulator.phone_code(&asked.authorizer_appid, &asked.number) }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PutVisitor {
+    authorizer_appid: AppId,
+    open_id: String,
+    nickname: String,
+    head_img_url: Option<String>,
+}
+
+async fn put_visitor(State(simulator): State<Simulator>, Json(asked): Json<PutVisitor>) -> StatusCode {
+    let visitor = Visitor::new(&asked.open_id, &asked.nickname);
+    let head_img_url = asked.head_img_url.unwrap_or(visitor.head_img_url);
+    simulator.put_visitor(&asked.authorizer_appid, Visitor { head_img_url, ..visitor });
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WebLoginCode {
+    authorizer_appid: AppId,
+    open_id: String,
+    scope: Scope,
+}
+
+async fn web_login_code(State(simulator): State<Simulator>, Json(asked): Json<WebLoginCode>) -> Json<Value> {
+    Json(json!({ "code": simulator.web_login_code(&asked.authorizer_appid, &asked.open_id, asked.scope) }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WebDomains {
+    hosts: Vec<String>,
+}
+
+async fn set_web_domains(State(simulator): State<Simulator>, Json(asked): Json<WebDomains>) -> StatusCode {
+    simulator.set_web_domains(asked.hosts);
+    StatusCode::NO_CONTENT
 }
 
 #[derive(Deserialize)]

@@ -86,9 +86,7 @@ impl Codes {
 }
 
 pub(crate) fn session(simulator: &Simulator, request: &Request, account: &AppId) -> Outcome {
-    if request.parameter("grant_type") != Some("authorization_code") {
-        return Err(Refusal::new(40002, "invalid grant_type"));
-    }
+    request.check_grant_type("authorization_code")?;
     let code = request.parameter("js_code").unwrap_or_default();
     let open_id = simulator.change_account(account, |of, at| of.logins.spend(code, at.now))?;
     let key = STANDARD.encode(simulator.random().bytes::<16>());

@@ -21,6 +21,7 @@ pub(crate) mod registration;
 pub(crate) mod settings;
 pub(crate) mod templates;
 pub(crate) mod users;
+pub(crate) mod web_login;
 
 use std::collections::BTreeMap;
 
@@ -28,7 +29,7 @@ use base::ids::AppId;
 use serde::{Deserialize, Serialize};
 
 use crate::simulator::Simulator;
-use crate::world::Moment;
+use crate::world::{Moment, SecretKind};
 
 /// What WeChat keeps about the business of all accounts.
 #[derive(Default, Serialize, Deserialize)]
@@ -48,6 +49,7 @@ pub(crate) struct OfPlatform {
     registrations: registration::Registrations,
     library: code::library::Library,
     audit_quota: code::audit::AuditQuota,
+    web_logins: web_login::WebLogins,
 }
 
 /// What WeChat keeps about the business of one account.
@@ -65,6 +67,7 @@ pub(crate) struct OfAccount {
     domains: domains::account::Domains,
     privacy: privacy::Privacy,
     testers: settings::Testers,
+    visitors: web_login::Visitors,
 }
 
 impl Business {
@@ -76,6 +79,16 @@ impl Business {
     /// Every ticket of an official account that a mini program may still be registered with.
     pub(crate) fn registration_tickets(&self) -> impl Iterator<Item = &String> {
         self.accounts.values().flat_map(|of| of.reuse_tickets.values())
+    }
+
+    /// Every code and token of a web login.
+    pub(crate) fn web_login_secrets(&self) -> impl Iterator<Item = (SecretKind, &str)> {
+        self.platform.web_logins.secrets()
+    }
+
+    /// The account whose visitor has this access token.
+    pub(crate) fn account_of_visitor(&self, access_token: &str) -> Option<&AppId> {
+        self.platform.web_logins.account_of(access_token)
     }
 }
 

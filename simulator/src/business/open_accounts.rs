@@ -56,6 +56,11 @@ impl Simulator {
         Some(format!("o{}", digest.get(..27).unwrap_or_default()))
     }
 
+    /// Whether this is the appid of an open account.
+    pub(super) fn is_open_account(&self, appid: &str) -> bool {
+        self.of_platform(|of| of.open_accounts.0.contains_key(appid))
+    }
+
     fn owner_of(&self, account: &AppId) -> String {
         self.account(account).map(|account| account.principal_name).unwrap_or_default()
     }

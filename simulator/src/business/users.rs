@@ -55,7 +55,7 @@ impl Simulator {
     /// 40003 or 43004 if nobody, or nobody any more, follows the account under this openid.
     pub(super) fn check_follower(&self, account: &AppId, open_id: &str) -> Result<(), Refusal> {
         match self.users(account).get(open_id) {
-            None => Err(Refusal::new(40003, "invalid openid")),
+            None => Err(Refusal::invalid_openid()),
             Some(user) if user.is_subscribed => Ok(()),
             Some(_) => Err(Refusal::new(43004, "require subscribe")),
         }
@@ -92,7 +92,7 @@ pub(crate) fn list(simulator: &Simulator, request: &Request, holder: &Holder) ->
     let after = request.parameter("next_openid").unwrap_or_default();
     let users = simulator.users(&holder.account);
     if !after.is_empty() && !users.contains_key(after) {
-        return Err(Refusal::new(40003, "invalid openid"));
+        return Err(Refusal::invalid_openid());
     }
     let followers: Vec<_> = users.iter().filter(|(_, user)| user.is_subscribed).map(|(open_id, _)| open_id).collect();
     let page: Vec<_> = followers.iter().filter(|open_id| open_id.as_str() > after).take(MAX_LIST).collect();
@@ -111,7 +111,7 @@ fn info_of(
     open_id: &str,
     lang: &str,
 ) -> Result<Value, Refusal> {
-    let user = users.get(open_id).ok_or_else(|| Refusal::new(40003, "invalid openid"))?;
+    let user = users.get(open_id).ok_or_else(Refusal::invalid_openid)?;
     let mut info =
         if user.is_subscribed { details_of(user, open_id, lang) } else { json!({ "subscribe": 0, "openid": open_id }) };
     if let Some(union_id) = simulator.union_id(account, open_id) {

@@ -63,6 +63,12 @@ pub enum SecretKind {
     RegistrationTicket,
     /// `jsapi_ticket`, or the ticket of cards.
     JsTicket,
+    /// `code` of a web login.
+    WebLoginCode,
+    /// `access_token` of a visitor.
+    VisitorToken,
+    /// `refresh_token` of a visitor.
+    VisitorRefreshToken,
 }
 
 /// A secret value that the simulator issued or was configured with. No `Debug`: it is the secret.

@@ -270,7 +270,7 @@ impl World {
     }
 
     /// Whether the account has granted one of these permission sets.
-    pub(super) fn has_granted(&self, appid: &AppId, sets: &[u32]) -> bool {
+    pub(crate) fn has_granted(&self, appid: &AppId, sets: &[u32]) -> bool {
         self.grants.get(appid).is_some_and(|grant| sets.iter().any(|set| grant.func_ids.contains(set)))
     }
 

@@ -95,6 +95,7 @@ impl World {
         self.authorization_codes.keys().for_each(|code| note(SecretKind::AuthorizationCode, code));
         self.business.login_codes().for_each(|code| note(SecretKind::LoginCode, code));
         self.business.registration_tickets().for_each(|ticket| note(SecretKind::RegistrationTicket, ticket));
+        self.business.web_login_secrets().for_each(|(kind, value)| note(kind, value));
         for grant in self.grants.values() {
             note(SecretKind::RefreshToken, &grant.refresh_token);
             grant.access_token.iter().for_each(|token| note(SecretKind::AuthorizerToken, &token.value));
@@ -122,8 +123,8 @@ impl World {
         let mut value = format!("{prefix}{}{}", at.random.id(), at.random.id());
         // WeChat's tokens are longer than its other secrets, and what they take in a table is counted.
         let length = match kind {
-            SecretKind::ComponentToken | SecretKind::AuthorizerToken => TOKEN_LENGTH,
-            SecretKind::RefreshToken => REFRESH_TOKEN_LENGTH,
+            SecretKind::ComponentToken | SecretKind::AuthorizerToken | SecretKind::VisitorToken => TOKEN_LENGTH,
+            SecretKind::RefreshToken | SecretKind::VisitorRefreshToken => REFRESH_TOKEN_LENGTH,
             _ => value.len(),
         };
         while value.len() < length {

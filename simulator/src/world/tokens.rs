@@ -35,7 +35,7 @@ impl Token {
     }
 
     fn check(&self, now: Timestamp) -> Result<(), Refusal> {
-        if now < self.expires_at { Ok(()) } else { Err(Refusal::new(42001, "access_token expired")) }
+        if now < self.expires_at { Ok(()) } else { Err(Refusal::token_expired()) }
     }
 }
 
@@ -87,7 +87,7 @@ impl World {
             None => &[],
         };
         if sets.is_empty() {
-            return Err(Refusal::new(48001, "api unauthorized"));
+            return Err(Refusal::api_unauthorized());
         }
         let is_granted = self.has_granted(appid, sets);
         if is_granted { Ok(()) } else { Err(Refusal::new(61007, "api is unauthorized to component")) }
@@ -136,13 +136,14 @@ impl World {
         Ok(RenewedTokens { access_token, refresh_token: grant.refresh_token.clone() })
     }
 
-    /// The account whose newest token this is, expired or not.
+    /// The account whose newest token this is, or one of whose visitors has it, expired or not.
     pub(crate) fn owner_of_token(&self, token: &str) -> Option<&AppId> {
         // Most calls are the platform's own: with many accounts they are not to be looked through for each.
         if self.component_token.as_ref().is_some_and(|newest| newest.value == token) {
             return None;
         }
-        self.holder(token).map(|(appid, _)| appid)
+        let of_visitor = self.business.account_of_visitor(token);
+        of_visitor.or_else(|| self.holder(token).map(|(appid, _)| appid))
     }
 
     fn holder(&self, token: &str) -> Option<(&AppId, &Token)> {

@@ -47,7 +47,9 @@ async fn every_api_refuses_the_other_method_and_calls_without_its_token() {
         let missing = if api.token == TokenKind::Login { 41021 } else { 41001 };
         let (name, wrong, expected) = match api.token {
             TokenKind::None | TokenKind::Either => continue,
+            TokenKind::Login if api.official_account == [4] => ("component_access_token", &account, 48001),
             TokenKind::Component | TokenKind::Login => ("component_access_token", &account, 61014),
+            TokenKind::Visitor => ("access_token", &component, 40001),
             TokenKind::Account => ("access_token", &component, 61015),
         };
         assert_eq!(ask(api.method, String::new()).await, missing, "{}", api.path);

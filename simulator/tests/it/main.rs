@@ -52,3 +52,5 @@ mod state;
 mod templates;
 #[cfg(test)]
 mod users;
+#[cfg(test)]
+mod web_login;

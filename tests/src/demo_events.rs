@@ -44,6 +44,9 @@ pub const KNOWN_ACCOUNT: &str = "wxdemoaccount00003";
 /// An account that has never authorized the platform.
 pub const UNKNOWN_ACCOUNT: &str = "wxdemoaccount0000f";
 
+/// A file with which WeChat checks a domain.
+const CHECK_FILE: &str = "87PweoaRBw.txt";
+
 /// Who writes to it.
 const FOLLOWER: &str = "oDemoFollower000000000000001";
 
@@ -278,6 +281,11 @@ fn account_api() -> Events {
     let create_key = |body: &str| {
         HttpEvent::new("POST", "/keys").header("content-type", "application/json").iam(CALLER).body(body).build()
     };
+    let of_file = |method: &str, file: &str| {
+        HttpEvent::new(method, &format!("/check-files/{file}")).route("/check-files/{file}").iam(CALLER)
+    };
+    let put_file =
+        |file: &str, body: &str| of_file("PUT", file).header("content-type", "application/json").body(body).build();
     let of_service = |method: &str, path: &str| with_key(&HttpEvent::new(method, path));
     vec![
         ("list-accounts", list.clone().iam(CALLER).build()),
@@ -305,6 +313,14 @@ fn account_api() -> Events {
             "revoke-unknown-key",
             HttpEvent::new("DELETE", &format!("/keys/{UNKNOWN_KEY}")).route("/keys/{key_id}").iam(CALLER).build(),
         ),
+        ("put-check-file", put_file(CHECK_FILE, r#"{"content":"0f1e2d3c4b5a69788796a5b4c3d2e1f0"}"#)),
+        ("put-check-file-with-line-break", put_file(CHECK_FILE, r#"{"content":"0f1e2d3c4b5a69788796a5b4c3d2e1f0\n"}"#)),
+        (
+            "put-check-file-with-another-name",
+            put_file("index.html", r#"{"content":"0f1e2d3c4b5a69788796a5b4c3d2e1f0"}"#),
+        ),
+        ("list-check-files", HttpEvent::new("GET", "/check-files").iam(CALLER).build()),
+        ("remove-unknown-check-file", of_file("DELETE", "0000000000.txt").build()),
         ("list-accounts-with-key", of_service("GET", "/v1/accounts").build()),
         (
             "change-account-with-key-for-reading",

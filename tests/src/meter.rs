@@ -19,7 +19,7 @@ use runtime::aws::Connections;
 use serde_json::{Map, Value};
 
 /// Operations that write.
-const WRITES: [&str; 3] = ["PutItem", "TransactWriteItems", "UpdateItem"];
+const WRITES: [&str; 4] = ["DeleteItem", "PutItem", "TransactWriteItems", "UpdateItem"];
 
 /// What was asked of DynamoDB, and what it charges for.
 #[derive(Debug, Default, Clone, PartialEq)]

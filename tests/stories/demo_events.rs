@@ -269,6 +269,21 @@ async fn operators_make_a_key_and_list_those_that_there_are() {
 }
 
 #[tokio::test]
+async fn operators_put_a_check_file_and_list_those_that_there_are() {
+    let world = world_with_link().await;
+    for name in [
+        "put-check-file",
+        "put-check-file-with-line-break",
+        "put-check-file-with-another-name",
+        "list-check-files",
+        "remove-unknown-check-file",
+    ] {
+        answered(&world, &format!("account-api/{name}.json")).await;
+    }
+    assert_eq!(world.store().check_files.page(10, None).await.unwrap().files.len(), 1);
+}
+
+#[tokio::test]
 async fn services_call_wechat_where_they_cannot() {
     let world = world_with_link().await;
     for name in [

@@ -22,7 +22,7 @@ const FOLLOWER: &str = "oFollower1";
 
 /// What the contract says of each route: the scopes of which one will do. Written down once more, so that a route whose
 /// right is changed by mistake is noticed; a route that is missing here is, too.
-const RIGHTS: [(&str, &[&str]); 27] = [
+const RIGHTS: [(&str, &[&str]); 30] = [
     ("GET /accounts", &["accounts:read"]),
     ("GET /accounts/{appid}", &["accounts:read"]),
     ("PATCH /accounts/{appid}", &["accounts:origins", "accounts:write"]),
@@ -33,6 +33,9 @@ const RIGHTS: [(&str, &[&str]); 27] = [
     ("POST /keys", &[]),
     ("GET /keys", &[]),
     ("DELETE /keys/{key_id}", &[]),
+    ("PUT /check-files/{file}", &[]),
+    ("GET /check-files", &[]),
+    ("DELETE /check-files/{file}", &[]),
     ("GET /tokens/platform", &["platform:tokens"]),
     ("POST /tokens/platform/renewals", &["platform:tokens"]),
     ("GET /tokens/{appid}", &["tokens"]),
@@ -102,7 +105,7 @@ async fn a_key_opens_what_its_scopes_say_and_nothing_else() {
     for route in BUSINESS_ROUTES.iter() {
         let path = route.path.replace("{appid}", account.as_str()).replace("{proxy+}", "cgi-bin/user/info");
         let path = path.replace("{link_id}", "AAAAAAAAAAAAAAAAAAAAAA").replace("{key_id}", "AAAAAAAAAAAAAAAAAAAAAA");
-        let path = path.replace("{reconciliation_id}", "AAAAAAAAAAAAAAAAAAAAAA");
+        let path = path.replace("{reconciliation_id}", "AAAAAAAAAAAAAAAAAAAAAA").replace("{file}", "87PweoaRBw.txt");
         let name = format!("{} {}", route.method, route.path);
         let enough = rights[name.as_str()];
         for (scope, business) in &with_one {

@@ -23,6 +23,8 @@ mod calls_on_behalf;
 #[cfg(test)]
 mod cancelled_links;
 #[cfg(test)]
+mod check_files;
+#[cfg(test)]
 mod clients;
 #[cfg(test)]
 mod clocks;

@@ -1,9 +1,10 @@
 //! The accounts of a platform, for services and operators: which there are, how they are doing, and what the business has
-//! said about them; and the keys of services outside AWS. `docs/business-api.md` is its contract.
+//! said about them; the keys of services outside AWS; and WeChat's check files. `docs/business-api.md` is its contract.
 //!
 //! No route yields a token, and nothing here reads one: what is taken of an account's row are the attributes in
 //! [`store::STATUS_ATTRIBUTES`]. Only a reading of a profile calls WeChat.
 
+mod check_files;
 mod document;
 mod keys;
 mod labels;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, patch, post};
+use axum::routing::{delete, get, patch, post, put};
 use base::clock::Timestamp;
 use base::ids::AppId;
 use http::header::ETAG;
@@ -39,7 +40,7 @@ pub use self::openapi::description;
 use crate::view::AccountView;
 
 /// The routes, from which [`router`] is built.
-pub static ROUTES: [Route; 10] = [
+pub static ROUTES: [Route; 13] = [
     Route::new(Method::GET, "/accounts", &[Scope::AccountsRead]),
     Route::new(Method::GET, "/accounts/{appid}", &[Scope::AccountsRead]),
     Route::new(Method::PATCH, "/accounts/{appid}", &[Scope::AccountsWrite, Scope::AccountsOrigins]),
@@ -49,6 +50,9 @@ pub static ROUTES: [Route; 10] = [
     Route::with(Method::POST, "/keys", Right::IamOnly),
     Route::with(Method::GET, "/keys", Right::IamOnly),
     Route::with(Method::DELETE, "/keys/{key_id}", Right::IamOnly),
+    Route::with(Method::PUT, "/check-files/{file}", Right::IamOnly),
+    Route::with(Method::GET, "/check-files", Right::IamOnly),
+    Route::with(Method::DELETE, "/check-files/{file}", Right::IamOnly),
     Route::with(Method::GET, "/openapi.json", Right::AnyKey),
 ];
 
@@ -73,6 +77,7 @@ access_to! {
         user_names: UserNames,
         reconcile_passes: ReconcilePasses,
         api_keys: ApiKeys,
+        check_files: CheckFiles,
     }
 }
 
@@ -138,7 +143,8 @@ async fn shown(service: AccountService, appid: AppId, bound: Instant) -> Result<
 
 /// The routes, behind both doors.
 pub fn router(service: AccountService, config: KeyConfig) -> Router {
-    let [list, one, same, readings, reconciliations, reconciliation, make_key, list_keys, key, document] = &ROUTES;
+    let [list, one, same, readings, reconciliations, reconciliation, keys @ .., document] = &ROUTES;
+    let [make_key, list_keys, key, put_file, list_files, file] = keys;
     let routes = Router::new()
         .route(list.path, get(listing::list))
         .route(one.path, get(read))
@@ -149,6 +155,9 @@ pub fn router(service: AccountService, config: KeyConfig) -> Router {
         .route(make_key.path, post(keys::create))
         .route(list_keys.path, get(keys::list))
         .route(key.path, delete(keys::revoke))
+        .route(put_file.path, put(check_files::put))
+        .route(list_files.path, get(check_files::list))
+        .route(file.path, delete(check_files::remove))
         .route(document.path, get(document::read));
     let doors = Doors { services: service.services(), routes: &ROUTES, keys: config, longest_body: BODY_LIMIT };
     doors.to(routes).with_state(service)

@@ -3,14 +3,17 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 use store::{
-    AccountState, LONGEST_KEY, LONGEST_KEY_NAME, LONGEST_REFERENCE, LONGEST_VALUE, MOST_KEY_APPIDS, MOST_LOGIN_ORIGINS,
-    Scope,
+    AccountState, CheckFileOrigin, LONGEST_KEY, LONGEST_KEY_NAME, LONGEST_REFERENCE, LONGEST_VALUE, MOST_KEY_APPIDS,
+    MOST_LOGIN_ORIGINS, Scope,
 };
 use web::ProblemKind;
 use web::api::state_word;
 use web::openapi::{Description, Operation};
 
+use wechat::check_file::{CheckFileContent, CheckFileName};
+
 use crate::ROUTES;
+use crate::check_files::{CheckFileBody, CheckFileListPage, CheckFileView};
 use crate::keys::{CreatedKey, KeyBody, KeyListPage};
 use crate::labels::PatchBody;
 use crate::listing::{AccountPage, KINDS};
@@ -20,6 +23,7 @@ use crate::view::AccountView;
 const ACCOUNTS: &str = "Accounts";
 const RECONCILIATIONS: &str = "Reconciliations";
 const KEYS: &str = "API keys";
+const CHECK_FILES: &str = "Check files";
 
 /// `*`, or versions as an `ETag` has them.
 const IF_MATCH: &str = r#"^([*]|(W/)?"[^",]*"( *, *(W/)?"[^",]*")*)$"#;
@@ -33,19 +37,26 @@ const TAG: (&str, &str) = (
 /// The routes of [`ROUTES`].
 #[must_use]
 pub fn description() -> Description {
-    let [list, one, change, reading, begin, progress, create_key, keys, key, document] = &ROUTES;
+    let [list, one, change, reading, begin, progress, operators @ .., document] = &ROUTES;
+    let [create_key, keys, key, put_file, files, file] = operators;
     Description::default()
         .answer::<AccountPage>()
         .answer::<AccountView>()
         .answer::<Reconciliation>()
         .answer::<CreatedKey>()
         .answer::<KeyListPage>()
+        .answer::<CheckFileView>()
+        .answer::<CheckFileListPage>()
         .body::<PatchBody>()
         .body::<KeyBody>()
+        .body::<CheckFileBody>()
         .narrow("KeyRequest", "name", json!({ "minLength": 1, "maxLength": LONGEST_KEY_NAME }))
         .narrow("KeyRequest", "scopes", json!({ "minItems": 1, "items": scope() }))
         .narrow("KeyRequest", "appids", appids())
         .narrow("KeyTerms", "scopes", json!({ "items": scope() }))
+        .narrow("CheckFileRequest", "content", json!({ "pattern": CheckFileContent::PATTERN }))
+        .narrow("CheckFile", "file", json!({ "pattern": CheckFileName::PATTERN }))
+        .narrow("CheckFile", "origin", json!({ "enum": CheckFileOrigin::WORDS }))
         .narrow("AccountItem", "appid", appid())
         .narrow("AccountItem", "state", json!({ "enum": AccountState::ALL.map(state_word) }))
         .narrow("AccountItem", "kind", json!({ "enum": KINDS.map(|(word, _)| word) }))
@@ -68,6 +79,9 @@ pub fn description() -> Description {
         .route(create_key, makes_key())
         .route(keys, lists_keys())
         .route(key, revokes_key())
+        .route(put_file, puts_file())
+        .route(files, lists_files())
+        .route(file, removes_file())
         .route(document, describes())
 }
 
@@ -306,6 +320,59 @@ fn key() -> Value {
     key["created_by"] = json!("arn:aws:sts::123456789012:assumed-role/platform-admin");
     key["last_used_on"] = json!("2026-02-01");
     key
+}
+
+fn of_file(operation: Operation) -> Operation {
+    let name = json!({ "type": "string", "pattern": CheckFileName::PATTERN, "example": check_file()["file"] });
+    operation.in_path("file", &name, "The file's name, as WeChat gave it.")
+}
+
+fn puts_file() -> Operation {
+    of_file(Operation::new(
+        "putCheckFile",
+        CHECK_FILES,
+        "Put a check file",
+        "Stores a file that WeChat gave you, or replaces it: every host of the platform then serves it below `/`, byte for \
+         byte. At most 1,000 are kept.",
+    ))
+    .takes::<CheckFileBody>(&["application/json"], &json!({ "content": check_file()["content"] }))
+    .refuses(&[ProblemKind::InvalidCheckFile, ProblemKind::TooManyCheckFiles])
+    .answers::<CheckFileView>(StatusCode::OK, "The file as it is served.", &[], &check_file())
+}
+
+fn lists_files() -> Operation {
+    Operation::new(
+        "listCheckFiles",
+        CHECK_FILES,
+        "List check files",
+        "In the order of their names. Lists may be a moment behind.",
+    )
+    .in_pages()
+    .refuses(&[ProblemKind::InvalidParameter])
+    .answers::<CheckFileListPage>(
+        StatusCode::OK,
+        "A page of check files.",
+        &[],
+        &json!({ "files": [check_file()], "next_cursor": "3q2-7wAAODdQd2VvYVJCdy50eHQ" }),
+    )
+}
+
+fn removes_file() -> Operation {
+    of_file(Operation::new(
+        "removeCheckFile",
+        CHECK_FILES,
+        "Remove a check file",
+        "It is not served any more. The request has no body.",
+    ))
+    .refuses(&[ProblemKind::UnknownCheckFile])
+    .answers_nothing(StatusCode::NO_CONTENT, "It is removed.")
+}
+
+fn check_file() -> Value {
+    json!({
+        "file": "87PweoaRBw.txt", "content": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "origin": "manual",
+        "stored_at": "2026-01-31T08:00:00Z",
+    })
 }
 
 fn describes() -> Operation {

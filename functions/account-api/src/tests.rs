@@ -13,6 +13,9 @@ use super::*;
 /// Both doors.
 const KEYS: KeyConfig = KeyConfig { enabled: true };
 
+/// A check file's route.
+const FILE: &str = "/check-files/87PweoaRBw.txt";
+
 /// A service whose AWS cannot be reached.
 fn service() -> AccountService {
     AccountService::new(without_aws::services(), without_aws::bus(), AccountConfig::default())
@@ -40,7 +43,8 @@ async fn no_route_answers_without_an_identity() {
         let path = path
             .replace("{appid}", "wx1234567890abcdef")
             .replace("{reconciliation_id}", "1800000000")
-            .replace("{key_id}", "Zk3vQ0c8SgWqT1n2yXb4aA");
+            .replace("{key_id}", "Zk3vQ0c8SgWqT1n2yXb4aA")
+            .replace("{file}", "87PweoaRBw.txt");
         let request = Request::builder().method(method.clone()).uri(&path).body(Body::from("{}")).unwrap();
         let response = router(service(), KEYS).oneshot(request).await.unwrap();
         assert_eq!(response.status(), 403, "{method} {path}");
@@ -76,6 +80,18 @@ async fn what_cannot_be_used_is_refused_before_anything_is_read() {
         (Method::GET, "/keys?name=a", "", "invalid-parameter"),
         (Method::DELETE, "/keys/%FF", "", "unknown-key"),
         (Method::DELETE, "/keys/short", "", "unknown-key"),
+        (Method::PUT, FILE, "{}", "invalid-check-file"),
+        (Method::PUT, FILE, r#"{"content":1}"#, "malformed"),
+        (Method::PUT, FILE, r#"{"content":"0123456789abcdef","file":"x"}"#, "malformed"),
+        (Method::PUT, FILE, r#"{"content":"0123456789abcdef\n"}"#, "invalid-check-file"),
+        (Method::PUT, FILE, r#"{"content":"\ufeff0123456789abcdef"}"#, "invalid-check-file"),
+        (Method::PUT, "/check-files/index.html", r#"{"content":"0123456789abcdef"}"#, "invalid-check-file"),
+        (Method::PUT, "/check-files/..%2f..%2fw.txt", r#"{"content":"0123456789abcdef"}"#, "invalid-check-file"),
+        (Method::PUT, "/check-files/%FF", r#"{"content":"0123456789abcdef"}"#, "invalid-check-file"),
+        (Method::GET, "/check-files?cursor=AAAA", "", "invalid-parameter"),
+        (Method::GET, "/check-files?file=a", "", "invalid-parameter"),
+        (Method::DELETE, "/check-files/%FF", "", "unknown-check-file"),
+        (Method::DELETE, "/check-files/87PweoaRBw.TXT", "", "unknown-check-file"),
     ] {
         let response = answered(method, path, body).await;
         assert!(response.status().is_client_error(), "{path} {body}");

@@ -130,6 +130,9 @@ attributes! {
     IN_URL = "in_url",
     ENDS_AT = "ends_at",
     LAST_USED_ON = "last_used_on",
+    // Check files.
+    CONTENT = "content",
+    ORIGIN = "origin",
     // The release check.
     SEEN = "seen",
     // Health.

@@ -15,6 +15,7 @@ mod accounts;
 mod api_key;
 mod attempt;
 mod attributes;
+mod check_file;
 mod claim;
 mod details;
 mod failed_call;
@@ -63,6 +64,7 @@ pub use self::api_key::{
     Scope,
 };
 pub use self::attempt::{ATTEMPT_KEEP, Attempt, Attempts, CodeCount, CookieDigest, MAX_CODES};
+pub use self::check_file::{CheckFile, CheckFileOrigin, CheckFilePage, CheckFiles, MOST_CHECK_FILES, NewCheckFile};
 pub use self::claim::{Arrival, Binding, ClaimKey, Claimed, ClaimedCode, ClaimedGrant, Claims, CodeDigest};
 pub use self::details::{AccountDetails, DETAILS_SORT, Details, GrantOrigin, ProfileReading};
 pub use self::failed_call::{CountedFailure, FAILED_CALLS_KEPT, FailedCall, FailedCalls, FailurePage, FailurePlace};
@@ -299,6 +301,7 @@ store_of! {
     keyed_calls: KeyedCalls, "Calls on behalf with a key.";
     failed_calls: FailedCalls, "Calls on behalf that failed.";
     api_keys: ApiKeys, "The keys of services outside AWS.";
+    check_files: CheckFiles, "The files with which WeChat checks domains.";
     introductions: Introductions, "The accounts that are known to be the platform's.";
     recipients: Recipients, "Whom messages are addressed to.";
     user_names: UserNames, "The names of accounts, to be written.";

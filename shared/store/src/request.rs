@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -223,6 +224,36 @@ impl Part {
         let query = query.key_condition_expression(format!("{PK} = :key"));
         let query = query.expression_attribute_values(":key", Value::from(partition).0);
         page(query, order, limit, after.map(Key::attributes)).await
+    }
+
+    /// How many items a partition has, as of a moment ago.
+    pub(crate) async fn count_partition(&self, partition: String) -> Result<usize, StoreError> {
+        let mut count = 0;
+        let mut pages = self
+            .client()
+            .query()
+            .table_name(self.table())
+            .key_condition_expression(format!("{PK} = :key"))
+            .expression_attribute_values(":key", Value::from(partition).0)
+            .select(Select::Count)
+            .into_paginator()
+            .send();
+        while let Some(page) = pages.try_next().await.map_err(|error| StoreError::from_sdk("Query", &error))? {
+            count += usize::try_from(page.count).unwrap_or(0);
+        }
+        Ok(count)
+    }
+
+    /// Deletes an item at once, and returns whether there was one. After a lost reply the SDK's second try finds none.
+    pub(crate) async fn delete(&self, key: Key) -> Result<bool, StoreError> {
+        let delete = self.client().delete_item().table_name(self.table()).set_key(Some(key.attributes()));
+        match delete.condition_expression(format!("attribute_exists({PK})")).send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                _ => Err(StoreError::from_sdk("DeleteItem", &error)),
+            },
+        }
     }
 
     /// Hands over the items of a partition whose sort keys begin with `prefix`, as of now and in their order, until `take`

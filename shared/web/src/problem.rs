@@ -67,6 +67,8 @@ kinds! {
     InvalidHeader: BAD_REQUEST, "invalid-header", "A header cannot be used";
     /// The path is not one of WeChat's APIs.
     InvalidPath: BAD_REQUEST, "invalid-path", "The path cannot be passed on";
+    /// It is not one of WeChat's check files: its name or its content has another form.
+    InvalidCheckFile: BAD_REQUEST, "invalid-check-file", "It is no check file of WeChat's";
     /// The call would issue a token, spend a code or take a secret: the platform does not pass it on.
     PathRefused: FORBIDDEN, "path-refused", "The platform does not pass this call on";
     /// There is no key, or not a valid one.
@@ -79,6 +81,8 @@ kinds! {
     NoIdentity: FORBIDDEN, "no-identity", "No IAM identity";
     /// There is no such account.
     UnknownAccount: NOT_FOUND, "unknown-account", "No such account";
+    /// There is no such check file.
+    UnknownCheckFile: NOT_FOUND, "unknown-check-file", "No such check file";
     /// There is no such file of this caller.
     UnknownFile: NOT_FOUND, "unknown-file", "No such file";
     /// There is no such key.
@@ -99,6 +103,8 @@ kinds! {
     PagesNotPermitted: CONFLICT, "pages-not-permitted", "The account cannot sign pages";
     /// A reconciliation is under way.
     ReconciliationRunning: CONFLICT, "reconciliation-running", "A reconciliation is under way";
+    /// As many check files are stored as there may be.
+    TooManyCheckFiles: CONFLICT, "too-many-check-files", "Too many check files";
     /// The link is bound to an account.
     LinkUsed: CONFLICT, "link-used", "The link has been used";
     /// The first call with this `Idempotency-Key` is under way.

@@ -8,11 +8,13 @@
 //! - [`crypto`] opens and seals messages: start here to see what makes a push authentic.
 //! - [`push`] reads what is in them, and writes passive replies.
 //! - [`api`] makes the calls, and says of each error code what it asks for ([`api::ErrCode`]).
+//! - [`check_file`] has the names and contents of the files with which WeChat checks a domain.
 //! - [`pages`] signs web pages.
 //! - [`permissions`] has the names of the permission sets.
 //! - [`times`] compares the times that WeChat puts on its pushes.
 
 pub mod api;
+pub mod check_file;
 pub mod crypto;
 pub mod pages;
 pub mod permissions;

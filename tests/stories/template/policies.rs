@@ -15,7 +15,7 @@ const MANUAL: &str = include_str!("../../../docs/operations.md");
 const SECTION: &str = "\n## Policies for the usual roles\n";
 
 /// What each role may do, and nothing else.
-const ROLES: [(&str, &[&str]); 5] = [
+const ROLES: [(&str, &[&str]); 6] = [
     (
         "Reads accounts",
         &[
@@ -47,6 +47,7 @@ const ROLES: [(&str, &[&str]); 5] = [
         ],
     ),
     ("Reads tokens", &["GET /tokens/{appid}", "POST /tokens/{appid}/renewals"]),
+    ("Keeps check files", &["PUT /check-files/{file}", "GET /check-files", "DELETE /check-files/{file}"]),
     ("Administers keys", &["POST /keys", "GET /keys", "DELETE /keys/{key_id}"]),
 ];
 
@@ -113,7 +114,8 @@ fn requests(route: &str, all: &BTreeSet<String>) -> Vec<String> {
         let path = path.replace("{appid}", "wx1234567890abcdef").replace("{proxy+}", "cgi-bin/message/custom/send");
         ["{link_id}", "{key_id}"].iter().fold(path, |path, id| path.replace(id, "0123456789abcdefABCDE_"))
     };
-    let plain = |path: &str| plain(path).replace("{reconciliation_id}", "1795852800");
+    let plain =
+        |path: &str| plain(path).replace("{reconciliation_id}", "1795852800").replace("{file}", "87PweoaRBw.txt");
     let mut paths = vec![plain(path)];
     for other in all {
         let (other_method, other_path) = other.split_once(' ').unwrap();
@@ -123,7 +125,7 @@ fn requests(route: &str, all: &BTreeSet<String>) -> Vec<String> {
             paths.push(plain(&path.replace("{proxy+}", &alike)));
         }
         // In one part of a path: no slash is in it.
-        for id in ["{link_id}", "{key_id}", "{reconciliation_id}"] {
+        for id in ["{link_id}", "{key_id}", "{reconciliation_id}", "{file}"] {
             paths.push(plain(&path.replace(id, other_method)));
             paths.push(plain(&path.replace(id, other_path.split('/').nth(1).unwrap())));
         }

@@ -1,0 +1,199 @@
+//! The files with which WeChat checks that a domain is the platform's or an account's (protocol section 13.2).
+//!
+//! All are in one partition, whose sort key is the file's name: whoever asks the host for a file costs one read, and one
+//! query lists them. They are public, few and small. A file is deleted at once and not when DynamoDB gets to it: a host
+//! must not go on vouching for somebody who has left.
+
+use base::clock::Timestamp;
+use base::ids::AppId;
+use wechat::check_file::{CheckFileContent, CheckFileName};
+
+use crate::StoreError;
+use crate::attributes::{AUTHORIZER, CONTENT, ORIGIN, PK, SK, STORED_AT};
+use crate::item::{Attributes, Item};
+use crate::part::{Key, Part};
+use crate::request::Order;
+use crate::write::{Change, exists, id_value};
+
+/// Files that are kept at once: two for each of some hundred accounts, and one partition carries them easily. Two
+/// processes that add the last ones at the same moment may pass it by one.
+pub const MOST_CHECK_FILES: usize = 1_000;
+
+id_value!(CheckFileName);
+
+impl From<&CheckFileContent> for crate::write::Value {
+    fn from(content: &CheckFileContent) -> Self {
+        content.as_str().into()
+    }
+}
+
+/// Where a file has come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CheckFileOrigin {
+    /// Somebody has put it there.
+    Manual,
+    /// WeChat gave it, for domains that are registered with the platform.
+    Platform,
+    /// WeChat gave it, for domains of this account.
+    Account(AppId),
+}
+
+impl CheckFileOrigin {
+    /// The words in the table and in the business API.
+    pub const WORDS: [&str; 3] = ["manual", "platform", "account"];
+
+    /// Its word.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Manual => Self::WORDS[0],
+            Self::Platform => Self::WORDS[1],
+            Self::Account(_) => Self::WORDS[2],
+        }
+    }
+
+    /// The account whose file it is.
+    #[must_use]
+    pub const fn account(&self) -> Option<&AppId> {
+        match self {
+            Self::Account(account) => Some(account),
+            Self::Manual | Self::Platform => None,
+        }
+    }
+
+    /// The origin in an item. One that cannot be read counts as put by hand.
+    fn read(item: &Item) -> Self {
+        match (item.text(ORIGIN), item.parsed(AUTHORIZER, AppId::parse)) {
+            (Some("account"), Some(account)) => Self::Account(account),
+            (Some("platform"), _) => Self::Platform,
+            _ => Self::Manual,
+        }
+    }
+}
+
+/// A check file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckFile {
+    /// Its name, below the root of a host.
+    pub name: CheckFileName,
+    /// Its bytes.
+    pub content: CheckFileContent,
+    /// Where it has come from.
+    pub origin: CheckFileOrigin,
+    /// When it was stored as it is.
+    pub stored_at: Timestamp,
+}
+
+impl CheckFile {
+    fn read(attributes: Attributes) -> Result<Self, StoreError> {
+        let item = Item::new("check file", attributes);
+        Ok(Self {
+            name: item.parsed(SK, CheckFileName::parse).ok_or(item.lacks(SK))?,
+            content: item.parsed(CONTENT, CheckFileContent::parse).ok_or(item.lacks(CONTENT))?,
+            origin: CheckFileOrigin::read(&item),
+            stored_at: item.instant(STORED_AT).ok_or(item.lacks(STORED_AT))?,
+        })
+    }
+}
+
+/// A page of files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckFilePage {
+    /// The files.
+    pub files: Vec<CheckFile>,
+    /// The last name of the page, if there are more behind it.
+    pub next: Option<CheckFileName>,
+}
+
+/// What became of a file that was to be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NewCheckFile {
+    /// It is stored, in the place of one with the same name if there was one.
+    Stored,
+    /// It is not: there are [`MOST_CHECK_FILES`] others.
+    TooMany,
+}
+
+/// The check files.
+#[derive(Debug, Clone)]
+pub struct CheckFiles(pub(crate) Part);
+
+impl CheckFiles {
+    fn key(&self, name: &CheckFileName) -> Key {
+        self.0.only(KIND, name.as_str())
+    }
+
+    fn change(&self, file: &CheckFile) -> Change {
+        self.0
+            .change(self.key(&file.name))
+            .set(CONTENT, &file.content)
+            .set(ORIGIN, file.origin.word())
+            .set_or_remove(AUTHORIZER, file.origin.account())
+            .set(STORED_AT, file.stored_at)
+    }
+
+    /// Stores a file, or replaces the one with its name. One write; of a new file two, and a count of all of them.
+    ///
+    /// # Errors
+    /// [`StoreError`]: it may be stored. Whoever asks again stores the same.
+    pub async fn put(&self, file: &CheckFile) -> Result<NewCheckFile, StoreError> {
+        if self.change(file).when(exists(PK)).apply().await? {
+            return Ok(NewCheckFile::Stored);
+        }
+        if self.0.count_partition(self.0.kind(KIND)).await? >= MOST_CHECK_FILES {
+            return Ok(NewCheckFile::TooMany);
+        }
+        // Whoever has stored the same name meanwhile has done it before us.
+        self.change(file).apply().await.map(|_| NewCheckFile::Stored)
+    }
+
+    /// A file; `None` if there is none. One read.
+    pub async fn get(&self, name: &CheckFileName) -> Result<Option<CheckFile>, StoreError> {
+        self.0.get(self.key(name)).await?.map(CheckFile::read).transpose()
+    }
+
+    /// The files in the order of their names, those behind `after`. One query, all as of a moment ago. One that cannot be
+    /// read hides no other.
+    pub async fn page(&self, limit: usize, after: Option<&CheckFileName>) -> Result<CheckFilePage, StoreError> {
+        let after = after.map(|name| self.key(name));
+        let (items, has_more) = self.0.page_of_partition(self.0.kind(KIND), Order::Ascending, limit, after).await?;
+        let last = items.last().and_then(|item| CheckFileName::parse(item.get(SK)?.as_s().ok()?).ok());
+        let files = items.into_iter().filter_map(|item| CheckFile::read(item).ok()).collect();
+        Ok(CheckFilePage { files, next: last.filter(|_| has_more) })
+    }
+
+    /// Removes a file at once, and returns whether there was one. One write.
+    ///
+    /// # Errors
+    /// [`StoreError`]: it may be gone; whoever asks again then learns that there is none.
+    pub async fn remove(&self, name: &CheckFileName) -> Result<bool, StoreError> {
+        self.0.delete(self.key(name)).await
+    }
+}
+
+const KIND: &str = "check-file";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::write::Value;
+
+    #[test]
+    fn an_origin_is_read_back_and_a_content_that_wechat_cannot_have_given_is_not() {
+        let read = |more: &[(&str, &str)]| {
+            let known = [(SK, Value::from("87PweoaRBw.txt")), (STORED_AT, Value::from(1_u64))];
+            let known = known.into_iter().chain(more.iter().map(|(name, text)| (*name, Value::from(*text))));
+            CheckFile::read(known.map(|(name, value)| (name.to_owned(), value.0)).collect())
+        };
+        let content = (CONTENT, "0123456789abcdef");
+        let account = CheckFileOrigin::Account(AppId::parse("wx1234567890abcdef").unwrap());
+        for origin in [CheckFileOrigin::Manual, CheckFileOrigin::Platform, account] {
+            let authorizer = origin.account().map(|account| (AUTHORIZER, account.as_str()));
+            let attributes: Vec<_> = [content, (ORIGIN, origin.word())].into_iter().chain(authorizer).collect();
+            assert_eq!(read(&attributes).unwrap().origin, origin);
+        }
+        assert_eq!(read(&[content, (ORIGIN, "later")]).unwrap().origin, CheckFileOrigin::Manual);
+        assert!(read(&[]).is_err());
+        assert!(read(&[(CONTENT, "0123456789abcdef\n")]).is_err());
+    }
+}

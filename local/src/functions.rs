@@ -20,8 +20,8 @@ use platform::services::Services;
 use platform::webhook::{AddressPolicy, Webhook};
 use preauth_link::LinkService;
 use runtime::config::{
-    AccountConfig, BusConfig, EventConfig, FilesConfig, KeyConfig, MessageConfig, PageConfig, StoreConfig, TokenConfig,
-    WebDomains, WechatConfig,
+    AccountConfig, BusConfig, EventConfig, FilesConfig, KeyConfig, LoginConfig, MessageConfig, PageConfig, StoreConfig,
+    TokenConfig, WebDomains, WechatConfig,
 };
 use runtime::telemetry::{self, Metrics};
 use store::Table;
@@ -33,6 +33,7 @@ use url::Url;
 use web::gateway::with_decoded_paths;
 use web::identity::IamIdentity;
 use web::source::Source;
+use web_login::LoginService;
 use wechat::api::WechatClient;
 use wechat::push::TestAccounts;
 use wechat_calls::{Bucket, CallService};
@@ -55,6 +56,7 @@ pub(crate) struct Config {
     pub(crate) keys: KeyConfig,
     pub(crate) web_domains: WebDomains,
     pub(crate) pages: PageConfig,
+    pub(crate) logins: LoginConfig,
     pub(crate) wechat: WechatConfig,
 }
 
@@ -71,6 +73,7 @@ impl Config {
             keys: KeyConfig::read(variables)?,
             web_domains: WebDomains::read(variables)?,
             pages: PageConfig::read(variables)?,
+            logins: LoginConfig::read(variables)?,
             wechat: WechatConfig::read(variables)?,
         })
     }
@@ -125,16 +128,19 @@ impl Place<'_> {
         let calls =
             CallService::new(self.services(Limits::calls(), &metrics)?, bucket, self.config.web_domains.clone());
         let links = LinkService::new(for_pages.clone(), pages.clone(), self.config.wechat.clone());
+        let logins = LoginService::new(for_pages.clone(), self.config.logins.clone(), &self.config.wechat);
         let keys = self.config.keys;
         // Both doors answer at both listeners, and only the one for businesses knows an identity.
         let routes = preauth_link::business_router(links.clone(), keys)
             .merge(account_api::router(accounts, keys))
             .merge(token_api::router(tokens, keys))
             .merge(wechat_calls::router(calls, keys))
+            .merge(web_login::business_router(logins.clone(), keys))
             .layer(middleware::from_fn(with_request_id));
         let public = ticket_push::router(receiver(&for_pages))
             .merge(account_push::router(self.reception(&for_pages, webhook(&webhooks.replies, &REPLY_WEBHOOK)?)))
             .merge(preauth_link::public_router(links))
+            .merge(web_login::public_router(logins))
             .merge(routes.clone())
             .merge(oauth_callback::router(CallbackService::new(for_pages, pages.clone())));
         let identity = IamIdentity::new(LOCAL_IDENTITY).context("the local identity is empty")?;
@@ -179,7 +185,7 @@ impl Place<'_> {
 /// In the cloud Lambda names each request. Here this does it, for the log and for the caller.
 async fn with_request_id(mut request: Request, next: Next) -> Response {
     let id = Random::system().id();
-    request.extensions_mut().insert(Source { ip: None, request_id: Some(id.clone()) });
+    request.extensions_mut().insert(Source { request_id: Some(id.clone()), ..Source::default() });
     let mut response = next.run(request).instrument(telemetry::invocation(&id)).await;
     if let Ok(id) = HeaderValue::try_from(id) {
         response.headers_mut().insert("x-request-id", id);

@@ -155,7 +155,7 @@ impl HttpEvent {
 /// The deployed route that a path leads to.
 fn deployed_route(path: &str) -> Option<&'static str> {
     let routes = ticket_push::ROUTES.iter().chain(&account_push::ROUTES).chain(&oauth_callback::ROUTES);
-    let routes = routes.chain(&preauth_link::PUBLIC_ROUTES).map(|(_, path)| *path);
+    let routes = routes.chain(&preauth_link::PUBLIC_ROUTES).chain(&web_login::PUBLIC_ROUTES).map(|(_, path)| *path);
     let routes =
         routes.chain(BUSINESS_ROUTES.iter().map(|route| route.path)).chain(KEY_ROUTES.iter().map(String::as_str));
     let leads_to = |route: &str| {

@@ -23,7 +23,7 @@ const HEADERS_OF_ALL: [&str; 4] = ["allow", "cache-control", "content-length", "
 /// The description of all routes for businesses.
 #[must_use]
 pub fn document() -> Value {
-    preauth_link::description().and(account_api::description()).and(token_api::description()).and(wechat_calls::description()).document(json!({
+    preauth_link::description().and(account_api::description()).and(token_api::description()).and(wechat_calls::description()).and(web_login::description()).document(json!({
         "openapi": "3.1.0",
         "info": {
             "title": "WeChat third-party platform: the business API",

@@ -31,7 +31,7 @@ use platform::webhook::{AddressPolicy, Webhook};
 use preauth_link::LinkService;
 use runtime::aws::{AwsClients, Presigner};
 use runtime::config::{
-    AccountConfig, FilesConfig, KeyConfig, Origin, PageConfig, TokenConfig, WebDomains, WechatConfig,
+    AccountConfig, FilesConfig, KeyConfig, LoginConfig, Origin, PageConfig, TokenConfig, WebDomains, WechatConfig,
 };
 use secrecy::SecretString;
 use simulator::{Consent, Options, Push, Simulator};
@@ -44,6 +44,7 @@ use tokio::time::Instant;
 use url::Url;
 use web::doors::{KEY_DOOR, Route};
 use web::gateway::Gateway;
+use web_login::LoginService;
 use wechat::api::WechatClient;
 use wechat::push::TestAccounts;
 use wechat_calls::{Bucket, CallService};
@@ -74,7 +75,13 @@ pub const WEBHOOK_SECRET: &str = "whsec_c3Rvcnktd2ViaG9vay1rZXktMDEyMzQ1Njc4OWFi
 /// The routes for businesses, of all functions.
 pub static BUSINESS_ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
     let links = preauth_link::BUSINESS_ROUTES.iter();
-    links.chain(&account_api::ROUTES).chain(&token_api::ROUTES).chain(&wechat_calls::ROUTES).cloned().collect()
+    links
+        .chain(&account_api::ROUTES)
+        .chain(&token_api::ROUTES)
+        .chain(&wechat_calls::ROUTES)
+        .chain(&web_login::BUSINESS_ROUTES)
+        .cloned()
+        .collect()
 });
 
 /// What the gateway sends to the door with keys.
@@ -374,6 +381,7 @@ impl World {
             bound: self.services.limits.push,
         })
         .merge(preauth_link::public_router(self.link_service()))
+        .merge(web_login::public_router(self.login_service()))
         .merge(oauth_callback::router(callback))
         .merge(account_push::router(self.reception(None)))
     }
@@ -444,6 +452,7 @@ impl World {
             .merge(account_api::router(accounts, KEYS))
             .merge(token_api::router(tokens, KEYS))
             .merge(wechat_calls::router(self.call_service(), KEYS))
+            .merge(web_login::business_router(self.login_service(), KEYS))
     }
 
     /// Calls on behalf, with a memory of tokens of their own.
@@ -458,6 +467,13 @@ impl World {
         let (config, limits) = (FilesConfig { bucket: url.clone() }, &self.services.limits);
         let bucket = Bucket::new(&config, presigner(), Arc::clone(&self.services.clock), limits).unwrap();
         CallService::new(self.services.clone(), bucket, WebDomains::read(&self.environment()).unwrap())
+    }
+
+    /// What visitors are logged in by.
+    #[must_use]
+    pub fn login_service(&self) -> LoginService {
+        let config = LoginConfig::read(&self.environment()).unwrap();
+        LoginService::new(self.services.clone(), config, &self.wechat_config())
     }
 
     /// Clients of the world's table and secret, as a program next to it has them.

@@ -23,7 +23,7 @@ use platform::services::Services;
 use runtime::config::PageConfig;
 use store::{Access, StoreError, access_to};
 use tokio::time::{Instant, timeout_at};
-use web::{FormTargets, InternalError, Language, Pages};
+use web::{FormTargets, InternalError, Language, Pages, Reader};
 
 use crate::receive::CallbackRequest;
 
@@ -148,7 +148,7 @@ fn refusal(service: &CallbackService, language: Language, error: CallbackError) 
         CallbackError::Internal(trouble) => {
             let services = service.services();
             let reference = trouble.report("taking an authorization code in", &services.random, &services.metrics);
-            pages.not_available(language, &reference)
+            pages.not_available(language, Reader::Merchant, &reference)
         }
     }
 }

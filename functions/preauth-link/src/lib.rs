@@ -4,7 +4,6 @@
 //! Looking costs nothing: only a press of the button, or a business that asks, mints a pre-auth code. Both kinds of
 //! route have a router of their own, so that `local` can serve businesses on a listener that only this machine reaches.
 
-mod browser;
 mod business;
 mod link_request;
 mod link_state;
@@ -13,7 +12,6 @@ mod mint;
 mod openapi;
 mod problems;
 mod public;
-mod qr;
 mod requester_name;
 mod texts;
 mod wechat_urls;

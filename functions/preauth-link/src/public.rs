@@ -11,11 +11,9 @@ use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
 use store::{AccountState, Link, LinkStatus};
 use tokio::time::Instant;
-use web::{AttemptCookie, InternalError, Language, Message, see_other, spawn_with_timeout};
+use web::{AttemptCookie, Browser, InternalError, Language, Message, Qr, Reader, qr, see_other, spawn_with_timeout};
 
-use crate::browser::Browser;
 use crate::mint::mint;
-use crate::qr::{Qr, qr};
 use crate::texts::{self, LaunchTexts, OpenTexts};
 use crate::{LinkError, LinkService, OpenPlatform, known_link};
 
@@ -79,11 +77,11 @@ async fn shown(
     let link = followable(&open, &id).await?;
     match browser {
         Browser::OtherOnPhone => open_in_wechat(&service, language, &link),
-        Browser::Computer | Browser::WechatOnPhone => {
+        Browser::Computer | Browser::WechatOnComputer | Browser::WechatOnPhone => {
             let url = service.link_url(&link.id);
             let texts = texts::launch(language);
             // Inside WeChat the page is where it belongs.
-            let qr = if browser == Browser::Computer { qr(url.as_str()) } else { None };
+            let qr = if browser != Browser::WechatOnPhone { qr(url.as_str()) } else { None };
             let body = LaunchBody { texts, requester: link.request.requester_name.as_deref(), action: url.path(), qr };
             Ok(service.pages().page(StatusCode::OK, language, texts.title, &body)?)
         }
@@ -169,7 +167,7 @@ async fn answer(
         LinkError::TooMany(None) => pages.too_many(language, texts::used_up(language), None),
         LinkError::Internal(trouble) => {
             let services = service.services();
-            pages.not_available(language, &trouble.report(what, &services.random, &services.metrics))
+            pages.not_available(language, Reader::Merchant, &trouble.report(what, &services.random, &services.metrics))
         }
     }
 }

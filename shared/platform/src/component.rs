@@ -10,6 +10,7 @@ use store::{Issued, Lease, RenewalReason, Store, TokenOwner, TokenRecord};
 use wechat::api::{AuthorizerDetails, AuthorizerPage, ComponentCall, WechatClient, WechatError};
 
 use crate::context::Context;
+use crate::derived_key::DerivedKeys;
 use crate::error::TokenError;
 use crate::leased::{self, IssueError, Renewable, Renewal, UsableToken};
 use crate::memory::TokenMemory;
@@ -58,6 +59,12 @@ impl Component {
 
     pub(crate) const fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Keys of our own, derived from the platform's secret.
+    #[must_use]
+    pub fn derived_keys(&self) -> &DerivedKeys {
+        &self.platform.derived
     }
 
     /// Clock, random bytes, metrics and bounds of the event.

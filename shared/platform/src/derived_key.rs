@@ -23,6 +23,10 @@ const KEY_LENGTH: usize = 64;
 pub enum Purpose {
     /// Short-lived tokens of services.
     ServiceToken,
+    /// What a browser carries while its visitor is logged in.
+    LoginAttempt,
+    /// The code that a visitor's login is redeemed with.
+    LoginCode,
 }
 
 impl Purpose {
@@ -30,6 +34,8 @@ impl Purpose {
     const fn info(self) -> &'static [u8] {
         match self {
             Self::ServiceToken => b"service-token",
+            Self::LoginAttempt => b"login-attempt",
+            Self::LoginCode => b"login-code",
         }
     }
 }
@@ -62,7 +68,8 @@ impl Generation {
 
 impl DerivedKeys {
     /// The keys of a platform with this `encoding_aes_key`, and the one before it.
-    pub(crate) fn new(component: &AppId, key: &SecretString, previous: Option<&SecretString>) -> Self {
+    #[must_use]
+    pub fn new(component: &AppId, key: &SecretString, previous: Option<&SecretString>) -> Self {
         Self { current: Generation::of(component, key), previous: previous.map(|key| Generation::of(component, key)) }
     }
 

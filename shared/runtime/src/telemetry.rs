@@ -141,7 +141,7 @@ impl fmt::Debug for Metrics {
 /// At `debug` and `trace` the libraries print what passes through them: the AWS SDK whole requests and answers with the
 /// tokens in them, `lambda_runtime` whole events. `RUST_LOG` cannot change that. A list of our own crates, not of
 /// theirs, so that it also holds for libraries that are added later.
-const OUR_CRATES: [&str; 17] = [
+const OUR_CRATES: [&str; 18] = [
     "base",
     "wechat",
     "runtime",
@@ -152,6 +152,7 @@ const OUR_CRATES: [&str; 17] = [
     "account_api",
     "token_api",
     "wechat_calls",
+    "web_login",
     "preauth_link",
     "oauth_callback",
     "token_refresher",

@@ -122,6 +122,10 @@ attributes! {
     ANSWER_BODY = "answer_body",
     FAILED_CALL = "failed_call",
     COUNT = "count",
+    // Web logins.
+    LOGIN = "login",
+    USED_AT = "used_at",
+    USED_BY = "used_by",
     // API keys.
     NAME = "name",
     SCOPES = "scopes",

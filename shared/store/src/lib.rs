@@ -40,6 +40,7 @@ mod ticket;
 mod token;
 mod token_record;
 mod user_name;
+mod web_login;
 mod write;
 
 use std::fmt;
@@ -94,6 +95,7 @@ pub use self::ticket::{Ticket, Tickets};
 pub use self::token::{Failure, Issued, RenewalReason, StoredTokens};
 pub use self::token_record::{TicketKind, TokenOwner, TokenRecord};
 pub use self::user_name::{INTRODUCED, Introductions, Recipient, Recipients, UserNames};
+pub use self::web_login::{KeptLogin, LOGIN_CODE_LIFE, LoginCodeDigest, VisitorLogin, VisitorPortrait, WebLogins};
 
 /// The index over everything that falls due, accounts to renew and inbox entries to process, and over the accounts
 /// whose grant has ended.
@@ -299,6 +301,7 @@ store_of! {
     attempts: Attempts, "The attempts of links.";
     messages: Messages, "Messages of accounts.";
     keyed_calls: KeyedCalls, "Calls on behalf with a key.";
+    web_logins: WebLogins, "Visitors of web pages who were logged in.";
     failed_calls: FailedCalls, "Calls on behalf that failed.";
     api_keys: ApiKeys, "The keys of services outside AWS.";
     check_files: CheckFiles, "The files with which WeChat checks domains.";

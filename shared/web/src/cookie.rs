@@ -45,15 +45,14 @@ impl AttemptCookie {
     #[must_use]
     pub fn matches(headers: &HeaderMap, attempt: &AttemptId, remembered: &CookieDigest) -> bool {
         let name = name(attempt);
-        headers
-            .get_all(COOKIE)
-            .into_iter()
-            .filter_map(|header| header.to_str().ok())
-            .flat_map(|header| header.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
-            .filter(|(sent, _)| *sent == name)
-            .any(|(_, value)| CookieDigest::of(value).matches(remembered))
+        cookies(headers).filter(|(sent, _)| *sent == name).any(|(_, value)| CookieDigest::of(value).matches(remembered))
     }
+}
+
+/// The cookies of a request: name and value of each.
+pub fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    let sent = headers.get_all(COOKIE).into_iter().filter_map(|header| header.to_str().ok());
+    sent.flat_map(|header| header.split(';')).filter_map(|pair| pair.trim().split_once('='))
 }
 
 /// A name of its own for each attempt, so that two attempts in two tabs do not overwrite each other.

@@ -9,6 +9,7 @@
 
 pub mod api;
 mod bounded;
+mod browser;
 pub mod caller;
 mod cookie;
 pub mod doors;
@@ -25,16 +26,19 @@ mod page;
 mod paging;
 mod problem;
 pub mod push;
+mod qr;
 mod reference;
 pub mod service_token;
 pub mod source;
 
 pub use bounded::{spawn_and_wait, spawn_with_timeout};
-pub use cookie::AttemptCookie;
+pub use browser::Browser;
+pub use cookie::{AttemptCookie, cookies};
 pub use internal_error::InternalError;
 pub use language::Language;
 pub use members::{BODY_LIMIT, BodyError, Members, Parameters, QueryError};
-pub use page::{FormTargets, Message, Pages, see_other};
+pub use page::{FormTargets, Message, PICTURE_HOSTS, Pages, Reader, see_other};
 pub use paging::{Cursor, PageSize};
 pub use problem::{Problem, ProblemKind};
+pub use qr::{Qr, qr};
 pub use reference::Reference;

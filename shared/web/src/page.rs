@@ -65,6 +65,18 @@ struct MessageBody<'a> {
 /// domain serves under it is not ours to decide.
 const ONE_YEAR_OVER_TLS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
+/// Hosts of the pictures that WeChat names.
+pub const PICTURE_HOSTS: [&str; 2] = ["qlogo.cn", "qpic.cn"];
+
+/// For whom a page is: who can help differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// A merchant who follows an authorization link.
+    Merchant,
+    /// A visitor of a merchant's page.
+    Visitor,
+}
+
 /// Makes the pages of one function.
 #[derive(Debug, Clone)]
 pub struct Pages {
@@ -95,6 +107,15 @@ impl Pages {
     #[must_use]
     pub fn served_at(self, origin: &Origin) -> Self {
         Self { https: origin.is_https(), ..self }
+    }
+
+    /// The same pages, which may show pictures of WeChat's.
+    #[must_use]
+    pub fn with_pictures(self) -> Self {
+        let hosts = PICTURE_HOSTS.map(|host| format!("https://*.{host}")).join(" ");
+        let policy = self.policy.to_str().map(|policy| format!("{policy}; img-src {hosts}"));
+        let policy = policy.ok().and_then(|policy| HeaderValue::from_str(&policy).ok());
+        Self { policy: policy.unwrap_or(self.policy), ..self }
     }
 
     /// A page with a body of its own. `title` is also its heading.
@@ -136,18 +157,24 @@ impl Pages {
         response
     }
 
-    /// "Not available, reference N": all that a merchant learns of what failed inside.
+    /// "Not available, reference N": all that somebody outside learns of what failed inside.
     #[must_use]
-    pub fn not_available(&self, language: Language, reference: &Reference) -> Response {
+    pub fn not_available(&self, language: Language, reader: Reader, reference: &Reference) -> Response {
         let number = match language {
             Language::Chinese => format!("编号：{reference}"),
             Language::English => format!("Reference: {reference}"),
         };
         let title = language.pick("暂时无法使用", "Not available");
-        let advice = language.pick(
-            "请稍后再试。如问题仍然存在，请将下面的编号告知邀请您授权的服务商。",
-            "Please try again in a moment. If it stays like this, give this number to whoever sent you the link.",
-        );
+        let advice = match reader {
+            Reader::Merchant => language.pick(
+                "请稍后再试。如问题仍然存在，请将下面的编号告知邀请您授权的服务商。",
+                "Please try again in a moment. If it stays like this, give this number to whoever sent you the link.",
+            ),
+            Reader::Visitor => language.pick(
+                "请稍后再试。如问题仍然存在，请将下面的编号告知商家。",
+                "Please try again in a moment. If it stays like this, give this number to the shop that you came from.",
+            ),
+        };
         let message = Message { title, paragraphs: &[advice, &number] };
         self.message(StatusCode::SERVICE_UNAVAILABLE, language, message)
     }
@@ -215,8 +242,11 @@ mod tests {
 
     #[test]
     fn pages_and_redirects_send_our_origin_only_and_are_not_stored() {
-        let page = Pages::new(FormTargets::None)
-            .not_available(Language::English, &Reference::generate(&base::random::Random::system()));
+        let page = Pages::new(FormTargets::None).not_available(
+            Language::English,
+            Reader::Merchant,
+            &Reference::generate(&base::random::Random::system()),
+        );
         let redirect = see_other(&Url::parse("https://mp.weixin.qq.com/x").unwrap()).unwrap();
         assert_eq!((page.status().as_u16(), redirect.status().as_u16()), (503, 303));
         for response in [page, redirect] {

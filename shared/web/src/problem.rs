@@ -89,6 +89,8 @@ kinds! {
     UnknownKey: NOT_FOUND, "unknown-key", "No such key";
     /// There is no such link.
     UnknownLink: NOT_FOUND, "unknown-link", "No such link";
+    /// There is no login under this code, or none any more.
+    UnknownLogin: NOT_FOUND, "unknown-login", "No such login";
     /// There is no such reconciliation.
     UnknownReconciliation: NOT_FOUND, "unknown-reconciliation", "No such reconciliation";
     /// There is no such route.
@@ -129,6 +131,8 @@ kinds! {
     UrlNotOnWebDomain: UNPROCESSABLE_ENTITY, "url-not-on-web-domain", "The page is on no web domain of the platform";
     /// The code of a mini program's user is not valid, or was used.
     LoginCodeRefused: UNPROCESSABLE_ENTITY, "login-code-refused", "WeChat refused the code";
+    /// The verifier does not belong to the challenge that the login began with.
+    VerifierRefused: UNPROCESSABLE_ENTITY, "verifier-refused", "The verifier is not the login's";
     /// It was asked for a moment ago.
     TooSoon: TOO_MANY_REQUESTS, "too-soon", "It was asked for a moment ago";
     /// The user of a mini program has logged in too often.

@@ -18,6 +18,8 @@ use crate::caller::Caller;
 pub struct Source {
     /// The address that called the gateway.
     pub ip: Option<IpAddr>,
+    /// The host that the request was sent to, one that the gateway serves.
+    pub host: Option<String>,
     /// The id that the log has in every line about the request, and that the response names.
     pub request_id: Option<String>,
 }
@@ -39,7 +41,7 @@ impl<S: Sync> FromRequestParts<S> for Requester {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, state).await?;
-        let Ok(Source { ip, request_id }) = Source::from_request_parts(parts, state).await;
+        let Ok(Source { ip, request_id, .. }) = Source::from_request_parts(parts, state).await;
         Ok(Self(Actor { by: caller.to_string(), source_ip: ip, request_id }))
     }
 }

@@ -79,6 +79,7 @@ pub(super) fn request(mut event: Value, body_limit: usize, request_id: Option<&s
     let method = context["http"]["method"].as_str().and_then(|method| Method::from_bytes(method.as_bytes()).ok());
     let identity = context["authorizer"]["iam"]["userArn"].as_str().and_then(IamIdentity::new);
     let ip = context["http"]["sourceIp"].as_str().and_then(|ip| ip.parse().ok());
+    let host = context["domainName"].as_str().map(str::to_owned);
     let mut request = Request::new(body(event["body"].take(), &event["isBase64Encoded"], body_limit)?);
     *request.method_mut() = method.ok_or(Refusal::Malformed("the method"))?;
     *request.uri_mut() = uri(&event["rawPath"], &event["rawQueryString"])?;
@@ -88,7 +89,7 @@ pub(super) fn request(mut event: Value, body_limit: usize, request_id: Option<&s
         request.headers_mut().remove(AUTHORIZATION);
     }
     request.extensions_mut().insert(RouteKey(route));
-    request.extensions_mut().insert(Source { ip, request_id: request_id.map(str::to_owned) });
+    request.extensions_mut().insert(Source { ip, host, request_id: request_id.map(str::to_owned) });
     if let Some(identity) = identity {
         request.extensions_mut().insert(identity);
     }

@@ -8,6 +8,8 @@
 //! the long name only, and Tencent's own server and most SDKs send it (protocol section 0). Such a URL is never
 //! printed: errors lose it, and whoever sets up the log keeps the HTTP stack's own lines out of it.
 
+mod logins;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,8 +28,7 @@ use super::error::{BuildError, Refusal, WechatError};
 use super::heard::{Heard, Listener};
 use super::json;
 use super::model::{
-    AuthorizerDetails, AuthorizerPage, Grant, IssuedToken, MiniProgramSession, PageTicket, PreAuthCode, PushState,
-    RenewedToken,
+    AuthorizerDetails, AuthorizerPage, Grant, IssuedToken, PageTicket, PreAuthCode, PushState, RenewedToken,
 };
 use super::relay::{RelayAnswer, RelayCall, RelayError, VideoAddress, is_passed_on, query};
 
@@ -224,28 +225,6 @@ impl WechatClient {
     pub async fn page_ticket(&self, token: &SecretString, kind: &str) -> Result<PageTicket, WechatError> {
         let answer = self.call(Api::GetTicket, Some(token), Content::Query(&[("type", kind)]), &[]).await?;
         PageTicket::read(Answer::of(&answer)?)
-    }
-
-    /// Who has opened an account's mini program, by the code that `wx.login` gave it, which this spends (section 5.5).
-    ///
-    /// # Errors
-    /// [`WechatError`]; 40029 and 40163 say that the code is not valid or was used, 40226 that the user is blocked, 45011
-    /// that the user logs in too often.
-    pub async fn mini_program_session(
-        &self,
-        call: ComponentCall<'_>,
-        mini_program: &AppId,
-        code: &SecretString,
-    ) -> Result<MiniProgramSession, WechatError> {
-        let parameters = [
-            ("component_appid", call.component.as_str()),
-            ("appid", mini_program.as_str()),
-            ("js_code", code.expose_secret()),
-            ("grant_type", "authorization_code"),
-        ];
-        let content = Content::Query(&parameters);
-        let answer = self.call(Api::MiniProgramSession, Some(call.token), content, &[code]).await?;
-        MiniProgramSession::read(Answer::of(&answer)?)
     }
 
     /// Passes a call on for a service. It may take until the deadline, where there is one: an upload takes longer than a call

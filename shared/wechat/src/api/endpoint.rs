@@ -25,13 +25,17 @@ pub enum Api {
     GetTicket,
     /// `jscode2session`: who has opened an account's mini program, with the component's token (section 5.5).
     MiniProgramSession,
+    /// `oauth2/component/access_token`: who has come to an account's web page, with the component's token (section 5.4).
+    WebLogin,
+    /// `userinfo`: how that visitor looks, with the visitor's own token (section 5.4).
+    VisitorProfile,
     /// A call that a service of the business makes through the platform (section 11), whatever it is.
     OnBehalf,
 }
 
 impl Api {
     /// Every call of the platform's own. One that is missing here is not recognized by [`Self::from_name`].
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::StartPushTicket,
         Self::ComponentToken,
         Self::CreatePreAuthCode,
@@ -42,6 +46,8 @@ impl Api {
         Self::CustomSend,
         Self::GetTicket,
         Self::MiniProgramSession,
+        Self::WebLogin,
+        Self::VisitorProfile,
     ];
 
     /// The call of this name, if there is one.
@@ -64,6 +70,8 @@ impl Api {
             Self::CustomSend => "custom/send",
             Self::GetTicket => "getticket",
             Self::MiniProgramSession => "jscode2session",
+            Self::WebLogin => "oauth2/component/access_token",
+            Self::VisitorProfile => "userinfo",
             Self::OnBehalf => "a call on behalf",
         }
     }
@@ -74,6 +82,7 @@ impl Api {
             Self::CustomSend => "/cgi-bin/message/",
             Self::GetTicket => "/cgi-bin/ticket/",
             Self::MiniProgramSession => "/sns/component/",
+            Self::WebLogin | Self::VisitorProfile => "/sns/",
             _ => "/cgi-bin/component/",
         }
     }
@@ -81,7 +90,7 @@ impl Api {
     /// The query parameter that carries the token: the component's own calls know a name of theirs.
     pub(super) const fn token_parameter(self) -> &'static str {
         match self {
-            Self::CustomSend | Self::GetTicket => "access_token",
+            Self::CustomSend | Self::GetTicket | Self::VisitorProfile => "access_token",
             _ => "component_access_token",
         }
     }
@@ -97,6 +106,8 @@ impl Api {
                 | Self::CustomSend
                 | Self::GetTicket
                 | Self::MiniProgramSession
+                | Self::WebLogin
+                | Self::VisitorProfile
                 | Self::OnBehalf
         )
     }

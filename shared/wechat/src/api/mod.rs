@@ -19,6 +19,7 @@ mod model;
 pub mod relay;
 #[cfg(test)]
 mod tests;
+mod visitor;
 
 pub use client::{ComponentCall, LIST_PAGE, WechatClient};
 pub use endpoint::Api;
@@ -26,6 +27,7 @@ pub use errcode::{ErrCode, Reaction};
 pub use error::{BuildError, Refusal, TransportKind, WechatError};
 pub use heard::{Heard, LastAnswer, LastRefusal, SUCCESS};
 pub use model::{
-    AccountKind, AuthorizerDetails, AuthorizerPage, Grant, IssuedToken, ListedAuthorizer, MiniProgramSession,
-    PageTicket, PreAuthCode, Profile, PushState, RenewedToken,
+    AccountKind, AuthorizerDetails, AuthorizerPage, Grant, IssuedToken, ListedAuthorizer, PageTicket, PreAuthCode,
+    Profile, PushState, RenewedToken,
 };
+pub use visitor::{LoginScope, MiniProgramSession, VisitorProfile, WebLogin};

@@ -3,7 +3,6 @@
 //! What an answer is worthless without is required, all else is optional: a grant is never lost over a missing profile
 //! member, a page never over one malformed entry. Empty texts are absent. Types that own a secret print their ids only.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -33,7 +32,7 @@ fn token_lifetime(answer: Answer<'_>) -> Duration {
     answer.expires_in(TOKEN_LIFETIME).unwrap_or(TOKEN_LIFETIME)
 }
 
-const fn missing(part: &'static str) -> WechatError {
+pub(super) const fn missing(part: &'static str) -> WechatError {
     WechatError::Malformed(part)
 }
 
@@ -85,26 +84,6 @@ pub struct PageTicket {
 impl PageTicket {
     pub(super) fn read(answer: Answer<'_>) -> Result<Self, WechatError> {
         Ok(Self { ticket: answer.secret("ticket")?.ok_or(missing("ticket"))?, expires_in: token_lifetime(answer) })
-    }
-}
-
-/// Who has opened a mini program (section 5.5).
-pub struct MiniProgramSession {
-    /// The user's id in this mini program.
-    pub open_id: String,
-    /// The user's id in all accounts of one open account, if the mini program is bound to one.
-    pub union_id: Option<String>,
-    /// What the user's data is sealed with: for the service's server alone.
-    pub session_key: SecretString,
-}
-
-impl MiniProgramSession {
-    pub(super) fn read(answer: Answer<'_>) -> Result<Self, WechatError> {
-        Ok(Self {
-            open_id: answer.text("openid").ok_or(missing("openid"))?.into_owned(),
-            union_id: answer.text("unionid").map(Cow::into_owned),
-            session_key: answer.secret("session_key")?.ok_or(missing("session_key"))?,
-        })
     }
 }
 

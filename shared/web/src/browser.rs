@@ -1,36 +1,43 @@
-//! Which kind of browser follows a link, by its `User-Agent`.
+//! Which kind of browser shows a page, by its `User-Agent`.
 //!
-//! It decides only which page helps: WeChat's mobile authorization page works inside WeChat on a phone only, and its
-//! page for computers shows a QR code that a phone cannot scan off its own screen (protocol section 2).
+//! It decides only which page helps: WeChat's mobile authorization page works inside WeChat on a phone only, its page for
+//! computers shows a QR code that a phone cannot scan off its own screen, and visitors are logged in inside WeChat only
+//! (protocol sections 2 and 12).
 
 use http::HeaderMap;
 use http::header::USER_AGENT;
 
 /// A kind of browser.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Browser {
-    /// A computer's or a tablet's, WeChat's on a computer included.
+pub enum Browser {
+    /// A computer's or a tablet's.
     Computer,
+    /// WeChat's own on a computer.
+    WechatOnComputer,
     /// WeChat's own on a phone.
     WechatOnPhone,
     /// Any other on a phone; also `WeCom`'s, which is not WeChat.
     OtherOnPhone,
 }
 
-/// What WeChat's clients on computers, and `WeCom`, add to a name that else says WeChat on a phone.
-const NOT_WECHAT_ON_PHONE: [&str; 3] = ["windowswechat", "macwechat", "wxwork"];
+/// What WeChat's clients on computers add to a name that else says WeChat on a phone.
+const WECHAT_ON_COMPUTER: [&str; 2] = ["windowswechat", "macwechat"];
+
+/// What `WeCom` adds, which calls itself WeChat as well.
+const WECOM: &str = "wxwork";
 
 impl Browser {
     /// The browser that sent a request.
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Self {
         let name = headers.get(USER_AGENT).and_then(|name| name.to_str().ok()).unwrap_or_default();
         Self::named(&name.to_ascii_lowercase())
     }
 
     fn named(name: &str) -> Self {
         let has = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
-        if name.contains("micromessenger") && !has(&NOT_WECHAT_ON_PHONE) {
-            return Self::WechatOnPhone;
+        if name.contains("micromessenger") && !name.contains(WECOM) {
+            return if has(&WECHAT_ON_COMPUTER) { Self::WechatOnComputer } else { Self::WechatOnPhone };
         }
         let on_computer = has(&["windows nt", "macintosh", "windowswechat", "macwechat", "ipad"]);
         if !on_computer && has(&["mobile", "iphone", "ipod"]) {
@@ -61,12 +68,12 @@ mod tests {
     }
 
     #[test]
-    fn wechat_on_a_computer_is_a_computer() {
+    fn wechat_on_a_computer_is_wechat_and_no_phone() {
         for name in [
             "Mozilla/5.0 (Windows NT 10.0; WOW64) AppleWebKit/537.36 MicroMessenger/7.0.20.1781(0x6700143B) NetType/WIFI MiniProgramEnv/Windows WindowsWechat/WMPF",
             "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 MicroMessenger/6.8.0(0x16080000) MacWechat/3.8.7",
         ] {
-            assert_eq!(of(name), Browser::Computer, "{name}");
+            assert_eq!(of(name), Browser::WechatOnComputer, "{name}");
         }
     }
 

@@ -7,16 +7,18 @@ use qrcode::{Color, QrCode};
 /// Light modules around the code, without which readers do not find it (ISO/IEC 18004).
 const QUIET: usize = 4;
 
-/// The `viewBox` size and path of a QR code: one unit a module, one sub-path for each run of dark modules.
-pub(crate) struct Qr {
+/// A QR code: the `viewBox` size and the path: one unit a module, one sub-path for each run of dark modules.
+#[derive(Debug)]
+pub struct Qr {
     /// Width and height.
-    pub(crate) size: usize,
+    pub size: usize,
     /// The dark modules.
-    pub(crate) path: String,
+    pub path: String,
 }
 
 /// The code for a text; `None` where the text is too long for any.
-pub(crate) fn qr(text: &str) -> Option<Qr> {
+#[must_use]
+pub fn qr(text: &str) -> Option<Qr> {
     let code = QrCode::new(text).ok()?;
     let width = code.width();
     let mut path = String::new();

@@ -1,0 +1,279 @@
+//! A login that has begun, as the browser carries it until WeChat sends it back.
+//!
+//! Everything is in a cookie, so that a login costs no write. It is signed and not encrypted: the browser had all of it
+//! in an address a moment before. Each attempt has a name of its own, which WeChat carries as `state`: two tabs do not
+//! disturb each other, and a browser that did not begin an attempt cannot end it.
+
+use std::time::Duration;
+
+use base::clock::Timestamp;
+use base::ids::{AppId, hex};
+use base::random::Random;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{HeaderMap, HeaderValue};
+use platform::derived_key::{DerivedKeys, Purpose};
+use serde::{Deserialize, Serialize};
+use url::Url;
+use web::cookies;
+use wechat::api::LoginScope;
+
+use crate::request::LoginRequest;
+
+/// For how long an attempt can come back: a visitor who thinks, and WeChat's code after it.
+pub(crate) const ATTEMPT_LIFE: Duration = Duration::from_mins(10);
+
+/// How many attempts a browser carries. Each is a cookie of up to 2 KB, and the gateway takes 10 KB of headers: a page
+/// that begins one login after the other would lock its visitor out.
+const CARRIED: usize = 3;
+
+/// What a cookie's name begins with. Browsers take a `__Host-` cookie from this host only, not from a host of the same domain.
+const NAME: &str = "login-";
+const NAME_OVER_TLS: &str = "__Host-login-";
+
+/// Characters of an attempt's name: 128 bits in hexadecimal, since WeChat wants letters and digits.
+const STATE_LENGTH: usize = 32;
+
+/// The name of an attempt, WeChat's `state`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AttemptState(String);
+
+impl AttemptState {
+    pub(crate) fn generate(random: &Random) -> Self {
+        Self(hex(&random.bytes::<16>()))
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        (text.len() == STATE_LENGTH && text.bytes().all(is_digit)).then(|| Self(text.to_owned()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A login that has begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Attempt {
+    pub(crate) account: AppId,
+    pub(crate) request: LoginRequest,
+    pub(crate) began_at: Timestamp,
+}
+
+/// What the cookie says, as JSON.
+#[derive(Serialize, Deserialize)]
+struct Carried {
+    account: AppId,
+    scope: String,
+    return_url: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    state: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    challenge: Option<String>,
+    /// In seconds since 1970.
+    began_at: i64,
+}
+
+impl Attempt {
+    /// The cookie's value.
+    fn seal(&self, keys: &DerivedKeys, state: &AttemptState) -> Option<String> {
+        let LoginRequest { scope, return_url, state: given, challenge } = self.request.clone();
+        let carried = Carried {
+            account: self.account.clone(),
+            scope: scope.as_str().to_owned(),
+            return_url: return_url.into(),
+            state: given,
+            challenge,
+            began_at: self.began_at.unix(),
+        };
+        let content = serde_json::to_vec(&carried).ok()?;
+        let signature = keys.sign(Purpose::LoginAttempt, &[state.as_str().as_bytes(), &content]);
+        Some(format!("{}.{}", URL_SAFE_NO_PAD.encode(content), URL_SAFE_NO_PAD.encode(signature)))
+    }
+
+    /// The attempt in a cookie's value; `None` for one that we have not signed for this name, or whose time is over.
+    fn open(keys: &DerivedKeys, state: &AttemptState, value: &str, now: Timestamp) -> Option<Self> {
+        let (content, signature) = value.split_once('.')?;
+        let content = URL_SAFE_NO_PAD.decode(content).ok()?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).ok()?.try_into().ok()?;
+        if !keys.verifies(Purpose::LoginAttempt, &[state.as_str().as_bytes(), &content], &signature) {
+            return None;
+        }
+        let Carried { account, scope, return_url, state, challenge, began_at } =
+            serde_json::from_slice(&content).ok()?;
+        let (scope, return_url) = (LoginScope::parse(&scope)?, Url::parse(&return_url).ok()?);
+        let request = LoginRequest { scope, return_url, state, challenge };
+        let attempt = Self { account, request, began_at: Timestamp::from_unix(began_at) };
+        (now < attempt.began_at.plus(ATTEMPT_LIFE)).then_some(attempt)
+    }
+
+    /// The attempt of this name that a browser carries.
+    pub(crate) fn carried(
+        headers: &HeaderMap,
+        keys: &DerivedKeys,
+        state: &AttemptState,
+        is_https: bool,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let mut carried = all_carried(headers, is_https).filter(|(known, _)| known == state);
+        carried.find_map(|(state, value)| Self::open(keys, &state, value, now))
+    }
+
+    /// The `Set-Cookie` headers that begin this attempt, and end those that would be too many. `None` cannot happen.
+    pub(crate) fn begin(
+        &self,
+        headers: &HeaderMap,
+        keys: &DerivedKeys,
+        state: &AttemptState,
+        is_https: bool,
+    ) -> Option<Vec<HeaderValue>> {
+        let value = self.seal(keys, state)?;
+        let mut set = vec![cookie(state, &value, ATTEMPT_LIFE, is_https)?];
+        let mut others: Vec<_> = all_carried(headers, is_https)
+            .map(|(state, value)| (Self::open(keys, &state, value, self.began_at).map(|open| open.began_at), state))
+            .collect();
+        others.sort_by_key(|(began_at, _)| std::cmp::Reverse(*began_at));
+        for (index, (began_at, state)) in others.iter().enumerate() {
+            if began_at.is_none() || index + 1 >= CARRIED {
+                set.push(cookie(state, "", Duration::ZERO, is_https)?);
+            }
+        }
+        Some(set)
+    }
+}
+
+/// What a browser carries under our names, whether it is ours or not.
+fn all_carried(headers: &HeaderMap, is_https: bool) -> impl Iterator<Item = (AttemptState, &str)> {
+    cookies(headers)
+        .filter_map(move |(name, value)| Some((AttemptState::parse(name.strip_prefix(prefix(is_https))?)?, value)))
+}
+
+const fn prefix(is_https: bool) -> &'static str {
+    if is_https { NAME_OVER_TLS } else { NAME }
+}
+
+/// Sent back to this host only, and not from frames of other sites.
+fn cookie(state: &AttemptState, value: &str, life: Duration, is_https: bool) -> Option<HeaderValue> {
+    let secure = if is_https { "; Secure" } else { "" };
+    let (prefix, name, seconds) = (prefix(is_https), state.as_str(), life.as_secs());
+    let header = format!("{prefix}{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
+    let mut header = HeaderValue::from_str(&header).ok()?;
+    header.set_sensitive(true);
+    Some(header)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::COOKIE;
+    use secrecy::SecretString;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_unix(1_790_000_000);
+
+    fn keys() -> DerivedKeys {
+        let key = SecretString::from("abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG");
+        DerivedKeys::new(&AppId::parse("wx1234567890abcdef").unwrap(), &key, None)
+    }
+
+    fn attempt(began_at: Timestamp) -> Attempt {
+        let query = "scope=snsapi_base&return_url=https://shop.example.com/in&state=0123456789abcdef";
+        let account = AppId::parse("wx0000000000000001").unwrap();
+        Attempt { account, request: LoginRequest::read(query).unwrap(), began_at }
+    }
+
+    /// The cookie that a `Set-Cookie` header asks for, as a browser sends it.
+    fn pair(header: &HeaderValue) -> String {
+        header.to_str().unwrap().split(';').next().unwrap().to_owned()
+    }
+
+    fn sent(pairs: &[String]) -> HeaderMap {
+        HeaderMap::from_iter([(COOKIE, HeaderValue::from_str(&pairs.join("; ")).unwrap())])
+    }
+
+    fn begun(began_at: Timestamp, headers: &HeaderMap) -> (AttemptState, Vec<HeaderValue>) {
+        let state = AttemptState::generate(&Random::system());
+        let set = attempt(began_at).begin(headers, &keys(), &state, true).unwrap();
+        (state, set)
+    }
+
+    #[test]
+    fn the_browser_that_began_carries_the_attempt_and_no_other_does() {
+        let (state, set) = begun(NOW, &HeaderMap::new());
+        let carried = |headers: &HeaderMap, state: &AttemptState| Attempt::carried(headers, &keys(), state, true, NOW);
+        let browser = sent(&[pair(&set[0])]);
+        assert_eq!(carried(&browser, &state), Some(attempt(NOW)));
+        assert_eq!(carried(&HeaderMap::new(), &state), None);
+        let (other, _) = begun(NOW, &HeaderMap::new());
+        assert_eq!(carried(&browser, &other), None);
+        // A value under the name of another attempt.
+        let moved = pair(&set[0]).replace(state.as_str(), other.as_str());
+        assert_eq!(carried(&sent(&[moved]), &other), None);
+        // The name of a host without TLS, which a neighbour can set.
+        let plain = pair(&set[0]).replace("__Host-", "");
+        assert_eq!(carried(&sent(&[plain]), &state), None);
+    }
+
+    #[test]
+    fn an_attempt_that_was_changed_or_is_too_old_is_none() {
+        let (state, set) = begun(NOW, &HeaderMap::new());
+        let pair = pair(&set[0]);
+        let (name, value) = pair.split_once('=').unwrap();
+        let (content, signature) = value.split_once('.').unwrap();
+        let changed = String::from_utf8(URL_SAFE_NO_PAD.decode(content).unwrap()).unwrap();
+        let changed = URL_SAFE_NO_PAD.encode(changed.replace("shop.example", "evil.example"));
+        for value in [format!("{changed}.{signature}"), content.to_owned(), format!("{content}."), String::new()] {
+            let headers = sent(&[format!("{name}={value}")]);
+            assert_eq!(Attempt::carried(&headers, &keys(), &state, true, NOW), None, "{value}");
+        }
+        let later = NOW.plus(ATTEMPT_LIFE);
+        assert_eq!(Attempt::carried(&sent(std::slice::from_ref(&pair)), &keys(), &state, true, later), None);
+        let before = later.minus(Duration::from_secs(1));
+        assert!(Attempt::carried(&sent(&[pair]), &keys(), &state, true, before).is_some());
+    }
+
+    #[test]
+    fn the_cookie_is_of_this_host_and_kept_from_scripts_and_frames() {
+        let (_, set) = begun(NOW, &HeaderMap::new());
+        let attributes = set[0].to_str().unwrap().split_once("; ").unwrap().1;
+        assert!(set[0].to_str().unwrap().starts_with("__Host-login-"));
+        assert_eq!(attributes, "Path=/; Max-Age=600; HttpOnly; SameSite=Lax; Secure");
+        let state = AttemptState::generate(&Random::system());
+        let local = attempt(NOW).begin(&HeaderMap::new(), &keys(), &state, false).unwrap();
+        assert!(local[0].to_str().unwrap().starts_with("login-") && !local[0].to_str().unwrap().contains("Secure"));
+    }
+
+    #[test]
+    fn a_browser_carries_three_attempts_at_most_the_newest_ones() {
+        let mut pairs: Vec<String> = Vec::new();
+        let mut states = Vec::new();
+        for second in 0..4 {
+            let (state, set) = begun(NOW.plus(Duration::from_secs(second)), &sent(&pairs));
+            let ended: Vec<String> = set[1..].iter().map(pair).collect();
+            pairs.retain(|known| !ended.iter().any(|ended| known.starts_with(ended.as_str())));
+            pairs.push(pair(&set[0]));
+            states.push(state);
+        }
+        assert_eq!(pairs.len(), 3);
+        let carried = |state| Attempt::carried(&sent(&pairs), &keys(), state, true, NOW).is_some();
+        assert_eq!(states.iter().map(carried).collect::<Vec<_>>(), [false, true, true, true]);
+        // What is not ours goes first.
+        let strange = format!("__Host-login-{}=x", "0".repeat(32));
+        let (_, set) = begun(NOW, &sent(&[strange]));
+        assert!(set[1].to_str().unwrap().contains("; Max-Age=0; "));
+    }
+
+    #[test]
+    fn the_longest_attempt_fits_into_a_cookie() {
+        let (url, state) = (format!("https://a.example.com/{}", "x".repeat(1_002)), "\"".repeat(256));
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs([("scope", "snsapi_userinfo"), ("return_url", &url), ("state", &state)]);
+        query.append_pair("challenge", &"x".repeat(43));
+        let request = LoginRequest::read(&query.finish()).unwrap();
+        let longest = Attempt { account: AppId::parse(&"w".repeat(64)).unwrap(), request, began_at: NOW };
+        let state = AttemptState::generate(&Random::system());
+        let set = longest.begin(&HeaderMap::new(), &keys(), &state, true).unwrap();
+        assert!(set[0].len() < 3_000, "{}", set[0].len());
+    }
+}

@@ -1,0 +1,146 @@
+//! Visitors of an account's web pages, logged in through WeChat (protocol sections 5.4 and 12).
+//!
+//! A page inside WeChat sends its visitor to `GET /login/{appid}`. From there the way leads to WeChat, back to
+//! `…/callback`, and with a code of ours to the page that wanted it, whose service redeems the code at `POST /logins`. Of
+//! WeChat's tokens and codes the page learns nothing.
+//!
+//! Nothing is written before WeChat has said who the visitor is. Until then everything is in a cookie that we have
+//! signed: `attempt`. `begin` starts a login, `callback` ends it, `redeem` says who it was; `request` reads what a page
+//! wants, and `wechat_url` is where WeChat asks the visitor.
+
+mod attempt;
+mod begin;
+mod callback;
+mod error;
+#[cfg(feature = "openapi")]
+mod openapi;
+mod redeem;
+mod request;
+mod texts;
+mod wechat_url;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+use base::clock::Timestamp;
+use base::ids::AppId;
+use http::Method;
+use platform::component::Component;
+use platform::services::Services;
+use runtime::config::{KeyConfig, LoginConfig, WechatConfig};
+use store::{Access, Scope, access_to};
+use tokio::time::Instant;
+use url::Url;
+use web::doors::{Doors, Route};
+use web::{BODY_LIMIT, FormTargets, InternalError, Pages};
+
+#[cfg(feature = "openapi")]
+pub use self::openapi::description;
+use self::request::LoginRequest;
+
+/// The routes for visitors, from which [`public_router`] is built.
+pub const PUBLIC_ROUTES: [(Method, &str); 2] =
+    [(Method::GET, "/login/{appid}"), (Method::GET, "/login/{appid}/callback")];
+
+/// The routes for services, from which [`business_router`] is built.
+pub static BUSINESS_ROUTES: [Route; 1] = [Route::new(Method::POST, "/logins", &[Scope::Logins])];
+
+/// What the function is built from, once; clones share it.
+#[derive(Clone)]
+pub struct LoginService(Arc<Inner>);
+
+access_to! {
+    /// What the function may use of the table, in addition to what issuing a component token takes.
+    struct Repositories {
+        details: Details,
+        web_logins: WebLogins,
+    }
+}
+
+/// The platform and its items, for the length of one request.
+struct OpenPlatform {
+    component: Component,
+    items: Repositories,
+}
+
+impl OpenPlatform {
+    fn now(&self) -> Timestamp {
+        self.component.context().now()
+    }
+}
+
+struct Inner {
+    services: Services,
+    table: Access<Repositories>,
+    config: LoginConfig,
+    /// WeChat's page for visitors.
+    wechat_page: Url,
+    pages: Pages,
+}
+
+impl LoginService {
+    /// The function's state.
+    #[must_use]
+    pub fn new(services: Services, config: LoginConfig, wechat: &WechatConfig) -> Self {
+        let pages = Pages::new(FormTargets::None).served_at(config.public_base()).with_pictures();
+        let table = services.table.clone().access();
+        Self(Arc::new(Inner { services, table, config, wechat_page: wechat.open.clone(), pages }))
+    }
+
+    fn services(&self) -> &Services {
+        &self.0.services
+    }
+
+    fn config(&self) -> &LoginConfig {
+        &self.0.config
+    }
+
+    fn pages(&self) -> &Pages {
+        &self.0.pages
+    }
+
+    /// Where visitors of an account log in.
+    fn login_url(&self, account: &AppId, request: &LoginRequest) -> Url {
+        let mut url = self.config().base_of(account);
+        url.set_path(&format!("/login/{account}"));
+        request.append_to(&mut url);
+        url
+    }
+
+    /// Where WeChat sends them back to.
+    fn callback_url(&self, account: &AppId) -> Url {
+        let mut url = self.config().base_of(account);
+        url.set_path(&format!("/login/{account}/callback"));
+        url
+    }
+
+    /// Whether cookies can be kept from connections without TLS.
+    fn is_https(&self) -> bool {
+        self.config().public_base().is_https()
+    }
+
+    /// The platform, for a request that must be answered by `bound`.
+    async fn open(&self, bound: Instant) -> Result<OpenPlatform, InternalError> {
+        let component = self.services().open_by(bound).await?;
+        let items = self.0.table.of(component.appid());
+        Ok(OpenPlatform { component, items })
+    }
+}
+
+/// What visitors reach.
+pub fn public_router(service: LoginService) -> Router {
+    let [(_, begin), (_, callback)] = PUBLIC_ROUTES;
+    Router::new().route(begin, get(begin::begin)).route(callback, get(callback::callback)).with_state(service)
+}
+
+/// What services reach, behind both doors.
+pub fn business_router(service: LoginService, keys: KeyConfig) -> Router {
+    let [redeem] = &BUSINESS_ROUTES;
+    let routes = Router::new().route(redeem.path, post(redeem::redeem));
+    let doors = Doors { services: service.services(), routes: &BUSINESS_ROUTES, keys, longest_body: BODY_LIMIT };
+    doors.to(routes).with_state(service)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! What the router answers before, or without, a table. The rest are end-to-end stories.
+
+use axum::body::{Body, to_bytes};
+use http::Request;
+use http::header::ACCEPT_LANGUAGE;
+use runtime::config::ConfigError;
+use test_support::without_aws;
+use tower::ServiceExt as _;
+
+use super::*;
+
+const LOGIN: &str = "/login/wx1234567890abcdef";
+
+/// A service whose AWS cannot be reached.
+fn service() -> LoginService {
+    let environment = |name: &str| (name == "PUBLIC_BASE_URL").then(|| "https://auth.example.com".to_owned());
+    let read: Result<_, ConfigError> = (|| Ok((LoginConfig::read(&environment)?, WechatConfig::read(&environment)?)))();
+    let (config, wechat) = read.unwrap();
+    LoginService::new(without_aws::services(), config, &wechat)
+}
+
+async fn answer(uri: &str, language: &str) -> (u16, String) {
+    let request = Request::builder().uri(uri).header(ACCEPT_LANGUAGE, language).body(Body::empty()).unwrap();
+    let response = public_router(service()).oneshot(request).await.unwrap();
+    assert_eq!(response.headers()["referrer-policy"], "origin");
+    assert_eq!(response.headers()["cache-control"], "no-store");
+    assert!(!response.headers().contains_key("set-cookie"));
+    let status = response.status().as_u16();
+    (status, String::from_utf8(to_bytes(response.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be_used_says_what_is_wrong_with_it() {
+    for (query, word) in [
+        ("", "snsapi_base"),
+        ("?scope=snsapi_base&state=0123456789abcdef", "return_url"),
+        ("?scope=snsapi_base&return_url=https%3A%2F%2Fshop.example.com%2F", "challenge"),
+        ("?scope=snsapi_base&return_url=https%3A%2F%2Fshop.example.com%2F&state=short", "16"),
+    ] {
+        for language in ["zh", "en"] {
+            let (status, page) = answer(&format!("{LOGIN}{query}"), language).await;
+            assert_eq!(status, 400, "{query}");
+            assert!(page.contains(word), "{page}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_no_login_has_is_told_apart_from_what_is_not_available() {
+    assert_eq!(answer("/login/wx.x?scope=snsapi_base", "en").await.0, 404);
+    for uri in [
+        format!("{LOGIN}/callback"),
+        format!("{LOGIN}/callback?code=a&state=b"),
+        format!("{LOGIN}/callback?state=b&state=b"),
+    ] {
+        let (status, page) = answer(&uri, "en").await;
+        assert_eq!(status, 400, "{uri}");
+        assert!(page.contains("This login is over"), "{page}");
+    }
+    let (status, page) =
+        answer(&format!("{LOGIN}?scope=snsapi_base&return_url=https://a.example.com/&state=0123456789abcdef"), "en")
+            .await;
+    assert_eq!(status, 503);
+    assert!(page.contains("Reference: "), "{page}");
+}

@@ -108,6 +108,18 @@ impl Browser {
         AtWechat(pressed.location())
     }
 
+    /// The same browser has lost its cookies, or refuses them.
+    pub fn forget_cookies(&self) {
+        self.cookies.lock().unwrap().clear();
+    }
+
+    /// The names of all cookies.
+    #[must_use]
+    pub fn cookie_names(&self) -> Vec<String> {
+        let cookies = self.cookies.lock().unwrap();
+        cookies.iter().map(|cookie| cookie.pair.split_once('=').unwrap().0.to_owned()).collect()
+    }
+
     /// The values of all cookies: they are secrets too.
     #[must_use]
     pub fn cookie_values(&self) -> Vec<String> {
@@ -120,6 +132,16 @@ impl Browser {
         cookies.iter().filter(|cookie| cookie.is_for(url)).map(|cookie| cookie.pair.clone()).collect()
     }
 
+    /// Does what a `Set-Cookie` header says: the last cookie of a name counts, and one without a life ends.
+    fn keep(&self, header: &str, from: &Url) {
+        let cookie = Cookie::parse(header, from);
+        let mut cookies = self.cookies.lock().unwrap();
+        cookies.retain(|known| !known.is_replaced_by(&cookie));
+        if !header.contains("Max-Age=0;") {
+            cookies.push(cookie);
+        }
+    }
+
     async fn send(&self, mut request: reqwest::RequestBuilder, url: &Url) -> Page {
         request = request.header(USER_AGENT, self.agent).header(ACCEPT_LANGUAGE, "en");
         let sent = self.cookies_for(url);
@@ -128,8 +150,7 @@ impl Browser {
         }
         let response = request.send().await.unwrap();
         for header in response.headers().get_all(SET_COOKIE) {
-            let cookie = Cookie::parse(header.to_str().unwrap(), url);
-            self.cookies.lock().unwrap().push(cookie);
+            self.keep(header.to_str().unwrap(), url);
         }
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         Page { url: url.clone(), status, headers, text: response.text().await.unwrap() }
@@ -145,12 +166,26 @@ impl Cookie {
     }
 
     fn is_for(&self, url: &Url) -> bool {
-        let below = url.path().strip_prefix(&self.path);
+        let below = url.path().strip_prefix(self.path.trim_end_matches('/'));
         self.origin == url.origin() && below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+    }
+
+    fn is_replaced_by(&self, other: &Self) -> bool {
+        let name = |cookie: &Self| cookie.pair.split('=').next().map(str::to_owned);
+        (&self.origin, &self.path, name(self)) == (&other.origin, &other.path, name(other))
     }
 }
 
 impl Page {
+    /// Where the first link leads that has this text.
+    #[must_use]
+    pub fn link(&self, text: &str) -> Url {
+        let (before, _) =
+            self.text.split_once(&format!(">{text}</a>")).unwrap_or_else(|| panic!("{text}: {}", self.text));
+        let (_, tag) = before.rsplit_once("<a ").unwrap();
+        self.url.join(&attribute(&format!("{tag}>"), "href").unwrap()).unwrap()
+    }
+
     /// Where the page redirects to.
     #[must_use]
     pub fn location(&self) -> Url {

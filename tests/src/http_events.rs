@@ -17,6 +17,7 @@ pub struct HttpEvent {
     method: String,
     path: String,
     route: Option<String>,
+    host: String,
     query: String,
     headers: Vec<(String, String)>,
     cookies: Vec<String>,
@@ -35,13 +36,13 @@ impl HttpEvent {
     /// of this path, if there is one.
     #[must_use]
     pub fn new(method: &str, path: &str) -> Self {
-        let headers = vec![("host".to_owned(), "auth.example.com".to_owned())];
         Self {
             method: method.to_owned(),
             path: path.to_owned(),
             route: deployed_route(path).map(str::to_owned),
+            host: "auth.example.com".to_owned(),
             query: String::new(),
-            headers,
+            headers: Vec::new(),
             cookies: Vec::new(),
             body: None,
             identity: None,
@@ -52,6 +53,12 @@ impl HttpEvent {
     #[must_use]
     pub fn route(self, path: &str) -> Self {
         Self { route: Some(path.to_owned()), ..self }
+    }
+
+    /// The host that the caller named, one of those that the gateway serves.
+    #[must_use]
+    pub fn host(self, host: &str) -> Self {
+        Self { host: host.to_owned(), ..self }
     }
 
     /// The query as it stands in the URL, without `?`, percent-encoded.
@@ -101,7 +108,7 @@ impl HttpEvent {
         let mut context = json!({
             "accountId": "123456789012",
             "apiId": "api0000001",
-            "domainName": "auth.example.com",
+            "domainName": self.host,
             "domainPrefix": "auth",
             "http": {
                 "method": self.method,
@@ -132,7 +139,7 @@ impl HttpEvent {
             "routeKey": route,
             "rawPath": self.path,
             "rawQueryString": self.query,
-            "headers": joined(self.headers.iter().cloned()),
+            "headers": joined(self.headers.iter().cloned().chain([("host".to_owned(), self.host.clone())])),
             "requestContext": context,
             "isBase64Encoded": matches!(self.body, Some(Body::Base64(_))),
         });

@@ -35,7 +35,10 @@ use runtime::config::{
 };
 use secrecy::SecretString;
 use simulator::{Consent, Options, Push, Simulator};
-use store::{AccountDetails, AccountState, INBOX_SORT_PREFIX, Store, StoredAccount, Subject, Table, TokenOwner};
+use store::{
+    AccountDetails, AccountState, Actor, ApiKey, INBOX_SORT_PREFIX, KeyRequest, Store, StoredAccount, Subject, Table,
+    TokenOwner,
+};
 use ticket_push::Receiver;
 use token_api::TokenService;
 use token_refresher::{EVENT_WEBHOOK, Refresher, Report, Settings, Targets, Task};
@@ -472,8 +475,28 @@ impl World {
     /// What visitors are logged in by.
     #[must_use]
     pub fn login_service(&self) -> LoginService {
-        let config = LoginConfig::read(&self.environment()).unwrap();
-        LoginService::new(self.services.clone(), config, &self.wechat_config())
+        self.login_service_at(self.public_url.as_str(), "")
+    }
+
+    /// The same at another origin, with a host for each account below `login_host`.
+    #[must_use]
+    pub fn login_service_at(&self, public_base: &str, login_host: &str) -> LoginService {
+        let config = LoginConfig::read(&|name: &str| match name {
+            "PUBLIC_BASE_URL" => Some(public_base.to_owned()),
+            "LOGIN_HOST" => Some(login_host.to_owned()).filter(|host| !host.is_empty()),
+            _ => None,
+        });
+        LoginService::new(self.services.clone(), config.unwrap(), &self.wechat_config())
+    }
+
+    /// An API key with these scopes, in the table.
+    pub async fn key(&self, scopes: &[&str], change: impl FnOnce(&mut ApiKey)) -> (ApiKey, SecretString) {
+        let request = KeyRequest::new("shop", scopes).unwrap();
+        let (mut key, text) = request.make("operator", &Random::system(), self.now());
+        change(&mut key);
+        let by = Actor { by: "operator".to_owned(), source_ip: None, request_id: None };
+        self.store().api_keys.create(&key, &by).await.unwrap();
+        (key, text.text())
     }
 
     /// Clients of the world's table and secret, as a program next to it has them.

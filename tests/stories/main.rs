@@ -120,4 +120,6 @@ mod tokens_for_services;
 #[cfg(test)]
 mod unchanged_libraries;
 #[cfg(test)]
+mod web_logins;
+#[cfg(test)]
 mod wechat_json;

@@ -6,14 +6,13 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use base::ids::AppId;
-use base::random::Random;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{Method, Request};
 use runtime::telemetry::Measure;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use simulator::Fault;
-use store::{ApiKey, KeyRequest, Scope};
+use store::{ApiKey, Scope};
 use stories::business::Business;
 use stories::http_events::HttpEvent;
 use stories::world::{World, secret_json};
@@ -57,11 +56,7 @@ impl Stage {
 
     /// A key, in the table.
     async fn key(&self, change: impl FnOnce(&mut ApiKey)) -> (ApiKey, SecretString) {
-        let request = KeyRequest::new("shop", &["calls"]).unwrap();
-        let (mut key, text) = request.make("operator", &Random::system(), self.world.now());
-        change(&mut key);
-        self.world.store().api_keys.create(&key, &operator()).await.unwrap();
-        (key, text.text())
+        self.world.key(&["calls"], change).await
     }
 
     async fn send(&self, request: Request<Body>) -> Said {

@@ -190,8 +190,10 @@ impl Return<'_> {
 
     /// The end of a login whose code was used by another load of the page, which may not have ended yet.
     async fn of_another_load(&self, code: &str, bound: Instant) -> Result<Outcome, LoginError> {
-        let end = bound.checked_sub(RESERVE).unwrap_or(bound);
-        let mut pause = self.open.component.context().limits.poll;
+        let limits = self.open.component.context().limits;
+        // Its call takes no longer.
+        let end = (Instant::now() + limits.api).min(bound.checked_sub(RESERVE).unwrap_or(bound));
+        let mut pause = limits.poll;
         loop {
             if let Some(outcome) = self.known(code).await? {
                 return Ok(outcome);

@@ -20,7 +20,7 @@ const VERIFIER_LENGTH: std::ops::RangeInclusive<usize> = 43..=128;
 
 /// A visitor who was logged in.
 #[derive(Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Login))]
 pub(crate) struct LoginView {
     /// The account that the visitor has come to.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
@@ -48,7 +48,7 @@ pub(crate) struct LoginView {
 
 /// How a visitor looks. Sex and region have been empty in WeChat since 2021, and are left out.
 #[derive(Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = VisitorProfile))]
 pub(crate) struct VisitorProfileView {
     /// The nickname, as the visitor has written it.
     #[serde(skip_serializing_if = "Option::is_none")]

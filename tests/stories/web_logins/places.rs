@@ -1,0 +1,69 @@
+//! A host of its own for each account, below `LOGIN_HOST`.
+
+use serde_json::Value;
+use stories::browser::Browser;
+use stories::http_events::HttpEvent;
+use stories::world::KEYS;
+use url::Url;
+use web::gateway::Gateway;
+
+use super::{STATE, Stage};
+
+/// web-login as it is deployed with `LOGIN_HOST=login.example.com`.
+fn gateway(stage: &Stage) -> Gateway {
+    let service = stage.world.login_service_at("https://auth.example.com", "login.example.com");
+    let router = web_login::public_router(service.clone()).merge(web_login::business_router(service, KEYS));
+    Gateway::new(router, stage.world.services.metrics.clone()).with_problems_on(&web_login::BUSINESS_ROUTES)
+}
+
+async fn answer(gateway: &Gateway, event: HttpEvent) -> Value {
+    let answer = gateway.answer(&event.build().to_string()).await;
+    serde_json::to_value(answer).unwrap()
+}
+
+fn location(answer: &Value) -> Url {
+    assert_eq!(answer["statusCode"], 303, "{answer}");
+    Url::parse(answer["headers"]["location"].as_str().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn each_account_logs_its_visitors_in_at_a_host_of_its_own() {
+    let stage = Stage::ready().await;
+    let (gateway, browser) = (gateway(&stage), Browser::in_wechat());
+    let own = format!("{}.login.example.com", stage.account);
+    let visit = |host: &str| browser.visit(&stage.login_url("snsapi_base"), "/login/{appid}").host(host);
+
+    let moved = location(&answer(&gateway, visit("auth.example.com")).await);
+    assert_eq!((moved.host_str(), moved.path()), (Some(own.as_str()), stage.login_url("").path()));
+    assert_eq!(moved.query(), stage.login_url("snsapi_base").query());
+
+    let begun = answer(&gateway, visit(&own)).await;
+    let at_wechat = location(&begun);
+    let back = at_wechat.query_pairs().find(|(name, _)| name == "redirect_uri").unwrap().1.into_owned();
+    assert_eq!(back, format!("https://{own}/login/{}/callback", stage.account));
+    let cookie = begun["cookies"][0].as_str().unwrap();
+    assert!(
+        cookie.starts_with("__Host-login-") && cookie.contains("; Path=/; ") && cookie.ends_with("; Secure"),
+        "{cookie}"
+    );
+
+    // The host of another merchant, whose page could be blocked.
+    let other = answer(&gateway, visit("wx0000000000000000.login.example.com")).await;
+    assert_eq!(other["statusCode"], 404, "{other}");
+
+    // The way back, in the browser that has the cookie and in another one.
+    let state = at_wechat.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    stage.world.simulator.set_web_domains(vec!["login.example.com".to_owned()]);
+    let returned = browser.open(&at_wechat).await.location();
+    let event = || {
+        let query = returned.query().unwrap();
+        browser.visit(&returned, "/login/{appid}/callback").host(&own).query(query)
+    };
+    let refused = answer(&gateway, event()).await;
+    assert_eq!(refused["statusCode"], 400, "{refused}");
+    let pair = cookie.split(';').next().unwrap();
+    let back = location(&answer(&gateway, event().cookie(pair)).await);
+    assert!(back.as_str().starts_with(super::SHOP) && back.as_str().contains("login_code="), "{back}");
+    assert!(back.as_str().ends_with(&format!("&state={STATE}")), "{back}");
+    assert!(returned.query().unwrap().contains(&state));
+}

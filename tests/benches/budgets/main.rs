@@ -20,6 +20,7 @@ mod http;
 mod keys;
 mod lambda;
 mod line;
+mod logins;
 mod memory;
 mod messages;
 mod peers;
@@ -37,7 +38,7 @@ use crate::report::Report;
 /// A part, by name.
 type Part = (&'static str, fn(&mut Report));
 
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 11] = [
     ("push", push::measure),
     ("cold_start", cold_start::measure),
     ("memory", memory::measure),
@@ -45,6 +46,7 @@ const PARTS: [Part; 10] = [
     ("accounts", accounts::measure),
     ("calls", calls::measure),
     ("keys", keys::measure),
+    ("logins", logins::measure),
     ("sizes", sizes::measure),
     ("renewals", renewals::measure),
     ("peers", peers::measure),

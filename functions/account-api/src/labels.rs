@@ -12,7 +12,7 @@ use web::api::{ApiError, PathAccount, respond, unknown_account};
 use web::caller::Caller;
 use web::{Members, Problem, ProblemKind};
 
-use crate::{AccountService, entity_tag};
+use crate::{AccountService, entity_tag, known_account};
 
 /// `PATCH /accounts/{appid}`.
 pub(crate) async fn change(
@@ -45,7 +45,7 @@ async fn changed(
         Patched::Unknown => return Err(unknown_account().into()),
     }
     log(&appid, &caller);
-    service.shown(open.account(&appid).await?)
+    service.shown(known_account(&open, &appid).await?)
 }
 
 fn log(appid: &AppId, caller: &Caller) {

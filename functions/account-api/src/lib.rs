@@ -21,13 +21,11 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, patch, post, put};
-use base::clock::Timestamp;
 use base::ids::AppId;
 use http::header::ETAG;
 use http::{HeaderValue, Method, StatusCode};
 use platform::bus::Bus;
-use platform::component::Component;
-use platform::services::Services;
+use platform::services::{self, Services};
 use runtime::config::{AccountConfig, KeyConfig};
 use store::{Access, KnownAccount, Scope, access_to};
 use tokio::time::Instant;
@@ -82,20 +80,11 @@ access_to! {
 }
 
 /// The platform and its items, for the length of one request.
-struct OpenPlatform {
-    component: Component,
-    items: Repositories,
-}
+type OpenPlatform = services::OpenPlatform<Repositories>;
 
-impl OpenPlatform {
-    fn now(&self) -> Timestamp {
-        self.component.context().now()
-    }
-
-    /// An account that is there.
-    async fn account(&self, appid: &AppId) -> Result<KnownAccount, ApiError> {
-        Ok(self.items.account_lists.get(appid).await?.ok_or_else(unknown_account)?)
-    }
+/// An account that is there.
+async fn known_account(open: &OpenPlatform, appid: &AppId) -> Result<KnownAccount, ApiError> {
+    Ok(open.items.account_lists.get(appid).await?.ok_or_else(unknown_account)?)
 }
 
 impl AccountService {
@@ -112,9 +101,7 @@ impl AccountService {
 
     /// The platform, for a request that must be answered by `bound`.
     async fn open(&self, bound: Instant) -> Result<OpenPlatform, InternalError> {
-        let component = self.services().open_by(bound).await?;
-        let items = self.0.table.of(component.appid());
-        Ok(OpenPlatform { component, items })
+        Ok(self.services().open_with(&self.0.table, bound).await?)
     }
 
     /// An account as an answer, with the version of what can be patched of it.
@@ -138,7 +125,7 @@ async fn read(State(service): State<AccountService>, PathAccount(appid): PathAcc
 
 async fn shown(service: AccountService, appid: AppId, bound: Instant) -> Result<Response, ApiError> {
     let open = service.open(bound).await?;
-    service.shown(open.account(&appid).await?)
+    service.shown(known_account(&open, &appid).await?)
 }
 
 /// The routes, behind both doors.

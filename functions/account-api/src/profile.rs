@@ -13,7 +13,7 @@ use web::api::{ApiError, PathAccount, authorization_ended, of_wechat, respond, u
 use web::caller::Caller;
 use web::{Problem, ProblemKind};
 
-use crate::{AccountService, OpenPlatform};
+use crate::{AccountService, OpenPlatform, known_account};
 
 /// A profile is read once in this time: each reading is a call of WeChat, of which a platform has a daily quota.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ pub(crate) async fn read(
 
 async fn was_read(service: AccountService, caller: Caller, appid: AppId, bound: Instant) -> Result<Response, ApiError> {
     let open = service.open(bound).await?;
-    let account = open.account(&appid).await?;
+    let account = known_account(&open, &appid).await?;
     let (state, since) = account.details.state.unzip();
     if state != Some(AccountState::Active) {
         return Err(authorization_ended(state, since).into());
@@ -37,7 +37,7 @@ async fn was_read(service: AccountService, caller: Caller, appid: AppId, bound: 
     begin(&open, &appid).await?;
     tracing::info!(authorizer = %appid, caller = %caller, "the profile of account {appid} is read");
     match Profiles::of(&open.component).read(&appid, account.token.seq).await {
-        Ok(()) => service.shown(open.account(&appid).await?),
+        Ok(()) => service.shown(known_account(&open, &appid).await?),
         Err(error) if error.says_gone() => {
             // The refresher finds out whether the grant has ended: one word is not enough for that.
             open.items.tokens.mark_due(&TokenOwner::Authorizer(appid.clone()), open.now()).await?;

@@ -1,19 +1,6 @@
 //! What merchants read when they come back, in both languages.
 
-use web::{Language, Message};
-
-/// A message in the given language: title and paragraphs in Chinese, then in English.
-macro_rules! message {
-    ($(#[$doc:meta])* $name:ident, $zh_title:literal, $zh:literal, $en_title:literal, $en:literal $(,)?) => {
-        $(#[$doc])*
-        pub(crate) const fn $name(language: Language) -> Message<'static> {
-            match language {
-                Language::Chinese => Message { title: $zh_title, paragraphs: &[$zh] },
-                Language::English => Message { title: $en_title, paragraphs: &[$en] },
-            }
-        }
-    };
-}
+use web::message;
 
 message! {
     /// The grant is stored and the link bound.

@@ -23,10 +23,8 @@ use axum::Router;
 use axum::routing::{delete, get, post};
 use base::clock::Timestamp;
 use base::ids::{AttemptId, LinkId};
-use base::random::Random;
 use http::Method;
-use platform::component::Component;
-use platform::services::Services;
+use platform::services::{self, Services};
 use runtime::config::{KeyConfig, PageConfig, WechatConfig};
 use store::{Access, Link, LinkStatus, MintRefused, Scope, StoreError, access_to};
 use tokio::time::Instant;
@@ -64,20 +62,7 @@ access_to! {
 }
 
 /// The platform and its items, for the length of one request.
-struct OpenPlatform {
-    component: Component,
-    items: Repositories,
-}
-
-impl OpenPlatform {
-    fn now(&self) -> Timestamp {
-        self.component.context().now()
-    }
-
-    fn random(&self) -> &Random {
-        &self.component.context().random
-    }
-}
+type OpenPlatform = services::OpenPlatform<Repositories>;
 
 struct Inner {
     services: Services,
@@ -114,9 +99,7 @@ impl LinkService {
 
     /// The platform, for a request that must be answered by `bound`.
     async fn open(&self, bound: Instant) -> Result<OpenPlatform, InternalError> {
-        let component = self.services().open_by(bound).await?;
-        let items = self.0.table.of(component.appid());
-        Ok(OpenPlatform { component, items })
+        Ok(self.services().open_with(&self.0.table, bound).await?)
     }
 
     /// A path under our own origin.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base::clock::Timestamp;
 use store::MAX_MINTS_PER_HOUR;
-use web::{Language, Message};
+use web::{Language, Message, message};
 
 /// The words of the launch page.
 pub(crate) struct LaunchTexts {
@@ -81,72 +81,50 @@ pub(crate) const fn open(language: Language) -> &'static OpenTexts {
     }
 }
 
-pub(crate) const fn unknown(language: Language) -> Message<'static> {
-    match language {
-        Language::Chinese => Message {
-            title: "链接不存在",
-            paragraphs: &["请检查链接是否完整，或向服务商索取新的链接。"],
-        },
-        Language::English => Message {
-            title: "There is no such link",
-            paragraphs: &["Check that the link is complete, or ask whoever sent it for a new one."],
-        },
-    }
+message! {
+    /// There is no such link.
+    unknown,
+    "链接不存在",
+    "请检查链接是否完整，或向服务商索取新的链接。",
+    "There is no such link",
+    "Check that the link is complete, or ask whoever sent it for a new one.",
 }
 
-pub(crate) const fn expired(language: Language) -> Message<'static> {
-    match language {
-        Language::Chinese => {
-            Message { title: "链接已过期", paragraphs: &["请向服务商索取新的链接。"] }
-        }
-        Language::English => {
-            Message { title: "This link has expired", paragraphs: &["Ask whoever sent it for a new one."] }
-        }
-    }
+message! {
+    /// The link's time is over.
+    expired,
+    "链接已过期",
+    "请向服务商索取新的链接。",
+    "This link has expired",
+    "Ask whoever sent it for a new one.",
 }
 
-pub(crate) const fn used(language: Language) -> Message<'static> {
-    match language {
-        Language::Chinese => Message {
-            title: "已完成授权",
-            paragraphs: &["已有账号通过此链接完成授权，无需再次操作。"],
-        },
-        Language::English => Message {
-            title: "Already authorized",
-            paragraphs: &["An account has been authorized through this link. There is nothing left to do."],
-        },
-    }
+message! {
+    /// An account was authorized through it.
+    used,
+    "已完成授权",
+    "已有账号通过此链接完成授权，无需再次操作。",
+    "Already authorized",
+    "An account has been authorized through this link. There is nothing left to do.",
 }
 
-pub(crate) const fn withdrawn(language: Language) -> Message<'static> {
-    match language {
-        Language::Chinese => Message {
-            title: "授权已失效",
-            paragraphs: &[
-                "此链接已被使用，但该账号之后取消了授权，或授权已失效。如需重新授权，请向服务商索取新的链接。",
-            ],
-        },
-        Language::English => Message {
-            title: "No longer authorized",
-            paragraphs: &[
-                "This link was used, but the account's authorization has ended since. To authorize it again, \
-                           ask whoever sent the link for a new one.",
-            ],
-        },
-    }
+message! {
+    /// The same, and the account is not authorized any more.
+    withdrawn,
+    "授权已失效",
+    "此链接已被使用，但该账号之后取消了授权，或授权已失效。如需重新授权，请向服务商索取新的链接。",
+    "No longer authorized",
+    "This link was used, but the account's authorization has ended since. To authorize it again, \
+     ask whoever sent the link for a new one.",
 }
 
-pub(crate) const fn cancelled(language: Language) -> Message<'static> {
-    match language {
-        Language::Chinese => Message {
-            title: "链接已取消",
-            paragraphs: &["服务商已取消此链接。如仍需授权，请向服务商索取新的链接。"],
-        },
-        Language::English => Message {
-            title: "This link was cancelled",
-            paragraphs: &["Whoever sent it has cancelled it. If you still want to authorize, ask them for a new one."],
-        },
-    }
+message! {
+    /// It was cancelled.
+    cancelled,
+    "链接已取消",
+    "服务商已取消此链接。如仍需授权，请向服务商索取新的链接。",
+    "This link was cancelled",
+    "Whoever sent it has cancelled it. If you still want to authorize, ask them for a new one.",
 }
 
 pub(crate) const fn too_many_title(language: Language) -> &'static str {

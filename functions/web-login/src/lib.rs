@@ -23,11 +23,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, post};
-use base::clock::Timestamp;
 use base::ids::AppId;
 use http::Method;
-use platform::component::Component;
-use platform::services::Services;
+use platform::services::{self, Services};
 use runtime::config::{KeyConfig, LoginConfig, WechatConfig};
 use store::{Access, Scope, access_to};
 use tokio::time::Instant;
@@ -59,16 +57,7 @@ access_to! {
 }
 
 /// The platform and its items, for the length of one request.
-struct OpenPlatform {
-    component: Component,
-    items: Repositories,
-}
-
-impl OpenPlatform {
-    fn now(&self) -> Timestamp {
-        self.component.context().now()
-    }
-}
+type OpenPlatform = services::OpenPlatform<Repositories>;
 
 struct Inner {
     services: Services,
@@ -122,9 +111,7 @@ impl LoginService {
 
     /// The platform, for a request that must be answered by `bound`.
     async fn open(&self, bound: Instant) -> Result<OpenPlatform, InternalError> {
-        let component = self.services().open_by(bound).await?;
-        let items = self.0.table.of(component.appid());
-        Ok(OpenPlatform { component, items })
+        Ok(self.services().open_with(&self.0.table, bound).await?)
     }
 }
 

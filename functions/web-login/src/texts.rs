@@ -4,7 +4,7 @@ use askama::Template;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use url::Url;
-use web::{Language, Message, Pages};
+use web::{Language, Message, Pages, message};
 
 use crate::request::Mistake;
 
@@ -118,19 +118,6 @@ pub(crate) fn origin(language: Language) -> &'static str {
         "For the developer: the origin of return_url is not among the login_origins of the account. Add it with \
          PATCH /accounts/{appid}.",
     )
-}
-
-/// A message in the given language: title and paragraph in Chinese, then in English.
-macro_rules! message {
-    ($(#[$doc:meta])* $name:ident, $zh_title:literal, $zh:literal, $en_title:literal, $en:literal $(,)?) => {
-        $(#[$doc])*
-        pub(crate) const fn $name(language: Language) -> Message<'static> {
-            match language {
-                Language::Chinese => Message { title: $zh_title, paragraphs: &[$zh] },
-                Language::English => Message { title: $en_title, paragraphs: &[$en] },
-            }
-        }
-    };
 }
 
 message! {

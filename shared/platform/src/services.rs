@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
-use base::clock::{SharedClock, SystemClock};
+use base::clock::{SharedClock, SystemClock, Timestamp};
 use base::limits::Limits;
 use base::random::Random;
 use runtime::aws::{self, AwsClients};
 use runtime::config::{ConfigError, Environment, MetricsConfig, StoreConfig, WechatConfig};
 use runtime::telemetry::Metrics;
-use store::Table;
+use store::{Access, Store, Table};
 use tokio::time::Instant;
 use wechat::api::{BuildError, WechatClient};
 
@@ -46,6 +46,29 @@ pub enum StartError {
     /// The HTTP client cannot be built.
     #[error(transparent)]
     Http(#[from] BuildError),
+}
+
+/// The platform and what a function uses of the table, for the length of one request.
+#[derive(Clone)]
+pub struct OpenPlatform<T> {
+    /// The platform.
+    pub component: Component,
+    /// Its items.
+    pub items: T,
+}
+
+impl<T> OpenPlatform<T> {
+    /// The time by which the rules go.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.component.context().now()
+    }
+
+    /// Random bytes.
+    #[must_use]
+    pub const fn random(&self) -> &Random {
+        &self.component.context().random
+    }
 }
 
 impl Services {
@@ -104,6 +127,20 @@ impl Services {
     /// As [`Self::open`].
     pub async fn open_by(&self, bound: Instant) -> Result<Component, PlatformError> {
         self.open(Some(bound.checked_sub(self.limits.table).unwrap_or(bound))).await
+    }
+
+    /// The same, with what a function uses of the table.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_with<T: for<'s> From<&'s Store>>(
+        &self,
+        table: &Access<T>,
+        bound: Instant,
+    ) -> Result<OpenPlatform<T>, PlatformError> {
+        let component = self.open_by(bound).await?;
+        let items = table.of(component.appid());
+        Ok(OpenPlatform { component, items })
     }
 
     /// The platform as its secret describes it now; calls of WeChat end by `deadline`, if there is one.

@@ -55,6 +55,21 @@ pub struct Message<'a> {
     pub paragraphs: &'a [&'a str],
 }
 
+/// Defines a function of the crate that returns a [`Message`] in the given language: title and paragraph in Chinese, then
+/// in English.
+#[macro_export]
+macro_rules! message {
+    ($(#[$doc:meta])* $name:ident, $zh_title:literal, $zh:literal, $en_title:literal, $en:literal $(,)?) => {
+        $(#[$doc])*
+        pub(crate) const fn $name(language: $crate::Language) -> $crate::Message<'static> {
+            match language {
+                $crate::Language::Chinese => $crate::Message { title: $zh_title, paragraphs: &[$zh] },
+                $crate::Language::English => $crate::Message { title: $en_title, paragraphs: &[$en] },
+            }
+        }
+    };
+}
+
 #[derive(Template)]
 #[template(path = "message.html")]
 struct MessageBody<'a> {

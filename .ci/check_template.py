@@ -21,7 +21,7 @@ from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 TEMPLATE = Path(__file__).resolve().parent.parent / "template.yaml"
 REGIONS = {"aws": "us-east-1", "aws-cn": "cn-north-1"}
 
-BUSINESS = ("/authorization-links", "/accounts", "/openapi.json", "/reconciliations", "/tokens/", "/wechat/{appid}/", "/wechat/platform/", "/calls", "/files", "/keys", "/check-files")
+BUSINESS = ("/authorization-links", "/accounts", "/openapi.json", "/reconciliations", "/tokens/", "/wechat/{appid}/", "/wechat/platform/", "/calls", "/files", "/keys", "/check-files", "/logins")
 PUSHES = {"POST /wechat/events", "POST /wechat/accounts/{appid}/events"}
 
 # Statements that name "*": EC2 has no resources for looking up, and a denial means all of it.
@@ -47,6 +47,10 @@ METHODS = {"x-amazon-apigateway-any-method": "any"}
 
 # What leads out of the network to one resource, for everybody in it; the roles say who may use that.
 ENDPOINTS = {"FilesEndpoint", "TableEndpoint"}
+
+# The API of visitors' logins, at hosts of the accounts' own: what may call which function from there.
+LOGIN_API = "LoginApi"
+LOGIN_SOURCE = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${LoginApi}/*/GET/*"
 
 # A route as API Gateway names itself when it calls a function: this, then method and path.
 SOURCE = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${__ApiId__}/${__Stage__}/"
@@ -89,9 +93,17 @@ def texts(value):
         yield value
 
 
+def the_apis(template, kind="AWS::ApiGatewayV2::Api"):
+    """The API of everything, and the one of logins; or what there is of a kind for each of the two."""
+    found = of_type(template, kind)
+    (logins,) = [name for name in found if name.startswith(LOGIN_API)]
+    (common,) = found.keys() - {logins}
+    return found[common], found[logins]
+
+
 def routes(template):
     """Route key -> what API Gateway asks for before it calls the function."""
-    (api,) = of_type(template, "AWS::ApiGatewayV2::Api").values()
+    api, _ = the_apis(template)
     body = api["Properties"]["Body"]
     assert not body.get("security"), "an authorizer on all routes"
     return {
@@ -104,18 +116,42 @@ def routes(template):
 
 def check_routes(template):
     found = routes(template)
-    if len(found) != 52 or not found.keys() >= PUSHES:
+    if len(found) != 56 or not found.keys() >= PUSHES:
         yield f"routes are missing: {sorted(found)}"
     for route, security in found.items():
         expected = [{"AWS_IAM": []}] if route.split()[1].startswith(BUSINESS) else []
         if security != expected:
             yield f"{route} asks for {security}, not {expected}"
-    (api,) = of_type(template, "AWS::ApiGatewayV2::Api").values()
+    api, _ = the_apis(template)
     if "AWS_IAM" not in api["Properties"]["Body"]["components"]["securitySchemes"]:
         yield "the IAM authorizer is not defined"
 
-    (stage,) = of_type(template, "AWS::ApiGatewayV2::Stage").values()
-    stage = stage["Properties"]
+    stage, _ = the_apis(template, "AWS::ApiGatewayV2::Stage")
+    yield from check_stage(stage["Properties"], found)
+
+
+def check_login_routes(template):
+    """The second API: routes for visitors and nothing else, which are those of the first one too, at no host of AWS's."""
+    api, stage = (the_apis(template, f"AWS::ApiGatewayV2::{kind}")[1]["Properties"] for kind in ("Api", "Stage"))
+    if api.get("Body") or api.get("DisableExecuteApiEndpoint") is not True:
+        yield f"the API of logins has a host of AWS's, or routes elsewhere: {api}"
+    found = {}
+    for name, route in of_type(template, "AWS::ApiGatewayV2::Route").items():
+        properties = route["Properties"]
+        found[properties["RouteKey"]] = properties
+        if properties["ApiId"] != {"Ref": LOGIN_API} or "AuthorizationType" in properties:
+            yield f"{name} is of another API, or asks for credentials"
+    public = {route for route, security in routes(template).items() if not security}
+    if not found or not found.keys() <= public:
+        yield f"the API of logins has {sorted(found)}"
+    yield from check_stage(stage, found)
+    for name, resource in template["Resources"].items():
+        if LOGIN_API in str(resource.get("Properties")) and resource["Type"].startswith("AWS::ApiGatewayV2::"):
+            if resource.get("Condition") != "HasLoginHost":
+                yield f"{name} is there without a LoginHost"
+
+
+def check_stage(stage, found):
     if stage["StageName"] != "$default":
         yield f"the stage {stage['StageName']} puts its name before every path"
     if set(stage["RouteSettings"]) != set(found):
@@ -126,7 +162,7 @@ def check_routes(template):
 
 
 def check_callers(template):
-    """Who may call a function: API Gateway from one route each, the bus's one rule, and nobody else."""
+    """Who may call a function: API Gateway from one route each, the API of logins, the bus's one rule, and nobody else."""
     permissions = of_type(template, "AWS::Lambda::Permission")
     sources = []
     for name, permission in permissions.items():
@@ -137,6 +173,10 @@ def check_callers(template):
             continue
         if given["Principal"] != "apigateway.amazonaws.com" or given["Action"] != "lambda:InvokeFunction":
             yield f"{name} lets {given['Principal']} do {given['Action']}"
+        if given["SourceArn"] == {"Fn::Sub": LOGIN_SOURCE}:
+            if given["FunctionName"] != {"Ref": "WebLogin"} or permission.get("Condition") != "HasLoginHost":
+                yield f"the API of logins may call {given['FunctionName']}"
+            continue
         source, names = given["SourceArn"]["Fn::Sub"]
         if names != {"__ApiId__": {"Ref": "HttpApi"}, "__Stage__": "*"}:
             yield f"{name} serves another API: {names}"
@@ -240,7 +280,7 @@ def check_partition(template):
             yield f"{kind} was not transformed"
 
 
-CHECKS = [check_routes, check_callers, check_roles, check_refresher, check_functions, check_partition]
+CHECKS = [check_routes, check_login_routes, check_callers, check_roles, check_refresher, check_functions, check_partition]
 
 
 def main():

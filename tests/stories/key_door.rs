@@ -22,7 +22,7 @@ const FOLLOWER: &str = "oFollower1";
 
 /// What the contract says of each route: the scopes of which one will do. Written down once more, so that a route whose
 /// right is changed by mistake is noticed; a route that is missing here is, too.
-const RIGHTS: [(&str, &[&str]); 30] = [
+const RIGHTS: [(&str, &[&str]); 31] = [
     ("GET /accounts", &["accounts:read"]),
     ("GET /accounts/{appid}", &["accounts:read"]),
     ("PATCH /accounts/{appid}", &["accounts:origins", "accounts:write"]),
@@ -46,6 +46,7 @@ const RIGHTS: [(&str, &[&str]); 30] = [
     ("POST /wechat/{appid}/{proxy+}", &["calls"]),
     ("GET /calls", &["accounts:read"]),
     ("POST /files", &["calls"]),
+    ("POST /logins", &["logins"]),
     ("POST /accounts/{appid}/js-sdk-configs", &["calls"]),
     ("POST /accounts/{appid}/mini-program-sessions", &["calls"]),
     ("POST /authorization-links", &["links"]),

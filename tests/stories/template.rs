@@ -18,7 +18,7 @@ use serde_json::Value;
 pub(crate) use stories::template::{deployed, written as template};
 
 /// The functions' logical ids.
-const FUNCTIONS: [&str; 8] = [
+const FUNCTIONS: [&str; 9] = [
     "AccountApi",
     "AccountPush",
     "OauthCallback",
@@ -26,6 +26,7 @@ const FUNCTIONS: [&str; 8] = [
     "TicketPush",
     "TokenApi",
     "TokenRefresher",
+    "WebLogin",
     "WechatCalls",
 ];
 

@@ -33,6 +33,8 @@ fn with_dashboard() -> Value {
         ("ReplyWebhookUrl", "https://reply.example.com"),
         ("EventWebhookUrl", "https://events.example.com"),
         ("RefresherRuns", "4"),
+        ("LoginHost", "login.example.com"),
+        ("LoginCertificateArn", "arn:aws:acm:eu-central-1:123456789012:certificate/0e46f1d4"),
     ])
 }
 
@@ -42,7 +44,7 @@ fn dashboard(template: &Value) -> Value {
     assert_eq!(body[1]["Own"], json!({ "Fn::Sub": OWN_NAMESPACE }));
     let optional = |name: &str| body[1][name]["Fn::Sub"].as_str().unwrap_or_default();
     let mut plain = text(&body[0]).replace("${!", "{");
-    for name in ["Parts", "Webhook", "EventWebhook"] {
+    for name in ["Parts", "Webhook", "EventWebhook", "LoginCounts"] {
         plain = plain.replace(&format!("${{{name}}}"), optional(name));
     }
     while let Some(start) = plain.find("${") {
@@ -310,12 +312,21 @@ fn answers_with_5xx_are_an_alarm_unless_wechat_was_the_reason() {
     let alarm = properties(&template, "ApiErrors");
     let ours = "IF(FILL(upstream, 0) > 0, FILL(all, 0) - 1.5 * FILL(upstream, 0), FILL(all, 0))";
     assert_eq!(alarm["Metrics"][0]["Expression"], ours);
-    let all = &alarm["Metrics"][1]["MetricStat"];
-    assert_eq!(
-        (&all["Metric"]["MetricName"], &all["Stat"], &all["Period"]),
-        (&json!("5xx"), &json!("Sum"), &json!(300))
-    );
-    assert_eq!(alarm["Metrics"][2], summed("upstream", "upstream_error", &Value::Null));
+    let with_login_host = with_dashboard();
+    for (template, all, apis) in [
+        (&deployed(&[]), "FILL(common, 0)", vec![("common", "HttpApi")]),
+        (&with_login_host, "FILL(common, 0) + FILL(logins, 0)", vec![("common", "HttpApi"), ("logins", "LoginApi")]),
+    ] {
+        let metrics = properties(template, "ApiErrors")["Metrics"].as_array().unwrap();
+        assert_eq!(metrics[1], json!({ "Id": "all", "ReturnData": false, "Expression": all }));
+        let answers = apis.iter().map(|(id, api)| {
+            let api = json!([{ "Name": "ApiId", "Value": { "Ref": api } }]);
+            let of = json!({ "Namespace": "AWS/ApiGateway", "MetricName": "5xx", "Dimensions": api });
+            json!({ "Id": id, "ReturnData": false, "MetricStat": { "Stat": "Sum", "Period": 300, "Metric": of } })
+        });
+        let upstream = summed("upstream", "upstream_error", &Value::Null);
+        assert_eq!(metrics[2..], answers.chain([upstream]).collect::<Vec<_>>());
+    }
     assert_eq!((&alarm["ComparisonOperator"], &alarm["Threshold"]), (&json!(OVER), &json!(0)));
     assert_eq!((&alarm["EvaluationPeriods"], &alarm["TreatMissingData"]), (&json!(1), &json!("notBreaching")));
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use runtime::config::{
-    AccountConfig, BusConfig, EventConfig, FilesConfig, KeyConfig, MessageConfig, MetricsConfig, PageConfig,
-    StoreConfig, TokenConfig, WebDomains, WechatConfig,
+    AccountConfig, BusConfig, EventConfig, FilesConfig, KeyConfig, LoginConfig, MessageConfig, MetricsConfig,
+    PageConfig, StoreConfig, TokenConfig, WebDomains, WechatConfig,
 };
 use serde_json::{Value, json};
 use token_refresher::Settings;
@@ -22,6 +22,7 @@ fn asked(read: impl FnOnce(&dyn Fn(&str) -> Option<String>)) -> BTreeSet<String>
             "REFRESHER_WINDOW" => "64",
             "API_KEYS" | "PLATFORM_TOKEN_ROUTE" | "TOKEN_READ_EVENTS" => "on",
             "WEB_DOMAINS" => "pages.example.com",
+            "LOGIN_HOST" => "login.example.com",
             _ => "https://a.example.com",
         };
         Some(value.to_owned())
@@ -44,17 +45,18 @@ fn every_variable_that_a_function_reads_is_set_for_it() {
     let keys = asked(|environment| assert!(KeyConfig::read(&environment).is_ok()));
     let files = asked(|environment| drop(FilesConfig::read(&environment).unwrap()));
     let domains = asked(|environment| drop(WebDomains::read(&environment).unwrap()));
+    let logins = asked(|environment| drop(LoginConfig::read(&environment).unwrap()));
     let counts = [
         &table, &pages, &wechat, &metrics, &window, &bus, &messages, &accounts, &tokens, &events, &files, &keys,
-        &domains,
+        &domains, &logins,
     ]
     .map(BTreeSet::len);
-    assert_eq!(counts, [2, 2, 3, 1, 1, 1, 2, 1, 2, 2, 1, 1, 1], "the configurations really ask");
+    assert_eq!(counts, [2, 2, 3, 1, 1, 1, 2, 1, 2, 2, 1, 1, 1, 2], "the configurations really ask");
     // Read by the log's filter and by the SDK, the last one by those that have a bus.
     let libraries = ["RUST_LOG", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER"];
     let libraries: BTreeSet<String> = libraries.map(str::to_owned).into();
     bus.insert("AWS_ENDPOINT_URL_EVENTBRIDGE".to_owned());
-    // The authorization pages are preauth-link's alone.
+    // WeChat's pages for browsers are named by preauth-link and web-login alone.
     let api: BTreeSet<String> = wechat.iter().filter(|name| name.contains("_API_")).cloned().collect();
     let all = [&table, &metrics, &libraries];
 
@@ -67,6 +69,7 @@ fn every_variable_that_a_function_reads_is_set_for_it() {
         ("TicketPush", vec![]),
         ("AccountApi", vec![&api, &accounts, &bus, &keys]),
         ("TokenApi", vec![&api, &bus, &keys, &tokens]),
+        ("WebLogin", vec![&keys, &logins, &wechat]),
         ("WechatCalls", vec![&api, &domains, &files, &keys]),
         ("AccountPush", vec![&bus, &messages]),
         ("PreauthLink", vec![&keys, &pages, &wechat]),

@@ -24,7 +24,7 @@ fn exactly_the_functions_that_call_wechat_are_in_the_network() {
     let inside: BTreeSet<&str> = inside.map(|(name, _)| name).collect();
     assert_eq!(
         inside,
-        ["AccountApi", "OauthCallback", "PreauthLink", "TokenApi", "TokenRefresher", "WechatCalls"].into()
+        ["AccountApi", "OauthCallback", "PreauthLink", "TokenApi", "TokenRefresher", "WebLogin", "WechatCalls"].into()
     );
     assert_eq!(inside, callers(&template), "what takes WeChat's pushes needs no address, and no network that may hang");
     assert!(template["Globals"]["Function"]["VpcConfig"].is_null());

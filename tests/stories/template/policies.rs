@@ -15,7 +15,7 @@ const MANUAL: &str = include_str!("../../../docs/operations.md");
 const SECTION: &str = "\n## Policies for the usual roles\n";
 
 /// What each role may do, and nothing else.
-const ROLES: [(&str, &[&str]); 6] = [
+const ROLES: [(&str, &[&str]); 7] = [
     (
         "Reads accounts",
         &[
@@ -46,6 +46,7 @@ const ROLES: [(&str, &[&str]); 6] = [
             "POST /accounts/{appid}/mini-program-sessions",
         ],
     ),
+    ("Logs visitors in", &["POST /logins"]),
     ("Reads tokens", &["GET /tokens/{appid}", "POST /tokens/{appid}/renewals"]),
     ("Keeps check files", &["PUT /check-files/{file}", "GET /check-files", "DELETE /check-files/{file}"]),
     ("Administers keys", &["POST /keys", "GET /keys", "DELETE /keys/{key_id}"]),

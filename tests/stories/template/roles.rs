@@ -111,7 +111,7 @@ fn each_role_writes_its_own_log_and_reads_the_one_secret() {
 type Grant = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// The whole of it: to widen a role, widen this list. It is compared with the template, not with what the code does.
-const ON_ITEMS: [Grant; 44] = [
+const ON_ITEMS: [Grant; 50] = [
     ("AccountApiRole", &["BatchGetItem"], &["*#details#*"]),
     ("AccountApiRole", &["BatchGetItem", "GetItem"], &["*#account#*"]),
     ("AccountApiRole", &["DeleteItem", "Query", "UpdateItem"], &["*#check-file"]),
@@ -168,6 +168,12 @@ const ON_ITEMS: [Grant; 44] = [
     ("TokenApiRole", &["GetItem"], &["*#key#*"]),
     ("TokenApiRole", &["UpdateItem"], &["*#key#*"]),
     ("TokenRefresherRole", &["Query"], &["*#due#*", "*#ended#*", "*#inbox", "*#outbox#*", "*#waiting#*"]),
+    ("WebLoginRole", &["GetItem"], &["*#details#*"]),
+    ("WebLoginRole", &["GetItem"], &["*#key#*"]),
+    ("WebLoginRole", &["GetItem"], &["*#ticket"]),
+    ("WebLoginRole", &["GetItem", "PutItem", "UpdateItem"], &["*#web-login#*"]),
+    ("WebLoginRole", &["GetItem", "UpdateItem"], &["*#component"]),
+    ("WebLoginRole", &["UpdateItem"], &["*#key#*"]),
     ("WechatCallsRole", &["BatchGetItem", "Query"], &["*#calls#*"]),
     ("WechatCallsRole", &["GetItem"], &["*#ticket"]),
     (
@@ -212,7 +218,7 @@ fn each_role_touches_only_the_kinds_of_item_that_its_function_works_on() {
 }
 
 /// The writes whose response must not bring an item back: role, action, first part of the keys.
-const BLIND_WRITES: [(&str, &str, &str); 9] = [
+const BLIND_WRITES: [(&str, &str, &str); 10] = [
     ("AccountApiRole", "dynamodb:UpdateItem", "*#account#*"),
     ("AccountApiRole", "dynamodb:UpdateItem", "*#key-event#*"),
     ("AccountPushRole", "dynamodb:PutItem", "*#inbox#*"),
@@ -221,6 +227,7 @@ const BLIND_WRITES: [(&str, &str, &str); 9] = [
     ("TicketPushRole", "dynamodb:UpdateItem", "*#ticket"),
     ("TicketPushRole", "dynamodb:UpdateItem", "*#user-name#*"),
     ("TokenApiRole", "dynamodb:UpdateItem", "*#key#*"),
+    ("WebLoginRole", "dynamodb:UpdateItem", "*#key#*"),
     ("WechatCallsRole", "dynamodb:UpdateItem", "*#key#*"),
 ];
 
@@ -297,7 +304,7 @@ fn the_role_of_accounts_reads_and_writes_no_token() {
 #[test]
 fn the_roles_that_check_keys_note_their_use_and_change_nothing_else() {
     let template = template();
-    for role in ["PreauthLinkRole", "TokenApiRole", "WechatCallsRole"] {
+    for role in ["PreauthLinkRole", "TokenApiRole", "WebLoginRole", "WechatCallsRole"] {
         let condition = condition_on_attributes(&template, role, "dynamodb:UpdateItem", "*#key#*", ["last_used_on"]);
         assert_eq!(condition["StringEqualsIfExists"], json!({ "dynamodb:ReturnValues": "NONE" }));
     }
@@ -313,7 +320,7 @@ fn the_role_of_pushes_introduces_an_account_and_cannot_change_whose_a_name_is() 
 
 /// What a key of the table may begin with, one for each kind of item (`shared/store/DATA-MODEL.md`). Nothing checks that
 /// the list is complete: a new kind must be added by hand.
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "wx0000000000000001#account#wx0000000000000002",
     "wx0000000000000001#calls#wx0000000000000002",
     "wx0000000000000001#check-file",
@@ -332,6 +339,7 @@ const KEYS: [&str; 18] = [
     "wx0000000000000001#release-check#wx0000000000000002",
     "wx0000000000000001#ticket",
     "wx0000000000000001#user-name#wx0000000000000002",
+    "wx0000000000000001#web-login#00ff",
 ];
 
 /// Whether a text fits a pattern of IAM, as `StringLike` and the resources of a policy have it: `*` is any text, also one with
@@ -362,6 +370,22 @@ fn patterns_are_those_of_iam() {
     }
 }
 
+/// The kinds of item that a statement of a role is about.
+fn kinds(statement: &Value) -> impl Iterator<Item = &'static str> {
+    let patterns = leading_keys(statement);
+    let keys = KEYS.into_iter().filter(move |key| patterns.iter().any(|pattern| like(pattern, key)));
+    keys.map(|key| key.split('#').nth(1).unwrap())
+}
+
+#[test]
+fn the_role_of_visitors_logins_reaches_no_account_and_no_token_of_one() {
+    let template = template();
+    let of_role = statements(&template).into_iter().filter(|(role, _)| *role == "WebLoginRole");
+    let on_items = of_role.filter(|(_, statement)| actions(statement).iter().any(|it| it.starts_with("dynamodb:")));
+    let reached: BTreeSet<&str> = on_items.flat_map(|(_, statement)| kinds(statement)).collect();
+    assert_eq!(reached, ["component", "details", "key", "ticket", "web-login"].into());
+}
+
 #[test]
 fn what_strangers_write_is_handled_by_a_role_without_tokens_codes_or_tickets() {
     let template = template();
@@ -373,9 +397,7 @@ fn what_strangers_write_is_handled_by_a_role_without_tokens_codes_or_tickets() {
         if actions.is_empty() {
             continue;
         }
-        let patterns = leading_keys(statement);
-        let kinds = KEYS.into_iter().filter(|key| patterns.iter().any(|pattern| like(pattern, key)));
-        let kinds = kinds.map(|key| key.split('#').nth(1).unwrap());
+        let kinds = kinds(statement);
         if actions == ["PutItem"].into() {
             written_only.extend(kinds);
         } else {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use stories::template::{ACCEPTED, accepted_line};
 use stories::world::key_routes;
 
-use super::{events, functions, properties, template, text};
+use super::{deployed as stack, events, functions, many, of_type, properties, template, text};
 
 /// A route as both sides have it: method, path, and whether IAM guards it.
 pub(super) type Route = (String, String, bool);
@@ -45,10 +45,80 @@ fn each_function_is_sent_exactly_the_routes_that_its_router_has() {
     let mut links = routes(&preauth_link::PUBLIC_ROUTES);
     links.extend(behind_doors(&preauth_link::BUSINESS_ROUTES));
     assert_eq!(deployed(&template, "PreauthLink"), links);
+    let mut logins = routes(&web_login::PUBLIC_ROUTES);
+    logins.extend(behind_doors(&web_login::BUSINESS_ROUTES));
+    assert_eq!(deployed(&template, "WebLogin"), logins);
     assert_eq!(deployed(&template, "TokenRefresher"), BTreeSet::new());
     let auth = &properties(&template, "HttpApi")["Auth"];
     assert_eq!(auth["EnableIamAuthorizer"], true);
     assert!(auth["DefaultAuthorizer"].is_null(), "WeChat and merchants have no credentials");
+}
+
+/// A stack with a host for each account.
+fn with_login_host() -> Value {
+    let certificate = "arn:aws:acm:eu-central-1:123456789012:certificate/0e46f1d4-6f5c-4c1b-8f0f-1a9d6f0d7c3e";
+    stack(&[("LoginHost", "login.example.com"), ("LoginCertificateArn", certificate)])
+}
+
+#[test]
+fn the_hosts_of_accounts_lead_to_the_logins_of_visitors_and_nowhere_else() {
+    let template = with_login_host();
+    let api = json!({ "Ref": "LoginApi" });
+    assert_eq!(properties(&template, "LoginApi")["DisableExecuteApiEndpoint"], true);
+    let mut found = BTreeSet::new();
+    for (name, route) in of_type(&template, "AWS::ApiGatewayV2::Route") {
+        let route = &route["Properties"];
+        assert_eq!(route["ApiId"], api, "{name}");
+        assert_eq!(route["Target"], json!({ "Fn::Sub": "integrations/${LoginApiFunction}" }), "{name}");
+        assert!(route["AuthorizationType"].is_null(), "{name}");
+        found.insert(text(&route["RouteKey"]).to_owned());
+        let after = many(&template["Resources"]["LoginApiStage"]["DependsOn"]);
+        assert!(after.contains(&&json!(name)), "the stage has a limit for {name} before it is there");
+    }
+    let public = web_login::PUBLIC_ROUTES.iter().map(|(method, path)| format!("{method} {path}"));
+    assert_eq!(found, public.collect());
+
+    let integration = properties(&template, "LoginApiFunction");
+    assert_eq!((&integration["ApiId"], &integration["PayloadFormatVersion"]), (&api, &json!("2.0")));
+    assert_eq!(integration["IntegrationUri"], json!({ "Fn::GetAtt": ["WebLogin", "Arn"] }));
+    let permission = properties(&template, "LoginApiCallsFunction");
+    assert_eq!(permission["FunctionName"], json!({ "Ref": "WebLogin" }));
+    let source = text(&permission["SourceArn"]["Fn::Sub"]);
+    assert!(source.ends_with(":${LoginApi}/*/GET/*"), "{source}");
+
+    let (domain, mapping) = (properties(&template, "LoginDomain"), properties(&template, "LoginDomainMapping"));
+    assert_eq!(domain["DomainName"], json!({ "Fn::Sub": "*.${LoginHost}" }));
+    let certificate = json!({ "Ref": "LoginCertificateArn" });
+    assert_eq!(domain["DomainNameConfigurations"][0]["CertificateArn"], certificate);
+    let parts = (&mapping["ApiId"], &mapping["DomainName"], &mapping["Stage"]);
+    assert_eq!(parts, (&api, &json!({ "Ref": "LoginDomain" }), &json!({ "Ref": "LoginApiStage" })));
+    let target = &template["Outputs"]["LoginDomainTarget"]["Value"];
+    assert_eq!(*target, json!({ "Fn::GetAtt": ["LoginDomain", "RegionalDomainName"] }));
+}
+
+#[test]
+fn without_a_login_host_there_is_nothing_of_it() {
+    let template = stack(&[]);
+    let names = ["Resources", "Outputs"].into_iter().flat_map(|section| template[section].as_object().unwrap().keys());
+    let of_login: Vec<&String> = names.filter(|name| name.starts_with("Login")).collect();
+    assert!(of_login.is_empty(), "{of_login:?}");
+    let used: Vec<_> = template["Resources"].as_object().unwrap().values().map(Value::to_string).collect();
+    assert!(!used.iter().any(|resource| resource.contains("LoginApi") || resource.contains("LoginDomain")));
+}
+
+#[test]
+fn a_login_has_the_same_limits_and_the_same_lines_in_the_log_at_every_host() {
+    let template = with_login_host();
+    let (api, stage) = (properties(&template, "HttpApi"), properties(&template, "LoginApiStage"));
+    assert_eq!((&stage["StageName"], &stage["AutoDeploy"]), (&json!("$default"), &json!(true)));
+    assert_eq!(stage["AccessLogSettings"], api["AccessLogSettings"]);
+    let limits = stage["RouteSettings"].as_object().unwrap();
+    let limited: BTreeSet<&str> = limits.keys().map(String::as_str).collect();
+    let routes = of_type(&template, "AWS::ApiGatewayV2::Route");
+    assert_eq!(limited, routes.map(|(_, route)| text(&route["Properties"]["RouteKey"])).collect());
+    for (route, limit) in limits {
+        assert_eq!(*limit, api["RouteSettings"][route], "{route}");
+    }
 }
 
 #[test]

@@ -34,7 +34,7 @@ async fn changed(
     body: Members,
     bound: Instant,
 ) -> Result<Response, ApiError> {
-    let changes = read(body)?;
+    let changes = read(body, service.config().local_login_origins)?;
     permitted(&caller, &changes)?;
     check_conditions(&headers)?;
     let open = service.open(bound).await?;
@@ -79,11 +79,11 @@ fn permitted(caller: &Caller, changes: &AccountPatch) -> Result<(), Problem> {
 }
 
 /// The patch in a body.
-fn read(mut members: Members) -> Result<AccountPatch, ApiError> {
+fn read(mut members: Members, local_origins: bool) -> Result<AccountPatch, ApiError> {
     let reference = members.text_patch("reference")?;
     let tags = members.texts_patch("tags")?;
     let login_origins = match members.list_patch("login_origins")? {
-        Patch::To(origins) => Patch::To(checked(&origins)?),
+        Patch::To(origins) => Patch::To(checked(&origins, local_origins)?),
         Patch::Removed => Patch::Removed,
         Patch::Unchanged => Patch::Unchanged,
     };
@@ -91,11 +91,12 @@ fn read(mut members: Members) -> Result<AccountPatch, ApiError> {
     Ok(AccountPatch { reference, tags, login_origins })
 }
 
-/// Origins in the one form that they are compared in, each once.
-fn checked(origins: &[String]) -> Result<Vec<String>, Problem> {
+/// Origins in the one form that they are compared in, each once. Those of this machine without TLS are among them only
+/// where `local` says so.
+fn checked(origins: &[String], local: bool) -> Result<Vec<String>, Problem> {
     let mut checked = Vec::with_capacity(origins.len());
     for text in origins {
-        let origin = Origin::parse(text).ok().filter(Origin::is_https).ok_or_else(|| {
+        let origin = Origin::parse(text).ok().filter(|origin| local || origin.is_https()).ok_or_else(|| {
             let detail = "login_origins must be origins such as https://shop.example.com, without a path";
             Problem::new(ProblemKind::InvalidField, detail)
         })?;
@@ -172,12 +173,23 @@ mod tests {
 
     #[test]
     fn origins_are_https_and_each_counts_once() {
-        let origins = |texts: &[&str]| checked(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+        let origins = |texts: &[&str]| checked(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>(), false);
         let written = ["HTTPS://Shop.Example.com:443/", "https://shop.example.com", "https://b.example.com:8443"];
         assert_eq!(origins(&written).unwrap(), ["https://shop.example.com", "https://b.example.com:8443"]);
         for bad in ["http://localhost:3000", "https://a.example.com/path", "shop.example.com", "https://*.example.com"]
         {
             assert!(origins(&[bad]).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn pages_of_this_machine_need_no_tls_where_a_shop_is_developed() {
+        let checked = |text: &str| checked(&[text.to_owned()], true);
+        for good in ["http://localhost:3003", "http://127.0.0.1:3003", "https://shop.example.com"] {
+            assert_eq!(checked(good).unwrap(), [good]);
+        }
+        for bad in ["http://shop.example.com", "http://192.168.1.7:3003", "http://localhost:3003/in"] {
+            assert!(checked(bad).is_err(), "{bad}");
         }
     }
 }

@@ -99,6 +99,10 @@ impl AccountService {
         &self.0.services
     }
 
+    fn config(&self) -> &AccountConfig {
+        &self.0.config
+    }
+
     /// The platform, for a request that must be answered by `bound`.
     async fn open(&self, bound: Instant) -> Result<OpenPlatform, InternalError> {
         Ok(self.services().open_with(&self.0.table, bound).await?)
@@ -108,7 +112,7 @@ impl AccountService {
     fn shown(&self, account: KnownAccount) -> Result<Response, ApiError> {
         let version = HeaderValue::try_from(entity_tag(account.details.labels_version));
         let version = version.map_err(|_| InternalError::Render)?;
-        let view = AccountView::of(account, &self.0.config.wanted_permissions);
+        let view = AccountView::of(account, &self.config().wanted_permissions);
         Ok(([(ETAG, version)], json(StatusCode::OK, &view)).into_response())
     }
 }

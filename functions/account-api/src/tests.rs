@@ -53,6 +53,23 @@ async fn no_route_answers_without_an_identity() {
 }
 
 #[tokio::test]
+async fn logins_return_to_this_machine_without_tls_in_cargo_run_only() {
+    // Whatever the variables of a deployed function are.
+    let deployed = AccountConfig::read(&|_: &str| Some("1".to_owned())).unwrap();
+    let developed = AccountConfig { local_login_origins: true, ..deployed.clone() };
+    for (config, status) in [(deployed, 400), (developed, 503)] {
+        let service = AccountService::new(without_aws::services(), without_aws::bus(), config);
+        let request = Request::patch("/accounts/wx1234567890abcdef")
+            .header(CONTENT_TYPE, "application/json")
+            .extension(IamIdentity::new("arn:aws:iam::123456789012:role/orders").unwrap())
+            .body(Body::from(r#"{"login_origins":["http://localhost:3003"]}"#))
+            .unwrap();
+        let response = router(service, KEYS).oneshot(request).await.unwrap();
+        assert_eq!(response.status(), status, "{}", problem(response).await);
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_used_is_refused_before_anything_is_read() {
     let account = "/accounts/wx1234567890abcdef";
     for (method, path, body, name) in [

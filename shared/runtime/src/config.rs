@@ -183,11 +183,14 @@ impl WechatConfig {
     }
 }
 
-/// What accounts are compared with: `WANTED_PERMISSIONS`.
+/// What accounts are compared with: `WANTED_PERMISSIONS`; and what may be said about them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccountConfig {
     /// The permission sets that the platform needs of every account.
     pub wanted_permissions: Vec<u32>,
+    /// Whether logins may return to `http` pages of this machine. No variable sets it: `cargo run` does, for shops that are
+    /// being developed, and a deployed function never has it.
+    pub local_login_origins: bool,
 }
 
 impl AccountConfig {
@@ -199,7 +202,7 @@ impl AccountConfig {
         let wanted_permissions = list(environment, "WANTED_PERMISSIONS", |text| {
             text.parse().map_err(|_| "it must be ids of permission sets (权限集) such as 1,15, separated by commas")
         })?;
-        Ok(Self { wanted_permissions })
+        Ok(Self { wanted_permissions, local_login_origins: false })
     }
 }
 

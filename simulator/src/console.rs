@@ -1,5 +1,6 @@
 //! What merchants do in WeChat's own console, as a page: rename an account, change what it permits, authorize the platform
-//! and withdraw; and 500 merchants at once. WeChat's auditors decide about mini programs there too.
+//! and withdraw; and 500 merchants at once. WeChat's auditors decide about mini programs there too, and whoever tries web
+//! logins says who visits and what WeChat's browser does.
 
 use askama::Template;
 use axum::Router;
@@ -10,10 +11,12 @@ use base::ids::AppId;
 use http::StatusCode;
 use serde::Deserialize;
 
+use crate::behaviour::{Behaviour, WebLoginBehaviour};
 use crate::business::code::audit::AuditResult;
+use crate::business::web_login::Visitor;
 use crate::html::page;
 use crate::simulator::Simulator;
-use crate::world::Account;
+use crate::world::{Account, AccountKind};
 
 /// Where the page is.
 const PATH: &str = "/console";
@@ -30,7 +33,10 @@ pub(crate) fn is_under_path(path: &str) -> bool {
 }
 
 pub(crate) fn router() -> Router<Simulator> {
-    Router::new().route(PATH, get(show).post(add_many)).route("/console/{appid}", post(change))
+    Router::new()
+        .route(PATH, get(show).post(add_many))
+        .route("/console/web-login", post(set_web_login))
+        .route("/console/{appid}", post(change))
 }
 
 async fn show(State(simulator): State<Simulator>) -> Response {
@@ -41,15 +47,36 @@ async fn show(State(simulator): State<Simulator>) -> Response {
     let shown = accounts.into_iter().take(SHOWN).map(|account| Shown {
         authorized: simulator.is_authorized(&account.appid),
         in_audit: simulator.is_in_audit(&account.appid),
+        bound: simulator.is_bound_to_open_account(&account.appid),
         func_ids: account.func_ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
         account,
     });
-    page(&ConsolePage { all, authorized, accounts: shown.collect() })
+    let web_login = simulator.behaviour().web_login;
+    page(&ConsolePage { all, authorized, web_login, accounts: shown.collect() })
 }
 
 async fn add_many(State(simulator): State<Simulator>) -> Redirect {
     simulator.send_all_in_background(simulator.add_authorized_accounts(MANY));
     Redirect::to(PATH)
+}
+
+/// The boxes that are ticked; browsers leave out the others.
+#[derive(Deserialize)]
+struct WebLoginBoxes {
+    silent: Option<String>,
+    snapshot: Option<String>,
+    double_load: Option<String>,
+}
+
+async fn set_web_login(State(simulator): State<Simulator>, Form(ticked): Form<WebLoginBoxes>) -> Redirect {
+    let WebLoginBoxes { silent, snapshot, double_load } = ticked;
+    let web_login = WebLoginBehaviour {
+        silent: silent.is_some(),
+        snapshot: snapshot.is_some(),
+        double_load: double_load.is_some(),
+    };
+    simulator.set_behaviour(Behaviour { web_login, ..simulator.behaviour() });
+    Redirect::to("/console#web-login")
 }
 
 /// What was changed of an account, and what its merchant does.
@@ -70,6 +97,10 @@ enum Action {
     LoseGrant,
     PassAudit,
     RefuseAudit,
+    BindToOpenAccount,
+    UnbindFromOpenAccount,
+    /// Another person opens the account's pages from now on.
+    AddVisitor,
 }
 
 async fn change(
@@ -95,6 +126,18 @@ async fn change(
             decide_audit(&simulator, &appid, &AuditResult::Refused { reason, screenshots }).await;
             None
         }
+        Action::BindToOpenAccount => {
+            simulator.bind_to_open_account(&appid);
+            None
+        }
+        Action::UnbindFromOpenAccount => {
+            simulator.unbind_from_open_account(&appid);
+            None
+        }
+        Action::AddVisitor => {
+            add_visitor(&simulator, &appid);
+            None
+        }
         Action::Authorize => simulator.authorize_without_link(&appid).ok().map(|consent| consent.push),
         Action::Unauthorize => simulator.unauthorize(&appid),
         Action::LoseGrant => {
@@ -114,9 +157,19 @@ async fn decide_audit(simulator: &Simulator, appid: &AppId, result: &AuditResult
     }
 }
 
+/// Names of the visitors that are added, in turn.
+const NAMES: [&str; 4] = ["阿青🍵", "Lin & Söhne", "王小明", "Zoë 🎈"];
+
+fn add_visitor(simulator: &Simulator, appid: &AppId) {
+    let number = simulator.visitors(appid).len();
+    let name = NAMES.get((number - 1) % NAMES.len()).copied().unwrap_or_default();
+    simulator.put_visitor(appid, Visitor::new(&format!("oVisitor{number}"), name));
+}
+
 /// An account on the page.
 struct Shown {
     account: Account,
+    bound: bool,
     authorized: bool,
     in_audit: bool,
     func_ids: String,
@@ -127,5 +180,6 @@ struct Shown {
 struct ConsolePage {
     all: usize,
     authorized: usize,
+    web_login: WebLoginBehaviour,
     accounts: Vec<Shown>,
 }

@@ -28,11 +28,12 @@
 //! | `GET /_simulator/sent` | the customer-service messages that were accepted, [`crate::SentMessage`] |
 //! | `POST /_simulator/followers` | `{"authorizer_appid":"…","open_id":"…","follows":true}`: somebody follows the account, or does no longer |
 //! | `POST /_simulator/subscriptions` | `{"authorizer_appid":"…","open_id":"…","template_id":"…"}`: a user of a mini program consents to one message of this template |
-//! | `POST /_simulator/login-codes` | `{"authorizer_appid":"…","open_id":"…"}`: a user opens a mini program; answers with the `code` of `wx.login` |
+//! | `POST /_simulator/login-codes` | `{"authorizer_appid":"…","open_id":"…"}`: a user opens a mini program; answers with the `code` of `wx.login`. Without `open_id` it is the person who is the follower of the chat page elsewhere |
 //! | `POST /_simulator/phone-codes` | `{"authorizer_appid":"…","number":"…"}`: a user hands over a phone number; answers with its `code` |
 //! | `POST /_simulator/visitors` | `{"authorizer_appid":"…","open_id":"…","nickname":"…"}`, optionally `head_img_url`: adds a [`crate::Visitor`], who opens the account's pages until another one is added |
 //! | `POST /_simulator/web-login-codes` | `{"authorizer_appid":"…","open_id":"…","scope":"snsapi_base"}` or `"snsapi_userinfo"`: a visitor goes through the page of a web login; answers with its `code` |
 //! | `PUT /_simulator/web-domains` | `{"hosts":["…"]}`: the platform's 公众号开发域名, to which web logins may go back |
+//! | `POST /_simulator/js-sdk-checks` | `{"appId":"…","timestamp":1700000000,"nonceStr":"…","signature":"…","url":"…"}`, the `url` being the page's `location.href`: what `wx.config` makes of it; answers with its `errMsg`, such as `config:ok` |
 //! | `POST /_simulator/used-quotas` | `{"authorizer_appid":"…","path":"…"}`: the account has used this path up for today |
 //! | `POST /_simulator/drafts` | `{"user_version":"…","user_desc":"…"}`: a developer uploads a draft for the platform's templates; answers with its `draft_id` |
 //! | `POST /_simulator/audits` | `{"authorizer_appid":"…","result":"passed"}`, `{…,"result":"refused","reason":"…","screenshots":[]}` or `{…,"result":"delayed","reason":"…"}`: decides about what a mini program has in audit, and sends the event; answers with [`crate::MessageOutcome`], 404 where there is nothing |

@@ -52,6 +52,7 @@ pub use api::{KnownApi, TokenKind, known_apis};
 pub use behaviour::{Behaviour, Codes, Delivery, Lifetimes, WebLoginBehaviour};
 pub use beijing::beijing_time;
 pub use business::code::audit::AuditResult;
+pub use business::js_sdk::{PageCheck, PageConfig};
 pub use business::media::{sample_picture, sample_video};
 pub use business::web_login::{Scope, Visitor};
 pub use calls::{Call, CallOutcome, Counters};

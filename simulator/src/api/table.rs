@@ -7,8 +7,8 @@ use crate::business::code::{audit, library, release};
 use crate::business::domains::{account as domains, platform as platform_domains};
 use crate::business::web_login::calls as web_login;
 use crate::business::{
-    code, diagnosis, login, material, media, menu, messages, open_accounts, privacy, qr_codes, quota, registration,
-    settings, templates, users,
+    code, diagnosis, js_sdk, login, material, media, menu, messages, open_accounts, privacy, qr_codes, quota,
+    registration, settings, templates, users,
 };
 use crate::paths;
 use crate::simulator::Simulator;
@@ -30,7 +30,7 @@ pub(super) const APIS: &[Api] = &[
     // What users of mini programs hand over, and the JS-SDK (sections 5.5, 5.9).
     get("/sns/component/jscode2session", Operation::Login(login::session)),
     post("/wxa/business/getuserphonenumber", mini_program(&[18], login::phone_number)),
-    get("/cgi-bin/ticket/getticket", official_account(&[4], login::ticket)),
+    get("/cgi-bin/ticket/getticket", official_account(&[4], js_sdk::ticket)),
     // Web login (section 5.4). Only the platform itself makes these calls: services get neither codes nor visitors' tokens.
     own_get(paths::WEB_LOGIN_TOKEN, Operation::WebLogin(web_login::exchange)),
     own_get(paths::WEB_LOGIN_REFRESH, Operation::WebLogin(web_login::renew)),

@@ -10,9 +10,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::code::audit::AuditResult;
+use super::js_sdk::PageConfig;
 use super::web_login::{Scope, Visitor};
 use crate::answer::MessageOutcome;
 use crate::simulator::Simulator;
+use crate::world::follower_of;
 
 pub(crate) fn router() -> Router<Simulator> {
     Router::new()
@@ -23,6 +25,7 @@ pub(crate) fn router() -> Router<Simulator> {
         .route("/visitors", post(put_visitor))
         .route("/web-login-codes", post(web_login_code))
         .route("/web-domains", put(set_web_domains))
+        .route("/js-sdk-checks", post(check_page))
         .route("/used-quotas", post(use_quota_up))
         .route("/drafts", post(upload_draft))
         .route("/audits", post(decide_audit))
@@ -62,11 +65,13 @@ async fn subscribe(State(simulator): State<Simulator>, Json(asked): Json<Subscri
 #[serde(deny_unknown_fields)]
 struct LoginCode {
     authorizer_appid: AppId,
-    open_id: String,
+    /// By default the person who is the follower of the chat page in official accounts.
+    open_id: Option<String>,
 }
 
 async fn login_code(State(simulator): State<Simulator>, Json(asked): Json<LoginCode>) -> Json<Value> {
-    Json(json!({ "code": simulator.login_code(&asked.authorizer_appid, &asked.open_id) }))
+    let open_id = asked.open_id.unwrap_or_else(|| follower_of(&asked.authorizer_appid));
+    Json(json!({ "code": simulator.login_code(&asked.authorizer_appid, &open_id) }))
 }
 
 #[derive(Deserialize)]
@@ -157,4 +162,8 @@ async fn decide_audit(
         .decide_audit(&asked.authorizer_appid, &asked.result)
         .ok_or_else(|| (StatusCode::NOT_FOUND, "the account has nothing in audit".to_owned()))?;
     Ok(Json(simulator.send_message(&event).await))
+}
+
+async fn check_page(State(simulator): State<Simulator>, Json(config): Json<PageConfig>) -> Json<Value> {
+    Json(json!({ "errMsg": simulator.check_page(&config).err_msg() }))
 }

@@ -1,4 +1,4 @@
-//! What users of a mini program hand over (protocol section 5.5), and the ticket of the JS-SDK (section 5.9).
+//! What users of a mini program hand over (protocol section 5.5).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,8 +18,6 @@ use crate::world::{Holder, SecretKind};
 
 /// How long a code serves.
 const LIFETIME: Duration = Duration::from_mins(5);
-/// How long a ticket of the JS-SDK serves.
-const TICKET_LIFETIME: Duration = Duration::from_hours(2);
 /// Logins of one user in a minute.
 const MAX_LOGINS: usize = 100;
 
@@ -107,14 +105,4 @@ pub(crate) fn phone_number(simulator: &Simulator, request: &Request, holder: &Ho
         "countryCode": "86",
         "watermark": { "timestamp": simulator.now().unix(), "appid": holder.account },
     }})))
-}
-
-/// A ticket of the JS-SDK, or of cards: another one at each call.
-pub(crate) fn ticket(simulator: &Simulator, request: &Request, _: &Holder) -> Outcome {
-    match request.parameter("type") {
-        Some("jsapi" | "wx_card") => {}
-        _ => return Err(Refusal::new(40097, "invalid args: type")),
-    }
-    let ticket = simulator.change(|world, at| world.issue(SecretKind::JsTicket, "", at));
-    Ok(ok(json!({ "ticket": ticket, "expires_in": TICKET_LIFETIME.as_secs() })))
 }

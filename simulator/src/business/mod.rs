@@ -8,6 +8,7 @@ pub(crate) mod code;
 pub(crate) mod control;
 pub(crate) mod diagnosis;
 pub(crate) mod domains;
+pub(crate) mod js_sdk;
 pub(crate) mod login;
 pub(crate) mod material;
 pub(crate) mod media;
@@ -68,6 +69,7 @@ pub(crate) struct OfAccount {
     privacy: privacy::Privacy,
     testers: settings::Testers,
     visitors: web_login::Visitors,
+    page_tickets: js_sdk::Tickets,
 }
 
 impl Business {
@@ -79,6 +81,11 @@ impl Business {
     /// Every ticket of an official account that a mini program may still be registered with.
     pub(crate) fn registration_tickets(&self) -> impl Iterator<Item = &String> {
         self.accounts.values().flat_map(|of| of.reuse_tickets.values())
+    }
+
+    /// Every ticket that pages are signed with.
+    pub(crate) fn page_tickets(&self) -> impl Iterator<Item = &String> {
+        self.accounts.values().flat_map(|of| of.page_tickets.values())
     }
 
     /// Every code and token of a web login.

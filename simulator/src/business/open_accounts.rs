@@ -10,7 +10,7 @@ use sha1::{Digest as _, Sha1};
 use crate::api::{Outcome, Request, ok};
 use crate::refusal::Refusal;
 use crate::simulator::Simulator;
-use crate::world::{Holder, follower_of};
+use crate::world::{Holder, Moment, follower_of};
 
 /// Accounts of an open account that was made by API and is not verified.
 const MAX_ACCOUNTS: usize = 5;
@@ -56,6 +56,42 @@ impl Simulator {
         Some(format!("o{}", digest.get(..27).unwrap_or_default()))
     }
 
+    /// The owner binds an account on the open platform's own pages: to an open account of the owner's that has room, or to a
+    /// new one. Nothing changes for an account that is bound.
+    pub fn bind_to_open_account(&self, account: &AppId) {
+        let owner = self.owner_of(account);
+        self.change_platform(|of, at| {
+            if of.open_accounts.of(account).is_some() {
+                return;
+            }
+            let accounts = &mut of.open_accounts.0;
+            let with_room =
+                accounts.values_mut().find(|open| open.owner == owner && open.accounts.len() < MAX_ACCOUNTS);
+            match with_room {
+                Some(open) => {
+                    open.accounts.insert(account.clone());
+                }
+                None => {
+                    accounts.insert(new_appid(at), OpenAccount { owner, accounts: [account.clone()].into() });
+                }
+            }
+        });
+    }
+
+    /// The owner takes an account out of its open account there.
+    pub fn unbind_from_open_account(&self, account: &AppId) {
+        self.change_platform(|of, _| {
+            for open in of.open_accounts.0.values_mut() {
+                open.accounts.remove(account);
+            }
+        });
+    }
+
+    /// Whether an account is bound to an open account, so that its users have a unionid.
+    pub(crate) fn is_bound_to_open_account(&self, account: &AppId) -> bool {
+        self.of_platform(|of| of.open_accounts.of(account).is_some())
+    }
+
     /// Whether this is the appid of an open account.
     pub(super) fn is_open_account(&self, appid: &str) -> bool {
         self.of_platform(|of| of.open_accounts.0.contains_key(appid))
@@ -64,6 +100,10 @@ impl Simulator {
     fn owner_of(&self, account: &AppId) -> String {
         self.account(account).map(|account| account.principal_name).unwrap_or_default()
     }
+}
+
+fn new_appid(at: &Moment<'_>) -> String {
+    format!("wx{}", hex(&at.random.bytes::<8>()))
 }
 
 /// `appid` of a body, where it is there, must be the token's account.
@@ -79,7 +119,7 @@ pub(crate) fn create(simulator: &Simulator, request: &Request, holder: &Holder) 
     let owner = simulator.owner_of(&holder.account);
     let appid = simulator.change_platform(|of, at| {
         of.open_accounts.check_unbound(&holder.account)?;
-        let appid = format!("wx{}", hex(&at.random.bytes::<8>()));
+        let appid = new_appid(at);
         let accounts = [holder.account.clone()].into();
         of.open_accounts.0.insert(appid.clone(), OpenAccount { owner, accounts });
         Ok(appid)
@@ -119,6 +159,5 @@ pub(crate) fn get(simulator: &Simulator, request: &Request, holder: &Holder) -> 
 }
 
 pub(crate) fn have(simulator: &Simulator, _: &Request, holder: &Holder) -> Outcome {
-    let is_bound = simulator.of_platform(|of| of.open_accounts.of(&holder.account).is_some());
-    Ok(ok(json!({ "have_open": is_bound })))
+    Ok(ok(json!({ "have_open": simulator.is_bound_to_open_account(&holder.account) })))
 }

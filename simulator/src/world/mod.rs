@@ -95,6 +95,7 @@ impl World {
         self.authorization_codes.keys().for_each(|code| note(SecretKind::AuthorizationCode, code));
         self.business.login_codes().for_each(|code| note(SecretKind::LoginCode, code));
         self.business.registration_tickets().for_each(|ticket| note(SecretKind::RegistrationTicket, ticket));
+        self.business.page_tickets().for_each(|ticket| note(SecretKind::JsTicket, ticket));
         self.business.web_login_secrets().for_each(|(kind, value)| note(kind, value));
         for grant in self.grants.values() {
             note(SecretKind::RefreshToken, &grant.refresh_token);

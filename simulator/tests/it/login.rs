@@ -1,4 +1,4 @@
-//! What users of mini programs hand over, and the ticket of the JS-SDK.
+//! What users of mini programs hand over.
 
 use std::time::Duration;
 
@@ -92,24 +92,6 @@ async fn a_phone_number_comes_for_its_own_code_only() {
     assert_eq!(answer["phone_info"]["watermark"]["appid"], json!(appid));
     assert_eq!(errcode(&ask(&code).await), 40163);
     assert_eq!(errcode(&ask(&wechat.simulator.login_code(&appid, "oUser")).await), 40029);
-}
-
-#[tokio::test]
-async fn each_ticket_of_the_js_sdk_is_another_one_and_the_quota_can_be_used_up() {
-    let wechat = Harness::start().await;
-    let token = wechat.token_of(&Harness::account()).await;
-    let path = "/cgi-bin/ticket/getticket";
-    let ask = async || wechat.get(path, &token, "&type=jsapi").await;
-    let (first, second) = (ask().await, ask().await);
-    assert_eq!(first["expires_in"], 7200);
-    assert_ne!(text(&first, "/ticket"), text(&second, "/ticket"));
-    wechat.simulator.use_quota_up(&Harness::account(), path);
-    assert_eq!(errcode(&ask().await), 45009);
-    assert_eq!(errcode(&wechat.get(path, &token, "").await), 45009);
-    wechat.clock.advance(Duration::from_hours(24));
-    let token = wechat.token_of(&Harness::account()).await;
-    assert_eq!(errcode(&wechat.get(path, &token, "&type=wx_card").await), 0);
-    assert_eq!(errcode(&wechat.get(path, &token, "&type=other").await), 40097);
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ mod faults;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod js_sdk;
 mod login;
 #[cfg(test)]
 mod media;

@@ -1,5 +1,6 @@
 //! Web login: what becomes of the code that WeChat's page hands out.
 
+mod console;
 mod page;
 
 use std::sync::Arc;

@@ -187,8 +187,8 @@ impl Simulator {
         *lock(&self.0.web_domains) = hosts;
     }
 
-    /// Whether visitors of this account may be sent back to this host.
-    fn is_web_domain(&self, host: &str, account: &AppId) -> bool {
+    /// Whether visitors of this account may be sent back to this host, and its pages may use the JS-SDK there.
+    pub(super) fn is_web_domain(&self, host: &str, account: &AppId) -> bool {
         let of_account = host.split_once('.').filter(|(label, _)| label.eq_ignore_ascii_case(account.as_str()));
         lock(&self.0.web_domains)
             .iter()
@@ -196,7 +196,7 @@ impl Simulator {
     }
 
     /// Everybody who may be on WeChat's page. The first is the one who opens it.
-    fn visitors(&self, account: &AppId) -> Vec<Visitor> {
+    pub(crate) fn visitors(&self, account: &AppId) -> Vec<Visitor> {
         let mut visitors: Vec<_> = self.of_account(account, |of| of.visitors.0.iter().rev().cloned().collect());
         let follower = Visitor::of_the_chat(account);
         if visitors.iter().all(|visitor| visitor.open_id != follower.open_id) {

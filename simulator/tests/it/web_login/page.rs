@@ -12,7 +12,7 @@ use crate::harness::{COMPONENT, Harness, errcode, text};
 const CALLBACK: &str = "https://launch.test/login/callback?shop=1";
 
 /// The parameters of a right link, in their order.
-fn link(scope: &str) -> Vec<(&'static str, String)> {
+pub(super) fn link(scope: &str) -> Vec<(&'static str, String)> {
     let values =
         [Harness::account().as_str(), CALLBACK, "code", scope, STATE, COMPONENT].map(str::to_owned).into_iter();
     ["appid", "redirect_uri", "response_type", "scope", "state", "component_appid"].into_iter().zip(values).collect()
@@ -31,7 +31,7 @@ async fn open(wechat: &Harness, parameters: &[(&str, String)]) -> reqwest::Respo
     wechat.get_raw(paths::WEB_LOGIN_PAGE, &encoded(parameters)).await
 }
 
-async fn shown(wechat: &Harness, parameters: &[(&str, String)]) -> String {
+pub(super) async fn shown(wechat: &Harness, parameters: &[(&str, String)]) -> String {
     let response = open(wechat, parameters).await;
     assert_eq!(response.status(), 200);
     response.text().await.unwrap()

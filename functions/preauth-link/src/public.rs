@@ -81,7 +81,7 @@ async fn shown(
             let url = service.link_url(&link.id);
             let texts = texts::launch(language);
             // Inside WeChat the page is where it belongs.
-            let qr = if browser != Browser::WechatOnPhone { qr(url.as_str()) } else { None };
+            let qr = if browser == Browser::WechatOnPhone { None } else { qr(url.as_str()) };
             let body = LaunchBody { texts, requester: link.request.requester_name.as_deref(), action: url.path(), qr };
             Ok(service.pages().page(StatusCode::OK, language, texts.title, &body)?)
         }

@@ -115,7 +115,7 @@ impl Return<'_> {
         let visitor = match self.exchanged().await {
             Ok(visitor) => visitor,
             Err(TokenError::Wechat(refused)) => return self.refused(&code, refused, bound).await,
-            Err(error) => return Ok(self.unavailable(error.into())),
+            Err(error) => return Ok(self.unavailable(error)),
         };
         let login = self.login(visitor).await;
         let digest = LoginCodeDigest::of(&code);
@@ -123,7 +123,7 @@ impl Return<'_> {
         Ok(match self.open.items.web_logins.put(&digest, &login, self.open.now()).await {
             Ok(()) if login.is_made_up() => Outcome::Snapshot,
             Ok(()) => Outcome::LoggedIn(code),
-            Err(error) => self.unavailable(error.into()),
+            Err(error) => self.unavailable(error),
         })
     }
 
@@ -184,7 +184,7 @@ impl Return<'_> {
                 let back = self.attempt.request.returning(Outcome::Unavailable.says());
                 Err(LoginError::Refused(Box::new(back)))
             }
-            _ => Ok(self.unavailable(refused.into())),
+            _ => Ok(self.unavailable(refused)),
         }
     }
 
@@ -220,9 +220,9 @@ impl Return<'_> {
         }))
     }
 
-    fn unavailable(&self, trouble: InternalError) -> Outcome {
+    fn unavailable(&self, trouble: impl Into<InternalError>) -> Outcome {
         let context = self.open.component.context();
-        trouble.report(ENDING, &context.random, &context.metrics);
+        trouble.into().report(ENDING, &context.random, &context.metrics);
         Outcome::Unavailable
     }
 }

@@ -61,7 +61,7 @@ pub(crate) fn measure(report: &mut Report) {
 fn log_in(function: &Function) -> [f64; 3] {
     let login = format!("/login/{ACCOUNT}");
     let query = "scope=snsapi_base&return_url=https%3A%2F%2Fshop.example.com%2Fin&state=0123456789abcdef";
-    let (begin, begun) = invoke(function, &visit(&login, "/login/{appid}").query(query), 303);
+    let (to_wechat, begun) = invoke(function, &visit(&login, "/login/{appid}").query(query), 303);
     let state = parameter(&location(&begun), "state");
     let cookie = begun["cookies"][0].as_str().and_then(|cookie| cookie.split(';').next()).expect("a cookie");
 
@@ -74,7 +74,7 @@ fn log_in(function: &Function) -> [f64; 3] {
     let body = json!({ "login_code": code }).to_string();
     let redeem = HttpEvent::new("POST", "/logins").route("/logins").iam(SERVICE);
     let (redemption, _) = invoke(function, &redeem.header("content-type", "application/json").body(&body), 200);
-    [begin, callback, redemption]
+    [to_wechat, callback, redemption]
 }
 
 fn visit(path: &str, route: &str) -> HttpEvent {

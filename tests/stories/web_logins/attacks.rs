@@ -10,6 +10,9 @@ use url::Url;
 
 use super::{NICKNAME, SHOP, STATE, Stage, VISITOR, assert_nothing_of_wechats, returned};
 
+/// What somebody does to the parameters that WeChat has added.
+type Change = fn(&mut Vec<(String, String)>);
+
 /// A page of ours that leads nowhere.
 fn assert_refused(page: &Page) {
     assert_eq!(page.status, 400, "{}", page.text);
@@ -93,22 +96,22 @@ async fn a_callback_without_what_began_here_is_refused_and_costs_wechat_nothing(
     let stage = Stage::ready().await;
     let browser = Browser::in_wechat();
     let way_back = stage.way_back(&browser).await;
-    let changed = |change: &dyn Fn(&mut Vec<(String, String)>)| {
+    let changed = |change: Change| {
         let mut pairs: Vec<(String, String)> = way_back.query_pairs().into_owned().collect();
         change(&mut pairs);
         let mut url = way_back.clone();
         url.query_pairs_mut().clear().extend_pairs(pairs);
         url
     };
-    let attempts: [&dyn Fn(&mut Vec<(String, String)>); 6] = [
-        &|pairs| pairs.retain(|(name, _)| name != "state"),
-        &|pairs| pairs.iter_mut().filter(|(name, _)| name == "state").for_each(|(_, value)| *value = "0".repeat(32)),
-        &|pairs| pairs.iter_mut().filter(|(name, _)| name == "state").for_each(|(_, value)| value.push('0')),
-        &|pairs| pairs.push(("state".to_owned(), "x".to_owned())),
-        &|pairs| pairs.push(("code".to_owned(), "x".to_owned())),
-        &|pairs| pairs.iter_mut().filter(|(name, _)| name == "appid").for_each(|(_, value)| *value = "wx0".to_owned()),
+    let changes: [Change; 6] = [
+        |pairs| pairs.retain(|(name, _)| name != "state"),
+        |pairs| pairs.iter_mut().filter(|(name, _)| name == "state").for_each(|(_, value)| *value = "0".repeat(32)),
+        |pairs| pairs.iter_mut().filter(|(name, _)| name == "state").for_each(|(_, value)| value.push('0')),
+        |pairs| pairs.push(("state".to_owned(), "x".to_owned())),
+        |pairs| pairs.push(("code".to_owned(), "x".to_owned())),
+        |pairs| pairs.iter_mut().filter(|(name, _)| name == "appid").for_each(|(_, value)| *value = "wx0".to_owned()),
     ];
-    for change in attempts {
+    for change in changes {
         assert_refused(&browser.open(&changed(change)).await);
     }
     // The callback of another account.

@@ -52,7 +52,6 @@ async fn each_account_logs_its_visitors_in_at_a_host_of_its_own() {
     assert_eq!(other["statusCode"], 404, "{other}");
 
     // The way back, in the browser that has the cookie and in another one.
-    let state = at_wechat.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
     stage.world.simulator.set_web_domains(vec!["login.example.com".to_owned()]);
     let returned = browser.open(&at_wechat).await.location();
     let event = || {
@@ -65,5 +64,4 @@ async fn each_account_logs_its_visitors_in_at_a_host_of_its_own() {
     let back = location(&answer(&gateway, event().cookie(pair)).await);
     assert!(back.as_str().starts_with(super::SHOP) && back.as_str().contains("login_code="), "{back}");
     assert!(back.as_str().ends_with(&format!("&state={STATE}")), "{back}");
-    assert!(returned.query().unwrap().contains(&state));
 }

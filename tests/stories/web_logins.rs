@@ -33,7 +33,11 @@ struct Stage {
 
 impl Stage {
     async fn ready() -> Self {
-        let world = World::ready().await;
+        Self::of(World::start().await).await
+    }
+
+    async fn of(world: World) -> Self {
+        world.get_ready().await;
         let account = world.authorized_account().await;
         let business = Business::of(&world);
         let origins = json!({ "login_origins": ["https://shop.example.com"] });
@@ -187,15 +191,11 @@ async fn a_page_outside_wechat_shows_the_address_as_a_code_and_begins_nothing() 
         assert!(page.text.contains("<svg") && page.text.contains("Log in inside WeChat"), "{}", page.text);
         assert_eq!(browser.cookie_names(), [""; 0]);
         // Whoever scans it goes on in WeChat.
+        let shown = format!("127.0.0.1{}", stage.login_url("snsapi_base").path());
         let scanned = Browser::in_wechat();
-        let begun = scanned.open(&page.link(&html(stage.login_url("snsapi_base").as_str()))).await;
+        let begun = scanned.open(&page.link(&shown)).await;
         assert_eq!(begun.status, 303, "{}", begun.text);
     }
-}
-
-/// A text as a page has it.
-fn html(text: &str) -> String {
-    text.replace('&', "&#38;")
 }
 
 #[tokio::test]
@@ -263,16 +263,21 @@ async fn a_login_with_a_challenge_is_for_whoever_has_its_verifier() {
     let back = browser.open(&browser.open(&at_wechat).await.location()).await.location();
     let code = parameter(&back, "login_code");
     assert!(!back.query_pairs().any(|(name, _)| name == "state"), "{back}");
-    let redeem = async |verifier: Value| {
+    let with = async |verifier: Value| {
         let body = json!({ "login_code": code, "verifier": verifier });
         stage.business.ask(Method::POST, "/logins", &body).await
     };
     for wrong in [Value::Null, json!("x".repeat(43))] {
-        assert_eq!(redeem(wrong).await.problem(), "verifier-refused");
+        assert_eq!(with(wrong).await.problem(), "verifier-refused");
     }
-    assert_eq!(redeem(json!("short")).await.problem(), "invalid-field");
-    let login = redeem(json!(VERIFIER)).await;
+    let another = Business::as_another_service(&stage.world);
+    assert_eq!(with(json!("short")).await.problem(), "invalid-field");
+    let login = with(json!(VERIFIER)).await;
     assert_eq!((login.status, &login.body["openid"], login.body.get("state")), (200, &json!(VISITOR), None));
+    // Once it is used, or over, it is unknown whatever comes with it.
+    assert_eq!(redeem(&another, &code).await.problem(), "unknown-login");
+    stage.world.pass(Duration::from_mins(1));
+    assert_eq!(with(json!("x".repeat(43))).await.problem(), "unknown-login");
 
     // Somebody has taken the challenge out of the address.
     let code = stage.login_code().await;

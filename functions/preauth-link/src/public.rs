@@ -11,7 +11,7 @@ use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
 use store::{AccountState, Link, LinkStatus};
 use tokio::time::Instant;
-use web::{AttemptCookie, Browser, InternalError, Language, Message, Qr, Reader, qr, see_other, spawn_with_timeout};
+use web::{AttemptCookie, Browser, InternalError, Language, Message, Reader, qr, see_other, spawn_with_timeout};
 
 use crate::mint::mint;
 use crate::texts::{self, LaunchTexts, OpenTexts};
@@ -26,7 +26,7 @@ struct LaunchBody<'a> {
     texts: &'a LaunchTexts,
     requester: Option<&'a str>,
     action: &'a str,
-    qr: Option<Qr>,
+    qr: Option<String>,
 }
 
 #[derive(Template)]
@@ -81,7 +81,7 @@ async fn shown(
             let url = service.link_url(&link.id);
             let texts = texts::launch(language);
             // Inside WeChat the page is where it belongs.
-            let qr = if browser == Browser::WechatOnPhone { None } else { qr(url.as_str()) };
+            let qr = if browser == Browser::WechatOnPhone { None } else { qr(url.as_str(), texts.qr_label) };
             let body = LaunchBody { texts, requester: link.request.requester_name.as_deref(), action: url.path(), qr };
             Ok(service.pages().page(StatusCode::OK, language, texts.title, &body)?)
         }

@@ -1,7 +1,7 @@
 //! `GET /login/{appid}`: a page sends its visitor here.
 //!
-//! A visitor whose openid is wanted goes on to WeChat at once. Who is to show name and picture presses a button first:
-//! if a page asks for that on opening, WeChat shows it as a snapshot with made-up ids (protocol section 12).
+//! With `snsapi_base` the visitor goes on to WeChat at once. With `snsapi_userinfo` the visitor presses a button first: if a
+//! page asks for that on opening, WeChat shows it as a snapshot with made-up ids (protocol section 5.4).
 
 use askama::Template;
 use axum::extract::rejection::PathRejection;
@@ -10,16 +10,17 @@ use axum::response::Response;
 use base::ids::AppId;
 use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
-use runtime::config::{LoginPlace, Origin};
+use runtime::config::{HostMatch, Origin};
 use store::{AccountDetails, AccountState};
 use tokio::time::Instant;
 use url::Url;
 use web::source::Source;
-use web::{Browser, InternalError, Language, PICTURE_HOSTS, Qr, qr, see_other, spawn_with_timeout};
-use wechat::api::{AccountKind, LoginScope, Profile};
+use web::{Browser, InternalError, Language, picture, qr, see_other, spawn_with_timeout};
+use wechat::api::{AccountKind, LoginScope};
 
 use crate::LoginService;
 use crate::attempt::{Attempt, AttemptState};
+use crate::callback::Outcome;
 use crate::error::LoginError;
 use crate::request::LoginRequest;
 use crate::texts::{self, ButtonTexts, OpenTexts};
@@ -44,7 +45,9 @@ struct OpenBody<'a> {
     texts: &'a OpenTexts,
     name: Option<&'a str>,
     url: &'a str,
-    qr: Option<Qr>,
+    /// The address without its parameters, which no person reads.
+    shown: &'a str,
+    qr: Option<String>,
 }
 
 /// The account in the path; one that cannot be an appid is answered like an unknown one.
@@ -75,15 +78,14 @@ struct Visit {
 
 async fn begun(service: LoginService, path: AccountPath, visit: Visit, bound: Instant) -> Result<Response, LoginError> {
     let Ok(Path(account)) = path else { return Err(LoginError::UnknownAccount) };
-    let request = LoginRequest::read(&visit.query).map_err(LoginError::Mistake)?;
-    match service.config().place(visit.host.as_deref(), &account) {
-        LoginPlace::Own => {}
-        LoginPlace::Common => return Ok(see_other(&service.login_url(&account, &request))?),
-        LoginPlace::OfAnother => return Err(LoginError::UnknownAccount),
-    }
+    let request = LoginRequest::read(&visit.query).map_err(LoginError::Request)?;
     let open = service.open(bound).await?;
-    let details = open.items.details.get(&account).await?;
-    let details = permitted(details, &request)?;
+    let details = permitted(open.items.details.get_item(&account).await?, &request)?;
+    match service.config().host_match(visit.host.as_deref(), &account) {
+        HostMatch::Own => {}
+        HostMatch::Common => return Ok(see_other(&service.login_url(&account, &request))?),
+        HostMatch::OtherAccount => return Err(LoginError::UnknownAccount),
+    }
     let browser = Browser::of(&visit.headers);
     if !matches!(browser, Browser::WechatOnPhone | Browser::WechatOnComputer) {
         return open_in_wechat(&service, &account, &request, &details, visit.language);
@@ -101,8 +103,8 @@ async fn begun(service: LoginService, path: AccountPath, visit: Visit, bound: In
         LoginScope::Base => see_other(&wechat)?,
         LoginScope::UserInfo => button(&service, &request, &details, &wechat, visit.language)?,
     };
-    let attempt = Attempt { account, request, began_at: open.now() };
-    let is_https = service.is_https();
+    let is_https = service.is_https(&account);
+    let attempt = Attempt::new(account, request, open.now());
     let cookies = attempt.begin(&visit.headers, open.component.derived_keys(), &state, is_https);
     for cookie in cookies.ok_or(InternalError::Render)? {
         response.headers_mut().append(SET_COOKIE, cookie);
@@ -134,8 +136,8 @@ fn button(
     language: Language,
 ) -> Result<Response, InternalError> {
     let texts = texts::button(language);
-    let picture = details.profile.as_ref().and_then(picture);
-    let cancel = request.returning(("error", "access_denied"));
+    let picture = details.profile.as_ref().and_then(|profile| picture(profile.head_img.as_deref()?));
+    let cancel = request.returning(&Outcome::Denied);
     let body = ButtonBody {
         texts,
         name: name(details),
@@ -155,23 +157,12 @@ fn open_in_wechat(
 ) -> Result<Response, LoginError> {
     let url = service.login_url(account, request);
     let texts = texts::open(language);
-    let body = OpenBody { texts, name: name(details), url: url.as_str(), qr: qr(url.as_str()) };
+    let code = qr(url.as_str(), texts.qr_label);
+    let shown = format!("{}{}", url.host_str().unwrap_or_default(), url.path());
+    let body = OpenBody { texts, name: name(details), url: url.as_str(), shown: &shown, qr: code };
     Ok(service.pages().page(StatusCode::OK, language, texts.title, &body)?)
 }
 
 fn name(details: &AccountDetails) -> Option<&str> {
     details.profile.as_ref()?.nick_name.as_deref()
-}
-
-/// The account's picture, over TLS. One that is not on a host of WeChat's is not shown: it would tell that host who visits.
-fn picture(profile: &Profile) -> Option<Url> {
-    let mut url = Url::parse(profile.head_img.as_deref()?).ok()?;
-    let is_wechats = |host: &str| {
-        PICTURE_HOSTS.iter().any(|known| host.strip_suffix(known).is_some_and(|label| label.ends_with('.')))
-    };
-    if !url.host_str().is_some_and(is_wechats) || url.port().is_some() {
-        return None;
-    }
-    url.set_scheme("https").ok()?;
-    Some(url)
 }

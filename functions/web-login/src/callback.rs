@@ -1,22 +1,24 @@
 //! `GET /login/{appid}/callback?code&state`: WeChat sends the visitor back.
 //!
-//! WeChat's browsers load this address twice at times, and WeChat takes a code once. Our code for a login is therefore
-//! made from WeChat's, and a load that WeChat refuses looks whether another one was quicker: both lead to the same page.
+//! WeChat's browsers load this address twice at times, and WeChat accepts a code once. Our code for a login is therefore
+//! made from WeChat's, and a load that is refused looks up whether another one has finished: both lead to the same page. A
+//! second code of one attempt is a login of its own: whoever goes back to our button can press it again.
 
 use std::time::Duration;
 
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
+use base::ids::AppId;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
 use platform::derived_key::Purpose;
 use platform::tokens::TokenError;
 use secrecy::{ExposeSecret as _, SecretString};
-use store::{LoginCodeDigest, VisitorLogin, VisitorPortrait};
+use store::{LoginCodeDigest, VisitorLogin};
 use tokio::time::{Instant, sleep};
 use web::{InternalError, Language, see_other, spawn_with_timeout};
-use wechat::api::{Api, ErrCode, LoginScope, Reaction, WebLogin, WechatError};
+use wechat::api::{Api, ErrCode, LoginScope, Reaction, VisitorProfile, WebLogin, WechatError, visitor_code};
 
 use crate::attempt::{Attempt, AttemptState};
 use crate::begin::AccountPath;
@@ -27,20 +29,17 @@ use crate::{LoginService, OpenPlatform};
 /// What the log calls it.
 const ENDING: &str = "logging a visitor in";
 
-/// Bytes of a code; WeChat's have 32.
-const LONGEST_CODE: usize = 512;
-
-/// What is left of the bound when another load of the page is no longer waited for.
-const RESERVE: Duration = Duration::from_millis(500);
+/// The longest pause between two looks at what another load of the page does.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// How a login ended, as far as the visitor's browser is concerned.
-#[derive(Debug, PartialEq, Eq)]
-enum Outcome {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
     /// The visitor is known, under this code.
     LoggedIn(String),
     /// The visitor has refused.
     Denied,
-    /// WeChat's code was used, and what came of it is over.
+    /// WeChat does not accept the code, and no login of it can be redeemed any more.
     CodeUsed,
     /// The visitor looks at a snapshot, in which ids are made up.
     Snapshot,
@@ -49,8 +48,8 @@ enum Outcome {
 }
 
 impl Outcome {
-    /// What is added to the address that the visitor returns to.
-    fn says(&self) -> (&'static str, &str) {
+    /// The parameter that is added to the address to which the visitor returns.
+    pub(crate) fn parameter(&self) -> (&'static str, &str) {
         match self {
             Self::LoggedIn(code) => ("login_code", code),
             Self::Denied => ("error", "access_denied"),
@@ -69,53 +68,59 @@ pub(crate) async fn callback(
     headers: HeaderMap,
 ) -> Response {
     let bound = service.services().answer_by();
-    let ended = ended(service.clone(), path, query.unwrap_or_default(), headers, bound);
-    let ended = spawn_with_timeout(bound, ended).await.unwrap_or_else(|trouble| Err(trouble.into()));
+    let ended = ended(&service, path, &query.unwrap_or_default(), &headers, bound).await;
     ended.unwrap_or_else(|error| error.page(&service, language, ENDING))
 }
 
 async fn ended(
-    service: LoginService,
+    service: &LoginService,
     path: AccountPath,
-    query: String,
-    headers: HeaderMap,
+    query: &str,
+    headers: &HeaderMap,
     bound: Instant,
 ) -> Result<Response, LoginError> {
     let Ok(Path(account)) = path else { return Err(LoginError::UnknownAccount) };
-    let parameter = |name| once(&query, name).map_err(|_| LoginError::NoAttempt);
+    let parameter = |name| once(query, name).map_err(|_| LoginError::NoAttempt);
     let state = parameter("state")?.and_then(|state| AttemptState::parse(&state)).ok_or(LoginError::NoAttempt)?;
     let open = service.open(bound).await?;
     let keys = open.component.derived_keys();
-    let attempt = Attempt::carried(&headers, keys, &state, service.is_https(), open.now());
+    let attempt = Attempt::carried(headers, keys, &state, service.is_https(&account), open.now());
     let attempt = attempt.filter(|attempt| attempt.account == account).ok_or(LoginError::NoAttempt)?;
     if parameter("appid")?.is_some_and(|appid| appid != account.as_str()) {
         return Err(LoginError::NoAttempt);
     }
-    let outcome = match parameter("code")? {
+    let outcome = match parameter("code")?.map(|code| visitor_code(&code)) {
         None => Outcome::Denied,
-        Some(code) if code.len() > LONGEST_CODE => Outcome::CodeUsed,
-        Some(code) => {
-            Return { open: &open, attempt: &attempt, state: &state, code: code.into() }.outcome(bound).await?
+        Some(None) => Outcome::CodeUsed,
+        Some(Some(code)) => {
+            let exchange = CodeExchange { open, attempt: attempt.clone(), state, code };
+            let outcome = spawn_with_timeout(bound, async move { exchange.outcome(bound).await }).await;
+            // The visitor has somewhere to go, whatever happens.
+            outcome.unwrap_or_else(|trouble| Ok(unavailable(service, &trouble)))?
         }
     };
-    Ok(see_other(&attempt.request.returning(outcome.says()))?)
+    Ok(see_other(&attempt.request.returning(&outcome))?)
 }
 
-/// A visitor who has come back with a code.
-struct Return<'a> {
-    open: &'a OpenPlatform,
-    attempt: &'a Attempt,
-    state: &'a AttemptState,
+fn unavailable(service: &LoginService, trouble: &InternalError) -> Outcome {
+    trouble.report(ENDING, &service.services().random, &service.services().metrics);
+    Outcome::Unavailable
+}
+
+/// A visitor who has come back with a code of WeChat's.
+struct CodeExchange {
+    open: OpenPlatform,
+    attempt: Attempt,
+    state: AttemptState,
     code: SecretString,
 }
 
-impl Return<'_> {
+impl CodeExchange {
     async fn outcome(&self, bound: Instant) -> Result<Outcome, LoginError> {
         let code = self.login_code();
         let visitor = match self.exchanged().await {
             Ok(visitor) => visitor,
-            Err(TokenError::Wechat(refused)) => return self.refused(&code, refused, bound).await,
-            Err(error) => return Ok(self.unavailable(error)),
+            Err(error) => return self.not_exchanged(&code, error, bound).await,
         };
         let login = self.login(visitor).await;
         let digest = LoginCodeDigest::of(&code);
@@ -127,97 +132,105 @@ impl Return<'_> {
         })
     }
 
+    fn account(&self) -> &AppId {
+        &self.attempt.account
+    }
+
     /// The code that the login is redeemed with: nobody can make it who does not have the platform's key.
     fn login_code(&self) -> String {
-        let parts = [self.attempt.account.as_str(), self.state.as_str(), self.code.expose_secret()].map(str::as_bytes);
+        let parts = [self.account().as_str(), self.state.as_str(), self.code.expose_secret()].map(str::as_bytes);
         URL_SAFE_NO_PAD.encode(self.open.component.derived_keys().sign(Purpose::LoginCode, &parts))
     }
 
     async fn exchanged(&self) -> Result<WebLogin, TokenError> {
         let component = &self.open.component;
+        if !component.context().has_time_for_call(Duration::ZERO) {
+            // The code stays good for another load of the page.
+            return Err(WechatError::not_started().into());
+        }
         component
             .call(|token| async move {
-                component.wechat().web_login(component.carries(&token), &self.attempt.account, &self.code).await
+                component.wechat().web_login(component.carries(&token), self.account(), &self.code).await
             })
             .await
     }
 
-    /// Who the visitor is. Where WeChat does not say how the visitor looks, the login is none the worse for it.
+    /// Who the visitor is. A missing profile does not fail the login.
     async fn login(&self, visitor: WebLogin) -> VisitorLogin {
         let request = &self.attempt.request;
-        let mut login = VisitorLogin {
-            account: self.attempt.account.clone(),
-            open_id: visitor.open_id.clone(),
-            union_id: visitor.union_id.clone(),
-            scope: request.scope.as_str().to_owned(),
+        let scope = visitor.granted.unwrap_or(request.scope);
+        let shows_profile = scope == LoginScope::UserInfo && !visitor.is_snapshot;
+        let profile = if shows_profile { self.profile(&visitor).await } else { None };
+        VisitorLogin {
+            account: self.account().clone(),
+            union_id: visitor.union_id.or_else(|| profile.as_ref()?.union_id.clone()),
+            open_id: visitor.open_id,
+            scope,
             is_snapshot: visitor.is_snapshot,
-            profile: None,
+            profile,
             state: request.state.clone(),
             challenge: request.challenge.clone(),
-        };
-        if request.scope == LoginScope::Base || visitor.is_snapshot {
-            return login;
         }
-        match self.open.component.wechat().visitor_profile(&visitor).await {
-            Ok(profile) => {
-                login.union_id = login.union_id.or(profile.union_id);
-                login.profile =
-                    Some(VisitorPortrait { nickname: profile.nickname, head_img_url: profile.head_img_url });
-            }
-            Err(error) => tracing::warn!(
-                account = %login.account,
-                "a visitor of {} is logged in without name and picture: {error}", login.account
-            ),
-        }
-        login
     }
 
-    async fn refused(&self, code: &str, refused: WechatError, bound: Instant) -> Result<Outcome, LoginError> {
-        let account = &self.attempt.account;
-        match refused.code() {
-            Some(ErrCode::OauthCodeUsed) => self.of_another_load(code, bound).await,
-            Some(ErrCode::OauthCodeInvalid | ErrCode::OauthCodeExpired) => {
-                Ok(self.known(code).await?.unwrap_or(Outcome::CodeUsed))
+    async fn profile(&self, visitor: &WebLogin) -> Option<VisitorProfile> {
+        let profile = self.open.component.wechat().visitor_profile(visitor).await;
+        let what = format!("reading the profile of a visitor of {}", self.account());
+        profile.inspect_err(|error| self.open.component.context().report(&what, error)).ok()
+    }
+
+    /// What becomes of a visitor whose code was not exchanged by this load of the page.
+    async fn not_exchanged(&self, code: &str, error: TokenError, bound: Instant) -> Result<Outcome, LoginError> {
+        let refused = if let TokenError::Wechat(refused) = &error { refused.code() } else { None };
+        let found = match refused {
+            Some(ErrCode::OauthCodeUsed) => self.wait_for_other_load(code, bound).await,
+            _ => self.stored(code).await,
+        };
+        match (found, refused) {
+            (Some(outcome), _) => Ok(outcome),
+            (None, Some(ErrCode::OauthCodeUsed | ErrCode::OauthCodeInvalid | ErrCode::OauthCodeExpired)) => {
+                Ok(Outcome::CodeUsed)
             }
-            Some(said) if matches!(said.reaction_to(Api::WebLogin), Reaction::Reauthorize | Reaction::Permission) => {
-                tracing::warn!(%account, errcode = said.code(), "WeChat does not let {account} log visitors in: {}", said.meaning());
-                let back = self.attempt.request.returning(Outcome::Unavailable.says());
-                Err(LoginError::Refused(Box::new(back)))
+            (None, Some(said)) if is_about_account(said) => {
+                let account = self.account();
+                let what = format!("{account} cannot log visitors in");
+                if let TokenError::Wechat(refused) = &error {
+                    self.open.component.context().report(&what, refused);
+                }
+                Err(LoginError::Refused(Box::new(self.attempt.request.returning(&Outcome::Unavailable))))
             }
-            _ => Ok(self.unavailable(refused)),
+            _ => Ok(self.unavailable(error)),
         }
     }
 
     /// The end of a login whose code was used by another load of the page, which may not have ended yet.
-    async fn of_another_load(&self, code: &str, bound: Instant) -> Result<Outcome, LoginError> {
+    async fn wait_for_other_load(&self, code: &str, bound: Instant) -> Option<Outcome> {
         let limits = self.open.component.context().limits;
-        // Its call takes no longer.
-        let end = (Instant::now() + limits.api).min(bound.checked_sub(RESERVE).unwrap_or(bound));
+        // It makes two calls at most; and what is found here must still be answered.
+        let end = (Instant::now() + 2 * limits.api).min(bound.checked_sub(limits.table).unwrap_or(bound));
         let mut pause = limits.poll;
         loop {
-            if let Some(outcome) = self.known(code).await? {
-                return Ok(outcome);
+            let is_last = Instant::now() >= end;
+            if let Some(outcome) = self.stored(code).await {
+                return Some(outcome);
             }
-            if Instant::now() + pause >= end {
-                return Ok(Outcome::CodeUsed);
+            if is_last {
+                return None;
             }
-            sleep(pause).await;
-            pause *= 2;
+            sleep(pause.min(end.saturating_duration_since(Instant::now()))).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    /// How the login of a code ended; `None` if it did not, as far as is known.
-    async fn known(&self, code: &str) -> Result<Option<Outcome>, LoginError> {
-        let kept = self.open.items.web_logins.get(&LoginCodeDigest::of(code)).await?;
-        Ok(kept.map(|kept| {
-            if kept.login.is_made_up() {
-                Outcome::Snapshot
-            } else if kept.is_valid(self.open.now()) {
-                Outcome::LoggedIn(code.to_owned())
-            } else {
-                Outcome::CodeUsed
-            }
-        }))
+    /// How the login of a code ended, as far as the table says it.
+    async fn stored(&self, code: &str) -> Option<Outcome> {
+        match self.open.items.web_logins.get(&LoginCodeDigest::of(code)).await {
+            Ok(None) => None,
+            Ok(Some(stored)) if stored.login.is_made_up() => Some(Outcome::Snapshot),
+            Ok(Some(stored)) if stored.is_open(self.open.now()) => Some(Outcome::LoggedIn(code.to_owned())),
+            Ok(Some(_)) => Some(Outcome::CodeUsed),
+            Err(error) => Some(self.unavailable(error)),
+        }
     }
 
     fn unavailable(&self, trouble: impl Into<InternalError>) -> Outcome {
@@ -225,4 +238,10 @@ impl Return<'_> {
         trouble.into().report(ENDING, &context.random, &context.metrics);
         Outcome::Unavailable
     }
+}
+
+/// Whether WeChat refuses to log visitors of this account in, and will refuse the next one as well.
+fn is_about_account(said: ErrCode) -> bool {
+    matches!(said, ErrCode::InvalidAppId | ErrCode::AccountLimited)
+        || matches!(said.reaction_to(Api::WebLogin), Reaction::Reauthorize | Reaction::Permission)
 }

@@ -8,14 +8,14 @@ use url::Url;
 use web::{InternalError, Language, Message, Reader};
 
 use crate::LoginService;
-use crate::request::Mistake;
+use crate::request::RequestError;
 use crate::texts;
 
 /// Why a visitor gets a page of ours.
 #[derive(Debug)]
 pub(crate) enum LoginError {
     /// The address is not one that a page may send visitors to.
-    Mistake(Mistake),
+    Request(RequestError),
     /// The account has not permitted pages of this origin.
     Origin,
     /// There is no such account.
@@ -56,8 +56,8 @@ impl LoginError {
         let pages = service.pages();
         let say = |status, message: Message<'_>| pages.message(status, language, message);
         match self {
-            Self::Mistake(mistake) => {
-                let advice = texts::advice(language, mistake);
+            Self::Request(error) => {
+                let advice = texts::advice(language, error);
                 say(StatusCode::BAD_REQUEST, texts::bad_address(language, &[texts::for_visitors(language), advice]))
             }
             Self::Origin => {
@@ -65,7 +65,10 @@ impl LoginError {
                 say(StatusCode::BAD_REQUEST, texts::bad_address(language, &paragraphs))
             }
             Self::UnknownAccount => say(StatusCode::NOT_FOUND, texts::unknown_account(language)),
-            Self::MiniProgram => say(StatusCode::CONFLICT, texts::mini_program(language)),
+            Self::MiniProgram => {
+                let paragraphs = [texts::for_visitors(language), texts::mini_program(language)];
+                say(StatusCode::CONFLICT, texts::bad_address(language, &paragraphs))
+            }
             Self::AuthorizationEnded => say(StatusCode::CONFLICT, texts::authorization_ended(language)),
             Self::NoAttempt => say(StatusCode::BAD_REQUEST, texts::no_attempt(language)),
             Self::Refused(back) => texts::refused(pages, language, &back),

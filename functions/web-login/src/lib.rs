@@ -1,8 +1,8 @@
-//! Visitors of an account's web pages, logged in through WeChat (protocol sections 5.4 and 12).
+//! Visitors of an account's web pages, logged in through WeChat (protocol section 5.4).
 //!
-//! A page inside WeChat sends its visitor to `GET /login/{appid}`. From there the way leads to WeChat, back to
-//! `…/callback`, and with a code of ours to the page that wanted it, whose service redeems the code at `POST /logins`. Of
-//! WeChat's tokens and codes the page learns nothing.
+//! A page inside WeChat sends its visitor to `GET /login/{appid}`. The visitor is redirected to WeChat, back to `…/callback`,
+//! and on to the page with a login code, which the page's service redeems at `POST /logins`. The page never sees WeChat's
+//! tokens or codes.
 //!
 //! Nothing is written before WeChat has said who the visitor is. Until then everything is in a cookie that we have
 //! signed: `attempt`. `begin` starts a login, `callback` ends it, `redeem` says who it was; `request` reads what a page
@@ -104,9 +104,9 @@ impl LoginService {
         url
     }
 
-    /// Whether cookies can be kept from connections without TLS.
-    fn is_https(&self) -> bool {
-        self.config().public_base().is_https()
+    /// Whether cookies at an account's host can be `Secure`.
+    fn is_https(&self, account: &AppId) -> bool {
+        self.config().base_of(account).scheme() == "https"
     }
 
     /// The platform, for a request that must be answered by `bound`.

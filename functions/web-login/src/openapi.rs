@@ -13,10 +13,10 @@ const LOGINS: &str = "Logins";
 /// The body of a redemption.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "describes what is read member by member")]
-pub(crate) struct LoginBody {
+pub(crate) struct RedemptionBody {
     /// The parameter `login_code` with which the visitor has returned to your page.
     login_code: String,
-    /// The text whose SHA-256 was the `challenge` of the login. Needed exactly if there was one.
+    /// The text whose SHA-256 was the `challenge` of the login. Required if there was one, refused otherwise.
     #[schema(value_type = Option<String>)]
     verifier: Option<String>,
 }
@@ -28,8 +28,8 @@ pub fn description() -> Description {
     Description::default()
         .answer::<LoginView>()
         .answer::<VisitorProfileView>()
-        .body::<LoginBody>()
-        .narrow("LoginBody", "verifier", json!({ "pattern": "^[A-Za-z0-9._~-]{43,128}$" }))
+        .body::<RedemptionBody>()
+        .narrow("RedemptionBody", "verifier", json!({ "pattern": "^[A-Za-z0-9._~-]{43,128}$" }))
         .narrow("Login", "scope", json!({ "enum": ["snsapi_base", "snsapi_userinfo"] }))
         .route(redeem, redeems())
 }
@@ -45,11 +45,11 @@ fn redeems() -> Operation {
         "redeemLogin",
         LOGINS,
         "Learn who a visitor is",
-        "A visitor of an account's web page logs in at `GET /login/{appid}` and returns to your page with a `login_code`. It is \
-         good for a minute, and once; whoever has redeemed it gets the same answer for ten seconds more. Compare `state` with \
+        "A visitor of an account's web page logs in at `GET /login/{appid}` and returns to your page with a `login_code`. It can \
+         be redeemed once, within a minute; whoever has redeemed it gets the same answer for ten seconds more. Compare `state` with \
          the one that you gave this browser before you believe the rest.",
     )
-    .takes::<LoginBody>(&["application/json"], &json!({ "login_code": "f2p0sQm5dXk7T1vR9wZ3yB6nC8hJ4gL0aE2iU5oP7qS" }))
+    .takes::<RedemptionBody>(&["application/json"], &json!({ "login_code": "f2p0sQm5dXk7T1vR9wZ3yB6nC8hJ4gL0aE2iU5oP7qS" }))
     .refuses(&[ProblemKind::InvalidField, ProblemKind::UnknownLogin, ProblemKind::VerifierRefused])
     .answers::<LoginView>(StatusCode::OK, "The visitor.", &[], &login)
 }

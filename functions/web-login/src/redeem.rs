@@ -7,11 +7,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use store::{LoginCodeDigest, VisitorLogin, VisitorPortrait};
+use store::{LoginCodeDigest, VisitorLogin};
 use tokio::time::Instant;
 use web::api::{ApiError, json, respond};
 use web::caller::Caller;
 use web::{Members, Problem, ProblemKind};
+use wechat::api::VisitorProfile;
 
 use crate::LoginService;
 
@@ -27,16 +28,16 @@ pub(crate) struct LoginView {
     appid: String,
     /// The visitor's id in this account.
     openid: String,
-    /// The visitor's id in all accounts of one open account. Missing if the account is not bound to one; with `snsapi_base`
-    /// WeChat does not say it.
+    /// The visitor's id across all accounts bound to the same open account. Missing if the account is not bound to one; with
+    /// `snsapi_base` WeChat does not say it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     unionid: Option<String>,
-    /// What the visitor was asked for: `snsapi_base` or `snsapi_userinfo`.
-    scope: String,
+    /// What the visitor has granted: `snsapi_base` or `snsapi_userinfo`.
+    scope: &'static str,
     /// Whether WeChat says that the page was shown as a snapshot. Do not create an account for such a visitor.
     snapshot: bool,
-    /// How the visitor looks. Missing with `snsapi_base`, and where WeChat did not say it in time.
+    /// The visitor's nickname and picture. Missing with `snsapi_base`, and if WeChat did not say them in time.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<VisitorProfileView>))]
     profile: Option<VisitorProfileView>,
@@ -46,7 +47,7 @@ pub(crate) struct LoginView {
     state: Option<String>,
 }
 
-/// How a visitor looks. Sex and region have been empty in WeChat since 2021, and are left out.
+/// A visitor's nickname and picture. Sex and region have been empty in WeChat since 2021, and are left out.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = VisitorProfile))]
 pub(crate) struct VisitorProfileView {
@@ -63,12 +64,12 @@ pub(crate) struct VisitorProfileView {
 impl From<VisitorLogin> for LoginView {
     fn from(login: VisitorLogin) -> Self {
         let profile =
-            |VisitorPortrait { nickname, head_img_url }| VisitorProfileView { nickname, headimgurl: head_img_url };
+            |VisitorProfile { nickname, head_img_url, .. }| VisitorProfileView { nickname, headimgurl: head_img_url };
         Self {
             appid: login.account.to_string(),
             openid: login.open_id,
             unionid: login.union_id,
-            scope: login.scope,
+            scope: login.scope.as_str(),
             snapshot: login.is_snapshot,
             profile: login.profile.map(profile),
             state: login.state,
@@ -87,11 +88,13 @@ async fn redeemed(service: LoginService, caller: Caller, body: Members, bound: I
     let open = service.open(bound).await?;
     let logins = &open.items.web_logins;
     let digest = LoginCodeDigest::of(&code);
-    let kept = logins.get(&digest).await?.filter(|kept| !kept.login.is_made_up()).ok_or_else(unknown)?;
-    // Neither spends the code: who sends it next may be whom it is for.
-    caller.needs_account(&kept.login.account)?;
-    verify(kept.login.challenge.as_deref(), verifier.as_deref())?;
-    let login = logins.redeem(&digest, kept, caller.principal(), open.now()).await?.ok_or_else(unknown)?;
+    let (by, now) = (caller.principal(), open.now());
+    // What is used or over is looked at first: whoever tries codes learns nothing.
+    let found = logins.get(&digest).await?.filter(|found| found.is_open_to(by, now)).ok_or_else(unknown)?;
+    // Neither spends the code: the rightful service may still redeem it.
+    caller.needs_account(&found.login.account)?;
+    verify(found.login.challenge.as_deref(), verifier.as_deref())?;
+    let login = logins.redeem(&digest, found, by, now).await?.ok_or_else(unknown)?;
     Ok(json(StatusCode::OK, &LoginView::from(login)))
 }
 
@@ -114,9 +117,12 @@ fn is_verifier(text: &str) -> bool {
     VERIFIER_LENGTH.contains(&text.len()) && text.bytes().all(is_unreserved)
 }
 
-/// Unknown, used and expired are alike: whoever tries codes learns nothing.
+/// Unknown, used and expired are alike.
 fn unknown() -> Problem {
-    Problem::new(ProblemKind::UnknownLogin, "a login code is good for a minute, and once: let the visitor log in again")
+    Problem::new(
+        ProblemKind::UnknownLogin,
+        "a login code can be redeemed once, within a minute of its issue: have the visitor log in again",
+    )
 }
 
 /// A verifier for a login without a challenge is refused too: somebody has taken the challenge out of the address.

@@ -3,11 +3,14 @@
 //! Parameters that are not known are left alone: WeChat adds some of its own to links that people share.
 
 use runtime::config::web_address;
+use serde::{Deserialize, Serialize};
 use url::{Url, form_urlencoded};
 use wechat::api::LoginScope;
 
-/// What is added to the address that a visitor returns to, so that it must not have it already.
-pub(crate) const RETURNED: [&str; 3] = ["login_code", "state", "error"];
+use crate::callback::Outcome;
+
+/// Parameters that are added to the address to which a visitor returns: it must not have them already.
+const RETURNED: [&str; 3] = ["login_code", "state", "error"];
 
 /// The longest `return_url`, in bytes: with everything else it fits into a cookie.
 const LONGEST_RETURN_URL: usize = 1_024;
@@ -19,18 +22,20 @@ const STATE_LENGTH: std::ops::RangeInclusive<usize> = 16..=256;
 const CHALLENGE_LENGTH: usize = 43;
 
 /// A login that a page wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LoginRequest {
     pub(crate) scope: LoginScope,
     /// Where the visitor goes on afterwards. Whether the account permits it is not known yet.
     pub(crate) return_url: Url,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) state: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) challenge: Option<String>,
 }
 
 /// What is wrong with the query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mistake {
+pub(crate) enum RequestError {
     Twice,
     Scope,
     ReturnUrl,
@@ -40,26 +45,27 @@ pub(crate) enum Mistake {
 }
 
 impl LoginRequest {
-    pub(crate) fn read(query: &str) -> Result<Self, Mistake> {
-        let parameter = |name| once(query, name).map_err(|Twice| Mistake::Twice);
-        let scope = parameter("scope")?.and_then(|scope| LoginScope::parse(&scope)).ok_or(Mistake::Scope)?;
-        let return_url = parameter("return_url")?.and_then(|url| page(&url)).ok_or(Mistake::ReturnUrl)?;
+    pub(crate) fn read(query: &str) -> Result<Self, RequestError> {
+        let parameter = |name| once(query, name);
+        let scope = parameter("scope")?.and_then(|scope| LoginScope::parse(&scope)).ok_or(RequestError::Scope)?;
+        let return_url = parameter("return_url")?.and_then(|url| return_url(&url)).ok_or(RequestError::ReturnUrl)?;
         let (state, challenge) = (parameter("state")?, parameter("challenge")?);
         if state.is_none() && challenge.is_none() {
-            return Err(Mistake::Unbound);
+            return Err(RequestError::Unbound);
         }
         if !state.as_deref().is_none_or(is_state) {
-            return Err(Mistake::State);
+            return Err(RequestError::State);
         }
         if !challenge.as_deref().is_none_or(is_challenge) {
-            return Err(Mistake::Challenge);
+            return Err(RequestError::Challenge);
         }
         Ok(Self { scope, return_url, state, challenge })
     }
 
-    /// Where the visitor goes on, with one more parameter and the page's own `state`.
-    pub(crate) fn returning(&self, (name, value): (&str, &str)) -> Url {
+    /// The address to which the visitor returns: it says how the login ended, and has the page's own `state`.
+    pub(crate) fn returning(&self, outcome: &Outcome) -> Url {
         let mut url = self.return_url.clone();
+        let (name, value) = outcome.parameter();
         url.query_pairs_mut().append_pair(name, value);
         if let Some(state) = &self.state {
             url.query_pairs_mut().append_pair("state", state);
@@ -79,21 +85,17 @@ impl LoginRequest {
     }
 }
 
-/// A parameter that is there more than once.
-#[derive(Debug)]
-pub(crate) struct Twice;
-
 /// The one parameter of a name; an empty one counts as missing.
-pub(crate) fn once(query: &str, name: &str) -> Result<Option<String>, Twice> {
+pub(crate) fn once(query: &str, name: &str) -> Result<Option<String>, RequestError> {
     let mut values = form_urlencoded::parse(query.as_bytes()).filter(|(known, _)| known == name);
     let value = values.next().map(|(_, value)| value.into_owned());
     if values.next().is_some() {
-        return Err(Twice);
+        return Err(RequestError::Twice);
     }
     Ok(value.filter(|value| !value.is_empty()))
 }
 
-fn page(text: &str) -> Option<Url> {
+fn return_url(text: &str) -> Option<Url> {
     let url = web_address(text).ok().filter(|url| url.as_str().len() <= LONGEST_RETURN_URL)?;
     let says_ours = url.query_pairs().any(|(name, _)| RETURNED.contains(&name.as_ref()));
     (!says_ours).then_some(url)
@@ -114,11 +116,11 @@ mod tests {
 
     const STATE: &str = "state=0123456789abcdef";
 
-    fn read(query: &str) -> Result<LoginRequest, Mistake> {
+    fn read(query: &str) -> Result<LoginRequest, RequestError> {
         LoginRequest::read(query)
     }
 
-    fn returning_to(url: &str) -> Result<LoginRequest, Mistake> {
+    fn returning_to(url: &str) -> Result<LoginRequest, RequestError> {
         let query = form_urlencoded::Serializer::new(String::new())
             .extend_pairs([("scope", "snsapi_base"), ("return_url", url), ("state", "0123456789abcdef")])
             .finish();
@@ -142,23 +144,26 @@ mod tests {
     #[test]
     fn a_login_that_anybody_could_have_begun_is_refused() {
         let page = "scope=snsapi_base&return_url=https://shop.example.com/";
-        assert_eq!(read(page), Err(Mistake::Unbound));
-        assert_eq!(read(&format!("{page}&state=")), Err(Mistake::Unbound));
-        assert_eq!(read(&format!("{page}&state=short")), Err(Mistake::State));
-        assert_eq!(read(&format!("{page}&state={}", "x".repeat(257))), Err(Mistake::State));
-        assert_eq!(read(&format!("{page}&state=0123456789abcde%0A")), Err(Mistake::State));
-        assert_eq!(read(&format!("{page}&challenge=plain")), Err(Mistake::Challenge));
+        assert_eq!(read(page), Err(RequestError::Unbound));
+        assert_eq!(read(&format!("{page}&state=")), Err(RequestError::Unbound));
+        assert_eq!(read(&format!("{page}&state=short")), Err(RequestError::State));
+        assert_eq!(read(&format!("{page}&state={}", "x".repeat(257))), Err(RequestError::State));
+        assert_eq!(read(&format!("{page}&state=0123456789abcde%0A")), Err(RequestError::State));
+        assert_eq!(read(&format!("{page}&challenge=plain")), Err(RequestError::Challenge));
         assert!(read(&format!("{page}&{STATE}")).is_ok());
     }
 
     #[test]
     fn what_is_missing_or_said_twice_is_refused() {
         for (query, mistake) in [
-            (format!("return_url=https://a.example.com/&{STATE}"), Mistake::Scope),
-            (format!("scope=snsapi_login&return_url=https://a.example.com/&{STATE}"), Mistake::Scope),
-            (format!("scope=snsapi_base&{STATE}"), Mistake::ReturnUrl),
-            (format!("scope=snsapi_base&return_url=https://a.example.com/&{STATE}&{STATE}"), Mistake::Twice),
-            (format!("scope=snsapi_base&return_url=https://a.example.com/&return%5Furl=x&{STATE}"), Mistake::Twice),
+            (format!("return_url=https://a.example.com/&{STATE}"), RequestError::Scope),
+            (format!("scope=snsapi_login&return_url=https://a.example.com/&{STATE}"), RequestError::Scope),
+            (format!("scope=snsapi_base&{STATE}"), RequestError::ReturnUrl),
+            (format!("scope=snsapi_base&return_url=https://a.example.com/&{STATE}&{STATE}"), RequestError::Twice),
+            (
+                format!("scope=snsapi_base&return_url=https://a.example.com/&return%5Furl=x&{STATE}"),
+                RequestError::Twice,
+            ),
         ] {
             assert_eq!(read(&query), Err(mistake), "{query}");
         }
@@ -176,7 +181,7 @@ mod tests {
             "https://shop.example.com/?%73tate=x",
             "https://shop.example.com/?a=1&error=x",
         ] {
-            assert_eq!(returning_to(url), Err(Mistake::ReturnUrl), "{url}");
+            assert_eq!(returning_to(url), Err(RequestError::ReturnUrl), "{url}");
         }
         assert!(returning_to("https://商城.example.com/回?来=是").is_ok());
         assert!(returning_to(&format!("https://a.example.com/{}", "x".repeat(1_003))).is_err());

@@ -55,7 +55,7 @@ async fn what_no_login_has_is_told_apart_from_what_is_not_available() {
     ] {
         let (status, page) = answer(&uri, "en").await;
         assert_eq!(status, 400, "{uri}");
-        assert!(page.contains("This login is over"), "{page}");
+        assert!(page.contains("This login has expired"), "{page}");
     }
     let (status, page) =
         answer(&format!("{LOGIN}?scope=snsapi_base&return_url=https://a.example.com/&state=0123456789abcdef"), "en")

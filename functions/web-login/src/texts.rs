@@ -6,7 +6,7 @@ use http::StatusCode;
 use url::Url;
 use web::{Language, Message, Pages, message};
 
-use crate::request::Mistake;
+use crate::request::RequestError;
 
 /// The words of the page with the button.
 pub(crate) struct ButtonTexts {
@@ -19,8 +19,8 @@ pub(crate) struct ButtonTexts {
 
 const BUTTON_ZH: ButtonTexts = ButtonTexts {
     title: "微信登录",
-    asks: "需要获取您的微信昵称和头像，用于登录。",
-    asks_nameless: "该公众号需要获取您的微信昵称和头像，用于登录。",
+    asks: "申请获取您的微信昵称和头像，用于登录。",
+    asks_nameless: "该公众号申请获取您的微信昵称和头像，用于登录。",
     button: "使用微信登录",
     cancel: "暂不登录",
 };
@@ -36,21 +36,21 @@ const BUTTON_EN: ButtonTexts = ButtonTexts {
 /// The words of the page for browsers outside WeChat.
 pub(crate) struct OpenTexts {
     pub(crate) title: &'static str,
-    pub(crate) explains: &'static str,
+    pub(crate) scan: &'static str,
     pub(crate) qr_label: &'static str,
     pub(crate) or_copy: &'static str,
 }
 
 const OPEN_ZH: OpenTexts = OpenTexts {
     title: "请在微信中登录",
-    explains: "请使用微信扫描二维码，在手机上继续。",
+    scan: "请使用微信扫描二维码，在手机上继续。",
     qr_label: "登录地址的二维码",
     or_copy: "如果您正在使用手机，请长按复制下面的链接，在微信中发送给“文件传输助手”，然后点击打开。",
 };
 
 const OPEN_EN: OpenTexts = OpenTexts {
     title: "Log in inside WeChat",
-    explains: "Scan this code with WeChat to continue on your phone.",
+    scan: "Scan this code with WeChat to continue on your phone.",
     qr_label: "QR code of this address",
     or_copy: "On this phone: press and hold the link below, copy it, send it to File Transfer in WeChat, and tap it there.",
 };
@@ -75,37 +75,36 @@ pub(crate) fn bad_address<'a>(language: Language, paragraphs: &'a [&'a str]) -> 
 }
 
 pub(crate) fn for_visitors(language: Language) -> &'static str {
-    language
-        .pick("请返回原页面重试，或联系商家。", "Go back to the page that you came from, or tell the shop about it.")
+    language.pick("请返回原页面重试，或联系商家。", "Go back to the page that you came from, or contact the shop.")
 }
 
 /// What is wrong with the address, for whoever has written the page.
-pub(crate) fn advice(language: Language, mistake: Mistake) -> &'static str {
-    match mistake {
-        Mistake::Twice => language.pick(
+pub(crate) fn advice(language: Language, error: RequestError) -> &'static str {
+    match error {
+        RequestError::Twice => language.pick(
             "开发者：scope、return_url、state、challenge 每个参数只能出现一次。",
-            "For the developer: scope, return_url, state and challenge may each be there once only.",
+            "For the developer: scope, return_url, state and challenge may each appear only once.",
         ),
-        Mistake::Scope => language.pick(
+        RequestError::Scope => language.pick(
             "开发者：scope 必须是 snsapi_base（静默登录）或 snsapi_userinfo（获取昵称和头像）。",
             "For the developer: scope must be snsapi_base (without asking) or snsapi_userinfo (nickname and picture).",
         ),
-        Mistake::ReturnUrl => language.pick(
-            "开发者：return_url 必须是 https 地址，经过百分号编码，不超过 1024 字节，且不带 login_code、state、error 参数。",
-            "For the developer: return_url must be an https address, percent-encoded, of at most 1,024 bytes, without \
-             parameters named login_code, state or error.",
+        RequestError::ReturnUrl => language.pick(
+            "开发者：return_url 必须是 https 地址（本机开发可用 http），经过百分号编码，不超过 1024 字节，且不带 login_code、state、error 参数。",
+            "For the developer: return_url must be an https address (http on this machine only), percent-encoded, of at \
+             most 1,024 bytes, without parameters named login_code, state or error.",
         ),
-        Mistake::Unbound => language.pick(
-            "开发者：缺少 state 或 challenge。没有它们，他人可以让访问者以别人的身份登录。",
+        RequestError::Unbound => language.pick(
+            "开发者：缺少 state 或 challenge。缺少它们时，攻击者可以让访问者登录到他人的账号（登录 CSRF）。",
             "For the developer: state or challenge is missing. Without one, somebody could log your visitor in as \
              somebody else.",
         ),
-        Mistake::State => language.pick(
-            "开发者：state 必须是 16 至 256 个可见的 ASCII 字符，且每次登录都随机生成。",
-            "For the developer: state must be 16 to 256 visible ASCII characters, made at random for each login.",
+        RequestError::State => language.pick(
+            "开发者：state 必须是 16 至 256 个可见的 ASCII 字符，且每次登录都应随机生成。",
+            "For the developer: state must be 16 to 256 visible ASCII characters, generated at random for each login.",
         ),
-        Mistake::Challenge => language.pick(
-            "开发者：challenge 必须是 verifier 的 SHA-256，以 Base64URL 编码（43 个字符，RFC 7636 的 S256）。",
+        RequestError::Challenge => language.pick(
+            "开发者：challenge 必须是 verifier 的 SHA-256 摘要经 Base64URL 编码后的结果（43 个字符，即 RFC 7636 的 S256）。",
             "For the developer: challenge must be the SHA-256 of the verifier in Base64URL: 43 characters, S256 of RFC 7636.",
         ),
     }
@@ -120,39 +119,38 @@ pub(crate) fn origin(language: Language) -> &'static str {
     )
 }
 
+/// The account is a mini program.
+pub(crate) fn mini_program(language: Language) -> &'static str {
+    language.pick(
+        "开发者：该 appid 属于小程序。小程序请使用 wx.login。",
+        "For the developer: this appid is a mini program's. Mini programs use wx.login.",
+    )
+}
+
 message! {
     /// There is no such account.
     unknown_account,
     "公众号不存在",
     "该登录地址对应的公众号不存在。请返回原页面重试，或联系商家。",
     "No such account",
-    "This login address belongs to no official account. Go back to the page that you came from, or tell the shop about it.",
-}
-
-message! {
-    /// The account is a mini program.
-    mini_program,
-    "小程序不支持网页登录",
-    "该登录地址属于小程序。小程序的用户请在小程序内登录（wx.login）。",
-    "Not for mini programs",
-    "This login address is a mini program's, whose users log in inside it (wx.login).",
+    "No official account has this login address. Go back to the page that you came from, or contact the shop.",
 }
 
 message! {
     /// The platform may not act for the account any more.
     authorization_ended,
     "暂时无法登录",
-    "该公众号已取消授权，目前无法使用微信登录。请联系商家。",
-    "Logging in is not possible",
-    "The official account has withdrawn its authorization, so nobody can log in with WeChat here now. Please tell the shop.",
+    "该公众号的授权已失效，暂时无法使用微信登录。请联系商家。",
+    "Login unavailable",
+    "The official account's authorization is no longer valid, so WeChat login is unavailable. Please contact the shop.",
 }
 
 message! {
     /// The visitor comes back without having begun here.
     no_attempt,
     "登录已失效",
-    "请返回原页面重新登录，并在同一浏览器中十分钟内完成。如仍不成功，请允许浏览器使用 Cookie。",
-    "This login is over",
+    "请返回原页面重新登录，并在十分钟内于同一浏览器中完成。如仍不成功，请允许浏览器使用 Cookie。",
+    "This login has expired",
     "Go back to the page that you came from and log in again, in this browser and within ten minutes. If that does not \
      help, allow cookies.",
 }
@@ -167,12 +165,12 @@ struct RefusedBody<'a> {
 
 /// WeChat does not let the account log visitors in.
 pub(crate) fn refused(pages: &Pages, language: Language, onward: &Url) -> Response {
-    let title = language.pick("暂时无法登录", "Logging in is not possible");
+    let title = language.pick("暂时无法登录", "Login unavailable");
     let body = RefusedBody {
         explains: language.pick(
-            "微信目前不允许该公众号使用网页登录。您可以返回原页面，以未登录的方式继续，或联系商家。",
-            "WeChat does not let this official account log visitors in at the moment. You can go on without logging in, or tell \
-             the shop about it.",
+            "微信目前不允许该公众号使用网页登录。您可以返回原页面，不登录继续浏览，或联系商家。",
+            "WeChat does not let this official account log visitors in at the moment. You can go on without logging in, or contact \
+             the shop.",
         ),
         back: language.pick("返回原页面", "Back to the page"),
         onward: onward.as_str(),

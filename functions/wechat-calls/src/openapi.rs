@@ -4,12 +4,13 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use web::ProblemKind;
 use web::openapi::{Description, Operation};
+use wechat::api::LONGEST_VISITOR_CODE;
 
 use crate::files::{FileUpload, LONGEST_TYPE, TOKEN_SYMBOLS};
 use crate::listing::{FailedCallPage, FailedCallView};
 use crate::pages::{JsSdkConfig, LONGEST_URL};
 use crate::request::{FIELDS, LONGEST_KEY, MOST_RETRIES};
-use crate::sessions::{LONGEST_CODE, MiniProgramSession};
+use crate::sessions::MiniProgramSession;
 use crate::{LARGEST_ANSWER, LARGEST_BODY, LARGEST_FILE, ROUTES};
 
 const TAG: &str = "Calls";
@@ -54,7 +55,7 @@ pub fn description() -> Description {
             json!({ "maxLength": LONGEST_TYPE, "pattern": format!("^{token}/{token}$") }),
         )
         .narrow("PageBody", "url", json!({ "maxLength": LONGEST_URL, "format": "uri" }))
-        .narrow("LoginBody", "js_code", json!({ "minLength": 1, "maxLength": LONGEST_CODE }))
+        .narrow("LoginBody", "js_code", json!({ "minLength": 1, "maxLength": LONGEST_VISITOR_CODE }))
         .narrow("FileBody", "length", json!({ "minimum": 1, "maximum": LARGEST_FILE }))
 }
 

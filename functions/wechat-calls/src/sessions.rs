@@ -12,15 +12,12 @@ use web::api::{ApiError, PathAccount, json, of_wechat, respond, with_wechats_wor
 use web::caller::Caller;
 use web::{Members, Problem, ProblemKind};
 use wechat::api::relay::MINI_PROGRAM_LOGIN;
-use wechat::api::{AccountKind, ErrCode, WechatError};
+use wechat::api::{AccountKind, ErrCode, WechatError, visitor_code};
 
 use crate::call::note;
 use crate::failure::Asked;
 use crate::response::not_authorized;
 use crate::{CallService, OpenPlatform};
-
-/// The longest code, in bytes; WeChat's have 32.
-pub(crate) const LONGEST_CODE: usize = 128;
 
 /// A user of a mini program.
 #[derive(Serialize)]
@@ -28,7 +25,7 @@ pub(crate) const LONGEST_CODE: usize = 128;
 pub(crate) struct MiniProgramSession {
     /// The user's id in this mini program.
     pub(crate) openid: String,
-    /// The user's id in all accounts of one open account. Missing if the mini program is not bound to one.
+    /// The user's id across all accounts bound to the same open account. Missing if the mini program is not bound to one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub(crate) unionid: Option<String>,
@@ -50,9 +47,7 @@ pub(crate) async fn create(
 fn code_in(mut members: Members) -> Result<SecretString, Problem> {
     let code = members.text("js_code")?;
     members.finish()?;
-    let code =
-        code.filter(|code| (1..=LONGEST_CODE).contains(&code.len()) && code.bytes().all(|c| c.is_ascii_graphic()));
-    code.map(SecretString::from).ok_or_else(|| {
+    code.as_deref().and_then(visitor_code).ok_or_else(|| {
         Problem::new(ProblemKind::InvalidField, "js_code must be the code that wx.login has given the mini program")
     })
 }

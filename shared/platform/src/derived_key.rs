@@ -23,7 +23,7 @@ const KEY_LENGTH: usize = 64;
 pub enum Purpose {
     /// Short-lived tokens of services.
     ServiceToken,
-    /// What a browser carries while its visitor is logged in.
+    /// What a browser carries while its visitor is being logged in.
     LoginAttempt,
     /// The code that a visitor's login is redeemed with.
     LoginCode,

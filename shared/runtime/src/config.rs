@@ -9,7 +9,7 @@ mod login;
 mod origin;
 mod web_domains;
 
-pub use self::login::{LoginConfig, LoginPlace};
+pub use self::login::{HostMatch, LoginConfig};
 pub use self::origin::{Origin, ReturnOrigins, web_address};
 pub use self::web_domains::WebDomains;
 use base::ids::AppId;

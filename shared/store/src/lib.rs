@@ -95,7 +95,7 @@ pub use self::ticket::{Ticket, Tickets};
 pub use self::token::{Failure, Issued, RenewalReason, StoredTokens};
 pub use self::token_record::{TicketKind, TokenOwner, TokenRecord};
 pub use self::user_name::{INTRODUCED, Introductions, Recipient, Recipients, UserNames};
-pub use self::web_login::{KeptLogin, LOGIN_CODE_LIFE, LoginCodeDigest, VisitorLogin, VisitorPortrait, WebLogins};
+pub use self::web_login::{LOGIN_CODE_LIFE, LoginCodeDigest, StoredLogin, VisitorLogin, WebLogins};
 
 /// The index over everything that falls due, accounts to renew and inbox entries to process, and over the accounts
 /// whose grant has ended.

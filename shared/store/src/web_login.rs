@@ -9,7 +9,7 @@ use base::clock::Timestamp;
 use base::digest_id;
 use base::ids::{AppId, Digest};
 use serde::{Deserialize, Serialize};
-use wechat::api::LoginScope;
+use wechat::api::{LoginScope, VisitorProfile};
 
 use crate::StoreError;
 use crate::attributes::{CREATED_AT, EXPIRES_AT, LOGIN, PK, USED_AT, USED_BY};
@@ -20,6 +20,10 @@ use crate::write::{absent, exists, is_after};
 
 /// For how long a login can be redeemed.
 pub const LOGIN_CODE_LIFE: Duration = Duration::from_mins(1);
+
+/// For how long the item is kept: as long as WeChat may send the browser back with the same code, so that each load of the
+/// page gets the same answer.
+const KEEP: Duration = Duration::from_mins(10);
 
 /// For how long whoever has redeemed a login gets it again: WeChat loads pages twice at times, and responses get lost.
 const REDEEMED_AGAIN: Duration = Duration::from_secs(10);
@@ -47,17 +51,17 @@ pub struct VisitorLogin {
     pub account: AppId,
     /// The visitor's id in this account.
     pub open_id: String,
-    /// The visitor's id in all accounts of one open account, where WeChat has said it.
+    /// The visitor's id across all accounts bound to the same open account, where WeChat has said it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub union_id: Option<String>,
-    /// What the visitor was asked for, in WeChat's words: `snsapi_base` or `snsapi_userinfo`.
-    pub scope: String,
+    /// What the visitor has granted.
+    pub scope: LoginScope,
     /// Whether WeChat has shown the page as a snapshot.
     #[serde(default)]
     pub is_snapshot: bool,
-    /// How the visitor looks, where the visitor has agreed and WeChat has said it.
+    /// The visitor's nickname and picture, if the visitor has agreed and WeChat has said them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub profile: Option<VisitorPortrait>,
+    pub profile: Option<VisitorProfile>,
     /// What the service has given the browser, to recognize it by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
@@ -67,31 +71,23 @@ pub struct VisitorLogin {
 }
 
 impl VisitorLogin {
-    /// Whether the ids are WeChat's inventions: a visitor who looks at a snapshot was not asked (protocol section 12).
+    /// Whether the ids are WeChat's inventions: a visitor who looks at a snapshot was not asked. (Protocol section 5.4; that
+    /// the openid of `snsapi_base` is real there is said by nobody for certain: it is passed on with the flag.)
     #[must_use]
     pub fn is_made_up(&self) -> bool {
-        self.is_snapshot && self.scope == LoginScope::UserInfo.as_str()
+        self.is_snapshot && self.scope == LoginScope::UserInfo
     }
 }
 
-/// How a visitor looks.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VisitorPortrait {
-    /// The nickname.
-    pub nickname: Option<String>,
-    /// The address of the picture.
-    pub head_img_url: Option<String>,
-}
-
 /// A login in the table.
-pub struct KeptLogin {
+pub struct StoredLogin {
     /// The login itself.
     pub login: VisitorLogin,
     created_at: Timestamp,
     redeemed: Option<(String, Timestamp)>,
 }
 
-impl KeptLogin {
+impl StoredLogin {
     fn read(attributes: Attributes) -> Option<Self> {
         let item = Item::new(ITEM, attributes);
         Some(Self {
@@ -101,17 +97,20 @@ impl KeptLogin {
         })
     }
 
-    /// Whether its code can still be redeemed, as far as its time is concerned.
+    /// Whether its code can still be redeemed by somebody.
     #[must_use]
-    pub fn is_valid(&self, now: Timestamp) -> bool {
-        now < self.created_at.plus(LOGIN_CODE_LIFE)
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        match &self.redeemed {
+            _ if self.login.is_made_up() => false,
+            None => now < self.created_at.plus(LOGIN_CODE_LIFE),
+            Some((_, at)) => now < at.plus(REDEEMED_AGAIN),
+        }
     }
 
-    /// Whether `by` gets it now: as the first, or once more a moment later.
-    fn is_for(&self, by: &str, now: Timestamp) -> bool {
-        self.redeemed
-            .as_ref()
-            .map_or_else(|| self.is_valid(now), |(redeemer, at)| redeemer == by && now < at.plus(REDEEMED_AGAIN))
+    /// Whether `by` can redeem its code: as the first, or once more a moment later.
+    #[must_use]
+    pub fn is_open_to(&self, by: &str, now: Timestamp) -> bool {
+        self.is_open(now) && self.redeemed.as_ref().is_none_or(|(redeemer, _)| redeemer == by)
     }
 }
 
@@ -133,12 +132,12 @@ impl WebLogins {
         let json = serde_json::to_string(login);
         let json = json.map_err(|_| StoreError::Corrupt { item: ITEM, attribute: LOGIN })?;
         let item = self.0.new_item(self.key(code)).set(LOGIN, json).set(CREATED_AT, now);
-        item.set(EXPIRES_AT, now.plus(LOGIN_CODE_LIFE)).put().await.map(drop)
+        item.set(EXPIRES_AT, now.plus(KEEP)).put().await.map(drop)
     }
 
     /// The login of a code; `None` if there is none, or none any more. One read.
-    pub async fn get(&self, code: &LoginCodeDigest) -> Result<Option<KeptLogin>, StoreError> {
-        Ok(self.0.get(self.key(code)).await?.and_then(KeptLogin::read))
+    pub async fn get(&self, code: &LoginCodeDigest) -> Result<Option<StoredLogin>, StoreError> {
+        Ok(self.0.get(self.key(code)).await?.and_then(StoredLogin::read))
     }
 
     /// Redeems a login that was found, for `by`; `None` if its time is over, or somebody else has redeemed it. One write,
@@ -146,11 +145,11 @@ impl WebLogins {
     pub async fn redeem(
         &self,
         code: &LoginCodeDigest,
-        found: KeptLogin,
+        found: StoredLogin,
         by: &str,
         now: Timestamp,
     ) -> Result<Option<VisitorLogin>, StoreError> {
-        if !found.is_for(by, now) {
+        if !found.is_open_to(by, now) {
             return Ok(None);
         }
         if found.redeemed.is_some() {
@@ -162,7 +161,7 @@ impl WebLogins {
             Written::Done(()) => Ok(Some(found.login)),
             // By another request of the same service, or by the first try of this write.
             Written::Refused(item) => {
-                Ok(item.and_then(KeptLogin::read).filter(|kept| kept.is_for(by, now)).map(|kept| kept.login))
+                Ok(item.and_then(StoredLogin::read).filter(|kept| kept.is_open_to(by, now)).map(|kept| kept.login))
             }
         }
     }

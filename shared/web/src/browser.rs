@@ -2,7 +2,7 @@
 //!
 //! It decides only which page helps: WeChat's mobile authorization page works inside WeChat on a phone only, its page for
 //! computers shows a QR code that a phone cannot scan off its own screen, and visitors are logged in inside WeChat only
-//! (protocol sections 2 and 12).
+//! (protocol sections 2 and 5.4).
 
 use http::HeaderMap;
 use http::header::USER_AGENT;
@@ -39,7 +39,7 @@ impl Browser {
         if name.contains("micromessenger") && !name.contains(WECOM) {
             return if has(&WECHAT_ON_COMPUTER) { Self::WechatOnComputer } else { Self::WechatOnPhone };
         }
-        let on_computer = has(&["windows nt", "macintosh", "windowswechat", "macwechat", "ipad"]);
+        let on_computer = has(&["windows nt", "macintosh", "ipad"]) || has(&WECHAT_ON_COMPUTER);
         if !on_computer && has(&["mobile", "iphone", "ipod"]) {
             return Self::OtherOnPhone;
         }

@@ -3,6 +3,8 @@
 //! Only that browser's way back may bind the link: else anybody could bring an account of their own to somebody else's
 //! attempt. The table has the digest, the browser the value.
 
+use std::time::Duration;
+
 use base::ids::{AttemptId, LinkId};
 use base::random::Random;
 use http::header::COOKIE;
@@ -29,16 +31,7 @@ impl AttemptCookie {
     /// own origin is https. `None` cannot happen: ids and values are URL-safe.
     #[must_use]
     pub fn header(&self, link: &LinkId, attempt: &AttemptId, secure: bool) -> Option<HeaderValue> {
-        let secure = if secure { "; Secure" } else { "" };
-        let header = format!(
-            "{}={}; Path=/authorize/{link}; Max-Age={}; HttpOnly; SameSite=Lax{secure}",
-            name(attempt),
-            self.0,
-            ATTEMPT_KEEP.as_secs()
-        );
-        let mut header = HeaderValue::from_str(&header).ok()?;
-        header.set_sensitive(true);
-        Some(header)
+        set_cookie(&name(attempt), &self.0, &format!("/authorize/{link}"), ATTEMPT_KEEP, secure)
     }
 
     /// Whether a request carries the cookie that `remembered` is the digest of.
@@ -47,6 +40,17 @@ impl AttemptCookie {
         let name = name(attempt);
         cookies(headers).filter(|(sent, _)| *sent == name).any(|(_, value)| CookieDigest::of(value).matches(remembered))
     }
+}
+
+/// A `Set-Cookie` header for a cookie that no script reads and no frame of another site sends. Without a life it ends the
+/// cookie. `None` where a part has a character that no header has.
+#[must_use]
+pub fn set_cookie(name: &str, value: &str, path: &str, life: Duration, secure: bool) -> Option<HeaderValue> {
+    let (seconds, secure) = (life.as_secs(), if secure { "; Secure" } else { "" });
+    let header = format!("{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
+    let mut header = HeaderValue::from_str(&header).ok()?;
+    header.set_sensitive(true);
+    Some(header)
 }
 
 /// The cookies of a request: name and value of each.

@@ -33,12 +33,12 @@ pub mod source;
 
 pub use bounded::{spawn_and_wait, spawn_with_timeout};
 pub use browser::Browser;
-pub use cookie::{AttemptCookie, cookies};
+pub use cookie::{AttemptCookie, cookies, set_cookie};
 pub use internal_error::InternalError;
 pub use language::Language;
 pub use members::{BODY_LIMIT, BodyError, Members, Parameters, QueryError};
-pub use page::{FormTargets, Message, PICTURE_HOSTS, Pages, Reader, see_other};
+pub use page::{FormTargets, Message, Pages, Reader, picture, see_other};
 pub use paging::{Cursor, PageSize};
 pub use problem::{Problem, ProblemKind};
-pub use qr::{Qr, qr};
+pub use qr::qr;
 pub use reference::Reference;

@@ -80,8 +80,23 @@ struct MessageBody<'a> {
 /// domain serves under it is not ours to decide.
 const ONE_YEAR_OVER_TLS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
-/// Hosts of the pictures that WeChat names.
-pub const PICTURE_HOSTS: [&str; 2] = ["qlogo.cn", "qpic.cn"];
+/// Domains of the pictures that WeChat names.
+const PICTURE_DOMAINS: [&str; 2] = ["qlogo.cn", "qpic.cn"];
+
+/// The address of an account's picture, over TLS. `None` for one that is not on a host of WeChat's: it would tell that host
+/// who visits.
+#[must_use]
+pub fn picture(address: &str) -> Option<Url> {
+    let mut url = Url::parse(address).ok()?;
+    let is_wechats = |host: &str| {
+        PICTURE_DOMAINS.iter().any(|domain| host.strip_suffix(domain).is_some_and(|label| label.ends_with('.')))
+    };
+    if !url.host_str().is_some_and(is_wechats) || url.port().is_some() {
+        return None;
+    }
+    url.set_scheme("https").ok()?;
+    Some(url)
+}
 
 /// For whom a page is: who can help differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +110,7 @@ pub enum Reader {
 /// Makes the pages of one function.
 #[derive(Debug, Clone)]
 pub struct Pages {
+    form_targets: String,
     policy: HeaderValue,
     https: bool,
 }
@@ -103,34 +119,26 @@ impl Pages {
     /// Pages whose forms lead to `targets`.
     #[must_use]
     pub fn new(targets: FormTargets<'_>) -> Self {
-        let targets = match targets {
+        let form_targets = match targets {
             FormTargets::None => "'none'".to_owned(),
             FormTargets::OursAnd(urls) => {
                 urls.iter().fold("'self'".to_owned(), |all, url| all + " " + &url.origin().ascii_serialization())
             }
         };
-        let policy = format!(
-            "default-src 'none'; style-src 'sha256-{}'; form-action {targets}; frame-ancestors 'none'; base-uri 'none'",
-            *STYLE_HASH
-        );
-        // Hash and origins are ASCII; were they not, the strictest policy is the safe one.
-        let policy = HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"));
-        Self { policy, https: false }
+        Self { policy: policy(&form_targets, "'none'"), form_targets, https: false }
+    }
+
+    /// The same pages, which may show pictures of WeChat's ([`picture`]).
+    #[must_use]
+    pub fn with_pictures(self) -> Self {
+        let hosts = PICTURE_DOMAINS.map(|domain| format!("https://*.{domain}")).join(" ");
+        Self { policy: policy(&self.form_targets, &hosts), ..self }
     }
 
     /// The same pages for `origin`: one that is reached over TLS is reached in no other way from then on.
     #[must_use]
     pub fn served_at(self, origin: &Origin) -> Self {
         Self { https: origin.is_https(), ..self }
-    }
-
-    /// The same pages, which may show pictures of WeChat's.
-    #[must_use]
-    pub fn with_pictures(self) -> Self {
-        let hosts = PICTURE_HOSTS.map(|host| format!("https://*.{host}")).join(" ");
-        let policy = self.policy.to_str().map(|policy| format!("{policy}; img-src {hosts}"));
-        let policy = policy.ok().and_then(|policy| HeaderValue::from_str(&policy).ok());
-        Self { policy: policy.unwrap_or(self.policy), ..self }
     }
 
     /// A page with a body of its own. `title` is also its heading.
@@ -195,6 +203,17 @@ impl Pages {
     }
 }
 
+/// The content security policy of pages whose forms lead to `form_targets`, with pictures of these sources.
+fn policy(form_targets: &str, pictures: &str) -> HeaderValue {
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{}'; img-src {pictures}; form-action {form_targets}; frame-ancestors 'none'; \
+         base-uri 'none'",
+        *STYLE_HASH
+    );
+    // Hash and origins are ASCII; were they not, the strictest policy is the safe one.
+    HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+}
+
 /// On to another page, from which WeChat learns our origin and nothing else.
 ///
 /// # Errors
@@ -234,6 +253,18 @@ mod tests {
         let html = layout.render().unwrap();
         let style = html.split_once("<style>").unwrap().1.split_once("</style>").unwrap().0;
         assert_eq!(STANDARD.encode(Sha256::digest(style.as_bytes())), *STYLE_HASH);
+    }
+
+    #[test]
+    fn pictures_are_wechats_and_come_over_tls() {
+        let shown = |address: &str| picture(address).map(String::from);
+        assert_eq!(shown("http://wx.qlogo.cn/mmopen/x/0").unwrap(), "https://wx.qlogo.cn/mmopen/x/0");
+        for other in ["https://evil.example/qlogo.cn", "https://evilqlogo.cn/", "https://qlogo.cn/", "data:,x", ""] {
+            assert_eq!(shown(other), None, "{other}");
+        }
+        assert_eq!(shown("https://wx.qlogo.cn:8443/"), None);
+        let policy = Pages::new(FormTargets::None).with_pictures().policy;
+        assert!(policy.to_str().unwrap().contains("; img-src https://*.qlogo.cn https://*.qpic.cn; "), "{policy:?}");
     }
 
     #[test]

@@ -131,8 +131,8 @@ kinds! {
     UrlNotOnWebDomain: UNPROCESSABLE_ENTITY, "url-not-on-web-domain", "The page is on no web domain of the platform";
     /// The code of a mini program's user is not valid, or was used.
     LoginCodeRefused: UNPROCESSABLE_ENTITY, "login-code-refused", "WeChat refused the code";
-    /// The verifier does not belong to the challenge that the login began with.
-    VerifierRefused: UNPROCESSABLE_ENTITY, "verifier-refused", "The verifier is not the login's";
+    /// The verifier does not match the challenge that the login began with, or there was none.
+    VerifierRefused: UNPROCESSABLE_ENTITY, "verifier-refused", "The verifier does not match the challenge";
     /// It was asked for a moment ago.
     TooSoon: TOO_MANY_REQUESTS, "too-soon", "It was asked for a moment ago";
     /// The user of a mini program has logged in too often.

@@ -2,27 +2,32 @@
 
 use std::fmt::Write as _;
 
-use qrcode::{Color, QrCode};
+use askama::Template;
+use qrcode::{Color, EcLevel, QrCode};
 
 /// Light modules around the code, without which readers do not find it (ISO/IEC 18004).
 const QUIET: usize = 4;
 
-/// A QR code: the `viewBox` size and the path: one unit a module, one sub-path for each run of dark modules.
-#[derive(Debug)]
-pub struct Qr {
-    /// Width and height.
-    pub size: usize,
-    /// The dark modules.
-    pub path: String,
+/// One unit of the picture is a module; one sub-path of `path` is a run of dark ones.
+#[derive(Template)]
+#[template(path = "qr.svg", escape = "html")]
+struct Svg<'a> {
+    size: usize,
+    path: String,
+    label: &'a str,
 }
 
-/// The code for a text; `None` where the text is too long for any.
+/// The code for a text, with a label for those who do not see it; `None` where the text is too long for any. On a screen it
+/// is not damaged: with the least correction it is coarse enough to be scanned.
 #[must_use]
-pub fn qr(text: &str) -> Option<Qr> {
-    let code = QrCode::new(text).ok()?;
-    let width = code.width();
+pub fn qr(text: &str, label: &str) -> Option<String> {
+    let code = QrCode::with_error_correction_level(text, EcLevel::L).ok()?;
+    Svg { size: code.width() + 2 * QUIET, path: path(&code), label }.render().ok()
+}
+
+fn path(code: &QrCode) -> String {
     let mut path = String::new();
-    for (y, row) in code.to_colors().chunks(width).enumerate() {
+    for (y, row) in code.to_colors().chunks(code.width()).enumerate() {
         let mut x = 0;
         for run in row.chunk_by(|one, next| one == next) {
             if run[0] == Color::Dark {
@@ -32,7 +37,7 @@ pub fn qr(text: &str) -> Option<Qr> {
             x += run.len();
         }
     }
-    Some(Qr { size: width + 2 * QUIET, path })
+    path
 }
 
 #[cfg(test)]
@@ -42,10 +47,9 @@ mod tests {
     #[test]
     fn the_path_covers_the_dark_modules_and_no_others() {
         let text = "https://auth.example.com/authorize/0123456789abcdefABCDEF";
-        let qr = qr(text).unwrap();
         let code = QrCode::new(text).unwrap();
         let mut drawn = vec![Color::Light; code.width() * code.width()];
-        for run in qr.path.split('M').skip(1) {
+        for run in path(&code).split('M').skip(1) {
             let (x, rest) = run.split_once(' ').unwrap();
             let (y, rest) = rest.split_once('h').unwrap();
             let (length, _) = rest.split_once('v').unwrap();
@@ -54,11 +58,12 @@ mod tests {
             drawn[start..start + length].fill(Color::Dark);
         }
         assert_eq!(drawn, code.to_colors());
-        assert_eq!(qr.size, code.width() + 8);
+        let svg = qr(text, "<label>").unwrap();
+        assert!(svg.contains("viewBox=\"0 0 37 37\"") && svg.contains("&#60;label&#62;"), "{svg}");
     }
 
     #[test]
     fn what_no_code_can_hold_has_none() {
-        assert!(qr(&"x".repeat(5_000)).is_none());
+        assert!(qr(&"x".repeat(5_000), "").is_none());
     }
 }

@@ -47,6 +47,15 @@ async fn each_account_logs_its_visitors_in_at_a_host_of_its_own() {
         "{cookie}"
     );
 
+    // What is wrong is said before anybody is sent anywhere.
+    let foreign = browser.visit(&stage.login_url("snsapi_base"), "/login/{appid}").host("auth.example.com");
+    let foreign =
+        foreign.query(&format!("scope=snsapi_base&return_url=https%3A%2F%2Fevil.example.com%2F&state={STATE}"));
+    assert_eq!(answer(&gateway, foreign).await["statusCode"], 400);
+    // A proxy that asks under another name is answered, not sent to where it has come from.
+    let behind = location(&answer(&gateway, visit("abc.execute-api.us-east-1.amazonaws.com")).await);
+    assert_eq!(behind.path(), "/connect/oauth2/authorize");
+
     // The host of another merchant, whose page could be blocked.
     let other = answer(&gateway, visit("wx0000000000000000.login.example.com")).await;
     assert_eq!(other["statusCode"], 404, "{other}");

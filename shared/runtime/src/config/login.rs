@@ -10,19 +10,19 @@ use super::{ConfigError, Environment, Origin, public_base};
 pub struct LoginConfig {
     /// Our own origin, which is used unless there is `login_host`.
     public_base: Origin,
-    /// Below this host each account has one of its own.
+    /// The parent domain of the hosts of the accounts' own.
     login_host: Option<String>,
 }
 
-/// Where a request for an account's login has come to.
+/// Whose host a request for an account's login has come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LoginPlace {
-    /// Where this account's visitors are logged in.
+pub enum HostMatch {
+    /// The one at which this account's visitors are logged in.
     Own,
-    /// Our own origin, although the account has a host of its own.
+    /// That of our own origin, although the account has a host of its own.
     Common,
-    /// The host of another account.
-    OfAnother,
+    /// That of another account.
+    OtherAccount,
 }
 
 impl LoginConfig {
@@ -55,18 +55,18 @@ impl LoginConfig {
         own.unwrap_or_else(|| self.public_base.url().clone())
     }
 
-    /// Where a request has come to that named `host`; `None` where that is not known.
+    /// Whose host `host` is; one that is not known is taken for the account's own, since a proxy may have replaced it.
     #[must_use]
-    pub fn place(&self, host: Option<&str>, account: &AppId) -> LoginPlace {
-        let (Some(login_host), Some(host)) = (&self.login_host, host) else { return LoginPlace::Own };
+    pub fn host_match(&self, host: Option<&str>, account: &AppId) -> HostMatch {
+        let (Some(login_host), Some(host)) = (&self.login_host, host) else { return HostMatch::Own };
         let host = host.to_ascii_lowercase();
-        if self.own_host(account).is_some_and(|own| own == host) {
-            LoginPlace::Own
-        } else if host.strip_suffix(login_host.as_str()).is_some_and(|label| label.is_empty() || label.ends_with('.')) {
-            LoginPlace::OfAnother
-        } else {
-            LoginPlace::Common
+        if self.public_base.url().host_str() == Some(host.as_str()) {
+            return HostMatch::Common;
         }
+        let is_own = self.own_host(account).is_some_and(|own| own == host);
+        let is_below =
+            host.strip_suffix(login_host.as_str()).is_some_and(|label| label.is_empty() || label.ends_with('.'));
+        if is_below && !is_own { HostMatch::OtherAccount } else { HostMatch::Own }
     }
 
     fn own_host(&self, account: &AppId) -> Option<String> {
@@ -76,10 +76,13 @@ impl LoginConfig {
 
 fn parse(text: &str) -> Result<String, &'static str> {
     let domain = match Host::parse(text) {
-        Ok(Host::Domain(domain)) if domain.contains('.') && !domain.contains(['*', '$', ':', '/']) => Some(domain),
+        Ok(Host::Domain(domain)) if !domain.contains(['*', '$', ':', '/']) => Some(domain),
         _ => None,
     };
-    domain.ok_or("it must be a host such as login.example.com, below which each account gets one of its own")
+    let has_labels = |domain: &String| domain.contains('.') && domain.split('.').all(|label| !label.is_empty());
+    domain
+        .filter(has_labels)
+        .ok_or("it must be a host such as login.example.com, below which each account gets one of its own")
 }
 
 #[cfg(test)]
@@ -103,7 +106,7 @@ mod tests {
         let config = read("").unwrap();
         assert_eq!(config.base_of(&account()).as_str(), "https://auth.example.com/");
         for host in [None, Some("auth.example.com"), Some("abc.execute-api.us-east-1.amazonaws.com")] {
-            assert_eq!(config.place(host, &account()), LoginPlace::Own, "{host:?}");
+            assert_eq!(config.host_match(host, &account()), HostMatch::Own, "{host:?}");
         }
     }
 
@@ -111,25 +114,44 @@ mod tests {
     fn with_a_login_host_each_account_has_a_host_of_its_own() {
         let config = read("Login.Example.com").unwrap();
         assert_eq!(config.base_of(&account()).as_str(), "https://wx1234567890abcdef.login.example.com/");
-        for (host, place) in [
-            ("wx1234567890abcdef.login.example.com", LoginPlace::Own),
-            ("WX1234567890abcdef.LOGIN.example.com", LoginPlace::Own),
-            ("wx0000000000000000.login.example.com", LoginPlace::OfAnother),
-            ("*.login.example.com", LoginPlace::OfAnother),
-            ("login.example.com", LoginPlace::OfAnother),
-            ("auth.example.com", LoginPlace::Common),
-            ("evil-login.example.com", LoginPlace::Common),
+        for (host, expected) in [
+            ("wx1234567890abcdef.login.example.com", HostMatch::Own),
+            ("WX1234567890abcdef.LOGIN.example.com", HostMatch::Own),
+            ("wx0000000000000000.login.example.com", HostMatch::OtherAccount),
+            ("*.login.example.com", HostMatch::OtherAccount),
+            ("login.example.com", HostMatch::OtherAccount),
+            ("auth.example.com", HostMatch::Common),
+            // What a proxy may ask for: sent on, it would come back endlessly.
+            ("evil-login.example.com", HostMatch::Own),
+            ("abc.execute-api.us-east-1.amazonaws.com", HostMatch::Own),
         ] {
-            assert_eq!(config.place(Some(host), &account()), place, "{host}");
+            assert_eq!(config.host_match(Some(host), &account()), expected, "{host}");
         }
-        assert_eq!(config.place(None, &account()), LoginPlace::Own);
+        assert_eq!(config.host_match(None, &account()), HostMatch::Own);
     }
 
     #[test]
     fn what_is_not_a_host_is_refused() {
-        for refused in ["https://login.example.com", "*.example.com", "localhost", "127.0.0.1", "a.b/c", "a.b:443"] {
+        for refused in [
+            "https://login.example.com",
+            "*.example.com",
+            "localhost",
+            "127.0.0.1",
+            "a.b/c",
+            "a.b:443",
+            "login.example.com.",
+            "login..example.com",
+            ".example.com",
+        ] {
             assert!(read(refused).unwrap_err().to_string().contains("LOGIN_HOST"), "{refused}");
         }
         assert!(read("auth.example.com").is_err());
+    }
+
+    #[test]
+    fn our_own_origin_may_be_below_the_login_host() {
+        let config = read("example.com").unwrap();
+        assert_eq!(config.host_match(Some("auth.example.com"), &account()), HostMatch::Common);
+        assert_eq!(config.host_match(Some("wx1234567890abcdef.example.com"), &account()), HostMatch::Own);
     }
 }

@@ -30,4 +30,4 @@ pub use model::{
     AccountKind, AuthorizerDetails, AuthorizerPage, Grant, IssuedToken, ListedAuthorizer, PageTicket, PreAuthCode,
     Profile, PushState, RenewedToken,
 };
-pub use visitor::{LoginScope, MiniProgramSession, VisitorProfile, WebLogin};
+pub use visitor::{LONGEST_VISITOR_CODE, LoginScope, MiniProgramSession, VisitorProfile, WebLogin, visitor_code};

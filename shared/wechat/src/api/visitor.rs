@@ -1,8 +1,7 @@
 //! The people that come to an account, as WeChat describes them (sections 5.4 and 5.5).
 
-use std::borrow::Cow;
-
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;
 use super::error::WechatError;
@@ -21,19 +20,21 @@ pub struct MiniProgramSession {
 impl MiniProgramSession {
     pub(super) fn read(answer: Answer<'_>) -> Result<Self, WechatError> {
         Ok(Self {
-            open_id: answer.text("openid").ok_or(missing("openid"))?.into_owned(),
-            union_id: answer.text("unionid").map(Cow::into_owned),
+            open_id: answer.id("openid").ok_or(missing("openid"))?,
+            union_id: answer.id("unionid"),
             session_key: answer.secret("session_key")?.ok_or(missing("session_key"))?,
         })
     }
 }
 
 /// What a visitor of a web page is asked for (section 5.4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LoginScope {
-    /// `snsapi_base`: the openid, without asking.
+    /// The openid, without asking.
+    #[serde(rename = "snsapi_base")]
     Base,
-    /// `snsapi_userinfo`: the openid, unionid, nickname and picture, after the visitor has agreed.
+    /// The openid, unionid, nickname and picture, after the visitor has agreed.
+    #[serde(rename = "snsapi_userinfo")]
     UserInfo,
 }
 
@@ -42,6 +43,12 @@ impl LoginScope {
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         [Self::Base, Self::UserInfo].into_iter().find(|scope| scope.as_str() == name)
+    }
+
+    /// The widest of several, separated by commas.
+    fn widest(names: &str) -> Option<Self> {
+        let scopes: Vec<_> = names.split(',').filter_map(Self::parse).collect();
+        if scopes.contains(&Self::UserInfo) { Some(Self::UserInfo) } else { scopes.first().copied() }
     }
 
     /// WeChat's name of it.
@@ -62,7 +69,9 @@ pub struct WebLogin {
     pub open_id: String,
     /// The visitor's id in all accounts of one open account, if the account is bound to one and the visitor has agreed.
     pub union_id: Option<String>,
-    /// Whether WeChat has shown the page as a snapshot, in which the ids are made up (section 12).
+    /// What WeChat says was granted: whoever changes the address of WeChat's page can be asked for less.
+    pub granted: Option<LoginScope>,
+    /// Whether WeChat has shown the page as a snapshot (section 5.4).
     pub is_snapshot: bool,
 }
 
@@ -70,27 +79,83 @@ impl WebLogin {
     pub(super) fn read(answer: Answer<'_>) -> Result<Self, WechatError> {
         Ok(Self {
             token: answer.secret("access_token")?.ok_or(missing("access_token"))?,
-            open_id: answer.text("openid").ok_or(missing("openid"))?.into_owned(),
-            union_id: answer.text("unionid").map(Cow::into_owned),
+            open_id: answer.id("openid").ok_or(missing("openid"))?,
+            union_id: answer.id("unionid"),
+            granted: answer.text("scope").and_then(|scopes| LoginScope::widest(&scopes)),
             is_snapshot: answer.number("is_snapshotuser") == Some(1),
         })
     }
 }
 
-/// How a visitor looks. Sex and region have been empty since 2021.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A visitor's nickname and picture. Sex and region have been empty since 2021.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VisitorProfile {
     /// The nickname.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub nickname: Option<String>,
     /// The address of the picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub head_img_url: Option<String>,
     /// As [`WebLogin::union_id`].
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub union_id: Option<String>,
 }
 
 impl VisitorProfile {
     pub(super) fn read(answer: Answer<'_>) -> Self {
-        let text = |name| answer.text(name).map(Cow::into_owned);
-        Self { nickname: text("nickname"), head_img_url: text("headimgurl"), union_id: text("unionid") }
+        Self {
+            nickname: answer.words("nickname"),
+            head_img_url: answer.words("headimgurl"),
+            union_id: answer.id("unionid"),
+        }
+    }
+}
+
+/// The longest code of a user or visitor, in bytes; WeChat's have 32.
+pub const LONGEST_VISITOR_CODE: usize = 128;
+
+/// A code that WeChat has given a user's mini program or a visitor's browser, if the text can be one.
+#[must_use]
+pub fn visitor_code(text: &str) -> Option<SecretString> {
+    let is_code = (1..=LONGEST_VISITOR_CODE).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    is_code.then(|| text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn login(answer: &Value) -> Result<WebLogin, WechatError> {
+        WebLogin::read(Answer::of(answer)?)
+    }
+
+    #[test]
+    fn an_openid_is_read_exactly_or_not_at_all() {
+        let answer = |openid: &str| json!({ "access_token": "t", "openid": openid, "unionid": openid });
+        let read = login(&answer("oVisitor-0123456789abcdefghi")).unwrap();
+        assert_eq!(read.open_id, "oVisitor-0123456789abcdefghi");
+        for damaged in ["oVisitor\u{fffd}0123456789", "", "o visitor", "o\n"] {
+            assert!(login(&answer(damaged)).is_err(), "{damaged:?}");
+        }
+        let without = login(&json!({ "access_token": "t", "openid": "o1", "unionid": "o\u{fffd}" })).unwrap();
+        assert_eq!((without.union_id, without.granted, without.is_snapshot), (None, None, false));
+    }
+
+    #[test]
+    fn what_was_granted_is_what_wechat_says() {
+        let granted =
+            |scope: &str| login(&json!({ "access_token": "t", "openid": "o1", "scope": scope })).unwrap().granted;
+        assert_eq!(granted("snsapi_base"), Some(LoginScope::Base));
+        assert_eq!(granted("snsapi_base,snsapi_userinfo"), Some(LoginScope::UserInfo));
+        assert_eq!(granted("snsapi_login"), None);
+    }
+
+    #[test]
+    fn a_nickname_without_bound_is_left_out() {
+        let answer = json!({ "nickname": "长".repeat(500_000), "headimgurl": "https://thirdwx.qlogo.cn/1" });
+        let profile = VisitorProfile::read(Answer::of(&answer).unwrap());
+        assert_eq!((profile.nickname, profile.head_img_url.is_some()), (None, true));
     }
 }

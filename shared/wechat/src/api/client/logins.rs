@@ -53,7 +53,7 @@ impl WechatClient {
         WebLogin::read(Answer::of(&answer)?)
     }
 
-    /// How a visitor looks who has agreed to show it (section 5.4).
+    /// The profile of a visitor who has agreed to share it (section 5.4).
     ///
     /// # Errors
     /// [`WechatError`]; 48001 says that the visitor was asked for the openid only.

@@ -171,8 +171,8 @@ fn deployed_route(path: &str) -> Option<&'static str> {
         (wanted == there || route.ends_with("+}") && wanted < there)
             && parts().all(|(name, value)| name == value || (name.starts_with('{') && !value.is_empty()))
     };
-    let mut routes = routes;
-    routes.find(|route| leads_to(route))
+    // As the gateway does it: a path that is written out goes before one with placeholders.
+    routes.filter(|route| leads_to(route)).min_by_key(|route| route.matches('{').count())
 }
 
 /// What stands in a path where its route has placeholders.

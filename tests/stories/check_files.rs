@@ -1,4 +1,6 @@
-//! The files with which WeChat checks a domain: how operators put, list and remove them.
+//! The files with which WeChat checks a domain: how operators put, list and remove them by the API.
+
+mod served;
 
 use std::collections::HashMap;
 

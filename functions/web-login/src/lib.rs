@@ -7,10 +7,13 @@
 //! Nothing is written before WeChat has said who the visitor is. Until then everything is in a cookie that we have
 //! signed: `attempt`. `begin` starts a login, `callback` ends it, `redeem` says who it was; `request` reads what a page
 //! wants, and `wechat_url` is where WeChat asks the visitor.
+//!
+//! `check_file` has nothing to do with logins: WeChat looks for its check files on the hosts that visitors log in at.
 
 mod attempt;
 mod begin;
 mod callback;
+mod check_file;
 mod error;
 #[cfg(feature = "openapi")]
 mod openapi;
@@ -37,9 +40,14 @@ use web::{BODY_LIMIT, FormTargets, InternalError, Pages};
 pub use self::openapi::description;
 use self::request::LoginRequest;
 
-/// The routes for visitors, from which [`public_router`] is built.
-pub const PUBLIC_ROUTES: [(Method, &str); 2] =
-    [(Method::GET, "/login/{appid}"), (Method::GET, "/login/{appid}/callback")];
+/// The routes for visitors and for WeChat's checker, from which [`public_router`] is built. The gateway has a route for each
+/// method.
+pub const PUBLIC_ROUTES: [(Method, &str); 4] = [
+    (Method::GET, "/login/{appid}"),
+    (Method::GET, "/login/{appid}/callback"),
+    (Method::GET, "/{file}"),
+    (Method::HEAD, "/{file}"),
+];
 
 /// The routes for services, from which [`business_router`] is built.
 pub static BUSINESS_ROUTES: [Route; 1] = [Route::new(Method::POST, "/logins", &[Scope::Logins])];
@@ -51,6 +59,7 @@ pub struct LoginService(Arc<Inner>);
 access_to! {
     /// What the function may use of the table, in addition to what issuing a component token takes.
     struct Repositories {
+        check_files: CheckFiles,
         details: Details,
         web_logins: WebLogins,
     }
@@ -115,10 +124,15 @@ impl LoginService {
     }
 }
 
-/// What visitors reach.
+/// What visitors and WeChat's checker reach.
 pub fn public_router(service: LoginService) -> Router {
-    let [(_, begin), (_, callback)] = PUBLIC_ROUTES;
-    Router::new().route(begin, get(begin::begin)).route(callback, get(callback::callback)).with_state(service)
+    let [(_, begin), (_, callback), (_, file), _] = PUBLIC_ROUTES;
+    Router::new()
+        .route(begin, get(begin::begin))
+        .route(callback, get(callback::callback))
+        // HEAD too.
+        .route(file, get(check_file::serve))
+        .with_state(service)
 }
 
 /// What services reach, behind both doors.

@@ -46,6 +46,33 @@ async fn an_address_that_cannot_be_used_says_what_is_wrong_with_it() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_a_check_file_is_looked_for_nowhere() {
+    for uri in [
+        "/",
+        "/login",
+        "/robots.txt",
+        "/favicon.ico",
+        "/index.html",
+        "/87PweoaRBw.TXT",
+        "/87PweoaRBw1.txt",
+        "/87PweoaRBw.txt/",
+        "/..%2f..%2fetc.txt",
+        "/%2e%2e/87PweoaRBw.txt",
+        "/%E5%BE%AE%E4%BF%A10123.txt",
+        "/%FF.txt",
+        "/MP_verify_.txt",
+        "/mp_verify_a1B2c3D4e5F6g7H8.txt",
+    ] {
+        let request = Request::builder().uri(uri).body(Body::empty()).unwrap();
+        let response = public_router(service()).oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 404, "{uri}");
+    }
+    // One that can be a file is looked for, and the table cannot be reached.
+    let request = Request::builder().uri("/87PweoaRBw.txt").body(Body::empty()).unwrap();
+    assert_eq!(public_router(service()).oneshot(request).await.unwrap().status(), 503);
+}
+
+#[tokio::test]
 async fn what_no_login_has_is_told_apart_from_what_is_not_available() {
     assert_eq!(answer("/login/wx.x?scope=snsapi_base", "en").await.0, 404);
     for uri in [

@@ -1,8 +1,11 @@
 //! The options of `cargo ops`.
 
-use base::ids::KeyId;
+use std::path::PathBuf;
+
+use base::ids::{AppId, KeyId};
 use clap::{Parser, Subcommand};
 use url::Url;
+use wechat::check_file::CheckFileName;
 
 /// The business port of a `cargo run` that was given none.
 const DEFAULT_PORT: u16 = 3001;
@@ -59,6 +62,15 @@ pub enum Command {
                       this machine. A key is printed once, when it is made."
     )]
     Keys(KeysArgs),
+    /// Fetches, puts, lists and removes the files with which WeChat checks domains
+    #[command(
+        long_about = "Fetches, puts, lists and removes WeChat's check files, which every host of the platform serves at its \
+                      root. Files go directly into the table of a deployment, with the credentials of whoever runs it; what \
+                      comes from WeChat comes through the deployment's own route, since WeChat answers no other address. \
+                      Without --stack: of a `cargo run` on this machine.",
+        after_help = "sync and put exit with 0 if every file is stored and served, and 1 if not."
+    )]
+    Domains(DomainsArgs),
 }
 
 /// Which deployment is meant.
@@ -193,6 +205,106 @@ pub struct RevokeKeyArgs {
     pub id: KeyId,
 }
 
+/// What becomes of which check files.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct DomainsArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub command: DomainsCommand,
+}
+
+/// What `domains` does.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum DomainsCommand {
+    /// Fetches the platform's check file from WeChat, stores it, and looks whether it is served
+    Sync(SyncDomainsArgs),
+    /// Lists the check files
+    List(ListDomainsArgs),
+    /// Stores a check file that was downloaded from WeChat, and looks whether it is served
+    Put(PutDomainArgs),
+    /// Removes a check file, which is not served any more
+    Remove(RemoveDomainArgs),
+}
+
+impl DomainsCommand {
+    /// Whose files are meant.
+    #[must_use]
+    pub const fn deployment(&self) -> &DeploymentArgs {
+        match self {
+            Self::Sync(options) => &options.deployment,
+            Self::List(options) => &options.deployment,
+            Self::Put(options) => &options.deployment,
+            Self::Remove(options) => &options.deployment,
+        }
+    }
+
+    /// Where the routes are looked for, by those that do.
+    #[must_use]
+    pub const fn addresses(&self) -> (Option<&Url>, Option<&Url>) {
+        match self {
+            Self::Sync(options) => (options.public_url.as_ref(), options.api_url.as_ref()),
+            Self::Put(options) => (options.public_url.as_ref(), None),
+            Self::List(_) | Self::Remove(_) => (None, None),
+        }
+    }
+}
+
+/// What `domains sync` fetches.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct SyncDomainsArgs {
+    /// Which deployment
+    #[command(flatten)]
+    pub deployment: DeploymentArgs,
+
+    /// A mini program whose own check file is fetched too; may be repeated
+    #[arg(long = "account", value_name = "APPID", value_parser = AppId::parse_issued)]
+    pub accounts: Vec<AppId>,
+
+    /// Look for the files here instead of at the stack's `PublicBaseUrl`, whose name may not lead there yet
+    #[arg(long, value_name = "URL", requires = "stack", value_parser = address)]
+    pub public_url: Option<Url>,
+
+    /// Call WeChat through the business routes here instead of at the stack's `ApiUrl`
+    #[arg(long, value_name = "URL", requires = "stack", value_parser = address)]
+    pub api_url: Option<Url>,
+}
+
+/// What `domains list` lists.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct ListDomainsArgs {
+    /// Which deployment
+    #[command(flatten)]
+    pub deployment: DeploymentArgs,
+}
+
+/// What `domains put` stores.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct PutDomainArgs {
+    /// Which deployment
+    #[command(flatten)]
+    pub deployment: DeploymentArgs,
+
+    /// Look for the file here instead of at the stack's `PublicBaseUrl`, whose name may not lead there yet
+    #[arg(long, value_name = "URL", requires = "stack", value_parser = address)]
+    pub public_url: Option<Url>,
+
+    /// The file, under the name that WeChat gave it
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// What `domains remove` removes.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct RemoveDomainArgs {
+    /// Which deployment
+    #[command(flatten)]
+    pub deployment: DeploymentArgs,
+
+    /// The file's name, as `domains list` shows it
+    #[arg(value_name = "NAME", value_parser = CheckFileName::parse)]
+    pub name: CheckFileName,
+}
+
 /// What `copy-table` copies.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct CopyTableArgs {
@@ -279,6 +391,20 @@ mod tests {
         };
         assert_eq!((revoked.id.as_str(), revoked.deployment.stack.as_deref()), (hyphen, Some("wechat")));
         assert!(parse(&["keys", "revoke", "orders"]).unwrap_err().contains("22 letters"));
+    }
+
+    #[test]
+    fn check_files_are_of_accounts_and_have_the_names_that_wechat_gave_them() {
+        let sync = ["domains", "sync", "--account", "wx1234567890abcdef", "--account", "wx1234567890abcdee"];
+        let Ok(Command::Domains(DomainsArgs { command: DomainsCommand::Sync(options) })) = parse(&sync) else {
+            panic!("no sync")
+        };
+        assert_eq!(options.accounts.len(), 2);
+        assert!(parse(&["domains", "sync", "--account", "gh_1"]).unwrap_err().contains("wx and 16 digits"));
+        assert!(parse(&["domains", "sync", "--public-url", "https://auth.example.com"]).is_err(), "without a stack");
+        assert!(parse(&["domains", "put", "87PweoaRBw.txt", "--stack", "wechat"]).is_ok());
+        assert!(parse(&["domains", "remove", "87PweoaRBw.txt"]).is_ok());
+        assert!(parse(&["domains", "remove", "robots.txt"]).unwrap_err().contains("MP_verify_"));
     }
 
     #[test]

@@ -12,13 +12,14 @@ use base::http_client::client_builder;
 use base::ids::AppId;
 use base::limits::Limits;
 use runtime::aws::{AwsClients, local_config};
-use runtime::config::Environment;
+use runtime::config::{Environment, WebDomains};
 use store::{DuePart, Store, Table};
 use url::Url;
 
 use crate::account;
 use crate::args::DeploymentArgs;
-use crate::finding::Finding;
+use crate::finding::{Finding, Verdict};
+use crate::signer::ApiSigner;
 
 /// Where a running `cargo run` names its variables, on the port of its business API.
 const RUNNING_SYSTEM: &str = "/_local/system";
@@ -55,10 +56,23 @@ pub struct Deployment {
     pub webhook: bool,
     /// The parts of the accounts, each of which has a renew run.
     pub parts: Vec<DuePart>,
+    /// The hosts of web pages.
+    pub web: WebHosts,
+    /// For the routes that IAM guards; `None` on this machine, where nobody asks for a signature.
+    pub signer: Option<ApiSigner>,
     /// DynamoDB and Secrets Manager.
     pub clients: AwsClients,
     /// This machine's clock.
     pub clock: SharedClock,
+}
+
+/// The hosts of web pages, as the operator has named them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WebHosts {
+    /// The platform's 公众号开发域名.
+    pub domains: WebDomains,
+    /// The host below which each account has a host of its own for web logins.
+    pub login_host: Option<String>,
 }
 
 impl Deployment {
@@ -76,6 +90,22 @@ pub(crate) struct Located {
     pub(crate) findings: Vec<Finding>,
     /// The deployment.
     pub(crate) deployment: Option<Deployment>,
+}
+
+impl Located {
+    /// The deployment, for a command that does nothing without one.
+    ///
+    /// # Errors
+    /// The finding why there is none.
+    pub(crate) fn usable(self) -> Result<Deployment, Finding> {
+        let Self { subject, findings, deployment } = self;
+        deployment.ok_or_else(|| {
+            let unusable = findings.into_iter().find(|finding| finding.verdict == Verdict::Wrong);
+            unusable.unwrap_or_else(|| {
+                Finding::wrong("deployment", format!("{subject} could not be found"), "check the arguments")
+            })
+        })
+    }
 }
 
 /// Addresses to be used instead of the stack's own.
@@ -140,6 +170,8 @@ async fn in_stack(
         business: or_output(addresses.api, "ApiUrl")?,
         webhook: ["ReplyWebhookUrl", "EventWebhookUrl"].into_iter().any(|name| outputs.parameter(name).is_some()),
         parts: outputs.parts()?,
+        web: outputs.web_hosts()?,
+        signer: ApiSigner::new(config),
         clients: AwsClients::new(config, &limits()),
         clock: Arc::new(SystemClock),
     })
@@ -175,6 +207,8 @@ async fn on_this_machine(port: u16, environment: &impl Environment) -> Result<De
         business: url(&business)?,
         webhook: ["REPLY_WEBHOOK_URL", "EVENT_WEBHOOK_URL"].into_iter().any(|name| variables.get(name).is_some()),
         parts: vec![DuePart::ALL],
+        web: WebHosts::default(),
+        signer: None,
         clients: AwsClients {
             dynamodb: clients("AWS_ENDPOINT_URL_DYNAMODB")?.dynamodb,
             secrets: clients("AWS_ENDPOINT_URL_SECRETS_MANAGER")?.secrets,

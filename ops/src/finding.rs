@@ -3,6 +3,8 @@
 //! A finding is a sentence for the person at the keyboard, and what to do if something is not as it should be. It never
 //! holds a secret, a ticket, a token or a code.
 
+use std::fmt;
+
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -27,6 +29,13 @@ pub struct Finding {
     pub sentence: String,
     /// What to do; `None` if all is well.
     pub advice: Option<String>,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.check, self.sentence)?;
+        self.advice.iter().try_for_each(|advice| write!(f, ": {advice}"))
+    }
 }
 
 impl Finding {

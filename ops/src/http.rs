@@ -12,7 +12,7 @@ use base::clock::Clock;
 use base::http_client::{BodyError, client_builder, read_bounded};
 use http::header::{AsHeaderName, CONTENT_SECURITY_POLICY, CONTENT_TYPE, DATE, HeaderMap};
 use http::{Method, StatusCode};
-use reqwest::Client;
+use reqwest::{Client, RequestBuilder};
 use tokio::time::timeout;
 use url::Url;
 
@@ -95,6 +95,11 @@ pub(crate) async fn ask(
     if let Some(body) = body {
         request = request.header(CONTENT_TYPE, "text/xml").body(body);
     }
+    send(request, &url, clock).await
+}
+
+/// Sends a request to `url`, which has a bound on the wait, and reads the response.
+pub(crate) async fn send(request: RequestBuilder, url: &Url, clock: &dyn Clock) -> Result<Answer, Unreachable> {
     match request.send().await {
         Ok(mut response) => {
             let (status, headers) = (response.status(), response.headers().clone());
@@ -104,11 +109,11 @@ pub(crate) async fn ask(
             let body = match read_bounded(&mut response, LONGEST).await {
                 Ok(body) => Some(body),
                 Err(BodyError::TooLarge) => None,
-                Err(BodyError::Broken(error)) => return Err(why(&url, error).await),
+                Err(BodyError::Broken(error)) => return Err(why(url, error).await),
             };
             Ok(Answer { status, headers, body, behind })
         }
-        Err(error) => Err(why(&url, error).await),
+        Err(error) => Err(why(url, error).await),
     }
 }
 

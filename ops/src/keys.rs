@@ -15,7 +15,7 @@ use store::{Actor, ApiKey, ApiKeys, KeyError, KeyRequest, StoreError};
 use crate::args::{KeysCommand, NewKeyArgs};
 use crate::deployment::{self, Addresses, Deployment};
 use crate::doctor::secret;
-use crate::finding::{Finding, Verdict};
+use crate::finding::Finding;
 use crate::format::count;
 
 /// Who makes and revokes keys here.
@@ -28,7 +28,7 @@ const AT_ONCE: usize = 100;
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
     /// The deployment, or its secret, is not usable.
-    #[error("{}: {}{}", .0.check, .0.sentence, advice(.0))]
+    #[error("{0}")]
     Unusable(Finding),
     /// The platform is not known, and with it the place of its keys.
     #[error("secret: {0}: cargo ops doctor says more")]
@@ -42,10 +42,6 @@ pub enum KeysError {
     /// The table did not do what was asked.
     #[error("{0}; cargo ops keys list shows what is stored")]
     Store(#[from] StoreError),
-}
-
-fn advice(finding: &Finding) -> String {
-    finding.advice.as_ref().map(|advice| format!(": {advice}")).unwrap_or_default()
 }
 
 /// What a command prints.
@@ -74,12 +70,7 @@ impl From<String> for Printed {
 /// [`KeysError`]: a key may have been made all the same, and nobody has its text.
 pub async fn run(command: &KeysCommand, environment: &impl Environment) -> Result<Printed, KeysError> {
     let located = deployment::locate(command.deployment(), Addresses::default(), environment).await;
-    let Some(deployment) = located.deployment else {
-        let unusable = located.findings.into_iter().find(|finding| finding.verdict == Verdict::Wrong);
-        return Err(KeysError::Unusable(unusable.unwrap_or_else(|| {
-            Finding::wrong("deployment", format!("{} could not be found", located.subject), "check the arguments")
-        })));
-    };
+    let deployment = located.usable().map_err(KeysError::Unusable)?;
     deployment.keys(command, &Random::system()).await
 }
 

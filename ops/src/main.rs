@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use ops::args::{Args, Command, CopyTableArgs};
+use ops::domains::Done;
 use ops::finding::Diagnosis;
-use ops::{account, copy_table, doctor, keys, release_check, render};
+use ops::{account, copy_table, doctor, domains, keys, release_check, render};
 use runtime::config::{Environment as _, ProcessEnvironment};
 
 fn main() -> ExitCode {
@@ -33,6 +34,12 @@ async fn run(command: &Command) -> io::Result<ExitCode> {
         Command::Doctor(options) => show(&doctor::examine(options, &ProcessEnvironment).await),
         Command::ReleaseCheck(options) => show(&release_check::check(options, &ProcessEnvironment).await),
         Command::CopyTable(options) => copy(options).await,
+        Command::Domains(options) => {
+            match domains::run(&options.command, &ProcessEnvironment).await.map_err(io::Error::other)? {
+                Done::Said(text) => write!(io::stdout(), "{text}").map(|()| ExitCode::SUCCESS),
+                Done::Looked(diagnosis) => show(&diagnosis),
+            }
+        }
         Command::Keys(options) => {
             let done = keys::run(&options.command, &ProcessEnvironment).await.map_err(io::Error::other)?;
             // A key is made only once: it is written out before anything else can fail.

@@ -66,6 +66,7 @@ pub fn document() -> Value {
             { "name": "Tokens", "description": "For calls of WeChat that you make yourself." },
             { "name": "Reconciliations", "description": "Comparisons with WeChat's list of the accounts." },
             { "name": "API keys", "description": "Of services that cannot sign with IAM." },
+            { "name": "Check files", "description": "With which WeChat checks domains, served at the root of every host." },
             { "name": "This document" },
         ],
         "components": {

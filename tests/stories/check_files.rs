@@ -1,5 +1,6 @@
 //! The files with which WeChat checks a domain: how operators put, list and remove them by the API.
 
+mod operators;
 mod served;
 
 use std::collections::HashMap;

@@ -13,7 +13,7 @@ use base::ids::AppId;
 use clap::Parser as _;
 use local::system::System;
 use ops::args::{DeploymentArgs, DoctorArgs};
-use ops::deployment::{Deployment, Target};
+use ops::deployment::{Deployment, Target, WebHosts};
 use ops::finding::{Diagnosis, Finding, Verdict};
 use ops::{doctor, render};
 use platform::webhook::AddressPolicy;
@@ -65,6 +65,8 @@ async fn deployment(world: &World) -> Deployment {
         business: serve(open_business(world)).await,
         webhook: false,
         parts: vec![DuePart::ALL],
+        web: WebHosts::default(),
+        signer: None,
         clients: world.aws_clients(),
         clock: Arc::clone(&world.services.clock),
     }

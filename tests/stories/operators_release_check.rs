@@ -10,7 +10,7 @@ use axum::routing::{get, post};
 use base::limits::Limits;
 use local::secrets::Secrets;
 use ops::args::ReleaseCheckArgs;
-use ops::deployment::{Deployment, Target};
+use ops::deployment::{Deployment, Target, WebHosts};
 use ops::finding::{Diagnosis, Finding, Verdict};
 use ops::{release_check, render};
 use runtime::aws::{AwsClients, local_config};
@@ -64,6 +64,8 @@ pub(crate) fn deployment(world: &World) -> Deployment {
         business: world.public_url.clone(),
         webhook: false,
         parts: vec![DuePart::ALL],
+        web: WebHosts::default(),
+        signer: None,
         clients: world.aws_clients(),
         clock: Arc::clone(&world.services.clock),
     }

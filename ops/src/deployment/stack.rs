@@ -10,9 +10,11 @@ use aws_sdk_cloudformation::config::Builder;
 use aws_sdk_cloudformation::config::timeout::TimeoutConfig;
 use base::limits::Limits;
 use runtime::aws::{AwsFailure, FailureKind};
+use runtime::config::WebDomains;
 use store::DuePart;
 use url::Url;
 
+use crate::deployment::WebHosts;
 use crate::explain::Explain as _;
 use crate::finding::Finding;
 
@@ -49,6 +51,15 @@ impl Outputs {
             let sentence = format!("its parameter {RUNS} is not a number of runs that share the accounts");
             Finding::wrong(CHECK, sentence, "deploy this version of template.yaml, with 1, 2 or 4")
         })
+    }
+
+    /// The hosts of web pages that it was deployed with.
+    pub(super) fn web_hosts(&self) -> Result<WebHosts, Finding> {
+        let domains = |_: &str| self.parameter("WebDomains").map(str::to_owned);
+        let domains = WebDomains::read(&domains).map_err(|error| {
+            Finding::wrong(CHECK, error.to_string(), "correct the parameter WebDomains, and deploy")
+        })?;
+        Ok(WebHosts { domains, login_host: self.parameter("LoginHost").map(str::to_owned) })
     }
 
     /// An output that is a URL.
@@ -211,6 +222,20 @@ mod tests {
         for odd in ["", "0", "3", "two"] {
             assert!(parts(odd).unwrap_err().sentence.contains("RefresherRuns"), "{odd}");
         }
+    }
+
+    #[test]
+    fn the_hosts_of_web_pages_are_those_that_the_stack_was_deployed_with() {
+        let hosts = |domains: &str, login: &str| {
+            let parameters = [("WebDomains", domains), ("LoginHost", login)];
+            let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+            Outputs { parameters, ..Outputs::default() }.web_hosts()
+        };
+        assert_eq!(hosts("", ""), Ok(WebHosts::default()));
+        let web = hosts("pages.example.com", "login.example.com").unwrap();
+        let expected = ("pages.example.com".to_owned(), Some("login.example.com"));
+        assert_eq!((web.domains.to_string(), web.login_host.as_deref()), expected);
+        assert!(hosts("https://pages.example.com", "").unwrap_err().advice.unwrap().contains("WebDomains"));
     }
 
     #[test]

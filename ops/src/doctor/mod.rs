@@ -4,6 +4,7 @@
 //! WeChat last said is in the table, where the refresher left it. Each check is a function that returns findings; one
 //! that fails stops no other. Every wait is bounded.
 
+mod domains;
 pub(crate) mod items;
 mod outbox;
 mod refresher;
@@ -56,10 +57,11 @@ impl Deployment {
     }
 
     async fn checks(&self) -> Vec<Finding> {
-        let ((mut findings, component), (table, reachable), web) = tokio::join!(
+        let ((mut findings, component), (table, reachable), web, domains) = tokio::join!(
             secret::examine(self),
             table::examine(&self.clients.dynamodb, &self.table, self.target),
             web::examine(&self.public, &self.business, self.target, &*self.clock),
+            domains::examine(self),
         );
         findings.extend(table);
         findings.extend(match component {
@@ -68,7 +70,7 @@ impl Deployment {
                 "the items of the table were not looked at",
                 "put the table right, and run the doctor again",
             )],
-            Some(component) => Box::pin(self.items(&component)).await,
+            Some(ref component) => Box::pin(self.items(component)).await,
             None => vec![Finding::warning(
                 "items",
                 "the items of the table were not looked at: its keys begin with the secret's component_appid",
@@ -76,6 +78,10 @@ impl Deployment {
             )],
         });
         findings.extend(web);
+        findings.extend(domains);
+        if let Some(component) = component.filter(|_| reachable) {
+            findings.extend(domains::check_files(self, &self.store(&component).check_files).await);
+        }
         findings
     }
 

@@ -23,17 +23,17 @@ use stories::world::World;
 use tokio::net::TcpListener;
 use web::doors::KEY_DOOR;
 
-pub(super) const REGION: &str = "eu-central-1";
-pub(super) const ACCESS_KEY: &str = "ASIAIOSFODNN7EXAMPLE";
-pub(super) const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-pub(super) const SESSION_TOKEN: &str = "a/session+token==";
+pub(crate) const REGION: &str = "eu-central-1";
+pub(crate) const ACCESS_KEY: &str = "ASIAIOSFODNN7EXAMPLE";
+pub(crate) const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+pub(crate) const SESSION_TOKEN: &str = "a/session+token==";
 
 /// How many seconds before or after the gateway's time a request may be signed.
 const MAX_SKEW: u64 = 300;
 
 /// The gateway. It ends with the story.
-pub(super) struct Gateway {
-    pub(super) url: String,
+pub(crate) struct Gateway {
+    pub(crate) url: String,
     shared: Arc<Shared>,
 }
 
@@ -51,7 +51,7 @@ pub(super) struct Answered {
 }
 
 impl Gateway {
-    pub(super) async fn open(world: &World) -> Self {
+    pub(crate) async fn open(world: &World) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (answers, throttled) = (Mutex::default(), Mutex::default());
@@ -67,7 +67,7 @@ impl Gateway {
     }
 
     /// How many requests began like this.
-    pub(super) fn asked(&self, beginning: &str) -> usize {
+    pub(crate) fn asked(&self, beginning: &str) -> usize {
         self.shared.answers.lock().unwrap().iter().filter(|answered| answered.request.starts_with(beginning)).count()
     }
 

@@ -2,7 +2,7 @@
 //!
 //! They need what `tests/stories/clients/install.sh` installs.
 
-mod gateway;
+pub(crate) mod gateway;
 
 use std::path::Path;
 use std::time::Duration;

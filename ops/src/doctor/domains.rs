@@ -1,0 +1,144 @@
+//! What can be seen from here of WeChat's domains: whether web logins come back to a host that WeChat knows, whether the
+//! accounts' own hosts lead to us, and whether check files are served.
+//!
+//! What is in WeChat's console cannot be read: `WebDomains` is what the operator says of it.
+
+use std::time::Duration;
+
+use base::ids::AppId;
+use http::Method;
+use store::{CheckFiles, StoreError};
+use url::Url;
+
+use super::web::NO_ACCOUNT;
+use crate::check_files::all;
+use crate::deployment::{Deployment, Target, WebHosts};
+use crate::finding::Finding;
+use crate::http::{ask, at, client, unreachable};
+
+const DOMAINS: &str = "web domains";
+
+const LOGIN_HOST: &str = "login host";
+
+const FILES: &str = "check files";
+
+/// For a page.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// Looks at the hosts of web pages. On this machine there is no console: the simulator asks for none of them.
+pub(super) async fn examine(deployment: &Deployment) -> Vec<Finding> {
+    if deployment.target == Target::Local {
+        return Vec::new();
+    }
+    let mut findings = vec![judge(&deployment.web, &deployment.public)];
+    if let Some(host) = &deployment.web.login_host {
+        findings.push(login_host(deployment, host).await);
+    }
+    findings
+}
+
+/// Whether the stored check files are served.
+pub(super) async fn check_files(deployment: &Deployment, files: &CheckFiles) -> Vec<Finding> {
+    let unread = |error: StoreError| vec![Finding::wrong(FILES, error.to_string(), "see the lines about the table")];
+    match all(files).await {
+        Ok(files) => deployment.served(&files).await,
+        Err(error) => unread(error),
+    }
+}
+
+/// An account's own host below `host`.
+fn own_host(host: &str) -> Option<Url> {
+    Url::parse(&format!("https://{NO_ACCOUNT}.{host}")).ok()
+}
+
+/// Where web logins come back to must be one of the platform's 公众号开发域名, else WeChat shows 10003.
+fn judge(web: &WebHosts, public: &Url) -> Finding {
+    let domains = &web.domains;
+    if domains.is_empty() {
+        return Finding::ok(DOMAINS, "WebDomains is empty: no page is signed for the JS-SDK");
+    }
+    let (comes_back_to, page) = if let Some(host) = &web.login_host {
+        (format!("$APPID$.{host}"), own_host(host))
+    } else {
+        (public.host_str().unwrap_or_default().to_owned(), Some(public.clone()))
+    };
+    let is_named =
+        page.zip(AppId::parse(NO_ACCOUNT).ok()).is_some_and(|(page, account)| domains.allow(&page, &account));
+    if is_named {
+        return Finding::ok(DOMAINS, format!("WebDomains names {domains}: web logins come back to {comes_back_to}"));
+    }
+    Finding::warning(
+        DOMAINS,
+        format!("web logins come back to {comes_back_to}, which WebDomains ({domains}) does not name"),
+        format!(
+            "if you log visitors in: enter {comes_back_to} in WeChat's console as 公众号开发域名, without which WeChat refuses \
+             logins with 10003, and add it to WebDomains"
+        ),
+    )
+}
+
+/// Whether the names below the login host lead to us: the page of an account that there is not.
+async fn login_host(deployment: &Deployment, host: &str) -> Finding {
+    let advice = format!(
+        "let *.{host} lead to the output LoginDomainTarget, by a CNAME in your DNS; LoginCertificateArn must be a certificate of \
+         *.{host}"
+    );
+    let Some(base) = own_host(host) else {
+        return Finding::wrong(
+            LOGIN_HOST,
+            format!("LoginHost is no host: {host}"),
+            "deploy with a host's name, without https://",
+        );
+    };
+    let http = match client(&[&base]) {
+        Ok(http) => http,
+        Err(failure) => return failure,
+    };
+    let page = at(&base, &["login", NO_ACCOUNT]);
+    match ask(&http, &*deployment.clock, Method::GET, page, None, ANSWER).await {
+        Ok(answer) if answer.is_our_page() => Finding::ok(LOGIN_HOST, format!("*.{host} shows our pages")),
+        Ok(answer) => {
+            let status = answer.status.as_u16();
+            Finding::wrong(LOGIN_HOST, format!("*.{host} does not lead to web-login (status {status})"), advice)
+        }
+        Err(why) => {
+            let failed = unreachable(LOGIN_HOST, &base, &why, deployment.target, ANSWER);
+            Finding { advice: Some(advice), ..failed }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use runtime::config::WebDomains;
+
+    use super::*;
+    use crate::finding::Verdict;
+
+    fn judged(domains: &str, login_host: Option<&str>) -> Finding {
+        let domains = WebDomains::read(&|_: &str| Some(domains.to_owned())).unwrap();
+        let web = WebHosts { domains, login_host: login_host.map(str::to_owned) };
+        judge(&web, &Url::parse("https://auth.example.com").unwrap())
+    }
+
+    #[test]
+    fn logins_must_come_back_to_a_host_that_wechat_knows() {
+        for (domains, login_host) in [
+            ("", None),
+            ("auth.example.com", None),
+            ("pages.example.com, auth.example.com", None),
+            ("$APPID$.shops.example.com", Some("shops.example.com")),
+        ] {
+            assert_eq!(judged(domains, login_host).verdict, Verdict::Ok, "{domains}");
+        }
+        for (domains, login_host, host) in [
+            ("pages.example.com", None, "auth.example.com"),
+            ("auth.example.com", Some("shops.example.com"), "$APPID$.shops.example.com"),
+            ("shops.example.com", Some("shops.example.com"), "$APPID$.shops.example.com"),
+        ] {
+            let finding = judged(domains, login_host);
+            assert_eq!(finding.verdict, Verdict::Warning, "{finding:?}");
+            assert!(finding.sentence.contains(host) && finding.advice.unwrap().contains("10003"), "{domains}");
+        }
+    }
+}

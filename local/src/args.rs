@@ -33,6 +33,11 @@ pub struct Args {
     #[arg(long, value_name = "PORT", default_value_t = 3002)]
     pub simulator_port: u16,
 
+    /// Port of the demo shop, which logs visitors in as a merchant's shop does. It needs the simulator and the table of this
+    /// machine
+    #[arg(long, value_name = "PORT", default_value_t = 3003)]
+    pub shop_port: u16,
+
     /// Port of the local DynamoDB, for the AWS CLI or a table browser
     #[arg(long, value_name = "PORT", default_value_t = 8000)]
     pub dynamodb_port: u16,

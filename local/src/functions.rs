@@ -40,6 +40,7 @@ use wechat_calls::{Bucket, CallService};
 
 use crate::endpoints::Endpoints;
 use crate::variables::Variables;
+use crate::wechat_browser::playing_wechat;
 
 /// Whom the business routes take a caller of this machine for.
 const LOCAL_IDENTITY: &str = "arn:aws:iam::000000000000:user/localhost";
@@ -61,12 +62,14 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    pub(crate) fn read(variables: &Variables) -> anyhow::Result<Self> {
+    /// `develops_shops`: whether web logins may return to pages of this machine, such as the demo shop's.
+    pub(crate) fn read(variables: &Variables, develops_shops: bool) -> anyhow::Result<Self> {
+        let accounts = AccountConfig::read(variables)?;
         Ok(Self {
             table: StoreConfig::read(variables)?,
             bus: BusConfig::read(variables)?,
             messages: MessageConfig::read(variables)?,
-            accounts: AccountConfig::read(variables)?,
+            accounts: AccountConfig { local_login_origins: develops_shops, ..accounts },
             tokens: TokenConfig::read(variables)?,
             events: EventConfig::read(variables)?,
             files: FilesConfig::read(variables)?,
@@ -145,7 +148,11 @@ impl Place<'_> {
             .merge(oauth_callback::router(CallbackService::new(for_pages, pages.clone())));
         let identity = IamIdentity::new(LOCAL_IDENTITY).context("the local identity is empty")?;
         let business = routes.layer(Extension(identity));
-        Ok(Functions { public: with_decoded_paths(public), business: with_decoded_paths(business), refresher })
+        Ok(Functions {
+            public: playing_wechat(with_decoded_paths(public)),
+            business: with_decoded_paths(business),
+            refresher,
+        })
     }
 
     fn services(&self, limits: Limits, metrics: &Metrics) -> anyhow::Result<Services> {

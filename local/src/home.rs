@@ -50,10 +50,11 @@ impl Home {
 }
 
 /// The page of the public routes.
-pub(crate) fn public(simulator: Option<&str>, events: Option<&str>, business: &str) -> Router {
+pub(crate) fn public(simulator: Option<&str>, shop: Option<&str>, events: Option<&str>, business: &str) -> Router {
     let link = |base: Option<&str>, path: &str, text| base.map(|base| Link { url: format!("{base}{path}"), text });
     let links = [
         link(simulator, "/", "the simulated WeChat · 微信模拟器"),
+        link(shop, "/", "a shop that logs visitors in · 演示商城"),
         link(events, "/", "what is delivered to the business · 推送给业务的事件"),
     ];
     let home = Home {

@@ -2,7 +2,7 @@
 //!
 //! What the cloud gives a function is here a small server of this process: the table ([`dynamodb`]), the secret
 //! ([`secrets`]), the bus ([`eventbridge`]), the bucket of files ([`file_bucket`]). The functions' own code is the same as in the cloud, and so are the AWS
-//! clients it uses. The tests use the same parts.
+//! clients it uses. The tests use the same parts. [`shop`] is on the other side: what a business builds on the platform.
 
 pub mod args;
 pub mod data_dir;
@@ -24,9 +24,11 @@ pub mod ready_key;
 pub mod sample_webhook;
 pub mod schedule;
 pub mod secrets;
+mod shop;
 pub mod system;
 pub mod table;
 #[cfg(test)]
 mod testing;
 mod variables;
+mod wechat_browser;
 pub mod welcome;

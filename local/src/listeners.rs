@@ -9,6 +9,9 @@ use tokio::net::TcpListener;
 use crate::args::Args;
 use crate::ports::{BindError, BindErrors, bind};
 
+/// Where the table is, if it is not ours.
+const TABLE_URL: &str = "AWS_ENDPOINT_URL_DYNAMODB";
+
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// A part of AWS: served by this machine, or reached where the environment says.
@@ -43,6 +46,8 @@ pub(crate) struct Listeners {
     pub(crate) business: TcpListener,
     pub(crate) secrets: TcpListener,
     pub(crate) simulator: Option<TcpListener>,
+    /// With the simulator and our own table only: what the shop writes to the table is nothing for a real platform's.
+    pub(crate) shop: Option<TcpListener>,
     pub(crate) dynamodb: Part,
     pub(crate) events: Part,
     pub(crate) files: Part,
@@ -63,18 +68,23 @@ impl Listeners {
         let business = ports.listen(LOOPBACK, args.business_port, "--business-port");
         let secrets = ports.open(args.secrets_port, "--secrets-port");
         let simulator = if args.no_simulator { None } else { ports.open(args.simulator_port, "--simulator-port") };
+        let shop = if args.no_simulator || environment.get(TABLE_URL).is_some() {
+            None
+        } else {
+            ports.open(args.shop_port, "--shop-port")
+        };
         let mut part = |variable, port, option| match environment.get(variable) {
             Some(url) => Some(Part::Elsewhere(url)),
             None => ports.open(port, option).map(Part::Here),
         };
         let events = part("AWS_ENDPOINT_URL_EVENTBRIDGE", args.events_port, "--events-port");
         let files = part("FILES_BUCKET_URL", args.files_port, "--files-port");
-        let dynamodb = part("AWS_ENDPOINT_URL_DYNAMODB", args.dynamodb_port, "--dynamodb-port");
+        let dynamodb = part(TABLE_URL, args.dynamodb_port, "--dynamodb-port");
         let sample_webhook = if args.sample_webhook { ports.listen(LOOPBACK, 0, "--sample-webhook") } else { None };
         let Ports { doors, failed, .. } = ports;
         match (public, business, secrets, dynamodb, events, files, &*failed) {
             (Some(public), Some(business), Some(secrets), Some(dynamodb), Some(events), Some(files), []) => {
-                Ok(Self { public, business, secrets, simulator, dynamodb, events, files, sample_webhook, doors })
+                Ok(Self { public, business, secrets, simulator, shop, dynamodb, events, files, sample_webhook, doors })
             }
             _ => Err(BindErrors(failed).into()),
         }

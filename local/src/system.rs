@@ -13,12 +13,15 @@ use axum::Router;
 use base::clock::{SharedClock, SystemClock};
 use base::limits::Limits;
 use base::random::Random;
-use runtime::config::{Environment, PageConfig};
+use runtime::config::Environment;
+use secrecy::SecretString;
 use simulator::{Lifetimes, Options, Simulator};
 use store::Table;
+use token_refresher::Refresher;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use url::Url;
+use web::doors::KEY_DOOR;
 
 use crate::args::Args;
 use crate::data_dir::DataDir;
@@ -36,6 +39,7 @@ use crate::ready_key::ReadyKey;
 use crate::sample_webhook::SampleWebhook;
 use crate::schedule;
 use crate::secrets::Secrets;
+use crate::shop::{Setting, Shop};
 use crate::table::create_table;
 use crate::variables::{Here, Variables};
 
@@ -56,6 +60,8 @@ pub struct System {
     pub business_base: String,
     /// Where the simulator is, if it runs.
     pub simulator_base: Option<String>,
+    /// Where the demo shop is, if it runs.
+    pub shop_base: Option<String>,
     /// Where the page of delivered events is, unless they are delivered elsewhere.
     pub events_base: Option<String>,
     /// Who is asked for replies, if anybody is.
@@ -101,13 +107,11 @@ impl System {
             files_url: files_url.as_deref(),
         };
         let variables = Variables::new(environment, &here);
-        let config = Config::read(&variables)?;
+        let config = Config::read(&variables, listeners.shop.is_some())?;
         let public_base = config.pages.public_base.as_str().to_owned();
         let webhooks = webhooks(&config, listeners.sample_webhook.as_ref())?;
         let secret_file = args.secret.clone().unwrap_or_else(|| PlatformSecret::file(&folder));
-        if webhooks.replies.is_some() || webhooks.events.is_some() {
-            check_webhook_key(&secret, &secret_file)?;
-        }
+        check_webhook_key(&webhooks, &secret, &secret_file)?;
 
         let guard = Guard::at(args.bind, &args.allow_host);
         let table_url = listeners.dynamodb.url()?;
@@ -124,7 +128,6 @@ impl System {
         let clock: SharedClock = Arc::new(SystemClock);
         let place = Place { endpoints: &endpoints, bus_url: &bus_url, config: &config, clock: &clock };
         let functions = place.functions(&webhooks)?;
-        let refresher = functions.refresher;
 
         let exports = exports(&variables, [table_url, secrets_url, bus_url], database.is_some());
         let business_base = endpoint(&listeners.business)?;
@@ -134,7 +137,9 @@ impl System {
         for (door, to) in listeners.doors {
             tasks.spawn(forward(door, to));
         }
-        let home = home::public(simulator_base.as_deref(), events_base.as_deref(), &business_base);
+        let shop_base = listeners.shop.as_ref().map(local_base).transpose()?;
+        let home =
+            home::public(simulator_base.as_deref(), shop_base.as_deref(), events_base.as_deref(), &business_base);
         tasks.spawn(serve_public(listeners.public, functions.public.merge(home)));
         let home = home::business(&business_base, &exports);
         let behind_guard = |listener, router| serve(listener, router, guard.clone());
@@ -151,35 +156,38 @@ impl System {
             tasks.spawn(behind_guard(listener, bucket.router()));
         }
         if let Some(listener) = listeners.simulator {
-            let simulator = simulate(args, &secret, &config.pages, &push_base, &folder, Arc::clone(&clock))?;
+            let simulator = simulate(args, &secret, &config, &push_base, &folder, Arc::clone(&clock))?;
             tasks.spawn(run_simulator(simulator, guard.clone(), listener, args.ticket_interval));
         }
         if let Some(listener) = listeners.sample_webhook {
             let webhook = SampleWebhook::new(secret.webhook_key?, Arc::clone(&clock), functions.business.clone());
             tasks.spawn(behind_guard(listener, webhook.router()));
         }
-        tasks.spawn(schedule::renew_regularly(refresher.clone(), schedule::renew_interval(args.token_lifetime)));
-        tasks.spawn(schedule::reconcile_hourly(refresher.clone()));
-        tasks.spawn(schedule::watch_inbox(refresher));
+        spawn_schedules(&mut tasks, functions.refresher, args.token_lifetime);
 
-        let business = functions.business;
         let api_key = if database.is_some() && config.keys.enabled {
             let keys = Table::new(dynamodb, &config.table.table_name).store(&secret.component_appid).api_keys;
-            Some(ReadyKey::of(&folder, &keys, &business, clock.now()).await?)
+            Some(ReadyKey::of(&folder, &keys, &functions.business, clock.now()).await?)
         } else {
             None
         };
+        if let (Some(listener), Some(origin), Some(simulator_base)) = (listeners.shop, &shop_base, &simulator_base) {
+            let (api, key) = shop_api(api_key.as_ref(), &push_base, &business_base);
+            let setting = Setting { origin, api, key, public_base: &public_base, simulator_base };
+            tasks.spawn(behind_guard(listener, Shop::new(setting, random)?.router()));
+        }
         Ok(Self {
             public_base,
             local_base: push_base,
             business_base,
             simulator_base,
+            shop_base,
             events_base,
             reply_webhook: webhooks.replies,
             event_webhook: webhooks.events,
             secret_file,
             exports,
-            business,
+            business: functions.business,
             api_key,
             tasks,
             _database: database,
@@ -189,6 +197,15 @@ impl System {
     /// Waits forever, or until a part of the system has ended, which none does by itself.
     pub async fn run(&mut self) {
         self.tasks.join_next().await;
+    }
+}
+
+/// The API as the demo shop calls it: with the key that is ready, like services outside AWS; else at the port for which
+/// none is needed.
+fn shop_api(key: Option<&ReadyKey>, public: &str, business: &str) -> (String, Option<SecretString>) {
+    match key {
+        Some(key) => (format!("{public}{KEY_DOOR}"), Some(key.text.clone())),
+        None => (business.to_owned(), None),
     }
 }
 
@@ -229,17 +246,19 @@ fn webhooks(config: &Config, sample: Option<&TcpListener>) -> anyhow::Result<Web
 }
 
 /// In the cloud the webhook's calls would fail one by one; here somebody is looking.
-fn check_webhook_key(secret: &PlatformSecret, file: &Path) -> anyhow::Result<()> {
+fn check_webhook_key(webhooks: &Webhooks, secret: &PlatformSecret, file: &Path) -> anyhow::Result<()> {
     match secret.webhook_key {
-        Ok(_) => Ok(()),
-        Err(error) => Err(error).with_context(|| format!("{} cannot serve a webhook", file.display())),
+        Err(error) if webhooks.replies.is_some() || webhooks.events.is_some() => {
+            Err(error).with_context(|| format!("{} cannot serve a webhook", file.display()))
+        }
+        _ => Ok(()),
     }
 }
 
 fn simulate(
     args: &Args,
     secret: &PlatformSecret,
-    pages: &PageConfig,
+    config: &Config,
     push_base: &str,
     folder: &DataDir,
     clock: SharedClock,
@@ -250,8 +269,9 @@ fn simulate(
         token: secret.token.clone(),
         encoding_aes_key: secret.encoding_aes_key.clone(),
     };
-    let launch_host = pages.public_base.url().host_str().unwrap_or_default();
+    let launch_host = config.pages.public_base.url().host_str().unwrap_or_default();
     let mut options = Options::new(platform, launch_host, clock);
+    options.web_domains = config.web_domains.hosts().map(str::to_owned).collect();
     options.push_url = Some(format!("{push_base}/wechat/events").parse()?);
     options.message_url = Some(format!("{push_base}/wechat/accounts/$APPID$/events"));
     options.state_file = Some(folder.file(SIMULATOR_FILE));
@@ -271,6 +291,13 @@ async fn run_simulator(simulator: Simulator, guard: Guard, listener: TcpListener
     if let Err(error) = served {
         tracing::error!("the simulator stopped: {error}");
     }
+}
+
+/// What the cloud's schedules and the table's stream start.
+fn spawn_schedules(tasks: &mut JoinSet<()>, refresher: Refresher, token_lifetime: Duration) {
+    tasks.spawn(schedule::renew_regularly(refresher.clone(), schedule::renew_interval(token_lifetime)));
+    tasks.spawn(schedule::reconcile_hourly(refresher.clone()));
+    tasks.spawn(schedule::watch_inbox(refresher));
 }
 
 /// What only this machine may call.

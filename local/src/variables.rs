@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use runtime::config::Environment;
+use url::Url;
 
 /// The table, unless the environment names another.
 pub(crate) const TABLE: &str = "wechat-platform";
@@ -41,6 +42,7 @@ pub(crate) struct Variables(BTreeMap<&'static str, String>);
 impl Variables {
     /// What `environment` says goes first, except where WeChat is when it is simulated.
     pub(crate) fn new(environment: &impl Environment, here: &Here<'_>) -> Self {
+        let web_domains = web_domains(environment.get("PUBLIC_BASE_URL").as_deref());
         let mut variables = BTreeMap::new();
         for (name, default) in [
             ("TABLE_NAME", Some(TABLE)),
@@ -56,7 +58,7 @@ impl Variables {
             ("PLATFORM_TOKEN_ROUTE", None),
             ("TOKEN_READ_EVENTS", None),
             ("WANTED_PERMISSIONS", None),
-            ("WEB_DOMAINS", Some("localhost")),
+            ("WEB_DOMAINS", Some(&web_domains)),
         ] {
             if let Some(value) = environment.get(name).or_else(|| default.map(str::to_owned)) {
                 variables.insert(name, value);
@@ -73,6 +75,15 @@ impl Variables {
     /// The variables that let another program work with the same table, secret, bus and WeChat.
     pub(crate) fn to_export(&self) -> Vec<(&'static str, String)> {
         SHARED.into_iter().filter_map(|name| Some((name, self.get(name)?))).collect()
+    }
+}
+
+/// The 公众号开发域名 of a platform on this machine, where WeChat sends visitors back to: with a tunnel, its host too.
+fn web_domains(tunnel: Option<&str>) -> String {
+    let tunnel = tunnel.and_then(|url| Url::parse(url).ok());
+    match tunnel.as_ref().and_then(Url::domain) {
+        Some(host) if host != "localhost" => format!("localhost,{host}"),
+        _ => "localhost".to_owned(),
     }
 }
 
@@ -104,6 +115,19 @@ mod tests {
         assert_eq!(variables.get("WECHAT_API_BASE_URL"), environment("WECHAT_API_BASE_URL"));
         assert_eq!(variables.get("TABLE_NAME").as_deref(), Some(TABLE));
         assert_eq!(variables.get("REPLY_WEBHOOK_URL"), None);
+    }
+
+    #[test]
+    fn visitors_come_back_to_this_machine_or_through_the_tunnel() {
+        assert_eq!(Variables::new(&environment, &HERE).get("WEB_DOMAINS").as_deref(), Some("localhost"));
+        for (tunnel, domains) in [
+            ("https://abc.tunnel.example.com", "localhost,abc.tunnel.example.com"),
+            ("http://localhost:4000", "localhost"),
+            ("http://127.0.0.1:4000", "localhost"),
+        ] {
+            let environment = |name: &str| (name == "PUBLIC_BASE_URL").then(|| tunnel.to_owned());
+            assert_eq!(Variables::new(&environment, &HERE).get("WEB_DOMAINS").as_deref(), Some(domains));
+        }
     }
 
     #[test]

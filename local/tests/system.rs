@@ -28,6 +28,7 @@ fn args(folder: &Path, options: &[&str]) -> Args {
         "--port",
         "--business-port",
         "--simulator-port",
+        "--shop-port",
         "--dynamodb-port",
         "--secrets-port",
         "--events-port",

@@ -17,12 +17,14 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// Any free ports, so that tests and a running `cargo run` do not meet.
-const ANY_PORTS: [&str; 14] = [
+const ANY_PORTS: [&str; 16] = [
     "--port",
     "0",
     "--business-port",
     "0",
     "--simulator-port",
+    "0",
+    "--shop-port",
     "0",
     "--dynamodb-port",
     "0",

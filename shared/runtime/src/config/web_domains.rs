@@ -47,6 +47,13 @@ impl WebDomains {
         self.0.is_empty()
     }
 
+    /// The hosts. One of them may have a child for each account, whose first label is the account's appid.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|domain| match domain {
+            WebDomain::Host(host) | WebDomain::OfAccounts(host) => host.as_str(),
+        })
+    }
+
     /// Whether an account's page may be at this address.
     #[must_use]
     pub fn allow(&self, address: &Url, account: &AppId) -> bool {

@@ -1,0 +1,176 @@
+//! The login of a visitor, as the platform's documentation asks businesses to do it.
+//!
+//! 1. [`begin`]: the shop makes a `state` at random, keeps it in the visitor's session and sends the browser to the
+//!    platform's `GET /login/{appid}`.
+//! 2. [`returned`]: the browser comes back with `login_code` and `state`. Only a `state` of this browser's session is
+//!    followed. The code goes to `POST /logins`, from the server, and the answer's `state` must be the same one.
+//!
+//! A `state` that is not this browser's is no attack as a rule: the visitor has scanned the QR code of another device. The
+//! login then begins again, once. The second time it comes back without being known, the browser keeps no cookies.
+
+use axum::extract::{Form, Query, State};
+use axum::http::{HeaderMap, Method};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use base::ids::AppId;
+use serde::Deserialize;
+use serde_json::json;
+use url::Url;
+use web::Language;
+
+use super::platform::ApiError;
+use super::sessions::Attempt;
+use super::steps::Step;
+use super::visitor::Visitor;
+use super::{Shop, texts, with_cookie};
+
+/// Where visitors come back to.
+pub(super) const RETURN_PATH: &str = "/in";
+
+/// A login that somebody wants. The address that the visitor returns to repeats it, so that it can begin again.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct Wanted {
+    pub(super) account: AppId,
+    pub(super) scope: Scope,
+}
+
+/// What the visitor is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(super) enum Scope {
+    /// The openid alone, without asking.
+    #[serde(rename = "snsapi_base")]
+    Base,
+    /// Name and picture.
+    #[serde(rename = "snsapi_userinfo")]
+    UserInfo,
+}
+
+impl Scope {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Base => "snsapi_base",
+            Self::UserInfo => "snsapi_userinfo",
+        }
+    }
+}
+
+/// How a browser comes back.
+#[derive(Deserialize)]
+pub(super) struct Returned {
+    #[serde(flatten)]
+    wanted: Wanted,
+    login_code: Option<String>,
+    state: Option<String>,
+    error: Option<String>,
+    /// Whether the login began again already.
+    again: Option<String>,
+}
+
+/// `POST /login`: the visitor presses a button.
+pub(super) async fn begin(
+    State(shop): State<Shop>,
+    language: Language,
+    headers: HeaderMap,
+    Form(wanted): Form<Wanted>,
+) -> Response {
+    shop.begin(language, &headers, &wanted, false).await
+}
+
+/// `GET /in`: the visitor comes back.
+pub(super) async fn returned(
+    State(shop): State<Shop>,
+    language: Language,
+    headers: HeaderMap,
+    Query(returned): Query<Returned>,
+) -> Response {
+    let Returned { wanted, login_code, state, error, again } = returned;
+    // An error says nothing of who the visitor is: whose state it has does not matter.
+    if let Some(error) = error {
+        return shop.pages().notice(language, &texts::of_login_error(language, &error), Some(&wanted));
+    }
+    let (Some(code), Some(state)) = (login_code, state) else { return Redirect::to("/").into_response() };
+    match shop.sessions().read(&headers).attempt(&state) {
+        Some(Attempt::Done) => Redirect::to("/").into_response(),
+        Some(Attempt::UnderWay) => shop.redeem(language, &headers, &wanted, &code, &state).await,
+        None if again.is_some() => shop.pages().notice(language, &texts::no_cookies(language), None),
+        None => shop.begin(language, &headers, &wanted, true).await,
+    }
+}
+
+impl Shop {
+    async fn begin(&self, language: Language, headers: &HeaderMap, wanted: &Wanted, again: bool) -> Response {
+        let mut steps = Vec::new();
+        if let Err(error) = self.permit_our_origin(&mut steps, &wanted.account).await {
+            return self.pages().refused(language, &error, None);
+        }
+        let state = self.sessions().new_state();
+        let login = self.login_url(wanted, &state, again);
+        steps.push(Step::redirect(&login));
+        let id = self.sessions().begin(headers, state, steps);
+        with_cookie(Redirect::to(login.as_str()).into_response(), id.cookie())
+    }
+
+    /// Logins return to origins that the account's `login_origins` name. The merchant's shop adds its own.
+    async fn permit_our_origin(&self, steps: &mut Vec<Step>, account: &AppId) -> Result<(), ApiError> {
+        let path = format!("/accounts/{account}");
+        let known = self.platform().ask(steps, Method::GET, &path, None).await?;
+        let mut origins: Vec<String> = serde_json::from_value(known.body["login_origins"].clone()).unwrap_or_default();
+        if origins.contains(&self.origin()) {
+            return Ok(());
+        }
+        origins.push(self.origin());
+        // The list is replaced as a whole: not one that somebody else has changed meanwhile.
+        let change = json!({ "login_origins": origins });
+        self.platform().patch(steps, &path, &change, known.etag.as_deref()).await?;
+        Ok(())
+    }
+
+    /// Where the platform logs visitors in.
+    fn login_url(&self, wanted: &Wanted, state: &str, again: bool) -> Url {
+        let (account, scope) = (wanted.account.as_str(), wanted.scope.as_str());
+        let mut back = self.0.origin.clone();
+        back.set_path(RETURN_PATH);
+        back.query_pairs_mut().append_pair("account", account).append_pair("scope", scope);
+        if again {
+            back.query_pairs_mut().append_pair("again", "1");
+        }
+        let mut login = self.0.public_base.clone();
+        login.set_path(&format!("/login/{account}"));
+        login
+            .query_pairs_mut()
+            .append_pair("scope", scope)
+            .append_pair("return_url", back.as_str())
+            .append_pair("state", state);
+        login
+    }
+
+    /// Asks the platform who has come back.
+    async fn redeem(
+        &self,
+        language: Language,
+        headers: &HeaderMap,
+        wanted: &Wanted,
+        code: &str,
+        state: &str,
+    ) -> Response {
+        let mut steps = Vec::new();
+        let asked = json!({ "login_code": code });
+        let answer = self.platform().ask(&mut steps, Method::POST, "/logins", Some(&asked)).await;
+        self.sessions().change(headers, |session| session.steps.extend(steps));
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) if error.problem() == "unknown-login" => {
+                return self.pages().notice(language, &texts::unknown_login(language), Some(wanted));
+            }
+            Err(error) => return self.pages().refused(language, &error, Some(wanted)),
+        };
+        let visitor: Option<Visitor> = serde_json::from_value(answer.body).ok();
+        // Somebody may have put this browser's state next to a code of another login.
+        match visitor.filter(|visitor| visitor.state.as_deref() == Some(state)) {
+            Some(visitor) => {
+                let id = self.sessions().end(headers, state, visitor);
+                with_cookie(Redirect::to("/").into_response(), id.cookie())
+            }
+            None => self.begin(language, headers, wanted, true).await,
+        }
+    }
+}

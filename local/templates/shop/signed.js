@@ -1,0 +1,26 @@
+const outcome = document.getElementById("outcome");
+// The part of jweixin.js and of WeChat's browser, which knows the page's address by itself.
+const wx = {
+  async config({ appId, timestamp, nonceStr, signature }) {
+    const body = JSON.stringify({ appId, timestamp, nonceStr, signature, url: location.href });
+    const answer = await fetch("/js-sdk-check", { method: "POST", headers: { "content-type": "application/json" }, body });
+    return (await answer.json()).errMsg;
+  },
+};
+async function configure() {
+  document.getElementById("address").textContent = location.href;
+  const said = await wx.config(JSON.parse(outcome.dataset.config)).catch((error) => String(error));
+  outcome.textContent = said;
+  outcome.className = said === "config:ok" ? "good" : "warning";
+}
+document.getElementById("change").addEventListener("click", () => {
+  const url = new URL(location.href);
+  url.searchParams.set("changed", Date.now());
+  history.replaceState(null, "", url);
+  configure();
+});
+document.getElementById("fragment").addEventListener("click", () => {
+  location.hash = "part-" + Date.now();
+  configure();
+});
+configure();

@@ -209,6 +209,7 @@ async fn no_key_is_made_without_its_door_or_in_a_table_elsewhere() {
     })
     .await;
     assert!(system.api_key.is_none() && !folder.path().join("api-key").exists());
+    assert_eq!(system.shop_base, None, "the demo shop would write to that table");
 }
 
 #[tokio::test]
@@ -261,6 +262,7 @@ async fn a_person_who_opens_a_port_is_told_what_it_is_and_where_to_go() {
         (system.business_base.clone(), vec!["business API", "/authorization-links"]),
         (system.simulator_base.clone().unwrap(), vec!["微信模拟器", "/chat", "/_simulator/accounts"]),
         (system.events_base.clone().unwrap(), vec!["Events"]),
+        (system.shop_base.clone().unwrap(), vec!["Demo shop"]),
         (exported("AWS_ENDPOINT_URL_DYNAMODB"), vec!["local DynamoDB", "AWS_ENDPOINT_URL_DYNAMODB"]),
         (exported("AWS_ENDPOINT_URL_SECRETS_MANAGER"), vec!["local Secrets Manager"]),
     ];
@@ -278,7 +280,7 @@ async fn a_person_who_opens_a_port_is_told_what_it_is_and_where_to_go() {
         client_builder().build().unwrap().get(&system.local_base).header("host", "abc.tunnel.example.com");
     let through_tunnel = through_tunnel.send().await.unwrap().text().await.unwrap();
     assert!(through_tunnel.contains("public port") && !through_tunnel.contains("localhost"), "{through_tunnel}");
-    for other in [system.simulator_base, system.events_base] {
+    for other in [system.simulator_base, system.events_base, system.shop_base] {
         assert!(home.contains(&format!("href=\"{}/\"", other.unwrap())), "{home}");
     }
 }

@@ -63,7 +63,7 @@ async fn a_login_of_another_browser_begins_again_and_logs_nobody_in_as_somebody_
 async fn a_code_of_another_login_next_to_ones_own_state_is_not_followed() {
     let stage = Stage::ready().await;
     let theirs = stolen_return(&stage).await;
-    let browser = stage.browser();
+    let browser = Browser::new();
     // Begun in this browser, which shows the QR code: the state is known and under way.
     let begun = stage.log_in(&browser, "snsapi_base").await;
     let mut mixed = Url::parse(&format!("{}/in?account={ACCOUNT}&scope=snsapi_base", stage.shop)).unwrap();
@@ -93,11 +93,10 @@ async fn a_browser_that_refuses_cookies_is_told_so_and_not_sent_in_circles() {
 #[tokio::test]
 async fn a_code_that_is_not_known_is_told_with_the_way_out() {
     let stage = Stage::ready().await;
-    let browser = stage.browser();
+    let browser = Browser::new();
     let begun = stage.log_in(&browser, "snsapi_base").await;
-    let state = parameter(&begun.url, "state");
-    let invented = "x".repeat(43);
-    let query = format!("account={ACCOUNT}&scope=snsapi_base&login_code={invented}&state={state}");
+    let (invented, own) = ("x".repeat(43), parameter(&begun.url, "state"));
+    let query = format!("account={ACCOUNT}&scope=snsapi_base&login_code={invented}&state={own}");
     let page = browser.get(&format!("{}/in?{query}", stage.shop)).await;
     assert!(page.text.contains("good for a minute, and once") && page.text.contains("Log in again"), "{page:?}");
 }

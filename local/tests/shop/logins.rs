@@ -56,7 +56,7 @@ async fn a_visitor_who_agrees_has_a_name_and_a_unionid_where_the_account_is_boun
 #[tokio::test]
 async fn outside_wechat_there_is_a_qr_code_until_the_browser_plays_wechats() {
     let stage = Stage::ready().await;
-    let browser = stage.browser();
+    let browser = Browser::new();
     let page = stage.log_in(&browser, "snsapi_base").await;
     assert!(page.url.path().starts_with("/login/") && page.text.contains("<svg"), "{}", page.text);
     browser.send_form(&format!("{}/browser", stage.shop), &[("plays", "wechat")]).await;
@@ -78,7 +78,7 @@ async fn a_return_that_is_loaded_twice_is_one_login() {
 #[tokio::test]
 async fn a_shop_without_accounts_leads_to_a_link_and_has_one_address() {
     let stage = Stage::without_accounts().await;
-    let browser = stage.browser();
+    let browser = Browser::new();
     let page = browser.get(&stage.shop.replace("localhost", "127.0.0.1")).await;
     assert_eq!(page.url.host_str(), Some("localhost"));
     assert!(page.text.contains("No official account yet"), "{}", page.text);

@@ -34,8 +34,9 @@ impl Stage {
         for account in [ACCOUNT, PROGRAM] {
             stage.control("authorize", &json!({ "authorizer_appid": account })).await;
         }
-        // The push is answered before the account is ready.
-        while stage.browser().get(&stage.shop).await.text.matches("<option").count() < 1 {
+        // The pushes are answered before the accounts are ready.
+        let is_ready = |page: &str| page.contains("snsapi_base") && page.contains("wx.login");
+        while !is_ready(&Browser::new().get(&stage.shop).await.text) {
             tokio::task::yield_now().await;
         }
         stage
@@ -52,13 +53,9 @@ impl Stage {
         Self { system, shop, simulator, _folder: folder }
     }
 
-    fn browser(&self) -> Browser {
-        Browser::new()
-    }
-
     /// A browser that plays WeChat's.
     async fn wechat_browser(&self) -> Browser {
-        let browser = self.browser();
+        let browser = Browser::new();
         browser.send_form(&format!("{}/browser", self.shop), &[("plays", "wechat")]).await;
         browser
     }

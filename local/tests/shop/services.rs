@@ -18,7 +18,7 @@ async fn check(stage: &Stage, config: &Value, url: &str) -> String {
 #[tokio::test]
 async fn a_page_is_signed_for_its_own_address_and_the_ticket_stays_where_it_is() {
     let stage = Stage::ready().await;
-    let page = stage.browser().get(&format!("{}/signed?account={ACCOUNT}&q=%E5%95%86&a=1+2", stage.shop)).await;
+    let page = Browser::new().get(&format!("{}/signed?account={ACCOUNT}&q=%E5%95%86&a=1+2", stage.shop)).await;
     assert_eq!(page.status, 200, "{}", page.text);
     let config: Value = serde_json::from_str(&page.attribute("data-config")).unwrap();
     assert_eq!(config["appId"], ACCOUNT);
@@ -40,14 +40,14 @@ async fn a_page_is_signed_for_its_own_address_and_the_ticket_stays_where_it_is()
 #[tokio::test]
 async fn why_a_page_cannot_be_signed_is_told() {
     let stage = Stage::ready().await;
-    let page = stage.browser().get(&format!("{}/signed?account={PROGRAM}", stage.shop)).await;
+    let page = Browser::new().get(&format!("{}/signed?account={PROGRAM}", stage.shop)).await;
     assert!(page.text.contains("pages-not-permitted") && page.text.contains("official accounts"), "{}", page.text);
 }
 
 #[tokio::test]
 async fn the_user_of_a_mini_program_is_known_and_the_session_key_is_not_shown() {
     let stage = Stage::ready().await;
-    let browser = stage.browser();
+    let browser = Browser::new();
     let page = browser.send_form(&format!("{}/mini-program", stage.shop), &[("account", PROGRAM)]).await;
     assert!(page.text.contains("<dt>openid</dt><dd><code>o") && page.text.contains("not bound"), "{}", page.text);
     let secrets = Browser::client().get(format!("{}/_simulator/secrets", stage.simulator)).send().await.unwrap();

@@ -118,7 +118,7 @@ async fn a_callback_without_what_began_here_is_refused_and_costs_wechat_nothing(
         url.query_pairs_mut().clear().extend_pairs(pairs);
         url
     };
-    let changes: [Change; 6] = [
+    let forgeries: [Change; 6] = [
         |pairs| pairs.retain(|(name, _)| name != "state"),
         |pairs| pairs.iter_mut().filter(|(name, _)| name == "state").for_each(|(_, value)| *value = "0".repeat(32)),
         |pairs| pairs.iter_mut().filter(|(name, _)| name == "state").for_each(|(_, value)| value.push('0')),
@@ -126,7 +126,7 @@ async fn a_callback_without_what_began_here_is_refused_and_costs_wechat_nothing(
         |pairs| pairs.push(("code".to_owned(), "x".to_owned())),
         |pairs| pairs.iter_mut().filter(|(name, _)| name == "appid").for_each(|(_, value)| *value = "wx0".to_owned()),
     ];
-    for change in changes {
+    for change in forgeries {
         assert_refused(&browser.open(&changed(change)).await);
     }
     // The callback of another account.

@@ -4,8 +4,8 @@ use super::markdown::{Figures, parse};
 use super::month::{DAYS, HOURS, Month, RUNS};
 use super::template::Stack;
 
-const MILLION: f64 = 1e6;
-const GB: f64 = 1e9;
+pub(super) const MILLION: f64 = 1e6;
+pub(super) const GB: f64 = 1e9;
 
 /// What a line of the bill belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,8 +118,8 @@ impl Pricing<'_> {
 
     fn fixed(&self) -> Vec<Line> {
         let (month, stack) = (self.month, self.stack);
-        // Each function reads the secret, and DynamoDB its key, at most once in 5 minutes and sandbox.
-        let reads_of_secret = HOURS * 12.0 * stack.functions / MILLION;
+        // And DynamoDB its key.
+        let reads_of_secret = month.reads_of_secret() / MILLION;
         let logs = month.log_bytes() / GB;
         let webhook_alarms = if month.platform.webhook { stack.webhook_alarm_metrics } else { 0.0 };
         let scaling_alarms = if month.platform.provisioned {

@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use base::ids::AppId;
 use base::limits::Limits;
+use http::Method;
 use runtime::telemetry::Metric;
 use serde_json::{Map, Value, json};
-use simulator::{Account, Message};
+use simulator::{Account, Message, Visitor};
 use store::EVENT_SORT_PREFIX;
 use token_refresher::Task;
 use tokio::time::Instant;
 
-use crate::browser::Browser;
+use crate::browser::{Browser, parameter};
 use crate::business::Business;
 use crate::faults::Faults;
 use crate::meter::{Meter, Used, item_size};
@@ -29,7 +30,7 @@ use super::markdown::quantity;
 pub const ACCOUNTS: u32 = 100;
 
 /// Where a call of WeChat's API begins, unlike its pages.
-const API: &str = "/cgi-bin/component/api_";
+const API: [&str; 2] = ["/cgi-bin/component/api_", "/sns/"];
 
 /// For a run that must not be cut short, on a machine however busy.
 const LONG: Duration = Duration::from_mins(30);
@@ -95,6 +96,12 @@ pub mod flow {
     pub const LOOK: &str = "link looked at";
     /// See [`super::count`].
     pub const REVOKED: &str = "push of a revocation, and the stream's run";
+    /// See [`super::count`].
+    pub const VISITOR_BEGINS: &str = "visitor sent to WeChat";
+    /// See [`super::count`].
+    pub const VISITOR_RETURNS: &str = "visitor comes back from WeChat";
+    /// See [`super::count`].
+    pub const LOGIN_REDEEMED: &str = "visitor's login redeemed";
 }
 
 /// What the run came to.
@@ -159,7 +166,7 @@ impl Scene {
 
     fn api_calls(&self) -> u64 {
         let counters = self.world.simulator.counters();
-        counters.calls.iter().filter(|(path, _)| path.starts_with(API)).map(|(_, count)| count).sum()
+        counters.calls.iter().filter(|(path, _)| API.iter().any(|api| path.starts_with(api))).map(|(_, count)| count).sum()
     }
 
     fn events(&self) -> u32 {
@@ -229,6 +236,9 @@ pub async fn count() -> Counted {
         *largest = bytes.max(*largest);
     }
     flows.extend(many.flows);
+    let visitors = Box::pin(visitors()).await;
+    items.extend(self::items(&visitors).await.remove_entry(WEB_LOGIN));
+    flows.extend(visitors.flows);
     Counted { flows, items, metrics }
 }
 
@@ -368,6 +378,37 @@ async fn many() -> Scene {
     assert!(scene.world.simulator.push_ticket().await.is_accepted());
     let report = run(&mut scene, &refresher, flow::RENEW_ACCOUNTS, Task::renew()).await;
     assert_eq!(report.renewed, u64::from(ACCOUNTS), "{report}");
+    scene
+}
+
+/// The kind of item that a visitor's login is.
+const WEB_LOGIN: &str = "web-login";
+
+/// A visitor of an account's page who is asked for nickname and picture, which takes a call of WeChat's more than the openid
+/// alone.
+async fn visitors() -> Scene {
+    let mut scene = Scene::with_accounts(Account::demo()).await;
+    let account = scene.world.authorized_account().await;
+    let visitor = Visitor::new("oAbCdEfGhIjKlMnOpQrStUvWxYz0", "小明 😊");
+    scene.world.simulator.put_visitor(&account, visitor);
+    let business = Business::of(&scene.world);
+    let origins = json!({ "login_origins": ["https://shop.example.com"] });
+    assert_eq!(business.patch(&account, &origins, None).await.status, 200);
+    let mut login = scene.world.public_url.join(&format!("/login/{account}")).unwrap();
+    login.query_pairs_mut().extend_pairs([
+        ("scope", "snsapi_userinfo"),
+        ("return_url", "https://shop.example.com/login/return?to=%2Forders%2F7"),
+        ("state", "0123456789abcdef0123456789abcdef"),
+    ]);
+    let browser = Browser::in_wechat();
+    let button = scene.count(flow::VISITOR_BEGINS, 1, 1, browser.open(&login)).await;
+    let asked = browser.open(&button.link("Continue with WeChat")).await;
+    let consent = [("open_id", "oAbCdEfGhIjKlMnOpQrStUvWxYz0"), ("decision", "agree")];
+    let way_back = browser.submit(&asked, &consent).await.location();
+    let back = scene.count(flow::VISITOR_RETURNS, 1, 1, browser.open(&way_back)).await;
+    let code = json!({ "login_code": parameter(&back.location(), "login_code") });
+    let redeemed = scene.count(flow::LOGIN_REDEEMED, 1, 1, business.ask(Method::POST, "/logins", &code)).await;
+    assert_eq!((redeemed.status, redeemed.body["profile"]["nickname"].as_str()), (200, Some("小明 😊")));
     scene
 }
 

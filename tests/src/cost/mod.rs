@@ -49,6 +49,7 @@ pub fn made(page: &str, counted: &Counted) -> String {
     page.fill("month", &tables.lines());
     page.fill("quantities", &tables.quantities());
     page.fill("capacity", &tables.capacity());
+    page.fill("logins", &tables.logins());
     page.fill("pays", &tables.pays());
     page.fill("wechat", &tables.wechat());
     page.into_text()

@@ -26,6 +26,12 @@ pub(super) const RUNS: f64 = RENEW_RUNS + RECONCILE_RUNS;
 const MERCHANT: [&str; 7] =
     [flow::LINK, flow::PAGE, flow::BUTTON, flow::RETURN, flow::GRANT, flow::LOOK, flow::REVOKED];
 
+/// Requests of an authorization that preauth-link answers: the link made, its page, its button, a look at it.
+const LINK_REQUESTS: u32 = 4;
+
+/// A login of a visitor.
+pub(super) const LOGIN: [&str; 3] = [flow::VISITOR_BEGINS, flow::VISITOR_RETURNS, flow::LOGIN_REDEEMED];
+
 /// WeChat's tokens live for two hours.
 const TOKEN_LIFE: f64 = 7200.0;
 const HALF_A_TICK: f64 = 150.0;
@@ -131,6 +137,20 @@ impl<'a> Month<'a> {
 
     pub(super) fn events(&self) -> f64 {
         self.total(|flow| f64::from(flow.events))
+    }
+
+    /// Reads of the secret: each function looks at most once in five minutes and sandbox, and when it runs. Those that run for
+    /// services and for visitors alone are in none of these flows.
+    pub(super) fn reads_of_secret(&self) -> f64 {
+        let of_the_stream = self.invocations() - self.requests() - RUNS;
+        let of_links = self.authorizations * f64::from(LINK_REQUESTS);
+        let runs = [TICKETS, self.messages, of_links, self.authorizations, RUNS + of_the_stream];
+        runs.map(|runs| runs.min(RENEW_RUNS)).iter().sum()
+    }
+
+    /// What a login of a visitor uses, from the page that sends the visitor here to the service that redeems the code.
+    pub(super) fn of_a_login(figure: impl Fn(&Flow) -> f64, counted: &Counted) -> f64 {
+        LOGIN.map(|name| figure(counted.flow(name))).iter().sum()
     }
 
     /// Bytes of the functions' logs and of the gateway's.

@@ -1,6 +1,7 @@
 //! The tables that are made.
 
-use super::bill::{Bill, Part};
+use super::bill::{Bill, GB, MILLION, Part};
+use super::count::Flow;
 use super::markdown::{Figures, dollars, quantity};
 use super::month::{DAYS, HOURS, Month, Platform};
 use super::template::Stack;
@@ -101,6 +102,25 @@ impl Tables<'_> {
             self.at_each_size(&name, |platform| quantity(self.bill(platform).lines[line].quantities[part].1))
         };
         parts.map(row).collect()
+    }
+
+    /// What a million logins of visitors cost. How many there are depends on the businesses' pages: they are in no total.
+    pub(super) fn logins(&self) -> Vec<Vec<String>> {
+        let Known { prices, assumed } = self.known;
+        let of_a_login = |figure: fn(&Flow) -> f64| Month::of_a_login(figure, self.counted);
+        let requests = of_a_login(|flow| f64::from(flow.http));
+        let gb_seconds = assumed.get("a login of a visitor, s") * self.stack.memory("WebLogin");
+        let bytes = of_a_login(Flow::log) + requests * self.stack.access_log;
+        let parts = [
+            requests * prices.get("HTTP API requests"),
+            of_a_login(|flow| f64::from(flow.invocations)) * prices.get("Lambda requests")
+                + gb_seconds * MILLION * prices.get("Lambda duration, arm64"),
+            of_a_login(|flow| flow.used.writes) * prices.get("DynamoDB write units")
+                + of_a_login(|flow| flow.used.reads) * prices.get("DynamoDB read units"),
+            bytes * MILLION / GB * (prices.get("CloudWatch Logs, ingestion") + prices.get("CloudWatch Logs, storage")),
+        ];
+        let name = "logins with name and picture, WeChat answering in 0.15 s".to_owned();
+        vec![std::iter::once(name).chain(parts.into_iter().chain([parts.iter().sum()]).map(dollars)).collect()]
     }
 
     /// On demand and provisioned, side by side.

@@ -15,7 +15,6 @@ pub(super) struct Stack {
     pub(super) nat_gateways: [f64; 2],
     /// Public addresses of the first zone and of both: one hour of each is charged.
     pub(super) addresses: [f64; 2],
-    pub(super) functions: f64,
     /// Bytes of the gateway's access log for a message.
     pub(super) access_log: f64,
     /// Reads or writes of the table or its index that follow the load, if capacity is provisioned.
@@ -40,7 +39,6 @@ impl Stack {
             webhook_alarm_metrics: self::alarm_metrics(&with_webhook) - alarm_metrics,
             nat_gateways: both("AWS::EC2::NatGateway"),
             addresses: both("AWS::EC2::EIP"),
-            functions: count(template, "AWS::Serverless::Function"),
             access_log: number(accepted_line(template).len()),
             scaled: count(&provisioned, "AWS::ApplicationAutoScaling::ScalableTarget"),
             least_capacity: target["MinCapacity"].as_f64().unwrap(),

@@ -28,11 +28,12 @@ const CALLER: &str = "arn:aws:iam::123456789012:role/orders";
 const ACCOUNTS: usize = 3;
 
 /// The functions with routes for businesses, by what their paths begin with; what is left is the last one's.
-const FUNCTIONS: [(&str, &str); 5] = [
+const FUNCTIONS: [(&str, &str); 6] = [
     ("/authorization-links", "preauth-link"),
     ("/tokens/", "token-api"),
     ("/wechat/", "wechat-calls"),
     ("/calls", "wechat-calls"),
+    ("/logins", "web-login"),
     ("/", "account-api"),
 ];
 

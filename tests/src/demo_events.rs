@@ -15,8 +15,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
 use store::{
-    Actor, ApiKey, CodeDigest, INBOX_SORT_PREFIX, KeyDigest, KeyRequest, KeyText, Labels, LinkRequest, NewGrant, Store,
-    StoreError,
+    AccountPatch, Actor, ApiKey, CodeDigest, INBOX_SORT_PREFIX, KeyDigest, KeyRequest, KeyText, Labels, LinkRequest,
+    NewGrant, Patch, Store, StoreError,
 };
 use web::AttemptCookie;
 use web::push::BODY_LIMIT;
@@ -38,7 +38,7 @@ pub const ACCOUNT: &str = "wxdemoaccount00001";
 /// The original id of that account, to which messages are addressed.
 const USER_NAME: &str = "gh_demoaccount001";
 
-/// An account that is in the table, with nothing but its permission sets.
+/// An account that is in the table, with nothing but its permission sets and where its visitors' logins return to.
 pub const KNOWN_ACCOUNT: &str = "wxdemoaccount00003";
 
 /// An account that has never authorized the platform.
@@ -46,6 +46,9 @@ pub const UNKNOWN_ACCOUNT: &str = "wxdemoaccount0000f";
 
 /// A file with which WeChat checks a domain.
 const CHECK_FILE: &str = "87PweoaRBw.txt";
+
+/// Where visitors of [`KNOWN_ACCOUNT`] come from and return to.
+const SHOP: &str = "https://shop.example.com";
 
 /// Who writes to it.
 const FOLLOWER: &str = "oDemoFollower000000000000001";
@@ -111,6 +114,7 @@ pub fn files(time: i64) -> Vec<(String, String)> {
         ("token-api", token_api()),
         ("wechat-calls", wechat_calls()),
         ("oauth-callback", oauth_callback()),
+        ("web-login", web_login()),
         ("token-refresher", token_refresher(time)),
     ];
     let events = folders.into_iter().flat_map(|(folder, events)| {
@@ -150,6 +154,8 @@ pub async fn put_what_they_are_about(store: &Store, now: Timestamp) -> Result<()
         claim: None,
     };
     store.accounts.store_grant(&app_id(KNOWN_ACCOUNT), 0, &grant, now).await?;
+    let origins = AccountPatch { login_origins: Patch::To(vec![SHOP.to_owned()]), ..AccountPatch::default() };
+    store.accounts.patch(&app_id(KNOWN_ACCOUNT), &origins, |_| true, now).await?;
     let cancelled = LinkId::parse(CANCELLED_LINK).unwrap();
     for link in [&link, &cancelled] {
         store.links.put(link, &request, now.plus(Duration::from_hours(24)), now).await?;
@@ -414,6 +420,35 @@ fn oauth_callback() -> Events {
         ("duplicate-code", ours.query(&format!("{code}&{query}")).build()),
         ("unknown-attempt", back(UNKNOWN_ATTEMPT).query(&query).build()),
         ("odd-query", with(back(ATTEMPT).build(), "rawQueryString", json!("auth_code=\"<script>\""))),
+    ]
+}
+
+fn web_login() -> Events {
+    let visitor = |path: &str, route: &str, query: &str| {
+        HttpEvent::new("GET", path).route(route).query(query).header("accept-language", "zh-CN,zh;q=0.9")
+    };
+    let begin = |appid: &str, query: &str| visitor(&format!("/login/{appid}"), "/login/{appid}", query);
+    let in_wechat = |event: HttpEvent| event.header("user-agent", WECHAT_ON_PHONE).build();
+    let shop = "return_url=https%3A%2F%2Fshop.example.com%2Flogin%2Freturn&state=demo-state-000000000001";
+    let [base, asked] = ["snsapi_base", "snsapi_userinfo"].map(|scope| format!("scope={scope}&{shop}"));
+    let callback = |query: &str| {
+        visitor(&format!("/login/{KNOWN_ACCOUNT}/callback"), "/login/{appid}/callback", query)
+    };
+    let redeem = HttpEvent::new("POST", "/logins").header("content-type", "application/json");
+    let redeem = redeem.body(r#"{"login_code":"demo-login-code-unknown-0000000000000000000"}"#);
+    let with_a_key = with_key(&HttpEvent::new("POST", "/v1/logins")).header("content-type", "application/json");
+    vec![
+        ("begin", in_wechat(begin(KNOWN_ACCOUNT, &base))),
+        ("begin-with-button", in_wechat(begin(KNOWN_ACCOUNT, &asked))),
+        ("begin-outside-wechat", begin(KNOWN_ACCOUNT, &base).header("user-agent", COMPUTER).build()),
+        ("begin-without-state", in_wechat(begin(KNOWN_ACCOUNT, base.split("&state").next().unwrap()))),
+        ("begin-for-another-origin", in_wechat(begin(KNOWN_ACCOUNT, &base.replace("shop.", "evil.")))),
+        ("begin-at-unknown-account", in_wechat(begin(UNKNOWN_ACCOUNT, &base))),
+        // The address that WeChat sends a visitor back to, in a browser that did not begin the login.
+        ("callback-without-attempt", in_wechat(callback("code=demo-code-0001&state=0123456789abcdef0123456789abcdef"))),
+        ("redeem-unknown-code", redeem.clone().iam(CALLER).build()),
+        ("redeem-without-identity", redeem.build()),
+        ("redeem-with-key-for-other-things", with_a_key.body(r#"{"login_code":"demo-login-code"}"#).build()),
     ]
 }
 

@@ -340,6 +340,27 @@ async fn returns_without_one_code_or_a_known_attempt_are_refused_and_not_stored(
     assert_eq!(world.faults.requests("PutItem") + world.faults.requests("UpdateItem"), 0);
 }
 
+#[tokio::test]
+async fn visitors_are_sent_to_wechat_and_shown_what_keeps_them_from_it() {
+    let world = world_with_link().await;
+    let before = world.items().await;
+    for name in [
+        "begin",
+        "begin-with-button",
+        "begin-outside-wechat",
+        "begin-without-state",
+        "begin-for-another-origin",
+        "begin-at-unknown-account",
+        "callback-without-attempt",
+        "redeem-unknown-code",
+        "redeem-without-identity",
+        "redeem-with-key-for-other-things",
+    ] {
+        answered(&world, &format!("web-login/{name}.json")).await;
+    }
+    assert_eq!((world.items().await, calls(&world, paths::WEB_LOGIN_TOKEN)), (before, 0));
+}
+
 /// The table has the inbox entry that a record of the stream's batch names.
 async fn assert_stored(world: &World, record: usize) {
     let batch: Value = serde_json::from_str(&event("token-refresher/stream-batch.json")).unwrap();

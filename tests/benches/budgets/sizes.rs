@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::build;
 use crate::report::Report;
 
-const FUNCTIONS: [&str; 8] = [
+const FUNCTIONS: [&str; 9] = [
     "ticket-push",
     "account-push",
     "preauth-link",
@@ -15,6 +15,7 @@ const FUNCTIONS: [&str; 8] = [
     "token-api",
     "wechat-calls",
     "token-refresher",
+    "web-login",
 ];
 
 pub(crate) fn measure(report: &mut Report) {

@@ -18,4 +18,6 @@ mod token_api;
 #[cfg(test)]
 mod token_refresher;
 #[cfg(test)]
+mod web_login;
+#[cfg(test)]
 mod wechat_calls;

@@ -431,9 +431,7 @@ fn web_login() -> Events {
     let in_wechat = |event: HttpEvent| event.header("user-agent", WECHAT_ON_PHONE).build();
     let shop = "return_url=https%3A%2F%2Fshop.example.com%2Flogin%2Freturn&state=demo-state-000000000001";
     let [base, asked] = ["snsapi_base", "snsapi_userinfo"].map(|scope| format!("scope={scope}&{shop}"));
-    let callback = |query: &str| {
-        visitor(&format!("/login/{KNOWN_ACCOUNT}/callback"), "/login/{appid}/callback", query)
-    };
+    let callback = |query: &str| visitor(&format!("/login/{KNOWN_ACCOUNT}/callback"), "/login/{appid}/callback", query);
     let redeem = HttpEvent::new("POST", "/logins").header("content-type", "application/json");
     let redeem = redeem.body(r#"{"login_code":"demo-login-code-unknown-0000000000000000000"}"#);
     let with_a_key = with_key(&HttpEvent::new("POST", "/v1/logins")).header("content-type", "application/json");

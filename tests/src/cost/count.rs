@@ -166,7 +166,12 @@ impl Scene {
 
     fn api_calls(&self) -> u64 {
         let counters = self.world.simulator.counters();
-        counters.calls.iter().filter(|(path, _)| API.iter().any(|api| path.starts_with(api))).map(|(_, count)| count).sum()
+        counters
+            .calls
+            .iter()
+            .filter(|(path, _)| API.iter().any(|api| path.starts_with(api)))
+            .map(|(_, count)| count)
+            .sum()
     }
 
     fn events(&self) -> u32 {

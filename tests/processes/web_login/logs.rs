@@ -5,7 +5,8 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use simulator::{Fault, paths};
 use stories::bootstrap::Bootstrap;
-use stories::browser::parameter;
+use stories::browser::{Browser, parameter};
+use stories::business::Business;
 use stories::http_events::HttpEvent;
 use stories::logs::{assert_neither_leaked, assert_request_ids};
 
@@ -22,7 +23,8 @@ const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 async fn no_login_good_or_bad_says_in_the_log_who_it_was_or_with_which_code() {
     let stage = Stage::ready().await;
     let world = &stage.world;
-    world.expect_error("logging a visitor in failed");
+    // Another function's, for a secret of each kind.
+    Browser::on_computer().press(&Business::of(world).link(json!({})).await).await;
     let function = Bootstrap::with(BINARY, world, |variables| {
         variables.insert("RUST_LOG".into(), TRACE.into());
     })

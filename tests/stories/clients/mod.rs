@@ -3,6 +3,7 @@
 //! They need what `tests/stories/clients/install.sh` installs.
 
 pub(crate) mod gateway;
+mod shop;
 
 use std::path::Path;
 use std::time::Duration;

@@ -95,6 +95,8 @@ async fn redeemed(service: LoginService, caller: Caller, body: Members, bound: I
     caller.needs_account(&found.login.account)?;
     verify(found.login.challenge.as_deref(), verifier.as_deref())?;
     let login = logins.redeem(&digest, found, by, now).await?.ok_or_else(unknown)?;
+    let account = &login.account;
+    tracing::info!(%account, %caller, "{caller} has redeemed the login of a visitor of {account}");
     Ok(json(StatusCode::OK, &LoginView::from(login)))
 }
 

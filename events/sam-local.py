@@ -40,6 +40,7 @@ PORTS = {
     "--port": 3000,
     "--business-port": 3001,
     "--simulator-port": 3002,
+    "--shop-port": 3003,
     "--dynamodb-port": 8000,
     "--secrets-port": 8001,
     "--events-port": 8002,

@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(event["routeKey"], "GET /a/{one}/b/{other}");
         assert_eq!(event["rawPath"], "/a/x/b/y");
         assert_eq!(event["pathParameters"], json!({ "one": "x", "other": "y" }));
-        assert!(HttpEvent::new("GET", "/a").build().get("pathParameters").is_none());
+        assert!(HttpEvent::new("GET", "/a/b/c").build().get("pathParameters").is_none());
     }
 
     #[test]

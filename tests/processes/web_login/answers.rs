@@ -58,7 +58,7 @@ async fn another_browser_cannot_end_a_login_and_spends_no_code_of_wechats() {
     for stolen in [foreign.clone(), foreign.cookie(&format!("{name}=e30.AAAA")).cookie("a=b")] {
         let answer = function.request(&stolen).await;
         assert_eq!((answer.status, answer.cookies.len()), (400, 0), "{answer:?}");
-        assert!(answer.body.contains("This login is over"), "{answer:?}");
+        assert!(answer.body.contains("This login has expired"), "{answer:?}");
         assert!(answer.headers["content-security-policy"].is_string());
     }
     assert_eq!(stage.world.calls(paths::WEB_LOGIN_TOKEN), 0);

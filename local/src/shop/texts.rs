@@ -27,7 +27,7 @@ pub(super) fn of_login_error(language: Language, error: &str) -> Notice<'static>
         },
         "code_used" => Notice {
             title: language.pick("请重新登录", "Please log in again"),
-            visitor: language.pick("本次登录已失效。", "This login is over."),
+            visitor: language.pick("本次登录已失效。", "This login has expired."),
             developer: language.pick(
                 "error=code_used：微信的 code 已被使用或已过期，例如访客从历史记录中重新打开了页面。请重新发起登录。",
                 "error=code_used: WeChat's code was used or has expired, as when the visitor opens an old page again. Begin \
@@ -70,7 +70,7 @@ pub(super) fn of_login_error(language: Language, error: &str) -> Notice<'static>
 pub(super) fn unknown_login(language: Language) -> Notice<'static> {
     Notice {
         title: language.pick("请重新登录", "Please log in again"),
-        visitor: language.pick("本次登录已失效。", "This login is over."),
+        visitor: language.pick("本次登录已失效。", "This login has expired."),
         developer: language.pick(
             "unknown-login：login_code 只能使用一次，且须在一分钟内使用。请重新发起登录。",
             "unknown-login: a login_code is good for a minute, and once. Begin another login.",

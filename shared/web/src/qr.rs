@@ -47,7 +47,7 @@ mod tests {
     #[test]
     fn the_path_covers_the_dark_modules_and_no_others() {
         let text = "https://auth.example.com/authorize/0123456789abcdefABCDEF";
-        let code = QrCode::new(text).unwrap();
+        let code = QrCode::with_error_correction_level(text, EcLevel::L).unwrap();
         let mut drawn = vec![Color::Light; code.width() * code.width()];
         for run in path(&code).split('M').skip(1) {
             let (x, rest) = run.split_once(' ').unwrap();
@@ -59,7 +59,9 @@ mod tests {
         }
         assert_eq!(drawn, code.to_colors());
         let svg = qr(text, "<label>").unwrap();
-        assert!(svg.contains("viewBox=\"0 0 37 37\"") && svg.contains("&#60;label&#62;"), "{svg}");
+        let size = code.width() + 8;
+        assert!(svg.contains(&format!("viewBox=\"0 0 {size} {size}\"")), "{svg}");
+        assert!(svg.contains(&path(&code)) && svg.contains("&#60;label&#62;"), "{svg}");
     }
 
     #[test]

@@ -77,7 +77,10 @@ async fn no_login_good_or_bad_says_in_the_log_who_it_was_or_with_which_code() {
     codes.push(parameter(&function.request(&back.event).await.location(), "login_code"));
 
     let output = function.kill();
-    assert!(output.contains("reading the profile of a visitor of") && output.contains("***"), "it does print:\n{output}");
+    assert!(
+        output.contains("reading the profile of a visitor of") && output.contains("***"),
+        "it does print:\n{output}"
+    );
     assert_request_ids(&output);
     let mut private = vec![("openid", VISITOR), ("nickname", NICKNAME), ("state", STATE), ("verifier", VERIFIER)];
     private.extend(codes.iter().map(|code| ("login code", code.as_str())));

@@ -106,18 +106,20 @@ impl Deployment {
         }
     }
 
-    /// Fetches the platform's file and those of accounts, stores them, and looks whether they are served. A file that
-    /// cannot be had keeps no other from being fetched.
+    /// Fetches the platform's file and those of accounts, stores them, and looks whether they are served. One that
+    /// fails keeps no other from being fetched.
     async fn sync(&self, files: &CheckFiles, options: &SyncDomainsArgs) -> Result<Done, DomainsError> {
         let accounts = options.accounts.iter().cloned().map(CheckFileOrigin::Account);
         let (mut findings, mut stored) = (Vec::new(), Vec::new());
         for origin in std::iter::once(CheckFileOrigin::Platform).chain(accounts) {
             match self.fetch(origin).await {
-                Ok(file) => {
-                    store(files, &file).await?;
-                    findings.push(is_stored(&file));
-                    stored.push(file);
-                }
+                Ok(file) => match store(files, &file).await {
+                    Ok(()) => {
+                        findings.push(is_stored(&file));
+                        stored.push(file);
+                    }
+                    Err(error) => findings.push(is_not_stored(&file, &error)),
+                },
                 Err(finding) => findings.push(finding),
             }
         }
@@ -136,6 +138,11 @@ async fn store(files: &CheckFiles, file: &CheckFile) -> Result<(), DomainsError>
         NewCheckFile::Stored => Ok(()),
         NewCheckFile::TooMany => Err(DomainsError::TooMany),
     }
+}
+
+fn is_not_stored(file: &CheckFile, error: &DomainsError) -> Finding {
+    let advice = "remove files that no domain needs any more with cargo ops domains remove, or try again";
+    Finding::wrong(fetch::check(&file.origin), format!("{} is not stored: {error}", file.name), advice)
 }
 
 fn is_stored(file: &CheckFile) -> Finding {

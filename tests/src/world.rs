@@ -472,21 +472,29 @@ impl World {
         CallService::new(self.services.clone(), bucket, WebDomains::read(&self.environment()).unwrap())
     }
 
+    /// The services of another process on the same table and secret, which has read nothing yet.
+    #[must_use]
+    pub fn another_process(&self) -> Services {
+        let Services { clock, limits, metrics, .. } = self.services.clone();
+        let platform = PlatformSource::new(self.aws_clients().secrets, SECRET, clock, limits, metrics);
+        Services { platform: Arc::new(platform), ..self.services.clone() }
+    }
+
     /// What visitors are logged in by.
     #[must_use]
     pub fn login_service(&self) -> LoginService {
-        self.login_service_at(self.public_url.as_str(), "")
+        self.login_service_at(self.services.clone(), self.public_url.as_str(), "")
     }
 
-    /// The same at another origin, with a host for each account below `login_host`.
+    /// The same in a process with these services, at another origin, with a host for each account below `login_host`.
     #[must_use]
-    pub fn login_service_at(&self, public_base: &str, login_host: &str) -> LoginService {
+    pub fn login_service_at(&self, services: Services, public_base: &str, login_host: &str) -> LoginService {
         let config = LoginConfig::read(&|name: &str| match name {
             "PUBLIC_BASE_URL" => Some(public_base.to_owned()),
             "LOGIN_HOST" => Some(login_host.to_owned()).filter(|host| !host.is_empty()),
             _ => None,
         });
-        LoginService::new(self.services.clone(), config.unwrap(), &self.wechat_config())
+        LoginService::new(services, config.unwrap(), &self.wechat_config())
     }
 
     /// An API key with these scopes, in the table.

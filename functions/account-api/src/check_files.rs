@@ -14,7 +14,7 @@ use store::{CheckFile, CheckFileOrigin, CheckFilePage, MOST_CHECK_FILES, NewChec
 use tokio::time::Instant;
 use web::api::{ApiError, json, respond};
 use web::caller::Caller;
-use web::{BodyError, Cursor, Members, PageSize, Parameters, Problem, ProblemKind};
+use web::{Cursor, Members, PageSize, Parameters, Problem, ProblemKind};
 use wechat::check_file::{CheckFileContent, CheckFileError, CheckFileName};
 
 use crate::AccountService;
@@ -73,14 +73,15 @@ pub(crate) struct CheckFileListPage {
 
 impl CheckFileBody {
     /// Reads the members of a request, and refuses any other.
-    fn read(mut members: Members) -> Result<Self, BodyError> {
-        let body = Self { content: members.text("content")?.unwrap_or_default() };
+    fn read(mut members: Members) -> Result<Self, Problem> {
+        let content = members.text("content")?;
         members.finish()?;
-        Ok(body)
+        let missing = || Problem::new(ProblemKind::InvalidField, "content is missing: send what is in WeChat's file");
+        Ok(Self { content: content.ok_or_else(missing)? })
     }
 }
 
-/// `PUT /check-files/{file}`. Whoever asks again stores the same again.
+/// `PUT /check-files/{file}`. Idempotent.
 pub(crate) async fn put(
     State(service): State<AccountService>,
     caller: Caller,

@@ -15,7 +15,7 @@ use http::HeaderMap;
 use platform::derived_key::Purpose;
 use platform::tokens::TokenError;
 use secrecy::{ExposeSecret as _, SecretString};
-use store::{LoginCodeDigest, VisitorLogin};
+use store::{LoginCodeDigest, StoreError, VisitorLogin};
 use tokio::time::{Instant, sleep};
 use web::{InternalError, Language, see_other, spawn_with_timeout};
 use wechat::api::{Api, ErrCode, LoginScope, Reaction, VisitorProfile, WebLogin, WechatError, visitor_code};
@@ -82,10 +82,7 @@ async fn ended(
     let Ok(Path(account)) = path else { return Err(LoginError::UnknownAccount) };
     let parameter = |name| once(query, name).map_err(|_| LoginError::NoAttempt);
     let state = parameter("state")?.and_then(|state| AttemptState::parse(&state)).ok_or(LoginError::NoAttempt)?;
-    let open = service.open(bound).await?;
-    let keys = open.component.derived_keys();
-    let attempt = Attempt::carried(headers, keys, &state, service.is_https(&account), open.now());
-    let attempt = attempt.filter(|attempt| attempt.account == account).ok_or(LoginError::NoAttempt)?;
+    let (open, attempt) = begun_here(service, headers, &state, &account, bound).await?;
     if parameter("appid")?.is_some_and(|appid| appid != account.as_str()) {
         return Err(LoginError::NoAttempt);
     }
@@ -100,6 +97,33 @@ async fn ended(
         }
     };
     Ok(see_other(&attempt.request.returning(&outcome))?)
+}
+
+/// The platform, and the attempt of this name and account that the browser carries.
+async fn begun_here(
+    service: &LoginService,
+    headers: &HeaderMap,
+    state: &AttemptState,
+    account: &AppId,
+    bound: Instant,
+) -> Result<(OpenPlatform, Attempt), LoginError> {
+    let is_https = service.is_https(account);
+    let carried = |open: &OpenPlatform| {
+        let attempt = Attempt::carried(headers, open.component.derived_keys(), state, is_https, open.now());
+        attempt.filter(|attempt| attempt.account == *account)
+    };
+    let open = service.open(bound).await?;
+    if let Some(attempt) = carried(&open) {
+        return Ok((open, attempt));
+    }
+    // Another process may have signed it with a secret that is newer than the one in our memory.
+    let doubted = open.component.platform();
+    if !Attempt::is_sent(headers, state, is_https) || service.services().platform.reread(doubted).await.is_none() {
+        return Err(LoginError::NoAttempt);
+    }
+    let open = service.open(bound).await?;
+    let attempt = carried(&open).ok_or(LoginError::NoAttempt)?;
+    Ok((open, attempt))
 }
 
 fn unavailable(service: &LoginService, trouble: &InternalError) -> Outcome {
@@ -184,7 +208,7 @@ impl CodeExchange {
         let refused = if let TokenError::Wechat(refused) = &error { refused.code() } else { None };
         let found = match refused {
             Some(ErrCode::OauthCodeUsed) => self.wait_for_other_load(code, bound).await,
-            _ => self.stored(code).await,
+            _ => self.stored(code).await.unwrap_or_else(|error| Some(self.unavailable(error))),
         };
         match (found, refused) {
             (Some(outcome), _) => Ok(outcome),
@@ -206,16 +230,18 @@ impl CodeExchange {
     /// The end of a login whose code was used by another load of the page, which may not have ended yet.
     async fn wait_for_other_load(&self, code: &str, bound: Instant) -> Option<Outcome> {
         let limits = self.open.component.context().limits;
-        // It makes two calls at most; and what is found here must still be answered.
-        let end = (Instant::now() + 2 * limits.api).min(bound.checked_sub(limits.table).unwrap_or(bound));
+        // It makes two calls and one write at most. In production its calls end before that, at a write's distance from its
+        // bound, and the last look here comes after the write.
+        let end = (Instant::now() + 2 * limits.api).min(bound.checked_sub(limits.table_try).unwrap_or(bound));
         let mut pause = limits.poll;
         loop {
             let is_last = Instant::now() >= end;
-            if let Some(outcome) = self.stored(code).await {
-                return Some(outcome);
-            }
-            if is_last {
-                return None;
+            match self.stored(code).await {
+                Ok(None) if is_last => return None,
+                Ok(Some(outcome)) => return Some(outcome),
+                Err(error) if is_last => return Some(self.unavailable(error)),
+                // Not yet, as far as the table says.
+                Ok(None) | Err(_) => {}
             }
             sleep(pause.min(end.saturating_duration_since(Instant::now()))).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -223,14 +249,17 @@ impl CodeExchange {
     }
 
     /// How the login of a code ended, as far as the table says it.
-    async fn stored(&self, code: &str) -> Option<Outcome> {
-        match self.open.items.web_logins.get(&LoginCodeDigest::of(code)).await {
-            Ok(None) => None,
-            Ok(Some(stored)) if stored.login.is_made_up() => Some(Outcome::Snapshot),
-            Ok(Some(stored)) if stored.is_open(self.open.now()) => Some(Outcome::LoggedIn(code.to_owned())),
-            Ok(Some(_)) => Some(Outcome::CodeUsed),
-            Err(error) => Some(self.unavailable(error)),
-        }
+    async fn stored(&self, code: &str) -> Result<Option<Outcome>, StoreError> {
+        let stored = self.open.items.web_logins.get(&LoginCodeDigest::of(code)).await?;
+        Ok(stored.map(|stored| {
+            if stored.login.is_made_up() {
+                Outcome::Snapshot
+            } else if stored.is_open(self.open.now()) {
+                Outcome::LoggedIn(code.to_owned())
+            } else {
+                Outcome::CodeUsed
+            }
+        }))
     }
 
     fn unavailable(&self, trouble: impl Into<InternalError>) -> Outcome {

@@ -2,28 +2,48 @@
 //!
 //! WeChat's checker wants the bytes and nothing else. Anybody may ask: what cannot be a check file costs nothing, and what
 //! can be one costs one read. There is no directory and no other kind of file: a name is looked up whole, among those that
-//! operators have stored. Nothing is kept by anybody, so that a file that was removed is gone at once.
+//! operators have stored. Responses are not cached, so that a file that was removed is gone at once.
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use tokio::time::Instant;
-use web::api::{ApiError, respond};
+use store::CheckFile;
+use tokio::time::{Instant, timeout_at};
+use web::InternalError;
 use wechat::check_file::CheckFileName;
 
 use crate::LoginService;
 
+/// What the log calls it.
+const SERVING: &str = "serving a check file";
+
 /// `GET /{file}`.
 pub(crate) async fn serve(State(service): State<LoginService>, path: Result<Path<String>, PathRejection>) -> Response {
     let Some(name) = path.ok().and_then(|Path(name)| CheckFileName::parse(&name).ok()) else { return not_found() };
-    respond(service.services(), "serving a check file", |bound| found(service.clone(), name, bound)).await
+    let bound = service.services().answer_by();
+    let file = match timeout_at(bound, found(&service, &name, bound)).await {
+        Ok(file) => file,
+        Err(_) => Err(InternalError::Timeout),
+    };
+    match file {
+        Ok(Some(file)) => text(StatusCode::OK, file.content.as_str().to_owned()),
+        Ok(None) => not_found(),
+        Err(trouble) => {
+            let services = service.services();
+            let reference = trouble.report(SERVING, &services.random, &services.metrics);
+            text(StatusCode::SERVICE_UNAVAILABLE, format!("Not available. Reference: {reference}"))
+        }
+    }
 }
 
-async fn found(service: LoginService, name: CheckFileName, bound: Instant) -> Result<Response, ApiError> {
-    let file = service.open(bound).await?.items.check_files.get(&name).await?;
-    Ok(file.map_or_else(not_found, |file| text(StatusCode::OK, file.content.as_str().to_owned())))
+async fn found(
+    service: &LoginService,
+    name: &CheckFileName,
+    bound: Instant,
+) -> Result<Option<CheckFile>, InternalError> {
+    Ok(service.open(bound).await?.items.check_files.get(name).await?)
 }
 
 fn not_found() -> Response {

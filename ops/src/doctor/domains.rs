@@ -54,7 +54,7 @@ fn own_host(host: &str) -> Option<Url> {
 /// Where web logins come back to must be one of the platform's 公众号开发域名, else WeChat shows 10003.
 fn judge(web: &WebHosts, public: &Url) -> Finding {
     let domains = &web.domains;
-    if domains.is_empty() {
+    if domains.is_empty() && web.login_host.is_none() {
         return Finding::ok(DOMAINS, "WebDomains is empty: no page is signed for the JS-SDK");
     }
     let (comes_back_to, page) = if let Some(host) = &web.login_host {
@@ -69,7 +69,11 @@ fn judge(web: &WebHosts, public: &Url) -> Finding {
     }
     Finding::warning(
         DOMAINS,
-        format!("web logins come back to {comes_back_to}, which WebDomains ({domains}) does not name"),
+        if domains.is_empty() {
+            format!("web logins come back to {comes_back_to}, and WebDomains is empty")
+        } else {
+            format!("web logins come back to {comes_back_to}, which WebDomains ({domains}) does not name")
+        },
         format!(
             "if you log visitors in: enter {comes_back_to} in WeChat's console as 公众号开发域名, without which WeChat refuses \
              logins with 10003, and add it to WebDomains"
@@ -86,7 +90,7 @@ async fn login_host(deployment: &Deployment, host: &str) -> Finding {
     let Some(base) = own_host(host) else {
         return Finding::wrong(
             LOGIN_HOST,
-            format!("LoginHost is no host: {host}"),
+            format!("LoginHost is not a host name: {host}"),
             "deploy with a host's name, without https://",
         );
     };
@@ -96,6 +100,11 @@ async fn login_host(deployment: &Deployment, host: &str) -> Finding {
     };
     let page = at(&base, &["login", NO_ACCOUNT]);
     match ask(&http, &*deployment.clock, Method::GET, page, None, ANSWER).await {
+        Ok(answer) if answer.status.is_server_error() => {
+            let status = answer.status.as_u16();
+            let advice = "look at the logs of web-login";
+            Finding::wrong(LOGIN_HOST, format!("*.{host} leads to us, and fails (status {status})"), advice)
+        }
         Ok(answer) if answer.is_our_page() => Finding::ok(LOGIN_HOST, format!("*.{host} shows our pages")),
         Ok(answer) => {
             let status = answer.status.as_u16();
@@ -133,6 +142,7 @@ mod tests {
         }
         for (domains, login_host, host) in [
             ("pages.example.com", None, "auth.example.com"),
+            ("", Some("shops.example.com"), "$APPID$.shops.example.com"),
             ("auth.example.com", Some("shops.example.com"), "$APPID$.shops.example.com"),
             ("shops.example.com", Some("shops.example.com"), "$APPID$.shops.example.com"),
         ] {

@@ -47,7 +47,7 @@ impl Component {
 
     /// The platform's secret.
     #[must_use]
-    pub fn platform(&self) -> &Platform {
+    pub const fn platform(&self) -> &Arc<Platform> {
         &self.platform
     }
 

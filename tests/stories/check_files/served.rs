@@ -2,18 +2,20 @@
 
 use serde_json::{Value, json};
 use stories::business::Business;
+use stories::faults::{Fault, Matching};
 use stories::http_events::HttpEvent;
 use stories::world::{KEYS, World};
 use web::gateway::Gateway;
 
 use super::{BY_API, CONTENT, OF_CONSOLE, put, remove};
 
-/// The hosts that one function answers on: of the main API, and an account's own.
-const HOSTS: [&str; 2] = ["auth.example.com", "wx1234567890abcdef.login.example.com"];
+/// The hosts that one function answers on: of the main API, an account's own, and AWS's.
+const HOSTS: [&str; 3] =
+    ["auth.example.com", "wx1234567890abcdef.login.example.com", "api0000001.execute-api.us-east-1.amazonaws.com"];
 
 /// The function as it is deployed, alone behind the gateway.
 fn gateway(world: &World) -> Gateway {
-    let service = world.login_service_at("https://auth.example.com", "login.example.com");
+    let service = world.login_service_at(world.services.clone(), "https://auth.example.com", "login.example.com");
     let router = web_login::public_router(service.clone()).merge(web_login::business_router(service, KEYS));
     Gateway::new(router, world.services.metrics.clone()).with_problems_on(&web_login::BUSINESS_ROUTES)
 }
@@ -27,6 +29,16 @@ async fn asked(gateway: &Gateway, method: &str, host: &str, path: &str) -> Value
 fn is_plain_text(answer: &Value) -> bool {
     let headers = &answer["headers"];
     headers["content-type"] == "text/plain" && headers["x-content-type-options"] == "nosniff"
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_is_a_plain_text_too() {
+    let world = World::start().await;
+    world.expect_error("serving a check file failed");
+    world.faults.always(Matching::any(), Fault::Away);
+    let answer = asked(&gateway(&world), "GET", HOSTS[0], &format!("/{BY_API}")).await;
+    assert_eq!(answer["statusCode"], 503, "{answer}");
+    assert!(is_plain_text(&answer), "{answer}");
 }
 
 #[tokio::test]

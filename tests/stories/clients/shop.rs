@@ -65,7 +65,7 @@ impl Stage {
         let file = folder.path().join("shop.py");
         std::fs::write(&file, program()).unwrap();
         let variables = [
-            ("SHOP", origin),
+            ("SHOP_ORIGIN", origin),
             ("LOGIN", world.public_url.origin().ascii_serialization()),
             ("APPID", account.to_string()),
             ("API", format!("{}{KEY_DOOR}", gateway.url)),

@@ -61,6 +61,31 @@ async fn of_two_loads_at_once_the_one_that_wechat_refuses_waits_for_the_other() 
 }
 
 #[tokio::test]
+async fn a_second_load_waits_as_long_as_the_first_one_can_take() {
+    // WeChat exchanges the code and then hangs: the first load's calls end when its time for them is over.
+    let limits = Limits {
+        page: Duration::from_secs(8),
+        table: Duration::from_secs(4),
+        table_try: Duration::from_secs(2),
+        api: Duration::from_secs(7),
+        ..short_limits()
+    };
+    let stage = Stage::of(World::with(|_| (), limits).await).await;
+    let browser = Browser::in_wechat();
+    let way_back = stage.way_back_after_consent(&browser).await;
+    stage.world.simulator.inject(Fault::HoldBefore.on(paths::VISITOR_INFO).times(1));
+    let second = async {
+        stage.world.simulator.until_held(paths::VISITOR_INFO, 1).await;
+        // A look that fails is not the last one.
+        stage.world.faults.next(1, Matching::operation("GetItem").containing("web-login"), TableFault::ServerError);
+        browser.open(&way_back).await
+    };
+    let (first, second) = tokio::join!(browser.open(&way_back), second);
+    assert_eq!(returned(&first), returned(&second));
+    assert_eq!(stage.redeem(&parameter(&returned(&second), "login_code")).await.body["openid"], VISITOR);
+}
+
+#[tokio::test]
 async fn a_second_code_of_the_same_attempt_is_a_login_of_its_own() {
     let stage = Stage::ready().await;
     let browser = Browser::in_wechat();

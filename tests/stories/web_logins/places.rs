@@ -1,9 +1,12 @@
-//! A host of its own for each account, below `LOGIN_HOST`.
+//! Logins behind the gateway: a host of its own for each account, below `LOGIN_HOST`, and a key that changes while several
+//! processes answer.
 
-use serde_json::Value;
+use platform::services::Services;
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
 use stories::browser::Browser;
 use stories::http_events::HttpEvent;
-use stories::world::KEYS;
+use stories::world::{KEYS, secret_json};
 use url::Url;
 use web::gateway::Gateway;
 
@@ -11,7 +14,12 @@ use super::{STATE, Stage};
 
 /// web-login as it is deployed with `LOGIN_HOST=login.example.com`.
 fn gateway(stage: &Stage) -> Gateway {
-    let service = stage.world.login_service_at("https://auth.example.com", "login.example.com");
+    process(stage, stage.world.services.clone(), "login.example.com")
+}
+
+/// A process of web-login.
+fn process(stage: &Stage, services: Services, login_host: &str) -> Gateway {
+    let service = stage.world.login_service_at(services, "https://auth.example.com", login_host);
     let router = web_login::public_router(service.clone()).merge(web_login::business_router(service, KEYS));
     Gateway::new(router, stage.world.services.metrics.clone()).with_problems_on(&web_login::BUSINESS_ROUTES)
 }
@@ -73,4 +81,31 @@ async fn each_account_logs_its_visitors_in_at_a_host_of_its_own() {
     let back = location(&answer(&gateway, event().cookie(pair)).await);
     assert!(back.as_str().starts_with(super::SHOP) && back.as_str().contains("login_code="), "{back}");
     assert!(back.as_str().ends_with(&format!("&state={STATE}")), "{back}");
+}
+
+/// A visitor begins at one process and comes back to another.
+async fn logs_in(stage: &Stage, one: &Gateway, other: &Gateway) -> Value {
+    let browser = Browser::in_wechat();
+    let begun = answer(one, browser.visit(&stage.login_url("snsapi_base"), "/login/{appid}")).await;
+    let returned = browser.open(&location(&begun)).await.location();
+    let cookie = begun["cookies"][0].as_str().unwrap().split(';').next().unwrap();
+    answer(other, browser.visit(&returned, "/login/{appid}/callback").cookie(cookie)).await
+}
+
+#[tokio::test]
+async fn a_change_of_the_key_in_mid_login_costs_nothing() {
+    let stage = Stage::ready().await;
+    stage.world.simulator.set_web_domains(vec!["auth.example.com".to_owned()]);
+    // This process has the old secret in its memory.
+    let old = process(&stage, stage.world.services.clone(), "");
+    let mut secret: Value = serde_json::from_str(secret_json().expose_secret()).unwrap();
+    secret["previous_encoding_aes_key"] = secret["encoding_aes_key"].take();
+    secret["encoding_aes_key"] = json!("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789abcdefg");
+    stage.world.secrets.set(secret.to_string().into());
+    let new = process(&stage, stage.world.another_process(), "");
+    assert!(
+        location(&logs_in(&stage, &old, &new).await).as_str().contains("login_code="),
+        "the one before is accepted"
+    );
+    assert!(location(&logs_in(&stage, &new, &old).await).as_str().contains("login_code="), "the new one is looked for");
 }

@@ -35,10 +35,6 @@ impl LoginConfig {
         let public_base = public_base(environment)?;
         let login_host = environment.get(NAME).map(|text| parse(&text)).transpose();
         let login_host = login_host.map_err(|reason| ConfigError::Malformed { name: NAME, reason })?;
-        if login_host.as_deref().is_some_and(|host| public_base.url().host_str() == Some(host)) {
-            let reason = "it must be another host than that of PUBLIC_BASE_URL: each account gets a host below it";
-            return Err(ConfigError::Malformed { name: NAME, reason });
-        }
         Ok(Self { public_base, login_host })
     }
 
@@ -145,11 +141,13 @@ mod tests {
         ] {
             assert!(read(refused).unwrap_err().to_string().contains("LOGIN_HOST"), "{refused}");
         }
-        assert!(read("auth.example.com").is_err());
     }
 
     #[test]
-    fn our_own_origin_may_be_below_the_login_host() {
+    fn our_own_origin_may_be_the_login_host_or_below_it() {
+        let config = read("auth.example.com").unwrap();
+        assert_eq!(config.host_match(Some("auth.example.com"), &account()), HostMatch::Common);
+        assert_eq!(config.host_match(Some("wx1234567890abcdef.auth.example.com"), &account()), HostMatch::Own);
         let config = read("example.com").unwrap();
         assert_eq!(config.host_match(Some("auth.example.com"), &account()), HostMatch::Common);
         assert_eq!(config.host_match(Some("wx1234567890abcdef.example.com"), &account()), HostMatch::Own);

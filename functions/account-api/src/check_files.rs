@@ -76,7 +76,8 @@ impl CheckFileBody {
     fn read(mut members: Members) -> Result<Self, Problem> {
         let content = members.text("content")?;
         members.finish()?;
-        let missing = || Problem::new(ProblemKind::InvalidField, "content is missing: send what is in WeChat's file");
+        let missing =
+            || Problem::new(ProblemKind::InvalidCheckFile, "content is missing: send what is in WeChat's file");
         Ok(Self { content: content.ok_or_else(missing)? })
     }
 }

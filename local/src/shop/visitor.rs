@@ -9,7 +9,7 @@ pub(super) struct Visitor {
     pub(super) appid: String,
     /// The visitor's id in this account.
     pub(super) openid: String,
-    /// The visitor's id in all accounts of one open account.
+    /// The visitor's id across all accounts bound to the same open account.
     pub(super) unionid: Option<String>,
     /// What was asked for: `snsapi_base` or `snsapi_userinfo`.
     pub(super) scope: String,
@@ -20,7 +20,7 @@ pub(super) struct Visitor {
     pub(super) state: Option<String>,
 }
 
-/// How a visitor looks.
+/// A visitor's nickname and picture.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub(super) struct Profile {
     pub(super) nickname: Option<String>,

@@ -1,7 +1,7 @@
 //! Visitors of accounts' web pages who were logged in, until the business's service has asked who they are.
 //!
-//! The browser carries a code to the service, which redeems it: it is good for a minute, and once. The table has the
-//! code's digest only. None of WeChat's tokens is kept.
+//! The browser carries a code to the service, which can redeem it once, within a minute. The table has the code's digest
+//! only. None of WeChat's tokens is kept.
 
 use std::time::Duration;
 

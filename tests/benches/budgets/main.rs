@@ -1,8 +1,8 @@
 //! The budgets of the product, measured: `cargo bench --workspace`. A part of them, by the names below:
 //! `cargo bench -p stories -- messages`.
 //!
-//! One line a budget, but for `peers`, which compares and promises nothing; the exit code is not zero where one does not hold. What is compared is measured in the same run,
-//! by turns, and medians count. The programs are the real ones, built with the release profile; what they talk to are
+//! One line a budget, but for `peers`, which compares and promises nothing; the exit code is not zero where one does not
+//! hold. What is compared is measured in the same run, by turns, and medians count. The programs are the real ones, built with the release profile; what they talk to are
 //! the smallest stand-ins on loopback. Not part of CI: it takes minutes, and wants a machine that does nothing else.
 
 #![expect(

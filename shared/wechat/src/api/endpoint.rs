@@ -27,7 +27,7 @@ pub enum Api {
     MiniProgramSession,
     /// `oauth2/component/access_token`: who has come to an account's web page, with the component's token (section 5.4).
     WebLogin,
-    /// `userinfo`: how that visitor looks, with the visitor's own token (section 5.4).
+    /// `userinfo`: that visitor's nickname and picture, with the visitor's own token (section 5.4).
     VisitorProfile,
     /// A call that a service of the business makes through the platform (section 11), whatever it is.
     OnBehalf,

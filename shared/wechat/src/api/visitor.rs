@@ -11,7 +11,7 @@ use super::model::missing;
 pub struct MiniProgramSession {
     /// The user's id in this mini program.
     pub open_id: String,
-    /// The user's id in all accounts of one open account, if the mini program is bound to one.
+    /// The user's id across all accounts bound to the same open account, if the mini program is bound to one.
     pub union_id: Option<String>,
     /// What the user's data is sealed with: for the service's server alone.
     pub session_key: SecretString,
@@ -67,7 +67,8 @@ pub struct WebLogin {
     pub token: SecretString,
     /// The visitor's id in this account.
     pub open_id: String,
-    /// The visitor's id in all accounts of one open account, if the account is bound to one and the visitor has agreed.
+    /// The visitor's id across all accounts bound to the same open account, if the account is bound to one and the visitor
+    /// has agreed.
     pub union_id: Option<String>,
     /// What WeChat says was granted: whoever changes the address of WeChat's page can be asked for less.
     pub granted: Option<LoginScope>,

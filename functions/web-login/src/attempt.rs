@@ -1,8 +1,8 @@
 //! A login that has begun, as the browser carries it until WeChat sends it back.
 //!
 //! Everything is in a cookie, so that a login costs no write before WeChat has said who the visitor is. It is signed and
-//! not encrypted: the browser had all of it in an address a moment before. Each attempt has a name of its own, which WeChat carries as `state`: two tabs do not
-//! disturb each other, and a browser that did not begin an attempt cannot end it.
+//! not encrypted: the browser had all of it in an address a moment before. Each attempt has a name of its own, which WeChat
+//! carries as `state`: two tabs do not disturb each other, and a browser that did not begin an attempt cannot end it.
 
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -28,7 +28,8 @@ const ATTEMPT_LIFE: Duration = Duration::from_mins(10);
 const MOST_CARRIED: usize = 3;
 const MOST_BYTES: usize = 4 * 1024;
 
-/// What a cookie's name begins with. Browsers take a `__Host-` cookie from this host only, not from a host of the same domain.
+/// What a cookie's name begins with. Browsers take a `__Host-` cookie from this host only, not from another host of the same
+/// domain.
 const NAME: &str = "login-";
 const NAME_OVER_TLS: &str = "__Host-login-";
 

@@ -10,7 +10,7 @@ use axum::response::Response;
 use base::ids::AppId;
 use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
-use runtime::config::{HostMatch, Origin};
+use runtime::config::{HostMatch, Origin, ReturnOrigins};
 use store::{AccountDetails, AccountState};
 use tokio::time::Instant;
 use url::Url;
@@ -121,8 +121,8 @@ fn permitted(details: Option<AccountDetails>, request: &LoginRequest) -> Result<
     if details.state.is_some_and(|(state, _)| state != AccountState::Active) {
         return Err(LoginError::AuthorizationEnded);
     }
-    let mut origins = details.login_origins.iter().filter_map(|origin| Origin::parse(origin).ok());
-    if !origins.any(|origin| origin.contains(&request.return_url)) {
+    let origins = details.login_origins.iter().filter_map(|origin| Origin::parse(origin).ok()).collect();
+    if !ReturnOrigins::new(origins).allow(&request.return_url) {
         return Err(LoginError::Origin);
     }
     Ok(details)

@@ -12,6 +12,7 @@ use base::ids::AppId;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
+use platform::context::Context;
 use platform::derived_key::Purpose;
 use platform::tokens::TokenError;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -90,10 +91,11 @@ async fn ended(
         None => Outcome::Denied,
         Some(None) => Outcome::CodeUsed,
         Some(Some(code)) => {
+            let context = open.component.context().clone();
             let exchange = CodeExchange { open, attempt: attempt.clone(), state, code };
             let outcome = spawn_with_timeout(bound, async move { exchange.outcome(bound).await }).await;
             // The visitor has somewhere to go, whatever happens.
-            outcome.unwrap_or_else(|trouble| Ok(unavailable(service, &trouble)))?
+            outcome.unwrap_or_else(|trouble| Ok(unavailable(&context, trouble)))?
         }
     };
     Ok(see_other(&attempt.request.returning(&outcome))?)
@@ -126,8 +128,9 @@ async fn begun_here(
     Ok((open, attempt))
 }
 
-fn unavailable(service: &LoginService, trouble: &InternalError) -> Outcome {
-    trouble.report(ENDING, &service.services().random, &service.services().metrics);
+/// The outcome where something does not answer, which is reported.
+fn unavailable(context: &Context, trouble: impl Into<InternalError>) -> Outcome {
+    trouble.into().report(ENDING, &context.random, &context.metrics);
     Outcome::Unavailable
 }
 
@@ -263,9 +266,7 @@ impl CodeExchange {
     }
 
     fn unavailable(&self, trouble: impl Into<InternalError>) -> Outcome {
-        let context = self.open.component.context();
-        trouble.into().report(ENDING, &context.random, &context.metrics);
-        Outcome::Unavailable
+        unavailable(self.open.component.context(), trouble)
     }
 }
 

@@ -18,6 +18,7 @@ mod visitor;
 mod wechat;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Form, State};
@@ -30,7 +31,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::json;
 use url::Url;
-use web::Language;
+use web::{Language, set_cookie};
 
 use self::pages::{Pages, StartPage};
 use self::platform::{Api, ApiError};
@@ -40,6 +41,9 @@ use crate::wechat_browser;
 
 /// Accounts that the page lets choose from.
 const SHOWN: usize = 20;
+
+/// How long a browser goes on acting as WeChat's.
+const PLAYED_FOR: Duration = Duration::from_hours(24 * 30);
 
 /// Where the shop is, and what it is told at its start.
 pub(crate) struct Setting<'a> {
@@ -200,12 +204,8 @@ struct ChosenBrowser {
 
 async fn choose_browser(Form(chosen): Form<ChosenBrowser>) -> Response {
     let (name, on) = (wechat_browser::COOKIE, wechat_browser::ON);
-    let cookie = if chosen.plays == "wechat" {
-        format!("{name}={on}; Path=/; Max-Age=2592000; HttpOnly; SameSite=Lax")
-    } else {
-        format!("{name}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax")
-    };
-    with_cookie(Redirect::to("/#browser").into_response(), HeaderValue::from_str(&cookie).ok())
+    let (value, life) = if chosen.plays == "wechat" { (on, PLAYED_FOR) } else { ("", Duration::ZERO) };
+    with_cookie(Redirect::to("/#browser").into_response(), set_cookie(name, value, "/", life, false))
 }
 
 fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response {

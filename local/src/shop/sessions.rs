@@ -1,8 +1,8 @@
 //! The shop's own sessions, in memory: who this browser's visitor is, and which logins the browser has begun.
 //!
 //! A browser that comes back with a `state` that its session does not have has not begun that login: somebody else's
-//! link was opened, or a QR code was scanned with another device. Who is logged in gets a new session, so that nobody
-//! who knew the old one is logged in as well.
+//! link was opened, or a QR code was scanned with another device. Each login starts a new session, so that nobody who knew
+//! the old one is logged in as well.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

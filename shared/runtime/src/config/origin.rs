@@ -104,7 +104,7 @@ impl ReturnOrigins {
         Self(origins)
     }
 
-    /// Whether a merchant may be sent to `url`.
+    /// Whether a merchant or a visitor may be sent to `url`.
     #[must_use]
     pub fn allow(&self, url: &Url) -> bool {
         self.0.iter().any(|origin| origin.contains(url)) && url.username().is_empty() && url.password().is_none()

@@ -23,7 +23,7 @@ use platform::services::Services;
 use runtime::config::PageConfig;
 use store::{Access, StoreError, access_to};
 use tokio::time::{Instant, timeout_at};
-use web::{FormTargets, InternalError, Language, Pages, Reader};
+use web::{AcceptLanguage, FormTargets, InternalError, Language, Pages, Reader};
 
 use crate::receive::CallbackRequest;
 
@@ -108,7 +108,7 @@ async fn callback_page(
     State(service): State<CallbackService>,
     path: AttemptPath,
     RawQuery(query): RawQuery,
-    language: Language,
+    AcceptLanguage(language): AcceptLanguage,
     headers: HeaderMap,
 ) -> Response {
     let bound = Instant::now() + service.services().limits.page;

@@ -11,7 +11,9 @@ use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
 use store::{AccountState, Link, LinkStatus};
 use tokio::time::Instant;
-use web::{AttemptCookie, Browser, InternalError, Language, Message, Reader, qr, see_other, spawn_with_timeout};
+use web::{
+    AcceptLanguage, AttemptCookie, Browser, InternalError, Language, Message, Reader, qr, see_other, spawn_with_timeout,
+};
 
 use crate::mint::mint;
 use crate::texts::{self, LaunchTexts, OpenTexts};
@@ -42,7 +44,7 @@ struct OpenBody<'a> {
 pub(crate) async fn show(
     State(service): State<LinkService>,
     path: LinkPath,
-    language: Language,
+    AcceptLanguage(language): AcceptLanguage,
     headers: HeaderMap,
 ) -> Response {
     let bound = service.services().answer_by();
@@ -56,7 +58,7 @@ pub(crate) async fn show(
 pub(crate) async fn press(
     State(service): State<LinkService>,
     path: LinkPath,
-    language: Language,
+    AcceptLanguage(language): AcceptLanguage,
     headers: HeaderMap,
 ) -> Response {
     let bound = service.services().answer_by();

@@ -15,7 +15,7 @@ use store::{AccountDetails, AccountState};
 use tokio::time::Instant;
 use url::Url;
 use web::source::Source;
-use web::{Browser, InternalError, Language, picture, qr, see_other, spawn_with_timeout};
+use web::{AcceptLanguage, Browser, InternalError, Language, picture, qr, see_other, spawn_with_timeout};
 use wechat::api::{AccountKind, LoginScope};
 
 use crate::LoginService;
@@ -58,7 +58,7 @@ pub(crate) async fn begin(
     path: AccountPath,
     RawQuery(query): RawQuery,
     source: Source,
-    language: Language,
+    AcceptLanguage(language): AcceptLanguage,
     headers: HeaderMap,
 ) -> Response {
     let bound = service.services().answer_by();

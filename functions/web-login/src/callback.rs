@@ -18,7 +18,7 @@ use platform::tokens::TokenError;
 use secrecy::{ExposeSecret as _, SecretString};
 use store::{LoginCodeDigest, StoreError, VisitorLogin};
 use tokio::time::{Instant, sleep};
-use web::{InternalError, Language, see_other, spawn_with_timeout};
+use web::{AcceptLanguage, InternalError, see_other, spawn_with_timeout};
 use wechat::api::{Api, ErrCode, LoginScope, Reaction, VisitorProfile, WebLogin, WechatError, visitor_code};
 
 use crate::attempt::{Attempt, AttemptState};
@@ -65,7 +65,7 @@ pub(crate) async fn callback(
     State(service): State<LoginService>,
     path: AccountPath,
     RawQuery(query): RawQuery,
-    language: Language,
+    AcceptLanguage(language): AcceptLanguage,
     headers: HeaderMap,
 ) -> Response {
     let bound = service.services().answer_by();

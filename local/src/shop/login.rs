@@ -15,7 +15,7 @@ use base::ids::AppId;
 use serde::Deserialize;
 use serde_json::json;
 use url::Url;
-use web::Language;
+use web::{AcceptLanguage, Language};
 
 use super::platform::ApiError;
 use super::sessions::Attempt;
@@ -68,7 +68,7 @@ pub(super) struct Returned {
 /// `POST /login`: the visitor presses a button.
 pub(super) async fn begin(
     State(shop): State<Shop>,
-    language: Language,
+    AcceptLanguage(language): AcceptLanguage,
     headers: HeaderMap,
     Form(wanted): Form<Wanted>,
 ) -> Response {
@@ -78,7 +78,7 @@ pub(super) async fn begin(
 /// `GET /in`: the visitor comes back.
 pub(super) async fn returned(
     State(shop): State<Shop>,
-    language: Language,
+    AcceptLanguage(language): AcceptLanguage,
     headers: HeaderMap,
     Query(returned): Query<Returned>,
 ) -> Response {

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use base::ids::AppId;
 use serde::Deserialize;
 use serde_json::json;
-use web::Language;
+use web::AcceptLanguage;
 
 use super::platform::ApiError;
 use super::steps::Step;
@@ -22,7 +22,7 @@ pub(super) struct Opened {
 /// `POST /mini-program`.
 pub(super) async fn open(
     State(shop): State<Shop>,
-    language: Language,
+    AcceptLanguage(language): AcceptLanguage,
     headers: HeaderMap,
     Form(opened): Form<Opened>,
 ) -> Response {

@@ -31,7 +31,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::json;
 use url::Url;
-use web::{Language, set_cookie};
+use web::{AcceptLanguage, set_cookie};
 
 use self::pages::{Pages, StartPage};
 use self::platform::{Api, ApiError};
@@ -150,7 +150,11 @@ impl Shop {
 }
 
 /// The page of the shop. Cookies go by the host, so that it has one name only.
-async fn start(State(shop): State<Shop>, language: Language, request: Request<axum::body::Body>) -> Response {
+async fn start(
+    State(shop): State<Shop>,
+    AcceptLanguage(language): AcceptLanguage,
+    request: Request<axum::body::Body>,
+) -> Response {
     let named = request.headers().get(HOST).and_then(|host| host.to_str().ok());
     if named.is_some_and(|named| named != shop.0.origin.authority()) {
         return Redirect::temporary(shop.0.origin.as_str()).into_response();
@@ -177,7 +181,7 @@ async fn start(State(shop): State<Shop>, language: Language, request: Request<ax
 }
 
 /// Somebody wants to try the shop with another account: a link for its merchant.
-async fn authorize(State(shop): State<Shop>, language: Language, headers: HeaderMap) -> Response {
+async fn authorize(State(shop): State<Shop>, AcceptLanguage(language): AcceptLanguage, headers: HeaderMap) -> Response {
     let mut steps = Vec::new();
     let asked = json!({ "requester_name": "Demo Shop 演示商城" });
     let link = shop.platform().ask(&mut steps, Method::POST, "/authorization-links", Some(&asked)).await;

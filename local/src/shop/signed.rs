@@ -7,7 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use base::ids::AppId;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use web::Language;
+use web::AcceptLanguage;
 
 use super::Shop;
 use super::pages::SignedPage;
@@ -21,7 +21,7 @@ pub(super) struct OfAccount {
 /// `GET /signed?account=…`.
 pub(super) async fn page(
     State(shop): State<Shop>,
-    language: Language,
+    AcceptLanguage(language): AcceptLanguage,
     OriginalUri(uri): OriginalUri,
     Query(of): Query<OfAccount>,
 ) -> Response {

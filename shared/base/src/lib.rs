@@ -1,5 +1,5 @@
-//! What every crate of the platform builds on: time, random bytes, checked ids, bounds on waits, and the one way to
-//! make an HTTP client.
+//! What every crate of the platform builds on: time, random bytes, checked ids, bounds on waits, the languages that
+//! people are addressed in, and the one way to make an HTTP client.
 //!
 //! Nothing here knows a remote service, a table or a function; the crate depends on no other of ours. What belongs here
 //! is injected everywhere, so that tests can move the clock, fix the random bytes and shorten the waits.
@@ -9,5 +9,7 @@
 pub mod clock;
 pub mod http_client;
 pub mod ids;
+pub mod language;
 pub mod limits;
+pub mod phrase;
 pub mod random;

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
+use base::language::Language;
 use http::HeaderMap;
 use http::header::ACCEPT_LANGUAGE;
 use http::request::Parts;
@@ -10,47 +11,24 @@ use http::request::Parts;
 /// Languages that a longer header names are not looked at: real ones name a handful.
 const LOOKED_AT: usize = 20;
 
-/// A language that pages are written in.
+/// The language that a request prefers, as a handler takes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Language {
-    /// Simplified Chinese.
-    Chinese,
-    /// English, also for whoever asks for neither.
-    English,
-}
+pub struct AcceptLanguage(pub Language);
 
-impl Language {
-    /// The language a request prefers.
+impl AcceptLanguage {
+    /// The language of a request with these headers.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
         let wanted = headers.get_all(ACCEPT_LANGUAGE).into_iter().filter_map(|header| header.to_str().ok());
         let wanted = wanted.flat_map(|header| header.split(',')).take(LOOKED_AT).filter_map(choice);
-        let mut best = (Self::English, 0);
+        let mut best = (Language::English, 0);
         for (language, quality) in wanted {
             // Of equals the first named wins.
             if quality > best.1 {
                 best = (language, quality);
             }
         }
-        best.0
-    }
-
-    /// The tag for `lang`.
-    #[must_use]
-    pub const fn tag(self) -> &'static str {
-        match self {
-            Self::Chinese => "zh-CN",
-            Self::English => "en",
-        }
-    }
-
-    /// The text of the two that is in this language.
-    #[must_use]
-    pub const fn pick<T: Copy>(self, chinese: T, english: T) -> T {
-        match self {
-            Self::Chinese => chinese,
-            Self::English => english,
-        }
+        Self(best.0)
     }
 }
 
@@ -84,7 +62,7 @@ fn thousandths(text: &str) -> Option<u16> {
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Language {
+impl<S: Sync> FromRequestParts<S> for AcceptLanguage {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
@@ -99,7 +77,7 @@ mod tests {
     use super::*;
 
     fn of(header: &str) -> Language {
-        Language::of(&HeaderMap::from_iter([(ACCEPT_LANGUAGE, HeaderValue::from_str(header).unwrap())]))
+        AcceptLanguage::of(&HeaderMap::from_iter([(ACCEPT_LANGUAGE, HeaderValue::from_str(header).unwrap())])).0
     }
 
     #[test]
@@ -111,7 +89,7 @@ mod tests {
 
     #[test]
     fn everybody_else_is_answered_in_english() {
-        assert_eq!(Language::of(&HeaderMap::new()), Language::English);
+        assert_eq!(AcceptLanguage::of(&HeaderMap::new()).0, Language::English);
         for header in ["en", "fr", "*", "en-GB, zh;q=0.9", "zh;q=0", "zh;q=0.5, en;q=0.6", "zhx", "", ";;,,", "zh;q=2"]
         {
             assert_eq!(of(header), Language::English, "{header}");

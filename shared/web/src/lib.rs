@@ -31,11 +31,12 @@ mod reference;
 pub mod service_token;
 pub mod source;
 
+pub use base::language::Language;
 pub use bounded::{spawn_and_wait, spawn_with_timeout};
 pub use browser::Browser;
 pub use cookie::{AttemptCookie, cookies, set_cookie};
 pub use internal_error::InternalError;
-pub use language::Language;
+pub use language::AcceptLanguage;
 pub use members::{BODY_LIMIT, BodyError, Members, Parameters, QueryError};
 pub use page::{FormTargets, Message, Pages, Reader, picture, see_other};
 pub use paging::{Cursor, PageSize};

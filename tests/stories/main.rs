@@ -85,6 +85,7 @@ mod openapi;
 #[cfg(test)]
 mod opening;
 #[cfg(test)]
+mod operator_store;
 mod operators_keys;
 #[cfg(test)]
 mod operators_release_check;

@@ -20,6 +20,9 @@ pub enum IdError {
     /// Appids that are issued today are `wx` and 16 hexadecimal digits.
     #[error("an appid is wx and 16 digits of 0 to 9 and a to f, such as wx1234567890abcdef")]
     IssuedAppId,
+    /// The name of an operator is short, and fits into a cookie, a key and a log line.
+    #[error("an operator's name is 1 to 40 of a to z, 0 to 9, '.', '_' and '-', and begins with a letter or a digit")]
+    OperatorName,
     /// Every other id is 22 URL-safe characters.
     #[error("an id is 22 letters, digits, '-' or '_'")]
     Opaque,
@@ -81,6 +84,53 @@ impl From<AppId> for String {
 }
 
 impl fmt::Display for AppId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What an operator of the platform is called, such as `li`: unique among the operators at one time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct OperatorName(String);
+
+/// Enough for an e-mail address's first part.
+const MAX_OPERATOR_NAME: usize = 40;
+
+impl OperatorName {
+    /// Checks the form of a name.
+    ///
+    /// # Errors
+    /// [`IdError::OperatorName`] unless it is 1 to 40 of `[a-z0-9._-]` and begins with a letter or a digit.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let is_inner = |byte: u8| is_plain(byte) || matches!(byte, b'.' | b'_' | b'-');
+        let is_name = text.bytes().next().is_some_and(is_plain) && text.bytes().all(is_inner);
+        if is_name && text.len() <= MAX_OPERATOR_NAME { Ok(Self(text.to_owned())) } else { Err(IdError::OperatorName) }
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for OperatorName {
+    type Error = IdError;
+
+    fn try_from(text: String) -> Result<Self, IdError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<OperatorName> for String {
+    fn from(name: OperatorName) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for OperatorName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -164,6 +214,21 @@ opaque_id! {
 opaque_id! {
     /// An API key. It says which key is meant and opens nothing.
     KeyId
+}
+
+opaque_id! {
+    /// An operator as they were made: one who is made anew under the same name has another id.
+    OperatorId
+}
+
+opaque_id! {
+    /// A browser of an operator. It says which browser is meant and opens nothing.
+    BrowserId
+}
+
+opaque_id! {
+    /// An entry of the audit.
+    AuditId
 }
 
 fn is_url_safe(byte: u8) -> bool {
@@ -298,6 +363,16 @@ mod tests {
             "wx１２３４567890abcdef",
         ] {
             assert_eq!(AppId::parse_issued(bad), Err(IdError::IssuedAppId), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_operators_name_fits_into_a_cookie_a_key_and_a_log_line() {
+        for good in ["li", "7", "zhang.san-2_b", &"a".repeat(40)] {
+            assert_eq!(OperatorName::parse(good).unwrap().as_str(), good);
+        }
+        for bad in ["", "Li", "-li", ".li", "_li", "li#1", "li wei", "li\n", "李", &"a".repeat(41)] {
+            assert_eq!(OperatorName::parse(bad), Err(IdError::OperatorName), "{bad:?}");
         }
     }
 

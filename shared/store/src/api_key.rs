@@ -23,7 +23,7 @@ use crate::item::{Attributes, Item};
 use crate::key_event::{Actor, KeyChange, KeyEvent};
 use crate::outbox::OutboxEvent;
 use crate::part::{Key, Part};
-use crate::request::{Order, Transacted};
+use crate::request::Order;
 use crate::write::{Value, absent, equals, exists, id_value, is_before};
 
 /// A key is known this long after it was revoked or has ended.
@@ -399,8 +399,7 @@ impl ApiKeys {
         if is_written { Ok(()) } else { Err(StoreError::Contended { item: ITEM }) }
     }
 
-    /// Writes a key together with the event that reports it, again while somebody else is writing the key. Returns whether
-    /// the condition held.
+    /// Writes a key together with the event that reports it, and returns whether the condition held.
     async fn write(
         &self,
         item: TransactWriteItem,
@@ -411,19 +410,7 @@ impl ApiKeys {
     ) -> Result<bool, StoreError> {
         let event = OutboxEvent::OfKey(key.id.clone(), KeyEvent::of(key, change, actor, at));
         let event = self.0.new_event(change.sequence(), &event)?.in_transaction()?;
-        let mut last = Transacted::Conflict;
-        for attempt in 0..TRIES {
-            if attempt > 0 {
-                tokio::time::sleep(PAUSE * attempt).await;
-            }
-            last = self.0.transact(vec![item.clone(), event.clone()]).await?;
-            match last {
-                Transacted::Done => return Ok(true),
-                Transacted::Refused => return Ok(false),
-                Transacted::Conflict | Transacted::Throttled => {}
-            }
-        }
-        Err(last.failure(ITEM))
+        self.0.transact_or_refuse(vec![item, event], ITEM).await
     }
 
     /// A key, also one that is not valid any more; `None` if there is none. One read.
@@ -487,12 +474,6 @@ const LIST: &str = "keys";
 
 /// What a key is called in failures.
 const ITEM: &str = "API key";
-
-/// How often a key is written that somebody else is writing.
-const TRIES: u32 = 5;
-
-/// The pause before it is written again, which grows with each try.
-const PAUSE: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 mod tests {

@@ -15,12 +15,15 @@ mod accounts;
 mod api_key;
 mod attempt;
 mod attributes;
+mod audit;
+mod browser;
 mod check_file;
 mod claim;
 mod details;
 mod failed_call;
 mod health;
 mod inbox;
+mod invitation;
 mod item;
 mod key_event;
 mod keyed_call;
@@ -30,6 +33,7 @@ mod lease;
 mod link;
 mod message;
 mod mint;
+mod operator;
 mod outbox;
 mod part;
 mod reconcile;
@@ -65,6 +69,8 @@ pub use self::api_key::{
     Scope,
 };
 pub use self::attempt::{ATTEMPT_KEEP, Attempt, Attempts, CodeCount, CookieDigest, MAX_CODES};
+pub use self::audit::{AUDIT_KEPT, AuditEntry, AuditLog, AuditPage, AuditPlace};
+pub use self::browser::{BROWSER_LIFE, Browser, Browsers, NewBrowser, SecretDigest};
 pub use self::check_file::{CheckFile, CheckFileOrigin, CheckFilePage, CheckFiles, MOST_CHECK_FILES, NewCheckFile};
 pub use self::claim::{Arrival, Binding, ClaimKey, Claimed, ClaimedCode, ClaimedGrant, Claims, CodeDigest};
 pub use self::details::{AccountDetails, DETAILS_SORT, Details, GrantOrigin, ProfileReading};
@@ -73,6 +79,7 @@ pub use self::health::{Health, HealthRecords, ScheduledTask};
 pub use self::inbox::{
     Callback, CallbackEntry, CheckMessage, Entry, EntryBody, EntryKey, INBOX_SORT_PREFIX, Inbox, PUSH_MEMORY, Partition,
 };
+pub use self::invitation::{INVITATION_LIFE, Invitation, InvitationCode, InvitationDigest};
 pub use self::key_event::{Actor, KeyChange, KeyEvent};
 pub use self::keyed_call::{CallKey, KeptAnswer, KeyedCall, KeyedCalls, RequestDigest};
 pub use self::labels::{
@@ -84,6 +91,7 @@ pub use self::lease::{Lease, LeaseTerm};
 pub use self::link::{Bound, BoundBy, Link, LinkPlace, LinkRequest, LinkStatus, Links};
 pub use self::message::{MESSAGE_MEMORY, MessageClaim, MessageState, Messages, WaitingMessage};
 pub use self::mint::{MAX_MINTS, MAX_MINTS_PER_HOUR, MintCount, MintRefused};
+pub use self::operator::{Operator, OperatorError, OperatorPage, OperatorRequest, Operators, Rights};
 pub use self::outbox::{EVENT_SORT_PREFIX, Outbox, OutboxEvent, PendingEvent, Progress, Subject};
 pub use self::reconcile::{
     Begun, FinishedPage, ListedAccounts, PassCounts, PassProgress, ReconcileCursor, ReconcilePasses,
@@ -304,6 +312,9 @@ store_of! {
     web_logins: WebLogins, "Visitors of web pages who were logged in.";
     failed_calls: FailedCalls, "Calls on behalf that failed.";
     api_keys: ApiKeys, "The keys of services outside AWS.";
+    operators: Operators, "The operators of the platform, and their invitations.";
+    browsers: Browsers, "The browsers of operators.";
+    audit_log: AuditLog, "What operators have done, and what was done about them.";
     check_files: CheckFiles, "The files with which WeChat checks domains.";
     introductions: Introductions, "The accounts that are known to be the platform's.";
     recipients: Recipients, "Whom messages are addressed to.";

@@ -332,6 +332,28 @@ impl Part {
         Ok(count)
     }
 
+    /// Sends a transaction, again while somebody else is writing one of its items, and returns whether its conditions held.
+    /// `item` is what it is about, in failures.
+    pub(crate) async fn transact_or_refuse(
+        &self,
+        writes: Vec<TransactWriteItem>,
+        item: &'static str,
+    ) -> Result<bool, StoreError> {
+        let mut last = Transacted::Conflict;
+        for attempt in 0..TRANSACTION_TRIES {
+            if attempt > 0 {
+                tokio::time::sleep(TRANSACTION_PAUSE * attempt).await;
+            }
+            last = self.transact(writes.clone()).await?;
+            match last {
+                Transacted::Done => return Ok(true),
+                Transacted::Refused => return Ok(false),
+                Transacted::Conflict | Transacted::Throttled => {}
+            }
+        }
+        Err(last.failure(item))
+    }
+
     /// Sends a transaction. A condition that does not hold outweighs what may pass.
     ///
     /// # Errors
@@ -359,6 +381,12 @@ impl Part {
         }
     }
 }
+
+/// How often a transaction is sent while somebody else is writing one of its items.
+const TRANSACTION_TRIES: u32 = 5;
+
+/// The pause before it is sent again, which grows with each try.
+const TRANSACTION_PAUSE: Duration = Duration::from_millis(20);
 
 /// The names of attributes, and the expression that asks for these alone; neither where none is named.
 fn projected(attributes: &[&str]) -> (Option<HashMap<String, String>>, Option<String>) {

@@ -6,9 +6,9 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem, Update};
 use base::clock::Timestamp;
-use base::ids::{AppId, AttemptId, KeyId, LinkId};
+use base::ids::{AppId, AttemptId, KeyId, LinkId, OperatorId, OperatorName};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::StoreError;
@@ -60,7 +60,7 @@ macro_rules! number_value {
     };
 }
 
-id_value!(AppId, LinkId, AttemptId, KeyId);
+id_value!(AppId, LinkId, AttemptId, KeyId, OperatorId, OperatorName);
 number_value!(u8, u32, i32, i64, u64);
 
 impl From<Timestamp> for Value {
@@ -340,6 +340,22 @@ impl Change {
             .map_err(StoreError::unbuildable)?;
         Ok(TransactWriteItem::builder().update(update).build())
     }
+}
+
+/// A condition on an item that a transaction does not write.
+pub(crate) fn check(part: &Part, key: Key, condition: Condition) -> Result<TransactWriteItem, StoreError> {
+    let mut placeholders = Placeholders::default();
+    let condition = placeholders.condition(condition);
+    let (names, values) = placeholders.bound();
+    let check = ConditionCheck::builder()
+        .table_name(part.table())
+        .set_key(Some(key.attributes()))
+        .condition_expression(condition)
+        .set_expression_attribute_names(Some(names))
+        .set_expression_attribute_values(values)
+        .build()
+        .map_err(StoreError::unbuildable)?;
+    Ok(TransactWriteItem::builder().condition_check(check).build())
 }
 
 /// A whole new item.

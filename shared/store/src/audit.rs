@@ -1,0 +1,236 @@
+//! The audit: what operators have done, and what was done about operators.
+//!
+//! An act of the console is written down before it is done, and its outcome afterwards: an entry without an outcome is an
+//! act that may have taken effect. What is done about operators and their browsers ([`Operators`](crate::Operators),
+//! [`Browsers`](crate::Browsers)) is written in one transaction with its entry. No entry has a secret in it.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use base::clock::Timestamp;
+use base::ids::{AppId, AuditId, Digest};
+use base::random::Random;
+
+use crate::StoreError;
+use crate::attributes::{ACT, AT, AUTHORIZER, BY, DETAIL, EXPIRES_AT, OUTCOME, PK, REQUEST_ID, SK, SOURCE_IP, SUBJECT};
+use crate::item::{Attributes, Item};
+use crate::key_event::Actor;
+use crate::part::{Key, Part};
+use crate::request::Order;
+use crate::write::{Change, exists};
+
+/// Entries are kept this long.
+pub const AUDIT_KEPT: Duration = Duration::from_hours(24 * 365);
+
+/// Characters of an entry's subject, detail and outcome: an item stays below 4 KB.
+const LONGEST_TEXT: usize = 300;
+
+/// The outcome of what is written in one transaction with its entry.
+const DONE: &str = "done";
+
+/// One act.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// When it was begun.
+    pub at: Timestamp,
+    /// Its id.
+    pub id: AuditId,
+    /// Who did it, and from where.
+    pub actor: Actor,
+    /// What was done, such as `account.patch`.
+    pub act: String,
+    /// The account that it was about.
+    pub account: Option<AppId>,
+    /// What else it was about: the id or name of a link, key or operator.
+    pub subject: Option<String>,
+    /// What people should know of it.
+    pub detail: Option<String>,
+    /// How it ended; `None` if that is not known.
+    pub outcome: Option<String>,
+}
+
+impl AuditEntry {
+    /// An act that begins now.
+    #[must_use]
+    pub fn new(act: &str, actor: &Actor, random: &Random, now: Timestamp) -> Self {
+        Self::with_id(AuditId::generate(random), act, actor, now)
+    }
+
+    /// An act that happens once to what `parts` name, and that took effect. The same act has the same id, so that a
+    /// transaction that is sent again writes the same entry.
+    pub(crate) fn once(act: &str, parts: &[&str], actor: &Actor, now: Timestamp) -> Result<Self, StoreError> {
+        let digest = Digest::of(&[&[act], parts].concat());
+        let id = digest.as_str().get(..AuditId::LENGTH).and_then(|id| AuditId::parse(id).ok());
+        let id = id.ok_or(StoreError::Unbuildable)?;
+        Ok(Self { outcome: Some(DONE.to_owned()), ..Self::with_id(id, act, actor, now) })
+    }
+
+    fn with_id(id: AuditId, act: &str, actor: &Actor, at: Timestamp) -> Self {
+        let (act, actor) = (act.to_owned(), actor.clone());
+        Self { at, id, actor, act, account: None, subject: None, detail: None, outcome: None }
+    }
+
+    /// The same about an account.
+    #[must_use]
+    pub fn for_account(self, account: &AppId) -> Self {
+        Self { account: Some(account.clone()), ..self }
+    }
+
+    /// The same about something else.
+    #[must_use]
+    pub fn about(self, subject: &str) -> Self {
+        Self { subject: Some(bounded(subject)), ..self }
+    }
+
+    /// The same with what people should know of it, which must not be secret.
+    #[must_use]
+    pub fn with_detail(self, detail: &str) -> Self {
+        Self { detail: Some(bounded(detail)), ..self }
+    }
+
+    /// Where it is among the others.
+    #[must_use]
+    pub fn place(&self) -> AuditPlace {
+        AuditPlace(format!("{:010}#{}", self.at.unix(), self.id))
+    }
+
+    fn read(attributes: Attributes) -> Option<Self> {
+        let item = Item::new("audit", attributes);
+        let text = |name| item.text(name).map(str::to_owned);
+        let id = item.text(SK).and_then(|sk| sk.strip_prefix(PREFIX)).and_then(AuditPlace::parse)?.id()?;
+        let actor =
+            Actor { by: text(BY)?, source_ip: item.parsed(SOURCE_IP, str::parse), request_id: text(REQUEST_ID) };
+        Some(Self {
+            at: item.instant(AT)?,
+            id,
+            actor,
+            act: text(ACT)?,
+            account: item.parsed(AUTHORIZER, AppId::parse),
+            subject: text(SUBJECT),
+            detail: text(DETAIL),
+            outcome: text(OUTCOME),
+        })
+    }
+}
+
+/// Text that is short and on one line.
+fn bounded(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_TEXT).collect()
+}
+
+/// Where an entry is among the others: when it was begun, and its id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditPlace(String);
+
+impl AuditPlace {
+    /// A place as it was given out; `None` for a text that cannot be one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (at, id) = text.split_once('#')?;
+        let is_time = at.len() == 10 && at.bytes().all(|byte| byte.is_ascii_digit());
+        (is_time && AuditId::parse(id).is_ok()).then(|| Self(text.to_owned()))
+    }
+
+    /// The place as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn id(&self) -> Option<AuditId> {
+        AuditId::parse(self.0.split_once('#')?.1).ok()
+    }
+}
+
+/// A page of the audit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditPage {
+    /// The entries.
+    pub entries: Vec<AuditEntry>,
+    /// The end of the page, if there is more behind it.
+    pub next: Option<AuditPlace>,
+}
+
+/// The audit.
+#[derive(Debug, Clone)]
+pub struct AuditLog(pub(crate) Part);
+
+impl AuditLog {
+    /// Writes down an act that is about to be done. One write.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the act must not be done. There may be an entry without an outcome.
+    pub async fn begin(&self, entry: &AuditEntry) -> Result<(), StoreError> {
+        self.0.new_entry(entry).apply().await.map(drop)
+    }
+
+    /// Writes down how an act ended. One write.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the act was done all the same.
+    pub async fn finish(&self, place: &AuditPlace, outcome: &str) -> Result<(), StoreError> {
+        let finished = self.0.change(self.0.audit(place)).set(OUTCOME, bounded(outcome));
+        finished.when(exists(PK)).apply().await.map(drop)
+    }
+
+    /// The entries, the newest first: those that are older than `before`. One query, as of a moment ago.
+    pub async fn page(&self, before: Option<&AuditPlace>, limit: usize) -> Result<AuditPage, StoreError> {
+        let before = before.map(|place| self.0.audit(place));
+        let (items, has_more) = self.0.page_of_partition(self.0.kind(KIND), Order::Descending, limit, before).await?;
+        let last = items.last().and_then(|item| AuditPlace::parse(item.get(SK)?.as_s().ok()?.strip_prefix(PREFIX)?));
+        let entries = items.into_iter().filter_map(AuditEntry::read).collect();
+        Ok(AuditPage { entries, next: last.filter(|_| has_more) })
+    }
+}
+
+impl Part {
+    fn audit(&self, place: &AuditPlace) -> Key {
+        self.only(KIND, &format!("{PREFIX}{}", place.as_str()))
+    }
+
+    /// An entry of the audit as a part of the transaction that does what it says.
+    pub(crate) fn audited(&self, entry: &AuditEntry) -> Result<TransactWriteItem, StoreError> {
+        self.new_entry(entry).in_transaction()
+    }
+
+    fn new_entry(&self, entry: &AuditEntry) -> Change {
+        // Without a condition: an id is used once, and a second try after a lost reply writes the same again.
+        self.change(self.audit(&entry.place()))
+            .set(AT, entry.at)
+            .set(BY, &entry.actor.by)
+            .set_some(SOURCE_IP, entry.actor.source_ip.map(|ip| ip.to_string()))
+            .set_some(REQUEST_ID, entry.actor.request_id.as_ref())
+            .set(ACT, &entry.act)
+            .set_some(AUTHORIZER, entry.account.as_ref())
+            .set_some(SUBJECT, entry.subject.as_ref())
+            .set_some(DETAIL, entry.detail.as_ref())
+            .set_some(OUTCOME, entry.outcome.as_ref())
+            .set(EXPIRES_AT, entry.at.plus(AUDIT_KEPT))
+    }
+}
+
+const KIND: &str = "audit";
+const PREFIX: &str = "entry#";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_a_time_and_an_id() {
+        let text = format!("1769846400#{}", "a".repeat(22));
+        assert_eq!(AuditPlace::parse(&text).unwrap().as_str(), text);
+        for bad in ["", "1769846400", "1769846400#a", &text[1..], &format!("{text}#")] {
+            assert_eq!(AuditPlace::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn texts_are_short_and_on_one_line() {
+        let actor = Actor { by: "operator:li".to_owned(), source_ip: None, request_id: None };
+        let entry = AuditEntry::new("account.patch", &actor, &Random::system(), Timestamp::from_unix(1));
+        let entry = entry.about("a\nb").with_detail(&"店".repeat(301));
+        assert_eq!(entry.subject.as_deref(), Some("a b"));
+        assert_eq!(entry.detail, Some("店".repeat(300)));
+    }
+}

@@ -9,6 +9,8 @@ mod accounts;
 #[cfg(test)]
 mod api_keys;
 #[cfg(test)]
+mod arrivals;
+#[cfg(test)]
 mod asking_again;
 #[cfg(test)]
 mod audit;

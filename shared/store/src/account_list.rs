@@ -10,8 +10,9 @@ use base::ids::AppId;
 use crate::StoreError;
 use crate::account_state::AccountState;
 use crate::attributes::{
-    ACTIVE_SINCE, DETAILS_STATE, DUE_AT, FUNC_INFO, GRANTED_AT, LAST_ERROR, LAST_FAILURE, NEEDS_AUTHORIZATION_SINCE,
-    PK, PROFILE, REFERENCE, STATE, STORED_AT, TOKEN_EXPIRES_AT, TOKEN_SEQ, UNAUTHORIZED_SINCE,
+    ACTIVE_SINCE, DETAILS_STATE, DUE_AT, FAILURES, FUNC_INFO, GRANTED_AT, LAST_ERROR, LAST_FAILURE,
+    NEEDS_AUTHORIZATION_SINCE, PK, PROFILE, REFERENCE, STATE, STORED_AT, TOKEN_EXPIRES_AT, TOKEN_SEQ,
+    UNAUTHORIZED_SINCE,
 };
 use crate::details::{AccountDetails, DETAILS_SORT, Details};
 use crate::item::{Attributes, Item};
@@ -21,7 +22,7 @@ use crate::request::Order;
 
 /// The attributes of an account's row that [`AccountLists`] and [`Details`] read: no role that is given these can read a
 /// token with them.
-pub const STATUS_ATTRIBUTES: [&str; 15] = [
+pub const STATUS_ATTRIBUTES: [&str; 16] = [
     PK,
     STATE,
     ACTIVE_SINCE,
@@ -32,6 +33,7 @@ pub const STATUS_ATTRIBUTES: [&str; 15] = [
     TOKEN_EXPIRES_AT,
     STORED_AT,
     DUE_AT,
+    FAILURES,
     LAST_ERROR,
     LAST_FAILURE,
     FUNC_INFO,
@@ -81,7 +83,7 @@ impl Part {
     }
 }
 
-/// How an account's token is doing, without the token.
+/// How an account's token is doing, or the component's, without the token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TokenStatus {
     /// WeChat's time of the newest grant, if it came with one.
@@ -94,6 +96,8 @@ pub struct TokenStatus {
     pub stored_at: Option<Timestamp>,
     /// From when on it is renewed, or tried again after a failure.
     pub due_at: Option<Timestamp>,
+    /// How many renewals in a row have failed.
+    pub failures: u32,
     /// The label of the last failure, such as `61004`; `None` where the last renewal was a success.
     pub last_error: Option<String>,
     /// What else is known of it.
@@ -101,7 +105,7 @@ pub struct TokenStatus {
 }
 
 impl TokenStatus {
-    fn read(item: &Item) -> Self {
+    pub(crate) fn read(item: &Item) -> Self {
         let last_error = item.text(LAST_ERROR).map(str::to_owned);
         Self {
             granted_at: item.instant(GRANTED_AT),
@@ -109,6 +113,7 @@ impl TokenStatus {
             expires_at: item.instant(TOKEN_EXPIRES_AT),
             stored_at: item.instant(STORED_AT),
             due_at: item.instant(DUE_AT),
+            failures: item.number(FAILURES).unwrap_or(0),
             last_failure: item
                 .parsed(LAST_FAILURE, |json| serde_json::from_str(json))
                 // An earlier version writes the label alone, and leaves this as it was.

@@ -195,7 +195,7 @@ impl Inbox {
         self.0.id_in("inbox", pk).map(|partition| Partition(partition.to_owned()))
     }
 
-    fn shard(&self) -> String {
+    pub(crate) fn shard(&self) -> String {
         self.0.kind("inbox")
     }
 }

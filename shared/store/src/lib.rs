@@ -13,6 +13,7 @@ mod account_list;
 mod account_state;
 mod accounts;
 mod api_key;
+mod arrivals;
 mod attempt;
 mod attributes;
 mod audit;
@@ -44,6 +45,7 @@ mod ticket;
 mod token;
 mod token_record;
 mod user_name;
+mod vitals;
 mod web_login;
 mod write;
 
@@ -67,6 +69,10 @@ pub use self::accounts::{DuePart, END_OF_TIME};
 pub use self::api_key::{
     ApiKey, ApiKeys, KeyDigest, KeyError, KeyPage, KeyPlace, KeyRequest, KeyText, LONGEST_KEY_NAME, MOST_KEY_APPIDS,
     Scope,
+};
+pub use self::arrivals::{
+    Arrivals, ENTRY_STATUS_ATTRIBUTES, EntryPlace, EntryStatus, FirstOf, WAITING_MESSAGE_ATTRIBUTES, WaitingCounts,
+    WaitingEvent, WaitingMessageStatus,
 };
 pub use self::attempt::{ATTEMPT_KEEP, Attempt, Attempts, CodeCount, CookieDigest, MAX_CODES};
 pub use self::audit::{AUDIT_KEPT, AuditEntry, AuditLog, AuditPage, AuditPlace};
@@ -92,7 +98,7 @@ pub use self::link::{Bound, BoundBy, Link, LinkPlace, LinkRequest, LinkStatus, L
 pub use self::message::{MESSAGE_MEMORY, MessageClaim, MessageState, Messages, WaitingMessage};
 pub use self::mint::{MAX_MINTS, MAX_MINTS_PER_HOUR, MintCount, MintRefused};
 pub use self::operator::{Operator, OperatorError, OperatorPage, OperatorRequest, Operators, Rights};
-pub use self::outbox::{EVENT_SORT_PREFIX, Outbox, OutboxEvent, PendingEvent, Progress, Subject};
+pub use self::outbox::{EVENT_SORT_PREFIX, Outbox, OutboxEvent, PastEvent, PendingEvent, Progress, Subject};
 pub use self::reconcile::{
     Begun, FinishedPage, ListedAccounts, PassCounts, PassProgress, ReconcileCursor, ReconcilePasses,
 };
@@ -103,6 +109,7 @@ pub use self::ticket::{Ticket, Tickets};
 pub use self::token::{Failure, Issued, RenewalReason, StoredTokens};
 pub use self::token_record::{TicketKind, TokenOwner, TokenRecord};
 pub use self::user_name::{INTRODUCED, Introductions, Recipient, Recipients, UserNames};
+pub use self::vitals::{COMPONENT_STATUS_ATTRIBUTES, TICKET_TIME_ATTRIBUTES, TicketTimes, Vitals};
 pub use self::web_login::{LOGIN_CODE_LIFE, LoginCodeDigest, StoredLogin, VisitorLogin, WebLogins};
 
 /// The index over everything that falls due, accounts to renew and inbox entries to process, and over the accounts
@@ -304,6 +311,8 @@ store_of! {
     outbox: Outbox, "What happened to accounts and keys, to be reported.";
     standings: Standings, "The states of accounts, without their tokens.";
     inbox: Inbox, "The inbox.";
+    arrivals: Arrivals, "What has come in and what waits, without what it says.";
+    vitals: Vitals, "The ticket and the component token, without either.";
     claims: Claims, "The claims of codes.";
     links: Links, "Authorization links.";
     attempts: Attempts, "The attempts of links.";

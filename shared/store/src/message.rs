@@ -212,7 +212,7 @@ impl Messages {
 
     /// How many messages wait for the bus. Queries of the index.
     pub async fn count_waiting(&self, until: Timestamp) -> Result<u64, StoreError> {
-        self.0.count_due((0..WAITING_SHARDS).map(|shard| self.shard(shard)), until).await
+        self.0.count_due(self.shards(), until).await
     }
 
     /// A message that waits for the bus; `None` if it waits no longer. One read.
@@ -249,6 +249,11 @@ impl Messages {
     /// [`StoreError::Unavailable`]: it is then tried again at once.
     pub async fn postpone_waiting(&self, message: &MessageId, due_at: Timestamp) -> Result<(), StoreError> {
         self.change(message).set(DUE_AT, due_at).when(exists(DUE_AT)).apply().await.map(drop)
+    }
+
+    /// The partitions of the index with messages that wait.
+    pub(crate) fn shards(&self) -> impl Iterator<Item = String> {
+        (0..WAITING_SHARDS).map(|shard| self.shard(shard))
     }
 
     fn shard(&self, shard: u64) -> String {

@@ -19,7 +19,7 @@ use crate::attributes::{
 use crate::item::Item;
 use crate::key_event::KeyEvent;
 use crate::part::{Key, Part};
-use crate::request::PagePosition;
+use crate::request::{Order, PagePosition};
 use crate::state_event::StateEvent;
 use crate::write::{Change, exists};
 
@@ -89,6 +89,32 @@ impl Progress {
     pub const fn is_done(self) -> bool {
         matches!(self, Self::Done)
     }
+}
+
+/// What has happened to an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastEvent {
+    /// Its number among those of the account.
+    pub sequence: u64,
+    /// What happened; `None` for an event that this version does not understand.
+    pub event: Option<StateEvent>,
+    /// Whether it has not been delivered to both of its targets.
+    pub is_waiting: bool,
+}
+
+impl PastEvent {
+    fn read(item: &Item) -> Option<Self> {
+        Some(Self {
+            sequence: sequence(item)?,
+            event: item.parsed(EVENT, |json| serde_json::from_str(json)),
+            is_waiting: item.has(DUE_AT),
+        })
+    }
+}
+
+/// The number of an event among those of its subject.
+fn sequence(item: &Item) -> Option<u64> {
+    item.text(SK)?.strip_prefix(EVENT_SORT_PREFIX)?.parse().ok()
 }
 
 /// An event that has not been delivered to both of its targets.
@@ -176,14 +202,14 @@ impl OutboxEvent {
 }
 
 impl PendingEvent {
-    fn read(subject: &Subject, item: &Item) -> Option<Self> {
+    pub(crate) fn read(subject: &Subject, item: &Item) -> Option<Self> {
         let progress = |done, due_at| match item.instant(due_at) {
             _ if item.has(done) => Progress::Done,
             Some(at) => Progress::Later(at),
             None => Progress::Due,
         };
         Some(Self {
-            sequence: item.text(SK)?.strip_prefix(EVENT_SORT_PREFIX)?.parse().ok()?,
+            sequence: sequence(item)?,
             event: item.parsed(EVENT, |json| OutboxEvent::parse(subject, json)),
             due_at: item.instant(DUE_AT)?,
             bus: progress(BUS_DONE, BUS_DUE_AT),
@@ -254,7 +280,28 @@ impl Outbox {
 
     /// How many events wait to be delivered. Queries of the index.
     pub async fn count_waiting(&self, until: Timestamp) -> Result<u64, StoreError> {
-        self.0.count_due((0..OUTBOX_SHARDS).map(|shard| self.0.outbox_shard(shard)), until).await
+        self.0.count_due(self.shards(), until).await
+    }
+
+    /// The partitions of the index with events that wait.
+    pub(crate) fn shards(&self) -> impl Iterator<Item = String> {
+        (0..OUTBOX_SHARDS).map(|shard| self.0.outbox_shard(shard))
+    }
+
+    /// A page of what has happened to an account within the last 90 days, the newest first, and whether there is more behind
+    /// it: the events before the one with the number `before`. One query.
+    pub async fn history(
+        &self,
+        account: &AppId,
+        limit: usize,
+        before: Option<u64>,
+    ) -> Result<(Vec<PastEvent>, bool), StoreError> {
+        let subject = Subject::Account(account.clone());
+        let before = before.map(|sequence| self.0.event(&subject, sequence));
+        let pk = self.pk(&subject);
+        let (items, has_more) = self.0.page_below(pk, EVENT_SORT_PREFIX, &[], Order::Descending, limit, before).await?;
+        let past = items.into_iter().filter_map(|item| PastEvent::read(&Item::new(ITEM, item)));
+        Ok((past.collect(), has_more))
     }
 
     /// The events of a subject that have not been delivered, in their order. One query for each megabyte of its events.

@@ -15,9 +15,11 @@ use aws_sdk_dynamodb::types::{
     KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure, Select, TransactWriteItem,
 };
 use base::clock::Timestamp;
+use futures::future::try_join_all;
 
+use crate::accounts::END_OF_TIME;
 use crate::attributes::{DUE_AT, DUE_SHARD, LIST_PK, LIST_SK, PK, SK};
-use crate::item::Attributes;
+use crate::item::{Attributes, Item};
 use crate::part::{Key, Part};
 use crate::write::{Change, NewItem, Value};
 use crate::{DUE_INDEX, LIST_INDEX, StoreError};
@@ -226,6 +228,25 @@ impl Part {
         page(query, order, limit, after.map(Key::attributes)).await
     }
 
+    /// The same for the items whose sort keys begin with `prefix`, and only these attributes of them; all if none is named.
+    pub(crate) async fn page_below(
+        &self,
+        partition: String,
+        prefix: &str,
+        attributes: &[&str],
+        order: Order,
+        limit: usize,
+        after: Option<Key>,
+    ) -> Result<(Vec<Attributes>, bool), StoreError> {
+        let (names, projection) = projected(attributes);
+        let query = self.client().query().table_name(self.table());
+        let query = query.key_condition_expression(format!("{PK} = :key AND begins_with({SK}, :prefix)"));
+        let query = query.expression_attribute_values(":key", Value::from(partition).0);
+        let query = query.expression_attribute_values(":prefix", Value::from(prefix).0);
+        let query = query.set_projection_expression(projection).set_expression_attribute_names(names);
+        page(query, order, limit, after.map(Key::attributes)).await
+    }
+
     /// How many items a partition has, as of a moment ago.
     pub(crate) async fn count_partition(&self, partition: String) -> Result<usize, StoreError> {
         let mut count = 0;
@@ -316,6 +337,23 @@ impl Part {
         Ok((found, output.last_evaluated_key.map(PagePosition)))
     }
 
+    /// The keys of the items in shards of the index that fall due first, in this order, and whether there are more. One query
+    /// of each shard.
+    pub(crate) async fn first_due(
+        &self,
+        shards: impl IntoIterator<Item = String>,
+        limit: usize,
+    ) -> Result<(Vec<Key>, bool), StoreError> {
+        let pages = shards.into_iter().map(|shard| page(self.due(shard, END_OF_TIME), Order::Ascending, limit, None));
+        let pages = try_join_all(pages).await?;
+        let mut has_more = pages.iter().any(|(_, has_more)| *has_more);
+        let mut found: Vec<(i64, Key)> = pages.into_iter().flat_map(|(items, _)| items).filter_map(due_key).collect();
+        found.sort_by_key(|(due_at, _)| *due_at);
+        has_more |= found.len() > limit;
+        found.truncate(limit);
+        Ok((found.into_iter().map(|(_, key)| key).collect(), has_more))
+    }
+
     /// How many entries there are in shards of the index that fall due until `until`.
     pub(crate) async fn count_due(
         &self,
@@ -387,6 +425,13 @@ const TRANSACTION_TRIES: u32 = 5;
 
 /// The pause before it is sent again, which grows with each try.
 const TRANSACTION_PAUSE: Duration = Duration::from_millis(20);
+
+/// The key that an entry of the index is of, and when it falls due.
+fn due_key(entry: Attributes) -> Option<(i64, Key)> {
+    let entry = Item::new("entry of the index", entry);
+    let key = Key { pk: entry.text(PK)?.to_owned(), sk: entry.text(SK)?.to_owned() };
+    Some((entry.number(DUE_AT)?, key))
+}
 
 /// The names of attributes, and the expression that asks for these alone; neither where none is named.
 fn projected(attributes: &[&str]) -> (Option<HashMap<String, String>>, Option<String>) {

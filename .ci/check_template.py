@@ -21,7 +21,7 @@ from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 TEMPLATE = Path(__file__).resolve().parent.parent / "template.yaml"
 REGIONS = {"aws": "us-east-1", "aws-cn": "cn-north-1"}
 
-BUSINESS = ("/authorization-links", "/accounts", "/openapi.json", "/reconciliations", "/tokens/", "/wechat/{appid}/", "/wechat/platform/", "/calls", "/files", "/keys", "/check-files", "/logins")
+BUSINESS = ("/authorization-links", "/accounts", "/openapi.json", "/platform", "/reconciliations", "/tokens/", "/wechat/{appid}/", "/wechat/platform/", "/calls", "/files", "/keys", "/check-files", "/logins")
 PUSHES = {"POST /wechat/events", "POST /wechat/accounts/{appid}/events"}
 
 # Statements that name "*": EC2 has no resources for looking up, and a denial means all of it.
@@ -116,7 +116,7 @@ def routes(template):
 
 def check_routes(template):
     found = routes(template)
-    if len(found) != 58 or not found.keys() >= PUSHES:
+    if len(found) != 60 or not found.keys() >= PUSHES:
         yield f"routes are missing: {sorted(found)}"
     for route, security in found.items():
         expected = [{"AWS_IAM": []}] if route.split()[1].startswith(BUSINESS) else []

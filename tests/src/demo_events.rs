@@ -311,6 +311,7 @@ fn account_api() -> Events {
                 .iam(CALLER)
                 .build(),
         ),
+        ("read-platform", HttpEvent::new("GET", "/platform").iam(CALLER).build()),
         ("read-description", HttpEvent::new("GET", "/openapi.json").iam(CALLER).build()),
         ("create-key", create_key(r#"{"name":"orders, Shanghai","scopes":["accounts:read","calls"]}"#)),
         ("create-key-with-unknown-scope", create_key(r#"{"name":"orders, Shanghai","scopes":["everything"]}"#)),

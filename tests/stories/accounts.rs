@@ -597,3 +597,11 @@ async fn nobody_without_an_identity_sees_an_account() {
     assert_eq!(stranger.post("/reconciliations").await.problem(), "no-identity");
     assert_eq!(stranger.patch(&account, &json!({ "reference": "x" }), None).await.problem(), "no-identity");
 }
+
+#[tokio::test]
+async fn a_client_learns_which_platform_it_talks_to_and_no_secret() {
+    let world = World::ready().await;
+    let answer = Business::of(&world).get("/platform").await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(answer.body, json!({ "component_appid": COMPONENT, "version": env!("CARGO_PKG_VERSION") }));
+}

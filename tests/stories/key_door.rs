@@ -22,13 +22,14 @@ const FOLLOWER: &str = "oFollower1";
 
 /// What the contract says of each route: the scopes of which one will do. Written down once more, so that a route whose
 /// right is changed by mistake is noticed; a route that is missing here is, too.
-const RIGHTS: [(&str, &[&str]); 31] = [
+const RIGHTS: [(&str, &[&str]); 32] = [
     ("GET /accounts", &["accounts:read"]),
     ("GET /accounts/{appid}", &["accounts:read"]),
     ("PATCH /accounts/{appid}", &["accounts:origins", "accounts:write"]),
     ("POST /accounts/{appid}/profile-readings", &["accounts:write"]),
     ("POST /reconciliations", &["accounts:write"]),
     ("GET /reconciliations/{reconciliation_id}", &["accounts:read"]),
+    ("GET /platform", &["any"]),
     ("GET /openapi.json", &["any"]),
     ("POST /keys", &[]),
     ("GET /keys", &[]),

@@ -4,6 +4,7 @@
 //! No route yields a token, and nothing here reads one: what is taken of an account's row are the attributes in
 //! [`store::STATUS_ATTRIBUTES`]. Only a reading of a profile calls WeChat.
 
+mod about;
 mod check_files;
 mod document;
 mod keys;
@@ -38,7 +39,7 @@ pub use self::openapi::description;
 use crate::view::AccountView;
 
 /// The routes, from which [`router`] is built.
-pub static ROUTES: [Route; 13] = [
+pub static ROUTES: [Route; 14] = [
     Route::new(Method::GET, "/accounts", &[Scope::AccountsRead]),
     Route::new(Method::GET, "/accounts/{appid}", &[Scope::AccountsRead]),
     Route::new(Method::PATCH, "/accounts/{appid}", &[Scope::AccountsWrite, Scope::AccountsOrigins]),
@@ -51,6 +52,7 @@ pub static ROUTES: [Route; 13] = [
     Route::with(Method::PUT, "/check-files/{file}", Right::IamOnly),
     Route::with(Method::GET, "/check-files", Right::IamOnly),
     Route::with(Method::DELETE, "/check-files/{file}", Right::IamOnly),
+    Route::with(Method::GET, "/platform", Right::AnyKey),
     Route::with(Method::GET, "/openapi.json", Right::AnyKey),
 ];
 
@@ -134,7 +136,7 @@ async fn shown(service: AccountService, appid: AppId, bound: Instant) -> Result<
 
 /// The routes, behind both doors.
 pub fn router(service: AccountService, config: KeyConfig) -> Router {
-    let [list, one, same, readings, reconciliations, reconciliation, keys @ .., document] = &ROUTES;
+    let [list, one, same, readings, reconciliations, reconciliation, keys @ .., which, document] = &ROUTES;
     let [make_key, list_keys, key, put_file, list_files, file] = keys;
     let routes = Router::new()
         .route(list.path, get(listing::list))
@@ -149,6 +151,7 @@ pub fn router(service: AccountService, config: KeyConfig) -> Router {
         .route(put_file.path, put(check_files::put))
         .route(list_files.path, get(check_files::list))
         .route(file.path, delete(check_files::remove))
+        .route(which.path, get(about::read))
         .route(document.path, get(document::read));
     let doors = Doors { services: service.services(), routes: &ROUTES, keys: config, longest_body: BODY_LIMIT };
     doors.to(routes).with_state(service)

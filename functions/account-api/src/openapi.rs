@@ -13,6 +13,7 @@ use web::openapi::{Description, Operation};
 use wechat::check_file::{CheckFileContent, CheckFileName};
 
 use crate::ROUTES;
+use crate::about::Platform;
 use crate::check_files::{CheckFileBody, CheckFileListPage, CheckFileView};
 use crate::keys::{CreatedKey, KeyBody, KeyListPage};
 use crate::labels::PatchBody;
@@ -24,6 +25,7 @@ const ACCOUNTS: &str = "Accounts";
 const RECONCILIATIONS: &str = "Reconciliations";
 const KEYS: &str = "API keys";
 const CHECK_FILES: &str = "Check files";
+const PLATFORM: &str = "The platform";
 
 /// `*`, or versions as an `ETag` has them.
 const IF_MATCH: &str = r#"^([*]|(W/)?"[^",]*"( *, *(W/)?"[^",]*")*)$"#;
@@ -37,7 +39,7 @@ const TAG: (&str, &str) = (
 /// The routes of [`ROUTES`].
 #[must_use]
 pub fn description() -> Description {
-    let [list, one, change, reading, begin, progress, operators @ .., document] = &ROUTES;
+    let [list, one, change, reading, begin, progress, operators @ .., about, document] = &ROUTES;
     let [create_key, keys, key, put_file, files, file] = operators;
     Description::default()
         .answer::<AccountPage>()
@@ -47,6 +49,7 @@ pub fn description() -> Description {
         .answer::<KeyListPage>()
         .answer::<CheckFileView>()
         .answer::<CheckFileListPage>()
+        .answer::<Platform>()
         .body::<PatchBody>()
         .body::<KeyBody>()
         .body::<CheckFileBody>()
@@ -57,6 +60,7 @@ pub fn description() -> Description {
         .narrow("CheckFileRequest", "content", json!({ "pattern": CheckFileContent::PATTERN }))
         .narrow("CheckFile", "file", json!({ "pattern": CheckFileName::PATTERN }))
         .narrow("CheckFile", "origin", json!({ "enum": CheckFileOrigin::WORDS }))
+        .narrow("Platform", "component_appid", json!({ "example": "wxabcdef1234567890" }))
         .narrow("AccountItem", "appid", appid())
         .narrow("AccountItem", "state", json!({ "enum": AccountState::ALL.map(state_word) }))
         .narrow("AccountItem", "kind", json!({ "enum": KINDS.map(|(word, _)| word) }))
@@ -82,6 +86,7 @@ pub fn description() -> Description {
         .route(put_file, puts_file())
         .route(files, lists_files())
         .route(file, removes_file())
+        .route(about, says_which())
         .route(document, describes())
 }
 
@@ -373,6 +378,21 @@ fn check_file() -> Value {
         "file": "87PweoaRBw.txt", "content": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "origin": "manual",
         "stored_at": "2026-01-31T08:00:00Z",
     })
+}
+
+fn says_which() -> Operation {
+    Operation::new(
+        "readPlatform",
+        PLATFORM,
+        "Read which platform this is",
+        "For a client that talks to several platforms, or needs the platform's appid.",
+    )
+    .answers::<Platform>(
+        StatusCode::OK,
+        "The platform.",
+        &[],
+        &json!({ "component_appid": "wxabcdef1234567890", "version": "0.1.0" }),
+    )
 }
 
 fn describes() -> Operation {

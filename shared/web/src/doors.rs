@@ -41,7 +41,7 @@ pub struct Route {
 pub enum Right {
     /// One of these scopes.
     OneOf(&'static [Scope]),
-    /// Any key will do: the route says nothing about the platform.
+    /// Any key will do: the route says nothing about accounts.
     AnyKey,
     /// No key will do: the route is for principals of AWS.
     IamOnly,

@@ -23,6 +23,7 @@ const ROLES: [(&str, &[&str]); 7] = [
             "GET /accounts/{appid}",
             "GET /calls",
             "GET /reconciliations/{reconciliation_id}",
+            "GET /platform",
             "GET /openapi.json",
         ],
     ),

@@ -1,8 +1,8 @@
-//! A business that uses the API, with the identity that the gateway has authenticated.
+//! Somebody who uses the API: a business with the identity that the gateway has authenticated or with a key, or an operator.
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use base::ids::AppId;
+use base::ids::{AppId, OperatorName};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, IF_MATCH};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -11,7 +11,7 @@ use simulator::{SecretKind, Simulator};
 use tower::ServiceExt as _;
 use url::Url;
 use web::doors::KEY_DOOR;
-use web::identity::IamIdentity;
+use web::identity::{IamIdentity, OperatorIdentity};
 
 use crate::openapi::{Answered, Contract};
 use crate::world::World;
@@ -41,6 +41,7 @@ pub const PLATFORM_TOKEN: &str = "/tokens/platform";
 pub struct Business {
     router: Router,
     identity: Option<IamIdentity>,
+    operator: Option<OperatorIdentity>,
     key: Option<SecretString>,
     simulator: Simulator,
 }
@@ -115,7 +116,7 @@ impl Business {
     #[must_use]
     pub fn unsigned(world: &World) -> Self {
         let (router, simulator) = (world.business_router(), world.simulator.clone());
-        Self { router, identity: None, key: None, simulator }
+        Self { router, identity: None, operator: None, key: None, simulator }
     }
 
     /// A service outside of AWS, with an API key.
@@ -124,11 +125,17 @@ impl Business {
         Self { key: Some(key.clone()), ..Self::unsigned(world) }
     }
 
+    /// An operator, for whom the console calls.
+    #[must_use]
+    pub fn as_operator(world: &World, name: &OperatorName) -> Self {
+        Self { operator: Some(OperatorIdentity::new(name)), ..Self::unsigned(world) }
+    }
+
     /// The same service, whose requests reach the same process.
     #[must_use]
     pub fn with_another_key(&self, key: &SecretString) -> Self {
         let (router, simulator) = (self.router.clone(), self.simulator.clone());
-        Self { router, identity: None, key: Some(key.clone()), simulator }
+        Self { router, identity: None, operator: None, key: Some(key.clone()), simulator }
     }
 
     /// A call with a JSON body.
@@ -204,6 +211,9 @@ impl Business {
         let path = path.strip_prefix(KEY_DOOR).unwrap_or(path).to_owned();
         if let Some(identity) = &self.identity {
             request.extensions_mut().insert(identity.clone());
+        }
+        if let Some(operator) = &self.operator {
+            request.extensions_mut().insert(operator.clone());
         }
         if let Some(key) = &self.key {
             let value = HeaderValue::try_from(format!("Bearer {}", key.expose_secret())).unwrap();

@@ -22,7 +22,7 @@ pub struct HttpEvent {
     headers: Vec<(String, String)>,
     cookies: Vec<String>,
     body: Option<Body>,
-    identity: Option<String>,
+    authorizer: Option<Value>,
 }
 
 #[derive(Debug, Clone)]
@@ -45,7 +45,7 @@ impl HttpEvent {
             headers: Vec::new(),
             cookies: Vec::new(),
             body: None,
-            identity: None,
+            authorizer: None,
         }
     }
 
@@ -96,7 +96,22 @@ impl HttpEvent {
     /// The IAM identity that the gateway has verified, such as `arn:aws:iam::123456789012:role/orders`.
     #[must_use]
     pub fn iam(self, user_arn: &str) -> Self {
-        Self { identity: Some(user_arn.to_owned()), ..self }
+        let iam = json!({
+            "accessKey": "AKIAIOSFODNN7EXAMPLE",
+            "accountId": "123456789012",
+            "callerId": "AIDACKCEVSQ6C2EXAMPLE",
+            "cognitoIdentity": null,
+            "principalOrgId": null,
+            "userArn": user_arn,
+            "userId": "AIDACKCEVSQ6C2EXAMPLE",
+        });
+        Self { authorizer: Some(json!({ "iam": iam })), ..self }
+    }
+
+    /// The operator for whom the console invokes the function, such as `li`.
+    #[must_use]
+    pub fn operator(self, name: &str) -> Self {
+        Self { authorizer: Some(json!({ "operator": { "name": name } })), ..self }
     }
 
     /// The event.
@@ -123,16 +138,8 @@ impl HttpEvent {
             "time": "14/Nov/2023:22:13:20 +0000",
             "timeEpoch": 1_700_000_000_000_i64,
         });
-        if let Some(arn) = &self.identity {
-            context["authorizer"] = json!({ "iam": {
-                "accessKey": "AKIAIOSFODNN7EXAMPLE",
-                "accountId": "123456789012",
-                "callerId": "AIDACKCEVSQ6C2EXAMPLE",
-                "cognitoIdentity": null,
-                "principalOrgId": null,
-                "userArn": arn,
-                "userId": "AIDACKCEVSQ6C2EXAMPLE",
-            }});
+        if let Some(authorizer) = &self.authorizer {
+            context["authorizer"] = authorizer.clone();
         }
         let mut event = json!({
             "version": "2.0",

@@ -1,10 +1,11 @@
-//! The door with keys: what each key permits and nothing else, what a key costs, and how long a revoked one works.
+//! The doors: what each key permits and nothing else, what a key costs, how long a revoked one works, and which routes are
+//! for operators.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use axum::body::Body;
-use base::ids::AppId;
+use base::ids::{AppId, LinkId, OperatorName};
 use base::random::Random;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,6 +18,7 @@ use store::{Actor, ApiKey, KeyRequest, KeyText, Scope};
 use stories::business::{Answer, Business};
 use stories::world::{BUSINESS_ROUTES, World};
 use tower::ServiceExt as _;
+use web::doors::Route;
 
 const FOLLOWER: &str = "oFollower1";
 
@@ -57,6 +59,16 @@ const RIGHTS: [(&str, &[&str]); 32] = [
     ("POST /authorization-links/{link_id}/codes", &["links"]),
 ];
 
+/// What the console may call for operators.
+const FOR_OPERATORS: [&str; 6] = [
+    "PATCH /accounts/{appid}",
+    "POST /accounts/{appid}/profile-readings",
+    "POST /reconciliations",
+    "DELETE /keys/{key_id}",
+    "POST /authorization-links",
+    "DELETE /authorization-links/{link_id}",
+];
+
 /// Who makes and revokes keys.
 pub(crate) fn operator() -> Actor {
     Actor { by: "arn:aws:iam::123456789012:role/operators".to_owned(), source_ip: None, request_id: None }
@@ -85,6 +97,13 @@ impl Keys<'_> {
     }
 }
 
+/// A path of a route.
+fn path_of(route: &Route, account: &AppId) -> String {
+    let path = route.path.replace("{appid}", account.as_str()).replace("{proxy+}", "cgi-bin/user/info");
+    let path = path.replace("{link_id}", "AAAAAAAAAAAAAAAAAAAAAA").replace("{key_id}", "AAAAAAAAAAAAAAAAAAAAAA");
+    path.replace("{reconciliation_id}", "AAAAAAAAAAAAAAAAAAAAAA").replace("{file}", "87PweoaRBw.txt")
+}
+
 /// Whether a request has passed the door, whatever became of it behind.
 fn has_passed(answer: &Answer) -> bool {
     !matches!(answer.status, 401 | 403) || !["invalid-key", "not-allowed", "no-identity"].contains(&answer.problem())
@@ -105,9 +124,7 @@ async fn a_key_opens_what_its_scopes_say_and_nothing_else() {
     }
     with_one.push(("", without));
     for route in BUSINESS_ROUTES.iter() {
-        let path = route.path.replace("{appid}", account.as_str()).replace("{proxy+}", "cgi-bin/user/info");
-        let path = path.replace("{link_id}", "AAAAAAAAAAAAAAAAAAAAAA").replace("{key_id}", "AAAAAAAAAAAAAAAAAAAAAA");
-        let path = path.replace("{reconciliation_id}", "AAAAAAAAAAAAAAAAAAAAAA").replace("{file}", "87PweoaRBw.txt");
+        let path = path_of(route, &account);
         let name = format!("{} {}", route.method, route.path);
         let enough = rights[name.as_str()];
         for (scope, business) in &with_one {
@@ -121,6 +138,48 @@ async fn a_key_opens_what_its_scopes_say_and_nothing_else() {
         let refused = nobody.ask(route.method.clone(), &format!("/v1{path}"), &json!({})).await;
         assert_eq!((refused.status, refused.problem()), (401, "invalid-key"), "{name}");
     }
+}
+
+#[tokio::test]
+async fn an_operator_opens_what_is_for_operators_and_nothing_else() {
+    let world = World::ready().await;
+    let account = world.authorized_account().await;
+    let li = Business::as_operator(&world, &OperatorName::parse("li").unwrap());
+    let mut opened = Vec::new();
+    for route in BUSINESS_ROUTES.iter() {
+        let (path, name) = (path_of(route, &account), format!("{} {}", route.method, route.path));
+        let answer = li.ask(route.method.clone(), &path, &json!({})).await;
+        if has_passed(&answer) {
+            opened.push(name.clone());
+        } else {
+            assert_eq!((answer.status, answer.problem()), (403, "not-allowed"), "{name}");
+        }
+        let with_key = li.ask(route.method.clone(), &format!("/v1{path}"), &json!({})).await;
+        assert_eq!((with_key.status, with_key.problem()), (401, "invalid-key"), "{name}");
+    }
+    opened.sort_unstable();
+    let mut expected = FOR_OPERATORS.to_vec();
+    expected.sort_unstable();
+    assert_eq!(opened, expected);
+    let other = li.ask(Method::PUT, &format!("/accounts/{account}"), &json!({})).await;
+    assert_eq!((other.status, other.problem()), (405, "method-not-allowed"));
+}
+
+#[tokio::test]
+async fn an_operator_acts_for_every_account_and_is_named_in_what_is_kept() {
+    let world = World::ready().await;
+    let account = world.authorized_account().await;
+    let li = Business::as_operator(&world, &OperatorName::parse("li").unwrap());
+    let changed = li.patch(&account, &json!({ "reference": "r", "login_origins": [] }), None).await;
+    assert_eq!((changed.status, &changed.body["reference"]), (200, &json!("r")), "{}", changed.body);
+    let link = li.link(json!({ "biz_appid": account.as_str() })).await;
+    let link_id = LinkId::parse(&link.id).unwrap();
+    let stored = world.store().links.get(&link_id, world.now()).await.unwrap().unwrap();
+    assert_eq!(stored.request.made_by.as_deref(), Some("operator:li"));
+    let key = Keys(&world).with(&[]).await;
+    let id = KeyText::parse(key.expose_secret()).unwrap().id;
+    assert_eq!(li.ask(Method::DELETE, &format!("/keys/{id}"), &json!({})).await.status, 204);
+    assert!(world.log.text().contains("operator:li"), "{}", world.log.text());
 }
 
 #[tokio::test]

@@ -41,10 +41,10 @@ pub const PUBLIC_ROUTES: [(Method, &str); 2] =
 
 /// The routes for businesses, from which [`business_router`] is built.
 pub static BUSINESS_ROUTES: [Route; 5] = [
-    Route::new(Method::POST, "/authorization-links", &[Scope::Links]),
+    Route::new(Method::POST, "/authorization-links", &[Scope::Links]).for_operators(),
     Route::new(Method::GET, "/authorization-links", &[Scope::Links]),
     Route::new(Method::GET, "/authorization-links/{link_id}", &[Scope::Links]),
-    Route::new(Method::DELETE, "/authorization-links/{link_id}", &[Scope::Links]),
+    Route::new(Method::DELETE, "/authorization-links/{link_id}", &[Scope::Links]).for_operators(),
     Route::new(Method::POST, "/authorization-links/{link_id}/codes", &[Scope::Links]),
 ];
 

@@ -1,4 +1,4 @@
-//! Who calls a route for services: a principal of AWS that IAM has let in, or the holder of an API key.
+//! Who calls a route for services: a principal of AWS that IAM has let in, the holder of an API key, or an operator.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,7 +10,7 @@ use http::request::Parts;
 use store::{ApiKey, Scope};
 
 use crate::api::not_signed;
-use crate::identity::IamIdentity;
+use crate::identity::{IamIdentity, OperatorIdentity};
 use crate::{Problem, ProblemKind};
 
 /// A caller that may use the route that it calls. The layer in front of the routes ([`crate::doors`]) puts it there; a
@@ -21,6 +21,8 @@ pub enum Caller {
     Iam(IamIdentity),
     /// The holder of a key whose scopes allow the route.
     Key(KeyHolder),
+    /// An operator in the console, on a route that is for operators.
+    Operator(OperatorIdentity),
 }
 
 /// The holder of an API key.
@@ -37,13 +39,14 @@ impl KeyHolder {
 }
 
 impl Caller {
-    /// The same for all processes of one service, and for as long as it is the same service: the ARN of a user or role, or
-    /// `key:` and a key's id.
+    /// The same for all processes of one service, and for as long as it is the same service: the ARN of a user or role,
+    /// `key:` and a key's id, or `operator:` and an operator's name.
     #[must_use]
     pub fn principal(&self) -> &str {
         match self {
             Self::Iam(identity) => identity.principal(),
             Self::Key(holder) => &holder.name,
+            Self::Operator(operator) => operator.as_str(),
         }
     }
 
@@ -51,17 +54,17 @@ impl Caller {
     #[must_use]
     pub fn key(&self) -> Option<&KeyId> {
         match self {
-            Self::Iam(_) => None,
+            Self::Iam(_) | Self::Operator(_) => None,
             Self::Key(holder) => Some(&holder.key.id),
         }
     }
 
     /// The accounts that the caller is limited to; `None` for all. (Of a principal of AWS its policy says that, route by
-    /// route.)
+    /// route; an operator sees all.)
     #[must_use]
     pub fn appids(&self) -> Option<&BTreeSet<AppId>> {
         match self {
-            Self::Iam(_) => None,
+            Self::Iam(_) | Self::Operator(_) => None,
             Self::Key(holder) => holder.key.appids.as_ref(),
         }
     }
@@ -72,8 +75,8 @@ impl Caller {
         self.appids().is_none_or(|appids| appids.contains(account))
     }
 
-    /// Refuses what takes one of these scopes, of which a key has none. What a principal of AWS may do has been decided by
-    /// then.
+    /// Refuses what takes one of these scopes, of which a key has none. What a principal of AWS or an operator may
+    /// do has been decided by then.
     ///
     /// # Errors
     /// The problem `not-allowed`.
@@ -121,6 +124,7 @@ impl fmt::Display for Caller {
         match self {
             Self::Iam(identity) => identity.fmt(f),
             Self::Key(holder) => f.write_str(&holder.name),
+            Self::Operator(operator) => operator.fmt(f),
         }
     }
 }

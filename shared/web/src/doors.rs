@@ -1,8 +1,9 @@
-//! The two doors to the routes for services, and what is in front of every such route.
+//! The doors to the routes for services, and what is in front of every such route.
 //!
 //! The same handlers answer at `/…`, where API Gateway has checked a signature and IAM's policies, and at `/v1/…`, where the
-//! gateway checks nothing and an API key is looked at here. Whichever it was, a handler gets a [`Caller`]. What a key must
-//! permit is said with each route ([`Right`]), so no route is without it.
+//! gateway checks nothing and an API key is looked at here. The console, which invokes a function without the gateway, comes
+//! to the first of these for an operator. Whichever it was, a handler gets a [`Caller`]. What a key must permit is said with
+//! each route ([`Right`]), so no route is without it, and so is whether it is for operators: unless it says so, it is not.
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts as _, MatchedPath, RawPathParams, Request, State};
@@ -19,7 +20,7 @@ use crate::Problem;
 use crate::api::{count_upstream_errors, method_not_allowed, not_signed, refused, unknown_account};
 use crate::caller::{Caller, KeyHolder, not_allowed};
 use crate::gateway::router_path;
-use crate::identity::IamIdentity;
+use crate::identity::{IamIdentity, OperatorIdentity};
 use crate::keys::KeyRing;
 
 /// Where the door with keys is.
@@ -34,6 +35,8 @@ pub struct Route {
     pub path: &'static str,
     /// What a key must permit.
     pub right: Right,
+    /// Whether the console may call it for an operator.
+    pub for_operators: bool,
 }
 
 /// What a key must permit so that a route can be used with it.
@@ -51,13 +54,20 @@ impl Route {
     /// A route for which one of these scopes will do.
     #[must_use]
     pub const fn new(method: Method, path: &'static str, scopes: &'static [Scope]) -> Self {
-        Self { method, path, right: Right::OneOf(scopes) }
+        Self::with(method, path, Right::OneOf(scopes))
     }
 
     /// A route with another right.
     #[must_use]
     pub const fn with(method: Method, path: &'static str, right: Right) -> Self {
-        Self { method, path, right }
+        Self { method, path, right, for_operators: false }
+    }
+
+    /// The same route, which the console may call for an operator.
+    #[must_use]
+    pub const fn for_operators(mut self) -> Self {
+        self.for_operators = true;
+        self
     }
 }
 
@@ -79,7 +89,7 @@ impl Doors<'_> {
     pub fn to<S: Clone + Send + Sync + 'static>(self, router: Router<S>) -> Router<S> {
         let counted = middleware::from_fn_with_state(self.services.metrics.clone(), count_upstream_errors);
         let inside = router.method_not_allowed_fallback(method_not_allowed);
-        let mut doors = inside.clone().route_layer(middleware::from_fn(with_identity));
+        let mut doors = inside.clone().route_layer(middleware::from_fn_with_state(self.routes, with_identity));
         if self.keys.enabled {
             let guard = Guard { ring: KeyRing::new(self.services), routes: self.routes };
             doors = doors.merge(
@@ -90,11 +100,36 @@ impl Doors<'_> {
     }
 }
 
-/// Lets principals of AWS in, whom the gateway has let in.
-async fn with_identity(mut request: Request, next: Next) -> Response {
-    let Some(identity) = request.extensions_mut().remove::<IamIdentity>() else { return not_signed().into_response() };
-    request.extensions_mut().insert(Caller::Iam(identity));
+/// Lets principals of AWS in, whom the gateway has let in, and operators where they may be.
+async fn with_identity(State(routes): State<&'static [Route]>, mut request: Request, next: Next) -> Response {
+    let extensions = request.extensions_mut();
+    let identities = (extensions.remove::<IamIdentity>(), extensions.remove::<OperatorIdentity>());
+    let caller = match identities {
+        (Some(identity), None) => Caller::Iam(identity),
+        (None, Some(operator)) => {
+            let path = request.extensions().get::<MatchedPath>();
+            match path.and_then(|path| route(routes, request.method(), path.as_str())) {
+                Some(route) if route.for_operators => Caller::Operator(operator),
+                Some(_) => return not_for_operators().into_response(),
+                // Another method of a path that is there: only the router's own answer is behind this.
+                None => return next.run(request).await,
+            }
+        }
+        _ => return not_signed().into_response(),
+    };
+    request.extensions_mut().insert(caller);
     next.run(request).await
+}
+
+/// The route that a router has found: its path in the router's words, without a door's prefix.
+fn route<'a>(routes: &'a [Route], method: &Method, matched: &str) -> Option<&'a Route> {
+    // A router answers HEAD as it answers GET.
+    let method = if *method == Method::HEAD { &Method::GET } else { method };
+    routes.iter().find(|route| route.method == *method && router_path(route.path) == matched)
+}
+
+fn not_for_operators() -> Problem {
+    not_allowed("no operator can do this: sign the request with IAM credentials")
 }
 
 /// What the door with keys knows.
@@ -149,9 +184,6 @@ impl Guard {
     /// The right of the route that a request has come to.
     fn right(&self, parts: &Parts) -> Option<Right> {
         let matched = parts.extensions.get::<MatchedPath>()?.as_str().strip_prefix(KEY_DOOR)?;
-        // A router answers HEAD as it answers GET.
-        let method = if parts.method == Method::HEAD { &Method::GET } else { &parts.method };
-        let is_it = |route: &&Route| route.method == *method && router_path(route.path) == matched;
-        self.routes.iter().find(is_it).map(|route| route.right)
+        route(self.routes, &parts.method, matched).map(|route| route.right)
     }
 }

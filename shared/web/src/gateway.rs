@@ -41,6 +41,7 @@ pub use lambda_runtime::Error;
 pub struct Gateway {
     router: Router,
     for_programs: &'static [Route],
+    pages_below: Option<&'static str>,
     body_limit: usize,
     metrics: Metrics,
 }
@@ -65,6 +66,10 @@ enum Refusal {
 /// The route that the gateway has chosen, and with it whom it has authenticated: `POST /wechat/events`.
 #[derive(Debug, Clone)]
 struct RouteKey(Arc<str>);
+
+/// Below which path the gateway looks at the beginning of a path only.
+#[derive(Debug, Clone, Copy)]
+struct PagesBelow(&'static str);
 
 /// How refusals are worded on the route of a request.
 #[derive(Debug, Clone, Copy)]
@@ -98,7 +103,7 @@ impl Gateway {
     #[must_use]
     pub fn new(router: Router, metrics: Metrics) -> Self {
         let router = router.layer(middleware::from_fn(on_the_chosen_route));
-        Self { router, for_programs: &[], body_limit: EVENT_BODY_LIMIT, metrics }
+        Self { router, for_programs: &[], pages_below: None, body_limit: EVENT_BODY_LIMIT, metrics }
     }
 
     /// The same for a function whose routes take bodies of up to `bytes`.
@@ -111,6 +116,13 @@ impl Gateway {
     #[must_use]
     pub fn with_problems_on(self, routes: &'static [Route]) -> Self {
         Self { for_programs: routes, ..self }
+    }
+
+    /// The same for a function with pages below a path, such as `/console`, where the gateway checks nothing: the routes
+    /// `GET /console/{proxy+}` and `POST /console/{proxy+}` lead to whatever the router has there for that method.
+    #[must_use]
+    pub fn with_pages_below(self, path: &'static str) -> Self {
+        Self { pages_below: Some(path), ..self }
     }
 
     /// Answers an event, given as JSON, whatever is in it.
@@ -130,6 +142,9 @@ impl Gateway {
         let answered = match event::request(event, self.body_limit, request_id) {
             Ok(mut request) => {
                 request.extensions_mut().insert(wording);
+                if let Some(path) = self.pages_below {
+                    request.extensions_mut().insert(PagesBelow(path));
+                }
                 self.respond(request).await
             }
             Err(refusal) => Err(refusal),
@@ -170,7 +185,8 @@ async fn on_the_chosen_route(request: Request, next: Next) -> Response {
     let wording = extensions.get::<Wording>().copied().unwrap_or(Wording::Plain);
     let is_chosen = match (extensions.get::<MatchedPath>(), extensions.get::<RouteKey>()) {
         (Some(taken), Some(RouteKey(chosen))) => {
-            chosen.split_once(' ').is_some_and(|chosen| is_on((request.method(), taken.as_str()), chosen))
+            let pages = extensions.get::<PagesBelow>().map(|PagesBelow(path)| *path);
+            chosen.split_once(' ').is_some_and(|chosen| is_on((request.method(), taken.as_str()), chosen, pages))
         }
         // Of what the gateway sends here whole, not everything is a route.
         (None, _) => matches!(wording, Wording::Plain),
@@ -179,15 +195,21 @@ async fn on_the_chosen_route(request: Request, next: Next) -> Response {
     if is_chosen { next.run(request).await } else { Refusal::Route.response(wording) }
 }
 
-/// Whether what the router takes is on the route that the gateway has chosen. At the door with keys, where it checks nothing,
-/// the gateway looks at the first part of a path only.
-fn is_on((method, taken): (&Method, &str), chosen: (&str, &str)) -> bool {
+/// Whether what the router takes is on the route that the gateway has chosen. At the door with keys and below the path of
+/// `pages`, where it checks nothing, the gateway looks at the first part of a path only.
+fn is_on((method, taken): (&Method, &str), chosen: (&str, &str), pages: Option<&str>) -> bool {
     match chosen {
         ("ANY", path) if is_of_key_door(path) => match path.strip_suffix(ALL_BELOW) {
             Some(prefix) => taken.starts_with(prefix),
             None => taken == path,
         },
-        (chosen, path) => method.as_str() == chosen && taken == router_path(path),
+        (chosen, path) if method.as_str() == chosen => match path.strip_suffix(ALL_BELOW) {
+            Some(prefix) if pages.is_some_and(|pages| prefix.strip_suffix('/') == Some(pages)) => {
+                taken.starts_with(prefix)
+            }
+            _ => taken == router_path(path),
+        },
+        _ => false,
     }
 }
 

@@ -1,4 +1,5 @@
-//! The headers of calls on behalf. The gateway lets them through, and the calls' handlers read them.
+//! Headers that the `http` crate does not name. The gateway lets them through, and handlers read them: those of calls on
+//! behalf, and what a browser says of a request.
 
 use http::HeaderName;
 
@@ -19,3 +20,6 @@ pub const LARGE_ANSWER: HeaderName = HeaderName::from_static("x-large-answer");
 
 /// What happens to the address of a video.
 pub const VIDEO_URL: HeaderName = HeaderName::from_static("x-video-url");
+
+/// Where a browser's request comes from, seen from the site that it is sent to: `same-origin`, `cross-site` and others.
+pub const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");

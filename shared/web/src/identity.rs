@@ -1,10 +1,12 @@
-//! A principal of AWS, as the gateway has authenticated it.
+//! Who calls without a key: a principal of AWS, as the gateway has authenticated it, or an operator, as the console has.
 //!
 //! The identity is an extension of the request. The layer between API Gateway and the handlers puts it there from what
 //! API Gateway says it has authenticated, `local` on a listener that only this machine reaches; nothing a caller sends
 //! can. What becomes of it is for [`crate::doors`].
 
 use std::fmt;
+
+use base::ids::OperatorName;
 
 /// A caller whom IAM has authenticated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +36,31 @@ impl IamIdentity {
 }
 
 impl fmt::Display for IamIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An operator, for whom the console calls. The console invokes the function itself, with an event that says so
+/// ([`crate::gateway`]): API Gateway makes no such event, and nobody else may invoke the function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperatorIdentity(String);
+
+impl OperatorIdentity {
+    /// The operator with this name.
+    #[must_use]
+    pub fn new(name: &OperatorName) -> Self {
+        Self(format!("operator:{name}"))
+    }
+
+    /// `operator:` and the name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for OperatorIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }

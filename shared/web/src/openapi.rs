@@ -216,7 +216,7 @@ impl Operation {
 impl Description {
     /// Adds a route.
     #[must_use]
-    pub fn route(mut self, Route { method, path, right }: &Route, operation: Operation) -> Self {
+    pub fn route(mut self, Route { method, path, right, .. }: &Route, operation: Operation) -> Self {
         let mut responses: BTreeMap<String, Value> = operation
             .refusals()
             .into_iter()

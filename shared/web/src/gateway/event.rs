@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::Request;
+use base::ids::OperatorName;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{ACCEPT, ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_TYPE, COOKIE, IF_MATCH, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_TYPE, COOKIE, IF_MATCH, ORIGIN, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
@@ -15,13 +16,13 @@ use serde_json::{Map, Value};
 use wechat::api::relay::is_of_signed_calls;
 
 use super::{Refusal, RouteKey, is_of_key_door, path_of};
-use crate::headers::{BODY_FILE, BODY_PART, IDEMPOTENCY_KEY, LARGE_ANSWER, RETRIES, VIDEO_URL};
-use crate::identity::IamIdentity;
+use crate::headers::{BODY_FILE, BODY_PART, IDEMPOTENCY_KEY, LARGE_ANSWER, RETRIES, SEC_FETCH_SITE, VIDEO_URL};
+use crate::identity::{IamIdentity, OperatorIdentity};
 use crate::source::Source;
 
 /// The headers that reach a handler, besides those of WeChat's signed calls. No other does: what is not known here can be
 /// neither trusted nor stumbled over.
-pub const HEADERS: [HeaderName; 13] = [
+pub const HEADERS: [HeaderName; 15] = [
     ACCEPT,
     ACCEPT_LANGUAGE,
     AUTHORIZATION,
@@ -29,7 +30,9 @@ pub const HEADERS: [HeaderName; 13] = [
     COOKIE,
     IDEMPOTENCY_KEY,
     IF_MATCH,
+    ORIGIN,
     RETRIES,
+    SEC_FETCH_SITE,
     USER_AGENT,
     BODY_FILE,
     BODY_PART,
@@ -77,7 +80,9 @@ pub(super) fn request(mut event: Value, body_limit: usize, request_id: Option<&s
     let route: Arc<str> = route_key(&event).ok_or(Refusal::Malformed("the route"))?.into();
     let context = &event["requestContext"];
     let method = context["http"]["method"].as_str().and_then(|method| Method::from_bytes(method.as_bytes()).ok());
-    let identity = context["authorizer"]["iam"]["userArn"].as_str().and_then(IamIdentity::new);
+    let authorizer = &context["authorizer"];
+    let identity = authorizer["iam"]["userArn"].as_str().and_then(IamIdentity::new);
+    let operator = operator(authorizer)?;
     let ip = context["http"]["sourceIp"].as_str().and_then(|ip| ip.parse().ok());
     let host = context["domainName"].as_str().map(str::to_owned);
     let mut request = Request::new(body(event["body"].take(), &event["isBase64Encoded"], body_limit)?);
@@ -93,7 +98,20 @@ pub(super) fn request(mut event: Value, body_limit: usize, request_id: Option<&s
     if let Some(identity) = identity {
         request.extensions_mut().insert(identity);
     }
+    if let Some(operator) = operator {
+        request.extensions_mut().insert(operator);
+    }
     Ok(request)
+}
+
+/// The operator for whom the console calls. The gateway's authorizers are `iam`, `jwt` and `lambda`: nothing that a stranger
+/// sends becomes an `operator`, only an event that somebody makes who may invoke the function.
+fn operator(authorizer: &Value) -> Result<Option<OperatorIdentity>, Refusal> {
+    let Some(operator) = authorizer.get("operator") else { return Ok(None) };
+    let name = operator["name"].as_str().and_then(|name| OperatorName::parse(name).ok());
+    // Nobody is two callers.
+    let name = name.filter(|_| authorizer.as_object().is_some_and(|authorizer| authorizer.len() == 1));
+    name.map(|name| Some(OperatorIdentity::new(&name))).ok_or(Refusal::Malformed("the operator"))
 }
 
 /// Path and query, no host: no handler goes by the host that a caller names.

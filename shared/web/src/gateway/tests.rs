@@ -14,7 +14,7 @@ use serde_json::json;
 use super::*;
 use crate::api::not_signed;
 use crate::doors::Right;
-use crate::identity::IamIdentity;
+use crate::identity::{IamIdentity, OperatorIdentity};
 
 static BUSINESS: [Route; 1] = [Route::with(Method::POST, "/business", Right::IamOnly)];
 
@@ -31,6 +31,10 @@ async fn item(Path(id): Path<String>) -> String {
 
 async fn caller(identity: Option<Extension<IamIdentity>>) -> Result<String, Problem> {
     identity.map(|Extension(identity)| identity.to_string()).ok_or_else(not_signed)
+}
+
+async fn operator(operator: Option<Extension<OperatorIdentity>>) -> Result<String, Problem> {
+    operator.map(|Extension(operator)| operator.to_string()).ok_or_else(not_signed)
 }
 
 async fn item_of_none() -> &'static str {
@@ -52,6 +56,11 @@ fn gateway() -> Gateway {
         .route("/items/{id}", get(item))
         .route("/items/{id}/parts", get(item))
         .route("/business", post(caller))
+        .route("/operator", post(operator))
+        .route("/pages", get(item_of_none))
+        .route("/pages/all", get(item_of_none))
+        .route("/pages/items/{id}", get(item).post(item))
+        .route("/pagesx/{id}", get(item))
         .route("/panic", get(panic).post(panic))
         .route("/odd", get(odd))
         .route("/v1/things", get(item_of_none))
@@ -196,6 +205,9 @@ async fn nothing_but_the_known_headers_reaches_a_handler_and_nobody_goes_by_the_
             "Content-Type": "text/xml",
             "USER-AGENT": "Müller",
             "accept-language": "de",
+            "Origin": "https://auth.example.com",
+            "sec-fetch-site": "same-origin",
+            "sec-fetch-mode": "navigate",
             "cookie": "not=this",
         });
         event["cookies"] = json!(["a=1", "b=2"]);
@@ -207,7 +219,17 @@ async fn nothing_but_the_known_headers_reaches_a_handler_and_nobody_goes_by_the_
     let mut headers: Vec<&str> =
         reached["headers"].as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();
     headers.sort_unstable();
-    assert_eq!(headers, ["accept-language: de", "content-type: text/xml", "cookie: a=1; b=2", "user-agent: Müller"]);
+    assert_eq!(
+        headers,
+        [
+            "accept-language: de",
+            "content-type: text/xml",
+            "cookie: a=1; b=2",
+            "origin: https://auth.example.com",
+            "sec-fetch-site: same-origin",
+            "user-agent: Müller"
+        ]
+    );
 
     let reached = echoed(|event| event["headers"] = json!({ "Cookie": "a=1" })).await;
     assert_eq!(reached["headers"], json!(["cookie: a=1"]), "as a gateway without a list of cookies sends it");
@@ -333,6 +355,71 @@ async fn the_identity_is_the_one_that_the_gateway_has_verified_and_no_other() {
         event["stageVariables"] = context;
     });
     assert_eq!(answer(&forged).await.status_code, 403);
+}
+
+#[tokio::test]
+async fn an_operator_is_named_by_whoever_may_invoke_the_function_and_by_nothing_that_is_sent() {
+    let with = async |route: &str, authorizer: Value| {
+        let path = route.split_once(' ').unwrap().1;
+        answer(&event(route, path, |event| event["requestContext"]["authorizer"] = authorizer)).await
+    };
+    let known = with("POST /operator", json!({ "operator": { "name": "li" } })).await;
+    assert_eq!((known.status_code, known.body.as_str()), (200, "operator:li"));
+    let elsewhere = with("POST /business", json!({ "operator": { "name": "li" } })).await;
+    assert_eq!(elsewhere.status_code, 403, "an operator is no principal of AWS");
+    for malformed in [
+        json!({ "operator": null }),
+        json!({ "operator": "li" }),
+        json!({ "operator": {} }),
+        json!({ "operator": { "name": "" } }),
+        json!({ "operator": { "name": "Li" } }),
+        json!({ "operator": { "name": "li#x" } }),
+        json!({ "operator": { "name": ["li"] } }),
+        json!({ "operator": { "name": "a".repeat(41) } }),
+        json!({ "operator": { "name": "li" }, "iam": { "userArn": "arn:aws:iam::123456789012:role/orders" } }),
+    ] {
+        let refused = with("POST /operator", malformed.clone()).await;
+        assert_eq!((refused.status_code, refused.body.contains("the operator")), (400, true), "{malformed}");
+    }
+    for other in [json!({ "lambda": { "operator": { "name": "li" } } }), json!({ "jwt": { "operator": "li" } })] {
+        assert_eq!(with("POST /operator", other.clone()).await.status_code, 403, "{other}");
+    }
+    let forged = event("POST /operator", "/operator", |event| {
+        let context = json!({ "authorizer": { "operator": { "name": "li" } } });
+        event["headers"]["x-amzn-request-context"] = json!(context.to_string());
+        event["authorizer"] = context["authorizer"].clone();
+        event["body"] = json!(json!({ "requestContext": context }).to_string());
+        event["pathParameters"] = context["authorizer"].clone();
+    });
+    assert_eq!(answer(&forged).await.status_code, 403);
+}
+
+#[tokio::test]
+async fn pages_below_a_path_are_routed_here_by_path_and_method() {
+    let pages = gateway().with_pages_below("/pages");
+    let (all, posted) = ("GET /pages/{proxy+}", "POST /pages/{proxy+}");
+    for (route, method, path, status, body) in [
+        (all, "GET", "/pages/all", 200, "all"),
+        (all, "GET", "/pages/items/7", 200, "item 7"),
+        (posted, "POST", "/pages/items/7", 200, "item 7"),
+        ("GET /pages", "GET", "/pages", 200, "all"),
+        (all, "POST", "/pages/items/7", 404, "there is no such route"),
+        (posted, "GET", "/pages/items/7", 404, "there is no such route"),
+        (all, "GET", "/pages", 404, "there is no such route"),
+        (all, "GET", "/pagesx/7", 404, "there is no such route"),
+        (all, "GET", "/items/7", 404, "there is no such route"),
+        (all, "GET", "/v1/echo", 404, "there is no such route"),
+        (posted, "POST", "/business", 404, "there is no such route"),
+        ("GET /pagesx/{proxy+}", "GET", "/pagesx/7", 404, "there is no such route"),
+        ("GET /{proxy+}", "GET", "/pages/all", 404, "there is no such route"),
+        (posted, "POST", "/pages/all", 405, ""),
+        (all, "GET", "/pages/none", 404, ""),
+    ] {
+        let event = event(route, path, |event| event["requestContext"]["http"]["method"] = json!(method));
+        let found = pages.answer(&event.to_string()).await;
+        assert_eq!((found.status_code, found.body.as_str()), (status, body), "{route}: {method} {path}");
+    }
+    assert_eq!(answer(&event(all, "/pages/all", |_| {})).await.status_code, 404, "a function without pages");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ from pathlib import Path
 TARGETS = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"]
 
 FUNCTIONS = {"account-api", "ticket-push", "account-push", "preauth-link", "oauth-callback", "token-api", "token-refresher", "web-login", "wechat-calls"}
-SHARED = {"base", "wechat", "runtime", "store", "platform", "web"}
+SHARED = {"base", "wechat", "runtime", "store", "platform", "diagnosis", "web"}
 
 # The crates of ours that each may depend on directly.
 MAY_USE = {
@@ -23,6 +23,7 @@ MAY_USE = {
     "runtime": {"base"},
     "store": {"base", "wechat", "runtime"},
     "platform": {"base", "wechat", "runtime", "store"},
+    "diagnosis": {"base", "wechat", "store"},
     "web": {"base", "wechat", "runtime", "store", "platform"},
     "simulator": {"base", "wechat"},
     "ops": SHARED,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base::language::Language;
+use base::phrase::Noun;
 use http::Method;
 use http::header::{CONTENT_TYPE, LOCATION};
 use reqwest::Client;
@@ -10,11 +12,12 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::deployment::Deployment;
 use crate::finding::Finding;
-use crate::format::count;
 use crate::http::{Answer, ask, at, client, lead_here, shown, unreachable};
 
 /// The check's name.
 const SERVED: &str = "check files";
+
+const FILE: Noun = Noun::new("个文件", "file");
 
 /// For a response. A function that starts cold takes one or two.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -72,7 +75,10 @@ impl Deployment {
         }
         findings.extend(wrong.into_iter().take(MOST_TOLD));
         if hidden > 0 {
-            let sentence = format!("the same is true of {} more", count(hidden.try_into().unwrap_or(u64::MAX), "file"));
+            let sentence = format!(
+                "the same is true of {} more",
+                FILE.count(hidden.try_into().unwrap_or(u64::MAX), Language::English)
+            );
             findings.push(Finding::wrong(SERVED, sentence, "see the lines above"));
         }
         findings
@@ -82,7 +88,7 @@ impl Deployment {
         if number == 0 {
             return "none is stored".to_owned();
         }
-        let files = count(number.try_into().unwrap_or(u64::MAX), "file");
+        let files = FILE.count(number.try_into().unwrap_or(u64::MAX), Language::English);
         format!("{} serves {files} with the stored bytes", shown(&self.public))
     }
 

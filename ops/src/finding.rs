@@ -5,18 +5,9 @@
 
 use std::fmt;
 
-/// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// As it should be.
-    Ok,
-    /// Not checked, on purpose.
-    Skipped,
-    /// It works, and somebody should look at it; or it could not be looked at.
-    Warning,
-    /// Something does not work, or soon will not.
-    Wrong,
-}
+use base::language::Language;
+
+pub use diagnosis::Verdict;
 
 /// What one check found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +30,17 @@ impl fmt::Display for Finding {
 }
 
 impl Finding {
+    /// What a check of the table's items found, in English.
+    pub(crate) fn of(finding: &diagnosis::Finding) -> Self {
+        let language = Language::English;
+        Self {
+            check: finding.check.title(language),
+            verdict: finding.verdict,
+            sentence: finding.sentence(language),
+            advice: finding.remedy(language),
+        }
+    }
+
     pub(crate) fn ok(check: &'static str, sentence: impl Into<String>) -> Self {
         Self { check, verdict: Verdict::Ok, sentence: sentence.into(), advice: None }
     }

@@ -10,6 +10,8 @@ use std::time::Duration;
 use aws_smithy_types::date_time::{DateTime, Format};
 use base::clock::Clock;
 use base::http_client::{BodyError, client_builder, read_bounded};
+use base::language::Language;
+use base::phrase::span;
 use http::header::{AsHeaderName, CONTENT_SECURITY_POLICY, CONTENT_TYPE, DATE, HeaderMap};
 use http::{Method, StatusCode};
 use reqwest::{Client, RequestBuilder};
@@ -18,7 +20,6 @@ use url::Url;
 
 use crate::deployment::Target;
 use crate::finding::Finding;
-use crate::format::span;
 
 /// To connect, by name, address and TLS.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -199,7 +200,7 @@ pub(crate) fn unreachable(
         ),
         Unreachable::Refused => (format!("nobody listens at {base}"), lead_here(target)),
         Unreachable::Timeout => (
-            format!("{base} gives no response within {}", span(within)),
+            format!("{base} gives no response within {}", span(within, Language::English)),
             "check where the name leads, and what the functions' logs say",
         ),
         Unreachable::Other(words) => {

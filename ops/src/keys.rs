@@ -6,6 +6,8 @@
 use std::fmt::{self, Write as _};
 
 use base::clock::Timestamp;
+use base::language::Language;
+use base::phrase::Noun;
 use base::random::Random;
 use platform::secret::{Platform, PlatformError};
 use runtime::config::Environment;
@@ -16,10 +18,11 @@ use crate::args::{KeysCommand, NewKeyArgs};
 use crate::deployment::{self, Addresses, Deployment};
 use crate::doctor::secret;
 use crate::finding::Finding;
-use crate::format::count;
 
 /// Who makes and revokes keys here.
 const BY: &str = "cargo ops";
+
+const ACCOUNT: Noun = Noun::new("个账号", "account");
 
 /// Keys that are read at once.
 const AT_ONCE: usize = 100;
@@ -156,8 +159,9 @@ fn row(key: &ApiKey, now: Timestamp) -> [String; 6] {
         (None, Some(ends_at)) => format!("until {}", day(ends_at)),
         (None, None) => "valid".to_owned(),
     };
-    let accounts =
-        |appids: &std::collections::BTreeSet<_>| count(u64::try_from(appids.len()).unwrap_or(u64::MAX), "account");
+    let accounts = |appids: &std::collections::BTreeSet<_>| {
+        ACCOUNT.count(u64::try_from(appids.len()).unwrap_or(u64::MAX), Language::English)
+    };
     [
         key.id.to_string(),
         day(key.created_at),

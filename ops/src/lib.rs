@@ -14,7 +14,6 @@ pub mod doctor;
 pub mod domains;
 mod explain;
 pub mod finding;
-mod format;
 mod http;
 pub mod keys;
 pub mod release_check;

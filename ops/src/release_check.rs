@@ -8,6 +8,8 @@
 
 use std::time::{Duration, Instant};
 
+use base::language::Language;
+use base::phrase::span;
 use base::random::Random;
 use http::Method;
 use platform::secret::Platform;
@@ -21,10 +23,9 @@ use wechat::push::{AccountMessage, Content, TestAccounts};
 
 use crate::args::ReleaseCheckArgs;
 use crate::deployment::{self, Addresses, Deployment, Located};
+use crate::doctor::secret;
 use crate::doctor::web::{NO_ACCOUNT, judge_clock};
-use crate::doctor::{items, secret};
 use crate::finding::{Diagnosis, Finding};
-use crate::format::span;
 use crate::http::{Answer, Unreachable, ask, at, client, lead_here, unreachable};
 
 /// WeChat's own time-out.
@@ -132,7 +133,7 @@ impl Checker<'_> {
             return findings;
         }
         let store = self.deployment.store(self.keyring.component());
-        findings.extend(items::ticket(&store, &self.deployment.events_url, clock.now()).await);
+        findings.extend(self.deployment.ticket(&store, clock.now()).await);
         for (number, group) in (1..).zip(TestAccounts::groups().iter().take(groups)) {
             for ((appid, user_name), kind) in group.iter().zip(["official account", "mini program"]) {
                 for case in [TEXT, EVENT] {
@@ -308,7 +309,10 @@ impl Checker<'_> {
         let received = received.map_err(|why| match why {
             Unreachable::Timeout => Finding::wrong(
                 check,
-                format!("{function} gives no reply within {}: WeChat would not wait longer", span(self.within)),
+                format!(
+                    "{function} gives no reply within {}: WeChat would not wait longer",
+                    span(self.within, Language::English)
+                ),
                 format!("run it again, if it was a cold start; else {function}'s log says what it waits for"),
             ),
             why => unreachable(check, &self.deployment.public, &why, target, self.within),

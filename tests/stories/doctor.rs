@@ -205,7 +205,7 @@ async fn without_a_ticket_wechats_console_is_where_to_look() {
 
 #[tokio::test]
 async fn tickets_that_stopped_coming_are_told_with_how_long_the_last_one_serves() {
-    for (age, expected) in [(26, "11 hours more"), (13 * 60, "has lapsed")] {
+    for (age, expected) in [(26, "11 hours more"), (13 * 60, "has expired")] {
         let world = world().await;
         let received = world.now().minus(Duration::from_mins(age));
         world.store().tickets.put(&"ticket@@@old".into(), received, received).await.unwrap();
@@ -229,7 +229,7 @@ async fn a_refresher_that_never_ran_or_stopped_is_told() {
     assert!(told(&findings, "refresher").contains("it last ran 16 minutes ago"), "{findings:#?}");
     world.pass(Duration::from_hours(2));
     let findings = deployment.examine().await;
-    assert!(told(&findings, "component token").contains("it lapsed"), "{findings:#?}");
+    assert!(told(&findings, "component token").contains("it expired"), "{findings:#?}");
 }
 
 #[tokio::test]
@@ -312,7 +312,7 @@ async fn a_message_that_takes_no_effect_is_told_with_its_age() {
     assert!(world.simulator.send(&consent.push).await.is_accepted());
     world.pass(Duration::from_mins(31));
     let findings = deployment.examine().await;
-    assert!(told(&findings, "inbox").contains("1 message waiting, the oldest since 31 minutes"), "{findings:#?}");
+    assert!(told(&findings, "inbox").contains("1 message waiting, the oldest for 31 minutes"), "{findings:#?}");
 }
 
 #[tokio::test]
@@ -343,7 +343,7 @@ async fn account_events_that_the_bus_does_not_take_are_told_with_their_age() {
     world.renew().await;
     let findings = deployment.examine().await;
     let said = told(&findings, "events");
-    assert!(said.starts_with("waiting for the event bus: 1 event, the oldest since 16 minutes |"), "{findings:#?}");
+    assert!(said.starts_with("waiting for the event bus: 1 event, the oldest for 16 minutes |"), "{findings:#?}");
     assert!(said.contains("EventBridge's code"), "{said}");
     assert_eq!(told(&findings, "event webhook"), "", "it has none");
 }
@@ -360,8 +360,8 @@ async fn an_event_webhook_that_takes_nothing_is_told_with_account_and_tries() {
     }
     let findings = deployment.examine().await;
     let said = told(&findings, "event webhook");
-    assert!(said.starts_with("waiting for it: 1 event; it has not taken event "), "{findings:#?}");
-    let event = format!(" of account {account}, which happened 3 minutes ago, in 3 tries |");
+    assert!(said.starts_with("waiting for it: 1 event; it has not accepted event "), "{findings:#?}");
+    let event = format!(" of account {account}, which happened 3 minutes ago, in 3 attempts |");
     assert!(said.contains(&event), "{findings:#?}");
     assert_eq!(told(&findings, "events"), "", "the bus has it");
     assert!(!format!("{findings:?}").contains(service.url().as_str()), "its address may have a key in it");
@@ -377,7 +377,7 @@ async fn account_events_that_no_run_has_sent_to_the_webhook_are_told() {
     assert_eq!(told(&deployment.examine().await, "event webhook"), "");
     world.pass(Duration::from_mins(16));
     let said = told(&deployment.examine().await, "event webhook");
-    assert!(said.starts_with("waiting for it: 1 event, the oldest since 16 minutes | it was not asked"), "{said}");
+    assert!(said.starts_with("waiting for it: 1 event, the oldest for 16 minutes | it was not asked"), "{said}");
 }
 
 #[tokio::test]

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use base::clock::Timestamp;
 use base::ids::AppId;
+use base::language::Language;
+use diagnosis::codes;
 use serde::Serialize;
 use store::{AccountState, KnownAccount, TokenStatus};
 use web::api::state_word;
-use wechat::api::{AccountKind, ErrCode, Profile, Reaction};
+use wechat::api::{AccountKind, ErrCode, Profile};
 use wechat::permissions::PermissionSet;
 
 /// `verify_type` of an account that nobody has verified.
@@ -215,48 +217,16 @@ impl Failure {
     fn of(token: &TokenStatus, is_active: bool) -> Option<Self> {
         let cause = token.last_error.clone()?;
         let known = token.last_failure.clone();
-        let errcode = cause.parse().ok();
+        let explanation = codes::of_renewal(&cause, is_active, Language::English);
         Some(Self {
             at: known.as_ref().map(|known| Timestamp::from_unix(known.at).rfc3339()),
             api: known.as_ref().and_then(|known| known.api.clone()),
-            errcode,
+            errcode: codes::errcode(&cause).map(ErrCode::code),
             errmsg: known.as_ref().and_then(|known| known.errmsg.clone()),
             rid: known.and_then(|known| known.rid),
             next_try_at: token.due_at.filter(|_| is_active).map(Timestamp::rfc3339),
-            what_to_do: if is_active { advice(errcode.map(ErrCode::from_code)) } else { ASK_AGAIN },
+            what_to_do: explanation.remedy,
             cause,
         })
-    }
-}
-
-const ASK_AGAIN: &str = "The merchant has to authorize the platform again: make a link.";
-
-/// What a person can do about a renewal that fails.
-const fn advice(code: Option<ErrCode>) -> &'static str {
-    match code {
-        None => "Nothing, if it passes: WeChat or the table did not answer, and the renewal is tried again.",
-        Some(ErrCode::AccountLimited) => {
-            "The merchant has to look at the account in WeChat's console: it is frozen, closed or being moved, see account_status."
-        }
-        Some(code) => match code.reaction() {
-            Reaction::Retry | Reaction::WaitMinute => {
-                "Nothing, if it passes: WeChat is busy, and the renewal is tried again."
-            }
-            Reaction::Quota => {
-                "The day's quota is used up. WeChat resets it at midnight in Beijing, and the renewal is tried again."
-            }
-            Reaction::RefreshTokenInvalid | Reaction::Reauthorize => {
-                "Nothing yet: if WeChat goes on refusing, the account becomes needs_authorization, and the merchant is to be asked again."
-            }
-            Reaction::Permission => {
-                "The merchant has to grant the permission set, or WeChat has to lift what it has imposed on the account."
-            }
-            Reaction::Config | Reaction::NewTicket | Reaction::Refresh => {
-                "An operator of the platform has to look at its settings: run the doctor."
-            }
-            Reaction::CodeSpent | Reaction::Caller | Reaction::Unknown => {
-                "If it stays, give errcode, errmsg and rid to WeChat's support; the renewal is tried again."
-            }
-        },
     }
 }

@@ -1,15 +1,16 @@
-//! When a call counts as failed, what it means, and what can be done.
+//! When a call counts as failed, and as which failure.
 
 use std::time::Duration;
 
 use base::clock::Timestamp;
 use base::ids::AppId;
+use diagnosis::codes::{HTTP, TOO_LARGE, UNUSABLE, errcode};
 use http::Method;
 use store::FailedCall;
 use tokio::time::{Instant, timeout_at};
 use web::caller::Caller;
 use wechat::api::relay::{RelayAnswer, RelayError};
-use wechat::api::{Api, ErrCode, Reaction, WechatError};
+use wechat::api::{Api, Reaction, WechatError};
 
 use crate::OpenPlatform;
 use crate::attempt::Answered;
@@ -90,42 +91,10 @@ impl<'a> Asked<'a> {
     }
 }
 
-const HTTP: &str = "http-";
-const TOO_LARGE: &str = "answer-too-large";
-const UNUSABLE: &str = "answer-unusable";
-
-/// What a code in the list of failed calls means, and what to do about it.
-pub(crate) fn explanation(code: &str) -> (&'static str, &'static str) {
-    if let Ok(code) = code.parse() {
-        let code = ErrCode::from_code(code);
-        return (code.meaning(), advice(code.reaction_to(Api::OnBehalf)));
-    }
-    match code {
-        "connect" | "not-started" => ("WeChat could not be reached; nothing was sent", "try again"),
-        "timeout" | "connection-lost" => (
-            "WeChat's response did not arrive; the call may have taken effect",
-            "check whether it did before you repeat it",
-        ),
-        TOO_LARGE => (
-            "WeChat's response was too large to return; the call was made",
-            "ask for less per call, or send X-Large-Answer: redirect",
-        ),
-        UNUSABLE => (
-            "secrets could not be removed from WeChat's response; the call may have taken effect",
-            "check whether it did before you repeat it",
-        ),
-        _ if code.strip_prefix(HTTP).is_some_and(|status| status.starts_with('5')) => (
-            "a proxy in front of WeChat answered with an error page; the call may have taken effect",
-            "check whether it did before you repeat it",
-        ),
-        _ => ("WeChat answered with an error page and no error code", "check the path and the method"),
-    }
-}
-
 /// The kind of a failure, to be counted by: there are hundreds of codes, and each value of a metric is paid for.
 pub(crate) fn kind(code: &str) -> &'static str {
-    let Ok(code) = code.parse() else { return "unanswered" };
-    match ErrCode::from_code(code).reaction_to(Api::OnBehalf) {
+    let Some(code) = errcode(code) else { return "unanswered" };
+    match code.reaction_to(Api::OnBehalf) {
         Reaction::Retry => "busy",
         Reaction::Refresh | Reaction::RefreshTokenInvalid => "token",
         Reaction::Reauthorize | Reaction::Permission => "permission",
@@ -133,27 +102,5 @@ pub(crate) fn kind(code: &str) -> &'static str {
         Reaction::Config | Reaction::NewTicket => "platform",
         Reaction::CodeSpent | Reaction::Caller => "request",
         Reaction::Unknown => "unknown",
-    }
-}
-
-const fn advice(reaction: Reaction) -> &'static str {
-    match reaction {
-        Reaction::Retry => "try again later, if a second call does no harm",
-        Reaction::Refresh => {
-            "try again in a minute: the platform renews the token; if this continues, something else is renewing it too"
-        }
-        Reaction::Reauthorize => "the merchant has to authorize the platform again",
-        Reaction::Permission => {
-            "the merchant has to grant the permission through a new link, unless WeChat does not offer it to this account"
-        }
-        Reaction::Quota => {
-            "wait until the quota is renewed, the day's at midnight in Beijing; cgi-bin/clear_quota clears it ten times a month"
-        }
-        Reaction::WaitMinute => "call less often: wait a minute",
-        Reaction::Config => "an operator has to change the platform's settings: cargo ops doctor says which",
-        Reaction::NewTicket => "the platform waits for WeChat's next ticket: try again in ten minutes",
-        Reaction::CodeSpent | Reaction::Caller => "change the request",
-        Reaction::RefreshTokenInvalid => "the platform repairs the account's tokens: try again in a minute",
-        Reaction::Unknown => "look the code up in WeChat's documents; WeChat's support asks for rid",
     }
 }

@@ -4,6 +4,8 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use base::clock::Timestamp;
 use base::ids::AppId;
+use base::language::Language;
+use diagnosis::codes;
 use http::StatusCode;
 use serde::Serialize;
 use store::{CountedFailure, FAILED_CALLS_KEPT, FailurePage, FailurePlace};
@@ -13,7 +15,6 @@ use web::caller::{Caller, not_allowed};
 use web::{Cursor, PageSize, Parameters, Problem};
 
 use crate::CallService;
-use crate::failure::explanation;
 use crate::request::PLATFORM;
 
 /// A page of failed calls.
@@ -71,7 +72,7 @@ pub(crate) struct FailedCallView {
 impl From<CountedFailure> for FailedCallView {
     fn from(failure: CountedFailure) -> Self {
         let last = failure.last;
-        let (meaning, advice) = explanation(&last.code);
+        let explanation = codes::of_call(&last.code, Language::English);
         Self {
             at: Timestamp::from_unix(last.at).rfc3339(),
             count: failure.count,
@@ -86,8 +87,8 @@ impl From<CountedFailure> for FailedCallView {
             duration_ms: last.milliseconds,
             bytes_sent: last.bytes_sent,
             bytes_received: last.bytes_received,
-            meaning,
-            advice,
+            meaning: explanation.meaning,
+            advice: explanation.remedy,
         }
     }
 }

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use base::ids::AppId;
+use base::language::Language;
 use http::StatusCode;
 use platform::tokens::TokenError;
 use runtime::config::WebDomains;
@@ -157,7 +158,7 @@ async fn why_not_permitted(open: &OpenPlatform, account: &AppId, error: &TokenEr
     Some(if let Some(refusal) = refusal {
         with_wechats_words(problem, refusal)
     } else {
-        let errmsg = words(code.code()).unwrap_or(code.meaning());
+        let errmsg = words(code.code()).unwrap_or(code.meaning(Language::English));
         problem.with("errcode", code.code()).with("errmsg", errmsg)
     })
 }

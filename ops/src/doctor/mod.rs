@@ -1,23 +1,23 @@
 //! `cargo ops doctor`: looks at a deployment from outside and says in words what is wrong with it.
 //!
-//! It only reads, and never calls WeChat: the calls that would reveal most issue tokens or count against a quota. What
-//! WeChat last said is in the table, where the refresher left it. Each check is a function that returns findings; one
-//! that fails stops no other. Every wait is bounded.
+//! It only reads, and never calls WeChat: the calls that would reveal most issue tokens or count against a quota. Each check
+//! is a function that returns findings; one that fails stops no other. Every wait is bounded. The checks of the table's
+//! items are those of [`diagnosis`]; their ages are by this machine's clock, and the check of the clocks says how far to
+//! trust it.
 
 mod domains;
-pub(crate) mod items;
-mod outbox;
-mod refresher;
-mod refusal;
 pub(crate) mod secret;
 mod table;
 pub(crate) mod web;
 
 use std::time::Duration;
 
+use base::clock::Timestamp;
 use base::ids::AppId;
+use diagnosis::{Reads, Setup};
 use runtime::aws::{AwsFailure, FailureKind};
 use runtime::config::Environment;
+use store::Store;
 use tokio::time::timeout;
 
 use crate::args::DoctorArgs;
@@ -86,26 +86,22 @@ impl Deployment {
     }
 
     async fn items(&self, component: &AppId) -> Vec<Finding> {
-        let store = self.store(component);
-        let now = self.clock.now();
-        let all = async {
-            tokio::join!(
-                items::ticket(&store, &self.events_url, now),
-                items::component_token(&store, now),
-                refresher::examine(&store, &self.parts, now),
-                items::accounts(&store),
-                items::inbox(&store, now),
-                outbox::examine(&store, now),
-            )
-        };
-        let Ok((mut findings, token, refresher, accounts, inbox, outbox)) = timeout(ITEMS, Box::pin(all)).await else {
+        let (reads, setup) = (Reads::from(&self.store(component)), self.setup());
+        let examined = diagnosis::examine(&reads, &setup, self.clock.now());
+        let Ok(findings) = timeout(ITEMS, Box::pin(examined)).await else {
             let sentence = "the items of the table could not be read in time";
             return vec![Finding::wrong("items", sentence, "check the network between this machine and the region")];
         };
-        findings.push(token);
-        findings.extend(refresher);
-        findings.extend([accounts, inbox]);
-        findings.extend(outbox);
-        findings
+        findings.iter().map(Finding::of).collect()
+    }
+
+    /// The newest ticket.
+    pub(crate) async fn ticket(&self, store: &Store, now: Timestamp) -> Vec<Finding> {
+        let findings = diagnosis::examine_ticket(&Reads::from(store), &self.setup(), now).await;
+        findings.iter().map(Finding::of).collect()
+    }
+
+    fn setup(&self) -> Setup {
+        Setup { events_url: self.events_url.clone(), parts: self.parts.clone() }
     }
 }

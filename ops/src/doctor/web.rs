@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use base::clock::Clock;
 use base::ids::LinkId;
+use base::language::Language;
+use base::phrase::span;
 use base::random::Random;
 use http::Method;
 use http::header::LOCATION;
@@ -14,7 +16,6 @@ use url::Url;
 
 use crate::deployment::Target;
 use crate::finding::Finding;
-use crate::format::span;
 use crate::http::{Answer, Unreachable, ask, at, client, lead_here, shown, unreachable};
 
 const PUBLIC: &str = "public URL";
@@ -210,7 +211,7 @@ pub(crate) fn judge_clock(behind: Option<i64>) -> Finding {
     };
     let skew = Duration::from_secs(seconds.unsigned_abs());
     let side = if seconds > 0 { "behind" } else { "ahead of" };
-    let sentence = format!("it is {} {side} the server's", span(skew));
+    let sentence = format!("it is {} {side} the server's", span(skew, Language::English));
     let advice = "set this machine's clock, best by NTP: the ages above are wrong by as much, and AWS refuses signatures that \
                   are 5 minutes off";
     if skew > SKEW_TOO_LARGE {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use base::language::Language;
 use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
@@ -136,7 +137,7 @@ fn path(origin: &CheckFileOrigin) -> Vec<String> {
 
 /// What WeChat's code means, and what to do.
 fn of_wechat(origin: &CheckFileOrigin, code: ErrCode) -> Finding {
-    let sentence = format!("WeChat refuses with {}: {}", code.code(), code.meaning());
+    let sentence = format!("WeChat refuses with {}: {}", code.code(), code.meaning(Language::English));
     let set = PermissionSet::of(DEVELOPMENT).map(|set| set.name).unwrap_or_default();
     let advice = match (code.reaction_to(Api::OnBehalf), origin.account()) {
         (Reaction::Permission, Some(_)) => format!(

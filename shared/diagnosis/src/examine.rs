@@ -1,0 +1,74 @@
+//! All checks of the table's items.
+
+use base::clock::Timestamp;
+use store::{DuePart, Health, HealthRecords, ScheduledTask, StoreError};
+
+use crate::answers::Answers;
+use crate::finding::{Check, Finding};
+use crate::runs::{Reconciliations, Renewals};
+use crate::{accounts, component_token, inbox, outbox, ticket};
+
+store::access_to! {
+    /// What is read of the table: nothing that is secret.
+    pub struct Reads {
+        vitals: Vitals,
+        health: HealthRecords,
+        accounts: Accounts,
+        arrivals: Arrivals,
+    }
+}
+
+/// What is known of the deployment apart from its table.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Where WeChat must push tickets and authorizations: what must be entered in its console.
+    pub events_url: String,
+    /// The parts of the accounts that have a run each.
+    pub parts: Vec<DuePart>,
+}
+
+/// Makes every check, in the order the findings are best read: what the later ones need comes first. One that fails stops no
+/// other. Some dozen reads, and a query for each megabyte of the index's keys of accounts; the caller bounds the time.
+pub async fn examine(reads: &Reads, setup: &Setup, now: Timestamp) -> Vec<Finding> {
+    let (mut findings, token, runs, accounts, inbox, outbox) = tokio::join!(
+        examine_ticket(reads, setup, now),
+        component_token::look(&reads.vitals, now),
+        runs(&reads.health, &setup.parts, now),
+        accounts::look(&reads.accounts),
+        inbox::look(&reads.arrivals, now),
+        outbox::look(&reads.arrivals, now),
+    );
+    findings.push(token);
+    findings.extend(runs);
+    findings.extend([accounts, inbox]);
+    findings.extend(outbox);
+    findings
+}
+
+/// Looks at the newest ticket alone. One read.
+pub async fn examine_ticket(reads: &Reads, setup: &Setup, now: Timestamp) -> Vec<Finding> {
+    ticket::look(&reads.vitals, &setup.events_url, now).await
+}
+
+/// Both tasks, and what WeChat said in either. Each of the parts of the accounts has a renew run.
+async fn runs(health: &HealthRecords, parts: &[DuePart], now: Timestamp) -> Vec<Finding> {
+    let (renew, reconcile) = match tokio::try_join!(renew_runs(health, parts), health.get(ScheduledTask::Reconcile)) {
+        Ok(runs) => runs,
+        Err(error) => return vec![Finding::unreadable(Check::Renewals, error)],
+    };
+    let renews = renew.iter().any(Option::is_some);
+    let mut findings =
+        vec![Renewals::of(&renew, now).into(), Reconciliations::of(reconcile.as_ref(), renews, now).into()];
+    let runs = renew.iter().chain([&reconcile]).flatten();
+    findings.extend(Answers::of(runs, now).into_iter().map(Finding::from));
+    findings
+}
+
+/// How the newest run of each part went.
+async fn renew_runs(health: &HealthRecords, parts: &[DuePart]) -> Result<Vec<Option<Health>>, StoreError> {
+    let mut found = Vec::new();
+    for part in parts {
+        found.push(health.get(ScheduledTask::Renew(*part)).await?);
+    }
+    Ok(found)
+}

@@ -1,0 +1,195 @@
+//! What a check found: data, from which the sentences in both languages are made.
+
+use base::language::Language;
+use store::StoreError;
+
+use crate::accounts::AccountCounts;
+use crate::answers::Answers;
+use crate::component_token::ComponentToken;
+use crate::inbox::InboxState;
+use crate::outbox::{BusState, WebhookState};
+use crate::runs::{Reconciliations, Renewals};
+use crate::ticket::{Ticket, WechatClock};
+use crate::unreadable::Unreadable;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// As it should be.
+    Ok,
+    /// Not checked, on purpose.
+    Skipped,
+    /// It works, and somebody should look at it; or it could not be looked at.
+    Warning,
+    /// Something does not work, or soon will not.
+    Wrong,
+}
+
+impl Verdict {
+    /// Its name in programs, such as a class of a page's element.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Skipped => "skipped",
+            Self::Warning => "warning",
+            Self::Wrong => "wrong",
+        }
+    }
+
+    /// Its name for people.
+    #[must_use]
+    pub const fn title(self, language: Language) -> &'static str {
+        match self {
+            Self::Ok => language.pick("正常", "OK"),
+            Self::Skipped => language.pick("未检查", "Skipped"),
+            Self::Warning => language.pick("警告", "Warning"),
+            Self::Wrong => language.pick("异常", "Wrong"),
+        }
+    }
+}
+
+/// What is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Check {
+    /// The newest ticket.
+    Ticket,
+    /// WeChat's clock against ours.
+    WechatClock,
+    /// The component token.
+    ComponentToken,
+    /// The runs that renew.
+    Renewals,
+    /// The runs that reconcile.
+    Reconciliations,
+    /// What WeChat answers to these runs.
+    WechatAnswers,
+    /// The accounts, by state.
+    Accounts,
+    /// Pushes that have not taken effect, and messages that wait for the bus.
+    Inbox,
+    /// Events that wait for the bus.
+    Events,
+    /// Events that wait for the business's webhook.
+    EventWebhook,
+}
+
+impl Check {
+    /// Its name in programs. It does not change.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ticket => "ticket",
+            Self::WechatClock => "wechat-clock",
+            Self::ComponentToken => "component-token",
+            Self::Renewals => "renewals",
+            Self::Reconciliations => "reconciliations",
+            Self::WechatAnswers => "wechat-answers",
+            Self::Accounts => "accounts",
+            Self::Inbox => "inbox",
+            Self::Events => "events",
+            Self::EventWebhook => "event-webhook",
+        }
+    }
+
+    /// Its name for people, in a word or two.
+    #[must_use]
+    pub const fn title(self, language: Language) -> &'static str {
+        match self {
+            Self::Ticket => language.pick("票据", "ticket"),
+            Self::WechatClock => language.pick("微信时钟", "WeChat's clock"),
+            Self::ComponentToken => language.pick("平台令牌", "component token"),
+            Self::Renewals => language.pick("续期任务", "refresher"),
+            Self::Reconciliations => language.pick("对账任务", "reconcile"),
+            Self::WechatAnswers => language.pick("微信响应", "WeChat's answers"),
+            Self::Accounts => language.pick("授权账号", "accounts"),
+            Self::Inbox => language.pick("待处理推送", "inbox"),
+            Self::Events => language.pick("待投递事件", "events"),
+            Self::EventWebhook => language.pick("事件 Webhook", "event webhook"),
+        }
+    }
+}
+
+/// What one check found. It holds no secret, ticket, token or code.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// What was looked at.
+    pub check: Check,
+    /// How bad it is.
+    pub verdict: Verdict,
+    /// What was found.
+    pub seen: Seen,
+}
+
+impl Finding {
+    /// The finding where the items of a check cannot be read.
+    pub(crate) fn unreadable(check: Check, error: StoreError) -> Self {
+        Unreadable { check, error }.into()
+    }
+
+    /// What was found, in a sentence without a full stop.
+    #[must_use]
+    pub fn sentence(&self, language: Language) -> String {
+        self.seen.state().sentence(language)
+    }
+
+    /// What to do about it; `None` if all is well.
+    #[must_use]
+    pub fn remedy(&self, language: Language) -> Option<String> {
+        self.seen.state().remedy(language)
+    }
+}
+
+/// What can be seen by one of the checks.
+pub(crate) trait State {
+    /// The check.
+    fn check(&self) -> Check;
+
+    /// How bad it is.
+    fn verdict(&self) -> Verdict;
+
+    /// In a sentence without a full stop.
+    fn sentence(&self, language: Language) -> String;
+
+    /// What to do about it; `None` if all is well.
+    fn remedy(&self, language: Language) -> Option<String>;
+}
+
+/// Makes [`Seen`] of the types of what is seen.
+macro_rules! seen {
+    ($($of:ident, $doc:literal;)*) => {
+        /// What a check found, as data.
+        #[derive(Debug, Clone)]
+        pub enum Seen {
+            $(#[doc = $doc] $of($of),)*
+        }
+
+        impl Seen {
+            fn state(&self) -> &dyn State {
+                match self {
+                    $(Self::$of(state) => state,)*
+                }
+            }
+        }
+
+        $(impl From<$of> for Finding {
+            fn from(state: $of) -> Self {
+                Self { check: state.check(), verdict: state.verdict(), seen: Seen::$of(state) }
+            }
+        })*
+    };
+}
+
+seen! {
+    Ticket, "The newest ticket.";
+    WechatClock, "WeChat's clock against ours.";
+    ComponentToken, "The component token.";
+    Renewals, "The newest runs that renew.";
+    Reconciliations, "The newest run that reconciles.";
+    Answers, "What WeChat answered last, or refused.";
+    AccountCounts, "How many accounts are in each state.";
+    InboxState, "What has not taken effect, and messages that wait.";
+    BusState, "Events that wait for the bus.";
+    WebhookState, "Events that wait for the webhook.";
+    Unreadable, "The items could not be read.";
+}

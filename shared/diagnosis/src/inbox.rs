@@ -1,0 +1,92 @@
+//! What WeChat has pushed and has not taken effect yet, and messages that wait for the bus.
+
+use std::time::Duration;
+
+use base::clock::Timestamp;
+use base::language::Language;
+use base::phrase::{Noun, span};
+use store::{Arrivals, StoreError};
+
+use crate::finding::{Check, Finding, State, Verdict};
+
+/// An entry takes effect within seconds, or at the next run: below this, several runs have failed to.
+const SLOW: Duration = Duration::from_mins(30);
+
+/// How many of the entries that are due first are looked at for the oldest.
+const LOOK: usize = 100;
+
+const PUSH: Noun = Noun::new("条推送", "message");
+
+const MESSAGE: Noun = Noun::new("条用户消息", "message");
+
+/// What waits.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InboxState {
+    /// Pushes that have not taken effect or have not been published.
+    pub entries: u64,
+    /// How long the oldest of them has waited.
+    pub oldest: Option<Duration>,
+    /// Messages of followers that wait for the bus.
+    pub messages: u64,
+}
+
+/// Looks at the inbox.
+pub(crate) async fn look(arrivals: &Arrivals, now: Timestamp) -> Finding {
+    match InboxState::read(arrivals, now).await {
+        Ok(state) => state.into(),
+        Err(error) => Finding::unreadable(Check::Inbox, error),
+    }
+}
+
+impl InboxState {
+    async fn read(arrivals: &Arrivals, now: Timestamp) -> Result<Self, StoreError> {
+        let (counts, waiting) = tokio::try_join!(arrivals.counts(), arrivals.waiting(LOOK))?;
+        let oldest = waiting.items.iter().filter_map(|entry| entry.received_at).min().map(|at| now.since(at));
+        Ok(Self { entries: counts.inbox, oldest, messages: counts.messages })
+    }
+}
+
+impl State for InboxState {
+    fn check(&self) -> Check {
+        Check::Inbox
+    }
+
+    fn verdict(&self) -> Verdict {
+        let is_slow = self.entries > 0 && self.oldest.is_some_and(|oldest| oldest > SLOW);
+        if self.messages > 0 || is_slow { Verdict::Warning } else { Verdict::Ok }
+    }
+
+    fn sentence(&self, language: Language) -> String {
+        if self.messages > 0 {
+            let messages = MESSAGE.count(self.messages, language);
+            return say!(
+                language,
+                "等待投递到事件总线：{messages}",
+                "waiting for the event bus: {messages} of followers"
+            );
+        }
+        if self.entries == 0 {
+            return language.pick("没有等待处理的推送", "nothing waits").to_owned();
+        }
+        let waiting = PUSH.count(self.entries, language);
+        let waiting = say!(language, "{waiting}等待处理", "{waiting} waiting");
+        let Some(oldest) = self.oldest.map(|oldest| span(oldest, language)) else { return waiting };
+        say!(language, "{waiting}，最早的已等待 {oldest}", "{waiting}, the oldest for {oldest}")
+    }
+
+    fn remedy(&self, language: Language) -> Option<String> {
+        let remedy = if self.messages > 0 {
+            language.pick(
+                "事件总线没有接收，或接收得太少：EventBridge 返回的错误码见 token-refresher 的日志；系统每 5 分钟重新投递一次",
+                "the bus takes none or too few: token-refresher's log has EventBridge's code for it; they are offered again \
+                 every five minutes",
+            )
+        } else {
+            language.pick(
+                "失败的原因见 token-refresher 的日志；系统会自动重试",
+                "token-refresher's log says why they fail; they are tried again by themselves",
+            )
+        };
+        (self.verdict() != Verdict::Ok).then(|| remedy.to_owned())
+    }
+}

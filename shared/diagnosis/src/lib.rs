@@ -1,0 +1,45 @@
+//! What can be wrong with the platform, what it means and what to do about it, in Chinese and in English.
+//!
+//! [`examine`] looks at the items of the table: ticket, component token, the refresher's last runs, what WeChat answered,
+//! accounts, and what waits. It reads no secret, and calls nothing at WeChat: what WeChat last said is in the table, where
+//! the refresher left it. What it finds is data ([`Finding`]) with a verdict, from which the sentences are made.
+//!
+//! [`codes`] explains why a call or a renewal failed, [`refusal`] a refusal of the platform itself, and [`words`] has the
+//! names of states, changes and permission sets. Where there is a text in one language, the other is next to it.
+
+/// The text of the two that is in a language, with values in it.
+macro_rules! say {
+    ($language:expr, $chinese:literal, $english:literal $(,)?) => {
+        match $language {
+            base::language::Language::Chinese => format!($chinese),
+            base::language::Language::English => format!($english),
+        }
+    };
+}
+
+mod accounts;
+mod answers;
+pub mod codes;
+mod component_token;
+mod examine;
+mod finding;
+mod inbox;
+mod outbox;
+pub mod refusal;
+mod runs;
+#[cfg(test)]
+mod tests;
+mod ticket;
+mod unreadable;
+pub mod words;
+
+pub use self::accounts::AccountCounts;
+pub use self::answers::Answers;
+pub use self::component_token::ComponentToken;
+pub use self::examine::{Reads, Setup, examine, examine_ticket};
+pub use self::finding::{Check, Finding, Seen, Verdict};
+pub use self::inbox::InboxState;
+pub use self::outbox::{BusState, FailingEvent, WaitingForWebhook, WebhookState};
+pub use self::runs::{Reconciliations, RenewalRun, Renewals};
+pub use self::ticket::{Ticket, WechatClock};
+pub use self::unreadable::Unreadable;

@@ -1,0 +1,213 @@
+//! What happened to accounts and API keys and has not been delivered yet: to the event bus, or to the event webhook.
+//!
+//! An event says itself how far it has come with each of them. One that waits holds up those behind it, of the same
+//! account or key and on the way to the same target.
+
+use std::time::Duration;
+
+use base::clock::Timestamp;
+use base::language::Language;
+use base::phrase::{Noun, before, span};
+use store::{Arrivals, FirstOf, OutboxEvent, Subject, WaitingEvent};
+
+use crate::finding::{Check, Finding, State, Verdict};
+
+/// An event is delivered within seconds, or by the next run: after this long three runs have failed to.
+const SLOW: Duration = Duration::from_mins(15);
+
+/// How many of the events that are due first are looked at.
+const LOOK: usize = 100;
+
+const EVENT: Noun = Noun::new("个事件", "event");
+
+const TRY: Noun = Noun::new("次", "attempt");
+
+/// Events that wait for the bus.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BusState {
+    /// How many, of those that were looked at.
+    pub events: u64,
+    /// Whether there may be more.
+    pub is_cut: bool,
+    /// How long ago the oldest of them happened.
+    pub oldest: Option<Duration>,
+}
+
+/// Events that wait for the webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookState {
+    /// How many, of those that were looked at.
+    pub events: u64,
+    /// Whether there may be more.
+    pub is_cut: bool,
+    /// What is wrong.
+    pub waiting: WaitingForWebhook,
+}
+
+/// Why events wait for the webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WaitingForWebhook {
+    /// It was asked and did not accept an event: the oldest of these.
+    Failing(FailingEvent),
+    /// It was not asked. The oldest event happened this long ago.
+    NotAsked(Duration),
+}
+
+/// An event that the webhook has not accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailingEvent {
+    /// What it is about.
+    pub subject: Subject,
+    /// Its number among those of the subject.
+    pub sequence: u64,
+    /// How long ago it happened.
+    pub age: Duration,
+    /// How often the webhook was asked.
+    pub attempts: u32,
+}
+
+/// Looks at what waits for the bus and, where something is wrong with it, for the webhook: most deployments have none.
+pub(crate) async fn look(arrivals: &Arrivals, now: Timestamp) -> Vec<Finding> {
+    match arrivals.events(LOOK).await {
+        Ok(waiting) => {
+            let mut findings = vec![BusState::of(&waiting, now).into()];
+            findings.extend(WebhookState::of(&waiting, now).map(Finding::from));
+            findings
+        }
+        Err(error) => vec![Finding::unreadable(Check::Events, error)],
+    }
+}
+
+/// How long ago an event happened.
+fn age(waiting: &WaitingEvent, now: Timestamp) -> Duration {
+    let event = &waiting.event;
+    now.since(event.event.as_ref().map_or(event.due_at, OutboxEvent::at))
+}
+
+/// A number of events, of which there may be more.
+fn count(events: u64, is_cut: bool, language: Language) -> String {
+    let events = EVENT.count(events, language);
+    if is_cut { say!(language, "至少 {events}", "at least {events}") } else { events }
+}
+
+impl BusState {
+    fn of(waiting: &FirstOf<WaitingEvent>, now: Timestamp) -> Self {
+        let of_bus = || waiting.items.iter().filter(|waiting| !waiting.event.bus.is_done());
+        Self {
+            events: of_bus().map(|_| 1).sum(),
+            is_cut: waiting.has_more,
+            oldest: of_bus().map(|waiting| age(waiting, now)).max(),
+        }
+    }
+}
+
+impl State for BusState {
+    fn check(&self) -> Check {
+        Check::Events
+    }
+
+    fn verdict(&self) -> Verdict {
+        if self.oldest.is_some_and(|oldest| oldest > SLOW) { Verdict::Warning } else { Verdict::Ok }
+    }
+
+    fn sentence(&self, language: Language) -> String {
+        let Some(oldest) = self.oldest.map(|oldest| span(oldest, language)) else {
+            return language.pick("没有等待投递到事件总线的事件", "none waits for the event bus").to_owned();
+        };
+        let events = count(self.events, self.is_cut, language);
+        say!(
+            language,
+            "等待投递到事件总线：{events}，最早的已等待 {oldest}",
+            "waiting for the event bus: {events}, the oldest for {oldest}",
+        )
+    }
+
+    fn remedy(&self, language: Language) -> Option<String> {
+        let remedy = language.pick(
+            "事件总线没有接收，或接收得太少：EventBridge 返回的错误码见 token-refresher 的日志；系统每 5 分钟按各账号的顺序重新投递一次",
+            "the bus takes none or too few: token-refresher's log has EventBridge's code for it; they are offered again \
+             every five minutes, those of each account in their order",
+        );
+        (self.verdict() != Verdict::Ok).then(|| remedy.to_owned())
+    }
+}
+
+impl WebhookState {
+    /// `None` if nothing is wrong. What the bus has, or never gets, waits for the webhook: there is one, or the refresher
+    /// has not looked yet.
+    fn of(waiting: &FirstOf<WaitingEvent>, now: Timestamp) -> Option<Self> {
+        let of_webhook = || waiting.items.iter().filter(|waiting| waiting.event.bus.is_done());
+        let failing = of_webhook().filter(|waiting| waiting.event.webhook_tries > 0);
+        let why = if let Some(oldest) = failing.max_by_key(|waiting| age(waiting, now)) {
+            WaitingForWebhook::Failing(FailingEvent {
+                subject: oldest.subject.clone(),
+                sequence: oldest.event.sequence,
+                age: age(oldest, now),
+                attempts: oldest.event.webhook_tries,
+            })
+        } else {
+            let oldest = of_webhook().map(|waiting| age(waiting, now)).max().filter(|oldest| *oldest > SLOW)?;
+            WaitingForWebhook::NotAsked(oldest)
+        };
+        Some(Self { events: of_webhook().map(|_| 1).sum(), is_cut: waiting.has_more, waiting: why })
+    }
+}
+
+impl State for WebhookState {
+    fn check(&self) -> Check {
+        Check::EventWebhook
+    }
+
+    fn verdict(&self) -> Verdict {
+        Verdict::Warning
+    }
+
+    fn sentence(&self, language: Language) -> String {
+        let events = count(self.events, self.is_cut, language);
+        match &self.waiting {
+            WaitingForWebhook::Failing(FailingEvent { subject, sequence, age, attempts }) => {
+                let (when, attempts) = (before(*age, language), TRY.count(u64::from(*attempts), language));
+                let subject = named(subject, language);
+                say!(
+                    language,
+                    "等待投递：{events}；{subject}的第 {sequence} 号事件发生于 {when}，已投递 {attempts}，仍未被接收",
+                    "waiting for it: {events}; it has not accepted event {sequence} of {subject}, which happened {when}, in \
+                     {attempts}",
+                )
+            }
+            WaitingForWebhook::NotAsked(oldest) => {
+                let oldest = span(*oldest, language);
+                say!(
+                    language,
+                    "等待投递：{events}，最早的已等待 {oldest}",
+                    "waiting for it: {events}, the oldest for {oldest}"
+                )
+            }
+        }
+    }
+
+    fn remedy(&self, language: Language) -> Option<String> {
+        let remedy = match self.waiting {
+            WaitingForWebhook::Failing(_) => language.pick(
+                "调用失败的原因见 token-refresher 的日志和指标 event_webhook_failed；每个事件会重试一天，事件总线上都有",
+                "token-refresher's log and the metric event_webhook_failed say why its calls fail; each event is sent again \
+                 for a day, and the bus has them all",
+            ),
+            WaitingForWebhook::NotAsked(_) => language.pick(
+                "尚未调用过 Webhook：任务是否在运行见“续期任务”一项，Webhook 是否已不再响应见 token-refresher 的日志",
+                "it was not asked: the line about the refresher says whether that runs, its log whether the webhook has \
+                 stopped answering",
+            ),
+        };
+        Some(remedy.to_owned())
+    }
+}
+
+/// What an event is about.
+fn named(subject: &Subject, language: Language) -> String {
+    match (language, subject) {
+        (Language::English, _) => subject.to_string(),
+        (Language::Chinese, Subject::Account(appid)) => format!("账号 {appid} "),
+        (Language::Chinese, Subject::Key(id)) => format!("密钥 {id} "),
+    }
+}

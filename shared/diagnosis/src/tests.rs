@@ -20,8 +20,17 @@ fn refusal(code: i64) -> Refusal {
     Refusal { api: Api::ComponentToken, code: ErrCode::from_code(code), errmsg, rid: None, refused_ip: None }
 }
 
-/// Every finding, with its verdict and what it says in English and in Chinese.
-fn every_finding() -> Vec<(Finding, Verdict, &'static str, &'static str)> {
+/// A finding with its verdict and what it says in English and in Chinese.
+type Told = (Finding, Verdict, &'static str, &'static str);
+
+/// Every finding.
+fn every_finding() -> Vec<Told> {
+    let mut findings = of_the_platform();
+    findings.extend(of_accounts_and_what_waits());
+    findings
+}
+
+fn of_the_platform() -> Vec<Told> {
     let ticket = |minutes: Option<u64>| Ticket {
         age: minutes.map(Duration::from_mins),
         events_url: "https://auth.example.com/wechat/events".to_owned(),
@@ -30,21 +39,6 @@ fn every_finding() -> Vec<(Finding, Verdict, &'static str, &'static str)> {
         let failed: BTreeMap<_, _> = failed.iter().map(|(code, number)| ((*code).to_owned(), *number)).collect();
         Renewals::Ran(RenewalRun { age: MINUTE, renewed: 1, inbox_done: 2, failed, left_over })
     };
-    let bus =
-        |events, minutes: Option<u64>| BusState { events, is_cut: false, oldest: minutes.map(Duration::from_mins) };
-    let failing = FailingEvent {
-        subject: Subject::Account(AppId::parse("wx1234567890abcdef").unwrap()),
-        sequence: 7,
-        age: 3 * MINUTE,
-        attempts: 1,
-    };
-    let webhook = |waiting| WebhookState { events: 100, is_cut: true, waiting };
-    let inbox = |entries, minutes: Option<u64>, messages| InboxState {
-        entries,
-        oldest: minutes.map(Duration::from_mins),
-        messages,
-    };
-    let unavailable = StoreError::Unavailable { operation: "GetItem", cause: "timeout".to_owned() };
     let (ok, warning, wrong) = (Verdict::Ok, Verdict::Warning, Verdict::Wrong);
     vec![
         (ticket(None).into(), wrong, "has not pushed any", "尚未收到"),
@@ -85,6 +79,27 @@ fn every_finding() -> Vec<(Finding, Verdict, &'static str, &'static str)> {
         (Answers::Refused(refusal(40_125), MINUTE).into(), wrong, "refused 1 minute ago: code 40125", "1 分钟前被拒绝"),
         (Answers::Refused(refusal(-1), MINUTE).into(), warning, "code -1 to", "错误码 -1"),
         (Answers::Recovered(refusal(40_125), MINUTE).into(), ok, "is over", "已经过去"),
+    ]
+}
+
+fn of_accounts_and_what_waits() -> Vec<Told> {
+    let bus =
+        |events, minutes: Option<u64>| BusState { events, is_cut: false, oldest: minutes.map(Duration::from_mins) };
+    let failing = FailingEvent {
+        subject: Subject::Account(AppId::parse("wx1234567890abcdef").unwrap()),
+        sequence: 7,
+        age: 3 * MINUTE,
+        attempts: 1,
+    };
+    let webhook = |waiting| WebhookState { events: 100, is_cut: true, waiting };
+    let inbox = |entries, minutes: Option<u64>, messages| InboxState {
+        entries,
+        oldest: minutes.map(Duration::from_mins),
+        messages,
+    };
+    let unavailable = StoreError::Unavailable { operation: "GetItem", cause: "timeout".to_owned() };
+    let (ok, warning, wrong) = (Verdict::Ok, Verdict::Warning, Verdict::Wrong);
+    vec![
         (AccountCounts::default().into(), ok, "none has authorized", "还没有账号授权"),
         (
             AccountCounts { active: 1, unauthorized: 2, needs_authorization: 3 }.into(),

@@ -1,31 +1,24 @@
 //! `GET /accounts`: the accounts page after page, in the order of their appids.
 //!
-//! A state or a reference is a list of its own in the index, an appid or original id a look-up. Everything else is compared
-//! with what is read, for a bounded time: a page that is not full by then has a cursor all the same.
+//! How they are found is in [`platform::account_search`]. A page that is not full has a cursor where there may be more.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use base::ids::AppId;
 use http::StatusCode;
+use platform::account_search::{AccountFilters, AccountSearch, AccountsFound};
 use serde::Serialize;
-use store::{AccountList, AccountState, KnownAccount, Labels};
+use store::{AccountState, Labels};
 use tokio::time::Instant;
 use web::api::{ApiError, json, respond, state_word};
 use web::caller::Caller;
 use web::{Cursor, PageSize, Parameters, QueryError};
 use wechat::api::AccountKind;
 
+use crate::AccountService;
 use crate::view::AccountItem;
-use crate::{AccountService, OpenPlatform};
-
-/// How long accounts are read to be compared.
-const LOOKING: Duration = Duration::from_secs(2);
-
-/// Accounts that are read at once to be compared.
-const AT_ONCE: usize = 100;
 
 /// The kinds of account, as this API names them.
 pub(crate) const KINDS: [(&str, AccountKind); 3] = [
@@ -58,13 +51,19 @@ async fn listed(
 ) -> Result<Response, ApiError> {
     let wanted = Wanted::read(query.as_deref().unwrap_or_default())?;
     let open = service.open(bound).await?;
-    let (found, last) = match (wanted.named(&open).await?, caller.appids()) {
-        (Some(named), _) => (named.into_iter().filter(|account| caller.may_use(&account.appid)).collect(), None),
-        (None, None) => wanted.find(&open).await?,
-        (None, Some(appids)) => wanted.find_among(&open, appids).await?,
+    let search = AccountSearch { lists: &open.items.account_lists, names: &open.items.user_names };
+    let Wanted { filters, limit, after } = &wanted;
+    let found = match (search.named(filters).await?, caller.appids()) {
+        (Some(named), _) => {
+            let accounts = named.into_iter().filter(|account| caller.may_use(&account.appid)).collect();
+            AccountsFound { accounts, next: None }
+        }
+        (None, None) => search.page(filters, *limit, after.as_ref()).await?,
+        (None, Some(appids)) => search.page_among(filters, appids, *limit, after.as_ref()).await?,
     };
-    let next_cursor = last.map(|last| wanted.filters.cursor(&last));
-    Ok(json(StatusCode::OK, &AccountPage { accounts: found.into_iter().map(AccountItem::of).collect(), next_cursor }))
+    let next_cursor = found.next.map(|last| cursor(filters, &last));
+    let accounts = found.accounts.into_iter().map(AccountItem::of).collect();
+    Ok(json(StatusCode::OK, &AccountPage { accounts, next_cursor }))
 }
 
 fn tags(parameters: &mut Parameters) -> Result<BTreeMap<String, String>, QueryError> {
@@ -79,26 +78,15 @@ fn reference(text: &str) -> Option<String> {
 
 /// What a request asks for.
 struct Wanted {
-    filters: Filters,
+    filters: AccountFilters,
     limit: usize,
     after: Option<AppId>,
-}
-
-/// Which accounts.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Filters {
-    state: Option<AccountState>,
-    reference: Option<String>,
-    kind: Option<AccountKind>,
-    tags: BTreeMap<String, String>,
-    /// An appid, an original id, or a part of a name.
-    text: Option<String>,
 }
 
 impl Wanted {
     fn read(query: &str) -> Result<Self, QueryError> {
         let mut parameters = Parameters::parse(query)?;
-        let filters = Filters {
+        let filters = AccountFilters {
             state: parameters.parsed("state", "active, needs_authorization or unauthorized", |text| {
                 AccountState::ALL.into_iter().find(|state| state_word(*state) == text)
             })?,
@@ -112,126 +100,25 @@ impl Wanted {
             })?,
         };
         let PageSize(limit) = PageSize::read(&mut parameters)?;
-        let texts = filters.texts();
+        let texts = texts(&filters);
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let after = Cursor::read(&mut parameters, &texts, |place| AppId::parse(place).ok())?;
         parameters.finish()?;
         Ok(Self { filters, limit, after })
     }
-
-    /// The account that is named by its appid or original id, if it is what is asked for; `None` where none is named.
-    async fn named(&self, open: &OpenPlatform) -> Result<Option<Vec<KnownAccount>>, ApiError> {
-        let Some(text) = &self.filters.text else { return Ok(None) };
-        let appid = match AppId::parse_issued(text) {
-            Ok(appid) => Some(appid),
-            Err(_) if text.starts_with("gh_") => open.items.user_names.account(text).await?,
-            Err(_) => return Ok(None),
-        };
-        let account = match appid {
-            Some(appid) => open.items.account_lists.get(&appid).await?,
-            None => None,
-        };
-        Ok(Some(account.into_iter().filter(|account| self.filters.fit_but_for_text(account)).collect()))
-    }
-
-    /// The accounts of the page, and behind which one the next page begins.
-    async fn find(&self, open: &OpenPlatform) -> Result<(Vec<KnownAccount>, Option<AppId>), ApiError> {
-        let (accounts, list, until) = (&open.items.account_lists, self.filters.list(), Instant::now() + LOOKING);
-        let mut after = self.after.clone();
-        let mut found = Vec::new();
-        loop {
-            let at_once = if self.filters.are_compared() { AT_ONCE } else { self.limit - found.len() };
-            let (page, has_more) = accounts.page(list, at_once, after.as_ref()).await?;
-            for account in accounts.known(list, &page).await? {
-                if !self.filters.fit(&account) {
-                    continue;
-                }
-                let is_last = !has_more && page.last() == Some(&account.appid);
-                found.push(account);
-                if found.len() == self.limit {
-                    let end = found.last().map(|account| account.appid.clone());
-                    return Ok((found, end.filter(|_| !is_last)));
-                }
-            }
-            after = page.into_iter().next_back();
-            if !has_more || after.is_none() {
-                return Ok((found, None));
-            }
-            if Instant::now() >= until {
-                return Ok((found, after));
-            }
-        }
-    }
 }
 
-impl Wanted {
-    /// The same among some accounts only, which are looked up: a key that is limited has few.
-    async fn find_among(
-        &self,
-        open: &OpenPlatform,
-        appids: &BTreeSet<AppId>,
-    ) -> Result<(Vec<KnownAccount>, Option<AppId>), ApiError> {
-        let is_behind = |appid: &&AppId| self.after.as_ref().is_none_or(|after| *appid > after);
-        let appids: Vec<AppId> = appids.iter().filter(is_behind).cloned().collect();
-        let mut found = Vec::new();
-        for some in appids.chunks(AT_ONCE) {
-            let known = open.items.account_lists.known(AccountList::All, some).await?;
-            found.extend(known.into_iter().filter(|account| self.filters.fit(account)));
-            if found.len() > self.limit {
-                found.truncate(self.limit);
-                let end = found.last().map(|account| account.appid.clone());
-                return Ok((found, end));
-            }
-        }
-        Ok((found, None))
-    }
+fn cursor(filters: &AccountFilters, last: &AppId) -> Cursor {
+    let texts = texts(filters);
+    Cursor::at(last.as_str(), &texts.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-impl Filters {
-    /// The list in the index that has what is asked for, and perhaps more.
-    fn list(&self) -> AccountList<'_> {
-        match (&self.reference, self.state) {
-            (Some(reference), _) => AccountList::WithReference(reference),
-            (None, Some(state)) => AccountList::InState(state),
-            (None, None) => AccountList::All,
-        }
-    }
-
-    /// Whether the list may have accounts that are not asked for.
-    fn are_compared(&self) -> bool {
-        let by_list = [self.reference.is_some(), self.state.is_some()].into_iter().filter(|asked| *asked).count();
-        by_list > 1 || self.kind.is_some() || !self.tags.is_empty() || self.text.is_some()
-    }
-
-    fn fit(&self, account: &KnownAccount) -> bool {
-        let Some(profile) = &account.details.profile else {
-            return self.text.is_none() && self.fit_but_for_text(account);
-        };
-        let mut names = [&profile.nick_name, &profile.principal_name, &profile.alias].into_iter().flatten();
-        let has_text = |text: String| names.any(|name| name.to_lowercase().contains(&text));
-        self.text.as_ref().map(|text| text.to_lowercase()).is_none_or(has_text) && self.fit_but_for_text(account)
-    }
-
-    fn fit_but_for_text(&self, account: &KnownAccount) -> bool {
-        let details = &account.details;
-        let tags = &details.labels.tags;
-        self.state.is_none_or(|state| details.state.is_some_and(|(known, _)| known == state))
-            && self.reference.as_ref().is_none_or(|reference| details.labels.reference.as_ref() == Some(reference))
-            && self.kind.is_none_or(|kind| details.profile.as_ref().is_some_and(|profile| profile.kind == kind))
-            && self.tags.iter().all(|(key, value)| tags.get(key) == Some(value))
-    }
-
-    fn cursor(&self, last: &AppId) -> Cursor {
-        let texts = self.texts();
-        Cursor::at(last.as_str(), &texts.iter().map(String::as_str).collect::<Vec<_>>())
-    }
-
-    /// The filters as a cursor is bound to them.
-    fn texts(&self) -> Vec<String> {
-        let tags = self.tags.iter().flat_map(|(key, value)| [key.clone(), value.clone()]);
-        let state = self.state.map(state_word).unwrap_or_default().to_owned();
-        let kind = self.kind.map(|kind| format!("{kind:?}")).unwrap_or_default();
-        let single = [state, self.reference.clone().unwrap_or_default(), kind, self.text.clone().unwrap_or_default()];
-        single.into_iter().chain(tags).collect()
-    }
+/// The filters as a cursor is bound to them.
+fn texts(filters: &AccountFilters) -> Vec<String> {
+    let tags = filters.tags.iter().flat_map(|(key, value)| [key.clone(), value.clone()]);
+    let state = filters.state.map(state_word).unwrap_or_default().to_owned();
+    let kind = filters.kind.map(|kind| format!("{kind:?}")).unwrap_or_default();
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let single = [state, text(&filters.reference), kind, text(&filters.text)];
+    single.into_iter().chain(tags).collect()
 }

@@ -15,7 +15,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderValue};
 use platform::derived_key::{DerivedKeys, Purpose};
 use serde::{Deserialize, Serialize};
-use web::{cookies, set_cookie};
+use web::{SameSite, cookies, set_cookie};
 
 use crate::request::LoginRequest;
 
@@ -145,7 +145,7 @@ const fn prefix(is_https: bool) -> &'static str {
 }
 
 fn cookie(state: &AttemptState, value: &str, life: Duration, is_https: bool) -> Option<HeaderValue> {
-    set_cookie(&format!("{}{}", prefix(is_https), state.as_str()), value, "/", life, is_https)
+    set_cookie(&format!("{}{}", prefix(is_https), state.as_str()), value, "/", life, SameSite::Lax, is_https)
 }
 
 #[cfg(test)]

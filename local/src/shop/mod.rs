@@ -31,7 +31,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::json;
 use url::Url;
-use web::{AcceptLanguage, set_cookie};
+use web::{AcceptLanguage, SameSite, set_cookie};
 
 use self::pages::{Pages, StartPage};
 use self::platform::{Api, ApiError};
@@ -209,7 +209,7 @@ struct ChosenBrowser {
 async fn choose_browser(Form(chosen): Form<ChosenBrowser>) -> Response {
     let (name, on) = (wechat_browser::COOKIE, wechat_browser::ON);
     let (value, life) = if chosen.plays == "wechat" { (on, PLAYED_FOR) } else { ("", Duration::ZERO) };
-    with_cookie(Redirect::to("/#browser").into_response(), set_cookie(name, value, "/", life, false))
+    with_cookie(Redirect::to("/#browser").into_response(), set_cookie(name, value, "/", life, SameSite::Lax, false))
 }
 
 fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response {

@@ -8,6 +8,7 @@
 //!
 //! Start with `leased.rs`: how a token is kept alive without ever being issued twice.
 
+pub mod account_search;
 pub mod bus;
 pub mod component;
 pub mod context;

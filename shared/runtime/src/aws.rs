@@ -62,19 +62,22 @@ impl AwsClients {
     /// Clients on a given SDK configuration.
     #[must_use]
     pub fn new(config: &SdkConfig, limits: &Limits) -> Self {
-        let dynamodb = aws_sdk_dynamodb::config::Builder::from(config)
-            .retry_config(tries())
-            .timeout_config(bounds(limits.table_try, limits.table))
-            .build();
         let secrets = aws_sdk_secretsmanager::config::Builder::from(config)
             .retry_config(tries())
             .timeout_config(bounds(limits.secrets_try, limits.secrets))
             .build();
-        Self {
-            dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb),
-            secrets: aws_sdk_secretsmanager::Client::from_conf(secrets),
-        }
+        Self { dynamodb: table_client(config, limits), secrets: aws_sdk_secretsmanager::Client::from_conf(secrets) }
     }
+}
+
+/// The client of the table, for a function that has nothing else.
+#[must_use]
+pub fn table_client(config: &SdkConfig, limits: &Limits) -> aws_sdk_dynamodb::Client {
+    let config = aws_sdk_dynamodb::config::Builder::from(config)
+        .retry_config(tries())
+        .timeout_config(bounds(limits.table_try, limits.table))
+        .build();
+    aws_sdk_dynamodb::Client::from_conf(config)
 }
 
 /// The client of those that put events on the bus.

@@ -5,10 +5,12 @@
 
 use url::Url;
 
+mod console;
 mod login;
 mod origin;
 mod web_domains;
 
+pub use self::console::ConsoleConfig;
 pub use self::login::{HostMatch, LoginConfig};
 pub use self::origin::{Origin, ReturnOrigins, web_address};
 pub use self::web_domains::WebDomains;
@@ -199,11 +201,15 @@ impl AccountConfig {
     /// # Errors
     /// [`ConfigError::Malformed`] naming the variable.
     pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
-        let wanted_permissions = list(environment, "WANTED_PERMISSIONS", |text| {
-            text.parse().map_err(|_| "it must be ids of permission sets (权限集) such as 1,15, separated by commas")
-        })?;
-        Ok(Self { wanted_permissions, local_login_origins: false })
+        Ok(Self { wanted_permissions: wanted_permissions(environment)?, local_login_origins: false })
     }
+}
+
+/// The permission sets that the platform needs of every account.
+fn wanted_permissions(environment: &impl Environment) -> Result<Vec<u32>, ConfigError> {
+    list(environment, "WANTED_PERMISSIONS", |text| {
+        text.parse().map_err(|_| "it must be ids of permission sets (权限集) such as 1,15, separated by commas")
+    })
 }
 
 /// Which tokens services may be given, and whether that is reported: `PLATFORM_TOKEN_ROUTE`, `TOKEN_READ_EVENTS`.

@@ -210,7 +210,8 @@ impl Part {
 }
 
 const KIND: &str = "audit";
-const PREFIX: &str = "entry#";
+/// Not `entry#`: the stream has the refresher look at what is inserted under that.
+const PREFIX: &str = "act#";
 
 #[cfg(test)]
 mod tests {

@@ -257,8 +257,7 @@ impl DetailsChange<'_> {
                 // The merchant may have the earlier one.
                 *id = asking_link.unwrap_or_else(|| id.clone());
                 asking_link = Some(id.clone());
-                let link = Links(part.clone()).asking_again(id, authorizer, known, labels, now);
-                writes.push(link.in_transaction()?);
+                writes.extend(Links(part.clone()).asking_again(id, authorizer, known, labels, now)?);
             }
             let event = StateEvent { change, at: at.unix(), labels: labels.clone(), link: link.cloned() };
             let event = OutboxEvent::OfAccount(authorizer.clone(), event);

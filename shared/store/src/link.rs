@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use base::clock::Timestamp;
 use base::ids::{AppId, LinkId};
 
@@ -20,6 +21,12 @@ use crate::labels::Labels;
 use crate::part::{Key, Part};
 use crate::request::{Order, Written};
 use crate::write::{Change, NewItem, Value, absent, equals, exists, is_after};
+
+/// The list of all links.
+const ALL: &str = "links";
+
+/// What a link is called in failures.
+const ITEM: &str = "link";
 
 /// A link is readable this long after it ended: a business may ask late for its outcome.
 const KEEP_ENDED: Duration = Duration::from_hours(24 * 30);
@@ -211,7 +218,8 @@ impl Links {
         self.0.change(self.key(link))
     }
 
-    /// Keeps a new link; one with a reference enters the list of it. One write.
+    /// Keeps a new link; it enters the list of all links, and one with a reference the list of it. A transaction of two
+    /// writes.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]; [`StoreError::Contended`] if there is another link with this id.
@@ -224,7 +232,21 @@ impl Links {
     ) -> Result<(), StoreError> {
         // A second try after a lost reply writes the same again.
         let link = self.new_link(id, request, valid_until, now).or_when(equals(CREATED_BY, id));
-        if link.put().await? { Ok(()) } else { Err(StoreError::Contended { item: "link" }) }
+        let writes = vec![link.in_transaction()?, self.entry(id, valid_until, now).in_transaction()?];
+        if self.0.transact_or_refuse(writes, ITEM).await? { Ok(()) } else { Err(StoreError::Contended { item: ITEM }) }
+    }
+
+    /// What puts a link into the list of all links: an item is in one list only, and the link is in that of its reference.
+    pub(crate) fn entry(&self, id: &LinkId, valid_until: Timestamp, now: Timestamp) -> Change {
+        self.0
+            .change(self.entry_key(id))
+            .set(EXPIRES_AT, valid_until.plus(KEEP_ENDED))
+            .set(LIST_PK, self.0.kind(ALL))
+            .set(LIST_SK, LinkPlace::new(id, now).0)
+    }
+
+    fn entry_key(&self, link: &LinkId) -> Key {
+        self.0.key("link", link.as_str(), "listed")
     }
 
     /// A link that asks the merchant of an account again, for the permission sets that it had granted; it had these labels.
@@ -236,7 +258,7 @@ impl Links {
         known: &AccountDetails,
         labels: &Labels,
         now: Timestamp,
-    ) -> NewItem {
+    ) -> Result<Vec<TransactWriteItem>, StoreError> {
         let request = LinkRequest {
             auth_type: ANY_KIND,
             biz_appid: Some(authorizer.clone()),
@@ -247,7 +269,8 @@ impl Links {
             made_by: None,
         };
         let link = self.new_link(id, &request, now.plus(ASKING_AGAIN), now).set(ASKS_AGAIN, true);
-        link.or_when(absent(AUTHORIZER).and(absent(CANCELLED_AT)))
+        let link = link.or_when(absent(AUTHORIZER).and(absent(CANCELLED_AT)));
+        [link.in_transaction(), self.entry(id, now.plus(ASKING_AGAIN), now).in_transaction()].into_iter().collect()
     }
 
     fn new_link(&self, id: &LinkId, request: &LinkRequest, valid_until: Timestamp, now: Timestamp) -> NewItem {
@@ -289,7 +312,28 @@ impl Links {
     ) -> Result<(Vec<Link>, Option<LinkPlace>), StoreError> {
         let list = self.0.links_with_reference(reference);
         let after = after.and_then(|place| Some((self.key(&place.link()?), place.0.clone())));
-        let (entries, has_more) = self.0.page_of_list(&list, Order::Descending, limit, after).await?;
+        self.listed(&list, limit, after, now).await
+    }
+
+    /// All links, in the same way. Those that an earlier version has made are not among them.
+    pub async fn all(
+        &self,
+        limit: usize,
+        after: Option<&LinkPlace>,
+        now: Timestamp,
+    ) -> Result<(Vec<Link>, Option<LinkPlace>), StoreError> {
+        let after = after.and_then(|place| Some((self.entry_key(&place.link()?), place.0.clone())));
+        self.listed(&self.0.kind(ALL), limit, after, now).await
+    }
+
+    async fn listed(
+        &self,
+        list: &str,
+        limit: usize,
+        after: Option<(Key, String)>,
+        now: Timestamp,
+    ) -> Result<(Vec<Link>, Option<LinkPlace>), StoreError> {
+        let (entries, has_more) = self.0.page_of_list(list, Order::Descending, limit, after).await?;
         let places = entries.into_iter().map(|entry| Item::new("link", entry).parsed(LIST_SK, LinkPlace::parse));
         let places: Vec<LinkPlace> = places.flatten().collect();
         let ids: Vec<LinkId> = places.iter().filter_map(LinkPlace::link).collect();

@@ -261,6 +261,16 @@ impl Operators {
         invitation.item(&self.0, &operator.name).or_when(ours).in_transaction()
     }
 
+    /// Whether an invitation can be used: it is there, and so is its operator. Two reads at most.
+    pub async fn has_invitation(&self, code: &InvitationCode, now: Timestamp) -> Result<bool, StoreError> {
+        let Some(operator) = self.get(&code.operator).await?.filter(|operator| operator.is_valid(now)) else {
+            return Ok(false);
+        };
+        let found = self.0.get(Invitation::key(&self.0, &code.operator, &code.digest())).await?;
+        let invitation = found.map(|attributes| Invitation::read(code.digest(), attributes)).transpose()?;
+        Ok(invitation.is_some_and(|found| found.operator_id == operator.id && found.is_valid(now)))
+    }
+
     /// An operator, also one who is not valid any more; `None` if there is none of this name. One read.
     pub async fn get(&self, name: &OperatorName) -> Result<Option<Operator>, StoreError> {
         let found = self.0.get(self.key(name)).await?;

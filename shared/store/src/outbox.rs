@@ -14,13 +14,15 @@ use base::ids::{AppId, Digest, KeyId};
 
 use crate::StoreError;
 use crate::attributes::{
-    BUS_DONE, BUS_DUE_AT, DUE_AT, DUE_SHARD, EVENT, EXPIRES_AT, SK, TRIES, WEBHOOK_DONE, WEBHOOK_DUE_AT,
+    BUS_DONE, BUS_DUE_AT, DUE_AT, DUE_SHARD, EVENT, EXPIRES_AT, LIST_PK, LIST_SK, SK, TRIES, WEBHOOK_DONE,
+    WEBHOOK_DUE_AT,
 };
 use crate::item::Item;
 use crate::key_event::KeyEvent;
 use crate::part::{Key, Part};
 use crate::request::{Order, PagePosition};
 use crate::state_event::StateEvent;
+use crate::turn;
 use crate::write::{Change, exists};
 
 /// Sort keys of events begin with this: the table's stream is filtered by it.
@@ -220,7 +222,7 @@ impl PendingEvent {
 }
 
 impl Part {
-    fn event(&self, subject: &Subject, sequence: u64) -> Key {
+    pub(crate) fn event(&self, subject: &Subject, sequence: u64) -> Key {
         self.key(subject.kind(), subject.id(), &format!("{EVENT_SORT_PREFIX}{sequence:010}"))
     }
 
@@ -231,6 +233,7 @@ impl Part {
     /// A new event, which is due at once.
     pub(crate) fn new_event(&self, sequence: u64, event: &OutboxEvent) -> Result<Change, StoreError> {
         let (subject, at) = (event.subject(), event.at());
+        let (list, place) = turn::place(self, sequence, event).unzip();
         // Without a condition: whoever numbers the events gives each number once.
         Ok(self
             .change(self.event(&subject, sequence))
@@ -238,6 +241,8 @@ impl Part {
             .set(DUE_SHARD, self.outbox_shard(Digest::of(&[subject.id()]).part(OUTBOX_SHARDS)))
             .set(DUE_AT, at)
             .set_some(WEBHOOK_DONE, (!event.is_for_webhook()).then_some(true))
+            .set_some(LIST_PK, list)
+            .set_some(LIST_SK, place)
             .set(EXPIRES_AT, at.plus(KEEP)))
     }
 }

@@ -213,6 +213,18 @@ impl Part {
         page(query.expression_attribute_values(":key", Value::from(list).0), order, limit, after).await
     }
 
+    /// How many items a list in the index has.
+    pub(crate) async fn count_list(&self, list: &str) -> Result<u64, StoreError> {
+        let query = self.client().query().table_name(self.table()).index_name(LIST_INDEX);
+        let query = query.key_condition_expression(format!("{LIST_PK} = :key"));
+        let query = query.expression_attribute_values(":key", Value::from(list).0).select(Select::Count);
+        let (mut pages, mut count) = (query.into_paginator().send(), 0);
+        while let Some(page) = pages.try_next().await.map_err(|error| StoreError::from_sdk("Query", &error))? {
+            count += u64::try_from(page.count).unwrap_or(0);
+        }
+        Ok(count)
+    }
+
     /// A page of a partition's items, in the order of their sort keys, as of a moment ago. `after` is the key of the last item
     /// of the page before. The second value says whether there is more.
     pub(crate) async fn page_of_partition(

@@ -31,7 +31,7 @@ impl AttemptCookie {
     /// own origin is https. `None` cannot happen: ids and values are URL-safe.
     #[must_use]
     pub fn header(&self, link: &LinkId, attempt: &AttemptId, secure: bool) -> Option<HeaderValue> {
-        set_cookie(&name(attempt), &self.0, &format!("/authorize/{link}"), ATTEMPT_KEEP, secure)
+        set_cookie(&name(attempt), &self.0, &format!("/authorize/{link}"), ATTEMPT_KEEP, SameSite::Lax, secure)
     }
 
     /// Whether a request carries the cookie that `remembered` is the digest of.
@@ -42,12 +42,28 @@ impl AttemptCookie {
     }
 }
 
+/// Which requests carry a cookie, of those that another site causes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SameSite {
+    /// Navigations that show the page.
+    Lax,
+    /// None.
+    Strict,
+}
+
 /// A `Set-Cookie` header for a cookie that no script reads and no frame of another site sends. Without a life it ends the
 /// cookie. `None` where a part has a character that no header has.
 #[must_use]
-pub fn set_cookie(name: &str, value: &str, path: &str, life: Duration, secure: bool) -> Option<HeaderValue> {
+pub fn set_cookie(
+    name: &str,
+    value: &str,
+    path: &str,
+    life: Duration,
+    same_site: SameSite,
+    secure: bool,
+) -> Option<HeaderValue> {
     let (seconds, secure) = (life.as_secs(), if secure { "; Secure" } else { "" });
-    let header = format!("{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
+    let header = format!("{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite={same_site:?}{secure}");
     let mut header = HeaderValue::from_str(&header).ok()?;
     header.set_sensitive(true);
     Some(header)

@@ -27,6 +27,9 @@ pub enum InternalError {
     /// The bucket of files did not answer, or refused.
     #[error("the bucket of files cannot be used: {0}")]
     Files(#[source] Box<dyn Error + Send + Sync>),
+    /// A function of ours that was called did not answer.
+    #[error(transparent)]
+    Function(Box<dyn Error + Send + Sync>),
     /// The bound on the answer was reached.
     #[error("no answer within the bound")]
     Timeout,
@@ -89,6 +92,7 @@ impl InternalError {
             Self::Store(_) => "table".to_owned(),
             Self::Token(error) => error.label(),
             Self::Files(_) => "files".to_owned(),
+            Self::Function(_) => "function".to_owned(),
             Self::Timeout => "late".to_owned(),
             Self::Panicked | Self::Render => "defect".to_owned(),
         }

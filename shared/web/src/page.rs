@@ -78,7 +78,7 @@ struct MessageBody<'a> {
 
 /// For a year after a page was shown, a browser asks this host over TLS only. The host alone: what else the owner of the
 /// domain serves under it is not ours to decide.
-const ONE_YEAR_OVER_TLS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+pub const ONE_YEAR_OVER_TLS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 /// Domains of the pictures that WeChat names.
 const PICTURE_DOMAINS: [&str; 2] = ["qlogo.cn", "qpic.cn"];
@@ -96,6 +96,12 @@ pub fn picture(address: &str) -> Option<Url> {
     }
     url.set_scheme("https").ok()?;
     Some(url)
+}
+
+/// The sources of such pictures, as a content security policy names them.
+#[must_use]
+pub fn picture_sources() -> String {
+    PICTURE_DOMAINS.map(|domain| format!("https://*.{domain}")).join(" ")
 }
 
 /// For whom a page is: who can help differs.
@@ -131,8 +137,7 @@ impl Pages {
     /// The same pages, which may show pictures of WeChat's ([`picture`]).
     #[must_use]
     pub fn with_pictures(self) -> Self {
-        let hosts = PICTURE_DOMAINS.map(|domain| format!("https://*.{domain}")).join(" ");
-        Self { policy: policy(&self.form_targets, &hosts), ..self }
+        Self { policy: policy(&self.form_targets, &picture_sources()), ..self }
     }
 
     /// The same pages for `origin`: one that is reached over TLS is reached in no other way from then on.

@@ -54,6 +54,12 @@ impl WebDomains {
         })
     }
 
+    /// As WeChat's console has them: a host of each account's own begins with `$APPID$.`.
+    #[must_use]
+    pub fn entries(&self) -> Vec<String> {
+        self.0.iter().map(ToString::to_string).collect()
+    }
+
     /// Whether an account's page may be at this address.
     #[must_use]
     pub fn allow(&self, address: &Url, account: &AppId) -> bool {
@@ -68,14 +74,16 @@ impl WebDomains {
 
 impl fmt::Display for WebDomains {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, domain) in self.0.iter().enumerate() {
-            let (label, host) = match domain {
-                WebDomain::Host(host) => ("", host),
-                WebDomain::OfAccounts(host) => (APPID_LABEL, host),
-            };
-            write!(f, "{}{label}{host}", if index == 0 { "" } else { ", " })?;
+        f.write_str(&self.entries().join(", "))
+    }
+}
+
+impl fmt::Display for WebDomain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(host) => f.write_str(host),
+            Self::OfAccounts(host) => write!(f, "{APPID_LABEL}{host}"),
         }
-        Ok(())
     }
 }
 

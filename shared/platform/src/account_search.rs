@@ -1,0 +1,163 @@
+//! Accounts that somebody looks for: by what the business has said about them, or by what they are.
+//!
+//! A state or a reference is a list of its own in the index, an appid or original id a look-up. Everything else is compared
+//! with what is read, for a bounded time: a page that is not full by then has an end all the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use base::ids::AppId;
+use store::{AccountList, AccountLists, AccountState, KnownAccount, StoreError, UserNames};
+use tokio::time::Instant;
+use wechat::api::AccountKind;
+
+/// How long accounts are read to be compared.
+const LOOKING: Duration = Duration::from_secs(2);
+
+/// Accounts that are read at once to be compared.
+const AT_ONCE: usize = 100;
+
+/// Which accounts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccountFilters {
+    /// Those in this state.
+    pub state: Option<AccountState>,
+    /// Those with this reference.
+    pub reference: Option<String>,
+    /// Those of this kind.
+    pub kind: Option<AccountKind>,
+    /// Those with all of these tags.
+    pub tags: BTreeMap<String, String>,
+    /// An appid, an original id, or a part of a name.
+    pub text: Option<String>,
+}
+
+/// Some of the accounts that are looked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccountsFound {
+    /// In the order of their appids.
+    pub accounts: Vec<KnownAccount>,
+    /// Behind which account the next page begins, if there may be more.
+    pub next: Option<AppId>,
+}
+
+/// Looks for accounts.
+#[derive(Debug, Clone, Copy)]
+pub struct AccountSearch<'a> {
+    /// The lists.
+    pub lists: &'a AccountLists,
+    /// The original ids.
+    pub names: &'a UserNames,
+}
+
+impl AccountSearch<'_> {
+    /// The account that is named by its appid or original id, if it is what is asked for; `None` where none is named.
+    pub async fn named(&self, filters: &AccountFilters) -> Result<Option<Vec<KnownAccount>>, StoreError> {
+        let Some(text) = &filters.text else { return Ok(None) };
+        let appid = match AppId::parse_issued(text) {
+            Ok(appid) => Some(appid),
+            Err(_) if text.starts_with("gh_") => self.names.account(text).await?,
+            Err(_) => return Ok(None),
+        };
+        let account = match appid {
+            Some(appid) => self.lists.get(&appid).await?,
+            None => None,
+        };
+        Ok(Some(account.into_iter().filter(|account| filters.fit_but_for_text(account)).collect()))
+    }
+
+    /// A page of at most `limit` accounts behind `after`.
+    pub async fn page(
+        &self,
+        filters: &AccountFilters,
+        limit: usize,
+        after: Option<&AppId>,
+    ) -> Result<AccountsFound, StoreError> {
+        let (list, until) = (filters.list(), Instant::now() + LOOKING);
+        let mut after = after.cloned();
+        let mut found = Vec::new();
+        loop {
+            let at_once = if filters.are_compared() { AT_ONCE } else { limit - found.len() };
+            let (page, has_more) = self.lists.page(list, at_once, after.as_ref()).await?;
+            for account in self.lists.known(list, &page).await? {
+                if !filters.fit(&account) {
+                    continue;
+                }
+                let is_last = !has_more && page.last() == Some(&account.appid);
+                found.push(account);
+                if found.len() == limit {
+                    let end = found.last().map(|account| account.appid.clone());
+                    return Ok(AccountsFound { accounts: found, next: end.filter(|_| !is_last) });
+                }
+            }
+            after = page.into_iter().next_back();
+            if !has_more || after.is_none() {
+                return Ok(AccountsFound { accounts: found, next: None });
+            }
+            if Instant::now() >= until {
+                return Ok(AccountsFound { accounts: found, next: after });
+            }
+        }
+    }
+
+    /// The same among some accounts only, which are looked up: a key that is limited has few.
+    pub async fn page_among(
+        &self,
+        filters: &AccountFilters,
+        appids: &BTreeSet<AppId>,
+        limit: usize,
+        after: Option<&AppId>,
+    ) -> Result<AccountsFound, StoreError> {
+        let is_behind = |appid: &&AppId| after.is_none_or(|after| *appid > after);
+        let appids: Vec<AppId> = appids.iter().filter(is_behind).cloned().collect();
+        let mut found = Vec::new();
+        for some in appids.chunks(AT_ONCE) {
+            let known = self.lists.known(AccountList::All, some).await?;
+            found.extend(known.into_iter().filter(|account| filters.fit(account)));
+            if found.len() > limit {
+                found.truncate(limit);
+                let next = found.last().map(|account| account.appid.clone());
+                return Ok(AccountsFound { accounts: found, next });
+            }
+        }
+        Ok(AccountsFound { accounts: found, next: None })
+    }
+}
+
+impl AccountFilters {
+    /// The list in the index that has what is asked for, and perhaps more.
+    #[must_use]
+    pub fn list(&self) -> AccountList<'_> {
+        match (&self.reference, self.state) {
+            (Some(reference), _) => AccountList::WithReference(reference),
+            (None, Some(state)) => AccountList::InState(state),
+            (None, None) => AccountList::All,
+        }
+    }
+
+    /// Whether the list may have accounts that are not asked for.
+    fn are_compared(&self) -> bool {
+        let by_list = [self.reference.is_some(), self.state.is_some()].into_iter().filter(|asked| *asked).count();
+        by_list > 1 || self.kind.is_some() || !self.tags.is_empty() || self.text.is_some()
+    }
+
+    /// Whether an account is asked for.
+    #[must_use]
+    pub fn fit(&self, account: &KnownAccount) -> bool {
+        let Some(profile) = &account.details.profile else {
+            return self.text.is_none() && self.fit_but_for_text(account);
+        };
+        let mut names = [&profile.nick_name, &profile.principal_name, &profile.alias].into_iter().flatten();
+        let has_text = |text: String| names.any(|name| name.to_lowercase().contains(&text));
+        self.text.as_ref().map(|text| text.to_lowercase()).is_none_or(has_text) && self.fit_but_for_text(account)
+    }
+
+    fn fit_but_for_text(&self, account: &KnownAccount) -> bool {
+        let details = &account.details;
+        let tags = &details.labels.tags;
+        self.state.is_none_or(|state| details.state.is_some_and(|(known, _)| known == state))
+            && self.reference.as_ref().is_none_or(|reference| details.labels.reference.as_ref() == Some(reference))
+            && self.kind.is_none_or(|kind| details.profile.as_ref().is_some_and(|profile| profile.kind == kind))
+            && self.tags.iter().all(|(key, value)| tags.get(key) == Some(value))
+    }
+}

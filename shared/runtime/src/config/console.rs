@@ -1,0 +1,74 @@
+//! What the operators' console is told.
+
+use super::{ConfigError, Environment, Origin, WebDomains, list, public_base};
+
+/// What the operators' console is told: `TABLE_NAME`, `PUBLIC_BASE_URL`, `ACCOUNT_API_FUNCTION`, `PREAUTH_LINK_FUNCTION`, and
+/// how the platform is set up, to be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsoleConfig {
+    /// The DynamoDB table.
+    pub table_name: String,
+    /// Our own origin: the console is below it.
+    pub public_base: Origin,
+    /// The function that acts on accounts: its name or ARN.
+    pub account_api: String,
+    /// The function that makes links: its name or ARN.
+    pub preauth_link: String,
+    /// The permission sets that the platform needs of every account.
+    pub wanted_permissions: Vec<u32>,
+    /// The hosts of the business's web pages.
+    pub web_domains: WebDomains,
+    /// The parent domain of the hosts at which visitors are logged in, if each account has its own.
+    pub login_host: Option<String>,
+    /// How many runs share the accounts.
+    pub refresher_runs: u32,
+    /// The addresses that WeChat sees, where the stack has fixed ones.
+    pub egress_addresses: Vec<String>,
+    /// Where the business gets the events of accounts, without a query, which may carry a key.
+    pub event_webhook: Option<String>,
+    /// Who is asked for replies, without a query.
+    pub reply_webhook: Option<String>,
+}
+
+impl ConsoleConfig {
+    /// Reads the variables. `WANTED_PERMISSIONS`, `WEB_DOMAINS`, `LOGIN_HOST`, `REFRESHER_RUNS`, `EGRESS_ADDRESSES`, `EVENT_WEBHOOK_URL` and
+    /// `REPLY_WEBHOOK_URL` are optional.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the variable.
+    pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
+        Ok(Self {
+            table_name: environment.required("TABLE_NAME", "the name of the DynamoDB table")?,
+            public_base: public_base(environment)?,
+            account_api: environment.required("ACCOUNT_API_FUNCTION", "the name of the function account-api")?,
+            preauth_link: environment.required("PREAUTH_LINK_FUNCTION", "the name of the function preauth-link")?,
+            wanted_permissions: super::wanted_permissions(environment)?,
+            web_domains: WebDomains::read(environment)?,
+            login_host: environment.get("LOGIN_HOST"),
+            refresher_runs: refresher_runs(environment)?,
+            egress_addresses: list(environment, "EGRESS_ADDRESSES", |text| Ok(text.to_owned()))?,
+            event_webhook: shown(environment, "EVENT_WEBHOOK_URL")?,
+            reply_webhook: shown(environment, "REPLY_WEBHOOK_URL")?,
+        })
+    }
+}
+
+/// How many runs share the accounts, by default one.
+fn refresher_runs(environment: &impl Environment) -> Result<u32, ConfigError> {
+    const NAME: &str = "REFRESHER_RUNS";
+    let runs = environment.get(NAME).map(|text| text.parse().ok().filter(|runs| [1, 2, 4].contains(runs)));
+    match runs {
+        None => Ok(1),
+        Some(runs) => runs.ok_or(ConfigError::Malformed { name: NAME, reason: "it must be 1, 2 or 4" }),
+    }
+}
+
+/// The address of a webhook without what may be secret in it.
+fn shown(environment: &impl Environment, name: &'static str) -> Result<Option<String>, ConfigError> {
+    let url = super::webhook(environment, name)?;
+    Ok(url.map(|mut url| {
+        url.set_query(None);
+        url.set_fragment(None);
+        url.into()
+    }))
+}

@@ -1,0 +1,154 @@
+//! Accounts that have come and accounts that were lost, the newest first: for people who look after merchants.
+//!
+//! Each is the event that reports it, which is in one of two lists of the index.
+
+use std::collections::HashMap;
+
+use base::ids::AppId;
+
+use crate::StoreError;
+use crate::attributes::{EVENT, LIST_SK, PK, SK};
+use crate::item::{Attributes, Item};
+use crate::outbox::{OutboxEvent, Subject};
+use crate::part::{Key, Part};
+use crate::request::Order;
+use crate::state_event::{StateChange, StateEvent};
+
+/// A turn of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// The platform can act for it from then on.
+    Gained,
+    /// The platform cannot act for it any more.
+    Lost,
+}
+
+impl Turn {
+    const fn of(change: &StateChange) -> Option<Self> {
+        match change {
+            StateChange::Authorized { .. } | StateChange::Recovered { .. } => Some(Self::Gained),
+            StateChange::NeedsAuthorization { .. } | StateChange::Unauthorized => Some(Self::Lost),
+            StateChange::PermissionsChanged { .. } | StateChange::ProfileChanged { .. } => None,
+        }
+    }
+
+    /// The list of the index that has these turns.
+    const fn list(self) -> &'static str {
+        match self {
+            Self::Gained => "gained",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// An account that came or was lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TurnedAccount {
+    /// The account.
+    pub account: AppId,
+    /// What has happened, and when.
+    pub event: StateEvent,
+}
+
+/// Where a turn is in its list: when it happened, the account, and the number of the event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TurnPlace(String);
+
+impl TurnPlace {
+    fn new(account: &AppId, sequence: u64, at: i64) -> Self {
+        Self(format!("{at:010}#{account}#{sequence:010}"))
+    }
+
+    /// A place as it was given out; `None` for a text that cannot be one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let parts: Vec<&str> = text.split('#').collect();
+        let [at, account, sequence] = parts[..] else { return None };
+        let is_number = |text: &str| text.len() >= 10 && text.bytes().all(|byte| byte.is_ascii_digit());
+        (is_number(at) && is_number(sequence) && AppId::parse(account).is_ok()).then(|| Self(text.to_owned()))
+    }
+
+    /// The place as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn event(&self) -> Option<(Subject, u64)> {
+        let (_, rest) = self.0.split_once('#')?;
+        let (account, sequence) = rest.split_once('#')?;
+        Some((Subject::Account(AppId::parse(account).ok()?), sequence.parse().ok()?))
+    }
+}
+
+/// A page of turns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TurnPage {
+    /// The newest first.
+    pub turns: Vec<TurnedAccount>,
+    /// The end of the page, if there is more behind it.
+    pub next: Option<TurnPlace>,
+}
+
+/// The turns of accounts within the last 90 days.
+#[derive(Debug, Clone)]
+pub struct Turns(pub(crate) Part);
+
+impl Turns {
+    /// A page of turns, the newest first: those behind `after`. One query of the index, and half a read unit for each. An event
+    /// of a version before this list is not in it.
+    pub async fn page(&self, turn: Turn, limit: usize, after: Option<&TurnPlace>) -> Result<TurnPage, StoreError> {
+        let list = self.0.kind(turn.list());
+        let after = after.and_then(|place| Some((self.key(place)?, place.0.clone())));
+        let (entries, has_more) = self.0.page_of_list(&list, Order::Descending, limit, after).await?;
+        let place = |entry: &Attributes| TurnPlace::parse(entry.get(LIST_SK)?.as_s().ok()?);
+        let places: Vec<TurnPlace> = entries.iter().filter_map(place).collect();
+        let keys: Vec<Key> = places.iter().filter_map(|place| self.key(place)).collect();
+        let order: Vec<(String, String)> = keys.iter().map(|key| (key.pk.clone(), key.sk.clone())).collect();
+        let mut by_key: HashMap<(String, String), TurnedAccount> = self
+            .0
+            .batch_complete(keys, &[])
+            .await?
+            .into_iter()
+            .filter_map(|attributes| self.read(&Item::new("event", attributes)))
+            .collect();
+        let turns = order.iter().filter_map(|key| by_key.remove(key)).collect();
+        Ok(TurnPage { turns, next: places.into_iter().next_back().filter(|_| has_more) })
+    }
+
+    fn key(&self, place: &TurnPlace) -> Option<Key> {
+        let (subject, sequence) = place.event()?;
+        Some(self.0.event(&subject, sequence))
+    }
+
+    fn read(&self, item: &Item) -> Option<((String, String), TurnedAccount)> {
+        let (pk, sk) = (item.text(PK)?, item.text(SK)?);
+        let account = self.0.account_in("details", pk)?;
+        let event = item.parsed(EVENT, |json| serde_json::from_str(json))?;
+        Some(((pk.to_owned(), sk.to_owned()), TurnedAccount { account, event }))
+    }
+}
+
+/// The list that an event is in, and its place there.
+pub(crate) fn place(part: &Part, sequence: u64, event: &OutboxEvent) -> Option<(String, String)> {
+    let OutboxEvent::OfAccount(account, event) = event else { return None };
+    let turn = Turn::of(&event.change)?;
+    Some((part.kind(turn.list()), TurnPlace::new(account, sequence, event.at).0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_names_its_event() {
+        let account = AppId::parse("wx1234567890abcdef").unwrap();
+        let place = TurnPlace::new(&account, 7, 1_769_846_400);
+        assert_eq!(place.as_str(), "1769846400#wx1234567890abcdef#0000000007");
+        assert_eq!(TurnPlace::parse(place.as_str()), Some(place.clone()));
+        assert_eq!(place.event(), Some((Subject::Account(account), 7)));
+        for bad in ["", "1769846400", "1769846400#wx1", "x#wx1#0000000007", "1769846400#wx 1#0000000007"] {
+            assert_eq!(TurnPlace::parse(bad), None, "{bad}");
+        }
+    }
+}

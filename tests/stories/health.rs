@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use runtime::telemetry::Measure;
 use simulator::{Fault, paths};
-use store::{AccountState, DuePart, Health, ScheduledTask, TokenOwner};
+use store::{
+    AccountCounts, AccountState, DuePart, FinishedRun, Health, Measured, PastRun, RUNS_KEPT, RunCounts, ScheduledTask,
+    TokenOwner, WaitingCounts,
+};
 use stories::faults::{Fault as TableFault, Matching};
 use stories::world::World;
 use token_refresher::Task;
@@ -132,6 +135,7 @@ async fn a_run_that_can_neither_be_measured_nor_written_down_is_done_all_the_sam
     assert!(world.simulator.push_ticket().await.is_accepted());
     let before = (health(&world, RENEW).await, beats(&world));
     world.faults.always(Matching::setting("report"), TableFault::Away);
+    world.faults.always(Matching::operation("PutItem").containing("#runs#"), TableFault::Away);
     world.faults.always(Matching::operation("Query").containing("COUNT"), TableFault::Away);
     let report = world.renew().await;
     assert_eq!((report.renewed, report.failed.len()), (1, 0), "{report}");
@@ -238,4 +242,71 @@ async fn what_is_split_always_says_by_what() {
         let dimension = metric.dimension.as_ref().map(|(name, _)| *name);
         assert_eq!(dimension, metric.measure.dimension(), "{}", metric.name());
     }
+}
+
+#[tokio::test]
+async fn each_run_of_the_last_days_is_written_down_with_what_it_did_and_left() {
+    let world = World::ready().await;
+    world.authorized_account().await;
+    let since = world.now().plus(Duration::from_secs(1));
+    world.simulator.inject(Fault::system_error().on(paths::AUTHORIZER_TOKEN).times(1));
+    world.pass(TO_DUE);
+    assert!(world.simulator.push_ticket().await.is_accepted());
+    let first = (world.renew().await, world.now());
+    world.pass(Duration::from_mins(5));
+    let second = (world.renew().await, world.now());
+    world.reconcile().await;
+
+    let runs = world.store().runs.renewals(since).await.unwrap();
+    assert_eq!(runs.iter().map(|run| run.finished_at).collect::<Vec<_>>(), [first.1, second.1]);
+    assert_eq!((runs[0].counts.renewed, &runs[0].counts.failed), (0, &first.0.failed));
+    assert_eq!((runs[1].counts.renewed, runs[1].counts.failed.len()), (1, 0), "{}", second.0);
+    assert_eq!(runs[0].measured, Measured { waiting: Some(WaitingCounts::default()), accounts: None });
+    assert!(runs.iter().all(|run| run.task == "renew" && run.counts.ticket_age_seconds.is_some()));
+    let [run] = &world.store().runs.reconciliations(since).await.unwrap()[..] else { panic!("one") };
+    let accounts = Some(AccountCounts { active: 1, ..AccountCounts::default() });
+    assert_eq!((run.task.as_str(), run.measured), ("reconcile", Measured { waiting: None, accounts }));
+    assert!(world.store().runs.renewals(world.now().plus(Duration::from_secs(1))).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn every_count_of_a_run_can_be_read() {
+    let report = token_refresher::Report::default();
+    let written = serde_json::to_value(&report).unwrap();
+    let known = serde_json::json!({
+        "renewed": 1, "failed": { "45009": 2 }, "left_over": 3, "inbox_done": 4, "inbox_postponed": 5,
+        "messages_delivered": 6, "events_delivered": 7, "events_sent": 8, "added": 9, "repaired": 10, "gone": 11,
+        "ticket_age_seconds": 12,
+    });
+    let names = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&written), names(&known));
+    let counts = RunCounts::of(&known.to_string());
+    let read = format!("{counts:?}");
+    assert!((1..=11).all(|number| read.contains(&format!(": {number}"))) && read.contains("Some(12)"), "{read}");
+    assert_eq!(RunCounts::of(&written.to_string()), RunCounts::default());
+    assert_eq!(RunCounts::of("nonsense"), RunCounts::default());
+}
+
+#[tokio::test]
+async fn runs_that_end_in_one_second_are_told_apart_and_a_lost_reply_makes_none_twice() {
+    let world = World::start().await;
+    let (store, finished_at) = (world.store(), world.now());
+    let put = async |task: ScheduledTask, id: &str| {
+        let duration = Duration::from_millis(1_500);
+        let run = FinishedRun { id, finished_at, duration, report: "{}", measured: Measured::default() };
+        store.runs.put(task, &run).await.unwrap();
+    };
+    world.faults.next(1, Matching::operation("PutItem"), TableFault::LostReply);
+    put(RENEW, "a").await;
+    put(RENEW, "b").await;
+    put(ScheduledTask::Renew(DuePart::new(1, 2).unwrap()), "c").await;
+    let runs = store.runs.renewals(finished_at).await.unwrap();
+    let task = |run: &PastRun| run.task.clone();
+    assert_eq!(runs.iter().map(task).collect::<Vec<_>>(), ["renew", "renew", "renew-1"]);
+    assert!(runs.iter().all(|run| run.duration == Duration::from_millis(1_500)));
+    assert!(store.runs.reconciliations(finished_at).await.unwrap().is_empty());
+    let expires = finished_at.plus(RUNS_KEPT).unix().to_string();
+    let scan = world.database.client().scan().table_name(stories::world::TABLE).send().await.unwrap();
+    let written = scan.items().iter().filter(|item| item["pk"].as_s().unwrap().contains("#runs#"));
+    assert!(written.clone().count() == 3 && written.clone().all(|item| *item["expires_at"].as_n().unwrap() == expires));
 }

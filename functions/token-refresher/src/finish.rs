@@ -3,18 +3,26 @@
 //! None of this can fail a run, and none of it may outlast the run's own time: what does not get done here is done at
 //! the end of the next run. The heartbeat comes last, so that it says that a run got as far as its end.
 
+use std::time::Duration;
+
 use runtime::telemetry::{Measure, Metric};
-use store::{AccountState, END_OF_TIME, Health, ScheduledTask, StoreError, TokenOwner};
+use store::{
+    AccountCounts, AccountState, FinishedRun, Health, Measured, ScheduledTask, StoreError, TokenOwner, WaitingCounts,
+};
+use tokio::time::timeout_at;
 
 use crate::report::Report;
 use crate::{Run, Task};
+
+/// What a run leaves behind is measured until this long before its end: how it went is still to be written down.
+const LAST_RECORD: Duration = Duration::from_millis(200);
 
 impl Run {
     /// Ends a run of `task` that did what `report` says.
     pub(crate) async fn finish(&self, task: &Task, report: &Report) {
         report.publish(&self.context.metrics);
         if let Some(scheduled) = task.scheduled()
-            && tokio::time::timeout_at(self.ends_at, self.record_run(scheduled, report)).await.is_err()
+            && timeout_at(self.ends_at, self.record_run(scheduled, report)).await.is_err()
         {
             tracing::warn!("no time was left to write down how the run went");
         }
@@ -22,45 +30,63 @@ impl Run {
     }
 
     async fn record_run(&self, task: ScheduledTask, report: &Report) {
-        self.save_health(task, report).await;
-        let measured = match task {
-            ScheduledTask::Renew(part) if part.is_first() => self.measure_what_waits().await,
-            ScheduledTask::Renew(_) => Ok(()),
-            ScheduledTask::Reconcile => self.measure_accounts().await,
-        };
-        if let Err(error) = measured {
-            tracing::warn!("what the run leaves behind was not measured: {error}");
-        }
-    }
-
-    async fn save_health(&self, task: ScheduledTask, report: &Report) {
         let Ok(report) = serde_json::to_string(report) else { return };
-        let health = Health { finished_at: self.now(), report, heard: self.component.wechat().heard() };
+        let (finished_at, duration, id) = (self.now(), self.begun.elapsed(), self.context.random.id());
+        let health = Health { finished_at, report, heard: self.component.wechat().heard() };
         if let Err(error) = self.store.health.put(task, &health).await {
             tracing::warn!("how the run went was not written down: {error}");
         }
+        let measured = self.measure(task).await;
+        let run = FinishedRun { id: &id, finished_at, duration, report: &health.report, measured };
+        if let Err(error) = self.store.runs.put(task, &run).await {
+            tracing::warn!("the run is missing among those of the last days: {error}");
+        }
     }
 
-    async fn measure_what_waits(&self) -> Result<(), StoreError> {
+    async fn measure(&self, task: ScheduledTask) -> Measured {
+        let measuring = async {
+            Ok::<_, StoreError>(match task {
+                ScheduledTask::Renew(part) if part.is_first() => {
+                    Measured { waiting: Some(self.measure_what_waits().await?), ..Measured::default() }
+                }
+                ScheduledTask::Renew(_) => Measured::default(),
+                ScheduledTask::Reconcile => {
+                    Measured { accounts: Some(self.measure_accounts().await?), ..Measured::default() }
+                }
+            })
+        };
+        let until = self.ends_at.checked_sub(LAST_RECORD).unwrap_or(self.ends_at);
+        let measured = timeout_at(until, measuring).await;
+        measured.unwrap_or_else(|_| Err(StoreError::late("Query"))).unwrap_or_else(|error| {
+            tracing::warn!("what the run leaves behind was not measured: {error}");
+            Measured::default()
+        })
+    }
+
+    async fn measure_what_waits(&self) -> Result<WaitingCounts, StoreError> {
         let (store, metrics) = (&self.store, &self.context.metrics);
         let component = store.tokens.get(&TokenOwner::Component).await?;
         let lapses = component.filter(|record| record.access_token.is_some()).and_then(|record| record.expires_at);
         let left = lapses.map(|lapses| lapses.since(self.now())).unwrap_or_default();
         metrics.put(&Metric::seconds(Measure::ComponentTokenLeft, left));
-        let waiting = store.inbox.count_waiting(END_OF_TIME).await?;
-        metrics.put(&Metric::count(Measure::InboxWaiting, waiting));
-        let messages = store.messages.count_waiting(END_OF_TIME).await?;
-        metrics.put(&Metric::count(Measure::MessagesWaiting, messages));
-        let events = store.outbox.count_waiting(END_OF_TIME).await?;
-        metrics.put(&Metric::count(Measure::StateEventsWaiting, events));
-        Ok(())
+        let waiting = store.arrivals.counts().await?;
+        metrics.put(&Metric::count(Measure::InboxWaiting, waiting.inbox));
+        metrics.put(&Metric::count(Measure::MessagesWaiting, waiting.messages));
+        metrics.put(&Metric::count(Measure::StateEventsWaiting, waiting.events));
+        Ok(waiting)
     }
 
-    async fn measure_accounts(&self) -> Result<(), StoreError> {
+    async fn measure_accounts(&self) -> Result<AccountCounts, StoreError> {
+        let mut counts = AccountCounts::default();
         for state in AccountState::ALL {
             let accounts = self.store.accounts.count(state).await?;
             self.context.metrics.put(&Metric::count(Measure::Accounts, accounts).by(state.as_str()));
+            match state {
+                AccountState::Active => counts.active = accounts,
+                AccountState::Unauthorized => counts.unauthorized = accounts,
+                AccountState::NeedsAuthorization => counts.needs_authorization = accounts,
+            }
         }
-        Ok(())
+        Ok(counts)
     }
 }

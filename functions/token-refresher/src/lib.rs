@@ -154,6 +154,7 @@ struct Run {
     window: usize,
     gone_checks: usize,
     rate_limiter: RateLimiter,
+    begun: Instant,
     stop_at: Instant,
     /// When the process may be stopped: even the last look back ends before.
     ends_at: Instant,
@@ -244,6 +245,7 @@ impl Refresher {
             window: self.settings.window,
             gone_checks: self.settings.gone_checks,
             rate_limiter,
+            begun,
             stop_at,
             ends_at,
             breaker: Breaker::default(),

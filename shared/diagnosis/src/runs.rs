@@ -6,8 +6,7 @@ use std::time::Duration;
 use base::clock::Timestamp;
 use base::language::Language;
 use base::phrase::{Noun, before};
-use serde::Deserialize;
-use store::Health;
+use store::{Health, RunCounts};
 
 use crate::finding::{Check, State, Verdict};
 
@@ -59,20 +58,10 @@ pub enum Reconciliations {
     Ran(Duration),
 }
 
-/// The part of a run's report that matters here.
-#[derive(Debug, Deserialize, Default)]
-#[serde(default)]
-struct Report {
-    renewed: u64,
-    failed: BTreeMap<String, u64>,
-    left_over: u64,
-    inbox_done: u64,
-}
-
 impl RenewalRun {
     /// Adds what a run did.
     fn add(mut self, health: &Health) -> Self {
-        let report: Report = serde_json::from_str(&health.report).unwrap_or_default();
+        let report = RunCounts::of(&health.report);
         self.renewed += report.renewed;
         self.left_over += report.left_over;
         self.inbox_done += report.inbox_done;

@@ -6,6 +6,7 @@
 
 use base::clock::Timestamp;
 use base::ids::AppId;
+use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
 use crate::accounts::END_OF_TIME;
@@ -98,7 +99,7 @@ pub struct WaitingEvent {
 }
 
 /// How much waits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingCounts {
     /// Entries of the inbox that have not taken effect, or have not been published.
     pub inbox: u64,

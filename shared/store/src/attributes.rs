@@ -161,6 +161,8 @@ attributes! {
     SEEN = "seen",
     // Health.
     REPORT = "report",
+    MILLISECONDS = "milliseconds",
+    MEASURED = "measured",
     ANSWER_AT = "answer_at",
     ANSWER_API = "answer_api",
     ANSWER_CODE = "answer_code",

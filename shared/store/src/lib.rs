@@ -40,6 +40,7 @@ mod part;
 mod reconcile;
 mod release_check;
 mod request;
+mod run;
 mod state_event;
 mod ticket;
 mod token;
@@ -105,6 +106,7 @@ pub use self::reconcile::{
 };
 pub use self::release_check::ReleaseChecks;
 pub use self::request::PagePosition;
+pub use self::run::{AccountCounts, FinishedRun, Measured, PastRun, RUNS_KEPT, RunCounts, Runs};
 pub use self::state_event::{StateChange, StateEvent};
 pub use self::ticket::{Ticket, Tickets};
 pub use self::token::{Failure, Issued, RenewalReason, StoredTokens};
@@ -333,6 +335,7 @@ store_of! {
     user_names: UserNames, "The names of accounts, to be written.";
     release_checks: ReleaseChecks, "How often the release check has asked.";
     health: HealthRecords, "How the refresher's last runs went.";
+    runs: Runs, "How its runs of the last days went.";
     reconcile_passes: ReconcilePasses, "The passes over WeChat's list.";
 }
 

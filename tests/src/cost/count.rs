@@ -434,7 +434,9 @@ fn metrics(world: &World) -> u32 {
 /// The largest item of each kind: the part of the key behind the platform, and of a link's the sort key.
 async fn items(scene: &Scene) -> BTreeMap<String, usize> {
     let mut largest = BTreeMap::new();
-    for item in scene.items().await {
+    for mut item in scene.items().await {
+        // How long a run takes on this machine is not to change the page.
+        item.entry("milliseconds").and_modify(|took| *took = json!({ "N": "270000" }));
         let key = |name: &str| item[name]["S"].as_str().unwrap().to_owned();
         let (pk, sk) = (key("pk"), key("sk"));
         let kind = pk.split('#').nth(1).unwrap().to_owned();

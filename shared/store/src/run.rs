@@ -1,0 +1,186 @@
+//! How the refresher's runs of the last days went, one item for each: for people and pages that show them.
+//!
+//! Nothing in the platform reads it. It holds counts and codes, no secret.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use base::clock::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::StoreError;
+use crate::arrivals::WaitingCounts;
+use crate::attributes::{EXPIRES_AT, MEASURED, MILLISECONDS, REPORT, SK};
+use crate::health::ScheduledTask;
+use crate::item::{Attributes, Item};
+use crate::part::{Key, Part};
+
+/// For how long a run is kept: a week can be compared with the same day of the one before.
+pub const RUNS_KEPT: Duration = Duration::from_hours(24 * 8);
+
+/// A run as it is written down.
+#[derive(Debug, Clone)]
+pub struct FinishedRun<'a> {
+    /// Distinguishes it from others that end in the same second.
+    pub id: &'a str,
+    /// When it ended, by our clock.
+    pub finished_at: Timestamp,
+    /// How long it took.
+    pub duration: Duration,
+    /// Its report as JSON text, which is read as [`RunCounts`].
+    pub report: &'a str,
+    /// What it has left behind.
+    pub measured: Measured,
+}
+
+/// A run that has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastRun {
+    /// The task and the part of it, as [`ScheduledTask::name`] has them.
+    pub task: String,
+    /// When it ended, by our clock.
+    pub finished_at: Timestamp,
+    /// How long it took.
+    pub duration: Duration,
+    /// What it did.
+    pub counts: RunCounts,
+    /// What it has left behind.
+    pub measured: Measured,
+}
+
+/// What a run did. What is missing in its report counts as zero.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct RunCounts {
+    /// Accounts whose token was renewed.
+    pub renewed: u64,
+    /// What failed, by WeChat's code or a word.
+    pub failed: BTreeMap<String, u64>,
+    /// Accounts that were due and were not taken up.
+    pub left_over: u64,
+    /// Inbox entries that took effect.
+    pub inbox_done: u64,
+    /// Inbox entries that are tried again.
+    pub inbox_postponed: u64,
+    /// Messages that had waited for the bus and were delivered.
+    pub messages_delivered: u64,
+    /// Events that the bus has taken.
+    pub events_delivered: u64,
+    /// Events that the event webhook has taken.
+    pub events_sent: u64,
+    /// Accounts that reconciliation found missing.
+    pub added: u64,
+    /// Accounts whose refresh token or profile reconciliation repaired.
+    pub repaired: u64,
+    /// Accounts whose grant turned out to be gone.
+    pub gone: u64,
+    /// Age of the newest ticket; `None` before the first one, and in runs that do not look.
+    pub ticket_age_seconds: Option<u64>,
+}
+
+impl RunCounts {
+    /// Reads a report, also that of a [`crate::Health`]; one that cannot be read counts nothing.
+    #[must_use]
+    pub fn of(report: &str) -> Self {
+        serde_json::from_str(report).unwrap_or_default()
+    }
+}
+
+/// What a run measures at its end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measured {
+    /// What waits; by the renew run of the first part of the accounts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<WaitingCounts>,
+    /// How many accounts there are; by the reconcile run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accounts: Option<AccountCounts>,
+}
+
+/// How many accounts are in each state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountCounts {
+    /// In use, and renewed: one that has granted no API permission has no token and is not among them.
+    pub active: u64,
+    /// Taken back by the merchant.
+    pub unauthorized: u64,
+    /// Refused by WeChat.
+    pub needs_authorization: u64,
+}
+
+/// The runs of the last days.
+#[derive(Debug, Clone)]
+pub struct Runs(pub(crate) Part);
+
+impl Runs {
+    /// Writes down how a run went. One write.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: it may be written down.
+    pub async fn put(&self, task: ScheduledTask, run: &FinishedRun<'_>) -> Result<(), StoreError> {
+        let measured = serde_json::to_string(&run.measured);
+        let measured = measured.map_err(|_| StoreError::Corrupt { item: ITEM, attribute: MEASURED })?;
+        let sk = format!("{:010}#{}#{}", run.finished_at.unix(), task.name(), run.id);
+        // A second try after a lost reply finds its own item.
+        self.0
+            .new_item(Key { pk: self.partition(kind(task)), sk })
+            .set(REPORT, run.report)
+            .set(MILLISECONDS, u64::try_from(run.duration.as_millis()).unwrap_or(u64::MAX))
+            .set(MEASURED, measured)
+            .set(EXPIRES_AT, run.finished_at.plus(RUNS_KEPT))
+            .put()
+            .await
+            .map(drop)
+    }
+
+    /// The renew runs that have ended since a moment, of all parts of the accounts, in the order of their ends. One query for
+    /// each megabyte, some 2,000 runs.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if they cannot be read.
+    pub async fn renewals(&self, since: Timestamp) -> Result<Vec<PastRun>, StoreError> {
+        self.since(RENEW, since).await
+    }
+
+    /// The same of the reconcile runs.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if they cannot be read.
+    pub async fn reconciliations(&self, since: Timestamp) -> Result<Vec<PastRun>, StoreError> {
+        self.since(RECONCILE, since).await
+    }
+
+    async fn since(&self, kind: &str, since: Timestamp) -> Result<Vec<PastRun>, StoreError> {
+        let from = format!("{:010}", since.unix().max(0));
+        let items = self.0.all_from(self.partition(kind), &from).await?;
+        Ok(items.into_iter().filter_map(read).collect())
+    }
+
+    fn partition(&self, kind: &str) -> String {
+        self.0.partition("runs", kind)
+    }
+}
+
+const ITEM: &str = "run";
+const RENEW: &str = "renew";
+const RECONCILE: &str = "reconcile";
+
+const fn kind(task: ScheduledTask) -> &'static str {
+    match task {
+        ScheduledTask::Renew(_) => RENEW,
+        ScheduledTask::Reconcile => RECONCILE,
+    }
+}
+
+fn read(attributes: Attributes) -> Option<PastRun> {
+    let item = Item::new(ITEM, attributes);
+    let (finished_at, rest) = item.text(SK)?.split_once('#')?;
+    let (task, _) = rest.split_once('#')?;
+    Some(PastRun {
+        task: task.to_owned(),
+        finished_at: Timestamp::from_unix(finished_at.parse().ok()?),
+        duration: Duration::from_millis(item.number(MILLISECONDS).unwrap_or(0)),
+        counts: item.text(REPORT).map(RunCounts::of).unwrap_or_default(),
+        measured: item.parsed(MEASURED, |json| serde_json::from_str(json)).unwrap_or_default(),
+    })
+}

@@ -45,6 +45,7 @@ PORTS = {
     "--secrets-port": 8001,
     "--events-port": 8002,
     "--files-port": 8003,
+    "--lambda-port": 8004,
 }
 ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "arm64": "arm64", "aarch64": "arm64"}
 # Puts what the events are about into the table.

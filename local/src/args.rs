@@ -54,6 +54,10 @@ pub struct Args {
     #[arg(long, value_name = "PORT", default_value_t = 8003)]
     pub files_port: u16,
 
+    /// Port of the local Lambda, through which functions invoke others
+    #[arg(long, value_name = "PORT", default_value_t = 8004)]
+    pub lambda_port: u16,
+
     /// Address of this machine on which everything but the business API answers too; containers need one that they
     /// reach, such as 172.17.0.1. Secrets are among it: no address that strangers reach
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]

@@ -30,7 +30,7 @@ use token_api::TokenService;
 use token_refresher::{EVENT_WEBHOOK, Refresher, Settings, Targets};
 use tracing::Instrument as _;
 use url::Url;
-use web::gateway::with_decoded_paths;
+use web::gateway::{Gateway, with_decoded_paths};
 use web::identity::IamIdentity;
 use web::source::Source;
 use web_login::LoginService;
@@ -39,6 +39,7 @@ use wechat::push::TestAccounts;
 use wechat_calls::{Bucket, CallService};
 
 use crate::endpoints::Endpoints;
+use crate::lambda::Lambda;
 use crate::variables::Variables;
 use crate::wechat_browser::playing_wechat;
 
@@ -103,6 +104,8 @@ pub(crate) struct Webhooks {
 pub(crate) struct Functions {
     pub(crate) public: Router,
     pub(crate) business: Router,
+    /// Those that the console invokes, by the names that they have in the template.
+    pub(crate) lambda: Lambda,
     pub(crate) refresher: Refresher,
 }
 
@@ -133,6 +136,22 @@ impl Place<'_> {
         let links = LinkService::new(for_pages.clone(), pages.clone(), self.config.wechat.clone());
         let logins = LoginService::new(for_pages.clone(), self.config.logins.clone(), &self.config.wechat);
         let keys = self.config.keys;
+        let lambda = Lambda::new([
+            (
+                "account-api",
+                Gateway::new(account_api::router(accounts.clone(), keys), metrics.clone())
+                    .with_problems_on(&account_api::ROUTES),
+            ),
+            (
+                "preauth-link",
+                Gateway::new(
+                    preauth_link::public_router(links.clone())
+                        .merge(preauth_link::business_router(links.clone(), keys)),
+                    metrics.clone(),
+                )
+                .with_problems_on(&preauth_link::BUSINESS_ROUTES),
+            ),
+        ]);
         // Both doors answer at both listeners, and only the one for businesses knows an identity.
         let routes = preauth_link::business_router(links.clone(), keys)
             .merge(account_api::router(accounts, keys))
@@ -151,6 +170,7 @@ impl Place<'_> {
         Ok(Functions {
             public: playing_wechat(with_decoded_paths(public)),
             business: with_decoded_paths(business),
+            lambda,
             refresher,
         })
     }

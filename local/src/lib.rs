@@ -1,9 +1,9 @@
 //! The parts of `cargo run`: the whole system on localhost.
 //!
 //! What the cloud gives a function is here a small server of this process: the table ([`dynamodb`]), the secret
-//! ([`secrets`]), the bus ([`eventbridge`]), the bucket of files ([`file_bucket`]). The functions' own code is the same as
-//! in the cloud, and so are the AWS clients it uses. The tests use the same parts. `shop` is on the other side: what a
-//! business builds on the platform.
+//! ([`secrets`]), the bus ([`eventbridge`]), the bucket of files ([`file_bucket`]), and the functions that others invoke
+//! ([`lambda`]). The functions' own code is the same as in the cloud, and so are the AWS clients it uses. The tests use the
+//! same parts. `shop` is on the other side: what a business builds on the platform.
 
 pub mod args;
 pub mod data_dir;
@@ -18,6 +18,7 @@ pub mod guard;
 mod home;
 mod html;
 mod inside;
+pub mod lambda;
 mod listeners;
 pub mod platform_secret;
 pub mod ports;

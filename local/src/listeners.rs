@@ -45,6 +45,7 @@ pub(crate) struct Listeners {
     pub(crate) public: TcpListener,
     pub(crate) business: TcpListener,
     pub(crate) secrets: TcpListener,
+    pub(crate) lambda: TcpListener,
     pub(crate) simulator: Option<TcpListener>,
     /// With the simulator and our own table only: what the shop writes to the table is nothing for a real platform's.
     pub(crate) shop: Option<TcpListener>,
@@ -67,6 +68,7 @@ impl Listeners {
         let public = ports.open(args.port, "--port");
         let business = ports.listen(LOOPBACK, args.business_port, "--business-port");
         let secrets = ports.open(args.secrets_port, "--secrets-port");
+        let lambda = ports.open(args.lambda_port, "--lambda-port");
         let simulator = if args.no_simulator { None } else { ports.open(args.simulator_port, "--simulator-port") };
         let shop = if args.no_simulator || environment.get(TABLE_URL).is_some() {
             None
@@ -82,10 +84,29 @@ impl Listeners {
         let dynamodb = part(TABLE_URL, args.dynamodb_port, "--dynamodb-port");
         let sample_webhook = if args.sample_webhook { ports.listen(LOOPBACK, 0, "--sample-webhook") } else { None };
         let Ports { doors, failed, .. } = ports;
-        match (public, business, secrets, dynamodb, events, files, &*failed) {
-            (Some(public), Some(business), Some(secrets), Some(dynamodb), Some(events), Some(files), []) => {
-                Ok(Self { public, business, secrets, simulator, shop, dynamodb, events, files, sample_webhook, doors })
-            }
+        match (public, business, secrets, lambda, dynamodb, events, files, &*failed) {
+            (
+                Some(public),
+                Some(business),
+                Some(secrets),
+                Some(lambda),
+                Some(dynamodb),
+                Some(events),
+                Some(files),
+                [],
+            ) => Ok(Self {
+                public,
+                business,
+                secrets,
+                lambda,
+                simulator,
+                shop,
+                dynamodb,
+                events,
+                files,
+                sample_webhook,
+                doors,
+            }),
             _ => Err(BindErrors(failed).into()),
         }
     }

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use base::clock::{SharedClock, SystemClock};
+use base::clock::{SharedClock, SystemClock, Timestamp};
 use base::limits::Limits;
 use base::random::Random;
 use runtime::config::Environment;
 use secrecy::SecretString;
 use simulator::{Lifetimes, Options, Simulator};
-use store::Table;
+use store::{ApiKeys, Table};
 use token_refresher::Refresher;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -129,7 +129,8 @@ impl System {
         let place = Place { endpoints: &endpoints, bus_url: &bus_url, config: &config, clock: &clock };
         let functions = place.functions(&webhooks)?;
 
-        let exports = exports(&variables, [table_url, secrets_url, bus_url], database.is_some());
+        let exports =
+            exports(&variables, [table_url, secrets_url, bus_url, endpoint(&listeners.lambda)?], database.is_some());
         let business_base = endpoint(&listeners.business)?;
         let events_base = listeners.events.listener().map(local_base).transpose()?;
 
@@ -146,6 +147,7 @@ impl System {
         tasks.spawn(behind_guard(listeners.business, functions.business.clone().merge(home)));
         let secrets = Secrets::new(config.table.secret_id.as_str(), Some(secret.json().clone()));
         tasks.spawn(behind_guard(listeners.secrets, secrets.router()));
+        tasks.spawn(behind_guard(listeners.lambda, functions.lambda.router()));
         if let Part::Here(listener) = listeners.events {
             let bus = EventBus::new(&config.bus.bus);
             let bus = simulator_base.iter().fold(bus, |bus, base| bus.with_chat(format!("{base}/chat")));
@@ -165,12 +167,10 @@ impl System {
         }
         spawn_schedules(&mut tasks, functions.refresher, args.token_lifetime);
 
-        let api_key = if database.is_some() && config.keys.enabled {
-            let keys = Table::new(dynamodb, &config.table.table_name).store(&secret.component_appid).api_keys;
-            Some(ReadyKey::of(&folder, &keys, &functions.business, clock.now()).await?)
-        } else {
-            None
-        };
+        let has_key = database.is_some() && config.keys.enabled;
+        let store = Table::new(dynamodb, &config.table.table_name).store(&secret.component_appid);
+        let keys = has_key.then_some(&store.api_keys);
+        let api_key = ready_key(keys, &folder, &functions.business, clock.now()).await?;
         if let (Some(listener), Some(origin), Some(simulator_base)) = (listeners.shop, &shop_base, &simulator_base) {
             let (api, key) = shop_api(api_key.as_ref(), &push_base, &business_base);
             let setting = Setting { origin, api, key, public_base: &public_base, simulator_base };
@@ -200,6 +200,19 @@ impl System {
     }
 }
 
+/// The key that opens the door for keys, where there is such a door.
+async fn ready_key(
+    keys: Option<&ApiKeys>,
+    folder: &DataDir,
+    business: &Router,
+    now: Timestamp,
+) -> anyhow::Result<Option<ReadyKey>> {
+    match keys {
+        Some(keys) => ReadyKey::of(folder, keys, business, now).await.map(Some),
+        None => Ok(None),
+    }
+}
+
 /// The API as the demo shop calls it: with the key that is ready, like services outside AWS; else at the port for which
 /// none is needed.
 fn shop_api(key: Option<&ReadyKey>, public: &str, business: &str) -> (String, Option<SecretString>) {
@@ -209,10 +222,14 @@ fn shop_api(key: Option<&ReadyKey>, public: &str, business: &str) -> (String, Op
     }
 }
 
-/// The variables for other programs, with where table, secret and bus are.
-fn exports(variables: &Variables, urls: [String; 3], is_embedded: bool) -> Vec<(&'static str, String)> {
-    const ENDPOINTS: [&str; 3] =
-        ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_EVENTBRIDGE"];
+/// The variables for other programs, with where table, secret, bus and functions are.
+fn exports(variables: &Variables, urls: [String; 4], is_embedded: bool) -> Vec<(&'static str, String)> {
+    const ENDPOINTS: [&str; 4] = [
+        "AWS_ENDPOINT_URL_DYNAMODB",
+        "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+        "AWS_ENDPOINT_URL_EVENTBRIDGE",
+        "AWS_ENDPOINT_URL_LAMBDA",
+    ];
     let mut exports = variables.to_export();
     exports.extend(ENDPOINTS.into_iter().zip(urls));
     // A table elsewhere is reached with the region and the credentials that are in the environment already.

@@ -12,6 +12,7 @@ use clap::Parser as _;
 use local::args::Args;
 use local::eventbridge::EventBus;
 use local::system::System;
+use runtime::aws::local_config;
 use runtime::config::Environment;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -33,6 +34,7 @@ fn args(folder: &Path, options: &[&str]) -> Args {
         "--secrets-port",
         "--events-port",
         "--files-port",
+        "--lambda-port",
     ];
     arguments.extend(ports.into_iter().flat_map(|port| [port, "0"]));
     arguments.extend(options);
@@ -309,4 +311,32 @@ async fn the_real_wechat_is_given_no_address_that_it_cannot_reach() {
     let told = local::error_text::sentence(&error);
     assert!(told.contains("PUBLIC_BASE_URL") && told.contains("tunnel"), "{told}");
     assert!(!folder.path().join("data").exists(), "nothing was begun");
+}
+
+#[tokio::test]
+async fn a_function_is_invoked_for_an_operator_through_the_local_lambda() {
+    let (system, _folder) = start(&[], &|_: &str| None).await;
+    let (_, endpoint) = system.exports.iter().find(|(name, _)| *name == "AWS_ENDPOINT_URL_LAMBDA").unwrap();
+    let lambda = aws_sdk_lambda::Client::new(&local_config(endpoint, &|_: &str| None));
+    let call = async |function: &str, method: &str, path: &str, body: &Value| {
+        let event = json!({
+            "routeKey": format!("{method} {path}"),
+            "rawPath": path,
+            "headers": { "content-type": "application/json" },
+            "requestContext": { "authorizer": { "operator": { "name": "li" } }, "http": { "method": method } },
+            "body": body.to_string(),
+        });
+        let payload = aws_sdk_lambda::primitives::Blob::new(event.to_string());
+        let invoked = lambda.invoke().function_name(function).payload(payload).send().await.unwrap();
+        let answer: Value = serde_json::from_slice(invoked.payload().unwrap().as_ref()).unwrap();
+        let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+        (answer["statusCode"].as_u64().unwrap(), body)
+    };
+    let (status, pass) = call("account-api", "POST", "/reconciliations", &json!({})).await;
+    assert_eq!(status, 202, "{pass}");
+    let (status, link) = call("preauth-link", "POST", "/authorization-links", &json!({})).await;
+    assert_eq!(status, 201, "{link}");
+    assert!(link["url"].as_str().unwrap().starts_with(&system.public_base), "{link}");
+    let (status, refused) = call("account-api", "GET", "/keys", &Value::Null).await;
+    assert_eq!(status, 403, "not for operators: {refused}");
 }

@@ -13,8 +13,8 @@ fn every_option_has_a_default_that_works_and_a_help_text() {
     Args::command().debug_assert();
     let args = parse(&[]).unwrap();
     assert_eq!((args.port, args.business_port, args.simulator_port, args.shop_port), (3000, 3001, 3002, 3003));
-    let of_aws = (args.dynamodb_port, args.secrets_port, args.events_port, args.files_port);
-    assert_eq!(of_aws, (8000, 8001, 8002, 8003));
+    let of_aws = (args.dynamodb_port, args.secrets_port, args.events_port, args.files_port, args.lambda_port);
+    assert_eq!(of_aws, (8000, 8001, 8002, 8003, 8004));
     assert_eq!((args.ticket_interval.as_secs(), args.token_lifetime.as_secs()), (600, 7200));
     assert!(args.bind.is_loopback());
     assert!(args.secret.is_none() && !args.no_simulator && !args.sample_webhook);

@@ -45,7 +45,7 @@ impl Stage {
     async fn without_accounts() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut arguments = vec!["local", "--data-dir", folder.path().to_str().unwrap()];
-        let ports = ["", "business-", "simulator-", "shop-", "dynamodb-", "secrets-", "events-", "files-"];
+        let ports = ["", "business-", "simulator-", "shop-", "dynamodb-", "secrets-", "events-", "files-", "lambda-"];
         let ports = ports.map(|part| format!("--{part}port=0"));
         arguments.extend(ports.iter().map(String::as_str));
         let system = System::start(&Args::parse_from(arguments), &|_: &str| None).await.unwrap();

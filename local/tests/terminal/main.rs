@@ -17,7 +17,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// Any free ports, so that tests and a running `cargo run` do not meet.
-const ANY_PORTS: [&str; 16] = [
+const ANY_PORTS: [&str; 18] = [
     "--port",
     "0",
     "--business-port",
@@ -33,6 +33,8 @@ const ANY_PORTS: [&str; 16] = [
     "--events-port",
     "0",
     "--files-port",
+    "0",
+    "--lambda-port",
     "0",
 ];
 

@@ -21,7 +21,7 @@ pub struct ConsoleConfig {
     /// The parent domain of the hosts at which visitors are logged in, if each account has its own.
     pub login_host: Option<String>,
     /// How many runs share the accounts.
-    pub refresher_runs: u32,
+    pub refresher_runs: u64,
     /// The addresses that WeChat sees, where the stack has fixed ones.
     pub egress_addresses: Vec<String>,
     /// Where the business gets the events of accounts, without a query, which may carry a key.
@@ -54,7 +54,7 @@ impl ConsoleConfig {
 }
 
 /// How many runs share the accounts, by default one.
-fn refresher_runs(environment: &impl Environment) -> Result<u32, ConfigError> {
+fn refresher_runs(environment: &impl Environment) -> Result<u64, ConfigError> {
     const NAME: &str = "REFRESHER_RUNS";
     let runs = environment.get(NAME).map(|text| text.parse().ok().filter(|runs| [1, 2, 4].contains(runs)));
     match runs {

@@ -1,0 +1,69 @@
+//! The style sheet and the script: files of our own whose names change with what is in them.
+
+use std::sync::LazyLock;
+
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use sha2::{Digest as _, Sha256};
+
+const STYLE: &str = include_str!("../templates/console.css");
+const SCRIPT: &str = include_str!("../templates/console.js");
+
+/// Bytes of a digest that are part of a name: enough that two versions never have one name.
+const SHOWN: usize = 12;
+
+static STYLE_NAME: LazyLock<String> = LazyLock::new(|| name(STYLE, "css"));
+static SCRIPT_NAME: LazyLock<String> = LazyLock::new(|| name(SCRIPT, "js"));
+
+fn name(content: &str, extension: &str) -> String {
+    let digest = Sha256::digest(content.as_bytes());
+    format!("console-{}.{extension}", URL_SAFE_NO_PAD.encode(&digest[..SHOWN]))
+}
+
+/// Where the style sheet is.
+pub(crate) fn style() -> String {
+    format!("/console/assets/{}", *STYLE_NAME)
+}
+
+/// Where the script is.
+pub(crate) fn script() -> String {
+    format!("/console/assets/{}", *SCRIPT_NAME)
+}
+
+/// `GET /console/assets/{file}`: everybody may read them.
+pub(crate) async fn serve(Path(file): Path<String>) -> Response {
+    let (content, kind) = if file == *STYLE_NAME {
+        (STYLE, "text/css; charset=utf-8")
+    } else if file == *SCRIPT_NAME {
+        (SCRIPT, "text/javascript; charset=utf-8")
+    } else {
+        // A page of another version asks for it: nobody may remember that it is not here.
+        return (StatusCode::NOT_FOUND, [(CACHE_CONTROL, "no-store")]).into_response();
+    };
+    let headers = [
+        (CONTENT_TYPE, kind),
+        (CACHE_CONTROL, "public, max-age=31536000, immutable"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, content).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_is_served_under_the_name_of_its_content_and_under_no_other() {
+        for path in [style(), script()] {
+            let file = path.strip_prefix("/console/assets/").unwrap().to_owned();
+            let response = serve(Path(file)).await;
+            assert_eq!(response.status(), StatusCode::OK, "{path}");
+            assert!(response.headers()[CACHE_CONTROL].to_str().unwrap().contains("immutable"));
+        }
+        assert_eq!(serve(Path("console-0.css".to_owned())).await.status(), StatusCode::NOT_FOUND);
+    }
+}

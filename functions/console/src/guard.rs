@@ -1,0 +1,196 @@
+//! What is in front of every page: a session, and for forms that they are ours and that the operator may act.
+
+use std::collections::BTreeMap;
+
+use axum::body::to_bytes;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::header::{ORIGIN, SET_COOKIE};
+use http::{HeaderMap, Method, StatusCode};
+use secrecy::{ExposeSecret as _, SecretString};
+use subtle::ConstantTimeEq as _;
+use url::form_urlencoded;
+use web::source::Source;
+
+use crate::Console;
+use crate::session::{self, Cookie, Session};
+use crate::trouble::Trouble;
+use crate::view::{SEC_FETCH_SITE, View};
+
+/// What an operator needs for a page or a form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// To be an operator.
+    Look,
+    /// The right to act.
+    Act,
+}
+
+/// The longest form, in bytes: labels of an account at their longest.
+const FORM_LIMIT: usize = 64 * 1024;
+
+/// The fields of a form, each once.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Form(BTreeMap<String, String>);
+
+impl Form {
+    fn parse(body: &[u8]) -> Self {
+        Self(form_urlencoded::parse(body).into_owned().collect())
+    }
+
+    /// A field's text without white space around it; empty where it is missing.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.0.get(name).map(|text| text.trim()).unwrap_or_default()
+    }
+}
+
+/// Who asks: for the audit.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) session: Session,
+    pub(crate) source: Source,
+}
+
+/// Lets bound browsers in.
+pub(crate) async fn bound_browsers_only(State(console): State<Console>, mut request: Request, next: Next) -> Response {
+    let mut view = View::of(&console, &request);
+    let source = request.extensions().get::<Source>().cloned().unwrap_or_default();
+    let session = match session_of(&console, request.headers(), &source).await {
+        Ok(Some(session)) => session,
+        Ok(None) => return view.not_bound(request.headers(), request.method()),
+        Err(trouble) => return view.trouble(&console, "finding the browser of an operator", trouble),
+    };
+    view.sign_in(&session);
+    let cookie = session.new_cookie.as_ref().and_then(|cookie| {
+        let life = session.browser.ends_at.since(console.0.parts.clock.now());
+        cookie.header(life, console.config().public_base.is_https())
+    });
+    let mut response = if let Err(refusal) = checked(&console, &view, &session, &mut request).await {
+        refusal
+    } else {
+        request.extensions_mut().insert(view);
+        request.extensions_mut().insert(Asked { session, source });
+        next.run(request).await
+    };
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    response
+}
+
+async fn session_of(console: &Console, headers: &HeaderMap, source: &Source) -> Result<Option<Session>, Trouble> {
+    let Some(cookie) = Cookie::of(headers, console.config().public_base.is_https()) else { return Ok(None) };
+    let open = console.0.platform.open().await?;
+    Ok(session::find(&open, &cookie, source, &console.0.parts.random).await?)
+}
+
+/// Refuses a form that is not ours, and whoever may only look. The form's fields become an extension of the request.
+async fn checked(console: &Console, view: &View, session: &Session, request: &mut Request) -> Result<(), Response> {
+    if needs(request) == Needs::Act && !session.operator.may_act() {
+        return Err(view.may_only_look());
+    }
+    if request.method() != Method::POST {
+        return Ok(());
+    }
+    if !is_from_ourselves(request.headers(), console.config().public_base.as_str()) {
+        return Err(view.form_of_elsewhere());
+    }
+    let body = std::mem::take(request.body_mut());
+    let body = to_bytes(body, FORM_LIMIT).await.map_err(|_| view.form_too_large())?;
+    let form = Form::parse(&body);
+    if !is_token(form.text("form_token"), &session.browser.form_token) {
+        return Err(view.form_of_elsewhere());
+    }
+    request.extensions_mut().insert(form);
+    Ok(())
+}
+
+/// What the route of a request needs. One that nobody has named acts.
+fn needs(request: &Request) -> Needs {
+    let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    // A router answers HEAD as it answers GET.
+    let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+    let page = crate::PAGES.iter().find(|page| Some(page.path) == path && page.method == method);
+    page.map_or(Needs::Act, |page| page.needs)
+}
+
+/// Whether a form was sent by a page of ours, as the browser says. Every browser says so with a form.
+fn is_from_ourselves(headers: &HeaderMap, own: &str) -> bool {
+    let is_own = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()) == Some(own);
+    let site = headers.get(SEC_FETCH_SITE).and_then(|site| site.to_str().ok());
+    is_own && site.is_none_or(|site| site == "same-origin")
+}
+
+fn is_token(sent: &str, known: &SecretString) -> bool {
+    sent.as_bytes().ct_eq(known.expose_secret().as_bytes()).into()
+}
+
+impl View {
+    fn may_only_look(&self) -> Response {
+        self.sentence(
+            StatusCode::FORBIDDEN,
+            self.t("您只能查看", "You may only look"),
+            self.t(
+                "您的账户没有操作权限。请联系管理员为您开通（cargo ops operators invite 姓名 --rights act）。",
+                "Your account may not do this. Ask whoever has invited you for the right to act \
+                 (cargo ops operators invite NAME --rights act).",
+            ),
+        )
+    }
+
+    fn form_of_elsewhere(&self) -> Response {
+        self.sentence(
+            StatusCode::FORBIDDEN,
+            self.t("未执行任何操作", "Nothing was done"),
+            self.t(
+                "该请求不是从本页面提交的。请返回后重试。",
+                "This was not sent from a page of the console. Go back, reload the page and try again.",
+            ),
+        )
+    }
+
+    fn form_too_large(&self) -> Response {
+        self.sentence(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            self.t("内容过长", "Too long"),
+            self.t(
+                "提交的内容超过 64 KB，请缩短后重试。",
+                "A form can have 64 KB at most. Go back and shorten what you have entered.",
+            ),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_form_is_ours_only_where_the_browser_says_so() {
+        let sent = |origin: Option<&'static str>, site: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            if let Some(origin) = origin {
+                headers.insert(ORIGIN, HeaderValue::from_static(origin));
+            }
+            if let Some(site) = site {
+                headers.insert(SEC_FETCH_SITE, HeaderValue::from_static(site));
+            }
+            is_from_ourselves(&headers, "https://auth.example.com")
+        };
+        assert!(sent(Some("https://auth.example.com"), Some("same-origin")));
+        assert!(sent(Some("https://auth.example.com"), None));
+        for (origin, site) in [
+            (None, None),
+            (Some("null"), None),
+            (Some("https://evil.example"), Some("cross-site")),
+            (Some("https://auth.example.com"), Some("same-site")),
+            (Some("https://auth.example.com.evil.example"), None),
+            (Some("http://auth.example.com"), None),
+        ] {
+            assert!(!sent(origin, site), "{origin:?} {site:?}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The operators' console: pages for the people who look after merchants.
+//!
+//! The pages are rendered here. Their script only makes them more pleasant, so everything works without it. What they show is
+//! read from the table with projections that leave out every secret, and no role that runs this could read one. What an
+//! operator does goes through the functions that do it for services (`functions`), so there is one way to do a thing.
+//!
+//! `session` says who looks: a browser that an invitation has bound. `guard` is in front of every page: nobody reaches one
+//! without a session, no form is taken from another site, and nobody acts who may only look. `acts` carries out what a form
+//! asks for, and writes it into the audit first. Each page is a module of `pages`.
+
+mod access;
+mod assets;
+mod chart;
+mod functions;
+mod guard;
+mod invitation;
+mod pages;
+mod session;
+mod trouble;
+mod view;
+mod visit;
+mod words;
+
+use std::sync::{Arc, LazyLock};
+
+use aws_sdk_lambda::Client;
+use axum::Router;
+use axum::middleware;
+use axum::routing::{MethodRouter, get, post};
+use base::clock::SharedClock;
+use base::limits::Limits;
+use base::random::Random;
+use http::Method;
+use platform::head_start::head_start;
+use runtime::config::ConsoleConfig;
+use runtime::telemetry::Metrics;
+use store::Table;
+
+use self::access::Platform;
+pub use self::functions::lambda_client;
+pub use self::guard::Needs;
+
+/// Where the console is, below our own origin.
+pub const BASE: &str = "/console";
+
+/// What the console is built from.
+#[derive(Clone)]
+pub struct Parts {
+    /// The table.
+    pub table: Table,
+    /// The functions that act.
+    pub lambda: Client,
+    /// Where the rules read the time.
+    pub clock: SharedClock,
+    /// Random bytes.
+    pub random: Random,
+    /// Where metrics go.
+    pub metrics: Metrics,
+    /// Bounds on every wait.
+    pub limits: Limits,
+    /// What the environment says.
+    pub config: ConsoleConfig,
+}
+
+/// The console's state, made once; clones share it.
+#[derive(Clone)]
+pub struct Console(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    platform: Platform,
+}
+
+impl Console {
+    /// The console of these parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let platform = Platform::new(&parts);
+        Self(Arc::new(Inner { parts, platform }))
+    }
+
+    /// Gets ready for the first request: the table is connected to, and the platform is known.
+    pub async fn get_ready(&self) {
+        let Parts { table, limits, .. } = &self.0.parts;
+        let bound = limits.head_start;
+        head_start(bound, [Box::pin(table.connect()), Box::pin(self.0.platform.find_ahead(bound))]).await;
+    }
+
+    fn config(&self) -> &ConsoleConfig {
+        &self.0.parts.config
+    }
+}
+
+/// A page or a form: what an operator needs in order to reach it is said with each.
+#[derive(Debug, Clone, Copy)]
+pub struct Page {
+    /// The method.
+    pub method: &'static Method,
+    /// The path, in the router's words.
+    pub path: &'static str,
+    /// What an operator needs.
+    pub needs: Needs,
+}
+
+/// Everything that is behind a session.
+pub static PAGES: LazyLock<Vec<Page>> = LazyLock::new(|| routes().into_iter().map(|(page, _)| page).collect());
+
+fn looks(path: &'static str, handler: MethodRouter<Console>) -> (Page, MethodRouter<Console>) {
+    (Page { method: &Method::GET, path, needs: Needs::Look }, handler)
+}
+
+fn acts(path: &'static str, handler: MethodRouter<Console>) -> (Page, MethodRouter<Console>) {
+    (Page { method: &Method::POST, path, needs: Needs::Act }, handler)
+}
+
+/// What an operator does for their own browsers only.
+fn own(path: &'static str, handler: MethodRouter<Console>) -> (Page, MethodRouter<Console>) {
+    (Page { method: &Method::POST, path, needs: Needs::Look }, handler)
+}
+
+fn routes() -> Vec<(Page, MethodRouter<Console>)> {
+    use pages::{
+        account, accounts, arrivals, audit, browsers, domains, export, keys, links, operators, overview, setup,
+    };
+    vec![
+        looks("/console", get(overview::show)),
+        looks("/console/accounts", get(accounts::show)),
+        looks("/console/export", get(export::show)),
+        looks("/console/export/accounts.csv", get(export::part)),
+        looks("/console/accounts/{appid}", get(account::show)),
+        acts("/console/accounts/{appid}/labels", post(account::change_labels)),
+        acts("/console/accounts/{appid}/profile-reading", post(account::read_profile)),
+        acts("/console/accounts/{appid}/renewal", post(account::renew)),
+        acts("/console/accounts/{appid}/link", post(account::make_link)),
+        looks("/console/links", get(links::show)),
+        acts("/console/links", post(links::make)),
+        looks("/console/links/{link_id}", get(links::show_one)),
+        acts("/console/links/{link_id}/cancellation", post(links::cancel)),
+        looks("/console/arrivals", get(arrivals::show)),
+        acts("/console/arrivals/retry", post(arrivals::retry)),
+        looks("/console/keys", get(keys::show)),
+        acts("/console/keys/{key_id}/revocation", post(keys::revoke)),
+        looks("/console/domains", get(domains::show)),
+        looks("/console/setup", get(setup::show)),
+        looks("/console/audit", get(audit::show)),
+        looks("/console/operators", get(operators::show)),
+        looks("/console/browsers", get(browsers::show)),
+        own("/console/browsers/{browser_id}/end", post(browsers::end)),
+        own("/console/language", post(browsers::choose_language)),
+    ]
+}
+
+/// The console's pages.
+pub fn router(console: Console) -> Router {
+    let bound = routes().into_iter().fold(Router::new(), |router, (page, handler)| router.route(page.path, handler));
+    bound
+        .route_layer(middleware::from_fn_with_state(console.clone(), guard::bound_browsers_only))
+        .route("/console/invitations/{code}", get(invitation::show).post(invitation::accept))
+        .route("/console/assets/{file}", get(assets::serve))
+        .with_state(console)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,401 @@
+//! `/console/accounts/{appid}`: one account, what has happened to it, and what can be done for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::Path;
+use axum::response::Response;
+use base::clock::Timestamp;
+use base::ids::AppId;
+use base::language::Language;
+use diagnosis::codes::{self, Explanation};
+use diagnosis::words::{account_status, change, permission};
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use store::{CountedFailure, EntryStatus, KnownAccount, PastEvent};
+
+use super::links;
+use crate::functions::{Call, Function};
+use crate::trouble::{Thing, Trouble};
+use crate::view::View;
+use crate::visit::{Act, OpenVisit, Visit};
+use crate::words::{self, Badge, Done};
+
+/// Events, pushes and failed calls that are shown.
+const SHOWN: usize = 20;
+
+/// Failed calls are shown from this far back.
+const FAILED_SINCE: Duration = Duration::from_hours(24 * 7);
+
+#[derive(Template)]
+#[template(path = "account.html")]
+struct Page<'a> {
+    v: &'a View,
+    appid: &'a AppId,
+    name: &'a str,
+    picture: Option<String>,
+    facts: Vec<(&'static str, String)>,
+    standing: Badge,
+    since: Option<Timestamp>,
+    issued_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+    due_at: Option<Timestamp>,
+    profile_read_at: Option<Timestamp>,
+    failure: Option<Failure>,
+    permissions: Vec<String>,
+    missing: Vec<String>,
+    wants_link: bool,
+    draft: Draft,
+    problem: Option<String>,
+    history: Vec<Happened>,
+    pushes: Vec<Push>,
+    calls: Vec<FailedCall>,
+}
+
+/// Why the last renewal has failed.
+struct Failure {
+    at: Option<Timestamp>,
+    label: String,
+    errmsg: Option<String>,
+    rid: Option<String>,
+    advice: Explanation,
+}
+
+/// Something that has happened to the account.
+struct Happened {
+    at: Timestamp,
+    what: String,
+}
+
+/// A push that has come for the account.
+struct Push {
+    at: Option<Timestamp>,
+    what: String,
+    outcome: String,
+    is_waiting: bool,
+}
+
+/// A call on behalf of the account that has failed.
+struct FailedCall {
+    at: Timestamp,
+    count: u64,
+    path: String,
+    code: String,
+    rid: Option<String>,
+    advice: Explanation,
+}
+
+/// What the business says about an account, as the form has it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Draft {
+    version: String,
+    reference: String,
+    /// A line for each tag, `key=value`.
+    tags: String,
+    /// A line for each origin.
+    origins: String,
+}
+
+impl Draft {
+    fn of(account: &KnownAccount) -> Self {
+        let details = &account.details;
+        let tags: Vec<String> = details.labels.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        Self {
+            version: details.labels_version.to_string(),
+            reference: details.labels.reference.clone().unwrap_or_default(),
+            tags: tags.join("\n"),
+            origins: details.login_origins.join("\n"),
+        }
+    }
+
+    fn read(visit: &OpenVisit) -> Self {
+        let [version, reference, tags, origins] =
+            ["version", "reference", "tags", "origins"].map(|name| visit.form.text(name).to_owned());
+        Self { version, reference, tags, origins }
+    }
+
+    /// The tags; `None` where a line is none.
+    fn tags(&self) -> Option<BTreeMap<String, String>> {
+        let pairs = lines(&self.tags).map(|line| line.split_once('='));
+        pairs.map(|pair| pair.map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))).collect()
+    }
+
+    /// The change that makes an account as the form has it.
+    fn patch(&self, known: &KnownAccount) -> Option<Value> {
+        let tags = self.tags()?;
+        let gone = known.details.labels.tags.keys().filter(|key| !tags.contains_key(*key));
+        let mut changed: serde_json::Map<String, Value> = gone.map(|key| (key.clone(), Value::Null)).collect();
+        changed.extend(tags.iter().map(|(key, value)| (key.clone(), value.as_str().into())));
+        let reference = Some(self.reference.as_str()).filter(|reference| !reference.is_empty());
+        let origins: Vec<&str> = lines(&self.origins).collect();
+        Some(json!({ "reference": reference, "tags": changed, "login_origins": origins }))
+    }
+}
+
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty())
+}
+
+/// `GET /console/accounts/{appid}`.
+pub(crate) async fn show(visit: Visit, Path(appid): Path<String>) -> Response {
+    visit
+        .answer("showing an account", |visit| async move {
+            Box::pin(shown(&visit, &parse(&appid)?, None, StatusCode::OK)).await
+        })
+        .await
+}
+
+fn parse(appid: &str) -> Result<AppId, Trouble> {
+    AppId::parse(appid).map_err(|_| Trouble::Unknown(Thing::Account))
+}
+
+/// The page; with what somebody has entered and why it was not saved.
+async fn shown(
+    visit: &OpenVisit,
+    appid: &AppId,
+    refused: Option<(Draft, String)>,
+    status: StatusCode,
+) -> Result<Response, Trouble> {
+    let (items, now) = (&visit.open.items, visit.open.now());
+    let (account, history, pushes, calls) = tokio::try_join!(
+        items.account_lists.get(appid),
+        items.outbox.history(appid, SHOWN, None),
+        items.arrivals.of_account(appid, SHOWN, None),
+        items.failed_calls.page(Some(appid.as_str()), now.minus(FAILED_SINCE), SHOWN, None),
+    )?;
+    let account = account.ok_or(Trouble::Unknown(Thing::Account))?;
+    let details = &account.details;
+    let profile = details.profile.as_ref();
+    let name = profile.and_then(|profile| profile.nick_name.as_deref()).unwrap_or_default();
+    let v = visit.view(if name.is_empty() { appid.as_str() } else { name });
+    let language = v.language;
+    let wanted = &visit.console.config().wanted_permissions;
+    let missing: Vec<u32> = wanted.iter().copied().filter(|id| !details.func_info.contains(id)).collect();
+    let (draft, problem) = match refused {
+        Some((draft, problem)) => (draft, Some(problem)),
+        None => (Draft::of(&account), None),
+    };
+    let token = &account.token;
+    let named = |ids: &[u32]| ids.iter().map(|id| permission(*id, language)).collect();
+    let page = Page {
+        appid,
+        name,
+        picture: profile.and_then(|profile| words::picture(profile.head_img.as_deref())),
+        facts: facts(&account, language),
+        standing: words::standing(&account, language),
+        since: details.state.map(|(_, since)| since),
+        issued_at: token.stored_at.filter(|_| token.expires_at.is_some()),
+        expires_at: token.expires_at,
+        due_at: token.due_at,
+        profile_read_at: details.profile_read_at,
+        failure: failure(&account, language),
+        permissions: named(&details.func_info),
+        wants_link: !missing.is_empty() || !words::is_active(&account),
+        missing: named(&missing),
+        draft,
+        problem,
+        history: history.0.into_iter().filter_map(|event| happened(event, language)).collect(),
+        pushes: pushes.0.iter().map(|push| arrived(push, language)).collect(),
+        calls: calls.failures.into_iter().map(|call| failed_call(call, language)).collect(),
+        v: &v,
+    };
+    Ok(v.page(status, &page)?)
+}
+
+fn facts(account: &KnownAccount, language: Language) -> Vec<(&'static str, String)> {
+    let mut facts = vec![(language.pick("AppID", "Appid"), account.appid.to_string())];
+    let Some(profile) = &account.details.profile else { return facts };
+    facts.push((language.pick("类型", "Kind"), words::kind(profile.kind, language).to_owned()));
+    let texts = [
+        (language.pick("原始 ID", "Original id"), &profile.user_name),
+        (language.pick("主体", "Owner"), &profile.principal_name),
+        (language.pick("微信号", "WeChat id"), &profile.alias),
+    ];
+    facts.extend(
+        texts.into_iter().filter_map(|(name, text)| Some((name, text.clone().filter(|text| !text.is_empty())?))),
+    );
+    if let Some(verified) = profile.verify_type {
+        let text = if verified < 0 {
+            language.pick("未认证", "Not verified")
+        } else {
+            language.pick("已认证", "Verified")
+        };
+        facts.push((language.pick("认证", "Verification"), text.to_owned()));
+    }
+    if let Some(status) = profile.account_status.filter(|status| *status != 1) {
+        facts.push((language.pick("账号状态", "Status at WeChat"), account_status(status, language)));
+    }
+    facts
+}
+
+fn failure(account: &KnownAccount, language: Language) -> Option<Failure> {
+    let label = account.token.last_error.clone()?;
+    let last = account.token.last_failure.as_ref();
+    Some(Failure {
+        at: last.map(|failure| Timestamp::from_unix(failure.at)),
+        errmsg: last.and_then(|failure| failure.errmsg.clone()),
+        rid: last.and_then(|failure| failure.rid.clone()),
+        advice: codes::of_renewal(&label, words::is_active(account), language),
+        label,
+    })
+}
+
+fn happened(event: PastEvent, language: Language) -> Option<Happened> {
+    let event = event.event?;
+    Some(Happened { at: Timestamp::from_unix(event.at), what: change(&event.change, language) })
+}
+
+fn arrived(push: &EntryStatus, language: Language) -> Push {
+    let is_waiting = push.due_at.is_some();
+    Push {
+        at: push.received_at,
+        what: words::arrival(&push.info_type, language),
+        outcome: words::arrival_outcome(push, language),
+        is_waiting,
+    }
+}
+
+fn failed_call(call: CountedFailure, language: Language) -> FailedCall {
+    let CountedFailure { count, last } = call;
+    FailedCall {
+        at: Timestamp::from_unix(last.at),
+        count,
+        advice: codes::of_call(&last.code, language),
+        path: last.path,
+        code: last.code,
+        rid: last.rid,
+    }
+}
+
+/// `POST /console/accounts/{appid}/labels`.
+pub(crate) async fn change_labels(visit: Visit, Path(appid): Path<String>) -> Response {
+    visit
+        .answer("changing what is said about an account", |visit| async move {
+            Box::pin(changed(visit, parse(&appid)?)).await
+        })
+        .await
+}
+
+async fn changed(visit: OpenVisit, appid: AppId) -> Result<Response, Trouble> {
+    let draft = Draft::read(&visit);
+    let known = visit.open.items.account_lists.get(&appid).await?.ok_or(Trouble::Unknown(Thing::Account))?;
+    let Some(patch) = draft.patch(&known) else {
+        let problem = visit.frame().t(
+            "标签每行一个，格式为 名称=内容，例如 plan=gold。",
+            "Write each tag on a line of its own, as key=value, such as plan=gold.",
+        );
+        let refused = Some((draft, problem.to_owned()));
+        return Box::pin(shown(&visit, &appid, refused, StatusCode::BAD_REQUEST)).await;
+    };
+    let call = Call {
+        function: Function::AccountApi,
+        method: Method::PATCH,
+        route: "/accounts/{appid}",
+        path: format!("/accounts/{appid}"),
+        if_match: Some(format!("\"{}\"", draft.version)),
+        body: Some(patch.clone()),
+    };
+    let act = Act { detail: Some(patch.to_string()), ..Act::on(&appid, "account.label") };
+    match visit.act(&act, call).await {
+        Ok(_) => Ok(visit.frame().see(&format!("/console/accounts/{appid}"), Some(Done::Labelled))),
+        Err(Trouble::Refused(refusal)) => {
+            let problem = refusal.said(visit.frame().language);
+            // Who saves again knows what somebody else has said by then.
+            let newest = if refusal.kind == "version-mismatch" { Draft::of(&known) } else { draft };
+            Box::pin(shown(&visit, &appid, Some((newest, problem)), refusal.status)).await
+        }
+        Err(trouble) => Err(trouble),
+    }
+}
+
+/// `POST /console/accounts/{appid}/profile-reading`.
+pub(crate) async fn read_profile(visit: Visit, Path(appid): Path<String>) -> Response {
+    visit
+        .answer("reading a profile", |visit| async move {
+            post(visit, &appid, "account.read-profile", "/accounts/{appid}/profile-readings", Done::ProfileRead).await
+        })
+        .await
+}
+
+/// `POST /console/accounts/{appid}/renewal`.
+pub(crate) async fn renew(visit: Visit, Path(appid): Path<String>) -> Response {
+    visit
+        .answer("asking for a renewal", |visit| async move {
+            post(visit, &appid, "account.renew", "/accounts/{appid}/renewals", Done::RenewalAsked).await
+        })
+        .await
+}
+
+async fn post(
+    visit: OpenVisit,
+    appid: &str,
+    what: &'static str,
+    route: &'static str,
+    done: Done,
+) -> Result<Response, Trouble> {
+    let appid = parse(appid)?;
+    let path = route.replace("{appid}", appid.as_str());
+    let call = Call { function: Function::AccountApi, method: Method::POST, route, path, body: None, if_match: None };
+    visit.act(&Act::on(&appid, what), call).await?;
+    Ok(visit.frame().see(&format!("/console/accounts/{appid}"), Some(done)))
+}
+
+/// `POST /console/accounts/{appid}/link`: a link for this account alone, which asks for what it had granted and for what is
+/// wanted in addition.
+pub(crate) async fn make_link(visit: Visit, Path(appid): Path<String>) -> Response {
+    visit.answer("making a link for an account", |visit| async move { asked_again(visit, parse(&appid)?).await }).await
+}
+
+async fn asked_again(visit: OpenVisit, appid: AppId) -> Result<Response, Trouble> {
+    let known = visit.open.items.account_lists.get(&appid).await?.ok_or(Trouble::Unknown(Thing::Account))?;
+    let wanted = visit.console.config().wanted_permissions.iter();
+    let sets: BTreeSet<u32> = known.details.func_info.iter().chain(wanted).copied().collect();
+    let mut body = json!({ "biz_appid": appid });
+    if !sets.is_empty() {
+        body["category_ids"] = sets.into_iter().collect();
+    }
+    links::created(&visit, Act::on(&appid, "link.create"), body).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(tags: &[(&str, &str)]) -> KnownAccount {
+        let mut details = store::AccountDetails::default();
+        details.labels.tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        KnownAccount { appid: AppId::parse("wx1").unwrap(), details, token: store::TokenStatus::default() }
+    }
+
+    #[test]
+    fn a_form_becomes_a_patch_that_leaves_nothing_of_before() {
+        let draft = Draft {
+            version: "3".to_owned(),
+            reference: "42".to_owned(),
+            tags: "plan = gold\r\n\n note=a=b \n".to_owned(),
+            origins: "https://a.example\nhttps://b.example".to_owned(),
+        };
+        let patch = draft.patch(&account(&[("plan", "silver"), ("old", "x")])).unwrap();
+        let expected = json!({
+            "reference": "42",
+            "tags": { "plan": "gold", "note": "a=b", "old": null },
+            "login_origins": ["https://a.example", "https://b.example"],
+        });
+        assert_eq!(patch, expected);
+        let empty = Draft::default().patch(&account(&[])).unwrap();
+        assert_eq!(empty, json!({ "reference": null, "tags": {}, "login_origins": [] }));
+    }
+
+    #[test]
+    fn a_line_that_is_no_tag_is_not_lost_silently() {
+        let draft = Draft { tags: "plan=gold\nimportant".to_owned(), ..Draft::default() };
+        assert!(draft.patch(&account(&[])).is_none());
+    }
+
+    #[test]
+    fn what_a_form_shows_is_what_it_reads() {
+        let known = account(&[("a", "1"), ("b", "")]);
+        assert_eq!(Draft::of(&known).tags(), Some(known.details.labels.tags));
+    }
+}

@@ -1,0 +1,181 @@
+//! `/console/accounts`: which accounts there are, and how they are doing.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::response::Response;
+use base::clock::Timestamp;
+use base::ids::AppId;
+use base::language::Language;
+use http::StatusCode;
+use platform::account_search::{AccountFilters, AccountSearch, AccountsFound};
+use store::{AccountState, KnownAccount, Labels};
+use url::form_urlencoded;
+
+use crate::access::Open;
+use crate::trouble::Trouble;
+use crate::view::View;
+use crate::visit::{OpenVisit, Visit};
+use crate::words::{self, Badge};
+
+/// Accounts on a page.
+const PAGE: usize = 100;
+
+/// What is asked for, as the form has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Filter {
+    pub(crate) text: String,
+    pub(crate) state: String,
+    pub(crate) kind: String,
+    /// The reference.
+    pub(crate) reference: String,
+    /// One tag, `key=value`.
+    pub(crate) tag: String,
+}
+
+impl Filter {
+    pub(crate) fn read(visit: &OpenVisit) -> Self {
+        let names = ["q", "state", "kind", "reference", "tag"];
+        let [text, state, kind, reference, tag] = names.map(|name| visit.parameter(name));
+        Self { text, state, kind, reference, tag }
+    }
+
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The filters; `None` where one of them can fit no account.
+    pub(crate) fn filters(&self) -> Option<AccountFilters> {
+        let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        let state = match self.state.as_str() {
+            "" => None,
+            word => Some(AccountState::ALL.into_iter().find(|state| state.as_str() == word)?),
+        };
+        let kind = match self.kind.as_str() {
+            "" => None,
+            word => Some(words::KINDS.into_iter().find(|(known, _)| *known == word)?.1),
+        };
+        let mut tags = BTreeMap::new();
+        if !self.tag.is_empty() {
+            let (key, value) = self.tag.split_once('=')?;
+            tags.insert(key.trim().to_owned(), value.trim().to_owned());
+        }
+        if !self.reference.is_empty() && !Labels::is_reference(&self.reference) {
+            return None;
+        }
+        Some(AccountFilters { state, kind, tags, reference: given(&self.reference), text: given(&self.text) })
+    }
+
+    /// The filters as a query.
+    pub(crate) fn query(&self) -> String {
+        let fields = [
+            ("q", &self.text),
+            ("state", &self.state),
+            ("kind", &self.kind),
+            ("reference", &self.reference),
+            ("tag", &self.tag),
+        ];
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(fields.into_iter().filter(|(_, value)| !value.is_empty()));
+        query.finish()
+    }
+
+    /// The query of what is behind an account.
+    pub(crate) fn query_behind(&self, after: &AppId) -> String {
+        let query = self.query();
+        let separator = if query.is_empty() { "" } else { "&" };
+        format!("{query}{separator}after={after}")
+    }
+}
+
+#[derive(Template)]
+#[template(path = "accounts.html")]
+struct Page<'a> {
+    v: &'a View,
+    filter: &'a Filter,
+    states: Vec<Choice>,
+    kinds: Vec<Choice>,
+    rows: Vec<Row>,
+    /// Whether nothing at all is there yet.
+    is_new: bool,
+    next: Option<String>,
+    export: String,
+}
+
+/// One of several values that a field can have.
+pub(crate) struct Choice {
+    pub(crate) word: &'static str,
+    pub(crate) text: &'static str,
+    pub(crate) is_chosen: bool,
+}
+
+/// An account in a list.
+struct Row {
+    appid: AppId,
+    name: String,
+    picture: Option<String>,
+    kind: &'static str,
+    reference: String,
+    state: Badge,
+    since: Option<Timestamp>,
+    failure: Option<String>,
+}
+
+impl Row {
+    fn of(account: &KnownAccount, language: Language) -> Self {
+        let details = &account.details;
+        let profile = details.profile.as_ref();
+        Self {
+            appid: account.appid.clone(),
+            name: profile.and_then(|profile| profile.nick_name.clone()).unwrap_or_default(),
+            picture: profile.and_then(|profile| words::picture(profile.head_img.as_deref())),
+            kind: profile.map(|profile| words::kind(profile.kind, language)).unwrap_or_default(),
+            reference: details.labels.reference.clone().unwrap_or_default(),
+            state: words::standing(account, language),
+            since: details.state.map(|(_, since)| since),
+            failure: account.token.last_error.as_deref().map(|label| words::failure(label, language)),
+        }
+    }
+}
+
+/// `GET /console/accounts`.
+pub(crate) async fn show(visit: Visit) -> Response {
+    visit.answer("listing accounts", shown).await
+}
+
+async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
+    let v = visit.titled("账号", "Accounts");
+    let filter = Filter::read(&visit);
+    let after = visit.account_in("after")?;
+    let found = find(&visit.open, &filter, PAGE, after.as_ref()).await?;
+    let states = AccountState::ALL.map(|state| Choice {
+        word: state.as_str(),
+        text: words::state(state, v.language).text,
+        is_chosen: filter.state == state.as_str(),
+    });
+    let kinds = words::KINDS.map(|(word, kind)| Choice {
+        word,
+        text: words::kind(kind, v.language),
+        is_chosen: filter.kind == word,
+    });
+    let page = Page {
+        filter: &filter,
+        states: states.into(),
+        kinds: kinds.into(),
+        rows: found.accounts.iter().map(|account| Row::of(account, v.language)).collect(),
+        is_new: found.accounts.is_empty() && filter.is_empty() && after.is_none(),
+        next: found.next.map(|last| filter.query_behind(&last)),
+        export: filter.query(),
+        v: &v,
+    };
+    Ok(v.page(StatusCode::OK, &page)?)
+}
+
+async fn find(open: &Open, filter: &Filter, limit: usize, after: Option<&AppId>) -> Result<AccountsFound, Trouble> {
+    let Some(filters) = filter.filters() else { return Ok(AccountsFound::default()) };
+    let search = AccountSearch { lists: &open.items.account_lists, names: &open.items.user_names };
+    Ok(match search.named(&filters).await? {
+        Some(accounts) => AccountsFound { accounts, next: None },
+        None => search.page(&filters, limit, after).await?,
+    })
+}

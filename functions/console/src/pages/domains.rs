@@ -1,0 +1,50 @@
+//! `/console/domains`: the domains of web pages, and WeChat's check files. Files are put there by principals of AWS.
+
+use askama::Template;
+use axum::response::Response;
+use http::StatusCode;
+use store::CheckFile;
+use url::Url;
+use wechat::check_file::CheckFileName;
+
+use crate::trouble::Trouble;
+use crate::view::View;
+use crate::visit::{OpenVisit, Visit};
+
+/// Files on a page.
+const PAGE: usize = 100;
+
+#[derive(Template)]
+#[template(path = "domains.html")]
+struct Page<'a> {
+    v: &'a View,
+    base: &'a Url,
+    web_domains: Vec<String>,
+    login_host: Option<&'a str>,
+    files: Vec<CheckFile>,
+    next: Option<CheckFileName>,
+}
+
+/// `GET /console/domains`.
+pub(crate) async fn show(visit: Visit) -> Response {
+    visit.answer("listing check files", shown).await
+}
+
+async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
+    let v = visit.titled("域名与校验文件", "Domains and check files");
+    let after = match visit.parameter("after").as_str() {
+        "" => None,
+        text => Some(CheckFileName::parse(text).map_err(|_| Trouble::Address)?),
+    };
+    let config = visit.console.config();
+    let page = visit.open.items.check_files.page(PAGE, after.as_ref()).await?;
+    let shown = Page {
+        base: config.public_base.url(),
+        web_domains: config.web_domains.entries(),
+        login_host: config.login_host.as_deref(),
+        files: page.files,
+        next: page.next,
+        v: &v,
+    };
+    Ok(v.page(StatusCode::OK, &shown)?)
+}

@@ -1,0 +1,174 @@
+//! `/console/export`: the accounts as CSV, part by part. The script joins the parts; without it each is a file.
+
+use std::fmt::Write as _;
+
+use askama::Template;
+use axum::response::{IntoResponse as _, Response};
+use base::clock::Timestamp;
+use base::ids::AppId;
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, StatusCode};
+use platform::account_search::AccountFilters;
+use store::{AccountList, KnownAccount};
+
+use super::accounts::Filter;
+use crate::trouble::Trouble;
+use crate::view::View;
+use crate::visit::{OpenVisit, Visit};
+use crate::words;
+
+/// Accounts that are looked at for one part.
+const PART: usize = 2_000;
+
+/// Accounts whose details are read at once.
+const AT_ONCE: usize = 100;
+
+const NEXT_PART: HeaderName = HeaderName::from_static("x-next-part");
+const ACCOUNTS_READ: HeaderName = HeaderName::from_static("x-accounts-read");
+
+#[derive(Template)]
+#[template(path = "export.html")]
+struct Page<'a> {
+    v: &'a View,
+    /// The number of this part, from 1 on.
+    number: usize,
+    part: String,
+    first: String,
+    name: String,
+    total: u64,
+    next: Option<String>,
+}
+
+/// `GET /console/export`.
+pub(crate) async fn show(visit: Visit) -> Response {
+    visit.answer("preparing an export", shown).await
+}
+
+async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
+    let v = visit.titled("导出账号", "Export accounts");
+    let filter = Filter::read(&visit);
+    let filters = filter.filters().ok_or(Trouble::Address)?;
+    let after = visit.account_in("after")?;
+    let number = visit.parameter("part").parse().unwrap_or(1_usize);
+    let lists = &visit.open.items.account_lists;
+    let (page, has_more) = lists.page(filters.list(), PART, after.as_ref()).await?;
+    let total = lists.count(filters.list()).await?;
+    let with = |base: &str, query: &str| format!("{base}?{query}");
+    let part = after.as_ref().map_or_else(|| filter.query(), |after| filter.query_behind(after));
+    let last = page.last().filter(|_| has_more);
+    let shown = Page {
+        number,
+        part: with(CSV, &part),
+        first: with(CSV, &filter.query()),
+        name: format!("accounts-{}.csv", visit.open.now().rfc3339().get(..10).unwrap_or_default()),
+        total,
+        next: last.map(|last| {
+            format!("{}&part={}", with("/console/export", &filter.query_behind(last)), number.saturating_add(1))
+        }),
+        v: &v,
+    };
+    Ok(v.page(StatusCode::OK, &shown)?)
+}
+
+const CSV: &str = "/console/export/accounts.csv";
+
+/// `GET /console/export/accounts.csv`.
+pub(crate) async fn part(visit: Visit) -> Response {
+    visit.answer("exporting accounts", exported).await
+}
+
+async fn exported(visit: OpenVisit) -> Result<Response, Trouble> {
+    let filter = Filter::read(&visit);
+    let filters = filter.filters().ok_or(Trouble::Address)?;
+    let after = visit.account_in("after")?;
+    let lists = &visit.open.items.account_lists;
+    let (page, has_more) = lists.page(filters.list(), PART, after.as_ref()).await?;
+    let mut csv = header(&visit);
+    for some in page.chunks(AT_ONCE) {
+        rows(&mut csv, &visit, filters.list(), &filters, some).await?;
+    }
+    let mut response = visit.frame().secured(csv.into_response());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
+    headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"accounts.csv\""));
+    headers.insert(ACCOUNTS_READ, HeaderValue::from(page.len()));
+    if let Some(last) = page.last().filter(|_| has_more) {
+        let next = format!("{CSV}?{}", filter.query_behind(last));
+        if let Ok(next) = HeaderValue::try_from(next) {
+            headers.insert(NEXT_PART, next);
+        }
+    }
+    Ok(response)
+}
+
+/// The names of the columns, behind the mark by which spreadsheets know UTF-8.
+fn header(visit: &OpenVisit) -> String {
+    let v = visit.frame();
+    let names = v.t(
+        "AppID,名称,类型,原始 ID,主体,业务编号,标签,状态,状态开始时间,最近一次失败,权限集",
+        "appid,name,kind,original id,owner,reference,tags,state,since,last failure,permission sets",
+    );
+    format!("\u{feff}{names}\r\n")
+}
+
+async fn rows(
+    csv: &mut String,
+    visit: &OpenVisit,
+    list: AccountList<'_>,
+    filters: &AccountFilters,
+    accounts: &[AppId],
+) -> Result<(), Trouble> {
+    for account in visit.open.items.account_lists.known(list, accounts).await? {
+        if filters.fit(&account) {
+            row(csv, &account, visit.frame());
+        }
+    }
+    Ok(())
+}
+
+fn row(csv: &mut String, account: &KnownAccount, v: &View) {
+    let details = &account.details;
+    let profile = details.profile.as_ref();
+    let text = |text: Option<&String>| text.cloned().unwrap_or_default();
+    let tags: Vec<String> = details.labels.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let sets: Vec<String> = details.func_info.iter().map(ToString::to_string).collect();
+    let cells = [
+        account.appid.to_string(),
+        text(profile.and_then(|profile| profile.nick_name.as_ref())),
+        profile.map(|profile| words::kind(profile.kind, v.language).to_owned()).unwrap_or_default(),
+        text(profile.and_then(|profile| profile.user_name.as_ref())),
+        text(profile.and_then(|profile| profile.principal_name.as_ref())),
+        text(details.labels.reference.as_ref()),
+        tags.join("; "),
+        details.state.map(|(state, _)| words::state(state, v.language).text.to_owned()).unwrap_or_default(),
+        details.state.map(|(_, since)| Timestamp::rfc3339(since)).unwrap_or_default(),
+        account.token.last_error.clone().unwrap_or_default(),
+        sets.join(" "),
+    ];
+    for (place, text) in cells.iter().enumerate() {
+        // Writing to a text cannot fail.
+        let _ = write!(csv, "{}{}", if place == 0 { "" } else { "," }, cell(text));
+    }
+    csv.push_str("\r\n");
+}
+
+/// A cell (RFC 4180). What a spreadsheet would take for a formula is text: merchants choose their names.
+fn cell(text: &str) -> String {
+    let text = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() };
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_quoted_where_they_must_be_and_never_formulas() {
+        assert_eq!(cell("张三的店"), "张三的店");
+        assert_eq!(cell("a,\"b\"\n"), "\"a,\"\"b\"\"\n\"");
+        assert_eq!(cell("=HYPERLINK(\"http://evil.example\")"), "\"'=HYPERLINK(\"\"http://evil.example\"\")\"");
+        for formula in ["+1", "-1", "@x", "\t=1"] {
+            assert!(cell(formula).starts_with('\''), "{formula}");
+        }
+    }
+}

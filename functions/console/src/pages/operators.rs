@@ -1,0 +1,37 @@
+//! `/console/operators`: who may use the console. Operators are made and ended by principals of AWS.
+
+use askama::Template;
+use axum::response::Response;
+use base::ids::OperatorName;
+use http::StatusCode;
+use store::Operator;
+
+use crate::trouble::Trouble;
+use crate::view::View;
+use crate::visit::{OpenVisit, Visit};
+
+/// Operators on a page.
+const PAGE: usize = 100;
+
+#[derive(Template)]
+#[template(path = "operators.html")]
+struct Page<'a> {
+    v: &'a View,
+    operators: Vec<Operator>,
+    next: Option<OperatorName>,
+}
+
+/// `GET /console/operators`.
+pub(crate) async fn show(visit: Visit) -> Response {
+    visit.answer("listing operators", shown).await
+}
+
+async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
+    let v = visit.titled("操作员", "Operators");
+    let after = match visit.parameter("after").as_str() {
+        "" => None,
+        text => Some(OperatorName::parse(text).map_err(|_| Trouble::Address)?),
+    };
+    let page = visit.open.items.operators.page(PAGE, after.as_ref(), visit.open.now()).await?;
+    Ok(v.page(StatusCode::OK, &Page { v: &v, operators: page.operators, next: page.next })?)
+}

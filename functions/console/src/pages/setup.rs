@@ -1,0 +1,161 @@
+//! `/console/setup`: what must be entered in WeChat's console, field by field, and what is different there as far as can be
+//! seen from here.
+
+use askama::Template;
+use axum::response::Response;
+use diagnosis::{Check, Finding, Verdict};
+use http::StatusCode;
+
+use super::overview::examine;
+use crate::trouble::Trouble;
+use crate::view::View;
+use crate::visit::{OpenVisit, Visit};
+
+#[derive(Template)]
+#[template(path = "setup.html")]
+struct Page<'a> {
+    v: &'a View,
+    fields: Vec<Field>,
+}
+
+/// A field of WeChat's console.
+struct Field {
+    /// Its name there, in Chinese in both languages: the console has no other.
+    name: &'static str,
+    id: &'static str,
+    /// What to enter.
+    value: Option<String>,
+    says: String,
+    /// What can be seen of it from here.
+    seen: Option<Seen>,
+}
+
+struct Seen {
+    class: &'static str,
+    sentence: String,
+    remedy: Option<String>,
+}
+
+/// `GET /console/setup`.
+pub(crate) async fn show(visit: Visit) -> Response {
+    visit.answer("showing the setup", shown).await
+}
+
+async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
+    let v = visit.titled("微信后台配置", "Setup at WeChat");
+    let findings = Box::pin(examine(&visit)).await;
+    let seen =
+        |check: Check| findings.iter().find(|finding| finding.check == check).map(|finding| Seen::of(finding, &v));
+    let config = visit.console.config();
+    let base = config.public_base.as_str();
+    let host = config.public_base.url().host_str().unwrap_or_default();
+    let joined = |values: &[String]| Some(values.join(";")).filter(|joined| !joined.is_empty());
+    let web = web_hosts(&visit, host);
+    let fields = vec![
+        Field {
+            name: "授权发起页域名",
+            id: "launch",
+            value: Some(host.to_owned()),
+            says: v
+                .t(
+                    "商家从这里开始授权，也回到这里。只填域名。",
+                    "Where a merchant starts to authorize, and comes back to. The host alone.",
+                )
+                .to_owned(),
+            seen: None,
+        },
+        Field {
+            name: "授权事件接收URL",
+            id: "events",
+            value: Some(format!("{base}/wechat/events")),
+            says: v.t("接收票据和授权变更。", "Tickets, and changes of authorizations.").to_owned(),
+            seen: seen(Check::Ticket),
+        },
+        Field {
+            name: "消息与事件接收URL",
+            id: "messages",
+            value: Some(format!("{base}/wechat/accounts/$APPID$/events")),
+            says: v
+                .t("接收粉丝的消息和事件。$APPID$ 原样填写。", "What followers write and do. Enter $APPID$ as it is.")
+                .to_owned(),
+            seen: None,
+        },
+        Field {
+            name: "消息校验Token",
+            id: "token",
+            value: None,
+            says: v
+                .t(
+                    "与 Secrets Manager 中的 token 一致。控制台无法读取敏感信息，请向拥有 AWS 权限的人索取。",
+                    "As token in Secrets Manager. This console cannot read it: somebody with rights in AWS can.",
+                )
+                .to_owned(),
+            seen: None,
+        },
+        Field {
+            name: "消息加解密Key",
+            id: "key",
+            value: None,
+            says: v
+                .t("与 Secrets Manager 中的 encoding_aes_key 一致。", "As encoding_aes_key in Secrets Manager.")
+                .to_owned(),
+            seen: None,
+        },
+        Field {
+            name: "公众号开发域名",
+            id: "web",
+            value: joined(&web),
+            says: v
+                .t(
+                    "网页登录和 JS-SDK 网页所在的域名，最多三个。",
+                    "The hosts of web logins and of pages with the JS-SDK, three at most.",
+                )
+                .to_owned(),
+            seen: None,
+        },
+        Field {
+            name: "白名单IP地址列表",
+            id: "addresses",
+            value: joined(&config.egress_addresses),
+            says: v
+                .t(
+                    "平台调用微信时使用的 IP 地址。若使用自有网络，请填其出口地址。",
+                    "The addresses that the platform calls WeChat from. With a network of your own, those of its NAT.",
+                )
+                .to_owned(),
+            seen: seen(Check::WechatAnswers),
+        },
+    ];
+    Ok(v.page(StatusCode::OK, &Page { v: &v, fields })?)
+}
+
+/// The hosts of web logins and of pages: those of pages, and the platform's unless each account has a host of its own.
+fn web_hosts(visit: &OpenVisit, host: &str) -> Vec<String> {
+    let config = visit.console.config();
+    let login = config.login_host.as_ref().map_or_else(|| host.to_owned(), |host| format!("$APPID$.{host}"));
+    let mut hosts = config.web_domains.entries();
+    if !hosts.contains(&login) {
+        hosts.push(login);
+    }
+    hosts
+}
+
+impl Seen {
+    fn of(finding: &Finding, v: &View) -> Self {
+        Self {
+            class: class(finding.verdict),
+            sentence: finding.sentence(v.language),
+            remedy: finding.remedy(v.language),
+        }
+    }
+}
+
+/// The colour of a verdict.
+pub(super) const fn class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Ok => "good",
+        Verdict::Warning => "warn",
+        Verdict::Wrong => "bad",
+        Verdict::Skipped => "",
+    }
+}

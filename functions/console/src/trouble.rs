@@ -1,0 +1,87 @@
+//! Why there is no page, or why an act was not done, in words for an operator.
+
+use base::language::Language;
+use http::StatusCode;
+use store::StoreError;
+use web::{InternalError, QueryError};
+
+use crate::functions::{Answer, CallError};
+use crate::words;
+
+/// Why an operator does not get what was asked for.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// There is no such thing, or no longer.
+    Unknown(Thing),
+    /// The address has a part that cannot be one of ours.
+    Address,
+    /// A function refuses to do it.
+    Refused(Refusal),
+    /// Not the operator's fault: logged, and answered with a reference.
+    Internal(InternalError),
+}
+
+/// Something that an address names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Thing {
+    Account,
+    Browser,
+    Key,
+    Link,
+}
+
+/// A function's problem.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// The status.
+    pub(crate) status: StatusCode,
+    /// The kind of the problem, such as `superseded`.
+    pub(crate) kind: String,
+    /// What is wrong, in English.
+    pub(crate) detail: String,
+    /// The reference of what is in the function's log.
+    pub(crate) reference: Option<String>,
+}
+
+impl Refusal {
+    /// A response that is none of success.
+    pub(crate) fn of(answer: &Answer) -> Self {
+        let text = |member: &str| answer.body[member].as_str().map(str::to_owned);
+        let kind = text("type").unwrap_or_default();
+        Self {
+            status: answer.status,
+            kind: kind.rsplit(':').next().unwrap_or_default().to_owned(),
+            detail: text("detail").unwrap_or_default(),
+            reference: text("reference"),
+        }
+    }
+
+    /// What is wrong and what to do.
+    pub(crate) fn said(&self, language: Language) -> String {
+        words::refusal(&self.kind, &self.detail, language)
+    }
+}
+
+impl From<InternalError> for Trouble {
+    fn from(error: InternalError) -> Self {
+        Self::Internal(error)
+    }
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+impl From<CallError> for Trouble {
+    fn from(error: CallError) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+impl From<QueryError> for Trouble {
+    fn from(_: QueryError) -> Self {
+        Self::Address
+    }
+}

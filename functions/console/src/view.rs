@@ -1,0 +1,343 @@
+//! What every page has: language, navigation, who is signed in, times, and the headers of a response.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::Request;
+use axum::response::{Html, IntoResponse as _, Response};
+use base::clock::Timestamp;
+use base::language::Language;
+use base::phrase;
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, REFRESH, STRICT_TRANSPORT_SECURITY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use secrecy::{ExposeSecret as _, SecretString};
+use url::form_urlencoded;
+use web::{AcceptLanguage, InternalError, ONE_YEAR_OVER_TLS, cookies, picture_sources};
+
+use crate::session::Session;
+use crate::trouble::{Thing, Trouble};
+use crate::words::{Done, Section};
+use crate::{Console, assets};
+
+/// Where a request comes from, as the browser says (Fetch Metadata).
+pub(crate) const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// The cookie with the language that the viewer has chosen.
+pub(crate) const LANGUAGE: &str = "console-language";
+
+/// Beijing's time is this far from UTC, all year.
+const BEIJING: Duration = Duration::from_hours(8);
+
+/// What a page is made of besides its own content.
+#[derive(Clone)]
+pub(crate) struct View {
+    pub(crate) language: Language,
+    pub(crate) title: String,
+    /// Where the style sheet is.
+    pub(crate) style: String,
+    /// Where the script is.
+    pub(crate) script: String,
+    section: Option<Section>,
+    /// Path and query, to come back to.
+    path: String,
+    done: Option<Done>,
+    signed_in: Option<SignedIn>,
+    component: String,
+    now: Timestamp,
+    https: bool,
+}
+
+/// A page in the navigation.
+pub(crate) struct Entry {
+    pub(crate) path: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) is_here: bool,
+}
+
+/// Who looks.
+#[derive(Clone)]
+struct SignedIn {
+    name: String,
+    may_act: bool,
+    form_token: SecretString,
+}
+
+/// A page that says one thing.
+#[derive(Template)]
+#[template(path = "sentence.html")]
+struct Sentence<'a> {
+    v: &'a View,
+    says: &'a str,
+    /// The number of what is in the log.
+    reference: Option<&'a str>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "templates hand references on")]
+impl View {
+    /// The frame of a request's page, before it is known who looks.
+    pub(crate) fn of(console: &Console, request: &Request) -> Self {
+        let path = request.uri().path_and_query().map_or("/console", |path| path.as_str()).to_owned();
+        let done = parameter(&path, "done").and_then(|word| Done::parse(&word));
+        Self {
+            language: language(request.headers()),
+            title: String::new(),
+            style: assets::style(),
+            script: assets::script(),
+            section: Section::of(request.uri().path()),
+            path,
+            done,
+            signed_in: None,
+            component: String::new(),
+            now: console.0.parts.clock.now(),
+            https: console.config().public_base.is_https(),
+        }
+    }
+
+    pub(crate) fn sign_in(&mut self, session: &Session) {
+        self.signed_in = Some(SignedIn {
+            name: session.operator.name.to_string(),
+            may_act: session.operator.may_act(),
+            form_token: session.browser.form_token.clone(),
+        });
+    }
+
+    /// The same with a title, and for this platform.
+    pub(crate) fn titled(&self, title: impl Into<String>, component: &str) -> Self {
+        Self { title: title.into(), component: component.to_owned(), ..self.clone() }
+    }
+
+    /// The text of the two that is in the viewer's language.
+    pub(crate) fn t<'a>(&self, chinese: &'a str, english: &'a str) -> &'a str {
+        self.language.pick(chinese, english)
+    }
+
+    pub(crate) fn operator(&self) -> Option<&str> {
+        self.signed_in.as_ref().map(|it| it.name.as_str())
+    }
+
+    pub(crate) fn may_act(&self) -> bool {
+        self.signed_in.as_ref().is_some_and(|it| it.may_act)
+    }
+
+    pub(crate) fn form_token(&self) -> &str {
+        self.signed_in.as_ref().map(|it| it.form_token.expose_secret()).unwrap_or_default()
+    }
+
+    pub(crate) fn component(&self) -> &str {
+        &self.component
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(crate) fn other_language(&self) -> &'static str {
+        self.language.pick(Language::English, Language::Chinese).tag()
+    }
+
+    /// The navigation.
+    pub(crate) fn sections(&self) -> Vec<Entry> {
+        let entry = |section: &Section| Entry {
+            path: section.path(),
+            title: section.title(self.language),
+            is_here: self.section == Some(*section),
+        };
+        Section::ALL.iter().map(entry).collect()
+    }
+
+    /// What was done, where an act has led here.
+    pub(crate) fn done(&self) -> Option<&'static str> {
+        self.done.map(|done| done.said(self.language))
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// A moment in Beijing's time, as HTML; the script adds the viewer's own where that is another one.
+    pub(crate) fn time(&self, at: &Timestamp) -> String {
+        let (machine, beijing) = (at.rfc3339(), at.plus(BEIJING).rfc3339());
+        let shown = match (beijing.get(0..10), beijing.get(11..16)) {
+            (Some(day), Some(time)) => format!("{day} {time}"),
+            _ => beijing,
+        };
+        let (zone, local) = (self.t("北京时间", "Beijing time"), self.t("本地", "here"));
+        format!(r#"<time datetime="{machine}" title="{zone}" data-local="{local}">{shown}</time>"#)
+    }
+
+    /// How long ago a moment was, with the moment itself as HTML.
+    pub(crate) fn ago(&self, at: &Timestamp) -> String {
+        let shown = phrase::ago(*at, self.now, self.language);
+        format!(r#"{shown} <span class="hint">{}</span>"#, self.time(at))
+    }
+
+    /// How long ago a moment was, or how long it is until then.
+    pub(crate) fn span_to(&self, at: &Timestamp) -> String {
+        if *at >= self.now {
+            let span = phrase::span(at.since(self.now), self.language);
+            return self.language.pick(format!("{span}后").as_str(), format!("in {span}").as_str()).to_owned();
+        }
+        phrase::ago(*at, self.now, self.language)
+    }
+
+    /// A page as a response.
+    pub(crate) fn page(&self, status: StatusCode, page: &impl Template) -> Result<Response, InternalError> {
+        let html = page.render().map_err(|_| InternalError::Render)?;
+        Ok(self.secured((status, Html(html)).into_response()))
+    }
+
+    /// A page that says one thing.
+    pub(crate) fn sentence(&self, status: StatusCode, title: &str, sentence: &str) -> Response {
+        self.sentence_with(status, title, sentence, None)
+    }
+
+    fn sentence_with(&self, status: StatusCode, title: &str, sentence: &str, reference: Option<&str>) -> Response {
+        let v = self.titled(title, &self.component);
+        let page = self.page(status, &Sentence { v: &v, says: sentence, reference });
+        page.unwrap_or_else(|_| self.secured(status.into_response()))
+    }
+
+    /// On to another page of the console, which says what was done.
+    pub(crate) fn see(&self, path: &str, done: Option<Done>) -> Response {
+        let mut path = path.to_owned();
+        if let Some(done) = done {
+            // Writing to a text cannot fail.
+            let _ = write!(path, "{}done={}", if path.contains('?') { '&' } else { '?' }, done.word());
+        }
+        let mut response = StatusCode::SEE_OTHER.into_response();
+        if let Ok(location) = HeaderValue::try_from(path) {
+            response.headers_mut().insert(LOCATION, location);
+        }
+        self.secured(response)
+    }
+
+    /// What somebody gets whose browser is not bound.
+    pub(crate) fn not_bound(&self, headers: &HeaderMap, method: &Method) -> Response {
+        let site = headers.get(SEC_FETCH_SITE).and_then(|site| site.to_str().ok());
+        if method == Method::GET && site == Some("cross-site") {
+            // From a chat or a mail the cookie does not come along (SameSite=Strict). From a page of our own it does.
+            let mut response = self.sentence(
+                StatusCode::OK,
+                self.t("正在打开控制台", "Opening the console"),
+                self.t("如未自动跳转，请刷新页面。", "Reload the page if nothing happens."),
+            );
+            response.headers_mut().insert(REFRESH, HeaderValue::from_static("0"));
+            return response;
+        }
+        self.sentence(
+            StatusCode::UNAUTHORIZED,
+            self.t("此浏览器未绑定", "This browser is not bound"),
+            self.t(
+                "控制台没有密码：请向管理员索取邀请链接（cargo ops operators invite 姓名），并在此浏览器中打开。如果之前可以使用，\
+                 可能是绑定已过期（30 天），或已被停用。",
+                "The console has no passwords. Ask whoever runs the platform for an invitation (cargo ops operators invite NAME), \
+                 and open it in this browser. If it worked before, its 30 days are over, or it was ended.",
+            ),
+        )
+    }
+
+    /// The page where something else cannot be shown or done.
+    pub(crate) fn trouble(&self, console: &Console, what: &str, trouble: Trouble) -> Response {
+        match trouble {
+            Trouble::Unknown(Thing::Account) => self.sentence(
+                StatusCode::NOT_FOUND,
+                self.t("未找到该账号", "No such account"),
+                self.t(
+                    "没有使用此 AppID 授权过平台的账号。请在账号列表中按名称、原始 ID 或业务编号查找。",
+                    "No account with this appid has ever authorized the platform. Look for it in the list of accounts, by its \
+                     name, original id or reference.",
+                ),
+            ),
+            Trouble::Unknown(Thing::Link) => self.sentence(
+                StatusCode::NOT_FOUND,
+                self.t("未找到该链接", "No such link"),
+                self.t(
+                    "链接过期 30 天后会被删除。您可以新建一个。",
+                    "A link is forgotten 30 days after it has expired. You can make another one.",
+                ),
+            ),
+            Trouble::Unknown(Thing::Key | Thing::Browser) => self.sentence(
+                StatusCode::NOT_FOUND,
+                self.t("未找到", "There is no such thing"),
+                self.t("它可能已被删除。请返回列表查看。", "It may be gone. Go back to the list."),
+            ),
+            Trouble::Address => self.sentence(
+                StatusCode::BAD_REQUEST,
+                self.t("地址有误", "The address cannot be used"),
+                self.t(
+                    "此页面的地址可能来自旧版本或被截断。请从左侧导航重新进入。",
+                    "It may be of another version, or was cut off. Find the page again through the navigation.",
+                ),
+            ),
+            Trouble::Refused(refusal) => {
+                let title = self.t("未执行", "It was not done");
+                self.sentence_with(refusal.status, title, &refusal.said(self.language), refusal.reference.as_deref())
+            }
+            Trouble::Internal(error) if error.is_not_configured() => self.sentence(
+                StatusCode::SERVICE_UNAVAILABLE,
+                self.t("平台尚未配置", "The platform is not set up yet"),
+                self.t(
+                    "请先将平台的 AppID、密钥等写入 Secrets Manager（见 README 的“部署”一节），然后刷新此页面。",
+                    "Store the platform's credentials in Secrets Manager first (README, Deploy). Then reload this page.",
+                ),
+            ),
+            Trouble::Internal(error) => {
+                let parts = &console.0.parts;
+                let reference = error.report(what, &parts.random, &parts.metrics);
+                self.sentence_with(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    self.t("暂时无法使用", "Not available"),
+                    self.t(
+                        "请稍后再试。如问题仍然存在，请将下面的编号告知平台的工程师：日志中有相同的编号。",
+                        "Try again in a moment. If it stays like this, give this number to an engineer of the platform: the log has \
+                         it next to the cause.",
+                    ),
+                    Some(reference.as_str()),
+                )
+            }
+        }
+    }
+
+    /// Nothing is stored, framed, or told to others.
+    pub(crate) fn secured(&self, mut response: Response) -> Response {
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        // Not `no-referrer`: with that browsers send forms without their origin.
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
+        headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
+        headers.insert(CONTENT_SECURITY_POLICY, policy());
+        if self.https {
+            headers.insert(STRICT_TRANSPORT_SECURITY, ONE_YEAR_OVER_TLS);
+        }
+        response
+    }
+}
+
+fn policy() -> HeaderValue {
+    let policy = format!(
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src {}; form-action 'self'; \
+         frame-ancestors 'none'; base-uri 'none'",
+        picture_sources()
+    );
+    // Domains are ASCII; were they not, the strictest policy is the safe one.
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+}
+
+/// The language that the viewer has chosen, or else the browser's.
+fn language(headers: &HeaderMap) -> Language {
+    let chosen = cookies(headers).find(|(name, _)| *name == LANGUAGE).map(|(_, tag)| tag.to_owned());
+    let chosen = chosen.and_then(|tag| Language::ALL.into_iter().find(|language| language.tag() == tag));
+    chosen.unwrap_or_else(|| AcceptLanguage::of(headers).0)
+}
+
+/// A parameter of a path's query.
+pub(crate) fn parameter(path: &str, name: &str) -> Option<String> {
+    let (_, query) = path.split_once('?')?;
+    form_urlencoded::parse(query.as_bytes()).find(|(found, _)| found == name).map(|(_, value)| value.into_owned())
+}

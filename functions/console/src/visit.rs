@@ -1,0 +1,170 @@
+//! A request of an operator whose browser is bound: what every page and every act works with.
+
+use std::future::Future;
+
+use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse as _, Response};
+use base::ids::AppId;
+use http::StatusCode;
+use http::request::Parts;
+use store::{Actor, AuditEntry};
+use tokio::time::Instant;
+use url::form_urlencoded;
+use web::spawn_with_timeout;
+
+use crate::Console;
+use crate::access::Open;
+use crate::functions::{Answer, Call, Caller};
+use crate::guard::{Asked, Form};
+use crate::trouble::{Refusal, Trouble};
+use crate::view::View;
+
+/// A request that the guard has let in.
+pub(crate) struct Visit {
+    console: Console,
+    view: View,
+    asked: Asked,
+    form: Form,
+    query: String,
+}
+
+/// The same with the platform's items.
+pub(crate) struct OpenVisit {
+    pub(crate) console: Console,
+    pub(crate) open: Open,
+    pub(crate) asked: Asked,
+    /// The fields of a form.
+    pub(crate) form: Form,
+    query: String,
+    view: View,
+}
+
+/// What an operator does, as the audit has it.
+#[derive(Debug, Clone)]
+pub(crate) struct Act {
+    /// What: a word such as `account.label`.
+    pub(crate) what: &'static str,
+    /// The account that it is done to.
+    pub(crate) account: Option<AppId>,
+    /// What else it is done to, such as a link's id.
+    pub(crate) subject: Option<String>,
+    /// What there is to know in addition.
+    pub(crate) detail: Option<String>,
+}
+
+impl Act {
+    /// An act on an account.
+    pub(crate) fn on(account: &AppId, what: &'static str) -> Self {
+        Self { what, account: Some(account.clone()), subject: None, detail: None }
+    }
+
+    /// An act on something else, or on nothing in particular.
+    pub(crate) fn named(what: &'static str, subject: Option<String>) -> Self {
+        Self { what, account: None, subject, detail: None }
+    }
+}
+
+impl FromRequestParts<Console> for Visit {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, console: &Console) -> Result<Self, Response> {
+        let extensions = &mut parts.extensions;
+        // Without the guard in front of it nobody gets anywhere.
+        let (Some(view), Some(asked)) = (extensions.get::<View>(), extensions.get::<Asked>()) else {
+            return Err(StatusCode::INTERNAL_SERVER_ERROR.into_response());
+        };
+        let form = extensions.get::<Form>().cloned().unwrap_or_default();
+        let query = parts.uri.query().unwrap_or_default().to_owned();
+        Ok(Self { console: console.clone(), view: view.clone(), asked: asked.clone(), form, query })
+    }
+}
+
+impl Visit {
+    /// Answers with the result of `work`, or with a page that says what is the matter. `what` names the request in the log.
+    pub(crate) async fn answer<F>(self, what: &'static str, work: impl FnOnce(OpenVisit) -> F) -> Response
+    where
+        F: Future<Output = Result<Response, Trouble>> + Send + 'static,
+    {
+        let Self { console, view, asked, form, query } = self;
+        let bound = Instant::now() + console.0.parts.limits.page;
+        let answered = match console.0.platform.open().await {
+            Ok(open) => {
+                let visit = OpenVisit { console: console.clone(), open, asked, form, query, view: view.clone() };
+                spawn_with_timeout(bound, Box::pin(work(visit))).await
+            }
+            Err(error) => Err(error),
+        };
+        answered
+            .unwrap_or_else(|error| Err(error.into()))
+            .unwrap_or_else(|trouble| view.trouble(&console, what, trouble))
+    }
+}
+
+impl OpenVisit {
+    /// The frame of a page with this title.
+    pub(crate) fn view(&self, title: impl Into<String>) -> View {
+        self.view.titled(title, self.open.component.as_str())
+    }
+
+    /// The frame of a page with a title in both languages.
+    pub(crate) fn titled(&self, chinese: &str, english: &str) -> View {
+        self.view(self.view.t(chinese, english))
+    }
+
+    /// The frame of what has no page of its own.
+    pub(crate) const fn frame(&self) -> &View {
+        &self.view
+    }
+
+    /// A parameter of the query without white space around it; empty where it is missing.
+    pub(crate) fn parameter(&self, name: &str) -> String {
+        let found = form_urlencoded::parse(self.query.as_bytes()).find(|(found, _)| found == name);
+        found.map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
+    }
+
+    /// The account that a parameter names, if there is one.
+    pub(crate) fn account_in(&self, name: &str) -> Result<Option<AppId>, Trouble> {
+        match self.parameter(name).as_str() {
+            "" => Ok(None),
+            text => AppId::parse(text).map(Some).map_err(|_| Trouble::Address),
+        }
+    }
+
+    /// Does what an operator asks for. It is in the audit before it is done; what came of it is added.
+    pub(crate) async fn act(&self, act: &Act, call: Call) -> Result<Answer, Trouble> {
+        let audit = &self.open.items.audit_log;
+        let entry = self.entry(act);
+        audit.begin(&entry).await?;
+        let answered = self.open.functions.call(call, self.caller()).await;
+        let outcome = match &answered {
+            Ok(answer) if answer.status.is_success() => "done".to_owned(),
+            Ok(answer) => format!("refused: {}", Refusal::of(answer).kind),
+            Err(_) => "unknown".to_owned(),
+        };
+        if let Err(error) = audit.finish(&entry.place(), &outcome).await {
+            tracing::warn!("the audit does not have what came of an act: {error}");
+        }
+        match answered? {
+            answer if answer.status.is_success() => Ok(answer),
+            answer => Err(Trouble::Refused(Refusal::of(&answer))),
+        }
+    }
+
+    /// Who asks, as what is written down about it says.
+    pub(crate) fn actor(&self) -> Actor {
+        let Asked { session, source } = &self.asked;
+        let by = format!("operator:{}", session.operator.name);
+        Actor { by, source_ip: source.ip, request_id: source.request_id.clone() }
+    }
+
+    fn entry(&self, act: &Act) -> AuditEntry {
+        let entry = AuditEntry::new(act.what, &self.actor(), &self.console.0.parts.random, self.open.now());
+        let entry = act.account.iter().fold(entry, AuditEntry::for_account);
+        let entry = act.subject.iter().fold(entry, |entry, subject| entry.about(subject));
+        act.detail.iter().fold(entry, |entry, detail| entry.with_detail(detail))
+    }
+
+    fn caller(&self) -> Caller<'_> {
+        Caller { operator: self.asked.session.operator.name.as_str(), source_ip: self.asked.source.ip }
+    }
+}

@@ -1,0 +1,81 @@
+// Everything works without this file. It adds the viewer's own times, buttons that copy, and an export in one file.
+"use strict";
+
+document.documentElement.classList.add("scripted");
+
+const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const isBeijing = ["Asia/Shanghai", "Asia/Chongqing", "Asia/Harbin", "PRC"].includes(own);
+if (!isBeijing) {
+  const language = document.documentElement.lang;
+  const format = new Intl.DateTimeFormat(language, {
+    month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", hourCycle: "h23",
+  });
+  for (const time of document.querySelectorAll("time[data-local]")) {
+    time.after(" ", Object.assign(document.createElement("span"), {
+      className: "hint",
+      textContent: `(${time.dataset.local} ${format.format(new Date(time.dateTime))})`,
+    }));
+  }
+}
+
+for (const button of document.querySelectorAll("button[data-copies]")) {
+  button.addEventListener("click", async () => {
+    const field = document.getElementById(button.dataset.copies);
+    try {
+      await navigator.clipboard.writeText(field.value);
+    } catch {
+      field.select();
+      return;
+    }
+    const said = button.textContent;
+    button.textContent = button.dataset.done;
+    setTimeout(() => { button.textContent = said; }, 2000);
+  });
+}
+
+for (const form of document.querySelectorAll("form[data-busy]")) {
+  form.addEventListener("submit", () => {
+    const button = form.querySelector("button");
+    // After the form was sent: a disabled button would not be part of it.
+    setTimeout(() => { button.disabled = true; button.textContent = form.dataset.busy; });
+  });
+}
+window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+
+const exporter = document.getElementById("export");
+if (exporter) {
+  const { first, name, failed, done } = exporter.dataset;
+  const progress = exporter.querySelector("progress");
+  const said = exporter.querySelector("output");
+  exporter.querySelector("button").addEventListener("click", async (event) => {
+    event.target.disabled = true;
+    const parts = [];
+    let next = first;
+    let seen = 0;
+    try {
+      while (next) {
+        const response = await fetch(next, { credentials: "same-origin", redirect: "error" });
+        if (!response.ok) throw new Error(String(response.status));
+        const text = await response.text();
+        // The names of the columns come once.
+        parts.push(parts.length ? text.slice(text.indexOf("\n") + 1) : text);
+        seen += Number(response.headers.get("x-accounts-read"));
+        progress.value = seen;
+        said.textContent = `${seen} / ${progress.max}`;
+        next = response.headers.get("x-next-part");
+      }
+    } catch {
+      said.textContent = failed;
+      event.target.disabled = false;
+      return;
+    }
+    progress.value = progress.max;
+    said.textContent = done;
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob(parts, { type: "text/csv" }));
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+    event.target.disabled = false;
+  });
+}

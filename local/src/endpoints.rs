@@ -1,4 +1,4 @@
-//! Where DynamoDB, Secrets Manager and EventBridge are for a `cargo run`, and with which credentials they are called.
+//! Where DynamoDB, Secrets Manager, EventBridge and Lambda are for a `cargo run`, and with which credentials they are called.
 
 use aws_config::SdkConfig;
 use base::limits::Limits;
@@ -6,16 +6,23 @@ use platform::bus::Bus;
 use runtime::aws::{AwsClients, PresignError, Presigner, event_bus_client, local_config};
 use runtime::config::Environment;
 
-/// The table and the secret. Another table, and another bus, are reached with the credentials and the region of the
+/// The table, the secret and the functions. Another table, and another bus, are reached with the credentials and the region of the
 /// environment, as far as they are there; ours accept any.
 pub(crate) struct Endpoints {
     table: SdkConfig,
     secrets: SdkConfig,
+    lambda: SdkConfig,
 }
 
 impl Endpoints {
-    pub(crate) fn new(table_url: &str, secrets_url: &str, environment: &impl Environment) -> Self {
-        Self { table: local_config(table_url, environment), secrets: local_config(secrets_url, environment) }
+    pub(crate) fn new(table_url: &str, secrets_url: &str, lambda_url: &str, environment: &impl Environment) -> Self {
+        let [table, secrets, lambda] = [table_url, secrets_url, lambda_url].map(|url| local_config(url, environment));
+        Self { table, secrets, lambda }
+    }
+
+    /// The client with which the console calls functions.
+    pub(crate) fn lambda(&self) -> aws_sdk_lambda::Client {
+        console::lambda_client(&self.lambda)
     }
 
     pub(crate) fn clients(&self, limits: &Limits) -> AwsClients {

@@ -13,6 +13,7 @@ use axum::{Extension, Router};
 use base::clock::SharedClock;
 use base::limits::Limits;
 use base::random::Random;
+use console::{Console, Parts};
 use oauth_callback::CallbackService;
 use platform::bus::Bus;
 use platform::secret::PlatformSource;
@@ -20,8 +21,8 @@ use platform::services::Services;
 use platform::webhook::{AddressPolicy, Webhook};
 use preauth_link::LinkService;
 use runtime::config::{
-    AccountConfig, BusConfig, EventConfig, FilesConfig, KeyConfig, LoginConfig, MessageConfig, PageConfig, StoreConfig,
-    TokenConfig, WebDomains, WechatConfig,
+    AccountConfig, BusConfig, ConsoleConfig, EventConfig, FilesConfig, KeyConfig, LoginConfig, MessageConfig,
+    PageConfig, StoreConfig, TokenConfig, WebDomains, WechatConfig,
 };
 use runtime::telemetry::{self, Metrics};
 use store::Table;
@@ -40,7 +41,7 @@ use wechat_calls::{Bucket, CallService};
 
 use crate::endpoints::Endpoints;
 use crate::lambda::Lambda;
-use crate::variables::Variables;
+use crate::variables::{ACCOUNT_API, PREAUTH_LINK, Variables};
 use crate::wechat_browser::playing_wechat;
 
 /// Whom the business routes take a caller of this machine for.
@@ -60,6 +61,7 @@ pub(crate) struct Config {
     pub(crate) pages: PageConfig,
     pub(crate) logins: LoginConfig,
     pub(crate) wechat: WechatConfig,
+    pub(crate) console: ConsoleConfig,
 }
 
 impl Config {
@@ -79,6 +81,7 @@ impl Config {
             pages: PageConfig::read(variables)?,
             logins: LoginConfig::read(variables)?,
             wechat: WechatConfig::read(variables)?,
+            console: ConsoleConfig::read(variables)?,
         })
     }
 }
@@ -138,12 +141,12 @@ impl Place<'_> {
         let keys = self.config.keys;
         let lambda = Lambda::new([
             (
-                "account-api",
+                ACCOUNT_API,
                 Gateway::new(account_api::router(accounts.clone(), keys), metrics.clone())
                     .with_problems_on(&account_api::ROUTES),
             ),
             (
-                "preauth-link",
+                PREAUTH_LINK,
                 Gateway::new(
                     preauth_link::public_router(links.clone())
                         .merge(preauth_link::business_router(links.clone(), keys)),
@@ -163,6 +166,7 @@ impl Place<'_> {
             .merge(account_push::router(self.reception(&for_pages, webhook(&webhooks.replies, &REPLY_WEBHOOK)?)))
             .merge(preauth_link::public_router(links))
             .merge(web_login::public_router(logins))
+            .merge(console::router(self.console(&metrics)))
             .merge(routes.clone())
             .merge(oauth_callback::router(CallbackService::new(for_pages, pages.clone())));
         let identity = IamIdentity::new(LOCAL_IDENTITY).context("the local identity is empty")?;
@@ -187,6 +191,19 @@ impl Place<'_> {
             random: Random::system(),
             metrics: metrics.clone(),
             limits,
+        })
+    }
+
+    fn console(&self, metrics: &Metrics) -> Console {
+        let limits = Limits::console();
+        Console::new(Parts {
+            table: Table::new(self.endpoints.clients(&limits).dynamodb, &self.config.table.table_name),
+            lambda: self.endpoints.lambda(),
+            clock: Arc::clone(self.clock),
+            random: Random::system(),
+            metrics: metrics.clone(),
+            limits,
+            config: self.config.console.clone(),
         })
     }
 

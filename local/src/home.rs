@@ -11,6 +11,7 @@ use axum::response::{Html, IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 
+use crate::console_door::OPENED;
 use crate::guard::Guard;
 use crate::html::policy;
 
@@ -52,7 +53,9 @@ impl Home {
 /// The page of the public routes.
 pub(crate) fn public(simulator: Option<&str>, shop: Option<&str>, events: Option<&str>, business: &str) -> Router {
     let link = |base: Option<&str>, path: &str, text| base.map(|base| Link { url: format!("{base}{path}"), text });
+    let console = Link { url: OPENED.to_owned(), text: "the operators' console · 运营控制台" };
     let links = [
+        Some(console),
         link(simulator, "/", "the simulated WeChat · 微信模拟器"),
         link(shop, "/", "a shop that logs visitors in · 演示商城"),
         link(events, "/", "what is delivered to the business · 推送给业务的事件"),

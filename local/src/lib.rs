@@ -6,6 +6,7 @@
 //! same parts. `shop` is on the other side: what a business builds on the platform.
 
 pub mod args;
+mod console_door;
 pub mod data_dir;
 pub mod dynamodb;
 mod endpoints;

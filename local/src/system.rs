@@ -24,6 +24,7 @@ use url::Url;
 use web::doors::KEY_DOOR;
 
 use crate::args::Args;
+use crate::console_door;
 use crate::data_dir::DataDir;
 use crate::dynamodb::Embedded;
 use crate::endpoints::Endpoints;
@@ -91,10 +92,7 @@ impl System {
         check_tunnel(args, public_url.as_deref())?;
         let folder = DataDir::open(&args.data_dir)?;
         let random = Random::system();
-        let secret = match &args.secret {
-            Some(file) => PlatformSecret::read(file)?,
-            None => PlatformSecret::generated(&folder, &random).with_context(|| folder.begin_anew())?,
-        };
+        let secret = platform_secret(args, &folder, &random)?;
         let listeners = Listeners::bind(args, environment)?;
 
         // Pushed to this process, whatever the outside calls it.
@@ -121,7 +119,8 @@ impl System {
         };
         let secrets_url = endpoint(&listeners.secrets)?;
         let bus_url = listeners.events.url()?;
-        let endpoints = Endpoints::new(&table_url, &secrets_url, environment);
+        let lambda_url = endpoint(&listeners.lambda)?;
+        let endpoints = Endpoints::new(&table_url, &secrets_url, &lambda_url, environment);
         let dynamodb = endpoints.clients(&Limits::background()).dynamodb;
         create_table(&dynamodb, &config.table.table_name).await.context("the table cannot be used")?;
 
@@ -129,8 +128,7 @@ impl System {
         let place = Place { endpoints: &endpoints, bus_url: &bus_url, config: &config, clock: &clock };
         let functions = place.functions(&webhooks)?;
 
-        let exports =
-            exports(&variables, [table_url, secrets_url, bus_url, endpoint(&listeners.lambda)?], database.is_some());
+        let exports = exports(&variables, [table_url, secrets_url, bus_url, lambda_url], database.is_some());
         let business_base = endpoint(&listeners.business)?;
         let events_base = listeners.events.listener().map(local_base).transpose()?;
 
@@ -141,6 +139,7 @@ impl System {
         let shop_base = listeners.shop.as_ref().map(local_base).transpose()?;
         let home =
             home::public(simulator_base.as_deref(), shop_base.as_deref(), events_base.as_deref(), &business_base);
+        let home = home.merge(console_door::router(&functions, &public_base)?);
         tasks.spawn(serve_public(listeners.public, functions.public.merge(home)));
         let home = home::business(&business_base, &exports);
         let behind_guard = |listener, router| serve(listener, router, guard.clone());
@@ -197,6 +196,14 @@ impl System {
     /// Waits forever, or until a part of the system has ended, which none does by itself.
     pub async fn run(&mut self) {
         self.tasks.join_next().await;
+    }
+}
+
+/// The secret of a file, or that of the folder.
+fn platform_secret(args: &Args, folder: &DataDir, random: &Random) -> anyhow::Result<PlatformSecret> {
+    match &args.secret {
+        Some(file) => Ok(PlatformSecret::read(file)?),
+        None => PlatformSecret::generated(folder, random).with_context(|| folder.begin_anew()),
     }
 }
 

@@ -14,6 +14,10 @@ pub(crate) const SECRET: &str = "wechat-platform/secret";
 /// The bus, unless the environment names another.
 const BUS: &str = "wechat-platform";
 
+/// The functions that the console calls, by the names that they have here.
+pub(crate) const ACCOUNT_API: &str = "account-api";
+pub(crate) const PREAUTH_LINK: &str = "preauth-link";
+
 /// Where WeChat is.
 const WECHAT: [&str; 3] = ["WECHAT_API_BASE_URL", "WECHAT_MP_BASE_URL", "WECHAT_OPEN_BASE_URL"];
 
@@ -59,6 +63,8 @@ impl Variables {
             ("TOKEN_READ_EVENTS", None),
             ("WANTED_PERMISSIONS", None),
             ("WEB_DOMAINS", Some(&web_domains)),
+            ("ACCOUNT_API_FUNCTION", Some(ACCOUNT_API)),
+            ("PREAUTH_LINK_FUNCTION", Some(PREAUTH_LINK)),
         ] {
             if let Some(value) = environment.get(name).or_else(|| default.map(str::to_owned)) {
                 variables.insert(name, value);

@@ -4,7 +4,7 @@
 use std::sync::Mutex;
 
 use http::HeaderMap;
-use http::header::{ACCEPT_LANGUAGE, CONTENT_TYPE, COOKIE, LOCATION, REFERER, SET_COOKIE, USER_AGENT};
+use http::header::{ACCEPT_LANGUAGE, CONTENT_TYPE, COOKIE, LOCATION, ORIGIN, REFERER, SET_COOKIE, USER_AGENT};
 use url::{Url, form_urlencoded};
 
 use crate::business::Link;
@@ -95,8 +95,27 @@ impl Browser {
             (attribute(input, "name").expect("a field has a name"), attribute(input, "value").unwrap_or_default())
         });
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(hidden).extend_pairs(chosen).finish();
+        self.post(page, &url, body).await
+    }
+
+    /// Sends the form of a page that leads to this path, with its hidden fields and what was entered.
+    pub async fn submit_to(&self, page: &Page, path: &str, entered: &[(&str, &str)]) -> Page {
+        let leads_there = |form: &&str| attribute(form, "action").as_deref() == Some(path);
+        let form = page.text.split("<form").skip(1).find(leads_there);
+        let form = form.unwrap_or_else(|| panic!("no form leads to {path}: {}", page.text));
+        let form = form.split("</form>").next().unwrap();
+        let hidden = form.split("<input type=\"hidden\"").skip(1).map(|input| {
+            (attribute(input, "name").expect("a field has a name"), attribute(input, "value").unwrap_or_default())
+        });
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(hidden).extend_pairs(entered).finish();
+        self.post(page, &page.url.join(path).unwrap(), body).await
+    }
+
+    /// Sends a form as a browser does: it says on which page it was.
+    async fn post(&self, page: &Page, url: &Url, body: String) -> Page {
         let request = self.client.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        self.send(request.body(body), &url).await
+        let request = request.header(ORIGIN, page.url.origin().ascii_serialization());
+        self.send(request.body(body), url).await
     }
 
     /// Opens the link's page and presses its button.

@@ -21,6 +21,8 @@ use base::limits::Limits;
 use base::random::Random;
 use local::eventbridge::EventBus;
 use local::file_bucket::FileBucket;
+use local::lambda::Lambda;
+use console::{Console, Parts as ConsoleParts};
 use oauth_callback::CallbackService;
 use platform::bus::Bus;
 use platform::component::Component;
@@ -31,7 +33,7 @@ use platform::webhook::{AddressPolicy, Webhook};
 use preauth_link::LinkService;
 use runtime::aws::{AwsClients, Presigner};
 use runtime::config::{
-    AccountConfig, FilesConfig, KeyConfig, LoginConfig, Origin, PageConfig, TokenConfig, WebDomains, WechatConfig,
+    AccountConfig, ConsoleConfig, FilesConfig, KeyConfig, LoginConfig, Origin, PageConfig, TokenConfig, WebDomains, WechatConfig,
 };
 use secrecy::SecretString;
 use simulator::{Consent, Options, Push, Simulator};
@@ -71,6 +73,9 @@ pub const BUS: &str = "wechat-platform";
 
 /// The platform of a story.
 pub const COMPONENT: &str = "wx1234567890abcdef";
+
+/// The functions that the console calls.
+const CALLED_BY_CONSOLE: [&str; 2] = ["account-api", "preauth-link"];
 
 /// The key of a story's reply webhook.
 pub const WEBHOOK_SECRET: &str = "whsec_c3Rvcnktd2ViaG9vay1rZXktMDEyMzQ1Njc4OWFiY2RlZg==";
@@ -209,6 +214,8 @@ pub struct World {
     pub bus: EventBus,
     /// Where EventBridge is.
     pub bus_url: Url,
+    /// Where Lambda is, which runs the functions that the console calls.
+    pub lambda_url: Url,
     /// The bucket of files.
     pub files: FileBucket,
     /// Where it is.
@@ -318,6 +325,9 @@ impl World {
         let files_url = url_of(&files_listener);
         tokio::spawn(files.clone().serve(files_listener));
 
+        let lambda = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let lambda_url = url_of(&lambda);
+
         let metrics = CollectedMetrics::default();
         let clients = clients(&database, &faults, &sleep, &secrets_url, &limits);
         let platform =
@@ -348,6 +358,7 @@ impl World {
             secrets_url,
             bus,
             bus_url,
+            lambda_url,
             files,
             files_url,
             log,
@@ -356,6 +367,8 @@ impl World {
         };
         let router = world.public_router();
         tokio::spawn(async move { axum::serve(public, router).await });
+        let functions = Lambda::new(CALLED_BY_CONSOLE.map(|name| (name, world.gateway()))).router();
+        tokio::spawn(async move { axum::serve(lambda, functions).await });
         world
     }
 
@@ -385,8 +398,23 @@ impl World {
         })
         .merge(preauth_link::public_router(self.link_service()))
         .merge(web_login::public_router(self.login_service()))
+        .merge(console::router(self.console()))
         .merge(oauth_callback::router(callback))
         .merge(account_push::router(self.reception(None)))
+    }
+
+    /// The operators' console of a process that knows nothing yet.
+    #[must_use]
+    pub fn console(&self) -> Console {
+        Console::new(ConsoleParts {
+            table: self.services.table.clone(),
+            lambda: console::lambda_client(&sdk_config(&self.faults, &self.sleep, self.lambda_url.as_str())),
+            clock: Arc::clone(&self.services.clock),
+            random: self.services.random.clone(),
+            metrics: self.services.metrics.clone(),
+            limits: self.services.limits,
+            config: ConsoleConfig::read(&self.environment()).unwrap(),
+        })
     }
 
     /// All functions' routes behind the gateway, as in the cloud.
@@ -537,6 +565,9 @@ impl World {
             "WANTED_PERMISSIONS" => Some("1,17".to_owned()),
             "WEB_DOMAINS" => Some("pages.example.com,$APPID$.shops.example.com".to_owned()),
             "PLATFORM_TOKEN_ROUTE" => Some("on".to_owned()),
+            "TABLE_NAME" => Some(TABLE.to_owned()),
+            "ACCOUNT_API_FUNCTION" => Some(CALLED_BY_CONSOLE[0].to_owned()),
+            "PREAUTH_LINK_FUNCTION" => Some(CALLED_BY_CONSOLE[1].to_owned()),
             "WECHAT_API_BASE_URL" | "WECHAT_MP_BASE_URL" | "WECHAT_OPEN_BASE_URL" => Some(wechat.to_string()),
             _ => None,
         }

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_lambda::Client;
@@ -13,7 +14,6 @@ use aws_sdk_lambda::config::Builder;
 use aws_sdk_lambda::config::retry::RetryConfig;
 use aws_sdk_lambda::config::timeout::TimeoutConfig;
 use aws_sdk_lambda::primitives::Blob;
-use base::limits::Limits;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{Method, StatusCode};
@@ -84,11 +84,14 @@ impl fmt::Display for Function {
     }
 }
 
+/// A call from its request to its response, the start of the function included: those that are called answer within 9 s.
+const CALL: Duration = Duration::from_secs(10);
+
 /// The client for calls of functions. A call is sent once: what an operator asks for may have happened although no answer
 /// came.
 #[must_use]
-pub fn lambda_client(config: &SdkConfig, limits: &Limits) -> Client {
-    let bound = TimeoutConfig::builder().operation_timeout(limits.function).build();
+pub fn lambda_client(config: &SdkConfig) -> Client {
+    let bound = TimeoutConfig::builder().operation_timeout(CALL).build();
     let config = Builder::from(config).retry_config(RetryConfig::disabled()).timeout_config(bound).build();
     Client::from_conf(config)
 }

@@ -27,7 +27,7 @@ async fn serve() -> Result<(), gateway::Error> {
     let aws = aws::config().await;
     let console = Console::new(Parts {
         table: Table::new(aws::table_client(&aws, &limits), &config.table_name),
-        lambda: lambda_client(&aws, &limits),
+        lambda: lambda_client(&aws),
         clock,
         random: Random::system(),
         metrics: metrics.clone(),

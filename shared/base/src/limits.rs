@@ -35,8 +35,6 @@ pub struct Limits {
     pub api: Duration,
     /// A page from its request to its answer, whatever hangs.
     pub page: Duration,
-    /// A function of ours that is called by another one, its start included. Never tried again.
-    pub function: Duration,
     /// A call that spends a code is not started with less than this left: it could not be finished and written down.
     pub least_for_call: Duration,
     /// Between two looks at something another process is working on.
@@ -63,7 +61,6 @@ impl Limits {
             api_connect: Duration::from_secs(2),
             api: Duration::from_secs(6),
             page: Duration::from_millis(8_800),
-            function: Duration::from_secs(10),
             least_for_call: Duration::from_secs(3),
             poll: Duration::from_millis(100),
             token_wait: Duration::from_secs(5),

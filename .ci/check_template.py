@@ -21,7 +21,7 @@ from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 TEMPLATE = Path(__file__).resolve().parent.parent / "template.yaml"
 REGIONS = {"aws": "us-east-1", "aws-cn": "cn-north-1"}
 
-BUSINESS = ("/authorization-links", "/accounts", "/openapi.json", "/platform", "/reconciliations", "/tokens/", "/wechat/{appid}/", "/wechat/platform/", "/calls", "/files", "/keys", "/check-files", "/logins")
+BUSINESS = ("/authorization-links", "/accounts", "/openapi.json", "/platform", "/reconciliations", "/tokens/", "/wechat/{appid}/", "/wechat/platform/", "/calls", "/files", "/keys", "/operators", "/check-files", "/logins")
 PUSHES = {"POST /wechat/events", "POST /wechat/accounts/{appid}/events"}
 
 # Statements that name "*": EC2 has no resources for looking up, and a denial means all of it.

@@ -28,6 +28,9 @@ pub const TOKENS: &str = "/tokens/";
 /// Where the API keys are.
 pub const KEYS: &str = "/keys";
 
+/// Where the operators are.
+pub const OPERATORS: &str = "/operators";
+
 /// Where the check files are.
 pub const CHECK_FILES: &str = "/check-files";
 

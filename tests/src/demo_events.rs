@@ -287,6 +287,11 @@ fn account_api() -> Events {
     let create_key = |body: &str| {
         HttpEvent::new("POST", "/keys").header("content-type", "application/json").iam(CALLER).body(body).build()
     };
+    let operators = |method: &str, body: &str| {
+        HttpEvent::new(method, "/operators").header("content-type", "application/json").iam(CALLER).body(body).build()
+    };
+    let of_operator =
+        |method: &str, tail: &str| HttpEvent::new(method, &format!("/operators/wang{tail}")).iam(CALLER).build();
     let of_file = |method: &str, file: &str| {
         HttpEvent::new(method, &format!("/check-files/{file}")).route("/check-files/{file}").iam(CALLER)
     };
@@ -297,11 +302,13 @@ fn account_api() -> Events {
         ("list-accounts", list.clone().iam(CALLER).build()),
         ("list-accounts-in-use", list.clone().query("state=active&limit=10").iam(CALLER).build()),
         ("list-accounts-by-unknown-parameter", list.clone().query("stat=active").iam(CALLER).build()),
-        ("list-accounts-without-identity", list.build()),
+        ("list-accounts-without-identity", list.clone().build()),
         ("read-account", of_account("GET", KNOWN_ACCOUNT).build()),
         ("read-unknown-account", of_account("GET", UNKNOWN_ACCOUNT).build()),
         ("change-account", patch.clone().body(&labels).build()),
         ("change-account-of-another-version", patch.clone().header("if-match", "\"4711\"").body(&labels).build()),
+        ("change-account-for-operator", patch.clone().operator("li").body(&labels).build()),
+        ("list-accounts-for-operator", list.clone().operator("li").build()),
         ("change-account-with-unknown-member", patch.body(r#"{"referenc":"customer-42"}"#).build()),
         ("begin-reconciliation", HttpEvent::new("POST", "/reconciliations").iam(CALLER).build()),
         (
@@ -320,6 +327,12 @@ fn account_api() -> Events {
             "revoke-unknown-key",
             HttpEvent::new("DELETE", &format!("/keys/{UNKNOWN_KEY}")).route("/keys/{key_id}").iam(CALLER).build(),
         ),
+        ("create-operator", operators("POST", r#"{"name":"li","rights":"act"}"#)),
+        ("create-operator-with-unknown-rights", operators("POST", r#"{"name":"li","rights":"admin"}"#)),
+        ("list-operators", HttpEvent::new("GET", "/operators").iam(CALLER).build()),
+        ("invite-unknown-operator", of_operator("POST", "/invitations")),
+        ("end-unknown-operator", of_operator("DELETE", "")),
+        ("end-unknown-browser", of_operator("DELETE", &format!("/browsers/{UNKNOWN_KEY}"))),
         ("put-check-file", put_file(CHECK_FILE, r#"{"content":"0f1e2d3c4b5a69788796a5b4c3d2e1f0"}"#)),
         ("put-check-file-with-line-break", put_file(CHECK_FILE, r#"{"content":"0f1e2d3c4b5a69788796a5b4c3d2e1f0\n"}"#)),
         (

@@ -244,6 +244,8 @@ async fn services_see_accounts_and_say_what_they_are_to_them() {
         "read-account",
         "read-unknown-account",
         "change-account-of-another-version",
+        "change-account-for-operator",
+        "list-accounts-for-operator",
         "change-account-with-unknown-member",
         "change-account",
         "change-account",
@@ -266,6 +268,22 @@ async fn operators_make_a_key_and_list_those_that_there_are() {
         answered(&world, &format!("account-api/{name}.json")).await;
     }
     assert_eq!(world.store().api_keys.page(10, None, world.now()).await.unwrap().keys.len(), 2);
+}
+
+#[tokio::test]
+async fn an_operator_of_the_console_is_made_and_listed() {
+    let world = world_with_link().await;
+    for name in [
+        "create-operator",
+        "create-operator-with-unknown-rights",
+        "list-operators",
+        "invite-unknown-operator",
+        "end-unknown-operator",
+        "end-unknown-browser",
+    ] {
+        answered(&world, &format!("account-api/{name}.json")).await;
+    }
+    assert_eq!(world.store().operators.page(10, None, world.now()).await.unwrap().operators.len(), 1);
 }
 
 #[tokio::test]

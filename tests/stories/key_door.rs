@@ -24,7 +24,7 @@ const FOLLOWER: &str = "oFollower1";
 
 /// What the contract says of each route: the scopes of which one will do. Written down once more, so that a route whose
 /// right is changed by mistake is noticed; a route that is missing here is, too.
-const RIGHTS: [(&str, &[&str]); 32] = [
+const RIGHTS: [(&str, &[&str]); 37] = [
     ("GET /accounts", &["accounts:read"]),
     ("GET /accounts/{appid}", &["accounts:read"]),
     ("PATCH /accounts/{appid}", &["accounts:origins", "accounts:write"]),
@@ -36,6 +36,11 @@ const RIGHTS: [(&str, &[&str]); 32] = [
     ("POST /keys", &[]),
     ("GET /keys", &[]),
     ("DELETE /keys/{key_id}", &[]),
+    ("POST /operators", &[]),
+    ("GET /operators", &[]),
+    ("DELETE /operators/{name}", &[]),
+    ("POST /operators/{name}/invitations", &[]),
+    ("DELETE /operators/{name}/browsers/{browser_id}", &[]),
     ("PUT /check-files/{file}", &[]),
     ("GET /check-files", &[]),
     ("DELETE /check-files/{file}", &[]),
@@ -60,7 +65,8 @@ const RIGHTS: [(&str, &[&str]); 32] = [
 ];
 
 /// What the console may call for operators.
-const FOR_OPERATORS: [&str; 6] = [
+const FOR_OPERATORS: [&str; 7] = [
+    "GET /platform",
     "PATCH /accounts/{appid}",
     "POST /accounts/{appid}/profile-readings",
     "POST /reconciliations",
@@ -101,6 +107,7 @@ impl Keys<'_> {
 fn path_of(route: &Route, account: &AppId) -> String {
     let path = route.path.replace("{appid}", account.as_str()).replace("{proxy+}", "cgi-bin/user/info");
     let path = path.replace("{link_id}", "AAAAAAAAAAAAAAAAAAAAAA").replace("{key_id}", "AAAAAAAAAAAAAAAAAAAAAA");
+    let path = path.replace("{name}", "li").replace("{browser_id}", "AAAAAAAAAAAAAAAAAAAAAA");
     path.replace("{reconciliation_id}", "AAAAAAAAAAAAAAAAAAAAAA").replace("{file}", "87PweoaRBw.txt")
 }
 

@@ -88,6 +88,9 @@ mod openapi;
 mod opening;
 #[cfg(test)]
 mod operator_store;
+#[cfg(test)]
+mod operators;
+#[cfg(test)]
 mod operators_keys;
 #[cfg(test)]
 mod operators_release_check;

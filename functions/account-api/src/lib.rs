@@ -1,5 +1,5 @@
 //! The accounts of a platform, for services and operators: which there are, how they are doing, and what the business has
-//! said about them; the keys of services outside AWS; and WeChat's check files. `docs/business-api.md` is its contract.
+//! said about them; the keys of services outside AWS; the operators of the console; and WeChat's check files. `docs/business-api.md` is its contract.
 //!
 //! No route yields a token, and nothing here reads one: what is taken of an account's row are the attributes in
 //! [`store::STATUS_ATTRIBUTES`]. Only a reading of a profile calls WeChat.
@@ -12,6 +12,7 @@ mod labels;
 mod listing;
 #[cfg(feature = "openapi")]
 mod openapi;
+mod operators;
 mod profile;
 mod reconciliations;
 mod view;
@@ -39,7 +40,7 @@ pub use self::openapi::description;
 use crate::view::AccountView;
 
 /// The routes, from which [`router`] is built.
-pub static ROUTES: [Route; 14] = [
+pub static ROUTES: [Route; 19] = [
     Route::new(Method::GET, "/accounts", &[Scope::AccountsRead]),
     Route::new(Method::GET, "/accounts/{appid}", &[Scope::AccountsRead]),
     Route::new(Method::PATCH, "/accounts/{appid}", &[Scope::AccountsWrite, Scope::AccountsOrigins]).for_operators(),
@@ -49,10 +50,15 @@ pub static ROUTES: [Route; 14] = [
     Route::with(Method::POST, "/keys", Right::IamOnly),
     Route::with(Method::GET, "/keys", Right::IamOnly),
     Route::with(Method::DELETE, "/keys/{key_id}", Right::IamOnly).for_operators(),
+    Route::with(Method::POST, "/operators", Right::IamOnly),
+    Route::with(Method::GET, "/operators", Right::IamOnly),
+    Route::with(Method::DELETE, "/operators/{name}", Right::IamOnly),
+    Route::with(Method::POST, "/operators/{name}/invitations", Right::IamOnly),
+    Route::with(Method::DELETE, "/operators/{name}/browsers/{browser_id}", Right::IamOnly),
     Route::with(Method::PUT, "/check-files/{file}", Right::IamOnly),
     Route::with(Method::GET, "/check-files", Right::IamOnly),
     Route::with(Method::DELETE, "/check-files/{file}", Right::IamOnly),
-    Route::with(Method::GET, "/platform", Right::AnyKey),
+    Route::with(Method::GET, "/platform", Right::AnyKey).for_operators(),
     Route::with(Method::GET, "/openapi.json", Right::AnyKey),
 ];
 
@@ -77,6 +83,8 @@ access_to! {
         user_names: UserNames,
         reconcile_passes: ReconcilePasses,
         api_keys: ApiKeys,
+        operators: Operators,
+        browsers: Browsers,
         check_files: CheckFiles,
     }
 }
@@ -137,7 +145,8 @@ async fn shown(service: AccountService, appid: AppId, bound: Instant) -> Result<
 /// The routes, behind both doors.
 pub fn router(service: AccountService, config: KeyConfig) -> Router {
     let [list, one, same, readings, reconciliations, reconciliation, keys @ .., which, document] = &ROUTES;
-    let [make_key, list_keys, key, put_file, list_files, file] = keys;
+    let [make_key, list_keys, key, operators @ .., put_file, list_files, file] = keys;
+    let [make_operator, list_operators, operator, invitations, browser] = operators;
     let routes = Router::new()
         .route(list.path, get(listing::list))
         .route(one.path, get(read))
@@ -148,6 +157,11 @@ pub fn router(service: AccountService, config: KeyConfig) -> Router {
         .route(make_key.path, post(keys::create))
         .route(list_keys.path, get(keys::list))
         .route(key.path, delete(keys::revoke))
+        .route(make_operator.path, post(operators::create))
+        .route(list_operators.path, get(operators::list))
+        .route(operator.path, delete(operators::end))
+        .route(invitations.path, post(operators::invite))
+        .route(browser.path, delete(operators::end_browser))
         .route(put_file.path, put(check_files::put))
         .route(list_files.path, get(check_files::list))
         .route(file.path, delete(check_files::remove))

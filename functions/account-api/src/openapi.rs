@@ -1,5 +1,7 @@
 //! What the function's routes take and answer, in the words of OpenAPI.
 
+mod operators;
+
 use http::StatusCode;
 use serde_json::{Value, json};
 use store::{
@@ -39,9 +41,10 @@ const TAG: (&str, &str) = (
 /// The routes of [`ROUTES`].
 #[must_use]
 pub fn description() -> Description {
-    let [list, one, change, reading, begin, progress, operators @ .., about, document] = &ROUTES;
-    let [create_key, keys, key, put_file, files, file] = operators;
-    Description::default()
+    let [list, one, change, reading, begin, progress, iam_only @ .., about, document] = &ROUTES;
+    let [create_key, keys, key, operators @ .., put_file, files, file] = iam_only;
+    let description = operators::describe(Description::default(), operators);
+    description
         .answer::<AccountPage>()
         .answer::<AccountView>()
         .answer::<Reconciliation>()

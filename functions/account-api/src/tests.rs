@@ -18,7 +18,14 @@ const FILE: &str = "/check-files/87PweoaRBw.txt";
 
 /// A service whose AWS cannot be reached.
 fn service() -> AccountService {
-    AccountService::new(without_aws::services(), without_aws::bus(), AccountConfig::default())
+    AccountService::new(without_aws::services(), without_aws::bus(), config())
+}
+
+fn config() -> AccountConfig {
+    // Whatever the other variables of a deployed function are.
+    let environment =
+        |name: &str| Some(if name == "PUBLIC_BASE_URL" { "https://auth.example.com" } else { "1" }.to_owned());
+    AccountConfig::read(&environment).unwrap()
 }
 
 async fn answered(method: Method, path: &str, body: &str) -> Response {
@@ -44,6 +51,8 @@ async fn no_route_answers_without_an_identity() {
             .replace("{appid}", "wx1234567890abcdef")
             .replace("{reconciliation_id}", "1800000000")
             .replace("{key_id}", "Zk3vQ0c8SgWqT1n2yXb4aA")
+            .replace("{browser_id}", "Zk3vQ0c8SgWqT1n2yXb4aA")
+            .replace("{name}", "li")
             .replace("{file}", "87PweoaRBw.txt");
         let request = Request::builder().method(method.clone()).uri(&path).body(Body::from("{}")).unwrap();
         let response = router(service(), KEYS).oneshot(request).await.unwrap();
@@ -54,8 +63,7 @@ async fn no_route_answers_without_an_identity() {
 
 #[tokio::test]
 async fn logins_return_to_this_machine_without_tls_in_cargo_run_only() {
-    // Whatever the variables of a deployed function are.
-    let deployed = AccountConfig::read(&|_: &str| Some("1".to_owned())).unwrap();
+    let deployed = config();
     let developed = AccountConfig { local_login_origins: true, ..deployed.clone() };
     for (config, status) in [(deployed, 400), (developed, 503)] {
         let service = AccountService::new(without_aws::services(), without_aws::bus(), config);
@@ -97,6 +105,25 @@ async fn what_cannot_be_used_is_refused_before_anything_is_read() {
         (Method::GET, "/keys?name=a", "", "invalid-parameter"),
         (Method::DELETE, "/keys/%FF", "", "unknown-key"),
         (Method::DELETE, "/keys/short", "", "unknown-key"),
+        (Method::POST, "/operators", "{}", "invalid-field"),
+        (Method::POST, "/operators", r#"{"name":"Li","rights":"look"}"#, "invalid-field"),
+        (Method::POST, "/operators", r#"{"name":"li","rights":"admin"}"#, "invalid-field"),
+        (
+            Method::POST,
+            "/operators",
+            r#"{"name":"li","rights":"look","until":"2001-01-01T00:00:00Z"}"#,
+            "invalid-field",
+        ),
+        (Method::POST, "/operators", r#"{"name":"li","rights":["look"]}"#, "malformed"),
+        (Method::POST, "/operators", r#"{"name":"li","rights":"look","invitation":"x"}"#, "malformed"),
+        (Method::GET, "/operators?limit=0", "", "invalid-parameter"),
+        (Method::GET, "/operators?cursor=AAAA", "", "invalid-parameter"),
+        (Method::POST, "/operators/Li/invitations", "", "unknown-operator"),
+        (Method::POST, "/operators/%FF/invitations", "", "unknown-operator"),
+        (Method::DELETE, "/operators/Li", "", "unknown-operator"),
+        (Method::DELETE, "/operators/%FF", "", "unknown-operator"),
+        (Method::DELETE, "/operators/li/browsers/short", "", "unknown-browser"),
+        (Method::DELETE, "/operators/Li/browsers/Zk3vQ0c8SgWqT1n2yXb4aA", "", "unknown-browser"),
         (Method::PUT, FILE, "{}", "invalid-check-file"),
         (Method::PUT, FILE, r#"{"content":1}"#, "malformed"),
         (Method::PUT, FILE, r#"{"content":"0123456789abcdef","file":"x"}"#, "malformed"),

@@ -185,9 +185,12 @@ impl WechatConfig {
     }
 }
 
-/// What accounts are compared with: `WANTED_PERMISSIONS`; and what may be said about them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What accounts are compared with, and where operators are invited to: `WANTED_PERMISSIONS`, `PUBLIC_BASE_URL`; and what may
+/// be said about accounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountConfig {
+    /// Our own origin, where the console is.
+    pub public_base: Origin,
     /// The permission sets that the platform needs of every account.
     pub wanted_permissions: Vec<u32>,
     /// Whether logins may return to `http` pages of this machine. No variable sets it: `cargo run` does, for shops that are
@@ -196,12 +199,13 @@ pub struct AccountConfig {
 }
 
 impl AccountConfig {
-    /// Reads the optional `WANTED_PERMISSIONS`.
+    /// Reads `PUBLIC_BASE_URL` and the optional `WANTED_PERMISSIONS`.
     ///
     /// # Errors
-    /// [`ConfigError::Malformed`] naming the variable.
+    /// [`ConfigError`] naming the variable.
     pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
-        Ok(Self { wanted_permissions: wanted_permissions(environment)?, local_login_origins: false })
+        let (public_base, wanted_permissions) = (public_base(environment)?, wanted_permissions(environment)?);
+        Ok(Self { public_base, wanted_permissions, local_login_origins: false })
     }
 }
 

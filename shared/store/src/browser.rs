@@ -4,7 +4,6 @@
 //! brings a new one may be lost: it is offered ([`Browsers::offer`]), and becomes the secret when the browser comes with it
 //! ([`Browsers::take`]). What was replaced is known: if it comes later, somebody has a copy.
 
-use std::ops::ControlFlow;
 use std::time::Duration;
 
 use base::clock::Timestamp;
@@ -20,13 +19,21 @@ use crate::audit::AuditEntry;
 use crate::invitation::{Invitation, InvitationDigest};
 use crate::item::{Attributes, Item};
 use crate::key_event::Actor;
-use crate::operator::Operator;
+use crate::operator::{OPERATOR_ATTRIBUTES, Operator};
 use crate::part::{Key, Part};
+use crate::request::Order;
 use crate::write::{Condition, absent, check, equals, exists, id_value, is_after, is_before};
 use crate::{StoreError, WriteOutcome};
 
 /// How long a browser stays bound.
 pub const BROWSER_LIFE: Duration = Duration::from_hours(24 * 30);
+
+/// The attributes of a browser's item that [`Browsers::of`] reads: none of them is secret.
+pub const KNOWN_BROWSER_ATTRIBUTES: [&str; 8] =
+    [SK, OPERATOR_ID, BOUND_AT, ENDS_AT, LAST_SEEN_ON, LABEL, ENDED_AT, ENDED_BY];
+
+/// Browsers that are read at once.
+const AT_ONCE: usize = 100;
 
 /// Characters of a browser's label.
 const LONGEST_LABEL: usize = 60;
@@ -108,22 +115,65 @@ impl Browser {
     fn read(operator: OperatorName, attributes: Attributes) -> Result<Self, StoreError> {
         let item = Item::new(ITEM, attributes);
         let text = |name: &'static str| item.text(name).ok_or(item.lacks(name));
-        let instant = |name: &'static str| item.instant(name).ok_or(item.lacks(name));
         let secret = |digest, at| Some((item.text(digest).map(SecretDigest::from_stored)?, item.instant(at)?));
-        let id = item.text(SK).and_then(|sk| sk.strip_prefix(PREFIX)).and_then(|id| BrowserId::parse(id).ok());
+        let known = KnownBrowser::read(&item)?;
         Ok(Self {
-            id: id.ok_or(item.lacks(SK))?,
+            id: known.id,
             operator,
-            operator_id: item.parsed(OPERATOR_ID, OperatorId::parse).ok_or(item.lacks(OPERATOR_ID))?,
+            operator_id: known.operator_id,
             secret: text(SECRET_DIGEST).map(SecretDigest::from_stored)?,
             next: secret(NEXT_DIGEST, NEXT_MADE_AT),
             previous: secret(PREVIOUS_DIGEST, REPLACED_AT),
             form_token: item.secret(FORM_TOKEN).ok_or(item.lacks(FORM_TOKEN))?,
+            bound_at: known.bound_at,
+            ends_at: known.ends_at,
+            rotated_at: item.instant(ROTATED_AT).ok_or(item.lacks(ROTATED_AT))?,
+            last_seen_on: known.last_seen_on,
+            label: known.label,
+            ended_at: known.ended_at,
+            ended_by: known.ended_by,
+        })
+    }
+}
+
+/// A browser as it is listed: without its secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownBrowser {
+    /// Its id.
+    pub id: BrowserId,
+    /// Which operator it belongs to.
+    pub operator_id: OperatorId,
+    /// What people know it by.
+    pub label: String,
+    /// When it was bound.
+    pub bound_at: Timestamp,
+    /// Until when it is accepted.
+    pub ends_at: Timestamp,
+    /// The last day (in UTC, such as `2026-01-31`) on which it came.
+    pub last_seen_on: Option<String>,
+    /// When somebody ended it.
+    pub ended_at: Option<Timestamp>,
+    /// Who did.
+    pub ended_by: Option<String>,
+}
+
+impl KnownBrowser {
+    /// Whether it is accepted, as far as its operator is.
+    #[must_use]
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        self.ended_at.is_none() && now < self.ends_at
+    }
+
+    fn read(item: &Item) -> Result<Self, StoreError> {
+        let instant = |name: &'static str| item.instant(name).ok_or(item.lacks(name));
+        let id = item.text(SK).and_then(|sk| sk.strip_prefix(PREFIX)).and_then(|id| BrowserId::parse(id).ok());
+        Ok(Self {
+            id: id.ok_or(item.lacks(SK))?,
+            operator_id: item.parsed(OPERATOR_ID, OperatorId::parse).ok_or(item.lacks(OPERATOR_ID))?,
+            label: item.text(LABEL).unwrap_or_default().to_owned(),
             bound_at: instant(BOUND_AT)?,
             ends_at: instant(ENDS_AT)?,
-            rotated_at: instant(ROTATED_AT)?,
             last_seen_on: item.text(LAST_SEEN_ON).map(str::to_owned),
-            label: item.text(LABEL).unwrap_or_default().to_owned(),
             // An end that cannot be read must not be taken for none.
             ended_at: if item.has(ENDED_AT) { Some(instant(ENDED_AT)?) } else { None },
             ended_by: item.text(ENDED_BY).map(str::to_owned),
@@ -186,7 +236,8 @@ impl Browsers {
         now: Timestamp,
     ) -> Result<Option<(Operator, Browser)>, StoreError> {
         let operator_key = Operator::key(&self.0, operator);
-        let (known, browser) = tokio::try_join!(self.0.get(operator_key), self.0.get(self.key(operator, id)))?;
+        let (known, browser) =
+            tokio::try_join!(self.0.read(operator_key, &OPERATOR_ATTRIBUTES), self.0.get(self.key(operator, id)))?;
         let (Some(known), Some(browser)) = (known, browser) else { return Ok(None) };
         let known = Operator::read(operator.clone(), known)?;
         let browser = Browser::read(operator.clone(), browser)?;
@@ -247,7 +298,7 @@ impl Browsers {
         actor: &Actor,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        match self.0.get(self.key(operator, id)).await? {
+        match self.0.read(self.key(operator, id), &[BOUND_AT, ENDED_AT]).await? {
             None => return Ok(false),
             Some(browser) if browser.contains_key(ENDED_AT) => return Ok(true),
             Some(_) => {}
@@ -262,18 +313,24 @@ impl Browsers {
     }
 
     /// The browsers of an operator that were bound within [`BROWSER_LIFE`], those that have ended included, in no order. One
-    /// query.
-    pub async fn of(&self, operator: &Operator, now: Timestamp) -> Result<Vec<Browser>, StoreError> {
-        let mut browsers = Vec::new();
+    /// query for every hundred, as of a moment ago.
+    pub async fn of(&self, operator: &Operator, now: Timestamp) -> Result<Vec<KnownBrowser>, StoreError> {
         let partition = self.0.partition(KIND, operator.name.as_str());
-        let each = |item| {
+        let (mut browsers, mut after): (Vec<KnownBrowser>, _) = (Vec::new(), None);
+        loop {
+            let (partition, attributes) = (partition.clone(), &KNOWN_BROWSER_ATTRIBUTES);
+            let page = self.0.page_below(partition, PREFIX, attributes, Order::Ascending, AT_ONCE, after).await?;
+            let (items, has_more) = page;
+            let last =
+                items.last().and_then(|item| BrowserId::parse(item.get(SK)?.as_s().ok()?.strip_prefix(PREFIX)?).ok());
             // One that cannot be read is let in nowhere and hides no other.
-            browsers.extend(Browser::read(operator.name.clone(), item));
-            ControlFlow::Continue(())
-        };
-        self.0.each_of(partition, PREFIX, None, each).await?;
-        browsers.retain(|browser| browser.operator_id == operator.id && now < browser.ends_at);
-        Ok(browsers)
+            browsers.extend(items.into_iter().flat_map(|item| KnownBrowser::read(&Item::new(ITEM, item))));
+            after = last.filter(|_| has_more).map(|id| self.key(&operator.name, &id));
+            if after.is_none() {
+                browsers.retain(|browser| browser.operator_id == operator.id && now < browser.ends_at);
+                return Ok(browsers);
+            }
+        }
     }
 
     /// Notes that a browser comes on a day (in UTC, such as `2026-01-31`), unless that is known. One write.

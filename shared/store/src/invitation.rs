@@ -71,6 +71,12 @@ impl InvitationCode {
         format!("{}.{}", self.operator, self.secret.expose_secret()).into()
     }
 
+    /// The URL that the invited browser opens, at `public_base`: our own origin.
+    #[must_use]
+    pub fn url(&self, public_base: &str) -> SecretString {
+        format!("{}/console/invitations/{}", public_base.trim_end_matches('/'), self.text().expose_secret()).into()
+    }
+
     /// The digest by which the table knows it.
     #[must_use]
     pub fn digest(&self) -> InvitationDigest {
@@ -152,6 +158,11 @@ mod tests {
         let read = InvitationCode::parse(text.expose_secret()).unwrap();
         assert_eq!((read.operator.as_str(), read.digest()), ("zhang.san", made.digest()));
         assert!(!format!("{made:?}").contains(made.secret.expose_secret()));
+        for base in ["https://auth.example.com", "https://auth.example.com/"] {
+            let url = made.url(base);
+            let code = url.expose_secret().strip_prefix("https://auth.example.com/console/invitations/");
+            assert_eq!(code, Some(text.expose_secret()), "{base}");
+        }
         let secret = "a".repeat(43);
         for bad in [
             String::new(),

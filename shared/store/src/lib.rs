@@ -78,7 +78,9 @@ pub use self::arrivals::{
 };
 pub use self::attempt::{ATTEMPT_KEEP, Attempt, Attempts, CodeCount, CookieDigest, MAX_CODES};
 pub use self::audit::{AUDIT_KEPT, AuditEntry, AuditLog, AuditPage, AuditPlace};
-pub use self::browser::{BROWSER_LIFE, Browser, Browsers, NewBrowser, SecretDigest};
+pub use self::browser::{
+    BROWSER_LIFE, Browser, Browsers, KNOWN_BROWSER_ATTRIBUTES, KnownBrowser, NewBrowser, SecretDigest,
+};
 pub use self::check_file::{CheckFile, CheckFileOrigin, CheckFilePage, CheckFiles, MOST_CHECK_FILES, NewCheckFile};
 pub use self::claim::{Arrival, Binding, ClaimKey, Claimed, ClaimedCode, ClaimedGrant, Claims, CodeDigest};
 pub use self::details::{AccountDetails, DETAILS_SORT, Details, GrantOrigin, ProfileReading};
@@ -99,7 +101,9 @@ pub use self::lease::{Lease, LeaseTerm};
 pub use self::link::{Bound, BoundBy, Link, LinkPlace, LinkRequest, LinkStatus, Links};
 pub use self::message::{MESSAGE_MEMORY, MessageClaim, MessageState, Messages, WaitingMessage};
 pub use self::mint::{MAX_MINTS, MAX_MINTS_PER_HOUR, MintCount, MintRefused};
-pub use self::operator::{Operator, OperatorError, OperatorPage, OperatorRequest, Operators, Rights};
+pub use self::operator::{
+    OPERATOR_ATTRIBUTES, Operator, OperatorError, OperatorPage, OperatorRequest, Operators, Rights,
+};
 pub use self::outbox::{EVENT_SORT_PREFIX, Outbox, OutboxEvent, PastEvent, PendingEvent, Progress, Subject};
 pub use self::reconcile::{
     Begun, FinishedPage, ListedAccounts, PassCounts, PassProgress, ReconcileCursor, ReconcilePasses,

@@ -28,6 +28,10 @@ use crate::write::{Condition, absent, check, equals, exists, is_after, is_until}
 /// An operator is known this long after their end.
 const KEEP_ENDED: Duration = Duration::from_hours(24 * 30);
 
+/// The attributes of an operator's item that are read.
+pub const OPERATOR_ATTRIBUTES: [&str; 8] =
+    [PK, OPERATOR_ID, RIGHTS, ENDS_AT, CREATED_AT, CREATED_BY, ENDED_AT, ENDED_BY];
+
 /// What an operator may do in the console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rights {
@@ -273,7 +277,7 @@ impl Operators {
 
     /// An operator, also one who is not valid any more; `None` if there is none of this name. One read.
     pub async fn get(&self, name: &OperatorName) -> Result<Option<Operator>, StoreError> {
-        let found = self.0.get(self.key(name)).await?;
+        let found = self.0.read(self.key(name), &OPERATOR_ATTRIBUTES).await?;
         found.map(|attributes| Operator::read(name.clone(), attributes)).transpose()
     }
 
@@ -287,9 +291,10 @@ impl Operators {
     ) -> Result<OperatorPage, StoreError> {
         let after = after.map(|name| (self.key(name), name.to_string()));
         let (entries, has_more) = self.0.page_of_list(&self.0.kind(LIST), Order::Ascending, limit, after).await?;
-        let name_of = |entry: &Attributes| OperatorName::parse(entry.get(LIST_SK)?.as_s().ok()?).ok();
+        let name_of = |item: &Attributes| OperatorName::parse(self.0.id_in(KIND, item.get(PK)?.as_s().ok()?)?).ok();
         let names: Vec<OperatorName> = entries.iter().filter_map(name_of).collect();
-        let items = self.0.batch_complete(names.iter().map(|name| self.key(name)).collect(), &[]).await?;
+        let items =
+            self.0.batch_complete(names.iter().map(|name| self.key(name)).collect(), &OPERATOR_ATTRIBUTES).await?;
         let mut by_name: HashMap<OperatorName, Attributes> =
             items.into_iter().filter_map(|item| Some((name_of(&item)?, item))).collect();
         let mut operators = Vec::with_capacity(names.len());

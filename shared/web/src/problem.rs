@@ -75,12 +75,14 @@ kinds! {
     InvalidKey: UNAUTHORIZED, "invalid-key", "The API key is not valid";
     /// WeChat has blocked the user.
     UserBlocked: FORBIDDEN, "user-blocked", "WeChat has blocked this user";
-    /// The key does not permit this.
-    NotAllowed: FORBIDDEN, "not-allowed", "The API key does not permit this";
+    /// The API key does not permit this, or no operator may do it.
+    NotAllowed: FORBIDDEN, "not-allowed", "This caller may not do this";
     /// The caller was not authenticated.
     NoIdentity: FORBIDDEN, "no-identity", "No IAM identity";
     /// There is no such account.
     UnknownAccount: NOT_FOUND, "unknown-account", "No such account";
+    /// There is no such browser of this operator.
+    UnknownBrowser: NOT_FOUND, "unknown-browser", "No such browser";
     /// There is no such check file.
     UnknownCheckFile: NOT_FOUND, "unknown-check-file", "No such check file";
     /// There is no such file of this caller.
@@ -91,6 +93,8 @@ kinds! {
     UnknownLink: NOT_FOUND, "unknown-link", "No such link";
     /// There is no login under this code, or none any more.
     UnknownLogin: NOT_FOUND, "unknown-login", "No such login";
+    /// There is no such operator.
+    UnknownOperator: NOT_FOUND, "unknown-operator", "No such operator";
     /// There is no such reconciliation.
     UnknownReconciliation: NOT_FOUND, "unknown-reconciliation", "No such reconciliation";
     /// There is no such route.
@@ -105,6 +109,8 @@ kinds! {
     PagesNotPermitted: CONFLICT, "pages-not-permitted", "The account cannot sign pages";
     /// A reconciliation is under way.
     ReconciliationRunning: CONFLICT, "reconciliation-running", "A reconciliation is under way";
+    /// There is an operator of this name.
+    OperatorExists: CONFLICT, "operator-exists", "There is such an operator";
     /// As many check files are stored as there may be.
     TooManyCheckFiles: CONFLICT, "too-many-check-files", "Too many check files";
     /// The link is bound to an account.

@@ -117,7 +117,13 @@ fn mutated(event: &Value, mutations: &[Mutation], others: &[Value]) -> String {
 
 /// Whether an event carries an identity on a route that makes something.
 fn may_make_something(event: &str) -> bool {
-    const MAKING: [&str; 3] = ["POST /authorization-links", "POST /files", "POST /keys"];
+    const MAKING: [&str; 5] = [
+        "POST /authorization-links",
+        "POST /files",
+        "POST /keys",
+        "POST /operators",
+        "POST /operators/{name}/invitations",
+    ];
     let event: Value = serde_json::from_str(event).unwrap_or_default();
     let context = &event["requestContext"];
     context["authorizer"]["iam"]["userArn"].as_str().is_some_and(|arn| !arn.is_empty())

@@ -51,7 +51,7 @@ fn every_variable_that_a_function_reads_is_set_for_it() {
         &domains, &logins,
     ]
     .map(BTreeSet::len);
-    assert_eq!(counts, [2, 2, 3, 1, 1, 1, 2, 1, 2, 2, 1, 1, 1, 2], "the configurations really ask");
+    assert_eq!(counts, [2, 2, 3, 1, 1, 1, 2, 2, 2, 2, 1, 1, 1, 2], "the configurations really ask");
     // Read by the log's filter and by the SDK, the last one by those that have a bus.
     let libraries = ["RUST_LOG", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER"];
     let libraries: BTreeSet<String> = libraries.map(str::to_owned).into();

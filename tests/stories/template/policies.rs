@@ -15,7 +15,7 @@ const MANUAL: &str = include_str!("../../../docs/operations.md");
 const SECTION: &str = "\n## Policies for the usual roles\n";
 
 /// What each role may do, and nothing else.
-const ROLES: [(&str, &[&str]); 7] = [
+const ROLES: [(&str, &[&str]); 8] = [
     (
         "Reads accounts",
         &[
@@ -51,6 +51,16 @@ const ROLES: [(&str, &[&str]); 7] = [
     ("Reads tokens", &["GET /tokens/{appid}", "POST /tokens/{appid}/renewals"]),
     ("Keeps check files", &["PUT /check-files/{file}", "GET /check-files", "DELETE /check-files/{file}"]),
     ("Administers keys", &["POST /keys", "GET /keys", "DELETE /keys/{key_id}"]),
+    (
+        "Administers operators",
+        &[
+            "POST /operators",
+            "GET /operators",
+            "DELETE /operators/{name}",
+            "POST /operators/{name}/invitations",
+            "DELETE /operators/{name}/browsers/{browser_id}",
+        ],
+    ),
 ];
 
 /// What none of them may do. A new route has to be here, or with a role.
@@ -114,7 +124,10 @@ fn requests(route: &str, all: &BTreeSet<String>) -> Vec<String> {
     let (method, path) = route.split_once(' ').unwrap();
     let plain = |path: &str| {
         let path = path.replace("{appid}", "wx1234567890abcdef").replace("{proxy+}", "cgi-bin/message/custom/send");
-        ["{link_id}", "{key_id}"].iter().fold(path, |path, id| path.replace(id, "0123456789abcdefABCDE_"))
+        let path = path.replace("{name}", "li");
+        ["{link_id}", "{key_id}", "{browser_id}"]
+            .iter()
+            .fold(path, |path, id| path.replace(id, "0123456789abcdefABCDE_"))
     };
     let plain =
         |path: &str| plain(path).replace("{reconciliation_id}", "1795852800").replace("{file}", "87PweoaRBw.txt");
@@ -127,7 +140,7 @@ fn requests(route: &str, all: &BTreeSet<String>) -> Vec<String> {
             paths.push(plain(&path.replace("{proxy+}", &alike)));
         }
         // In one part of a path: no slash is in it.
-        for id in ["{link_id}", "{key_id}", "{reconciliation_id}", "{file}"] {
+        for id in ["{link_id}", "{key_id}", "{reconciliation_id}", "{file}", "{name}", "{browser_id}"] {
             paths.push(plain(&path.replace(id, other_method)));
             paths.push(plain(&path.replace(id, other_path.split('/').nth(1).unwrap())));
         }
@@ -167,7 +180,7 @@ fn whoever_reads_accounts_reads_no_token_and_keys_are_for_their_administrator() 
         found
     };
     let reach = |role: &str, prefix: &str| below(prefix).iter().any(|request| policies[role].allows(request));
-    for prefix in ["/tokens", "/wechat", "/keys"] {
+    for prefix in ["/tokens", "/wechat", "/keys", "/operators"] {
         assert!(!reach("Reads accounts", prefix), "{prefix}");
     }
     let with_keys: Vec<&str> = policies.keys().copied().filter(|role| reach(role, "/keys")).collect();

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use store::{DUE_INDEX, INTRODUCED, LABEL_ATTRIBUTES, LIST_INDEX, STANDING_ATTRIBUTES, STATUS_ATTRIBUTES};
+use store::{
+    DUE_INDEX, INTRODUCED, KNOWN_BROWSER_ATTRIBUTES, LABEL_ATTRIBUTES, LIST_INDEX, OPERATOR_ATTRIBUTES,
+    STANDING_ATTRIBUTES, STATUS_ATTRIBUTES,
+};
 
 use super::{FUNCTIONS, deployed, functions, many, of_type, properties, template, text};
 
@@ -111,7 +114,7 @@ fn each_role_writes_its_own_log_and_reads_the_one_secret() {
 type Grant = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// The whole of it: to widen a role, widen this list. It is compared with the template, not with what the code does.
-const ON_ITEMS: [Grant; 52] = [
+const ON_ITEMS: [Grant; 55] = [
     ("AccountApiRole", &["BatchGetItem"], &["*#details#*"]),
     ("AccountApiRole", &["BatchGetItem", "GetItem"], &["*#account#*"]),
     ("AccountApiRole", &["DeleteItem", "Query", "UpdateItem"], &["*#check-file"]),
@@ -121,6 +124,13 @@ const ON_ITEMS: [Grant; 52] = [
     ("AccountApiRole", &["BatchGetItem", "GetItem", "PutItem", "UpdateItem"], &["*#key#*"]),
     ("AccountApiRole", &["Query"], &["*#accounts", "*#accounts#*"]),
     ("AccountApiRole", &["Query"], &["*#keys"]),
+    (
+        "AccountApiRole",
+        &["BatchGetItem", "ConditionCheckItem", "GetItem", "PutItem", "Query", "UpdateItem"],
+        &["*#operator#*"],
+    ),
+    ("AccountApiRole", &["Query"], &["*#operators"]),
+    ("AccountApiRole", &["UpdateItem"], &["*#audit"]),
     ("AccountApiRole", &["UpdateItem"], &["*#account#*"]),
     ("AccountApiRole", &["UpdateItem"], &["*#key-event#*"]),
     ("AccountPushRole", &["GetItem"], &["*#details#*"]),
@@ -220,8 +230,9 @@ fn each_role_touches_only_the_kinds_of_item_that_its_function_works_on() {
 }
 
 /// The writes whose response must not bring an item back: role, action, first part of the keys.
-const BLIND_WRITES: [(&str, &str, &str); 10] = [
+const BLIND_WRITES: [(&str, &str, &str); 11] = [
     ("AccountApiRole", "dynamodb:UpdateItem", "*#account#*"),
+    ("AccountApiRole", "dynamodb:UpdateItem", "*#audit"),
     ("AccountApiRole", "dynamodb:UpdateItem", "*#key-event#*"),
     ("AccountPushRole", "dynamodb:PutItem", "*#inbox#*"),
     ("PreauthLinkRole", "dynamodb:UpdateItem", "*#key#*"),
@@ -304,6 +315,18 @@ fn the_role_of_accounts_reads_and_writes_no_token() {
 }
 
 #[test]
+fn the_role_of_accounts_makes_and_ends_operators_and_neither_reads_nor_writes_a_browsers_secret() {
+    let template = template();
+    let written = ["expires_at", "list_pk", "list_sk"];
+    let mut known: BTreeSet<&str> = OPERATOR_ATTRIBUTES.into_iter().chain(KNOWN_BROWSER_ATTRIBUTES).collect();
+    known.extend(written);
+    known.retain(|attribute| !["pk", "sk"].contains(attribute));
+    let condition = condition_on_attributes(&template, "AccountApiRole", "dynamodb:UpdateItem", "*#operator#*", known);
+    let expected = json!({ "dynamodb:Select": "SPECIFIC_ATTRIBUTES", "dynamodb:ReturnValues": "NONE" });
+    assert_eq!(condition["StringEqualsIfExists"], expected);
+}
+
+#[test]
 fn the_roles_that_check_keys_note_their_use_and_change_nothing_else() {
     let template = template();
     for role in ["PreauthLinkRole", "TokenApiRole", "WebLoginRole", "WechatCallsRole"] {
@@ -322,8 +345,9 @@ fn the_role_of_pushes_introduces_an_account_and_cannot_change_whose_a_name_is() 
 
 /// What a key of the table may begin with, one for each kind of item (`shared/store/DATA-MODEL.md`). Nothing checks that
 /// the list is complete: a new kind must be added by hand.
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 22] = [
     "wx0000000000000001#account#wx0000000000000002",
+    "wx0000000000000001#audit",
     "wx0000000000000001#calls#wx0000000000000002",
     "wx0000000000000001#check-file",
     "wx0000000000000001#claim#00ff",
@@ -336,6 +360,7 @@ const KEYS: [&str; 20] = [
     "wx0000000000000001#keyed-call#00ff",
     "wx0000000000000001#link#AAAA",
     "wx0000000000000001#message#00ff",
+    "wx0000000000000001#operator#li",
     "wx0000000000000001#page-ticket#wx0000000000000002",
     "wx0000000000000001#reconcile",
     "wx0000000000000001#release-check#wx0000000000000002",

@@ -1,11 +1,17 @@
 //! The options of `cargo ops`.
 
+mod operators;
+
 use std::path::PathBuf;
 
 use base::ids::{AppId, KeyId};
 use clap::{Parser, Subcommand};
 use url::Url;
 use wechat::check_file::CheckFileName;
+
+pub use self::operators::{
+    EndBrowserArgs, EndOperatorArgs, InviteArgs, ListOperatorsArgs, OperatorsArgs, OperatorsCommand,
+};
 
 /// The business port of a `cargo run` that was given none.
 const DEFAULT_PORT: u16 = 3001;
@@ -62,6 +68,13 @@ pub enum Command {
                       this machine. A key is printed once, when it is made."
     )]
     Keys(KeysArgs),
+    /// Invites, lists and ends the operators of the console
+    #[command(
+        long_about = "Invites, lists and ends the operators of the console, directly in the table of a deployment, with the \
+                      credentials of whoever runs it. Without --stack: in that of a `cargo run` on this machine. The URL of \
+                      an invitation is printed once, when it is made."
+    )]
+    Operators(OperatorsArgs),
     /// Fetches, puts, lists and removes the files with which WeChat checks domains
     #[command(
         long_about = "Fetches, puts, lists and removes WeChat's check files, which every host of the platform serves at its \
@@ -339,7 +352,7 @@ mod tests {
 
     use super::*;
 
-    fn parse(options: &[&str]) -> Result<Command, String> {
+    pub(super) fn parse(options: &[&str]) -> Result<Command, String> {
         let parsed = Args::try_parse_from([&["ops"], options].concat());
         parsed.map(|args| args.command).map_err(|error| error.to_string())
     }

@@ -3,7 +3,7 @@
 //! It does what the routes below `/keys` do, for an operator whose credentials reach the table. A key's text is printed
 //! once, when it is made.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use base::clock::Timestamp;
 use base::language::Language;
@@ -15,12 +15,13 @@ use secrecy::ExposeSecret as _;
 use store::{Actor, ApiKey, ApiKeys, KeyError, KeyRequest, StoreError};
 
 use crate::args::{KeysCommand, NewKeyArgs};
+use crate::columns::columns;
 use crate::deployment::{self, Addresses, Deployment};
 use crate::doctor::secret;
 use crate::finding::Finding;
 
-/// Who makes and revokes keys here.
-const BY: &str = "cargo ops";
+/// Who makes and ends things here.
+pub(crate) const BY: &str = "cargo ops";
 
 const ACCOUNT: Noun = Noun::new("个账号", "account");
 
@@ -49,7 +50,7 @@ pub enum KeysError {
 
 /// What a command prints.
 pub struct Printed {
-    /// What was asked for, on standard output: of a new key its text alone, for a variable or a secret store.
+    /// What was asked for, on standard output: of a new key or invitation its text alone, for a variable or a secret store.
     pub output: String,
     /// What people should know about it, on standard error.
     pub note: String,
@@ -98,7 +99,7 @@ impl Deployment {
 }
 
 /// Whoever runs this command: without a gateway neither an address nor a request is known.
-fn actor() -> Actor {
+pub(crate) fn actor() -> Actor {
     Actor { by: BY.to_owned(), source_ip: None, request_id: None }
 }
 
@@ -129,27 +130,14 @@ async fn list(keys: &ApiKeys, now: Timestamp) -> Result<String, KeysError> {
     }
 }
 
-/// The columns but for the last one, which is the name: how wide it is, only the terminal knows.
-const COLUMNS: [&str; 6] = ["ID", "CREATED", "LAST USED", "STATE", "ACCOUNTS", "SCOPES"];
+const HEADS: ([&str; 6], &str) = (["ID", "CREATED", "LAST USED", "STATE", "ACCOUNTS", "SCOPES"], "NAME");
 
 fn table(keys: &[ApiKey], now: Timestamp) -> String {
     if keys.is_empty() {
         return "There are no API keys.\n".to_owned();
     }
-    let rows: Vec<([String; 6], &str)> = keys.iter().map(|key| (row(key, now), key.name.as_str())).collect();
-    let heads = (COLUMNS.map(str::to_owned), "NAME");
-    let widths: Vec<usize> = (0..COLUMNS.len())
-        .map(|column| rows.iter().chain([&heads]).map(|(cells, _)| cells[column].len()).max().unwrap_or_default())
-        .collect();
-    let mut text = String::new();
-    for (cells, name) in [&heads].into_iter().chain(&rows) {
-        for (cell, width) in cells.iter().zip(&widths) {
-            // Writing to a text cannot fail.
-            let _ = write!(text, "{cell:<width$}  ");
-        }
-        let _ = writeln!(text, "{name}");
-    }
-    text
+    let rows: Vec<([String; 6], String)> = keys.iter().map(|key| (row(key, now), key.name.clone())).collect();
+    columns(HEADS, &rows)
 }
 
 fn row(key: &ApiKey, now: Timestamp) -> [String; 6] {
@@ -173,7 +161,7 @@ fn row(key: &ApiKey, now: Timestamp) -> [String; 6] {
 }
 
 /// The day of an instant, in UTC.
-fn day(at: Timestamp) -> String {
+pub(crate) fn day(at: Timestamp) -> String {
     at.rfc3339().chars().take_while(|c| *c != 'T').collect()
 }
 

@@ -7,7 +7,8 @@ use clap::Parser as _;
 use ops::args::{Args, Command, CopyTableArgs};
 use ops::domains::Done;
 use ops::finding::Diagnosis;
-use ops::{account, copy_table, doctor, domains, keys, release_check, render};
+use ops::keys::Printed;
+use ops::{account, copy_table, doctor, domains, keys, operators, release_check, render};
 use runtime::config::{Environment as _, ProcessEnvironment};
 
 fn main() -> ExitCode {
@@ -41,12 +42,18 @@ async fn run(command: &Command) -> io::Result<ExitCode> {
             }
         }
         Command::Keys(options) => {
-            let done = keys::run(&options.command, &ProcessEnvironment).await.map_err(io::Error::other)?;
-            // A key is made only once: it is written out before anything else can fail.
-            write!(io::stdout(), "{}", done.output)?;
-            write!(io::stderr(), "{}", done.note).map(|()| ExitCode::SUCCESS)
+            print(&keys::run(&options.command, &ProcessEnvironment).await.map_err(io::Error::other)?)
+        }
+        Command::Operators(options) => {
+            print(&operators::run(&options.command, &ProcessEnvironment).await.map_err(io::Error::other)?)
         }
     }
+}
+
+fn print(printed: &Printed) -> io::Result<ExitCode> {
+    // A key or an invitation is made only once: it is written out before anything else can fail.
+    write!(io::stdout(), "{}", printed.output)?;
+    write!(io::stderr(), "{}", printed.note).map(|()| ExitCode::SUCCESS)
 }
 
 fn show(diagnosis: &Diagnosis) -> io::Result<ExitCode> {

@@ -91,6 +91,8 @@ mod operator_store;
 #[cfg(test)]
 mod operators;
 #[cfg(test)]
+mod operators_invitations;
+#[cfg(test)]
 mod operators_keys;
 #[cfg(test)]
 mod operators_release_check;

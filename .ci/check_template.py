@@ -21,7 +21,7 @@ from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 TEMPLATE = Path(__file__).resolve().parent.parent / "template.yaml"
 REGIONS = {"aws": "us-east-1", "aws-cn": "cn-north-1"}
 
-BUSINESS = ("/authorization-links", "/accounts", "/openapi.json", "/platform", "/reconciliations", "/tokens/", "/wechat/{appid}/", "/wechat/platform/", "/calls", "/files", "/keys", "/operators", "/check-files", "/logins")
+BUSINESS = ("/authorization-links", "/accounts", "/openapi.json", "/platform", "/reconciliations", "/retries", "/tokens/", "/wechat/{appid}/", "/wechat/platform/", "/calls", "/files", "/keys", "/operators", "/check-files", "/logins")
 PUSHES = {"POST /wechat/events", "POST /wechat/accounts/{appid}/events"}
 
 # Statements that name "*": EC2 has no resources for looking up, and a denial means all of it.
@@ -55,8 +55,8 @@ LOGIN_SOURCE = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountI
 # A route as API Gateway names itself when it calls a function: this, then method and path.
 SOURCE = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${__ApiId__}/${__Stage__}/"
 
-# The rule by which a reconciliation that somebody asked for is started.
-RULE = {"Fn::GetAtt": ["TokenRefresherReconcileNow", "Arn"]}
+# The rules by which a run that somebody asked for is started.
+RULES = [{"Fn::GetAtt": [f"TokenRefresher{name}", "Arn"]} for name in ("ReconcileNow", "RenewNow")]
 
 FAILURES = {"Fn::GetAtt": ["Failures", "Arn"]}
 
@@ -116,7 +116,7 @@ def routes(template):
 
 def check_routes(template):
     found = routes(template)
-    if len(found) != 60 or not found.keys() >= PUSHES:
+    if len(found) != 63 or not found.keys() >= PUSHES:
         yield f"routes are missing: {sorted(found)}"
     for route, security in found.items():
         expected = [{"AWS_IAM": []}] if route.split()[1].startswith(BUSINESS) else []
@@ -162,12 +162,12 @@ def check_stage(stage, found):
 
 
 def check_callers(template):
-    """Who may call a function: API Gateway from one route each, the API of logins, the bus's one rule, and nobody else."""
+    """Who may call a function: API Gateway from one route each, the API of logins, the bus's two rules, and nobody else."""
     permissions = of_type(template, "AWS::Lambda::Permission")
     sources = []
     for name, permission in permissions.items():
         given = permission["Properties"]
-        if given["Principal"] == "events.amazonaws.com" and given["SourceArn"] == RULE:
+        if given["Principal"] == "events.amazonaws.com" and given["SourceArn"] in RULES:
             if given["FunctionName"] != {"Ref": "TokenRefresher"}:
                 yield f"the bus's rule starts {given['FunctionName']}"
             continue
@@ -236,12 +236,15 @@ def check_refresher(template):
             yield f"{name} reports to {target['DeadLetterConfig']}"
         if schedule["Properties"].get("State") != {"Fn::If": ["RunRefresher", "ENABLED", "DISABLED"]}:
             yield f"{name} is not switched by RefresherEnabled"
-    (rule,) = of_type(template, "AWS::Events::Rule").values()
-    rule = rule["Properties"]
-    if rule["EventBusName"] != {"Ref": "EventBus"} or rule["EventPattern"]["source"] != ["wechat.platform"]:
-        yield f"the rule listens to {rule['EventBusName']}: {rule['EventPattern']}"
-    if rule.get("State") != {"Fn::If": ["RunRefresher", "ENABLED", "DISABLED"]}:
-        yield "the rule is not switched by RefresherEnabled"
+    rules = of_type(template, "AWS::Events::Rule")
+    if len(rules) != len(RULES):
+        yield f"{len(rules)} rules"
+    for name, rule in rules.items():
+        rule = rule["Properties"]
+        if rule["EventBusName"] != {"Ref": "EventBus"} or rule["EventPattern"]["source"] != ["wechat.platform"]:
+            yield f"{name} listens to {rule['EventBusName']}: {rule['EventPattern']}"
+        if rule.get("State") != {"Fn::If": ["RunRefresher", "ENABLED", "DISABLED"]}:
+            yield f"{name} is not switched by RefresherEnabled"
     (runs,) = of_type(template, "AWS::Lambda::EventInvokeConfig").values()
     runs = runs["Properties"]
     if (runs["MaximumRetryAttempts"], runs["MaximumEventAgeInSeconds"]) != (0, 240):

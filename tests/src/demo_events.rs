@@ -310,6 +310,7 @@ fn account_api() -> Events {
         ("change-account-for-operator", patch.clone().operator("li").body(&labels).build()),
         ("list-accounts-for-operator", list.clone().operator("li").build()),
         ("change-account-with-unknown-member", patch.body(r#"{"referenc":"customer-42"}"#).build()),
+        ("retry", HttpEvent::new("POST", "/retries").iam(CALLER).build()),
         ("begin-reconciliation", HttpEvent::new("POST", "/reconciliations").iam(CALLER).build()),
         (
             "read-unknown-reconciliation",
@@ -474,6 +475,7 @@ fn token_refresher(time: i64) -> Events {
         ("renew", json!({ "task": "renew" })),
         ("renew-part", json!({ "task": "renew", "part": 1, "of": 4 })),
         ("renew-odd-part", json!({ "task": "renew", "part": 4, "of": 4 })),
+        ("requested", json!({ "task": "requested" })),
         ("reconcile", json!({ "task": "reconcile" })),
         ("stream-batch", json!({ "Records": [pushed, redirected] })),
         (

@@ -625,6 +625,11 @@ impl World {
         self.run(Task::Reconcile).await
     }
 
+    /// The run that the bus starts when somebody has asked for one.
+    pub async fn run_on_request(&self) -> Report {
+        self.run(Task::Requested).await
+    }
+
     async fn run(&self, task: Task) -> Report {
         self.refresher.run(&task, Instant::now() + Duration::from_mins(2)).await.unwrap()
     }
@@ -740,7 +745,7 @@ impl World {
 
 /// The refresher without its pace.
 fn quick() -> Settings {
-    Settings { per_second: 100_000, ..Settings::default() }
+    Settings { per_second: 100_000, requested_pause: Duration::ZERO, ..Settings::default() }
 }
 
 fn origin_of(url: &Url) -> Origin {

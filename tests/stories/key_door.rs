@@ -24,11 +24,13 @@ const FOLLOWER: &str = "oFollower1";
 
 /// What the contract says of each route: the scopes of which one will do. Written down once more, so that a route whose
 /// right is changed by mistake is noticed; a route that is missing here is, too.
-const RIGHTS: [(&str, &[&str]); 37] = [
+const RIGHTS: [(&str, &[&str]); 39] = [
     ("GET /accounts", &["accounts:read"]),
     ("GET /accounts/{appid}", &["accounts:read"]),
     ("PATCH /accounts/{appid}", &["accounts:origins", "accounts:write"]),
     ("POST /accounts/{appid}/profile-readings", &["accounts:write"]),
+    ("POST /accounts/{appid}/renewals", &["accounts:write"]),
+    ("POST /retries", &["accounts:write"]),
     ("POST /reconciliations", &["accounts:write"]),
     ("GET /reconciliations/{reconciliation_id}", &["accounts:read"]),
     ("GET /platform", &["any"]),
@@ -65,8 +67,10 @@ const RIGHTS: [(&str, &[&str]); 37] = [
 ];
 
 /// What the console may call for operators.
-const FOR_OPERATORS: [&str; 7] = [
+const FOR_OPERATORS: [&str; 9] = [
     "GET /platform",
+    "POST /accounts/{appid}/renewals",
+    "POST /retries",
     "PATCH /accounts/{appid}",
     "POST /accounts/{appid}/profile-readings",
     "POST /reconciliations",

@@ -114,6 +114,8 @@ mod release_check;
 #[cfg(test)]
 mod renewals;
 #[cfg(test)]
+mod requested_runs;
+#[cfg(test)]
 mod sdks;
 #[cfg(test)]
 mod stale_reads;

@@ -15,6 +15,7 @@ mod openapi;
 mod operators;
 mod profile;
 mod reconciliations;
+mod runs;
 mod view;
 
 use std::sync::Arc;
@@ -40,7 +41,7 @@ pub use self::openapi::description;
 use crate::view::AccountView;
 
 /// The routes, from which [`router`] is built.
-pub static ROUTES: [Route; 19] = [
+pub static ROUTES: [Route; 21] = [
     Route::new(Method::GET, "/accounts", &[Scope::AccountsRead]),
     Route::new(Method::GET, "/accounts/{appid}", &[Scope::AccountsRead]),
     Route::new(Method::PATCH, "/accounts/{appid}", &[Scope::AccountsWrite, Scope::AccountsOrigins]).for_operators(),
@@ -58,6 +59,8 @@ pub static ROUTES: [Route; 19] = [
     Route::with(Method::PUT, "/check-files/{file}", Right::IamOnly),
     Route::with(Method::GET, "/check-files", Right::IamOnly),
     Route::with(Method::DELETE, "/check-files/{file}", Right::IamOnly),
+    Route::new(Method::POST, "/accounts/{appid}/renewals", &[Scope::AccountsWrite]).for_operators(),
+    Route::new(Method::POST, "/retries", &[Scope::AccountsWrite]).for_operators(),
     Route::with(Method::GET, "/platform", Right::AnyKey).for_operators(),
     Route::with(Method::GET, "/openapi.json", Right::AnyKey),
 ];
@@ -82,6 +85,7 @@ access_to! {
         tokens: StoredTokens,
         user_names: UserNames,
         reconcile_passes: ReconcilePasses,
+        run_requests: RunRequests,
         api_keys: ApiKeys,
         operators: Operators,
         browsers: Browsers,
@@ -98,7 +102,7 @@ async fn known_account(open: &OpenPlatform, appid: &AppId) -> Result<KnownAccoun
 }
 
 impl AccountService {
-    /// The function's state. A reconciliation that is asked for is started through `bus`.
+    /// The function's state. Reconciliations and other runs that are asked for are started through `bus`.
     #[must_use]
     pub fn new(services: Services, bus: Bus, config: AccountConfig) -> Self {
         let table = services.table.clone().access();
@@ -144,7 +148,8 @@ async fn shown(service: AccountService, appid: AppId, bound: Instant) -> Result<
 
 /// The routes, behind both doors.
 pub fn router(service: AccountService, config: KeyConfig) -> Router {
-    let [list, one, same, readings, reconciliations, reconciliation, keys @ .., which, document] = &ROUTES;
+    let [list, one, same, readings, reconciliations, reconciliation, keys @ .., renewals, retries, which, document] =
+        &ROUTES;
     let [make_key, list_keys, key, operators @ .., put_file, list_files, file] = keys;
     let [make_operator, list_operators, operator, invitations, browser] = operators;
     let routes = Router::new()
@@ -165,6 +170,8 @@ pub fn router(service: AccountService, config: KeyConfig) -> Router {
         .route(put_file.path, put(check_files::put))
         .route(list_files.path, get(check_files::list))
         .route(file.path, delete(check_files::remove))
+        .route(renewals.path, post(runs::renew))
+        .route(retries.path, post(runs::retry))
         .route(which.path, get(about::read))
         .route(document.path, get(document::read));
     let doors = Doors { services: service.services(), routes: &ROUTES, keys: config, longest_body: BODY_LIMIT };

@@ -21,6 +21,7 @@ use crate::keys::{CreatedKey, KeyBody, KeyListPage};
 use crate::labels::PatchBody;
 use crate::listing::{AccountPage, KINDS};
 use crate::reconciliations::Reconciliation;
+use crate::runs::{RequestedRun, RetryBody};
 use crate::view::AccountView;
 
 const ACCOUNTS: &str = "Accounts";
@@ -41,7 +42,7 @@ const TAG: (&str, &str) = (
 /// The routes of [`ROUTES`].
 #[must_use]
 pub fn description() -> Description {
-    let [list, one, change, reading, begin, progress, iam_only @ .., about, document] = &ROUTES;
+    let [list, one, change, reading, begin, progress, iam_only @ .., renewal, retry, about, document] = &ROUTES;
     let [create_key, keys, key, operators @ .., put_file, files, file] = iam_only;
     let description = operators::describe(Description::default(), operators);
     description
@@ -53,6 +54,8 @@ pub fn description() -> Description {
         .answer::<CheckFileView>()
         .answer::<CheckFileListPage>()
         .answer::<Platform>()
+        .answer::<RequestedRun>()
+        .body::<RetryBody>()
         .body::<PatchBody>()
         .body::<KeyBody>()
         .body::<CheckFileBody>()
@@ -63,6 +66,7 @@ pub fn description() -> Description {
         .narrow("CheckFileRequest", "content", json!({ "pattern": CheckFileContent::PATTERN }))
         .narrow("CheckFile", "file", json!({ "pattern": CheckFileName::PATTERN }))
         .narrow("CheckFile", "origin", json!({ "enum": CheckFileOrigin::WORDS }))
+        .narrow("RetryRequest", "appid", appid())
         .narrow("Platform", "component_appid", json!({ "example": "wxabcdef1234567890" }))
         .narrow("AccountItem", "appid", appid())
         .narrow("AccountItem", "state", json!({ "enum": AccountState::ALL.map(state_word) }))
@@ -89,6 +93,8 @@ pub fn description() -> Description {
         .route(put_file, puts_file())
         .route(files, lists_files())
         .route(file, removes_file())
+        .route(renewal, renews())
+        .route(retry, retries())
         .route(about, says_which())
         .route(document, describes())
 }
@@ -381,6 +387,38 @@ fn check_file() -> Value {
         "file": "87PweoaRBw.txt", "content": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "origin": "manual",
         "stored_at": "2026-01-31T08:00:00Z",
     })
+}
+
+fn renews() -> Operation {
+    of_account(Operation::new(
+        "renewAccount",
+        ACCOUNTS,
+        "Renew an account's token now",
+        "Makes the token due and starts a run, as a rule within a second, that renews it: for an account whose renewal has \
+         failed and would be tried again later. Once in ten seconds and account. `GET /accounts/{appid}` says what became of \
+         it. The request has no body.",
+    ))
+    .refuses(&[ProblemKind::AuthorizationEnded, ProblemKind::NoApiPermission, ProblemKind::TooSoon])
+    .answers::<RequestedRun>(StatusCode::ACCEPTED, "It is renewed.", &[], &requested_run())
+}
+
+fn retries() -> Operation {
+    Operation::new(
+        "retry",
+        ACCOUNTS,
+        "Try again now what waits",
+        "Pushes about grants that have not taken effect, messages that the event bus has not taken, and events that bus or \
+         event webhook have not taken are tried again by themselves, ever later. This starts a run, as a rule within a few \
+         seconds, that tries them now: those of an account, or up to 500 of each kind of all accounts. However often it is \
+         asked for, a run begins once in five seconds at most.",
+    )
+    .refuses(&[ProblemKind::UnknownAccount])
+    .may_take::<RetryBody>(&["application/json"], &json!({ "appid": "wx1234567890abcdef" }))
+    .answers::<RequestedRun>(StatusCode::ACCEPTED, "They are tried again.", &[], &requested_run())
+}
+
+fn requested_run() -> Value {
+    json!({ "requested_at": "2026-01-31T08:00:00Z" })
 }
 
 fn says_which() -> Operation {

@@ -12,6 +12,8 @@ use store::{DuePart, EVENT_SORT_PREFIX, INBOX_SORT_PREFIX, ScheduledTask};
 pub enum Task {
     /// Every account of a part that is due; with the first part also ticket, inbox, and the messages that wait for the bus.
     Renew(DuePart),
+    /// All that is due, because somebody has asked for it, and what is to be tried again.
+    Requested,
     /// Compare with WeChat's list of accounts.
     Reconcile,
     /// Only what is new in the partitions with these table keys: of the inbox, and of what happened to accounts and keys.
@@ -25,10 +27,11 @@ impl Task {
         Self::Renew(DuePart::ALL)
     }
 
-    /// The task that the scheduler asks for; `None` where the table's stream started the run.
+    /// The task that the scheduler asks for, or somebody in its place; `None` where the table's stream started the run.
     pub(crate) const fn scheduled(&self) -> Option<ScheduledTask> {
         match self {
             Self::Renew(part) => Some(ScheduledTask::Renew(*part)),
+            Self::Requested => Some(ScheduledTask::Renew(DuePart::ALL)),
             Self::Reconcile => Some(ScheduledTask::Reconcile),
             Self::Stream(_) => None,
         }
@@ -38,7 +41,7 @@ impl Task {
     pub(crate) const fn part(&self) -> DuePart {
         match self {
             Self::Renew(part) => *part,
-            Self::Reconcile | Self::Stream(_) => DuePart::ALL,
+            Self::Requested | Self::Reconcile | Self::Stream(_) => DuePart::ALL,
         }
     }
 
@@ -59,7 +62,8 @@ impl fmt::Display for Task {
 pub enum EventError {
     /// It is not one of ours.
     #[error(
-        "the event is neither {{\"task\":\"renew\"}}, {{\"task\":\"reconcile\"}} nor a batch of the table's stream"
+        "the event is neither {{\"task\":\"renew\"}}, {{\"task\":\"requested\"}}, {{\"task\":\"reconcile\"}} nor a batch of the \
+         table's stream"
     )]
     Foreign,
     /// It asks for a part of the accounts that there is not.
@@ -88,6 +92,7 @@ enum Shape {
 #[serde(rename_all = "lowercase")]
 enum Scheduled {
     Renew,
+    Requested,
     Reconcile,
 }
 
@@ -115,7 +120,7 @@ struct Text {
 }
 
 impl Task {
-    /// Reads an event of EventBridge Scheduler or of the table's stream. Records of other items than inbox entries and
+    /// Reads an event of EventBridge Scheduler, of a rule of the bus, or of the table's stream. Records of other items than inbox entries and
     /// events to be reported are left out: the stream's filter lets none through, and one that came all the same is no reason
     /// to fail a batch.
     pub fn parse(event: Value) -> Result<Self, EventError> {
@@ -125,6 +130,7 @@ impl Task {
                 let part = part.as_u64().zip(of.as_u64()).and_then(|(part, of)| DuePart::new(part, of));
                 part.map(Self::Renew).ok_or(EventError::Part)
             }
+            Shape::Scheduled { task: Scheduled::Requested, part: None, of: None } => Ok(Self::Requested),
             Shape::Scheduled { task: Scheduled::Reconcile, part: None, of: None } => Ok(Self::Reconcile),
             Shape::Scheduled { .. } => Err(EventError::Part),
             Shape::Stream { records } => Ok(Self::Stream(
@@ -151,6 +157,7 @@ mod tests {
     fn ticks_and_batches_are_told_apart() {
         assert_eq!(Task::parse(json!({"task": "renew"})), Ok(Task::renew()));
         assert_eq!(Task::parse(json!({"task": "reconcile"})), Ok(Task::Reconcile));
+        assert_eq!(Task::parse(json!({"task": "requested"})), Ok(Task::Requested));
         let record = |sk: &str| json!({"eventName": "INSERT", "dynamodb": {"Keys": {"pk": {"S": "wx1#inbox#wx2"}, "sk": {"S": sk}}}});
         let batch = json!({"Records": [record("entry#0#a"), record("entry#0#b"), record("account")]});
         assert_eq!(Task::parse(batch), Ok(Task::Stream(["wx1#inbox#wx2".to_owned()].into())));

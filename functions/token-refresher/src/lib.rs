@@ -19,6 +19,7 @@ mod refused;
 mod release_check;
 mod renew;
 mod report;
+mod requested;
 mod shards;
 
 use std::collections::BTreeSet;
@@ -73,13 +74,18 @@ pub struct Settings {
     /// Accounts that a pass over WeChat's list did not name are asked about up to this many in a run: a list that is
     /// suddenly empty is WeChat's fault, not every merchant's wish, and must not use up the day's calls.
     pub gone_checks: usize,
+    /// Between the beginnings of two runs that somebody has asked for.
+    pub requested_pause: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { window: DEFAULT_WINDOW, per_second: 300, gone_checks: 500 }
+        Self { window: DEFAULT_WINDOW, per_second: 300, gone_checks: 500, requested_pause: REQUESTED_PAUSE }
     }
 }
+
+/// However often somebody asks, a run comes at most this often.
+const REQUESTED_PAUSE: Duration = Duration::from_secs(5);
 
 /// Enough for the cap on starts a second while WeChat answers within 200 ms.
 const DEFAULT_WINDOW: usize = 64;
@@ -189,7 +195,8 @@ impl Refresher {
     }
 
     /// Processes what is due in the inbox and delivers the events of the outbox that are due, if there are any, and begins with
-    /// a reconciliation that was asked for: for a host without a stream and a bus that starts runs, which looks often instead.
+    /// a reconciliation or another run that was asked for: for a host without a stream and a bus that starts runs, which
+    /// looks often instead.
     ///
     /// # Errors
     /// [`RunError`] where the platform's secret cannot be used.
@@ -198,6 +205,9 @@ impl Refresher {
         let store = self.services.table.store(component.appid());
         if store.reconcile_passes.is_requested().await.unwrap_or(false) {
             return self.run(&Task::Reconcile, deadline).await.map(Some);
+        }
+        if store.run_requests.is_requested().await.unwrap_or(false) {
+            return self.run(&Task::Requested, deadline).await.map(Some);
         }
         match keys_of_what_is_due(&store, component.context().now()).await {
             Ok(keys) if keys.is_empty() => Ok(None),
@@ -216,6 +226,12 @@ impl Refresher {
     /// # Errors
     /// [`RunError`] where the platform's secret cannot be used: nothing was done.
     pub async fn run(&self, task: &Task, deadline: Instant) -> Result<Report, RunError> {
+        if matches!(task, Task::Requested) {
+            let beginning: BoxFuture<'_, _> = Box::pin(self.begins());
+            if !beginning.await? {
+                return Ok(Report::default());
+            }
+        }
         self.perform(task, deadline, matches!(task, Task::Stream(_))).await
     }
 
@@ -223,7 +239,7 @@ impl Refresher {
     async fn perform(&self, task: &Task, deadline: Instant, is_waited_for: bool) -> Result<Report, RunError> {
         let deadline = match task {
             Task::Stream(_) => deadline.min(Instant::now() + STREAM_RUN),
-            Task::Renew(_) | Task::Reconcile => deadline,
+            Task::Renew(_) | Task::Requested | Task::Reconcile => deadline,
         };
         let begun = Instant::now();
         let calls_end = deadline.checked_sub(LAST_WRITES).unwrap_or(begun);
@@ -255,6 +271,7 @@ impl Refresher {
         // Each task is a large state machine: on the heap, it is not part of every future around it.
         let work: BoxFuture<'_, ()> = match task {
             Task::Renew(_) => Box::pin(run.renew(&mut report)),
+            Task::Requested => Box::pin(run.renew_on_request(&mut report)),
             Task::Reconcile => Box::pin(run.reconcile(&mut report)),
             Task::Stream(keys) => Box::pin(run.process_named(keys, &mut report)),
         };

@@ -10,7 +10,7 @@ use std::time::Duration;
 use base::clock::Timestamp;
 use base::ids::LinkId;
 use futures::StreamExt as _;
-use futures::stream::Stream;
+use futures::stream::{self, Stream};
 use platform::bus::{BusError, BusEvent, Put};
 use runtime::telemetry::{Measure, Metric};
 use store::{ClaimKey, Labels, Messages, Recipient, StoreError};
@@ -124,9 +124,17 @@ impl Run {
     /// Delivers the messages that wait, as far as time and the bus allow. This needs nothing of WeChat's, so it is done
     /// also in a run that a refusal of WeChat's has ended. A message that cannot be read or finished delays no other.
     pub(crate) async fn redeliver_pending(&self, report: &mut Report) {
+        self.redeliver_all(self.waiting(), report).await;
+    }
+
+    /// Delivers these messages, as far as they wait.
+    pub(crate) async fn redeliver(&self, messages: Vec<MessageId>, report: &mut Report) {
+        self.redeliver_all(stream::iter(messages).map(Ok), report).await;
+    }
+
+    async fn redeliver_all(&self, messages: impl Stream<Item = Result<MessageId, StoreError>>, report: &mut Report) {
         let table = Breaker::default();
-        let delivered = self
-            .waiting()
+        let delivered = messages
             .take_while(|_| futures::future::ready(self.may_deliver(&table)))
             .map(async |message| Ok(u64::from(self.deliver(&message?).await?)))
             .buffer_unordered(AT_ONCE);

@@ -16,7 +16,7 @@ use runtime::aws::{connect_to_eventbridge, failure};
 
 use self::event::LARGEST;
 
-pub use self::event::{BusEvent, RECONCILIATION_REQUESTED, SOURCE};
+pub use self::event::{BusEvent, RECONCILIATION_REQUESTED, RUN_REQUESTED, SOURCE};
 
 /// Whether all of an event is on the bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -40,7 +40,9 @@ mod part;
 mod reconcile;
 mod release_check;
 mod request;
+mod retry;
 mod run;
+mod run_request;
 mod state_event;
 mod ticket;
 mod token;
@@ -110,7 +112,9 @@ pub use self::reconcile::{
 };
 pub use self::release_check::ReleaseChecks;
 pub use self::request::PagePosition;
+pub use self::retry::Waiting;
 pub use self::run::{AccountCounts, FinishedRun, Measured, PastRun, RUNS_KEPT, RunCounts, Runs};
+pub use self::run_request::{Beginning, Retry, RetryOf, RunRequests};
 pub use self::state_event::{StateChange, StateEvent};
 pub use self::ticket::{Ticket, Tickets};
 pub use self::token::{Failure, Issued, RenewalReason, StoredTokens};
@@ -340,6 +344,8 @@ store_of! {
     release_checks: ReleaseChecks, "How often the release check has asked.";
     health: HealthRecords, "How the refresher's last runs went.";
     runs: Runs, "How its runs of the last days went.";
+    run_requests: RunRequests, "The runs that were asked for.";
+    waiting: Waiting, "What waits, to be tried again.";
     reconcile_passes: ReconcilePasses, "The passes over WeChat's list.";
 }
 

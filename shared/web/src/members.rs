@@ -7,7 +7,7 @@ use std::{fmt, mem};
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, OptionalFromRequest, Request};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};
 use serde::de::{MapAccess, Visitor};
@@ -229,18 +229,37 @@ impl<S: Send + Sync> FromRequest<S> for Members {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let kinds = if request.method() == Method::PATCH { &PATCH_KINDS[..] } else { &JSON_KINDS[..] };
-        if !is_declared(request.headers(), kinds) {
+        if !is_json(&request) {
             return Err(BodyError::NotJson.into());
         }
-        let body = Bytes::from_request(request, state).await.map_err(|rejection: BytesRejection| {
-            match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => BodyError::TooLarge,
-                _ => BodyError::Broken,
-            }
-        })?;
-        Ok(Self::parse(&body)?)
+        Ok(Self::parse(&whole_body(request, state).await?)?)
     }
+}
+
+/// For a route whose body may be missing: `None` where there is no byte of it, whatever it is declared as.
+impl<S: Send + Sync> OptionalFromRequest<S> for Members {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Problem> {
+        let is_json = is_json(&request);
+        let body = whole_body(request, state).await?;
+        if body.is_empty() {
+            return Ok(None);
+        }
+        if is_json { Ok(Some(Self::parse(&body)?)) } else { Err(BodyError::NotJson.into()) }
+    }
+}
+
+fn is_json(request: &Request) -> bool {
+    let kinds = if request.method() == Method::PATCH { &PATCH_KINDS[..] } else { &JSON_KINDS[..] };
+    is_declared(request.headers(), kinds)
+}
+
+async fn whole_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, BodyError> {
+    Bytes::from_request(request, state).await.map_err(|rejection: BytesRejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => BodyError::TooLarge,
+        _ => BodyError::Broken,
+    })
 }
 
 /// How a body is declared.

@@ -124,11 +124,21 @@ impl Operation {
 
     /// The body, a JSON object.
     #[must_use]
-    pub fn takes<T: ToSchema>(mut self, types: &[&str], example: &Value) -> Self {
+    pub fn takes<T: ToSchema>(self, types: &[&str], example: &Value) -> Self {
+        self.reads::<T>(true, types, example)
+    }
+
+    /// The same, where the body may be missing.
+    #[must_use]
+    pub fn may_take<T: ToSchema>(self, types: &[&str], example: &Value) -> Self {
+        self.reads::<T>(false, types, example)
+    }
+
+    fn reads<T: ToSchema>(mut self, is_required: bool, types: &[&str], example: &Value) -> Self {
         let content = json!({ "schema": reference("schemas", &T::name()), "example": example });
         let content: BTreeMap<&str, &Value> = types.iter().map(|name| (*name, &content)).collect();
         let description = format!("A JSON object in UTF-8, of at most {} KiB.", BODY_LIMIT / 1024);
-        let body = json!({ "description": description, "required": true, "content": content });
+        let body = json!({ "description": description, "required": is_required, "content": content });
         self.written.insert("requestBody".to_owned(), body);
         self.problems.extend([ProblemKind::Malformed, ProblemKind::NotJson]);
         self

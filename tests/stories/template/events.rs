@@ -1,5 +1,6 @@
 //! What wakes the refresher, and what becomes of what fails for good.
 
+use platform::bus::{RECONCILIATION_REQUESTED, RUN_REQUESTED, SOURCE};
 use serde_json::{Value, json};
 use store::{DuePart, EVENT_SORT_PREFIX, INBOX_SORT_PREFIX};
 use token_refresher::Task;
@@ -29,6 +30,22 @@ fn the_schedules_start_the_tasks_that_the_refresher_knows() {
         let renewals = (0..runs).map(|number| Task::Renew(DuePart::new(number, runs).unwrap()));
         assert_eq!(tasks, std::iter::once(Task::Reconcile).chain(renewals).collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn what_somebody_asks_for_is_started_by_an_event_of_the_bus() {
+    let template = template();
+    let rules = events(&template["Resources"]["TokenRefresher"], "EventBridgeRule");
+    let started = rules.map(|rule| {
+        assert_eq!(rule["EventBusName"], json!({ "Ref": "EventBus" }));
+        assert_eq!(rule["Pattern"]["source"], json!([SOURCE]));
+        (text(&rule["Pattern"]["detail-type"][0]), task(&rule["Input"], 1).to_string())
+    });
+    let mut started: Vec<_> = started.collect();
+    started.sort_unstable();
+    let renews = task(&json!(r#"{"task":"requested"}"#), 1);
+    assert_eq!(renews, Task::Requested);
+    assert_eq!(started, [(RECONCILIATION_REQUESTED, Task::Reconcile.to_string()), (RUN_REQUESTED, renews.to_string())]);
 }
 
 #[test]

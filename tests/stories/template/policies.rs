@@ -64,9 +64,11 @@ const ROLES: [(&str, &[&str]); 8] = [
 ];
 
 /// What none of them may do. A new route has to be here, or with a role.
-const OF_NO_ROLE: [&str; 7] = [
+const OF_NO_ROLE: [&str; 9] = [
     "PATCH /accounts/{appid}",
     "POST /accounts/{appid}/profile-readings",
+    "POST /accounts/{appid}/renewals",
+    "POST /retries",
     "POST /reconciliations",
     "GET /tokens/platform",
     "POST /tokens/platform/renewals",

@@ -19,6 +19,9 @@ pub const SOURCE: &str = "wechat.platform";
 /// The detail-type of the event that starts a reconciliation: `template.yaml` has a rule for it.
 pub const RECONCILIATION_REQUESTED: &str = "reconciliation.requested";
 
+/// The detail-type of the event that starts a run of the refresher: `template.yaml` has a rule for it.
+pub const RUN_REQUESTED: &str = "run.requested";
+
 /// The detail-type of the event that somebody was given a token.
 const TOKEN_READ: &str = "token.read";
 
@@ -292,6 +295,15 @@ impl BusEvent {
             "reconciliation_id": reconciliation,
         });
         let detail_type = RECONCILIATION_REQUESTED.to_owned();
+        Self { id, detail_type, time: None, detail: detail.to_string(), reductions: 0 }
+    }
+
+    /// The event that a run of the refresher was asked for, which starts it. `request` names the request.
+    #[must_use]
+    pub fn of_requested_run(component: &AppId, request: &str) -> Self {
+        let id = Digest::of(&["run", component.as_str(), request]);
+        let detail = json!({ "id": id.as_str(), "component_appid": component });
+        let detail_type = RUN_REQUESTED.to_owned();
         Self { id, detail_type, time: None, detail: detail.to_string(), reductions: 0 }
     }
 

@@ -38,7 +38,7 @@ struct Door {
 }
 
 #[derive(Deserialize)]
-struct Invited {
+struct MadeOperator {
     invitation: Invitation,
 }
 
@@ -73,7 +73,7 @@ impl Door {
         if self.is_bound(headers).await? {
             return Ok(Redirect::to(console::BASE).into_response());
         }
-        let invitation = self.invited().await?.invitation.url;
+        let invitation = self.invitation().await?.url;
         let request = Request::builder().method(Method::POST).uri(invitation.path()).header(ORIGIN, &self.origin);
         let request = [COOKIE, USER_AGENT].into_iter().fold(request, |request, name| match headers.get(&name) {
             Some(value) => request.header(name, value),
@@ -88,12 +88,14 @@ impl Door {
         Ok(self.public.clone().oneshot(request).await?.status() == StatusCode::OK)
     }
 
-    /// A further invitation, or the operator with a first one.
-    async fn invited(&self) -> anyhow::Result<Invited> {
+    /// A further invitation, or the first one of an operator who is made for it.
+    async fn invitation(&self) -> anyhow::Result<Invitation> {
         let further = format!("/operators/{OPERATOR}/invitations");
-        if let Some(invited) = try_post(&self.business, &further, &json!({})).await? {
-            return Ok(invited);
+        if let Some(invitation) = try_post(&self.business, &further, &json!({})).await? {
+            return Ok(invitation);
         }
-        post(&self.business, "/operators", &json!({ "name": OPERATOR, "rights": "act" })).await
+        let asked = json!({ "name": OPERATOR, "rights": "act" });
+        let made: MadeOperator = post(&self.business, "/operators", &asked).await?;
+        Ok(made.invitation)
     }
 }

@@ -19,10 +19,10 @@ use base::clock::{Clock, ManualClock, SharedClock, SystemClock, Timestamp};
 use base::ids::AppId;
 use base::limits::Limits;
 use base::random::Random;
+use console::{Console, Parts as ConsoleParts};
 use local::eventbridge::EventBus;
 use local::file_bucket::FileBucket;
 use local::lambda::Lambda;
-use console::{Console, Parts as ConsoleParts};
 use oauth_callback::CallbackService;
 use platform::bus::Bus;
 use platform::component::Component;
@@ -33,7 +33,8 @@ use platform::webhook::{AddressPolicy, Webhook};
 use preauth_link::LinkService;
 use runtime::aws::{AwsClients, Presigner};
 use runtime::config::{
-    AccountConfig, ConsoleConfig, FilesConfig, KeyConfig, LoginConfig, Origin, PageConfig, TokenConfig, WebDomains, WechatConfig,
+    AccountConfig, ConsoleConfig, FilesConfig, KeyConfig, LoginConfig, Origin, PageConfig, TokenConfig, WebDomains,
+    WechatConfig,
 };
 use secrecy::SecretString;
 use simulator::{Consent, Options, Push, Simulator};

@@ -1,4 +1,4 @@
-//! The style sheet and the script: files of our own whose names change with what is in them.
+//! The style sheet, the script and the icon: files of our own whose names change with what is in them.
 
 use std::sync::LazyLock;
 
@@ -11,12 +11,14 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use sha2::{Digest as _, Sha256};
 
 const STYLE: &str = include_str!("../templates/console.css");
+const ICON: &str = include_str!("../templates/icon.svg");
 const SCRIPT: &str = include_str!("../templates/console.js");
 
 /// Bytes of a digest that are part of a name: enough that two versions never have one name.
 const SHOWN: usize = 12;
 
 static STYLE_NAME: LazyLock<String> = LazyLock::new(|| name(STYLE, "css"));
+static ICON_NAME: LazyLock<String> = LazyLock::new(|| name(ICON, "svg"));
 static SCRIPT_NAME: LazyLock<String> = LazyLock::new(|| name(SCRIPT, "js"));
 
 fn name(content: &str, extension: &str) -> String {
@@ -34,12 +36,19 @@ pub(crate) fn script() -> String {
     format!("/console/assets/{}", *SCRIPT_NAME)
 }
 
+/// Where the icon is.
+pub(crate) fn icon() -> String {
+    format!("/console/assets/{}", *ICON_NAME)
+}
+
 /// `GET /console/assets/{file}`: everybody may read them.
 pub(crate) async fn serve(Path(file): Path<String>) -> Response {
     let (content, kind) = if file == *STYLE_NAME {
         (STYLE, "text/css; charset=utf-8")
     } else if file == *SCRIPT_NAME {
         (SCRIPT, "text/javascript; charset=utf-8")
+    } else if file == *ICON_NAME {
+        (ICON, "image/svg+xml")
     } else {
         // A page of another version asks for it: nobody may remember that it is not here.
         return (StatusCode::NOT_FOUND, [(CACHE_CONTROL, "no-store")]).into_response();
@@ -58,7 +67,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_is_served_under_the_name_of_its_content_and_under_no_other() {
-        for path in [style(), script()] {
+        for path in [style(), script(), icon()] {
             let file = path.strip_prefix("/console/assets/").unwrap().to_owned();
             let response = serve(Path(file)).await;
             assert_eq!(response.status(), StatusCode::OK, "{path}");

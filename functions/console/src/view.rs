@@ -41,6 +41,8 @@ pub(crate) struct View {
     pub(crate) style: String,
     /// Where the script is.
     pub(crate) script: String,
+    /// Where the icon is.
+    pub(crate) icon: String,
     section: Option<Section>,
     /// Path and query, to come back to.
     path: String,
@@ -87,6 +89,7 @@ impl View {
             title: String::new(),
             style: assets::style(),
             script: assets::script(),
+            icon: assets::icon(),
             section: Section::of(request.uri().path()),
             path,
             done,
@@ -321,7 +324,7 @@ impl View {
 
 fn policy() -> HeaderValue {
     let policy = format!(
-        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src {}; form-action 'self'; \
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' {}; form-action 'self'; \
          frame-ancestors 'none'; base-uri 'none'",
         picture_sources()
     );

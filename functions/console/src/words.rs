@@ -94,7 +94,7 @@ pub(crate) const fn state(state: AccountState, language: Language) -> Badge {
 pub(crate) fn standing(account: &KnownAccount, language: Language) -> Badge {
     match account.details.state {
         Some((AccountState::Active, _)) if account.token.last_error.is_some() => {
-            Badge { class: "warn", text: language.pick("令牌刷新失败", "Renewal is failing") }
+            Badge { class: "warn", text: language.pick("续期失败", "Renewal is failing") }
         }
         Some((known, _)) => state(known, language),
         None => Badge { class: "", text: language.pick("未知", "Unknown") },
@@ -135,7 +135,7 @@ pub(crate) fn act(act: &str, language: Language) -> String {
     let said = match act {
         "account.label" => language.pick("修改业务信息", "changed what is said about the account"),
         "account.read-profile" => language.pick("重新读取资料", "read the profile again"),
-        "account.renew" => language.pick("立即刷新令牌", "asked for a renewal"),
+        "account.renew" => language.pick("立即续期", "asked for a renewal"),
         "arrivals.retry" => language.pick("立即重试", "tried again what waits"),
         "link.create" => language.pick("创建授权链接", "made a link"),
         "link.cancel" => language.pick("作废授权链接", "cancelled a link"),
@@ -217,12 +217,12 @@ dones! {
     Labelled = "labelled": "已保存。", "It is saved.";
     ProfileRead = "profile-read": "已重新读取账号资料。", "The profile was read again.";
     RenewalAsked = "renewal-asked":
-        "已安排刷新令牌，通常几秒内完成。刷新此页面可查看结果。",
+        "已安排续期，通常几秒内完成。重新加载此页面可查看结果。",
         "The token is being renewed, which takes seconds. Reload this page to see what came of it.";
     LinkMade = "link-made": "链接已创建。", "The link is made.";
     LinkCancelled = "link-cancelled": "链接已作废。", "The link is cancelled.";
     RetryAsked = "retry-asked":
-        "已安排立即重试，通常几秒内完成。刷新此页面可查看结果。",
+        "已安排立即重试，通常几秒内完成。重新加载此页面可查看结果。",
         "What waits is being tried again, which takes seconds. Reload this page to see what is left.";
     KeyRevoked = "key-revoked": "密钥已吊销，最迟一分钟内失效。", "The key is revoked. It stops working within a minute.";
     BrowserEnded = "browser-ended": "该浏览器已解除绑定。", "The browser is not bound any more.";

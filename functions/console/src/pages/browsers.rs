@@ -10,7 +10,7 @@ use base::ids::BrowserId;
 use base::language::Language;
 use http::StatusCode;
 use http::header::SET_COOKIE;
-use store::Browser;
+use store::KnownBrowser;
 use web::{SameSite, set_cookie};
 
 use crate::trouble::{Thing, Trouble};
@@ -31,7 +31,7 @@ struct Page<'a> {
 }
 
 struct Row {
-    browser: Browser,
+    browser: KnownBrowser,
     is_this: bool,
     is_bound: bool,
 }

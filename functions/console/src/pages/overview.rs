@@ -123,7 +123,7 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
     let bars = bars(&runs, now);
     let [renewed, failed] = [|bar: &Bar| bar.done, |bar: &Bar| bar.failed].map(|count| bars.iter().map(count).sum());
     let said = match v.language {
-        Language::Chinese => format!("最近 24 小时每小时的令牌刷新：共成功 {renewed} 次，失败 {failed} 次"),
+        Language::Chinese => format!("最近 24 小时每小时的续期：共成功 {renewed} 次，失败 {failed} 次"),
         Language::English => format!("Renewals of tokens in the last 24 hours: {renewed} done, {failed} failed"),
     };
     let page = Page {

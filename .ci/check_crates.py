@@ -13,7 +13,7 @@ from pathlib import Path
 
 TARGETS = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"]
 
-FUNCTIONS = {"account-api", "ticket-push", "account-push", "preauth-link", "oauth-callback", "token-api", "token-refresher", "web-login", "wechat-calls"}
+FUNCTIONS = {"account-api", "console", "ticket-push", "account-push", "preauth-link", "oauth-callback", "token-api", "token-refresher", "web-login", "wechat-calls"}
 SHARED = {"base", "wechat", "runtime", "store", "platform", "diagnosis", "web"}
 
 # The crates of ours that each may depend on directly.
@@ -38,7 +38,7 @@ MAY_NOT_CARRY = {
     "wechat": rf"{AWS}|axum.*|lambda.*",
     "simulator": rf"{AWS}|lambda.*",
     "local": "jsonschema|stories|utoipa.*",
-    "ops": "account-api|account-push|dynoxide-rs|local|oauth-callback|preauth-link|rusqlite|simulator|stories|ticket-push|token-api|token-refresher|web-login|wechat-calls",
+    "ops": "account-api|account-push|console|dynoxide-rs|local|oauth-callback|preauth-link|rusqlite|simulator|stories|ticket-push|token-api|token-refresher|web-login|wechat-calls",
 } | {function: NOT_FOR_FUNCTIONS for function in FUNCTIONS} | {"token-refresher": rf"{NOT_FOR_FUNCTIONS}|axum.*|askama.*"}
 
 # Packages whose library has another name.

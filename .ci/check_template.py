@@ -22,6 +22,8 @@ TEMPLATE = Path(__file__).resolve().parent.parent / "template.yaml"
 REGIONS = {"aws": "us-east-1", "aws-cn": "cn-north-1"}
 
 BUSINESS = ("/authorization-links", "/accounts", "/openapi.json", "/platform", "/reconciliations", "/retries", "/tokens/", "/wechat/{appid}/", "/wechat/platform/", "/calls", "/files", "/keys", "/operators", "/check-files", "/logins")
+# Routes that are there with Console=on only.
+CONSOLE = "/console"
 PUSHES = {"POST /wechat/events", "POST /wechat/accounts/{appid}/events"}
 
 # Statements that name "*": EC2 has no resources for looking up, and a denial means all of it.
@@ -101,23 +103,42 @@ def the_apis(template, kind="AWS::ApiGatewayV2::Api"):
     return found[common], found[logins]
 
 
-def routes(template):
-    """Route key -> what API Gateway asks for before it calls the function."""
+def if_there(value, conditions):
+    """What a value is where all conditions hold, whose names are added."""
+    while isinstance(value, dict) and value.keys() == {"Fn::If"}:
+        condition, value, _ = value["Fn::If"]
+        conditions.add(condition)
+    return value
+
+
+def operations(template):
+    """Route key -> the operation as OpenAPI has it, and the conditions under which there is such a route."""
     api, _ = the_apis(template)
     body = api["Properties"]["Body"]
     assert not body.get("security"), "an authorizer on all routes"
-    return {
-        f"{METHODS.get(method, method).upper()} {path}": operation.get("security", [])
-        for path, methods in body["paths"].items()
-        for method, operation in methods.items()
-        if method != "parameters"
-    }
+    found = {}
+    for path, methods in body["paths"].items():
+        of_path = set()
+        for method, operation in if_there(methods, of_path).items():
+            if method != "parameters":
+                conditions = set(of_path)
+                operation = if_there(operation, conditions)
+                found[f"{METHODS.get(method, method).upper()} {path}"] = (operation, conditions)
+    return found
+
+
+def routes(template):
+    """Route key -> what API Gateway asks for before it calls the function."""
+    return {route: operation.get("security", []) for route, (operation, _) in operations(template).items()}
 
 
 def check_routes(template):
     found = routes(template)
-    if len(found) != 63 or not found.keys() >= PUSHES:
+    if len(found) != 73 or not found.keys() >= PUSHES:
         yield f"routes are missing: {sorted(found)}"
+    for route, (_, conditions) in operations(template).items():
+        if conditions != ({"HasConsole"} if route.split()[1].startswith(CONSOLE) else set()):
+            yield f"{route} is there under {conditions or 'no condition'}"
     for route, security in found.items():
         expected = [{"AWS_IAM": []}] if route.split()[1].startswith(BUSINESS) else []
         if security != expected:
@@ -127,7 +148,10 @@ def check_routes(template):
         yield "the IAM authorizer is not defined"
 
     stage, _ = the_apis(template, "AWS::ApiGatewayV2::Stage")
-    yield from check_stage(stage["Properties"], found)
+    # A limit for a route that is not there would fail the deployment: those of the console have the one of all others.
+    always = {route for route in found if not route.split()[1].startswith(CONSOLE)}
+    yield from check_stage(stage["Properties"], always)
+    yield from check_limit("all other routes", stage["Properties"]["DefaultRouteSettings"])
 
 
 def check_login_routes(template):
@@ -157,8 +181,12 @@ def check_stage(stage, found):
     if set(stage["RouteSettings"]) != set(found):
         yield f"limits are set for {sorted(stage['RouteSettings'])}"
     for route, limits in stage["RouteSettings"].items():
-        if not (limits.get("ThrottlingRateLimit") and limits.get("ThrottlingBurstLimit")):
-            yield f"{route} has no limit: {limits}"
+        yield from check_limit(route, limits)
+
+
+def check_limit(of, limits):
+    if not (limits.get("ThrottlingRateLimit") and limits.get("ThrottlingBurstLimit")):
+        yield f"{of}: no limit in {limits}"
 
 
 def check_callers(template):
@@ -177,6 +205,8 @@ def check_callers(template):
             if given["FunctionName"] != {"Ref": "WebLogin"} or permission.get("Condition") != "HasLoginHost":
                 yield f"the API of logins may call {given['FunctionName']}"
             continue
+        if permission.get("Condition") != ("HasConsole" if given["FunctionName"] == {"Ref": "OperatorConsole"} else None):
+            yield f"{name} is there under {permission.get('Condition')}"
         source, names = given["SourceArn"]["Fn::Sub"]
         if names != {"__ApiId__": {"Ref": "HttpApi"}, "__Stage__": "*"}:
             yield f"{name} serves another API: {names}"

@@ -105,7 +105,7 @@ def run(args):
         sam = [
             "--template", str(BUILT / "template.yaml"),
             "--env-vars", str(folder / "env.json"),
-            "--parameter-overrides", f"Architecture={architecture}",
+            "--parameter-overrides", f"Architecture={architecture} Console=on",
             "--add-host", f"{HOST}:{host or 'host-gateway'}",
         ]
         pulled = ["--skip-pull-image"]
@@ -182,7 +182,7 @@ def free_ports(count):
 def build(architecture, environment):
     print(f"building for {architecture}: minutes at first, then seconds", flush=True)
     for command in (
-        ["sam", "build", "--build-dir", str(BUILT), "--parameter-overrides", f"Architecture={architecture}"],
+        ["sam", "build", "--build-dir", str(BUILT), "--parameter-overrides", f"Architecture={architecture} Console=on"],
         ["cargo", "build", "--quiet"],
         ["cargo", "build", *DEMO_LINK],
     ):
@@ -247,7 +247,9 @@ def read_event(path):
 
 def function_of(path):
     """`ticket-push/ticket.json` goes to the function TicketPush."""
-    return "".join(part.capitalize() for part in path.split("/")[0].split("-"))
+    folder = path.split("/")[0]
+    # A resource may not have the name of a parameter.
+    return "OperatorConsole" if folder == "console" else "".join(part.capitalize() for part in folder.split("-"))
 
 
 def invoke(path, options, environment):

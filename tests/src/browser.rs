@@ -90,7 +90,8 @@ impl Browser {
     /// Sends the page's form with its hidden fields and what was chosen.
     pub async fn submit(&self, page: &Page, chosen: &[(&str, &str)]) -> Page {
         let form = between(&page.text, "<form", "</form>").expect("the page has a form");
-        let url = page.url.join(&attribute(form, "action").expect("the form leads somewhere")).unwrap();
+        // A form that leads nowhere leads to its own page.
+        let url = page.url.join(&attribute(form, "action").unwrap_or_default()).unwrap();
         let hidden = form.split("<input type=\"hidden\"").skip(1).map(|input| {
             (attribute(input, "name").expect("a field has a name"), attribute(input, "value").unwrap_or_default())
         });

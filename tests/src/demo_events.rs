@@ -115,6 +115,7 @@ pub fn files(time: i64) -> Vec<(String, String)> {
         ("wechat-calls", wechat_calls()),
         ("oauth-callback", oauth_callback()),
         ("web-login", web_login()),
+        ("console", operators_console()),
         ("token-refresher", token_refresher(time)),
     ];
     let events = folders.into_iter().flat_map(|(folder, events)| {
@@ -462,6 +463,24 @@ fn web_login() -> Events {
         ("redeem-unknown-code", redeem.clone().iam(CALLER).build()),
         ("redeem-without-identity", redeem.build()),
         ("redeem-with-key-for-other-things", with_a_key.body(r#"{"login_code":"demo-login-code"}"#).build()),
+    ]
+}
+
+fn operators_console() -> Events {
+    let from_browser = |method: &str, path: &str| {
+        HttpEvent::new(method, path).header("user-agent", COMPUTER).header("accept-language", "zh-CN,zh;q=0.9")
+    };
+    let form = from_browser("POST", "/console/links").header("origin", "https://auth.example.com");
+    let form = form.header("content-type", "application/x-www-form-urlencoded").body("reference=shop-1&form_token=x");
+    // Of the right form, and of nobody.
+    let cookie = "__Host-console=li.demo-browser-00000000A.demo-secret-0000000000000000000000000000000";
+    let invitation = "/console/invitations/li.demo-invitation-000000000000000000000000000";
+    vec![
+        ("page-without-cookie", from_browser("GET", "/console").build()),
+        ("page-with-unknown-cookie", from_browser("GET", "/console/accounts").cookie(cookie).build()),
+        ("form-without-cookie", form.build()),
+        ("invitation-that-is-over", from_browser("GET", invitation).build()),
+        ("unknown-asset", from_browser("GET", "/console/assets/unknown.js").build()),
     ]
 }
 

@@ -172,6 +172,8 @@ fn deployed_route(path: &str) -> Option<&'static str> {
     let routes = routes.chain(&preauth_link::PUBLIC_ROUTES).chain(&web_login::PUBLIC_ROUTES).map(|(_, path)| *path);
     let routes =
         routes.chain(BUSINESS_ROUTES.iter().map(|route| route.path)).chain(KEY_ROUTES.iter().map(String::as_str));
+    // Those of the console are all behind one: how its paths go on is its own affair.
+    let routes = routes.chain([console::BASE, "/console/{proxy+}"]);
     let leads_to = |route: &str| {
         let parts = || route.split('/').zip(path.split('/'));
         let (wanted, there) = (route.split('/').count(), path.split('/').count());

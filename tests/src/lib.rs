@@ -35,6 +35,7 @@ pub mod openapi;
 pub mod process;
 mod proof;
 pub mod proxy;
+pub mod recorder;
 pub mod refresher_events;
 pub mod runtime_api;
 pub mod schema;

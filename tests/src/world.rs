@@ -407,7 +407,13 @@ impl World {
     /// The operators' console of a process that knows nothing yet.
     #[must_use]
     pub fn console(&self) -> Console {
-        Console::new(ConsoleParts {
+        Console::new(self.console_parts())
+    }
+
+    /// What it is built from.
+    #[must_use]
+    pub fn console_parts(&self) -> ConsoleParts {
+        ConsoleParts {
             table: self.services.table.clone(),
             lambda: console::lambda_client(&sdk_config(&self.faults, &self.sleep, self.lambda_url.as_str())),
             clock: Arc::clone(&self.services.clock),
@@ -415,14 +421,15 @@ impl World {
             metrics: self.services.metrics.clone(),
             limits: self.services.limits,
             config: ConsoleConfig::read(&self.environment()).unwrap(),
-        })
+        }
     }
 
     /// All functions' routes behind the gateway, as in the cloud.
     #[must_use]
     pub fn gateway(&self) -> Gateway {
         let router = self.public_router().merge(self.business_router());
-        Gateway::new(router, self.services.metrics.clone()).with_problems_on(&BUSINESS_ROUTES)
+        let gateway = Gateway::new(router, self.services.metrics.clone()).with_problems_on(&BUSINESS_ROUTES);
+        gateway.with_pages_below(console::BASE)
     }
 
     /// What account-push is built from, with a reply webhook or without.
@@ -591,6 +598,9 @@ impl World {
             ("EVENT_BUS_NAME", BUS.to_owned()),
             ("AWS_ENDPOINT_URL_EVENTBRIDGE", self.bus_url.to_string()),
             ("FILES_BUCKET_URL", self.files_url.to_string()),
+            ("AWS_ENDPOINT_URL_LAMBDA", self.lambda_url.to_string()),
+            ("ACCOUNT_API_FUNCTION", CALLED_BY_CONSOLE[0].to_owned()),
+            ("PREAUTH_LINK_FUNCTION", CALLED_BY_CONSOLE[1].to_owned()),
         ];
         known.chain(own.map(|(name, value)| (name.to_owned(), value))).collect()
     }

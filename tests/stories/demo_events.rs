@@ -379,6 +379,22 @@ async fn visitors_are_sent_to_wechat_and_shown_what_keeps_them_from_it() {
     assert_eq!((world.items().await, calls(&world, paths::WEB_LOGIN_TOKEN)), (before, 0));
 }
 
+#[tokio::test]
+async fn whoever_was_not_invited_sees_nothing_of_the_console() {
+    let world = world_with_link().await;
+    let before = world.items().await;
+    for name in [
+        "page-without-cookie",
+        "page-with-unknown-cookie",
+        "form-without-cookie",
+        "invitation-that-is-over",
+        "unknown-asset",
+    ] {
+        answered(&world, &format!("console/{name}.json")).await;
+    }
+    assert_eq!(world.items().await, before);
+}
+
 /// The table has the inbox entry that a record of the stream's batch names.
 async fn assert_stored(world: &World, record: usize) {
     let batch: Value = serde_json::from_str(&event("token-refresher/stream-batch.json")).unwrap();

@@ -66,7 +66,7 @@ async fn an_exchange_that_a_renewal_overtook_leaves_no_dead_token() {
     for (later, behind) in
         [(0, 0), (2, 0), (2, 4), (0, 60)].map(|(a, b)| (Duration::from_secs(a), Duration::from_secs(b)))
     {
-        let (world, account, run) = exchange_under_way().await;
+        let (world, account, run) = Box::pin(exchange_under_way()).await;
         world.pass(later);
         let clock: SharedClock = Arc::new(ManualClock::at(world.now().minus(behind)));
         let other = Services { clock, ..world.services.clone() };
@@ -78,7 +78,7 @@ async fn an_exchange_that_a_renewal_overtook_leaves_no_dead_token() {
 
 #[tokio::test]
 async fn an_exchange_leaves_no_dead_token_after_a_renewal_whose_answer_was_lost() {
-    let (world, account, run) = exchange_under_way().await;
+    let (world, account, run) = Box::pin(exchange_under_way()).await;
     world.simulator.inject(Fault::DropAfter.on(paths::AUTHORIZER_TOKEN).times(1));
     world.tokens().await.renew(&account).await.unwrap_err();
     ends(&world, &account, run).await;
@@ -86,7 +86,7 @@ async fn an_exchange_leaves_no_dead_token_after_a_renewal_whose_answer_was_lost(
 
 #[tokio::test]
 async fn an_exchange_leaves_no_dead_token_after_a_renewal_that_died_with_its_answer() {
-    let (world, account, run) = exchange_under_way().await;
+    let (world, account, run) = Box::pin(exchange_under_way()).await;
     world.simulator.inject(Fault::Hold.on(paths::AUTHORIZER_TOKEN).times(1));
     let (tokens, renewed) = (world.tokens().await, account.clone());
     let renewal = tokio::spawn(async move { tokens.renew(&renewed).await });

@@ -3,6 +3,7 @@
 //! What SAM makes of the template (authorizers, generated roles, permissions) is looked at by `.ci/check_template.py`.
 
 mod alarms;
+mod console_role;
 mod deployer;
 mod events;
 mod functions;
@@ -18,10 +19,11 @@ use serde_json::Value;
 pub(crate) use stories::template::{deployed, written as template};
 
 /// The functions' logical ids.
-const FUNCTIONS: [&str; 9] = [
+const FUNCTIONS: [&str; 10] = [
     "AccountApi",
     "AccountPush",
     "OauthCallback",
+    "OperatorConsole",
     "PreauthLink",
     "TicketPush",
     "TokenApi",

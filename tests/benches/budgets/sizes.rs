@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::build;
 use crate::report::Report;
 
-const FUNCTIONS: [&str; 9] = [
+const FUNCTIONS: [&str; 10] = [
     "ticket-push",
     "account-push",
     "preauth-link",
@@ -16,6 +16,7 @@ const FUNCTIONS: [&str; 9] = [
     "wechat-calls",
     "token-refresher",
     "web-login",
+    "console",
 ];
 
 pub(crate) fn measure(report: &mut Report) {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use runtime::config::{
-    AccountConfig, BusConfig, EventConfig, FilesConfig, KeyConfig, LoginConfig, MessageConfig, MetricsConfig,
-    PageConfig, StoreConfig, TokenConfig, WebDomains, WechatConfig,
+    AccountConfig, BusConfig, ConsoleConfig, EventConfig, FilesConfig, KeyConfig, LoginConfig, MessageConfig,
+    MetricsConfig, PageConfig, StoreConfig, TokenConfig, WebDomains, WechatConfig,
 };
 use serde_json::{Value, json};
 use token_refresher::Settings;
@@ -20,6 +20,7 @@ fn asked(read: impl FnOnce(&dyn Fn(&str) -> Option<String>)) -> BTreeSet<String>
         let value = match name {
             "RETURN_URL_ORIGINS" | "RELEASE_CHECK_ACCOUNTS" | "WANTED_PERMISSIONS" => "",
             "REFRESHER_WINDOW" => "64",
+            "REFRESHER_RUNS" => "1",
             "API_KEYS" | "PLATFORM_TOKEN_ROUTE" | "TOKEN_READ_EVENTS" => "on",
             "WEB_DOMAINS" => "pages.example.com",
             "LOGIN_HOST" => "login.example.com",
@@ -46,16 +47,18 @@ fn every_variable_that_a_function_reads_is_set_for_it() {
     let files = asked(|environment| drop(FilesConfig::read(&environment).unwrap()));
     let domains = asked(|environment| drop(WebDomains::read(&environment).unwrap()));
     let logins = asked(|environment| drop(LoginConfig::read(&environment).unwrap()));
+    let mut console = asked(|environment| drop(ConsoleConfig::read(&environment).unwrap()));
     let counts = [
         &table, &pages, &wechat, &metrics, &window, &bus, &messages, &accounts, &tokens, &events, &files, &keys,
-        &domains, &logins,
+        &domains, &logins, &console,
     ]
     .map(BTreeSet::len);
-    assert_eq!(counts, [2, 2, 3, 1, 1, 1, 2, 2, 2, 2, 1, 1, 1, 2], "the configurations really ask");
-    // Read by the log's filter and by the SDK, the last one by those that have a bus.
+    assert_eq!(counts, [2, 2, 3, 1, 1, 1, 2, 2, 2, 2, 1, 1, 1, 2, 11], "the configurations really ask");
+    // Read by the log's filter and by the SDK: EventBridge's by those that have a bus, Lambda's by the console.
     let libraries = ["RUST_LOG", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER"];
     let libraries: BTreeSet<String> = libraries.map(str::to_owned).into();
     bus.insert("AWS_ENDPOINT_URL_EVENTBRIDGE".to_owned());
+    console.insert("AWS_ENDPOINT_URL_LAMBDA".to_owned());
     // WeChat's pages for browsers are named by preauth-link and web-login alone.
     let api: BTreeSet<String> = wechat.iter().filter(|name| name.contains("_API_")).cloned().collect();
     let all = [&table, &metrics, &libraries];
@@ -74,6 +77,7 @@ fn every_variable_that_a_function_reads_is_set_for_it() {
         ("AccountPush", vec![&bus, &messages]),
         ("PreauthLink", vec![&keys, &pages, &wechat]),
         ("OauthCallback", vec![&pages, &api]),
+        ("OperatorConsole", vec![&console]),
         ("TokenRefresher", vec![&api, &window, &bus, &events]),
     ] {
         let mut set = names(&properties(&template, function)["Environment"]["Variables"]);
@@ -111,7 +115,7 @@ fn on_aws_itself_the_sdk_is_not_sent_anywhere_else() {
         found.extend(variables(&function["Properties"]));
     }
     found.retain(|name, _| name.starts_with("AWS_"));
-    assert_eq!(found.len(), 3);
+    assert_eq!(found.len(), 4);
     assert!(found.values().all(|value| *value == expected), "{found:?}");
     assert_eq!(template["Parameters"]["AwsEndpointUrl"]["Default"], "");
 }
@@ -156,4 +160,17 @@ fn nothing_is_used_that_china_does_not_have() {
         !text.contains("https://${HttpApi}.execute-api.${AWS::Region}.amazonaws.com"),
         "a host of one partition only"
     );
+}
+
+#[test]
+fn the_console_is_not_told_what_may_be_secret_in_the_addresses_of_webhooks() {
+    let template = template();
+    let variables = &properties(&template, "OperatorConsole")["Environment"]["Variables"];
+    for (name, parameter, condition) in [
+        ("EVENT_WEBHOOK_URL", "EventWebhookUrl", "CallEventWebhook"),
+        ("REPLY_WEBHOOK_URL", "ReplyWebhookUrl", "CallWebhook"),
+    ] {
+        let parts = json!({ "Fn::Split": ["?", { "Ref": parameter }] });
+        assert_eq!(variables[name], json!({ "Fn::If": [condition, { "Fn::Select": [0, parts] }, ""] }));
+    }
 }

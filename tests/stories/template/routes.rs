@@ -48,10 +48,33 @@ fn each_function_is_sent_exactly_the_routes_that_its_router_has() {
     let mut logins = routes(&web_login::PUBLIC_ROUTES);
     logins.extend(behind_doors(&web_login::BUSINESS_ROUTES));
     assert_eq!(deployed(&template, "WebLogin"), logins);
+    let pages = [("GET", "/console"), ("GET", "/console/{proxy+}"), ("POST", "/console/{proxy+}")];
+    let pages = pages.map(|(method, path)| (method.to_owned(), path.to_owned(), false));
+    assert_eq!(deployed(&template, "OperatorConsole"), pages.into());
     assert_eq!(deployed(&template, "TokenRefresher"), BTreeSet::new());
     let auth = &properties(&template, "HttpApi")["Auth"];
     assert_eq!(auth["EnableIamAuthorizer"], true);
     assert!(auth["DefaultAuthorizer"].is_null(), "WeChat and merchants have no credentials");
+}
+
+#[test]
+fn every_page_of_the_console_is_below_its_routes() {
+    for page in console::PAGES.iter() {
+        let below = page.path.strip_prefix(console::BASE).unwrap();
+        assert!(below.starts_with('/') || (below.is_empty() && page.method == Method::GET), "{}", page.path);
+        assert!([Method::GET, Method::POST].contains(page.method), "{}", page.path);
+    }
+}
+
+#[test]
+fn without_the_console_there_is_nothing_of_it() {
+    let template = stack(&[]);
+    let resources = template["Resources"].as_object().unwrap();
+    let named: Vec<_> =
+        resources.iter().filter(|(name, it)| format!("{name}{it}").contains("OperatorConsole")).collect();
+    assert!(named.is_empty(), "{named:?}");
+    assert!(template["Outputs"]["ConsoleUrl"].is_null());
+    assert!(stack(&[("Console", "on")])["Outputs"]["ConsoleUrl"].is_object());
 }
 
 /// A stack with a host for each account.
@@ -126,7 +149,11 @@ fn every_route_has_a_limit_and_those_of_pushes_are_far_above_the_others() {
     let template = template();
     let limits = properties(&template, "HttpApi")["RouteSettings"].as_object().unwrap();
     let limited: BTreeSet<String> = limits.keys().cloned().collect();
+    // A limit for a route that is not there fails the deployment: the console's have the one of all others.
+    let by_default = &properties(&template, "HttpApi")["DefaultRouteSettings"];
+    assert_eq!(*by_default, json!({ "ThrottlingRateLimit": 50, "ThrottlingBurstLimit": 100 }));
     let all: BTreeSet<String> = functions(&template)
+        .filter(|(name, _)| *name != "OperatorConsole")
         .flat_map(|(name, _)| deployed(&template, name))
         .map(|(method, path, _)| format!("{method} {path}"))
         .collect();

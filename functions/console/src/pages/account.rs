@@ -154,7 +154,7 @@ fn parse(appid: &str) -> Result<AppId, Trouble> {
 async fn shown(
     visit: &OpenVisit,
     appid: &AppId,
-    refused: Option<(Draft, String)>,
+    refused: Option<(Option<Draft>, String)>,
     status: StatusCode,
 ) -> Result<Response, Trouble> {
     let (items, now) = (&visit.open.items, visit.open.now());
@@ -172,10 +172,8 @@ async fn shown(
     let language = v.language;
     let wanted = &visit.console.config().wanted_permissions;
     let missing: Vec<u32> = wanted.iter().copied().filter(|id| !details.func_info.contains(id)).collect();
-    let (draft, problem) = match refused {
-        Some((draft, problem)) => (draft, Some(problem)),
-        None => (Draft::of(&account), None),
-    };
+    let (entered, problem) = refused.unzip();
+    let draft = entered.flatten().unwrap_or_else(|| Draft::of(&account));
     let token = &account.token;
     let named = |ids: &[u32]| ids.iter().map(|id| permission(*id, language)).collect();
     let page = Page {
@@ -285,7 +283,7 @@ async fn changed(visit: OpenVisit, appid: AppId) -> Result<Response, Trouble> {
             "标签每行一个，格式为 名称=内容，例如 plan=gold。",
             "Write each tag on a line of its own, as key=value, such as plan=gold.",
         );
-        let refused = Some((draft, problem.to_owned()));
+        let refused = Some((Some(draft), problem.to_owned()));
         return Box::pin(shown(&visit, &appid, refused, StatusCode::BAD_REQUEST)).await;
     };
     let call = Call {
@@ -302,7 +300,7 @@ async fn changed(visit: OpenVisit, appid: AppId) -> Result<Response, Trouble> {
         Err(Trouble::Refused(refusal)) => {
             let problem = refusal.said(visit.frame().language);
             // Who saves again knows what somebody else has said by then.
-            let newest = if refusal.kind == "version-mismatch" { Draft::of(&known) } else { draft };
+            let newest = if refusal.kind == "version-mismatch" { None } else { Some(draft) };
             Box::pin(shown(&visit, &appid, Some((newest, problem)), refusal.status)).await
         }
         Err(trouble) => Err(trouble),
@@ -313,7 +311,14 @@ async fn changed(visit: OpenVisit, appid: AppId) -> Result<Response, Trouble> {
 pub(crate) async fn read_profile(visit: Visit, Path(appid): Path<String>) -> Response {
     visit
         .answer("reading a profile", |visit| async move {
-            post(visit, &appid, "account.read-profile", "/accounts/{appid}/profile-readings", Done::ProfileRead).await
+            Box::pin(post(
+                visit,
+                &appid,
+                "account.read-profile",
+                "/accounts/{appid}/profile-readings",
+                Done::ProfileRead,
+            ))
+            .await
         })
         .await
 }
@@ -322,7 +327,7 @@ pub(crate) async fn read_profile(visit: Visit, Path(appid): Path<String>) -> Res
 pub(crate) async fn renew(visit: Visit, Path(appid): Path<String>) -> Response {
     visit
         .answer("asking for a renewal", |visit| async move {
-            post(visit, &appid, "account.renew", "/accounts/{appid}/renewals", Done::RenewalAsked).await
+            Box::pin(post(visit, &appid, "account.renew", "/accounts/{appid}/renewals", Done::RenewalAsked)).await
         })
         .await
 }
@@ -337,8 +342,14 @@ async fn post(
     let appid = parse(appid)?;
     let path = route.replace("{appid}", appid.as_str());
     let call = Call { function: Function::AccountApi, method: Method::POST, route, path, body: None, if_match: None };
-    visit.act(&Act::on(&appid, what), call).await?;
-    Ok(visit.frame().see(&format!("/console/accounts/{appid}"), Some(done)))
+    match visit.act(&Act::on(&appid, what), call).await {
+        Ok(_) => Ok(visit.frame().see(&format!("/console/accounts/{appid}"), Some(done))),
+        Err(Trouble::Refused(refusal)) => {
+            let problem = refusal.said(visit.frame().language);
+            Box::pin(shown(&visit, &appid, Some((None, problem)), refusal.status)).await
+        }
+        Err(trouble) => Err(trouble),
+    }
 }
 
 /// `POST /console/accounts/{appid}/link`: a link for this account alone, which asks for what it had granted and for what is

@@ -442,7 +442,7 @@ async fn a_grant_whose_end_is_written_twice_has_one_link() {
     let seq = world.stored(&account).await.token.seq;
     let before = world.items().await;
     world.tokens().await.end_grant(&account, seq, &end).await.unwrap();
-    assert_eq!(world.items().await - before, 2, "the event and the link");
+    assert_eq!(world.items().await - before, 3, "the event, the link, and its entry in the list of links");
     world.deliver().await;
     assert_eq!(service.asked().pop().unwrap().body["data"]["rid"], "62bc0b4a-0b2d5f9a-1c2d3e4f");
 }

@@ -8,6 +8,8 @@ mod account_api;
 #[cfg(test)]
 mod account_push;
 #[cfg(test)]
+mod console;
+#[cfg(test)]
 mod oauth_callback;
 #[cfg(test)]
 mod preauth_link;

@@ -26,9 +26,13 @@ async fn system(folder: &Path) -> System {
     System::start(&Args::parse_from(arguments), &|_: &str| None).await.unwrap()
 }
 
+fn client() -> reqwest::Client {
+    base::http_client::client_builder().build().unwrap()
+}
+
 async fn simulate(system: &System, route: &str, account: &str) {
     let simulator = system.simulator_base.as_ref().unwrap();
-    let request = reqwest::Client::new().post(format!("{simulator}/_simulator/{route}"));
+    let request = client().post(format!("{simulator}/_simulator/{route}"));
     request.json(&json!({ "authorizer_appid": account })).send().await.unwrap().error_for_status().unwrap();
 }
 
@@ -36,7 +40,7 @@ async fn simulate(system: &System, route: &str, account: &str) {
 async fn becomes(system: &System, account: &str, state: &str) {
     let url = format!("{}/accounts/{account}", system.business_base);
     loop {
-        let answer: Value = reqwest::get(&url).await.unwrap().json().await.unwrap();
+        let answer: Value = client().get(&url).send().await.unwrap().json().await.unwrap();
         if answer["state"] == state && answer["nick_name"].is_string() {
             return;
         }

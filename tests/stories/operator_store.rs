@@ -222,8 +222,10 @@ async fn an_offered_secret_is_taken_once_by_however_many_come_with_it() {
     let (_, browser) = bound(&world, &code).await.unwrap();
     assert!(browsers.take(&browser, world.now()).await.is_err(), "none is offered");
     let next = SecretDigest::of(&Random::system().secret().into());
-    browsers.offer(&browser, &next, world.now()).await.unwrap();
+    let made_at = world.now();
+    browsers.offer(&browser, &next, made_at).await.unwrap();
     let offered = session(&world, &browser).await.unwrap();
+    world.pass(Duration::from_secs(1));
     let then = world.now();
     world.faults.next(1, Matching::operation("UpdateItem"), Fault::LostReply);
     assert_eq!(browsers.take(&offered, then).await.unwrap(), WriteOutcome::Stored);
@@ -231,7 +233,7 @@ async fn an_offered_secret_is_taken_once_by_however_many_come_with_it() {
     assert_eq!(browsers.take(&offered, world.now()).await.unwrap(), WriteOutcome::Stored, "another request with it");
     let taken = session(&world, &browser).await.unwrap();
     assert_eq!((taken.secret.clone(), taken.next.clone()), (next, None));
-    assert_eq!((taken.previous.clone(), taken.rotated_at), (Some((browser.secret.clone(), then)), then));
+    assert_eq!((taken.previous.clone(), taken.rotated_at), (Some((browser.secret.clone(), then)), made_at));
     let stale = browsers.offer(&offered, &SecretDigest::of(&"x".into()), world.now()).await.unwrap();
     assert_eq!(stale, WriteOutcome::Superseded);
 }

@@ -106,17 +106,17 @@ async fn checked(console: &Console, view: &View, session: &Session, request: &mu
     Ok(())
 }
 
-/// What the route of a request needs. One that nobody has named acts.
+/// What the route of a request needs. A form that nobody has named acts; what is no page has nothing to hide.
 fn needs(request: &Request) -> Needs {
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     // A router answers HEAD as it answers GET.
     let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
     let page = crate::PAGES.iter().find(|page| Some(page.path) == path && page.method == method);
-    page.map_or(Needs::Act, |page| page.needs)
+    page.map_or(if method == Method::GET { Needs::Look } else { Needs::Act }, |page| page.needs)
 }
 
 /// Whether a form was sent by a page of ours, as the browser says. Every browser says so with a form.
-fn is_from_ourselves(headers: &HeaderMap, own: &str) -> bool {
+pub(crate) fn is_from_ourselves(headers: &HeaderMap, own: &str) -> bool {
     let is_own = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()) == Some(own);
     let site = headers.get(SEC_FETCH_SITE).and_then(|site| site.to_str().ok());
     is_own && site.is_none_or(|site| site == "same-origin")

@@ -7,12 +7,13 @@ use askama::Template;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use base::ids::{BrowserId, OperatorName};
-use http::header::{ORIGIN, SET_COOKIE, USER_AGENT};
+use http::header::{SET_COOKIE, USER_AGENT};
 use http::{HeaderMap, StatusCode};
 use store::{Actor, BROWSER_LIFE, InvitationCode, NewBrowser};
 use web::source::Source;
 
 use crate::Console;
+use crate::guard::is_from_ourselves;
 use crate::session::Cookie;
 use crate::trouble::Trouble;
 use crate::view::View;
@@ -23,15 +24,17 @@ use crate::words::Done;
 struct Page<'a> {
     v: &'a View,
     name: &'a str,
+    action: &'a str,
 }
 
 /// `GET`.
 pub(crate) async fn show(State(console): State<Console>, Path(code): Path<String>, request: Request) -> Response {
     let view = View::of(&console, &request);
+    let action = request.uri().path();
     let shown = match invited(&console, &code).await {
         Ok(Some(name)) => {
             let view = view.titled(view.t("绑定此浏览器", "Bind this browser"), "");
-            view.page(StatusCode::OK, &Page { v: &view, name: name.as_str() }).map_err(Trouble::from)
+            view.page(StatusCode::OK, &Page { v: &view, name: name.as_str(), action }).map_err(Trouble::from)
         }
         Ok(None) => Ok(over(&view)),
         Err(trouble) => Err(trouble),
@@ -50,7 +53,7 @@ async fn invited(console: &Console, code: &str) -> Result<Option<OperatorName>, 
 /// `POST`.
 pub(crate) async fn accept(State(console): State<Console>, Path(code): Path<String>, request: Request) -> Response {
     let view = View::of(&console, &request);
-    if !is_own_form(&console, request.headers()) {
+    if !is_from_ourselves(request.headers(), console.config().public_base.as_str()) {
         return view.sentence(
             StatusCode::FORBIDDEN,
             view.t("未绑定", "It was not bound"),
@@ -72,16 +75,13 @@ pub(crate) async fn accept(State(console): State<Console>, Path(code): Path<Stri
     }
 }
 
-fn is_own_form(console: &Console, headers: &HeaderMap) -> bool {
-    headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()) == Some(console.config().public_base.as_str())
-}
-
 async fn bind(console: &Console, code: &str, label: String, source: Source) -> Result<Option<Cookie>, Trouble> {
     let Some(code) = InvitationCode::parse(code) else { return Ok(None) };
     let (open, random) = (console.0.platform.open().await?, &console.0.parts.random);
     let id = BrowserId::generate(random);
-    let cookie = Cookie::generate(&code.operator, &id, random);
-    let browser = NewBrowser { id, secret: cookie.digest(), form_token: random.secret().into(), label };
+    let form_token = random.secret().into();
+    let cookie = Cookie::generate(&code.operator, &id, &form_token, random);
+    let browser = NewBrowser { id, secret: cookie.digest(), form_token, label };
     let by = format!("operator:{}", code.operator);
     let actor = Actor { by, source_ip: source.ip, request_id: source.request_id };
     let bound = open.items.browsers.bind(&code.operator, &code.digest(), &browser, &actor, open.now()).await?;

@@ -25,12 +25,14 @@ use std::sync::{Arc, LazyLock};
 
 use aws_sdk_lambda::Client;
 use axum::Router;
+use axum::extract::Request;
 use axum::middleware;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
 use base::clock::SharedClock;
 use base::limits::Limits;
 use base::random::Random;
-use http::Method;
+use http::{Method, StatusCode};
 use platform::head_start::head_start;
 use runtime::config::ConsoleConfig;
 use runtime::telemetry::Metrics;
@@ -39,6 +41,7 @@ use store::Table;
 use self::access::Platform;
 pub use self::functions::lambda_client;
 pub use self::guard::Needs;
+use self::view::View;
 
 /// Where the console is, below our own origin.
 pub const BASE: &str = "/console";
@@ -154,10 +157,17 @@ fn routes() -> Vec<(Page, MethodRouter<Console>)> {
 pub fn router(console: Console) -> Router {
     let bound = routes().into_iter().fold(Router::new(), |router, (page, handler)| router.route(page.path, handler));
     bound
+        .route("/console/{*rest}", get(async |request: Request| nothing_here(&request, StatusCode::NOT_FOUND)))
+        .method_not_allowed_fallback(async |request: Request| nothing_here(&request, StatusCode::METHOD_NOT_ALLOWED))
         .route_layer(middleware::from_fn_with_state(console.clone(), guard::bound_browsers_only))
         .route("/console/invitations/{code}", get(invitation::show).post(invitation::accept))
         .route("/console/assets/{file}", get(assets::serve))
         .with_state(console)
+}
+
+/// What is where no page is, for whoever the guard has let in.
+fn nothing_here(request: &Request, status: StatusCode) -> Response {
+    request.extensions().get::<View>().map_or_else(|| status.into_response(), |view| view.nothing_here(status))
 }
 
 #[cfg(test)]

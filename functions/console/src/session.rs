@@ -2,13 +2,14 @@
 //!
 //! The cookie has a secret, the table a digest of it. Once a day a browser is offered a new one, and from the moment when it
 //! comes with that, the old one is worth nothing: a copy of a cookie works until its owner looks at the console on another
-//! day. Whoever comes with the old one later has a copy, or is the owner of what somebody else has copied: the browser is
-//! ended, for both.
+//! day. Whoever comes with an older one has a copy, or is the owner of what somebody else has copied: the browser is ended,
+//! for both. So that this is seen however often the secret was replaced since, the cookie also has a part that stays, the
+//! lineage, and whoever comes with that has once had the browser's cookie.
 
 use std::time::Duration;
 
 use base::clock::Timestamp;
-use base::ids::{BrowserId, OperatorName};
+use base::ids::{BrowserId, Digest, OperatorName};
 use base::random::Random;
 use http::{HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -30,13 +31,26 @@ const UNDER_WAY: Duration = Duration::from_mins(1);
 pub(crate) struct Cookie {
     operator: OperatorName,
     browser: BrowserId,
+    /// The part that stays, as text.
+    lineage: SecretString,
     secret: SecretString,
 }
 
+/// What all cookies of a browser have in common. Only whoever has had one of them, or its pages, knows it.
+fn lineage(form_token: &SecretString) -> Digest {
+    Digest::of(&["console-lineage", form_token.expose_secret()])
+}
+
 impl Cookie {
-    /// A new one for a browser.
-    pub(crate) fn generate(operator: &OperatorName, browser: &BrowserId, random: &Random) -> Self {
-        Self { operator: operator.clone(), browser: browser.clone(), secret: random.secret().into() }
+    /// A new one for the browser whose forms have this token.
+    pub(crate) fn generate(
+        operator: &OperatorName,
+        browser: &BrowserId,
+        form_token: &SecretString,
+        random: &Random,
+    ) -> Self {
+        let lineage = lineage(form_token).as_str().into();
+        Self { operator: operator.clone(), browser: browser.clone(), lineage, secret: random.secret().into() }
     }
 
     /// The cookie of a request.
@@ -46,12 +60,19 @@ impl Cookie {
         let (Some((_, value)), None) = (sent.next(), sent.next()) else { return None };
         // An operator's name may have dots in it.
         let (rest, secret) = value.rsplit_once('.')?;
+        let (rest, lineage) = rest.rsplit_once('.')?;
         let (operator, browser) = rest.rsplit_once('.')?;
         Some(Self {
             operator: OperatorName::parse(operator).ok()?,
             browser: BrowserId::parse(browser).ok()?,
+            lineage: lineage.into(),
             secret: secret.into(),
         })
+    }
+
+    /// Whether it is one of this browser's, of whatever day.
+    fn is_of(&self, browser: &Browser) -> bool {
+        lineage(&browser.form_token).matches(&Digest::from_stored(self.lineage.expose_secret()))
     }
 
     /// What is kept of it.
@@ -61,7 +82,8 @@ impl Cookie {
 
     /// The header that hands it out, for as long as the browser is bound.
     pub(crate) fn header(&self, life: Duration, secure: bool) -> Option<HeaderValue> {
-        let value = format!("{}.{}.{}", self.operator, self.browser, self.secret.expose_secret());
+        let [lineage, secret] = [&self.lineage, &self.secret].map(SecretString::expose_secret);
+        let value = format!("{}.{}.{lineage}.{secret}", self.operator, self.browser);
         set_cookie(name(secure), &value, "/", life, SameSite::Strict, secure)
     }
 }
@@ -89,33 +111,50 @@ pub(crate) async fn find(
 ) -> Result<Option<Session>, InternalError> {
     let (now, browsers) = (open.now(), &open.items.browsers);
     let found = browsers.session(&cookie.operator, &cookie.browser, now).await?;
-    let Some((operator, browser)) = found else { return Ok(None) };
+    let Some((operator, browser)) = found.filter(|(_, browser)| cookie.is_of(browser)) else { return Ok(None) };
+    let held = held(&browser, &cookie.digest(), now);
+    if held == Held::Copied {
+        tracing::warn!(
+            operator = %operator.name,
+            browser = %browser.id,
+            "a browser is ended: it came with a secret that is not its own any more, so there is a copy of its cookie"
+        );
+        let actor = Actor { by: "console".to_owned(), source_ip: source.ip, request_id: source.request_id.clone() };
+        browsers.end(&operator.name, &browser.id, &actor, now).await?;
+        return Ok(None);
+    }
+    let (browser, is_current) = match held {
+        Held::Offered => taken(open, browser, now).await,
+        held => (browser, held == Held::Current),
+    };
     let mut new_cookie = None;
-    match held(&browser, &cookie.digest(), now) {
-        Held::Current if is_to_be_replaced(&browser, now) => {
-            let offered = Cookie::generate(&operator.name, &browser.id, random);
-            // Of requests at the same moment one offers a secret.
-            if browsers.offer(&browser, &offered.digest(), now).await? == WriteOutcome::Stored {
-                new_cookie = Some(offered);
-            }
+    if is_current && is_to_be_replaced(&browser, now) {
+        let offered = Cookie::generate(&operator.name, &browser.id, &browser.form_token, random);
+        // Of requests at the same moment one offers a secret. Where it cannot be written, the next request offers one.
+        match browsers.offer(&browser, &offered.digest(), now).await {
+            Ok(WriteOutcome::Stored) => new_cookie = Some(offered),
+            Ok(_) => {}
+            Err(error) => tracing::warn!("a browser is offered no new secret: {error}"),
         }
-        Held::Current | Held::JustReplaced => {}
-        // If somebody else has just taken it, it is the current one.
-        Held::Offered => drop(browsers.take(&browser, now).await?),
-        Held::Copied => {
-            tracing::warn!(
-                operator = %operator.name,
-                browser = %browser.id,
-                "a browser is ended: it came with a secret that had been replaced, so there is a copy of its cookie"
-            );
-            let actor = Actor { by: "console".to_owned(), source_ip: source.ip, request_id: source.request_id.clone() };
-            browsers.end(&operator.name, &browser.id, &actor, now).await?;
-            return Ok(None);
-        }
-        Held::Nothing => return Ok(None),
     }
     note_seen(open, &browser, now).await;
     Ok(Some(Session { operator, browser, new_cookie }))
+}
+
+/// The secret that was offered becomes the browser's. Returns the browser as it is then, and whether it is known to be so:
+/// not where another request was first, and where it cannot be written, which leaves the secret on offer.
+async fn taken(open: &Open, browser: Browser, now: Timestamp) -> (Browser, bool) {
+    match (open.items.browsers.take(&browser, now).await, browser.next.clone()) {
+        (Ok(WriteOutcome::Stored), Some((secret, rotated_at))) => {
+            let previous = Some((browser.secret.clone(), now));
+            (Browser { secret, rotated_at, previous, next: None, ..browser }, true)
+        }
+        (Ok(_), _) => (browser, false),
+        (Err(error), _) => {
+            tracing::warn!("a browser has not taken its new secret: {error}");
+            (browser, false)
+        }
+    }
 }
 
 /// Notes the day, once a day.
@@ -133,7 +172,7 @@ async fn note_seen(open: &Open, browser: &Browser, now: Timestamp) {
 /// Characters of a day, `2026-01-31`.
 const DAY: usize = 10;
 
-/// Which of a browser's secrets somebody holds.
+/// Which of a browser's secrets somebody holds who has one of its cookies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Held {
     Current,
@@ -141,9 +180,8 @@ enum Held {
     Offered,
     /// The last one, and requests with it may still be under way.
     JustReplaced,
-    /// The last one, although the current one has been seen for a while.
+    /// One of before, although the current one has been seen for a while, or one that another one was offered instead of.
     Copied,
-    Nothing,
 }
 
 fn held(browser: &Browser, digest: &SecretDigest, now: Timestamp) -> Held {
@@ -153,16 +191,11 @@ fn held(browser: &Browser, digest: &SecretDigest, now: Timestamp) -> Held {
     if browser.next.as_ref().is_some_and(|(offered, _)| offered.matches(digest)) {
         return Held::Offered;
     }
-    match &browser.previous {
-        Some((previous, replaced_at)) if previous.matches(digest) => {
-            if now.since(*replaced_at) <= UNDER_WAY {
-                Held::JustReplaced
-            } else {
-                Held::Copied
-            }
-        }
-        _ => Held::Nothing,
+    let just_replaced = browser.previous.as_ref().filter(|(_, replaced_at)| now.since(*replaced_at) <= UNDER_WAY);
+    if just_replaced.is_some_and(|(previous, _)| previous.matches(digest)) {
+        return Held::JustReplaced;
     }
+    Held::Copied
 }
 
 fn is_to_be_replaced(browser: &Browser, now: Timestamp) -> bool {

@@ -39,6 +39,8 @@ pub(crate) struct Refusal {
     pub(crate) kind: String,
     /// What is wrong, in English.
     pub(crate) detail: String,
+    /// WeChat's code, where WeChat has refused.
+    pub(crate) errcode: Option<i64>,
     /// The reference of what is in the function's log.
     pub(crate) reference: Option<String>,
 }
@@ -52,13 +54,17 @@ impl Refusal {
             status: answer.status,
             kind: kind.rsplit(':').next().unwrap_or_default().to_owned(),
             detail: text("detail").unwrap_or_default(),
+            errcode: answer.body["errcode"].as_i64(),
             reference: text("reference"),
         }
     }
 
     /// What is wrong and what to do.
     pub(crate) fn said(&self, language: Language) -> String {
-        words::refusal(&self.kind, &self.detail, language)
+        match self.errcode {
+            Some(errcode) => words::refused_by_wechat(errcode, language),
+            None => words::refusal(&self.kind, &self.detail, language),
+        }
     }
 }
 

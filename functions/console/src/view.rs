@@ -84,13 +84,17 @@ impl View {
     pub(crate) fn of(console: &Console, request: &Request) -> Self {
         let path = request.uri().path_and_query().map_or("/console", |path| path.as_str()).to_owned();
         let done = parameter(&path, "done").and_then(|word| Done::parse(&word));
+        let section = Section::of(request.uri().path());
+        // What a form leads to is no page that can be opened.
+        let is_form = request.method() == Method::POST;
+        let path = if is_form { section.unwrap_or(Section::Overview).path().to_owned() } else { path };
         Self {
             language: language(request.headers()),
             title: String::new(),
             style: assets::style(),
             script: assets::script(),
             icon: assets::icon(),
-            section: Section::of(request.uri().path()),
+            section,
             path,
             done,
             signed_in: None,
@@ -111,6 +115,11 @@ impl View {
     /// The same with a title, and for this platform.
     pub(crate) fn titled(&self, title: impl Into<String>, component: &str) -> Self {
         Self { title: title.into(), component: component.to_owned(), ..self.clone() }
+    }
+
+    /// The same of a page that can be opened there.
+    pub(crate) fn at(self, path: String) -> Self {
+        Self { path, ..self }
     }
 
     /// The text of the two that is in the viewer's language.
@@ -239,6 +248,18 @@ impl View {
                  可能是绑定已过期（30 天），或已被停用。",
                 "The console has no passwords. Ask whoever runs the platform for an invitation (cargo ops operators invite NAME), \
                  and open it in this browser. If it worked before, its 30 days are over, or it was ended.",
+            ),
+        )
+    }
+
+    /// What is where no page is.
+    pub(crate) fn nothing_here(&self, status: StatusCode) -> Response {
+        self.sentence(
+            status,
+            self.t("没有此页面", "There is no such page"),
+            self.t(
+                "地址可能来自旧版本或被截断。请从导航重新进入。",
+                "The address may be of another version, or was cut off. Find the page through the navigation.",
             ),
         )
     }

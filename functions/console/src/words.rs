@@ -154,11 +154,11 @@ pub(crate) fn act(act: &str, language: Language) -> String {
 pub(crate) fn audit_outcome(outcome: Option<&str>, language: Language) -> String {
     match outcome {
         Some("done") => language.pick("成功", "done").to_owned(),
+        None | Some("unknown") => language.pick("未知，可能已生效", "not known: it may have taken effect").to_owned(),
         Some(outcome) => match (outcome.strip_prefix("refused: "), language) {
             (Some(kind), Language::Chinese) => format!("被拒绝（{kind}）"),
             _ => outcome.to_owned(),
         },
-        None => language.pick("未知，可能已生效", "not known: it may have taken effect").to_owned(),
     }
 }
 
@@ -228,12 +228,22 @@ dones! {
     BrowserEnded = "browser-ended": "该浏览器已解除绑定。", "The browser is not bound any more.";
 }
 
+/// What a refusal of WeChat's means for an operator, and what to do.
+pub(crate) fn refused_by_wechat(errcode: i64, language: Language) -> String {
+    let Explanation { meaning, remedy } = codes::of_call(&errcode.to_string(), language);
+    match language {
+        Language::Chinese => format!("微信拒绝了请求（{errcode}：{meaning}）。处理办法：{remedy}。"),
+        Language::English => format!("WeChat has refused ({errcode}: {meaning}). What to do: {remedy}."),
+    }
+}
+
 /// What a function's refusal means for an operator, and what to do.
 pub(crate) fn refusal(kind: &str, detail: &str, language: Language) -> String {
     let said = match kind {
         "version-mismatch" => language.pick(
-            "在您编辑期间，其他人修改了此账号。下面是最新内容，请核对后重新保存。",
-            "Somebody else has changed this account while you were editing. Go back, reload the page and enter it again.",
+            "在您编辑期间，其他人修改了此账号，因此没有保存。下面是最新内容和您刚才填写的内容，请核对后重新保存。",
+            "Somebody else has changed this account while you were editing, so nothing was saved. Below is how it is now, and \
+             what you had entered: compare them, and save again.",
         ),
         "authorization-ended" => language.pick(
             "该账号目前未授权，平台无法代其操作。请创建重新授权链接，发给商家的管理员扫码。",
@@ -254,10 +264,6 @@ pub(crate) fn refusal(kind: &str, detail: &str, language: Language) -> String {
         "link-used" => language.pick("该链接已被使用，无法作废。", "The link has been used and cannot be cancelled."),
         "link-expired" => language.pick("该链接已过期。", "The link has expired."),
         "link-cancelled" => language.pick("该链接已作废。", "The link was cancelled."),
-        "wechat-refused" => language.pick(
-            "微信拒绝了请求。该账号页面上有错误码与处理办法。",
-            "WeChat has refused. The account's page has the code and what to do.",
-        ),
         "wechat-unreachable" => {
             language.pick("微信没有响应。请一分钟后再试。", "WeChat did not answer. Try again in a minute.")
         }

@@ -93,7 +93,7 @@ pub struct Browser {
     pub bound_at: Timestamp,
     /// Until when it is accepted.
     pub ends_at: Timestamp,
-    /// Since when it has its secret.
+    /// When its secret was made.
     pub rotated_at: Timestamp,
     /// The last day (in UTC, such as `2026-01-31`) on which it came.
     pub last_seen_on: Option<String>,
@@ -267,14 +267,14 @@ impl Browsers {
     /// # Errors
     /// [`StoreError::Unbuildable`] for a browser that was offered none.
     pub async fn take(&self, browser: &Browser, now: Timestamp) -> Result<WriteOutcome, StoreError> {
-        let (next, _) = browser.next.as_ref().ok_or(StoreError::Unbuildable)?;
+        let (next, made_at) = browser.next.as_ref().ok_or(StoreError::Unbuildable)?;
         let taken = self
             .0
             .change(self.key(&browser.operator, &browser.id))
             .set(SECRET_DIGEST, next)
             .set(PREVIOUS_DIGEST, &browser.secret)
             .set(REPLACED_AT, now)
-            .set(ROTATED_AT, now)
+            .set(ROTATED_AT, *made_at)
             .remove([NEXT_DIGEST, NEXT_MADE_AT])
             .when(Self::has_secret_of(browser).and(equals(NEXT_DIGEST, next)));
         let written = taken.apply_or_read().await?;

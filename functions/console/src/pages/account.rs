@@ -47,6 +47,10 @@ struct Page<'a> {
     missing: Vec<String>,
     wants_link: bool,
     draft: Draft,
+    /// What was entered, where the form shows something newer.
+    entered: Option<Draft>,
+    /// Tags that cannot be written in the form, which leaves them as they are.
+    fixed_tags: Vec<(&'a str, &'a str)>,
     problem: Option<String>,
     history: Vec<Happened>,
     pushes: Vec<Push>,
@@ -97,13 +101,23 @@ pub(crate) struct Draft {
     origins: String,
 }
 
+/// Why something was not done.
+struct Refused {
+    problem: String,
+    /// The form, if it was one with fields.
+    draft: Option<Draft>,
+    /// Somebody else has saved something meanwhile.
+    is_outdated: bool,
+}
+
 impl Draft {
     fn of(account: &KnownAccount) -> Self {
         let details = &account.details;
-        let tags: Vec<String> = details.labels.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let tags = details.labels.tags.iter().filter(|(key, value)| is_line(key, value));
+        let tags: Vec<String> = tags.map(|(key, value)| format!("{key}={value}")).collect();
         Self {
             version: details.labels_version.to_string(),
-            reference: details.labels.reference.clone().unwrap_or_default(),
+            reference: on_a_line(details.labels.reference.as_deref().unwrap_or_default()),
             tags: tags.join("\n"),
             origins: details.login_origins.join("\n"),
         }
@@ -115,26 +129,52 @@ impl Draft {
         Self { version, reference, tags, origins }
     }
 
-    /// The tags; `None` where a line is none.
+    /// The tags; `None` where a line is none, or has the name of another one.
     fn tags(&self) -> Option<BTreeMap<String, String>> {
-        let pairs = lines(&self.tags).map(|line| line.split_once('='));
-        pairs.map(|pair| pair.map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))).collect()
+        let mut tags = BTreeMap::new();
+        for line in lines(&self.tags) {
+            let (key, value) = tag(line)?;
+            if tags.insert(key.to_owned(), value.to_owned()).is_some() {
+                return None;
+            }
+        }
+        Some(tags)
     }
 
-    /// The change that makes an account as the form has it.
+    /// The change that makes an account as the form has it. What the form cannot show stays as it is.
     fn patch(&self, known: &KnownAccount) -> Option<Value> {
         let tags = self.tags()?;
-        let gone = known.details.labels.tags.keys().filter(|key| !tags.contains_key(*key));
+        let shown = known.details.labels.tags.iter().filter(|(key, value)| is_line(key, value));
+        let gone = shown.map(|(key, _)| key).filter(|key| !tags.contains_key(*key));
         let mut changed: serde_json::Map<String, Value> = gone.map(|key| (key.clone(), Value::Null)).collect();
         changed.extend(tags.iter().map(|(key, value)| (key.clone(), value.as_str().into())));
-        let reference = Some(self.reference.as_str()).filter(|reference| !reference.is_empty());
         let origins: Vec<&str> = lines(&self.origins).collect();
-        Some(json!({ "reference": reference, "tags": changed, "login_origins": origins }))
+        let mut patch = json!({ "tags": changed, "login_origins": origins });
+        if self.reference != Self::of(known).reference {
+            let reference = Some(self.reference.as_str()).filter(|reference| !reference.is_empty());
+            patch["reference"] = reference.into();
+        }
+        Some(patch)
     }
 }
 
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.lines().map(str::trim).filter(|line| !line.is_empty())
+}
+
+fn tag(line: &str) -> Option<(&str, &str)> {
+    line.split_once('=').map(|(key, value)| (key.trim(), value.trim()))
+}
+
+/// Whether a tag is the same after it was a line of the form: services may choose others.
+fn is_line(key: &str, value: &str) -> bool {
+    let line = format!("{key}={value}");
+    tag(&line) == Some((key, value)) && !line.contains(char::is_control)
+}
+
+/// A text as a field of one line has it.
+fn on_a_line(text: &str) -> String {
+    text.replace(['\r', '\n'], "").trim().to_owned()
 }
 
 /// `GET /console/accounts/{appid}`.
@@ -154,7 +194,7 @@ fn parse(appid: &str) -> Result<AppId, Trouble> {
 async fn shown(
     visit: &OpenVisit,
     appid: &AppId,
-    refused: Option<(Option<Draft>, String)>,
+    refused: Option<Refused>,
     status: StatusCode,
 ) -> Result<Response, Trouble> {
     let (items, now) = (&visit.open.items, visit.open.now());
@@ -168,12 +208,16 @@ async fn shown(
     let details = &account.details;
     let profile = details.profile.as_ref();
     let name = profile.and_then(|profile| profile.nick_name.as_deref()).unwrap_or_default();
-    let v = visit.view(if name.is_empty() { appid.as_str() } else { name });
+    let v = visit.view(if name.is_empty() { appid.as_str() } else { name }).at(format!("/console/accounts/{appid}"));
     let language = v.language;
     let wanted = &visit.console.config().wanted_permissions;
     let missing: Vec<u32> = wanted.iter().copied().filter(|id| !details.func_info.contains(id)).collect();
-    let (entered, problem) = refused.unzip();
-    let draft = entered.flatten().unwrap_or_else(|| Draft::of(&account));
+    let (draft, entered, problem) = match refused {
+        Some(Refused { problem, draft: Some(draft), is_outdated: false }) => (draft, None, Some(problem)),
+        Some(Refused { problem, draft, .. }) => (Draft::of(&account), draft, Some(problem)),
+        None => (Draft::of(&account), None, None),
+    };
+    let tags = details.labels.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     let token = &account.token;
     let named = |ids: &[u32]| ids.iter().map(|id| permission(*id, language)).collect();
     let page = Page {
@@ -192,6 +236,8 @@ async fn shown(
         wants_link: !missing.is_empty() || !words::is_active(&account),
         missing: named(&missing),
         draft,
+        entered,
+        fixed_tags: tags.filter(|(key, value)| !is_line(key, value)).collect(),
         problem,
         history: history.0.into_iter().filter_map(|event| happened(event, language)).collect(),
         pushes: pushes.0.iter().map(|push| arrived(push, language)).collect(),
@@ -280,10 +326,10 @@ async fn changed(visit: OpenVisit, appid: AppId) -> Result<Response, Trouble> {
     let known = visit.open.items.account_lists.get(&appid).await?.ok_or(Trouble::Unknown(Thing::Account))?;
     let Some(patch) = draft.patch(&known) else {
         let problem = visit.frame().t(
-            "标签每行一个，格式为 名称=内容，例如 plan=gold。",
-            "Write each tag on a line of its own, as key=value, such as plan=gold.",
+            "标签每行一个，格式为 名称=内容，例如 plan=gold，名称不能重复。",
+            "Write each tag on a line of its own, as key=value, such as plan=gold, and each key once.",
         );
-        let refused = Some((Some(draft), problem.to_owned()));
+        let refused = Some(Refused { problem: problem.to_owned(), draft: Some(draft), is_outdated: false });
         return Box::pin(shown(&visit, &appid, refused, StatusCode::BAD_REQUEST)).await;
     };
     let call = Call {
@@ -299,9 +345,8 @@ async fn changed(visit: OpenVisit, appid: AppId) -> Result<Response, Trouble> {
         Ok(_) => Ok(visit.frame().see(&format!("/console/accounts/{appid}"), Some(Done::Labelled))),
         Err(Trouble::Refused(refusal)) => {
             let problem = refusal.said(visit.frame().language);
-            // Who saves again knows what somebody else has said by then.
-            let newest = if refusal.kind == "version-mismatch" { None } else { Some(draft) };
-            Box::pin(shown(&visit, &appid, Some((newest, problem)), refusal.status)).await
+            let refused = Refused { problem, draft: Some(draft), is_outdated: refusal.kind == "version-mismatch" };
+            Box::pin(shown(&visit, &appid, Some(refused), refusal.status)).await
         }
         Err(trouble) => Err(trouble),
     }
@@ -346,7 +391,8 @@ async fn post(
         Ok(_) => Ok(visit.frame().see(&format!("/console/accounts/{appid}"), Some(done))),
         Err(Trouble::Refused(refusal)) => {
             let problem = refusal.said(visit.frame().language);
-            Box::pin(shown(&visit, &appid, Some((None, problem)), refusal.status)).await
+            let refused = Refused { problem, draft: None, is_outdated: false };
+            Box::pin(shown(&visit, &appid, Some(refused), refusal.status)).await
         }
         Err(trouble) => Err(trouble),
     }
@@ -395,18 +441,31 @@ mod tests {
         });
         assert_eq!(patch, expected);
         let empty = Draft::default().patch(&account(&[])).unwrap();
-        assert_eq!(empty, json!({ "reference": null, "tags": {}, "login_origins": [] }));
+        assert_eq!(empty, json!({ "tags": {}, "login_origins": [] }));
     }
 
     #[test]
     fn a_line_that_is_no_tag_is_not_lost_silently() {
-        let draft = Draft { tags: "plan=gold\nimportant".to_owned(), ..Draft::default() };
-        assert!(draft.patch(&account(&[])).is_none());
+        for tags in ["plan=gold\nimportant", "plan=gold\nplan=silver"] {
+            assert!(Draft { tags: tags.to_owned(), ..Draft::default() }.patch(&account(&[])).is_none());
+        }
     }
 
     #[test]
     fn what_a_form_shows_is_what_it_reads() {
         let known = account(&[("a", "1"), ("b", "")]);
         assert_eq!(Draft::of(&known).tags(), Some(known.details.labels.tags));
+    }
+
+    #[test]
+    fn what_a_form_cannot_show_stays_as_it_is() {
+        let mut known = account(&[("a=b", "1"), ("lines", "1\n2"), (" space", "x"), ("c", "1 "), ("d", "1")]);
+        known.details.labels.reference = Some(" 4\n2 ".to_owned());
+        let draft = Draft::of(&known);
+        assert_eq!((draft.tags.as_str(), draft.reference.as_str()), ("d=1", "42"));
+        assert_eq!(draft.patch(&known), Some(json!({ "tags": { "d": "1" }, "login_origins": [] })));
+        let emptied = Draft { reference: String::new(), tags: String::new(), ..draft };
+        let expected = json!({ "tags": { "d": null }, "login_origins": [], "reference": null });
+        assert_eq!(emptied.patch(&known), Some(expected));
     }
 }

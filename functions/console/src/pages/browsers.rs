@@ -87,8 +87,10 @@ pub(crate) async fn choose_language(visit: Visit) -> Response {
 
 fn chosen(visit: &OpenVisit) -> Response {
     let back = visit.form.text("back");
-    // Nowhere else: neither `//evil.example` nor a path of another function.
-    let is_ours = back == "/console" || back.strip_prefix("/console").is_some_and(|rest| rest.starts_with(['/', '?']));
+    // Nowhere else: neither `//evil.example` nor a path of another function, nor what cannot be in a header.
+    let is_below = |rest: &str| rest.is_empty() || rest.starts_with(['/', '?']);
+    let is_ours =
+        back.strip_prefix("/console").is_some_and(is_below) && back.bytes().all(|byte| byte.is_ascii_graphic());
     let mut response = visit.frame().see(if is_ours { back } else { "/console" }, None);
     let language = Language::ALL.into_iter().find(|language| language.tag() == visit.form.text("language"));
     let secure = visit.console.config().public_base.is_https();

@@ -152,9 +152,12 @@ fn row(csv: &mut String, account: &KnownAccount, v: &View) {
     csv.push_str("\r\n");
 }
 
+/// What a spreadsheet takes for the beginning of a formula, some in their wide forms, too.
+const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+
 /// A cell (RFC 4180). What a spreadsheet would take for a formula is text: merchants choose their names.
 fn cell(text: &str) -> String {
-    let text = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() };
+    let text = if text.starts_with(FORMULA) { format!("'{text}") } else { text.to_owned() };
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
@@ -167,7 +170,8 @@ mod tests {
         assert_eq!(cell("张三的店"), "张三的店");
         assert_eq!(cell("a,\"b\"\n"), "\"a,\"\"b\"\"\n\"");
         assert_eq!(cell("=HYPERLINK(\"http://evil.example\")"), "\"'=HYPERLINK(\"\"http://evil.example\"\")\"");
-        for formula in ["+1", "-1", "@x", "\t=1"] {
+        assert_eq!(cell("\n=1"), "\"'\n=1\"");
+        for formula in ["+1", "-1", "@x", "\t=1", "＝1"] {
             assert!(cell(formula).starts_with('\''), "{formula}");
         }
     }

@@ -19,9 +19,11 @@ const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Vers
 pub struct Browser {
     client: reqwest::Client,
     agent: &'static str,
+    language: &'static str,
     cookies: Mutex<Vec<Cookie>>,
 }
 
+#[derive(Clone)]
 struct Cookie {
     origin: url::Origin,
     path: String,
@@ -64,13 +66,28 @@ impl Browser {
         Self::named(PHONE)
     }
 
-    fn named(agent: &'static str) -> Self {
-        Self { client: http_client(), agent, cookies: Mutex::default() }
+    /// Another one, by its `User-Agent`.
+    #[must_use]
+    pub fn named(agent: &'static str) -> Self {
+        Self { client: http_client(), agent, language: "en", cookies: Mutex::default() }
+    }
+
+    /// The same, set to this language.
+    #[must_use]
+    pub fn reading(self, language: &'static str) -> Self {
+        Self { language, ..self }
     }
 
     /// Opens an address that was typed in or scanned.
     pub async fn open(&self, url: &Url) -> Page {
         self.send(self.client.get(url.clone()), url).await
+    }
+
+    /// The same with these headers, as some browsers send them.
+    pub async fn open_with(&self, url: &Url, headers: &[(&'static str, &str)]) -> Page {
+        let request = self.client.get(url.clone());
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        self.send(request, url).await
     }
 
     /// Opens an address that `page` links or redirects to: only the page's origin is told, as our pages ask for.
@@ -83,7 +100,7 @@ impl Browser {
     #[must_use]
     pub fn visit(&self, url: &Url, route: &str) -> HttpEvent {
         let event = HttpEvent::new("GET", url.path()).route(route).query(url.query().unwrap_or_default());
-        let event = event.header("user-agent", self.agent).header("accept-language", "en");
+        let event = event.header("user-agent", self.agent).header("accept-language", self.language);
         self.cookies_for(url).iter().fold(event, |event, cookie| event.cookie(cookie))
     }
 
@@ -112,6 +129,14 @@ impl Browser {
         self.post(page, &page.url.join(path).unwrap(), body).await
     }
 
+    /// Sends a form that is on no page of ours, from an origin that is said or not.
+    pub async fn send_form(&self, url: &Url, origin: Option<&str>, fields: &[(&str, &str)]) -> Page {
+        let request = self.client.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let request = origin.into_iter().fold(request, |request, origin| request.header(ORIGIN, origin));
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.send(request.body(body), url).await
+    }
+
     /// Sends a form as a browser does: it says on which page it was.
     async fn post(&self, page: &Page, url: &Url, body: String) -> Page {
         let request = self.client.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
@@ -126,6 +151,14 @@ impl Browser {
         let pressed = self.submit(&launch, &[]).await;
         assert_eq!(pressed.status, 303, "{}", pressed.text);
         AtWechat(pressed.location())
+    }
+
+    /// A browser that somebody has copied the cookies of this one into.
+    #[must_use]
+    pub fn copied(&self) -> Self {
+        let copy = Self { language: self.language, ..Self::named(self.agent) };
+        copy.cookies.lock().unwrap().clone_from(&self.cookies.lock().unwrap());
+        copy
     }
 
     /// The same browser has lost its cookies, or refuses them.
@@ -163,7 +196,7 @@ impl Browser {
     }
 
     async fn send(&self, mut request: reqwest::RequestBuilder, url: &Url) -> Page {
-        request = request.header(USER_AGENT, self.agent).header(ACCEPT_LANGUAGE, "en");
+        request = request.header(USER_AGENT, self.agent).header(ACCEPT_LANGUAGE, self.language);
         let sent = self.cookies_for(url);
         if !sent.is_empty() {
             request = request.header(COOKIE, sent.join("; "));

@@ -31,6 +31,8 @@ mod clients;
 #[cfg(test)]
 mod clocks;
 #[cfg(test)]
+mod console;
+#[cfg(test)]
 mod copy_table;
 #[cfg(test)]
 mod cost;

@@ -132,9 +132,9 @@ impl View {
             StatusCode::FORBIDDEN,
             self.t("您只能查看", "You may only look"),
             self.t(
-                "您的账户没有操作权限。请联系管理员为您开通（cargo ops operators invite 姓名 --rights act）。",
-                "Your account may not do this. Ask whoever has invited you for the right to act \
-                 (cargo ops operators invite NAME --rights act).",
+                "您没有操作权限。请联系管理员停用后重新邀请您：cargo ops operators end NAME，然后 cargo ops operators invite NAME --rights act。",
+                "You may not do this. Ask whoever invited you to end you and to invite you again: cargo ops operators end NAME, then \
+                 cargo ops operators invite NAME --rights act.",
             ),
         )
     }

@@ -91,7 +91,7 @@ async fn bind(console: &Console, code: &str, label: String, source: Source) -> R
 fn over(view: &View) -> Response {
     view.sentence(
         StatusCode::GONE,
-        view.t("邀请已失效", "The invitation is over"),
+        view.t("邀请已失效", "This invitation cannot be used"),
         view.t(
             "邀请链接只能使用一次，有效期 30 分钟。请向管理员索取新的邀请链接。",
             "An invitation can be used once and within 30 minutes. Ask whoever runs the platform for another one.",

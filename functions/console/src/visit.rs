@@ -137,9 +137,10 @@ impl OpenVisit {
         audit.begin(&entry).await?;
         let answered = self.open.functions.call(call, self.caller()).await;
         let outcome = match &answered {
-            Ok(answer) if answer.status.is_success() => "done".to_owned(),
-            Ok(answer) => format!("refused: {}", Refusal::of(answer).kind),
-            Err(_) => "unknown".to_owned(),
+            Ok(answer) if answer.status.is_success() => done(answer),
+            // What failed inside may have taken effect before.
+            Ok(answer) if answer.status.is_client_error() => format!("refused: {}", Refusal::of(answer).kind),
+            Ok(_) | Err(_) => "unknown".to_owned(),
         };
         if let Err(error) = audit.finish(&entry.place(), &outcome).await {
             tracing::warn!("the audit does not have what came of an act: {error}");
@@ -148,6 +149,12 @@ impl OpenVisit {
             answer if answer.status.is_success() => Ok(answer),
             answer => Err(Trouble::Refused(Refusal::of(&answer))),
         }
+    }
+
+    /// Writes down what is done here and not by another function.
+    pub(crate) async fn note(&self, act: &Act) -> Result<(), Trouble> {
+        let entry = AuditEntry { outcome: Some("done".to_owned()), ..self.entry(act) };
+        Ok(self.open.items.audit_log.begin(&entry).await?)
     }
 
     /// Who asks, as what is written down about it says.
@@ -167,4 +174,9 @@ impl OpenVisit {
     fn caller(&self) -> Caller<'_> {
         Caller { operator: self.asked.session.operator.name.as_str(), source_ip: self.asked.source.ip }
     }
+}
+
+/// The outcome of what was done, with the link that was made, if it was one.
+fn done(answer: &Answer) -> String {
+    answer.body["link_id"].as_str().map_or_else(|| "done".to_owned(), |link| format!("done: {link}"))
 }

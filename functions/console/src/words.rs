@@ -136,6 +136,7 @@ pub(crate) fn act(act: &str, language: Language) -> String {
         "account.label" => language.pick("修改业务信息", "changed what is said about the account"),
         "account.read-profile" => language.pick("重新读取资料", "read the profile again"),
         "account.renew" => language.pick("立即续期", "asked for a renewal"),
+        "accounts.export" => language.pick("导出账号", "exported accounts"),
         "arrivals.retry" => language.pick("立即重试", "tried again what waits"),
         "link.create" => language.pick("创建授权链接", "made a link"),
         "link.cancel" => language.pick("作废授权链接", "cancelled a link"),
@@ -155,8 +156,9 @@ pub(crate) fn audit_outcome(outcome: Option<&str>, language: Language) -> String
     match outcome {
         Some("done") => language.pick("成功", "done").to_owned(),
         None | Some("unknown") => language.pick("未知，可能已生效", "not known: it may have taken effect").to_owned(),
-        Some(outcome) => match (outcome.strip_prefix("refused: "), language) {
-            (Some(kind), Language::Chinese) => format!("被拒绝（{kind}）"),
+        Some(outcome) => match (outcome.split_once(": "), language) {
+            (Some(("done", link)), Language::Chinese) => format!("成功（{link}）"),
+            (Some(("refused", kind)), Language::Chinese) => format!("被拒绝（{kind}）"),
             _ => outcome.to_owned(),
         },
     }
@@ -214,7 +216,7 @@ macro_rules! dones {
 
 dones! {
     Bound = "bound": "此浏览器已绑定，30 天内有效。", "This browser is bound for 30 days.";
-    Labelled = "labelled": "已保存。", "It is saved.";
+    Labelled = "labelled": "已保存。", "Saved.";
     ProfileRead = "profile-read": "已重新读取账号资料。", "The profile was read again.";
     RenewalAsked = "renewal-asked":
         "已安排续期，通常几秒内完成。重新加载此页面可查看结果。",
@@ -256,7 +258,7 @@ pub(crate) fn refusal(kind: &str, detail: &str, language: Language) -> String {
              grant what is missing.",
         ),
         "too-soon" => {
-            language.pick("刚刚已经执行过。请一分钟后再试。", "It was done a moment ago. Try again in a minute.")
+            language.pick("刚刚已经执行过。请稍后再试。", "It was done a moment ago. Try again shortly.")
         }
         "unknown-account" => language.pick("没有这个账号。", "There is no such account."),
         "unknown-link" => language.pick("没有这个链接，或已被删除。", "There is no such link, or none any more."),

@@ -27,9 +27,11 @@ for (const button of document.querySelectorAll("button[data-copies]")) {
       field.select();
       return;
     }
-    const said = button.textContent;
-    button.textContent = button.dataset.done;
-    setTimeout(() => { button.textContent = said; }, 2000);
+    // Behind it is what only screen readers say.
+    const shown = button.firstChild;
+    const said = shown.data;
+    shown.data = button.dataset.done;
+    setTimeout(() => { shown.data = said; }, 2000);
   });
 }
 
@@ -72,7 +74,7 @@ if (exporter) {
     progress.value = progress.max;
     said.textContent = done;
     const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob(parts, { type: "text/csv" }));
+    link.href = URL.createObjectURL(new Blob(["\ufeff", ...parts], { type: "text/csv" }));
     link.download = name;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);

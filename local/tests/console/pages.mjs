@@ -46,7 +46,7 @@ const press = async (name) => {
 await page.goto(`${base}/console/accounts/${active}`);
 await press("Renew now");
 // It was issued a moment ago.
-await said("Try again in a minute");
+await said("Try again shortly");
 await press("Read the profile again");
 await said("The profile was read again");
 await page.fill("#reference", "customer-42");
@@ -60,7 +60,7 @@ await press("Save");
 await said("login_origins");
 await page.fill("#origins", "https://shop.example.com");
 await press("Save");
-await said("It is saved");
+await said("Saved.");
 
 await page.goto(`${base}/console`);
 await said("withdrew");
@@ -73,16 +73,16 @@ await press("Cancel it");
 await said("The link is cancelled");
 await page.goto(`${base}/console/links`);
 await page.fill("#requester", "演示店铺");
-await press("Make it");
+await press("Make the link");
 await said("The link is made");
 const linkPage = new URL(page.url()).pathname;
 
-await page.goto(`${base}/console/accounts?q=customer`);
 await page.goto(`${base}/console/accounts?reference=customer-42`);
 await said(active);
 await page.goto(`${base}/console/export`);
 const [file] = await Promise.all([page.waitForEvent("download"), press("Export as one file")]);
 const csv = readFileSync(await file.path(), "utf8");
+check(csv.charCodeAt(0) === 0xfeff, "the export lacks the mark by which spreadsheets know UTF-8");
 check(csv.includes(active) && csv.includes("customer-42") && csv.split("\n").length === 4, `the export is ${csv}`);
 
 await page.goto(`${base}/console/keys`);
@@ -102,7 +102,7 @@ const still = await plain.newPage();
 await still.goto(`${base}/console/accounts/${active}`);
 await still.fill("#reference", "customer-43");
 await still.getByRole("button", { name: "Save" }).click();
-check((await still.textContent("main")).includes("It is saved"), "nothing is saved without the script");
+check((await still.textContent("main")).includes("Saved."), "nothing is saved without the script");
 await still.goto(`${base}/console/export`);
 check(await still.getByText("Download part 1").isVisible(), "nothing is exported without the script");
 check(!(await still.getByText("Export as one file").isVisible()), "a button is shown that does nothing");

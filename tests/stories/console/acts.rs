@@ -93,7 +93,7 @@ async fn an_account_that_was_lost_is_asked_again_with_a_link_for_it_alone() {
     for shown in [url.as_str(), "<svg", "Waiting for the merchant", desk.stage.account.as_str(), "operator:li"] {
         assert!(page.text.contains(shown), "{shown}: {}", page.text);
     }
-    desk.assert_audited(&format!("link.create {}: done", desk.stage.account)).await;
+    desk.assert_audited(&format!("link.create {}: done: {id}", desk.stage.account)).await;
     let link = LinkId::parse(&id).unwrap();
     let stored = desk.stage.world.store().links.get(&link, desk.stage.world.now()).await.unwrap().unwrap();
     assert_eq!(stored.request.biz_appid.as_ref(), Some(&desk.stage.account));
@@ -114,7 +114,7 @@ async fn a_link_is_made_found_and_cancelled() {
     let made = desk.browser.submit_to(&links, "/console/links", &entered).await;
     let page = desk.follow(&made, "The link is made.").await;
     let id = Desk::link_of(&made);
-    desk.stage.assert_audited("operator:li link.create : done").await;
+    desk.stage.assert_audited(&format!("operator:li link.create : done: {id}")).await;
     let found = desk.see("/console/links?reference=%E5%AE%A2%E6%88%B7%207").await;
     assert!(found.text.contains(&format!("href=\"/console/links/{id}\"")), "{}", found.text);
     let link = LinkId::parse(&id).unwrap();

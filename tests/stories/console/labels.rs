@@ -13,7 +13,7 @@ async fn what_is_said_about_an_account_is_changed_and_tags_are_removed() {
         ("origins", "https://shop.example.com\r\n\r\nhttps://m.example.com"),
     ];
     let saved = desk.submit("labels", &entered).await;
-    let page = desk.follow(&saved, "It is saved.").await;
+    let page = desk.follow(&saved, "Saved.").await;
     assert!(page.text.contains("plan=gold\nregion=华东"), "{}", page.text);
     let account = desk.account().await;
     assert_eq!(account["reference"], "客户 4711");
@@ -22,7 +22,7 @@ async fn what_is_said_about_an_account_is_changed_and_tags_are_removed() {
     desk.assert_audited(&format!("account.label {}: done", desk.stage.account)).await;
 
     let saved = desk.submit("labels", &[("reference", ""), ("tags", "region=华东"), ("origins", "")]).await;
-    desk.follow(&saved, "It is saved.").await;
+    desk.follow(&saved, "Saved.").await;
     let account = desk.account().await;
     assert_eq!((&account["tags"], account.get("reference")), (&json!({ "region": "华东" }), None));
     assert_eq!(account.get("login_origins").unwrap_or(&json!([])), &json!([]));
@@ -77,7 +77,7 @@ async fn what_somebody_else_has_saved_meanwhile_is_shown_with_what_was_entered()
     assert_eq!(desk.account().await["reference"], "theirs");
     // The form on that page is of the newest version.
     let saved = desk.browser.submit_to(&refused, &path, &entered).await;
-    desk.follow(&saved, "It is saved.").await;
+    desk.follow(&saved, "Saved.").await;
     assert_eq!(desk.account().await["tags"], json!({ "region": "华东" }));
 }
 
@@ -89,7 +89,7 @@ async fn tags_that_no_line_can_be_are_left_as_a_service_has_said() {
     let page = desk.see(&desk.path).await;
     assert!(page.text.contains(">plan=gold</textarea>") && page.text.contains("Only services can change"));
     let entered = [("reference", "twolines"), ("tags", "plan=silver"), ("origins", "")];
-    desk.follow(&desk.submit("labels", &entered).await, "It is saved.").await;
+    desk.follow(&desk.submit("labels", &entered).await, "Saved.").await;
     let account = desk.account().await;
     assert_eq!(account["tags"], json!({ "a=b": "1", "note": "1\n2", "plan": "silver" }));
     assert_eq!(account["reference"], "two\nlines");

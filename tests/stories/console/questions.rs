@@ -60,7 +60,7 @@ async fn who_was_lost_this_week_and_what_do_i_send_them() {
     let operator = stage.bound("li", "act").await;
     let overview = stage.see(&operator, "/console").await;
     let name = |account: &AppId| world.simulator.account(account).unwrap().nick_name;
-    let (lost, _) = overview.text.split_once("What was looked at").unwrap();
+    let (lost, _) = overview.text.split_once(">Checks<").unwrap();
     assert!(!lost.contains(&name(&early)), "more than a week ago: {lost}");
     let of_refused = row(lost, &name(&refused));
     for shown in ["61003", "客户 4711", "24 hours ago", "Send the link"] {

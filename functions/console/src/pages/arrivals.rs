@@ -8,7 +8,7 @@ use base::language::Language;
 use diagnosis::words::change;
 use http::{Method, StatusCode};
 use serde_json::json;
-use store::{EntryStatus, OutboxEvent, WaitingEvent, WaitingMessageStatus};
+use store::{Arrivals, EntryStatus, FirstOf, OutboxEvent, StoreError, WaitingEvent, WaitingMessageStatus};
 
 use crate::functions::{Call, Function};
 use crate::trouble::Trouble;
@@ -60,7 +60,7 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
     let arrivals = &visit.open.items.arrivals;
     let (counts, entries, messages, events) = tokio::try_join!(
         arrivals.counts(),
-        arrivals.waiting(SHOWN),
+        entries(arrivals, account.as_ref()),
         arrivals.messages(SHOWN),
         arrivals.events(SHOWN),
     )?;
@@ -94,13 +94,22 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
     ];
     let page = Page {
         has_webhook: visit.console.config().event_webhook.is_some(),
-        is_empty: lists.iter().all(|list| list.rows.is_empty()),
+        // Behind those that are due first there may be some of this account.
+        is_empty: lists.iter().all(|list| list.rows.is_empty() && !list.has_more),
         lists,
         account,
         count: counts.inbox + counts.messages + counts.events,
         v: &v,
     };
     Ok(v.page(StatusCode::OK, &page)?)
+}
+
+/// Entries of the inbox that wait: of an account all of the newest, of all accounts those that are due first.
+async fn entries(arrivals: &Arrivals, account: Option<&AppId>) -> Result<FirstOf<EntryStatus>, StoreError> {
+    let Some(account) = account else { return arrivals.waiting(SHOWN).await };
+    let (mut items, has_more) = arrivals.of_account(account, SHOWN, None).await?;
+    items.retain(|entry| entry.due_at.is_some());
+    Ok(FirstOf { items, has_more })
 }
 
 impl Row {

@@ -14,7 +14,7 @@ use store::{AccountList, KnownAccount};
 use super::accounts::Filter;
 use crate::trouble::Trouble;
 use crate::view::View;
-use crate::visit::{OpenVisit, Visit};
+use crate::visit::{Act, OpenVisit, Visit};
 use crate::words;
 
 /// Accounts that are looked at for one part.
@@ -83,6 +83,11 @@ async fn exported(visit: OpenVisit) -> Result<Response, Trouble> {
     let after = visit.account_in("after")?;
     let lists = &visit.open.items.account_lists;
     let (page, has_more) = lists.page(filters.list(), PART, after.as_ref()).await?;
+    if after.is_none() {
+        // Of everything that can be seen here, this can be carried away at once.
+        let act = Act { detail: Some(filter.query()), ..Act::named("accounts.export", None) };
+        visit.note(&act).await?;
+    }
     let mut csv = header(&visit);
     for some in page.chunks(AT_ONCE) {
         rows(&mut csv, &visit, filters.list(), &filters, some).await?;

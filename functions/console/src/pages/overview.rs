@@ -37,8 +37,8 @@ const SHOWN: usize = 20;
 #[template(path = "overview.html")]
 struct Page<'a> {
     v: &'a View,
-    is_well: bool,
     wrong: usize,
+    warnings: usize,
     findings: Vec<Row>,
     states: Vec<Tile>,
     chart: Option<String>,
@@ -119,7 +119,8 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
     let has_more_lost = lost.next.is_some();
     let (lost, gained) =
         (turned(&visit, lost.turns, v.language).await?, turned(&visit, gained.turns, v.language).await?);
-    let wrong = findings.iter().filter(|finding| finding.verdict == Verdict::Wrong).count();
+    let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
+    let (wrong, warnings) = (count(Verdict::Wrong), count(Verdict::Warning));
     let bars = bars(&runs, now);
     let [renewed, failed] = [|bar: &Bar| bar.done, |bar: &Bar| bar.failed].map(|count| bars.iter().map(count).sum());
     let said = match v.language {
@@ -127,8 +128,8 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
         Language::English => format!("Renewals of tokens in the last 24 hours: {renewed} done, {failed} failed"),
     };
     let page = Page {
-        is_well: wrong == 0,
         wrong,
+        warnings,
         findings: findings.iter().map(|finding| Row::of(finding, v.language)).collect(),
         states: states.into_iter().zip(counts).map(tile).collect(),
         chart: chart::bars(&bars, &said),

@@ -178,5 +178,6 @@ impl OpenVisit {
 
 /// The outcome of what was done, with the link that was made, if it was one.
 fn done(answer: &Answer) -> String {
-    answer.body["link_id"].as_str().map_or_else(|| "done".to_owned(), |link| format!("done: {link}"))
+    let made = answer.body["link_id"].as_str().filter(|_| answer.status == StatusCode::CREATED);
+    made.map_or_else(|| "done".to_owned(), |link| format!("done: {link}"))
 }

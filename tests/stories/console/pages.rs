@@ -200,7 +200,7 @@ async fn every_page_of_a_busy_platform_is_light_and_tells_no_secret() {
     assert_eq!(seen, Business::of(&stage.world).appids("").await);
     assert_eq!(seen.len(), 240);
     let arrivals = stage.see(&english, "/console/arrivals").await.text;
-    for shown in ["Authorization pushes", "Messages of followers", "Events of accounts", "due first are shown"] {
+    for shown in ["Authorization pushes", "Messages of followers", "Events of accounts", "due first were looked at"] {
         assert!(arrivals.contains(shown), "{shown}: {arrivals}");
     }
 }

@@ -16,7 +16,7 @@ use account_push::{MessageService, REPLY_WEBHOOK};
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use axum::Router;
 use base::clock::{Clock, ManualClock, SharedClock, SystemClock, Timestamp};
-use base::ids::AppId;
+use base::ids::{AppId, BrowserId};
 use base::limits::Limits;
 use base::random::Random;
 use console::{Console, Parts as ConsoleParts};
@@ -39,8 +39,8 @@ use runtime::config::{
 use secrecy::SecretString;
 use simulator::{Consent, Options, Push, Simulator};
 use store::{
-    AccountDetails, AccountState, Actor, ApiKey, INBOX_SORT_PREFIX, KeyRequest, Store, StoredAccount, Subject, Table,
-    TokenOwner,
+    AccountDetails, AccountState, Actor, ApiKey, INBOX_SORT_PREFIX, InvitationCode, KeyRequest, NewBrowser,
+    SecretDigest, Store, StoredAccount, Subject, Table, TokenOwner,
 };
 use ticket_push::Receiver;
 use token_api::TokenService;
@@ -479,6 +479,21 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         self.simulator.set_message_url(message_url(&url_of(&listener)));
         tokio::spawn(async move { axum::serve(listener, router).await });
+    }
+
+    /// Binds a browser by the code of an invitation, as the console does; `None` where that is refused.
+    pub async fn bind_browser(&self, code: &str) -> Option<store::Browser> {
+        let code = InvitationCode::parse(code).expect("it is the code of an invitation");
+        let random = Random::system();
+        let browser = NewBrowser {
+            id: BrowserId::generate(&random),
+            secret: SecretDigest::of(&SecretString::from(random.secret())),
+            form_token: random.secret().into(),
+            label: "Chrome, Windows".to_owned(),
+        };
+        let by = Actor { by: format!("operator:{}", code.operator), source_ip: None, request_id: None };
+        let bound = self.store().browsers.bind(&code.operator, &code.digest(), &browser, &by, self.now()).await;
+        bound.unwrap().map(|(_, browser)| browser)
     }
 
     /// The business routes, as they are deployed: refused without an identity.

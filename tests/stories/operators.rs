@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use base::ids::{BrowserId, OperatorName};
-use base::random::Random;
+use base::ids::OperatorName;
 use http::Method;
-use secrecy::SecretString;
 use serde_json::{Value, json};
-use store::{Actor, Browser, InvitationCode, NewBrowser, SecretDigest};
+use store::Browser;
 use stories::business::{Answer, Business, OPERATORS};
 use stories::faults::{Fault, Matching};
 use stories::world::{TABLE, World};
@@ -41,21 +39,6 @@ fn code(world: &World, invitation: &Value) -> String {
     code.unwrap_or_else(|| panic!("{url}")).to_owned()
 }
 
-/// Binds a browser as the console does.
-async fn bind(world: &World, code: &str) -> Option<Browser> {
-    let code = InvitationCode::parse(code).expect("it is the code of an invitation");
-    let random = Random::system();
-    let browser = NewBrowser {
-        id: BrowserId::generate(&random),
-        secret: SecretDigest::of(&SecretString::from(random.secret())),
-        form_token: random.secret().into(),
-        label: "Chrome, Windows".to_owned(),
-    };
-    let by = Actor { by: format!("operator:{}", code.operator), source_ip: None, request_id: None };
-    let bound = world.store().browsers.bind(&code.operator, &code.digest(), &browser, &by, world.now()).await;
-    bound.unwrap().map(|(_, browser)| browser)
-}
-
 async fn is_let_in(world: &World, browser: &Browser) -> bool {
     world.store().browsers.session(&browser.operator, &browser.id, world.now()).await.unwrap().is_some()
 }
@@ -74,11 +57,11 @@ async fn an_operator_is_made_with_an_invitation_that_one_answer_has() {
     });
     assert_eq!(made.body, expected);
     let code = code(&world, &made.body["invitation"]);
-    let browser = bind(&world, &code).await.expect("the invitation is good");
+    let browser = world.bind_browser(&code).await.expect("the invitation is good");
     let listed = listed(&world).await;
     assert_eq!(listed[0]["browsers"][0]["id"], browser.id.as_str());
     assert_eq!(listed[0]["browsers"][0]["label"], "Chrome, Windows");
-    assert!(bind(&world, &code).await.is_none(), "once");
+    assert!(world.bind_browser(&code).await.is_none(), "once");
 
     let items = world.database.client().scan().table_name(TABLE).send().await.unwrap();
     let (_, secret) = code.rsplit_once('.').unwrap();
@@ -97,8 +80,8 @@ async fn another_browser_is_invited_and_a_second_operator_of_the_name_is_not_mad
     assert!(again.detail().contains("/operators/li/invitations"), "{}", again.detail());
     let further = invite(&world, "li").await;
     assert_eq!(further.status, 201, "{}", further.body);
-    assert!(bind(&world, &code(&world, &first.body["invitation"])).await.is_some());
-    assert!(bind(&world, &code(&world, &further.body)).await.is_some());
+    assert!(world.bind_browser(&code(&world, &first.body["invitation"])).await.is_some());
+    assert!(world.bind_browser(&code(&world, &further.body)).await.is_some());
     let listed = listed(&world).await;
     assert_eq!((listed.len(), &listed[0]["rights"]), (1, &json!("look")));
     assert_eq!(listed[0]["browsers"].as_array().unwrap().len(), 2);
@@ -110,7 +93,7 @@ async fn another_browser_is_invited_and_a_second_operator_of_the_name_is_not_mad
 async fn who_has_ended_is_let_in_no_more_and_made_anew_from_nothing() {
     let world = World::ready().await;
     let made = make(&world, &json!({ "name": "li", "rights": "look" })).await;
-    let browser = bind(&world, &code(&world, &made.body["invitation"])).await.unwrap();
+    let browser = world.bind_browser(&code(&world, &made.body["invitation"])).await.unwrap();
     let unused = invite(&world, "li").await;
     for _ in 0..2 {
         assert_eq!(end(&world, "li").await.status, 204);
@@ -120,7 +103,7 @@ async fn who_has_ended_is_let_in_no_more_and_made_anew_from_nothing() {
     assert!(ended["ended_by"].as_str().unwrap().starts_with(ADMIN));
     let refused = async || {
         assert!(!is_let_in(&world, &browser).await);
-        assert!(bind(&world, &code(&world, &unused.body)).await.is_none());
+        assert!(world.bind_browser(&code(&world, &unused.body)).await.is_none());
     };
     refused().await;
     let late = invite(&world, "li").await;
@@ -129,7 +112,7 @@ async fn who_has_ended_is_let_in_no_more_and_made_anew_from_nothing() {
     assert_eq!(anew.status, 201);
     refused().await;
     assert_eq!(listed(&world).await[0]["browsers"], json!([]));
-    assert!(bind(&world, &code(&world, &anew.body["invitation"])).await.is_some());
+    assert!(world.bind_browser(&code(&world, &anew.body["invitation"])).await.is_some());
     let unknown = end(&world, "wang").await;
     assert_eq!((unknown.status, unknown.problem()), (404, "unknown-operator"));
 }
@@ -139,11 +122,11 @@ async fn who_is_an_operator_for_a_time_may_be_invited_until_it_is_over() {
     let world = World::ready().await;
     let until = world.now().plus(Duration::from_mins(10)).rfc3339();
     let made = make(&world, &json!({ "name": "li", "rights": "act", "until": until })).await;
-    let browser = bind(&world, &code(&world, &made.body["invitation"])).await.unwrap();
+    let browser = world.bind_browser(&code(&world, &made.body["invitation"])).await.unwrap();
     let unused = invite(&world, "li").await;
     world.pass(Duration::from_mins(10));
     assert!(!is_let_in(&world, &browser).await);
-    assert!(bind(&world, &code(&world, &unused.body)).await.is_none());
+    assert!(world.bind_browser(&code(&world, &unused.body)).await.is_none());
     assert_eq!(invite(&world, "li").await.problem(), "unknown-operator");
     assert_eq!(make(&world, &json!({ "name": "li", "rights": "look" })).await.status, 201);
 }
@@ -152,8 +135,8 @@ async fn who_is_an_operator_for_a_time_may_be_invited_until_it_is_over() {
 async fn one_browser_is_ended_and_the_others_stay() {
     let world = World::ready().await;
     let made = make(&world, &json!({ "name": "li", "rights": "look" })).await;
-    let one = bind(&world, &code(&world, &made.body["invitation"])).await.unwrap();
-    let other = bind(&world, &code(&world, &invite(&world, "li").await.body)).await.unwrap();
+    let one = world.bind_browser(&code(&world, &made.body["invitation"])).await.unwrap();
+    let other = world.bind_browser(&code(&world, &invite(&world, "li").await.body)).await.unwrap();
     for _ in 0..2 {
         assert_eq!(end(&world, &format!("li/browsers/{}", one.id)).await.status, 204);
     }
@@ -173,7 +156,7 @@ async fn what_is_done_about_operators_is_in_the_audit_with_who_did_it() {
     world.pass(Duration::from_secs(1));
     let further = invite(&world, "li").await;
     world.pass(Duration::from_secs(1));
-    let browser = bind(&world, &code(&world, &further.body)).await.unwrap();
+    let browser = world.bind_browser(&code(&world, &further.body)).await.unwrap();
     world.pass(Duration::from_secs(1));
     end(&world, &format!("li/browsers/{}", browser.id)).await;
     world.pass(Duration::from_secs(1));

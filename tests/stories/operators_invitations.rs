@@ -8,9 +8,8 @@ use http::Method;
 use ops::args::{EndBrowserArgs, EndOperatorArgs, InviteArgs, ListOperatorsArgs, OperatorsCommand};
 use ops::keys::Printed;
 use ops::operators::OperatorsError;
-use secrecy::SecretString;
 use serde_json::json;
-use store::{Actor, InvitationCode, NewBrowser, OperatorError, Rights, SecretDigest};
+use store::{OperatorError, Rights};
 use stories::business::{Business, OPERATORS};
 use stories::faults::{Fault, Matching};
 use stories::world::World;
@@ -50,18 +49,7 @@ async fn bind(world: &World, output: &str) -> BrowserId {
     let url = output.strip_suffix('\n').unwrap();
     let (base, code) = url.split_once("/console/invitations/").unwrap();
     assert_eq!(base, world.public_url.as_str().trim_end_matches('/'));
-    let code = InvitationCode::parse(code).expect("nothing but the URL");
-    let random = Random::system();
-    let browser = NewBrowser {
-        id: BrowserId::generate(&random),
-        secret: SecretDigest::of(&SecretString::from(random.secret())),
-        form_token: random.secret().into(),
-        label: "Chrome, Windows".to_owned(),
-    };
-    let by = Actor { by: format!("operator:{}", code.operator), source_ip: None, request_id: None };
-    let bound = world.store().browsers.bind(&code.operator, &code.digest(), &browser, &by, world.now()).await;
-    assert!(bound.unwrap().is_some());
-    browser.id
+    world.bind_browser(code).await.expect("the invitation can be used").id
 }
 
 #[tokio::test]

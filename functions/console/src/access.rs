@@ -101,14 +101,7 @@ impl Platform {
     }
 
     async fn find(&self) -> Result<AppId, InternalError> {
-        let call = Call {
-            function: Function::AccountApi,
-            method: Method::GET,
-            route: "/platform",
-            path: "/platform".to_owned(),
-            body: None,
-            if_match: None,
-        };
+        let call = Call::to(Function::AccountApi, Method::GET, "/platform", None);
         let Answer { status, body } = self.functions.call(call, Caller { operator: CONSOLE, source_ip: None }).await?;
         let component = body["component_appid"].as_str().and_then(|appid| AppId::parse(appid).ok());
         if body["type"].as_str().is_some_and(|kind| kind.ends_with(":not-configured")) {

@@ -45,6 +45,22 @@ pub(crate) struct Call {
     pub(crate) if_match: Option<String>,
 }
 
+impl Call {
+    /// A request to a route whose path has this id in it, if it has one.
+    pub(crate) fn to(function: Function, method: Method, route: &'static str, id: Option<&str>) -> Self {
+        let path = match (id, route.split_once('{'), route.split_once('}')) {
+            (Some(id), Some((before, _)), Some((_, behind))) => format!("{before}{id}{behind}"),
+            _ => route.to_owned(),
+        };
+        Self { function, method, route, path, body: None, if_match: None }
+    }
+
+    /// The same with a body.
+    pub(crate) fn with(self, body: Value) -> Self {
+        Self { body: Some(body), ..self }
+    }
+}
+
 /// What a function has answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
@@ -168,14 +184,9 @@ mod tests {
 
     #[test]
     fn a_call_is_the_gateways_event_with_the_operator_as_authorizer() {
-        let call = Call {
-            function: Function::AccountApi,
-            method: Method::PATCH,
-            route: "/accounts/{appid}",
-            path: "/accounts/wx1234567890abcdef".to_owned(),
-            body: Some(json!({ "reference": "42" })),
-            if_match: Some("\"3\"".to_owned()),
-        };
+        let call = Call::to(Function::AccountApi, Method::PATCH, "/accounts/{appid}", Some("wx1234567890abcdef"));
+        assert_eq!(call.path, "/accounts/wx1234567890abcdef");
+        let call = Call { if_match: Some("\"3\"".to_owned()), ..call.with(json!({ "reference": "42" })) };
         let event = event(call, Caller { operator: "li", source_ip: Some([192, 0, 2, 1].into()) });
         assert_eq!(event["routeKey"], "PATCH /accounts/{appid}");
         assert_eq!(event["requestContext"]["authorizer"], json!({ "operator": { "name": "li" } }));

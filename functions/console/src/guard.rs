@@ -11,12 +11,14 @@ use http::{HeaderMap, Method, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
 use url::form_urlencoded;
+use web::headers::SEC_FETCH_SITE;
 use web::source::Source;
 
 use crate::Console;
+use crate::access::Open;
 use crate::session::{self, Cookie, Session};
 use crate::trouble::Trouble;
-use crate::view::{SEC_FETCH_SITE, View};
+use crate::view::View;
 
 /// What an operator needs for a page or a form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,9 +47,10 @@ impl Form {
     }
 }
 
-/// Who asks: for the audit.
-#[derive(Debug, Clone)]
+/// Who asks, and of which platform.
+#[derive(Clone)]
 pub(crate) struct Asked {
+    pub(crate) open: Open,
     pub(crate) session: Session,
     pub(crate) source: Source,
 }
@@ -56,8 +59,8 @@ pub(crate) struct Asked {
 pub(crate) async fn bound_browsers_only(State(console): State<Console>, mut request: Request, next: Next) -> Response {
     let mut view = View::of(&console, &request);
     let source = request.extensions().get::<Source>().cloned().unwrap_or_default();
-    let session = match session_of(&console, request.headers(), &source).await {
-        Ok(Some(session)) => session,
+    let (open, session) = match session_of(&console, request.headers(), &source).await {
+        Ok(Some(found)) => found,
         Ok(None) => return view.not_bound(request.headers(), request.method()),
         Err(trouble) => return view.trouble(&console, "finding the browser of an operator", trouble),
     };
@@ -70,7 +73,7 @@ pub(crate) async fn bound_browsers_only(State(console): State<Console>, mut requ
         refusal
     } else {
         request.extensions_mut().insert(view);
-        request.extensions_mut().insert(Asked { session, source });
+        request.extensions_mut().insert(Asked { open, session, source });
         next.run(request).await
     };
     if let Some(cookie) = cookie {
@@ -79,10 +82,15 @@ pub(crate) async fn bound_browsers_only(State(console): State<Console>, mut requ
     response
 }
 
-async fn session_of(console: &Console, headers: &HeaderMap, source: &Source) -> Result<Option<Session>, Trouble> {
+async fn session_of(
+    console: &Console,
+    headers: &HeaderMap,
+    source: &Source,
+) -> Result<Option<(Open, Session)>, Trouble> {
     let Some(cookie) = Cookie::of(headers, console.config().public_base.is_https()) else { return Ok(None) };
     let open = console.0.platform.open().await?;
-    Ok(session::find(&open, &cookie, source, &console.0.parts.random).await?)
+    let session = session::find(&open, &cookie, source, &console.0.parts.random).await?;
+    Ok(session.map(|session| (open, session)))
 }
 
 /// Refuses a form that is not ours, and whoever may only look. The form's fields become an extension of the request.

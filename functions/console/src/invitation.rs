@@ -9,7 +9,7 @@ use axum::response::Response;
 use base::ids::{BrowserId, OperatorName};
 use http::header::{SET_COOKIE, USER_AGENT};
 use http::{HeaderMap, StatusCode};
-use store::{Actor, BROWSER_LIFE, InvitationCode, NewBrowser};
+use store::{BROWSER_LIFE, InvitationCode, NewBrowser};
 use web::source::Source;
 
 use crate::Console;
@@ -62,7 +62,7 @@ pub(crate) async fn accept(State(console): State<Console>, Path(code): Path<Stri
     }
     let source = request.extensions().get::<Source>().cloned().unwrap_or_default();
     let label = browser_label(request.headers());
-    match bind(&console, &code, label, source).await {
+    match bind(&console, &code, label, &source).await {
         Ok(Some(cookie)) => {
             let mut response = view.see("/console", Some(Done::Bound));
             if let Some(cookie) = cookie.header(BROWSER_LIFE, console.config().public_base.is_https()) {
@@ -75,15 +75,14 @@ pub(crate) async fn accept(State(console): State<Console>, Path(code): Path<Stri
     }
 }
 
-async fn bind(console: &Console, code: &str, label: String, source: Source) -> Result<Option<Cookie>, Trouble> {
+async fn bind(console: &Console, code: &str, label: String, source: &Source) -> Result<Option<Cookie>, Trouble> {
     let Some(code) = InvitationCode::parse(code) else { return Ok(None) };
     let (open, random) = (console.0.platform.open().await?, &console.0.parts.random);
     let id = BrowserId::generate(random);
     let form_token = random.secret().into();
     let cookie = Cookie::generate(&code.operator, &id, &form_token, random);
     let browser = NewBrowser { id, secret: cookie.digest(), form_token, label };
-    let by = format!("operator:{}", code.operator);
-    let actor = Actor { by, source_ip: source.ip, request_id: source.request_id };
+    let actor = source.actor(format!("operator:{}", code.operator));
     let bound = open.items.browsers.bind(&code.operator, &code.digest(), &browser, &actor, open.now()).await?;
     Ok(bound.map(|_| cookie))
 }
@@ -99,10 +98,8 @@ fn over(view: &View) -> Response {
     )
 }
 
-/// Characters of a browser's label.
-const LONGEST_LABEL: usize = 60;
-
-/// A browser in words that its owner recognizes, by its `User-Agent`: `Chrome, Windows`.
+/// A browser in words that its owner recognizes, by its `User-Agent`: `Chrome, Windows`. The store shortens what is left of
+/// others.
 fn browser_label(headers: &HeaderMap) -> String {
     // The first that fits: later ones are part of the names of earlier ones.
     const PROGRAMS: [(&str, &str); 7] = [
@@ -127,7 +124,7 @@ fn browser_label(headers: &HeaderMap) -> String {
     let find =
         |known: &[(&str, &'static str)]| known.iter().find(|(part, _)| name.contains(part)).map(|(_, word)| *word);
     let words: Vec<&str> = [find(&PROGRAMS), find(&SYSTEMS)].into_iter().flatten().collect();
-    if words.is_empty() { name.chars().take(LONGEST_LABEL).collect() } else { words.join(", ") }
+    if words.is_empty() { name.to_owned() } else { words.join(", ") }
 }
 
 #[cfg(test)]

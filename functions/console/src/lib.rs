@@ -5,7 +5,7 @@
 //! operator does goes through the functions that do it for services (`functions`), so there is one way to do a thing.
 //!
 //! `session` says who looks: a browser that an invitation has bound. `guard` is in front of every page: nobody reaches one
-//! without a session, no form is taken from another site, and nobody acts who may only look. `acts` carries out what a form
+//! without a session, no form is taken from another site, and nobody acts who may only look. `visit` carries out what a form
 //! asks for, and writes it into the audit first. Each page is a module of `pages`.
 
 mod access;

@@ -13,18 +13,16 @@ use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, REFRESH, STRICT_TRANSPORT_SECURITY,
     X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::form_urlencoded;
+use web::headers::SEC_FETCH_SITE;
 use web::{AcceptLanguage, InternalError, ONE_YEAR_OVER_TLS, cookies, picture_sources};
 
 use crate::session::Session;
 use crate::trouble::{Thing, Trouble};
 use crate::words::{Done, Section};
 use crate::{Console, assets};
-
-/// Where a request comes from, as the browser says (Fetch Metadata).
-pub(crate) const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The cookie with the language that the viewer has chosen.
 pub(crate) const LANGUAGE: &str = "console-language";

@@ -87,13 +87,9 @@ impl Visit {
     {
         let Self { console, view, asked, form, query } = self;
         let bound = Instant::now() + console.0.parts.limits.page;
-        let answered = match console.0.platform.open().await {
-            Ok(open) => {
-                let visit = OpenVisit { console: console.clone(), open, asked, form, query, view: view.clone() };
-                spawn_with_timeout(bound, Box::pin(work(visit))).await
-            }
-            Err(error) => Err(error),
-        };
+        let open = asked.open.clone();
+        let visit = OpenVisit { console: console.clone(), open, asked, form, query, view: view.clone() };
+        let answered = spawn_with_timeout(bound, Box::pin(work(visit))).await;
         answered
             .unwrap_or_else(|error| Err(error.into()))
             .unwrap_or_else(|trouble| view.trouble(&console, what, trouble))
@@ -159,9 +155,8 @@ impl OpenVisit {
 
     /// Who asks, as what is written down about it says.
     pub(crate) fn actor(&self) -> Actor {
-        let Asked { session, source } = &self.asked;
-        let by = format!("operator:{}", session.operator.name);
-        Actor { by, source_ip: source.ip, request_id: source.request_id.clone() }
+        let Asked { session, source, .. } = &self.asked;
+        source.actor(format!("operator:{}", session.operator.name))
     }
 
     fn entry(&self, act: &Act) -> AuditEntry {

@@ -286,8 +286,8 @@ impl Browsers {
         equals(SECRET_DIGEST, &browser.secret).and(absent(ENDED_AT))
     }
 
-    /// Ends a browser, and returns whether there is such a browser of this operator. One that has ended before is left as it
-    /// is. A read, and a transaction of two writes.
+    /// Ends a browser, and returns whether there is such a browser of this operator. One that has already ended is not
+    /// changed. A read, and a transaction of two writes.
     ///
     /// # Errors
     /// [`StoreError`]: a caller that asks again gets the same result.

@@ -308,7 +308,7 @@ impl Operators {
     }
 
     /// Ends an operator, with their browsers and invitations, and returns them as they are then; `None` if there is none.
-    /// Somebody who has ended before is left as they are. A read, and a transaction of two writes.
+    /// An operator who has already ended is not changed. A read, and a transaction of two writes.
     ///
     /// # Errors
     /// [`StoreError`]: a caller that asks again gets the same result.

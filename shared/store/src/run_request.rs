@@ -30,7 +30,7 @@ const KEEP_RETRY: Duration = Duration::from_hours(1);
 /// Sort keys of what is to be tried again begin with this.
 const RETRY_PREFIX: &str = "retry#";
 
-/// What stands in the place of the appid where all accounts are meant. No appid looks like it.
+/// Used instead of an appid to mean all accounts. No appid looks like it.
 const EVERYBODY: &str = "*";
 
 const ITEM: &str = "requested run";

@@ -236,7 +236,7 @@ impl<S: Send + Sync> FromRequest<S> for Members {
     }
 }
 
-/// For a route whose body may be missing: `None` where there is no byte of it, whatever it is declared as.
+/// For a route whose body is optional: `None` where the body is empty, whatever its declared type.
 impl<S: Send + Sync> OptionalFromRequest<S> for Members {
     type Rejection = Problem;
 

@@ -24,6 +24,14 @@ pub struct Source {
     pub request_id: Option<String>,
 }
 
+impl Source {
+    /// Whoever asks from here, for what is written down about it.
+    #[must_use]
+    pub fn actor(&self, by: String) -> Actor {
+        Actor { by, source_ip: self.ip, request_id: self.request_id.clone() }
+    }
+}
+
 impl<S: Sync> FromRequestParts<S> for Source {
     type Rejection = Infallible;
 
@@ -41,7 +49,7 @@ impl<S: Sync> FromRequestParts<S> for Requester {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, state).await?;
-        let Ok(Source { ip, request_id, .. }) = Source::from_request_parts(parts, state).await;
-        Ok(Self(Actor { by: caller.to_string(), source_ip: ip, request_id }))
+        let Ok(source) = Source::from_request_parts(parts, state).await;
+        Ok(Self(source.actor(caller.to_string())))
     }
 }

@@ -332,14 +332,8 @@ async fn changed(visit: OpenVisit, appid: AppId) -> Result<Response, Trouble> {
         let refused = Some(Refused { problem: problem.to_owned(), draft: Some(draft), is_outdated: false });
         return Box::pin(shown(&visit, &appid, refused, StatusCode::BAD_REQUEST)).await;
     };
-    let call = Call {
-        function: Function::AccountApi,
-        method: Method::PATCH,
-        route: "/accounts/{appid}",
-        path: format!("/accounts/{appid}"),
-        if_match: Some(format!("\"{}\"", draft.version)),
-        body: Some(patch.clone()),
-    };
+    let call = Call::to(Function::AccountApi, Method::PATCH, "/accounts/{appid}", Some(appid.as_str()));
+    let call = Call { if_match: Some(format!("\"{}\"", draft.version)), ..call.with(patch.clone()) };
     let act = Act { detail: Some(patch.to_string()), ..Act::on(&appid, "account.label") };
     match visit.act(&act, call).await {
         Ok(_) => Ok(visit.frame().see(&format!("/console/accounts/{appid}"), Some(Done::Labelled))),
@@ -385,8 +379,7 @@ async fn post(
     done: Done,
 ) -> Result<Response, Trouble> {
     let appid = parse(appid)?;
-    let path = route.replace("{appid}", appid.as_str());
-    let call = Call { function: Function::AccountApi, method: Method::POST, route, path, body: None, if_match: None };
+    let call = Call::to(Function::AccountApi, Method::POST, route, Some(appid.as_str()));
     match visit.act(&Act::on(&appid, what), call).await {
         Ok(_) => Ok(visit.frame().see(&format!("/console/accounts/{appid}"), Some(done))),
         Err(Trouble::Refused(refusal)) => {

@@ -176,14 +176,8 @@ async fn tried_again(visit: OpenVisit) -> Result<Response, Trouble> {
         "" => None,
         text => Some(AppId::parse(text).map_err(|_| Trouble::Address)?),
     };
-    let call = Call {
-        function: Function::AccountApi,
-        method: Method::POST,
-        route: "/retries",
-        path: "/retries".to_owned(),
-        body: account.as_ref().map(|account| json!({ "appid": account })),
-        if_match: None,
-    };
+    let call = Call::to(Function::AccountApi, Method::POST, "/retries", None);
+    let call = account.iter().fold(call, |call, account| call.with(json!({ "appid": account })));
     let act = match &account {
         Some(account) => Act::on(account, "arrivals.retry"),
         None => Act::named("arrivals.retry", None),

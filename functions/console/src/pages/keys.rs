@@ -80,14 +80,7 @@ pub(crate) async fn revoke(visit: Visit, Path(id): Path<String>) -> Response {
 
 async fn revoked(visit: &OpenVisit, id: &str) -> Result<Response, Trouble> {
     let id = KeyId::parse(id).map_err(|_| Trouble::Unknown(Thing::Key))?;
-    let call = Call {
-        function: Function::AccountApi,
-        method: Method::DELETE,
-        route: "/keys/{key_id}",
-        path: format!("/keys/{id}"),
-        body: None,
-        if_match: None,
-    };
+    let call = Call::to(Function::AccountApi, Method::DELETE, "/keys/{key_id}", Some(id.as_str()));
     visit.act(&Act::named("key.revoke", Some(id.to_string())), call).await?;
     Ok(visit.frame().see("/console/keys", Some(Done::KeyRevoked)))
 }

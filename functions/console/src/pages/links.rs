@@ -223,14 +223,7 @@ async fn asked_for(visit: OpenVisit) -> Result<Response, Trouble> {
 
 /// Makes a link, and leads to it.
 pub(super) async fn created(visit: &OpenVisit, act: Act, body: Value) -> Result<Response, Trouble> {
-    let call = Call {
-        function: Function::PreauthLink,
-        method: Method::POST,
-        route: "/authorization-links",
-        path: "/authorization-links".to_owned(),
-        body: Some(body),
-        if_match: None,
-    };
+    let call = Call::to(Function::PreauthLink, Method::POST, "/authorization-links", None).with(body);
     let answer = visit.act(&act, call).await?;
     let id = answer.body["link_id"].as_str().unwrap_or_default();
     Ok(visit.frame().see(&format!("/console/links/{id}"), Some(Done::LinkMade)))
@@ -243,14 +236,7 @@ pub(crate) async fn cancel(visit: Visit, Path(id): Path<String>) -> Response {
 
 async fn cancelled(visit: &OpenVisit, id: &str) -> Result<Response, Trouble> {
     let id = parse(id)?;
-    let call = Call {
-        function: Function::PreauthLink,
-        method: Method::DELETE,
-        route: "/authorization-links/{link_id}",
-        path: format!("/authorization-links/{id}"),
-        body: None,
-        if_match: None,
-    };
+    let call = Call::to(Function::PreauthLink, Method::DELETE, "/authorization-links/{link_id}", Some(id.as_str()));
     visit.act(&Act::named("link.cancel", Some(id.to_string())), call).await?;
     Ok(visit.frame().see(&format!("/console/links/{id}"), Some(Done::LinkCancelled)))
 }

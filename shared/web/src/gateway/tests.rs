@@ -366,7 +366,7 @@ async fn an_operator_is_named_by_whoever_may_invoke_the_function_and_by_nothing_
     let known = with("POST /operator", json!({ "operator": { "name": "li" } })).await;
     assert_eq!((known.status_code, known.body.as_str()), (200, "operator:li"));
     let elsewhere = with("POST /business", json!({ "operator": { "name": "li" } })).await;
-    assert_eq!(elsewhere.status_code, 403, "an operator is no principal of AWS");
+    assert_eq!(elsewhere.status_code, 403, "an operator is not an AWS principal");
     for malformed in [
         json!({ "operator": null }),
         json!({ "operator": "li" }),

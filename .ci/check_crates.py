@@ -14,18 +14,19 @@ from pathlib import Path
 TARGETS = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"]
 
 FUNCTIONS = {"account-api", "console", "ticket-push", "account-push", "preauth-link", "oauth-callback", "token-api", "token-refresher", "web-login", "wechat-calls"}
-SHARED = {"base", "wechat", "runtime", "store", "platform", "diagnosis", "web"}
+SHARED = {"base", "design", "wechat", "runtime", "store", "platform", "diagnosis", "web"}
 
 # The crates of ours that each may depend on directly.
 MAY_USE = {
     "base": set(),
+    "design": set(),
     "wechat": {"base"},
     "runtime": {"base"},
     "store": {"base", "wechat", "runtime"},
     "platform": {"base", "wechat", "runtime", "store"},
     "diagnosis": {"base", "wechat", "store"},
     "web": {"base", "wechat", "runtime", "store", "platform"},
-    "simulator": {"base", "wechat"},
+    "simulator": {"base", "design", "wechat"},
     "ops": SHARED,
     "local": SHARED | FUNCTIONS | {"simulator"},
 } | {function: SHARED for function in FUNCTIONS} | {"token-refresher": SHARED - {"web"}}

@@ -10,14 +10,16 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use sha2::{Digest as _, Sha256};
 
-const STYLE: &str = include_str!("../templates/console.css");
+/// The rules of the console alone, behind those of all pages.
+const OWN_STYLE: &str = include_str!("../templates/console.css");
 const ICON: &str = include_str!("../templates/icon.svg");
 const SCRIPT: &str = include_str!("../templates/console.js");
 
 /// Bytes of a digest that are part of a name: enough that two versions never have one name.
 const SHOWN: usize = 12;
 
-static STYLE_NAME: LazyLock<String> = LazyLock::new(|| name(STYLE, "css"));
+static STYLE: LazyLock<String> = LazyLock::new(|| [design::STYLE, OWN_STYLE].concat());
+static STYLE_NAME: LazyLock<String> = LazyLock::new(|| name(&STYLE, "css"));
 static ICON_NAME: LazyLock<String> = LazyLock::new(|| name(ICON, "svg"));
 static SCRIPT_NAME: LazyLock<String> = LazyLock::new(|| name(SCRIPT, "js"));
 
@@ -44,7 +46,7 @@ pub(crate) fn icon() -> String {
 /// `GET /console/assets/{file}`: everybody may read them.
 pub(crate) async fn serve(Path(file): Path<String>) -> Response {
     let (content, kind) = if file == *STYLE_NAME {
-        (STYLE, "text/css; charset=utf-8")
+        (STYLE.as_str(), "text/css; charset=utf-8")
     } else if file == *SCRIPT_NAME {
         (SCRIPT, "text/javascript; charset=utf-8")
     } else if file == *ICON_NAME {

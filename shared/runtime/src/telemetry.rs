@@ -141,8 +141,9 @@ impl fmt::Debug for Metrics {
 /// At `debug` and `trace` the libraries print what passes through them: the AWS SDK whole requests and answers with the
 /// tokens in them, `lambda_runtime` whole events. `RUST_LOG` cannot change that. A list of our own crates, not of
 /// theirs, so that it also holds for libraries that are added later.
-const OUR_CRATES: [&str; 20] = [
+const OUR_CRATES: [&str; 21] = [
     "base",
+    "design",
     "wechat",
     "runtime",
     "store",

@@ -1,0 +1,90 @@
+//! The look that the pages of this project share, and the navigation of those on one machine.
+//!
+//! [`STYLE`] has the tokens (colours, light and dark), the elements, buttons, forms, notices, badges, cards and tables, and the
+//! frame: skip link, header, navigation, content. A group of pages puts the few rules of its own behind it.
+//!
+//! `cargo run` shows pages at several ports. [`Neighbour`]s are how one leads to the others; in the cloud there are none.
+
+/// The style sheet. What needs no rule of its own in it: a page is `body.framed` with `.skip`, `.top`, `.nav` and `main`, or
+/// `body.alone` with `main` only.
+pub const STYLE: &str = include_str!("style.css");
+
+/// A page of `cargo run` that a person works with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// The operators' console.
+    Console,
+    /// What was delivered on the event bus.
+    Events,
+    /// The conversations of followers with accounts.
+    Chat,
+    /// What merchants do in WeChat's own console, with their accounts.
+    Merchants,
+    /// The demo shop.
+    Shop,
+}
+
+impl Page {
+    /// What it is called in Chinese.
+    #[must_use]
+    pub const fn chinese(self) -> &'static str {
+        match self {
+            Self::Console => "控制台",
+            Self::Events => "事件",
+            Self::Chat => "聊天",
+            Self::Merchants => "商家后台",
+            Self::Shop => "演示商城",
+        }
+    }
+
+    /// What it is called in English.
+    #[must_use]
+    pub const fn english(self) -> &'static str {
+        match self {
+            Self::Console => "Console",
+            Self::Events => "Events",
+            Self::Chat => "Chat",
+            Self::Merchants => "Merchants",
+            Self::Shop => "Shop",
+        }
+    }
+}
+
+/// A page and where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Which page.
+    pub page: Page,
+    /// Its address: absolute, or a path at the port of the page that leads there.
+    pub url: String,
+}
+
+impl Neighbour {
+    /// The page at an address.
+    #[must_use]
+    pub fn new(page: Page, url: impl Into<String>) -> Self {
+        Self { page, url: url.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The names of the colours in a part of the style sheet.
+    fn colours(part: &str) -> BTreeSet<&str> {
+        let lines = part.lines().map_while(|line| (line.trim() != "}").then_some(line.trim()));
+        lines.filter_map(|line| line.starts_with("--").then(|| line.split_once(':').unwrap().0)).collect()
+    }
+
+    #[test]
+    fn every_colour_is_there_in_the_dark_and_no_other_is_used() {
+        let mut schemes = STYLE.split(":root {").skip(1);
+        let (light, dark) = (colours(schemes.next().unwrap()), colours(schemes.next().unwrap()));
+        assert_eq!(light, dark);
+        let used: BTreeSet<_> = STYLE.split("var(").skip(1).map(|rest| rest.split_once(')').unwrap().0).collect();
+        assert_eq!(light, used);
+    }
+}

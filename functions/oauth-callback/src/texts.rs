@@ -6,7 +6,7 @@ message! {
     /// The grant is stored and the link bound.
     authorized,
     "授权成功",
-    "您的账号已完成授权，可以关闭此页面。",
+    "您的账号已完成授权，您可以关闭此页面。",
     "Authorized",
     "Your account is authorized. You can close this page.",
 }
@@ -24,8 +24,8 @@ message! {
     /// The refresher goes on.
     pending,
     "正在处理授权",
-    "已收到您的授权，处理需要几分钟。可以关闭此页面，无需重复操作。",
-    "Being processed",
+    "已收到您的授权，将在几分钟内生效。您可以关闭此页面，无需重复操作。",
+    "Authorization in progress",
     "Your authorization was received and takes effect within a few minutes. You can close this page; there is nothing \
      left to do.",
 }
@@ -34,29 +34,29 @@ message! {
     /// The grant is stored, and the link is bound to another account.
     link_used,
     "已授权，但链接已用于其他账号",
-    "您的账号已完成授权，授权已保存。但每个链接只能用于一个账号，而此链接此前已用于另一个账号。请将您授权的账号告知服务商，或向服务商索取新的链接。",
-    "Authorized, but the link is another account's",
-    "Your account is authorized, and the authorization is kept. But a link is for one account, and this one was used for \
-     another before. Tell whoever sent it which account you have authorized, or ask them for a new link.",
+    "您的账号已授权成功。但每个链接只能授权一个账号，此链接此前已用于其他账号。请告知服务商您授权的是哪个账号，或向服务商索取新的链接。",
+    "Authorized, but the link was used for another account",
+    "Your account is authorized. But each link is for one account, and this one had already been used for another. Tell \
+     whoever sent it which account you have authorized, or ask them for a new link.",
 }
 
 message! {
     /// The grant is stored, and the link was cancelled before.
     link_cancelled,
     "已授权，但链接已取消",
-    "您的账号已完成授权，授权已保存。但服务商在此期间取消了此链接。请联系服务商确认是否还需要其他操作；您也可以在微信中取消授权。",
+    "您的账号已授权成功，但服务商在此期间取消了此链接。请联系服务商确认是否还需要其他操作；您也可以在微信公众平台取消授权。",
     "Authorized, but the link was cancelled",
-    "Your account is authorized, and the authorization is kept. But whoever sent the link has cancelled it in the \
-     meantime. Ask them whether anything is left to do; you can also withdraw the authorization in WeChat.",
+    "Your account is authorized, but whoever sent the link has cancelled it in the meantime. Ask them whether there is \
+     anything left to do; you can also withdraw the authorization in WeChat's console (mp.weixin.qq.com).",
 }
 
 message! {
     /// The code brought nothing.
     failed,
     "授权未完成",
-    "授权已过期。请重新打开链接再试一次，或联系服务商。",
+    "本次授权已过期。请重新打开链接再试一次，或联系服务商。",
     "Not authorized",
-    "The authorization has lapsed. Open the link once more, or ask whoever sent it.",
+    "The authorization has expired. Open the link again, or contact whoever sent it.",
 }
 
 message! {
@@ -65,7 +65,7 @@ message! {
     "授权信息不完整",
     "请重新打开授权链接再试一次。",
     "Something is missing",
-    "This address lacks what WeChat adds to it. Open the authorization link once more.",
+    "The information that WeChat adds to this address is missing. Open the authorization link again.",
 }
 
 message! {
@@ -74,7 +74,7 @@ message! {
     "授权已失效",
     "请重新打开授权链接再试一次，或向服务商索取新的链接。",
     "This authorization is not known",
-    "Open the authorization link once more, or ask whoever sent it for a new one.",
+    "Open the authorization link again, or ask whoever sent it for a new one.",
 }
 
 message! {
@@ -83,5 +83,5 @@ message! {
     "尝试次数过多",
     "请重新打开授权链接再试一次。",
     "Too many attempts",
-    "Open the authorization link once more.",
+    "Open the authorization link again.",
 }

@@ -20,21 +20,21 @@ pub(crate) struct LaunchTexts {
 
 const LAUNCH_ZH: LaunchTexts = LaunchTexts {
     title: "公众号与小程序授权",
-    asks: "请求获得您的公众号或小程序的授权。",
-    asks_nameless: "服务商请求获得您的公众号或小程序的授权。",
-    explains: "点击按钮前往微信，由账号管理员扫码确认。您可以在微信中选择要授予的权限，并可随时取消授权。",
+    asks: "申请获得您的公众号或小程序的授权。",
+    asks_nameless: "服务商申请获得您的公众号或小程序的授权。",
+    explains: "点击按钮前往微信，由账号管理员确认授权。授权时可以选择授予哪些权限，之后可随时取消授权。",
     button: "前往微信授权",
     scan: "用手机打开",
-    scan_hint: "使用微信扫描二维码，即可在手机上打开本页面。",
+    scan_hint: "用微信扫描二维码，即可在手机上打开本页面。",
     qr_label: "本页面的二维码",
 };
 
 const LAUNCH_EN: LaunchTexts = LaunchTexts {
     title: "Authorize your account",
-    asks: "asks to be authorized for your WeChat official account or mini program.",
-    asks_nameless: "A service provider asks to be authorized for your WeChat official account or mini program.",
-    explains: "The button takes you to WeChat, where an administrator of the account confirms. There you choose what \
-               to grant, and you can withdraw it at any time.",
+    asks: "asks for authorization to act for your WeChat official account or mini program.",
+    asks_nameless: "A service provider asks for authorization to act for your WeChat official account or mini program.",
+    explains: "The button takes you to WeChat, where an administrator of the account confirms. You choose there \
+               which permissions to grant, and can withdraw the authorization at any time.",
     button: "Continue to WeChat",
     scan: "On your phone",
     scan_hint: "Scan this code with WeChat to open this page on your phone.",
@@ -51,14 +51,14 @@ pub(crate) struct OpenTexts {
 
 const OPEN_ZH: OpenTexts = OpenTexts {
     title: "请在微信中打开",
-    explains: "在手机上，授权只能在微信内完成。",
-    steps: ["长按下面的链接并复制。", "打开微信，将链接发送给“文件传输助手”或自己。", "在聊天中点击该链接。"],
-    or_computer: "您也可以在电脑浏览器中打开此链接。",
+    explains: "在手机上授权，需要在微信中打开本页面。",
+    steps: ["长按下面的链接，选择复制。", "打开微信，将链接发送给“文件传输助手”或自己。", "在聊天窗口中点击该链接。"],
+    or_computer: "您也可以在电脑的浏览器中打开此链接。",
 };
 
 const OPEN_EN: OpenTexts = OpenTexts {
     title: "Open this link in WeChat",
-    explains: "On a phone, the authorization works inside WeChat only.",
+    explains: "On a phone, you can authorize only inside WeChat.",
     steps: [
         "Press and hold the link below, and copy it.",
         "In WeChat, send it to yourself or to File Transfer.",
@@ -112,9 +112,9 @@ message! {
     /// The same, and the account is not authorized any more.
     withdrawn,
     "授权已失效",
-    "此链接已被使用，但该账号之后取消了授权，或授权已失效。如需重新授权，请向服务商索取新的链接。",
+    "通过此链接完成的授权已取消或失效。如需重新授权，请向服务商索取新的链接。",
     "No longer authorized",
-    "This link was used, but the account's authorization has ended since. To authorize it again, \
+    "An account was authorized through this link, but the authorization has since ended. To authorize it again, \
      ask whoever sent the link for a new one.",
 }
 
@@ -124,7 +124,7 @@ message! {
     "链接已取消",
     "服务商已取消此链接。如仍需授权，请向服务商索取新的链接。",
     "This link was cancelled",
-    "Whoever sent it has cancelled it. If you still want to authorize, ask them for a new one.",
+    "Whoever sent it has cancelled it. If you still want to authorize your account, ask them for a new one.",
 }
 
 pub(crate) const fn too_many_title(language: Language) -> &'static str {
@@ -140,12 +140,12 @@ pub(crate) fn again(language: Language, wait: Duration, at: Timestamp) -> String
     let clock = beijing_clock(at);
     match language {
         Language::Chinese => format!(
-            "此链接一小时内最多可使用 {MAX_MINTS_PER_HOUR} 次。请在 {minutes} 分钟后（北京时间 {clock} 起）重新打开链接。"
+            "此链接每小时最多可使用 {MAX_MINTS_PER_HOUR} 次。请在 {minutes} 分钟后（北京时间 {clock} 起）重新打开链接。"
         ),
         Language::English => {
             let unit = if minutes == 1 { "minute" } else { "minutes" };
             format!(
-                "This link works {MAX_MINTS_PER_HOUR} times an hour. Open it again in {minutes} {unit}, from {clock} \
+                "This link can be used {MAX_MINTS_PER_HOUR} times an hour. Open it again in {minutes} {unit}, from {clock} \
                  Beijing time (UTC+8)."
             )
         }
@@ -156,13 +156,12 @@ pub(crate) const fn used_up(language: Language) -> Message<'static> {
     match language {
         Language::Chinese => Message {
             title: too_many_title(language),
-            paragraphs: &["此链接的使用次数已达上限，无法再使用。请向服务商索取新的链接。"],
+            paragraphs: &["此链接的使用次数已达上限，无法继续使用。请向服务商索取新的链接。"],
         },
         Language::English => Message {
             title: too_many_title(language),
             paragraphs: &[
-                "This link was followed as often as a link can be, and works no more. Ask whoever sent it for \
-                           a new one.",
+                "This link has reached its limit of uses and no longer works. Ask whoever sent it for a new one.",
             ],
         },
     }

@@ -43,7 +43,7 @@ pub(crate) struct OpenTexts {
 
 const OPEN_ZH: OpenTexts = OpenTexts {
     title: "请在微信中登录",
-    scan: "请使用微信扫描二维码，在手机上继续。",
+    scan: "请用微信扫描二维码，在手机上继续登录。",
     qr_label: "登录地址的二维码",
     or_copy: "如果您正在使用手机，请长按复制下面的链接，在微信中发送给“文件传输助手”，然后点击打开。",
 };
@@ -82,7 +82,7 @@ pub(crate) fn for_visitors(language: Language) -> &'static str {
 pub(crate) fn advice(language: Language, error: RequestError) -> &'static str {
     match error {
         RequestError::Twice => language.pick(
-            "开发者：scope、return_url、state、challenge 每个参数只能出现一次。",
+            "开发者：参数 scope、return_url、state、challenge 各只能出现一次。",
             "For the developer: scope, return_url, state and challenge may each appear only once.",
         ),
         RequestError::Scope => language.pick(
@@ -90,12 +90,12 @@ pub(crate) fn advice(language: Language, error: RequestError) -> &'static str {
             "For the developer: scope must be snsapi_base (without asking) or snsapi_userinfo (nickname and picture).",
         ),
         RequestError::ReturnUrl => language.pick(
-            "开发者：return_url 必须是 https 地址（本机开发可用 http），经过百分号编码，不超过 1024 字节，且不带 login_code、state、error 参数。",
+            "开发者：return_url 必须是 https 地址（本机开发可用 http），经过百分号编码，不超过 1024 字节，且不含名为 login_code、state 或 error 的参数。",
             "For the developer: return_url must be an https address (http on this machine only), percent-encoded, of at \
              most 1,024 bytes, without parameters named login_code, state or error.",
         ),
         RequestError::Unbound => language.pick(
-            "开发者：缺少 state 或 challenge。缺少它们时，攻击者可以让访问者登录到他人的账号（登录 CSRF）。",
+            "开发者：缺少 state 或 challenge。没有它们，攻击者可以让访客以他人的身份登录（登录 CSRF）。",
             "For the developer: state or challenge is missing. Without one, somebody could log your visitor in as \
              somebody else.",
         ),
@@ -149,7 +149,7 @@ message! {
     /// The visitor comes back without having begun here.
     no_attempt,
     "登录已失效",
-    "请返回原页面重新登录，并在十分钟内于同一浏览器中完成。如仍不成功，请允许浏览器使用 Cookie。",
+    "请返回原页面重新登录，并在十分钟内使用同一浏览器完成。如仍不成功，请允许浏览器使用 Cookie。",
     "This login has expired",
     "Go back to the page that you came from and log in again, in this browser and within ten minutes. If that does not \
      help, allow cookies.",
@@ -168,7 +168,7 @@ pub(crate) fn refused(pages: &Pages, language: Language, onward: &Url) -> Respon
     let title = language.pick("暂时无法登录", "Login unavailable");
     let body = RefusedBody {
         explains: language.pick(
-            "微信目前不允许该公众号使用网页登录。您可以返回原页面，不登录继续浏览，或联系商家。",
+            "微信目前不允许该公众号使用网页登录。您可以返回原页面，在未登录的状态下继续浏览，或联系商家。",
             "WeChat does not let this official account log visitors in at the moment. You can go on without logging in, or contact \
              the shop.",
         ),

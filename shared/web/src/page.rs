@@ -196,11 +196,11 @@ impl Pages {
         let advice = match reader {
             Reader::Merchant => language.pick(
                 "请稍后再试。如问题仍然存在，请将下面的编号告知邀请您授权的服务商。",
-                "Please try again in a moment. If it stays like this, give this number to whoever sent you the link.",
+                "Please try again in a moment. If the problem persists, give this number to whoever sent you the link.",
             ),
             Reader::Visitor => language.pick(
                 "请稍后再试。如问题仍然存在，请将下面的编号告知商家。",
-                "Please try again in a moment. If it stays like this, give this number to the shop that you came from.",
+                "Please try again in a moment. If the problem persists, give this number to the shop that you came from.",
             ),
         };
         let message = Message { title, paragraphs: &[advice, &number] };

@@ -14,6 +14,7 @@ use base::clock::SharedClock;
 use base::limits::Limits;
 use base::random::Random;
 use console::{Console, Parts};
+use design::Neighbour;
 use oauth_callback::CallbackService;
 use platform::bus::Bus;
 use platform::secret::PlatformSource;
@@ -92,6 +93,8 @@ pub(crate) struct Place<'a> {
     pub(crate) bus_url: &'a str,
     pub(crate) config: &'a Config,
     pub(crate) clock: &'a SharedClock,
+    /// The pages that the console leads to.
+    pub(crate) neighbours: &'a [Neighbour],
 }
 
 /// The services of the business that are called, if there are any.
@@ -204,6 +207,7 @@ impl Place<'_> {
             metrics: metrics.clone(),
             limits,
             config: self.config.console.clone(),
+            neighbours: self.neighbours.into(),
         })
     }
 

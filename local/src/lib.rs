@@ -21,6 +21,7 @@ mod html;
 mod inside;
 pub mod lambda;
 mod listeners;
+mod neighbours;
 pub mod platform_secret;
 pub mod ports;
 pub mod ready_key;

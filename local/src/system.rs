@@ -34,7 +34,8 @@ use crate::forward::forward;
 use crate::functions::{Config, Place, Webhooks};
 use crate::guard::{self, Guard};
 use crate::home;
-use crate::listeners::{Listeners, Part, endpoint, local_base};
+use crate::listeners::{Listeners, Part, endpoint};
+use crate::neighbours::Bases;
 use crate::platform_secret::PlatformSecret;
 use crate::ready_key::ReadyKey;
 use crate::sample_webhook::SampleWebhook;
@@ -96,12 +97,12 @@ impl System {
         let listeners = Listeners::bind(args, environment)?;
 
         // Pushed to this process, whatever the outside calls it.
-        let push_base = local_base(&listeners.public)?;
-        let simulator_base = listeners.simulator.as_ref().map(local_base).transpose()?;
+        let bases = Bases::of(&listeners)?;
+        let push_base = bases.public.clone();
         let files_url = listeners.files.listener().map(endpoint).transpose()?;
         let here = Here {
             public_base: public_url.as_ref().unwrap_or(&push_base),
-            simulator_base: simulator_base.as_deref(),
+            simulator_base: bases.simulator.as_deref(),
             files_url: files_url.as_deref(),
         };
         let variables = Variables::new(environment, &here);
@@ -125,31 +126,33 @@ impl System {
         create_table(&dynamodb, &config.table.table_name).await.context("the table cannot be used")?;
 
         let clock: SharedClock = Arc::new(SystemClock);
-        let place = Place { endpoints: &endpoints, bus_url: &bus_url, config: &config, clock: &clock };
+        let place = Place {
+            endpoints: &endpoints,
+            bus_url: &bus_url,
+            config: &config,
+            clock: &clock,
+            neighbours: &bases.next_to_the_console(&public_base),
+        };
         let functions = place.functions(&webhooks)?;
 
         let exports = exports(&variables, [table_url, secrets_url, bus_url, lambda_url], database.is_some());
         let business_base = endpoint(&listeners.business)?;
-        let events_base = listeners.events.listener().map(local_base).transpose()?;
 
+        let neighbours = bases.neighbours();
         let mut tasks = JoinSet::new();
         for (door, to) in listeners.doors {
             tasks.spawn(forward(door, to));
         }
-        let shop_base = listeners.shop.as_ref().map(local_base).transpose()?;
-        let home =
-            home::public(simulator_base.as_deref(), shop_base.as_deref(), events_base.as_deref(), &business_base);
-        let home = home.merge(console_door::router(&functions, &public_base)?);
+        let home = home::public().merge(console_door::router(&functions, &public_base)?);
         tasks.spawn(serve_public(listeners.public, functions.public.merge(home)));
-        let home = home::business(&business_base, &exports);
+        let home = home::business(&business_base, neighbours.clone(), &exports);
         let behind_guard = |listener, router| serve(listener, router, guard.clone());
         tasks.spawn(behind_guard(listeners.business, functions.business.clone().merge(home)));
         let secrets = Secrets::new(config.table.secret_id.as_str(), Some(secret.json().clone()));
         tasks.spawn(behind_guard(listeners.secrets, secrets.router()));
         tasks.spawn(behind_guard(listeners.lambda, functions.lambda.router()));
         if let Part::Here(listener) = listeners.events {
-            let bus = EventBus::new(&config.bus.bus);
-            let bus = simulator_base.iter().fold(bus, |bus, base| bus.with_chat(format!("{base}/chat")));
+            let bus = EventBus::new(&config.bus.bus).with_neighbours(neighbours.clone());
             tasks.spawn(behind_guard(listener, bus.router()));
         }
         if let Part::Here(listener) = listeners.files {
@@ -157,7 +160,7 @@ impl System {
             tasks.spawn(behind_guard(listener, bucket.router()));
         }
         if let Some(listener) = listeners.simulator {
-            let simulator = simulate(args, &secret, &config, &push_base, &folder, Arc::clone(&clock))?;
+            let simulator = simulate(args, &secret, &config, &bases, &folder, Arc::clone(&clock))?;
             tasks.spawn(run_simulator(simulator, guard.clone(), listener, args.ticket_interval));
         }
         if let Some(listener) = listeners.sample_webhook {
@@ -170,18 +173,18 @@ impl System {
         let store = Table::new(dynamodb, &config.table.table_name).store(&secret.component_appid);
         let keys = has_key.then_some(&store.api_keys);
         let api_key = ready_key(keys, &folder, &functions.business, clock.now()).await?;
-        if let (Some(listener), Some(origin), Some(simulator_base)) = (listeners.shop, &shop_base, &simulator_base) {
+        if let (Some(listener), Some(origin), Some(simulator_base)) = (listeners.shop, &bases.shop, &bases.simulator) {
             let (api, key) = shop_api(api_key.as_ref(), &push_base, &business_base);
-            let setting = Setting { origin, api, key, public_base: &public_base, simulator_base };
+            let setting = Setting { origin, api, key, public_base: &public_base, simulator_base, neighbours };
             tasks.spawn(behind_guard(listener, Shop::new(setting, random)?.router()));
         }
         Ok(Self {
             public_base,
             local_base: push_base,
             business_base,
-            simulator_base,
-            shop_base,
-            events_base,
+            simulator_base: bases.simulator,
+            shop_base: bases.shop,
+            events_base: bases.events,
             reply_webhook: webhooks.replies,
             event_webhook: webhooks.events,
             secret_file,
@@ -283,7 +286,7 @@ fn simulate(
     args: &Args,
     secret: &PlatformSecret,
     config: &Config,
-    push_base: &str,
+    bases: &Bases,
     folder: &DataDir,
     clock: SharedClock,
 ) -> anyhow::Result<Simulator> {
@@ -296,8 +299,10 @@ fn simulate(
     let launch_host = config.pages.public_base.url().host_str().unwrap_or_default();
     let mut options = Options::new(platform, launch_host, clock);
     options.web_domains = config.web_domains.hosts().map(str::to_owned).collect();
+    let push_base = &bases.public;
     options.push_url = Some(format!("{push_base}/wechat/events").parse()?);
     options.message_url = Some(format!("{push_base}/wechat/accounts/$APPID$/events"));
+    options.neighbours = bases.neighbours();
     options.state_file = Some(folder.file(SIMULATOR_FILE));
     options.lifetimes = Lifetimes {
         component_token: args.token_lifetime,

@@ -37,6 +37,11 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
         "Authorize one of your test accounts: open in a browser, through the tunnel"
     };
     let mut text = format!("\nThe platform runs.\n\n{authorize}:\n  {}\n\n", link.url);
+    write!(
+        text,
+        "Open the operators' console, which leads to the other pages of this machine:\n  {}/\n\n",
+        system.local_base
+    )?;
     let curl = match &system.api_key {
         Some(key) => {
             with_key(&mut text, key, system)?;

@@ -8,6 +8,7 @@ use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 use base::ids::AppId;
+use design::{Navigation, Page};
 use http::StatusCode;
 use serde::Deserialize;
 
@@ -52,7 +53,13 @@ async fn show(State(simulator): State<Simulator>) -> Response {
         account,
     });
     let web_login = simulator.behaviour().web_login;
-    page(&ConsolePage { all, authorized, web_login, accounts: shown.collect() })
+    page(&ConsolePage {
+        navigation: simulator.navigation(Some(Page::Merchants)),
+        all,
+        authorized,
+        web_login,
+        accounts: shown.collect(),
+    })
 }
 
 async fn add_many(State(simulator): State<Simulator>) -> Redirect {
@@ -177,7 +184,8 @@ struct Shown {
 
 #[derive(Template)]
 #[template(path = "console.html")]
-struct ConsolePage {
+struct ConsolePage<'a> {
+    navigation: Navigation<'a>,
     all: usize,
     authorized: usize,
     web_login: WebLoginBehaviour,

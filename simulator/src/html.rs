@@ -10,15 +10,18 @@ use askama::Template;
 use axum::response::{Html, IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use design::{Navigation, Page};
 use http::StatusCode;
 use http::header::CONTENT_SECURITY_POLICY;
 use sha2::{Digest as _, Sha256};
 
-/// Of every page.
-pub(crate) const STYLE: &str = include_str!("../templates/base.css");
-/// Of the merchants' console, next to it.
-pub(crate) const CONSOLE_STYLE: &str = include_str!("../templates/console.css");
-/// Of a conversation, next to it.
+use crate::simulator::Simulator;
+
+/// Of the pages that play WeChat's, behind [`design::STYLE`].
+pub(crate) const WECHAT_STYLE: &str = include_str!("../templates/wechat.css");
+/// Of the pages in the frame, behind it.
+pub(crate) const PAGES_STYLE: &str = include_str!("../templates/pages.css");
+/// Of a conversation, behind it.
 pub(crate) const CHAT_STYLE: &str = include_str!("../templates/chat.css");
 /// Of a conversation.
 pub(crate) const CHAT_SCRIPT: &str = include_str!("../templates/chat.js");
@@ -26,13 +29,21 @@ pub(crate) const CHAT_SCRIPT: &str = include_str!("../templates/chat.js");
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text.as_bytes())));
     format!(
-        "default-src 'none'; style-src {} {} {}; script-src {}; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'",
-        hash(STYLE),
+        "default-src 'none'; style-src {} {} {} {}; script-src {}; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+        hash(design::STYLE),
+        hash(WECHAT_STYLE),
+        hash(PAGES_STYLE),
         hash(CHAT_STYLE),
-        hash(CONSOLE_STYLE),
         hash(CHAT_SCRIPT)
     )
 });
+
+impl Simulator {
+    /// The navigation of a page that has no counterpart at WeChat.
+    pub(crate) fn navigation(&self, here: Option<Page>) -> Navigation<'_> {
+        Navigation { neighbours: &self.0.neighbours, here }
+    }
+}
 
 /// A template as an answer.
 pub(crate) fn page(template: &impl Template) -> Response {

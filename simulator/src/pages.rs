@@ -12,6 +12,7 @@ use axum::extract::{Form, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use base::ids::AppId;
+use design::Navigation;
 use http::HeaderMap;
 use http::header::REFERER;
 use url::Url;
@@ -35,8 +36,8 @@ pub(crate) fn router() -> Router<Simulator> {
 const SHOWN: usize = 50;
 
 /// For a person who opens the port: what it is and where to go.
-async fn home() -> Response {
-    page(&HomePage)
+async fn home(State(simulator): State<Simulator>) -> Response {
+    page(&HomePage { navigation: simulator.navigation(None) })
 }
 
 type Parameters = HashMap<String, String>;
@@ -184,7 +185,9 @@ struct Choice {
 
 #[derive(Template)]
 #[template(path = "home.html")]
-struct HomePage;
+struct HomePage<'a> {
+    navigation: Navigation<'a>,
+}
 
 #[derive(Template)]
 #[template(path = "choose.html")]

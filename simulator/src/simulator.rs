@@ -9,6 +9,7 @@ use std::time::Duration;
 use base::clock::{SharedClock, Timestamp};
 use base::ids::AppId;
 use base::random::Random;
+use design::Neighbour;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 use tokio::task::JoinSet;
@@ -65,6 +66,7 @@ pub(crate) struct Inner {
     random: Random,
     lifetimes: Lifetimes,
     state_file: Option<PathBuf>,
+    pub(crate) neighbours: Vec<Neighbour>,
     pub(crate) http: reqwest::Client,
     faults: Faults,
     pub(crate) keys: Mutex<Keys>,
@@ -115,6 +117,7 @@ impl Simulator {
             behaviour,
             accounts,
             state_file,
+            neighbours,
         } = options;
         let saved = state_file.as_deref().map(read_state).transpose()?.flatten();
         let world = match saved {
@@ -130,6 +133,7 @@ impl Simulator {
             random,
             lifetimes,
             state_file,
+            neighbours,
             http: http_client()?,
             faults: Faults::default(),
             keys: Mutex::new(keys),

@@ -421,6 +421,7 @@ impl World {
             metrics: self.services.metrics.clone(),
             limits: self.services.limits,
             config: ConsoleConfig::read(&self.environment()).unwrap(),
+            neighbours: Arc::default(),
         }
     }
 

@@ -32,6 +32,7 @@ use axum::routing::{MethodRouter, get, post};
 use base::clock::SharedClock;
 use base::limits::Limits;
 use base::random::Random;
+use design::Neighbour;
 use http::{Method, StatusCode};
 use platform::head_start::head_start;
 use runtime::config::ConsoleConfig;
@@ -63,6 +64,8 @@ pub struct Parts {
     pub limits: Limits,
     /// What the environment says.
     pub config: ConsoleConfig,
+    /// The other pages of `cargo run`, to which the navigation leads too. In the cloud there are none.
+    pub neighbours: Arc<[Neighbour]>,
 }
 
 /// The console's state, made once; clones share it.

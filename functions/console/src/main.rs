@@ -33,6 +33,7 @@ async fn serve() -> Result<(), gateway::Error> {
         metrics: metrics.clone(),
         limits,
         config,
+        neighbours: Arc::default(),
     });
     console.get_ready().await;
     gateway::run(Gateway::new(router(console), metrics).with_pages_below(BASE)).await

@@ -1,6 +1,7 @@
 //! What every page has: language, navigation, who is signed in, times, and the headers of a response.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use askama::Template;
@@ -9,6 +10,7 @@ use axum::response::{Html, IntoResponse as _, Response};
 use base::clock::Timestamp;
 use base::language::Language;
 use base::phrase;
+use design::Neighbour;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, REFRESH, STRICT_TRANSPORT_SECURITY,
     X_CONTENT_TYPE_OPTIONS,
@@ -42,6 +44,7 @@ pub(crate) struct View {
     /// Where the icon is.
     pub(crate) icon: String,
     section: Option<Section>,
+    neighbours: Arc<[Neighbour]>,
     /// Path and query, to come back to.
     path: String,
     done: Option<Done>,
@@ -93,6 +96,7 @@ impl View {
             script: assets::script(),
             icon: assets::icon(),
             section,
+            neighbours: Arc::clone(&console.0.parts.neighbours),
             path,
             done,
             signed_in: None,
@@ -157,6 +161,11 @@ impl View {
             is_here: self.section == Some(*section),
         };
         Section::ALL.iter().map(entry).collect()
+    }
+
+    /// Pages next to the console that the navigation leads to.
+    pub(crate) fn neighbours(&self) -> &[Neighbour] {
+        &self.neighbours
     }
 
     /// What was done, where an act has led here.

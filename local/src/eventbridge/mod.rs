@@ -21,6 +21,7 @@ use axum::routing::get;
 use base::clock::{Clock as _, SystemClock, Timestamp};
 use base::ids::hex;
 use base::random::Random;
+use design::Neighbour;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -38,7 +39,8 @@ const KEPT: usize = 1_000;
 #[derive(Clone)]
 pub struct EventBus {
     shared: Arc<Shared>,
-    chat: Option<String>,
+    /// The pages that its page leads to.
+    neighbours: Arc<[Neighbour]>,
 }
 
 struct Shared {
@@ -98,13 +100,13 @@ impl EventBus {
             state: Mutex::default(),
             newest: watch::Sender::new(0),
         };
-        Self { shared: Arc::new(shared), chat: None }
+        Self { shared: Arc::new(shared), neighbours: Arc::default() }
     }
 
-    /// The same bus, whose page leads to this chat page as long as nothing has arrived.
+    /// The same bus, whose page leads to these pages.
     #[must_use]
-    pub fn with_chat(self, url: String) -> Self {
-        Self { chat: Some(url), ..self }
+    pub fn with_neighbours(self, neighbours: Vec<Neighbour>) -> Self {
+        Self { neighbours: neighbours.into(), ..self }
     }
 
     /// The last 1,000 events in the order of their arrival.

@@ -14,6 +14,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{Html, IntoResponse as _, Response};
+use design::Navigation;
 use futures::{Stream, stream};
 use serde::Deserialize;
 use serde_json::Value;
@@ -21,7 +22,7 @@ use simulator::beijing_time;
 use tokio::sync::watch;
 
 use super::{EventBus, Numbered};
-use crate::html::{STYLE, policy};
+use crate::html::{LIST_STYLE, policy};
 
 const SCRIPT: &str = include_str!("../../templates/events.js");
 
@@ -31,16 +32,17 @@ const SHOWN: usize = 100;
 /// The most characters of a message that are shown before it is unfolded.
 const GIST: usize = 200;
 
-static POLICY: LazyLock<String> = LazyLock::new(|| policy(Some(SCRIPT)));
+static POLICY: LazyLock<String> = LazyLock::new(|| policy(&[LIST_STYLE], Some(SCRIPT), "'none'"));
 
 #[derive(Template)]
 #[template(path = "events.html")]
 struct Page<'a> {
+    navigation: Navigation<'a>,
     bus: &'a str,
+    /// Where to cause an event, as long as nothing has arrived.
     chat: Option<&'a str>,
     position: String,
     shown: usize,
-    style: &'static str,
     script: &'static str,
     items: Vec<Item>,
 }
@@ -94,12 +96,13 @@ pub(super) async fn show(State(bus): State<EventBus>) -> Response {
     let mut events = bus.after(0);
     let newest = events.last().map_or(0, |numbered| numbered.number);
     let items = events.split_off(events.len().saturating_sub(SHOWN)).iter().rev().map(Item::of).collect();
+    let chat = bus.neighbours.iter().find(|neighbour| neighbour.page == design::Page::Chat);
     let page = Page {
+        navigation: Navigation { neighbours: &bus.neighbours, here: Some(design::Page::Events) },
         bus: &bus.shared.name,
-        chat: bus.chat.as_deref(),
+        chat: chat.map(|chat| chat.url.as_str()),
         position: bus.position(newest),
         shown: SHOWN,
-        style: STYLE,
         script: SCRIPT,
         items,
     };
@@ -179,6 +182,7 @@ impl EventBus {
 mod tests {
     use axum::body::{Body, to_bytes};
     use axum::http::Request;
+    use design::Neighbour;
     use futures::StreamExt as _;
     use serde_json::json;
     use tower::ServiceExt as _;
@@ -244,10 +248,11 @@ mod tests {
     async fn an_empty_page_says_what_to_do() {
         let bus = EventBus::new("bus");
         assert!(!page(&bus).await.contains("href"), "there is no chat page without a simulator");
-        let bus = bus.with_chat("http://localhost:3002/chat".to_owned());
-        assert!(page(&bus).await.contains(r#"<a href="http://localhost:3002/chat">"#));
+        let bus = bus.with_neighbours(vec![Neighbour::new(design::Page::Chat, "http://localhost:3002/chat")]);
+        let link = r#"<a href="http://localhost:3002/chat">chat page"#;
+        assert!(page(&bus).await.contains(link));
         deliver(&bus, "message.text", &text("x"));
-        assert!(!page(&bus).await.contains("href"));
+        assert!(!page(&bus).await.contains(link));
     }
 
     #[tokio::test]

@@ -27,6 +27,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 use base::random::Random;
+use design::Neighbour;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::json;
@@ -55,6 +56,8 @@ pub(crate) struct Setting<'a> {
     /// Where visitors log in.
     pub(crate) public_base: &'a str,
     pub(crate) simulator_base: &'a str,
+    /// The pages that its navigation leads to.
+    pub(crate) neighbours: Vec<Neighbour>,
 }
 
 /// The shop's server; clones share everything.
@@ -90,7 +93,7 @@ impl Shop {
     /// # Errors
     /// Where an address is none, or there is no HTTP client.
     pub(crate) fn new(setting: Setting<'_>, random: Random) -> anyhow::Result<Self> {
-        let Setting { origin, api, key, public_base, simulator_base } = setting;
+        let Setting { origin, api, key, public_base, simulator_base, neighbours } = setting;
         let forms = [public_base, simulator_base];
         Ok(Self(Arc::new(Inner {
             origin: origin.parse()?,
@@ -99,7 +102,7 @@ impl Shop {
             platform: Api::new(api, key)?,
             wechat: Wechat::new(simulator_base)?,
             sessions: Sessions::new(random),
-            pages: Pages::new(forms),
+            pages: Pages::new(forms, neighbours),
         })))
     }
 
@@ -169,6 +172,7 @@ async fn start(
     shop.pages().show(
         StatusCode::OK,
         &StartPage {
+            navigation: shop.pages().navigation(),
             language,
             chosen: chosen.filter(|chosen| accounts.iter().any(|account| account.appid == *chosen)),
             accounts: &accounts,

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse as _, Response};
+use design::{Navigation, Neighbour, Page};
 use web::Language;
 
 use super::ShopAccount;
@@ -12,9 +13,9 @@ use super::platform::ApiError;
 use super::sessions::Session;
 use super::steps::Step;
 use super::texts::{self, Notice};
-use crate::html::{self, source};
+use crate::html::{LIST_STYLE, policy};
 
-/// Of the shop's pages, next to that of all pages.
+/// Of the shop's pages alone.
 const STYLE: &str = include_str!("../../templates/shop/shop.css");
 
 /// Of the page that uses the JS-SDK.
@@ -24,6 +25,7 @@ const SCRIPT: &str = include_str!("../../templates/shop/signed.js");
 #[derive(Template)]
 #[template(path = "shop/start.html")]
 pub(super) struct StartPage<'a> {
+    pub(super) navigation: Navigation<'a>,
     pub(super) language: Language,
     /// Accounts whose visitors can log in.
     pub(super) accounts: &'a [ShopAccount],
@@ -39,6 +41,7 @@ pub(super) struct StartPage<'a> {
 #[derive(Template)]
 #[template(path = "shop/signed.html")]
 pub(super) struct SignedPage<'a> {
+    pub(super) navigation: Navigation<'a>,
     pub(super) language: Language,
     /// As JSON.
     pub(super) config: &'a str,
@@ -49,6 +52,7 @@ pub(super) struct SignedPage<'a> {
 #[derive(Template)]
 #[template(path = "shop/notice.html")]
 struct NoticePage<'a> {
+    navigation: Navigation<'a>,
     language: Language,
     notice: &'a Notice<'a>,
     again: Option<&'a Wanted>,
@@ -57,20 +61,21 @@ struct NoticePage<'a> {
 /// Makes the pages.
 pub(super) struct Pages {
     policy: HeaderValue,
+    neighbours: Vec<Neighbour>,
 }
 
 impl Pages {
     /// Pages whose forms lead to the shop, and from there to these origins: browsers apply the policy to redirects as well.
-    pub(super) fn new(forms: [&str; 2]) -> Self {
-        let policy = format!(
-            "default-src 'none'; style-src {} {}; script-src {}; connect-src 'self'; img-src https://*.qlogo.cn \
-             https://*.qpic.cn; form-action 'self' {}; frame-ancestors 'none'; base-uri 'none'",
-            source(html::STYLE),
-            source(STYLE),
-            source(SCRIPT),
-            forms.join(" ")
-        );
-        Self { policy: HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'")) }
+    pub(super) fn new(forms: [&str; 2], neighbours: Vec<Neighbour>) -> Self {
+        let policy = policy(&[LIST_STYLE, STYLE], Some(SCRIPT), &format!("'self' {}", forms.join(" ")));
+        let policy = format!("{policy}; img-src https://*.qlogo.cn https://*.qpic.cn");
+        let policy = HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"));
+        Self { policy, neighbours }
+    }
+
+    /// The navigation of each page.
+    pub(super) fn navigation(&self) -> Navigation<'_> {
+        Navigation { neighbours: &self.neighbours, here: Some(Page::Shop) }
     }
 
     pub(super) fn show(&self, status: StatusCode, page: &impl Template) -> Response {
@@ -91,13 +96,16 @@ impl Pages {
 
     /// A page of a few sentences, with a button to log in (again) if the visitor wanted to.
     pub(super) fn notice(&self, language: Language, notice: &Notice<'_>, again: Option<&Wanted>) -> Response {
-        self.show(StatusCode::OK, &NoticePage { language, notice, again })
+        self.show(StatusCode::OK, &NoticePage { navigation: self.navigation(), language, notice, again })
     }
 
     /// The platform has refused something.
     pub(super) fn refused(&self, language: Language, error: &ApiError, again: Option<&Wanted>) -> Response {
         let detail = error.to_string();
         let notice = texts::refused(language, &detail);
-        self.show(StatusCode::BAD_GATEWAY, &NoticePage { language, notice: &notice, again })
+        self.show(
+            StatusCode::BAD_GATEWAY,
+            &NoticePage { navigation: self.navigation(), language, notice: &notice, again },
+        )
     }
 }

@@ -32,7 +32,13 @@ pub(super) async fn page(
     match shop.platform().ask(&mut steps, Method::POST, &path, Some(&json!({ "url": url }))).await {
         Ok(answer) => {
             let config = answer.body.to_string();
-            let page = SignedPage { language, config: &config, url: &url, steps: &steps };
+            let page = SignedPage {
+                navigation: shop.pages().navigation(),
+                language,
+                config: &config,
+                url: &url,
+                steps: &steps,
+            };
             shop.pages().show(StatusCode::OK, &page)
         }
         Err(error) => shop.pages().refused(language, &error, None),

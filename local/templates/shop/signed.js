@@ -11,7 +11,7 @@ async function configure() {
   document.getElementById("address").textContent = location.href;
   const said = await wx.config(JSON.parse(outcome.dataset.config)).catch((error) => String(error));
   outcome.textContent = said;
-  outcome.className = said === "config:ok" ? "good" : "warning";
+  outcome.className = said === "config:ok" ? "notice" : "notice warn";
 }
 document.getElementById("change").addEventListener("click", () => {
   const url = new URL(location.href);

@@ -67,6 +67,23 @@ impl Neighbour {
     }
 }
 
+/// The navigation of a page.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Navigation<'a> {
+    /// The pages, in order. Without any there is no frame around the page.
+    pub neighbours: &'a [Neighbour],
+    /// The page itself, or the one that it belongs to.
+    pub here: Option<Page>,
+}
+
+impl Navigation<'_> {
+    /// Whether a page is the one that is shown.
+    #[must_use]
+    pub fn is_here(&self, neighbour: &Neighbour) -> bool {
+        self.here == Some(neighbour.page)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -75,8 +92,8 @@ mod tests {
 
     /// The names of the colours in a part of the style sheet.
     fn colours(part: &str) -> BTreeSet<&str> {
-        let lines = part.lines().map_while(|line| (line.trim() != "}").then_some(line.trim()));
-        lines.filter_map(|line| line.starts_with("--").then(|| line.split_once(':').unwrap().0)).collect()
+        let lines = part.lines().map(str::trim).take_while(|line| *line != "}");
+        lines.filter(|line| line.starts_with("--")).map(|line| line.split_once(':').unwrap().0).collect()
     }
 
     #[test]

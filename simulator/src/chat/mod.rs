@@ -13,6 +13,7 @@ use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use base::ids::AppId;
+use design::{Navigation, Page};
 use http::HeaderMap;
 use http::header::HOST;
 use serde::Deserialize;
@@ -107,14 +108,21 @@ async fn list(State(simulator): State<Simulator>, headers: HeaderMap) -> Respons
     let example = accounts.first().map(|account| account.appid.clone());
     accounts.retain(|account| simulator.is_authorized(&account.appid));
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-    page(&ListPage { accounts, example, host })
+    page(&ListPage { navigation: navigation(&simulator), accounts, example, host })
 }
 
 async fn chat(State(simulator): State<Simulator>, Path(appid): Path<String>) -> Result<Response, Redirect> {
     let account = authorized(&simulator, &appid)?;
     let lines = lines(&simulator, &account);
     let deeds = DEEDS.iter().filter(|deed| deed.kinds.contains(&account.kind)).collect();
-    Ok(page(&ChatPage { follower: account.follower(), account, lines, deeds, sees: FOLLOWER_SEES }))
+    Ok(page(&ChatPage {
+        navigation: navigation(&simulator),
+        follower: account.follower(),
+        account,
+        lines,
+        deeds,
+        sees: FOLLOWER_SEES,
+    }))
 }
 
 async fn messages(State(simulator): State<Simulator>, Path(appid): Path<String>) -> Result<Response, Redirect> {
@@ -134,6 +142,10 @@ async fn say(
     Ok(Redirect::to(&format!("{PATH}/{appid}")).into_response())
 }
 
+fn navigation(simulator: &Simulator) -> Navigation<'_> {
+    simulator.navigation(Some(Page::Chat))
+}
+
 /// The account, if it has authorized the platform; else back to the list.
 fn authorized(simulator: &Simulator, appid: &str) -> Result<Account, Redirect> {
     AppId::parse(appid)
@@ -150,6 +162,7 @@ fn lines(simulator: &Simulator, account: &Account) -> Vec<Line> {
 #[derive(Template)]
 #[template(path = "chat_list.html")]
 struct ListPage<'a> {
+    navigation: Navigation<'a>,
     accounts: Vec<Account>,
     /// An account that could be authorized.
     example: Option<AppId>,
@@ -159,7 +172,8 @@ struct ListPage<'a> {
 
 #[derive(Template)]
 #[template(path = "chat.html")]
-struct ChatPage {
+struct ChatPage<'a> {
+    navigation: Navigation<'a>,
     account: Account,
     follower: String,
     lines: Vec<Line>,

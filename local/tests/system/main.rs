@@ -3,6 +3,8 @@
 //! `cfg(test)` says to clippy what is plain to everybody else: that helpers here may unwrap.
 #![cfg(test)]
 
+mod pages;
+
 use std::path::Path;
 
 use axum::routing::post;
@@ -253,38 +255,6 @@ async fn without_a_simulator_the_banner_speaks_of_the_tunnel() {
         assert!(banner.contains(told), "{told} in {banner}");
     }
     assert!(!banner.contains("demo account") && !banner.contains("/chat"), "{banner}");
-}
-
-#[tokio::test]
-async fn a_person_who_opens_a_port_is_told_what_it_is_and_where_to_go() {
-    let (system, _folder) = start(&[], &|_: &str| None).await;
-    let exported = |name| system.exports.iter().find(|(exported, _)| *exported == name).unwrap().1.clone();
-    let ports = [
-        (system.local_base.clone(), vec!["public port", "/authorize/"]),
-        (system.business_base.clone(), vec!["business API", "/authorization-links"]),
-        (system.simulator_base.clone().unwrap(), vec!["微信模拟器", "/chat", "/_simulator/accounts"]),
-        (system.events_base.clone().unwrap(), vec!["Events"]),
-        (system.shop_base.clone().unwrap(), vec!["Demo shop"]),
-        (exported("AWS_ENDPOINT_URL_DYNAMODB"), vec!["local DynamoDB", "AWS_ENDPOINT_URL_DYNAMODB"]),
-        (exported("AWS_ENDPOINT_URL_SECRETS_MANAGER"), vec!["local Secrets Manager"]),
-    ];
-    for (url, told) in ports {
-        let page = client_builder().build().unwrap().get(&url).send().await.unwrap().error_for_status().unwrap();
-        assert!(page.headers()["content-type"].to_str().unwrap().starts_with("text/html"), "{url}");
-        assert!(page.headers().contains_key("content-security-policy"), "{url}");
-        let page = page.text().await.unwrap();
-        for text in told {
-            assert!(page.contains(text), "{text} at {url}: {page}");
-        }
-    }
-    let home = client_builder().build().unwrap().get(&system.local_base).send().await.unwrap().text().await.unwrap();
-    let through_tunnel =
-        client_builder().build().unwrap().get(&system.local_base).header("host", "abc.tunnel.example.com");
-    let through_tunnel = through_tunnel.send().await.unwrap().text().await.unwrap();
-    assert!(through_tunnel.contains("public port") && !through_tunnel.contains("localhost"), "{through_tunnel}");
-    for other in [system.simulator_base, system.events_base, system.shop_base] {
-        assert!(home.contains(&format!("href=\"{}/\"", other.unwrap())), "{home}");
-    }
 }
 
 #[tokio::test]

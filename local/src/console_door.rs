@@ -2,12 +2,15 @@
 //!
 //! `/_local/console` invites the operator `localhost`, who may act, and accepts the invitation for the browser that asks, by the
 //! requests that anybody else would send. A browser that is bound is led to the console at once.
+//!
+//! The console takes forms of its public origin alone. With a tunnel that is another one than `localhost`, and cookies go by
+//! the host, so nothing can be accepted here: the browser is led to the invitation at that origin, where its button binds it.
 
 use anyhow::Context as _;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{COOKIE, ORIGIN, USER_AGENT};
+use axum::http::header::{COOKIE, HOST, ORIGIN, USER_AGENT};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
@@ -70,6 +73,9 @@ async fn open(State(door): State<Door>, request: Request) -> Response {
 
 impl Door {
     async fn opened(&self, headers: &HeaderMap) -> anyhow::Result<Response> {
+        if !self.is_at_its_origin(headers) {
+            return Ok(Redirect::to(self.invitation().await?.url.as_str()).into_response());
+        }
         if self.is_bound(headers).await? {
             return Ok(Redirect::to(console::BASE).into_response());
         }
@@ -80,6 +86,12 @@ impl Door {
             None => request,
         });
         Ok(self.public.clone().oneshot(request.body(Body::empty())?).await?)
+    }
+
+    /// Whether the browser calls us what forms must name: this machine has no TLS, so a tunnel's origin never fits.
+    fn is_at_its_origin(&self, headers: &HeaderMap) -> bool {
+        let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        self.origin.as_bytes() == format!("http://{host}").as_bytes()
     }
 
     async fn is_bound(&self, headers: &HeaderMap) -> anyhow::Result<bool> {

@@ -2,6 +2,7 @@
 
 use base::http_client::client_builder;
 use serde_json::json;
+use url::form_urlencoded::Serializer;
 
 use super::{DEMO_ACCOUNT, control, start};
 
@@ -81,4 +82,27 @@ async fn every_page_leads_to_the_others_and_the_root_to_the_console() {
         let page = client.get(&url).send().await.unwrap().error_for_status().unwrap().text().await.unwrap();
         assert_eq!(navigation(&page), (all.to_vec(), here), "{url}");
     }
+}
+
+#[tokio::test]
+async fn with_a_tunnel_the_browser_is_led_to_an_invitation_there_and_forms_are_taken() {
+    let public = "https://tunnel.localhost:1";
+    let (system, _folder) = start(&[], &|name: &str| (name == "PUBLIC_BASE_URL").then(|| public.to_owned())).await;
+    let client = client_builder().build().unwrap();
+    let (invitation, cookie) = redirected(client.get(format!("{}/_local/console", system.local_base))).await;
+    assert!(invitation.starts_with(&format!("{public}/console/invitations/")) && cookie.is_empty(), "{invitation}");
+
+    // What the tunnel passes on.
+    let path = invitation.strip_prefix(public).unwrap();
+    let post = |path: &str| client.post(format!("{}{path}", system.local_base)).header("host", "tunnel.localhost:1");
+    let (location, cookie) = redirected(post(path).header("origin", public)).await;
+    assert!(location.starts_with("/console") && cookie.starts_with("__Host-console="), "{location} {cookie}");
+    let page = client.get(format!("{}/console", system.local_base)).header("cookie", &cookie).send().await.unwrap();
+    let page = page.error_for_status().unwrap().text().await.unwrap();
+    assert!(!page.contains("http://localhost:"), "whoever reads it may be elsewhere: {page}");
+    let (_, token) = page.split_once("name=\"form_token\" value=\"").unwrap();
+    let form = [("form_token", token.split_once('"').unwrap().0), ("back", "/console"), ("language", "en")];
+    let form = Serializer::new(String::new()).extend_pairs(form).finish();
+    let form = post("/console/language").header("origin", public).header("cookie", &cookie).body(form);
+    redirected(form.header("content-type", "application/x-www-form-urlencoded")).await;
 }

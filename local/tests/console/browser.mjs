@@ -1,0 +1,67 @@
+// What the scripts that use the pages share: the browser, what they check of every page, and how they say what is wrong.
+import { readFileSync, mkdirSync } from "node:fs";
+import { chromium } from "playwright-core";
+
+const axe = readFileSync(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
+const pictures = new URL("pictures/", import.meta.url);
+mkdirSync(pictures, { recursive: true });
+
+let wrong = 0;
+/** Prints what is wrong unless it holds. */
+export const check = (holds, said) => {
+  if (!holds) {
+    wrong += 1;
+    console.log(said);
+  }
+};
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox"],
+});
+
+/** A browser of its own. Pictures of accounts are on WeChat's hosts, which no test asks. */
+export const open = async (options) => {
+  const context = await browser.newContext(options);
+  await context.route(/qlogo\.cn|qpic\.cn/, (route) => route.fulfill({ status: 204 }));
+  return context;
+};
+
+/** A page of it, whose errors are wrong, and what its policy keeps out. */
+export const newPage = async (context, where = () => "") => {
+  const page = await context.newPage();
+  page.setDefaultTimeout(15000);
+  page.on("pageerror", (error) => check(false, `${where()} ${page.url()}: ${error}`));
+  page.on("console", (message) => {
+    check(!message.text().includes("Content Security Policy"), `${where()} ${page.url()}: ${message.text()}`);
+  });
+  return page;
+};
+
+/** Opens an address, which must be answered with the status. */
+export const go = async (page, url, status = 200) => {
+  const answer = await page.goto(url);
+  check(answer.status() === status, `${url}: status ${answer.status()}`);
+  return answer;
+};
+
+/** Follows a link or presses a button, until the page that it leads to is there. */
+export const follow = (page, element) => Promise.all([page.waitForEvent("load"), element.first().click()]);
+
+/** Examines a page as it looks, and takes its picture. */
+export const look = async (page, name, where) => {
+  await page.screenshot({ path: new URL(`${name}.png`, pictures).pathname, fullPage: true });
+  check(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${where}: wider than the screen`);
+  check((await page.locator("h1").count()) === 1, `${where}: not one heading of the first level`);
+  await page.evaluate(axe);
+  const violations = await page.evaluate(async () => (await window.axe.run()).violations);
+  for (const { id, nodes } of violations) {
+    check(false, `${where}: ${id} ${nodes.map((node) => node.html.slice(0, 160)).join(" ")}`);
+  }
+};
+
+/** Ends the script. */
+export const end = async () => {
+  await browser.close();
+  process.exit(wrong ? 1 : 0);
+};

@@ -48,7 +48,7 @@ impl Home {
     }
 }
 
-/// The root of the public routes. Whoever comes through a tunnel can use no other port of this machine.
+/// The root of the public routes. A visitor who comes through a tunnel cannot use the other ports of this machine.
 pub(crate) fn public() -> Router {
     let page = Arc::new(Home {
         title: "The public port of the platform",

@@ -1,7 +1,7 @@
-// Uses the pages of `cargo run` next to the console, as somebody does who tries the platform.
+// Uses the pages of `cargo run` next to the console, as a developer does who tries the platform.
 import { check, end, follow, go, look, newPage, open } from "./browser.mjs";
 
-const [base, events, simulator, shop, account] = process.argv.slice(2);
+const [base, business, events, simulator, shop, account] = process.argv.slice(2);
 const chat = `${simulator}/chat/${account}`;
 
 const context = await open({ locale: "en" });
@@ -62,7 +62,7 @@ for (const width of [320, 390, 1440]) {
     const page = await newPage(shown);
     const seen = (name) => look(page, `local-${name}-${width}-${colorScheme}`, where(name));
     for (const [name, url] of [
-      ["events", `${events}/`], ["chats", `${simulator}/chat`], ["chat", chat], ["simulator", `${simulator}/`],
+      ["business", `${business}/`], ["events", `${events}/`], ["chats", `${simulator}/chat`], ["chat", chat], ["simulator", `${simulator}/`],
       ["merchants", `${simulator}/console`], ["signed", `${shop}/signed?account=${account}`],
       ["shop", `${shop}/`],
     ]) {

@@ -89,7 +89,7 @@ async fn an_operator_reaches_everything_in_a_browser() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium and Node.js: local/tests/console/install.sh"]
-async fn whoever_tries_the_platform_reaches_every_page_in_a_browser() {
+async fn a_developer_reaches_every_page_of_cargo_run_in_a_browser() {
     let folder = tempfile::tempdir().unwrap();
     let system = system(folder.path()).await;
     let [account, _] = ACCOUNTS;
@@ -97,5 +97,6 @@ async fn whoever_tries_the_platform_reaches_every_page_in_a_browser() {
     becomes(&system, account, "active").await;
     let bases = [&system.events_base, &system.simulator_base, &system.shop_base].map(|base| base.clone().unwrap());
     let [events, simulator, shop] = bases;
-    run("machine.mjs", vec![system.local_base.clone(), events, simulator, shop, account.to_owned()]).await;
+    let (base, business) = (system.local_base.clone(), system.business_base.clone());
+    run("machine.mjs", vec![base, business, events, simulator, shop, account.to_owned()]).await;
 }

@@ -3,10 +3,10 @@
 //! [`STYLE`] has the tokens (colours, light and dark), the elements, buttons, forms, notices, badges, cards and tables, and the
 //! frame: skip link, header, navigation, content. A group of pages puts the few rules of its own behind it.
 //!
-//! `cargo run` shows pages at several ports. [`Neighbour`]s are how one leads to the others; in the cloud there are none.
+//! `cargo run` shows pages at several ports, and each leads to the others: [`Neighbour`] is one of them with its address. In the
+//! cloud there are none.
 
-/// The style sheet. What needs no rule of its own in it: a page is `body.framed` with `.skip`, `.top`, `.nav` and `main`, or
-/// `body.alone` with `main` only.
+/// The style sheet. A page is `body.framed` with `.skip`, `.top`, `.nav` and `main`, or `body.alone` with `main` only.
 pub const STYLE: &str = include_str!("style.css");
 
 /// A page of `cargo run` that a person works with.
@@ -70,7 +70,7 @@ impl Neighbour {
 /// The navigation of a page.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Navigation<'a> {
-    /// The pages, in order. Without any there is no frame around the page.
+    /// The pages, in order. A page without any has no frame.
     pub neighbours: &'a [Neighbour],
     /// The page itself, or the one that it belongs to.
     pub here: Option<Page>,

@@ -1,10 +1,11 @@
 //! The operators' console on this machine: who opens it here need not be invited by hand.
 //!
-//! `/_local/console` invites the operator `localhost`, who may act, and accepts the invitation for the browser that asks, by the
-//! requests that anybody else would send. A browser that is bound is led to the console at once.
+//! `/_local/console` invites the operator `localhost`, who may act, and accepts the invitation for the browser that
+//! asks, by the requests that anybody else would send. A browser that is bound is led to the console at once.
 //!
-//! The console takes forms of its public origin alone. With a tunnel that is another one than `localhost`, and cookies go by
-//! the host, so nothing can be accepted here: the browser is led to the invitation at that origin, where its button binds it.
+//! The console takes forms of its public origin alone. With a tunnel that is another one than `localhost`, and cookies
+//! go by the host, so nothing can be accepted here: the browser is led to the invitation at that origin, where its
+//! button binds it.
 
 use anyhow::Context as _;
 use axum::Router;

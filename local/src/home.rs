@@ -1,5 +1,5 @@
-//! The pages at the roots of ports that are for programs: what the port is, and where a person wants to go instead. At the public
-//! one a person of this machine wants the console.
+//! The pages at the roots of ports that are for programs: what the port is, and where a person wants to go instead. At
+//! the public one a person of this machine wants the console.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -87,8 +87,8 @@ pub(crate) fn business(business: &str, neighbours: Vec<Neighbour>, exports: &[(&
     router.route(RUNNING_SYSTEM, get(async move || Json(variables)))
 }
 
-/// The page of a stand-in for a service of AWS, which `variable` leads the SDK and the AWS CLI to. The guard has seen to
-/// what the request calls this port.
+/// The page of a stand-in for a service of AWS, which `variable` leads the SDK and the AWS CLI to. The guard has seen
+/// to what the request calls this port.
 pub(crate) fn aws(title: &'static str, variable: &str, request: &HeaderMap) -> Response {
     let host = request.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let home = Home {

@@ -1,5 +1,5 @@
-//! What the pages of this crate share: the styles next to [`design::STYLE`], and a policy that lets nothing in but what it names
-//! by its hash.
+//! What the pages of this crate share: the styles next to [`design::STYLE`], and a policy that lets nothing in but what
+//! it names by its hash.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +13,8 @@ fn source(text: &str) -> String {
     format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text.as_bytes())))
 }
 
-/// The policy of a page that has [`design::STYLE`], these styles and perhaps one script, and whose forms lead to `forms`.
+/// The policy of a page that has [`design::STYLE`], these styles and perhaps one script, and whose forms lead to
+/// `forms`.
 pub(crate) fn policy(styles: &[&str], script: Option<&str>, forms: &str) -> String {
     let styles: Vec<_> = [design::STYLE].iter().chain(styles).map(|style| source(style)).collect();
     format!(

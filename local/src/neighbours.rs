@@ -37,8 +37,8 @@ impl Bases {
         pages.into_iter().flatten().collect()
     }
 
-    /// Those that the console leads to, next to its own. None with a tunnel: an operator who opens the console there may be at
-    /// another machine.
+    /// Those that the console leads to, next to its own. None with a tunnel: an operator who opens the console there
+    /// may be at another machine.
     pub(crate) fn next_to_the_console(&self, public_base: &str) -> Vec<Neighbour> {
         if public_base != self.public {
             return Vec::new();

@@ -1,8 +1,8 @@
 //! HTML as an answer. The policy names our styles and our one script by their hashes, so nothing that a platform or a
 //! follower says can become either.
 //!
-//! Where forms lead is left open: browsers apply `form-action` to every redirect that follows, and a merchant who confirms
-//! is sent on by the platform to wherever its business wants.
+//! Where forms lead is left open: browsers apply `form-action` to every redirect that follows, and a merchant who
+//! confirms is sent on by the platform to wherever its business wants.
 
 use std::sync::LazyLock;
 

@@ -40,14 +40,14 @@ pub struct Options {
     pub accounts: Vec<Account>,
     /// A file that holds the state across restarts: read at the start, written before an answer leaves.
     pub state_file: Option<PathBuf>,
-    /// The pages that those without a counterpart at WeChat lead to, in order: the chat, the merchants, and what else runs next
-    /// to the simulator.
+    /// The pages that those without a counterpart at WeChat lead to, in order: the chat, the merchants, and what else
+    /// runs next to the simulator.
     pub neighbours: Vec<Neighbour>,
 }
 
 impl Options {
-    /// A simulator with the demo accounts, WeChat's lifetimes, the launch host as its only web domain, no URL, no state file
-    /// and no neighbours but its own pages.
+    /// A simulator with the demo accounts, WeChat's lifetimes, the launch host as its only web domain, no URL, no state
+    /// file and no neighbours but its own pages.
     #[must_use]
     pub fn new(platform: Platform, launch_host: &str, clock: SharedClock) -> Self {
         Self {

@@ -1,4 +1,5 @@
-// What the scripts that use the pages share: the browser, what they check of every page, and how they say what is wrong.
+// What the scripts that use the pages share: the browser, what they check of every page, and how they say what is
+// wrong.
 import { readFileSync, mkdirSync } from "node:fs";
 import { chromium } from "playwright-core";
 
@@ -51,7 +52,8 @@ export const follow = (page, element) => Promise.all([page.waitForEvent("load"),
 /** Examines a page as it looks, and takes its picture. */
 export const look = async (page, name, where) => {
   await page.screenshot({ path: new URL(`${name}.png`, pictures).pathname, fullPage: true });
-  check(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${where}: wider than the screen`);
+  const fits = await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);
+  check(fits, `${where}: wider than the screen`);
   check((await page.locator("h1").count()) === 1, `${where}: not one heading of the first level`);
   await page.evaluate(axe);
   const violations = await page.evaluate(async () => (await window.axe.run()).violations);

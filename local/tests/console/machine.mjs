@@ -62,7 +62,8 @@ for (const width of [320, 390, 1440]) {
     const page = await newPage(shown);
     const seen = (name) => look(page, `local-${name}-${width}-${colorScheme}`, where(name));
     for (const [name, url] of [
-      ["business", `${business}/`], ["events", `${events}/`], ["chats", `${simulator}/chat`], ["chat", chat], ["simulator", `${simulator}/`],
+      ["business", `${business}/`], ["events", `${events}/`],
+      ["chats", `${simulator}/chat`], ["chat", chat], ["simulator", `${simulator}/`],
       ["merchants", `${simulator}/console`], ["signed", `${shop}/signed?account=${account}`],
       ["shop", `${shop}/`],
     ]) {

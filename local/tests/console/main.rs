@@ -1,5 +1,5 @@
-//! The pages in a real browser, at three widths, light and dark, examined by axe: the operators' console in both languages, with
-//! every button, with the script and without it; and the pages of `cargo run` next to it.
+//! The pages in a real browser, at three widths, light and dark, examined by axe: the operators' console in both
+//! languages, with every button, with the script and without it; and the pages of `cargo run` next to it.
 //!
 //! `cfg(test)` says to clippy what is plain to everybody else: that helpers here may unwrap.
 #![cfg(test)]
@@ -37,7 +37,8 @@ async fn simulate(system: &System, route: &str, account: &str) {
     request.json(&json!({ "authorizer_appid": account })).send().await.unwrap().error_for_status().unwrap();
 }
 
-/// How long a push may take until it has its effect: it is looked for four times a second, on a machine that may be busy.
+/// How long a push may take until it has its effect: it is looked for four times a second, on a machine that may be
+/// busy.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Waits for what WeChat has pushed to take effect.

@@ -1,10 +1,10 @@
 //! The look that the pages of this project share, and the navigation of those on one machine.
 //!
-//! [`STYLE`] has the tokens (colours, light and dark), the elements, buttons, forms, notices, badges, cards and tables, and the
-//! frame: skip link, header, navigation, content. A group of pages puts the few rules of its own behind it.
+//! [`STYLE`] has the tokens (colours, light and dark), the elements, buttons, forms, notices, badges, cards and tables,
+//! and the frame: skip link, header, navigation, content. A group of pages puts the few rules of its own behind it.
 //!
-//! `cargo run` shows pages at several ports, and each leads to the others: [`Neighbour`] is one of them with its address. In the
-//! cloud there are none.
+//! `cargo run` shows pages at several ports, and each leads to the others: [`Neighbour`] is one of them with its
+//! address. In the cloud there are none.
 
 /// The style sheet. A page is `body.framed` with `.skip`, `.top`, `.nav` and `main`, or `body.alone` with `main` only.
 pub const STYLE: &str = include_str!("style.css");

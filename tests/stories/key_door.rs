@@ -67,13 +67,12 @@ const RIGHTS: [(&str, &[&str]); 39] = [
 ];
 
 /// What the console may call for operators.
-const FOR_OPERATORS: [&str; 9] = [
+const FOR_OPERATORS: [&str; 8] = [
     "GET /platform",
     "POST /accounts/{appid}/renewals",
     "POST /retries",
     "PATCH /accounts/{appid}",
     "POST /accounts/{appid}/profile-readings",
-    "POST /reconciliations",
     "DELETE /keys/{key_id}",
     "POST /authorization-links",
     "DELETE /authorization-links/{link_id}",

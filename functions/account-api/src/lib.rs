@@ -46,7 +46,7 @@ pub static ROUTES: [Route; 21] = [
     Route::new(Method::GET, "/accounts/{appid}", &[Scope::AccountsRead]),
     Route::new(Method::PATCH, "/accounts/{appid}", &[Scope::AccountsWrite, Scope::AccountsOrigins]).for_operators(),
     Route::new(Method::POST, "/accounts/{appid}/profile-readings", &[Scope::AccountsWrite]).for_operators(),
-    Route::new(Method::POST, "/reconciliations", &[Scope::AccountsWrite]).for_operators(),
+    Route::new(Method::POST, "/reconciliations", &[Scope::AccountsWrite]),
     Route::new(Method::GET, "/reconciliations/{reconciliation_id}", &[Scope::AccountsRead]),
     Route::with(Method::POST, "/keys", Right::IamOnly),
     Route::with(Method::GET, "/keys", Right::IamOnly),

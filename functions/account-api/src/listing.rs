@@ -8,7 +8,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use base::ids::AppId;
 use http::StatusCode;
-use platform::account_search::{AccountFilters, AccountSearch, AccountsFound};
+use platform::account_search::{AccountFilters, AccountSearch};
 use serde::Serialize;
 use store::{AccountState, Labels};
 use tokio::time::Instant;
@@ -54,9 +54,9 @@ async fn listed(
     let search = AccountSearch { lists: &open.items.account_lists, names: &open.items.user_names };
     let Wanted { filters, limit, after } = &wanted;
     let found = match (search.named(filters).await?, caller.appids()) {
-        (Some(named), _) => {
-            let accounts = named.into_iter().filter(|account| caller.may_use(&account.appid)).collect();
-            AccountsFound { accounts, next: None }
+        (Some(mut named), _) => {
+            named.accounts.retain(|account| caller.may_use(&account.appid));
+            named
         }
         (None, None) => search.page(filters, *limit, after.as_ref()).await?,
         (None, Some(appids)) => search.page_among(filters, appids, *limit, after.as_ref()).await?,

@@ -10,7 +10,7 @@ use base::clock::{SharedClock, Timestamp};
 use base::ids::AppId;
 use http::{Method, StatusCode};
 use platform::secret::PlatformError;
-use store::{Access, access_to};
+use store::{Access, CONSOLE_ITSELF, access_to};
 use tokio::time::timeout;
 use web::InternalError;
 
@@ -19,6 +19,9 @@ use crate::functions::{Answer, Call, CallError, Caller, Function, Functions};
 
 /// The answer of account-api is believed for this long: an appid that was mistyped may be corrected.
 const BELIEVED: Duration = Duration::from_mins(10);
+
+/// Where it does not answer, it is asked again after this long.
+const ASKED_AGAIN: Duration = Duration::from_mins(1);
 
 access_to! {
     /// What the console may use of the table.
@@ -82,8 +85,9 @@ impl Platform {
 
     /// The platform and its items.
     pub(crate) async fn open(&self) -> Result<Open, InternalError> {
-        let component = match self.believed() {
-            Some(component) => component,
+        let component = match self.known() {
+            Some((component, until)) if self.clock.now() < until => component,
+            Some((component, _)) => self.find_again(component).await?,
             None => self.find().await?,
         };
         let (items, reads) = (self.table.of(&component), self.reads.of(&component));
@@ -95,14 +99,32 @@ impl Platform {
         drop(timeout(bound, self.find()).await);
     }
 
-    fn believed(&self) -> Option<AppId> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.as_ref().filter(|(_, at)| self.clock.now().since(*at) < BELIEVED).map(|(component, _)| component.clone())
+    /// The platform that account-api has named, and until when that is believed.
+    fn known(&self) -> Option<(AppId, Timestamp)> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn believe(&self, component: &AppId, time: Duration) {
+        let until = self.clock.now().plus(time);
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((component.clone(), until));
+    }
+
+    /// Asks once more. What was known is still good where account-api does not answer: pages go on without it.
+    async fn find_again(&self, known: AppId) -> Result<AppId, InternalError> {
+        match self.find().await {
+            Err(error) if !error.is_not_configured() => {
+                tracing::warn!("the platform is taken for the one of before: {error}");
+                self.believe(&known, ASKED_AGAIN);
+                Ok(known)
+            }
+            found => found,
+        }
     }
 
     async fn find(&self) -> Result<AppId, InternalError> {
         let call = Call::to(Function::AccountApi, Method::GET, "/platform", None);
-        let Answer { status, body } = self.functions.call(call, Caller { operator: CONSOLE, source_ip: None }).await?;
+        let Answer { status, body } =
+            self.functions.call(call, Caller { operator: CONSOLE_ITSELF, source_ip: None }).await?;
         let component = body["component_appid"].as_str().and_then(|appid| AppId::parse(appid).ok());
         if body["type"].as_str().is_some_and(|kind| kind.ends_with(":not-configured")) {
             return Err(InternalError::Platform(PlatformError::NotConfigured));
@@ -110,13 +132,10 @@ impl Platform {
         let Some(component) = component.filter(|_| status == StatusCode::OK) else {
             return Err(CallError::Malformed { function: Function::AccountApi }.into());
         };
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((component.clone(), self.clock.now()));
+        self.believe(&component, BELIEVED);
         Ok(component)
     }
 }
-
-/// The console itself, where no operator asks.
-const CONSOLE: &str = "console";
 
 impl From<CallError> for InternalError {
     fn from(error: CallError) -> Self {

@@ -9,7 +9,9 @@ use axum::response::Response;
 use http::header::{ORIGIN, SET_COOKIE};
 use http::{HeaderMap, Method, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
+use store::StoreError;
 use subtle::ConstantTimeEq as _;
+use tokio::time::{Instant, timeout_at};
 use url::form_urlencoded;
 use web::headers::SEC_FETCH_SITE;
 use web::source::Source;
@@ -53,13 +55,17 @@ pub(crate) struct Asked {
     pub(crate) open: Open,
     pub(crate) session: Session,
     pub(crate) source: Source,
+    /// When the request must be answered.
+    pub(crate) until: Instant,
 }
 
 /// Lets bound browsers in.
 pub(crate) async fn bound_browsers_only(State(console): State<Console>, mut request: Request, next: Next) -> Response {
+    let until = Instant::now() + console.0.parts.limits.page;
     let mut view = View::of(&console, &request);
     let source = request.extensions().get::<Source>().cloned().unwrap_or_default();
-    let (open, session) = match session_of(&console, request.headers(), &source).await {
+    let found = timeout_at(until, session_of(&console, request.headers(), &source)).await;
+    let (open, session) = match found.unwrap_or_else(|_| Err(StoreError::late("GetItem").into())) {
         Ok(Some(found)) => found,
         Ok(None) => return view.not_bound(request.headers(), request.method()),
         Err(trouble) => return view.trouble(&console, "finding the browser of an operator", trouble),
@@ -73,7 +79,7 @@ pub(crate) async fn bound_browsers_only(State(console): State<Console>, mut requ
         refusal
     } else {
         request.extensions_mut().insert(view);
-        request.extensions_mut().insert(Asked { open, session, source });
+        request.extensions_mut().insert(Asked { open, session, source, until });
         next.run(request).await
     };
     if let Some(cookie) = cookie {
@@ -138,11 +144,11 @@ impl View {
     fn may_only_look(&self) -> Response {
         self.sentence(
             StatusCode::FORBIDDEN,
-            self.t("您只能查看", "You may only look"),
+            self.t("您只有查看权限", "You can only view"),
             self.t(
-                "您没有操作权限。请联系管理员停用后重新邀请您：cargo ops operators end NAME，然后 cargo ops operators invite NAME --rights act。",
-                "You may not do this. Ask whoever invited you to end you and to invite you again: cargo ops operators end NAME, then \
-                 cargo ops operators invite NAME --rights act.",
+                "此操作需要操作权限。请联系管理员先停用、再重新邀请您：cargo ops operators end NAME，然后 cargo ops operators invite NAME --rights act。",
+                "This needs the right to act. Ask whoever invited you to end your access and invite you again: cargo ops operators \
+                 end NAME, then cargo ops operators invite NAME --rights act.",
             ),
         )
     }
@@ -152,7 +158,7 @@ impl View {
             StatusCode::FORBIDDEN,
             self.t("未执行任何操作", "Nothing was done"),
             self.t(
-                "该请求不是从本页面提交的。请返回后重试。",
+                "该请求不是从控制台页面提交的。请返回并刷新页面后重试。",
                 "This was not sent from a page of the console. Go back, reload the page and try again.",
             ),
         )

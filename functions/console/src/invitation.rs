@@ -33,7 +33,7 @@ pub(crate) async fn show(State(console): State<Console>, Path(code): Path<String
     let action = request.uri().path();
     let shown = match invited(&console, &code).await {
         Ok(Some(name)) => {
-            let view = view.titled(view.t("绑定此浏览器", "Bind this browser"), "");
+            let view = view.titled(view.t("绑定此浏览器", "Sign in this browser"), "");
             view.page(StatusCode::OK, &Page { v: &view, name: name.as_str(), action }).map_err(Trouble::from)
         }
         Ok(None) => Ok(over(&view)),
@@ -56,8 +56,8 @@ pub(crate) async fn accept(State(console): State<Console>, Path(code): Path<Stri
     if !is_from_ourselves(request.headers(), console.config().public_base.as_str()) {
         return view.sentence(
             StatusCode::FORBIDDEN,
-            view.t("未绑定", "It was not bound"),
-            view.t("请在邀请页面上点击按钮。", "Press the button on the invitation's page."),
+            view.t("未绑定", "Not signed in"),
+            view.t("请在邀请页面上点击按钮。", "Press the button on the page of the invitation."),
         );
     }
     let source = request.extensions().get::<Source>().cloned().unwrap_or_default();
@@ -90,10 +90,10 @@ async fn bind(console: &Console, code: &str, label: String, source: &Source) -> 
 fn over(view: &View) -> Response {
     view.sentence(
         StatusCode::GONE,
-        view.t("邀请已失效", "This invitation cannot be used"),
+        view.t("邀请已失效", "This invitation is no longer valid"),
         view.t(
             "邀请链接只能使用一次，有效期 30 分钟。请向管理员索取新的邀请链接。",
-            "An invitation can be used once and within 30 minutes. Ask whoever runs the platform for another one.",
+            "An invitation works once, within 30 minutes. Ask whoever runs the platform for another one.",
         ),
     )
 }

@@ -130,6 +130,7 @@ fn routes() -> Vec<(Page, MethodRouter<Console>)> {
     };
     vec![
         looks("/console", get(overview::show)),
+        looks("/console/lost", get(overview::lost)),
         looks("/console/accounts", get(accounts::show)),
         looks("/console/export", get(export::show)),
         looks("/console/export/accounts.csv", get(export::part)),

@@ -13,7 +13,7 @@ use base::ids::{BrowserId, Digest, OperatorName};
 use base::random::Random;
 use http::{HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
-use store::{Browser, Operator, SecretDigest, WriteOutcome};
+use store::{Browser, CONSOLE_ITSELF, Operator, SecretDigest, WriteOutcome};
 use web::source::Source;
 use web::{InternalError, SameSite, cookies, set_cookie};
 
@@ -119,7 +119,7 @@ pub(crate) async fn find(
             browser = %browser.id,
             "a browser is ended: it came with a secret that is not its own any more, so there is a copy of its cookie"
         );
-        let actor = source.actor("console".to_owned());
+        let actor = source.actor(CONSOLE_ITSELF.to_owned());
         browsers.end(&operator.name, &browser.id, &actor, now).await?;
         return Ok(None);
     }

@@ -17,9 +17,31 @@ pub(crate) enum Trouble {
     Address,
     /// A function refuses to do it.
     Refused(Refusal),
+    /// An act may have been done.
+    Unclear(Unclear),
     /// Not the operator's fault: logged, and answered with a reference.
     Internal(InternalError),
 }
+
+/// Why it is not known whether an act was done.
+#[derive(Debug)]
+pub(crate) enum Unclear {
+    /// The function has failed, and has written down why.
+    Failed(Refusal),
+    /// It has not answered.
+    Unanswered(InternalError),
+}
+
+/// Problems of a function that it has before it does anything, although their status says that it is not the caller's fault.
+const BEFORE_ANY_EFFECT: [&str; 7] = [
+    "address-refused",
+    "not-configured",
+    "token-being-renewed",
+    "token-unavailable",
+    "wechat-busy",
+    "wechat-refused",
+    "wechat-unreachable",
+];
 
 /// Something that an address names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,12 +81,24 @@ impl Refusal {
         }
     }
 
+    /// Whether what was asked for was certainly not done.
+    pub(crate) fn is_certain(&self) -> bool {
+        self.status.is_client_error() || BEFORE_ANY_EFFECT.contains(&self.kind.as_str())
+    }
+
     /// What is wrong and what to do.
     pub(crate) fn said(&self, language: Language) -> String {
         match self.errcode {
             Some(errcode) => words::refused_by_wechat(errcode, language),
             None => words::refusal(&self.kind, &self.detail, language),
         }
+    }
+}
+
+impl Trouble {
+    /// What a function's problem means for what an operator wanted done.
+    pub(crate) fn of_act(refusal: Refusal) -> Self {
+        if refusal.is_certain() { Self::Refused(refusal) } else { Self::Unclear(Unclear::Failed(refusal)) }
     }
 }
 

@@ -1,11 +1,12 @@
 //! What every page has: language, navigation, who is signed in, times, and the headers of a response.
 
-use std::fmt::Write as _;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use askama::Template;
-use axum::extract::Request;
+use askama::filters::HtmlSafeOutput;
+use axum::extract::{MatchedPath, Request};
 use axum::response::{Html, IntoResponse as _, Response};
 use base::clock::Timestamp;
 use base::language::Language;
@@ -22,9 +23,9 @@ use web::headers::SEC_FETCH_SITE;
 use web::{AcceptLanguage, InternalError, ONE_YEAR_OVER_TLS, cookies, picture_sources};
 
 use crate::session::Session;
-use crate::trouble::{Thing, Trouble};
+use crate::trouble::{Thing, Trouble, Unclear};
 use crate::words::{Done, Section};
-use crate::{Console, assets};
+use crate::{Console, PAGES, assets};
 
 /// The cookie with the language that the viewer has chosen.
 pub(crate) const LANGUAGE: &str = "console-language";
@@ -47,10 +48,14 @@ pub(crate) struct View {
     neighbours: Arc<[Neighbour]>,
     /// Path and query, to come back to.
     path: String,
+    /// Whether it is what comes of a form.
+    is_form: bool,
     done: Option<Done>,
     signed_in: Option<SignedIn>,
     component: String,
     now: Timestamp,
+    /// Our own origin.
+    origin: String,
     https: bool,
 }
 
@@ -77,31 +82,42 @@ struct Sentence<'a> {
     says: &'a str,
     /// The number of what is in the log.
     reference: Option<&'a str>,
+    /// Where to look next.
+    way: Way<'a>,
+}
+
+/// A page that another one leads to.
+struct Way<'a> {
+    path: &'a str,
+    title: &'a str,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates hand references on")]
 impl View {
     /// The frame of a request's page, before it is known who looks.
     pub(crate) fn of(console: &Console, request: &Request) -> Self {
-        let path = request.uri().path_and_query().map_or("/console", |path| path.as_str()).to_owned();
-        let done = parameter(&path, "done").and_then(|word| Done::parse(&word));
-        let section = Section::of(request.uri().path());
-        // What a form leads to is no page that can be opened.
         let is_form = request.method() == Method::POST;
-        let path = if is_form { section.unwrap_or(Section::Overview).path().to_owned() } else { path };
+        let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
+        let asked: Vec<(Cow<'_, str>, Cow<'_, str>)> = form_urlencoded::parse(query.as_bytes()).collect();
+        let (done, others): (Vec<_>, Vec<_>) = asked.into_iter().partition(|(name, _)| name == "done");
+        // An address in a chat must not say that something was done.
+        let done = done.first().filter(|_| is_led_here_by_us(request.headers()));
+        let path = if is_form { page_above(request) } else { with_query(path, others) };
         Self {
             language: language(request.headers()),
             title: String::new(),
             style: assets::style(),
             script: assets::script(),
             icon: assets::icon(),
-            section,
+            section: Section::of(request.uri().path()),
             neighbours: Arc::clone(&console.0.parts.neighbours),
             path,
-            done,
+            is_form,
+            done: done.and_then(|(_, word)| Done::parse(word)),
             signed_in: None,
             component: String::new(),
             now: console.0.parts.clock.now(),
+            origin: console.config().public_base.as_str().to_owned(),
             https: console.config().public_base.is_https(),
         }
     }
@@ -127,6 +143,14 @@ impl View {
     /// The text of the two that is in the viewer's language.
     pub(crate) fn t<'a>(&self, chinese: &'a str, english: &'a str) -> &'a str {
         self.language.pick(chinese, english)
+    }
+
+    pub(crate) fn is_chinese(&self) -> bool {
+        self.language == Language::Chinese
+    }
+
+    pub(crate) fn is_form(&self) -> bool {
+        self.is_form
     }
 
     pub(crate) fn operator(&self) -> Option<&str> {
@@ -177,21 +201,21 @@ impl View {
         self.now
     }
 
-    /// A moment in Beijing's time, as HTML; the script adds the viewer's own where that is another one.
-    pub(crate) fn time(&self, at: &Timestamp) -> String {
+    /// A moment in Beijing's time; the script adds the viewer's own where that is another one.
+    pub(crate) fn time(&self, at: &Timestamp) -> HtmlSafeOutput<String> {
         let (machine, beijing) = (at.rfc3339(), at.plus(BEIJING).rfc3339());
         let shown = match (beijing.get(0..10), beijing.get(11..16)) {
             (Some(day), Some(time)) => format!("{day} {time}"),
             _ => beijing,
         };
         let (zone, local) = (self.t("北京时间", "Beijing time"), self.t("本地", "here"));
-        format!(r#"<time datetime="{machine}" title="{zone}" data-local="{local}">{shown}</time>"#)
+        HtmlSafeOutput(format!(r#"<time datetime="{machine}" title="{zone}" data-local="{local}">{shown}</time>"#))
     }
 
-    /// How long ago a moment was, with the moment itself as HTML.
-    pub(crate) fn ago(&self, at: &Timestamp) -> String {
+    /// How long ago a moment was, with the moment itself.
+    pub(crate) fn ago(&self, at: &Timestamp) -> HtmlSafeOutput<String> {
         let shown = phrase::ago(*at, self.now, self.language);
-        format!(r#"{shown} <span class="hint">{}</span>"#, self.time(at))
+        HtmlSafeOutput(format!(r#"{shown} <span class="hint">{}</span>"#, self.time(at)))
     }
 
     /// How long ago a moment was, or how long it is until then.
@@ -215,18 +239,33 @@ impl View {
     }
 
     fn sentence_with(&self, status: StatusCode, title: &str, sentence: &str, reference: Option<&str>) -> Response {
+        self.sentence_to(status, title, sentence, reference, Section::Overview.path())
+    }
+
+    /// The same with another way on than to the overview.
+    fn sentence_to(
+        &self,
+        status: StatusCode,
+        title: &str,
+        sentence: &str,
+        reference: Option<&str>,
+        path: &str,
+    ) -> Response {
         let v = self.titled(title, &self.component);
-        let page = self.page(status, &Sentence { v: &v, says: sentence, reference });
+        let way = match Section::of(path) {
+            Some(section) => Way { path, title: section.title(self.language) },
+            None => Way { path, title: self.t("返回", "Back") },
+        };
+        let page = self.page(status, &Sentence { v: &v, says: sentence, reference, way });
         page.unwrap_or_else(|_| self.secured(status.into_response()))
     }
 
     /// On to another page of the console, which says what was done.
     pub(crate) fn see(&self, path: &str, done: Option<Done>) -> Response {
-        let mut path = path.to_owned();
-        if let Some(done) = done {
-            // Writing to a text cannot fail.
-            let _ = write!(path, "{}done={}", if path.contains('?') { '&' } else { '?' }, done.word());
-        }
+        let path = match done {
+            Some(done) => with_query(path, [("done", done.word())]),
+            None => path.to_owned(),
+        };
         let mut response = StatusCode::SEE_OTHER.into_response();
         if let Ok(location) = HeaderValue::try_from(path) {
             response.headers_mut().insert(LOCATION, location);
@@ -249,12 +288,13 @@ impl View {
         }
         self.sentence(
             StatusCode::UNAUTHORIZED,
-            self.t("此浏览器未绑定", "This browser is not bound"),
+            self.t("此浏览器未绑定", "This browser is not signed in"),
             self.t(
                 "控制台没有密码：请向管理员索取邀请链接（cargo ops operators invite NAME，NAME 为小写字母和数字），并在此浏览器中打开。如果之前可以使用，\
-                 可能是绑定已过期（30 天），或已被停用。",
+                 可能是绑定已过期（30 天）、已被停用，或浏览器从备份恢复了旧的 Cookie。",
                 "The console has no passwords. Ask whoever runs the platform for an invitation (cargo ops operators invite NAME), \
-                 and open it in this browser. If it worked before, its 30 days are over, or it was ended.",
+                 and open it in this browser. If it worked before, its 30 days are over, it was signed out, or the browser came \
+                 back with an old cookie, such as from a backup.",
             ),
         )
     }
@@ -263,10 +303,10 @@ impl View {
     pub(crate) fn nothing_here(&self, status: StatusCode) -> Response {
         self.sentence(
             status,
-            self.t("没有此页面", "There is no such page"),
+            self.t("页面不存在", "There is no such page"),
             self.t(
                 "地址可能来自旧版本或被截断。请从导航重新进入。",
-                "The address may be of another version, or was cut off. Find the page through the navigation.",
+                "The address may be from another version, or was cut off. Use the navigation.",
             ),
         )
     }
@@ -278,9 +318,9 @@ impl View {
                 StatusCode::NOT_FOUND,
                 self.t("未找到该账号", "No such account"),
                 self.t(
-                    "没有使用此 AppID 授权过平台的账号。请在账号列表中按名称、原始 ID 或业务编号查找。",
-                    "No account with this appid has ever authorized the platform. Look for it in the list of accounts, by its \
-                     name, original id or reference.",
+                    "此 AppID 对应的账号没有授权过本平台。请在账号列表中按名称、原始 ID 或业务编号查找。",
+                    "No account with this appid has ever authorized the platform. Look for it in the list of accounts by name, \
+                     original id or reference.",
                 ),
             ),
             Trouble::Unknown(Thing::Link) => self.sentence(
@@ -288,25 +328,45 @@ impl View {
                 self.t("未找到该链接", "No such link"),
                 self.t(
                     "链接过期 30 天后会被删除。您可以新建一个。",
-                    "A link is forgotten 30 days after it has expired. You can make another one.",
+                    "Links are removed 30 days after they expire. You can create another one.",
                 ),
             ),
             Trouble::Unknown(Thing::Key | Thing::Browser) => self.sentence(
                 StatusCode::NOT_FOUND,
-                self.t("未找到", "There is no such thing"),
-                self.t("它可能已被删除。请返回列表查看。", "It may be gone. Go back to the list."),
+                self.t("未找到", "Not found"),
+                self.t("它可能已被删除。请返回列表查看。", "It may have been removed. Go back to the list."),
             ),
             Trouble::Address => self.sentence(
                 StatusCode::BAD_REQUEST,
-                self.t("地址有误", "The address cannot be used"),
+                self.t("地址有误", "This address cannot be used"),
                 self.t(
-                    "此页面的地址可能来自旧版本或被截断。请从左侧导航重新进入。",
-                    "It may be of another version, or was cut off. Find the page again through the navigation.",
+                    "地址可能来自旧版本、被截断，或其中有无法识别的筛选条件。请从导航重新进入。",
+                    "It may be from another version, or was cut off. Use the navigation.",
                 ),
             ),
             Trouble::Refused(refusal) => {
-                let title = self.t("未执行", "It was not done");
-                self.sentence_with(refusal.status, title, &refusal.said(self.language), refusal.reference.as_deref())
+                let (title, said) = (self.t("未执行", "Not done"), refusal.said(self.language));
+                self.sentence_to(refusal.status, title, &said, refusal.reference.as_deref(), &self.path)
+            }
+            Trouble::Unclear(unclear) => {
+                let reference = match unclear {
+                    Unclear::Failed(refusal) => refusal.reference,
+                    Unclear::Unanswered(error) => {
+                        let parts = &console.0.parts;
+                        Some(error.report(what, &parts.random, &parts.metrics).as_str().to_owned())
+                    }
+                };
+                self.sentence_to(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    self.t("结果未知", "The outcome is not known"),
+                    self.t(
+                        "没有收到结果，操作可能已经生效。请先在下面的页面确认，再决定是否重试。如问题仍然存在，请将编号告知平台的工程师。",
+                        "There was no answer, and this may have been done. Look at the page below before you try again. If it \
+                         happens again, give the number to an engineer of the platform.",
+                    ),
+                    reference.as_deref(),
+                    &self.path,
+                )
             }
             Trouble::Internal(error) if error.is_not_configured() => self.sentence(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -321,11 +381,11 @@ impl View {
                 let reference = error.report(what, &parts.random, &parts.metrics);
                 self.sentence_with(
                     StatusCode::SERVICE_UNAVAILABLE,
-                    self.t("暂时无法使用", "Not available"),
+                    self.t("暂时无法使用", "Not available at the moment"),
                     self.t(
-                        "请稍后再试。如问题仍然存在，请将下面的编号告知平台的工程师：日志中有相同的编号。",
-                        "Try again in a moment. If it stays like this, give this number to an engineer of the platform: the log has \
-                         it next to the cause.",
+                        "请稍后再试。如问题仍然存在，请将下面的错误编号告知平台的工程师，日志中有相同的编号。",
+                        "Try again in a moment. If it stays like this, give this number to an engineer of the platform: the log \
+                         names the cause next to it.",
                     ),
                     Some(reference.as_str()),
                 )
@@ -342,7 +402,7 @@ impl View {
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
         headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
-        headers.insert(CONTENT_SECURITY_POLICY, policy());
+        headers.insert(CONTENT_SECURITY_POLICY, policy(&self.origin));
         if self.https {
             headers.insert(STRICT_TRANSPORT_SECURITY, ONE_YEAR_OVER_TLS);
         }
@@ -350,9 +410,11 @@ impl View {
     }
 }
 
-fn policy() -> HeaderValue {
+/// Of our own origin the console's part alone: other functions serve files there that others have handed in.
+fn policy(origin: &str) -> HeaderValue {
+    let (ours, files) = (format!("{origin}/console/"), format!("{origin}/console/assets/"));
     let policy = format!(
-        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' {}; form-action 'self'; \
+        "default-src 'none'; style-src {files}; script-src {files}; connect-src {ours}; img-src {files} {}; form-action {ours}; \
          frame-ancestors 'none'; base-uri 'none'",
         picture_sources()
     );
@@ -367,8 +429,30 @@ fn language(headers: &HeaderMap) -> Language {
     chosen.unwrap_or_else(|| AcceptLanguage::of(headers).0)
 }
 
-/// A parameter of a path's query.
-pub(crate) fn parameter(path: &str, name: &str) -> Option<String> {
-    let (_, query) = path.split_once('?')?;
-    form_urlencoded::parse(query.as_bytes()).find(|(found, _)| found == name).map(|(_, value)| value.into_owned())
+/// Whether the browser says that a page of our own has led here, or nothing.
+fn is_led_here_by_us(headers: &HeaderMap) -> bool {
+    headers.get(SEC_FETCH_SITE).is_none_or(|site| site == "same-origin")
+}
+
+/// The page that has the form of a request: the nearest one above, in the tree of paths.
+fn page_above(request: &Request) -> String {
+    let mut path = request.uri().path();
+    let mut route = request.extensions().get::<MatchedPath>().map_or(path, MatchedPath::as_str);
+    let is_page = |route: &str| PAGES.iter().any(|page| page.path == route && page.method == Method::GET);
+    while !is_page(route) {
+        let (Some((above, _)), Some((route_above, _))) = (path.rsplit_once('/'), route.rsplit_once('/')) else {
+            return Section::Overview.path().to_owned();
+        };
+        (path, route) = (above, route_above);
+    }
+    path.to_owned()
+}
+
+/// A path with those fields, in its query, that have a value.
+pub(crate) fn with_query<N: AsRef<str>, V: AsRef<str>>(path: &str, fields: impl IntoIterator<Item = (N, V)>) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(fields.into_iter().filter(|(_, value)| !value.as_ref().is_empty()));
+    let query = query.finish();
+    let separator = if path.contains('?') { '&' } else { '?' };
+    if query.is_empty() { path.to_owned() } else { format!("{path}{separator}{query}") }
 }

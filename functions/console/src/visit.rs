@@ -8,7 +8,6 @@ use base::ids::AppId;
 use http::StatusCode;
 use http::request::Parts;
 use store::{Actor, AuditEntry};
-use tokio::time::Instant;
 use url::form_urlencoded;
 use web::spawn_with_timeout;
 
@@ -16,8 +15,9 @@ use crate::Console;
 use crate::access::Open;
 use crate::functions::{Answer, Call, Caller};
 use crate::guard::{Asked, Form};
-use crate::trouble::{Refusal, Trouble};
+use crate::trouble::{Refusal, Trouble, Unclear};
 use crate::view::View;
+use crate::words::Section;
 
 /// A request that the guard has let in.
 pub(crate) struct Visit {
@@ -86,12 +86,15 @@ impl Visit {
         F: Future<Output = Result<Response, Trouble>> + Send + 'static,
     {
         let Self { console, view, asked, form, query } = self;
-        let bound = Instant::now() + console.0.parts.limits.page;
+        let bound = asked.until;
         let open = asked.open.clone();
         let visit = OpenVisit { console: console.clone(), open, asked, form, query, view: view.clone() };
         let answered = spawn_with_timeout(bound, Box::pin(work(visit))).await;
         answered
-            .unwrap_or_else(|error| Err(error.into()))
+            // What a form asked for goes on, and may still be done.
+            .unwrap_or_else(|error| {
+                Err(if view.is_form() { Trouble::Unclear(Unclear::Unanswered(error)) } else { error.into() })
+            })
             .unwrap_or_else(|trouble| view.trouble(&console, what, trouble))
     }
 }
@@ -105,6 +108,11 @@ impl OpenVisit {
     /// The frame of a page with a title in both languages.
     pub(crate) fn titled(&self, chinese: &str, english: &str) -> View {
         self.view(self.view.t(chinese, english))
+    }
+
+    /// The frame of a page that the navigation leads to.
+    pub(crate) fn section(&self, section: Section) -> View {
+        self.view(section.title(self.view.language))
     }
 
     /// The frame of what has no page of its own.
@@ -134,16 +142,16 @@ impl OpenVisit {
         let answered = self.open.functions.call(call, self.caller()).await;
         let outcome = match &answered {
             Ok(answer) if answer.status.is_success() => done(answer),
-            // What failed inside may have taken effect before.
-            Ok(answer) if answer.status.is_client_error() => format!("refused: {}", Refusal::of(answer).kind),
+            Ok(answer) if Refusal::of(answer).is_certain() => format!("refused: {}", Refusal::of(answer).kind),
             Ok(_) | Err(_) => "unknown".to_owned(),
         };
         if let Err(error) = audit.finish(&entry.place(), &outcome).await {
             tracing::warn!("the audit does not have what came of an act: {error}");
         }
-        match answered? {
-            answer if answer.status.is_success() => Ok(answer),
-            answer => Err(Trouble::Refused(Refusal::of(&answer))),
+        match answered {
+            Ok(answer) if answer.status.is_success() => Ok(answer),
+            Ok(answer) => Err(Trouble::of_act(Refusal::of(&answer))),
+            Err(error) => Err(Trouble::Unclear(Unclear::Unanswered(error.into()))),
         }
     }
 

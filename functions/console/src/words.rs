@@ -1,9 +1,13 @@
 //! Words of the console in both languages that are on more than one page.
 
+use std::time::Duration;
+
 use base::language::Language;
+use base::phrase;
 use diagnosis::codes::{self, Explanation};
 use diagnosis::words;
-use store::{AccountState, EntryStatus, KnownAccount};
+use serde_json::Value;
+use store::{AccountState, CONSOLE_ITSELF, EntryStatus, KnownAccount};
 use url::Url;
 use wechat::api::AccountKind;
 
@@ -133,19 +137,19 @@ pub(crate) fn arrival_outcome(entry: &EntryStatus, language: Language) -> String
 /// An act of the audit, in words; one of another version as it is.
 pub(crate) fn act(act: &str, language: Language) -> String {
     let said = match act {
-        "account.label" => language.pick("修改业务信息", "changed what is said about the account"),
+        "account.label" => language.pick("修改业务信息", "changed reference, tags or origins"),
         "account.read-profile" => language.pick("重新读取资料", "read the profile again"),
-        "account.renew" => language.pick("立即续期", "asked for a renewal"),
+        "account.renew" => language.pick("立即续期", "requested a renewal"),
         "accounts.export" => language.pick("导出账号", "exported accounts"),
-        "arrivals.retry" => language.pick("立即重试", "tried again what waits"),
-        "link.create" => language.pick("创建授权链接", "made a link"),
-        "link.cancel" => language.pick("作废授权链接", "cancelled a link"),
+        "arrivals.retry" => language.pick("立即重试", "retried what was waiting"),
+        "link.create" => language.pick("创建授权链接", "created a link"),
+        "link.cancel" => language.pick("取消授权链接", "cancelled a link"),
         "key.revoke" => language.pick("吊销 API 密钥", "revoked an API key"),
-        "operator.create" => language.pick("创建操作员", "made an operator"),
+        "operator.create" => language.pick("创建操作员", "created an operator"),
         "operator.invite" => language.pick("邀请操作员", "invited an operator"),
         "operator.end" => language.pick("停用操作员", "ended an operator"),
         "browser.bind" => language.pick("绑定浏览器", "bound a browser"),
-        "browser.end" => language.pick("解除浏览器绑定", "ended a browser"),
+        "browser.end" => language.pick("解除浏览器绑定", "signed out a browser"),
         other => other,
     };
     said.to_owned()
@@ -155,7 +159,7 @@ pub(crate) fn act(act: &str, language: Language) -> String {
 pub(crate) fn audit_outcome(outcome: Option<&str>, language: Language) -> String {
     match outcome {
         Some("done") => language.pick("成功", "done").to_owned(),
-        None | Some("unknown") => language.pick("未知，可能已生效", "not known: it may have taken effect").to_owned(),
+        None | Some("unknown") => language.pick("未知，可能已生效", "not known: it may have been done").to_owned(),
         Some(outcome) => match (outcome.split_once(": "), language) {
             (Some(("done", link)), Language::Chinese) => format!("成功（{link}）"),
             (Some(("refused", kind)), Language::Chinese) => format!("被拒绝（{kind}）"),
@@ -215,19 +219,19 @@ macro_rules! dones {
 }
 
 dones! {
-    Bound = "bound": "此浏览器已绑定，30 天内有效。", "This browser is bound for 30 days.";
+    Bound = "bound": "此浏览器已绑定，30 天内有效。", "This browser is signed in for 30 days.";
     Labelled = "labelled": "已保存。", "Saved.";
     ProfileRead = "profile-read": "已重新读取账号资料。", "The profile was read again.";
     RenewalAsked = "renewal-asked":
         "已安排续期，通常几秒内完成。重新加载此页面可查看结果。",
-        "The token is being renewed, which takes seconds. Reload this page to see what came of it.";
-    LinkMade = "link-made": "链接已创建。", "The link is made.";
-    LinkCancelled = "link-cancelled": "链接已作废。", "The link is cancelled.";
+        "The token is being renewed, which takes a few seconds. Reload this page to see the result.";
+    LinkMade = "link-made": "链接已创建。", "The link was created.";
+    LinkCancelled = "link-cancelled": "链接已取消。", "The link was cancelled.";
     RetryAsked = "retry-asked":
         "已安排立即重试，通常几秒内完成。重新加载此页面可查看结果。",
-        "What waits is being tried again, which takes seconds. Reload this page to see what is left.";
-    KeyRevoked = "key-revoked": "密钥已吊销，最迟一分钟内失效。", "The key is revoked. It stops working within a minute.";
-    BrowserEnded = "browser-ended": "该浏览器已解除绑定。", "The browser is not bound any more.";
+        "What is waiting is being retried, which takes a few seconds. Reload this page to see what is left.";
+    KeyRevoked = "key-revoked": "密钥已吊销，最迟一分钟内失效。", "The key was revoked. It stops working within a minute.";
+    BrowserEnded = "browser-ended": "该浏览器已解除绑定。", "The browser was signed out.";
 }
 
 /// What a refusal of WeChat's means for an operator, and what to do.
@@ -235,64 +239,83 @@ pub(crate) fn refused_by_wechat(errcode: i64, language: Language) -> String {
     let Explanation { meaning, remedy } = codes::of_call(&errcode.to_string(), language);
     match language {
         Language::Chinese => format!("微信拒绝了请求（{errcode}：{meaning}）。处理办法：{remedy}。"),
-        Language::English => format!("WeChat has refused ({errcode}: {meaning}). What to do: {remedy}."),
+        Language::English => format!("WeChat refused the request ({errcode}: {meaning}). What to do: {remedy}."),
     }
 }
 
-/// What a function's refusal means for an operator, and what to do.
+/// What a function's problem means for an operator, and what to do.
 pub(crate) fn refusal(kind: &str, detail: &str, language: Language) -> String {
-    let said = match kind {
-        "version-mismatch" => language.pick(
-            "在您编辑期间，其他人修改了此账号，因此没有保存。下面是最新内容和您刚才填写的内容，请核对后重新保存。",
-            "Somebody else has changed this account while you were editing, so nothing was saved. Below is how it is now, and \
-             what you had entered: compare them, and save again.",
-        ),
-        "authorization-ended" => language.pick(
-            "该账号目前未授权，平台无法代其操作。请创建重新授权链接，发给商家的管理员扫码。",
-            "The account is not authorized now, so the platform cannot act for it. Make a re-authorization link and send it to \
-             the merchant's administrator.",
-        ),
-        "no-api-permission" => language.pick(
-            "该账号没有授予任何接口权限，微信不会签发令牌。请创建链接，让商家勾选所需的权限集。",
-            "The account has granted no permission set with APIs, so WeChat issues no token. Make a link and have the merchant \
-             grant what is missing.",
-        ),
-        "too-soon" => {
-            language.pick("刚刚已经执行过。请稍后再试。", "It was done a moment ago. Try again shortly.")
-        }
-        "unknown-account" => language.pick("没有这个账号。", "There is no such account."),
-        "unknown-link" => language.pick("没有这个链接，或已被删除。", "There is no such link, or none any more."),
-        "unknown-key" => language.pick("没有这个密钥。", "There is no such key."),
-        "link-used" => language.pick("该链接已被使用，无法作废。", "The link has been used and cannot be cancelled."),
-        "link-expired" => language.pick("该链接已过期。", "The link has expired."),
-        "link-cancelled" => language.pick("该链接已作废。", "The link was cancelled."),
-        "wechat-unreachable" => {
-            language.pick("微信没有响应。请一分钟后再试。", "WeChat did not answer. Try again in a minute.")
-        }
-        "token-unavailable" => language.pick(
-            "暂时没有可用的令牌。概览页会说明原因。",
-            "There is no token to act with at the moment. The overview says why.",
-        ),
-        "invalid-field" => {
-            return match language {
-                Language::Chinese => format!("有一项内容不符合要求：{}", field(detail).unwrap_or(detail)),
-                Language::English => format!("Something cannot be used: {detail}"),
-            };
-        }
-        _ if detail.is_empty() => {
-            language.pick("请稍后再试。", "Try again in a moment. If it stays like this, ask an engineer.")
-        }
-        _ => {
-            return match language {
-                Language::Chinese => format!("服务返回：{detail}"),
-                Language::English => detail.to_owned(),
-            };
-        }
-    };
-    said.to_owned()
+    if kind == "invalid-field" {
+        return match language {
+            Language::Chinese => format!("填写的内容不符合要求：{}", field(detail).unwrap_or(detail)),
+            Language::English => format!("One of the values cannot be used: {detail}"),
+        };
+    }
+    let (chinese, english) = of_kind(kind);
+    language.pick(chinese, english).to_owned()
 }
 
-/// A field's rule in Chinese, by how the English sentence begins.
+fn of_kind(kind: &str) -> (&'static str, &'static str) {
+    match kind {
+        "version-mismatch" => (
+            "在您编辑期间，其他人修改了此账号，因此没有保存。下面是最新内容和您刚才填写的内容，请核对后重新保存。",
+            "Somebody else changed this account while you were editing, so nothing was saved. Below are its current values and \
+             what you entered: compare them, and save again.",
+        ),
+        "authorization-ended" => (
+            "该账号目前未授权，平台无法代其操作。请创建重新授权链接，发给商家的管理员重新授权。",
+            "The account is not authorized now, so the platform cannot act for it. Create a re-authorization link and send it to \
+             the merchant's administrator.",
+        ),
+        "no-api-permission" => (
+            "该账号没有授予任何接口权限，微信不会签发令牌。请创建链接，让商家勾选所需的权限集。",
+            "The account has granted no permission set with APIs, so WeChat issues no token. Create a link and have the merchant \
+             grant what is missing.",
+        ),
+        "too-soon" => ("刚刚已经执行过，请稍后再试。", "This was done a moment ago. Try again shortly."),
+        "unknown-account" => ("账号不存在。", "There is no such account."),
+        "unknown-link" => ("链接不存在，或已被删除。", "There is no such link, or it has been removed."),
+        "unknown-key" => ("密钥不存在，或已被删除。", "There is no such key, or it has been removed."),
+        "link-used" => ("该链接已被使用，无法取消。", "The link has been used and cannot be cancelled."),
+        "link-expired" => ("该链接已过期。", "The link has expired."),
+        "link-cancelled" => ("该链接已取消。", "The link was cancelled."),
+        "wechat-unreachable" => ("微信没有响应。请一分钟后再试。", "WeChat did not answer. Try again in a minute."),
+        "wechat-busy" => ("微信系统繁忙。请一分钟后再试。", "WeChat is busy. Try again in a minute."),
+        "wechat-refused" => (
+            "微信拒绝了请求。请稍后再试；如问题仍然存在，请联系平台的工程师。",
+            "WeChat refused the request. Try again shortly; if it stays like this, ask an engineer of the platform.",
+        ),
+        "address-refused" => (
+            "微信拒绝了平台的 IP 地址。请将其加入白名单，见“微信后台配置”中的白名单IP地址列表。",
+            "WeChat refuses the platform's IP address. Add it to the allow list: see 白名单IP地址列表 on Setup at WeChat.",
+        ),
+        "token-being-renewed" => {
+            ("令牌正在续期，请几秒后再试。", "The token is being renewed. Try again in a few seconds.")
+        }
+        "token-unavailable" => (
+            "暂时没有可用的令牌，原因见概览页的检查结果。",
+            "There is no token to act with at the moment. The checks on the overview say why.",
+        ),
+        "not-configured" => (
+            "平台尚未配置：Secrets Manager 中还没有平台的 AppID、密钥等。请联系平台的工程师。",
+            "The platform is not set up yet: its credentials are not in Secrets Manager. Ask an engineer of the platform.",
+        ),
+        "not-allowed" => (
+            "操作员不能执行此操作，需由拥有 AWS 权限的人执行。",
+            "Operators may not do this. Somebody with rights in AWS can.",
+        ),
+        "malformed" | "invalid-header" | "not-json" | "too-large" => (
+            "内容无法处理：过长，或含有不允许的字符。请缩短或修改后重试。",
+            "This cannot be processed: it is too long, or has characters that are not allowed. Change it and try again.",
+        ),
+        _ => (
+            "操作未执行。请刷新页面后重试；如问题仍然存在，请联系平台的工程师。",
+            "It was not done. Reload the page and try again; if it stays like this, ask an engineer of the platform.",
+        ),
+    }
+}
+
+/// A rule of the business API about a field, in Chinese, by the field that its English sentence begins with.
 fn field(detail: &str) -> Option<&'static str> {
     const RULES: [(&str, &str); 7] = [
         ("reference", "业务编号须为 1 至 256 个可见字符，不能换行。"),
@@ -300,14 +323,81 @@ fn field(detail: &str) -> Option<&'static str> {
         ("login_origins", "登录来源须为 https 源，例如 https://shop.example.com，不含路径，最多 20 个。"),
         ("requester_name", "显示给商家的名称须为 1 至 60 个可见字符。"),
         ("biz_appid", "AppID 形如 wx1234567890abcdef。"),
-        ("category_ids", "权限集须为 1 至 9999 之间的编号，每个一次，最多 200 个。"),
+        ("category_ids", "权限集须为 1 至 9999 之间的编号，不能重复，最多 200 个。"),
         ("expires_in_seconds", "有效期须为 1 分钟至 365 天。"),
     ];
     RULES.iter().find(|(name, _)| detail.starts_with(name)).map(|(_, rule)| *rule)
 }
 
+/// What is written down of an act in addition: a request's body in words, everything else as it is.
+pub(crate) fn audit_detail(detail: &str, language: Language) -> String {
+    let Ok(Value::Object(members)) = serde_json::from_str(detail) else { return detail.to_owned() };
+    let said: Vec<String> = members.iter().filter_map(|(name, value)| member(name, value, language)).collect();
+    said.join(language.pick("；", "; "))
+}
+
+/// A member of a request's body, in words.
+fn member(name: &str, value: &Value, language: Language) -> Option<String> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let none = language.pick("无", "none");
+    let (chinese, english) = match name {
+        "reference" => ("业务编号", "reference"),
+        "tags" => ("标签", "tags"),
+        "login_origins" => ("登录来源", "login origins"),
+        "requester_name" => ("显示给商家的名称", "name shown"),
+        "biz_appid" => ("仅限账号", "only for"),
+        "category_ids" => ("权限集", "permission sets"),
+        "expires_in_seconds" => ("有效期", "valid for"),
+        // It has words of its own.
+        "auth_type" => ("可选账号", "accounts to choose from"),
+        other => (other, other),
+    };
+    let said = match (name, value) {
+        ("tags", Value::Object(tags)) if tags.is_empty() => return None,
+        ("tags", Value::Object(tags)) => {
+            let tag = |(key, value): (&String, &Value)| match value {
+                Value::Null => format!("{key}{}", language.pick("（删除）", " (removed)")),
+                value => format!("{key}={}", text(value)),
+            };
+            tags.iter().map(tag).collect::<Vec<_>>().join(", ")
+        }
+        ("expires_in_seconds", value) => phrase::span(Duration::from_secs(value.as_u64()?), language),
+        ("auth_type", value) => choosable(value.as_u64()?, language)?.to_owned(),
+        (_, Value::Null) => none.to_owned(),
+        (_, Value::Array(items)) if items.is_empty() => none.to_owned(),
+        (_, Value::Array(items)) => items.iter().map(text).collect::<Vec<_>>().join(", "),
+        (_, value) => text(value),
+    };
+    Some(format!("{}{}{said}", language.pick(chinese, english), language.pick("：", ": ")))
+}
+
+/// Which accounts a merchant can choose from, by WeChat's number (protocol section 2).
+pub(crate) const CHOOSABLE: [u64; 3] = [3, 1, 2];
+
+/// The same in words.
+pub(crate) const fn choosable(auth_type: u64, language: Language) -> Option<&'static str> {
+    Some(match auth_type {
+        1 => language.pick("仅公众号", "Official accounts only"),
+        2 => language.pick("仅小程序", "Mini programs only"),
+        3 => language.pick("公众号和小程序", "Official accounts and mini programs"),
+        _ => return None,
+    })
+}
+
+/// Who has ended a browser, in words.
+pub(crate) fn ended_by(by: &str, language: Language) -> String {
+    match by {
+        CONSOLE_ITSELF => language
+            .pick("出现了 Cookie 的副本，系统自动解除", "automatically: a copy of its cookie was used")
+            .to_owned(),
+        by => by.strip_prefix("operator:").unwrap_or(by).to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use web::ProblemKind;
+
     use super::*;
 
     #[test]
@@ -316,6 +406,65 @@ mod tests {
         assert_eq!(Section::of("/console/accounts/wx1"), Some(Section::Accounts));
         assert_eq!(Section::of("/console/accountsx"), None);
         assert_eq!(Section::of("/console/browsers"), None);
+    }
+
+    /// Problems that no request of the console's can meet.
+    const ELSEWHERE: [&str; 34] = [
+        "answer-too-large",
+        "answer-unusable",
+        "call-not-repeated",
+        "call-under-way",
+        "defect",
+        "invalid-check-file",
+        "invalid-field",
+        "invalid-key",
+        "invalid-parameter",
+        "invalid-path",
+        "key-reused",
+        "login-code-refused",
+        "malformed-request",
+        "method-not-allowed",
+        "no-identity",
+        "operator-exists",
+        "pages-not-permitted",
+        "path-refused",
+        "reconciliation-running",
+        "too-many-check-files",
+        "too-many-codes",
+        "too-many-logins",
+        "unavailable",
+        "unknown-browser",
+        "unknown-check-file",
+        "unknown-file",
+        "unknown-login",
+        "unknown-operator",
+        "unknown-route",
+        "unknown-reconciliation",
+        "url-not-on-web-domain",
+        "user-blocked",
+        "verifier-refused",
+        "wechat-slow",
+    ];
+
+    #[test]
+    fn each_problem_that_an_operator_can_meet_has_words_of_its_own() {
+        for kind in ProblemKind::ALL.iter().map(|kind| kind.name()) {
+            let has_words = of_kind(kind) != of_kind("of another version");
+            assert_eq!(has_words, !ELSEWHERE.contains(&kind), "{kind}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_down_of_an_act_is_words() {
+        let said = |detail: &str, language| audit_detail(detail, language);
+        let link = r#"{"auth_type":3,"expires_in_seconds":604800,"reference":"42"}"#;
+        assert_eq!(
+            said(link, Language::English),
+            "accounts to choose from: Official accounts and mini programs; valid for: 7 days; reference: 42"
+        );
+        let label = r#"{"login_origins":[],"reference":null,"tags":{"old":null,"plan":"gold"}}"#;
+        assert_eq!(said(label, Language::Chinese), "登录来源：无；业务编号：无；标签：old（删除）, plan=gold");
+        assert_eq!(said("state=active", Language::Chinese), "state=active");
     }
 
     #[test]

@@ -8,7 +8,7 @@ const isBeijing = ["Asia/Shanghai", "Asia/Chongqing", "Asia/Harbin", "PRC"].incl
 if (!isBeijing) {
   const language = document.documentElement.lang;
   const format = new Intl.DateTimeFormat(language, {
-    month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", hourCycle: "h23",
+    year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", hourCycle: "h23",
   });
   for (const time of document.querySelectorAll("time[data-local]")) {
     time.after(" ", Object.assign(document.createElement("span"), {

@@ -77,15 +77,10 @@ impl Run {
     }
 
     async fn measure_accounts(&self) -> Result<AccountCounts, StoreError> {
-        let mut counts = AccountCounts::default();
+        let counts = self.store.accounts.counts().await?;
         for state in AccountState::ALL {
-            let accounts = self.store.accounts.count(state).await?;
-            self.context.metrics.put(&Metric::count(Measure::Accounts, accounts).by(state.as_str()));
-            match state {
-                AccountState::Active => counts.active = accounts,
-                AccountState::Unauthorized => counts.unauthorized = accounts,
-                AccountState::NeedsAuthorization => counts.needs_authorization = accounts,
-            }
+            let metric = Metric::count(Measure::Accounts, counts.of(state));
+            self.context.metrics.put(&metric.by(state.as_str()));
         }
         Ok(counts)
     }

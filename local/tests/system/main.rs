@@ -302,8 +302,8 @@ async fn a_function_is_invoked_for_an_operator_through_the_local_lambda() {
         let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
         (answer["statusCode"].as_u64().unwrap(), body)
     };
-    let (status, pass) = call("account-api", "POST", "/reconciliations", &json!({})).await;
-    assert_eq!(status, 202, "{pass}");
+    let (status, retry) = call("account-api", "POST", "/retries", &json!({})).await;
+    assert_eq!(status, 202, "{retry}");
     let (status, link) = call("preauth-link", "POST", "/authorization-links", &json!({})).await;
     assert_eq!(status, 201, "{link}");
     assert!(link["url"].as_str().unwrap().starts_with(&system.public_base), "{link}");

@@ -86,12 +86,19 @@ impl Deployment {
     }
 
     async fn items(&self, component: &AppId) -> Vec<Finding> {
-        let (reads, setup) = (Reads::from(&self.store(component)), self.setup());
-        let examined = diagnosis::examine(&reads, &setup, self.clock.now());
-        let Ok(findings) = timeout(ITEMS, Box::pin(examined)).await else {
+        let store = self.store(component);
+        let (reads, setup) = (Reads::from(&store), self.setup());
+        let examined = async {
+            tokio::join!(
+                diagnosis::examine(&reads, &setup, self.clock.now()),
+                diagnosis::examine_accounts(&store.accounts)
+            )
+        };
+        let Ok((mut findings, accounts)) = timeout(ITEMS, Box::pin(examined)).await else {
             let sentence = "the items of the table could not be read in time";
             return vec![Finding::wrong("items", sentence, "check the network between this machine and the region")];
         };
+        findings.push(accounts);
         findings.iter().map(Finding::of).collect()
     }
 

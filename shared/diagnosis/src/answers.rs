@@ -109,7 +109,7 @@ impl State for Answers {
                 let (when, told) = (before(*age, language), refusal::sentence(refusal, language));
                 say!(
                     language,
-                    "{when}的拒绝已经过去，此后微信响应正常：{told}",
+                    "{when}曾被拒绝，此后已恢复正常：{told}",
                     "a refusal {when} is over, WeChat has answered well since: {told}",
                 )
             }

@@ -56,7 +56,7 @@ pub fn of_call(label: &str, language: Language) -> Explanation {
                 "WeChat's response was too large to return; the call was made",
             ),
             language.pick(
-                "请减少每次请求的数据量，或者发送 X-Large-Answer: redirect",
+                "请减少每次请求的数据量，或者加上请求头 X-Large-Answer: redirect",
                 "ask for less per call, or send X-Large-Answer: redirect",
             ),
         ),
@@ -69,7 +69,7 @@ pub fn of_call(label: &str, language: Language) -> Explanation {
         ),
         _ if label.strip_prefix(HTTP).is_some_and(|status| status.starts_with('5')) => (
             language.pick(
-                "微信前面的代理返回了错误页，调用可能已经生效",
+                "访问微信途中的代理返回了错误页，调用可能已经生效",
                 "a proxy in front of WeChat answered with an error page; the call may have taken effect",
             ),
             check,
@@ -141,7 +141,7 @@ pub fn of_renewal(label: &str, is_active: bool, language: Language) -> Explanati
 /// What a label of a failed renewal or run means that is not a code of WeChat's.
 fn word(label: &str, language: Language) -> &'static str {
     match label {
-        "not-started" => language.pick("时间不足，调用没有开始", "there was no time left, the call was not started"),
+        "not-started" => language.pick("剩余时间不足，未发起调用", "there was no time left, the call was not started"),
         "connect" => language.pick("无法连接微信", "WeChat could not be reached"),
         "timeout" => language.pick("微信没有及时响应", "WeChat did not respond in time"),
         "connection-lost" => language.pick("与微信的连接中断", "the connection to WeChat was lost"),
@@ -176,8 +176,8 @@ const fn renewal_remedy(code: Option<ErrCode>, language: Language) -> &'static s
     };
     if matches!(code, ErrCode::AccountLimited) {
         return language.pick(
-            "请商家到微信公众平台查看账号：账号已被冻结、注销或正在迁移，参见 account_status。",
-            "The merchant has to look at the account in WeChat's console: it is frozen, closed or being moved, see account_status.",
+            "请商家到微信公众平台查看账号：账号已被冻结、注销或正在迁移（见其 account_status）。",
+            "The merchant has to look at the account in WeChat's console: it is frozen, closed or being moved (see its account_status).",
         );
     }
     match code.reaction() {
@@ -190,8 +190,8 @@ const fn renewal_remedy(code: Option<ErrCode>, language: Language) -> &'static s
             "The day's quota is used up. WeChat resets it at midnight in Beijing, and the renewal is tried again.",
         ),
         Reaction::RefreshTokenInvalid | Reaction::Reauthorize => language.pick(
-            "暂时无需处理：如果微信持续拒绝，账号会变为 needs_authorization，届时请商家重新授权。",
-            "Nothing yet: if WeChat goes on refusing, the account becomes needs_authorization, and the merchant is to be asked again.",
+            "暂时无需处理：如果微信持续拒绝，账号会变为“需要重新授权”，届时请商家重新授权。",
+            "Nothing yet: if WeChat keeps refusing, the account will need authorization again, and the merchant must be asked.",
         ),
         Reaction::Permission => language.pick(
             "请商家授予该权限集，或由微信解除对该账号的限制。",

@@ -6,14 +6,13 @@ use store::{DuePart, Health, HealthRecords, ScheduledTask, StoreError};
 use crate::answers::Answers;
 use crate::finding::{Check, Finding};
 use crate::runs::{Reconciliations, Renewals};
-use crate::{accounts, component_token, inbox, outbox, ticket};
+use crate::{component_token, inbox, outbox, ticket};
 
 store::access_to! {
     /// What is read of the table: nothing that is secret.
     pub struct Reads {
         vitals: Vitals,
         health: HealthRecords,
-        accounts: Accounts,
         arrivals: Arrivals,
     }
 }
@@ -28,19 +27,18 @@ pub struct Setup {
 }
 
 /// Makes every check, in the order the findings are best read: what the later ones need comes first. One that fails stops no
-/// other. Some dozen reads, and a query for each megabyte of the index's keys of accounts; the caller bounds the time.
+/// other. Some dozen reads and queries; the caller bounds the time.
 pub async fn examine(reads: &Reads, setup: &Setup, now: Timestamp) -> Vec<Finding> {
-    let (mut findings, token, runs, accounts, inbox, outbox) = tokio::join!(
+    let (mut findings, token, runs, inbox, outbox) = tokio::join!(
         examine_ticket(reads, setup, now),
         component_token::look(&reads.vitals, now),
-        runs(&reads.health, &setup.parts, now),
-        accounts::look(&reads.accounts),
+        examine_runs(reads, setup, now),
         inbox::look(&reads.arrivals, now),
         outbox::look(&reads.arrivals, now),
     );
     findings.push(token);
     findings.extend(runs);
-    findings.extend([accounts, inbox]);
+    findings.push(inbox);
     findings.extend(outbox);
     findings
 }
@@ -50,8 +48,10 @@ pub async fn examine_ticket(reads: &Reads, setup: &Setup, now: Timestamp) -> Vec
     ticket::look(&reads.vitals, &setup.events_url, now).await
 }
 
-/// Both tasks, and what WeChat said in either. Each of the parts of the accounts has a renew run.
-async fn runs(health: &HealthRecords, parts: &[DuePart], now: Timestamp) -> Vec<Finding> {
+/// Looks at the runs of both tasks, and at what WeChat said in either. A read for each part of the accounts, which has a renew
+/// run of its own, and another one.
+pub async fn examine_runs(reads: &Reads, setup: &Setup, now: Timestamp) -> Vec<Finding> {
+    let (health, parts) = (&reads.health, &setup.parts);
     let (renew, reconcile) = match tokio::try_join!(renew_runs(health, parts), health.get(ScheduledTask::Reconcile)) {
         Ok(runs) => runs,
         Err(error) => return vec![Finding::unreadable(Check::Renewals, error)],

@@ -1,9 +1,8 @@
 //! What a check found: data, from which the sentences in both languages are made.
 
 use base::language::Language;
-use store::StoreError;
+use store::{AccountCounts, StoreError};
 
-use crate::accounts::AccountCounts;
 use crate::answers::Answers;
 use crate::component_token::ComponentToken;
 use crate::inbox::InboxState;
@@ -97,10 +96,10 @@ impl Check {
     pub const fn title(self, language: Language) -> &'static str {
         match self {
             Self::Ticket => language.pick("票据", "ticket"),
-            Self::WechatClock => language.pick("微信时钟", "WeChat's clock"),
+            Self::WechatClock => language.pick("微信时间", "WeChat's clock"),
             Self::ComponentToken => language.pick("平台令牌", "component token"),
             Self::Renewals => language.pick("续期任务", "refresher"),
-            Self::Reconciliations => language.pick("对账任务", "reconcile"),
+            Self::Reconciliations => language.pick("账号核对", "reconcile"),
             Self::WechatAnswers => language.pick("微信响应", "WeChat's answers"),
             Self::Accounts => language.pick("授权账号", "accounts"),
             Self::Inbox => language.pick("待处理推送", "inbox"),

@@ -2,7 +2,7 @@
 //!
 //! [`examine`] looks at the items of the table: ticket, component token, the refresher's last runs, what WeChat answered,
 //! accounts, and what waits. It reads no secret, and calls nothing at WeChat: what WeChat last said is in the table, where
-//! the refresher left it. What it finds is data ([`Finding`]) with a verdict, from which the sentences are made.
+//! the refresher left it. [`examine_accounts`] counts the accounts. What they find is data ([`Finding`]) with a verdict, from which the sentences are made.
 //!
 //! [`codes`] explains why a call or a renewal failed, [`refusal`] a refusal of the platform itself, and [`words`] has the
 //! names of states, changes and permission sets. Where there is a text in one language, the other is next to it.
@@ -33,10 +33,10 @@ mod ticket;
 mod unreadable;
 pub mod words;
 
-pub use self::accounts::AccountCounts;
+pub use self::accounts::examine_accounts;
 pub use self::answers::Answers;
 pub use self::component_token::ComponentToken;
-pub use self::examine::{Reads, Setup, examine, examine_ticket};
+pub use self::examine::{Reads, Setup, examine, examine_runs, examine_ticket};
 pub use self::finding::{Check, Finding, Seen, Verdict};
 pub use self::inbox::InboxState;
 pub use self::outbox::{BusState, FailingEvent, WaitingForWebhook, WebhookState};

@@ -124,7 +124,7 @@ impl State for BusState {
 
     fn remedy(&self, language: Language) -> Option<String> {
         let remedy = language.pick(
-            "事件总线没有接收，或接收得太少：EventBridge 返回的错误码见 token-refresher 的日志；系统每 5 分钟按各账号的顺序重新投递一次",
+            "事件总线未接收，或接收过慢：EventBridge 返回的错误码见 token-refresher 的日志；系统每 5 分钟按各账号的顺序重新投递一次",
             "the bus takes none or too few: token-refresher's log has EventBridge's code for it; they are offered again \
              every five minutes, those of each account in their order",
         );

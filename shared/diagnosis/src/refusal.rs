@@ -50,11 +50,11 @@ pub fn remedy(refusal: &Refusal, language: Language) -> String {
 const fn texts(code: ErrCode, reaction: Reaction) -> (&'static str, &'static str) {
     match (code, reaction) {
         (ErrCode::InvalidAppSecret | ErrCode::InvalidCredential, Reaction::Config) => (
-            "机密中的 component_appsecret 不是本平台的：请从微信开放平台复制，遗失时请在那里重置",
+            "密钥中的 component_appsecret 不是本平台的：请从微信开放平台复制，遗失时请在那里重置",
             "component_appsecret in the secret is not the platform's: copy it from WeChat's console, reset it there if lost",
         ),
         (ErrCode::InvalidAppId | ErrCode::InvalidComponent, _) => (
-            "机密中的 component_appid 不是本平台的，或者平台已被关闭：请在微信开放平台查看",
+            "密钥中的 component_appid 不是本平台的，或者平台已被关闭：请在微信开放平台查看",
             "component_appid in the secret is not the platform's, or the platform was closed: look at WeChat's console",
         ),
         (ErrCode::ComponentUnpublished | ErrCode::ComponentNeedsRelease, _) => {
@@ -65,7 +65,7 @@ const fn texts(code: ErrCode, reaction: Reaction) -> (&'static str, &'static str
             "the platform's administrator must confirm the new address in WeChat",
         ),
         (_, Reaction::Config) => (
-            "请对照机密检查微信开放平台中的配置；错误码见 docs/operations.md",
+            "请对照密钥检查微信开放平台中的配置；错误码见 docs/operations.md",
             "compare the settings in WeChat's console with the secret; docs/operations.md lists codes",
         ),
         (_, Reaction::NewTicket) => (

@@ -81,7 +81,7 @@ impl RenewalRun {
         let left = ACCOUNT.count(self.left_over, language);
         let outcome = match (self.failed.is_empty(), self.left_over) {
             (true, 0) => language.pick("，没有失败", ", nothing failed").to_owned(),
-            (true, _) => say!(language, "，因时间不够剩下 {left}", ", {left} left over for want of time"),
+            (true, _) => say!(language, "，时间不足，还剩 {left}", ", {left} left over for want of time"),
             (false, 0) => say!(language, "；失败：{failed}", "; failed: {failed}"),
             (false, _) => say!(language, "；失败：{failed}；剩下 {left}", "; failed: {failed}, {left} left over"),
         };
@@ -152,8 +152,8 @@ impl State for Renewals {
     fn remedy(&self, language: Language) -> Option<String> {
         let remedy = match self {
             Self::Never(_) | Self::Stopped(..) => language.pick(
-                "请检查 EventBridge Scheduler 中的定时任务是否启用，并查看 token-refresher 的日志。读不到机密的运行不计算在内；\
-                 未能启动的运行在失败队列中",
+                "请检查 EventBridge Scheduler 中的定时任务是否启用，并查看 token-refresher 的日志。读不到密钥的运行不计算在内；\
+                 未能启动的运行记录在死信队列中",
                 "check that its schedule is enabled (EventBridge Scheduler), and see token-refresher's log. A run that \
                  cannot read the secret does not count; runs that never began are in the queue of failures",
             ),

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use base::ids::AppId;
 use base::language::Language;
-use store::{AccountState, StoreError, Subject};
+use store::{AccountCounts, AccountState, StoreError, Subject};
 use wechat::api::{Api, ErrCode, Refusal};
 
 use crate::{
-    AccountCounts, Answers, BusState, Check, ComponentToken, FailingEvent, Finding, InboxState, Reconciliations,
-    RenewalRun, Renewals, Ticket, Unreadable, Verdict, WaitingForWebhook, WebhookState, WechatClock, codes, words,
+    Answers, BusState, Check, ComponentToken, FailingEvent, Finding, InboxState, Reconciliations, RenewalRun, Renewals,
+    Ticket, Unreadable, Verdict, WaitingForWebhook, WebhookState, WechatClock, codes, words,
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -56,7 +56,7 @@ fn of_the_platform() -> Vec<Told> {
         (Renewals::Never(Some(2)).into(), wrong, "the run of part 2 has never", "分片 2 的任务从未完成"),
         (Renewals::Stopped(Some(0), 16 * MINUTE).into(), wrong, "part 0 last ran 16 minutes ago", "是在 16 分钟前"),
         (run(&[], 0).into(), ok, "1 minute ago: 1 renewed, 2 of the inbox done, nothing failed", "2 条，没有失败"),
-        (run(&[], 8).into(), warning, "8 accounts left over for want of time", "因时间不够剩下 8 个账号"),
+        (run(&[], 8).into(), warning, "8 accounts left over for want of time", "时间不足，还剩 8 个账号"),
         (
             run(&[("61004", 2), ("table", 1)], 0).into(),
             warning,
@@ -78,7 +78,7 @@ fn of_the_platform() -> Vec<Told> {
         ),
         (Answers::Refused(refusal(40_125), MINUTE).into(), wrong, "refused 1 minute ago: code 40125", "1 分钟前被拒绝"),
         (Answers::Refused(refusal(-1), MINUTE).into(), warning, "code -1 to", "错误码 -1"),
-        (Answers::Recovered(refusal(40_125), MINUTE).into(), ok, "is over", "已经过去"),
+        (Answers::Recovered(refusal(40_125), MINUTE).into(), ok, "is over", "曾被拒绝"),
     ]
 }
 

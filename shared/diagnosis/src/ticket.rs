@@ -94,8 +94,8 @@ impl State for Ticket {
         let url = &self.events_url;
         let console = say!(
             language,
-            "请在微信开放平台（第三方平台，开发资料）核对：授权事件接收URL 必须是 {url}，消息校验 Token 和消息加解密 Key \
-             必须与机密中的一致；此后微信每 10 分钟推送一次。被拒绝的推送及原因见 ticket-push 的日志",
+            "请在微信开放平台（第三方平台，开发资料）核对：授权事件接收URL 必须是 {url}，消息校验Token 和消息加解密Key \
+             必须与密钥中的一致；此后微信每 10 分钟推送一次。被拒绝的推送及原因见 ticket-push 的日志",
             "in WeChat's console (第三方平台, 开发资料) 授权事件接收URL must be {url}, with the secret's token and key; \
              WeChat then pushes every 10 minutes. ticket-push's log names what it refused, and why",
         );
@@ -103,7 +103,7 @@ impl State for Ticket {
             Some(_) => console,
             None => say!(
                 language,
-                "{console}。平台创建审核通过后，微信才会开始推送",
+                "{console}。第三方平台通过创建审核后，微信才会开始推送",
                 "{console}. WeChat pushes only once it has approved the platform's creation",
             ),
         })

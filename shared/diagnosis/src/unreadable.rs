@@ -30,7 +30,7 @@ impl State for Unreadable {
 
     fn remedy(&self, language: Language) -> Option<String> {
         let remedy = language.pick(
-            "请检查所用的凭证或函数的角色：对该表及其索引需要 dynamodb:GetItem、dynamodb:BatchGetItem 和 dynamodb:Query，\
+            "请检查所用的凭证或函数的执行角色：对该表及其索引需要 dynamodb:GetItem、dynamodb:BatchGetItem 和 dynamodb:Query，\
              表使用自己的 KMS 密钥时还需要 kms:Decrypt；cargo ops doctor 的 table 一行可能说明原因",
             "the credentials or the role need dynamodb:GetItem, dynamodb:BatchGetItem and dynamodb:Query on the table and \
              its indexes, and kms:Decrypt where it has its own key; the doctor's line about the table may say why",
@@ -50,9 +50,9 @@ fn explained(error: &StoreError, language: Language) -> String {
             format!("DynamoDB 拒绝了 {operation}（{code}）")
         }
         (Language::Chinese, StoreError::Corrupt { item, attribute }) => {
-            format!("表中 {item} 的属性 {attribute} 缺失或不可用")
+            format!("表中 {item} 的属性 {attribute} 缺失或无效")
         }
         (Language::Chinese, StoreError::Unbuildable) => "无法组装发往 DynamoDB 的请求".to_owned(),
-        (Language::Chinese, StoreError::Contended { item }) => format!("每次尝试时 {item} 都被其他进程修改"),
+        (Language::Chinese, StoreError::Contended { item }) => format!("{item} 一直被其他进程修改，多次重试后放弃"),
     }
 }

@@ -58,7 +58,7 @@ pub fn change(change: &StateChange, language: Language) -> String {
             language.pick("商家取消了授权", "the merchant withdrew the authorization").to_owned()
         }
         StateChange::Recovered { .. } => language
-            .pick("曾被视为失效的授权恢复了", "the authorization, which had been taken for gone, works again")
+            .pick("一度失效的授权已恢复", "the authorization, which had been taken for gone, works again")
             .to_owned(),
         StateChange::PermissionsChanged { added, removed } => permissions_changed(added, removed, language),
         StateChange::ProfileChanged { members } => {
@@ -152,6 +152,25 @@ pub fn arrival(info_type: &str, language: Language) -> Option<&'static str> {
     })
 }
 
+/// Everything that [`arrival`] has words for, the most frequent first.
+pub const ARRIVALS: [&str; 15] = [
+    "authorized",
+    "updateauthorized",
+    "unauthorized",
+    "redirect",
+    "release-check",
+    "notify_third_fasteregister",
+    "notify_third_fastregisterbetaapp",
+    "notify_third_fastverifybetaapp",
+    "notify_3rd_wxa_auth",
+    "notify_3rd_wxa_wxverify",
+    "notify_3rd_wxa_auth_and_icp",
+    "notify_icpfiling_verify_result",
+    "notify_apply_icpfiling_result",
+    "order_path_apply_result_notify",
+    "order_path_audit_result_notify",
+];
+
 /// What came of an arrival: the word that stays with it once it is done. `None` for a word of a failure, which
 /// [`crate::codes::of_run`] explains.
 #[must_use]
@@ -162,7 +181,7 @@ pub fn outcome(word: &str, language: Language) -> Option<&'static str> {
         "marked" => language.pick("账号已标记为取消授权", "the account is marked as withdrawn"),
         "known" => language.pick("此前已处理", "it was known already"),
         "revoked since" => language.pick("授权此后已被取消", "the authorization was withdrawn since"),
-        "gone" => language.pick("微信上已没有该授权", "WeChat no longer has the authorization"),
+        "gone" => language.pick("微信一侧已没有该授权", "WeChat no longer has the authorization"),
         "spent" => language.pick("授权码已被使用", "the code was used before"),
         "noted" => language.pick("已记录并转发", "recorded and passed on"),
         "unreadable" => language.pick("内容无法解析", "it cannot be read"),

@@ -39,6 +39,8 @@ pub struct AccountsFound {
     pub accounts: Vec<KnownAccount>,
     /// Behind which account the next page begins, if there may be more.
     pub next: Option<AppId>,
+    /// How many accounts of a list were compared to find them.
+    pub read: usize,
 }
 
 /// Looks for accounts.
@@ -52,7 +54,7 @@ pub struct AccountSearch<'a> {
 
 impl AccountSearch<'_> {
     /// The account that is named by its appid or original id, if it is what is asked for; `None` where none is named.
-    pub async fn named(&self, filters: &AccountFilters) -> Result<Option<Vec<KnownAccount>>, StoreError> {
+    pub async fn named(&self, filters: &AccountFilters) -> Result<Option<AccountsFound>, StoreError> {
         let Some(text) = &filters.text else { return Ok(None) };
         let appid = match AppId::parse_issued(text) {
             Ok(appid) => Some(appid),
@@ -63,7 +65,8 @@ impl AccountSearch<'_> {
             Some(appid) => self.lists.get(&appid).await?,
             None => None,
         };
-        Ok(Some(account.into_iter().filter(|account| filters.fit_but_for_text(account)).collect()))
+        let accounts = account.into_iter().filter(|account| filters.fit_but_for_text(account)).collect();
+        Ok(Some(AccountsFound { accounts, ..AccountsFound::default() }))
     }
 
     /// A page of at most `limit` accounts behind `after`.
@@ -75,10 +78,11 @@ impl AccountSearch<'_> {
     ) -> Result<AccountsFound, StoreError> {
         let (list, until) = (filters.list(), Instant::now() + LOOKING);
         let mut after = after.cloned();
-        let mut found = Vec::new();
+        let (mut found, mut read) = (Vec::new(), 0);
         loop {
             let at_once = if filters.are_compared() { AT_ONCE } else { limit - found.len() };
             let (page, has_more) = self.lists.page(list, at_once, after.as_ref()).await?;
+            read += page.len();
             for account in self.lists.known(list, &page).await? {
                 if !filters.fit(&account) {
                     continue;
@@ -87,15 +91,15 @@ impl AccountSearch<'_> {
                 found.push(account);
                 if found.len() == limit {
                     let end = found.last().map(|account| account.appid.clone());
-                    return Ok(AccountsFound { accounts: found, next: end.filter(|_| !is_last) });
+                    return Ok(AccountsFound { accounts: found, next: end.filter(|_| !is_last), read });
                 }
             }
             after = page.into_iter().next_back();
             if !has_more || after.is_none() {
-                return Ok(AccountsFound { accounts: found, next: None });
+                return Ok(AccountsFound { accounts: found, next: None, read });
             }
             if Instant::now() >= until {
-                return Ok(AccountsFound { accounts: found, next: after });
+                return Ok(AccountsFound { accounts: found, next: after, read });
             }
         }
     }
@@ -110,17 +114,18 @@ impl AccountSearch<'_> {
     ) -> Result<AccountsFound, StoreError> {
         let is_behind = |appid: &&AppId| after.is_none_or(|after| *appid > after);
         let appids: Vec<AppId> = appids.iter().filter(is_behind).cloned().collect();
-        let mut found = Vec::new();
+        let (mut found, mut read) = (Vec::new(), 0);
         for some in appids.chunks(AT_ONCE) {
+            read += some.len();
             let known = self.lists.known(AccountList::All, some).await?;
             found.extend(known.into_iter().filter(|account| filters.fit(account)));
             if found.len() > limit {
                 found.truncate(limit);
                 let next = found.last().map(|account| account.appid.clone());
-                return Ok(AccountsFound { accounts: found, next });
+                return Ok(AccountsFound { accounts: found, next, read });
             }
         }
-        Ok(AccountsFound { accounts: found, next: None })
+        Ok(AccountsFound { accounts: found, next: None, read })
     }
 }
 

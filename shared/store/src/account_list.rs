@@ -165,6 +165,11 @@ impl AccountLists {
         self.0.count_list(&self.0.list_of(list)).await
     }
 
+    /// How many accounts of a list one query counts, and whether there are more: some 10,000 for 128 read units.
+    pub async fn count_first(&self, list: AccountList<'_>) -> Result<(u64, bool), StoreError> {
+        self.0.count_first_of_list(&self.0.list_of(list)).await
+    }
+
     /// What is known of accounts, in their order, as it was a moment ago. Those that are not known, or not in the list any
     /// more, are left out. Half a read unit each for the details and for the row of an account.
     ///

@@ -11,6 +11,7 @@ use crate::account_state::AccountState;
 use crate::attributes::PK;
 use crate::item::Attributes;
 use crate::request::PagePosition;
+use crate::run::AccountCounts;
 
 /// Accounts are spread over this many partitions of the `due` index, each of which takes 1,000 index writes a second: 500
 /// renewals, whose two writes move an account to its next time. Four take the renewals of some ten million accounts.
@@ -104,6 +105,16 @@ impl Accounts {
             AccountState::Active => self.count_due(DuePart::ALL, END_OF_TIME).await,
             ended => self.0.count_due([self.ended_shard(ended)], END_OF_TIME).await,
         }
+    }
+
+    /// How many accounts are in each state. The queries of [`Accounts::count`], at the same time.
+    pub async fn counts(&self) -> Result<AccountCounts, StoreError> {
+        let (active, unauthorized, needs_authorization) = tokio::try_join!(
+            self.count(AccountState::Active),
+            self.count(AccountState::Unauthorized),
+            self.count(AccountState::NeedsAuthorization),
+        )?;
+        Ok(AccountCounts { active, unauthorized, needs_authorization })
     }
 
     /// The partition of the `due` index that an account's next renewal is in.

@@ -3,7 +3,7 @@
 //! The table has a digest of a key's secret and never the secret: whoever reads the table cannot use a key. A key that was
 //! revoked or has ended is known for some time longer, so that its use can be told from that of a key that never was.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -427,17 +427,11 @@ impl ApiKeys {
         let places = entries.into_iter().filter_map(|entry| KeyPlace::parse(entry.get(LIST_SK)?.as_s().ok()?));
         let places: Vec<KeyPlace> = places.collect();
         let ids: Vec<KeyId> = places.iter().filter_map(KeyPlace::id).collect();
-        let items = self.0.batch_complete(ids.iter().map(|id| self.key(id)).collect(), &[]).await?;
+        let items = self.0.batch_in_order(ids.iter().map(|id| self.key(id)).collect(), &[]).await?;
         let id_of = |item: &Attributes| KeyId::parse(self.0.id_in("key", item.get(PK)?.as_s().ok()?)?).ok();
-        let mut by_id: HashMap<KeyId, Attributes> =
-            items.into_iter().filter_map(|item| Some((id_of(&item)?, item))).collect();
-        let mut keys = Vec::with_capacity(ids.len());
-        for id in ids {
-            let Some(attributes) = by_id.remove(&id) else { continue };
-            // One that cannot be read is accepted nowhere and hides no other.
-            keys.extend(ApiKey::read(id, attributes));
-        }
-        keys.retain(|key| key.is_known(now));
+        // One that cannot be read is accepted nowhere and hides no other.
+        let read = |item: Attributes| ApiKey::read(id_of(&item)?, item).ok();
+        let keys = items.into_iter().filter_map(read).filter(|key| key.is_known(now)).collect();
         Ok(KeyPage { keys, next: places.into_iter().next_back().filter(|_| has_more) })
     }
 

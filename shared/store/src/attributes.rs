@@ -137,6 +137,10 @@ attributes! {
     // Operators, their invitations and browsers.
     OPERATOR_ID = "operator_id",
     RIGHTS = "rights",
+    // An operator's own, by which IAM tells them from their browsers': the items are in one partition.
+    OPERATOR_UNTIL = "operator_until",
+    OPERATOR_ENDED_AT = "operator_ended_at",
+    OPERATOR_ENDED_BY = "operator_ended_by",
     ENDED_AT = "ended_at",
     ENDED_BY = "ended_by",
     NEXT_DIGEST = "next_digest",

@@ -17,7 +17,8 @@ use wechat::push::{AccountMessage, AuthorizationEvent};
 
 use crate::StoreError;
 use crate::attributes::{
-    AUTHORIZER, CLAIM, CODE, DUE_AT, DUE_SHARD, EXPIRES_AT, INFO_TYPE, OUTCOME, PUSH, RECEIVED_AT, RELEASE_CHECK,
+    AUTHORIZER, CLAIM, CODE, DUE_AT, DUE_SHARD, EXPIRES_AT, INFO_TYPE, LIST_PK, LIST_SK, OUTCOME, PUSH, RECEIVED_AT,
+    RELEASE_CHECK,
 };
 use crate::claim::{ClaimKey, CodeDigest};
 use crate::item::Item;
@@ -103,6 +104,11 @@ pub struct CallbackEntry {
     pub outcome: Option<String>,
 }
 
+/// The list of the index that has all entries, in the order in which they came.
+pub(crate) fn arrived(part: &Part) -> String {
+    part.kind("arrived")
+}
+
 /// The entries of the inbox.
 #[derive(Debug, Clone)]
 pub struct Inbox(pub(crate) Part);
@@ -176,6 +182,8 @@ impl Inbox {
             .set(RECEIVED_AT, now)
             .set(DUE_SHARD, self.shard())
             .set(DUE_AT, now)
+            .set(LIST_PK, arrived(&self.0))
+            .set(LIST_SK, format!("{:010}#{}#{}", now.unix(), key.partition, key.sort))
             .set(EXPIRES_AT, now.plus(KEEP))
     }
 

@@ -75,8 +75,8 @@ pub use self::api_key::{
     Scope,
 };
 pub use self::arrivals::{
-    Arrivals, ENTRY_STATUS_ATTRIBUTES, EntryPlace, EntryStatus, FirstOf, WAITING_MESSAGE_ATTRIBUTES, WaitingCounts,
-    WaitingEvent, WaitingMessageStatus,
+    ArrivalPlace, Arrivals, ENTRY_STATUS_ATTRIBUTES, EntryPlace, EntryStatus, FirstOf, WAITING_MESSAGE_ATTRIBUTES,
+    WaitingCounts, WaitingEvent, WaitingMessageStatus,
 };
 pub use self::attempt::{ATTEMPT_KEEP, Attempt, Attempts, CodeCount, CookieDigest, MAX_CODES};
 pub use self::audit::{AUDIT_KEPT, AuditEntry, AuditLog, AuditPage, AuditPlace};
@@ -104,7 +104,7 @@ pub use self::link::{Bound, BoundBy, Link, LinkPlace, LinkRequest, LinkStatus, L
 pub use self::message::{MESSAGE_MEMORY, MessageClaim, MessageState, Messages, WaitingMessage};
 pub use self::mint::{MAX_MINTS, MAX_MINTS_PER_HOUR, MintCount, MintRefused};
 pub use self::operator::{
-    OPERATOR_ATTRIBUTES, Operator, OperatorError, OperatorPage, OperatorRequest, Operators, Rights,
+    CONSOLE_ITSELF, OPERATOR_ATTRIBUTES, Operator, OperatorError, OperatorPage, OperatorRequest, Operators, Rights,
 };
 pub use self::outbox::{EVENT_SORT_PREFIX, Outbox, OutboxEvent, PastEvent, PendingEvent, Progress, Subject};
 pub use self::reconcile::{

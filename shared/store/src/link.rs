@@ -3,7 +3,6 @@
 //! A link ends once: one conditional write binds it to an account, another cancels it, and each refuses what the other
 //! has done.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
@@ -300,6 +299,16 @@ impl Links {
         Ok(Some(read_link(id, attributes)?).filter(|link| link.is_known(now)))
     }
 
+    /// Links in the order of their ids, each of which is named once; those that are not known are left out. Half a read unit
+    /// each, as of a moment ago.
+    pub async fn many(&self, ids: &[LinkId], now: Timestamp) -> Result<Vec<Link>, StoreError> {
+        let items = self.0.batch_in_order(ids.iter().map(|id| self.key(id)).collect(), &[]).await?;
+        let id_of = |item: &Attributes| LinkId::parse(self.0.id_in("link", item.get(PK)?.as_s().ok()?)?).ok();
+        let read = |item: Attributes| Some(read_link(&id_of(&item)?, item));
+        let links: Vec<Link> = items.into_iter().filter_map(read).collect::<Result<_, _>>()?;
+        Ok(links.into_iter().filter(|link| link.is_known(now)).collect())
+    }
+
     /// The links with a reference, the newest first, a page at a time: `after` is the place of the last one of the page
     /// before. The place of the last one that was looked at is returned if there are more behind it. One query of the index,
     /// and half a read unit a link, all as of a moment ago.
@@ -337,17 +346,7 @@ impl Links {
         let places = entries.into_iter().map(|entry| Item::new("link", entry).parsed(LIST_SK, LinkPlace::parse));
         let places: Vec<LinkPlace> = places.flatten().collect();
         let ids: Vec<LinkId> = places.iter().filter_map(LinkPlace::link).collect();
-        let items = self.0.batch_complete(ids.iter().map(|id| self.key(id)).collect(), &[]).await?;
-        let id_of = |item: &Attributes| LinkId::parse(self.0.id_in("link", item.get(PK)?.as_s().ok()?)?).ok();
-        let mut by_id: HashMap<LinkId, Attributes> =
-            items.into_iter().filter_map(|item| Some((id_of(&item)?, item))).collect();
-        let mut links = Vec::with_capacity(ids.len());
-        for id in &ids {
-            let Some(attributes) = by_id.remove(id) else { continue };
-            links.push(read_link(id, attributes)?);
-        }
-        links.retain(|link| link.is_known(now));
-        Ok((links, places.into_iter().next_back().filter(|_| has_more)))
+        Ok((self.many(&ids, now).await?, places.into_iter().next_back().filter(|_| has_more)))
     }
 
     /// Cancels a link that is pending, and returns the link as it is then: cancelled, now or before, unless it was

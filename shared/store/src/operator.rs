@@ -5,7 +5,6 @@
 //! invitations, and those of before do not come back if an operator of the same name is made: each has the
 //! [`OperatorId`] of the operator that it belongs to.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -15,7 +14,8 @@ use base::random::Random;
 
 use crate::StoreError;
 use crate::attributes::{
-    CREATED_AT, CREATED_BY, ENDED_AT, ENDED_BY, ENDS_AT, EXPIRES_AT, LIST_PK, LIST_SK, OPERATOR_ID, PK, RIGHTS,
+    CREATED_AT, CREATED_BY, EXPIRES_AT, LIST_PK, LIST_SK, OPERATOR_ENDED_AT, OPERATOR_ENDED_BY, OPERATOR_ID,
+    OPERATOR_UNTIL, PK, RIGHTS, SK,
 };
 use crate::audit::AuditEntry;
 use crate::invitation::{Invitation, InvitationCode};
@@ -29,8 +29,11 @@ use crate::write::{Condition, absent, check, equals, exists, is_after, is_until}
 const KEEP_ENDED: Duration = Duration::from_hours(24 * 30);
 
 /// The attributes of an operator's item that are read.
-pub const OPERATOR_ATTRIBUTES: [&str; 8] =
-    [PK, OPERATOR_ID, RIGHTS, ENDS_AT, CREATED_AT, CREATED_BY, ENDED_AT, ENDED_BY];
+pub const OPERATOR_ATTRIBUTES: [&str; 9] =
+    [PK, SK, OPERATOR_ID, RIGHTS, OPERATOR_UNTIL, CREATED_AT, CREATED_BY, OPERATOR_ENDED_AT, OPERATOR_ENDED_BY];
+
+/// By what name the console itself calls other functions, and ends a browser. No operator has it.
+pub const CONSOLE_ITSELF: &str = "console";
 
 /// What an operator may do in the console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +73,9 @@ pub enum OperatorError {
     /// The name has not the form of one.
     #[error("name must be 1 to 40 of a to z, 0 to 9, '.', '_' and '-', and begin with a letter or a digit")]
     Name,
+    /// The console goes by this name where no operator asks.
+    #[error("name must not be console: the console itself goes by it")]
+    Reserved,
     /// The rights are unknown.
     #[error("rights must be look or act")]
     Rights,
@@ -90,6 +96,9 @@ impl OperatorRequest {
     /// An operator with this name and these rights, until a time in RFC 3339 or without an end.
     pub fn new(name: &str, rights: &str, until: Option<&str>, now: Timestamp) -> Result<Self, OperatorError> {
         let name = OperatorName::parse(name).map_err(|_| OperatorError::Name)?;
+        if name.as_str() == CONSOLE_ITSELF {
+            return Err(OperatorError::Reserved);
+        }
         let rights = Rights::parse(rights).ok_or(OperatorError::Rights)?;
         let time = |text| Timestamp::parse_rfc3339(text).filter(|until| now < *until).ok_or(OperatorError::Until);
         Ok(Self { name, rights, until: until.map(time).transpose()? })
@@ -162,8 +171,8 @@ impl Operator {
 
     /// The condition that the operator as they are known here is still valid.
     pub(crate) fn still_valid(id: &OperatorId, now: Timestamp) -> Condition {
-        let in_time = absent(ENDS_AT).or(is_after(ENDS_AT, now));
-        Condition::All(vec![equals(OPERATOR_ID, id), absent(ENDED_AT), in_time])
+        let in_time = absent(OPERATOR_UNTIL).or(is_after(OPERATOR_UNTIL, now));
+        Condition::All(vec![equals(OPERATOR_ID, id), absent(OPERATOR_ENDED_AT), in_time])
     }
 
     pub(crate) fn read(name: OperatorName, attributes: Attributes) -> Result<Self, StoreError> {
@@ -177,11 +186,11 @@ impl Operator {
             name,
             id: item.parsed(OPERATOR_ID, OperatorId::parse).ok_or(item.lacks(OPERATOR_ID))?,
             rights: item.text(RIGHTS).and_then(Rights::parse).ok_or(item.lacks(RIGHTS))?,
-            until: end(ENDS_AT)?,
+            until: end(OPERATOR_UNTIL)?,
             created_at: item.instant(CREATED_AT).ok_or(item.lacks(CREATED_AT))?,
             created_by: item.text(CREATED_BY).unwrap_or_default().to_owned(),
-            ended_at: end(ENDED_AT)?,
-            ended_by: item.text(ENDED_BY).map(str::to_owned),
+            ended_at: end(OPERATOR_ENDED_AT)?,
+            ended_by: item.text(OPERATOR_ENDED_BY).map(str::to_owned),
         })
     }
 }
@@ -215,7 +224,7 @@ impl Operators {
         invitation: &Invitation,
         actor: &Actor,
     ) -> Result<bool, StoreError> {
-        let is_over = exists(ENDED_AT).or(is_until(ENDS_AT, operator.created_at));
+        let is_over = exists(OPERATOR_ENDED_AT).or(is_until(OPERATOR_UNTIL, operator.created_at));
         let new = self
             .0
             .new_item(self.key(&operator.name))
@@ -223,7 +232,7 @@ impl Operators {
             .set(RIGHTS, operator.rights.as_str())
             .set(CREATED_AT, operator.created_at)
             .set(CREATED_BY, &operator.created_by)
-            .set_some(ENDS_AT, operator.until)
+            .set_some(OPERATOR_UNTIL, operator.until)
             .set_some(EXPIRES_AT, operator.until.map(|until| until.plus(KEEP_ENDED)))
             .set(LIST_PK, self.0.kind(LIST))
             .set(LIST_SK, &operator.name)
@@ -293,17 +302,11 @@ impl Operators {
         let (entries, has_more) = self.0.page_of_list(&self.0.kind(LIST), Order::Ascending, limit, after).await?;
         let name_of = |item: &Attributes| OperatorName::parse(self.0.id_in(KIND, item.get(PK)?.as_s().ok()?)?).ok();
         let names: Vec<OperatorName> = entries.iter().filter_map(name_of).collect();
-        let items =
-            self.0.batch_complete(names.iter().map(|name| self.key(name)).collect(), &OPERATOR_ATTRIBUTES).await?;
-        let mut by_name: HashMap<OperatorName, Attributes> =
-            items.into_iter().filter_map(|item| Some((name_of(&item)?, item))).collect();
-        let mut operators = Vec::with_capacity(names.len());
-        for name in &names {
-            let Some(attributes) = by_name.remove(name) else { continue };
-            // One that cannot be read is let in nowhere and hides no other.
-            operators.extend(Operator::read(name.clone(), attributes));
-        }
-        operators.retain(|operator| operator.is_known(now));
+        let keys = names.iter().map(|name| self.key(name)).collect();
+        let items = self.0.batch_in_order(keys, &OPERATOR_ATTRIBUTES).await?;
+        // One that cannot be read is let in nowhere and hides no other.
+        let read = |item: Attributes| Operator::read(name_of(&item)?, item).ok();
+        let operators = items.into_iter().filter_map(read).filter(|operator| operator.is_known(now)).collect();
         Ok(OperatorPage { operators, next: names.into_iter().next_back().filter(|_| has_more) })
     }
 
@@ -325,10 +328,10 @@ impl Operators {
         let ended = self
             .0
             .change(self.key(name))
-            .set(ENDED_AT, now)
-            .set(ENDED_BY, &actor.by)
+            .set(OPERATOR_ENDED_AT, now)
+            .set(OPERATOR_ENDED_BY, &actor.by)
             .set(EXPIRES_AT, now.plus(KEEP_ENDED))
-            .when(exists(PK).and(equals(OPERATOR_ID, &operator.id)).and(absent(ENDED_AT)));
+            .when(exists(PK).and(equals(OPERATOR_ID, &operator.id)).and(absent(OPERATOR_ENDED_AT)));
         let entry = AuditEntry::once("operator.end", &[operator.id.as_str()], actor, now)?.about(name.as_str());
         if self.0.transact_or_refuse(vec![ended.in_transaction()?, self.0.audited(&entry)?], ITEM).await? {
             return Ok(Some(Operator { ended_at: Some(now), ended_by: Some(actor.by.clone()), ..operator }));
@@ -360,6 +363,7 @@ mod tests {
         assert!(operator.may_act() && operator.is_valid(NOW) && !operator.is_valid(NOW.plus(Duration::from_secs(1))));
         assert!(!asked("li", "look", None).unwrap().make("me", &Random::system(), NOW).may_act());
         assert_eq!(asked("Li", "look", None), Err(OperatorError::Name));
+        assert_eq!(asked("console", "look", None), Err(OperatorError::Reserved));
         for bad in ["", "Look", "admin"] {
             assert_eq!(asked("li", bad, None), Err(OperatorError::Rights), "{bad}");
         }
@@ -377,7 +381,7 @@ mod tests {
             Operator::read(OperatorName::parse("li").unwrap(), attributes.collect())
         };
         assert_eq!(read(&[]).unwrap().until, None);
-        for bad in [RIGHTS, ENDS_AT, ENDED_AT] {
+        for bad in [RIGHTS, OPERATOR_UNTIL, OPERATOR_ENDED_AT] {
             assert!(read(&[(bad, Value::from("soon"))]).is_err(), "{bad}");
         }
     }

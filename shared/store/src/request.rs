@@ -193,6 +193,21 @@ impl Part {
         }
     }
 
+    /// The same in the order of the keys, of which each is named once; those that are not there are left out. Where attributes
+    /// are named, `pk` and `sk` must be among them.
+    pub(crate) async fn batch_in_order(
+        &self,
+        keys: Vec<Key>,
+        attributes: &[&str],
+    ) -> Result<Vec<Attributes>, StoreError> {
+        let place = |(place, key): (usize, &Key)| ((key.pk.clone(), key.sk.clone()), place);
+        let order: HashMap<(String, String), usize> = keys.iter().enumerate().map(place).collect();
+        let mut items = self.batch_complete(keys, attributes).await?;
+        let text = |item: &Attributes, name| item.get(name)?.as_s().ok().cloned();
+        items.sort_by_cached_key(|item| order.get(&(text(item, PK)?, text(item, SK)?)).copied());
+        Ok(items)
+    }
+
     /// A page of a list in the index, in the order of its sort keys: the keys of the table's items in it. `after` is the key
     /// of the last item of the page before, and its sort key in the list. The second value says whether there is more.
     pub(crate) async fn page_of_list(
@@ -223,6 +238,15 @@ impl Part {
             count += u64::try_from(page.count).unwrap_or(0);
         }
         Ok(count)
+    }
+
+    /// How many items of a list in the index one query counts, and whether there are more: some 10,000 are a megabyte.
+    pub(crate) async fn count_first_of_list(&self, list: &str) -> Result<(u64, bool), StoreError> {
+        let query = self.client().query().table_name(self.table()).index_name(LIST_INDEX);
+        let query = query.key_condition_expression(format!("{LIST_PK} = :key"));
+        let query = query.expression_attribute_values(":key", Value::from(list).0).select(Select::Count);
+        let page = query.send().await.map_err(|error| StoreError::from_sdk("Query", &error))?;
+        Ok((u64::try_from(page.count).unwrap_or(0), page.last_evaluated_key.is_some()))
     }
 
     /// A page of a partition's items, in the order of their sort keys, as of a moment ago. `after` is the key of the last item

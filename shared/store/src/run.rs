@@ -9,6 +9,7 @@ use base::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
+use crate::account_state::AccountState;
 use crate::arrivals::WaitingCounts;
 use crate::attributes::{EXPIRES_AT, MEASURED, MILLISECONDS, REPORT, SK};
 use crate::health::ScheduledTask;
@@ -104,8 +105,20 @@ pub struct AccountCounts {
     pub active: u64,
     /// Taken back by the merchant.
     pub unauthorized: u64,
-    /// Refused by WeChat.
+    /// Refused by WeChat until the merchant authorizes the platform again.
     pub needs_authorization: u64,
+}
+
+impl AccountCounts {
+    /// Those in a state.
+    #[must_use]
+    pub const fn of(self, state: AccountState) -> u64 {
+        match state {
+            AccountState::Active => self.active,
+            AccountState::Unauthorized => self.unauthorized,
+            AccountState::NeedsAuthorization => self.needs_authorization,
+        }
+    }
 }
 
 /// The runs of the last days.

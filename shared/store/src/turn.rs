@@ -2,12 +2,10 @@
 //!
 //! Each is the event that reports it, which is in one of two lists of the index.
 
-use std::collections::HashMap;
-
 use base::ids::AppId;
 
 use crate::StoreError;
-use crate::attributes::{EVENT, LIST_SK, PK, SK};
+use crate::attributes::{EVENT, LIST_SK, PK};
 use crate::item::{Attributes, Item};
 use crate::outbox::{OutboxEvent, Subject};
 use crate::part::{Key, Part};
@@ -104,15 +102,8 @@ impl Turns {
         let place = |entry: &Attributes| TurnPlace::parse(entry.get(LIST_SK)?.as_s().ok()?);
         let places: Vec<TurnPlace> = entries.iter().filter_map(place).collect();
         let keys: Vec<Key> = places.iter().filter_map(|place| self.key(place)).collect();
-        let order: Vec<(String, String)> = keys.iter().map(|key| (key.pk.clone(), key.sk.clone())).collect();
-        let mut by_key: HashMap<(String, String), TurnedAccount> = self
-            .0
-            .batch_complete(keys, &[])
-            .await?
-            .into_iter()
-            .filter_map(|attributes| self.read(&Item::new("event", attributes)))
-            .collect();
-        let turns = order.iter().filter_map(|key| by_key.remove(key)).collect();
+        let items = self.0.batch_in_order(keys, &[]).await?;
+        let turns = items.into_iter().filter_map(|item| self.read(&Item::new("event", item))).collect();
         Ok(TurnPage { turns, next: places.into_iter().next_back().filter(|_| has_more) })
     }
 
@@ -121,11 +112,9 @@ impl Turns {
         Some(self.0.event(&subject, sequence))
     }
 
-    fn read(&self, item: &Item) -> Option<((String, String), TurnedAccount)> {
-        let (pk, sk) = (item.text(PK)?, item.text(SK)?);
-        let account = self.0.account_in("details", pk)?;
-        let event = item.parsed(EVENT, |json| serde_json::from_str(json))?;
-        Some(((pk.to_owned(), sk.to_owned()), TurnedAccount { account, event }))
+    fn read(&self, item: &Item) -> Option<TurnedAccount> {
+        let account = self.0.account_in("details", item.text(PK)?)?;
+        Some(TurnedAccount { account, event: item.parsed(EVENT, |json| serde_json::from_str(json))? })
     }
 }
 

@@ -14,7 +14,7 @@ use crate::line::{Host, Line};
 use crate::platform::{Aws, message_event, ticket_event};
 use crate::report::{Report, median};
 use crate::share::Share;
-use crate::{accounts, messages, renewals};
+use crate::{accounts, console, messages, renewals};
 
 /// Starts of each program, by turns, so that whatever else the machine does meets both.
 const STARTS: u32 = 60;
@@ -135,26 +135,57 @@ impl Candidate {
 
 fn over_tls(report: &mut Report) {
     let line = Line::encrypted();
-    let (pushes, pages, renewals) = (
+    let (pushes, pages, looks, renewals) = (
         Aws::start_as(&line, messages::table),
         Aws::start_as(&line, accounts::table),
+        Aws::start_as(&line, console::table),
         Aws::start_as(&line, |operation, request| renewals::table(DUE, operation, request)),
     );
     let token = renewals::authorizer_token();
     let wechat = line.serve(Host::Address, move |_| answer("200 OK", &[("content-type", "application/json")], &token));
-    let candidate = |name, program, aws: &Aws, event: String, expected| {
-        let mut variables = aws.variables();
+    let candidate = |name, program, mut variables: Vec<_>, event: String, expected| {
         variables.push(("WECHAT_API_BASE_URL", line.url(Host::Address, wechat)));
         variables.push(("RUST_LOG", "error".to_owned()));
         Candidate { name, program, variables, event, expected, measured: Vec::new() }
     };
     let refresh = r#"{"task":"renew"}"#.to_owned();
     let mut candidates = [
-        candidate("nothing", build::nothing(), &pushes, ticket_event(), "wechat/events"),
-        candidate("ticket-push", build::function("ticket-push"), &pushes, ticket_event(), "\"body\":\"success\""),
-        candidate("account-push", build::function("account-push"), &pushes, message_event(), "\"statusCode\":200"),
-        candidate("account-api", build::function("account-api"), &pages, accounts::page_event(), "\"statusCode\":200"),
-        candidate("token-refresher", build::function("token-refresher"), &renewals, refresh, "\"renewed\":4"),
+        candidate("nothing", build::nothing(), pushes.variables(), ticket_event(), "wechat/events"),
+        candidate(
+            "ticket-push",
+            build::function("ticket-push"),
+            pushes.variables(),
+            ticket_event(),
+            "\"body\":\"success\"",
+        ),
+        candidate(
+            "account-push",
+            build::function("account-push"),
+            pushes.variables(),
+            message_event(),
+            "\"statusCode\":200",
+        ),
+        candidate(
+            "account-api",
+            build::function("account-api"),
+            pages.variables(),
+            accounts::page_event(),
+            "\"statusCode\":200",
+        ),
+        candidate(
+            "token-refresher",
+            build::function("token-refresher"),
+            renewals.variables(),
+            refresh,
+            "\"renewed\":4",
+        ),
+        candidate(
+            "console",
+            build::function("console"),
+            console::variables(&line, &looks),
+            console::overview_event(),
+            "\"statusCode\":200",
+        ),
     ];
     for _ in 0..STARTS_OVER_TLS {
         for candidate in &mut candidates {

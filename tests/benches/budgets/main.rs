@@ -16,6 +16,7 @@ mod accounts;
 mod build;
 mod calls;
 mod cold_start;
+mod console;
 mod http;
 mod keys;
 mod lambda;
@@ -38,12 +39,13 @@ use crate::report::Report;
 /// A part, by name.
 type Part = (&'static str, fn(&mut Report));
 
-const PARTS: [Part; 11] = [
+const PARTS: [Part; 12] = [
     ("push", push::measure),
     ("cold_start", cold_start::measure),
     ("memory", memory::measure),
     ("messages", messages::measure),
     ("accounts", accounts::measure),
+    ("console", console::measure),
     ("calls", calls::measure),
     ("keys", keys::measure),
     ("logins", logins::measure),

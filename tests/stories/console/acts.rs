@@ -29,7 +29,7 @@ async fn a_profile_is_read_again() {
     desk.stage.world.simulator.inject(WechatFault::system_error().on(paths::GET_AUTHORIZER_INFO).times(1));
     let refused = desk.submit("profile-reading", &[]).await;
     assert!(refused.status >= 400, "{}", refused.status);
-    for said in ["role=\"alert\"", "WeChat has refused (-1: ", "What to do: "] {
+    for said in ["role=\"alert\"", "WeChat refused the request (-1: ", "What to do: "] {
         assert!(refused.text.contains(said), "{said}: {}", refused.text);
     }
     let entries = desk.stage.audit().await;
@@ -58,7 +58,7 @@ async fn a_token_is_renewed_now() {
     world.pass(Duration::from_mins(10));
     let refused = desk.submit("renewal", &[]).await;
     assert_eq!(refused.status, 409, "{}", refused.text);
-    assert!(refused.text.contains("Make a re-authorization link"), "{}", refused.text);
+    assert!(refused.text.contains("Create a re-authorization link"), "{}", refused.text);
     desk.assert_audited(&format!("account.renew {}: refused: authorization-ended", desk.stage.account)).await;
 }
 
@@ -72,13 +72,13 @@ async fn what_waits_is_tried_again_now() {
     for path in [format!("/console/arrivals?account={new}"), "/console/arrivals".to_owned()] {
         let page = desk.see(&path).await;
         let asked = desk.browser.submit_to(&page, "/console/arrivals/retry", &[]).await;
-        desk.follow(&asked, "What waits is being tried again").await;
+        desk.follow(&asked, "What is waiting is being retried").await;
         world.pass(Duration::from_mins(2));
     }
     desk.stage.assert_audited(&format!("operator:li arrivals.retry {new}: done")).await;
     desk.stage.assert_audited("operator:li arrivals.retry : done").await;
     world.run_on_request().await;
-    assert!(desk.see("/console/arrivals").await.text.contains("Nothing waits"));
+    assert!(desk.see("/console/arrivals").await.text.contains("Nothing is waiting"));
     assert!(world.wechat_accepts(&new).await);
 }
 
@@ -87,7 +87,7 @@ async fn an_account_that_was_lost_is_asked_again_with_a_link_for_it_alone() {
     let desk = Desk::ready().await;
     desk.is_lost().await;
     let made = desk.submit("link", &[]).await;
-    let page = desk.follow(&made, "The link is made.").await;
+    let page = desk.follow(&made, "The link was created.").await;
     let id = Desk::link_of(&made);
     let url = desk.stage.url(&format!("/authorize/{id}"));
     for shown in [url.as_str(), "<svg", "Waiting for the merchant", desk.stage.account.as_str(), "operator:li"] {
@@ -112,7 +112,7 @@ async fn a_link_is_made_found_and_cancelled() {
     let links = desk.see("/console/links").await;
     let entered = [("requester", "咖啡馆总部"), ("reference", "客户 7"), ("kind", "1"), ("life", "30")];
     let made = desk.browser.submit_to(&links, "/console/links", &entered).await;
-    let page = desk.follow(&made, "The link is made.").await;
+    let page = desk.follow(&made, "The link was created.").await;
     let id = Desk::link_of(&made);
     desk.stage.assert_audited(&format!("operator:li link.create : done: {id}")).await;
     let found = desk.see("/console/links?reference=%E5%AE%A2%E6%88%B7%207").await;
@@ -123,13 +123,13 @@ async fn a_link_is_made_found_and_cancelled() {
     assert_eq!(life, Duration::from_hours(24 * 30));
 
     let path = format!("/console/links/{id}/cancellation");
-    desk.follow(&desk.browser.submit_to(&page, &path, &[]).await, "The link is cancelled.").await;
+    desk.follow(&desk.browser.submit_to(&page, &path, &[]).await, "The link was cancelled.").await;
     assert_eq!(stored().await.status(desk.stage.world.now()), LinkStatus::Cancelled);
     desk.stage.assert_audited(&format!("operator:li link.cancel {id}: done")).await;
     let merchant = Browser::on_computer().open(&desk.stage.url(&format!("/authorize/{id}"))).await;
     assert!(merchant.status >= 400, "{}", merchant.status);
     let entry = desk.see("/console/audit?by=li").await.text;
-    assert!(entry.contains("cancelled a link") && entry.contains("made a link"), "{entry}");
+    assert!(entry.contains("cancelled a link") && entry.contains("created a link"), "{entry}");
     assert!(!desk.see("/console/audit?by=wang").await.text.contains("operator:li"));
 }
 
@@ -158,7 +158,7 @@ async fn a_key_is_revoked() {
     let keys = desk.see("/console/keys").await;
     assert!(keys.text.contains(key.id.as_str()) && keys.text.contains("Valid"), "{}", keys.text);
     let path = format!("/console/keys/{}/revocation", key.id);
-    let page = desk.follow(&desk.browser.submit_to(&keys, &path, &[]).await, "The key is revoked.").await;
+    let page = desk.follow(&desk.browser.submit_to(&keys, &path, &[]).await, "The key was revoked.").await;
     assert!(page.text.contains("Revoked") && !page.text.contains("Valid"), "{}", page.text);
     desk.stage.assert_audited(&format!("operator:li key.revoke {}: done", key.id)).await;
     desk.stage.world.pass(Duration::from_mins(1));
@@ -181,10 +181,13 @@ async fn an_act_whose_outcome_nobody_has_heard_of_is_in_the_audit_as_unknown() {
         let path = format!("{}/labels", desk.path);
         let unknown = desk.browser.submit_to(&page, &path, &entered).await;
         assert_eq!(unknown.status, 503, "{}", unknown.text);
-        assert!(unknown.text.contains("Reference") && !unknown.headers.contains_key(LOCATION), "{}", unknown.text);
+        let way = format!("<a class=\"button quiet\" href=\"{}\">", desk.path);
+        for said in ["The outcome is not known", "Reference", way.as_str()] {
+            assert!(unknown.text.contains(said) && !unknown.headers.contains_key(LOCATION), "{said}: {}", unknown.text);
+        }
         desk.stage.assert_audited(&format!("operator:li account.label {account}: unknown")).await;
         assert_eq!(desk.account().await["reference"] == "42", is_done, "{fault:?}");
-        assert!(desk.see("/console/audit").await.text.contains("it may have taken effect"));
+        assert!(desk.see("/console/audit").await.text.contains("it may have been done"));
     }
 }
 
@@ -203,7 +206,7 @@ async fn without_an_entry_in_the_audit_nothing_is_done() {
     // An outcome that cannot be written down does not undo the act.
     desk.stage.world.faults.next(3, Matching::setting("outcome"), Fault::Away);
     let made = desk.browser.submit_to(&links, "/console/links", &entered).await;
-    desk.follow(&made, "The link is made.").await;
+    desk.follow(&made, "The link was created.").await;
     desk.stage.assert_audited("operator:li link.create : ").await;
 }
 

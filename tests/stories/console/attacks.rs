@@ -39,7 +39,7 @@ async fn an_operator_who_may_only_look_does_nothing_else() {
             let page = looker.send_form(&stage.url(&path), Some(&stage.origin()), &fields).await;
             let own = ["/console/language", "/console/browsers/AAAAAAAAAAAAAAAAAAAAAA/end"].contains(&path.as_str());
             assert_eq!(page.status == 403, !own, "{path}: {}", page.text);
-            assert!(own || page.text.contains("You may only look"), "{}", page.text);
+            assert!(own || page.text.contains("You can only view"), "{}", page.text);
         }
         // The methods that no page has.
         for path in stage.paths(&Method::POST) {

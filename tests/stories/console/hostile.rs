@@ -90,7 +90,7 @@ async fn nothing_that_others_have_chosen_is_markup() {
             }
         }
     }
-    let pages = ["overview", "accounts", "accounts", "links", "links", "keys", "setup", "audit", "browsers"];
+    let pages = ["overview", "lost", "accounts", "accounts", "links", "links", "keys", "setup", "audit", "browsers"];
     assert_eq!(shown, pages, "an account's and a link's page, too");
 }
 
@@ -100,7 +100,23 @@ async fn nothing_that_an_address_says_is_markup() {
     let browser = stage.bound("li", "act").await;
     let evil: String = byte_serialize(EVIL.as_bytes()).collect();
     for path in stage.paths(&Method::GET) {
-        let names = ["q", "state", "kind", "reference", "tag", "after", "before", "account", "by", "done", "part", "x"];
+        let names = [
+            "q",
+            "state",
+            "kind",
+            "reference",
+            "tag",
+            "after",
+            "before",
+            "account",
+            "by",
+            "done",
+            "part",
+            "type",
+            "day",
+            "again",
+            "x",
+        ];
         for name in names {
             let page = stage.open(&browser, &format!("{path}?{name}={evil}")).await;
             assert!([200, 400, 404].contains(&page.status), "{path}?{name}: {}", page.status);

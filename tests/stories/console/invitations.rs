@@ -28,7 +28,11 @@ async fn an_invitation_binds_the_browser_in_which_its_button_is_pressed_once() {
     for browser in [Browser::in_wechat(), Browser::on_phone(), Browser::on_computer()] {
         let page = browser.open(&stage.invitation(&code)).await;
         assert_eq!(page.status, 200, "{}", page.text);
-        assert!(page.text.contains("<strong>li</strong>") && page.text.contains("Bind this browser"), "{}", page.text);
+        assert!(
+            page.text.contains("<strong>li</strong>") && page.text.contains("Sign in this browser"),
+            "{}",
+            page.text
+        );
         assert!(!page.headers.contains_key(SET_COOKIE) && !page.text.contains("form_token"));
     }
     assert_eq!(stage.table().await, before);
@@ -42,14 +46,14 @@ async fn an_invitation_binds_the_browser_in_which_its_button_is_pressed_once() {
     assert!(cookie.ends_with("; Path=/; Max-Age=2592000; HttpOnly; SameSite=Strict"), "{cookie}");
     let overview = browser.open(&bound.location()).await;
     assert_eq!(overview.status, 200, "{}", overview.text);
-    assert!(overview.text.contains("This browser is bound for 30 days"), "{}", overview.text);
+    assert!(overview.text.contains("This browser is signed in for 30 days"), "{}", overview.text);
     assert!(stage.audit().await.iter().any(|entry| entry.starts_with("operator:li browser.bind ")));
 
     let after = stage.table().await;
     for another in [Browser::on_phone(), browser.copied()] {
         for page in [another.open(&stage.invitation(&code)).await, stage.accept(&another, &code).await] {
             assert_eq!(page.status, 410, "{}", page.text);
-            assert!(page.text.contains("can be used once"), "{}", page.text);
+            assert!(page.text.contains("works once"), "{}", page.text);
             assert!(!page.headers.contains_key(SET_COOKIE));
         }
     }

@@ -70,7 +70,7 @@ async fn what_somebody_else_has_saved_meanwhile_is_shown_with_what_was_entered()
     let entered = [("reference", "mine"), ("tags", "region=华东"), ("origins", "")];
     let refused = desk.browser.submit_to(&page, &path, &entered).await;
     assert_eq!(refused.status, 412, "{}", refused.text);
-    for shown in ["value=\"theirs\"", ">plan=silver</textarea>", "What you had entered", "mine", "region=华东"] {
+    for shown in ["value=\"theirs\"", ">plan=silver</textarea>", "What you entered", "mine", "region=华东"] {
         assert!(refused.text.contains(shown), "{shown}: {}", refused.text);
     }
     desk.assert_audited(&format!("account.label {}: refused: version-mismatch", desk.stage.account)).await;
@@ -87,7 +87,7 @@ async fn tags_that_no_line_can_be_are_left_as_a_service_has_said() {
     let said = json!({ "reference": "two\nlines", "tags": { "a=b": "1", "note": "1\n2", "plan": "gold" } });
     assert_eq!(desk.business.patch(&desk.stage.account, &said, None).await.status, 200);
     let page = desk.see(&desk.path).await;
-    assert!(page.text.contains(">plan=gold</textarea>") && page.text.contains("Only services can change"));
+    assert!(page.text.contains(">plan=gold</textarea>") && page.text.contains("Can only be changed through the API"));
     let entered = [("reference", "twolines"), ("tags", "plan=silver"), ("origins", "")];
     desk.follow(&desk.submit("labels", &entered).await, "Saved.").await;
     let account = desk.account().await;

@@ -6,6 +6,7 @@ mod desk;
 mod hostile;
 mod invitations;
 mod labels;
+mod lists;
 mod pages;
 mod questions;
 mod rotation;

@@ -69,7 +69,7 @@ async fn who_was_lost_this_week_and_what_do_i_send_them() {
     let of_back = row(lost, &name(&back));
     assert!(of_back.contains("Authorized") && !of_back.contains("Send the link"), "{of_back}");
     let of_withdrawn = row(lost, &name(&withdrawn));
-    assert!(of_withdrawn.contains("the merchant withdrew") && of_withdrawn.contains("Make a link"), "{of_withdrawn}");
+    assert!(of_withdrawn.contains("the merchant withdrew") && of_withdrawn.contains("Create a link"), "{of_withdrawn}");
 
     // One click shows the link that is sent.
     let path = of_refused.split("href=\"").find(|part| part.starts_with("/console/links/")).unwrap();
@@ -102,7 +102,7 @@ async fn why_does_this_merchant_get_no_messages_when_it_was_lost() {
     }
     let page = stage.see(&operator, &format!("/console/accounts/{}", stage.account)).await.text;
     for shown in
-        ["Needs authorization again", "61003", "Make a re-authorization link", "the merchant has to authorize again"]
+        ["Needs authorization again", "61003", "Create a re-authorization link", "the merchant has to authorize again"]
     {
         assert!(page.contains(shown), "{shown}: {page}");
     }
@@ -119,7 +119,7 @@ async fn why_does_this_merchant_get_no_messages_when_the_bus_takes_none() {
     world.faults.clear();
     let path = format!("/console/arrivals?account={}", stage.account);
     let page = stage.see(&operator, &path).await.text;
-    for shown in ["Messages of followers", "The event bus has not taken it", stage.account.as_str(), "Try now"] {
+    for shown in ["Messages of followers", "The event bus has not accepted it", stage.account.as_str(), "Try now"] {
         assert!(page.contains(shown), "{shown}: {page}");
     }
     assert!(!page.contains("parcel") && !page.contains(FOLLOWER), "{page}");
@@ -128,7 +128,7 @@ async fn why_does_this_merchant_get_no_messages_when_the_bus_takes_none() {
     // By itself, too.
     world.pass(Duration::from_mins(5));
     world.renew().await;
-    assert!(stage.see(&operator, &path).await.text.contains("Nothing waits"));
+    assert!(stage.see(&operator, &path).await.text.contains("Nothing is waiting"));
 }
 
 #[tokio::test]
@@ -161,7 +161,7 @@ async fn a_push_that_has_not_taken_effect_says_why() {
     let waiting = row(&page, new.as_str());
     assert!(waiting.contains("-1") && waiting.contains("in "), "{waiting}");
     let other = stage.see(&operator, &format!("/console/arrivals?account={}", stage.account)).await.text;
-    assert!(other.contains("Nothing waits"), "{other}");
+    assert!(other.contains("Nothing is waiting"), "{other}");
     world.pass(Duration::from_mins(6));
     world.renew().await;
     let page = stage.see(&operator, &format!("/console/accounts/{new}")).await.text;

@@ -21,7 +21,11 @@ async fn without_a_bound_browser_there_is_nothing_to_see_or_to_do() {
     for path in stage.paths(&Method::GET) {
         let page = stage.open(&nobody, &path).await;
         assert_eq!(page.status, 401, "{path}");
-        assert!(page.text.contains("This browser is not bound") && page.text.contains("invitation"), "{}", page.text);
+        assert!(
+            page.text.contains("This browser is not signed in") && page.text.contains("invitation"),
+            "{}",
+            page.text
+        );
         assert!(!page.text.contains(stage.account.as_str()) && !page.text.contains("<nav"), "{}", page.text);
         assert_eq!(page.headers["cache-control"], "no-store");
     }
@@ -112,7 +116,7 @@ async fn the_end_of_an_operator_ends_all_of_their_browsers_at_once() {
     let code = stage.invited_until("guest", "look", Some(&until)).await;
     let guest = Browser::on_computer();
     stage.bind(&guest, &code).await;
-    assert!(stage.see(&guest, "/console/browsers").await.text.contains("and may look"));
+    assert!(stage.see(&guest, "/console/browsers").await.text.contains("view only"));
     stage.world.pass(Duration::from_secs(599));
     assert!(stage.is_bound(&guest).await);
     stage.world.pass(Duration::from_secs(1));
@@ -152,7 +156,7 @@ async fn an_operator_ends_their_own_browsers_and_nobody_elses() {
 
     let ended = computer.submit_to(&own, &path_of(&phone), &[]).await;
     assert_eq!((ended.status, ended.location()), (303, stage.url("/console/browsers?done=browser-ended")));
-    assert!(computer.open(&ended.location()).await.text.contains("The browser is not bound any more"));
+    assert!(computer.open(&ended.location()).await.text.contains("The browser was signed out"));
     assert!(!stage.is_bound(&phone).await && stage.is_bound(&computer).await);
     stage.assert_audited(&format!("operator:li browser.end {}: done", id_of(&phone))).await;
     let out = computer.submit_to(&own, &path_of(&computer), &[]).await;

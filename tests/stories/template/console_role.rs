@@ -146,6 +146,7 @@ async fn everything() -> BTreeSet<TableRequest> {
     stage.enter("li").await;
     for path in [
         "/console",
+        "/console/lost",
         "/console/accounts",
         "/console/accounts?q=gh_0123456789ab",
         "/console/accounts?state=unauthorized",
@@ -170,7 +171,11 @@ async fn everything() -> BTreeSet<TableRequest> {
         .submit_to(&links, "/console/links", &[("reference", "shop-2"), ("kind", "3"), ("life", "7")])
         .await;
     assert_eq!(made.status, 303, "{}", made.text);
+    let page = stage.open(&format!("/console/accounts/{account}")).await;
+    let asking = stage.browser.submit_to(&page, &format!("/console/accounts/{account}/link"), &[]).await;
+    assert_eq!(asking.status, 303, "{}", asking.text);
     stage.open("/console/audit").await;
+    stage.open(&format!("/console/audit?account={account}")).await;
     let browsers = stage.open("/console/browsers").await;
     let (_, end) = browsers.text.split_once("action=\"/console/browsers/").unwrap();
     let path = format!("/console/browsers/{}", end.split('"').next().unwrap());
@@ -258,7 +263,7 @@ async fn with_the_role_of_the_console_nobody_reads_a_ticket_or_token_or_makes_an
 
 #[test]
 fn what_is_read_of_items_with_secrets_names_none_of_them() {
-    const SECRETS: [&str; 12] = [
+    const SECRETS: [&str; 15] = [
         "ticket",
         "access_token",
         "refresh_token",
@@ -271,6 +276,9 @@ fn what_is_read_of_items_with_secrets_names_none_of_them() {
         "rights",
         "created_by",
         "created_at",
+        "operator_until",
+        "operator_ended_at",
+        "operator_ended_by",
     ];
     let template = template();
     for statement in on_table(&template) {

@@ -53,7 +53,7 @@ fn every_variable_that_a_function_reads_is_set_for_it() {
         &domains, &logins, &console,
     ]
     .map(BTreeSet::len);
-    assert_eq!(counts, [2, 2, 3, 1, 1, 1, 2, 2, 2, 2, 1, 1, 1, 2, 11], "the configurations really ask");
+    assert_eq!(counts, [2, 2, 3, 1, 1, 1, 2, 2, 2, 2, 1, 1, 1, 2, 10], "the configurations really ask");
     // Read by the log's filter and by the SDK: EventBridge's by those that have a bus, Lambda's by the console.
     let libraries = ["RUST_LOG", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER"];
     let libraries: BTreeSet<String> = libraries.map(str::to_owned).into();
@@ -163,14 +163,9 @@ fn nothing_is_used_that_china_does_not_have() {
 }
 
 #[test]
-fn the_console_is_not_told_what_may_be_secret_in_the_addresses_of_webhooks() {
+fn the_console_is_not_told_the_addresses_of_webhooks_which_may_have_keys_in_them() {
     let template = template();
     let variables = &properties(&template, "OperatorConsole")["Environment"]["Variables"];
-    for (name, parameter, condition) in [
-        ("EVENT_WEBHOOK_URL", "EventWebhookUrl", "CallEventWebhook"),
-        ("REPLY_WEBHOOK_URL", "ReplyWebhookUrl", "CallWebhook"),
-    ] {
-        let parts = json!({ "Fn::Split": ["?", { "Ref": parameter }] });
-        assert_eq!(variables[name], json!({ "Fn::If": [condition, { "Fn::Select": [0, parts] }, ""] }));
-    }
+    assert_eq!(variables["HAS_EVENT_WEBHOOK"], json!({ "Fn::If": ["CallEventWebhook", "true", ""] }));
+    assert!(!variables.to_string().contains("WebhookUrl"), "{variables}");
 }

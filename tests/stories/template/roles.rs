@@ -153,14 +153,25 @@ const ON_ITEMS: [Grant; 70] = [
     (
         "OperatorConsoleRole",
         &["Query"],
-        &["*#accounts", "*#accounts#*", "*#gained", "*#keys", "*#links", "*#links#*", "*#lost", "*#operators"],
+        &[
+            "*#accounts",
+            "*#accounts#*",
+            "*#arrived",
+            "*#audit#*",
+            "*#gained",
+            "*#keys",
+            "*#links",
+            "*#links#*",
+            "*#lost",
+            "*#operators",
+        ],
     ),
-    ("OperatorConsoleRole", &["Query"], &["*#due#*", "*#ended#*", "*#inbox", "*#outbox#*", "*#waiting#*"]),
+    ("OperatorConsoleRole", &["Query"], &["*#inbox", "*#outbox#*", "*#waiting#*"]),
     ("OperatorConsoleRole", &["GetItem"], &["*#details#*", "*#health", "*#link#*", "*#operator#*", "*#user-name#*"]),
     (
         "OperatorConsoleRole",
         &["BatchGetItem"],
-        &["*#details#*", "*#key#*", "*#key-event#*", "*#link#*", "*#operator#*"],
+        &["*#audit", "*#details#*", "*#key#*", "*#key-event#*", "*#link#*", "*#operator#*"],
     ),
     (
         "OperatorConsoleRole",

@@ -13,8 +13,9 @@ use diagnosis::codes::{self, Explanation};
 use diagnosis::words::{account_status, change, permission};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use store::{CountedFailure, EntryStatus, KnownAccount, PastEvent};
+use store::{CountedFailure, KnownAccount, PastEvent};
 
+use super::arrivals::Push;
 use super::links;
 use crate::functions::{Call, Function};
 use crate::trouble::{Thing, Trouble};
@@ -70,14 +71,6 @@ struct Failure {
 struct Happened {
     at: Timestamp,
     what: String,
-}
-
-/// A push that has come for the account.
-struct Push {
-    at: Option<Timestamp>,
-    what: String,
-    outcome: String,
-    is_waiting: bool,
 }
 
 /// A call on behalf of the account that has failed.
@@ -240,7 +233,7 @@ async fn shown(
         fixed_tags: tags.filter(|(key, value)| !is_line(key, value)).collect(),
         problem,
         history: history.0.into_iter().filter_map(|event| happened(event, language)).collect(),
-        pushes: pushes.0.iter().map(|push| arrived(push, language)).collect(),
+        pushes: pushes.0.iter().map(|push| Push::of(push, language)).collect(),
         calls: calls.failures.into_iter().map(|call| failed_call(call, language)).collect(),
         v: &v,
     };
@@ -290,16 +283,6 @@ fn happened(event: PastEvent, language: Language) -> Option<Happened> {
     Some(Happened { at: Timestamp::from_unix(event.at), what: change(&event.change, language) })
 }
 
-fn arrived(push: &EntryStatus, language: Language) -> Push {
-    let is_waiting = push.due_at.is_some();
-    Push {
-        at: push.received_at,
-        what: words::arrival(&push.info_type, language),
-        outcome: words::arrival_outcome(push, language),
-        is_waiting,
-    }
-}
-
 fn failed_call(call: CountedFailure, language: Language) -> FailedCall {
     let CountedFailure { count, last } = call;
     FailedCall {
@@ -327,7 +310,7 @@ async fn changed(visit: OpenVisit, appid: AppId) -> Result<Response, Trouble> {
     let Some(patch) = draft.patch(&known) else {
         let problem = visit.frame().t(
             "标签每行一个，格式为 名称=内容，例如 plan=gold，名称不能重复。",
-            "Write each tag on a line of its own, as key=value, such as plan=gold, and each key once.",
+            "Write each tag on a line of its own as key=value, such as plan=gold, and each key once.",
         );
         let refused = Some(Refused { problem: problem.to_owned(), draft: Some(draft), is_outdated: false });
         return Box::pin(shown(&visit, &appid, refused, StatusCode::BAD_REQUEST)).await;

@@ -7,16 +7,16 @@ use axum::response::Response;
 use base::clock::Timestamp;
 use base::ids::AppId;
 use base::language::Language;
+use base::phrase::Noun;
 use http::StatusCode;
 use platform::account_search::{AccountFilters, AccountSearch, AccountsFound};
 use store::{AccountState, KnownAccount, Labels};
-use url::form_urlencoded;
 
 use crate::access::Open;
 use crate::trouble::Trouble;
-use crate::view::View;
+use crate::view::{View, with_query};
 use crate::visit::{OpenVisit, Visit};
-use crate::words::{self, Badge};
+use crate::words::{self, Badge, Section};
 
 /// Accounts on a page.
 const PAGE: usize = 100;
@@ -66,25 +66,16 @@ impl Filter {
         Some(AccountFilters { state, kind, tags, reference: given(&self.reference), text: given(&self.text) })
     }
 
-    /// The filters as a query.
-    pub(crate) fn query(&self) -> String {
+    /// The address of a page with these filters, and more in its query.
+    pub(crate) fn at(&self, path: &str, more: &[(&str, &str)]) -> String {
         let fields = [
-            ("q", &self.text),
+            ("q", self.text.as_str()),
             ("state", &self.state),
             ("kind", &self.kind),
             ("reference", &self.reference),
             ("tag", &self.tag),
         ];
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(fields.into_iter().filter(|(_, value)| !value.is_empty()));
-        query.finish()
-    }
-
-    /// The query of what is behind an account.
-    pub(crate) fn query_behind(&self, after: &AppId) -> String {
-        let query = self.query();
-        let separator = if query.is_empty() { "" } else { "&" };
-        format!("{query}{separator}after={after}")
+        with_query(path, fields.into_iter().chain(more.iter().copied()))
     }
 }
 
@@ -98,14 +89,16 @@ struct Page<'a> {
     rows: Vec<Row>,
     /// Whether nothing at all is there yet.
     is_new: bool,
+    /// How many accounts were compared so far, where one after the other is.
+    compared: Option<String>,
     next: Option<String>,
     export: String,
 }
 
 /// One of several values that a field can have.
 pub(crate) struct Choice {
-    pub(crate) word: &'static str,
-    pub(crate) text: &'static str,
+    pub(crate) word: String,
+    pub(crate) text: String,
     pub(crate) is_chosen: bool,
 }
 
@@ -144,18 +137,19 @@ pub(crate) async fn show(visit: Visit) -> Response {
 }
 
 async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
-    let v = visit.titled("账号", "Accounts");
+    let v = visit.section(Section::Accounts);
     let filter = Filter::read(&visit);
     let after = visit.account_in("after")?;
     let found = find(&visit.open, &filter, PAGE, after.as_ref()).await?;
+    let compared = visit.parameter("compared").parse().unwrap_or(0_usize).saturating_add(found.read);
     let states = AccountState::ALL.map(|state| Choice {
-        word: state.as_str(),
-        text: words::state(state, v.language).text,
+        word: state.as_str().to_owned(),
+        text: words::state(state, v.language).text.to_owned(),
         is_chosen: filter.state == state.as_str(),
     });
     let kinds = words::KINDS.map(|(word, kind)| Choice {
-        word,
-        text: words::kind(kind, v.language),
+        word: word.to_owned(),
+        text: words::kind(kind, v.language).to_owned(),
         is_chosen: filter.kind == word,
     });
     let page = Page {
@@ -164,18 +158,24 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
         kinds: kinds.into(),
         rows: found.accounts.iter().map(|account| Row::of(account, v.language)).collect(),
         is_new: found.accounts.is_empty() && filter.is_empty() && after.is_none(),
-        next: found.next.map(|last| filter.query_behind(&last)),
-        export: filter.query(),
+        compared: (compared > found.accounts.len()).then(|| ACCOUNTS.count(compared as u64, v.language)),
+        next: found.next.map(|last| {
+            filter.at(Section::Accounts.path(), &[("after", last.as_str()), ("compared", &compared.to_string())])
+        }),
+        export: filter.at("/console/export", &[]),
         v: &v,
     };
     Ok(v.page(StatusCode::OK, &page)?)
 }
 
+/// Accounts that are counted.
+pub(super) const ACCOUNTS: Noun = Noun::new("个账号", "account");
+
 async fn find(open: &Open, filter: &Filter, limit: usize, after: Option<&AppId>) -> Result<AccountsFound, Trouble> {
     let Some(filters) = filter.filters() else { return Ok(AccountsFound::default()) };
     let search = AccountSearch { lists: &open.items.account_lists, names: &open.items.user_names };
     Ok(match search.named(&filters).await? {
-        Some(accounts) => AccountsFound { accounts, next: None },
+        Some(named) => named,
         None => search.page(&filters, limit, after).await?,
     })
 }

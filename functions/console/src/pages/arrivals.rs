@@ -1,34 +1,62 @@
-//! `/console/arrivals`: what has come from WeChat and has not taken effect, and what waits for the business.
+//! `/console/arrivals`: what has come from WeChat and has not taken effect, what waits for the business, and the latest pushes.
+
+use std::time::Duration;
 
 use askama::Template;
 use axum::response::Response;
 use base::clock::Timestamp;
 use base::ids::AppId;
 use base::language::Language;
-use diagnosis::words::change;
+use base::phrase::Noun;
+use diagnosis::words::{ARRIVALS, change};
 use http::{Method, StatusCode};
 use serde_json::json;
-use store::{Arrivals, EntryStatus, FirstOf, OutboxEvent, StoreError, WaitingEvent, WaitingMessageStatus};
+use store::{
+    ArrivalPlace, Arrivals, EntryPlace, EntryStatus, FirstOf, OutboxEvent, StoreError, WaitingEvent,
+    WaitingMessageStatus,
+};
 
+use super::accounts::Choice;
 use crate::functions::{Call, Function};
 use crate::trouble::Trouble;
-use crate::view::View;
+use crate::view::{View, with_query};
 use crate::visit::{Act, OpenVisit, Visit};
-use crate::words::{self, Done};
+use crate::words::{self, Done, Section};
 
-/// Of each kind so many are shown.
-const SHOWN: usize = 50;
+/// Of each kind that waits so many are shown.
+const SHOWN: usize = 30;
+
+/// Of the latest pushes so many are read at once, and shown if all of them are asked for.
+const PAGE: usize = 30;
+
+/// Pushes that are read to find those of a type.
+const READ: usize = 600;
 
 #[derive(Template)]
 #[template(path = "arrivals.html")]
 struct Page<'a> {
     v: &'a View,
-    /// The one account that is looked at.
-    account: Option<AppId>,
-    lists: [List; 3],
+    filter: &'a Filter,
+    types: Vec<Choice>,
+    lists: Vec<List>,
     has_webhook: bool,
+    /// Whether nothing at all waits, as far as the filter goes.
     is_empty: bool,
-    count: u64,
+    /// How much waits, of all accounts.
+    waiting: String,
+    pushes: Vec<Push>,
+    next: Option<String>,
+}
+
+/// What is asked for.
+struct Filter {
+    account: Option<AppId>,
+    /// A type of push, or one of the words for what is none.
+    kind: String,
+    /// The last day, in Beijing's time, such as `2026-01-31`.
+    day: String,
+    /// The end of that day.
+    until: Option<Timestamp>,
 }
 
 /// What waits for one thing.
@@ -44,9 +72,64 @@ struct Row {
     account: Option<AppId>,
     what: String,
     since: Option<Timestamp>,
-    tried: u32,
+    tries: Option<String>,
     due_at: Timestamp,
     why: String,
+}
+
+/// A push that has come.
+pub(super) struct Push {
+    pub(super) account: Option<AppId>,
+    pub(super) at: Option<Timestamp>,
+    pub(super) what: String,
+    pub(super) outcome: String,
+    pub(super) is_waiting: bool,
+}
+
+/// What is asked for where it is not a push.
+const MESSAGE: &str = "message";
+const EVENT: &str = "event";
+
+impl Filter {
+    fn read(visit: &OpenVisit) -> Result<Self, Trouble> {
+        let (kind, day) = (visit.parameter("type"), visit.parameter("day"));
+        let until = match day.as_str() {
+            "" => None,
+            day => {
+                let end = Timestamp::parse_rfc3339(&format!("{day}T23:59:59+08:00")).ok_or(Trouble::Address)?;
+                Some(end.plus(Duration::from_secs(1)))
+            }
+        };
+        Ok(Self { account: visit.account_in("account")?, kind, day, until })
+    }
+
+    /// The same as fields of a query.
+    fn fields(&self) -> [(&'static str, &str); 3] {
+        let account = self.account.as_ref().map(AppId::as_str).unwrap_or_default();
+        [("account", account), ("type", &self.kind), ("day", &self.day)]
+    }
+
+    /// Whether something of a kind may be asked for: `None` stands for pushes of any type.
+    fn wants(&self, kind: Option<&str>) -> bool {
+        match kind {
+            Some(kind) => self.kind.is_empty() || self.kind == kind,
+            None => ![MESSAGE, EVENT].contains(&self.kind.as_str()),
+        }
+    }
+
+    fn fits(&self, row: &Row) -> bool {
+        (self.account.is_none() || row.account == self.account)
+            && self.until.is_none_or(|until| row.since.is_none_or(|since| since < until))
+    }
+
+    fn types(&self, language: Language) -> Vec<Choice> {
+        let others = [(MESSAGE, language.pick("粉丝消息", "Message")), (EVENT, language.pick("账号事件", "Event"))];
+        let pushes = ARRIVALS.map(|kind| (kind, words::arrival(kind, language)));
+        let others = others.map(|(kind, text)| (kind, text.to_owned()));
+        let choice =
+            |(kind, text): (&str, String)| Choice { is_chosen: self.kind == kind, word: kind.to_owned(), text };
+        pushes.into_iter().chain(others).map(choice).collect()
+    }
 }
 
 /// `GET /console/arrivals`.
@@ -55,53 +138,71 @@ pub(crate) async fn show(visit: Visit) -> Response {
 }
 
 async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
-    let v = visit.titled("推送与投递", "Pushes and deliveries");
-    let account = visit.account_in("account")?;
-    let arrivals = &visit.open.items.arrivals;
-    let (counts, entries, messages, events) = tokio::try_join!(
-        arrivals.counts(),
-        entries(arrivals, account.as_ref()),
-        arrivals.messages(SHOWN),
-        arrivals.events(SHOWN),
+    let v = visit.section(Section::Arrivals);
+    let filter = Filter::read(&visit)?;
+    let (counts, lists, (pushes, next)) = tokio::try_join!(
+        async { Ok(visit.open.items.arrivals.counts().await?) },
+        waiting(&visit, &filter, v.language),
+        latest(&visit, &filter, v.language),
     )?;
-    let l = v.language;
-    let is_asked_for = |row: &Row| account.is_none() || row.account == account;
-    let list = |title, says, rows: Vec<Row>, has_more| List {
-        title,
-        says,
-        rows: rows.into_iter().filter(is_asked_for).collect(),
-        has_more,
-    };
-    let lists = [
-        list(
-            l.pick("收到的授权推送", "Authorization pushes"),
-            l.pick("已收到微信的推送，尚未生效。", "WeChat has pushed it, and it has not taken effect yet."),
-            entries.items.into_iter().filter_map(|entry| Row::of_entry(&entry, l)).collect(),
-            entries.has_more,
-        ),
-        list(
-            l.pick("粉丝消息", "Messages of followers"),
-            l.pick("等待投递到事件总线。", "They wait for the event bus."),
-            messages.items.into_iter().map(|message| Row::of_message(message, l)).collect(),
-            messages.has_more,
-        ),
-        list(
-            l.pick("账号事件", "Events of accounts"),
-            l.pick("等待投递到事件总线或您的 Webhook。", "They wait for the event bus, or for your webhook."),
-            events.items.into_iter().map(|event| Row::of_event(event, l)).collect(),
-            events.has_more,
-        ),
-    ];
+    let next = next.map(|place| {
+        with_query(Section::Arrivals.path(), filter.fields().into_iter().chain([("after", place.as_str())]))
+    });
     let page = Page {
-        has_webhook: visit.console.config().event_webhook.is_some(),
-        // Behind those that are due first there may be some of this account.
+        types: filter.types(v.language),
+        has_webhook: visit.console.config().has_event_webhook,
+        // Behind those that are due first there may be some that are asked for.
         is_empty: lists.iter().all(|list| list.rows.is_empty() && !list.has_more),
         lists,
-        account,
-        count: counts.inbox + counts.messages + counts.events,
+        filter: &filter,
+        waiting: THINGS.count(counts.inbox + counts.messages + counts.events, v.language),
+        pushes,
+        next,
         v: &v,
     };
     Ok(v.page(StatusCode::OK, &page)?)
+}
+
+const THINGS: Noun = Noun::new("项", "item");
+
+/// What waits, as far as it is asked for.
+async fn waiting(visit: &OpenVisit, filter: &Filter, l: Language) -> Result<Vec<List>, Trouble> {
+    let arrivals = &visit.open.items.arrivals;
+    let (entries, messages, events) = tokio::try_join!(
+        entries(arrivals, filter.account.as_ref()),
+        arrivals.messages(SHOWN),
+        arrivals.events(SHOWN),
+    )?;
+    let mut lists = Vec::new();
+    if filter.wants(None) {
+        let asked_for = entries.items.iter().filter(|entry| filter.wants(Some(&entry.info_type)));
+        lists.push(List {
+            title: l.pick("等待生效的授权推送", "Pushes that have not taken effect"),
+            says: l.pick("已收到微信的推送，尚未生效。", "WeChat has sent them, and they are still being processed."),
+            rows: asked_for.filter_map(|entry| Row::of_entry(entry, l)).collect(),
+            has_more: entries.has_more,
+        });
+    }
+    if filter.wants(Some(MESSAGE)) {
+        lists.push(List {
+            title: l.pick("等待投递的粉丝消息", "Messages of followers"),
+            says: l.pick("等待投递到事件总线。", "Waiting for the event bus."),
+            rows: messages.items.into_iter().map(|message| Row::of_message(message, l)).collect(),
+            has_more: messages.has_more,
+        });
+    }
+    if filter.wants(Some(EVENT)) {
+        lists.push(List {
+            title: l.pick("等待投递的账号事件", "Events of accounts"),
+            says: l.pick("等待投递到事件总线或您的 Webhook。", "Waiting for the event bus or for your webhook."),
+            rows: events.items.into_iter().map(|event| Row::of_event(event, l)).collect(),
+            has_more: events.has_more,
+        });
+    }
+    for list in &mut lists {
+        list.rows.retain(|row| filter.fits(row));
+    }
+    Ok(lists)
 }
 
 /// Entries of the inbox that wait: of an account all of the newest, of all accounts those that are due first.
@@ -112,13 +213,101 @@ async fn entries(arrivals: &Arrivals, account: Option<&AppId>) -> Result<FirstOf
     Ok(FirstOf { items, has_more })
 }
 
+/// The latest pushes, done or not, and where more of them are.
+async fn latest(
+    visit: &OpenVisit,
+    filter: &Filter,
+    language: Language,
+) -> Result<(Vec<Push>, Option<String>), Trouble> {
+    if !filter.wants(None) {
+        return Ok((Vec::new(), None));
+    }
+    let (arrivals, after) = (&visit.open.items.arrivals, visit.parameter("after"));
+    let mut place = match &filter.account {
+        Some(account) => Place::OfAccount(
+            account,
+            match after.as_str() {
+                "" => filter.until.map(EntryPlace::before),
+                text => Some(EntryPlace::parse(text).ok_or(Trouble::Address)?),
+            },
+        ),
+        None => Place::OfAll(match after.as_str() {
+            "" => filter.until.map(ArrivalPlace::before),
+            text => Some(ArrivalPlace::parse(text).ok_or(Trouble::Address)?),
+        }),
+    };
+    let (mut pushes, mut read) = (Vec::new(), 0);
+    loop {
+        let (page, next) = place.page(arrivals).await?;
+        read += PAGE;
+        let asked_for = page.iter().filter(|entry| filter.wants(Some(&entry.info_type)));
+        pushes.extend(asked_for.map(|entry| Push::of(entry, language)));
+        match next {
+            Some(next) if pushes.len() < PAGE && read < READ => place = next,
+            next => return Ok((pushes, next.and_then(Place::text))),
+        }
+    }
+}
+
+/// Where pushes are read from: those of one account are in the order of WeChat's times, all of them in that of their coming.
+enum Place<'a> {
+    OfAccount(&'a AppId, Option<EntryPlace>),
+    OfAll(Option<ArrivalPlace>),
+}
+
+impl<'a> Place<'a> {
+    /// A page of what is behind it, and the place behind that if there is more.
+    async fn page(&self, arrivals: &Arrivals) -> Result<(Vec<EntryStatus>, Option<Place<'a>>), StoreError> {
+        match self {
+            Self::OfAccount(account, after) => {
+                let (page, has_more) = arrivals.of_account(account, PAGE, after.as_ref()).await?;
+                let last = page.last().filter(|_| has_more).map(|entry| entry.place.clone());
+                Ok((page, last.map(|last| Self::OfAccount(account, Some(last)))))
+            }
+            Self::OfAll(after) => {
+                let (page, last) = arrivals.newest(PAGE, after.as_ref()).await?;
+                Ok((page, last.map(|last| Self::OfAll(Some(last)))))
+            }
+        }
+    }
+
+    fn text(self) -> Option<String> {
+        match self {
+            Self::OfAccount(_, place) => place.map(|place| place.as_str().to_owned()),
+            Self::OfAll(place) => place.map(|place| place.as_str().to_owned()),
+        }
+    }
+}
+
+impl Push {
+    pub(super) fn of(entry: &EntryStatus, language: Language) -> Self {
+        Self {
+            account: entry.account.clone(),
+            at: entry.received_at,
+            what: words::arrival(&entry.info_type, language),
+            outcome: words::arrival_outcome(entry, language),
+            is_waiting: entry.due_at.is_some(),
+        }
+    }
+}
+
+/// How often something was tried in vain, if it was.
+fn tries(number: u32, language: Language) -> Option<String> {
+    (number > 0).then(|| match language {
+        Language::Chinese => format!("已尝试 {number} 次"),
+        Language::English => format!("tried {}", TIMES.count(number.into(), language)),
+    })
+}
+
+const TIMES: Noun = Noun::new("次", "time");
+
 impl Row {
     fn of_entry(entry: &EntryStatus, language: Language) -> Option<Self> {
         Some(Self {
             account: entry.account.clone(),
             what: words::arrival(&entry.info_type, language),
             since: entry.received_at,
-            tried: entry.tries,
+            tries: tries(entry.tries, language),
             due_at: entry.due_at?,
             why: words::arrival_outcome(entry, language),
         })
@@ -126,7 +315,7 @@ impl Row {
 
     fn of_message(message: WaitingMessageStatus, language: Language) -> Self {
         let why = if message.is_confirmed {
-            language.pick("事件总线未接收。", "The event bus has not taken it.")
+            language.pick("事件总线未接收。", "The event bus has not accepted it.")
         } else {
             language.pick(
                 "尚未确认该消息属于哪个账号，读取账号资料后会自动继续。",
@@ -137,7 +326,7 @@ impl Row {
             account: Some(message.account),
             what: language.pick("消息", "Message").to_owned(),
             since: message.kept_at,
-            tried: 0,
+            tries: None,
             due_at: message.due_at,
             why: why.to_owned(),
         }
@@ -151,15 +340,15 @@ impl Row {
             None => (None, language.pick("其他版本的事件", "Event of another version").to_owned()),
         };
         let why = if event.bus.is_done() {
-            language.pick("Webhook 未接收。", "The webhook has not taken it.")
+            language.pick("Webhook 未接收。", "The webhook has not accepted it.")
         } else {
-            language.pick("事件总线未接收。", "The event bus has not taken it.")
+            language.pick("事件总线未接收。", "The event bus has not accepted it.")
         };
         Self {
             account,
             what,
             since: event.event.as_ref().map(OutboxEvent::at),
-            tried: event.webhook_tries,
+            tries: tries(event.webhook_tries, language),
             due_at: event.due_at,
             why: why.to_owned(),
         }
@@ -183,7 +372,7 @@ async fn tried_again(visit: OpenVisit) -> Result<Response, Trouble> {
         None => Act::named("arrivals.retry", None),
     };
     visit.act(&act, call).await?;
-    let path = account
-        .map_or_else(|| "/console/arrivals".to_owned(), |account| format!("/console/arrivals?account={account}"));
+    let fields = account.as_ref().map(|account| ("account", account.as_str()));
+    let path = with_query(Section::Arrivals.path(), fields);
     Ok(visit.frame().see(&path, Some(Done::RetryAsked)))
 }

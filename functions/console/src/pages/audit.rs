@@ -2,19 +2,23 @@
 
 use askama::Template;
 use axum::response::Response;
+use base::ids::AppId;
 use http::StatusCode;
 use store::{AuditEntry, AuditPlace};
 
 use crate::trouble::Trouble;
-use crate::view::View;
+use crate::view::{View, with_query};
 use crate::visit::{OpenVisit, Visit};
-use crate::words;
+use crate::words::{self, Section};
 
 /// Entries on a page.
 const PAGE: usize = 50;
 
-/// Entries that are read to find those of an account or operator.
+/// Entries that are read to find those of one operator.
 const READ: usize = 1_000;
+
+/// Characters of what is shown of an entry in addition.
+const SHOWN: usize = 120;
 
 #[derive(Template)]
 #[template(path = "audit.html")]
@@ -31,6 +35,11 @@ impl Page<'_> {
         words::act(&entry.act, self.v.language)
     }
 
+    fn detail(&self, detail: &str) -> String {
+        let said = words::audit_detail(detail, self.v.language);
+        if said.chars().count() <= SHOWN { said } else { said.chars().take(SHOWN).chain(['…']).collect() }
+    }
+
     fn outcome(&self, entry: &AuditEntry) -> String {
         words::audit_outcome(entry.outcome.as_deref(), self.v.language)
     }
@@ -42,32 +51,59 @@ pub(crate) async fn show(visit: Visit) -> Response {
 }
 
 async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
-    let v = visit.titled("操作记录", "Audit");
-    let (account, by) = (visit.parameter("account"), visit.parameter("by"));
-    let mut before = match visit.parameter("before").as_str() {
+    let v = visit.section(Section::Audit);
+    let (account, by) = (visit.account_in("account")?, visit.parameter("by"));
+    let before = match visit.parameter("before").as_str() {
         "" => None,
         text => Some(AuditPlace::parse(text).ok_or(Trouble::Address)?),
     };
-    let is_asked_for = |entry: &AuditEntry| {
-        (account.is_empty() || entry.account.as_ref().is_some_and(|known| known.as_str() == account))
-            && (by.is_empty() || entry.actor.by == format!("operator:{by}"))
-    };
-    let mut entries = Vec::new();
-    let mut read = 0;
-    // Entries of one account or operator are looked for among all, for a bounded number of pages.
-    loop {
-        let page = visit.open.items.audit_log.page(before.as_ref(), PAGE).await?;
-        read += PAGE;
-        entries.extend(page.entries.into_iter().filter(is_asked_for));
-        before = page.next;
-        if before.is_none() || entries.len() >= PAGE || read >= READ {
-            break;
-        }
-    }
-    let next = before.map(|place| {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs([("account", &account), ("by", &by)].into_iter().filter(|(_, value)| !value.is_empty()));
-        query.append_pair("before", place.as_str()).finish()
+    let (entries, next) = found(&visit, account.as_ref(), &by, before).await?;
+    let account = account.map(|account| account.to_string()).unwrap_or_default();
+    let next = next.map(|place| {
+        with_query(Section::Audit.path(), [("account", account.as_str()), ("by", &by), ("before", place.as_str())])
     });
     Ok(v.page(StatusCode::OK, &Page { v: &v, account, by, entries, next })?)
+}
+
+/// A page of entries, and the place of the last one that was looked at if there are more. Those of an account have a list of
+/// their own. Those of one operator are looked for one after the other, among a bounded number.
+async fn found(
+    visit: &OpenVisit,
+    account: Option<&AppId>,
+    by: &str,
+    mut before: Option<AuditPlace>,
+) -> Result<(Vec<AuditEntry>, Option<AuditPlace>), Trouble> {
+    let log = &visit.open.items.audit_log;
+    let (mut entries, mut read) = (Vec::new(), 0);
+    loop {
+        let page = match account {
+            Some(account) => log.of_account(account, before.as_ref(), PAGE).await?,
+            None => log.page(before.as_ref(), PAGE).await?,
+        };
+        read += PAGE;
+        let mut asked_for = page.entries.into_iter().filter(|entry| is_by(entry, by));
+        entries.extend(asked_for.by_ref().take(PAGE - entries.len()));
+        if asked_for.next().is_some() {
+            return Ok(full(entries));
+        }
+        match page.next {
+            Some(_) if entries.len() == PAGE => return Ok(full(entries)),
+            Some(place) if read < READ => before = Some(place),
+            next => return Ok((entries, next)),
+        }
+    }
+}
+
+fn full(entries: Vec<AuditEntry>) -> (Vec<AuditEntry>, Option<AuditPlace>) {
+    let last = entries.last().map(AuditEntry::place);
+    (entries, last)
+}
+
+/// Whether somebody has done it: an operator with this name, or else whoever has this in what AWS calls them.
+fn is_by(entry: &AuditEntry, by: &str) -> bool {
+    by.is_empty()
+        || match entry.actor.by.strip_prefix("operator:") {
+            Some(name) => name == by,
+            None => entry.actor.by.contains(by),
+        }
 }

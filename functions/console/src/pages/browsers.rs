@@ -16,7 +16,7 @@ use web::{SameSite, set_cookie};
 use crate::trouble::{Thing, Trouble};
 use crate::view::{LANGUAGE, View};
 use crate::visit::{OpenVisit, Visit};
-use crate::words::Done;
+use crate::words::{self, Done};
 
 /// For how long a browser remembers a language.
 const REMEMBERED: Duration = Duration::from_hours(24 * 365);
@@ -34,6 +34,8 @@ struct Row {
     browser: KnownBrowser,
     is_this: bool,
     is_bound: bool,
+    /// When it was ended, and by whom.
+    ended: Option<(Timestamp, String)>,
 }
 
 /// `GET /console/browsers`.
@@ -49,6 +51,9 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
     let rows = browsers.into_iter().map(|browser| Row {
         is_this: browser.id == session.browser.id,
         is_bound: browser.is_valid(now),
+        ended: browser
+            .ended_at
+            .map(|at| (at, words::ended_by(browser.ended_by.as_deref().unwrap_or_default(), v.language))),
         browser,
     });
     let (name, until) = (session.operator.name.as_str(), session.operator.until);
@@ -73,7 +78,7 @@ async fn ended(visit: &OpenVisit, id: &str) -> Result<Response, Trouble> {
             visit.frame().t("已退出", "Signed out"),
             visit.frame().t(
                 "此浏览器已解除绑定。再次使用需要新的邀请。",
-                "This browser is not bound any more. To use the console in it again takes another invitation.",
+                "This browser is signed out. To use the console in it again takes another invitation.",
             ),
         ));
     }

@@ -8,8 +8,9 @@ use url::Url;
 use wechat::check_file::CheckFileName;
 
 use crate::trouble::Trouble;
-use crate::view::View;
+use crate::view::{View, with_query};
 use crate::visit::{OpenVisit, Visit};
+use crate::words::Section;
 
 /// Files on a page.
 const PAGE: usize = 100;
@@ -22,7 +23,7 @@ struct Page<'a> {
     web_domains: Vec<String>,
     login_host: Option<&'a str>,
     files: Vec<CheckFile>,
-    next: Option<CheckFileName>,
+    next: Option<String>,
 }
 
 /// `GET /console/domains`.
@@ -31,7 +32,7 @@ pub(crate) async fn show(visit: Visit) -> Response {
 }
 
 async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
-    let v = visit.titled("域名与校验文件", "Domains and check files");
+    let v = visit.section(Section::Domains);
     let after = match visit.parameter("after").as_str() {
         "" => None,
         text => Some(CheckFileName::parse(text).map_err(|_| Trouble::Address)?),
@@ -43,7 +44,7 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
         web_domains: config.web_domains.entries(),
         login_host: config.login_host.as_deref(),
         files: page.files,
-        next: page.next,
+        next: page.next.map(|name| with_query(Section::Domains.path(), [("after", name.as_str())])),
         v: &v,
     };
     Ok(v.page(StatusCode::OK, &shown)?)

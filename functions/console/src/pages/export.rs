@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use platform::account_search::AccountFilters;
 use store::{AccountList, KnownAccount};
 
-use super::accounts::Filter;
+use super::accounts::{ACCOUNTS, Filter};
 use crate::trouble::Trouble;
 use crate::view::View;
 use crate::visit::{Act, OpenVisit, Visit};
@@ -36,6 +36,7 @@ struct Page<'a> {
     first: String,
     name: String,
     total: u64,
+    accounts: String,
     next: Option<String>,
 }
 
@@ -53,17 +54,18 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
     let lists = &visit.open.items.account_lists;
     let (page, has_more) = lists.page(filters.list(), PART, after.as_ref()).await?;
     let total = lists.count(filters.list()).await?;
-    let with = |base: &str, query: &str| format!("{base}?{query}");
-    let part = after.as_ref().map_or_else(|| filter.query(), |after| filter.query_behind(after));
+    let behind = after.as_ref().map(AppId::as_str).unwrap_or_default();
     let last = page.last().filter(|_| has_more);
     let shown = Page {
         number,
-        part: with(CSV, &part),
-        first: with(CSV, &filter.query()),
+        part: filter.at(CSV, &[("after", behind)]),
+        first: filter.at(CSV, &[]),
         name: format!("accounts-{}.csv", visit.open.now().rfc3339().get(..10).unwrap_or_default()),
         total,
+        accounts: ACCOUNTS.count(total, v.language),
         next: last.map(|last| {
-            format!("{}&part={}", with("/console/export", &filter.query_behind(last)), number.saturating_add(1))
+            let number = number.saturating_add(1).to_string();
+            filter.at("/console/export", &[("after", last.as_str()), ("part", &number)])
         }),
         v: &v,
     };
@@ -85,7 +87,10 @@ async fn exported(visit: OpenVisit) -> Result<Response, Trouble> {
     let (page, has_more) = lists.page(filters.list(), PART, after.as_ref()).await?;
     if after.is_none() {
         // Of everything that can be seen here, this can be carried away at once.
-        let act = Act { detail: Some(filter.query()), ..Act::named("accounts.export", None) };
+        let act = Act {
+            detail: Some(filter.at("", &[])).filter(|filters| !filters.is_empty()),
+            ..Act::named("accounts.export", None)
+        };
         visit.note(&act).await?;
     }
     let mut csv = header(&visit);
@@ -98,7 +103,7 @@ async fn exported(visit: OpenVisit) -> Result<Response, Trouble> {
     headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"accounts.csv\""));
     headers.insert(ACCOUNTS_READ, HeaderValue::from(page.len()));
     if let Some(last) = page.last().filter(|_| has_more) {
-        let next = format!("{CSV}?{}", filter.query_behind(last));
+        let next = filter.at(CSV, &[("after", last.as_str())]);
         if let Ok(next) = HeaderValue::try_from(next) {
             headers.insert(NEXT_PART, next);
         }

@@ -1,5 +1,7 @@
 //! `/console/keys`: the API keys of services. They are made by principals of AWS; here they are seen and revoked.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 use axum::extract::Path;
 use axum::response::Response;
@@ -10,12 +12,15 @@ use store::{ApiKey, KeyPlace};
 
 use crate::functions::{Call, Function};
 use crate::trouble::{Thing, Trouble};
-use crate::view::View;
+use crate::view::{View, with_query};
 use crate::visit::{Act, OpenVisit, Visit};
-use crate::words::Done;
+use crate::words::{Done, Section};
 
 /// Keys on a page.
-const PAGE: usize = 100;
+const PAGE: usize = 50;
+
+/// Accounts of a key that are named.
+const SHOWN: usize = 3;
 
 #[derive(Template)]
 #[template(path = "keys.html")]
@@ -29,7 +34,10 @@ struct Row {
     id: KeyId,
     name: String,
     scopes: Vec<&'static str>,
+    /// The first of those that it is limited to.
     accounts: Vec<String>,
+    /// How many there are; `None` for all accounts.
+    limited_to: Option<usize>,
     created_at: Timestamp,
     created_by: String,
     ends_at: Option<Timestamp>,
@@ -43,7 +51,8 @@ impl Row {
         Self {
             is_valid: key.is_valid(now),
             scopes: key.scopes.iter().map(|scope| scope.as_str()).collect(),
-            accounts: key.appids.iter().flatten().map(ToString::to_string).collect(),
+            limited_to: key.appids.as_ref().map(BTreeSet::len),
+            accounts: key.appids.iter().flatten().take(SHOWN).map(ToString::to_string).collect(),
             id: key.id,
             name: key.name,
             created_at: key.created_at,
@@ -61,7 +70,7 @@ pub(crate) async fn show(visit: Visit) -> Response {
 }
 
 async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
-    let v = visit.titled("API 密钥", "API keys");
+    let v = visit.section(Section::Keys);
     let after = match visit.parameter("after").as_str() {
         "" => None,
         text => Some(KeyPlace::parse(text).ok_or(Trouble::Address)?),
@@ -69,7 +78,7 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
     let now = visit.open.now();
     let page = visit.open.items.api_keys.page(PAGE, after.as_ref(), now).await?;
     let keys = page.keys.into_iter().map(|key| Row::of(key, now)).collect();
-    let next = page.next.map(|place| url::form_urlencoded::byte_serialize(place.as_str().as_bytes()).collect());
+    let next = page.next.map(|place| with_query(Section::Keys.path(), [("after", place.as_str())]));
     Ok(v.page(StatusCode::OK, &Page { v: &v, keys, next })?)
 }
 

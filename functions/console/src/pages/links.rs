@@ -1,11 +1,14 @@
 //! `/console/links`: links for merchants, and what has become of them.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::extract::Path;
 use axum::response::Response;
 use base::clock::Timestamp;
 use base::ids::{AppId, LinkId};
 use base::language::Language;
+use base::phrase;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use store::{Link, LinkPlace, LinkStatus};
@@ -13,27 +16,15 @@ use store::{Link, LinkPlace, LinkStatus};
 use super::accounts::Choice;
 use crate::functions::{Call, Function};
 use crate::trouble::{Thing, Trouble};
-use crate::view::View;
+use crate::view::{View, with_query};
 use crate::visit::{Act, OpenVisit, Visit};
-use crate::words::{Badge, Done};
+use crate::words::{Badge, CHOOSABLE, Done, Section, choosable};
 
 /// Links on a page.
 const PAGE: usize = 50;
 
-/// For how long a link can be used, in days.
-const LIVES: [(&str, u64, &str, &str); 4] = [
-    ("1", 1, "1 天", "1 day"),
-    ("7", 7, "7 天", "7 days"),
-    ("30", 30, "30 天", "30 days"),
-    ("365", 365, "365 天", "365 days"),
-];
-
-/// Which accounts can be chosen (protocol section 2).
-const KINDS: [(&str, u8, &str, &str); 3] = [
-    ("3", 3, "公众号和小程序", "Official accounts and mini programs"),
-    ("1", 1, "仅公众号", "Official accounts only"),
-    ("2", 2, "仅小程序", "Mini programs only"),
-];
+/// For how many days a link can be used.
+const LIVES: [u64; 4] = [1, 7, 30, 365];
 
 #[derive(Template)]
 #[template(path = "links.html")]
@@ -94,7 +85,7 @@ const fn badge(status: LinkStatus, language: Language) -> Badge {
     match status {
         LinkStatus::Pending => Badge { class: "warn", text: language.pick("等待商家", "Waiting for the merchant") },
         LinkStatus::Authorized => Badge { class: "good", text: language.pick("已授权", "Authorized") },
-        LinkStatus::Cancelled => Badge { class: "", text: language.pick("已作废", "Cancelled") },
+        LinkStatus::Cancelled => Badge { class: "", text: language.pick("已取消", "Cancelled") },
         LinkStatus::Expired => Badge { class: "", text: language.pick("已过期", "Expired") },
     }
 }
@@ -122,25 +113,43 @@ impl Draft {
         Self { requester, reference, kind, life }
     }
 
+    /// One like a link that is over.
+    fn like(link: &Link) -> Self {
+        let request = &link.request;
+        Self {
+            requester: request.requester_name.clone().unwrap_or_default(),
+            reference: request.labels.reference.clone().unwrap_or_default(),
+            kind: request.auth_type.to_string(),
+            ..Self::default()
+        }
+    }
+
     /// The link as the business API takes it; `None` where something was chosen that cannot be.
     fn body(&self) -> Option<Value> {
-        let (_, kind, ..) = KINDS.into_iter().find(|(word, ..)| *word == self.kind)?;
-        let (_, days, ..) = LIVES.into_iter().find(|(word, ..)| *word == self.life)?;
-        let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-        Some(json!({
-            "auth_type": kind,
-            "requester_name": given(&self.requester),
-            "reference": given(&self.reference),
-            "expires_in_seconds": days * 24 * 60 * 60,
-        }))
+        let kind: u64 = self.kind.parse().ok().filter(|kind| CHOOSABLE.contains(kind))?;
+        let days: u64 = self.life.parse().ok().filter(|days| LIVES.contains(days))?;
+        let mut body = json!({ "auth_type": kind, "expires_in_seconds": days * 24 * 60 * 60 });
+        for (name, text) in [("requester_name", &self.requester), ("reference", &self.reference)] {
+            if !text.is_empty() {
+                body[name] = text.as_str().into();
+            }
+        }
+        Some(body)
     }
 }
 
 /// `GET /console/links`.
 pub(crate) async fn show(visit: Visit) -> Response {
-    visit
-        .answer("listing links", |visit| async move { shown(&visit, &Draft::default(), None, StatusCode::OK).await })
-        .await
+    visit.answer("listing links", |visit| async move { listed(&visit).await }).await
+}
+
+/// The list, with a form that is filled in as it was for the link `again`, if it is still known.
+async fn listed(visit: &OpenVisit) -> Result<Response, Trouble> {
+    let again = match visit.parameter("again").as_str() {
+        "" => None,
+        id => visit.open.items.links.get(&parse(id)?, visit.open.now()).await?,
+    };
+    shown(visit, &again.as_ref().map(Draft::like).unwrap_or_default(), None, StatusCode::OK).await
 }
 
 async fn shown(
@@ -149,7 +158,7 @@ async fn shown(
     problem: Option<String>,
     status: StatusCode,
 ) -> Result<Response, Trouble> {
-    let v = visit.titled("授权链接", "Links");
+    let v = visit.section(Section::Links);
     let (links, now) = (&visit.open.items.links, visit.open.now());
     let reference = visit.parameter("reference");
     let after = match visit.parameter("after").as_str() {
@@ -161,17 +170,19 @@ async fn shown(
     } else {
         links.with_reference(&reference, PAGE, after.as_ref(), now).await?
     };
-    let next = last.map(|place| {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        if !reference.is_empty() {
-            query.append_pair("reference", &reference);
-        }
-        query.append_pair("after", place.as_str()).finish()
-    });
-    let choice = |word, text, chosen: &str| Choice { word, text, is_chosen: word == chosen };
+    let next = last
+        .map(|place| with_query(Section::Links.path(), [("reference", reference.as_str()), ("after", place.as_str())]));
+    let choices = |numbers: &[u64], chosen: &str, said: &dyn Fn(u64) -> String| -> Vec<Choice> {
+        let choice = |number: &u64| {
+            let word = number.to_string();
+            Choice { is_chosen: word == chosen, text: said(*number), word }
+        };
+        numbers.iter().map(choice).collect()
+    };
+    let days = |days: u64| phrase::span(Duration::from_hours(24 * days), v.language);
     let page = Page {
-        kinds: KINDS.map(|(word, _, zh, en)| choice(word, v.language.pick(zh, en), &draft.kind)).into(),
-        lives: LIVES.map(|(word, _, zh, en)| choice(word, v.language.pick(zh, en), &draft.life)).into(),
+        kinds: choices(&CHOOSABLE, &draft.kind, &|kind| choosable(kind, v.language).unwrap_or_default().to_owned()),
+        lives: choices(&LIVES, &draft.life, &|life| days(life)),
         draft,
         problem,
         reference: &reference,
@@ -249,7 +260,7 @@ mod tests {
     fn a_form_becomes_a_request_of_the_business_api() {
         let draft = Draft { requester: "张三的店".to_owned(), ..Draft::default() };
         let expected = json!({
-            "auth_type": 3, "requester_name": "张三的店", "reference": null, "expires_in_seconds": 604_800,
+            "auth_type": 3, "requester_name": "张三的店", "expires_in_seconds": 604_800,
         });
         assert_eq!(draft.body(), Some(expected));
         assert_eq!(Draft { life: "400".to_owned(), ..Draft::default() }.body(), None);

@@ -7,8 +7,9 @@ use http::StatusCode;
 use store::Operator;
 
 use crate::trouble::Trouble;
-use crate::view::View;
+use crate::view::{View, with_query};
 use crate::visit::{OpenVisit, Visit};
+use crate::words::Section;
 
 /// Operators on a page.
 const PAGE: usize = 100;
@@ -18,7 +19,7 @@ const PAGE: usize = 100;
 struct Page<'a> {
     v: &'a View,
     operators: Vec<Operator>,
-    next: Option<OperatorName>,
+    next: Option<String>,
 }
 
 /// `GET /console/operators`.
@@ -27,11 +28,12 @@ pub(crate) async fn show(visit: Visit) -> Response {
 }
 
 async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
-    let v = visit.titled("操作员", "Operators");
+    let v = visit.section(Section::Operators);
     let after = match visit.parameter("after").as_str() {
         "" => None,
         text => Some(OperatorName::parse(text).map_err(|_| Trouble::Address)?),
     };
     let page = visit.open.items.operators.page(PAGE, after.as_ref(), visit.open.now()).await?;
-    Ok(v.page(StatusCode::OK, &Page { v: &v, operators: page.operators, next: page.next })?)
+    let next = page.next.map(|name| with_query(Section::Operators.path(), [("after", name.as_str())]));
+    Ok(v.page(StatusCode::OK, &Page { v: &v, operators: page.operators, next })?)
 }

@@ -1,5 +1,6 @@
-//! `/console`: is the platform alive, and who was lost.
+//! `/console`: is the platform alive, and who was lost. `/console/lost`: all who were lost.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use askama::Template;
@@ -7,17 +8,21 @@ use axum::response::Response;
 use base::clock::Timestamp;
 use base::ids::{AppId, LinkId};
 use base::language::Language;
+use base::phrase::Noun;
 use diagnosis::words::change;
-use diagnosis::{Finding, Verdict};
+use diagnosis::{Finding, Setup, Verdict};
 use http::StatusCode;
-use store::{AccountList, AccountState, KnownAccount, PastRun, StateChange, Turn, TurnedAccount};
+use store::{
+    AccountList, AccountState, DuePart, KnownAccount, LinkStatus, PastRun, StateChange, StoreError, Turn, TurnPage,
+    TurnPlace, TurnedAccount,
+};
 
 use super::setup::class;
 use crate::chart::{self, Bar};
 use crate::trouble::Trouble;
-use crate::view::View;
+use crate::view::{View, with_query};
 use crate::visit::{OpenVisit, Visit};
-use crate::words::{self, Badge};
+use crate::words::{self, Badge, Section};
 
 /// The charts show this long.
 const DAY: Duration = Duration::from_hours(24);
@@ -30,15 +35,18 @@ const HOURS: i64 = 24;
 /// Accounts that were lost within this time are listed.
 const LATELY: Duration = Duration::from_hours(24 * 7);
 
-/// As many of them as are shown.
+/// As many of them as are shown on the overview.
 const SHOWN: usize = 20;
+
+/// Accounts on a page of those that were lost.
+const PAGE: usize = 50;
 
 #[derive(Template)]
 #[template(path = "overview.html")]
 struct Page<'a> {
     v: &'a View,
-    wrong: usize,
-    warnings: usize,
+    wrong: Option<String>,
+    warnings: Option<String>,
     findings: Vec<Row>,
     states: Vec<Tile>,
     chart: Option<String>,
@@ -46,8 +54,19 @@ struct Page<'a> {
     failed: u64,
     reasons: Vec<(String, u64)>,
     lost: Vec<Turned>,
-    has_more_lost: bool,
+    /// Where more of them are.
+    next: Option<String>,
     gained: Vec<Turned>,
+}
+
+#[derive(Template)]
+#[template(path = "lost.html")]
+struct AllLost<'a> {
+    v: &'a View,
+    lost: Vec<Turned>,
+    next: Option<String>,
+    /// Whether it is the page of the newest.
+    is_first: bool,
 }
 
 /// A finding of the doctor's.
@@ -61,9 +80,11 @@ struct Row {
 
 /// How many accounts are in a state.
 struct Tile {
-    count: u64,
+    count: String,
     text: &'static str,
     word: &'static str,
+    /// When they were counted, where that was not now.
+    counted_at: Option<Timestamp>,
 }
 
 /// An account that came or was lost.
@@ -84,41 +105,30 @@ pub(crate) async fn show(visit: Visit) -> Response {
     visit.answer("showing the overview", shown).await
 }
 
-/// The doctor's findings about the table.
-pub(super) async fn examine(visit: &OpenVisit) -> Vec<Finding> {
+/// What the doctor must know of the deployment.
+pub(super) fn known_setup(visit: &OpenVisit) -> Setup {
     let config = visit.console.config();
-    let setup = diagnosis::Setup {
+    Setup {
         events_url: format!("{}/wechat/events", config.public_base.as_str()),
-        parts: store::DuePart::all_of(config.refresher_runs).unwrap_or_else(|| vec![store::DuePart::ALL]),
-    };
-    Box::pin(diagnosis::examine(&visit.open.reads, &setup, visit.open.now())).await
+        parts: DuePart::all_of(config.refresher_runs).unwrap_or_else(|| vec![DuePart::ALL]),
+    }
 }
 
 async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
-    let v = visit.titled("概览", "Overview");
+    let v = visit.section(Section::Overview);
     let (items, now) = (&visit.open.items, visit.open.now());
-    let lists = &items.account_lists;
-    let (findings, read) = tokio::join!(examine(&visit), async {
+    let setup = known_setup(&visit);
+    let (findings, read) = tokio::join!(Box::pin(diagnosis::examine(&visit.open.reads, &setup, now)), async {
         tokio::try_join!(
             items.runs.renewals(now.minus(DAY)),
             items.turns.page(Turn::Lost, SHOWN, None),
             items.turns.page(Turn::Gained, SHOWN, None),
-            lists.count(AccountList::InState(AccountState::Active)),
-            lists.count(AccountList::InState(AccountState::NeedsAuthorization)),
-            lists.count(AccountList::InState(AccountState::Unauthorized)),
+            tiles(&visit, v.language),
         )
     });
-    let (runs, lost, gained, active, needed, withdrawn) = read?;
-    let counts = [active, needed, withdrawn];
-    let states = [AccountState::Active, AccountState::NeedsAuthorization, AccountState::Unauthorized];
-    let tile = |(state, count): (AccountState, u64)| Tile {
-        count,
-        text: words::state(state, v.language).text,
-        word: state.as_str(),
-    };
-    let has_more_lost = lost.next.is_some();
-    let (lost, gained) =
-        (turned(&visit, lost.turns, v.language).await?, turned(&visit, gained.turns, v.language).await?);
+    let (runs, lost, gained, states) = read?;
+    let (lost, next) = Box::pin(turned(&visit, lost, v.language)).await?;
+    let (gained, _) = Box::pin(turned(&visit, gained, v.language)).await?;
     let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
     let (wrong, warnings) = (count(Verdict::Wrong), count(Verdict::Warning));
     let bars = bars(&runs, now);
@@ -128,20 +138,75 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
         Language::English => format!("Renewals of tokens in the last 24 hours: {renewed} done, {failed} failed"),
     };
     let page = Page {
-        wrong,
-        warnings,
+        wrong: (wrong > 0).then(|| PROBLEMS.count(wrong as u64, v.language)),
+        warnings: (warnings > 0).then(|| WARNINGS.count(warnings as u64, v.language)),
         findings: findings.iter().map(|finding| Row::of(finding, v.language)).collect(),
-        states: states.into_iter().zip(counts).map(tile).collect(),
+        states,
         chart: chart::bars(&bars, &said),
         renewed,
         failed,
         reasons: reasons(&runs, v.language),
         lost,
-        has_more_lost,
+        next,
         gained,
         v: &v,
     };
     Ok(v.page(StatusCode::OK, &page)?)
+}
+
+const PROBLEMS: Noun = Noun::new("项异常", "problem");
+const WARNINGS: Noun = Noun::new("项警告", "warning");
+
+/// How many accounts are in each state: counted now, or where there are too many for that, as the last reconciliation has
+/// counted them.
+async fn tiles(visit: &OpenVisit, language: Language) -> Result<Vec<Tile>, StoreError> {
+    const STATES: [AccountState; 3] =
+        [AccountState::Active, AccountState::NeedsAuthorization, AccountState::Unauthorized];
+    let (items, now) = (&visit.open.items, visit.open.now());
+    let [active, needed, withdrawn] = STATES.map(|state| items.account_lists.count_first(AccountList::InState(state)));
+    let (active, needed, withdrawn) = tokio::try_join!(active, needed, withdrawn)?;
+    let counts = [active, needed, withdrawn];
+    let measured = if counts.iter().any(|(_, has_more)| *has_more) {
+        let runs = items.runs.reconciliations(now.minus(DAY)).await?;
+        runs.into_iter().rev().find_map(|run| Some((run.measured.accounts?, run.finished_at)))
+    } else {
+        None
+    };
+    let tile = |(state, (counted, has_more)): (AccountState, (u64, bool))| {
+        let measured = measured.filter(|_| has_more).map(|(counts, at)| (counts.of(state).max(counted), at));
+        Tile {
+            count: match measured {
+                Some((count, _)) => count.to_string(),
+                None if has_more => format!("{counted}+"),
+                None => counted.to_string(),
+            },
+            text: words::state(state, language).text,
+            word: state.as_str(),
+            counted_at: measured.map(|(_, at)| at),
+        }
+    };
+    Ok(STATES.into_iter().zip(counts).map(tile).collect())
+}
+
+/// `GET /console/lost`.
+pub(crate) async fn lost(visit: Visit) -> Response {
+    visit.answer("listing accounts that were lost", all_lost).await
+}
+
+async fn all_lost(visit: OpenVisit) -> Result<Response, Trouble> {
+    let v = visit.titled("失去授权的账号", "Accounts that were lost");
+    let after = match visit.parameter("after").as_str() {
+        "" => None,
+        text => Some(TurnPlace::parse(text).ok_or(Trouble::Address)?),
+    };
+    let page = visit.open.items.turns.page(Turn::Lost, PAGE, after.as_ref()).await?;
+    let next = page.next.as_ref().map(TurnPlace::as_str).map(lost_behind);
+    let lost = Box::pin(looked_up(&visit, page.turns, v.language)).await?;
+    Ok(v.page(StatusCode::OK, &AllLost { lost, next, is_first: after.is_none(), v: &v })?)
+}
+
+fn lost_behind(place: &str) -> String {
+    with_query("/console/lost", [("after", place)])
 }
 
 impl Row {
@@ -176,7 +241,7 @@ fn bars(runs: &[PastRun], now: Timestamp) -> Vec<Bar> {
 
 /// Why something has failed, the most frequent reason first.
 fn reasons(runs: &[PastRun], language: Language) -> Vec<(String, u64)> {
-    let mut counted = std::collections::BTreeMap::<&str, u64>::new();
+    let mut counted = BTreeMap::<&str, u64>::new();
     for (label, count) in runs.iter().flat_map(|run| &run.counts.failed) {
         *counted.entry(label).or_default() += count;
     }
@@ -186,27 +251,47 @@ fn reasons(runs: &[PastRun], language: Language) -> Vec<(String, u64)> {
     reasons
 }
 
-/// Turns of the last days, with how their accounts are doing now.
-async fn turned(visit: &OpenVisit, turns: Vec<TurnedAccount>, language: Language) -> Result<Vec<Turned>, Trouble> {
+/// Turns of the last days; and where more are, if there are more.
+async fn turned(
+    visit: &OpenVisit,
+    page: TurnPage,
+    language: Language,
+) -> Result<(Vec<Turned>, Option<String>), Trouble> {
     let since = visit.open.now().minus(LATELY).unix();
-    let turns: Vec<TurnedAccount> = turns.into_iter().filter(|turn| turn.event.at >= since).collect();
-    let mut appids: Vec<AppId> = turns.iter().map(|turn| turn.account.clone()).collect();
-    appids.sort_unstable();
-    appids.dedup();
-    let known = visit.open.items.account_lists.known(AccountList::All, &appids).await?;
-    Ok(turns.into_iter().map(|turn| Turned::of(turn, &known, language)).collect())
+    let (lately, before): (Vec<_>, Vec<_>) = page.turns.into_iter().partition(|turn| turn.event.at >= since);
+    let next = page.next.filter(|_| before.is_empty()).map(|place| lost_behind(place.as_str()));
+    Ok((Box::pin(looked_up(visit, lately, language)).await?, next))
+}
+
+/// Turns with how their accounts are doing now, and with the links that ask again and can be used.
+async fn looked_up(visit: &OpenVisit, turns: Vec<TurnedAccount>, language: Language) -> Result<Vec<Turned>, Trouble> {
+    let (items, now) = (&visit.open.items, visit.open.now());
+    let accounts: BTreeSet<&AppId> = turns.iter().map(|turn| &turn.account).collect();
+    let accounts: Vec<AppId> = accounts.into_iter().cloned().collect();
+    let links: BTreeSet<&LinkId> = turns.iter().filter_map(|turn| asking_again(&turn.event.change)).collect();
+    let links: Vec<LinkId> = links.into_iter().cloned().collect();
+    let (known, mut links) =
+        tokio::try_join!(items.account_lists.known(AccountList::All, &accounts), items.links.many(&links, now))?;
+    links.retain(|link| link.status(now) == LinkStatus::Pending);
+    let links: Vec<LinkId> = links.into_iter().map(|link| link.id).collect();
+    Ok(turns.into_iter().map(|turn| Turned::of(turn, &known, &links, language)).collect())
+}
+
+/// The link that was made to ask the merchant again.
+const fn asking_again(change: &StateChange) -> Option<&LinkId> {
+    match change {
+        StateChange::NeedsAuthorization { asks_again, .. } => asks_again.as_ref(),
+        _ => None,
+    }
 }
 
 impl Turned {
-    fn of(turn: TurnedAccount, known: &[KnownAccount], language: Language) -> Self {
+    fn of(turn: TurnedAccount, known: &[KnownAccount], pending: &[LinkId], language: Language) -> Self {
         let TurnedAccount { account, event } = turn;
         let known = known.iter().find(|known| known.appid == account);
         let profile = known.and_then(|known| known.details.profile.as_ref());
         let is_over = known.and_then(|known| known.details.state).is_some_and(|(_, since)| since.unix() > event.at);
-        let link = match &event.change {
-            StateChange::NeedsAuthorization { asks_again, .. } => asks_again.clone(),
-            _ => None,
-        };
+        let link = asking_again(&event.change).filter(|link| pending.contains(link)).cloned();
         Self {
             name: profile.and_then(|profile| profile.nick_name.clone()).unwrap_or_else(|| account.to_string()),
             reference: event.labels.reference.clone().unwrap_or_default(),

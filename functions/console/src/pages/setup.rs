@@ -3,13 +3,14 @@
 
 use askama::Template;
 use axum::response::Response;
-use diagnosis::{Check, Finding, Verdict};
+use diagnosis::{Check, Finding, Verdict, examine_runs, examine_ticket};
 use http::StatusCode;
 
-use super::overview::examine;
+use super::overview::known_setup;
 use crate::trouble::Trouble;
 use crate::view::View;
 use crate::visit::{OpenVisit, Visit};
+use crate::words::Section;
 
 #[derive(Template)]
 #[template(path = "setup.html")]
@@ -42,8 +43,10 @@ pub(crate) async fn show(visit: Visit) -> Response {
 }
 
 async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
-    let v = visit.titled("微信后台配置", "Setup at WeChat");
-    let findings = Box::pin(examine(&visit)).await;
+    let v = visit.section(Section::Setup);
+    let (reads, known, now) = (&visit.open.reads, known_setup(&visit), visit.open.now());
+    let (mut findings, runs) = tokio::join!(examine_ticket(reads, &known, now), examine_runs(reads, &known, now));
+    findings.extend(runs);
     let seen =
         |check: Check| findings.iter().find(|finding| finding.check == check).map(|finding| Seen::of(finding, &v));
     let config = visit.console.config();
@@ -58,8 +61,8 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
             value: Some(host.to_owned()),
             says: v
                 .t(
-                    "商家从这里开始授权，也回到这里。只填域名。",
-                    "Where a merchant starts to authorize, and comes back to. The host alone.",
+                    "商家发起授权的页面和授权后返回的页面都在此域名下。只填域名。",
+                    "The host where merchants begin to authorize, and to which WeChat sends them back. The host alone.",
                 )
                 .to_owned(),
             seen: None,
@@ -68,7 +71,7 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
             name: "授权事件接收URL",
             id: "events",
             value: Some(format!("{base}/wechat/events")),
-            says: v.t("接收票据和授权变更。", "Tickets, and changes of authorizations.").to_owned(),
+            says: v.t("接收验证票据和授权变更通知。", "Receives tickets and changes of authorizations.").to_owned(),
             seen: seen(Check::Ticket),
         },
         Field {
@@ -76,7 +79,7 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
             id: "messages",
             value: Some(format!("{base}/wechat/accounts/$APPID$/events")),
             says: v
-                .t("接收粉丝的消息和事件。$APPID$ 原样填写。", "What followers write and do. Enter $APPID$ as it is.")
+                .t("接收粉丝的消息和事件。$APPID$ 原样填写。", "Receives messages and events of followers. Enter $APPID$ literally.")
                 .to_owned(),
             seen: None,
         },
@@ -87,7 +90,7 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
             says: v
                 .t(
                     "与 Secrets Manager 中的 token 一致。控制台无法读取敏感信息，请向拥有 AWS 权限的人索取。",
-                    "As token in Secrets Manager. This console cannot read it: somebody with rights in AWS can.",
+                    "The value of token in Secrets Manager. This console cannot read secrets: ask somebody with rights in AWS.",
                 )
                 .to_owned(),
             seen: None,
@@ -97,7 +100,7 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
             id: "key",
             value: None,
             says: v
-                .t("与 Secrets Manager 中的 encoding_aes_key 一致。", "As encoding_aes_key in Secrets Manager.")
+                .t("与 Secrets Manager 中的 encoding_aes_key 一致。", "The value of encoding_aes_key in Secrets Manager.")
                 .to_owned(),
             seen: None,
         },
@@ -108,7 +111,7 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
             says: v
                 .t(
                     "网页登录和 JS-SDK 网页所在的域名，最多三个。",
-                    "The hosts of web logins and of pages with the JS-SDK, three at most.",
+                    "The hosts of web logins and of pages that use the JS-SDK, three at most.",
                 )
                 .to_owned(),
             seen: None,
@@ -119,8 +122,8 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
             value: joined(&config.egress_addresses),
             says: v
                 .t(
-                    "平台调用微信时使用的 IP 地址。若使用自有网络，请填其出口地址。",
-                    "The addresses that the platform calls WeChat from. With a network of your own, those of its NAT.",
+                    "平台调用微信时使用的 IP 地址。使用自有 VPC 时，填其 NAT 的出口 IP。",
+                    "The addresses from which the platform calls WeChat. With a network of your own, those of its NAT.",
                 )
                 .to_owned(),
             seen: seen(Check::WechatAnswers),

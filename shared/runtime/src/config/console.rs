@@ -24,15 +24,13 @@ pub struct ConsoleConfig {
     pub refresher_runs: u64,
     /// The addresses that WeChat sees, where the stack has fixed ones.
     pub egress_addresses: Vec<String>,
-    /// Where the business gets the events of accounts, without a query, which may carry a key.
-    pub event_webhook: Option<String>,
-    /// Who is asked for replies, without a query.
-    pub reply_webhook: Option<String>,
+    /// Whether there is an event webhook. Its address may have a key in it and stays elsewhere.
+    pub has_event_webhook: bool,
 }
 
 impl ConsoleConfig {
-    /// Reads the variables. `WANTED_PERMISSIONS`, `WEB_DOMAINS`, `LOGIN_HOST`, `REFRESHER_RUNS`, `EGRESS_ADDRESSES`, `EVENT_WEBHOOK_URL` and
-    /// `REPLY_WEBHOOK_URL` are optional.
+    /// Reads the variables. `WANTED_PERMISSIONS`, `WEB_DOMAINS`, `LOGIN_HOST`, `REFRESHER_RUNS`, `EGRESS_ADDRESSES` and
+    /// `HAS_EVENT_WEBHOOK` (`true`) are optional.
     ///
     /// # Errors
     /// [`ConfigError`] naming the variable.
@@ -47,8 +45,7 @@ impl ConsoleConfig {
             login_host: environment.get("LOGIN_HOST"),
             refresher_runs: refresher_runs(environment)?,
             egress_addresses: list(environment, "EGRESS_ADDRESSES", |text| Ok(text.to_owned()))?,
-            event_webhook: shown(environment, "EVENT_WEBHOOK_URL")?,
-            reply_webhook: shown(environment, "REPLY_WEBHOOK_URL")?,
+            has_event_webhook: environment.get("HAS_EVENT_WEBHOOK").is_some_and(|text| text == "true"),
         })
     }
 }
@@ -61,14 +58,4 @@ fn refresher_runs(environment: &impl Environment) -> Result<u64, ConfigError> {
         None => Ok(1),
         Some(runs) => runs.ok_or(ConfigError::Malformed { name: NAME, reason: "it must be 1, 2 or 4" }),
     }
-}
-
-/// The address of a webhook without what may be secret in it.
-fn shown(environment: &impl Environment, name: &'static str) -> Result<Option<String>, ConfigError> {
-    let url = super::webhook(environment, name)?;
-    Ok(url.map(|mut url| {
-        url.set_query(None);
-        url.set_fragment(None);
-        url.into()
-    }))
 }

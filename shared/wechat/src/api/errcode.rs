@@ -81,7 +81,7 @@ macro_rules! table {
                 let (chinese, written) = match self {
                     $(Self::$name => ($chinese, $doc),)*
                     $(Self::$range(_) => ($range_chinese, $range_doc),)*
-                    Self::Unknown(_) => ("本平台不认识的错误码", "a code that this platform does not know"),
+                    Self::Unknown(_) => ("未收录的错误码", "a code that this platform does not know"),
                 };
                 let english = written.split_once(": ").map_or(written, |(_, meaning)| meaning).trim_end_matches('.');
                 language.pick(chinese, english)
@@ -105,7 +105,7 @@ table! {
         SystemBusy = -1, Retry, "−1: system busy. The call may have taken effect.", "系统繁忙，调用可能已经生效";
         SystemError = -1000, Retry, "−1000: system error while sending a message.", "发送消息时系统错误";
         InvalidCredential = 40001, Refresh, "40001: token invalid or replaced by a newer one; where a call takes the secret, the secret is wrong.",
-            "access_token 无效，或已被更新的 access_token 取代；使用密钥的接口则是 AppSecret 错误";
+            "access_token 无效，或已被更新的 access_token 取代；需要 AppSecret 的接口则表示 AppSecret 错误";
         InvalidGrantType = 40002, Caller, "40002: invalid grant type.", "grant_type 无效";
         InvalidOpenId = 40003, Caller, "40003: invalid openid.", "openid 无效";
         InvalidMediaId = 40007, Caller, "40007: invalid or expired media id.", "media_id 无效或已过期";
@@ -114,7 +114,7 @@ table! {
         InvalidAccessToken = 40014, Refresh, "40014: invalid access token.", "access_token 无效";
         OauthCodeInvalid = 40029, Caller, "40029: web login code invalid.", "网页授权 code 无效";
         OauthRefreshTokenInvalid = 40030, Caller, "40030: web login refresh token invalid.", "网页授权 refresh_token 无效";
-        EscapedUnicode = 40033, Caller, "40033: the body has `\\uXXXX` escapes.", "请求包体含有 `\\uXXXX` 转义";
+        EscapedUnicode = 40033, Caller, "40033: the body has `\\uXXXX` escapes.", "请求体含有 `\\uXXXX` 转义";
         InvalidUrl = 40066, Caller, "40066: bad URL.", "URL 无效";
         InvalidComponentTicket = 40091, NewTicket, "40091: invalid component ticket.", "component_verify_ticket 无效";
         InvalidComponentCredential = 40094, NewTicket, "40094: invalid component credential.",
@@ -144,14 +144,14 @@ table! {
         NotAFollower = 43004, Caller, "43004: the user does not follow the account.", "用户没有关注该账号";
         MerchantMustAuthorize = 43007, Reauthorize, "43007: the merchant's authorization is required.", "需要商家授权";
         UserBlacklisted = 43019, Caller, "43019: the user is on the account's blacklist.", "用户在该账号的黑名单中";
-        EmptyBody = 44002, Caller, "44002: empty body.", "请求包体为空";
+        EmptyBody = 44002, Caller, "44002: empty body.", "请求体为空";
         DailyQuota = 45009, Quota, "45009: the day's quota is used up.", "当天的调用额度已用完";
         MinuteQuota = 45011, WaitMinute, "45011: the minute's quota is used up.", "每分钟的调用额度已用完";
         MessageWindowClosed = 45015, Caller, "45015: the customer-service window is closed.", "客服消息回复时限已过";
         IpNotRegistered = 45035, Config, "45035: address not registered.", "IP 未登记";
         MessageCount = 45047, Caller, "45047: too many customer-service messages.", "客服消息下发条数超过上限";
         NoSuchUser = 46004, Caller, "46004: no such user.", "用户不存在";
-        MalformedBody = 47001, Caller, "47001: the body could not be parsed.", "请求包体无法解析";
+        MalformedBody = 47001, Caller, "47001: the body could not be parsed.", "请求体无法解析";
         EscapedUnicodeInJson = 47002, Caller, "47002: the JSON has `\\uXXXX` escapes.", "JSON 含有 `\\uXXXX` 转义";
         ApiUnauthorized = 48001, Permission, "48001: the account lacks this API.", "该账号没有此接口的权限";
         MessagesRefused = 48002, Caller, "48002: the user refuses messages.", "用户拒收消息";

@@ -1,0 +1,153 @@
+//! What the console adds to a page with 100,000 accounts: one page at a time to a warm process, with a table that answers at
+//! once.
+//!
+//! Lists of accounts are an index, so a page of one takes the same time however long it is; what does depend on the number is
+//! bounded, and the stand-in goes to the bound: it says of every count that there is more.
+
+use std::time::Instant;
+
+use base::clock::{Clock as _, SystemClock};
+use base::ids::Digest;
+use serde_json::{Value, json};
+use store::SecretDigest;
+use stories::http_events::HttpEvent;
+
+use crate::accounts;
+use crate::build;
+use crate::http::{Request, answer};
+use crate::lambda::Function;
+use crate::line::{Host, Line};
+use crate::platform::{Aws, COMPONENT};
+use crate::report::{Report, median, percentile_99};
+
+/// Requests before the measurement, and in it.
+const WARM_UP: u32 = 10;
+const REQUESTS: u32 = 200;
+
+/// Milliseconds of a page.
+const PAGE: f64 = 30.0;
+
+/// Kilobytes of a page.
+const HEAVIEST: f64 = 60.0;
+
+/// An operator's browser.
+const OPERATOR: &str = "AAAAAAAAAAAAAAAAAAAAAA";
+const SECRET: &str = "a secret of a browser";
+const FORM_TOKEN: &str = "a token of its forms";
+
+pub(crate) fn measure(report: &mut Report) {
+    let line = Line::Plain;
+    let aws = Aws::start(table);
+    let function = Function::start(&build::function("console"), &[], &variables(&line, &aws));
+    for (what, path, query) in [
+        ("the overview", "/console", ""),
+        ("a page of 100 accounts in the console", "/console/accounts", ""),
+        ("accounts by reference", "/console/accounts", "reference=customer-42"),
+        ("an account's page", "/console/accounts/wx0000000000000007", ""),
+        ("what waits", "/console/arrivals", ""),
+    ] {
+        let event = asks(path, query);
+        let mut bytes = 0;
+        for _ in 0..WARM_UP {
+            bytes = page_of(&function, &event).len();
+        }
+        let mut times = Vec::new();
+        for _ in 0..REQUESTS {
+            let begun = Instant::now();
+            let (answered, _) = function.invoke(&event);
+            times.push((answered - begun).as_secs_f64() * 1e3);
+        }
+        let note = format!("of 100 requests, 99 within {:.2} ms", percentile_99(times.clone()));
+        report.at_most(what, PAGE, median(times), "ms", &note);
+        let bytes = f64::from(u32::try_from(bytes).unwrap_or(u32::MAX));
+        report.at_most(&format!("{what}: its size"), HEAVIEST, bytes / 1e3, "kB", "");
+    }
+    by_name(report, &function);
+}
+
+/// A name is compared with account after account, for two seconds a page: this is how many that are.
+fn by_name(report: &mut Report, function: &Function) {
+    let page = page_of(function, &asks("/console/accounts", "q=nobody-has-this-name"));
+    let (before, _) = page.split_once(" accounts compared so far").expect("it is said how many");
+    let digits: String = before.chars().rev().take_while(char::is_ascii_digit).collect();
+    let compared: f64 = digits.chars().rev().collect::<String>().parse().expect("a number");
+    report.at_least("accounts compared with a name in one page", 10_000.0, compared, "", "in two seconds");
+}
+
+/// The page that answers an event.
+fn page_of(function: &Function, event: &str) -> String {
+    let (_, answer) = function.invoke(event);
+    let answer: Value = serde_json::from_str(&answer).expect("an answer in JSON");
+    assert_eq!(answer["statusCode"], 200, "{answer}");
+    answer["body"].as_str().expect("a page").to_owned()
+}
+
+/// What an operator's browser asks for, as API Gateway hands it on.
+fn asks(path: &str, query: &str) -> String {
+    let lineage = Digest::of(&["console-lineage", FORM_TOKEN]);
+    let cookie = format!("__Host-console=li.{OPERATOR}.{}.{SECRET}", lineage.as_str());
+    HttpEvent::new("GET", path).query(query).cookie(&cookie).header("accept-language", "en").build().to_string()
+}
+
+/// An operator looks at the overview.
+pub(crate) fn overview_event() -> String {
+    asks("/console", "")
+}
+
+/// What the console finds in its environment: also the function that says which platform it is.
+pub(crate) fn variables(line: &Line, aws: &Aws) -> Vec<(&'static str, String)> {
+    let body = json!({ "component_appid": COMPONENT }).to_string();
+    let platform = json!({ "statusCode": 200, "body": body }).to_string();
+    let lambda = line.serve(Host::Name, move |_| answer("200 OK", &[("content-type", "application/json")], &platform));
+    let mut variables = aws.variables();
+    variables.extend([
+        ("ACCOUNT_API_FUNCTION", "account-api".to_owned()),
+        ("PREAUTH_LINK_FUNCTION", "preauth-link".to_owned()),
+        ("AWS_ENDPOINT_URL_LAMBDA", line.url(Host::Name, lambda)),
+    ]);
+    variables
+}
+
+/// A table with an operator, their browser, and accounts without end.
+pub(crate) fn table(operation: &str, request: &Request) -> String {
+    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let asked_for = body["Key"]["sk"]["S"].as_str().unwrap_or_default();
+    match operation {
+        "GetItem" if asked_for == "operator" => json!({ "Item": operator(&body["Key"]) }).to_string(),
+        "GetItem" if asked_for.starts_with("browser#") => json!({ "Item": browser(&body["Key"]) }).to_string(),
+        "GetItem" if !["details", "account"].contains(&asked_for) => "{}".to_owned(),
+        "Query" if body["Select"] == "COUNT" && body["IndexName"] == "list" => {
+            json!({ "Count": 10_000, "LastEvaluatedKey": body["ExpressionAttributeValues"] }).to_string()
+        }
+        "Query" if !is_of_accounts(&body) => json!({ "Items": [], "Count": 0 }).to_string(),
+        _ => accounts::table(operation, request),
+    }
+}
+
+fn is_of_accounts(query: &Value) -> bool {
+    let list = query["ExpressionAttributeValues"][":key"]["S"].as_str().unwrap_or_default();
+    query["IndexName"] == "list" && list.starts_with(&format!("{COMPONENT}#accounts"))
+}
+
+fn operator(key: &Value) -> Value {
+    let mut item = key.clone();
+    item["operator_id"] = json!({ "S": OPERATOR });
+    item["rights"] = json!({ "S": "act" });
+    item["created_at"] = json!({ "N": "1800000000" });
+    item
+}
+
+/// It was bound now and has been seen today, so that nothing is written.
+fn browser(key: &Value) -> Value {
+    let now = SystemClock.now();
+    let number = |number: i64| json!({ "N": number.to_string() });
+    let mut item = key.clone();
+    item["operator_id"] = json!({ "S": OPERATOR });
+    item["secret_digest"] = json!({ "S": SecretDigest::of(&SECRET.into()).as_str() });
+    item["form_token"] = json!({ "S": FORM_TOKEN });
+    item["bound_at"] = number(now.unix());
+    item["rotated_at"] = number(now.unix());
+    item["ends_at"] = number(now.unix() + 86_400);
+    item["last_seen_on"] = json!({ "S": now.rfc3339().get(..10).unwrap_or_default() });
+    item
+}

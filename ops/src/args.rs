@@ -1,11 +1,12 @@
-//! The options of `cargo ops`.
+//! The options of the program, which is `cargo ops` where it is run from its source code, and else `ops`.
 
 mod operators;
 
 use std::path::PathBuf;
 
 use base::ids::{AppId, KeyId};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use runtime::config::Environment;
 use url::Url;
 use wechat::check_file::CheckFileName;
 
@@ -18,16 +19,27 @@ const DEFAULT_PORT: u16 = 3001;
 
 /// What may be chosen on the command line.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
-#[command(
-    name = "cargo ops",
-    bin_name = "cargo ops",
-    version,
-    about = "Examines, checks and repairs deployments of the WeChat third-party platform"
-)]
+#[command(name = "ops", version, about = "Examines, checks and repairs deployments of the WeChat third-party platform")]
 pub struct Args {
     /// What to do
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Args {
+    /// Reads what this process was given, and ends it if that is wrong, or a request for help.
+    #[must_use]
+    pub fn of_process(environment: &impl Environment) -> Self {
+        let mut command = Self::called(environment);
+        let matches = command.get_matches_mut();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
+    }
+
+    /// The program under the name by which it was called: cargo tells a program that it runs which package it is of.
+    fn called(environment: &impl Environment) -> clap::Command {
+        let by_cargo = environment.get("CARGO_PKG_NAME").is_some_and(|name| name == env!("CARGO_PKG_NAME"));
+        Self::command().bin_name(if by_cargo { "cargo ops" } else { "ops" })
+    }
 }
 
 /// What the program does.
@@ -348,8 +360,6 @@ fn address(text: &str) -> Result<Url, &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     pub(super) fn parse(options: &[&str]) -> Result<Command, String> {
@@ -358,12 +368,16 @@ mod tests {
     }
 
     #[test]
-    fn every_option_has_a_help_text_and_usage_begins_with_cargo_ops() {
+    fn every_option_has_a_help_text_and_usage_begins_with_what_was_typed() {
         Args::command().debug_assert();
         for command in Args::command().get_subcommands().flat_map(|one| one.get_subcommands().chain([one])) {
             assert!(command.get_arguments().all(|argument| argument.get_help().is_some()), "{command}");
         }
-        assert!(parse(&["doctor", "--nope"]).unwrap_err().contains("Usage: cargo ops doctor"));
+        for (package, typed) in [(Some("ops"), "cargo ops"), (Some("other"), "ops"), (None, "ops")] {
+            let environment = |name: &str| package.filter(|_| name == "CARGO_PKG_NAME").map(str::to_owned);
+            let refused = Args::called(&environment).try_get_matches_from(["ops", "doctor", "--nope"]).unwrap_err();
+            assert!(refused.to_string().contains(&format!("Usage: {typed} doctor")), "{refused}");
+        }
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl Deployment {
             findings.push(Finding::warning(
                 SERVED,
                 format!("{looked_at} of {} could be looked at in time", files.len()),
-                "remove the files of domains that WeChat has checked: cargo ops domains remove",
+                "remove the files of domains that WeChat has checked: ops domains remove",
             ));
         }
         let hidden = wrong.len().saturating_sub(MOST_TOLD);

@@ -36,7 +36,7 @@ pub enum DomainsError {
     #[error("{0}")]
     Unusable(Finding),
     /// The platform is not known, and with it the place of its items.
-    #[error("secret: {0}: cargo ops doctor says more")]
+    #[error("secret: {0}: ops doctor says more")]
     Secret(#[from] PlatformError),
     /// The file on this machine cannot be read.
     #[error("{0} cannot be read: {1}")]
@@ -45,16 +45,16 @@ pub enum DomainsError {
     #[error("{0}")]
     File(#[from] CheckFileError),
     /// There is no such file.
-    #[error("there is no such check file: cargo ops domains list shows those that are served")]
+    #[error("there is no such check file: ops domains list shows those that are served")]
     Unknown,
     /// There is no room for it.
     #[error(
         "{MOST_CHECK_FILES} check files are stored, which is the most: remove those of domains that WeChat has checked, by \
-         cargo ops domains remove"
+         ops domains remove"
     )]
     TooMany,
     /// The table did not do what was asked.
-    #[error("{0}; cargo ops domains list shows what is stored")]
+    #[error("{0}; ops domains list shows what is stored")]
     Store(#[from] StoreError),
 }
 
@@ -141,7 +141,7 @@ async fn store(files: &CheckFiles, file: &CheckFile) -> Result<(), DomainsError>
 }
 
 fn is_not_stored(file: &CheckFile, error: &DomainsError) -> Finding {
-    let advice = "remove files that no domain needs any more with cargo ops domains remove, or try again";
+    let advice = "remove files that no domain needs any more with ops domains remove, or try again";
     Finding::wrong(fetch::check(&file.origin), format!("{} is not stored: {error}", file.name), advice)
 }
 

@@ -35,16 +35,16 @@ pub enum KeysError {
     #[error("{0}")]
     Unusable(Finding),
     /// The platform is not known, and with it the place of its keys.
-    #[error("secret: {0}: cargo ops doctor says more")]
+    #[error("secret: {0}: ops doctor says more")]
     Secret(#[from] PlatformError),
     /// There cannot be such a key.
     #[error("{0}")]
     Key(#[from] KeyError),
     /// There is no such key.
-    #[error("there is no such key: cargo ops keys list shows those that are known")]
+    #[error("there is no such key: ops keys list shows those that are known")]
     Unknown,
     /// The table did not do what was asked.
-    #[error("{0}; cargo ops keys list shows what is stored")]
+    #[error("{0}; ops keys list shows what is stored")]
     Store(#[from] StoreError),
 }
 

@@ -1,9 +1,8 @@
-//! `cargo ops`: the operator's tool.
+//! The operator's tool: `cargo ops`, or `ops` as it is released.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use ops::args::{Args, Command, CopyTableArgs};
 use ops::domains::Done;
 use ops::finding::Diagnosis;
@@ -12,7 +11,7 @@ use ops::{account, copy_table, doctor, domains, keys, operators, release_check, 
 use runtime::config::{Environment as _, ProcessEnvironment};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::of_process(&ProcessEnvironment);
     let ended = tokio::runtime::Builder::new_current_thread().enable_all().build().and_then(|runtime| {
         let ended = runtime.block_on(run(&args.command));
         // A look-up of a name cannot be cancelled and may hang in a thread.

@@ -28,7 +28,7 @@ pub enum OperatorsError {
     #[error("{0}")]
     Unusable(Finding),
     /// The platform is not known, and with it the place of its operators.
-    #[error("secret: {0}: cargo ops doctor says more")]
+    #[error("secret: {0}: ops doctor says more")]
     Secret(#[from] PlatformError),
     /// There cannot be such an operator.
     #[error("{0}")]
@@ -36,7 +36,7 @@ pub enum OperatorsError {
     /// The operator is there, and is not changed by an invitation.
     #[error(
         "{name} is an operator with the rights {rights} and {until}: leave out --rights and --until to invite another \
-         browser; to change them, cargo ops operators end {name} first"
+         browser; to change them, ops operators end {name} first"
     )]
     Other {
         /// The operator.
@@ -50,13 +50,13 @@ pub enum OperatorsError {
     #[error("somebody else has changed the operator at the same moment: try again")]
     Changed,
     /// There is no such operator.
-    #[error("there is no such operator: cargo ops operators list shows those that are known")]
+    #[error("there is no such operator: ops operators list shows those that are known")]
     Unknown,
     /// There is no such browser.
-    #[error("there is no such browser: cargo ops operators list shows those of each operator")]
+    #[error("there is no such browser: ops operators list shows those of each operator")]
     UnknownBrowser,
     /// The table did not do what was asked.
-    #[error("{0}; cargo ops operators list shows what is stored")]
+    #[error("{0}; ops operators list shows what is stored")]
     Store(#[from] StoreError),
 }
 

@@ -333,10 +333,9 @@ impl Checker<'_> {
                 format!("{function} has no secret (not-configured)"),
                 "if the secret was just filled in, try again in 10 seconds; else the function's SECRET_ID names another",
             ),
-            (500.., _) => (
-                format!("{function} fails (status {status})"),
-                "its log says why; cargo ops doctor looks at what it needs",
-            ),
+            (500.., _) => {
+                (format!("{function} fails (status {status})"), "its log says why; ops doctor looks at what it needs")
+            }
             _ => (format!("the URL does not lead to {function} (status {status})"), lead_here(target)),
         };
         Err(Finding::wrong(check, sentence, advice))

@@ -146,9 +146,9 @@ impl View {
             StatusCode::FORBIDDEN,
             self.t("您只有查看权限", "You can only view"),
             self.t(
-                "此操作需要操作权限。请联系管理员先停用、再重新邀请您：cargo ops operators end NAME，然后 cargo ops operators invite NAME --rights act。",
-                "This needs the right to act. Ask whoever invited you to end your access and invite you again: cargo ops operators \
-                 end NAME, then cargo ops operators invite NAME --rights act.",
+                "此操作需要操作权限。请联系管理员先停用、再重新邀请您：ops operators end NAME，然后 ops operators invite NAME --rights act。",
+                "This needs the right to act. Ask whoever invited you to end your access and invite you again: ops operators \
+                 end NAME, then ops operators invite NAME --rights act.",
             ),
         )
     }

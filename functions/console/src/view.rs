@@ -290,9 +290,9 @@ impl View {
             StatusCode::UNAUTHORIZED,
             self.t("此浏览器未绑定", "This browser is not signed in"),
             self.t(
-                "控制台没有密码：请向管理员索取邀请链接（cargo ops operators invite NAME，NAME 为小写字母和数字），并在此浏览器中打开。如果之前可以使用，\
+                "控制台没有密码：请向管理员索取邀请链接（ops operators invite NAME，NAME 为小写字母和数字），并在此浏览器中打开。如果之前可以使用，\
                  可能是绑定已过期（30 天）、已被停用，或浏览器从备份恢复了旧的 Cookie。",
-                "The console has no passwords. Ask whoever runs the platform for an invitation (cargo ops operators invite NAME), \
+                "The console has no passwords. Ask whoever runs the platform for an invitation (ops operators invite NAME), \
                  and open it in this browser. If it worked before, its 30 days are over, it was signed out, or the browser came \
                  back with an old cookie, such as from a backup.",
             ),

@@ -120,7 +120,7 @@ impl Deployment {
             _ => wrong(
                 origin,
                 &format!("the route for calls answers with status {status}"),
-                "run cargo ops doctor, and look at the logs of wechat-calls and of the API",
+                "run ops doctor, and look at the logs of wechat-calls and of the API",
             ),
         }
     }
@@ -153,9 +153,7 @@ fn of_wechat(origin: &CheckFileOrigin, code: ErrCode) -> Finding {
             "wait: a minute if it is asked too often, until midnight in Beijing if the day's quota is used up"
                 .to_owned()
         }
-        (Reaction::NewTicket | Reaction::Config, _) => {
-            "run cargo ops doctor: it says which setting is wrong".to_owned()
-        }
+        (Reaction::NewTicket | Reaction::Config, _) => "run ops doctor: it says which setting is wrong".to_owned(),
         (Reaction::CodeSpent | Reaction::Caller | Reaction::Unknown, _) => {
             "look the code up in WeChat's documents; GET /calls has the rid that WeChat's support asks for".to_owned()
         }

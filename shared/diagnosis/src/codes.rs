@@ -105,8 +105,8 @@ const fn call_remedy(reaction: Reaction, language: Language) -> &'static str {
         ),
         Reaction::WaitMinute => language.pick("请降低调用频率：等待一分钟", "call less often: wait a minute"),
         Reaction::Config => language.pick(
-            "请运维人员修改平台配置：cargo ops doctor 会指出哪一项",
-            "an operator has to change the platform's settings: cargo ops doctor says which",
+            "请运维人员修改平台配置：ops doctor 会指出哪一项",
+            "an operator has to change the platform's settings: ops doctor says which",
         ),
         Reaction::NewTicket => language.pick(
             "平台正在等待微信的下一张票据：请十分钟后重试",
@@ -198,7 +198,7 @@ const fn renewal_remedy(code: Option<ErrCode>, language: Language) -> &'static s
             "The merchant has to grant the permission set, or WeChat has to lift what it has imposed on the account.",
         ),
         Reaction::Config | Reaction::NewTicket | Reaction::Refresh => language.pick(
-            "请平台的运维人员检查平台配置：运行 cargo ops doctor。",
+            "请平台的运维人员检查平台配置：运行 ops doctor。",
             "An operator of the platform has to look at its settings: run the doctor.",
         ),
         Reaction::CodeSpent | Reaction::Caller | Reaction::Unknown => language.pick(

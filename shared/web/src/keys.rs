@@ -24,7 +24,7 @@ const BELIEVED: Duration = Duration::from_mins(1);
 
 /// The advice for a request without a valid key.
 const SEND_A_KEY: &str = "send a key that is valid, as authorization: Bearer wxp_… or as a library's secret; an operator makes one \
-                          with cargo ops keys create";
+                          with ops keys create";
 
 /// The advice for a request whose token is not valid.
 const ANOTHER_TOKEN: &str = "the token is not valid here, or not any more: get another one from cgi-bin/token below the same path, with your \

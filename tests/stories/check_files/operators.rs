@@ -150,7 +150,7 @@ async fn an_operator_puts_lists_and_removes_a_downloaded_file() {
     let Done::Said(removed) = deployment.domains(&remove).await.unwrap() else { panic!("not removed") };
     assert!(removed.contains("is removed"), "{removed}");
     let unknown = deployment.domains(&remove).await.unwrap_err().to_string();
-    assert!(unknown.contains("cargo ops domains list"), "{unknown}");
+    assert!(unknown.contains("ops domains list"), "{unknown}");
     assert_eq!(stage.names().await, []);
 }
 

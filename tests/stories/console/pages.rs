@@ -225,10 +225,10 @@ async fn every_page_of_an_empty_platform_says_what_to_do() {
         ("/console/accounts", "Create a link"),
         ("/console/links", "Create one above"),
         ("/console/arrivals", "Nothing is waiting"),
-        ("/console/keys", "cargo ops keys create"),
-        ("/console/domains", "cargo ops domains sync"),
+        ("/console/keys", "ops keys create"),
+        ("/console/domains", "ops domains sync"),
         ("/console/setup", "/wechat/accounts/$APPID$/events"),
-        ("/console/operators", "cargo ops operators invite"),
+        ("/console/operators", "ops operators invite"),
     ];
     for (path, said) in says {
         let page = stage.see(&english, path).await;

@@ -459,7 +459,7 @@ async fn business_routes_that_ask_for_no_signature_are_told() {
 /// A `cargo run` in this process, and the options that lead the operator's tool to it.
 pub(crate) async fn running(folder: &Path, options: &[&str], public: Option<&'static str>) -> (System, DeploymentArgs) {
     let mut arguments = vec!["local", "--data-dir", folder.to_str().unwrap()];
-    let ports = ["", "business-", "simulator-", "dynamodb-", "secrets-", "events-", "files-", "lambda-"];
+    let ports = ["", "business-", "simulator-", "shop-", "dynamodb-", "secrets-", "events-", "files-", "lambda-"];
     let ports = ports.map(|part| format!("--{part}port"));
     arguments.extend(ports.iter().flat_map(|port| [port.as_str(), "0"]));
     arguments.extend(options);

@@ -1,30 +1,35 @@
-//! The operators' console on this machine: who opens it here need not be invited by hand.
+//! The operators' console on this machine: a browser that opens it here needs no invitation.
 //!
 //! `/_local/console` invites the operator `localhost`, who may act, and accepts the invitation for the browser that
 //! asks, by the requests that anybody else would send. A browser that is bound is led to the console at once.
 //!
-//! The console takes forms of its public origin alone. With a tunnel that is another one than `localhost`, and cookies
-//! go by the host, so nothing can be accepted here: the browser is led to the invitation at that origin, where its
-//! button binds it.
+//! It is served on the business port. What a tunnel passes on to the public port can have any `Host`, so nothing there
+//! can be known to come from this machine. The business port listens on loopback only, behind the guard, and grants
+//! the same and more: whoever reaches it may invite operators. Its cookie reaches the console nevertheless, since
+//! cookies go by the host and not by the port.
+//!
+//! The console takes forms of its public origin alone. With a tunnel that has another host than `localhost`, so nothing
+//! can be accepted here: the browser is led to the invitation at that origin, where its button binds it.
 
 use anyhow::Context as _;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{COOKIE, HOST, ORIGIN, USER_AGENT};
+use axum::http::header::{COOKIE, HOST, LOCATION, ORIGIN, USER_AGENT};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
+use runtime::config::Origin;
 use serde::Deserialize;
 use serde_json::json;
 use tower::ServiceExt as _;
 use url::Url;
 
 use crate::functions::Functions;
-use crate::guard::Guard;
 use crate::inside::{post, try_post};
 
-/// Where the console opens for whoever sits at this machine.
+/// Where the console opens on the business port.
 pub(crate) const OPENED: &str = "/_local/console";
 
 /// The operator who is invited.
@@ -37,8 +42,8 @@ struct Door {
     public: Router,
     /// The business routes, with an identity.
     business: Router,
-    /// Our own origin, as forms name it.
-    origin: HeaderValue,
+    /// The console's origin, as its forms name it.
+    origin: Origin,
 }
 
 #[derive(Deserialize)]
@@ -51,48 +56,39 @@ struct Invitation {
     url: Url,
 }
 
-/// The way in, for browsers of this machine.
-pub(crate) fn router(functions: &Functions, public_base: &str) -> anyhow::Result<Router> {
+/// The way in, to be served where this machine alone reaches it.
+pub(crate) fn router(functions: &Functions, origin: Origin) -> Router {
     let (public, business) = (functions.public.clone(), functions.business.clone());
-    let origin = HeaderValue::from_str(public_base).context("the public origin cannot be one of a form")?;
-    Ok(Router::new().route(OPENED, get(open)).with_state(Door { public, business, origin }))
+    Router::new().route(OPENED, get(open)).with_state(Door { public, business, origin })
 }
 
-async fn open(State(door): State<Door>, request: Request) -> Response {
-    // What comes through a tunnel is somebody else's.
-    if Guard::loopback().check(&request).is_err() {
-        return StatusCode::NOT_FOUND.into_response();
-    }
-    match door.opened(request.headers()).await {
-        Ok(response) => response,
-        Err(error) => {
-            tracing::error!("the console cannot be opened: {error:#}");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-    }
+async fn open(State(door): State<Door>, headers: HeaderMap) -> Response {
+    door.opened(&headers).await.unwrap_or_else(|error| {
+        tracing::error!("the console cannot be opened: {error:#}");
+        StatusCode::INTERNAL_SERVER_ERROR.into_response()
+    })
 }
 
 impl Door {
     async fn opened(&self, headers: &HeaderMap) -> anyhow::Result<Response> {
-        if !self.is_at_its_origin(headers) {
+        if !shares_cookies(&self.origin, headers) {
             return Ok(Redirect::to(self.invitation().await?.url.as_str()).into_response());
         }
         if self.is_bound(headers).await? {
-            return Ok(Redirect::to(console::BASE).into_response());
+            return Ok(Redirect::to(self.origin.url().join(console::BASE)?.as_str()).into_response());
         }
         let invitation = self.invitation().await?.url;
-        let request = Request::builder().method(Method::POST).uri(invitation.path()).header(ORIGIN, &self.origin);
+        let request =
+            Request::builder().method(Method::POST).uri(invitation.path()).header(ORIGIN, self.origin.as_str());
         let request = [COOKIE, USER_AGENT].into_iter().fold(request, |request, name| match headers.get(&name) {
             Some(value) => request.header(name, value),
             None => request,
         });
-        Ok(self.public.clone().oneshot(request.body(Body::empty())?).await?)
-    }
-
-    /// Whether the browser calls us what forms must name: this machine has no TLS, so a tunnel's origin never fits.
-    fn is_at_its_origin(&self, headers: &HeaderMap) -> bool {
-        let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-        self.origin.as_bytes() == format!("http://{host}").as_bytes()
+        let mut response = self.public.clone().oneshot(request.body(Body::empty())?).await?;
+        // The console names a path of its own port.
+        let location = response.headers_mut().get_mut(LOCATION).context("the invitation was not accepted")?;
+        *location = HeaderValue::try_from(self.origin.url().join(location.to_str()?)?.as_str())?;
+        Ok(response)
     }
 
     async fn is_bound(&self, headers: &HeaderMap) -> anyhow::Result<bool> {
@@ -110,5 +106,36 @@ impl Door {
         let asked = json!({ "name": OPERATOR, "rights": "act" });
         let made: MadeOperator = post(&self.business, "/operators", &asked).await?;
         Ok(made.invitation)
+    }
+}
+
+/// Whether the browser sends the console a cookie that it gets here. It does if it calls both by the same host. This
+/// port has no TLS, which the cookies of an `https` origin require.
+fn shares_cookies(origin: &Origin, headers: &HeaderMap) -> bool {
+    let host = headers.get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    let name = origin.url().host_str().unwrap_or_default();
+    !origin.is_https() && host.is_some_and(|host| host.host().eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cookies_are_shared_by_the_ports_of_one_host_without_tls() {
+        for (origin, host, is_shared) in [
+            ("http://localhost:3000", "localhost:3001", true),
+            ("http://localhost", "LocalHost:3001", true),
+            ("http://[::1]:3000", "[::1]:3001", true),
+            ("http://localhost:3000", "127.0.0.1:3001", false),
+            ("http://127.0.0.1:3000", "localhost:3001", false),
+            ("https://localhost:3000", "localhost:3001", false),
+            ("https://tunnel.example.com", "localhost:3001", false),
+            ("http://localhost:3000", "localhost.example.com:3001", false),
+        ] {
+            let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static(host))]);
+            assert_eq!(shares_cookies(&Origin::parse(origin).unwrap(), &headers), is_shared, "{origin} {host}");
+        }
+        assert!(!shares_cookies(&Origin::parse("http://localhost:3000").unwrap(), &HeaderMap::new()));
     }
 }

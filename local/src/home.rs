@@ -13,7 +13,6 @@ use axum::routing::get;
 use axum::{Json, Router};
 use design::{Navigation, Neighbour};
 
-use crate::console_door::OPENED;
 use crate::guard::Guard;
 use crate::html::policy;
 
@@ -48,8 +47,10 @@ impl Home {
     }
 }
 
-/// The root of the public routes. A visitor who comes through a tunnel cannot use the other ports of this machine.
-pub(crate) fn public() -> Router {
+/// The root of the public routes, which leads a browser of this machine to the console's door. A visitor who comes
+/// through a tunnel cannot use the other ports of this machine. One who forges `Host` is redirected, and reaches
+/// nothing.
+pub(crate) fn public(door: String) -> Router {
     let page = Arc::new(Home {
         title: "The public port of the platform",
         english: "WeChat's pushes and merchants' authorization links lead here.",
@@ -57,7 +58,7 @@ pub(crate) fn public() -> Router {
         ..Home::default()
     });
     let choose = async move |request: Request| {
-        if Guard::loopback().check(&request).is_ok() { Redirect::to(OPENED).into_response() } else { page.response() }
+        if Guard::loopback().check(&request).is_ok() { Redirect::to(&door).into_response() } else { page.response() }
     };
     Router::new().route("/", get(choose))
 }

@@ -8,6 +8,7 @@ use crate::listeners::{Listeners, local_base};
 /// Where the listeners with pages are, as a browser on this machine reaches them.
 pub(crate) struct Bases {
     pub(crate) public: String,
+    pub(crate) business: String,
     pub(crate) events: Option<String>,
     pub(crate) simulator: Option<String>,
     pub(crate) shop: Option<String>,
@@ -18,17 +19,23 @@ impl Bases {
     pub(crate) fn of(listeners: &Listeners) -> anyhow::Result<Self> {
         Ok(Self {
             public: local_base(&listeners.public)?,
+            business: local_base(&listeners.business)?,
             events: listeners.events.listener().map(local_base).transpose()?,
             simulator: listeners.simulator.as_ref().map(local_base).transpose()?,
             shop: listeners.shop.as_ref().map(local_base).transpose()?,
         })
     }
 
+    /// Where the console opens for a browser of this machine.
+    pub(crate) fn console_door(&self) -> String {
+        format!("{}{OPENED}", self.business)
+    }
+
     /// The pages that there are, in the order of the navigation.
     pub(crate) fn neighbours(&self) -> Vec<Neighbour> {
         let at = |page, base: Option<&String>, path| base.map(|base| Neighbour::new(page, format!("{base}{path}")));
         let pages = [
-            at(Page::Console, Some(&self.public), OPENED),
+            Some(Neighbour::new(Page::Console, self.console_door())),
             at(Page::Events, self.events.as_ref(), "/"),
             at(Page::Chat, self.simulator.as_ref(), "/chat"),
             at(Page::Merchants, self.simulator.as_ref(), "/console"),
@@ -58,8 +65,13 @@ mod tests {
     #[test]
     fn pages_that_are_not_there_are_not_led_to() {
         let base = |port: u16| format!("http://localhost:{port}");
-        let all =
-            Bases { public: base(3000), events: Some(base(8002)), simulator: Some(base(3002)), shop: Some(base(3003)) };
+        let all = Bases {
+            public: base(3000),
+            business: base(3001),
+            events: Some(base(8002)),
+            simulator: Some(base(3002)),
+            shop: Some(base(3003)),
+        };
         let others = [
             "http://localhost:8002/",
             "http://localhost:3002/chat",
@@ -70,6 +82,6 @@ mod tests {
         assert_eq!(urls(all.neighbours())[1..], others);
         assert!(all.next_to_the_console("https://tunnel.example.com").is_empty());
         let real = Bases { simulator: None, shop: None, ..all };
-        assert_eq!(urls(real.neighbours()), ["http://localhost:3000/_local/console", "http://localhost:8002/"]);
+        assert_eq!(urls(real.neighbours()), ["http://localhost:3001/_local/console", "http://localhost:8002/"]);
     }
 }

@@ -143,9 +143,9 @@ impl System {
         for (door, to) in listeners.doors {
             tasks.spawn(forward(door, to));
         }
-        let home = home::public().merge(console_door::router(&functions, &public_base)?);
-        tasks.spawn(serve_public(listeners.public, functions.public.merge(home)));
-        let home = home::business(&business_base, neighbours.clone(), &exports);
+        let door = console_door::router(&functions, config.pages.public_base.clone());
+        tasks.spawn(serve_public(listeners.public, functions.public.merge(home::public(bases.console_door()))));
+        let home = home::business(&business_base, neighbours.clone(), &exports).merge(door);
         let behind_guard = |listener, router| serve(listener, router, guard.clone());
         tasks.spawn(behind_guard(listeners.business, functions.business.clone().merge(home)));
         let secrets = Secrets::new(config.table.secret_id.as_str(), Some(secret.json().clone()));

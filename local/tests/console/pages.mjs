@@ -6,7 +6,7 @@ const [base, active, lost] = process.argv.slice(2);
 
 const bound = await open({ locale: "en", permissions: ["clipboard-read", "clipboard-write"] });
 const page = await newPage(bound);
-await page.goto(`${base}/_local/console`);
+await page.goto(`${base}/`);
 check(page.url().startsWith(`${base}/console`), `it is bound at ${page.url()}`);
 const state = await bound.storageState();
 

@@ -1,7 +1,8 @@
 //! The pages of `cargo run`: what each port is, how one leads to the others, and how the console is opened.
 
 use base::http_client::client_builder;
-use serde_json::json;
+use local::system::System;
+use serde_json::{Value, json};
 use url::form_urlencoded::Serializer;
 
 use super::{DEMO_ACCOUNT, control, start};
@@ -51,18 +52,33 @@ fn navigation(page: &str) -> (Vec<String>, Option<String>) {
     (links.iter().map(|(url, _)| (*url).to_owned()).collect(), here.map(str::to_owned))
 }
 
+/// Where the console opens, as a browser calls it.
+fn door(system: &System) -> String {
+    format!("{}/_local/console", system.business_base.replace("127.0.0.1", "localhost"))
+}
+
+/// The operators that there are.
+async fn operators(system: &System) -> Value {
+    let url = format!("{}/operators", system.business_base);
+    let listed: Value = client_builder().build().unwrap().get(url).send().await.unwrap().json().await.unwrap();
+    listed["operators"].clone()
+}
+
 #[tokio::test]
 async fn every_page_leads_to_the_others_and_the_root_to_the_console() {
     let (system, _folder) = start(&[], &|_: &str| None).await;
     control(&system, "authorize", &json!({ "authorizer_appid": DEMO_ACCOUNT })).await;
     let client = client_builder().build().unwrap();
     let (base, simulator) = (&system.local_base, system.simulator_base.as_ref().unwrap());
-    let door = format!("{base}{}", redirected(client.get(base)).await.0);
+    let (door, _) = redirected(client.get(base)).await;
     let (location, cookie) = redirected(client.get(&door)).await;
+    assert!(location.starts_with(&format!("{base}/console?")) && cookie.starts_with("console="), "{location} {cookie}");
+    let again = redirected(client.get(&door).header("cookie", &cookie)).await;
+    assert_eq!(again, (format!("{base}/console"), String::new()), "the browser is bound");
     // The console takes forms of one origin only, and this machine has two names.
     let (elsewhere, _) = redirected(client.get(door.replace("localhost", "127.0.0.1"))).await;
     assert!(elsewhere.starts_with(&format!("{base}/console/invitations/")), "{elsewhere}");
-    let console = client.get(format!("{base}{location}")).header("cookie", &cookie).send().await.unwrap();
+    let console = client.get(location).header("cookie", &cookie).send().await.unwrap();
     let (console, _) = navigation(&console.error_for_status().unwrap().text().await.unwrap());
 
     let [events, chat, merchants, shop] = [
@@ -88,11 +104,62 @@ async fn every_page_leads_to_the_others_and_the_root_to_the_console() {
 }
 
 #[tokio::test]
+async fn a_forged_host_at_the_public_port_gets_no_cookie_and_no_invitation() {
+    for public in [None, Some("https://tunnel.localhost:1")] {
+        let environment = |name: &str| public.filter(|_| name == "PUBLIC_BASE_URL").map(str::to_owned);
+        let (system, _folder) = start(&[], &environment).await;
+        let client = client_builder().build().unwrap();
+        let [own, business] = [system.local_base.clone(), door(&system)].map(|url| url.replace("http://", ""));
+        let business = business.split('/').next().unwrap();
+        for host in ["localhost", "localhost:3000", "127.0.0.1", &own, business] {
+            let forged = |method: &str, path: &str| {
+                let request = client.request(method.parse().unwrap(), format!("{}{path}", system.local_base));
+                let request = request.header("host", host).header("origin", format!("http://{host}"));
+                request.header("sec-fetch-site", "same-origin")
+            };
+            for method in ["GET", "HEAD", "POST"] {
+                let response = forged(method, "/_local/console").send().await.unwrap();
+                assert_eq!(response.status(), 404, "{method} as {host}");
+                assert!(!response.headers().contains_key("set-cookie"), "{method} as {host}");
+            }
+            assert_eq!(redirected(forged("GET", "/")).await, (door(&system), String::new()), "as {host}");
+        }
+        assert_eq!(operators(&system).await, json!([]), "nobody is invited");
+    }
+}
+
+#[tokio::test]
+async fn other_websites_do_not_open_the_console() {
+    let (system, _folder) = start(&[], &|_: &str| None).await;
+    let client = client_builder().build().unwrap();
+    let image = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")];
+    let frame = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")];
+    for headers in [
+        &[("origin", "https://evil.example.com")][..],
+        &[("origin", "null")],
+        &[("origin", &system.local_base)],
+        &[("host", "rebound.example.com")],
+        &[("host", "abc.tunnel.example.com"), ("origin", "https://abc.tunnel.example.com")],
+        &image,
+        &frame,
+    ] {
+        let request =
+            headers.iter().fold(client.get(door(&system)), |request, (name, value)| request.header(*name, *value));
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 403, "{headers:?}");
+        assert!(!response.headers().contains_key("set-cookie"), "{headers:?}");
+    }
+    assert_eq!(operators(&system).await, json!([]), "nobody is invited");
+}
+
+#[tokio::test]
 async fn with_a_tunnel_the_browser_is_led_to_an_invitation_there_and_forms_are_taken() {
     let public = "https://tunnel.localhost:1";
     let (system, _folder) = start(&[], &|name: &str| (name == "PUBLIC_BASE_URL").then(|| public.to_owned())).await;
     let client = client_builder().build().unwrap();
-    let (invitation, cookie) = redirected(client.get(format!("{}/_local/console", system.local_base))).await;
+    let (opened, _) = redirected(client.get(&system.local_base)).await;
+    assert_eq!(opened, door(&system));
+    let (invitation, cookie) = redirected(client.get(opened)).await;
     assert!(invitation.starts_with(&format!("{public}/console/invitations/")) && cookie.is_empty(), "{invitation}");
 
     // What the tunnel passes on.

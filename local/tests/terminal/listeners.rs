@@ -78,6 +78,11 @@ fn no_port_but_the_public_one_answers_another_website_or_under_another_name() {
         listening(running.id()).into_iter().partition(|address| address.port() == public);
     assert_eq!(open.len(), 2, "on both addresses: {open:?}");
     assert!(guarded.len() >= 10, "{guarded:?}");
+    let business =
+        told.lines().find_map(|line| line.trim().strip_prefix("curl http://127.0.0.1:")?.strip_suffix("/keys"));
+    let business: u16 = business.unwrap().parse().unwrap();
+    let at_business: Vec<_> = guarded.iter().filter(|address| address.port() == business).collect();
+    assert_eq!(at_business, [&SocketAddr::from((Ipv4Addr::LOCALHOST, business))], "only this machine reaches it");
     for address in guarded {
         let own = format!("localhost:{}", address.port());
         for (method, headers) in METHODS {

@@ -41,6 +41,10 @@ const EVENTS: &str = "events URL";
 const ORDINARY: &str = "other account";
 const FORGED: &str = "forged push";
 
+/// Losing a message is worse than accepting a stranger's: without the table, account-push cannot tell them apart.
+const REFUSE: &str = "name WeChat's test accounts alone in ReleaseCheckAccounts. account-push accepts it as well while it \
+                      cannot read the table: ops doctor says whether there is one";
+
 const DEPLOY: &str = "deploy this version of the functions; and see that their log has no error";
 
 /// A message of the check.
@@ -276,7 +280,7 @@ impl Checker<'_> {
             received => match self.accepted(ORDINARY, "account-push", received) {
                 Ok(_) => {
                     let sentence = "a message of an account that has not authorized the platform is accepted";
-                    Finding::wrong(ORDINARY, sentence, "name WeChat's test accounts alone in ReleaseCheckAccounts")
+                    Finding::wrong(ORDINARY, sentence, REFUSE)
                 }
                 Err(failed) => failed,
             },

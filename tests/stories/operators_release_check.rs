@@ -18,6 +18,7 @@ use runtime::telemetry::Measure;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use store::DuePart;
+use stories::faults::{Fault, Matching};
 use stories::world::{SECRET, TABLE, World, platform, secret_json};
 use tokio::net::TcpListener;
 use url::Url;
@@ -225,6 +226,15 @@ async fn without_a_way_to_the_platform_there_is_one_cause_and_no_list_of_consequ
         let findings = deployment.check_release(1, WITHIN).await.unwrap();
         assert!(findings.len() == 1 && wrong(&findings).1.contains(told), "{findings:?}");
     }
+}
+
+#[tokio::test]
+async fn a_message_that_is_accepted_for_want_of_the_table_leads_to_the_table() {
+    let (world, deployment) = world().await;
+    world.expect_error("is delivered and not noted in the table");
+    world.faults.always(Matching::any().containing("TableName"), Fault::Away);
+    let (checks, text) = wrong(&deployment.check_release(1, WITHIN).await.unwrap());
+    assert!(checks.contains(&"other account") && text.contains("while it cannot read the table"), "{text}");
 }
 
 #[tokio::test]

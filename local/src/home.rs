@@ -54,7 +54,7 @@ pub(crate) fn public(door: String) -> Router {
     let page = Arc::new(Home {
         title: "The public port of the platform",
         english: "WeChat's pushes and merchants' authorization links lead here.",
-        chinese: "微信的推送和商家的授权链接指向这里。",
+        chinese: "此地址接收微信的推送，并提供商家的授权页面。",
         ..Home::default()
     });
     let choose = async move |request: Request| {
@@ -95,7 +95,7 @@ pub(crate) fn aws(title: &'static str, variable: &str, request: &HeaderMap) -> R
     let home = Home {
         title,
         english: "Programs call this port with AWS's protocol: the SDK and the AWS CLI do when they are told where it is.",
-        chinese: "程序通过 AWS 协议访问此端口；设置下面的变量后，SDK 和 AWS CLI 会使用它。",
+        chinese: "此端口兼容 AWS 协议；设置下面的环境变量后，SDK 和 AWS CLI 就会访问它。",
         commands: vec![format!("export {variable}=http://{host}")],
         ..Home::default()
     };

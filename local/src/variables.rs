@@ -70,6 +70,9 @@ impl Variables {
                 variables.insert(name, value);
             }
         }
+        if variables.contains_key("EVENT_WEBHOOK_URL") {
+            variables.insert("HAS_EVENT_WEBHOOK", "true".to_owned());
+        }
         for name in WECHAT {
             if let Some(value) = here.simulator_base.map(str::to_owned).or_else(|| environment.get(name)) {
                 variables.insert(name, value);

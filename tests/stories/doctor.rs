@@ -113,7 +113,7 @@ async fn a_platform_at_work_is_well_and_no_secret_is_told() {
     let findings = deployment.examine().await;
     assert!(findings.iter().all(|finding| finding.verdict == Verdict::Ok), "{findings:#?}");
     let said = |text: &str| findings.iter().any(|finding| finding.sentence.contains(text));
-    assert!(said("1 active") && said("nothing waits") && said("the last was a success"), "{findings:#?}");
+    assert!(said("1 active") && said("no push is waiting") && said("last call succeeded"), "{findings:#?}");
     let diagnosis = Diagnosis { subject: "it".to_owned(), findings, examined: true };
     assert_eq!(diagnosis.exit_code(), 0);
     let text = render::text(&diagnosis, false);
@@ -221,12 +221,12 @@ async fn a_refresher_that_never_ran_or_stopped_is_told() {
     assert!(world.simulator.push_ticket().await.is_accepted());
     let deployment = deployment(&world).await;
     let findings = deployment.examine().await;
-    assert_eq!(wrong(&findings), ["component token", "refresher"], "{findings:#?}");
-    assert!(told(&findings, "refresher").contains("never"));
+    assert_eq!(wrong(&findings), ["component token", "token renewal"], "{findings:#?}");
+    assert!(told(&findings, "token renewal").contains("never"));
     world.renew().await;
     world.pass(Duration::from_mins(16));
     let findings = deployment.examine().await;
-    assert!(told(&findings, "refresher").contains("it last ran 16 minutes ago"), "{findings:#?}");
+    assert!(told(&findings, "token renewal").contains("it last ran 16 minutes ago"), "{findings:#?}");
     world.pass(Duration::from_hours(2));
     let findings = deployment.examine().await;
     assert!(told(&findings, "component token").contains("it expired"), "{findings:#?}");
@@ -245,7 +245,7 @@ async fn one_of_several_runs_that_never_ran_or_stopped_is_told() {
         run(number).await;
     }
     let findings = deployment.examine().await;
-    assert!(told(&findings, "refresher").contains("the run of part 2 has never finished"), "{findings:#?}");
+    assert!(told(&findings, "token renewal").contains("the run of part 2 has never finished"), "{findings:#?}");
     run(2).await;
     let findings = deployment.examine().await;
     assert!(wrong(&findings).is_empty(), "{findings:#?}");
@@ -255,7 +255,7 @@ async fn one_of_several_runs_that_never_ran_or_stopped_is_told() {
         run(number).await;
     }
     let findings = deployment.examine().await;
-    assert!(told(&findings, "refresher").contains("the run of part 1 last ran 16 minutes ago"), "{findings:#?}");
+    assert!(told(&findings, "token renewal").contains("the run of part 1 last ran 16 minutes ago"), "{findings:#?}");
 }
 
 #[tokio::test]
@@ -277,8 +277,8 @@ async fn the_runs_that_share_the_accounts_are_told_as_one() {
         world.refresher.run(&part, Instant::now() + Duration::from_mins(2)).await.unwrap();
     }
     let findings = deployment.examine().await;
-    let said = told(&findings, "refresher");
-    assert!(said.contains("failed: 2 by 61004, 8 accounts left over"), "{findings:#?}");
+    let said = told(&findings, "token renewal");
+    assert!(said.contains("failed: 2 by 61004; 8 accounts left over"), "{findings:#?}");
 }
 
 #[tokio::test]
@@ -290,11 +290,11 @@ async fn a_refused_address_is_told_with_where_to_enter_it_until_wechat_answers_a
     world.renew().await;
     let deployment = deployment(&world).await;
     let findings = deployment.examine().await;
-    assert_eq!(wrong(&findings), ["component token", "WeChat's answers"], "{findings:#?}");
-    let said = told(&findings, "WeChat's answers");
+    assert_eq!(wrong(&findings), ["component token", "WeChat's responses"], "{findings:#?}");
+    let said = told(&findings, "WeChat's responses");
     assert!(said.contains("61004") && said.contains("rid "), "{said}");
     assert!(said.contains("add 203.0.113.9 to 白名单IP地址列表"), "{said}");
-    assert!(told(&findings, "refresher").contains("1 by 61004"), "{findings:#?}");
+    assert!(told(&findings, "token renewal").contains("1 by 61004"), "{findings:#?}");
 
     world.simulator.clear_faults();
     // The next try comes after the back-off; this machine's clock then is off by as much.
@@ -302,7 +302,7 @@ async fn a_refused_address_is_told_with_where_to_enter_it_until_wechat_answers_a
     world.renew().await;
     let findings = deployment.examine().await;
     assert_eq!(wrong(&findings), ["this clock"], "{findings:#?}");
-    assert!(findings.iter().any(|finding| finding.sentence.contains("is over")), "{findings:#?}");
+    assert!(findings.iter().any(|finding| finding.sentence.contains("calls have succeeded since")), "{findings:#?}");
 }
 
 #[tokio::test]
@@ -312,7 +312,7 @@ async fn a_message_that_takes_no_effect_is_told_with_its_age() {
     assert!(world.simulator.send(&consent.push).await.is_accepted());
     world.pass(Duration::from_mins(31));
     let findings = deployment.examine().await;
-    assert!(told(&findings, "inbox").contains("1 message waiting, the oldest for 31 minutes"), "{findings:#?}");
+    assert!(told(&findings, "pushes").contains("1 push event waiting, the oldest for 31 minutes"), "{findings:#?}");
 }
 
 #[tokio::test]
@@ -323,7 +323,7 @@ async fn messages_that_the_bus_does_not_take_are_told() {
     let message = Message::text(&shop, "oFollower-0123456789_abcdefg", "hello");
     assert!(world.simulator.send_message(&message).await.is_empty());
     let findings = deployment.examine().await;
-    let said = told(&findings, "inbox");
+    let said = told(&findings, "pushes");
     assert!(said.starts_with("waiting for the event bus: 1 message of followers |"), "{said}");
 }
 
@@ -361,7 +361,7 @@ async fn an_event_webhook_that_takes_nothing_is_told_with_account_and_tries() {
     let findings = deployment.examine().await;
     let said = told(&findings, "event webhook");
     assert!(said.starts_with("waiting for it: 1 event; it has not accepted event "), "{findings:#?}");
-    let event = format!(" of account {account}, which happened 3 minutes ago, in 3 attempts |");
+    let event = format!(" of account {account} in 3 attempts (it happened 3 minutes ago) |");
     assert!(said.contains(&event), "{findings:#?}");
     assert_eq!(told(&findings, "events"), "", "the bus has it");
     assert!(!format!("{findings:?}").contains(service.url().as_str()), "its address may have a key in it");
@@ -377,7 +377,10 @@ async fn account_events_that_no_run_has_sent_to_the_webhook_are_told() {
     assert_eq!(told(&deployment.examine().await, "event webhook"), "");
     world.pass(Duration::from_mins(16));
     let said = told(&deployment.examine().await, "event webhook");
-    assert!(said.starts_with("waiting for it: 1 event, the oldest for 16 minutes | it was not asked"), "{said}");
+    assert!(
+        said.starts_with("waiting for it: 1 event, the oldest for 16 minutes | the check of token renewal"),
+        "{said}"
+    );
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use platform::webhook::AddressPolicy;
 use secrecy::SecretString;
 use serde_json::json;
 use simulator::{Fault as WechatFault, Message, paths};
-use store::{Actor, Beginning, KeyRequest, NewGrant, RetryOf};
+use store::{Actor, Beginning, DuePart, KeyRequest, NewGrant, RetryOf, ScheduledTask};
 use stories::business::{Answer, Business};
 use stories::due::refused;
 use stories::faults::{Fault, Matching, Side};
@@ -67,7 +67,8 @@ async fn failing_account(world: &World) -> AppId {
 async fn a_token_whose_renewal_has_failed_is_renewed_when_somebody_asks() {
     let world = World::ready().await;
     let account = failing_account(&world).await;
-    let before = world.stored(&account).await.token;
+    let heartbeat = async || world.store().health.get(ScheduledTask::Renew(DuePart::ALL)).await.unwrap().unwrap();
+    let (before, scheduled) = (world.stored(&account).await.token, heartbeat().await);
     assert!(before.failures > 1 && before.due_at.unwrap() > world.now().plus(Duration::from_mins(10)));
     let answer = asks_to_renew(&world, &account).await;
     assert_eq!((answer.status, &answer.body), (202, &json!({ "requested_at": world.now().rfc3339() })));
@@ -77,6 +78,9 @@ async fn a_token_whose_renewal_has_failed_is_renewed_when_somebody_asks() {
     assert_eq!((report.renewed, report.failed.len(), events.len()), (1, 0, 1), "{report}");
     let after = world.stored(&account).await.token;
     assert!(after.seq > before.seq && after.failures == 0 && world.wechat_accepts(&account).await);
+    // It is one of the last days' runs, and no sign that the schedule is alive.
+    assert_eq!(world.store().runs.renewals(world.now()).await.unwrap().len(), 1);
+    assert_eq!(heartbeat().await, scheduled);
 
     let again = asks_to_renew(&world, &account).await;
     assert_eq!((again.status, again.problem()), (429, "too-soon"));

@@ -20,6 +20,9 @@ use crate::functions::{Answer, Call, CallError, Caller, Function, Functions};
 /// The answer of account-api is believed for this long: an appid that was mistyped may be corrected.
 const BELIEVED: Duration = Duration::from_mins(10);
 
+/// A page waits for it this long, if it knows the platform.
+const WAITED_FOR: Duration = Duration::from_secs(1);
+
 /// Where it does not answer, it is asked again after this long.
 const ASKED_AGAIN: Duration = Duration::from_mins(1);
 
@@ -111,7 +114,8 @@ impl Platform {
 
     /// Asks once more. What was known is still good where account-api does not answer: pages go on without it.
     async fn find_again(&self, known: AppId) -> Result<AppId, InternalError> {
-        match self.find().await {
+        let found = timeout(WAITED_FOR, self.find()).await;
+        match found.unwrap_or_else(|_| Err(CallError::Malformed { function: Function::AccountApi }.into())) {
             Err(error) if !error.is_not_configured() => {
                 tracing::warn!("the platform is taken for the one of before: {error}");
                 self.believe(&known, ASKED_AGAIN);

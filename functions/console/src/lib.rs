@@ -27,7 +27,7 @@ use aws_sdk_lambda::Client;
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{MethodRouter, get, post};
 use base::clock::SharedClock;
 use base::limits::Limits;
@@ -164,6 +164,7 @@ pub fn router(console: Console) -> Router {
         .route("/console/{*rest}", get(async |request: Request| nothing_here(&request, StatusCode::NOT_FOUND)))
         .method_not_allowed_fallback(async |request: Request| nothing_here(&request, StatusCode::METHOD_NOT_ALLOWED))
         .route_layer(middleware::from_fn_with_state(console.clone(), guard::bound_browsers_only))
+        .route("/console/", get(async || Redirect::permanent(BASE)))
         .route("/console/invitations/{code}", get(invitation::show).post(invitation::accept))
         .route("/console/assets/{file}", get(assets::serve))
         .with_state(console)

@@ -3,9 +3,9 @@
 use base::language::Language;
 use http::StatusCode;
 use store::StoreError;
-use web::{InternalError, QueryError};
+use web::InternalError;
 
-use crate::functions::{Answer, CallError};
+use crate::functions::Answer;
 use crate::words;
 
 /// Why an operator does not get what was asked for.
@@ -18,7 +18,12 @@ pub(crate) enum Trouble {
     /// A function refuses to do it.
     Refused(Refusal),
     /// An act may have been done.
-    Unclear(Unclear),
+    Unclear {
+        /// Why that is not known.
+        why: Unclear,
+        /// The page that shows whether it was; `None` for the page that has the form.
+        seen_at: Option<&'static str>,
+    },
     /// Not the operator's fault: logged, and answered with a reference.
     Internal(InternalError),
 }
@@ -57,7 +62,7 @@ pub(crate) enum Thing {
 pub(crate) struct Refusal {
     /// The status.
     pub(crate) status: StatusCode,
-    /// The kind of the problem, such as `superseded`.
+    /// The kind of the problem, such as `version-mismatch`.
     pub(crate) kind: String,
     /// What is wrong, in English.
     pub(crate) detail: String,
@@ -89,8 +94,9 @@ impl Refusal {
     /// What is wrong and what to do.
     pub(crate) fn said(&self, language: Language) -> String {
         match self.errcode {
-            Some(errcode) => words::refused_by_wechat(errcode, language),
-            None => words::refusal(&self.kind, &self.detail, language),
+            // What a function refuses by itself may name a code that WeChat has said before.
+            Some(errcode) if self.kind.starts_with("wechat-") => words::refused_by_wechat(errcode, language),
+            _ => words::refusal(&self.kind, &self.detail, language),
         }
     }
 }
@@ -98,7 +104,19 @@ impl Refusal {
 impl Trouble {
     /// What a function's problem means for what an operator wanted done.
     pub(crate) fn of_act(refusal: Refusal) -> Self {
-        if refusal.is_certain() { Self::Refused(refusal) } else { Self::Unclear(Unclear::Failed(refusal)) }
+        if refusal.is_certain() { Self::Refused(refusal) } else { Self::unclear(Unclear::Failed(refusal)) }
+    }
+
+    pub(crate) const fn unclear(why: Unclear) -> Self {
+        Self::Unclear { why, seen_at: None }
+    }
+
+    /// The same; whether an act was done is to be seen on this page.
+    pub(crate) fn seen_at(self, path: &'static str) -> Self {
+        match self {
+            Self::Unclear { why, .. } => Self::Unclear { why, seen_at: Some(path) },
+            other => other,
+        }
     }
 }
 
@@ -111,17 +129,5 @@ impl From<InternalError> for Trouble {
 impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
         Self::Internal(error.into())
-    }
-}
-
-impl From<CallError> for Trouble {
-    fn from(error: CallError) -> Self {
-        Self::Internal(error.into())
-    }
-}
-
-impl From<QueryError> for Trouble {
-    fn from(_: QueryError) -> Self {
-        Self::Address
     }
 }

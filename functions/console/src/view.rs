@@ -227,6 +227,11 @@ impl View {
         phrase::ago(*at, self.now, self.language)
     }
 
+    /// When something is done that is done by itself: how long it is until then, or that it is the next thing to be done.
+    pub(crate) fn due(&self, at: &Timestamp) -> String {
+        if *at > self.now { self.span_to(at) } else { self.t("即将进行", "at the next run").to_owned() }
+    }
+
     /// A page as a response.
     pub(crate) fn page(&self, status: StatusCode, page: &impl Template) -> Result<Response, InternalError> {
         let html = page.render().map_err(|_| InternalError::Render)?;
@@ -314,22 +319,26 @@ impl View {
     /// The page where something else cannot be shown or done.
     pub(crate) fn trouble(&self, console: &Console, what: &str, trouble: Trouble) -> Response {
         match trouble {
-            Trouble::Unknown(Thing::Account) => self.sentence(
+            Trouble::Unknown(Thing::Account) => self.sentence_to(
                 StatusCode::NOT_FOUND,
                 self.t("未找到该账号", "No such account"),
                 self.t(
                     "此 AppID 对应的账号没有授权过本平台。请在账号列表中按名称、原始 ID 或业务编号查找。",
                     "No account with this appid has ever authorized the platform. Look for it in the list of accounts by name, \
                      original id or reference.",
-                ),
             ),
-            Trouble::Unknown(Thing::Link) => self.sentence(
+                None,
+                Section::Accounts.path(),
+            ),
+            Trouble::Unknown(Thing::Link) => self.sentence_to(
                 StatusCode::NOT_FOUND,
                 self.t("未找到该链接", "No such link"),
                 self.t(
                     "链接过期 30 天后会被删除。您可以新建一个。",
                     "Links are removed 30 days after they expire. You can create another one.",
-                ),
+            ),
+                None,
+                Section::Links.path(),
             ),
             Trouble::Unknown(Thing::Key | Thing::Browser) => self.sentence(
                 StatusCode::NOT_FOUND,
@@ -348,8 +357,8 @@ impl View {
                 let (title, said) = (self.t("未执行", "Not done"), refusal.said(self.language));
                 self.sentence_to(refusal.status, title, &said, refusal.reference.as_deref(), &self.path)
             }
-            Trouble::Unclear(unclear) => {
-                let reference = match unclear {
+            Trouble::Unclear { why, seen_at } => {
+                let reference = match why {
                     Unclear::Failed(refusal) => refusal.reference,
                     Unclear::Unanswered(error) => {
                         let parts = &console.0.parts;
@@ -361,11 +370,11 @@ impl View {
                     self.t("结果未知", "The outcome is not known"),
                     self.t(
                         "没有收到结果，操作可能已经生效。请先在下面的页面确认，再决定是否重试。如问题仍然存在，请将编号告知平台的工程师。",
-                        "There was no answer, and this may have been done. Look at the page below before you try again. If it \
+                        "No response came. It may or may not have been done: look at the page below before you try again. If this \
                          happens again, give the number to an engineer of the platform.",
                     ),
                     reference.as_deref(),
-                    &self.path,
+                    seen_at.unwrap_or(&self.path),
                 )
             }
             Trouble::Internal(error) if error.is_not_configured() => self.sentence(

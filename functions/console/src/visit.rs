@@ -7,9 +7,9 @@ use axum::response::{IntoResponse as _, Response};
 use base::ids::AppId;
 use http::StatusCode;
 use http::request::Parts;
-use store::{Actor, AuditEntry};
+use store::{Actor, AuditEntry, StoreError};
 use url::form_urlencoded;
-use web::spawn_with_timeout;
+use web::{InternalError, spawn_with_timeout};
 
 use crate::Console;
 use crate::access::Open;
@@ -93,7 +93,7 @@ impl Visit {
         answered
             // What a form asked for goes on, and may still be done.
             .unwrap_or_else(|error| {
-                Err(if view.is_form() { Trouble::Unclear(Unclear::Unanswered(error)) } else { error.into() })
+                Err(if view.is_form() { Trouble::unclear(Unclear::Unanswered(error)) } else { error.into() })
             })
             .unwrap_or_else(|trouble| view.trouble(&console, what, trouble))
     }
@@ -126,12 +126,17 @@ impl OpenVisit {
         found.map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
     }
 
-    /// The account that a parameter names, if there is one.
-    pub(crate) fn account_in(&self, name: &str) -> Result<Option<AppId>, Trouble> {
+    /// What a parameter says, if it is given: an address that says something else is none of ours.
+    pub(crate) fn read<T>(&self, name: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, Trouble> {
         match self.parameter(name).as_str() {
             "" => Ok(None),
-            text => AppId::parse(text).map(Some).map_err(|_| Trouble::Address),
+            text => parse(text).map(Some).ok_or(Trouble::Address),
         }
+    }
+
+    /// The account that a parameter names, if there is one.
+    pub(crate) fn account_in(&self, name: &str) -> Result<Option<AppId>, Trouble> {
+        self.read(name, |text| AppId::parse(text).ok())
     }
 
     /// Does what an operator asks for. It is in the audit before it is done; what came of it is added.
@@ -151,7 +156,7 @@ impl OpenVisit {
         match answered {
             Ok(answer) if answer.status.is_success() => Ok(answer),
             Ok(answer) => Err(Trouble::of_act(Refusal::of(&answer))),
-            Err(error) => Err(Trouble::Unclear(Unclear::Unanswered(error.into()))),
+            Err(error) => Err(Trouble::unclear(Unclear::Unanswered(error.into()))),
         }
     }
 
@@ -159,6 +164,13 @@ impl OpenVisit {
     pub(crate) async fn note(&self, act: &Act) -> Result<(), Trouble> {
         let entry = AuditEntry { outcome: Some("done".to_owned()), ..self.entry(act) };
         Ok(self.open.items.audit_log.begin(&entry).await?)
+    }
+
+    /// A part of a page; `None` if it cannot be read, which is logged: the others are shown all the same.
+    pub(crate) fn part<T>(&self, what: &str, read: Result<T, StoreError>) -> Option<T> {
+        let parts = &self.console.0.parts;
+        let failed = |error: StoreError| drop(InternalError::from(error).report(what, &parts.random, &parts.metrics));
+        read.map_err(failed).ok()
     }
 
     /// Who asks, as what is written down about it says.

@@ -148,7 +148,7 @@ pub(crate) fn act(act: &str, language: Language) -> String {
         "operator.create" => language.pick("创建操作员", "created an operator"),
         "operator.invite" => language.pick("邀请操作员", "invited an operator"),
         "operator.end" => language.pick("停用操作员", "ended an operator"),
-        "browser.bind" => language.pick("绑定浏览器", "bound a browser"),
+        "browser.bind" => language.pick("绑定浏览器", "signed in a browser"),
         "browser.end" => language.pick("解除浏览器绑定", "signed out a browser"),
         other => other,
     };
@@ -161,8 +161,15 @@ pub(crate) fn audit_outcome(outcome: Option<&str>, language: Language) -> String
         Some("done") => language.pick("成功", "done").to_owned(),
         None | Some("unknown") => language.pick("未知，可能已生效", "not known: it may have been done").to_owned(),
         Some(outcome) => match (outcome.split_once(": "), language) {
-            (Some(("done", link)), Language::Chinese) => format!("成功（{link}）"),
-            (Some(("refused", kind)), Language::Chinese) => format!("被拒绝（{kind}）"),
+            (Some(("done", _)), language) => language.pick("成功", "done").to_owned(),
+            (Some(("refused", kind)), language) => {
+                let (chinese, english) = of_kind(kind);
+                let first = |text: &'static str, end: &str| text.split(end).next().unwrap_or_default();
+                match language {
+                    Language::Chinese => format!("被拒绝：{}", first(chinese, "。")),
+                    Language::English => format!("refused: {}", first(english, ". ")),
+                }
+            }
             _ => outcome.to_owned(),
         },
     }
@@ -219,17 +226,17 @@ macro_rules! dones {
 }
 
 dones! {
-    Bound = "bound": "此浏览器已绑定，30 天内有效。", "This browser is signed in for 30 days.";
+    Bound = "bound": "此浏览器已绑定，最长 30 天内有效。", "This browser is signed in, for at most 30 days.";
     Labelled = "labelled": "已保存。", "Saved.";
     ProfileRead = "profile-read": "已重新读取账号资料。", "The profile was read again.";
     RenewalAsked = "renewal-asked":
-        "已安排续期，通常几秒内完成。重新加载此页面可查看结果。",
-        "The token is being renewed, which takes a few seconds. Reload this page to see the result.";
+        "已安排续期，通常几秒内完成，最迟 5 分钟。刷新此页面可查看结果。",
+        "The token is being renewed: within seconds, at the latest in five minutes. Reload this page to see the result.";
     LinkMade = "link-made": "链接已创建。", "The link was created.";
     LinkCancelled = "link-cancelled": "链接已取消。", "The link was cancelled.";
     RetryAsked = "retry-asked":
-        "已安排立即重试，通常几秒内完成。重新加载此页面可查看结果。",
-        "What is waiting is being retried, which takes a few seconds. Reload this page to see what is left.";
+        "已安排立即重试，通常几秒内完成，最迟 5 分钟。刷新此页面可查看结果。",
+        "What is waiting is being retried: within seconds, at the latest in five minutes. Reload this page to see what is left.";
     KeyRevoked = "key-revoked": "密钥已吊销，最迟一分钟内失效。", "The key was revoked. It stops working within a minute.";
     BrowserEnded = "browser-ended": "该浏览器已解除绑定。", "The browser was signed out.";
 }
@@ -272,6 +279,7 @@ fn of_kind(kind: &str) -> (&'static str, &'static str) {
             "The account has granted no permission set with APIs, so WeChat issues no token. Create a link and have the merchant \
              grant what is missing.",
         ),
+        "invalid-field" => ("填写的内容不符合要求。", "One of the values cannot be used."),
         "too-soon" => ("刚刚已经执行过，请稍后再试。", "This was done a moment ago. Try again shortly."),
         "unknown-account" => ("账号不存在。", "There is no such account."),
         "unknown-link" => ("链接不存在，或已被删除。", "There is no such link, or it has been removed."),
@@ -331,6 +339,15 @@ fn field(detail: &str) -> Option<&'static str> {
 
 /// What is written down of an act in addition: a request's body in words, everything else as it is.
 pub(crate) fn audit_detail(detail: &str, language: Language) -> String {
+    if let Some(rights) = detail.strip_prefix("rights ") {
+        return match language {
+            Language::Chinese => format!(
+                "权限 {}",
+                rights.replace("look", "查看").replace("act", "操作").replace(", until", "，有效期至")
+            ),
+            Language::English => detail.to_owned(),
+        };
+    }
     let Ok(Value::Object(members)) = serde_json::from_str(detail) else { return detail.to_owned() };
     let said: Vec<String> = members.iter().filter_map(|(name, value)| member(name, value, language)).collect();
     said.join(language.pick("；", "; "))
@@ -343,7 +360,8 @@ fn member(name: &str, value: &Value, language: Language) -> Option<String> {
     let (chinese, english) = match name {
         "reference" => ("业务编号", "reference"),
         "tags" => ("标签", "tags"),
-        "login_origins" => ("登录来源", "login origins"),
+        "login_origins_added" => ("新增登录来源", "login origins added"),
+        "login_origins_removed" => ("删除登录来源", "login origins removed"),
         "requester_name" => ("显示给商家的名称", "name shown"),
         "biz_appid" => ("仅限账号", "only for"),
         "category_ids" => ("权限集", "permission sets"),
@@ -387,9 +405,9 @@ pub(crate) const fn choosable(auth_type: u64, language: Language) -> Option<&'st
 /// Who has ended a browser, in words.
 pub(crate) fn ended_by(by: &str, language: Language) -> String {
     match by {
-        CONSOLE_ITSELF => language
-            .pick("出现了 Cookie 的副本，系统自动解除", "automatically: a copy of its cookie was used")
-            .to_owned(),
+        CONSOLE_ITSELF => {
+            language.pick("检测到 Cookie 被复制，已自动解除", "automatically: a copy of its cookie was used").to_owned()
+        }
         by => by.strip_prefix("operator:").unwrap_or(by).to_owned(),
     }
 }
@@ -409,14 +427,13 @@ mod tests {
     }
 
     /// Problems that no request of the console's can meet.
-    const ELSEWHERE: [&str; 34] = [
+    const ELSEWHERE: [&str; 33] = [
         "answer-too-large",
         "answer-unusable",
         "call-not-repeated",
         "call-under-way",
         "defect",
         "invalid-check-file",
-        "invalid-field",
         "invalid-key",
         "invalid-parameter",
         "invalid-path",
@@ -462,8 +479,12 @@ mod tests {
             said(link, Language::English),
             "accounts to choose from: Official accounts and mini programs; valid for: 7 days; reference: 42"
         );
-        let label = r#"{"login_origins":[],"reference":null,"tags":{"old":null,"plan":"gold"}}"#;
-        assert_eq!(said(label, Language::Chinese), "登录来源：无；业务编号：无；标签：old（删除）, plan=gold");
+        let label =
+            r#"{"login_origins_added":["https://a.example"],"reference":null,"tags":{"old":null,"plan":"gold"}}"#;
+        assert_eq!(
+            said(label, Language::Chinese),
+            "新增登录来源：https://a.example；业务编号：无；标签：old（删除）, plan=gold"
+        );
         assert_eq!(said("state=active", Language::Chinese), "state=active");
     }
 

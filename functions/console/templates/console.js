@@ -6,8 +6,8 @@ document.documentElement.classList.add("scripted");
 const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const isBeijing = ["Asia/Shanghai", "Asia/Chongqing", "Asia/Harbin", "PRC"].includes(own);
 if (!isBeijing) {
-  const language = document.documentElement.lang;
-  const format = new Intl.DateTimeFormat(language, {
+  // The same notation as that of Beijing's time.
+  const format = new Intl.DateTimeFormat("sv-SE", {
     year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", hourCycle: "h23",
   });
   for (const time of document.querySelectorAll("time[data-local]")) {
@@ -24,7 +24,8 @@ for (const button of document.querySelectorAll("button[data-copies]")) {
     try {
       await navigator.clipboard.writeText(field.value);
     } catch {
-      field.select();
+      getSelection().selectAllChildren(field);
+      field.select?.();
       return;
     }
     // Behind it is what only screen readers say.
@@ -42,6 +43,14 @@ for (const form of document.querySelectorAll("form[data-busy]")) {
     setTimeout(() => { button.disabled = true; button.textContent = form.dataset.busy; });
   });
 }
+// What was done is said once: not again after a reload, nor in a link that somebody copies.
+const here = new URL(location.href);
+if (here.searchParams.has("done")) {
+  here.searchParams.delete("done");
+  history.replaceState(null, "", here);
+}
+// On a phone the navigation is a strip.
+document.querySelector(".nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
 const exporter = document.getElementById("export");

@@ -47,7 +47,10 @@ impl Task {
 
     /// The word in logs and metrics.
     pub(crate) fn name(&self) -> &'static str {
-        self.scheduled().map_or("stream", ScheduledTask::name)
+        match self {
+            Self::Requested => "requested",
+            task => task.scheduled().map_or("stream", ScheduledTask::name),
+        }
     }
 }
 

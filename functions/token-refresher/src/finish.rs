@@ -22,23 +22,29 @@ impl Run {
     pub(crate) async fn finish(&self, task: &Task, report: &Report) {
         report.publish(&self.context.metrics);
         if let Some(scheduled) = task.scheduled()
-            && timeout_at(self.ends_at, self.record_run(scheduled, report)).await.is_err()
+            && timeout_at(self.ends_at, self.record_run(task, scheduled, report)).await.is_err()
         {
             tracing::warn!("no time was left to write down how the run went");
         }
-        self.context.metrics.put(&Metric::count(Measure::RunFinished, 1).by(task.name()));
+        // The heartbeat. What somebody has asked for does not show that the schedule is alive.
+        if !matches!(task, Task::Requested) {
+            self.context.metrics.put(&Metric::count(Measure::RunFinished, 1).by(task.name()));
+        }
     }
 
-    async fn record_run(&self, task: ScheduledTask, report: &Report) {
+    async fn record_run(&self, task: &Task, scheduled: ScheduledTask, report: &Report) {
         let Ok(report) = serde_json::to_string(report) else { return };
         let (finished_at, duration, id) = (self.now(), self.begun.elapsed(), self.context.random.id());
         let health = Health { finished_at, report, heard: self.component.wechat().heard() };
-        if let Err(error) = self.store.health.put(task, &health).await {
+        // Nor does the doctor take it for a run of the schedule.
+        if !matches!(task, Task::Requested)
+            && let Err(error) = self.store.health.put(scheduled, &health).await
+        {
             tracing::warn!("how the run went was not written down: {error}");
         }
-        let measured = self.measure(task).await;
+        let measured = self.measure(scheduled).await;
         let run = FinishedRun { id: &id, finished_at, duration, report: &health.report, measured };
-        if let Err(error) = self.store.runs.put(task, &run).await {
+        if let Err(error) = self.store.runs.put(scheduled, &run).await {
             tracing::warn!("the run is missing among those of the last days: {error}");
         }
     }

@@ -14,7 +14,7 @@ pub(super) struct Notice<'a> {
 pub(super) fn of_login_error(language: Language, error: &str) -> Notice<'static> {
     match error {
         "access_denied" => Notice {
-            title: language.pick("您没有登录", "You are not logged in"),
+            title: language.pick("您尚未登录", "You are not logged in"),
             visitor: language.pick(
                 "您选择了暂不登录，可以继续浏览，或重新登录。",
                 "You chose not to log in. You can look around without it, or log in after all.",
@@ -41,7 +41,7 @@ pub(super) fn of_login_error(language: Language, error: &str) -> Notice<'static>
                 "You are looking at a snapshot of the page. In WeChat, tap 使用完整服务 at the bottom, and then log in.",
             ),
             developer: language.pick(
-                "error=snapshot：快照页中的 openid 是虚拟的，平台不会交给您。请勿为该访客创建账号；访客点击按钮后再发起登录。",
+                "error=snapshot：快照页中的 openid 是虚拟的，平台不会返回。请勿为该访客创建账号；访客点击按钮后再发起登录。",
                 "error=snapshot: in a snapshot the ids are made up, and the platform keeps them from you. Create no account. \
                  Begin a login when the visitor presses a button.",
             ),
@@ -50,7 +50,7 @@ pub(super) fn of_login_error(language: Language, error: &str) -> Notice<'static>
             title: language.pick("暂时无法登录", "Logging in is not possible now"),
             visitor: language.pick("您可以继续浏览，稍后再登录。", "You can look around without it, and log in later."),
             developer: language.pick(
-                "error=temporarily_unavailable：微信或平台暂时没有应答。请勿自动重试。",
+                "error=temporarily_unavailable：微信或平台暂时没有响应。请勿自动重试。",
                 "error=temporarily_unavailable: WeChat or the platform does not answer at the moment. Do not try again by \
                  yourself.",
             ),
@@ -59,7 +59,7 @@ pub(super) fn of_login_error(language: Language, error: &str) -> Notice<'static>
             title: language.pick("登录未完成", "You are not logged in"),
             visitor: language.pick("请重新登录。", "Please log in again."),
             developer: language.pick(
-                "未知的 error：请像 temporarily_unavailable 一样处理。",
+                "未知的 error：请按 temporarily_unavailable 处理。",
                 "An error that this shop does not know: treat it like temporarily_unavailable.",
             ),
         },
@@ -88,7 +88,7 @@ pub(super) fn no_cookies(language: Language) -> Notice<'static> {
              again.",
         ),
         developer: language.pick(
-            "state 不属于该浏览器的会话，重新发起登录后仍然如此。只重新发起一次，否则会无限循环。",
+            "state 与该浏览器的会话不符，重新发起登录后仍不相符。最多只重新发起一次，以免无限循环。",
             "The state is not of this browser's session, and was not after the login had begun again. It begins again once \
              only: otherwise it would never end.",
         ),

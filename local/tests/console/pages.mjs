@@ -40,17 +40,17 @@ await said("Saved.");
 
 await go(page, `${base}/console`);
 await said("withdrew");
-await press("Make a link");
-await said("The link is made");
+await press("Create a link");
+await said("The link was created");
 const link = await page.inputValue("#url");
 check(link.startsWith(`${base}/authorize/`), `a link leads to ${link}`);
 await page.getByText("Cancel this link").click();
 await press("Cancel it");
-await said("The link is cancelled");
+await said("The link was cancelled");
 await go(page, `${base}/console/links`);
 await page.fill("#requester", "演示店铺");
-await press("Make the link");
-await said("The link is made");
+await press("Create");
+await said("The link was created");
 const linkPage = new URL(page.url()).pathname;
 
 await go(page, `${base}/console/accounts?reference=customer-42`);
@@ -68,16 +68,16 @@ const label = await copy.innerText();
 await copy.click();
 await copy.getByText("Copied").waitFor();
 const copied = await page.evaluate(() => navigator.clipboard.readText());
-check(copied === (await page.inputValue(`#${await copy.getAttribute("data-copies")}`)), `"${copied}" was copied`);
+check(copied === (await page.innerText(`#${await copy.getAttribute("data-copies")}`)), `"${copied}" was copied`);
 await page.waitForFunction(([it, label]) => it.innerText === label, [await copy.elementHandle(), label]);
 
 await go(page, `${base}/console/keys`);
 await page.getByText("Revoke", { exact: true }).first().click();
 await press("Revoke it");
-await said("The key is revoked");
+await said("The key was revoked");
 
 await go(page, `${base}/console/audit?account=${active}`);
-await said("changed what is said about the account");
+await said("changed reference, tags or origins");
 await page.getByRole("button", { name: "中文" }).click();
 await page.waitForLoadState();
 await said("修改业务信息");
@@ -95,8 +95,8 @@ check(!(await still.getByText("Export as one file").isVisible()), "a button is s
 
 // Every page, as it looks.
 const paths = [
-  "", "/accounts", `/accounts/${active}`, `/accounts/${lost}`, "/accounts/wx0000000000000000", "/accounts?q=nobody", "/links",
-  linkPage.replace("/console", ""), "/arrivals", "/keys", "/domains", "/setup", "/audit", "/operators", "/browsers", "/export",
+  "", "/lost", "/accounts", `/accounts/${active}`, `/accounts/${lost}`, "/accounts/wx0000000000000000", "/accounts?q=nobody", "/links",
+  linkPage.replace("/console", ""), "/arrivals", `/arrivals?account=${active}`, "/keys", "/domains", "/setup", "/audit", "/operators", "/browsers", "/export",
 ];
 for (const [width, colorScheme, locale] of [
   [390, "light", "zh-CN"], [390, "dark", "en"], [768, "dark", "zh-CN"], [768, "light", "en"], [1440, "light", "zh-CN"], [1440, "dark", "en"],

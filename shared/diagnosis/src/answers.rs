@@ -86,12 +86,10 @@ impl State for Answers {
 
     fn sentence(&self, language: Language) -> String {
         match self {
-            Self::NotCalled => {
-                language.pick("尚未调用过微信接口", "the refresher has not called WeChat yet").to_owned()
-            }
+            Self::NotCalled => language.pick("尚未调用过微信接口", "WeChat has not been called yet").to_owned(),
             Self::Success(api, age) => {
                 let when = before(*age, language);
-                say!(language, "上次调用成功：{api}，{when}", "the last was a success: {api} {when}")
+                say!(language, "上次调用成功：{api}，{when}", "last call succeeded: {api} {when}")
             }
             Self::NoResponse(api, why, age) => {
                 let when = before(*age, language);
@@ -103,6 +101,13 @@ impl State for Answers {
             }
             Self::Refused(refusal, age) => {
                 let (when, told) = (before(*age, language), refusal::sentence(refusal, language));
+                if self.verdict() == Verdict::Ok {
+                    return say!(
+                        language,
+                        "{when}有响应，仅拒绝了一个账号：{told}",
+                        "it responds; {when} it refused a single account: {told}",
+                    );
+                }
                 say!(language, "{when}被拒绝：{told}", "refused {when}: {told}")
             }
             Self::Recovered(refusal, age) => {
@@ -110,7 +115,7 @@ impl State for Answers {
                 say!(
                     language,
                     "{when}曾被拒绝，此后已恢复正常：{told}",
-                    "a refusal {when} is over, WeChat has answered well since: {told}",
+                    "refused {when}, calls have succeeded since: {told}",
                 )
             }
         }
@@ -119,13 +124,14 @@ impl State for Answers {
     fn remedy(&self, language: Language) -> Option<String> {
         let remedy = match self {
             Self::NotCalled => {
-                language.pick("收到票据后，下次运行时会调用", "it calls at its next run, once there is a ticket")
+                language.pick("收到票据后，下次运行时会调用", "the next run calls it, once there is a ticket")
             }
             Self::NoResponse(..) => language.pick(
                 "请检查函数的出口网络（NAT、路由、安全组），以及 WECHAT_API_BASE_URL 是否正确",
-                "check the functions' way out: NAT, routes, security groups; and that WECHAT_API_BASE_URL is right",
+                "check the functions' network (NAT, routes, security groups), and that WECHAT_API_BASE_URL is right",
             ),
             Self::Success(..) | Self::Recovered(..) => return None,
+            Self::Refused(refusal, _) if refusal::verdict(refusal) == Verdict::Ok => return None,
             Self::Refused(refusal, _) => return Some(refusal::remedy(refusal, language)),
         };
         Some(remedy.to_owned())

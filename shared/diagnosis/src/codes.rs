@@ -171,7 +171,7 @@ const fn renewal_remedy(code: Option<ErrCode>, language: Language) -> &'static s
     let Some(code) = code else {
         return language.pick(
             "如果只是偶发，无需处理：微信或数据表没有响应，系统会重试续期。",
-            "Nothing, if it passes: WeChat or the table did not answer, and the renewal is tried again.",
+            "Nothing, unless it goes on: WeChat or the table did not answer, and the renewal is retried automatically.",
         );
     };
     if matches!(code, ErrCode::AccountLimited) {
@@ -183,7 +183,7 @@ const fn renewal_remedy(code: Option<ErrCode>, language: Language) -> &'static s
     match code.reaction() {
         Reaction::Retry | Reaction::WaitMinute => language.pick(
             "如果只是偶发，无需处理：微信繁忙，系统会重试续期。",
-            "Nothing, if it passes: WeChat is busy, and the renewal is tried again.",
+            "Nothing, unless it goes on: WeChat is busy, and the renewal is retried automatically.",
         ),
         Reaction::Quota => language.pick(
             "当天的额度已用完。微信在北京时间零点重置额度，系统会重试续期。",

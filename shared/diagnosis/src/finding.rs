@@ -1,7 +1,8 @@
 //! What a check found: data, from which the sentences in both languages are made.
 
 use base::language::Language;
-use store::{AccountCounts, StoreError};
+use base::phrase::Noun;
+use store::{AccountCounts, Counted, StoreError};
 
 use crate::answers::Answers;
 use crate::component_token::ComponentToken;
@@ -95,18 +96,24 @@ impl Check {
     #[must_use]
     pub const fn title(self, language: Language) -> &'static str {
         match self {
-            Self::Ticket => language.pick("票据", "ticket"),
+            Self::Ticket => language.pick("验证票据", "ticket"),
             Self::WechatClock => language.pick("微信时间", "WeChat's clock"),
             Self::ComponentToken => language.pick("平台令牌", "component token"),
-            Self::Renewals => language.pick("续期任务", "refresher"),
-            Self::Reconciliations => language.pick("账号核对", "reconcile"),
-            Self::WechatAnswers => language.pick("微信响应", "WeChat's answers"),
+            Self::Renewals => language.pick("续期任务", "token renewal"),
+            Self::Reconciliations => language.pick("账号核对", "account check"),
+            Self::WechatAnswers => language.pick("微信响应", "WeChat's responses"),
             Self::Accounts => language.pick("授权账号", "accounts"),
-            Self::Inbox => language.pick("待处理推送", "inbox"),
+            Self::Inbox => language.pick("待处理推送", "pushes"),
             Self::Events => language.pick("待投递事件", "events"),
             Self::EventWebhook => language.pick("事件 Webhook", "event webhook"),
         }
     }
+}
+
+/// A number of something, of which there may be more.
+pub(crate) fn count(noun: Noun, counted: Counted, language: Language) -> String {
+    let number = noun.count(counted.number, language);
+    if counted.is_cut { say!(language, "至少 {number}", "at least {number}") } else { number }
 }
 
 /// What one check found. It holds no secret, ticket, token or code.

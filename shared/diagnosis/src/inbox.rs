@@ -5,9 +5,9 @@ use std::time::Duration;
 use base::clock::Timestamp;
 use base::language::Language;
 use base::phrase::{Noun, span};
-use store::{Arrivals, StoreError};
+use store::{Arrivals, Counted, StoreError};
 
-use crate::finding::{Check, Finding, State, Verdict};
+use crate::finding::{Check, Finding, State, Verdict, count};
 
 /// An entry takes effect within seconds, or at the next run: below this, several runs have failed to.
 const SLOW: Duration = Duration::from_mins(30);
@@ -15,7 +15,7 @@ const SLOW: Duration = Duration::from_mins(30);
 /// How many of the entries that are due first are looked at for the oldest.
 const LOOK: usize = 100;
 
-const PUSH: Noun = Noun::new("条推送", "message");
+const PUSH: Noun = Noun::new("条推送", "push event");
 
 const MESSAGE: Noun = Noun::new("条用户消息", "message");
 
@@ -23,11 +23,11 @@ const MESSAGE: Noun = Noun::new("条用户消息", "message");
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InboxState {
     /// Pushes that have not taken effect or have not been published.
-    pub entries: u64,
+    pub entries: Counted,
     /// How long the oldest of them has waited.
     pub oldest: Option<Duration>,
     /// Messages of followers that wait for the bus.
-    pub messages: u64,
+    pub messages: Counted,
 }
 
 /// Looks at the inbox.
@@ -40,7 +40,7 @@ pub(crate) async fn look(arrivals: &Arrivals, now: Timestamp) -> Finding {
 
 impl InboxState {
     async fn read(arrivals: &Arrivals, now: Timestamp) -> Result<Self, StoreError> {
-        let (counts, waiting) = tokio::try_join!(arrivals.counts(), arrivals.waiting(LOOK))?;
+        let (counts, waiting) = tokio::try_join!(arrivals.count_first(), arrivals.waiting(LOOK))?;
         let oldest = waiting.items.iter().filter_map(|entry| entry.received_at).min().map(|at| now.since(at));
         Ok(Self { entries: counts.inbox, oldest, messages: counts.messages })
     }
@@ -52,39 +52,39 @@ impl State for InboxState {
     }
 
     fn verdict(&self) -> Verdict {
-        let is_slow = self.entries > 0 && self.oldest.is_some_and(|oldest| oldest > SLOW);
-        if self.messages > 0 || is_slow { Verdict::Warning } else { Verdict::Ok }
+        let is_slow = self.entries.number > 0 && self.oldest.is_some_and(|oldest| oldest > SLOW);
+        if self.messages.number > 0 || is_slow { Verdict::Warning } else { Verdict::Ok }
     }
 
     fn sentence(&self, language: Language) -> String {
-        if self.messages > 0 {
-            let messages = MESSAGE.count(self.messages, language);
+        if self.messages.number > 0 {
+            let messages = count(MESSAGE, self.messages, language);
             return say!(
                 language,
                 "等待投递到事件总线：{messages}",
                 "waiting for the event bus: {messages} of followers"
             );
         }
-        if self.entries == 0 {
-            return language.pick("没有等待处理的推送", "nothing waits").to_owned();
+        if self.entries.number == 0 {
+            return language.pick("没有等待处理的推送", "no push is waiting").to_owned();
         }
-        let waiting = PUSH.count(self.entries, language);
+        let waiting = count(PUSH, self.entries, language);
         let waiting = say!(language, "{waiting}等待处理", "{waiting} waiting");
         let Some(oldest) = self.oldest.map(|oldest| span(oldest, language)) else { return waiting };
         say!(language, "{waiting}，最早的已等待 {oldest}", "{waiting}, the oldest for {oldest}")
     }
 
     fn remedy(&self, language: Language) -> Option<String> {
-        let remedy = if self.messages > 0 {
+        let remedy = if self.messages.number > 0 {
             language.pick(
                 "事件总线未接收，或接收过慢：EventBridge 返回的错误码见 token-refresher 的日志；系统每 5 分钟重新投递一次",
-                "the bus takes none or too few: token-refresher's log has EventBridge's code for it; they are offered again \
-                 every five minutes",
+                "the event bus is not accepting messages fast enough. They are sent again every five minutes; if this goes \
+                 on, ask an engineer: token-refresher's log has EventBridge's code",
             )
         } else {
             language.pick(
                 "失败的原因见 token-refresher 的日志；系统会自动重试",
-                "token-refresher's log says why they fail; they are tried again by themselves",
+                "token-refresher's log says why they fail; they are retried automatically",
             )
         };
         (self.verdict() != Verdict::Ok).then(|| remedy.to_owned())

@@ -8,9 +8,9 @@ use std::time::Duration;
 use base::clock::Timestamp;
 use base::language::Language;
 use base::phrase::{Noun, before, span};
-use store::{Arrivals, FirstOf, OutboxEvent, Subject, WaitingEvent};
+use store::{Arrivals, Counted, FirstOf, OutboxEvent, Subject, WaitingEvent};
 
-use crate::finding::{Check, Finding, State, Verdict};
+use crate::finding::{Check, Finding, State, Verdict, count};
 
 /// An event is delivered within seconds, or by the next run: after this long three runs have failed to.
 const SLOW: Duration = Duration::from_mins(15);
@@ -26,9 +26,7 @@ const TRY: Noun = Noun::new("次", "attempt");
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BusState {
     /// How many, of those that were looked at.
-    pub events: u64,
-    /// Whether there may be more.
-    pub is_cut: bool,
+    pub events: Counted,
     /// How long ago the oldest of them happened.
     pub oldest: Option<Duration>,
 }
@@ -37,9 +35,7 @@ pub struct BusState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookState {
     /// How many, of those that were looked at.
-    pub events: u64,
-    /// Whether there may be more.
-    pub is_cut: bool,
+    pub events: Counted,
     /// What is wrong.
     pub waiting: WaitingForWebhook,
 }
@@ -84,18 +80,11 @@ fn age(waiting: &WaitingEvent, now: Timestamp) -> Duration {
     now.since(event.event.as_ref().map_or(event.due_at, OutboxEvent::at))
 }
 
-/// A number of events, of which there may be more.
-fn count(events: u64, is_cut: bool, language: Language) -> String {
-    let events = EVENT.count(events, language);
-    if is_cut { say!(language, "至少 {events}", "at least {events}") } else { events }
-}
-
 impl BusState {
     fn of(waiting: &FirstOf<WaitingEvent>, now: Timestamp) -> Self {
         let of_bus = || waiting.items.iter().filter(|waiting| !waiting.event.bus.is_done());
         Self {
-            events: of_bus().map(|_| 1).sum(),
-            is_cut: waiting.has_more,
+            events: Counted { number: of_bus().map(|_| 1).sum(), is_cut: waiting.has_more },
             oldest: of_bus().map(|waiting| age(waiting, now)).max(),
         }
     }
@@ -107,14 +96,16 @@ impl State for BusState {
     }
 
     fn verdict(&self) -> Verdict {
-        if self.oldest.is_some_and(|oldest| oldest > SLOW) { Verdict::Warning } else { Verdict::Ok }
+        // Those that were tried in vain are due later than new ones: behind many of these nothing else is seen.
+        let are_many = self.events.is_cut && self.events.number > 0;
+        if are_many || self.oldest.is_some_and(|oldest| oldest > SLOW) { Verdict::Warning } else { Verdict::Ok }
     }
 
     fn sentence(&self, language: Language) -> String {
         let Some(oldest) = self.oldest.map(|oldest| span(oldest, language)) else {
-            return language.pick("没有等待投递到事件总线的事件", "none waits for the event bus").to_owned();
+            return language.pick("没有等待投递到事件总线的事件", "no events are waiting").to_owned();
         };
-        let events = count(self.events, self.is_cut, language);
+        let events = count(EVENT, self.events, language);
         say!(
             language,
             "等待投递到事件总线：{events}，最早的已等待 {oldest}",
@@ -125,8 +116,8 @@ impl State for BusState {
     fn remedy(&self, language: Language) -> Option<String> {
         let remedy = language.pick(
             "事件总线未接收，或接收过慢：EventBridge 返回的错误码见 token-refresher 的日志；系统每 5 分钟按各账号的顺序重新投递一次",
-            "the bus takes none or too few: token-refresher's log has EventBridge's code for it; they are offered again \
-             every five minutes, those of each account in their order",
+            "the event bus is not accepting events fast enough. They are sent again every five minutes, those of each \
+             account in their order; if this goes on, ask an engineer: token-refresher's log has EventBridge's code",
         );
         (self.verdict() != Verdict::Ok).then(|| remedy.to_owned())
     }
@@ -146,10 +137,13 @@ impl WebhookState {
                 attempts: oldest.event.webhook_tries,
             })
         } else {
-            let oldest = of_webhook().map(|waiting| age(waiting, now)).max().filter(|oldest| *oldest > SLOW)?;
+            // As of the bus.
+            let oldest = of_webhook().map(|waiting| age(waiting, now)).max();
+            let oldest = oldest.filter(|oldest| waiting.has_more || *oldest > SLOW)?;
             WaitingForWebhook::NotAsked(oldest)
         };
-        Some(Self { events: of_webhook().map(|_| 1).sum(), is_cut: waiting.has_more, waiting: why })
+        let events = Counted { number: of_webhook().map(|_| 1).sum(), is_cut: waiting.has_more };
+        Some(Self { events, waiting: why })
     }
 }
 
@@ -163,16 +157,16 @@ impl State for WebhookState {
     }
 
     fn sentence(&self, language: Language) -> String {
-        let events = count(self.events, self.is_cut, language);
+        let events = count(EVENT, self.events, language);
         match &self.waiting {
             WaitingForWebhook::Failing(FailingEvent { subject, sequence, age, attempts }) => {
                 let (when, attempts) = (before(*age, language), TRY.count(u64::from(*attempts), language));
                 let subject = named(subject, language);
                 say!(
                     language,
-                    "等待投递：{events}；{subject}的第 {sequence} 号事件发生于 {when}，已投递 {attempts}，仍未被接收",
-                    "waiting for it: {events}; it has not accepted event {sequence} of {subject}, which happened {when}, in \
-                     {attempts}",
+                    "等待投递：{events}；{subject}的第 {sequence} 号事件仍未被接收（发生于 {when}，已投递 {attempts}）",
+                    "waiting for it: {events}; it has not accepted event {sequence} of {subject} in {attempts} (it happened \
+                     {when})",
                 )
             }
             WaitingForWebhook::NotAsked(oldest) => {
@@ -190,13 +184,13 @@ impl State for WebhookState {
         let remedy = match self.waiting {
             WaitingForWebhook::Failing(_) => language.pick(
                 "调用失败的原因见 token-refresher 的日志和指标 event_webhook_failed；每个事件会重试一天，事件总线上都有",
-                "token-refresher's log and the metric event_webhook_failed say why its calls fail; each event is sent again \
-                 for a day, and the bus has them all",
+                "token-refresher's log and the metric event_webhook_failed say why the calls fail; each event is sent again for \
+                 a day, and the event bus has them all",
             ),
             WaitingForWebhook::NotAsked(_) => language.pick(
-                "尚未调用过 Webhook：任务是否在运行见“续期任务”一项，Webhook 是否已不再响应见 token-refresher 的日志",
-                "it was not asked: the line about the refresher says whether that runs, its log whether the webhook has \
-                 stopped answering",
+                "任务是否在运行见“续期任务”一项，Webhook 是否响应见 token-refresher 的日志",
+                "the check of token renewal says whether the refresher runs, and token-refresher's log whether the webhook \
+                 responds",
             ),
         };
         Some(remedy.to_owned())

@@ -15,11 +15,14 @@ pub fn sentence(refusal: &Refusal, language: Language) -> String {
     say!(language, "错误码 {code}，接口 {api}{ip}{rid}（{words:?}）", "code {code} to {api}{ip}{rid} ({words:?})")
 }
 
-/// Whether it stops the platform, or concerns an account or a moment.
+/// Whether it stops the platform, or concerns a moment. One that concerns a single account says nothing about the platform.
 #[must_use]
 pub fn verdict(refusal: &Refusal) -> Verdict {
     match reaction(refusal) {
         Reaction::Config | Reaction::Quota | Reaction::NewTicket => Verdict::Wrong,
+        Reaction::Reauthorize | Reaction::Permission | Reaction::CodeSpent | Reaction::RefreshTokenInvalid => {
+            Verdict::Ok
+        }
         _ => Verdict::Warning,
     }
 }
@@ -69,7 +72,7 @@ const fn texts(code: ErrCode, reaction: Reaction) -> (&'static str, &'static str
             "compare the settings in WeChat's console with the secret; docs/operations.md lists codes",
         ),
         (_, Reaction::NewTicket) => (
-            "现有票据不可用：请等待下一次推送，并查看“票据”一项",
+            "现有票据不可用：请等待下一次推送，并查看“验证票据”一项",
             "the stored ticket is unusable: wait for the next push, and see the line about the ticket",
         ),
         (_, Reaction::Quota) => (
@@ -140,7 +143,7 @@ mod tests {
             (Api::ComponentToken, 61_011, Verdict::Wrong, "component_appid", "component_appid"),
             (Api::ComponentToken, 61_006, Verdict::Wrong, "ticket", "票据"),
             (Api::AuthorizerToken, 45_009, Verdict::Wrong, "midnight in Beijing", "北京时间零点"),
-            (Api::AuthorizerToken, 61_003, Verdict::Warning, "merchant must authorize", "重新授权"),
+            (Api::AuthorizerToken, 61_003, Verdict::Ok, "merchant must authorize", "重新授权"),
             (Api::AuthorizerToken, -1, Verdict::Warning, "tried again", "重试"),
             (Api::AuthorizerToken, 99_999, Verdict::Warning, "rid", "rid"),
         ] {

@@ -16,6 +16,10 @@ const RENEW_SILENT: Duration = Duration::from_mins(15);
 /// It runs every hour: after this long it has stopped.
 const RECONCILE_SILENT: Duration = Duration::from_hours(3);
 
+const TOKEN: Noun = Noun::new("个令牌", "token");
+
+const PUSH: Noun = Noun::new("条推送", "push event");
+
 const ACCOUNT: Noun = Noun::new("个账号", "account");
 
 /// The newest runs that renew, one for each part of the accounts. The parts are numbered from 0; an undivided run has no
@@ -79,16 +83,17 @@ impl RenewalRun {
         });
         let failed = failed.collect::<Vec<_>>().join(language.pick("、", ", "));
         let left = ACCOUNT.count(self.left_over, language);
+        let (tokens, pushes) = (TOKEN.count(renewed, language), PUSH.count(done, language));
         let outcome = match (self.failed.is_empty(), self.left_over) {
-            (true, 0) => language.pick("，没有失败", ", nothing failed").to_owned(),
-            (true, _) => say!(language, "，时间不足，还剩 {left}", ", {left} left over for want of time"),
+            (true, 0) => language.pick("，没有失败", ", no failures").to_owned(),
+            (true, _) => say!(language, "，时间不足，还剩 {left}", ", {left} left over for lack of time"),
             (false, 0) => say!(language, "；失败：{failed}", "; failed: {failed}"),
-            (false, _) => say!(language, "；失败：{failed}；剩下 {left}", "; failed: {failed}, {left} left over"),
+            (false, _) => say!(language, "；失败：{failed}；剩下 {left}", "; failed: {failed}; {left} left over"),
         };
         say!(
             language,
             "{when}运行，续期 {renewed} 个账号，处理推送 {done} 条{outcome}",
-            "it ran {when}: {renewed} renewed, {done} of the inbox done{outcome}",
+            "last run {when}: {tokens} renewed, {pushes} processed{outcome}",
         )
     }
 }
@@ -134,7 +139,7 @@ impl State for Renewals {
                 say!(
                     language,
                     "{which}从未完成过，正常情况下每 5 分钟运行一次",
-                    "{which} has never finished a run, and one comes every 5 minutes",
+                    "{which} has never finished a run, and should every 5 minutes",
                 )
             }
             Self::Stopped(part, age) => {
@@ -155,15 +160,15 @@ impl State for Renewals {
                 "请检查 EventBridge Scheduler 中的定时任务是否启用，并查看 token-refresher 的日志。读不到密钥的运行不计算在内；\
                  未能启动的运行记录在死信队列中",
                 "check that its schedule is enabled (EventBridge Scheduler), and see token-refresher's log. A run that \
-                 cannot read the secret does not count; runs that never began are in the queue of failures",
+                 cannot read the secret does not count; runs that could not start are in the dead-letter queue",
             ),
             Self::Ran(run) if !run.failed.is_empty() => language.pick(
                 "请看“微信响应”一项和 token-refresher 的日志；系统会自动重试",
-                "see WeChat's answers below and token-refresher's log; it is tried again",
+                "see WeChat's responses below and token-refresher's log; failures are retried automatically",
             ),
             Self::Ran(run) if run.left_over > 0 => language.pick(
                 "下次运行会继续处理；如果持续如此，请调大 RefresherWindow 或 RefresherRuns",
-                "the next run goes on; if this persists, raise RefresherWindow or RefresherRuns",
+                "the next run continues; if this goes on, raise RefresherWindow or RefresherRuns",
             ),
             Self::Ran(_) => return None,
         };
@@ -212,7 +217,7 @@ impl State for Reconciliations {
             }
             Self::Ran(age) => {
                 let when = before(*age, language);
-                say!(language, "{when}运行", "it ran {when}")
+                say!(language, "{when}运行", "last run {when}")
             }
         }
     }

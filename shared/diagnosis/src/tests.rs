@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base::ids::AppId;
 use base::language::Language;
-use store::{AccountCounts, AccountState, StoreError, Subject};
+use store::{AccountCounts, AccountState, Counted, StoreError, Subject};
 use wechat::api::{Api, ErrCode, Refusal};
 
 use crate::{
@@ -39,6 +39,7 @@ fn of_the_platform() -> Vec<Told> {
         let failed: BTreeMap<_, _> = failed.iter().map(|(code, number)| ((*code).to_owned(), *number)).collect();
         Renewals::Ran(RenewalRun { age: MINUTE, renewed: 1, inbox_done: 2, failed, left_over })
     };
+    let of_one_account = Refusal { api: Api::AuthorizerToken, ..refusal(61_003) };
     let (ok, warning, wrong) = (Verdict::Ok, Verdict::Warning, Verdict::Wrong);
     vec![
         (ticket(None).into(), wrong, "has not pushed any", "尚未收到"),
@@ -55,21 +56,26 @@ fn of_the_platform() -> Vec<Told> {
         (Renewals::Never(None).into(), wrong, "it has never finished", "任务从未完成"),
         (Renewals::Never(Some(2)).into(), wrong, "the run of part 2 has never", "分片 2 的任务从未完成"),
         (Renewals::Stopped(Some(0), 16 * MINUTE).into(), wrong, "part 0 last ran 16 minutes ago", "是在 16 分钟前"),
-        (run(&[], 0).into(), ok, "1 minute ago: 1 renewed, 2 of the inbox done, nothing failed", "2 条，没有失败"),
-        (run(&[], 8).into(), warning, "8 accounts left over for want of time", "时间不足，还剩 8 个账号"),
+        (
+            run(&[], 0).into(),
+            ok,
+            "1 minute ago: 1 token renewed, 2 push events processed, no failures",
+            "2 条，没有失败",
+        ),
+        (run(&[], 8).into(), warning, "8 accounts left over for lack of time", "时间不足，还剩 8 个账号"),
         (
             run(&[("61004", 2), ("table", 1)], 0).into(),
             warning,
             "failed: 2 by 61004, 1 by table",
             "61004 2 次、table 1 次",
         ),
-        (run(&[("61004", 2)], 1).into(), warning, "2 by 61004, 1 account left over", "61004 2 次；剩下 1 个账号"),
+        (run(&[("61004", 2)], 1).into(), warning, "2 by 61004; 1 account left over", "61004 2 次；剩下 1 个账号"),
         (Reconciliations::NotYet.into(), ok, "not run yet", "尚未运行"),
         (Reconciliations::Never.into(), warning, "never run", "从未运行"),
         (Reconciliations::Stopped(240 * MINUTE).into(), wrong, "last ran 4 hours ago", "是在 4 小时前"),
-        (Reconciliations::Ran(MINUTE).into(), ok, "it ran 1 minute ago", "1 分钟前运行"),
-        (Answers::NotCalled.into(), warning, "has not called", "尚未调用"),
-        (Answers::Success(Api::AuthorizerToken, MINUTE).into(), ok, "success: api_authorizer_token", "上次调用成功"),
+        (Reconciliations::Ran(MINUTE).into(), ok, "last run 1 minute ago", "1 分钟前运行"),
+        (Answers::NotCalled.into(), warning, "has not been called", "尚未调用"),
+        (Answers::Success(Api::AuthorizerToken, MINUTE).into(), ok, "succeeded: api_authorizer_token", "上次调用成功"),
         (
             Answers::NoResponse(Api::AuthorizerToken, "timeout".to_owned(), MINUTE).into(),
             wrong,
@@ -77,25 +83,33 @@ fn of_the_platform() -> Vec<Told> {
             "没有收到响应（timeout）",
         ),
         (Answers::Refused(refusal(40_125), MINUTE).into(), wrong, "refused 1 minute ago: code 40125", "1 分钟前被拒绝"),
+        (
+            Answers::Refused(of_one_account, MINUTE).into(),
+            ok,
+            "refused a single account: code 61003",
+            "仅拒绝了一个账号",
+        ),
         (Answers::Refused(refusal(-1), MINUTE).into(), warning, "code -1 to", "错误码 -1"),
-        (Answers::Recovered(refusal(40_125), MINUTE).into(), ok, "is over", "曾被拒绝"),
+        (Answers::Recovered(refusal(40_125), MINUTE).into(), ok, "calls have succeeded since", "曾被拒绝"),
     ]
 }
 
 fn of_accounts_and_what_waits() -> Vec<Told> {
-    let bus =
-        |events, minutes: Option<u64>| BusState { events, is_cut: false, oldest: minutes.map(Duration::from_mins) };
+    let bus = |events, minutes: Option<u64>| BusState {
+        events: Counted::all(events),
+        oldest: minutes.map(Duration::from_mins),
+    };
     let failing = FailingEvent {
         subject: Subject::Account(AppId::parse("wx1234567890abcdef").unwrap()),
         sequence: 7,
         age: 3 * MINUTE,
         attempts: 1,
     };
-    let webhook = |waiting| WebhookState { events: 100, is_cut: true, waiting };
+    let webhook = |waiting| WebhookState { events: Counted { number: 100, is_cut: true }, waiting };
     let inbox = |entries, minutes: Option<u64>, messages| InboxState {
-        entries,
+        entries: Counted::all(entries),
         oldest: minutes.map(Duration::from_mins),
-        messages,
+        messages: Counted::all(messages),
     };
     let unavailable = StoreError::Unavailable { operation: "GetItem", cause: "timeout".to_owned() };
     let (ok, warning, wrong) = (Verdict::Ok, Verdict::Warning, Verdict::Wrong);
@@ -107,25 +121,25 @@ fn of_accounts_and_what_waits() -> Vec<Told> {
             "1 active, 2 unauthorized (taken back), 3 need",
             "授权有效 1 个，已取消授权 2 个，需要重新授权 3 个",
         ),
-        (inbox(0, None, 0).into(), ok, "nothing waits", "没有等待处理"),
+        (inbox(0, None, 0).into(), ok, "no push is waiting", "没有等待处理"),
         (
             inbox(1, Some(30), 0).into(),
             ok,
-            "1 message waiting, the oldest for 30 minutes",
+            "1 push event waiting, the oldest for 30 minutes",
             "1 条推送等待处理，最早的已等待 30",
         ),
-        (inbox(2, Some(31), 0).into(), warning, "2 messages waiting", "2 条推送等待处理"),
-        (inbox(2, None, 0).into(), ok, "2 messages waiting", "2 条推送等待处理"),
+        (inbox(2, Some(31), 0).into(), warning, "2 push events waiting", "2 条推送等待处理"),
+        (inbox(2, None, 0).into(), ok, "2 push events waiting", "2 条推送等待处理"),
         (inbox(0, None, 5).into(), warning, "event bus: 5 messages of followers", "5 条用户消息"),
-        (bus(0, None).into(), ok, "none waits", "没有等待投递"),
+        (bus(0, None).into(), ok, "no events are waiting", "没有等待投递"),
         (bus(1, Some(15)).into(), ok, "1 event, the oldest for 15 minutes", "1 个事件，最早的已等待 15 分钟"),
         (bus(2, Some(16)).into(), warning, "2 events", "2 个事件"),
         (
             webhook(WaitingForWebhook::Failing(failing)).into(),
             warning,
-            "at least 100 events; it has not accepted event 7 of account wx1234567890abcdef, which happened 3 minutes ago, \
-             in 1 attempt",
-            "至少 100 个事件；账号 wx1234567890abcdef 的第 7 号事件发生于 3 分钟前，已投递 1 次",
+            "at least 100 events; it has not accepted event 7 of account wx1234567890abcdef in 1 attempt (it happened 3 \
+             minutes ago)",
+            "至少 100 个事件；账号 wx1234567890abcdef 的第 7 号事件仍未被接收（发生于 3 分钟前，已投递 1 次）",
         ),
         (
             webhook(WaitingForWebhook::NotAsked(16 * MINUTE)).into(),

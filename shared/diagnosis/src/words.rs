@@ -57,9 +57,9 @@ pub fn change(change: &StateChange, language: Language) -> String {
         StateChange::Unauthorized => {
             language.pick("商家取消了授权", "the merchant withdrew the authorization").to_owned()
         }
-        StateChange::Recovered { .. } => language
-            .pick("一度失效的授权已恢复", "the authorization, which had been taken for gone, works again")
-            .to_owned(),
+        StateChange::Recovered { .. } => {
+            language.pick("一度失效的授权已恢复", "the authorization works again; it had seemed lost").to_owned()
+        }
         StateChange::PermissionsChanged { added, removed } => permissions_changed(added, removed, language),
         StateChange::ProfileChanged { members } => {
             let members = members.iter().map(|member| profile_member(member, language));

@@ -141,7 +141,8 @@ impl AccountFilters {
     }
 
     /// Whether the list may have accounts that are not asked for.
-    fn are_compared(&self) -> bool {
+    #[must_use]
+    pub fn are_compared(&self) -> bool {
         let by_list = [self.reference.is_some(), self.state.is_some()].into_iter().filter(|asked| *asked).count();
         by_list > 1 || self.kind.is_some() || !self.tags.is_empty() || self.text.is_some()
     }

@@ -18,7 +18,7 @@ use crate::details::{AccountDetails, DETAILS_SORT, Details};
 use crate::item::{Attributes, Item};
 use crate::last_failure::LastFailure;
 use crate::part::Part;
-use crate::request::Order;
+use crate::request::{Counted, Order};
 
 /// The attributes of an account's row that [`AccountLists`] and [`Details`] read: no role that is given these can read a
 /// token with them.
@@ -165,8 +165,8 @@ impl AccountLists {
         self.0.count_list(&self.0.list_of(list)).await
     }
 
-    /// How many accounts of a list one query counts, and whether there are more: some 10,000 for 128 read units.
-    pub async fn count_first(&self, list: AccountList<'_>) -> Result<(u64, bool), StoreError> {
+    /// How many accounts of a list one query counts: some 10,000 for 128 read units.
+    pub async fn count_first(&self, list: AccountList<'_>) -> Result<Counted, StoreError> {
         self.0.count_first_of_list(&self.0.list_of(list)).await
     }
 

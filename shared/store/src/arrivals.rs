@@ -4,6 +4,8 @@
 //! Nothing here reads a push, a code or a message: what is taken of these items are the attributes in
 //! [`ENTRY_STATUS_ATTRIBUTES`] and [`WAITING_MESSAGE_ATTRIBUTES`].
 
+use std::ops::ControlFlow;
+
 use base::clock::Timestamp;
 use base::ids::AppId;
 use serde::{Deserialize, Serialize};
@@ -17,9 +19,9 @@ use crate::attributes::{
 use crate::inbox::{INBOX_SORT_PREFIX, Inbox, arrived};
 use crate::item::{Attributes, Item};
 use crate::message::Messages;
-use crate::outbox::{Outbox, PendingEvent, Subject};
+use crate::outbox::{EVENT_SORT_PREFIX, Outbox, PendingEvent, Subject};
 use crate::part::{Key, Part};
-use crate::request::Order;
+use crate::request::{Counted, Order};
 
 /// The attributes of an inbox entry that [`Arrivals`] reads: no role that is given these can read a push or a code.
 pub const ENTRY_STATUS_ATTRIBUTES: [&str; 9] =
@@ -27,6 +29,12 @@ pub const ENTRY_STATUS_ATTRIBUTES: [&str; 9] =
 
 /// The attributes of a message that [`Arrivals`] reads: no role that is given these can read what a follower wrote.
 pub const WAITING_MESSAGE_ATTRIBUTES: [&str; 4] = [AUTHORIZER, CONFIRMED, KEPT_AT, DUE_AT];
+
+/// Entries of an account, and messages of all, that are looked at for those of an account that wait.
+const LOOK: usize = 1_000;
+
+/// Entries that are read at once.
+const PAGE: usize = 100;
 
 /// The characters of a SHA-256.
 const DIGEST_LENGTH: usize = 64;
@@ -154,6 +162,17 @@ pub struct WaitingCounts {
     pub events: u64,
 }
 
+/// The same, where not all of it may be counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FirstCounts {
+    /// Entries of the inbox.
+    pub inbox: Counted,
+    /// Messages.
+    pub messages: Counted,
+    /// Events.
+    pub events: Counted,
+}
+
 /// Some of what waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FirstOf<T> {
@@ -180,12 +199,75 @@ impl Arrivals {
         Ok(WaitingCounts { inbox, messages, events })
     }
 
+    /// How much waits, as far as one query of each shard counts: some 10,000 of each kind and shard for 128 read units.
+    pub async fn count_first(&self) -> Result<FirstCounts, StoreError> {
+        let part = &self.0;
+        let (inbox, messages, events) = (Inbox(part.clone()), Messages(part.clone()), Outbox(part.clone()));
+        let (inbox, messages, events) = tokio::try_join!(
+            part.count_first_due([inbox.shard()]),
+            part.count_first_due(messages.shards()),
+            part.count_first_due(events.shards()),
+        )?;
+        Ok(FirstCounts { inbox, messages, events })
+    }
+
     /// Entries of the inbox that wait, of all accounts. One query of the index, and half a read unit for 4 KB of each entry.
     pub async fn waiting(&self, limit: usize) -> Result<FirstOf<EntryStatus>, StoreError> {
         let (items, has_more) =
             self.first_due([Inbox(self.0.clone()).shard()], limit, &ENTRY_STATUS_ATTRIBUTES).await?;
         let waiting = items.into_iter().filter_map(|item| self.arrival(&Item::new("inbox entry", item)));
         Ok(FirstOf { items: waiting.collect(), has_more })
+    }
+
+    /// Entries of an account that wait, the oldest by WeChat's times first, among the first thousand of the last 30 days.
+    /// Queries of a partition.
+    pub async fn waiting_of(&self, account: &AppId, limit: usize) -> Result<FirstOf<EntryStatus>, StoreError> {
+        let pk = self.0.partition("inbox", account.as_str());
+        let (mut found, mut after, mut read) = (FirstOf { items: Vec::new(), has_more: false }, None, 0);
+        loop {
+            let attributes = &ENTRY_STATUS_ATTRIBUTES;
+            let page =
+                self.0.page_below(pk.clone(), INBOX_SORT_PREFIX, attributes, Order::Ascending, PAGE, after).await?;
+            let (items, has_more) = page;
+            read += items.len();
+            after = items.last().and_then(|item| Some(Key { pk: pk.clone(), sk: item.get(SK)?.as_s().ok()?.clone() }));
+            let waiting = items.into_iter().filter_map(|item| self.arrival(&Item::new("inbox entry", item)));
+            found.items.extend(waiting.filter(|entry| entry.due_at.is_some()));
+            if found.items.len() >= limit || read >= LOOK || !has_more {
+                found.has_more = has_more || found.items.len() > limit;
+                found.items.truncate(limit);
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Messages to an account that wait for the bus, among the thousand that are due first. One query of each shard of the
+    /// index, and half a read unit for 4 KB of each message.
+    pub async fn messages_of(
+        &self,
+        account: &AppId,
+        limit: usize,
+    ) -> Result<FirstOf<WaitingMessageStatus>, StoreError> {
+        let mut found = self.messages(LOOK).await?;
+        found.items.retain(|message| message.account == *account);
+        found.has_more |= found.items.len() > limit;
+        found.items.truncate(limit);
+        Ok(found)
+    }
+
+    /// Events of an account that wait for the bus or for the event webhook, the oldest first. A query of a partition.
+    pub async fn events_of(&self, account: &AppId, limit: usize) -> Result<FirstOf<WaitingEvent>, StoreError> {
+        let (outbox, subject) = (Outbox(self.0.clone()), Subject::Account(account.clone()));
+        let mut items = Vec::new();
+        let take = |attributes: Attributes| {
+            let event = PendingEvent::read(&subject, &Item::new("event", attributes));
+            items.extend(event.map(|event| WaitingEvent { subject: subject.clone(), event }));
+            if items.len() > limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        self.0.each_of(outbox.pk(&subject), EVENT_SORT_PREFIX, Some(DUE_AT), take).await?;
+        let has_more = items.len() > limit;
+        items.truncate(limit);
+        Ok(FirstOf { items, has_more })
     }
 
     /// A page of everything that has come within the last 30 days, of all accounts and done or not, the newest first: what is

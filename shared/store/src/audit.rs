@@ -24,8 +24,11 @@ use crate::write::{Change, exists};
 /// Entries are kept this long.
 pub const AUDIT_KEPT: Duration = Duration::from_hours(24 * 365);
 
-/// Characters of an entry's subject, detail and outcome: an item stays below 4 KB.
-const LONGEST_TEXT: usize = 300;
+/// Characters of an entry's subject and outcome.
+const LONGEST_TEXT: usize = 100;
+
+/// Characters of its detail: an item stays below 4 KB.
+const LONGEST_DETAIL: usize = 400;
 
 /// The outcome of what is written in one transaction with its entry.
 const DONE: &str = "done";
@@ -81,13 +84,13 @@ impl AuditEntry {
     /// The same about something else.
     #[must_use]
     pub fn about(self, subject: &str) -> Self {
-        Self { subject: Some(bounded(subject)), ..self }
+        Self { subject: Some(bounded(subject, LONGEST_TEXT)), ..self }
     }
 
     /// The same with what people should know of it, which must not be secret.
     #[must_use]
     pub fn with_detail(self, detail: &str) -> Self {
-        Self { detail: Some(bounded(detail)), ..self }
+        Self { detail: Some(bounded(detail, LONGEST_DETAIL)), ..self }
     }
 
     /// Where it is among the others.
@@ -116,8 +119,8 @@ impl AuditEntry {
 }
 
 /// Text that is short and on one line.
-fn bounded(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_TEXT).collect()
+fn bounded(text: &str, longest: usize) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(longest).collect()
 }
 
 /// Where an entry is among the others: when it was begun, and its id.
@@ -171,7 +174,7 @@ impl AuditLog {
     /// # Errors
     /// [`StoreError`]: the act was done all the same.
     pub async fn finish(&self, place: &AuditPlace, outcome: &str) -> Result<(), StoreError> {
-        let finished = self.0.change(self.0.audit(place)).set(OUTCOME, bounded(outcome));
+        let finished = self.0.change(self.0.audit(place)).set(OUTCOME, bounded(outcome, LONGEST_TEXT));
         finished.when(exists(PK)).apply().await.map(drop)
     }
 
@@ -258,8 +261,8 @@ mod tests {
     fn texts_are_short_and_on_one_line() {
         let actor = Actor { by: "operator:li".to_owned(), source_ip: None, request_id: None };
         let entry = AuditEntry::new("account.patch", &actor, &Random::system(), Timestamp::from_unix(1));
-        let entry = entry.about("a\nb").with_detail(&"店".repeat(301));
+        let entry = entry.about("a\nb").with_detail(&"店".repeat(401));
         assert_eq!(entry.subject.as_deref(), Some("a b"));
-        assert_eq!(entry.detail, Some("店".repeat(300)));
+        assert_eq!(entry.detail, Some("店".repeat(400)));
     }
 }

@@ -75,8 +75,8 @@ pub use self::api_key::{
     Scope,
 };
 pub use self::arrivals::{
-    ArrivalPlace, Arrivals, ENTRY_STATUS_ATTRIBUTES, EntryPlace, EntryStatus, FirstOf, WAITING_MESSAGE_ATTRIBUTES,
-    WaitingCounts, WaitingEvent, WaitingMessageStatus,
+    ArrivalPlace, Arrivals, ENTRY_STATUS_ATTRIBUTES, EntryPlace, EntryStatus, FirstCounts, FirstOf,
+    WAITING_MESSAGE_ATTRIBUTES, WaitingCounts, WaitingEvent, WaitingMessageStatus,
 };
 pub use self::attempt::{ATTEMPT_KEEP, Attempt, Attempts, CodeCount, CookieDigest, MAX_CODES};
 pub use self::audit::{AUDIT_KEPT, AuditEntry, AuditLog, AuditPage, AuditPlace};
@@ -111,7 +111,7 @@ pub use self::reconcile::{
     Begun, FinishedPage, ListedAccounts, PassCounts, PassProgress, ReconcileCursor, ReconcilePasses,
 };
 pub use self::release_check::ReleaseChecks;
-pub use self::request::PagePosition;
+pub use self::request::{Counted, PagePosition};
 pub use self::retry::Waiting;
 pub use self::run::{AccountCounts, FinishedRun, Measured, PastRun, RUNS_KEPT, RunCounts, Runs};
 pub use self::run_request::{Beginning, Retry, RetryOf, RunRequests};

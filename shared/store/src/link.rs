@@ -304,9 +304,9 @@ impl Links {
     pub async fn many(&self, ids: &[LinkId], now: Timestamp) -> Result<Vec<Link>, StoreError> {
         let items = self.0.batch_in_order(ids.iter().map(|id| self.key(id)).collect(), &[]).await?;
         let id_of = |item: &Attributes| LinkId::parse(self.0.id_in("link", item.get(PK)?.as_s().ok()?)?).ok();
-        let read = |item: Attributes| Some(read_link(&id_of(&item)?, item));
-        let links: Vec<Link> = items.into_iter().filter_map(read).collect::<Result<_, _>>()?;
-        Ok(links.into_iter().filter(|link| link.is_known(now)).collect())
+        // One that cannot be read can be used by nobody, and hides no other.
+        let read = |item: Attributes| read_link(&id_of(&item)?, item).ok();
+        Ok(items.into_iter().filter_map(read).filter(|link| link.is_known(now)).collect())
     }
 
     /// The links with a reference, the newest first, a page at a time: `after` is the place of the last one of the page

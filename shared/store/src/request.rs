@@ -1,6 +1,7 @@
 //! The few request shapes that all repositories share: how writes are sent, and what is read.
 
 use std::collections::HashMap;
+use std::iter::Sum;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -88,6 +89,32 @@ const CONFLICT_TRIES: u32 = 4;
 
 /// The pause before it is, which grows with each try. A transaction takes a few milliseconds.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(20);
+
+/// A count that may have been cut short.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// How many were counted.
+    pub number: u64,
+    /// Whether there are more.
+    pub is_cut: bool,
+}
+
+impl Counted {
+    /// All of them.
+    #[must_use]
+    pub const fn all(number: u64) -> Self {
+        Self { number, is_cut: false }
+    }
+}
+
+impl Sum for Counted {
+    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
+        counts.fold(Self::default(), |sum, count| Self {
+            number: sum.number + count.number,
+            is_cut: sum.is_cut || count.is_cut,
+        })
+    }
+}
 
 impl Part {
     /// Begins an update of one item. How it is sent decides whether the item comes back: never with [`Change::apply`],
@@ -240,13 +267,20 @@ impl Part {
         Ok(count)
     }
 
-    /// How many items of a list in the index one query counts, and whether there are more: some 10,000 are a megabyte.
-    pub(crate) async fn count_first_of_list(&self, list: &str) -> Result<(u64, bool), StoreError> {
+    /// How many items of a list in the index the first page has: some 10,000 are a megabyte.
+    pub(crate) async fn count_first_of_list(&self, list: &str) -> Result<Counted, StoreError> {
         let query = self.client().query().table_name(self.table()).index_name(LIST_INDEX);
         let query = query.key_condition_expression(format!("{LIST_PK} = :key"));
-        let query = query.expression_attribute_values(":key", Value::from(list).0).select(Select::Count);
-        let page = query.send().await.map_err(|error| StoreError::from_sdk("Query", &error))?;
-        Ok((u64::try_from(page.count).unwrap_or(0), page.last_evaluated_key.is_some()))
+        count_page(query.expression_attribute_values(":key", Value::from(list).0)).await
+    }
+
+    /// How many entries the first page of each shard of the `due` index has.
+    pub(crate) async fn count_first_due(
+        &self,
+        shards: impl IntoIterator<Item = String>,
+    ) -> Result<Counted, StoreError> {
+        let pages = shards.into_iter().map(|shard| count_page(self.due(shard, END_OF_TIME)));
+        Ok(try_join_all(pages).await?.into_iter().sum())
     }
 
     /// A page of a partition's items, in the order of their sort keys, as of a moment ago. `after` is the key of the last item
@@ -506,6 +540,12 @@ async fn page(
     let has_more = found.len() >= limit || output.last_evaluated_key.is_some();
     found.truncate(limit - 1);
     Ok((found, has_more))
+}
+
+/// How many items the first page of a query has.
+async fn count_page(query: QueryFluentBuilder) -> Result<Counted, StoreError> {
+    let page = query.select(Select::Count).send().await.map_err(|error| StoreError::from_sdk("Query", &error))?;
+    Ok(Counted { number: u64::try_from(page.count).unwrap_or(0), is_cut: page.last_evaluated_key.is_some() })
 }
 
 impl Change {

@@ -61,9 +61,9 @@ const DEEDS: [Deed; 9] = [
     Deed { name: "LOCATION", label: "上报位置", kinds: OFFICIAL },
     Deed { name: "user_enter_tempsession", label: "进入会话", kinds: PROGRAM },
     Deed { name: "weapp_audit_success", label: "审核通过", kinds: PROGRAM },
-    Deed { name: "CLICK", label: "点菜单", kinds: OFFICIAL },
+    Deed { name: "CLICK", label: "点击菜单", kinds: OFFICIAL },
     Deed { name: "SCAN", label: "扫码", kinds: OFFICIAL },
-    Deed { name: "VIEW", label: "点菜单链接", kinds: OFFICIAL },
+    Deed { name: "VIEW", label: "点击菜单链接", kinds: OFFICIAL },
 ];
 
 /// What a form sends: the text field and the button.

@@ -56,9 +56,12 @@ async fn a_token_is_renewed_now() {
     // Of an account that was lost there is nothing to renew, and the page says what to do instead.
     desk.is_lost().await;
     world.pass(Duration::from_mins(10));
-    let refused = desk.submit("renewal", &[]).await;
+    let refused = desk.browser.submit_to(&page, &format!("{}/renewal", desk.path), &[]).await;
     assert_eq!(refused.status, 409, "{}", refused.text);
-    assert!(refused.text.contains("Create a re-authorization link"), "{}", refused.text);
+    for said in ["The account is not authorized now", "Create a re-authorization link"] {
+        assert!(refused.text.contains(said), "{said}: {}", refused.text);
+    }
+    assert!(!desk.see(&desk.path).await.text.contains("Renew now"), "the page offers nothing that is refused");
     desk.assert_audited(&format!("account.renew {}: refused: authorization-ended", desk.stage.account)).await;
 }
 
@@ -166,6 +169,26 @@ async fn a_key_is_revoked() {
     // Somebody else has the page still open.
     let again = desk.browser.submit_to(&keys, &path, &[]).await;
     assert!([303, 404].contains(&again.status), "{}", again.text);
+}
+
+#[tokio::test]
+async fn a_permission_that_was_taken_back_is_asked_for_again() {
+    let desk = Desk::ready().await;
+    let mut account = desk.stage.world.simulator.account(&desk.stage.account).unwrap();
+    account.func_ids.retain(|id| *id != 1);
+    desk.stage.world.simulator.put_account(account);
+    desk.follow(&desk.submit("profile-reading", &[]).await, "The profile was read again.").await;
+    let link = Desk::link_of(&desk.submit("link", &[]).await);
+    let link = desk
+        .stage
+        .world
+        .store()
+        .links
+        .get(&LinkId::parse(&link).unwrap(), desk.stage.world.now())
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(link.request.category_ids.contains(&1), "the platform wants it: {:?}", link.request.category_ids);
 }
 
 #[tokio::test]

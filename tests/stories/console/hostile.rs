@@ -90,7 +90,7 @@ async fn nothing_that_others_have_chosen_is_markup() {
             }
         }
     }
-    let pages = ["overview", "lost", "accounts", "accounts", "links", "links", "keys", "setup", "audit", "browsers"];
+    let pages = ["overview", "lost", "accounts", "accounts", "links", "links", "keys", "audit", "browsers"];
     assert_eq!(shown, pages, "an account's and a link's page, too");
 }
 

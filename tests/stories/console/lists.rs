@@ -5,11 +5,11 @@ use std::time::Duration;
 use base::ids::AppId;
 use http::Method;
 use serde_json::json;
-use simulator::Account;
+use simulator::{Account, Fault as WechatFault, paths};
 use store::GrantEnd;
 use stories::business::{Business, LINKS};
 use stories::faults::{Fault, Matching};
-use stories::world::World;
+use stories::world::{COMPONENT, World};
 
 use super::Stage;
 use super::desk::Desk;
@@ -42,7 +42,7 @@ async fn everybody_who_was_lost_is_found_page_after_page() {
     }
     world.deliver().await;
     let operator = stage.bound("li", "look").await;
-    let mut page = operator.open(&stage.see(&operator, "/console").await.link("Accounts lost before")).await;
+    let mut page = operator.open(&stage.see(&operator, "/console").await.link("All accounts lost in 90 days")).await;
     let mut seen = Vec::new();
     loop {
         let names = page.text.split("<a href=\"/console/accounts/").skip(1);
@@ -108,7 +108,7 @@ async fn the_audit_of_an_account_is_a_list_of_its_own() {
     let page = desk.see(&path).await.text;
     assert_eq!(world.faults.requests("Query"), 1, "it is not looked for among all others");
     assert_eq!(page.matches("changed reference, tags or origins").count(), 3, "{page}");
-    for said in ["reference: 2", "tags: plan=gold", "login origins: none"] {
+    for said in ["reference: 2", "reference: 0; tags: plan=gold"] {
         assert!(page.contains(said), "{said}: {page}");
     }
     assert!(!page.contains("created a link"), "{page}");
@@ -165,4 +165,69 @@ async fn an_address_from_elsewhere_does_not_say_that_something_was_done() {
         assert_eq!(page.text.contains("The key was revoked"), is_said, "{site}: {}", page.text);
         assert!(!page.text.contains("done=key-revoked"), "the change of language does not bring it back");
     }
+}
+
+#[tokio::test]
+async fn each_part_of_an_export_is_in_the_audit_wherever_it_begins() {
+    let stage = Stage::ready().await;
+    let looker = stage.bound("wang", "look").await;
+    let csv = stage.see(&looker, "/console/export/accounts.csv?after=0").await.text;
+    assert!(csv.contains(stage.account.as_str()), "{csv}");
+    stage.assert_audited("operator:wang accounts.export : done").await;
+    let audit = stage.see(&looker, "/console/audit").await.text;
+    assert!(audit.contains("exported accounts") && audit.contains("?after=0"), "{audit}");
+    // What is looked up by its id is exported as it was found.
+    let user_name = stage.world.simulator.account(&stage.account).unwrap().user_name;
+    for text in [stage.account.to_string(), user_name] {
+        let page = stage.see(&looker, &format!("/console/accounts?q={text}")).await;
+        let export = looker.open(&page.link("Export as CSV")).await;
+        let (_, part) = export.text.split_once("href=\"/console/export/accounts.csv").unwrap();
+        let path = part.split('"').next().unwrap();
+        let csv = stage.see(&looker, &format!("/console/export/accounts.csv{path}")).await;
+        assert!(csv.text.contains(stage.account.as_str()), "{text}: {}", csv.text);
+        assert_eq!((&csv.headers["x-accounts-read"], csv.headers.get("x-next-part")), (&"1".parse().unwrap(), None));
+    }
+}
+
+#[tokio::test]
+async fn a_form_that_comes_twice_is_saved_once_and_said_to_be_saved() {
+    let desk = Desk::ready().await;
+    let page = desk.see(&desk.path).await;
+    let path = format!("{}/labels", desk.path);
+    let entered = [("reference", "42"), ("tags", "plan=gold"), ("origins", "https://shop.example.com")];
+    for _ in 0..2 {
+        desk.follow(&desk.browser.submit_to(&page, &path, &entered).await, "Saved.").await;
+    }
+    let acts = desk.stage.audit().await;
+    assert_eq!(acts.iter().filter(|act| act.contains("account.label")).count(), 1, "{acts:?}");
+    let audit = desk.see("/console/audit").await.text;
+    assert!(audit.contains("login origins added: https://shop.example.com"), "{audit}");
+}
+
+#[tokio::test]
+async fn a_part_of_the_overview_that_cannot_be_read_hides_no_other() {
+    let stage = Stage::ready().await;
+    let operator = stage.bound("li", "act").await;
+    stage.world.expect_error("listing accounts that were lost");
+    stage.world.faults.always(Matching::any().containing(format!("{COMPONENT}#lost")), Fault::Away);
+    let overview = stage.see(&operator, "/console").await.text;
+    for shown in ["This cannot be read at the moment", ">Checks<", "<strong>1</strong>Authorized"] {
+        assert!(overview.contains(shown), "{shown}: {overview}");
+    }
+    assert_eq!(overview.matches("cannot be read at the moment").count(), 1, "{overview}");
+    stage.world.faults.clear();
+}
+
+#[tokio::test]
+async fn what_wechat_refuses_of_one_merchant_is_not_said_of_the_list_of_addresses() {
+    let stage = Stage::ready().await;
+    let (world, operator) = (&stage.world, stage.bound("li", "look").await);
+    let below = |page: &str| page.split("白名单IP地址列表").nth(1).unwrap().to_owned();
+    let errmsg = "not authorized".to_owned();
+    world.simulator.inject(WechatFault::Errcode { errcode: 61003, errmsg }.on(paths::AUTHORIZER_TOKEN));
+    world.pass(Duration::from_mins(101));
+    assert!(world.simulator.push_ticket().await.is_accepted());
+    world.renew().await;
+    world.simulator.clear_faults();
+    assert!(!below(&stage.see(&operator, "/console/setup").await.text).contains("class=\"badge"));
 }

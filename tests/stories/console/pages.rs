@@ -192,6 +192,8 @@ async fn every_page_of_a_busy_platform_is_light_and_tells_no_secret() {
     }
     let all = stage.see(&english, "/console/accounts").await;
     assert_eq!(all.text.matches("<th scope=\"row\">").count(), 100);
+    let second = english.open(&all.link("Next page")).await;
+    assert!(!second.text.contains("compared so far"), "nothing is compared in the plain list: {}", second.text);
     let (mut seen, mut next) = (Vec::new(), Some(all));
     while let Some(page) = next {
         let links = page.text.split("<a href=\"/console/accounts/").skip(1);
@@ -203,7 +205,7 @@ async fn every_page_of_a_busy_platform_is_light_and_tells_no_secret() {
     assert_eq!(seen.len(), 240);
     let arrivals = stage.see(&english, "/console/arrivals").await.text;
     for shown in
-        ["Pushes that have not taken effect", "Messages of followers", "Events of accounts", "due first were looked at"]
+        ["Pushes that have not taken effect", "Messages of followers", "Events of accounts", "Only the first are shown"]
     {
         assert!(arrivals.contains(shown), "{shown}: {arrivals}");
     }
@@ -221,7 +223,7 @@ async fn every_page_of_an_empty_platform_says_what_to_do() {
         assert_page(&stage, &chinese, &path, "zh-CN", &[]).await;
     }
     let says = [
-        ("/console", "to be solved"),
+        ("/console", "to look at"),
         ("/console/accounts", "Create a link"),
         ("/console/links", "Create one above"),
         ("/console/arrivals", "Nothing is waiting"),
@@ -265,7 +267,7 @@ async fn what_cannot_be_shown_is_a_page_that_leads_on() {
         (400, "/console/export?state=x".to_owned()),
         (200, "/console/accounts?state=x".to_owned()),
         (200, "/console/accounts?kind=%FF&tag=x&q=%00".to_owned()),
-        (200, format!("/console/links?reference={}", "a".repeat(2_000))),
+        (200, format!("/console/links?reference={}", "a".repeat(3_000))),
         (200, format!("/console/accounts?reference={}", "a".repeat(2_000))),
         (400, "/console/audit?account=%3Cb%3E".to_owned()),
         (200, "/console/audit?by=%22".to_owned()),

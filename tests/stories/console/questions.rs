@@ -102,7 +102,7 @@ async fn why_does_this_merchant_get_no_messages_when_it_was_lost() {
     }
     let page = stage.see(&operator, &format!("/console/accounts/{}", stage.account)).await.text;
     for shown in
-        ["Needs authorization again", "61003", "Create a re-authorization link", "the merchant has to authorize again"]
+        ["Needs authorization again", "61003", "Send the re-authorization link", "the merchant has to authorize again"]
     {
         assert!(page.contains(shown), "{shown}: {page}");
     }
@@ -119,7 +119,8 @@ async fn why_does_this_merchant_get_no_messages_when_the_bus_takes_none() {
     world.faults.clear();
     let path = format!("/console/arrivals?account={}", stage.account);
     let page = stage.see(&operator, &path).await.text;
-    for shown in ["Messages of followers", "The event bus has not accepted it", stage.account.as_str(), "Try now"] {
+    for shown in ["Messages of followers", "The event bus has not accepted it yet", stage.account.as_str(), "Retry now"]
+    {
         assert!(page.contains(shown), "{shown}: {page}");
     }
     assert!(!page.contains("parcel") && !page.contains(FOLLOWER), "{page}");
@@ -128,7 +129,7 @@ async fn why_does_this_merchant_get_no_messages_when_the_bus_takes_none() {
     // By itself, too.
     world.pass(Duration::from_mins(5));
     world.renew().await;
-    assert!(stage.see(&operator, &path).await.text.contains("Nothing is waiting"));
+    assert!(stage.see(&operator, &path).await.text.contains("Nothing is waiting for this account"));
 }
 
 #[tokio::test]
@@ -161,11 +162,11 @@ async fn a_push_that_has_not_taken_effect_says_why() {
     let waiting = row(&page, new.as_str());
     assert!(waiting.contains("-1") && waiting.contains("in "), "{waiting}");
     let other = stage.see(&operator, &format!("/console/arrivals?account={}", stage.account)).await.text;
-    assert!(other.contains("Nothing is waiting"), "{other}");
+    assert!(other.contains("Nothing is waiting for this account"), "{other}");
     world.pass(Duration::from_mins(6));
     world.renew().await;
     let page = stage.see(&operator, &format!("/console/accounts/{new}")).await.text;
-    let pushes = page.split("Authorization pushes").nth(1).unwrap();
+    let pushes = page.split("Authorization pushes (the latest 20)").nth(1).unwrap();
     assert!(pushes.contains("<tbody>") && !pushes.contains("Waiting"), "{pushes}");
     // In a merchant's browser there is no console.
     assert!(!stage.is_bound(&Browser::in_wechat()).await);

@@ -7,16 +7,17 @@ use askama::Template;
 use axum::extract::Path;
 use axum::response::Response;
 use base::clock::Timestamp;
-use base::ids::AppId;
+use base::ids::{AppId, LinkId};
 use base::language::Language;
 use diagnosis::codes::{self, Explanation};
-use diagnosis::words::{account_status, change, permission};
+use diagnosis::words::{account_status, change, permission, state_meaning};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use store::{CountedFailure, KnownAccount, PastEvent};
+use store::{AccountState, CountedFailure, KnownAccount, LinkStatus, Links, PastEvent};
 
 use super::arrivals::Push;
 use super::links;
+use super::overview::asking_again;
 use crate::functions::{Call, Function};
 use crate::trouble::{Thing, Trouble};
 use crate::view::View;
@@ -39,6 +40,8 @@ struct Page<'a> {
     facts: Vec<(&'static str, String)>,
     standing: Badge,
     since: Option<Timestamp>,
+    /// What the state means.
+    meaning: Option<&'static str>,
     issued_at: Option<Timestamp>,
     expires_at: Option<Timestamp>,
     due_at: Option<Timestamp>,
@@ -46,7 +49,10 @@ struct Page<'a> {
     failure: Option<Failure>,
     permissions: Vec<String>,
     missing: Vec<String>,
+    is_active: bool,
     wants_link: bool,
+    /// The link that asks the merchant again and was not used yet.
+    asking: Option<LinkId>,
     draft: Draft,
     /// What was entered, where the form shows something newer.
     entered: Option<Draft>,
@@ -134,20 +140,73 @@ impl Draft {
         Some(tags)
     }
 
-    /// The change that makes an account as the form has it. What the form cannot show stays as it is.
-    fn patch(&self, known: &KnownAccount) -> Option<Value> {
+    /// What differs from the account in a form that was filled in by [`Draft::of`]. What the form cannot show stays as it is.
+    fn changes(&self, known: &KnownAccount) -> Option<Changes> {
         let tags = self.tags()?;
-        let shown = known.details.labels.tags.iter().filter(|(key, value)| is_line(key, value));
-        let gone = shown.map(|(key, _)| key).filter(|key| !tags.contains_key(*key));
-        let mut changed: serde_json::Map<String, Value> = gone.map(|key| (key.clone(), Value::Null)).collect();
-        changed.extend(tags.iter().map(|(key, value)| (key.clone(), value.as_str().into())));
-        let origins: Vec<&str> = lines(&self.origins).collect();
-        let mut patch = json!({ "tags": changed, "login_origins": origins });
-        if self.reference != Self::of(known).reference {
-            let reference = Some(self.reference.as_str()).filter(|reference| !reference.is_empty());
-            patch["reference"] = reference.into();
+        let before: BTreeMap<&String, &String> =
+            known.details.labels.tags.iter().filter(|(key, value)| is_line(key, value)).collect();
+        let gone = before.keys().filter(|key| !tags.contains_key(**key)).map(|key| ((*key).clone(), Value::Null));
+        let new = tags.iter().filter(|(key, value)| before.get(key) != Some(value));
+        let tags = gone.chain(new.map(|(key, value)| (key.clone(), value.as_str().into()))).collect();
+        let origins: Vec<String> = lines(&self.origins).map(str::to_owned).collect();
+        let reference = Some(self.reference.as_str()).filter(|reference| !reference.is_empty());
+        Some(Changes {
+            reference: (self.reference != Self::of(known).reference).then(|| reference.into()),
+            tags,
+            origins: (origins != known.details.login_origins).then_some(origins),
+            origins_before: known.details.login_origins.clone(),
+        })
+    }
+}
+
+/// What an operator changes of what the business says about an account.
+#[derive(Debug, PartialEq, Eq)]
+struct Changes {
+    /// The new reference; `Null` for none.
+    reference: Option<Value>,
+    /// New values; `Null` for what is removed.
+    tags: serde_json::Map<String, Value>,
+    /// All origins, if any is new or gone.
+    origins: Option<Vec<String>>,
+    origins_before: Vec<String>,
+}
+
+impl Changes {
+    fn is_empty(&self) -> bool {
+        self.reference.is_none() && self.tags.is_empty() && self.origins.is_none()
+    }
+
+    /// The body of the request.
+    fn patch(&self) -> Value {
+        let mut patch = json!({});
+        if let Some(reference) = &self.reference {
+            patch["reference"] = reference.clone();
         }
-        Some(patch)
+        if !self.tags.is_empty() {
+            patch["tags"] = self.tags.clone().into();
+        }
+        if let Some(origins) = &self.origins {
+            patch["login_origins"] = origins.as_slice().into();
+        }
+        patch
+    }
+
+    /// What is written down of it: of the origins those that are new, and those that are gone.
+    fn detail(&self) -> Value {
+        let mut detail = self.patch();
+        if let (Some(origins), Some(members)) = (&self.origins, detail.as_object_mut()) {
+            members.remove("login_origins");
+            let without = |these: &[String], those: &[String]| -> Vec<String> {
+                these.iter().filter(|origin| !those.contains(origin)).cloned().collect()
+            };
+            let (new, gone) = (without(origins, &self.origins_before), without(&self.origins_before, origins));
+            for (name, origins) in [("login_origins_added", new), ("login_origins_removed", gone)] {
+                if !origins.is_empty() {
+                    members.insert(name.to_owned(), origins.into());
+                }
+            }
+        }
+        detail
     }
 }
 
@@ -220,12 +279,15 @@ async fn shown(
         facts: facts(&account, language),
         standing: words::standing(&account, language),
         since: details.state.map(|(_, since)| since),
+        meaning: details.state.map(|(state, _)| state_meaning(state, language)),
         issued_at: token.stored_at.filter(|_| token.expires_at.is_some()),
         expires_at: token.expires_at,
-        due_at: token.due_at,
+        due_at: token.due_at.filter(|_| words::is_active(&account)),
         profile_read_at: details.profile_read_at,
         failure: failure(&account, language),
         permissions: named(&details.func_info),
+        is_active: words::is_active(&account),
+        asking: asking(&items.links, &account, &history.0, now).await?,
         wants_link: !missing.is_empty() || !words::is_active(&account),
         missing: named(&missing),
         draft,
@@ -238,6 +300,22 @@ async fn shown(
         v: &v,
     };
     Ok(v.page(status, &page)?)
+}
+
+/// The link that the platform has made when the account was lost, if the account still is and the link can be used.
+async fn asking(
+    links: &Links,
+    account: &KnownAccount,
+    history: &[PastEvent],
+    now: Timestamp,
+) -> Result<Option<LinkId>, Trouble> {
+    if account.details.state.is_none_or(|(state, _)| state != AccountState::NeedsAuthorization) {
+        return Ok(None);
+    }
+    let made = history.iter().find_map(|event| asking_again(&event.event.as_ref()?.change));
+    let Some(made) = made else { return Ok(None) };
+    let link = links.get(made, now).await?.filter(|link| link.status(now) == LinkStatus::Pending);
+    Ok(link.map(|link| link.id))
 }
 
 fn facts(account: &KnownAccount, language: Language) -> Vec<(&'static str, String)> {
@@ -307,7 +385,7 @@ pub(crate) async fn change_labels(visit: Visit, Path(appid): Path<String>) -> Re
 async fn changed(visit: OpenVisit, appid: AppId) -> Result<Response, Trouble> {
     let draft = Draft::read(&visit);
     let known = visit.open.items.account_lists.get(&appid).await?.ok_or(Trouble::Unknown(Thing::Account))?;
-    let Some(patch) = draft.patch(&known) else {
+    let Some(changes) = draft.changes(&known) else {
         let problem = visit.frame().t(
             "标签每行一个，格式为 名称=内容，例如 plan=gold，名称不能重复。",
             "Write each tag on a line of its own as key=value, such as plan=gold, and each key once.",
@@ -315,11 +393,16 @@ async fn changed(visit: OpenVisit, appid: AppId) -> Result<Response, Trouble> {
         let refused = Some(Refused { problem: problem.to_owned(), draft: Some(draft), is_outdated: false });
         return Box::pin(shown(&visit, &appid, refused, StatusCode::BAD_REQUEST)).await;
     };
+    let saved = || Ok(visit.frame().see(&format!("/console/accounts/{appid}"), Some(Done::Labelled)));
+    if changes.is_empty() {
+        // Also when a form comes a second time: its first try has saved it.
+        return saved();
+    }
     let call = Call::to(Function::AccountApi, Method::PATCH, "/accounts/{appid}", Some(appid.as_str()));
-    let call = Call { if_match: Some(format!("\"{}\"", draft.version)), ..call.with(patch.clone()) };
-    let act = Act { detail: Some(patch.to_string()), ..Act::on(&appid, "account.label") };
+    let call = Call { if_match: Some(format!("\"{}\"", draft.version)), ..call.with(changes.patch()) };
+    let act = Act { detail: Some(changes.detail().to_string()), ..Act::on(&appid, "account.label") };
     match visit.act(&act, call).await {
-        Ok(_) => Ok(visit.frame().see(&format!("/console/accounts/{appid}"), Some(Done::Labelled))),
+        Ok(_) => saved(),
         Err(Trouble::Refused(refusal)) => {
             let problem = refusal.said(visit.frame().language);
             let refused = Refused { problem, draft: Some(draft), is_outdated: refusal.kind == "version-mismatch" };
@@ -374,18 +457,18 @@ async fn post(
     }
 }
 
-/// `POST /console/accounts/{appid}/link`: a link for this account alone, which asks for what it had granted and for what is
-/// wanted in addition.
+/// `POST /console/accounts/{appid}/link`: a link for this account alone. Where the platform says which permission sets it wants,
+/// it asks for what the account had granted and for these; else for all that the platform has.
 pub(crate) async fn make_link(visit: Visit, Path(appid): Path<String>) -> Response {
     visit.answer("making a link for an account", |visit| async move { asked_again(visit, parse(&appid)?).await }).await
 }
 
 async fn asked_again(visit: OpenVisit, appid: AppId) -> Result<Response, Trouble> {
     let known = visit.open.items.account_lists.get(&appid).await?.ok_or(Trouble::Unknown(Thing::Account))?;
-    let wanted = visit.console.config().wanted_permissions.iter();
-    let sets: BTreeSet<u32> = known.details.func_info.iter().chain(wanted).copied().collect();
+    let wanted = &visit.console.config().wanted_permissions;
     let mut body = json!({ "biz_appid": appid });
-    if !sets.is_empty() {
+    if !wanted.is_empty() {
+        let sets: BTreeSet<u32> = known.details.func_info.iter().chain(wanted).copied().collect();
         body["category_ids"] = sets.into_iter().collect();
     }
     links::created(&visit, Act::on(&appid, "link.create"), body).await
@@ -409,21 +492,31 @@ mod tests {
             tags: "plan = gold\r\n\n note=a=b \n".to_owned(),
             origins: "https://a.example\nhttps://b.example".to_owned(),
         };
-        let patch = draft.patch(&account(&[("plan", "silver"), ("old", "x")])).unwrap();
+        let mut known = account(&[("plan", "silver"), ("old", "x")]);
+        known.details.login_origins = vec!["https://a.example".to_owned(), "https://c.example".to_owned()];
+        let changes = draft.changes(&known).unwrap();
+        let tags = json!({ "plan": "gold", "note": "a=b", "old": null });
         let expected = json!({
             "reference": "42",
-            "tags": { "plan": "gold", "note": "a=b", "old": null },
+            "tags": tags,
             "login_origins": ["https://a.example", "https://b.example"],
         });
-        assert_eq!(patch, expected);
-        let empty = Draft::default().patch(&account(&[])).unwrap();
-        assert_eq!(empty, json!({ "tags": {}, "login_origins": [] }));
+        assert_eq!(changes.patch(), expected);
+        let detail = json!({
+            "reference": "42",
+            "tags": tags,
+            "login_origins_added": ["https://b.example"],
+            "login_origins_removed": ["https://c.example"],
+        });
+        assert_eq!(changes.detail(), detail);
+        assert!(Draft::default().changes(&account(&[])).unwrap().is_empty());
+        assert!(Draft::of(&known).changes(&known).unwrap().is_empty());
     }
 
     #[test]
     fn a_line_that_is_no_tag_is_not_lost_silently() {
         for tags in ["plan=gold\nimportant", "plan=gold\nplan=silver"] {
-            assert!(Draft { tags: tags.to_owned(), ..Draft::default() }.patch(&account(&[])).is_none());
+            assert!(Draft { tags: tags.to_owned(), ..Draft::default() }.changes(&account(&[])).is_none());
         }
     }
 
@@ -439,9 +532,9 @@ mod tests {
         known.details.labels.reference = Some(" 4\n2 ".to_owned());
         let draft = Draft::of(&known);
         assert_eq!((draft.tags.as_str(), draft.reference.as_str()), ("d=1", "42"));
-        assert_eq!(draft.patch(&known), Some(json!({ "tags": { "d": "1" }, "login_origins": [] })));
+        assert!(draft.changes(&known).unwrap().is_empty());
         let emptied = Draft { reference: String::new(), tags: String::new(), ..draft };
-        let expected = json!({ "tags": { "d": null }, "login_origins": [], "reference": null });
-        assert_eq!(emptied.patch(&known), Some(expected));
+        let expected = json!({ "tags": { "d": null }, "reference": null });
+        assert_eq!(emptied.changes(&known).unwrap().patch(), expected);
     }
 }

@@ -66,6 +66,11 @@ impl Filter {
         Some(AccountFilters { state, kind, tags, reference: given(&self.reference), text: given(&self.text) })
     }
 
+    /// Whether accounts are compared with it one after the other.
+    fn is_compared(&self) -> bool {
+        self.filters().is_some_and(|filters| filters.are_compared())
+    }
+
     /// The address of a page with these filters, and more in its query.
     pub(crate) fn at(&self, path: &str, more: &[(&str, &str)]) -> String {
         let fields = [
@@ -158,9 +163,11 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
         kinds: kinds.into(),
         rows: found.accounts.iter().map(|account| Row::of(account, v.language)).collect(),
         is_new: found.accounts.is_empty() && filter.is_empty() && after.is_none(),
-        compared: (compared > found.accounts.len()).then(|| ACCOUNTS.count(compared as u64, v.language)),
+        compared: (filter.is_compared() && (found.next.is_some() || after.is_some()))
+            .then(|| ACCOUNTS.count(compared as u64, v.language)),
         next: found.next.map(|last| {
-            filter.at(Section::Accounts.path(), &[("after", last.as_str()), ("compared", &compared.to_string())])
+            let compared = if filter.is_compared() { compared.to_string() } else { String::new() };
+            filter.at(Section::Accounts.path(), &[("after", last.as_str()), ("compared", &compared)])
         }),
         export: filter.at("/console/export", &[]),
         v: &v,

@@ -12,7 +12,7 @@ use diagnosis::words::{ARRIVALS, change};
 use http::{Method, StatusCode};
 use serde_json::json;
 use store::{
-    ArrivalPlace, Arrivals, EntryPlace, EntryStatus, FirstOf, OutboxEvent, StoreError, WaitingEvent,
+    ArrivalPlace, Arrivals, Counted, EntryPlace, EntryStatus, OutboxEvent, StoreError, WaitingEvent,
     WaitingMessageStatus,
 };
 
@@ -92,14 +92,9 @@ const EVENT: &str = "event";
 
 impl Filter {
     fn read(visit: &OpenVisit) -> Result<Self, Trouble> {
+        let end_of = |day: &str| Timestamp::parse_rfc3339(&format!("{day}T23:59:59+08:00"));
+        let until = visit.read("day", end_of)?.map(|end| end.plus(Duration::from_secs(1)));
         let (kind, day) = (visit.parameter("type"), visit.parameter("day"));
-        let until = match day.as_str() {
-            "" => None,
-            day => {
-                let end = Timestamp::parse_rfc3339(&format!("{day}T23:59:59+08:00")).ok_or(Trouble::Address)?;
-                Some(end.plus(Duration::from_secs(1)))
-            }
-        };
         Ok(Self { account: visit.account_in("account")?, kind, day, until })
     }
 
@@ -141,7 +136,7 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
     let v = visit.section(Section::Arrivals);
     let filter = Filter::read(&visit)?;
     let (counts, lists, (pushes, next)) = tokio::try_join!(
-        async { Ok(visit.open.items.arrivals.counts().await?) },
+        async { Ok(visit.open.items.arrivals.count_first().await?) },
         waiting(&visit, &filter, v.language),
         latest(&visit, &filter, v.language),
     )?;
@@ -155,7 +150,7 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
         is_empty: lists.iter().all(|list| list.rows.is_empty() && !list.has_more),
         lists,
         filter: &filter,
-        waiting: THINGS.count(counts.inbox + counts.messages + counts.events, v.language),
+        waiting: things([counts.inbox, counts.messages, counts.events].into_iter().sum(), v.language),
         pushes,
         next,
         v: &v,
@@ -165,13 +160,37 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
 
 const THINGS: Noun = Noun::new("项", "item");
 
+fn things(counted: Counted, language: Language) -> String {
+    let number = THINGS.count(counted.number, language);
+    match language {
+        Language::Chinese if counted.is_cut => format!("至少 {number}"),
+        Language::English if counted.is_cut => format!("at least {number}"),
+        _ => number,
+    }
+}
+
 /// What waits, as far as it is asked for.
 async fn waiting(visit: &OpenVisit, filter: &Filter, l: Language) -> Result<Vec<List>, Trouble> {
-    let arrivals = &visit.open.items.arrivals;
+    let (arrivals, account) = (&visit.open.items.arrivals, filter.account.as_ref());
     let (entries, messages, events) = tokio::try_join!(
-        entries(arrivals, filter.account.as_ref()),
-        arrivals.messages(SHOWN),
-        arrivals.events(SHOWN),
+        async {
+            match account {
+                Some(account) => arrivals.waiting_of(account, SHOWN).await,
+                None => arrivals.waiting(SHOWN).await,
+            }
+        },
+        async {
+            match account {
+                Some(account) => arrivals.messages_of(account, SHOWN).await,
+                None => arrivals.messages(SHOWN).await,
+            }
+        },
+        async {
+            match account {
+                Some(account) => arrivals.events_of(account, SHOWN).await,
+                None => arrivals.events(SHOWN).await,
+            }
+        },
     )?;
     let mut lists = Vec::new();
     if filter.wants(None) {
@@ -205,14 +224,6 @@ async fn waiting(visit: &OpenVisit, filter: &Filter, l: Language) -> Result<Vec<
     Ok(lists)
 }
 
-/// Entries of the inbox that wait: of an account all of the newest, of all accounts those that are due first.
-async fn entries(arrivals: &Arrivals, account: Option<&AppId>) -> Result<FirstOf<EntryStatus>, StoreError> {
-    let Some(account) = account else { return arrivals.waiting(SHOWN).await };
-    let (mut items, has_more) = arrivals.of_account(account, SHOWN, None).await?;
-    items.retain(|entry| entry.due_at.is_some());
-    Ok(FirstOf { items, has_more })
-}
-
 /// The latest pushes, done or not, and where more of them are.
 async fn latest(
     visit: &OpenVisit,
@@ -222,19 +233,13 @@ async fn latest(
     if !filter.wants(None) {
         return Ok((Vec::new(), None));
     }
-    let (arrivals, after) = (&visit.open.items.arrivals, visit.parameter("after"));
+    let arrivals = &visit.open.items.arrivals;
     let mut place = match &filter.account {
-        Some(account) => Place::OfAccount(
-            account,
-            match after.as_str() {
-                "" => filter.until.map(EntryPlace::before),
-                text => Some(EntryPlace::parse(text).ok_or(Trouble::Address)?),
-            },
-        ),
-        None => Place::OfAll(match after.as_str() {
-            "" => filter.until.map(ArrivalPlace::before),
-            text => Some(ArrivalPlace::parse(text).ok_or(Trouble::Address)?),
-        }),
+        Some(account) => {
+            let after = visit.read("after", EntryPlace::parse)?;
+            Place::OfAccount(account, after.or(filter.until.map(EntryPlace::before)))
+        }
+        None => Place::OfAll(visit.read("after", ArrivalPlace::parse)?.or(filter.until.map(ArrivalPlace::before))),
     };
     let (mut pushes, mut read) = (Vec::new(), 0);
     loop {
@@ -315,7 +320,7 @@ impl Row {
 
     fn of_message(message: WaitingMessageStatus, language: Language) -> Self {
         let why = if message.is_confirmed {
-            language.pick("事件总线未接收。", "The event bus has not accepted it.")
+            language.pick("事件总线尚未接收。", "The event bus has not accepted it yet.")
         } else {
             language.pick(
                 "尚未确认该消息属于哪个账号，读取账号资料后会自动继续。",
@@ -339,10 +344,10 @@ impl Row {
             Some(_) => (None, language.pick("API 密钥的变化", "Change of an API key").to_owned()),
             None => (None, language.pick("其他版本的事件", "Event of another version").to_owned()),
         };
-        let why = if event.bus.is_done() {
-            language.pick("Webhook 未接收。", "The webhook has not accepted it.")
-        } else {
-            language.pick("事件总线未接收。", "The event bus has not accepted it.")
+        let why = match (event.bus.is_done(), event.webhook_tries) {
+            (true, 0) => language.pick("尚未发送到 Webhook。", "Not sent to the webhook yet."),
+            (true, _) => language.pick("Webhook 未接收。", "The webhook has not accepted it."),
+            (false, _) => language.pick("事件总线尚未接收。", "The event bus has not accepted it yet."),
         };
         Self {
             account,

@@ -12,13 +12,10 @@ use crate::visit::{OpenVisit, Visit};
 use crate::words::{self, Section};
 
 /// Entries on a page.
-const PAGE: usize = 50;
+const PAGE: usize = 30;
 
 /// Entries that are read to find those of one operator.
 const READ: usize = 1_000;
-
-/// Characters of what is shown of an entry in addition.
-const SHOWN: usize = 120;
 
 #[derive(Template)]
 #[template(path = "audit.html")]
@@ -36,13 +33,18 @@ impl Page<'_> {
     }
 
     fn detail(&self, detail: &str) -> String {
-        let said = words::audit_detail(detail, self.v.language);
-        if said.chars().count() <= SHOWN { said } else { said.chars().take(SHOWN).chain(['…']).collect() }
+        words::audit_detail(detail, self.v.language)
     }
 
     fn outcome(&self, entry: &AuditEntry) -> String {
         words::audit_outcome(entry.outcome.as_deref(), self.v.language)
     }
+}
+
+/// The link that an entry is about, or that was made.
+fn link(entry: &AuditEntry) -> Option<&str> {
+    let made = entry.outcome.as_deref().and_then(|outcome| outcome.strip_prefix("done: "));
+    made.or(entry.subject.as_deref()).filter(|_| entry.act.starts_with("link."))
 }
 
 /// `GET /console/audit`.
@@ -53,10 +55,7 @@ pub(crate) async fn show(visit: Visit) -> Response {
 async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
     let v = visit.section(Section::Audit);
     let (account, by) = (visit.account_in("account")?, visit.parameter("by"));
-    let before = match visit.parameter("before").as_str() {
-        "" => None,
-        text => Some(AuditPlace::parse(text).ok_or(Trouble::Address)?),
-    };
+    let before = visit.read("before", AuditPlace::parse)?;
     let (entries, next) = found(&visit, account.as_ref(), &by, before).await?;
     let account = account.map(|account| account.to_string()).unwrap_or_default();
     let next = next.map(|place| {

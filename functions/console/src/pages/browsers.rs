@@ -32,6 +32,8 @@ struct Page<'a> {
 
 struct Row {
     browser: KnownBrowser,
+    /// Until when it works: no longer than its operator.
+    until: Timestamp,
     is_this: bool,
     is_bound: bool,
     /// When it was ended, and by whom.
@@ -50,6 +52,7 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
     browsers.sort_by_key(|browser| (browser.ended_at.is_some(), std::cmp::Reverse(browser.bound_at)));
     let rows = browsers.into_iter().map(|browser| Row {
         is_this: browser.id == session.browser.id,
+        until: session.operator.until.map_or(browser.ends_at, |until| until.min(browser.ends_at)),
         is_bound: browser.is_valid(now),
         ended: browser
             .ended_at

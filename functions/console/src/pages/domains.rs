@@ -33,10 +33,7 @@ pub(crate) async fn show(visit: Visit) -> Response {
 
 async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
     let v = visit.section(Section::Domains);
-    let after = match visit.parameter("after").as_str() {
-        "" => None,
-        text => Some(CheckFileName::parse(text).map_err(|_| Trouble::Address)?),
-    };
+    let after = visit.read("after", |text| CheckFileName::parse(text).ok())?;
     let config = visit.console.config();
     let page = visit.open.items.check_files.page(PAGE, after.as_ref()).await?;
     let shown = Page {

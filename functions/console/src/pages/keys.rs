@@ -71,10 +71,7 @@ pub(crate) async fn show(visit: Visit) -> Response {
 
 async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
     let v = visit.section(Section::Keys);
-    let after = match visit.parameter("after").as_str() {
-        "" => None,
-        text => Some(KeyPlace::parse(text).ok_or(Trouble::Address)?),
-    };
+    let after = visit.read("after", KeyPlace::parse)?;
     let now = visit.open.now();
     let page = visit.open.items.api_keys.page(PAGE, after.as_ref(), now).await?;
     let keys = page.keys.into_iter().map(|key| Row::of(key, now)).collect();

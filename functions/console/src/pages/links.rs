@@ -11,14 +11,14 @@ use base::language::Language;
 use base::phrase;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use store::{Link, LinkPlace, LinkStatus};
+use store::{Labels, Link, LinkPlace, LinkStatus};
 
 use super::accounts::Choice;
 use crate::functions::{Call, Function};
 use crate::trouble::{Thing, Trouble};
 use crate::view::{View, with_query};
 use crate::visit::{Act, OpenVisit, Visit};
-use crate::words::{Badge, CHOOSABLE, Done, Section, choosable};
+use crate::words::{Badge, CHOOSABLE, Done, Section, choosable, is_active};
 
 /// Links on a page.
 const PAGE: usize = 50;
@@ -46,6 +46,10 @@ struct One<'a> {
     link: Row,
     url: String,
     qr: Option<String>,
+    /// What can be sent to a merchant.
+    message: String,
+    /// Whether the account that it is for is authorized, so that nobody needs it.
+    is_needless: bool,
 }
 
 /// A link in the list.
@@ -161,14 +165,11 @@ async fn shown(
     let v = visit.section(Section::Links);
     let (links, now) = (&visit.open.items.links, visit.open.now());
     let reference = visit.parameter("reference");
-    let after = match visit.parameter("after").as_str() {
-        "" => None,
-        text => Some(LinkPlace::parse(text).map_err(|()| Trouble::Address)?),
-    };
-    let (found, last) = if reference.is_empty() {
-        links.all(PAGE, after.as_ref(), now).await?
-    } else {
-        links.with_reference(&reference, PAGE, after.as_ref(), now).await?
+    let after = visit.read("after", |text| LinkPlace::parse(text).ok())?;
+    let (found, last) = match reference.as_str() {
+        "" => links.all(PAGE, after.as_ref(), now).await?,
+        text if Labels::is_reference(text) => links.with_reference(text, PAGE, after.as_ref(), now).await?,
+        _ => (Vec::new(), None),
     };
     let next = last
         .map(|place| with_query(Section::Links.path(), [("reference", reference.as_str()), ("after", place.as_str())]));
@@ -202,12 +203,26 @@ async fn one(visit: &OpenVisit, id: &str) -> Result<Response, Trouble> {
     let id = parse(id)?;
     let now = visit.open.now();
     let link = visit.open.items.links.get(&id, now).await?.ok_or(Trouble::Unknown(Thing::Link))?;
-    let v = visit.titled("授权链接", "Link");
+    let row = Row::of(&link, now, visit.frame().language);
+    let account = match &row.only {
+        Some(account) => visit.open.items.account_lists.get(account).await?,
+        None => None,
+    };
+    let name = account.as_ref().and_then(|account| account.details.profile.as_ref()?.nick_name.as_deref());
+    let v = match name {
+        Some(name) => visit.titled(&format!("授权链接：{name}"), &format!("Link for {name}")),
+        None => visit.titled("授权链接", "Link"),
+    };
     let url = visit.console.config().public_base.url().join(&format!("authorize/{id}"));
     let url = url.map(String::from).map_err(|_| Trouble::Address)?;
     let qr = web::qr(&url, v.t("授权链接的二维码", "QR code of the link"));
-    let page = One { link: Row::of(&link, now, v.language), url, qr, v: &v };
-    Ok(v.page(StatusCode::OK, &page)?)
+    // Merchants read Chinese, whoever sends it.
+    let message = match name {
+        Some(name) => format!("您好，请“{name}”的管理员用微信打开此链接，并确认授权：{url}"),
+        None => format!("您好，请公众号或小程序的管理员用微信打开此链接，并确认授权：{url}"),
+    };
+    let is_needless = row.is_pending && account.as_ref().is_some_and(is_active);
+    Ok(v.page(StatusCode::OK, &One { link: row, url, qr, message, is_needless, v: &v })?)
 }
 
 fn parse(id: &str) -> Result<LinkId, Trouble> {
@@ -235,7 +250,8 @@ async fn asked_for(visit: OpenVisit) -> Result<Response, Trouble> {
 /// Makes a link, and leads to it.
 pub(super) async fn created(visit: &OpenVisit, act: Act, body: Value) -> Result<Response, Trouble> {
     let call = Call::to(Function::PreauthLink, Method::POST, "/authorization-links", None).with(body);
-    let answer = visit.act(&act, call).await?;
+    // Whether there is a link, the list of links shows.
+    let answer = visit.act(&act, call).await.map_err(|trouble| trouble.seen_at(Section::Links.path()))?;
     let id = answer.body["link_id"].as_str().unwrap_or_default();
     Ok(visit.frame().see(&format!("/console/links/{id}"), Some(Done::LinkMade)))
 }

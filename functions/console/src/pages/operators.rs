@@ -29,10 +29,7 @@ pub(crate) async fn show(visit: Visit) -> Response {
 
 async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
     let v = visit.section(Section::Operators);
-    let after = match visit.parameter("after").as_str() {
-        "" => None,
-        text => Some(OperatorName::parse(text).map_err(|_| Trouble::Address)?),
-    };
+    let after = visit.read("after", |text| OperatorName::parse(text).ok())?;
     let page = visit.open.items.operators.page(PAGE, after.as_ref(), visit.open.now()).await?;
     let next = page.next.map(|name| with_query(Section::Operators.path(), [("after", name.as_str())]));
     Ok(v.page(StatusCode::OK, &Page { v: &v, operators: page.operators, next })?)

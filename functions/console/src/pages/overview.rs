@@ -13,7 +13,7 @@ use diagnosis::words::change;
 use diagnosis::{Finding, Setup, Verdict};
 use http::StatusCode;
 use store::{
-    AccountList, AccountState, DuePart, KnownAccount, LinkStatus, PastRun, StateChange, StoreError, Turn, TurnPage,
+    AccountList, AccountState, Counted, DuePart, KnownAccount, LinkStatus, PastRun, StateChange, StoreError, Turn,
     TurnPlace, TurnedAccount,
 };
 
@@ -48,15 +48,22 @@ struct Page<'a> {
     wrong: Option<String>,
     warnings: Option<String>,
     findings: Vec<Row>,
-    states: Vec<Tile>,
-    chart: Option<String>,
-    renewed: u64,
-    failed: u64,
-    reasons: Vec<(String, u64)>,
-    lost: Vec<Turned>,
+    // Each of these is missing if it cannot be read.
+    states: Option<Vec<Tile>>,
+    runs: Option<Runs>,
+    lost: Option<Vec<Turned>>,
     /// Where more of them are.
     next: Option<String>,
-    gained: Vec<Turned>,
+    gained: Option<Vec<Turned>>,
+}
+
+/// What the runs of the last day have done.
+struct Runs {
+    chart: Option<String>,
+    renewed: u64,
+    /// Failures of any kind.
+    failed: u64,
+    reasons: Vec<(String, u64)>,
 }
 
 #[derive(Template)]
@@ -118,40 +125,47 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
     let v = visit.section(Section::Overview);
     let (items, now) = (&visit.open.items, visit.open.now());
     let setup = known_setup(&visit);
-    let (findings, read) = tokio::join!(Box::pin(diagnosis::examine(&visit.open.reads, &setup, now)), async {
-        tokio::try_join!(
-            items.runs.renewals(now.minus(DAY)),
-            items.turns.page(Turn::Lost, SHOWN, None),
-            items.turns.page(Turn::Gained, SHOWN, None),
-            tiles(&visit, v.language),
-        )
-    });
-    let (runs, lost, gained, states) = read?;
-    let (lost, next) = Box::pin(turned(&visit, lost, v.language)).await?;
-    let (gained, _) = Box::pin(turned(&visit, gained, v.language)).await?;
+    let (findings, runs, lost, gained, states) = tokio::join!(
+        Box::pin(diagnosis::examine(&visit.open.reads, &setup, now)),
+        items.runs.renewals(first_hour(now)),
+        Box::pin(turned(&visit, Turn::Lost, v.language)),
+        Box::pin(turned(&visit, Turn::Gained, v.language)),
+        tiles(&visit, v.language),
+    );
+    let lost = visit.part("listing accounts that were lost", lost);
     let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
     let (wrong, warnings) = (count(Verdict::Wrong), count(Verdict::Warning));
-    let bars = bars(&runs, now);
-    let [renewed, failed] = [|bar: &Bar| bar.done, |bar: &Bar| bar.failed].map(|count| bars.iter().map(count).sum());
-    let said = match v.language {
-        Language::Chinese => format!("最近 24 小时每小时的续期：共成功 {renewed} 次，失败 {failed} 次"),
-        Language::English => format!("Renewals of tokens in the last 24 hours: {renewed} done, {failed} failed"),
-    };
     let page = Page {
         wrong: (wrong > 0).then(|| PROBLEMS.count(wrong as u64, v.language)),
         warnings: (warnings > 0).then(|| WARNINGS.count(warnings as u64, v.language)),
         findings: findings.iter().map(|finding| Row::of(finding, v.language)).collect(),
-        states,
-        chart: chart::bars(&bars, &said),
-        renewed,
-        failed,
-        reasons: reasons(&runs, v.language),
-        lost,
-        next,
-        gained,
+        states: visit.part("counting accounts", states),
+        runs: visit.part("reading the last runs", runs).map(|runs| Runs::of(&runs, now, v.language)),
+        next: lost.as_ref().and_then(|(_, next)| next.clone()),
+        lost: lost.map(|(lost, _)| lost),
+        gained: visit.part("listing new accounts", gained).map(|(gained, _)| still_there(gained)),
         v: &v,
     };
     Ok(v.page(StatusCode::OK, &page)?)
+}
+
+/// Each account once, by its last return, and without those that were lost since.
+fn still_there(gained: Vec<Turned>) -> Vec<Turned> {
+    let mut seen = BTreeSet::new();
+    gained.into_iter().filter(|turned| seen.insert(turned.appid.clone()) && turned.now.is_none()).collect()
+}
+
+impl Runs {
+    fn of(runs: &[PastRun], now: Timestamp, language: Language) -> Self {
+        let bars = bars(runs, now);
+        let [renewed, failed] =
+            [|bar: &Bar| bar.done, |bar: &Bar| bar.failed].map(|count| bars.iter().map(count).sum());
+        let said = match language {
+            Language::Chinese => format!("最近 24 小时每小时的续期和失败：续期 {renewed} 次，失败 {failed} 次"),
+            Language::English => format!("The last 24 hours by hour: {renewed} tokens renewed, {failed} failures"),
+        };
+        Self { chart: chart::bars(&bars, &said), renewed, failed, reasons: reasons(runs, language) }
+    }
 }
 
 const PROBLEMS: Noun = Noun::new("项异常", "problem");
@@ -166,18 +180,19 @@ async fn tiles(visit: &OpenVisit, language: Language) -> Result<Vec<Tile>, Store
     let [active, needed, withdrawn] = STATES.map(|state| items.account_lists.count_first(AccountList::InState(state)));
     let (active, needed, withdrawn) = tokio::try_join!(active, needed, withdrawn)?;
     let counts = [active, needed, withdrawn];
-    let measured = if counts.iter().any(|(_, has_more)| *has_more) {
+    let measured = if counts.iter().any(|count| count.is_cut) {
         let runs = items.runs.reconciliations(now.minus(DAY)).await?;
         runs.into_iter().rev().find_map(|run| Some((run.measured.accounts?, run.finished_at)))
     } else {
         None
     };
-    let tile = |(state, (counted, has_more)): (AccountState, (u64, bool))| {
-        let measured = measured.filter(|_| has_more).map(|(counts, at)| (counts.of(state).max(counted), at));
+    let tile = |(state, counted): (AccountState, Counted)| {
+        let Counted { number: counted, is_cut } = counted;
+        let measured = measured.filter(|_| is_cut).map(|(counts, at)| (counts.of(state).max(counted), at));
         Tile {
             count: match measured {
                 Some((count, _)) => count.to_string(),
-                None if has_more => format!("{counted}+"),
+                None if is_cut => format!("{counted}+"),
                 None => counted.to_string(),
             },
             text: words::state(state, language).text,
@@ -195,10 +210,7 @@ pub(crate) async fn lost(visit: Visit) -> Response {
 
 async fn all_lost(visit: OpenVisit) -> Result<Response, Trouble> {
     let v = visit.titled("失去授权的账号", "Accounts that were lost");
-    let after = match visit.parameter("after").as_str() {
-        "" => None,
-        text => Some(TurnPlace::parse(text).ok_or(Trouble::Address)?),
-    };
+    let after = visit.read("after", TurnPlace::parse)?;
     let page = visit.open.items.turns.page(Turn::Lost, PAGE, after.as_ref()).await?;
     let next = page.next.as_ref().map(TurnPlace::as_str).map(lost_behind);
     let lost = Box::pin(looked_up(&visit, page.turns, v.language)).await?;
@@ -221,6 +233,11 @@ impl Row {
     }
 }
 
+/// The beginning of the first hour of a chart.
+fn first_hour(now: Timestamp) -> Timestamp {
+    Timestamp::from_unix((now.unix().div_euclid(HOUR) - HOURS + 1) * HOUR)
+}
+
 /// What the runs have done, hour by hour, the present one last; hours are Beijing's, whose offset is whole.
 fn bars(runs: &[PastRun], now: Timestamp) -> Vec<Bar> {
     let present = now.unix().div_euclid(HOUR);
@@ -233,7 +250,7 @@ fn bars(runs: &[PastRun], now: Timestamp) -> Vec<Bar> {
         let place = usize::try_from(run.finished_at.unix().div_euclid(HOUR) - hours.start()).ok();
         if let Some(bar) = place.and_then(|place| bars.get_mut(place)) {
             bar.done += run.counts.renewed;
-            bar.failed += run.counts.failed.values().sum::<u64>();
+            bar.failed += run.counts.failed.values().sum::<u64>() + run.counts.gone;
         }
     }
     bars
@@ -247,6 +264,10 @@ fn reasons(runs: &[PastRun], language: Language) -> Vec<(String, u64)> {
     }
     let mut reasons: Vec<(String, u64)> =
         counted.into_iter().map(|(label, count)| (words::failure(label, language), count)).collect();
+    let gone: u64 = runs.iter().map(|run| run.counts.gone).sum();
+    if gone > 0 {
+        reasons.push((language.pick("授权已失效", "authorization lost").to_owned(), gone));
+    }
     reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     reasons
 }
@@ -254,9 +275,10 @@ fn reasons(runs: &[PastRun], language: Language) -> Vec<(String, u64)> {
 /// Turns of the last days; and where more are, if there are more.
 async fn turned(
     visit: &OpenVisit,
-    page: TurnPage,
+    turn: Turn,
     language: Language,
-) -> Result<(Vec<Turned>, Option<String>), Trouble> {
+) -> Result<(Vec<Turned>, Option<String>), StoreError> {
+    let page = visit.open.items.turns.page(turn, SHOWN, None).await?;
     let since = visit.open.now().minus(LATELY).unix();
     let (lately, before): (Vec<_>, Vec<_>) = page.turns.into_iter().partition(|turn| turn.event.at >= since);
     let next = page.next.filter(|_| before.is_empty()).map(|place| lost_behind(place.as_str()));
@@ -264,7 +286,11 @@ async fn turned(
 }
 
 /// Turns with how their accounts are doing now, and with the links that ask again and can be used.
-async fn looked_up(visit: &OpenVisit, turns: Vec<TurnedAccount>, language: Language) -> Result<Vec<Turned>, Trouble> {
+async fn looked_up(
+    visit: &OpenVisit,
+    turns: Vec<TurnedAccount>,
+    language: Language,
+) -> Result<Vec<Turned>, StoreError> {
     let (items, now) = (&visit.open.items, visit.open.now());
     let accounts: BTreeSet<&AppId> = turns.iter().map(|turn| &turn.account).collect();
     let accounts: Vec<AppId> = accounts.into_iter().cloned().collect();
@@ -278,7 +304,7 @@ async fn looked_up(visit: &OpenVisit, turns: Vec<TurnedAccount>, language: Langu
 }
 
 /// The link that was made to ask the merchant again.
-const fn asking_again(change: &StateChange) -> Option<&LinkId> {
+pub(super) const fn asking_again(change: &StateChange) -> Option<&LinkId> {
     match change {
         StateChange::NeedsAuthorization { asks_again, .. } => asks_again.as_ref(),
         _ => None,

@@ -33,6 +33,8 @@ struct Field {
 
 struct Seen {
     class: &'static str,
+    verdict: &'static str,
+    check: &'static str,
     sentence: String,
     remedy: Option<String>,
 }
@@ -49,6 +51,9 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
     findings.extend(runs);
     let seen =
         |check: Check| findings.iter().find(|finding| finding.check == check).map(|finding| Seen::of(finding, &v));
+    let refuses =
+        |finding: &&Finding| matches!(&finding.seen, diagnosis::Seen::Answers(it) if it.refused_address().is_some());
+    let refused_address = findings.iter().find(refuses);
     let config = visit.console.config();
     let base = config.public_base.as_str();
     let host = config.public_base.url().host_str().unwrap_or_default();
@@ -126,7 +131,7 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
                     "The addresses from which the platform calls WeChat. With a network of your own, those of its NAT.",
                 )
                 .to_owned(),
-            seen: seen(Check::WechatAnswers),
+            seen: refused_address.map(|finding| Seen::of(finding, &v)),
         },
     ];
     Ok(v.page(StatusCode::OK, &Page { v: &v, fields })?)
@@ -147,6 +152,8 @@ impl Seen {
     fn of(finding: &Finding, v: &View) -> Self {
         Self {
             class: class(finding.verdict),
+            verdict: finding.verdict.title(v.language),
+            check: finding.check.title(v.language),
             sentence: finding.sentence(v.language),
             remedy: finding.remedy(v.language),
         }

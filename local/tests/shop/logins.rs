@@ -12,7 +12,7 @@ async fn a_visitor_is_logged_in_silently_and_the_shop_adds_its_origin_to_the_acc
     let browser = stage.wechat_browser().await;
     let page = stage.log_in(&browser, "snsapi_base").await;
     assert!(page.text.contains(LOGGED_IN) && page.text.contains("<dd><code>o"), "{}", page.text);
-    assert!(page.text.contains("with snsapi_base WeChat does not say it"), "{}", page.text);
+    assert!(page.text.contains("WeChat does not return it with snsapi_base"), "{}", page.text);
     // A page of the shop again: the code is neither in its address nor in what it says.
     assert_eq!(page.url.as_str(), format!("{}/", stage.shop));
     let (_, code) = page.return_address().query_pairs().find(|(name, _)| name == "login_code").unwrap();

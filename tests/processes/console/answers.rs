@@ -71,7 +71,6 @@ async fn a_variable_that_is_missing_or_malformed_ends_the_start_and_is_named() {
         ("ACCOUNT_API_FUNCTION", ""),
         ("PREAUTH_LINK_FUNCTION", ""),
         ("REFRESHER_RUNS", "3"),
-        ("EVENT_WEBHOOK_URL", "no address"),
     ] {
         let output = Bootstrap::fails_with(BINARY, &stage.world, name, Some(value)).await;
         assert!(output.contains(name), "{output}");

@@ -110,8 +110,9 @@ impl Check {
     }
 }
 
-/// A number of something, of which there may be more.
-pub(crate) fn count(noun: Noun, counted: Counted, language: Language) -> String {
+/// A number of something, of which there may be more: `3 events`, `at least 100 events`.
+#[must_use]
+pub fn count(noun: Noun, counted: Counted, language: Language) -> String {
     let number = noun.count(counted.number, language);
     if counted.is_cut { say!(language, "至少 {number}", "at least {number}") } else { number }
 }

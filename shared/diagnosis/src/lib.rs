@@ -37,7 +37,7 @@ pub use self::accounts::examine_accounts;
 pub use self::answers::Answers;
 pub use self::component_token::ComponentToken;
 pub use self::examine::{Reads, Setup, examine, examine_runs, examine_ticket};
-pub use self::finding::{Check, Finding, Seen, Verdict};
+pub use self::finding::{Check, Finding, Seen, Verdict, count};
 pub use self::inbox::InboxState;
 pub use self::outbox::{BusState, FailingEvent, WaitingForWebhook, WebhookState};
 pub use self::runs::{Reconciliations, RenewalRun, Renewals};

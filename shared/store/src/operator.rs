@@ -311,7 +311,7 @@ impl Operators {
     }
 
     /// Ends an operator, with their browsers and invitations, and returns them as they are then; `None` if there is none.
-    /// An operator who has already ended is not changed. A read, and a transaction of two writes.
+    /// Ending an operator again changes nothing. One read and a transaction of two writes.
     ///
     /// # Errors
     /// [`StoreError`]: a caller that asks again gets the same result.

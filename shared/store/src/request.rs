@@ -250,17 +250,22 @@ impl Part {
             position.insert(LIST_SK.to_owned(), Value::from(place).0);
             position
         });
-        let query = self.client().query().table_name(self.table()).index_name(LIST_INDEX);
-        let query = query.key_condition_expression(format!("{LIST_PK} = :key"));
-        page(query.expression_attribute_values(":key", Value::from(list).0), order, limit, after).await
+        page(self.list(list), order, limit, after).await
+    }
+
+    /// The entries of a list in the index.
+    fn list(&self, list: &str) -> QueryFluentBuilder {
+        self.client()
+            .query()
+            .table_name(self.table())
+            .index_name(LIST_INDEX)
+            .key_condition_expression(format!("{LIST_PK} = :key"))
+            .expression_attribute_values(":key", Value::from(list).0)
     }
 
     /// How many items a list in the index has.
     pub(crate) async fn count_list(&self, list: &str) -> Result<u64, StoreError> {
-        let query = self.client().query().table_name(self.table()).index_name(LIST_INDEX);
-        let query = query.key_condition_expression(format!("{LIST_PK} = :key"));
-        let query = query.expression_attribute_values(":key", Value::from(list).0).select(Select::Count);
-        let (mut pages, mut count) = (query.into_paginator().send(), 0);
+        let (mut pages, mut count) = (self.list(list).select(Select::Count).into_paginator().send(), 0);
         while let Some(page) = pages.try_next().await.map_err(|error| StoreError::from_sdk("Query", &error))? {
             count += u64::try_from(page.count).unwrap_or(0);
         }
@@ -269,9 +274,7 @@ impl Part {
 
     /// How many items of a list in the index the first page has: some 10,000 are a megabyte.
     pub(crate) async fn count_first_of_list(&self, list: &str) -> Result<Counted, StoreError> {
-        let query = self.client().query().table_name(self.table()).index_name(LIST_INDEX);
-        let query = query.key_condition_expression(format!("{LIST_PK} = :key"));
-        count_page(query.expression_attribute_values(":key", Value::from(list).0)).await
+        count_page(self.list(list)).await
     }
 
     /// How many entries the first page of each shard of the `due` index has.

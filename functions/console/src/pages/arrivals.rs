@@ -8,12 +8,12 @@ use base::clock::Timestamp;
 use base::ids::AppId;
 use base::language::Language;
 use base::phrase::Noun;
+use diagnosis::count;
 use diagnosis::words::{ARRIVALS, change};
 use http::{Method, StatusCode};
 use serde_json::json;
 use store::{
-    ArrivalPlace, Arrivals, Counted, EntryPlace, EntryStatus, OutboxEvent, StoreError, WaitingEvent,
-    WaitingMessageStatus,
+    ArrivalPlace, Arrivals, EntryPlace, EntryStatus, OutboxEvent, StoreError, WaitingEvent, WaitingMessageStatus,
 };
 
 use super::accounts::Choice;
@@ -150,7 +150,7 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
         is_empty: lists.iter().all(|list| list.rows.is_empty() && !list.has_more),
         lists,
         filter: &filter,
-        waiting: things([counts.inbox, counts.messages, counts.events].into_iter().sum(), v.language),
+        waiting: count(THINGS, [counts.inbox, counts.messages, counts.events].into_iter().sum(), v.language),
         pushes,
         next,
         v: &v,
@@ -160,38 +160,18 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
 
 const THINGS: Noun = Noun::new("项", "item");
 
-fn things(counted: Counted, language: Language) -> String {
-    let number = THINGS.count(counted.number, language);
-    match language {
-        Language::Chinese if counted.is_cut => format!("至少 {number}"),
-        Language::English if counted.is_cut => format!("at least {number}"),
-        _ => number,
-    }
-}
-
 /// What waits, as far as it is asked for.
 async fn waiting(visit: &OpenVisit, filter: &Filter, l: Language) -> Result<Vec<List>, Trouble> {
     let (arrivals, account) = (&visit.open.items.arrivals, filter.account.as_ref());
-    let (entries, messages, events) = tokio::try_join!(
-        async {
-            match account {
-                Some(account) => arrivals.waiting_of(account, SHOWN).await,
-                None => arrivals.waiting(SHOWN).await,
-            }
-        },
-        async {
-            match account {
-                Some(account) => arrivals.messages_of(account, SHOWN).await,
-                None => arrivals.messages(SHOWN).await,
-            }
-        },
-        async {
-            match account {
-                Some(account) => arrivals.events_of(account, SHOWN).await,
-                None => arrivals.events(SHOWN).await,
-            }
-        },
-    )?;
+    let (entries, messages, events) = if let Some(account) = account {
+        tokio::try_join!(
+            arrivals.waiting_of(account, SHOWN),
+            arrivals.messages_of(account, SHOWN),
+            arrivals.events_of(account, SHOWN),
+        )
+    } else {
+        tokio::try_join!(arrivals.waiting(SHOWN), arrivals.messages(SHOWN), arrivals.events(SHOWN))
+    }?;
     let mut lists = Vec::new();
     if filter.wants(None) {
         let asked_for = entries.items.iter().filter(|entry| filter.wants(Some(&entry.info_type)));

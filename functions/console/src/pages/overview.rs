@@ -17,7 +17,6 @@ use store::{
     TurnPlace, TurnedAccount,
 };
 
-use super::setup::class;
 use crate::chart::{self, Bar};
 use crate::trouble::Trouble;
 use crate::view::{View, with_query};
@@ -77,12 +76,12 @@ struct AllLost<'a> {
 }
 
 /// A finding of the doctor's.
-struct Row {
-    class: &'static str,
-    verdict: &'static str,
-    check: &'static str,
-    sentence: String,
-    remedy: Option<String>,
+pub(super) struct Row {
+    pub(super) class: &'static str,
+    pub(super) verdict: &'static str,
+    pub(super) check: &'static str,
+    pub(super) sentence: String,
+    pub(super) remedy: Option<String>,
 }
 
 /// How many accounts are in a state.
@@ -222,7 +221,7 @@ fn lost_behind(place: &str) -> String {
 }
 
 impl Row {
-    fn of(finding: &Finding, language: Language) -> Self {
+    pub(super) fn of(finding: &Finding, language: Language) -> Self {
         Self {
             class: class(finding.verdict),
             verdict: finding.verdict.title(language),
@@ -230,6 +229,16 @@ impl Row {
             sentence: finding.sentence(language),
             remedy: finding.remedy(language),
         }
+    }
+}
+
+/// The colour of a verdict.
+const fn class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Ok => "good",
+        Verdict::Warning => "warn",
+        Verdict::Wrong => "bad",
+        Verdict::Skipped => "",
     }
 }
 

@@ -3,10 +3,10 @@
 
 use askama::Template;
 use axum::response::Response;
-use diagnosis::{Check, Finding, Verdict, examine_runs, examine_ticket};
+use diagnosis::{Check, Finding, examine_runs, examine_ticket};
 use http::StatusCode;
 
-use super::overview::known_setup;
+use super::overview::{Row, known_setup};
 use crate::trouble::Trouble;
 use crate::view::View;
 use crate::visit::{OpenVisit, Visit};
@@ -28,15 +28,7 @@ struct Field {
     value: Option<String>,
     says: String,
     /// What can be seen of it from here.
-    seen: Option<Seen>,
-}
-
-struct Seen {
-    class: &'static str,
-    verdict: &'static str,
-    check: &'static str,
-    sentence: String,
-    remedy: Option<String>,
+    seen: Option<Row>,
 }
 
 /// `GET /console/setup`.
@@ -49,8 +41,9 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
     let (reads, known, now) = (&visit.open.reads, known_setup(&visit), visit.open.now());
     let (mut findings, runs) = tokio::join!(examine_ticket(reads, &known, now), examine_runs(reads, &known, now));
     findings.extend(runs);
-    let seen =
-        |check: Check| findings.iter().find(|finding| finding.check == check).map(|finding| Seen::of(finding, &v));
+    let seen = |check: Check| {
+        findings.iter().find(|finding| finding.check == check).map(|finding| Row::of(finding, v.language))
+    };
     let refuses =
         |finding: &&Finding| matches!(&finding.seen, diagnosis::Seen::Answers(it) if it.refused_address().is_some());
     let refused_address = findings.iter().find(refuses);
@@ -131,7 +124,7 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
                     "The addresses from which the platform calls WeChat. With a network of your own, those of its NAT.",
                 )
                 .to_owned(),
-            seen: refused_address.map(|finding| Seen::of(finding, &v)),
+            seen: refused_address.map(|finding| Row::of(finding, v.language)),
         },
     ];
     Ok(v.page(StatusCode::OK, &Page { v: &v, fields })?)
@@ -146,26 +139,4 @@ fn web_hosts(visit: &OpenVisit, host: &str) -> Vec<String> {
         hosts.push(login);
     }
     hosts
-}
-
-impl Seen {
-    fn of(finding: &Finding, v: &View) -> Self {
-        Self {
-            class: class(finding.verdict),
-            verdict: finding.verdict.title(v.language),
-            check: finding.check.title(v.language),
-            sentence: finding.sentence(v.language),
-            remedy: finding.remedy(v.language),
-        }
-    }
-}
-
-/// The colour of a verdict.
-pub(super) const fn class(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Ok => "good",
-        Verdict::Warning => "warn",
-        Verdict::Wrong => "bad",
-        Verdict::Skipped => "",
-    }
 }

@@ -173,8 +173,8 @@ pub(crate) const fn lead_here(target: Target) -> &'static str {
             "the tunnel, if cargo run was started with one in PUBLIC_BASE_URL, must run and lead to cargo run's public port"
         }
         Target::Aws | Target::Emulator => {
-            "let the name lead to the API (the output DomainTarget, if the stack made the domain), and set PublicBaseUrl to \
-             what is really used"
+            "let the name lead to the API (the output DomainTarget; without CertificateArn there is none, and your own CDN or \
+             proxy must forward to the output ApiUrl), and set PublicBaseUrl to what is really used"
         }
     }
 }
@@ -192,11 +192,13 @@ pub(crate) fn unreachable(
     let (sentence, advice) = match why {
         Unreachable::Name => (
             format!("the name {host} has no address"),
-            "make it in your DNS, as a CNAME to the output DomainTarget; a new name can take minutes to be known",
+            "make it in your DNS, as a CNAME to the output DomainTarget (without CertificateArn there is none: then to your \
+             own CDN or proxy in front of the output ApiUrl); a new name can take minutes to be known",
         ),
         Unreachable::Certificate(words) => (
             format!("the certificate at {host} is not accepted: {words}"),
-            "the certificate of CertificateArn must be issued for this very name and be valid; and the name must lead to us",
+            "the certificate of CertificateArn (without it, that of your own CDN or proxy) must be issued for this very name \
+             and be valid; and the name must lead to us",
         ),
         Unreachable::Refused => (format!("nobody listens at {base}"), lead_here(target)),
         Unreachable::Timeout => (

@@ -43,8 +43,8 @@ mod tests {
     fn every_value_is_kept_and_summed_by_name() {
         let collected = CollectedMetrics::default();
         let metrics = collected.metrics();
-        metrics.put(&Metric::count(Measure::PushRefused, 1).by("signature"));
-        metrics.put(&Metric::count(Measure::PushRefused, 2).by("padding"));
+        metrics.put(&Metric::count(Measure::PushRefused, 1).with_dimension("signature"));
+        metrics.put(&Metric::count(Measure::PushRefused, 2).with_dimension("padding"));
         metrics.put(&Metric::count(Measure::SecondIssuer, 1));
         assert!((collected.sum(Measure::PushRefused) - 3.0).abs() < f64::EPSILON);
         assert!(collected.sum(Measure::Failed).abs() < f64::EPSILON);

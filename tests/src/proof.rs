@@ -222,7 +222,7 @@ mod tests {
         assert!(only(&logged).contains("ComponentToken (plain)") && logged[0].contains("got <the secret>"));
         let measured = found(async |world| {
             let metric = runtime::telemetry::Metric::count(runtime::telemetry::Measure::Failed, 1);
-            world.services.metrics.put(&metric.by(token(world)));
+            world.services.metrics.put(&metric.with_dimension(token(world)));
         });
         assert!(only(&measured.await).contains("ComponentToken"));
         let key = found(async |_| tracing::info!("{WEBHOOK_SECRET}")).await;

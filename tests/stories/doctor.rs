@@ -330,7 +330,7 @@ async fn messages_that_the_bus_does_not_take_are_told() {
 #[tokio::test]
 async fn account_events_that_the_bus_does_not_take_are_told_with_their_age() {
     let (world, deployment) = at_work().await;
-    world.expect_error("EventBridge takes no events");
+    world.expect_error("EventBridge accepts no events");
     world.faults.always(Matching::operation("PutEvents"), AwsFault::Away);
     ends(&world).await;
     world.deliver().await;

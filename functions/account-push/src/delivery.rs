@@ -149,7 +149,7 @@ impl MessageHandler {
             Err(error) => Err(WebhookError::from(*error).into()),
         };
         answer.unwrap_or_else(|error| {
-            metrics.put(&Metric::count(Measure::WebhookFailed, 1).by(error.reason()));
+            metrics.put(&Metric::count(Measure::WebhookFailed, 1).with_dimension(error.reason()));
             tracing::warn!(authorizer = %work.authorizer, message_id = %work.id, reason = error.reason(), "{error}");
             None
         })

@@ -194,7 +194,7 @@ impl MessageHandler {
                 empty_answer()
             }
         };
-        metrics.put(&Metric::count(Measure::ReleaseCheck, 1).by(case));
+        metrics.put(&Metric::count(Measure::ReleaseCheck, 1).with_dimension(case));
         tracing::info!(authorizer = %work.authorizer, message_id = %work.id, case, "a message of the release check");
         Ok(answer)
     }

@@ -116,7 +116,7 @@ async fn store(receiver: &Receiver, push: &PlatformPush) -> Result<(), StoreErro
         let info_type = event.label();
         tracing::info!(info_type, authorizer = account(event), "a push {info_type} is in the inbox");
     }
-    receiver.metrics.put(&Metric::count(Measure::PushStored, 1).by(kind(event)));
+    receiver.metrics.put(&Metric::count(Measure::PushStored, 1).with_dimension(kind(event)));
     Ok(())
 }
 

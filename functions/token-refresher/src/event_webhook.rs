@@ -129,7 +129,7 @@ impl Run {
         };
         webhook.note(&outcome, begun.elapsed(), self.now());
         if let Err(error) = &outcome {
-            self.context.metrics.put(&Metric::count(Measure::EventWebhookFailed, 1).by(error.reason()));
+            self.context.metrics.put(&Metric::count(Measure::EventWebhookFailed, 1).with_dimension(error.reason()));
         }
         outcome
     }

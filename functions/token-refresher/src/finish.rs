@@ -28,7 +28,7 @@ impl Run {
         }
         // The heartbeat. What somebody has asked for does not show that the schedule is alive.
         if !matches!(task, Task::Requested) {
-            self.context.metrics.put(&Metric::count(Measure::RunFinished, 1).by(task.name()));
+            self.context.metrics.put(&Metric::count(Measure::RunFinished, 1).with_dimension(task.name()));
         }
     }
 
@@ -86,7 +86,7 @@ impl Run {
         let counts = self.store.accounts.counts().await?;
         for state in AccountState::ALL {
             let metric = Metric::count(Measure::Accounts, counts.of(state));
-            self.context.metrics.put(&metric.by(state.as_str()));
+            self.context.metrics.put(&metric.with_dimension(state.as_str()));
         }
         Ok(counts)
     }

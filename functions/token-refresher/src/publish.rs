@@ -182,7 +182,7 @@ impl Run {
             }
             Recipient::Foreign | Recipient::Unknown => {
                 // As account-push counts it, where the name is known in time.
-                self.context.metrics.put(&Metric::count(Measure::PushRefused, 1).by("foreign-account"));
+                self.context.metrics.put(&Metric::count(Measure::PushRefused, 1).with_dimension("foreign-account"));
                 tracing::warn!(authorizer = %waiting.authorizer, %message_id, "a message was sent to another account");
                 store.messages.finish_waiting(message_id, self.now()).await?;
                 return Ok(false);

@@ -46,7 +46,7 @@ impl Run {
         let stored = self.store.accounts.get(&check.authorizer).await?;
         let stored = stored.filter(|stored| stored.token.state == AccountState::Active);
         if stored.as_ref().is_some_and(|stored| !is_fresh(stored, asked_at)) {
-            self.context.metrics.put(&Metric::count(Measure::ReleaseCheck, 1).by("refused"));
+            self.context.metrics.put(&Metric::count(Measure::ReleaseCheck, 1).with_dimension("refused"));
             tracing::warn!(authorizer = %check.authorizer, "the release check's code is not for an account authorized just now");
             return Ok(Outcome::done("no fresh grant"));
         }

@@ -68,7 +68,7 @@ impl Report {
             metrics.put(&Metric::count(measure, count));
         }
         for (code, count) in &self.failed {
-            metrics.put(&Metric::count(Measure::Failed, *count).by(code.as_str()));
+            metrics.put(&Metric::count(Measure::Failed, *count).with_dimension(code.as_str()));
         }
     }
 }

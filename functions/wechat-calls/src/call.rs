@@ -135,7 +135,7 @@ pub(crate) fn note(caller: &Caller, account: &str, api: &str) {
 /// Counts a failed call.
 pub(crate) async fn count(open: &OpenPlatform, failed: Option<FailedCall>) {
     let Some(failed) = failed else { return };
-    open.component.context().metrics.put(&Metric::count(Measure::CallFailed, 1).by(kind(&failed.code)));
+    open.component.context().metrics.put(&Metric::count(Measure::CallFailed, 1).with_dimension(kind(&failed.code)));
     tracing::info!(
         account = failed.account,
         api = failed.path,

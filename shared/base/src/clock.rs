@@ -1,9 +1,9 @@
-//! Time, as the rules see it.
+//! The time that all rules go by.
 //!
 //! Expiries, leases and ages are decided against a [`Clock`], which tests move by hand instead of sleeping. How long a
 //! call may take is another matter: that is real time, bounded by [`crate::limits::Limits`].
 //!
-//! Whole seconds since 1970 are what the other side counts in, and the store: so does [`Timestamp`].
+//! The remote API and the store count in whole seconds since 1970, and so does [`Timestamp`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -44,13 +44,13 @@ impl Timestamp {
         Self(self.0.saturating_sub(whole_seconds(duration)))
     }
 
-    /// How long after `earlier` this is; zero where it is not after it.
+    /// The time from `earlier` to this instant; zero if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_secs(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// RFC 3339 in UTC, as our own API prints instants: `2026-01-31T08:00:00Z`.
+    /// The instant in RFC 3339, in UTC, as our own API prints it: `2026-01-31T08:00:00Z`.
     #[must_use]
     pub fn rfc3339(self) -> String {
         OffsetDateTime::from_unix_timestamp(self.0)
@@ -59,7 +59,7 @@ impl Timestamp {
             .unwrap_or_else(|| self.0.to_string())
     }
 
-    /// An instant as RFC 3339 writes it, in any time zone; parts of a second are dropped.
+    /// Parses an instant in RFC 3339, in any time zone; sub-second parts are dropped.
     #[must_use]
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         OffsetDateTime::parse(text, &Rfc3339).ok().map(|at| Self(at.unix_timestamp()))
@@ -76,7 +76,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Where the rules read the time.
+/// A source of the time that all rules go by.
 pub trait Clock: Send + Sync {
     /// The present instant.
     fn now(&self) -> Timestamp;
@@ -97,7 +97,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is moved: for tests and for the simulator's stories.
+/// A clock that is stopped until it is moved: for tests and for the simulator's stories.
 #[derive(Debug)]
 pub struct ManualClock(AtomicI64);
 

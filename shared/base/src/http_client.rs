@@ -1,20 +1,19 @@
-//! How we call other servers: no redirects, no proxy, nothing sent twice, no answer
-//! without bound.
+//! How other servers are called: no redirects, no proxy, nothing sent twice, no unbounded response.
 //!
-//! The builders of clients add what differs: bounds on time, an other side that hangs up early, which addresses may be
+//! The crates that build clients add what differs: time-outs, servers that hang up early, which addresses may be
 //! reached.
 
 mod tls;
 
 use std::time::Duration;
 
-/// A connection idle for longer may have died unnoticed while the sandbox was frozen.
+/// A connection that was idle for longer may have died unnoticed while the sandbox was frozen.
 const IDLE_CONNECTION: Duration = Duration::from_secs(20);
 
-/// The start of every HTTP client of ours.
+/// The builder that every HTTP client of ours starts from.
 ///
-/// Several calls spend a code, replace a token or may cause something at the other side: none is ever repeated. What is
-/// sent again is a request of which no byte was sent, since the other side had closed the connection that was kept.
+/// Several calls spend a code, replace a token or may have another effect at the server, so none is ever repeated. The
+/// one exception is a request of which no byte was sent because the server had closed the kept-alive connection.
 pub fn client_builder() -> reqwest::ClientBuilder {
     #[expect(clippy::disallowed_methods, reason = "the one home of the HTTP client")]
     reqwest::Client::builder()
@@ -26,19 +25,19 @@ pub fn client_builder() -> reqwest::ClientBuilder {
         .no_proxy()
 }
 
-/// Why there is no body.
+/// Why a body could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    /// It is longer than it may be.
-    #[error("the answer is too large")]
+    /// It is longer than the limit.
+    #[error("the response is too large")]
     TooLarge,
-    /// It did not arrive whole, or not in time. The cause may hold the call's URL.
-    #[error("the answer did not arrive whole")]
+    /// It did not arrive completely, or not in time. The cause may contain the call's URL.
+    #[error("the response did not arrive completely")]
     Broken(#[source] reqwest::Error),
 }
 
-/// Reads a body of at most `longest` bytes, as it came: nothing is decompressed. A longer one is dropped where it
-/// becomes too long.
+/// Reads a body of at most `longest` bytes as it arrives, without decompressing it. Stops reading a longer one at the
+/// limit.
 pub async fn read_bounded(response: &mut reqwest::Response, longest: usize) -> Result<Vec<u8>, BodyError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(BodyError::Broken)? {

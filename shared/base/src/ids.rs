@@ -1,7 +1,7 @@
 //! Identifiers, checked once where they enter.
 //!
-//! Past the edge of the system there is no bare `String` id: each type here holds only what its constructor accepts, so
-//! ids can be in table keys, URLs and log lines without a second look.
+//! Past the boundary of the system no id is a bare `String`: each type here holds only what its constructor accepts, so
+//! ids can go into table keys, URLs and log lines unchecked.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use crate::random::Random;
 /// Why a text is not an identifier.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum IdError {
-    /// An appid is letters, digits, `-` and `_`, at most 64 of them.
+    /// An appid is 1 to 64 letters, digits, `-` and `_`.
     #[error("an appid is 1 to 64 letters, digits, '-' or '_', such as wx1234567890abcdef")]
     AppId,
     /// Appids that are issued today are `wx` and 16 hexadecimal digits.
@@ -30,13 +30,13 @@ pub enum IdError {
 
 /// The id of a platform, an official account or a mini program, such as `wx1234567890abcdef`.
 ///
-/// No form is documented; what is issued today is `wx` and 16 hexadecimal digits. Accepted is whatever can be in a
-/// key and a log line, so that a new form does not lose an account.
+/// No format is documented; the ids that are issued today are `wx` and 16 hexadecimal digits. Anything that can be in a
+/// key and a log line is accepted, so that a new format does not lose an account.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AppId(String);
 
-/// Longer than any id that is issued, short enough for keys and log lines.
+/// Longer than any id that is issued today, short enough for keys and log lines.
 const MAX_APP_ID: usize = 64;
 
 impl AppId {
@@ -51,8 +51,8 @@ impl AppId {
         Ok(Self(text.to_owned()))
     }
 
-    /// Checks that a text is an appid as they are issued today: what a person or a program of ours writes down in any
-    /// other form is a slip, such as an original id (`gh_…`) or an appid in capitals.
+    /// Checks that a text has the format of the appids that are issued today. Anything else that a person or one of our
+    /// programs enters is a mistake, such as an original id (`gh_…`) or an appid in capitals.
     ///
     /// # Errors
     /// [`IdError::IssuedAppId`] unless it is `wx` and 16 lower-case hexadecimal digits.
@@ -89,7 +89,7 @@ impl fmt::Display for AppId {
     }
 }
 
-/// What an operator of the platform is called, such as `li`: unique among the operators at one time.
+/// The name of an operator of the platform, such as `li`: unique among the current operators.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct OperatorName(String);
@@ -136,7 +136,7 @@ impl fmt::Display for OperatorName {
     }
 }
 
-/// Characters of 128 bits in URL-safe Base64.
+/// The number of characters of 128 bits in URL-safe Base64.
 const OPAQUE_LENGTH: usize = 22;
 
 macro_rules! opaque_id {
@@ -147,7 +147,7 @@ macro_rules! opaque_id {
         pub struct $name(String);
 
         impl $name {
-            /// Characters of an id.
+            /// The number of characters of an id.
             pub const LENGTH: usize = OPAQUE_LENGTH;
 
             /// A fresh id of 128 random bits.
@@ -197,37 +197,37 @@ macro_rules! opaque_id {
 }
 
 opaque_id! {
-    /// An authorization link: whoever holds it may open its page.
+    /// An authorization link: whoever has it may open its page.
     LinkId
 }
 
 opaque_id! {
-    /// One press of the link's button: one pre-auth code, one way back.
+    /// One press of the link's button: one pre-auth code and one callback.
     AttemptId
 }
 
 opaque_id! {
-    /// A file that a service hands over.
+    /// A file that a service uploads for a call.
     FileId
 }
 
 opaque_id! {
-    /// An API key. It says which key is meant and opens nothing.
+    /// An API key. The id only names the key; it grants no access.
     KeyId
 }
 
 opaque_id! {
-    /// An operator as they were made: one who is made anew under the same name has another id.
+    /// An operator. Whoever is added later under the same name has another id.
     OperatorId
 }
 
 opaque_id! {
-    /// A browser of an operator. It says which browser is meant and opens nothing.
+    /// A browser of an operator. The id only names the browser; it grants no access.
     BrowserId
 }
 
 opaque_id! {
-    /// An entry of the audit.
+    /// An entry of the audit log.
     AuditId
 }
 
@@ -235,23 +235,24 @@ fn is_url_safe(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }
 
-/// Lower-case hexadecimal.
+/// Bytes in lower-case hexadecimal.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
     bytes.iter().flat_map(|&byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
 }
 
-/// SHA-256 in hexadecimal of something that has to be recognized later without being kept, such as a code.
+/// The SHA-256 in hexadecimal of something that has to be recognized later without being stored, such as a code.
 ///
-/// What a digest is of decides its type: [`digest_id`] makes one for each kind.
+/// Each kind of thing has its own type of digest, defined by [`digest_id`].
 ///
 /// [`digest_id`]: crate::digest_id
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Digest(String);
 
 impl Digest {
-    /// The digest of the given parts; each is preceded by its length, so that no two lists of parts are alike.
+    /// The digest of the given parts. Each is preceded by its length, so that no two lists of parts have the same
+    /// digest.
     #[must_use]
     pub fn of(parts: &[impl AsRef<[u8]>]) -> Self {
         let mut hash = Sha256::new();
@@ -275,7 +276,8 @@ impl Digest {
         self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
     }
 
-    /// Which of `parts` equal parts of all digests this one is in, counted from 0; `parts` is at least 1.
+    /// The number, from 0, of the part that this digest is in if all digests are divided into `parts` equal parts;
+    /// `parts` is at least 1.
     #[must_use]
     pub fn part(&self, parts: u64) -> u64 {
         let number = self.0.get(..8).and_then(|digits| u64::from_str_radix(digits, 16).ok());
@@ -289,8 +291,8 @@ impl Digest {
     }
 }
 
-/// Defines an id that is the digest of one kind of thing, so that none can be passed for another. Its constructors belong
-/// to the module that defines it.
+/// Defines an id that is the digest of one kind of thing, so that one kind cannot be passed for another. The module
+/// that defines it also defines its constructors.
 #[macro_export]
 macro_rules! digest_id {
     ($(#[$doc:meta])* $name:ident) => {

@@ -1,16 +1,16 @@
-//! The languages that people are addressed in.
+//! The languages of texts for people.
 
-/// A language that texts for people are written in.
+/// A language of texts for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
     /// Simplified Chinese.
     Chinese,
-    /// English, also for whoever asks for neither.
+    /// English, also for a reader who asks for neither.
     English,
 }
 
 impl Language {
-    /// Both.
+    /// Both languages.
     pub const ALL: [Self; 2] = [Self::Chinese, Self::English];
 
     /// The tag for `lang`.
@@ -22,7 +22,7 @@ impl Language {
         }
     }
 
-    /// The text of the two that is in this language.
+    /// Picks the text in this language.
     #[must_use]
     pub const fn pick<T: Copy>(self, chinese: T, english: T) -> T {
         match self {

@@ -1,8 +1,9 @@
-//! What every crate of the platform builds on: time, random bytes, checked ids, bounds on waits, the languages that
-//! people are addressed in, and the one way to make an HTTP client.
+//! What every crate of the platform builds on: time, random bytes, checked ids, bounds on waits, the languages of texts
+//! for people, and the one way to build an HTTP client.
 //!
-//! Nothing here knows a remote service, a table or a function; the crate depends on no other of ours. What belongs here
-//! is injected everywhere, so that tests can move the clock, fix the random bytes and shorten the waits.
+//! Nothing here knows a remote service, a table or a function; the crate depends on no other crate of the platform.
+//! What it provides is injected everywhere, so that tests can move the clock, fix the random bytes and shorten the
+//! waits.
 //!
 //! Start with [`clock`]: every rule about time takes it from there.
 

@@ -1,7 +1,7 @@
-//! How long anything may take, in one value.
+//! How long anything may take, all in one value.
 //!
-//! The figures are real time (tokio's), unlike expiries and leases, which are the [`crate::clock::Clock`]'s. Tests
-//! shrink them to milliseconds; one test pins production's.
+//! These are real time (tokio's), unlike expiries and leases, which go by the [`crate::clock::Clock`]. Tests shrink
+//! them to milliseconds; one test pins the production values.
 
 use std::time::Duration;
 
@@ -23,28 +23,28 @@ pub struct Limits {
     pub bus_try: Duration,
     /// Putting an event on the bus with all its tries.
     pub bus: Duration,
-    /// A push from its arrival to its answer, whatever hangs.
+    /// A push from its arrival to the response, whatever hangs.
     pub push: Duration,
     /// A message of an account from its arrival to its response, whatever hangs. The sender gives up after 5 s.
     pub message: Duration,
-    /// A service of the business, from its name to the end of its answer.
+    /// A call of one of the business's services, from resolving its name to the end of its response.
     pub webhook: Duration,
-    /// Connecting to the API.
+    /// Connecting to the remote API.
     pub api_connect: Duration,
-    /// A call of the API, connecting included. Never tried again by the HTTP layer.
+    /// A call of the remote API, including connecting. The HTTP layer never repeats it.
     pub api: Duration,
-    /// A page from its request to its answer, whatever hangs.
+    /// A page from the request to the response, whatever hangs.
     pub page: Duration,
-    /// A call that spends a code is not started with less than this left: it could not be finished and written down.
+    /// A call that spends a code is not started with less time than this left: its result could not be stored.
     pub least_for_call: Duration,
-    /// Between two looks at something another process is working on.
+    /// The interval at which something is polled that another process is working on.
     pub poll: Duration,
     /// The longest wait for a token that another process is renewing.
     pub token_wait: Duration,
 }
 
 impl Limits {
-    /// For answers that somebody waits for: pushes and pages.
+    /// For responses that somebody waits for: pushes and pages.
     #[must_use]
     pub const fn interactive() -> Self {
         Self {
@@ -67,7 +67,7 @@ impl Limits {
         }
     }
 
-    /// For the operators' console, whose pages wait for another function's.
+    /// For the operators' console, whose pages wait for another function's response.
     #[must_use]
     pub const fn console() -> Self {
         Self { page: Duration::from_secs(12), ..Self::interactive() }
@@ -79,8 +79,8 @@ impl Limits {
         Self { token_wait: Duration::from_secs(3), ..Self::interactive() }
     }
 
-    /// For calls that are passed on for services: 25 s for a token, the call, and the same call again with another token, and
-    /// then one write. API Gateway waits for 30 s, the function has 29.
+    /// For calls that are relayed for services: 25 s for a token, the call and a repetition with another token, then
+    /// one write. API Gateway waits for 30 s; the function has 29 s.
     #[must_use]
     pub const fn calls() -> Self {
         Self { page: Duration::from_millis(27_500), ..Self::tokens() }
@@ -90,7 +90,7 @@ impl Limits {
     #[must_use]
     pub const fn background() -> Self {
         Self {
-            // The other side may be half the world away, and no page waits.
+            // The remote API may be half the world away, and no page waits.
             head_start: Duration::from_secs(1),
             webhook: Duration::from_secs(5),
             api_connect: Duration::from_secs(3),
@@ -101,30 +101,31 @@ impl Limits {
     }
 }
 
-/// What must be left of [`Limits::message`] when webhook and bus are given up: the answer has to be written down.
+/// What must be left of [`Limits::message`] when waiting for webhook and bus ends: the reply still has to be stored.
 pub const AFTER_WAITING: Duration = Duration::from_millis(400);
 
-/// How long a message is claimed, by the [`crate::clock::Clock`]: it must outlast [`Limits::message`] although whole
-/// seconds can take almost one off, with one to spare for clocks that differ. The sender's next try comes after 5 s and
-/// waits for the end of a dead one's claim.
+/// How long the claim of a message lasts, by the [`crate::clock::Clock`]. It must outlast [`Limits::message`] although
+/// counting in whole seconds can shorten it by almost one; another second is for clocks that differ. The sender repeats
+/// the message after 5 s, and if the first claimant has died, that delivery waits for the end of its claim.
 pub const MESSAGE_LEASE: Duration = Duration::from_secs(6);
 
 /// How long a lease on a token or a code lasts, by the [`crate::clock::Clock`]: acquiring it (2.5 s), the longest call
-/// (15 s) and the write (2.5 s), 5 s of difference between two machines' clocks, and 5 s to spare.
+/// (15 s), the write (2.5 s), 5 s for clocks that differ, and 5 s to spare.
 pub const LEASE: Duration = Duration::from_secs(30);
 
-/// How long an authorization code may live, by the [`crate::clock::Clock`]. Ten minutes to an hour are documented, code by
-/// code.
+/// The longest life of an authorization code, by the [`crate::clock::Clock`]. Ten minutes to an hour are documented,
+/// code by code.
 pub const CODE_LIFE: Duration = Duration::from_hours(1);
 
-/// What must be left of a [`LEASE`] when the call starts: the call, the write and the difference between clocks.
+/// What must be left of a [`LEASE`] when the call starts: time for the call, the write and the difference between
+/// clocks.
 pub const LEASE_LEFT_TO_CALL: Duration = Duration::from_millis(22_500);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The figures are promises to those who wait: a change here is a change of the contract.
+    /// These values are promises to callers: changing one changes the contract.
     #[test]
     fn production_keeps_the_promised_bounds() {
         let (page, job) = (Limits::interactive(), Limits::background());
@@ -133,7 +134,7 @@ mod tests {
         assert!(seconds(page.head_start + page.message) < 4.0);
         assert!(seconds(page.webhook) <= 3.0 && page.webhook + AFTER_WAITING < page.message);
         assert!(page.message + Duration::from_secs(2) < MESSAGE_LEASE);
-        // The bus, and after it the table in its place.
+        // The bus and then, if it fails, the table.
         assert!(page.bus + page.table_try + AFTER_WAITING < page.message);
         assert!(seconds(page.page) < 9.0);
         assert!(Limits { token_wait: page.token_wait, ..Limits::tokens() } == page);

@@ -10,7 +10,7 @@ use crate::language::Language;
 pub struct Noun {
     /// With its measure word, such as `个账号`.
     chinese: &'static str,
-    /// In the singular. The plural has an `s`.
+    /// The singular. The plural adds an `s`.
     english: &'static str,
 }
 
@@ -20,7 +20,7 @@ const HOUR: Noun = Noun::new("小时", "hour");
 const DAY: Noun = Noun::new("天", "day");
 
 impl Noun {
-    /// What is counted: in Chinese with its measure word, in English in the singular of a word whose plural has an `s`.
+    /// A noun: in Chinese with its measure word, in English the singular of a word whose plural only adds an `s`.
     #[must_use]
     pub const fn new(chinese: &'static str, english: &'static str) -> Self {
         Self { chinese, english }
@@ -45,14 +45,14 @@ pub fn span(duration: Duration, language: Language) -> String {
     match seconds {
         0..60 => count(seconds, SECOND),
         60..3_600 => count(seconds / 60, MINUTE),
-        // Hours alone would be too coarse for the first of them.
+        // Whole hours would be too coarse between one hour and two.
         3_600..7_200 => format!("{} {}", count(1, HOUR), count((seconds - 3_600) / 60, MINUTE)),
         7_200..172_800 => count(seconds / 3_600, HOUR),
         _ => count(seconds / 86_400, DAY),
     }
 }
 
-/// A span ago: `3 分钟前`, `3 minutes ago`.
+/// A time in the past, by its age: `3 分钟前`, `3 minutes ago`.
 #[must_use]
 pub fn before(age: Duration, language: Language) -> String {
     let span = span(age, language);

@@ -1,6 +1,7 @@
-//! Random bytes, from one place.
+//! The one source of random bytes.
 //!
-//! Link ids, attempt ids, API keys, cookies, lease owners and the 16 bytes that open every sealed message come from here.
+//! Link ids, attempt ids, API keys, cookies, lease owners and the 16 bytes at the start of every encrypted message come
+//! from here.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ impl Random {
     /// The operating system's generator.
     ///
     /// # Panics
-    /// When the operating system has no random bytes to give: nothing secure can be done then.
+    /// If the operating system provides no random bytes: nothing secure can be done then.
     #[must_use]
     pub fn system() -> Self {
         #[expect(clippy::disallowed_methods, reason = "the one home of the random generator")]
@@ -26,7 +27,7 @@ impl Random {
             clippy::expect_used,
             reason = "without random bytes no id and no seal is safe: stop rather than go on"
         )]
-        Self(Arc::new(|bytes| getrandom::fill(bytes).expect("the operating system gives random bytes")))
+        Self(Arc::new(|bytes| getrandom::fill(bytes).expect("the operating system provides random bytes")))
     }
 
     /// A source under the caller's control, for tests.

@@ -1,9 +1,9 @@
-//! The look that the pages of this project share, and the navigation of those on one machine.
+//! The style sheet that the pages of this project share, and the navigation between the pages of `cargo run`.
 //!
 //! [`STYLE`] has the tokens (colours, light and dark), the elements, buttons, forms, notices, badges, cards and tables,
-//! and the frame: skip link, header, navigation, content. A group of pages puts the few rules of its own behind it.
+//! and the frame: skip link, header, navigation, content. Each group of pages appends its own few rules.
 //!
-//! `cargo run` shows pages at several ports, and each leads to the others: [`Neighbour`] is one of them with its
+//! `cargo run` serves pages at several ports, and each links to the others: [`Neighbour`] is one of them with its
 //! address. In the cloud there are none.
 
 /// The style sheet. A page is `body.framed` with `.skip`, `.top`, `.nav` and `main`, or `body.alone` with `main` only.
@@ -14,7 +14,7 @@ pub const STYLE: &str = include_str!("style.css");
 pub enum Page {
     /// The operators' console.
     Console,
-    /// What was delivered on the event bus.
+    /// The events that were delivered on the event bus.
     Events,
     /// The conversations of followers with accounts.
     Chat,
@@ -25,7 +25,7 @@ pub enum Page {
 }
 
 impl Page {
-    /// What it is called in Chinese.
+    /// Its name in Chinese.
     #[must_use]
     pub const fn chinese(self) -> &'static str {
         match self {
@@ -37,7 +37,7 @@ impl Page {
         }
     }
 
-    /// What it is called in English.
+    /// Its name in English.
     #[must_use]
     pub const fn english(self) -> &'static str {
         match self {
@@ -50,12 +50,12 @@ impl Page {
     }
 }
 
-/// A page and where it is.
+/// A page and its address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Neighbour {
     /// Which page.
     pub page: Page,
-    /// Its address: absolute, or a path at the port of the page that leads there.
+    /// Its address: absolute, or a path at the port of the page that links to it.
     pub url: String,
 }
 
@@ -72,12 +72,12 @@ impl Neighbour {
 pub struct Navigation<'a> {
     /// The pages, in order. A page without any has no frame.
     pub neighbours: &'a [Neighbour],
-    /// The page itself, or the one that it belongs to.
+    /// The current page, or the one that it belongs to.
     pub here: Option<Page>,
 }
 
 impl Navigation<'_> {
-    /// Whether a page is the one that is shown.
+    /// Whether a page is the current one.
     #[must_use]
     pub fn is_here(&self, neighbour: &Neighbour) -> bool {
         self.here == Some(neighbour.page)

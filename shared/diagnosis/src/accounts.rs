@@ -1,11 +1,12 @@
-//! How many accounts there are.
+//! The number of accounts in each state.
 
 use base::language::Language;
 use store::{AccountCounts, Accounts};
 
 use crate::finding::{Check, Finding, State, Verdict};
 
-/// Counts the accounts by state. A query for each megabyte of the index's keys of accounts; the caller bounds the time.
+/// Counts the accounts by state, with one query for each megabyte of the accounts' keys in the index. The caller bounds
+/// the time.
 pub async fn examine_accounts(accounts: &Accounts) -> Finding {
     match accounts.counts().await {
         Ok(counts) => counts.into(),

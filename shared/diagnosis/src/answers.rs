@@ -1,6 +1,6 @@
-//! What WeChat last answered to the refresher, and what it refused.
+//! WeChat's last response to the refresher, and its last refusal.
 //!
-//! Nothing here calls WeChat: each call would count, and some replace tokens.
+//! Nothing here calls WeChat: each call would count against the quota, and some replace tokens.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -14,23 +14,23 @@ use wechat::api::{Api, LastAnswer, LastRefusal, Refusal, SUCCESS};
 use crate::finding::{Check, State, Verdict};
 use crate::refusal;
 
-/// What WeChat answered last, or refused. The ages are those of the answers.
+/// WeChat's last response or refusal, with its age.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answers {
     /// The refresher has not called it yet.
     NotCalled,
     /// The last call was a success.
     Success(Api, Duration),
-    /// The last call got no response of WeChat's: why, in a word.
+    /// The last call got no response from WeChat: why, in a word.
     NoResponse(Api, String, Duration),
-    /// The last refusal, and nothing has been answered well since.
+    /// The last refusal; no call has succeeded since.
     Refused(Refusal, Duration),
-    /// The last refusal, since which WeChat has answered well.
+    /// The last refusal; calls have succeeded since.
     Recovered(Refusal, Duration),
 }
 
 impl Answers {
-    /// The last answer, and the last refusal where it is of any interest, of these runs.
+    /// The last response and the last refusal, if any, of these runs.
     pub(crate) fn of<'a>(runs: impl Iterator<Item = &'a Health> + Clone, now: Timestamp) -> Vec<Self> {
         let answer = runs.clone().filter_map(|health| health.heard.answer.as_ref()).max_by_key(|answer| answer.at);
         let refused = runs.filter_map(|health| health.heard.refusal.as_ref()).max_by_key(|refused| refused.at);
@@ -41,7 +41,7 @@ impl Answers {
         seen
     }
 
-    /// `None` for a refusal, which is told by itself.
+    /// `None` for a refusal, which has its own finding.
     fn last(answer: &LastAnswer, now: Timestamp) -> Option<Self> {
         let LastAnswer { at, api, code } = answer;
         let age = now.since(*at);
@@ -60,7 +60,7 @@ impl Answers {
         }
     }
 
-    /// The address that WeChat refuses, where it still does: it must be put on the platform's list.
+    /// The address that WeChat refuses, if it still does: it must be added to the platform's list of addresses.
     #[must_use]
     pub fn refused_address(&self) -> Option<IpAddr> {
         match self {

@@ -1,4 +1,4 @@
-//! The component token's time left. It is not read.
+//! The remaining life of the component token. The token itself is not read.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use store::Vitals;
 
 use crate::finding::{Check, Finding, State, Verdict};
 
-/// The token is renewed when less than 15 minutes are left: below this, three runs have failed to.
+/// The token is renewed when less than 15 minutes are left: below this, three runs have failed to renew it.
 const EXPIRING: Duration = Duration::from_mins(10);
 
-/// How the component token is doing.
+/// The state of the component token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ComponentToken {
-    /// There is none yet.
+    /// There is no token yet.
     Missing,
     /// It expired this long ago.
     Expired(Duration),
@@ -59,11 +59,7 @@ impl State for ComponentToken {
             Self::Missing => language.pick("尚未获取", "there is none yet").to_owned(),
             Self::Expired(age) => {
                 let when = before(*age, language);
-                say!(
-                    language,
-                    "已于 {when}过期：所有微信接口都无法调用",
-                    "it expired {when}: nothing works with WeChat"
-                )
+                say!(language, "已于 {when}过期：所有微信接口都无法调用", "it expired {when}: no call of WeChat works")
             }
             Self::Valid(left) => {
                 let (span, seconds) = (span(*left, language), left.as_secs());
@@ -83,7 +79,7 @@ impl State for ComponentToken {
     fn remedy(&self, language: Language) -> Option<String> {
         let remedy = language.pick(
             "没有续期的原因见“票据”“续期任务”和“微信响应”几项",
-            "the lines about the ticket, the refresher and WeChat's answers say why it is not renewed",
+            "the lines about the ticket, the token renewal and WeChat's responses say why it is not renewed",
         );
         (self.verdict() != Verdict::Ok).then(|| remedy.to_owned())
     }

@@ -9,7 +9,7 @@ use crate::runs::{Reconciliations, Renewals};
 use crate::{component_token, inbox, outbox, ticket};
 
 store::access_to! {
-    /// What is read of the table: nothing that is secret.
+    /// The repositories that the checks read: none holds a secret.
     pub struct Reads {
         vitals: Vitals,
         health: HealthRecords,
@@ -17,17 +17,17 @@ store::access_to! {
     }
 }
 
-/// What is known of the deployment apart from its table.
+/// What is known about the deployment apart from its table.
 #[derive(Debug, Clone)]
 pub struct Setup {
-    /// Where WeChat must push tickets and authorizations: what must be entered in its console.
+    /// The URL to which WeChat must push tickets and authorizations, as it must be entered in WeChat's console.
     pub events_url: String,
-    /// The parts of the accounts that have a run each.
+    /// The parts of the accounts, each with a run of its own.
     pub parts: Vec<DuePart>,
 }
 
-/// Makes every check, in the order the findings are best read: what the later ones need comes first. One that fails stops no
-/// other. Some dozen reads and queries; the caller bounds the time.
+/// Runs every check, in the order in which the findings are best read: what later ones depend on comes first. A check
+/// that fails does not stop the others. It takes about a dozen reads and queries; the caller bounds the time.
 pub async fn examine(reads: &Reads, setup: &Setup, now: Timestamp) -> Vec<Finding> {
     let (mut findings, token, runs, inbox, outbox) = tokio::join!(
         examine_ticket(reads, setup, now),
@@ -43,13 +43,13 @@ pub async fn examine(reads: &Reads, setup: &Setup, now: Timestamp) -> Vec<Findin
     findings
 }
 
-/// Looks at the newest ticket alone. One read.
+/// Checks the newest ticket only, with one read.
 pub async fn examine_ticket(reads: &Reads, setup: &Setup, now: Timestamp) -> Vec<Finding> {
     ticket::look(&reads.vitals, &setup.events_url, now).await
 }
 
-/// Looks at the runs of both tasks, and at what WeChat said in either. A read for each part of the accounts, which has a renew
-/// run of its own, and another one.
+/// Checks the runs of both tasks, and WeChat's responses in them. It takes one read for each part of the accounts,
+/// since each part has its own renew run, and one for the reconcile run.
 pub async fn examine_runs(reads: &Reads, setup: &Setup, now: Timestamp) -> Vec<Finding> {
     let (health, parts) = (&reads.health, &setup.parts);
     let (renew, reconcile) = match tokio::try_join!(renew_runs(health, parts), health.get(ScheduledTask::Reconcile)) {
@@ -64,7 +64,7 @@ pub async fn examine_runs(reads: &Reads, setup: &Setup, now: Timestamp) -> Vec<F
     findings
 }
 
-/// How the newest run of each part went.
+/// The record of the newest run of each part.
 async fn renew_runs(health: &HealthRecords, parts: &[DuePart]) -> Result<Vec<Option<Health>>, StoreError> {
     let mut found = Vec::new();
     for part in parts {

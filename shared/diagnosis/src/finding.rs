@@ -1,4 +1,4 @@
-//! What a check found: data, from which the sentences in both languages are made.
+//! The findings of the checks: data, from which the sentences in both languages are made.
 
 use base::language::Language;
 use base::phrase::Noun;
@@ -12,14 +12,14 @@ use crate::runs::{Reconciliations, Renewals};
 use crate::ticket::{Ticket, WechatClock};
 use crate::unreadable::Unreadable;
 
-/// How bad it is.
+/// The severity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
-    /// As it should be.
+    /// Everything is as it should be.
     Ok,
     /// Not checked, on purpose.
     Skipped,
-    /// It works, and somebody should look at it; or it could not be looked at.
+    /// It works, but somebody should look at it; or it could not be checked.
     Warning,
     /// Something does not work, or soon will not.
     Wrong,
@@ -37,7 +37,7 @@ impl Verdict {
         }
     }
 
-    /// Its name for people.
+    /// Its title for people.
     #[must_use]
     pub const fn title(self, language: Language) -> &'static str {
         match self {
@@ -49,7 +49,7 @@ impl Verdict {
     }
 }
 
-/// What is looked at.
+/// A check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Check {
     /// The newest ticket.
@@ -62,7 +62,7 @@ pub enum Check {
     Renewals,
     /// The runs that reconcile.
     Reconciliations,
-    /// What WeChat answers to these runs.
+    /// WeChat's responses to these runs.
     WechatAnswers,
     /// The accounts, by state.
     Accounts,
@@ -92,7 +92,7 @@ impl Check {
         }
     }
 
-    /// Its name for people, in a word or two.
+    /// Its title for people, in a word or two.
     #[must_use]
     pub const fn title(self, language: Language) -> &'static str {
         match self {
@@ -110,26 +110,26 @@ impl Check {
     }
 }
 
-/// A number of something, of which there may be more: `3 events`, `at least 100 events`.
+/// A count that may be cut off: `3 events`, `at least 100 events`.
 #[must_use]
 pub fn count(noun: Noun, counted: Counted, language: Language) -> String {
     let number = noun.count(counted.number, language);
     if counted.is_cut { say!(language, "至少 {number}", "at least {number}") } else { number }
 }
 
-/// What one check found. It holds no secret, ticket, token or code.
+/// The result of one check. It contains no secret, ticket, token or code.
 #[derive(Debug, Clone)]
 pub struct Finding {
-    /// What was looked at.
+    /// The check.
     pub check: Check,
-    /// How bad it is.
+    /// The severity.
     pub verdict: Verdict,
     /// What was found.
     pub seen: Seen,
 }
 
 impl Finding {
-    /// The finding where the items of a check cannot be read.
+    /// The finding of a check whose items cannot be read.
     pub(crate) fn unreadable(check: Check, error: StoreError) -> Self {
         Unreadable { check, error }.into()
     }
@@ -147,22 +147,22 @@ impl Finding {
     }
 }
 
-/// What can be seen by one of the checks.
+/// The possible results of one of the checks.
 pub(crate) trait State {
     /// The check.
     fn check(&self) -> Check;
 
-    /// How bad it is.
+    /// The severity.
     fn verdict(&self) -> Verdict;
 
-    /// In a sentence without a full stop.
+    /// What was found, in a sentence without a full stop.
     fn sentence(&self, language: Language) -> String;
 
     /// What to do about it; `None` if all is well.
     fn remedy(&self, language: Language) -> Option<String>;
 }
 
-/// Makes [`Seen`] of the types of what is seen.
+/// Defines [`Seen`] from the types of the checks' results.
 macro_rules! seen {
     ($($of:ident, $doc:literal;)*) => {
         /// What a check found, as data.
@@ -193,9 +193,9 @@ seen! {
     ComponentToken, "The component token.";
     Renewals, "The newest runs that renew.";
     Reconciliations, "The newest run that reconciles.";
-    Answers, "What WeChat answered last, or refused.";
+    Answers, "WeChat's last response or refusal.";
     AccountCounts, "How many accounts are in each state.";
-    InboxState, "What has not taken effect, and messages that wait.";
+    InboxState, "Pushes that have not taken effect, and messages that wait.";
     BusState, "Events that wait for the bus.";
     WebhookState, "Events that wait for the webhook.";
     Unreadable, "The items could not be read.";

@@ -1,4 +1,4 @@
-//! What WeChat has pushed and has not taken effect yet, and messages that wait for the bus.
+//! Pushes that have not taken effect yet, and messages that wait for the bus.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use store::{Arrivals, Counted, StoreError};
 
 use crate::finding::{Check, Finding, State, Verdict, count};
 
-/// An entry takes effect within seconds, or at the next run: below this, several runs have failed to.
+/// An entry takes effect within seconds, or in the next run: after this long, several runs have failed to process it.
 const SLOW: Duration = Duration::from_mins(30);
 
-/// How many of the entries that are due first are looked at for the oldest.
+/// How many of the entries that are due first are searched for the oldest.
 const LOOK: usize = 100;
 
 const PUSH: Noun = Noun::new("条推送", "push event");
 
 const MESSAGE: Noun = Noun::new("条用户消息", "message");
 
-/// What waits.
+/// What is waiting.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InboxState {
     /// Pushes that have not taken effect or have not been published.
@@ -30,7 +30,7 @@ pub struct InboxState {
     pub messages: Counted,
 }
 
-/// Looks at the inbox.
+/// Checks the inbox.
 pub(crate) async fn look(arrivals: &Arrivals, now: Timestamp) -> Finding {
     match InboxState::read(arrivals, now).await {
         Ok(state) => state.into(),

@@ -1,13 +1,14 @@
 //! What can be wrong with the platform, what it means and what to do about it, in Chinese and in English.
 //!
-//! [`examine`] looks at the items of the table: ticket, component token, the refresher's last runs, what WeChat answered,
-//! accounts, and what waits. It reads no secret, and calls nothing at WeChat: what WeChat last said is in the table, where
-//! the refresher left it. [`examine_accounts`] counts the accounts. What they find is data ([`Finding`]) with a verdict, from which the sentences are made.
+//! [`examine`] checks the items of the table: the ticket, the component token, the refresher's last runs, WeChat's last
+//! responses, and what is waiting. It reads no secret and does not call WeChat: the refresher stores WeChat's last
+//! responses in the table. [`examine_accounts`] counts the accounts. What they find is data ([`Finding`]) with a
+//! verdict, from which the sentences are made.
 //!
-//! [`codes`] explains why a call or a renewal failed, [`refusal`] a refusal of the platform itself, and [`words`] has the
-//! names of states, changes and permission sets. Where there is a text in one language, the other is next to it.
+//! [`codes`] explains why a call or a renewal failed, [`refusal`] a refusal of the platform itself, and [`words`] has
+//! the names of states, changes and permission sets. The texts in both languages are always next to each other.
 
-/// The text of the two that is in a language, with values in it.
+/// Formats the text in the given language.
 macro_rules! say {
     ($language:expr, $chinese:literal, $english:literal $(,)?) => {
         match $language {

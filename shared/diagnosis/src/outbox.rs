@@ -1,7 +1,7 @@
-//! What happened to accounts and API keys and has not been delivered yet: to the event bus, or to the event webhook.
+//! Events of accounts and API keys that have not been delivered yet: to the event bus, or to the event webhook.
 //!
-//! An event says itself how far it has come with each of them. One that waits holds up those behind it, of the same
-//! account or key and on the way to the same target.
+//! An event records its progress with each of the two targets. One that waits holds up the later events of the same
+//! account or key that are on their way to the same target.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use store::{Arrivals, Counted, FirstOf, OutboxEvent, Subject, WaitingEvent};
 
 use crate::finding::{Check, Finding, State, Verdict, count};
 
-/// An event is delivered within seconds, or by the next run: after this long three runs have failed to.
+/// An event is delivered within seconds, or by the next run: after this long, three runs have failed to deliver it.
 const SLOW: Duration = Duration::from_mins(15);
 
-/// How many of the events that are due first are looked at.
+/// How many of the events that are due first are read.
 const LOOK: usize = 100;
 
 const EVENT: Noun = Noun::new("个事件", "event");
@@ -25,7 +25,7 @@ const TRY: Noun = Noun::new("次", "attempt");
 /// Events that wait for the bus.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BusState {
-    /// How many, of those that were looked at.
+    /// How many, among those that were read.
     pub events: Counted,
     /// How long ago the oldest of them happened.
     pub oldest: Option<Duration>,
@@ -34,7 +34,7 @@ pub struct BusState {
 /// Events that wait for the webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookState {
-    /// How many, of those that were looked at.
+    /// How many, among those that were read.
     pub events: Counted,
     /// What is wrong.
     pub waiting: WaitingForWebhook,
@@ -43,26 +43,26 @@ pub struct WebhookState {
 /// Why events wait for the webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WaitingForWebhook {
-    /// It was asked and did not accept an event: the oldest of these.
+    /// It was called and did not accept an event: the oldest of these.
     Failing(FailingEvent),
-    /// It was not asked. The oldest event happened this long ago.
+    /// It was not called. The oldest event happened this long ago.
     NotAsked(Duration),
 }
 
 /// An event that the webhook has not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailingEvent {
-    /// What it is about.
+    /// The account or key that it is about.
     pub subject: Subject,
-    /// Its number among those of the subject.
+    /// Its number among the subject's events.
     pub sequence: u64,
     /// How long ago it happened.
     pub age: Duration,
-    /// How often the webhook was asked.
+    /// How often the webhook was called.
     pub attempts: u32,
 }
 
-/// Looks at what waits for the bus and, where something is wrong with it, for the webhook: most deployments have none.
+/// Checks what waits for the bus and, if something is wrong there, for the webhook, which most deployments do not have.
 pub(crate) async fn look(arrivals: &Arrivals, now: Timestamp) -> Vec<Finding> {
     match arrivals.events(LOOK).await {
         Ok(waiting) => {
@@ -96,7 +96,8 @@ impl State for BusState {
     }
 
     fn verdict(&self) -> Verdict {
-        // Those that were tried in vain are due later than new ones: behind many of these nothing else is seen.
+        // Events that failed before are due later than new ones: if there are many new ones, the failed ones are not
+        // among those read.
         let are_many = self.events.is_cut && self.events.number > 0;
         if are_many || self.oldest.is_some_and(|oldest| oldest > SLOW) { Verdict::Warning } else { Verdict::Ok }
     }
@@ -124,8 +125,8 @@ impl State for BusState {
 }
 
 impl WebhookState {
-    /// `None` if nothing is wrong. What the bus has, or never gets, waits for the webhook: there is one, or the refresher
-    /// has not looked yet.
+    /// `None` if nothing is wrong. An event that is done with the bus still waits for the webhook, either because there
+    /// is one or because the refresher has not looked yet.
     fn of(waiting: &FirstOf<WaitingEvent>, now: Timestamp) -> Option<Self> {
         let of_webhook = || waiting.items.iter().filter(|waiting| waiting.event.bus.is_done());
         let failing = of_webhook().filter(|waiting| waiting.event.webhook_tries > 0);
@@ -197,7 +198,7 @@ impl State for WebhookState {
     }
 }
 
-/// What an event is about.
+/// The subject of an event, in words.
 fn named(subject: &Subject, language: Language) -> String {
     match (language, subject) {
         (Language::English, _) => subject.to_string(),

@@ -1,11 +1,12 @@
-//! What WeChat's refusals of the platform's own calls mean for an operator: the reactions of [`wechat::api`], in words.
+//! The meaning of WeChat's refusals of the platform's own calls for an operator: the reactions of [`wechat::api`], in
+//! words.
 
 use base::language::Language;
 use wechat::api::{ErrCode, Reaction, Refusal, WechatError};
 
 use crate::finding::Verdict;
 
-/// The refusal in one line: code, call, request id, refused address, and WeChat's own words, which are cleaned.
+/// The refusal in one line: code, call, request id, refused address, and WeChat's own words, sanitized.
 #[must_use]
 pub fn sentence(refusal: &Refusal, language: Language) -> String {
     let Refusal { api, code, .. } = refusal;
@@ -15,7 +16,8 @@ pub fn sentence(refusal: &Refusal, language: Language) -> String {
     say!(language, "错误码 {code}，接口 {api}{ip}{rid}（{words:?}）", "code {code} to {api}{ip}{rid} ({words:?})")
 }
 
-/// Whether it stops the platform, or concerns a moment. One that concerns a single account says nothing about the platform.
+/// The severity: whether the refusal stops the platform or is temporary. A refusal of a single account says nothing
+/// about the platform.
 #[must_use]
 pub fn verdict(refusal: &Refusal) -> Verdict {
     match reaction(refusal) {
@@ -82,31 +84,31 @@ const fn texts(code: ErrCode, reaction: Reaction) -> (&'static str, &'static str
         ),
         (_, Reaction::WaitMinute | Reaction::Retry) => (
             "无需处理，系统会自动重试；请 10 分钟后再看一次",
-            "nothing, it is tried again; look once more in 10 minutes",
+            "nothing, the call is retried automatically; check again in 10 minutes",
         ),
         (_, Reaction::Refresh) => (
             "无需处理，令牌会自动续期；如果持续出现，说明另有服务器在为本平台获取令牌（指标 second_issuer）",
-            "nothing, the token is renewed; if this persists, another server issues tokens for this platform (metric \
+            "nothing, the token is renewed automatically; if this persists, another server issues tokens for this platform (metric \
              second_issuer)",
         ),
         (_, Reaction::Reauthorize) => ("请该商家重新授权", "that merchant must authorize the platform again"),
         (_, Reaction::Permission) => ("请该商家授予这个权限集", "that merchant must grant the permission set"),
         (_, Reaction::CodeSpent) => (
             "无需处理：授权会自动恢复，否则请商家重新打开授权链接",
-            "nothing: the grant is recovered by itself, or the merchant follows the link again",
+            "nothing: the grant is recovered automatically, or else the merchant has to open the link again",
         ),
         (_, Reaction::RefreshTokenInvalid) => (
             "无需处理，除非持续出现：系统会从微信重新读取 refresh_token",
-            "nothing, unless this persists: the refresh token is read again from WeChat",
+            "nothing, unless this persists: the refresh token is read from WeChat again",
         ),
         (_, Reaction::Caller | Reaction::Unknown) => (
             "请在微信文档中查找该错误码，联系微信客服时请提供 rid；具体情况见 token-refresher 的日志",
-            "look the code up with its rid in WeChat's documentation; token-refresher's log has the circumstances",
+            "look the code up in WeChat's documentation and give its rid to WeChat's support; token-refresher's log has the details",
         ),
     }
 }
 
-/// What the code asks for, given the call it answered.
+/// The reaction to the code, given the refused call.
 fn reaction(refusal: &Refusal) -> Reaction {
     WechatError::from(refusal.clone()).reaction()
 }
@@ -144,7 +146,7 @@ mod tests {
             (Api::ComponentToken, 61_006, Verdict::Wrong, "ticket", "票据"),
             (Api::AuthorizerToken, 45_009, Verdict::Wrong, "midnight in Beijing", "北京时间零点"),
             (Api::AuthorizerToken, 61_003, Verdict::Ok, "merchant must authorize", "重新授权"),
-            (Api::AuthorizerToken, -1, Verdict::Warning, "tried again", "重试"),
+            (Api::AuthorizerToken, -1, Verdict::Warning, "retried", "重试"),
             (Api::AuthorizerToken, 99_999, Verdict::Warning, "rid", "rid"),
         ] {
             let refusal = refused(api, code);

@@ -1,4 +1,4 @@
-//! How the refresher fares: its newest runs, from the items that they leave in the table.
+//! The refresher's newest runs, from the items that they store in the table.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use store::{Health, RunCounts};
 
 use crate::finding::{Check, State, Verdict};
 
-/// It runs every 5 minutes: after this long it has stopped, and the alarm rings too.
+/// It runs every 5 minutes: after this long it has stopped, and the alarm has gone off too.
 const RENEW_SILENT: Duration = Duration::from_mins(15);
 
 /// It runs every hour: after this long it has stopped.
@@ -26,22 +26,22 @@ const ACCOUNT: Noun = Noun::new("个账号", "account");
 /// number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Renewals {
-    /// The run of a part has never come to its end.
+    /// The run of a part has never finished.
     Never(Option<usize>),
-    /// The run of a part ended this long ago, and none has since.
+    /// The last run of a part ended this long ago.
     Stopped(Option<usize>, Duration),
     /// All parts run.
     Ran(RenewalRun),
 }
 
-/// What the newest runs of all parts did.
+/// The results of the newest runs of all parts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RenewalRun {
     /// How long ago the oldest of them ended.
     pub age: Duration,
     /// Accounts that were renewed.
     pub renewed: u64,
-    /// Entries of the inbox that were done.
+    /// Entries of the inbox that were processed.
     pub inbox_done: u64,
     /// Failures, by WeChat's code or a word.
     pub failed: BTreeMap<String, u64>,
@@ -52,18 +52,18 @@ pub struct RenewalRun {
 /// The newest run that reconciles.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reconciliations {
-    /// There has been none, and the refresher runs: one comes every hour.
+    /// There has been none yet, but the refresher runs: it reconciles every hour.
     NotYet,
     /// There has been none, and the refresher has never run.
     Never,
-    /// It ended this long ago, and none has since.
+    /// The last one ended this long ago, which is too long.
     Stopped(Duration),
     /// It ended this long ago.
     Ran(Duration),
 }
 
 impl RenewalRun {
-    /// Adds what a run did.
+    /// Adds the results of a run.
     fn add(mut self, health: &Health) -> Self {
         let report = RunCounts::of(&health.report);
         self.renewed += report.renewed;
@@ -101,7 +101,7 @@ impl RenewalRun {
 impl Renewals {
     /// The newest run of each part; `None` where it has never ended.
     pub(crate) fn of(parts: &[Option<Health>], now: Timestamp) -> Self {
-        // One that never ended comes before all others.
+        // A part whose run has never ended comes before all others.
         let oldest =
             parts.iter().enumerate().min_by_key(|(_, health)| health.as_ref().map(|health| health.finished_at));
         let (place, oldest) = oldest.map_or((0, None), |(place, health)| (place, health.as_ref()));
@@ -139,7 +139,7 @@ impl State for Renewals {
                 say!(
                     language,
                     "{which}从未完成过，正常情况下每 5 分钟运行一次",
-                    "{which} has never finished a run, and should every 5 minutes",
+                    "{which} has never finished, and should run every 5 minutes",
                 )
             }
             Self::Stopped(part, age) => {
@@ -168,7 +168,7 @@ impl State for Renewals {
             ),
             Self::Ran(run) if run.left_over > 0 => language.pick(
                 "下次运行会继续处理；如果持续如此，请调大 RefresherWindow 或 RefresherRuns",
-                "the next run continues; if this goes on, raise RefresherWindow or RefresherRuns",
+                "the next run continues; if this persists, raise RefresherWindow or RefresherRuns",
             ),
             Self::Ran(_) => return None,
         };
@@ -177,7 +177,7 @@ impl State for Renewals {
 }
 
 impl Reconciliations {
-    /// The newest run; `renews` says whether the refresher has ever ended a run that renews.
+    /// The newest run; `renews` says whether the refresher has ever finished a renew run.
     pub(crate) fn of(health: Option<&Health>, renews: bool, now: Timestamp) -> Self {
         match health.map(|health| now.since(health.finished_at)) {
             None if renews => Self::NotYet,

@@ -1,4 +1,4 @@
-//! Every finding there can be, in both languages.
+//! Every possible finding, in both languages.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,7 +20,7 @@ fn refusal(code: i64) -> Refusal {
     Refusal { api: Api::ComponentToken, code: ErrCode::from_code(code), errmsg, rid: None, refused_ip: None }
 }
 
-/// A finding with its verdict and what it says in English and in Chinese.
+/// A finding with its verdict, and a part of its sentence in English and in Chinese.
 type Told = (Finding, Verdict, &'static str, &'static str);
 
 /// Every finding.
@@ -217,20 +217,20 @@ fn words_of_ours_are_explained_and_others_do_no_harm() {
         assert_ne!(codes::of_run(label, Language::English), codes::of_run("new", Language::English), "{label}");
         assert!(is_chinese(codes::of_run(label, Language::Chinese)), "{label}");
     }
-    let repeated = "check whether it did before you repeat it";
+    let repeated = "check whether it has before you repeat it";
     for (label, remedy) in [
         ("connect", "try again"),
         ("timeout", repeated),
         (codes::UNUSABLE, repeated),
         ("http-502", repeated),
         ("http-404", "check the path and the method"),
-        ("45009", "wait until the quota is renewed"),
+        ("45009", "wait until the quota is reset"),
     ] {
         let told = codes::of_call(label, Language::English);
         assert!(told.remedy.starts_with(remedy), "{label}: {told:?}");
     }
     let lost = codes::of_renewal("61003", false, Language::English);
-    assert_eq!(lost.remedy, "The merchant has to authorize the platform again: make a link.");
+    assert_eq!(lost.remedy, "The merchant has to authorize the platform again: create a link.");
 }
 
 #[test]

@@ -9,13 +9,13 @@ use store::{TicketTimes, Vitals};
 
 use crate::finding::{Check, Finding, State, Verdict};
 
-/// A ticket comes every 10 minutes: after this long two are missing, and the alarm rings too.
+/// A ticket comes every 10 minutes: after this long two are missing, and the alarm has gone off too.
 const LATE: Duration = Duration::from_mins(25);
 
-/// WeChat accepts a ticket this long (protocol section 0).
+/// How long WeChat accepts a ticket (protocol section 0).
 const LIFE: Duration = Duration::from_hours(12);
 
-/// More between WeChat's time of a ticket and its arrival is unusual.
+/// A longer time between WeChat's timestamp of a ticket and its arrival is unusual.
 const UNDER_WAY: Duration = Duration::from_mins(1);
 
 /// The newest ticket.
@@ -23,22 +23,22 @@ const UNDER_WAY: Duration = Duration::from_mins(1);
 pub struct Ticket {
     /// How long ago it came; `None` before the first.
     pub age: Option<Duration>,
-    /// What must be entered in WeChat's console.
+    /// The URL that must be entered in WeChat's console.
     pub events_url: String,
 }
 
 /// WeChat's clock against ours, as far as the newest ticket shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WechatClock {
-    /// They agree to the minute.
+    /// They agree to within a minute.
     Agrees,
-    /// The ticket reached us this long after WeChat made it.
+    /// The ticket arrived this long after WeChat made it.
     Behind(Duration),
-    /// The ticket reached us this long before WeChat made it.
+    /// The ticket arrived this long before WeChat made it.
     Ahead(Duration),
 }
 
-/// Looks at the newest ticket.
+/// Checks the newest ticket.
 pub(crate) async fn look(vitals: &Vitals, events_url: &str, now: Timestamp) -> Vec<Finding> {
     let ticket = |age| Ticket { age, events_url: events_url.to_owned() }.into();
     match vitals.ticket().await {
@@ -104,7 +104,7 @@ impl State for Ticket {
             None => say!(
                 language,
                 "{console}。第三方平台通过创建审核后，微信才会开始推送",
-                "{console}. WeChat pushes only once it has approved the platform's creation",
+                "{console}. WeChat does not push before it has approved the platform's creation",
             ),
         })
     }
@@ -137,7 +137,7 @@ impl State for WechatClock {
             Self::Agrees => language
                 .pick(
                     "从最新的票据看，微信与本平台的时间相差不超过 1 分钟",
-                    "it agrees with ours to the minute, by the newest ticket",
+                    "it agrees with ours to within a minute, by the newest ticket",
                 )
                 .to_owned(),
             Self::Behind(by) => {

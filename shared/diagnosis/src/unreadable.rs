@@ -1,4 +1,4 @@
-//! The finding where items cannot be read.
+//! The finding of a check whose items cannot be read.
 
 use base::language::Language;
 use store::StoreError;
@@ -39,7 +39,7 @@ impl State for Unreadable {
     }
 }
 
-/// What failed. In English it is the error's own text.
+/// The failure in words. In English it is the error's own text.
 fn explained(error: &StoreError, language: Language) -> String {
     match (language, error) {
         (Language::English, _) => error.to_string(),

@@ -1,4 +1,4 @@
-//! The names of what the console and its lists show: states, changes, pushes and what came of them, permission sets.
+//! The names of what the console and its lists show: states, changes, pushes and their outcomes, permission sets.
 
 use base::language::Language;
 use store::{AccountState, StateChange};
@@ -15,7 +15,7 @@ pub const fn state(state: AccountState, language: Language) -> &'static str {
     }
 }
 
-/// What a state means, and what to do about it.
+/// The meaning of a state, and what to do about it.
 #[must_use]
 pub const fn state_meaning(state: AccountState, language: Language) -> &'static str {
     match state {
@@ -34,7 +34,7 @@ pub const fn state_meaning(state: AccountState, language: Language) -> &'static 
     }
 }
 
-/// What has changed of an account, in a sentence without a full stop.
+/// A change of an account, in a sentence without a full stop.
 #[must_use]
 pub fn change(change: &StateChange, language: Language) -> String {
     match change {
@@ -58,7 +58,7 @@ pub fn change(change: &StateChange, language: Language) -> String {
             language.pick("商家取消了授权", "the merchant withdrew the authorization").to_owned()
         }
         StateChange::Recovered { .. } => {
-            language.pick("一度失效的授权已恢复", "the authorization works again; it had seemed lost").to_owned()
+            language.pick("一度失效的授权已恢复", "the authorization, which had seemed lost, works again").to_owned()
         }
         StateChange::PermissionsChanged { added, removed } => permissions_changed(added, removed, language),
         StateChange::ProfileChanged { members } => {
@@ -87,7 +87,7 @@ fn join(words: impl Iterator<Item = String>, language: Language) -> String {
     words.collect::<Vec<_>>().join(language.pick("、", ", "))
 }
 
-/// A permission set by the id in `func_info`: its name, or the id where the protocol does not name it.
+/// A permission set by the id in `func_info`: its name, or the id if the protocol has no name for it.
 #[must_use]
 pub fn permission(id: u32, language: Language) -> String {
     match PermissionSet::of(id) {
@@ -96,7 +96,7 @@ pub fn permission(id: u32, language: Language) -> String {
     }
 }
 
-/// A member of a profile, as an event of a change names it.
+/// The name of a profile's member, as events list it.
 fn profile_member(member: &str, language: Language) -> String {
     let word = match member {
         "kind" => language.pick("账号类型", "kind"),
@@ -128,8 +128,8 @@ pub fn account_status(status: i64, language: Language) -> String {
     }
 }
 
-/// What kind of arrival is in the inbox: WeChat's `InfoType`, or our word for a code or a message of the release check.
-/// `None` for a type that the platform does not know, to be shown as it is.
+/// The kind of an arrival in the inbox: WeChat's `InfoType`, or our own word for a code or a message of the release
+/// check. `None` for a type that the platform does not know, which is shown as it is.
 #[must_use]
 pub fn arrival(info_type: &str, language: Language) -> Option<&'static str> {
     Some(match info_type {
@@ -141,18 +141,18 @@ pub fn arrival(info_type: &str, language: Language) -> Option<&'static str> {
         "notify_third_fasteregister" => language.pick("快速注册小程序", "mini program registered"),
         "notify_third_fastregisterbetaapp" => language.pick("注册试用小程序", "trial mini program registered"),
         "notify_third_fastverifybetaapp" => language.pick("试用小程序转正", "trial mini program verified"),
-        "notify_3rd_wxa_auth" => language.pick("小程序认证进度", "mini-program certification"),
-        "notify_3rd_wxa_wxverify" => language.pick("小程序认证即将到期", "mini-program certification expiring"),
-        "notify_3rd_wxa_auth_and_icp" => language.pick("小程序认证和备案进度", "mini-program certification and filing"),
+        "notify_3rd_wxa_auth" => language.pick("小程序认证进度", "mini program verification"),
+        "notify_3rd_wxa_wxverify" => language.pick("小程序认证即将到期", "mini program verification expiring"),
+        "notify_3rd_wxa_auth_and_icp" => language.pick("小程序认证和备案进度", "mini program verification and filing"),
         "notify_icpfiling_verify_result" => language.pick("备案人脸核身结果", "face check of a filing"),
         "notify_apply_icpfiling_result" => language.pick("备案进度", "filing"),
-        "order_path_apply_result_notify" => language.pick("订单页路径提交结果", "order page handed in"),
-        "order_path_audit_result_notify" => language.pick("订单页路径审核结果", "order page audited"),
+        "order_path_apply_result_notify" => language.pick("订单页路径提交结果", "order page submitted"),
+        "order_path_audit_result_notify" => language.pick("订单页路径审核结果", "order page reviewed"),
         _ => return None,
     })
 }
 
-/// Everything that [`arrival`] has words for, the most frequent first.
+/// All types that [`arrival`] names, the most frequent first.
 pub const ARRIVALS: [&str; 15] = [
     "authorized",
     "updateauthorized",
@@ -171,20 +171,20 @@ pub const ARRIVALS: [&str; 15] = [
     "order_path_audit_result_notify",
 ];
 
-/// What came of an arrival: the word that stays with it once it is done. `None` for a word of a failure, which
-/// [`crate::codes::of_run`] explains.
+/// The outcome of an arrival, from the word that is stored with it once it is done. `None` for the word of a failure,
+/// which [`crate::codes::of_run`] explains.
 #[must_use]
 pub fn outcome(word: &str, language: Language) -> Option<&'static str> {
     Some(match word {
         "granted" => language.pick("授权已保存", "the authorization is stored"),
         "granted since" => language.pick("此后商家已重新授权，无需处理", "authorized again since, nothing to do"),
         "marked" => language.pick("账号已标记为取消授权", "the account is marked as withdrawn"),
-        "known" => language.pick("此前已处理", "it was known already"),
+        "known" => language.pick("此前已处理", "it was already known"),
         "revoked since" => language.pick("授权此后已被取消", "the authorization was withdrawn since"),
         "gone" => language.pick("微信一侧已没有该授权", "WeChat no longer has the authorization"),
-        "spent" => language.pick("授权码已被使用", "the code was used before"),
+        "spent" => language.pick("授权码已被使用", "the code had already been used"),
         "noted" => language.pick("已记录并转发", "recorded and passed on"),
-        "unreadable" => language.pick("内容无法解析", "it cannot be read"),
+        "unreadable" => language.pick("内容无法解析", "its content cannot be parsed"),
         _ => return None,
     })
 }

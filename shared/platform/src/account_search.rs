@@ -1,7 +1,7 @@
-//! Accounts that somebody looks for: by what the business has said about them, or by what they are.
+//! The search for accounts: by what the business has said about them, or by their own properties.
 //!
-//! A state or a reference is a list of its own in the index, an appid or original id a look-up. Everything else is compared
-//! with what is read, for a bounded time: a page that is not full by then has an end all the same.
+//! A state or a reference is a list of its own in the index, and an appid or original id is looked up. For everything
+//! else a list is read and filtered for a bounded time: a page that is not full by then ends early.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,10 +11,10 @@ use store::{AccountList, AccountLists, AccountState, KnownAccount, StoreError, U
 use tokio::time::Instant;
 use wechat::api::AccountKind;
 
-/// How long accounts are read to be compared.
+/// How long accounts are read and filtered.
 const LOOKING: Duration = Duration::from_secs(2);
 
-/// Accounts that are read at once to be compared.
+/// How many accounts are read at once to be filtered.
 const AT_ONCE: usize = 100;
 
 /// Which accounts.
@@ -32,18 +32,18 @@ pub struct AccountFilters {
     pub text: Option<String>,
 }
 
-/// Some of the accounts that are looked for.
+/// A page of the accounts that were found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccountsFound {
-    /// In the order of their appids.
+    /// The accounts, ordered by appid.
     pub accounts: Vec<KnownAccount>,
-    /// Behind which account the next page begins, if there may be more.
+    /// The account after which the next page begins, if there may be more.
     pub next: Option<AppId>,
-    /// How many accounts of a list were compared to find them.
+    /// How many accounts of a list were read to find them.
     pub read: usize,
 }
 
-/// Looks for accounts.
+/// The search for accounts.
 #[derive(Debug, Clone, Copy)]
 pub struct AccountSearch<'a> {
     /// The lists.
@@ -53,7 +53,7 @@ pub struct AccountSearch<'a> {
 }
 
 impl AccountSearch<'_> {
-    /// The account that is named by its appid or original id, if it is what is asked for; `None` where none is named.
+    /// The account with the appid or original id in the filters, if it matches them; `None` if they contain neither.
     pub async fn named(&self, filters: &AccountFilters) -> Result<Option<AccountsFound>, StoreError> {
         let Some(text) = &filters.text else { return Ok(None) };
         let appid = match AppId::parse_issued(text) {
@@ -69,7 +69,7 @@ impl AccountSearch<'_> {
         Ok(Some(AccountsFound { accounts, ..AccountsFound::default() }))
     }
 
-    /// A page of at most `limit` accounts behind `after`.
+    /// A page of at most `limit` accounts after `after`.
     pub async fn page(
         &self,
         filters: &AccountFilters,
@@ -104,7 +104,7 @@ impl AccountSearch<'_> {
         }
     }
 
-    /// The same among some accounts only, which are looked up: a key that is limited has few.
+    /// The same among some accounts only, which are looked up: a limited key has few.
     pub async fn page_among(
         &self,
         filters: &AccountFilters,
@@ -130,7 +130,7 @@ impl AccountSearch<'_> {
 }
 
 impl AccountFilters {
-    /// The list in the index that has what is asked for, and perhaps more.
+    /// The list in the index that contains all matching accounts, and perhaps others.
     #[must_use]
     pub fn list(&self) -> AccountList<'_> {
         match (&self.reference, self.state) {
@@ -140,14 +140,14 @@ impl AccountFilters {
         }
     }
 
-    /// Whether the list may have accounts that are not asked for.
+    /// Whether the list may contain accounts that do not match.
     #[must_use]
     pub fn are_compared(&self) -> bool {
         let by_list = [self.reference.is_some(), self.state.is_some()].into_iter().filter(|asked| *asked).count();
         by_list > 1 || self.kind.is_some() || !self.tags.is_empty() || self.text.is_some()
     }
 
-    /// Whether an account is asked for.
+    /// Whether an account matches.
     #[must_use]
     pub fn fit(&self, account: &KnownAccount) -> bool {
         let Some(profile) = &account.details.profile else {

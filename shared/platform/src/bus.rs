@@ -1,6 +1,6 @@
-//! What the business learns through EventBridge: messages and events of accounts, and the outcome of grants.
+//! What is published to the business through EventBridge: messages and events of accounts, and the outcome of grants.
 //!
-//! [`BusEvent`] says what an event looks like, [`Bus`] puts it on the bus: at least once, with the same `id` each time.
+//! [`BusEvent`] defines the form of an event, [`Bus`] publishes it: at least once, with the same `id` each time.
 
 mod event;
 
@@ -18,40 +18,42 @@ use self::event::LARGEST;
 
 pub use self::event::{BusEvent, RECONCILIATION_REQUESTED, RUN_REQUESTED, SOURCE};
 
-/// Whether all of an event is on the bus.
+/// How much of an event is on the bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Put {
     /// All of it.
     Whole,
-    /// It was too large: what is missing is named in `omitted`.
+    /// It was too large: `omitted` in it names what was left out.
     Reduced,
 }
 
-/// EventBridge's word for too many events, of a request or of an entry in it.
+/// EventBridge's code for too many events, for a request or an entry in it.
 const THROTTLED: &str = "ThrottlingException";
 
-/// Why the bus did not take an event.
+/// Why the bus did not accept an event.
 #[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
 pub enum BusError {
-    /// EventBridge did not answer, or refuses whatever we send: no event is taken now. It may have taken this one.
-    #[error("EventBridge takes no events ({0}): check EVENT_BUS_NAME, the function's permission and the network")]
+    /// EventBridge did not respond, or refuses everything: no event is accepted now. It may have accepted this one.
+    #[error("EventBridge accepts no events ({0}): check EVENT_BUS_NAME, the function's permission and the network")]
     Away(String),
-    /// EventBridge takes fewer events than it is offered.
-    #[error("EventBridge takes no more events now ({0}): the region's limit of PutEvents calls a second is reached")]
+    /// EventBridge accepts fewer events than are sent.
+    #[error(
+        "EventBridge accepts no more events now ({0}): the region's limit of PutEvents calls per second is reached"
+    )]
     Busy(String),
     /// EventBridge refused this event.
-    #[error("EventBridge did not take an event ({0})")]
+    #[error("EventBridge did not accept an event ({0})")]
     Refused(String),
-    /// EventBridge will never take this event.
-    #[error("EventBridge will never take an event ({0})")]
+    /// EventBridge will never accept this event.
+    #[error("EventBridge will never accept an event ({0})")]
     Malformed(String),
-    /// It is too large for this bus, also with everything left out of it that can be.
-    #[error("EventBridge will never take an event: it is too large")]
+    /// It is too large for this bus, even without everything that can be left out.
+    #[error("EventBridge will never accept an event: it is too large")]
     TooLarge,
 }
 
 impl BusError {
-    /// Whether the same event may be taken later.
+    /// Whether the same event may be accepted later.
     #[must_use]
     pub const fn may_pass(&self) -> bool {
         !matches!(self, Self::Malformed(_) | Self::TooLarge)
@@ -61,7 +63,7 @@ impl BusError {
         let cause = failure(error);
         match (error, cause.as_str()) {
             (SdkError::ServiceError(_), THROTTLED) => Self::Busy(cause),
-            // The one refusal of a request that is about what is in it.
+            // The only refusal of a request that is due to its content.
             (SdkError::ServiceError(service), "ValidationException") => {
                 let words = service.err().meta().message().unwrap_or_default().to_ascii_lowercase();
                 if words.contains("size") { Self::TooLarge } else { Self::Refused(cause) }
@@ -71,7 +73,7 @@ impl BusError {
     }
 }
 
-/// The bus; clones share the connections.
+/// The event bus; clones share its connections.
 #[derive(Debug, Clone)]
 pub struct Bus {
     client: Client,
@@ -79,21 +81,21 @@ pub struct Bus {
 }
 
 impl Bus {
-    /// The bus `name` (or its ARN), reached through `client`, whose time-outs are those of [`runtime::aws`].
+    /// The bus with this name or ARN, reached through `client`, which has the time-outs of [`runtime::aws`].
     #[must_use]
     pub fn new(client: Client, name: &str) -> Self {
         Self { client, name: name.into() }
     }
 
-    /// Connects before there is an event to put.
+    /// Connects before there is an event to publish.
     pub async fn connect(&self) {
         connect_to_eventbridge(&self.client).await;
     }
 
-    /// Puts an event on the bus. One that is too large for it is put with less in it, at once: waiting would not help.
+    /// Publishes an event. One that is too large is reduced and published at once: waiting would not help.
     ///
     /// # Errors
-    /// [`BusError`]: it has to be put again, unless it never can be.
+    /// [`BusError`]: the event has to be published again if [`BusError::may_pass`].
     pub async fn put(&self, event: &BusEvent) -> Result<Put, BusError> {
         let mut next = Some(event.clone());
         while let Some(event) = next {
@@ -118,7 +120,7 @@ impl Bus {
             .build();
         let answer = self.client.put_events().entries(entry).send().await;
         let answer = answer.map_err(|error| BusError::of_request(&error))?;
-        // A refused entry comes with an answer that is otherwise a success.
+        // A refused entry is part of a response that is otherwise a success.
         match answer.entries().first().and_then(|entry| entry.error_code()) {
             None if answer.failed_entry_count() == 0 => Ok(()),
             Some(THROTTLED) => Err(BusError::Busy(THROTTLED.to_owned())),

@@ -17,7 +17,7 @@ use crate::memory::TokenMemory;
 use crate::schedule;
 use crate::secret::Platform;
 
-/// The platform as WeChat knows it, for the length of one event.
+/// The platform as WeChat knows it, while one event is handled.
 #[derive(Clone)]
 pub struct Component {
     platform: Arc<Platform>,
@@ -33,7 +33,7 @@ impl Component {
         Self { platform, wechat, store, context, memory: Arc::default() }
     }
 
-    /// The same with a memory of what WeChat last said: [`WechatClient::heard`].
+    /// The same, recording WeChat's last responses: [`WechatClient::heard`].
     #[must_use]
     pub fn listening(self) -> Self {
         Self { wechat: self.wechat.listening(self.context.clock.clone()), ..self }
@@ -51,7 +51,7 @@ impl Component {
         &self.platform
     }
 
-    /// WeChat's API, within the event's deadline: for calls without a component token.
+    /// The client of WeChat's API, with the event's deadline, for calls without a component token.
     #[must_use]
     pub const fn wechat(&self) -> &WechatClient {
         &self.wechat
@@ -61,20 +61,20 @@ impl Component {
         &self.store
     }
 
-    /// Keys of our own, derived from the platform's secret.
+    /// Our own keys, derived from the platform's secret.
     #[must_use]
     pub fn derived_keys(&self) -> &DerivedKeys {
         &self.platform.derived
     }
 
-    /// Clock, random bytes, metrics and bounds of the event.
+    /// Clock, random bytes, metrics and time limits of the event.
     #[must_use]
     pub const fn context(&self) -> &Context {
         &self.context
     }
 
-    /// The platform's `component_access_token`, renewed if it is due. Once read, it is remembered for the rest of the
-    /// event, and read again only when it has become due or WeChat has refused it.
+    /// The platform's `component_access_token`, renewed if it is due. It is cached for the rest of the event, and read
+    /// again only when it has become due or WeChat has refused it.
     pub async fn token(&self) -> Result<SecretString, TokenError> {
         if let Some(token) = self.memory.get(self.context.now()) {
             return Ok(token);
@@ -87,12 +87,12 @@ impl Component {
     /// Calls WeChat with the component token; if WeChat refuses the token, renews it unless another process has, and
     /// calls once more, never twice.
     ///
-    /// WeChat also refuses the token in calls about one account only, and goes on doing so with every new token. A call
-    /// that names no account distinguishes the two.
+    /// WeChat may also refuse the token only in calls about one account, and keep refusing every new token there. A
+    /// call that names no account distinguishes the two cases.
     ///
     /// # Errors
-    /// [`TokenError`]: [`TokenError::NoComponentToken`] if there is no token that WeChat accepts, else the call's own
-    /// failure.
+    /// [`TokenError`]: [`TokenError::NoComponentToken`] if there is no token that WeChat accepts, otherwise the call's
+    /// own failure.
     pub async fn call<T, F>(&self, call: impl Fn(SecretString) -> F) -> Result<T, TokenError>
     where
         F: Future<Output = Result<T, WechatError>>,
@@ -124,7 +124,7 @@ impl Component {
         }
     }
 
-    /// What a call of the component API carries.
+    /// The credentials of a call of the component API.
     #[must_use]
     pub fn carries<'a>(&'a self, token: &'a SecretString) -> ComponentCall<'a> {
         ComponentCall { component: &self.platform.component, token }
@@ -152,8 +152,8 @@ impl Component {
         self.call(|token| async move { self.wechat.authorizer_list(self.carries(&token), offset, count).await }).await
     }
 
-    /// Whether a token that WeChat refuses has itself replaced a refused one, and is accepted all the same in a call that
-    /// names no account: another one would be refused as well, and each uses up one of the day's issues.
+    /// Whether a refused token has itself just replaced a refused one, and is accepted in a call that names no account.
+    /// Then a new one would be refused as well, and each counts against the daily limit.
     async fn was_replaced_in_vain(&self, token: &SecretString, refused: &WechatError) -> Result<bool, TokenError> {
         let record = self.store.tokens.get(&TokenOwner::Component).await?;
         let replaced = record.is_some_and(|record| record.after_refusal && record.holds(token));
@@ -161,7 +161,7 @@ impl Component {
     }
 
     /// Whether WeChat accepts the component token in a call that names no account, although it refused it in another
-    /// call. If it does not say, the other call's refusal counts for that call only.
+    /// call. If that call fails for another reason, the refusal is taken to concern the other call only.
     async fn accepts(&self, token: &SecretString, refused: &WechatError) -> bool {
         refused.refusal().is_some_and(|refusal| refusal.api.names_subject()) && self.is_accepted(token).await
     }
@@ -172,8 +172,8 @@ impl Component {
         !answer.is_err_and(|error| error.token_rejected() || error.is_platform_wide())
     }
 
-    /// Reports that another server issues tokens for the platform: a token of ours was void and none of our processes had
-    /// replaced it. To be called once it is clear that the refusal was about the token.
+    /// Reports that another server issues tokens for the platform: one of our tokens was void and none of our processes
+    /// had replaced it. Call it only once it is clear that the refusal was about the token.
     pub(crate) fn report_second_issuer(&self, renewed: bool) {
         if renewed {
             self.context.metrics.put(&Metric::count(Measure::SecondIssuer, 1));

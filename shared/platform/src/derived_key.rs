@@ -1,7 +1,7 @@
-//! Keys of our own that are derived from the platform's secret (HKDF, RFC 5869), so that there is no further secret to set up,
-//! store and change.
+//! Keys that are derived from the platform's secret (HKDF, RFC 5869), so that there is no further secret to create,
+//! store and rotate.
 //!
-//! They come from `encoding_aes_key`, whose previous generation is kept while WeChat's side changes over: what was
+//! They are derived from `encoding_aes_key`, whose previous value is kept while WeChat switches to a new one: what was
 //! signed before the change is accepted after it.
 
 use std::fmt;
@@ -18,19 +18,19 @@ pub const SIGNATURE_LENGTH: usize = 32;
 /// The length of a key, in bytes: HMAC-SHA256's block.
 const KEY_LENGTH: usize = 64;
 
-/// What a key is for. A signature for one purpose is not valid for another.
+/// The purpose of a key. A signature for one purpose is not valid for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// Short-lived tokens of services.
     ServiceToken,
-    /// What a browser carries while its visitor is being logged in.
+    /// The state that a browser keeps while its visitor is being logged in.
     LoginAttempt,
-    /// The code that a visitor's login is redeemed with.
+    /// The code with which a visitor's login is redeemed.
     LoginCode,
 }
 
 impl Purpose {
-    /// HKDF's `info`. It stays as it is: another one would void what was signed.
+    /// HKDF's `info`. It must not change: that would void every existing signature.
     const fn info(self) -> &'static [u8] {
         match self {
             Self::ServiceToken => b"service-token",
@@ -46,7 +46,7 @@ pub struct DerivedKeys {
     previous: Option<Generation>,
 }
 
-/// What the keys of one generation are expanded from.
+/// The pseudorandom key from which the keys of one generation are expanded.
 struct Generation(Hkdf<Sha256>);
 
 impl Generation {
@@ -56,11 +56,11 @@ impl Generation {
 
     fn mac(&self, purpose: Purpose, parts: &[&[u8]]) -> Hmac<Sha256> {
         let mut key = SecretBox::new(Box::new([0; KEY_LENGTH]));
-        // It fails for a longer key than this only.
+        // It fails only for a key longer than this.
         const { assert!(KEY_LENGTH <= 255 * SIGNATURE_LENGTH) };
         let _ = self.0.expand(purpose.info(), key.expose_secret_mut());
         parts.iter().fold(Hmac::new(key.expose_secret().into()), |mac, part| {
-            // Each after its length, so that no two lists of parts are alike.
+            // Each part follows its length, so that no two lists of parts have the same signature.
             mac.chain_update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes()).chain_update(part)
         })
     }
@@ -79,7 +79,7 @@ impl DerivedKeys {
         self.current.mac(purpose, parts).finalize().into_bytes().into()
     }
 
-    /// Whether a signature is of the current or the previous key. Takes the same time wherever the first difference is.
+    /// Whether a signature is valid under the current or the previous key, in constant time.
     #[must_use]
     pub fn verifies(&self, purpose: Purpose, parts: &[&[u8]], signature: &[u8; SIGNATURE_LENGTH]) -> bool {
         let is_of = |generation: &Generation| generation.mac(purpose, parts).verify(signature.into()).is_ok();
@@ -110,7 +110,7 @@ mod tests {
         keys.sign(Purpose::ServiceToken, parts)
     }
 
-    /// Computed with Python's hmac, by RFC 5869 and the length before each part.
+    /// The expected value was computed with Python's hmac, after RFC 5869, with the length before each part.
     #[test]
     fn a_signature_stays_the_same_from_version_to_version() {
         let signature = sign(&keys("wx1234567890abcdef", KEY, None), &[b"key", b"account"]);

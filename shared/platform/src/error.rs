@@ -1,4 +1,4 @@
-//! Why there is no token, and what follows from it.
+//! Why there is no token, and the consequences.
 
 use base::clock::Timestamp;
 use base::ids::AppId;
@@ -8,16 +8,16 @@ use wechat::api::{Reaction, WechatError};
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// The table did not answer.
+    /// The table did not respond.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// WeChat did not answer, or refused.
+    /// WeChat did not respond, or refused.
     #[error(transparent)]
     Wechat(#[from] WechatError),
     /// WeChat has not pushed a ticket yet: without one there is no component token.
     #[error("WeChat has not pushed a component_verify_ticket yet: check 授权事件接收URL in WeChat's console")]
     NoTicket,
-    /// There is no component token that WeChat accepts, and every call depends on it: no account is at fault.
+    /// There is no component token that WeChat accepts. Every call depends on it: no account is at fault.
     #[error("there is no usable component token: {0}")]
     NoComponentToken(#[source] Box<TokenError>),
     /// No such account ever authorized the platform.
@@ -28,9 +28,9 @@ pub enum TokenError {
     NotAuthorized {
         /// The account.
         authorizer: AppId,
-        /// How its grant has ended.
+        /// How its grant ended.
         state: AccountState,
-        /// When, where that is known.
+        /// When it ended, if known.
         since: Option<Timestamp>,
     },
     /// The account granted no API permission: WeChat issues no token for it.
@@ -47,17 +47,17 @@ pub enum TokenError {
         /// When it may be renewed again.
         again_at: Timestamp,
     },
-    /// WeChat refused a token of the platform in one call and accepts it in another.
+    /// WeChat refused the platform's token in one call but accepts it in another.
     #[error("WeChat accepts the token of {0} in other calls: it is not renewed")]
     StillAccepted(TokenOwner),
-    /// The last renewals failed and the old token has lapsed.
-    #[error("the token of {owner} could not be renewed ({label}); the next try is at {next_try}")]
+    /// The last renewals failed and the old token has expired.
+    #[error("the token of {owner} could not be renewed ({label}); the next attempt is at {next_try}")]
     Failing {
         /// Whose token.
         owner: TokenOwner,
         /// The last failure.
         label: String,
-        /// When it is tried again.
+        /// When renewal is tried again.
         next_try: Timestamp,
     },
 }
@@ -81,14 +81,14 @@ impl TokenError {
         }
     }
 
-    /// Whether the same can succeed later without anybody changing the request. Whatever WeChat says can: a code that is
-    /// refused today for a reason we do not know is worth another try.
+    /// Whether the same request can succeed later. Any response of WeChat counts as temporary: a code that is refused
+    /// for an unknown reason is worth another try.
     #[must_use]
     pub const fn may_pass(&self) -> bool {
         !matches!(self, Self::UnknownAccount(_) | Self::NotAuthorized { .. } | Self::NoPermission(_))
     }
 
-    /// What WeChat said or failed to say, be it about the call or about the component token that it needed.
+    /// The failed call of WeChat: the call itself, or the issue of the component token that it needed.
     #[must_use]
     pub fn wechat(&self) -> Option<&WechatError> {
         match self {
@@ -98,13 +98,13 @@ impl TokenError {
         }
     }
 
-    /// Whether WeChat, asked for an account's details, says that the account's grant is gone.
+    /// Whether this is WeChat's statement, in response to a request for an account's details, that the grant is gone.
     #[must_use]
     pub fn says_gone(&self) -> bool {
         matches!(self, Self::Wechat(error) if error.reaction() == Reaction::Reauthorize)
     }
 
-    /// Whom the failure concerns, and so what may go on in spite of it.
+    /// What the failure affects, and so what may continue in spite of it.
     #[must_use]
     pub const fn scope(&self) -> Scope {
         match self {
@@ -122,19 +122,18 @@ impl TokenError {
     }
 }
 
-/// Whom a failure concerns. It follows from the call that failed and from what the call was about, never from WeChat's
-/// code alone.
+/// What a failure affects. It follows from the call that failed and its subject, never from WeChat's code alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// Only the account, code or entry in question: it is postponed, and everything else goes on.
+    /// Only the account, code or entry in question: it is postponed, and everything else continues.
     Subject,
-    /// One API of WeChat's, whose quota is used up: what needs another API goes on.
+    /// One of WeChat's APIs, whose quota is used up: what needs another API continues.
     Api,
-    /// The table did not answer for one item. Whether it is away altogether shows at the next items.
+    /// One item of the table, which did not respond. The next items show whether the whole table is unavailable.
     Table,
-    /// The platform itself, its address, secret, ticket or token: everything else would fail in the same way.
+    /// The platform itself, through its address, secret, ticket or token: everything else would fail in the same way.
     Platform,
-    /// The run's own time: the call was not begun.
+    /// The run, which is out of time: the call was not started.
     OutOfTime,
 }
 

@@ -1,10 +1,10 @@
-//! The exchange of an authorization code for an account's tokens (protocol section 1.4), by whoever comes first: the
+//! The exchange of an authorization code for an account's tokens (protocol section 1.4), by whichever comes first: the
 //! refresher with a push, or the callback with a redirect.
 //!
-//! A code can be spent once. So it is claimed before it is sent, the tokens are stored before anything else is done with
-//! them, and a code that WeChat calls spent although no grant is stored leads to the account's refresh token in another
-//! way. What WeChat's details say is of the present, whichever code made us ask. The future of [`Exchange::run`] must
-//! not be dropped once it was polled.
+//! A code can be spent only once. So it is claimed before it is sent, and the tokens are stored before anything else is
+//! done with them. If WeChat says that a code is spent but no grant is stored, the account's refresh token is read from
+//! its details instead. The details describe the present state, whichever code was the reason to read them. The future
+//! of [`Exchange::run`] must not be dropped once it was polled.
 
 mod keep;
 mod recover;
@@ -27,27 +27,26 @@ use crate::tokens::{TokenError, Tokens};
 
 /// A code to be exchanged.
 pub struct Code<'a> {
-    /// The code. WeChat's pushes about trial mini programs have none: the account's details bring what it would have
-    /// brought.
+    /// The code. WeChat's pushes about trial mini programs have none: the tokens are read from the account's details.
     pub code: Option<&'a SecretString>,
     /// Its claim.
     pub claim: &'a ClaimKey,
-    /// The account it is for.
+    /// The account that it is for.
     pub whose: Whose<'a>,
-    /// WeChat's time of the grant, where a push said so and it can be believed.
+    /// WeChat's time of the grant, if a push has a credible one.
     pub granted_at: Option<Timestamp>,
-    /// When it reached us.
+    /// When it arrived.
     pub received_at: Timestamp,
 }
 
 /// The account that a code is for.
 #[derive(Debug, Clone, Copy)]
 pub enum Whose<'a> {
-    /// A push has named it.
+    /// A push named it.
     Known(&'a AppId),
-    /// Only WeChat's answer says whether it is this one.
+    /// It is probably this one; only WeChat's response confirms it.
     Presumed(&'a AppId),
-    /// As with a redirect.
+    /// It is unknown, as with a redirect.
     Unknown,
 }
 
@@ -63,11 +62,11 @@ pub enum Exchanged {
     },
     /// Another process is exchanging it.
     Busy,
-    /// WeChat's times say that the grant was taken back since: the code was not sent.
+    /// By WeChat's timestamps the grant has been revoked since: the code was not sent.
     RevokedSince,
     /// WeChat says that the account's grant is gone again.
     Gone,
-    /// The code is spent or lapsed and nothing says for which account: if it brought a grant, reconcile finds it.
+    /// The code is spent or expired and its account is unknown: if there is a grant, reconciliation finds it.
     Spent {
         /// Whether an earlier attempt of ours may have spent it and lost the response.
         by_us: bool,
@@ -78,7 +77,7 @@ pub enum Exchanged {
 struct ClaimedExchange<'a> {
     code: &'a Code<'a>,
     claimed: ClaimedCode<'a>,
-    /// The account as it was before WeChat was asked: what is stored since shows by its `token_seq`.
+    /// The account before WeChat was called: its `token_seq` shows whether anything was stored since.
     before: Option<StoredAccount>,
     lease: Lease<ClaimKey>,
     binding: Option<Binding>,
@@ -87,13 +86,12 @@ struct ClaimedExchange<'a> {
 }
 
 impl Code<'_> {
-    /// What a claim keeps of the code that was exchanged under it.
+    /// The digest that a claim stores of the code exchanged under it.
     fn digest(&self) -> CodeDigest {
         self.code.map_or_else(|| CodeDigest::from_stored(self.claim.as_str()), CodeDigest::of)
     }
 
-    /// Who has shown, by bringing this code, that its account was authorized through a link: a push names the account, a
-    /// browser cannot.
+    /// Whose word binds the link to the account: a push's, which names the account, or a browser's, which does not.
     const fn shows(&self) -> BoundBy {
         if self.whose.known().is_some() { BoundBy::Push } else { BoundBy::Browser }
     }
@@ -115,7 +113,7 @@ impl<'a> Whose<'a> {
     }
 }
 
-/// The exchange of codes, for the length of one event.
+/// The exchange of codes, while one event is handled.
 #[derive(Clone)]
 pub struct Exchange {
     tokens: Tokens,
@@ -151,7 +149,7 @@ impl Exchange {
     /// Exchanges a code under its claim and stores what it brings; binds the link that the claim belongs to.
     ///
     /// # Errors
-    /// [`TokenError`]: worth another try later, and nothing is lost by it.
+    /// [`TokenError`]: another try later can succeed, and nothing is lost.
     pub async fn run(&self, code: &Code<'_>) -> Result<Exchanged, TokenError> {
         let before = match code.whose.account() {
             Some(account) => self.store().accounts.get(account).await?,
@@ -175,7 +173,7 @@ impl Exchange {
             Claimed::Ours { lease, binding, tried, redirected } => (lease, binding, tried, redirected),
         };
         let attempt = ClaimedExchange { code, claimed, before, lease, binding, tried };
-        // On the heap: these are large, and part of the future of every page and entry otherwise.
+        // On the heap: these futures are large, and would otherwise be part of the future of every page and entry.
         let result = match &redirected {
             Some(grant) => Box::pin(self.confirm_redirected(&attempt, grant)).await,
             None => Box::pin(self.exchange_claimed(&attempt)).await,
@@ -209,8 +207,8 @@ impl Exchange {
         }
     }
 
-    /// WeChat says of a code that its account has not authorized the platform. It says so now and then of a fresh one: as
-    /// long as a code lives, that is believed only where the account's details say it too.
+    /// Handles the refusal that a code's account has not authorized the platform. WeChat sometimes says this of a fresh
+    /// code: while a code is valid, it is believed only if the account's details confirm it.
     async fn on_not_authorized(
         &self,
         attempt: &ClaimedExchange<'_>,
@@ -225,8 +223,8 @@ impl Exchange {
         }
     }
 
-    /// Ends the claim unless the grant's own write has. Where WeChat may have spent the code, and nobody knows its answer,
-    /// it may also have replaced the account's token.
+    /// Ends the claim, unless the write of the grant has ended it. If WeChat may have spent the code and its response
+    /// is lost, it may also have replaced the account's token.
     async fn end(
         &self,
         attempt: &ClaimedExchange<'_>,
@@ -244,7 +242,7 @@ impl Exchange {
             return;
         }
         if let Err(error) = self.store().claims.release(&attempt.lease, may_be_spent).await {
-            tracing::warn!(claim = %attempt.claimed.claim, "the claim on an authorization code ends by itself: {error}");
+            tracing::warn!(claim = %attempt.claimed.claim, "the claim on an authorization code was not released and will expire: {error}");
         }
     }
 
@@ -264,8 +262,8 @@ impl Exchange {
         Ok(Exchanged::Granted { authorizer, bound: Some(bound) })
     }
 
-    /// What the link that a merchant came through says about the account; nothing where it has been cancelled, or is
-    /// another account's: a link takes one. One read.
+    /// What the merchant's link says about the account; `None` if the link is cancelled or bound to another account: a
+    /// link is for one account only. One read.
     async fn origin_of(
         &self,
         binding: &Binding,
@@ -274,9 +272,9 @@ impl Exchange {
     ) -> Result<Option<GrantOrigin>, StoreError> {
         let link = match self.store().links.get(&binding.link, self.now()).await {
             Ok(link) => link.filter(|link| link.is_open_to(authorizer)),
-            // The grant is kept whatever has happened to its link.
+            // The grant is kept, whatever the state of its link.
             Err(error @ StoreError::Corrupt { .. }) => {
-                tracing::error!(link = %binding.link, "an account does not get its reference: {error}");
+                tracing::error!(link = %binding.link, "the account's reference cannot be read from its link: {error}");
                 None
             }
             Err(error) => return Err(error),
@@ -287,7 +285,7 @@ impl Exchange {
         }))
     }
 
-    /// Whether WeChat's times place a revocation that is in force after the code's grant.
+    /// Whether, by WeChat's timestamps, a revocation that is in force is later than the code's grant.
     fn is_revoked_since(&self, account: Option<&StoredAccount>, code: &Code<'_>) -> bool {
         account.is_some_and(|account| {
             account.token.state != AccountState::Active
@@ -296,11 +294,11 @@ impl Exchange {
     }
 }
 
-/// Whether a failed exchange may have spent the code all the same.
+/// Whether a failed exchange may nevertheless have spent the code.
 fn may_have_spent(error: &TokenError) -> bool {
     match error {
         TokenError::Wechat(error) => error.may_have_taken_effect(),
-        // The tokens may have been in hand.
+        // WeChat may have returned the tokens.
         TokenError::Store(_) => true,
         _ => false,
     }

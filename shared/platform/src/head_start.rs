@@ -1,14 +1,15 @@
-//! What a function has ready before its first event: the secret, and connections to whatever each event needs.
+//! What a function prepares before its first event: the secret, and connections to whatever each event needs.
 //!
-//! While a function starts it has the most CPU, and mostly nobody waits yet. All of it is waited for, within a bound: no
-//! task goes on alongside the first event, since one that is still under way when the sandbox freezes would be found
-//! dead. What is not ready by then, or failed, is done by the first event that needs it, as if nothing had been tried.
+//! A starting function has the most CPU, and usually nobody is waiting yet. All steps are awaited, up to a time limit:
+//! no task continues alongside the first event, since one that is still running when the sandbox freezes would be
+//! broken afterwards. What is not ready by then, or failed, is done by the first event that needs it, as if it had not
+//! been tried.
 
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
 
-/// Takes all steps side by side, for at most `bound`, which is [`base::limits::Limits::head_start`].
+/// Runs all steps concurrently, for at most `bound`, which is [`base::limits::Limits::head_start`].
 pub async fn head_start<const STEPS: usize>(bound: Duration, steps: [BoxFuture<'_, ()>; STEPS]) {
     drop(tokio::time::timeout(bound, join_all(steps)).await);
 }

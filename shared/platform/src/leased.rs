@@ -1,9 +1,9 @@
-//! A token under its lease, the component's or an account's, by one mechanism: read it; if it is not due, use it; else
-//! take the lease, call WeChat, and write the result over the `token_seq` that was read.
+//! Tokens under a lease, the component's and the accounts', by one mechanism: read the token; if it is not due, use it;
+//! otherwise take the lease, call WeChat, and write the result on the condition that `token_seq` is unchanged.
 //!
-//! A caller that does not get the lease uses the old token while it lives, else waits and reads again; it never issues a
-//! second one. Whatever is lost between WeChat's response and the write, the next renewal repairs: a refresh token that
-//! WeChat no longer accepts is read back from the account's details.
+//! A caller that does not get the lease uses the old token until it expires, then waits and reads again; it never
+//! issues a second one. The next renewal repairs whatever is lost between WeChat's response and the write: if WeChat no
+//! longer accepts a refresh token, the current one is read from the account's details.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub enum Renewal {
     /// Another process is renewing or has renewed, or there was nothing to renew.
     NotOurs,
     /// WeChat refuses the grant or its refresh token, and the account's details do not help. The account is postponed
-    /// and keeps what it has: whether its grant has ended takes more than that ([`Refused`]).
+    /// and unchanged: more evidence is needed to end its grant ([`Refused`]).
     Refused(Refused),
 }
 
@@ -39,15 +39,15 @@ pub enum Renewal {
 pub struct ValidToken {
     /// The token.
     pub token: SecretString,
-    /// Until when it may be used without another look at the table: from then on it may be renewed at any moment. In the
-    /// past where it is being renewed.
+    /// Until when it may be used without reading the table again: after that it may be renewed at any moment. In the
+    /// past if it is being renewed.
     pub use_until: Timestamp,
     /// When WeChat stops accepting it.
     pub expires_at: Timestamp,
 }
 
 impl ValidToken {
-    /// The stored token, while WeChat accepts it.
+    /// The stored token, unless it has expired.
     fn of(record: &TokenRecord, now: Timestamp) -> Option<Self> {
         let token = record.live_token(now)?.clone();
         Some(Self { token, use_until: record.good_until()?, expires_at: record.expires_at? })
@@ -58,16 +58,16 @@ impl ValidToken {
     }
 }
 
-/// An account that WeChat refuses to renew, and what has been heard about it so far.
+/// An account that WeChat refuses to renew, and what is known about it so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// The `token_seq` that was read: a conclusion is written over it and nothing newer.
+    /// The `token_seq` that was read: a conclusion is stored only if it is unchanged.
     pub seq: u64,
     /// WeChat's code for the renewal.
     pub code: ErrCode,
     /// WeChat's id of the refused request.
     pub rid: Option<String>,
-    /// Since when it has been refused each time, by our clock.
+    /// Since when every renewal has been refused, by our clock.
     pub since: Timestamp,
     /// What the account's details say.
     pub details: DetailsSay,
@@ -78,15 +78,15 @@ pub struct Refused {
 pub enum DetailsSay {
     /// The grant is gone.
     Gone,
-    /// The grant stands, and has no refresh token.
+    /// The grant is in force, and has no refresh token.
     NoRefreshToken,
-    /// The grant stands, and its refresh token is the one that was refused.
+    /// The grant is in force, and its refresh token is the one that was refused.
     SameRefreshToken,
     /// They could not be read.
     Nothing,
 }
 
-/// Why WeChat issued nothing.
+/// Why WeChat issued no token.
 pub(crate) enum IssueError {
     Failed(TokenError),
     Refused(WechatError, DetailsSay),
@@ -99,7 +99,7 @@ impl<E: Into<TokenError>> From<E> for IssueError {
     }
 }
 
-/// A token that can be renewed: how its owner does it.
+/// A token that can be renewed, and how.
 pub(crate) trait Renewable: Sync {
     fn owner(&self) -> TokenOwner;
 
@@ -109,14 +109,14 @@ pub(crate) trait Renewable: Sync {
     fn renew<'a>(&'a self, reason: RenewalReason<'a>) -> BoxFuture<'a, Result<Renewal, TokenError>>;
 }
 
-/// A token to be used, perhaps in the place of one that WeChat refused.
+/// A token to be used, perhaps instead of one that WeChat refused.
 pub(crate) struct UsableToken {
     pub(crate) token: ValidToken,
-    /// Whether it was issued now, for this caller. Else it was stored already.
+    /// Whether it was issued now, for this caller; otherwise it was already stored.
     pub(crate) renewed: bool,
 }
 
-/// A token that can be used: the stored one, unless it is due or is the one that was rejected; else a new one.
+/// A token that can be used: the stored one, unless it is due or was rejected; otherwise a new one.
 pub(crate) async fn usable(token: &impl Renewable, rejected: Option<&SecretString>) -> Result<UsableToken, TokenError> {
     let owner = token.owner();
     let (tokens, context) = token.tokens();
@@ -208,7 +208,7 @@ pub(crate) async fn take(
     Ok(tokens.lease(&token.owner(), &term, reason).await?)
 }
 
-/// Ends a renewal: writes down what was issued, or that nothing was and when to try again.
+/// Ends a renewal: stores what was issued, or that nothing was and when to try again.
 pub(crate) async fn settle(
     token: &impl Renewable,
     lease: &Lease<TokenRecord>,
@@ -236,12 +236,12 @@ pub(crate) async fn settle(
     }
 }
 
-/// Writes a result; if the item was changed meanwhile, leaves the decision to the next renewal.
+/// Stores a result; if the item was changed meanwhile, the next renewal decides.
 async fn keep(token: &impl Renewable, lease: &Lease<TokenRecord>, issued: Issued) -> Result<Renewal, TokenError> {
     let owner = token.owner();
     let (tokens, context) = token.tokens();
     let stored = match tokens.store_issued(lease, &issued).await {
-        // WeChat has forgotten the old token: the new one is worth a second series of tries.
+        // WeChat has invalidated the old token: storing the new one is worth a second series of tries.
         Err(StoreError::Unavailable { .. }) => tokens.store_issued(lease, &issued).await?,
         stored => stored?,
     };
@@ -251,7 +251,7 @@ async fn keep(token: &impl Renewable, lease: &Lease<TokenRecord>, issued: Issued
             Ok(Renewal::Renewed(ValidToken { token: issued.access_token, use_until, expires_at }))
         }
         WriteOutcome::Superseded => {
-            tracing::warn!(%owner, "{owner} was changed while its token was renewed: it is renewed again");
+            tracing::warn!(%owner, "{owner} was changed while its token was being renewed: it will be renewed again");
             tokens.mark_due(&owner, context.now()).await?;
             Ok(Renewal::NotOurs)
         }
@@ -276,11 +276,11 @@ async fn give_up(
     let due_at = now.plus(wait.unwrap_or_default());
     let failure = Failure { cause, due_at, counts: wait.is_some(), refused_at };
     if let Err(error) = tokens.release(lease, &failure).await {
-        tracing::warn!(owner = %token.owner(), "the lease on the token of {} ends by itself: {error}", token.owner());
+        tracing::warn!(owner = %token.owner(), "the lease on the token of {} was not released and will expire: {error}", token.owner());
     }
 }
 
-/// How long a failed renewal waits. What is not the owner's own failure is not counted: the token stays due and is among
+/// How long a failed renewal waits. A failure that is not the owner's is not counted: the token stays due and is among
 /// the first to be tried when the cause is gone.
 fn wait_after(owner: &TokenOwner, failures: u32, error: &TokenError) -> Option<Duration> {
     let is_own = match owner {
@@ -288,7 +288,7 @@ fn wait_after(owner: &TokenOwner, failures: u32, error: &TokenError) -> Option<D
         TokenOwner::Authorizer(_) | TokenOwner::Pages(..) => matches!(error.scope(), Scope::Subject | Scope::Table),
     };
     let wait = match owner {
-        // Somebody waits for these two, and they are asked for only then.
+        // These two are requested only when somebody waits for them.
         TokenOwner::Component | TokenOwner::Pages(..) => schedule::component_backoff(failures),
         TokenOwner::Authorizer(_) => schedule::backoff(failures),
     };

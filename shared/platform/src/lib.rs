@@ -1,10 +1,10 @@
-//! What the platform does with WeChat and the table together: its secret, its tokens, codes that become grants, and the
-//! events it publishes on the bus and sends to webhooks.
+//! What the platform does with WeChat and the table together: its secret, its tokens, the exchange of codes for grants,
+//! and the events that it publishes on the bus and sends to webhooks.
 //!
-//! A function that calls WeChat is built from [`services::Services`] and opens the platform for each event: that gives a
-//! [`component::Component`], which calls the component API. [`tokens::Tokens`] and [`exchange::Exchange`] are made of it
-//! by the functions that need them. When a token is due is decided in [`schedule`]. Nothing here knows HTTP routes or
-//! pages.
+//! A function that calls WeChat is built from [`services::Services`] and opens the platform for each event: the result
+//! is a [`component::Component`], which calls the component API. The functions that need [`tokens::Tokens`] and
+//! [`exchange::Exchange`] build them from it. [`schedule`] decides when a token is due. Nothing here knows HTTP routes
+//! or pages.
 //!
 //! Start with `leased.rs`: how a token is kept alive without ever being issued twice.
 

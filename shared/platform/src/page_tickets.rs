@@ -1,7 +1,7 @@
-//! Tickets that sign an account's web pages (protocol section 5.9), kept like tokens (`leased.rs`).
+//! Tickets for signing an account's web pages (protocol section 5.9), stored and renewed like tokens (`leased.rs`).
 //!
-//! WeChat issues few of them, so there is one for all who ask. It is issued for the first of them and renewed for whoever asks
-//! shortly before its end: for an account that has no such pages, nothing is asked.
+//! WeChat issues few of them, so all callers share one. It is issued for the first caller and renewed for one that
+//! comes shortly before its end: for an account without such pages, none is ever requested.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use crate::leased::{self, IssueError, Renewable, Renewal, UsableToken};
 use crate::schedule;
 use crate::tokens::{Tokens, ValidToken};
 
-/// A ticket is renewed with this much left: a page that was signed a moment before is open for some minutes.
+/// How long before its end a ticket is renewed: a page that was signed just before stays open for some minutes.
 const MARGIN: Duration = Duration::from_mins(5);
 
-/// One ticket of one account, and the token of the account that a new one is asked for with.
+/// One ticket of one account, and the account's token, with which a new one is requested.
 struct AccountTicket<'a> {
     tokens: &'a Tokens,
     account: &'a AppId,
@@ -28,8 +28,8 @@ struct AccountTicket<'a> {
     token: ValidToken,
 }
 
-/// A ticket that can be used. Nobody gets that of an account which the platform may not act for any more: the account's
-/// token comes first.
+/// A valid ticket. The account's token is read first, so that nobody gets the ticket of an account for which the
+/// platform may no longer act.
 pub(crate) async fn usable(
     tokens: &Tokens,
     account: &AppId,
@@ -48,7 +48,7 @@ impl AccountTicket<'_> {
                 let owner = TokenOwner::Authorizer(self.account.clone());
                 match self.tokens.replace(&owner, &self.token.token, &refused).await {
                     Ok(replacement) => self.ask(&replacement.token).await,
-                    // There is no other one yet: nobody has asked for a ticket too often, so WeChat's own words say more.
+                    // The token is too new to be replaced: WeChat's own error says more than "renewed just now".
                     Err(TokenError::RenewedJustNow { .. }) => Err(refused),
                     Err(error) => return Err(error.into()),
                 }

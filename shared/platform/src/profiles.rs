@@ -1,4 +1,5 @@
-//! What WeChat's details say of an account, apart from its tokens: how it looks, what it permits, and its name.
+//! What WeChat's details say about an account, apart from its tokens: its profile, its permission sets, and its
+//! original id.
 
 use base::ids::AppId;
 use store::{StoreError, WriteOutcome};
@@ -17,14 +18,14 @@ pub struct Profiles {
 }
 
 impl Profiles {
-    /// The profiles of the accounts of a platform.
+    /// The profiles of a platform's accounts.
     #[must_use]
     pub fn of(component: &Component) -> Self {
         Self { component: component.clone() }
     }
 
-    /// Reads the profile of an account that has this `token_seq`, and keeps it. A failure costs the profile, never the
-    /// grant: reconcile reads it again.
+    /// Reads the profile of an account that has this `token_seq`, and stores it. If that fails, only the profile is
+    /// missing: the grant is not affected, and reconciliation reads the profile again.
     pub(crate) async fn fetch(&self, authorizer: &AppId, seq: u64) {
         if let Err(error) = self.read(authorizer, seq).await {
             tracing::warn!(authorizer = %authorizer, "the profile of account {authorizer} is missing: {error}");
@@ -32,11 +33,11 @@ impl Profiles {
         }
     }
 
-    /// Reads what WeChat says of an account that has this `token_seq`, and keeps it; again if the account was changed
-    /// meanwhile, since what was read may be older than the change. No token is read.
+    /// Reads WeChat's details of an account that has this `token_seq`, and stores them; does so again if the account
+    /// was changed meanwhile, since they may be older than the change. No token is read.
     ///
     /// # Errors
-    /// [`TokenError`]: nothing is kept, also where WeChat's answer has no profile.
+    /// [`TokenError`]: nothing is stored. A response of WeChat without a profile is such an error.
     pub async fn read(&self, authorizer: &AppId, mut seq: u64) -> Result<(), TokenError> {
         for _ in 0..TRIES {
             let details = self.component.details(authorizer).await?;
@@ -50,16 +51,16 @@ impl Profiles {
         Err(StoreError::Contended { item: "account" }.into())
     }
 
-    /// Notes that the account is one of the platform's although its name is not known: messages of it may come.
+    /// Stores that the account belongs to the platform although its original id is unknown: its messages may arrive.
     async fn introduce(&self, authorizer: &AppId) {
         let introductions = &self.component.store().introductions;
         if let Err(error) = introductions.put(authorizer, self.component.context().now()).await {
-            tracing::warn!(authorizer = %authorizer, "messages of account {authorizer} are refused until its name is known: {error}");
+            tracing::warn!(authorizer = %authorizer, "messages to account {authorizer} are refused until its original id is known: {error}");
         }
     }
 
-    /// Stores what the details say of the account, if they say anything, over the `token_seq` that was read before WeChat
-    /// was asked for them.
+    /// Stores what the details say about the account, if anything, on the condition that its `token_seq` is the one
+    /// that was read before WeChat was called.
     pub async fn keep(
         &self,
         authorizer: &AppId,

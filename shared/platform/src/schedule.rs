@@ -5,16 +5,17 @@ use std::time::Duration;
 use base::clock::Timestamp;
 use base::random::Random;
 
-/// The component token is renewed with this much left: WeChat advises 10 minutes, and the refresher looks every 5.
+/// The component token is renewed with this much left: WeChat advises 10 minutes, and the refresher runs every 5.
 pub const COMPONENT_MARGIN: Duration = Duration::from_mins(15);
 
-/// An account's token is renewed with at least this much left: four looks of the refresher, should renewals fail.
+/// An account's token is renewed with at least this much left: enough for four runs of the refresher, should renewals
+/// fail.
 pub const AUTHORIZER_MARGIN: Duration = Duration::from_mins(20);
 
 /// Renewals are spread over this much more, so that accounts that were authorized together do not fall due together.
 pub const JITTER: Duration = Duration::from_mins(10);
 
-/// The wait after a first failure: one look of the refresher.
+/// The wait after a first failure: one run of the refresher.
 const FIRST_BACKOFF: Duration = Duration::from_mins(5);
 
 /// The wait after a first failure to issue the component token: pages are waiting, but the daily number of issues is
@@ -24,7 +25,7 @@ const FIRST_COMPONENT_BACKOFF: Duration = Duration::from_secs(15);
 /// The longest wait after failures: a few calls a day for an account that fails forever.
 const LONGEST_BACKOFF: Duration = Duration::from_hours(6);
 
-/// A ticket older than this is a sign that WeChat stopped pushing: two pushes are missing.
+/// A ticket older than this is a sign that WeChat has stopped pushing: two pushes are missing.
 pub const TICKET_STALE: Duration = Duration::from_mins(20);
 
 /// When a token that was just issued is due: its margin before the end of its life, but at half its life at the

@@ -1,8 +1,8 @@
 //! The platform's own secret: appid, appsecret, and two generations of token and key.
 //!
-//! It lives in Secrets Manager as one JSON object. [`Platform`] is its parsed form; [`PlatformSource`] reads it, keeps
-//! it for five minutes, and keeps using it while Secrets Manager is away. However many requests wait, one read is under
-//! way; and whatever strangers send, reads stay rare. No error carries a value.
+//! It is stored in Secrets Manager as one JSON object. [`Platform`] is its parsed form; [`PlatformSource`] reads it,
+//! uses it for five minutes, and longer while Secrets Manager does not respond. However many requests wait, there is
+//! only one read at a time; and whatever strangers send, reads stay rare. No error contains a value.
 
 #[cfg(any(test, feature = "test-support"))]
 pub mod fake;
@@ -21,7 +21,7 @@ use crate::webhook_key::{WebhookKey, WebhookKeyError};
 
 pub use source::PlatformSource;
 
-/// The platform as the secret describes it.
+/// The platform as described by the secret.
 #[derive(Debug)]
 pub struct Platform {
     /// `component_appid`.
@@ -30,32 +30,31 @@ pub struct Platform {
     pub app_secret: SecretString,
     /// `token` and `encoding_aes_key`, current and previous.
     pub keyring: Keyring,
-    /// Keys of our own.
+    /// Our own keys, derived from the secret.
     pub derived: DerivedKeys,
-    /// `webhook_secret`, which webhooks need and nothing else: what is wrong with it is an error of the
-    /// webhooks' calls alone, and tokens live on.
+    /// `webhook_secret`, which only webhooks need: if it is wrong, only their calls fail, and everything else works.
     pub webhook_key: Result<WebhookKey, WebhookKeyError>,
 }
 
 /// Why there is no [`Platform`].
 #[derive(Debug, thiserror::Error, PartialEq, Eq, Clone)]
 pub enum PlatformError {
-    /// The secret is as a fresh stack has it, or there is none: Secrets Manager answers both alike.
+    /// The secret is empty, as in a new stack, or does not exist: Secrets Manager responds to both in the same way.
     #[error(
-        "the platform's secret is still empty, or SECRET_ID names none of this region: store component_appid, \
+        "the platform's secret is still empty, or SECRET_ID names no secret in this region: store component_appid, \
          component_appsecret, token and encoding_aes_key from WeChat's console in it, as a JSON object"
     )]
     NotConfigured,
     /// The secret is not a JSON object, or names a field twice.
-    #[error("the platform's secret is not a JSON object in which each field is named once: store it again")]
+    #[error("the platform's secret is not a JSON object without duplicate fields: store it again")]
     NotJson,
-    /// A field has a value of another type than text.
-    #[error("{0} in the platform's secret is not a text: store it in quotation marks")]
+    /// The value of a field is not a string.
+    #[error("{0} in the platform's secret is not a string: put it in quotation marks")]
     NotText(&'static str),
     /// A field is missing or empty while others are set.
     #[error("the platform's secret lacks {0}: copy it from WeChat's console")]
     Missing(&'static str),
-    /// `component_appid` has a form no appid has.
+    /// `component_appid` does not have the form of an appid.
     #[error(
         "component_appid in the platform's secret is malformed: it is the platform's AppID, such as wx1234567890abcdef"
     )]
@@ -68,13 +67,13 @@ pub enum PlatformError {
         /// What is wrong with it.
         reason: KeyError,
     },
-    /// Secrets Manager did not give the secret.
+    /// The secret could not be read from Secrets Manager.
     #[error("the platform's secret cannot be read ({0}): check SECRET_ID, the function's permission and the network")]
     Unreadable(String),
 }
 
-/// The stored form. Missing, `null` and empty are the same; unknown fields belong to somebody else. Values of any type:
-/// one that is wrong hides none of the others.
+/// The stored form. Missing, `null` and empty are the same; unknown fields are ignored. The values are of any type, so
+/// that all wrong fields can be reported, not only the first.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Stored {
@@ -96,7 +95,7 @@ impl Platform {
         Self::check(secret).map_err(|errors| errors.into_iter().next().unwrap_or(PlatformError::NotConfigured))
     }
 
-    /// The same with everything that is wrong, in the order of the fields.
+    /// The same, with an error for everything that is wrong, in the order of the fields.
     ///
     /// # Errors
     /// One [`PlatformError`] or more, each naming its field and what to do, never the value.
@@ -104,7 +103,7 @@ impl Platform {
         let text = secret.expose_secret().trim();
         let stored: Stored = match text {
             "" => Stored::default(),
-            // The parser's own message may quote the value; and it would take an array for the fields in their order.
+            // The parser's own message may quote the value; and it would accept an array as the fields in their order.
             json if json.starts_with('{') => serde_json::from_str(json).map_err(|_| vec![PlatformError::NotJson])?,
             _ => return Err(vec![PlatformError::NotJson]),
         };
@@ -174,7 +173,7 @@ fn parse_key(field: &'static str, key: &SecretString) -> Result<EncodingAesKey, 
 /// Reads the field `webhook_secret`.
 ///
 /// # Errors
-/// [`WebhookKeyError`], which says what form it must have.
+/// [`WebhookKeyError`], which describes the required form.
 pub fn webhook_key(value: Value) -> Result<WebhookKey, WebhookKeyError> {
     let text = match value {
         Value::Null => None,

@@ -1,4 +1,4 @@
-//! What a function that calls WeChat is built from, once; each event opens it with the secret as it is then.
+//! What a function that calls WeChat is built from, once; each event opens it with the current secret.
 
 use std::sync::Arc;
 
@@ -18,22 +18,22 @@ use crate::context::Context;
 use crate::head_start::head_start;
 use crate::secret::{PlatformError, PlatformSource};
 
-/// What a function that calls WeChat is built from, once.
+/// What a function that calls WeChat is built from, once per process.
 #[derive(Clone)]
 pub struct Services {
     /// The platform's secret.
     pub platform: Arc<PlatformSource>,
     /// The table.
     pub table: Table,
-    /// WeChat's API.
+    /// The client of WeChat's API.
     pub wechat: WechatClient,
-    /// Where the rules read the time.
+    /// The clock that all rules go by.
     pub clock: SharedClock,
     /// Random bytes.
     pub random: Random,
-    /// Where metrics go.
+    /// The sink of metrics.
     pub metrics: Metrics,
-    /// Bounds on every wait.
+    /// The limits of all waits.
     pub limits: Limits,
 }
 
@@ -48,7 +48,7 @@ pub enum StartError {
     Http(#[from] BuildError),
 }
 
-/// The platform and what a function uses of the table, for the length of one request.
+/// The platform and the items that a function uses, while one request is handled.
 #[derive(Clone)]
 pub struct OpenPlatform<T> {
     /// The platform.
@@ -58,7 +58,7 @@ pub struct OpenPlatform<T> {
 }
 
 impl<T> OpenPlatform<T> {
-    /// The time by which the rules go.
+    /// The present instant, by the rules' clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.component.context().now()
@@ -72,8 +72,8 @@ impl<T> OpenPlatform<T> {
 }
 
 impl Services {
-    /// What runs in the cloud: the machine's clock and randomness, metrics in the embedded format, and the table, the
-    /// secret and the API that the environment names.
+    /// The services of a deployed function: the machine's clock and random bytes, metrics in the embedded format, and
+    /// the table, the secret and the API that the environment names.
     ///
     /// # Errors
     /// [`StartError`] names the variable that is missing or malformed.
@@ -81,7 +81,7 @@ impl Services {
         Self::on(&aws::config().await, environment, limits)
     }
 
-    /// The same on an SDK configuration that the function uses for more.
+    /// The same with an SDK configuration that the function also uses for other clients.
     ///
     /// # Errors
     /// [`StartError`] names the variable that is missing or malformed.
@@ -105,7 +105,7 @@ impl Services {
         })
     }
 
-    /// Gets ready for the first event: the secret is read, the table and WeChat are connected to.
+    /// Prepares for the first event: reads the secret, and connects to the table and to WeChat.
     pub async fn get_ready(&self) {
         head_start(
             self.limits.head_start,
@@ -114,14 +114,14 @@ impl Services {
         .await;
     }
 
-    /// When the answer to a request that arrives now must be out.
+    /// When the response to a request that arrives now must be sent.
     #[must_use]
     pub fn answer_by(&self) -> Instant {
         Instant::now() + self.limits.page
     }
 
-    /// The platform for a request that must be answered by `bound`: WeChat's calls end while their result can still be
-    /// written down.
+    /// The platform for a request whose response is due at `bound`: calls of WeChat end early enough to store their
+    /// result.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -129,7 +129,7 @@ impl Services {
         self.open(Some(bound.checked_sub(self.limits.table).unwrap_or(bound))).await
     }
 
-    /// The same, with what a function uses of the table.
+    /// The same, with the items that a function uses.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -143,7 +143,7 @@ impl Services {
         Ok(OpenPlatform { component, items })
     }
 
-    /// The platform as its secret describes it now; calls of WeChat end by `deadline`, if there is one.
+    /// The platform as the secret describes it now; calls of WeChat end by `deadline`, if there is one.
     ///
     /// # Errors
     /// [`PlatformError`] if the secret is empty, malformed or cannot be read.

@@ -1,8 +1,8 @@
-//! Tokens of accounts, remembered from one event to the next, so that many requests for one account cost one read.
+//! The cache of accounts' tokens across events, so that many requests for one account cost one read.
 //!
-//! [`crate::memory`] remembers the component's token for one event. This is for the functions that hand out tokens or call
-//! with them: each process remembers a token for some seconds at most, never longer than it may be used without another
-//! look, and not beyond the moment at which somebody says that WeChat refuses it.
+//! [`crate::memory`] caches the component's token for one event. This cache is for the functions that hand out tokens
+//! or make calls with them: each process caches a token for a few seconds at most, never longer than it may be used
+//! without reading it again, and forgets it as soon as somebody reports that WeChat refuses it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,25 +13,25 @@ use store::TokenOwner;
 
 use crate::leased::ValidToken;
 
-/// How old what was read may be. A process does not learn what others do: for this long it may return a token that has been
-/// refused elsewhere, or one of an account that has withdrawn.
+/// The greatest age of a cached token. A process does not see what others do: for this long it may return a token that
+/// was refused elsewhere, or the token of an account that has withdrawn its authorization.
 const LIFE: Duration = Duration::from_secs(5);
 
-/// More owners than that are read again.
+/// The greatest number of cached owners. The tokens of others are read again.
 const MOST_REMEMBERED: usize = 1_000;
 
-/// The tokens that a process has read a moment ago. Share it among all events.
+/// The tokens that a process has just read. All events share it.
 #[derive(Default)]
 pub struct TokenCache(Mutex<Known>);
 
 #[derive(Default)]
 struct Known {
     tokens: HashMap<TokenOwner, (ValidToken, Timestamp)>,
-    /// How often something was forgotten: what was read before that is not remembered after it.
+    /// How often a token was forgotten: a read that began before that is not cached.
     forgotten: u64,
 }
 
-/// A read that has begun.
+/// A read in progress.
 #[derive(Clone, Copy)]
 pub(crate) struct Reading {
     begun_at: Timestamp,
@@ -43,19 +43,19 @@ impl TokenCache {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// To be called before a token is read.
+    /// Begins a read. Call it before the token is read.
     pub(crate) fn begin(&self, now: Timestamp) -> Reading {
         Reading { begun_at: now, forgotten: self.known().forgotten }
     }
 
-    /// The remembered token, unless it is too old or has become due.
+    /// The cached token, unless it is too old or has become due.
     pub(crate) fn get(&self, owner: &TokenOwner, now: Timestamp) -> Option<ValidToken> {
         let known = self.known();
         let (token, read_at) = known.tokens.get(owner)?;
         (now.since(*read_at) < LIFE && now < token.use_until).then(|| token.clone())
     }
 
-    /// Remembers what was read, unless something was forgotten meanwhile.
+    /// Caches what was read, unless a token was forgotten meanwhile.
     pub(crate) fn keep(&self, owner: &TokenOwner, token: &ValidToken, reading: Reading) {
         let mut known = self.known();
         if known.forgotten != reading.forgotten {
@@ -67,7 +67,7 @@ impl TokenCache {
         known.tokens.insert(owner.clone(), (token.clone(), reading.begun_at));
     }
 
-    /// Forgets a token, and whatever is just being read.
+    /// Forgets a token, and whatever is being read at the moment.
     pub(crate) fn forget(&self, owner: &TokenOwner) {
         let mut known = self.known();
         known.tokens.remove(owner);

@@ -1,4 +1,4 @@
-//! "A token, now": an account's, by the same mechanism as the component's (`leased.rs`).
+//! The tokens of accounts, by the same mechanism as the component's (`leased.rs`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,11 +27,11 @@ pub use crate::error::{Scope, TokenError};
 pub use crate::leased::{DetailsSay, Refused, Renewal, ValidToken};
 pub use crate::token_cache::TokenCache;
 
-/// A token that was stored less than this ago is not renewed because a service says that WeChat refuses it: another one would
-/// be refused as well, or soon, and each uses up one of the day's renewals.
+/// A token that was stored less than this ago is not renewed when a service says that WeChat refuses it: the next one
+/// would soon be refused as well, and each renewal counts against the daily limit.
 const BETWEEN_RENEWALS: Duration = Duration::from_mins(1);
 
-/// The tokens of accounts, for the length of one event.
+/// The tokens of accounts, while one event is handled.
 #[derive(Clone)]
 pub struct Tokens {
     component: Component,
@@ -39,7 +39,7 @@ pub struct Tokens {
     cache: Arc<TokenCache>,
 }
 
-/// What a token can be told by without showing it: the first 16 hexadecimal digits of its SHA-256.
+/// The id of a token, which identifies it without revealing it: the first 16 hexadecimal digits of its SHA-256.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenId(String);
 
@@ -51,7 +51,7 @@ impl TokenId {
         Self(hex(&digest[..8]))
     }
 
-    /// An id as a caller has sent it; `None` unless it is 16 digits of `0-9a-f`.
+    /// Parses an id from a caller; `None` unless it is 16 digits of `0-9a-f`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
@@ -65,12 +65,12 @@ impl TokenId {
     }
 }
 
-/// A token in the place of one that WeChat has refused.
+/// The replacement of a token that WeChat has refused.
 #[derive(Debug)]
 pub struct Replacement {
-    /// The token that is stored now.
+    /// The token that is now stored.
     pub token: ValidToken,
-    /// Whether it was issued for this caller. Else another process had replaced the refused one.
+    /// Whether it was issued for this caller; otherwise another process had already replaced the refused one.
     pub renewed: bool,
 }
 
@@ -81,13 +81,13 @@ struct AccountToken<'a> {
 }
 
 impl Tokens {
-    /// The tokens of the accounts of a platform.
+    /// The tokens of a platform's accounts.
     #[must_use]
     pub fn of(component: &Component) -> Self {
         Self { component: component.clone(), profiles: Profiles::of(component), cache: Arc::default() }
     }
 
-    /// The same with what the process remembers of earlier events.
+    /// The same with the process's cache.
     #[must_use]
     pub fn remembering(self, cache: &Arc<TokenCache>) -> Self {
         Self { cache: Arc::clone(cache), ..self }
@@ -109,10 +109,10 @@ impl Tokens {
         self.component.context()
     }
 
-    /// A token that WeChat accepts, renewed if it is due. One read, unless it is remembered; for a ticket one more, of the
-    /// account's token.
+    /// A token that WeChat accepts, renewed if it is due. One read, unless it is cached; for a ticket another one, of
+    /// the account's token.
     ///
-    /// A token that is due and that nobody can renew at this moment is given as it is while it lives.
+    /// A token that is due but cannot be renewed now is returned as it is until it expires.
     ///
     /// # Errors
     /// [`TokenError`]: there is no such token.
@@ -127,18 +127,18 @@ impl Tokens {
         Ok(token)
     }
 
-    /// Where tokens are kept, and what a renewal needs to know.
+    /// The store of tokens, and the context of a renewal.
     pub(crate) const fn kept(&self) -> (&store::StoredTokens, &Context) {
         (&self.store().tokens, self.context())
     }
 
-    /// A token other than the one that WeChat has just refused: the stored one if it was replaced meanwhile, else a new
-    /// one.
+    /// A token other than the one that WeChat has just refused: the stored one if it was replaced meanwhile, otherwise
+    /// a new one.
     ///
     /// # Errors
     /// [`TokenError::RenewedJustNow`] if the refused token is the stored one and not a minute old,
-    /// [`TokenError::StillAccepted`] if it is the platform's and WeChat accepts it in a call that names no account; else as
-    /// [`Self::valid`].
+    /// [`TokenError::StillAccepted`] if it is the platform's and WeChat accepts it in a call that names no account;
+    /// otherwise as [`Self::valid`].
     pub async fn replace(
         &self,
         owner: &TokenOwner,
@@ -149,7 +149,7 @@ impl Tokens {
         self.replace_by_id(owner, &TokenId::of(rejected)).await
     }
 
-    /// The same for a caller that has been refused a token and names it by its id.
+    /// The same for a caller that names the refused token by its id.
     ///
     /// # Errors
     /// As [`Self::replace`].
@@ -182,12 +182,12 @@ impl Tokens {
         Ok(Replacement { token, renewed })
     }
 
-    /// Makes an account due of which WeChat has said in a call that it has not authorized the platform (61003): the next
-    /// run renews its token, and what WeChat says then counts. One read and one write; without effect within a minute of a
-    /// renewal, during one, and where its renewals fail already.
+    /// Makes an account due after WeChat has said in a call that it has not authorized the platform (61003): the next
+    /// run renews its token, and WeChat's response to that counts. One read and one write; without effect within a
+    /// minute after a renewal, during one, and if its renewals already fail.
     ///
     /// # Errors
-    /// [`StoreError`]: it is renewed when it is due.
+    /// [`StoreError`]: then the account is renewed when it is due.
     pub async fn check_soon(&self, authorizer: &AppId) -> Result<(), StoreError> {
         let (owner, now) = (TokenOwner::Authorizer(authorizer.clone()), self.context().now());
         let Some(record) = self.store().tokens.get(&owner).await? else { return Ok(()) };
@@ -212,7 +212,7 @@ impl Tokens {
     /// Renews an account's token under its lease, if it is due. Two writes, no read.
     ///
     /// # Errors
-    /// [`TokenError`]; the failure is written down and the next try postponed.
+    /// [`TokenError`]; the failure is stored and the next try postponed.
     pub async fn renew(&self, authorizer: &AppId) -> Result<Renewal, TokenError> {
         AccountToken { tokens: self, authorizer }.renew_for(RenewalReason::Due).await
     }
@@ -220,7 +220,7 @@ impl Tokens {
     /// Renews an account that is due. If that fails, the refresher tries again.
     pub(crate) async fn renew_at_once(&self, authorizer: &AppId) {
         if let Err(error) = self.renew(authorizer).await {
-            tracing::warn!(authorizer = %authorizer, "account {authorizer} is renewed later: {error}");
+            tracing::warn!(authorizer = %authorizer, "account {authorizer} will be renewed later: {error}");
         }
     }
 
@@ -236,12 +236,13 @@ impl Tokens {
         Ok(written)
     }
 
-    /// Renews an account's token with the refresh token of its details, read after the row, and puts the account back
-    /// into use over the `token_seq` of the row. `false` if the refresh token does not work, or another process has
-    /// changed the account meanwhile. What is known about the grant's time stays as it is: it may be the same grant.
+    /// Renews an account's token with the refresh token of its details, which were read after the row, and puts the
+    /// account back into use if the row's `token_seq` is unchanged. `false` if the refresh token does not work, or
+    /// another process has changed the account meanwhile. The stored time of the grant stays as it is: it may be the
+    /// same grant.
     ///
     /// # Errors
-    /// [`TokenError`]: nothing is known about the refresh token.
+    /// [`TokenError`]: whether the refresh token works is unknown.
     pub async fn revive(
         &self,
         authorizer: &AppId,
@@ -270,7 +271,7 @@ impl Tokens {
                 Ok(true)
             }
             WriteOutcome::Superseded => {
-                // The token in hand may have replaced the one that was stored instead: the next renewal decides.
+                // The new token may have replaced the one that was stored instead: the next renewal decides.
                 let owner = TokenOwner::Authorizer(authorizer.clone());
                 self.store().tokens.mark_due(&owner, self.context().now()).await?;
                 Ok(false)
@@ -278,7 +279,8 @@ impl Tokens {
         }
     }
 
-    /// `api_authorizer_token` (protocol section 1.5) with a refresh token; its result is written down before `until`.
+    /// Calls `api_authorizer_token` (protocol section 1.5) with a refresh token; the result must be stored before
+    /// `until`.
     async fn issue_with(
         &self,
         authorizer: &AppId,
@@ -316,7 +318,7 @@ impl AccountToken<'_> {
         renewal
     }
 
-    /// Issues a token with the refresh token that is stored, else with the one that the account's details name.
+    /// Issues a token with the stored refresh token, or else with the one in the account's details.
     async fn issue(&self, lease: &mut Lease<TokenRecord>) -> Result<Issued, IssueError> {
         let Self { tokens, authorizer } = *self;
         let Some(stored) = &lease.record().refresh_token else {
@@ -346,7 +348,7 @@ impl AccountToken<'_> {
         if tokens.store().tokens.swap_refresh_token(lease, known, until).await? == WriteOutcome::Superseded {
             return Err(IssueError::LeaseLost);
         }
-        // Another refresh token may be of another grant, with other permission sets.
+        // Another refresh token may belong to another grant, with other permission sets.
         if let Err(error) = tokens.profiles.keep(authorizer, lease.record().seq, &details).await {
             tracing::warn!(authorizer = %authorizer, "the profile of account {authorizer} was not stored: {error}");
         }
@@ -358,7 +360,8 @@ impl AccountToken<'_> {
         }
     }
 
-    /// 50002 says that the account was frozen, closed or moved; which of them is part of its details.
+    /// Reads the account's status after 50002, which says that the account was frozen, closed or moved; its details say
+    /// which.
     async fn read_status(&self, seq: u64, error: &TokenError) {
         if error.wechat().and_then(WechatError::code) == Some(ErrCode::AccountLimited) {
             self.tokens.profiles.fetch(self.authorizer, seq).await;

@@ -1,9 +1,9 @@
-//! The business's own services, called by us: what is signed, where it may be sent, and how long it may take.
+//! Calls of the business's own services: what is signed, which addresses are allowed, and how long a call may take.
 //!
-//! A call is one POST, signed after the Standard Webhooks specification 1.0.0 and never repeated here: the service may have
-//! acted on it. Everything about the other side is bounded: the whole exchange in time, the answer in size, the address
-//! by an [`AddressPolicy`]; no redirect is followed and nothing decompressed. An error names the kind of failure and
-//! neither the URL, which may hold a secret of its own, nor what was said.
+//! A call is one POST, signed according to the Standard Webhooks specification 1.0.0 and never repeated here: the
+//! service may have acted on it. Everything is bounded: the whole exchange in time, the response in size, the address
+//! by an [`AddressPolicy`]; no redirect is followed and nothing is decompressed. An error names the kind of failure,
+//! but neither the URL, which may contain a secret, nor any content.
 
 mod address;
 
@@ -23,20 +23,20 @@ use crate::webhook_key::{WebhookKey, WebhookKeyError};
 
 pub use self::address::AddressPolicy;
 
-/// Shorter than what common servers wait before they hang up (Node and uvicorn 5 s): a call on a connection that the
-/// other side has just closed fails, and is not repeated.
+/// Shorter than the keep-alive time of common servers (5 s in Node and uvicorn): a call on a connection that the server
+/// has just closed fails, and is not repeated.
 const IDLE_CONNECTION: Duration = Duration::from_secs(4);
 
-/// What a function calls a service for.
+/// The purpose of a webhook.
 #[derive(Debug, Clone, Copy)]
 pub struct WebhookRole {
-    /// The variable that names the service.
+    /// The environment variable with its URL.
     pub variable: &'static str,
-    /// Who calls: firewalls of web applications refuse calls without a user agent.
+    /// The user agent: web application firewalls refuse calls without one.
     pub user_agent: &'static str,
 }
 
-/// A service of the business. Its connections are reused: build it once per process; clones share them.
+/// A webhook of the business. Build it once per process: its connections are reused, and clones share them.
 #[derive(Clone)]
 pub struct Webhook {
     http: reqwest::Client,
@@ -44,45 +44,45 @@ pub struct Webhook {
     policy: AddressPolicy,
 }
 
-/// Why there is no [`Webhook`].
+/// Why a [`Webhook`] cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The URL is not `https://…`.
     #[error("the address of a webhook, {0}, must begin with https://")]
     NotHttps(&'static str),
-    /// TLS cannot be set up, for instance for want of the system's root certificates.
+    /// The HTTP client cannot be set up, for example for lack of the system's root certificates.
     #[error("the HTTP client for a webhook, {0}, cannot be built")]
     Client(&'static str, #[source] reqwest::Error),
 }
 
-/// Why a call of the webhook was no success.
+/// Why a call of the webhook failed.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum WebhookError {
     /// There is no key to sign with.
     #[error(transparent)]
     NotConfigured(#[from] WebhookKeyError),
-    /// The URL's host is, or leads to, an address that must not be called. Nothing was sent.
+    /// The URL's host is, or resolves to, an address that must not be called. Nothing was sent.
     #[error("the webhook is not at a public address")]
     Address,
     /// The URL's host has no address. Nothing was sent.
     #[error("the name of the webhook cannot be resolved")]
     Name,
-    /// No connection, for example because of a certificate ([`io::ErrorKind::InvalidData`]), or it broke.
+    /// There was no connection, for example because of a certificate ([`io::ErrorKind::InvalidData`]), or it was lost.
     #[error("no connection to the webhook: {0}")]
     Connection(io::ErrorKind),
-    /// No complete answer in time.
-    #[error("the webhook did not answer in time")]
+    /// There was no complete response in time.
+    #[error("the webhook did not respond in time")]
     Timeout,
-    /// An answer that is not a success: redirects too, which are not followed.
-    #[error("the webhook answered with HTTP status {0}")]
+    /// The response was not a success; redirects are not followed and count as failures.
+    #[error("the webhook returned HTTP status {0}")]
     Status(u16),
-    /// A longer answer than is read.
-    #[error("the webhook's answer is longer than {0} bytes")]
+    /// The response is longer than allowed.
+    #[error("the webhook's response is longer than {0} bytes")]
     TooLarge(usize),
 }
 
-/// The body that reports an event: the payload that Standard Webhooks recommends, around the detail of the bus's event.
-/// `time` is the event's, where it has none of its own.
+/// The body that reports an event: the payload that Standard Webhooks recommends, around the detail of the event on the
+/// bus. `time` is when the event happened.
 #[must_use]
 pub fn payload(event: &BusEvent, time: Timestamp) -> String {
     let time = event.time.unwrap_or(time);
@@ -105,11 +105,11 @@ impl Webhook {
         Ok(Self { http, url, policy })
     }
 
-    /// Posts one thing: `id` is the delivery's (`webhook-id`), `body` the JSON that is sent, `now` the time it is signed
-    /// with; all of it, connecting and reading the answer included, takes at most `within`.
+    /// Makes one POST: `id` is the delivery's (`webhook-id`), `body` the JSON that is sent, `now` the time in the
+    /// signature. Everything, including connecting and reading the response, takes at most `within`.
     ///
     /// # Errors
-    /// [`WebhookError`], also where the status is not 2xx. The service may have acted on the call all the same.
+    /// [`WebhookError`], also if the status is not 2xx. The service may have acted on the call nevertheless.
     pub async fn post(
         &self,
         key: &WebhookKey,
@@ -140,14 +140,14 @@ impl Webhook {
     }
 }
 
-/// A 2xx answer, of which the body has not been read.
+/// A 2xx response whose body has not been read yet.
 pub struct WebhookAnswer(reqwest::Response);
 
 impl WebhookAnswer {
-    /// Its body, of at most `longest` bytes.
+    /// Reads the body, of at most `longest` bytes.
     ///
     /// # Errors
-    /// [`WebhookError`] where it is longer, or does not arrive whole in the time that the call has.
+    /// [`WebhookError`] if it is longer, or does not arrive completely within the call's time.
     pub async fn read(self, longest: usize) -> Result<Vec<u8>, WebhookError> {
         let Self(mut response) = self;
         http_client::read_bounded(&mut response, longest).await.map_err(|error| match error {
@@ -157,7 +157,8 @@ impl WebhookAnswer {
     }
 }
 
-/// The address where the URL's host is one: no resolver is asked for it. (`url` has read every spelling of it.)
+/// The address, if the URL's host is an address: such a host does not go through the resolver. (`url` has parsed every
+/// spelling of it.)
 fn literal_address(url: &Url) -> Option<IpAddr> {
     match url.host()? {
         Host::Ipv4(address) => Some(address.into()),
@@ -166,14 +167,14 @@ fn literal_address(url: &Url) -> Option<IpAddr> {
     }
 }
 
-/// TLS wraps its errors of I/O into another one.
+/// The kind of the innermost I/O error, since TLS wraps its errors.
 fn innermost_kind(error: &io::Error) -> io::ErrorKind {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<io::Error>());
     inner.map_or(error.kind(), innermost_kind)
 }
 
 impl WebhookError {
-    /// What the HTTP client's failure comes to; its own words hold names and addresses.
+    /// Translates a failure of the HTTP client, whose own text contains names and addresses.
     fn transport(error: &reqwest::Error) -> Self {
         let causes = || iter::successors(error.source(), |&cause| cause.source());
         if causes().any(<dyn std::error::Error>::is::<NotPermitted>) {
@@ -188,7 +189,7 @@ impl WebhookError {
         }
     }
 
-    /// A stable word for the metric.
+    /// The value of the metric's dimension, which is stable.
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         match self {

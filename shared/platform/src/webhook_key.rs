@@ -13,27 +13,27 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::{ExposeSecret as _, SecretBox, SecretSlice, SecretString};
 use sha2::Sha256;
 
-/// What every symmetric key begins with.
+/// The prefix of every symmetric key.
 const PREFIX: &str = "whsec_";
 
-/// The specification's bounds on a key. The upper one is also HMAC-SHA256's block: filled up with zeros to it, a
-/// shorter key gives the same signatures.
+/// The specification's bounds on a key. The upper one is also HMAC-SHA256's block size: a shorter key that is padded to
+/// it with zeros gives the same signatures.
 const SHORTEST: usize = 24;
 const LONGEST: usize = 64;
 
-/// Why there is no [`WebhookKey`]. None carries a value.
+/// Why there is no [`WebhookKey`]. No error contains a value.
 #[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
 pub enum WebhookKeyError {
-    /// There is none.
+    /// There is no key.
     #[error(
         "the platform's secret lacks webhook_secret: store whsec_ and the Base64 of 24 to 64 random bytes in it, and \
          give the same text to the service behind the webhook"
     )]
     Missing,
-    /// It does not begin as a key does, or is no text.
+    /// It does not begin like a key, or is not a string.
     #[error("webhook_secret in the platform's secret is malformed: it must begin with whsec_")]
     Prefix,
-    /// It does not go on in Base64.
+    /// The rest is not Base64.
     #[error(
         "webhook_secret in the platform's secret is malformed: what follows whsec_ must be Base64, padding included"
     )]
@@ -41,7 +41,7 @@ pub enum WebhookKeyError {
     /// It is too short or too long.
     #[error(
         "webhook_secret in the platform's secret is malformed: what follows whsec_ must be the Base64 of {SHORTEST} \
-         to {LONGEST} bytes, it is that of {0}"
+         to {LONGEST} bytes, but it is the Base64 of {0}"
     )]
     Length(usize),
 }
@@ -53,7 +53,7 @@ impl WebhookKey {
     /// Decodes `whsec_…`.
     ///
     /// # Errors
-    /// [`WebhookKeyError`], which says what form it must have.
+    /// [`WebhookKeyError`], which describes the required form.
     pub fn parse(text: &SecretString) -> Result<Self, WebhookKeyError> {
         let encoded = text.expose_secret().strip_prefix(PREFIX).ok_or(WebhookKeyError::Prefix)?;
         let key = SecretSlice::from(STANDARD.decode(encoded).map_err(|_| WebhookKeyError::Base64)?);
@@ -95,7 +95,7 @@ mod tests {
         format!("{PREFIX}{}", STANDARD.encode(vec![7; length]))
     }
 
-    /// The example that the specification's own libraries are tested with.
+    /// The example with which the specification's own libraries are tested.
     #[test]
     fn the_specifications_example_is_signed_as_its_libraries_sign_it() {
         let key = parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();

@@ -22,19 +22,19 @@ pub use self::connections::Connections;
 pub use self::failure::{AwsFailure, FailureKind, failure};
 pub use self::presign::{PresignError, Presigner, SignedRequest};
 
-/// Tries of one operation: a first one, and two more within the operation's bound.
+/// The number of tries of one operation: the first, and two more within the operation's time-out.
 const TRIES: u32 = 3;
 
-/// The first pause between two tries; the SDK's own second would use up the bound.
+/// The first pause between two tries; the SDK's default of a second would use up the operation's time-out.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
-/// The SDK's configuration from the environment that the function runs in. Once per process.
+/// The SDK's configuration from the function's environment. Load it once per process.
 pub async fn config() -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest()).http_client(Connections::new()).load().await
 }
 
-/// The SDK's configuration for a stand-in of AWS at `endpoint`, which accepts any credentials. The region and the
-/// credentials are the environment's, if it has them: a table of one's own may ask for them.
+/// The SDK's configuration for a stand-in of AWS at `endpoint`, which accepts any credentials. Region and credentials
+/// are taken from the environment if it has them, since the user's own table may require them.
 pub fn local_config(endpoint: &str, environment: &impl Environment) -> SdkConfig {
     let credentials = match (environment.get("AWS_ACCESS_KEY_ID"), environment.get("AWS_SECRET_ACCESS_KEY")) {
         (Some(id), Some(key)) => Credentials::new(id, key, environment.get("AWS_SESSION_TOKEN"), None, "environment"),
@@ -59,7 +59,7 @@ pub struct AwsClients {
 }
 
 impl AwsClients {
-    /// Clients on a given SDK configuration.
+    /// Builds the clients with a given SDK configuration.
     #[must_use]
     pub fn new(config: &SdkConfig, limits: &Limits) -> Self {
         let secrets = aws_sdk_secretsmanager::config::Builder::from(config)
@@ -70,7 +70,7 @@ impl AwsClients {
     }
 }
 
-/// The client of the table, for a function that has nothing else.
+/// The DynamoDB client, for a function that needs no other.
 #[must_use]
 pub fn table_client(config: &SdkConfig, limits: &Limits) -> aws_sdk_dynamodb::Client {
     let config = aws_sdk_dynamodb::config::Builder::from(config)
@@ -80,7 +80,7 @@ pub fn table_client(config: &SdkConfig, limits: &Limits) -> aws_sdk_dynamodb::Cl
     aws_sdk_dynamodb::Client::from_conf(config)
 }
 
-/// The client of those that put events on the bus.
+/// The EventBridge client, for functions that publish events.
 #[must_use]
 pub fn event_bus_client(config: &SdkConfig, limits: &Limits) -> aws_sdk_eventbridge::Client {
     let config = aws_sdk_eventbridge::config::Builder::from(config)

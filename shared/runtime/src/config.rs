@@ -24,7 +24,7 @@ pub enum ConfigError {
     Missing {
         /// The variable.
         name: &'static str,
-        /// What belongs there.
+        /// What its value should be.
         hint: &'static str,
     },
     /// The variable's value cannot be used.
@@ -39,13 +39,13 @@ pub enum ConfigError {
 
 /// A source of variables: the process environment, or a test's map.
 pub trait Environment {
-    /// The variable's value; `None` where it is missing, empty or not UTF-8.
+    /// The variable's value; `None` if it is missing, empty or not UTF-8.
     fn get(&self, name: &'static str) -> Option<String>;
 
     /// The variable's value.
     ///
     /// # Errors
-    /// [`ConfigError::Missing`] where there is none.
+    /// [`ConfigError::Missing`] if there is none.
     fn required(&self, name: &'static str, hint: &'static str) -> Result<String, ConfigError> {
         self.get(name).ok_or(ConfigError::Missing { name, hint })
     }
@@ -68,7 +68,7 @@ impl<F: Fn(&str) -> Option<String>> Environment for F {
     }
 }
 
-/// Where everything is kept: `TABLE_NAME`, `SECRET_ID`.
+/// Where everything is stored: `TABLE_NAME`, `SECRET_ID`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreConfig {
     /// The DynamoDB table.
@@ -81,7 +81,7 @@ impl StoreConfig {
     /// Reads `TABLE_NAME` and `SECRET_ID`.
     ///
     /// # Errors
-    /// [`ConfigError::Missing`] naming the first that is not there.
+    /// [`ConfigError::Missing`] naming the first one that is missing.
     pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
         Ok(Self {
             table_name: environment.required("TABLE_NAME", "the name of the DynamoDB table")?,
@@ -90,7 +90,7 @@ impl StoreConfig {
     }
 }
 
-/// The values of an optional variable, separated by commas; `parse` says in a sentence what is wrong with one.
+/// The comma-separated values of an optional variable. The error of `parse` says what is wrong with a value.
 fn list<T>(
     environment: &impl Environment,
     name: &'static str,
@@ -104,18 +104,19 @@ fn list<T>(
 /// Where metrics go: `METRICS_NAMESPACE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetricsConfig {
-    /// CloudWatch's namespace of all our metrics: each stack of an account has its own, so that they do not mix.
+    /// The CloudWatch namespace of all metrics. Each stack in an AWS account has its own, so that their metrics do not
+    /// mix.
     pub namespace: String,
 }
 
-/// CloudWatch takes a namespace below this length.
+/// CloudWatch's limit of a namespace, in characters.
 const LONGEST_NAMESPACE: usize = 255;
 
 impl MetricsConfig {
     /// Reads `METRICS_NAMESPACE`, by default `WechatPlatform`.
     ///
     /// # Errors
-    /// [`ConfigError::Malformed`]: CloudWatch would drop every metric and say nothing.
+    /// [`ConfigError::Malformed`] if CloudWatch would silently drop every metric.
     pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
         let namespace = environment.get("METRICS_NAMESPACE").unwrap_or_else(|| "WechatPlatform".to_owned());
         let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/#: ".contains(c);
@@ -128,7 +129,7 @@ impl MetricsConfig {
         }
         Err(ConfigError::Malformed {
             name: "METRICS_NAMESPACE",
-            reason: "it must be a namespace of CloudWatch such as WechatPlatform/shop",
+            reason: "it must be a CloudWatch namespace such as WechatPlatform/shop",
         })
     }
 }
@@ -138,7 +139,7 @@ impl MetricsConfig {
 pub struct PageConfig {
     /// Our own origin; its host is the platform's 授权发起页域名.
     pub public_base: Origin,
-    /// Where a merchant may be sent back to.
+    /// The origins to which a merchant may be sent back.
     pub return_origins: ReturnOrigins,
 }
 
@@ -185,16 +186,16 @@ impl WechatConfig {
     }
 }
 
-/// What accounts are compared with, and where operators are invited to: `WANTED_PERMISSIONS`, `PUBLIC_BASE_URL`; and what may
-/// be said about accounts.
+/// What account-api needs: `WANTED_PERMISSIONS`, with which accounts are compared, and `PUBLIC_BASE_URL`, at which
+/// operators open their invitations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountConfig {
     /// Our own origin, where the console is.
     pub public_base: Origin,
     /// The permission sets that the platform needs of every account.
     pub wanted_permissions: Vec<u32>,
-    /// Whether logins may return to `http` pages of this machine. No variable sets it: `cargo run` does, for shops that are
-    /// being developed, and a deployed function never has it.
+    /// Whether logins may return to `http` pages of this machine. No variable sets it: only `cargo run` allows it, for
+    /// shops under development, and a deployed function never does.
     pub local_login_origins: bool,
 }
 
@@ -219,9 +220,9 @@ fn wanted_permissions(environment: &impl Environment) -> Result<Vec<u32>, Config
 /// Which tokens services may be given, and whether that is reported: `PLATFORM_TOKEN_ROUTE`, `TOKEN_READ_EVENTS`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TokenConfig {
-    /// Whether they may be given the platform's own, with which they can do whatever the platform can.
+    /// Whether they may be given the platform's own token, with which they can do whatever the platform can.
     pub platform_route: bool,
-    /// Whether each token that somebody is given is an event on the bus. A line in the log it is in any case.
+    /// Whether an event is published whenever somebody is given a token. It is logged in any case.
     pub read_events: bool,
 }
 
@@ -251,7 +252,7 @@ fn switch(environment: &impl Environment, name: &'static str) -> Result<Option<b
 /// Whether services can use API keys: `API_KEYS`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyConfig {
-    /// Whether there is a door for them.
+    /// Whether keys are accepted.
     pub enabled: bool,
 }
 
@@ -265,10 +266,10 @@ impl KeyConfig {
     }
 }
 
-/// Where the files of calls are: `FILES_BUCKET_URL`.
+/// Where the files of calls are stored: `FILES_BUCKET_URL`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilesConfig {
-    /// The bucket's own address; the objects are below it.
+    /// The address of the bucket; the objects are below it.
     pub bucket: Url,
 }
 
@@ -303,17 +304,17 @@ impl BusConfig {
     }
 }
 
-/// How messages are answered: `REPLY_WEBHOOK_URL`, `RELEASE_CHECK_ACCOUNTS`.
+/// How replies to messages are made: `REPLY_WEBHOOK_URL`, `RELEASE_CHECK_ACCOUNTS`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageConfig {
-    /// The webhook that is asked for replies; `None` if it is not set.
+    /// The webhook that provides replies; `None` if it is not set.
     pub webhook: Option<Url>,
-    /// Accounts of WeChat's release check in addition to those that are known.
+    /// Accounts of WeChat's release check in addition to the known ones.
     pub test_accounts: Vec<AppId>,
 }
 
 impl MessageConfig {
-    /// Reads the two variables, both optional. Which addresses the webhook may have is not for variables to say.
+    /// Reads the two variables, both optional. No variable can change which addresses the webhook may have.
     ///
     /// # Errors
     /// [`ConfigError::Malformed`] naming the variable.
@@ -331,15 +332,15 @@ impl MessageConfig {
 /// What the events of accounts need beyond the bus: `PUBLIC_BASE_URL`, `EVENT_WEBHOOK_URL`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventConfig {
-    /// Our own origin, for the links that ask merchants again.
+    /// Our own origin, for the links with which merchants are asked to authorize again.
     pub public_base: Origin,
-    /// The webhook that gets them; `None` if it is not set.
+    /// The webhook that receives the events; `None` if it is not set.
     pub webhook: Option<Url>,
 }
 
 impl EventConfig {
-    /// Reads `PUBLIC_BASE_URL` and the optional `EVENT_WEBHOOK_URL`. Which addresses the webhook may have is not for
-    /// variables to say.
+    /// Reads `PUBLIC_BASE_URL` and the optional `EVENT_WEBHOOK_URL`. No variable can change which addresses the webhook
+    /// may have.
     ///
     /// # Errors
     /// [`ConfigError`] naming the variable.
@@ -354,7 +355,7 @@ fn public_base(environment: &impl Environment) -> Result<Origin, ConfigError> {
     Origin::parse(&base).map_err(|reason| ConfigError::Malformed { name: NAME, reason })
 }
 
-/// A service of the business that is called, if the variable names one.
+/// The address of a webhook of the business, if the variable is set.
 fn webhook(environment: &impl Environment, name: &'static str) -> Result<Option<Url>, ConfigError> {
     let address = |text: String| {
         let url = web_address(&text)?;

@@ -1,8 +1,8 @@
 //! Logs and metrics.
 //!
-//! Logs go to standard error, one JSON object a line in the cloud. Metrics are lines in CloudWatch's embedded format on
-//! standard output: CloudWatch Logs turns them into metrics, no call is made and no permission is needed. Neither ever
-//! carries a secret, a ticket, a token, a code or a message body.
+//! Logs go to standard error, one JSON object a line in the cloud. Metrics are lines in CloudWatch's embedded metric
+//! format on standard output: CloudWatch Logs turns them into metrics, without a call or a permission. Neither ever
+//! contains a secret, a ticket, a token, a code or a message body.
 
 mod measure;
 mod throttle;
@@ -29,18 +29,19 @@ pub use self::throttle::LogThrottle;
 /// One measured value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Metric {
-    /// What was measured.
+    /// The metric.
     pub measure: Measure,
     /// The value.
     pub value: f64,
     /// The one dimension it is split by, such as `("reason", "signature")`.
     pub dimension: Option<(&'static str, String)>,
-    /// What an operator needs to know in addition, such as the address to whitelist. Not a dimension.
+    /// A property that an operator needs in addition, such as the address to allow in WeChat's console. Not a
+    /// dimension.
     pub note: Option<(&'static str, String)>,
 }
 
 impl Metric {
-    /// `count` of what is measured.
+    /// A count.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
     pub const fn count(measure: Measure, count: u64) -> Self {
@@ -57,9 +58,9 @@ impl Metric {
         Self { measure, value, dimension: None, note: None }
     }
 
-    /// Splits the metric by its dimension; without effect on one that has none.
+    /// Sets the value of the metric's dimension; without effect on a metric that has none.
     #[must_use]
-    pub fn by(self, value: impl Into<String>) -> Self {
+    pub fn with_dimension(self, value: impl Into<String>) -> Self {
         Self { dimension: self.measure.dimension().map(|name| (name, value.into())), ..self }
     }
 
@@ -69,9 +70,9 @@ impl Metric {
         self.measure.name()
     }
 
-    /// Adds a property that is searchable in the log and no dimension.
+    /// Adds a property that can be searched for in the log but is not a dimension.
     #[must_use]
-    pub fn noting(self, name: &'static str, value: impl Into<String>) -> Self {
+    pub fn with_property(self, name: &'static str, value: impl Into<String>) -> Self {
         Self { note: Some((name, value.into())), ..self }
     }
 
@@ -103,12 +104,12 @@ impl Metric {
 
 type Sink = dyn Fn(&Metric) + Send + Sync;
 
-/// Where metrics go; clones share it.
+/// A sink of metrics; clones share it.
 #[derive(Clone)]
 pub struct Metrics(Arc<Sink>);
 
 impl Metrics {
-    /// CloudWatch's embedded metric format on standard output, in the given namespace of CloudWatch's.
+    /// Writes CloudWatch's embedded metric format to standard output, in the given CloudWatch namespace.
     #[must_use]
     pub fn embedded(namespace: String, clock: SharedClock) -> Self {
         Self::from_fn(move |metric| {
@@ -124,7 +125,7 @@ impl Metrics {
         Self(Arc::new(sink))
     }
 
-    /// Hands a value over.
+    /// Publishes a value.
     pub fn put(&self, metric: &Metric) {
         (self.0)(metric);
     }
@@ -138,9 +139,9 @@ impl fmt::Debug for Metrics {
 
 /// The crates whose lines may be more detailed than `info`: ours.
 ///
-/// At `debug` and `trace` the libraries print what passes through them: the AWS SDK whole requests and answers with the
-/// tokens in them, `lambda_runtime` whole events. `RUST_LOG` cannot change that. A list of our own crates, not of
-/// theirs, so that it also holds for libraries that are added later.
+/// At `debug` and `trace` the libraries print what passes through them: the AWS SDK whole requests and responses with
+/// the tokens in them, `lambda_runtime` whole events. `RUST_LOG` cannot lift this limit. The list names our crates, not
+/// theirs, so that it also covers libraries that are added later.
 const OUR_CRATES: [&str; 21] = [
     "base",
     "design",
@@ -165,36 +166,36 @@ const OUR_CRATES: [&str; 21] = [
     "ops",
 ];
 
-/// The span of one invocation: every line inside it carries the request id, as `span.request_id`. API Gateway's access
-/// log has the same id.
+/// The span of one invocation: every log line in it has the request id, as `span.request_id`. API Gateway's access log
+/// has the same id.
 #[must_use]
 pub fn invocation(request_id: &str) -> Span {
     tracing::info_span!(INVOCATION, request_id)
 }
 
-/// The only span that is recorded, whatever the filter says: those of the libraries would take its place in the lines.
+/// The only span that is recorded, whatever the filter says: in the lines, spans of libraries would replace it.
 const INVOCATION: &str = "invocation";
 
-/// Whether a line's target is in one of our crates.
+/// Whether a line's target is one of our crates.
 #[must_use]
 pub fn is_ours(target: &str) -> bool {
     OUR_CRATES.contains(&target.split("::").next().unwrap_or(target))
 }
 
-/// Whether a line of this level may be printed for a crate, whatever `RUST_LOG` asks for.
+/// Whether a line of this level may be printed for a target, whatever `RUST_LOG` says.
 fn may_be_printed(target: &str, level: Level) -> bool {
     level <= Level::INFO || is_ours(target)
 }
 
-/// Runs a function's process: its log from the first line on, and how it ends. One that cannot start, or whose runtime API
-/// is gone, says so in a sentence: `main` would print the error's insides.
+/// Runs a function's process: starts its log and reports how it ends. If it cannot start, or its runtime API is gone,
+/// the log says so in a sentence; `main` would print the error's `Debug`.
 ///
 /// The log is JSON lines, filtered by `RUST_LOG`, by default `info`; libraries print at most `info`. The filter is a
-/// list of levels and `target=level`, such as `warn,store=info`. A released binary has no lines below `info` at all:
-/// the libraries' are never printed and were a tenth of its size, and functions write none. A filter that cannot be
-/// parsed falls back to `info`: a typing error in a log setting must not stop the tokens.
+/// list of levels and `target=level`, such as `warn,store=info`. A released binary contains no lines below `info` at
+/// all: the libraries' lines are never printed but were a tenth of its size, and the functions write none. A filter
+/// that cannot be parsed falls back to `info`: a typing error in a log setting must not stop token renewal.
 pub async fn run(function: impl Future<Output = Result<(), impl fmt::Display>>) -> ExitCode {
-    // Only a second call fails, and then logging already runs.
+    // Only a second call fails, and then logging is already set up.
     drop(subscriber(ProcessEnvironment.get("RUST_LOG").as_deref(), std::io::stderr).try_init());
     match function.await {
         Ok(()) => ExitCode::SUCCESS,
@@ -205,14 +206,14 @@ pub async fn run(function: impl Future<Output = Result<(), impl fmt::Display>>) 
     }
 }
 
-/// The same log for people: `cargo run` prints it on a terminal.
+/// Starts the same log in a readable form, for `cargo run` in a terminal.
 pub fn init_readable_logs(filter: Option<&str>) {
     let lines = tracing_subscriber::fmt::layer().with_target(false).compact().with_writer(std::io::stderr);
-    // Only a second call fails, and then logging already runs.
+    // Only a second call fails, and then logging is already set up.
     drop(filtered(filter, lines).try_init());
 }
 
-/// The log that [`run`] starts, with another writer: tests look into it.
+/// The log that [`run`] starts, with another writer, so that tests can read it.
 pub fn subscriber<W>(filter: Option<&str>, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -252,7 +253,8 @@ mod tests {
 
     #[test]
     fn a_metric_is_one_line_of_the_embedded_format() {
-        let metric = Metric::count(Measure::PushRefused, 2).by("signature").noting("route", "/wechat/events");
+        let metric =
+            Metric::count(Measure::PushRefused, 2).with_dimension("signature").with_property("route", "/wechat/events");
         assert_eq!(
             metric.embedded("WechatPlatform/shop", 1_700_000_000_000),
             json!({
@@ -273,14 +275,14 @@ mod tests {
 
     #[test]
     fn a_total_that_no_alarm_looks_at_is_not_published() {
-        let metric = Metric::count(Measure::PushStored, 1).by("authorized");
+        let metric = Metric::count(Measure::PushStored, 1).with_dimension("authorized");
         let line = metric.embedded("WechatPlatform", 0);
         assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["kind"]]));
     }
 
     #[test]
     fn a_metric_without_a_dimension_is_its_total() {
-        let metric = Metric::seconds(Measure::TicketAge, std::time::Duration::from_secs(30)).by("nothing");
+        let metric = Metric::seconds(Measure::TicketAge, std::time::Duration::from_secs(30)).with_dimension("nothing");
         let line = metric.embedded("WechatPlatform", 0);
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!(directive["Dimensions"], json!([[]]));
@@ -288,7 +290,7 @@ mod tests {
         assert_eq!(line["ticket_age"], 30.0);
     }
 
-    /// What is printed under a filter, of lines from a library and from us.
+    /// The lines, from libraries and from us, that a filter lets through.
     fn printed(filter: &str) -> Vec<String> {
         let log = Arc::new(Mutex::new(Vec::new()));
         let writer = Arc::clone(&log);
@@ -356,7 +358,7 @@ mod tests {
     fn the_crates_that_may_print_more_are_those_of_the_workspace() {
         let manifest = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml")).unwrap();
         let ours = manifest.lines().filter(|line| line.contains("path = ")).filter_map(|line| line.split(' ').next());
-        // These are in test binaries only, which do not start the log.
+        // These crates are in test binaries only, which do not start the log.
         let ours = ours.filter(|name| !["stories", "test-support"].contains(name));
         let mut ours: Vec<String> = ours.map(|name| name.replace('-', "_")).collect();
         let mut listed = OUR_CRATES.map(str::to_owned);

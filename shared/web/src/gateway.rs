@@ -160,7 +160,7 @@ impl Gateway {
             Ok(Err(never)) => match never {},
             Err(_) => {
                 tracing::error!("a handler panicked: the lines above say where");
-                self.metrics.put(&Metric::count(Measure::RequestFailed, 1).by("defect"));
+                self.metrics.put(&Metric::count(Measure::RequestFailed, 1).with_dimension("defect"));
                 Err(Refusal::Defect)
             }
         }
@@ -266,7 +266,7 @@ impl Refusal {
 
     /// The answer, and a line in the log, at most one a minute for each reason: anybody can cause it.
     fn response(self, wording: Wording) -> Response {
-        if let Some(left_out) = REFUSED.turn(self.name(), Instant::now()) {
+        if let Some(left_out) = REFUSED.admit(self.name(), Instant::now()) {
             tracing::warn!(reason = self.name(), left_out, "a request was refused before it reached a handler: {self}");
         }
         match wording {

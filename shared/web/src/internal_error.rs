@@ -45,7 +45,7 @@ impl InternalError {
     /// Logs the error with a fresh reference and counts it. `what` says what was wanted.
     pub fn report(&self, what: &str, random: &Random, metrics: &Metrics) -> Reference {
         let reference = Reference::generate(random);
-        metrics.put(&Metric::count(Measure::RequestFailed, 1).by(self.label()));
+        metrics.put(&Metric::count(Measure::RequestFailed, 1).with_dimension(self.label()));
         if let Self::Token(error) = self
             && let Some(error) = error.wechat()
         {

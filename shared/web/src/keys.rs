@@ -227,7 +227,7 @@ impl KeyRing {
 
     /// Refuses a request, and counts that.
     fn refuse(&self, reason: &'static str, detail: &str) -> ApiError {
-        self.services().metrics.put(&Metric::count(Measure::KeyRefused, 1).by(reason));
+        self.services().metrics.put(&Metric::count(Measure::KeyRefused, 1).with_dimension(reason));
         Problem::new(ProblemKind::InvalidKey, detail).into()
     }
 }

@@ -1,8 +1,9 @@
 //! TLS, set up once for all clients of a process: they share the system's root certificates and the sessions that can
 //! be resumed.
 //!
-//! Reading some 140 roots is a good part of a cold start. Each client would do it for itself, when it is built; here it
-//! is done when the first certificate has to be verified, and never where only plain addresses are called.
+//! Reading some 140 roots is a good part of a cold start. Without this module each client would read them when it is
+//! built; here they are read when the first certificate has to be verified, and never if only plain HTTP addresses are
+//! called.
 
 use std::sync::{Arc, LazyLock, OnceLock};
 
@@ -12,7 +13,7 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-/// The configuration of every client; clones share what was read.
+/// The TLS configuration of every client; clones share the roots that were read.
 pub(super) fn configuration() -> ClientConfig {
     static CONFIGURATION: LazyLock<ClientConfig> = LazyLock::new(|| {
         let builder = ClientConfig::builder();
@@ -25,12 +26,13 @@ pub(super) fn configuration() -> ClientConfig {
     CONFIGURATION.clone()
 }
 
-/// Those of the system, or of `SSL_CERT_FILE`. One that cannot be read is missing for the servers below it only.
+/// The system's root certificates, or those of `SSL_CERT_FILE`. One that cannot be read is left out: only the servers
+/// that depend on it fail.
 fn system_roots() -> Vec<CertificateDer<'static>> {
     rustls_native_certs::load_native_certs().certs
 }
 
-/// rustls' own verifier, made when it is first needed.
+/// rustls' own verifier, created when it is first needed.
 #[derive(Debug)]
 struct LateVerifier {
     provider: Arc<CryptoProvider>,

@@ -1,8 +1,8 @@
-//! The form of what is put on the bus, which is a promise to other programs: `docs/events.schema.json`.
+//! The form of the events on the bus, a promise to other programs: `docs/events.schema.json`.
 //!
-//! Events carry what WeChat sent under its own names, and never a ticket, a token or a code of the platform's. (What a
-//! follower writes is handed on as it was written.) Every event has an `id` that is the same at each delivery. One that is
-//! larger than the bus takes says what was left out of it.
+//! Events contain what WeChat sent, under WeChat's names, and never a ticket, a token or a code of the platform. (What
+//! a follower writes is passed on as it was written.) Every event has an `id` that is the same at each delivery. One
+//! that is too large for the bus names what was left out.
 
 use base::clock::Timestamp;
 use base::ids::{AppId, Digest, KeyId, LinkId};
@@ -22,37 +22,38 @@ pub const RECONCILIATION_REQUESTED: &str = "reconciliation.requested";
 /// The detail-type of the event that starts a run of the refresher: `template.yaml` has a rule for it.
 pub const RUN_REQUESTED: &str = "run.requested";
 
-/// The detail-type of the event that somebody was given a token.
+/// The detail-type of the event that reports that somebody was given a token.
 const TOKEN_READ: &str = "token.read";
 
-/// The longest name of WeChat's that becomes part of a detail-type, of which EventBridge takes 128 characters.
+/// The longest of WeChat's names that becomes part of a detail-type, for which EventBridge allows 128 characters.
 const LONGEST_NAME: usize = 100;
 
-/// The largest entry that every region's EventBridge takes, in bytes. With many control characters in it, each of which
-/// JSON writes in six, a message of 48 KiB is an event of more than 500.
+/// The largest entry that EventBridge accepts in every region, in bytes. JSON needs six bytes for a control character,
+/// so a message of 48 KiB full of them becomes an event of more than 500 KiB.
 pub(super) const LARGEST: usize = 256 * 1024;
 
-/// What an entry's time counts for.
+/// The size that EventBridge counts for an entry's time, in bytes.
 const TIME_SIZE: usize = 14;
 
-/// How much is kept of each text of a message whose event is too large without its fields: eight of them still fit.
+/// How many bytes are kept of each text of a message whose event is too large even without its fields: eight such texts
+/// still fit.
 const CUT_TEXT: usize = 4_096;
 
 /// Elements of authorization pushes that are secrets, or useless without one.
 const SECRET_NAMES: [&str; 5] =
     ["AuthorizationCode", "AuthorizationCodeExpiredTime", "PreAuthCode", "auth_code", "ComponentVerifyTicket"];
 
-/// What WeChat's secrets begin with, should one be where nobody expects it.
+/// The prefixes of WeChat's secrets, in case one is in an unexpected element.
 const SECRET_PREFIXES: [&str; 4] = ["queryauthcode@@@", "preauthcode@@@", "ticket@@@", "refreshtoken@@@"];
 
-/// An event, ready to be sent. What followers write is in it: it is never logged.
+/// An event, ready to be sent. It contains what followers write, so it is never logged.
 #[derive(Clone)]
 pub struct BusEvent {
     /// The same at each delivery.
     pub id: Digest,
     /// `message.text`, `event.subscribe`, `grant.authorized`, …
     pub detail_type: String,
-    /// WeChat's time of it, where it came with one.
+    /// WeChat's time of it, if it came with one.
     pub time: Option<Timestamp>,
     /// The detail: a JSON object.
     pub detail: String,
@@ -60,12 +61,12 @@ pub struct BusEvent {
     reductions: usize,
 }
 
-/// How an event is made smaller, in this order. The words are those of `omitted` in the detail.
+/// The steps of reducing an event, in this order. The words are those of `omitted` in the detail.
 #[derive(Clone, Copy)]
 enum Reduction {
-    /// Without everything that WeChat sent under its own names, and without the text that could not be read.
+    /// Leaves out everything that WeChat sent under its own names, and the text that could not be parsed.
     Fields,
-    /// With the beginnings of the message's texts only.
+    /// Keeps only the beginning of each of the message's texts.
     Message,
 }
 
@@ -98,7 +99,7 @@ impl Reduction {
 }
 
 impl BusEvent {
-    /// The event of a message to `authorizer`. That is unconfirmed where the message itself names no account.
+    /// The event of a message to `authorizer`. The account is unconfirmed if the message itself names none.
     #[must_use]
     pub fn of_message(component: &AppId, authorizer: &AppId, labels: &Labels, message: &AccountMessage) -> Self {
         let id = Digest::from(message.id(authorizer));
@@ -118,7 +119,7 @@ impl BusEvent {
                 "missing",
                 Some(message.missing().collect::<Vec<_>>()).filter(|names| !names.is_empty()).map(|names| json!(names)),
             ),
-            // Only the URL says whose message this is then.
+            // Then only the URL says whose message this is.
             ("unconfirmed", message.user_name.is_none().then(|| json!(["authorizer_appid"]))),
             ("raw", (!message.is_whole).then(|| json!(message.xml.expose_secret()))),
         ];
@@ -127,7 +128,7 @@ impl BusEvent {
                 detail[name] = value;
             }
         }
-        // What a business has said about an account goes with nothing that only the URL calls that account's.
+        // If only the URL names the account, the event does not get what the business has said about the account.
         if message.user_name.is_some() {
             add_labels(&mut detail, labels);
         }
@@ -139,8 +140,8 @@ impl BusEvent {
         Self { id, detail_type, time: message.create_time, detail: detail.to_string(), reductions: 0 }.fitting()
     }
 
-    /// The event of a message of which only the URL says which account it is for: the table, which knows the account's
-    /// name, was away, or it does not know a name of that account.
+    /// The event of a message whose account only the URL names: the table, which has the account's original id, did not
+    /// respond, or has no original id for that account.
     #[must_use]
     pub fn of_unconfirmed_message(component: &AppId, authorizer: &AppId, message: &AccountMessage) -> Self {
         let event = Self::of_message(component, authorizer, &Labels::default(), message);
@@ -150,8 +151,8 @@ impl BusEvent {
         Self { detail: detail.unwrap_or_else(|| event.detail.clone()), ..event }
     }
 
-    /// The event of an authorization push, with the link that the merchant came through, where that is known, and what the
-    /// business has said on it or about the account; `None` for a ticket, which is nobody's business.
+    /// The event of an authorization push, with the merchant's link, if known, and what the business has said on the
+    /// link or about the account; `None` for a ticket, which is never published.
     #[must_use]
     pub fn of_grant(
         component: &AppId,
@@ -185,7 +186,8 @@ impl BusEvent {
         Some(Self { id, detail_type, time: push.create_time, detail: detail.to_string(), reductions: 0 }.fitting())
     }
 
-    /// The event of a change of an account, the account's `sequence`th. A link that it names is below `public_base`.
+    /// The event of a change of an account, with its number among the account's events. A link in it is below
+    /// `public_base`.
     #[must_use]
     pub fn of_state(
         component: &AppId,
@@ -233,7 +235,7 @@ impl BusEvent {
         Self { id, detail_type, time: Some(at), detail: detail.to_string(), reductions: 0 }.fitting()
     }
 
-    /// The event that an API key was made or revoked.
+    /// The event that reports that an API key was created or revoked.
     #[must_use]
     pub fn of_key(component: &AppId, key: &KeyId, event: &KeyEvent) -> Self {
         let word = event.change.word();
@@ -260,7 +262,7 @@ impl BusEvent {
         Self { id, detail_type, time: Some(at), detail: detail.to_string(), reductions: 0 }
     }
 
-    /// The event that somebody was given a token, by its id: each time another event.
+    /// The event that reports that somebody was given a token, named by its id. Each time is another event.
     #[must_use]
     pub fn of_token_read(
         component: &AppId,
@@ -285,7 +287,7 @@ impl BusEvent {
         Self { id, detail_type, time: Some(at), detail: detail.to_string(), reductions: 0 }
     }
 
-    /// The event that a reconciliation was asked for, which starts it.
+    /// The event that starts a reconciliation that somebody requested.
     #[must_use]
     pub fn of_requested_reconciliation(component: &AppId, reconciliation: &str) -> Self {
         let id = Digest::of(&["reconciliation", component.as_str(), reconciliation]);
@@ -298,7 +300,7 @@ impl BusEvent {
         Self { id, detail_type, time: None, detail: detail.to_string(), reductions: 0 }
     }
 
-    /// The event that a run of the refresher was asked for, which starts it. `request` names the request.
+    /// The event that starts a run of the refresher that somebody requested. `request` names the request.
     #[must_use]
     pub fn of_requested_run(component: &AppId, request: &str) -> Self {
         let id = Digest::of(&["run", component.as_str(), request]);
@@ -307,7 +309,7 @@ impl BusEvent {
         Self { id, detail_type, time: None, detail: detail.to_string(), reductions: 0 }
     }
 
-    /// The event made as small as the bus needs it.
+    /// The event, reduced as far as the bus requires.
     fn fitting(self) -> Self {
         let mut event = self;
         while event.size() > LARGEST {
@@ -319,12 +321,12 @@ impl BusEvent {
         event
     }
 
-    /// How much of [`LARGEST`] it takes.
+    /// The size that counts against [`LARGEST`].
     pub(super) fn size(&self) -> usize {
         SOURCE.len() + self.detail_type.len() + self.detail.len() + TIME_SIZE
     }
 
-    /// The event with one thing less in it; `None` where nothing more can be left out.
+    /// The event reduced by one more step; `None` if nothing more can be left out.
     pub(super) fn smaller(&self) -> Option<Self> {
         let reductions = self.reductions + 1;
         let applied = Reduction::ALL.get(..reductions)?;
@@ -350,7 +352,7 @@ impl BusEvent {
     }
 }
 
-/// What the business has said about the account, as far as it has said anything.
+/// Adds what the business has said about the account, if anything.
 fn add_labels(detail: &mut Value, labels: &Labels) {
     if let Some(reference) = &labels.reference {
         detail["reference"] = json!(reference);
@@ -360,7 +362,7 @@ fn add_labels(detail: &mut Value, labels: &Labels) {
     }
 }
 
-/// Who did it, and from where.
+/// Adds who did it, and from where.
 fn add_actor(detail: &mut Value, actor: &Actor) {
     detail["by"] = json!(actor.by);
     if let Some(source_ip) = actor.source_ip {
@@ -371,7 +373,7 @@ fn add_actor(detail: &mut Value, actor: &Actor) {
     }
 }
 
-/// A name of WeChat's, if it fits into a detail-type and into the patterns of rules.
+/// One of WeChat's names, if it fits into a detail-type and into the patterns of rules.
 fn name(text: &str) -> &str {
     let fits = (1..=LONGEST_NAME).contains(&text.len())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));

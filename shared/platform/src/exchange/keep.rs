@@ -1,4 +1,4 @@
-//! The tokens in hand: stored whatever else happens to the account meanwhile.
+//! Storing newly issued tokens, whatever else happens to the account meanwhile.
 
 use base::clock::Timestamp;
 use base::ids::AppId;
@@ -10,21 +10,22 @@ use super::{ClaimedExchange, Exchange};
 use crate::schedule;
 use crate::tokens::TokenError;
 
-/// How often tokens in hand are written again: each time the account had been changed, or the table had not answered.
+/// How often storing new tokens is tried, if the account is changed concurrently or the table does not respond.
 const KEEP_TRIES: usize = 5;
 
-/// The outcome of one try to store tokens in hand.
+/// The outcome of one try to store new tokens.
 enum Kept {
-    /// They are stored; the account's `token_seq` since.
+    /// They are stored, with this `token_seq` of the account.
     Yes(u64),
     /// WeChat says that the grant is gone again.
     Revoked,
-    /// The account was changed meanwhile: look again.
+    /// The account was changed meanwhile: try again.
     NotYet,
 }
 
 impl Exchange {
-    /// Stores the tokens of a grant and returns the account's `token_seq`; nothing where the grant was taken back since.
+    /// Stores the tokens of a grant and returns the account's `token_seq`, or `None` if the grant has been revoked
+    /// since.
     pub(super) async fn keep_grant(
         &self,
         grant: &Grant,
@@ -72,10 +73,10 @@ impl Exchange {
         let mut seq = 0;
         if let Some(account) = &account {
             if account.grant_code.as_ref() == Some(attempt.claimed.code) {
-                // Our own earlier try, whose reply was lost.
+                // Our own earlier write, whose reply was lost.
                 return Ok(Kept::Yes(account.token.seq));
             }
-            // Where WeChat does not say, tokens in hand are kept: a grant that is gone is found at its next renewal.
+            // If WeChat does not say, the tokens are kept: a grant that is gone is found at its next renewal.
             if may_be_revoked(account, attempt.code.granted_at, now)
                 && self.component().is_gone(authorizer).await.unwrap_or(false)
             {
@@ -83,12 +84,12 @@ impl Exchange {
             }
             seq = account.token.seq;
             let known = account.granted_at.and_then(|at| times::credible(at, now));
-            // An older grant that is exchanged late does not turn back the time of a newer one.
+            // An older grant that is exchanged late must not set back the time of a newer one.
             new.granted_at = attempt.code.granted_at.map(|at| known.map_or(at, |known| known.max(at)));
             new.due_at = if attempt.was_overtaken(authorizer, account) { usual_due.map(|_| now) } else { usual_due };
         }
-        // Of two accounts that come through one link, one has what the business said on it: the one that the link is bound
-        // to. Tokens in hand are kept although the link cannot be read: it is bound once they are stored.
+        // Of two accounts that come through one link, only the one that the link is bound to gets what the business
+        // said on it. The tokens are kept even if the link cannot be read: it is bound once they are stored.
         let origin = match &attempt.binding {
             Some(binding) => self.origin_of(binding, authorizer, attempt.code.shows()).await.unwrap_or_default(),
             None => None,
@@ -100,13 +101,13 @@ impl Exchange {
 }
 
 impl ClaimedExchange<'_> {
-    /// Whether other tokens may have been issued while WeChat answered: which are the newer ones, the next renewal decides.
-    /// A lease is that of a call whose answer is not stored yet, and may never be; and after a failed call nobody knows
-    /// whether WeChat has done it.
+    /// Whether other tokens may have been issued during this exchange; then the next renewal decides which are newer. A
+    /// lease means that the result of a call is not stored yet, and may never be; and after a failed call nobody knows
+    /// whether WeChat executed it.
     fn was_overtaken(&self, authorizer: &AppId, now: &StoredAccount) -> bool {
         let in_use = now.token.state == AccountState::Active;
         if self.code.whose.account() != Some(authorizer) {
-            // Nobody knew whose code it was, so nobody looked at the account before.
+            // The code's account was unknown, so its earlier state was not read.
             return in_use;
         }
         let before = self.before.as_ref().map_or(0, |before| before.token.seq);
@@ -115,7 +116,7 @@ impl ClaimedExchange<'_> {
     }
 }
 
-/// Whether a revocation is stored that WeChat's times do not place before the grant.
+/// Whether a stored revocation is not clearly older, by WeChat's timestamps, than the grant.
 fn may_be_revoked(account: &StoredAccount, granted_at: Option<Timestamp>, now: Timestamp) -> bool {
     account.token.state != AccountState::Active
         && account.revoked_at.is_some()

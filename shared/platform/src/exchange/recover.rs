@@ -1,6 +1,6 @@
-//! What is done where the tokens of a code are not in hand: WeChat's details name the account's refresh token (protocol
-//! section 1.8). They describe the grant that stands now, of which nobody says since when: it may be a later one than
-//! that of the code which made us ask.
+//! Recovery of a grant whose tokens are lost: WeChat's details contain the account's refresh token (protocol section
+//! 1.8). They describe the grant that is in force now, without its time: it may be later than the one of the code in
+//! question.
 
 use base::clock::Timestamp;
 use base::ids::AppId;
@@ -14,8 +14,9 @@ use super::{ClaimedExchange, Code, Exchange, Exchanged};
 use crate::tokens::TokenError;
 
 impl Exchange {
-    /// A code that is spent or lapsed, or a grant that came without one. Unless what is stored comes from this code, or
-    /// surely from a later grant, the tokens that it brought were lost, and they may have replaced those that are stored.
+    /// Recovers the grant of a code that is spent or expired, or a grant that came without a code. Unless what is
+    /// stored comes from this code, or certainly from a later grant, the code's tokens were lost, and they may have
+    /// replaced the stored ones.
     pub(super) async fn recover_spent(&self, attempt: &ClaimedExchange<'_>) -> Result<Exchanged, TokenError> {
         let Some(authorizer) = attempt.code.whose.known() else {
             return Ok(Exchanged::Spent { by_us: attempt.tried });
@@ -29,13 +30,13 @@ impl Exchange {
                 return Ok(Exchanged::Gone);
             }
             self.tokens.renew_at_once(authorizer).await;
-            tracing::warn!(authorizer = %authorizer, "the grant of account {authorizer} was read back: its code was spent before, or none came");
+            tracing::warn!(authorizer = %authorizer, "the grant of account {authorizer} was read from WeChat's details: its code was already spent, or there was none");
         }
         self.store().claims.finish(&attempt.claimed, authorizer, self.now()).await?;
         self.granted(authorizer.clone(), attempt.binding.as_ref(), attempt.code.shows()).await
     }
 
-    /// Whether nothing that the code brought can be missing.
+    /// Whether certainly nothing of the code's grant is missing.
     fn has_all_of(&self, account: &StoredAccount, attempt: &ClaimedExchange<'_>) -> bool {
         let from_this_code = account.grant_code.as_ref() == Some(attempt.claimed.code);
         let from_a_later_grant =
@@ -43,8 +44,8 @@ impl Exchange {
         account.token.state == AccountState::Active && (from_this_code || from_a_later_grant && !attempt.tried)
     }
 
-    /// A code that was exchanged before. A push may come long after its redirect, when the account has been taken back and
-    /// has returned: where its grant is not surely over, WeChat says whether one stands.
+    /// Handles a code that was exchanged before. A push may come long after its redirect, when the merchant has revoked
+    /// the grant and authorized again: if the account is not in use, WeChat's details say whether a grant is in force.
     pub(super) async fn exchanged_before(
         &self,
         code: &Code<'_>,
@@ -59,14 +60,15 @@ impl Exchange {
                 return Ok(Exchanged::Gone);
             }
         }
-        // Any other code than the one that was exchanged shows nothing: it may be made up.
+        // Any code other than the exchanged one proves nothing: it may be made up.
         let is_the_one = grant.code == Some(code.digest());
         let by = if is_the_one { code.shows() } else { BoundBy::Push };
         self.granted(grant.authorizer.clone(), binding.as_ref(), by).await
     }
 
-    /// A push whose account came through a redirect by another code. Mostly both are of one consent. Where the merchant has
-    /// consented twice, details show what the second consent changed, and no code need be spent to learn it.
+    /// Handles a push whose account was already authorized by a redirect with another code. Usually both are from one
+    /// consent. If the merchant has consented twice, the details show what the second consent changed, without spending
+    /// a code.
     pub(super) async fn confirm_redirected(
         &self,
         attempt: &ClaimedExchange<'_>,
@@ -88,7 +90,7 @@ impl Exchange {
         }
     }
 
-    /// Makes the account's row agree with what WeChat's details say; `false` where they say that no grant stands.
+    /// Updates the account's row from WeChat's details; `false` if they say that no grant is in force.
     async fn agrees_with_details(&self, authorizer: &AppId) -> Result<bool, TokenError> {
         let before = self.store().accounts.get(authorizer).await?;
         let details = match self.component().details(authorizer).await {
@@ -99,8 +101,8 @@ impl Exchange {
             Some(account) if has_grant_of(account, &details) => {
                 self.profiles().keep(authorizer, account.token.seq, &details).await?;
             }
-            // The details may be behind what was stored just now: the account's own refresh token is tried first, and
-            // renewing falls back on theirs.
+            // The details may be older than what was just stored: the account's own refresh token is tried first, and
+            // renewal falls back to theirs.
             Some(account) if account.token.is_renewable() => {
                 self.store().tokens.mark_due(&TokenOwner::Authorizer(authorizer.clone()), self.now()).await?;
                 self.tokens.renew_at_once(authorizer).await;
@@ -110,11 +112,11 @@ impl Exchange {
         Ok(true)
     }
 
-    /// Stores a grant of which only WeChat's details are known over the row as it was before WeChat was asked, and renews
-    /// its token at once. `granted_at` is WeChat's time of that very grant, where somebody has said it.
+    /// Stores a grant that is known only from WeChat's details, replacing the row that was read before WeChat was
+    /// called, and renews its token at once. `granted_at` is WeChat's time of that grant, if known.
     ///
     /// # Errors
-    /// [`TokenError`]; [`StoreError::Contended`] where the row was changed meanwhile: what changed it knows better.
+    /// [`TokenError`]; [`StoreError::Contended`] if the row was changed meanwhile: the other change is newer.
     pub async fn adopt(
         &self,
         authorizer: &AppId,
@@ -123,7 +125,7 @@ impl Exchange {
         granted_at: Option<Timestamp>,
     ) -> Result<(), TokenError> {
         let now = self.now();
-        // A token that still lives serves until the new one is there.
+        // A token that is still valid is kept until the new one is stored.
         let living = before.map(|row| &row.token).and_then(|token| token.live_token(now).zip(token.expires_at));
         let new = NewGrant {
             access_token: living,
@@ -147,7 +149,8 @@ impl Exchange {
     }
 }
 
-/// Whether an account in use has the grant that the details are of. Details without a refresh token do not say.
+/// Whether an account in use has the grant that the details describe. Details without a refresh token are taken to
+/// agree.
 fn has_grant_of(account: &StoredAccount, details: &AuthorizerDetails) -> bool {
     account.token.state == AccountState::Active
         && details.refresh_token.as_ref().is_none_or(|known| account.token.is_renewed_by(known))

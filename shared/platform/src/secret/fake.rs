@@ -26,12 +26,12 @@ struct State {
     outage: Option<Outage>,
 }
 
-/// How Secrets Manager is away.
+/// A kind of outage of Secrets Manager.
 #[derive(Debug, Clone, Copy)]
 pub enum Outage {
-    /// It answers that we may not.
+    /// Access is denied.
     Denied,
-    /// It never answers.
+    /// It never responds.
     Silent,
 }
 
@@ -47,7 +47,7 @@ impl HttpConnector for Manager {
             }
         };
         HttpConnectorFuture::new(async move {
-            // Others get their turn, so that callers really are concurrent.
+            // Lets other tasks run, so that callers really are concurrent.
             tokio::task::yield_now().await;
             let body = SdkBody::from(body.to_string());
             Ok(HttpResponse::new(status.try_into().unwrap(), body))
@@ -69,7 +69,7 @@ impl Manager {
         Client::from_conf(config)
     }
 
-    /// What the secret holds from now on.
+    /// Replaces the secret.
     pub fn store(&self, secret: &impl ToString) {
         self.0.lock().unwrap().secret = secret.to_string();
     }
@@ -79,7 +79,7 @@ impl Manager {
         self.0.lock().unwrap().outage = outage;
     }
 
-    /// How often the secret was asked for.
+    /// How often the secret was read.
     #[must_use]
     pub fn reads(&self) -> usize {
         self.0.lock().unwrap().reads

@@ -1,8 +1,8 @@
-//! Reads the platform's secret, and keeps it.
+//! Reading and caching the platform's secret.
 //!
-//! Three rules bound the reads: what was read is used for [`FRESH`]; a reader that doubts it (a signature did not fit)
-//! causes a read at most once in [`REREAD`]; and after a failed read the next waits, [`REREAD`] while there is something
-//! to go on with and [`RETRY`] while there is nothing. All times are the clock's, so a test can move them.
+//! Three rules bound the reads: what was read is used for [`FRESH`]; a caller that doubts it (a signature did not
+//! match) causes a read at most once in [`REREAD`]; and after a failed read the next one waits, for [`REREAD`] if there
+//! is an older value to use and for [`RETRY`] if there is none. All times are the clock's, so a test can move them.
 
 use std::fmt;
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
@@ -19,14 +19,14 @@ use tokio::sync::Mutex;
 
 use super::{Platform, PlatformError};
 
-/// How long a secret is used without looking again: a change in the console takes effect within it, and a busy function
-/// reads a dozen times an hour.
+/// How long a secret is used without reading it again: a change takes effect within this time, and a busy function
+/// reads it a dozen times an hour.
 const FRESH: Duration = Duration::from_mins(5);
 
-/// The least time between two reads that a doubt causes, so that forged pushes cannot drive them.
+/// The least time between two reads that doubts cause, so that forged pushes cannot cause many.
 const REREAD: Duration = Duration::from_mins(1);
 
-/// The least time between two reads while there is no secret at all: short, for nothing works meanwhile.
+/// The least time between two reads while there is no secret at all: short, since nothing works meanwhile.
 const RETRY: Duration = Duration::from_secs(5);
 
 /// The platform's secret, shared by all requests of one process.
@@ -37,11 +37,11 @@ pub struct PlatformSource {
     limits: Limits,
     metrics: Metrics,
     known: StdMutex<Known>,
-    /// Held while a read is under way; who waited for it looks at [`Known`] again before reading.
+    /// Held during a read; a caller that waited for it checks [`Known`] again before reading.
     flight: Mutex<()>,
 }
 
-/// What was learnt so far.
+/// What is known so far.
 #[derive(Default)]
 struct Known {
     platform: Option<Arc<Platform>>,
@@ -51,7 +51,7 @@ struct Known {
 }
 
 impl Known {
-    /// What can be answered without a read.
+    /// The result, if it needs no read.
     fn answer(&self, now: Timestamp) -> Option<Answer> {
         let within = |at: Timestamp, bound| now.since(at) < bound;
         match (&self.platform, &self.failed) {
@@ -92,10 +92,10 @@ impl PlatformSource {
         }
     }
 
-    /// The platform: read within five minutes, or as long ago as Secrets Manager is away.
+    /// The platform, as read within the last five minutes, or before an outage of Secrets Manager.
     ///
     /// # Errors
-    /// [`PlatformError`] when there is none and never was one.
+    /// [`PlatformError`] if the secret has never been read successfully.
     pub async fn current(&self) -> Result<Arc<Platform>, PlatformError> {
         if let Some(answer) = self.answer() {
             return self.give(answer);
@@ -112,8 +112,8 @@ impl PlatformSource {
         }
     }
 
-    /// Reads the secret before anybody asks for it, so that a function's first request does not wait. What fails here is
-    /// not remembered; the first request tries for itself.
+    /// Reads the secret ahead, so that a function's first request does not wait. A failure is not remembered; the first
+    /// request tries again.
     pub async fn read_ahead(&self) {
         let _flight = self.flight.lock().await;
         if let Ok(platform) = self.fetch().await {
@@ -121,9 +121,9 @@ impl PlatformSource {
         }
     }
 
-    /// A newer platform than `doubted`, if there may be one: for when something signed does not fit it.
+    /// A newer platform than `doubted`, if there may be one: for use when a signature does not match it.
     ///
-    /// `None` where nothing newer is known and the last doubt or failure is less than a minute old, or the read failed.
+    /// `None` if nothing newer is known and the last doubt or failure is less than a minute old, or if the read failed.
     pub async fn reread(&self, doubted: &Arc<Platform>) -> Option<Arc<Platform>> {
         let _flight = self.flight.lock().await;
         {
@@ -132,19 +132,19 @@ impl PlatformSource {
                 return Some(Arc::clone(platform));
             }
             let now = self.clock.now();
-            // A failed read counts as well: one request never waits twice for a Secrets Manager that is away.
+            // A failed read counts as well: one request never waits twice for an unavailable Secrets Manager.
             let failed_at = known.failed.as_ref().map(|(at, _)| *at);
             if [known.doubted_at, failed_at].into_iter().flatten().any(|at| now.since(at) < REREAD) {
                 return None;
             }
-            // Before the read, so that a request given up meanwhile counts too.
+            // Set before the read, so that a request that is dropped meanwhile counts too.
             known.doubted_at = Some(now);
         }
         self.read().await.ok()
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        // Nothing can panic while it is held.
+        // Nothing can panic while the lock is held.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -171,7 +171,7 @@ impl PlatformSource {
                 let now = self.clock.now();
                 let mut known = self.known();
                 if known.platform.is_some() {
-                    tracing::warn!(%error, "the platform's secret cannot be read again; the one read before stays in use");
+                    tracing::warn!(%error, "the platform's secret cannot be read again; the previous value stays in use");
                 }
                 known.failed = Some((now, error.clone()));
                 Err(error)
@@ -205,7 +205,7 @@ impl PlatformSource {
             .send()
             .await
             .map_err(|error| match error.as_service_error() {
-                // The stack makes the secret without a value; so it answers until the operator puts one.
+                // The stack creates the secret without a value; this is the response until the operator stores one.
                 Some(service) if service.is_resource_not_found_exception() => PlatformError::NotConfigured,
                 _ => PlatformError::Unreadable(failure(&error)),
             })?;

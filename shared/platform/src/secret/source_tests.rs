@@ -1,4 +1,4 @@
-//! Tests of [`super`]: the real SDK client over a manager in memory, time moved by hand.
+//! Tests of [`super`]: the real SDK client with an in-memory Secrets Manager, and time moved by hand.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -56,7 +56,7 @@ impl Stage {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
-    /// The appid read, which names the version of the secret.
+    /// The appid that was read, which identifies the version of the secret.
     async fn current(&self) -> Result<String, PlatformError> {
         self.source.current().await.map(|platform| platform.component.to_string())
     }

@@ -1,15 +1,15 @@
-//! Which addresses a webhook may be called at.
+//! The addresses at which a webhook may be called.
 //!
-//! The webhook's URL is an operator's input, and names resolve to what their owner likes: without a policy a call could
-//! reach the runtime's own API on loopback, a metadata service or a neighbour in the network. The address that is
-//! connected to is checked, not one that was resolved before: a name goes through [`Resolver`], which the connection
-//! uses itself; a literal address never meets a resolver and is checked by [`super::Webhook`].
+//! The webhook's URL is entered by an operator, and a name resolves to whatever its owner wants: without a policy a
+//! call could reach the Lambda runtime API on loopback, a metadata service or another host in the network. The address
+//! that is actually connected to is checked, not one that was resolved before: a name goes through [`Resolver`], which
+//! the connection itself uses; a literal address bypasses any resolver and is checked by [`super::Webhook`].
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-/// The blocks of IANA's IPv4 special-purpose registry that are not for everybody, and multicast.
+/// The blocks in IANA's IPv4 special-purpose registry that are not globally reachable, and multicast.
 const REFUSED_V4: [(Ipv4Addr, u32); 17] = [
     (Ipv4Addr::UNSPECIFIED, 8),           // this network
     (Ipv4Addr::new(10, 0, 0, 0), 8),      // private
@@ -30,12 +30,12 @@ const REFUSED_V4: [(Ipv4Addr, u32); 17] = [
     (Ipv4Addr::new(224, 0, 0, 0), 3),     // multicast, reserved, broadcast
 ];
 
-/// The only block out of which IPv6 addresses are given to everybody. Loopback, unique and link-local, multicast,
-/// IPv4-mapped and NAT64 addresses all lie outside.
+/// The only block of global unicast IPv6 addresses. Loopback, unique and link-local, multicast, IPv4-mapped and NAT64
+/// addresses are all outside.
 const GLOBAL_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
-/// Blocks inside [`GLOBAL_V6`] that are not for everybody, of IANA's IPv6 special-purpose registry. Several lead to an
-/// IPv4 address that they hold.
+/// The blocks inside [`GLOBAL_V6`] that are not globally reachable, from IANA's IPv6 special-purpose registry. Several
+/// lead to an embedded IPv4 address.
 const REFUSED_V6: [(Ipv6Addr, u32); 5] = [
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23), // protocol assignments, Teredo, benchmarks, ORCHID
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32), // documentation
@@ -44,20 +44,20 @@ const REFUSED_V6: [(Ipv6Addr, u32); 5] = [
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20), // documentation
 ];
 
-/// Which addresses may be called. A value that `main` injects: no variable relaxes it.
+/// The policy of which addresses may be called. `main` injects it: no variable can relax it.
 #[derive(Debug, Clone, Copy)]
 pub struct AddressPolicy {
     this_machine: bool,
 }
 
 impl AddressPolicy {
-    /// Addresses on the public internet and no others: for every deployment.
+    /// Only addresses on the public internet: for every deployment.
     #[must_use]
     pub const fn public_only() -> Self {
         Self { this_machine: false }
     }
 
-    /// Loopback as well, and there without TLS: for tests and `cargo run`, whose webhooks run next to them.
+    /// Loopback as well, and there without TLS: for tests and `cargo run`, whose webhooks are on the same machine.
     #[must_use]
     pub const fn this_machine_too() -> Self {
         Self { this_machine: true }
@@ -77,10 +77,10 @@ impl AddressPolicy {
         public || self.this_machine && address.is_loopback()
     }
 
-    /// Those of a name's addresses that may be called.
+    /// The addresses of a name that may be called.
     ///
     /// # Errors
-    /// [`NotPermitted`] where none of them may.
+    /// [`NotPermitted`] if none of them may.
     fn only_permitted(self, found: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, NotPermitted> {
         let permitted: Vec<_> = found.filter(|address| self.permits(address.ip())).collect();
         if permitted.is_empty() { Err(NotPermitted) } else { Ok(permitted) }
@@ -95,7 +95,7 @@ fn in_v6(address: Ipv6Addr, (network, prefix): (Ipv6Addr, u32)) -> bool {
     (address.to_bits() ^ network.to_bits()).leading_zeros() >= prefix
 }
 
-/// A name leads only to addresses that must not be called. Does not say which: errors are logged.
+/// A name resolves only to addresses that must not be called. The error does not name them, since errors are logged.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("none of the name's addresses may be called")]
 pub(super) struct NotPermitted;
@@ -107,7 +107,7 @@ impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let policy = self.0;
         Box::pin(async move {
-            // The client puts the URL's port in the place of 0.
+            // The client replaces the port 0 by the URL's.
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let addresses: Addrs = Box::new(policy.only_permitted(found)?.into_iter());
             Ok(addresses)
@@ -191,8 +191,8 @@ mod tests {
             "239.255.255.255",
             "240.0.0.1",
             "255.255.255.255",
-            // Unspecified, and IPv4 addresses in each way of holding one: compatible, mapped, translated, NAT64,
-            // Teredo, 6to4. Public ones too: nothing needs them.
+            // Unspecified, and every form with an embedded IPv4 address: compatible, mapped, translated, NAT64, Teredo,
+            // 6to4. Public ones too: nothing needs them.
             "::",
             "::127.0.0.1",
             "::8.8.8.8",

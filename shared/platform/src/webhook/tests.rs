@@ -18,17 +18,17 @@ const ID: &str = "5f0c7c6a9a0e";
 const NOW: Timestamp = Timestamp::from_unix(1_700_000_000);
 const BODY: &str = r#"{"type":"message.text","data":{"message":{"content":"你好"}}}"#;
 
-/// Long enough for any exchange on loopback that is not meant to hang.
+/// Long enough for any exchange on loopback that is not meant to time out.
 const PLENTY: Duration = Duration::from_secs(20);
 
-/// For those that are.
+/// Short, for exchanges that are meant to time out.
 const BRIEF: Duration = Duration::from_millis(50);
 
 fn key() -> WebhookKey {
     WebhookKey::parse(&"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".into()).unwrap()
 }
 
-/// The longest answer that is read here.
+/// The longest response that is read here.
 const LONGEST_ANSWER: usize = 64 * 1024;
 
 const ROLE: WebhookRole = WebhookRole { variable: "A_WEBHOOK_URL", user_agent: "a-function/1" };
@@ -37,7 +37,7 @@ fn webhook(url: &str, policy: AddressPolicy) -> Result<Webhook, BuildError> {
     Webhook::new(url.parse().unwrap(), policy, &ROLE)
 }
 
-/// Calls a service; returns the answer's body.
+/// Calls a service; returns the response's body.
 async fn call_at(url: &str, policy: AddressPolicy, within: Duration) -> Result<String, WebhookError> {
     let answer = webhook(url, policy).unwrap().post(&key(), ID, BODY.to_owned(), NOW, within).await?;
     Ok(String::from_utf8(answer.read(LONGEST_ANSWER).await?).unwrap())
@@ -51,13 +51,13 @@ async fn serve(service: Router) -> String {
     url
 }
 
-/// Calls a service that answers with `answer`.
+/// Calls a service that responds with `answer`.
 async fn call(answer: impl IntoResponse + Clone + Send + Sync + 'static) -> Result<String, WebhookError> {
     let url = serve(Router::new().route("/", post(async move || answer))).await;
     call_at(&url, AddressPolicy::this_machine_too(), PLENTY).await
 }
 
-/// A port of loopback at which nobody answers, though connections are taken.
+/// A port on loopback that accepts connections but never responds.
 fn silent() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -80,7 +80,7 @@ async fn a_call_carries_the_signed_body_and_the_headers_of_the_specification() {
     assert_eq!(headers["webhook-timestamp"], "1700000000");
     assert_eq!(headers["webhook-signature"], key().sign(ID, NOW, &body));
     assert!(headers["user-agent"].to_str().unwrap().starts_with("a-function/"));
-    assert!(!headers.contains_key("accept-encoding"), "a compressed answer could not be read");
+    assert!(!headers.contains_key("accept-encoding"), "a compressed response could not be read");
 }
 
 #[tokio::test]
@@ -152,7 +152,7 @@ async fn a_service_that_cannot_be_reached_is_told_from_one_that_does_not_exist()
     assert_eq!(error, WebhookError::Connection(io::ErrorKind::ConnectionRefused));
     assert_eq!(error.reason(), "connect");
 
-    // A label of more than 63 characters is in no name system: nothing is asked.
+    // A label of more than 63 characters is invalid in DNS: no server is queried.
     let nowhere = format!("http://{}.test/", "a".repeat(64));
     let error = call_at(&nowhere, AddressPolicy::this_machine_too(), PLENTY).await.unwrap_err();
     assert_eq!((error.reason(), &error), ("connect", &WebhookError::Name));
@@ -194,7 +194,7 @@ async fn what_is_not_public_is_refused_before_anything_is_sent() {
     }
     assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock, "somebody has connected");
 
-    // The listener would have noticed: two of these hosts, where this machine is permitted.
+    // A check that the listener would have noticed: two of these hosts, if this machine is permitted.
     for host in ["127.0.0.1", "localhost"] {
         let answer = call_at(&format!("https://{host}:{port}/"), AddressPolicy::this_machine_too(), BRIEF).await;
         assert_eq!(answer, Err(WebhookError::Timeout), "{host}");

@@ -1,12 +1,12 @@
-//! Connections that are there before they are needed.
+//! Connections that are opened before they are needed.
 //!
-//! Resolving a name, connecting and the TLS handshake are most of the first call of a process. Done while a function
-//! starts they take place when it has the most CPU. What goes through the connection is `GET /`, unsigned: no role has to
-//! allow it, nothing is read, nothing is paid. DynamoDB answers that it is healthy and the other services that they know
-//! no such operation; either way the connection stays.
+//! Resolving the name, connecting and the TLS handshake take most of the time of a process's first call. While a
+//! function starts, it has the most CPU to do them. What is sent is `GET /`, unsigned: it needs no permission, reads
+//! nothing and costs nothing. DynamoDB responds that it is healthy and the other services that they know no such
+//! operation; either way the connection stays open.
 //!
-//! It is an operation of the SDK whose request is exchanged last of all. So it goes where the real ones will go, and what
-//! they need is there as well: the endpoint, the credentials, the code of the SDK itself.
+//! It is an operation of the SDK whose request is replaced as the last step. So it goes where the real requests will
+//! go, and prepares what they need too: the endpoint, the credentials, the code of the SDK itself.
 
 use aws_config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::ConfigBag;
@@ -15,19 +15,19 @@ use aws_sdk_dynamodb::config::{Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 
-/// Connects to DynamoDB, where a table is. Whatever comes of it: the first operation connects if it has to.
+/// Connects to the DynamoDB endpoint of a table. A failure is ignored: the first operation connects if it has to.
 pub async fn connect_to_dynamodb(client: &aws_sdk_dynamodb::Client, table: &str) {
     let once = aws_sdk_dynamodb::Config::builder().retry_config(RetryConfig::disabled());
     drop(client.update_item().table_name(table).customize().config_override(once).interceptor(Exchange).send().await);
 }
 
-/// Connects to EventBridge. Whatever comes of it: the first operation connects if it has to.
+/// Connects to EventBridge. A failure is ignored: the first operation connects if it has to.
 pub async fn connect_to_eventbridge(client: &aws_sdk_eventbridge::Client) {
     let once = aws_sdk_eventbridge::Config::builder().retry_config(RetryConfig::disabled());
     drop(client.put_events().customize().config_override(once).interceptor(Exchange).send().await);
 }
 
-/// Sends `GET /` to where an operation's request would have gone.
+/// Replaces an operation's request by `GET /` to the same address.
 #[derive(Debug)]
 struct Exchange;
 
@@ -43,7 +43,7 @@ impl Intercept for Exchange {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let request = context.request_mut();
-        // Operations of both services are requests of `/`.
+        // Both services receive all operations at `/`.
         *request = HttpRequest::get(request.uri())?;
         Ok(())
     }
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
     use crate::aws::{AwsClients, event_bus_client, local_config};
 
-    /// What a service is asked on one connection: first by `connect`, then by an operation.
+    /// The two requests that a service gets on one connection: first from `connect`, then from an operation.
     async fn asked(listener: TcpListener, times: usize) -> Vec<String> {
         let (mut connection, _) = listener.accept().await.unwrap();
         let mut heads = Vec::new();

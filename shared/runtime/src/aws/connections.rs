@@ -1,7 +1,7 @@
-//! The HTTP client under all SDK clients: the one that WeChat and the webhook are called with, too.
+//! The HTTP client under all SDK clients, the same as for calls of WeChat and the webhook.
 //!
-//! So there is one pool, one TLS stack, and one reading of the system's root certificates in a process. The SDK's own
-//! client would keep a pool for each set of time-outs and read the roots for each.
+//! So a process has one TLS stack and reads the system's root certificates once. The SDK's own client would keep a pool
+//! for each set of time-outs and read the roots for each.
 
 use std::time::Duration;
 
@@ -14,10 +14,11 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use base::http_client;
 
-/// For the clients that bound no try, as those of an operator's tool. A function's tries are shorter.
+/// The bound for clients that set no time-out of a try, such as those of the operators' tool. A function's tries are
+/// shorter.
 const CONNECT: Duration = Duration::from_secs(3);
 
-/// A client for plain and encrypted addresses. Clones share their connections.
+/// A client for HTTP and HTTPS. Clones share their connections.
 #[derive(Debug, Clone)]
 pub struct Connections(Result<reqwest::Client, Unbuilt>);
 
@@ -27,7 +28,7 @@ pub struct Connections(Result<reqwest::Client, Unbuilt>);
 struct Unbuilt(String);
 
 impl Connections {
-    /// A client without connections.
+    /// Builds a client, which connects when it is used.
     #[must_use]
     pub fn new() -> Self {
         let client = http_client::client_builder().connect_timeout(CONNECT).build();
@@ -42,7 +43,7 @@ impl Default for Connections {
 }
 
 impl HttpClient for Connections {
-    /// The settings are time-outs, which the SDK keeps itself: the bounds of a try and of all tries.
+    /// The settings are ignored: they are time-outs, which the SDK enforces itself for each try and for all tries.
     fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
     }
@@ -66,7 +67,7 @@ fn user(error: impl std::error::Error + Send + Sync + 'static) -> ConnectorError
     ConnectorError::user(error.into())
 }
 
-/// What the SDK may try again: all of its operations here are conditional or read only.
+/// A failure after which the SDK may retry: all its operations here are conditional or read-only.
 fn failure(error: reqwest::Error) -> ConnectorError {
     let error = error.without_url();
     if error.is_timeout() { ConnectorError::timeout(error.into()) } else { ConnectorError::io(error.into()) }

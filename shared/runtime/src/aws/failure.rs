@@ -1,6 +1,6 @@
-//! Why AWS did not do what was asked: the one place that takes an SDK error apart.
+//! Why a call of AWS failed: the one place that takes SDK errors apart.
 //!
-//! A service's own message is never repeated: its code says enough, and messages can quote what was sent.
+//! A service's message is never repeated: its code says enough, and messages can quote the request.
 
 use std::error::Error;
 use std::fmt;
@@ -10,12 +10,12 @@ use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkErro
 /// Why an operation failed. Its `Display` is one word for logs: the service's code, or what happened on the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AwsFailure {
-    /// What it means.
+    /// The kind of failure.
     pub kind: FailureKind,
     word: String,
 }
 
-/// What a failure means to somebody who wants to do something about it.
+/// The kind of a failure, by what can be done about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
     /// The credentials have expired.
@@ -26,11 +26,11 @@ pub enum FailureKind {
     Denied,
     /// The signature's time is too far from AWS's.
     Clock,
-    /// What was asked for does not exist.
+    /// The requested resource does not exist.
     NotFound,
     /// There was no response in time.
     Timeout,
-    /// There was no connection, or it broke.
+    /// There was no connection, or it was lost.
     Connection,
     /// Anything else.
     Other,
@@ -61,7 +61,7 @@ impl fmt::Display for AwsFailure {
     }
 }
 
-/// The word for logs of [`AwsFailure`].
+/// The `Display` of [`AwsFailure`], for logs.
 pub fn failure<E, R>(error: &SdkError<E, R>) -> String
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -81,7 +81,7 @@ fn kind(error: &impl ProvideErrorMetadata) -> FailureKind {
         | "AuthFailure" => FailureKind::UnknownCredentials,
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => FailureKind::Denied,
         "RequestExpired" | "RequestTimeTooSkewed" => FailureKind::Clock,
-        // One code, in each service's spelling, for a wrong key and for a wrong clock.
+        // Each service has a single code for both a wrong key and a wrong clock.
         "SignatureDoesNotMatch" | "InvalidSignatureException" => {
             let of_time = ["expired", "not yet current", "earlier than", "later than"];
             if of_time.iter().any(|words| message.contains(words)) {
@@ -91,7 +91,7 @@ fn kind(error: &impl ProvideErrorMetadata) -> FailureKind {
             }
         }
         "ResourceNotFoundException" | "TableNotFoundException" => FailureKind::NotFound,
-        // CloudFormation has one code for every wrong argument.
+        // CloudFormation has a single code for every wrong argument.
         "ValidationError" if message.contains("does not exist") => FailureKind::NotFound,
         _ => FailureKind::Other,
     }

@@ -1,8 +1,8 @@
 //! Presigned URLs: anyone who has one can make the request that was signed, with the function's rights, as often as they
 //! like until it expires.
 //!
-//! AWS Signature Version 4 in the query, by the SDK's own signer. No S3 client is needed: the few requests that there are
-//! go through our HTTP client.
+//! AWS Signature Version 4 in the query, computed by the SDK's signer. No S3 client is needed: our own HTTP client
+//! makes the few requests.
 
 use std::error::Error;
 use std::time::{Duration, SystemTime};
@@ -25,10 +25,10 @@ pub struct Presigner {
     credentials: SharedCredentialsProvider,
 }
 
-/// Why there is no presigned URL.
+/// Why a URL could not be presigned.
 #[derive(Debug, thiserror::Error)]
 pub enum PresignError {
-    /// The environment names no region, or where credentials come from.
+    /// The environment names no region or no source of credentials.
     #[error("the environment names no region or no credentials: set AWS_REGION, and AWS_ACCESS_KEY_ID or a profile")]
     NotConfigured,
     /// The credentials could not be read.
@@ -46,11 +46,11 @@ pub struct SignedRequest<'a> {
     pub method: &'a Method,
     /// The object.
     pub url: &'a Url,
-    /// Headers that must be sent exactly so; others may be sent in addition.
+    /// Headers that must be sent exactly like this; others may be sent in addition.
     pub headers: &'a [(HeaderName, String)],
-    /// From when on, in whole seconds.
+    /// The time from which the URL is valid, in whole seconds.
     pub from: Timestamp,
-    /// For how long, at most a week, and no longer than the credentials are valid.
+    /// How long the URL is valid: at most a week, and no longer than the credentials.
     pub valid_for: Duration,
 }
 
@@ -77,7 +77,7 @@ impl Presigner {
     }
 
     fn sign_with(&self, credentials: Credentials, request: SignedRequest<'_>) -> Result<Url, PresignError> {
-        // S3 takes a path as it is sent: encoded once, and with no segment resolved.
+        // S3 uses the path as it is sent: encoded once, without resolving `.` and `..`.
         let mut settings = SigningSettings::default();
         settings.signature_location = SignatureLocation::QueryParams;
         settings.expires_in = Some(request.valid_for);
@@ -110,7 +110,7 @@ mod tests {
 
     use super::*;
 
-    /// As an example of AWS's, and with a session token as those of a function.
+    /// Signs as an example in AWS's documentation does, optionally with a session token like a function's.
     fn presigner(session_token: Option<&str>) -> Presigner {
         let (id, secret) = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
         let credentials = Credentials::new(id, secret, session_token.map(str::to_owned), None, "example");
@@ -142,7 +142,7 @@ mod tests {
         );
     }
 
-    /// As botocore signs the same request.
+    /// The expected signature is botocore's for the same request.
     #[tokio::test]
     async fn headers_that_must_be_sent_are_signed() {
         let url = Url::parse("https://examplebucket.s3.us-east-1.amazonaws.com/a/b_-c").unwrap();
@@ -162,7 +162,7 @@ mod tests {
         );
     }
 
-    /// As botocore signs the same request.
+    /// The expected signature is botocore's for the same request.
     #[tokio::test]
     async fn a_functions_session_token_is_signed_too() {
         let url = Url::parse("https://examplebucket.s3.us-east-1.amazonaws.com/a/b_-c").unwrap();

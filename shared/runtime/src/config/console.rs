@@ -1,18 +1,18 @@
-//! What the operators' console is told.
+//! The configuration of the operators' console.
 
 use super::{ConfigError, Environment, Origin, WebDomains, list, public_base};
 
-/// What the operators' console is told: `TABLE_NAME`, `PUBLIC_BASE_URL`, `ACCOUNT_API_FUNCTION`, `PREAUTH_LINK_FUNCTION`, and
-/// how the platform is set up, to be shown.
+/// What the operators' console needs: `TABLE_NAME`, `PUBLIC_BASE_URL`, `ACCOUNT_API_FUNCTION`, `PREAUTH_LINK_FUNCTION`,
+/// and the platform's settings, which it shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsoleConfig {
     /// The DynamoDB table.
     pub table_name: String,
     /// Our own origin: the console is below it.
     pub public_base: Origin,
-    /// The function that acts on accounts: its name or ARN.
+    /// The name or ARN of the function that acts on accounts.
     pub account_api: String,
-    /// The function that makes links: its name or ARN.
+    /// The name or ARN of the function that creates links.
     pub preauth_link: String,
     /// The permission sets that the platform needs of every account.
     pub wanted_permissions: Vec<u32>,
@@ -20,11 +20,11 @@ pub struct ConsoleConfig {
     pub web_domains: WebDomains,
     /// The parent domain of the hosts at which visitors are logged in, if each account has its own.
     pub login_host: Option<String>,
-    /// How many runs share the accounts.
+    /// The number of refresher runs among which the accounts are divided.
     pub refresher_runs: u64,
-    /// The addresses that WeChat sees, where the stack has fixed ones.
+    /// The outgoing addresses that WeChat sees, if the stack has fixed ones.
     pub egress_addresses: Vec<String>,
-    /// Whether there is an event webhook. Its address may have a key in it and stays elsewhere.
+    /// Whether there is an event webhook. Its address may contain a key, so the console does not get it.
     pub has_event_webhook: bool,
 }
 
@@ -50,7 +50,7 @@ impl ConsoleConfig {
     }
 }
 
-/// How many runs share the accounts, by default one.
+/// The number of refresher runs among which the accounts are divided, by default one.
 fn refresher_runs(environment: &impl Environment) -> Result<u64, ConfigError> {
     const NAME: &str = "REFRESHER_RUNS";
     let runs = environment.get(NAME).map(|text| text.parse().ok().filter(|runs| [1, 2, 4].contains(runs)));

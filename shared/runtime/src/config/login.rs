@@ -1,4 +1,4 @@
-//! Where the visitors of accounts' web pages are logged in.
+//! The hosts at which visitors of accounts' web pages are logged in.
 
 use base::ids::AppId;
 use url::{Host, Url};
@@ -10,18 +10,18 @@ use super::{ConfigError, Environment, Origin, public_base};
 pub struct LoginConfig {
     /// Our own origin, which is used unless there is `login_host`.
     public_base: Origin,
-    /// The parent domain of the hosts of the accounts' own.
+    /// The parent domain of the accounts' own hosts.
     login_host: Option<String>,
 }
 
-/// Whose host a request for an account's login has come to.
+/// Whose host a request for an account's login was sent to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostMatch {
-    /// The one at which this account's visitors are logged in.
+    /// The host at which this account's visitors are logged in.
     Own,
-    /// That of our own origin, although the account has a host of its own.
+    /// The host of our own origin, although the account has its own host.
     Common,
-    /// That of another account.
+    /// The host of another account.
     OtherAccount,
 }
 
@@ -44,14 +44,14 @@ impl LoginConfig {
         &self.public_base
     }
 
-    /// The origin at which an account's visitors are logged in, to join paths to.
+    /// The origin at which an account's visitors are logged in, as a base for paths.
     #[must_use]
     pub fn base_of(&self, account: &AppId) -> Url {
         let own = self.own_host(account).and_then(|host| Url::parse(&format!("https://{host}/")).ok());
         own.unwrap_or_else(|| self.public_base.url().clone())
     }
 
-    /// Whose host `host` is; one that is not known is taken for the account's own, since a proxy may have replaced it.
+    /// Whose host `host` is. An unknown one is taken for the account's own, since a proxy may have replaced it.
     #[must_use]
     pub fn host_match(&self, host: Option<&str>, account: &AppId) -> HostMatch {
         let (Some(login_host), Some(host)) = (&self.login_host, host) else { return HostMatch::Own };
@@ -117,7 +117,7 @@ mod tests {
             ("*.login.example.com", HostMatch::OtherAccount),
             ("login.example.com", HostMatch::OtherAccount),
             ("auth.example.com", HostMatch::Common),
-            // What a proxy may ask for: sent on, it would come back endlessly.
+            // A host that a proxy may send: redirecting it would end in a loop.
             ("evil-login.example.com", HostMatch::Own),
             ("abc.execute-api.us-east-1.amazonaws.com", HostMatch::Own),
         ] {

@@ -1,12 +1,12 @@
-//! Addresses and origins that somebody configured or sent: all of them pass the same check.
+//! Addresses and origins that somebody configured or sent. All of them pass the same check.
 //!
-//! The URL standard forgives much that a person never means: white space inside of a host, `\` for `/`, missing slashes,
-//! an empty user name. It also gives `blob:https://a` the origin of `https://a`. So the text is looked at before it is
-//! parsed, and what is parsed has to be `https`, or `http` on this machine.
+//! The URL standard accepts much that nobody intends: white space in a host, `\` for `/`, missing slashes, an empty
+//! user name. It also gives `blob:https://a` the origin of `https://a`. So the text is checked before it is parsed, and
+//! the result has to be `https`, or `http` on this machine.
 
 use url::{Host, Url};
 
-/// What containers of Docker call the machine that they run on: for them it is this machine.
+/// The name by which Docker containers reach the machine that they run on: for them it is this machine.
 const DOCKER_HOST: &str = "host.docker.internal";
 
 /// Parses the address of a page or a server: `https`, or `http` on this machine; without a user name.
@@ -25,7 +25,7 @@ pub fn web_address(text: &str) -> Result<Url, &'static str> {
     }
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if authority.contains('@') {
-        return Err("it must not carry a user name or a password");
+        return Err("it must not contain a user name or a password");
     }
     if authority.is_empty() {
         return Err("it must name a host");
@@ -46,7 +46,7 @@ fn is_this_machine(url: &Url) -> bool {
     }
 }
 
-/// An origin: scheme, host and, where it is not the scheme's own, port. Printed without a trailing slash.
+/// An origin: scheme, host and, unless it is the scheme's default, port. Printed without a trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin(Url);
 
@@ -60,14 +60,14 @@ impl Origin {
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
             return Err("it must be an origin only, without path, query or fragment");
         }
-        // A pattern would be a name that no host has: it would allow nothing, and nobody would notice.
+        // A pattern would be taken for a name that no host has: it would allow nothing, and nobody would notice.
         if url.host_str().is_some_and(|host| host.contains('*')) {
-            return Err("it must name one host: patterns with * are not known");
+            return Err("it must name one host: patterns with * are not supported");
         }
         Ok(Self(url))
     }
 
-    /// The origin as a URL, to join paths to.
+    /// The origin as a URL, as a base for paths.
     #[must_use]
     pub const fn url(&self) -> &Url {
         &self.0
@@ -79,26 +79,25 @@ impl Origin {
         self.0.as_str().trim_end_matches('/')
     }
 
-    /// Whether cookies of this origin can carry `Secure`.
+    /// Whether cookies of this origin can be marked `Secure`.
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.0.scheme() == "https"
     }
 
-    /// Whether `url` is an address on this origin. The scheme is compared too: `blob:https://a` has the origin of
-    /// `https://a`.
+    /// Whether `url` is on this origin. The scheme is compared too: `blob:https://a` has the origin of `https://a`.
     #[must_use]
     pub fn contains(&self, url: &Url) -> bool {
         self.0.scheme() == url.scheme() && self.0.origin() == url.origin()
     }
 }
 
-/// The origins a `return_url` may have.
+/// The origins that a `return_url` may have.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ReturnOrigins(Vec<Origin>);
 
 impl ReturnOrigins {
-    /// These origins.
+    /// Allows these origins.
     #[must_use]
     pub const fn new(origins: Vec<Origin>) -> Self {
         Self(origins)

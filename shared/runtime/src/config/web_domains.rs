@@ -1,4 +1,4 @@
-//! On which hosts the pages of accounts may use the JS-SDK.
+//! The hosts on which pages of accounts may use the JS-SDK.
 
 use std::fmt;
 
@@ -16,14 +16,14 @@ pub struct WebDomains(Vec<WebDomain>);
 enum WebDomain {
     /// This host.
     Host(String),
-    /// A host of each account's own, whose first label is its appid: `$APPID$.` and this.
+    /// A host for each account, whose first label is the account's appid: `$APPID$.` and this.
     OfAccounts(String),
 }
 
-/// How WeChat's console writes the first label of hosts of the accounts' own.
+/// The first label of the accounts' own hosts, as WeChat's console writes it.
 const APPID_LABEL: &str = "$APPID$.";
 
-/// WeChat's console has room for no more.
+/// The number of hosts that WeChat's console allows.
 const MOST_WEB_DOMAINS: usize = 3;
 
 impl WebDomains {
@@ -47,14 +47,14 @@ impl WebDomains {
         self.0.is_empty()
     }
 
-    /// The hosts. One of them may have a child for each account, whose first label is the account's appid.
+    /// The hosts. A host of the accounts' own is without its first label, the appid.
     pub fn hosts(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|domain| match domain {
             WebDomain::Host(host) | WebDomain::OfAccounts(host) => host.as_str(),
         })
     }
 
-    /// As WeChat's console has them: a host of each account's own begins with `$APPID$.`.
+    /// The hosts as WeChat's console writes them: one for each account begins with `$APPID$.`.
     #[must_use]
     pub fn entries(&self) -> Vec<String> {
         self.0.iter().map(ToString::to_string).collect()
@@ -93,7 +93,7 @@ impl WebDomain {
             Some(parent) => (parent, true),
             None => (text, false),
         };
-        // What the URL standard makes of a host is what pages have: lower case, Chinese in Punycode.
+        // Pages have hosts as the URL standard normalizes them: lower case, Chinese in Punycode.
         let read = Host::parse(host).ok().filter(|_| !host.contains(['*', '$']));
         let host =
             read.ok_or("each must be a host such as pages.example.com, or $APPID$.pages.example.com")?.to_string();

@@ -1,4 +1,4 @@
-//! Log lines that strangers can cause, which must not cost more than strangers' requests do.
+//! A limit on log lines that strangers can cause: the lines must not cost more than their requests.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Between two lines for one reason: an operator sees within a minute that it goes on.
+/// The interval between two lines for one reason: an operator sees within a minute that it continues.
 const INTERVAL: Duration = Duration::from_mins(1);
 
-/// Lets one line a minute pass for each reason, and counts those that were left out. One for the whole process.
+/// Lets one line a minute pass for each reason, and counts those that were left out. There is one for the whole
+/// process.
 #[derive(Debug, Default)]
 pub struct LogThrottle(Mutex<BTreeMap<&'static str, Turn>>);
 
@@ -20,14 +21,14 @@ struct Turn {
 }
 
 impl LogThrottle {
-    /// A throttle that has seen nothing.
+    /// A throttle without a history.
     #[must_use]
     pub const fn new() -> Self {
         Self(Mutex::new(BTreeMap::new()))
     }
 
-    /// Whether a line may be written for this reason: how many were left out since the last one, or `None`.
-    pub fn turn(&self, reason: &'static str, now: Instant) -> Option<u64> {
+    /// The number of lines left out since the last one if a line may be written for this reason, or else `None`.
+    pub fn admit(&self, reason: &'static str, now: Instant) -> Option<u64> {
         let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let turn = turns.entry(reason).or_insert(Turn { next: now, left_out: 0 });
         if now < turn.next {
@@ -48,12 +49,12 @@ mod tests {
         let throttle = LogThrottle::new();
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        assert_eq!(throttle.turn("signature", at(0)), Some(0));
-        assert_eq!(throttle.turn("signature", at(1)), None);
-        assert_eq!(throttle.turn("signature", at(59)), None);
-        assert_eq!(throttle.turn("padding", at(59)), Some(0));
-        assert_eq!(throttle.turn("signature", at(60)), Some(2));
-        assert_eq!(throttle.turn("signature", at(61)), None);
-        assert_eq!(throttle.turn("signature", at(600)), Some(1));
+        assert_eq!(throttle.admit("signature", at(0)), Some(0));
+        assert_eq!(throttle.admit("signature", at(1)), None);
+        assert_eq!(throttle.admit("signature", at(59)), None);
+        assert_eq!(throttle.admit("padding", at(59)), Some(0));
+        assert_eq!(throttle.admit("signature", at(60)), Some(2));
+        assert_eq!(throttle.admit("signature", at(61)), None);
+        assert_eq!(throttle.admit("signature", at(600)), Some(1));
     }
 }

@@ -446,7 +446,7 @@ async fn a_handler_that_panics_is_answered_for_with_500_counted_and_asked_again(
         assert_eq!((answer.status_code, answer.body.as_str()), (500, "the request could not be answered"));
     }
     let counted = counted.lock().unwrap().clone();
-    assert_eq!(counted, [(); 2].map(|()| Metric::count(Measure::RequestFailed, 1).by("defect")));
+    assert_eq!(counted, [(); 2].map(|()| Metric::count(Measure::RequestFailed, 1).with_dimension("defect")));
     assert_eq!(gateway.answer(&event("GET /items/{id}", "/items/7", |_| {}).to_string()).await.status_code, 200);
 }
 

@@ -90,8 +90,8 @@ impl PushRejection {
     /// Counts the refusal and logs it, unless its reason was logged within the last minute. The extractors do so
     /// themselves.
     pub fn report(&self, metrics: &Metrics) {
-        metrics.put(&Metric::count(Measure::PushRefused, 1).by(self.reason()));
-        let Some(left_out) = REFUSED.turn(self.reason(), Instant::now()) else { return };
+        metrics.put(&Metric::count(Measure::PushRefused, 1).with_dimension(self.reason()));
+        let Some(left_out) = REFUSED.admit(self.reason(), Instant::now()) else { return };
         if let Self::Platform(error) = self {
             // Somebody must act, and the error says how; all others need no more than their reason.
             tracing::error!(%error, left_out, "no push can be accepted");

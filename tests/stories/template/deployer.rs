@@ -26,7 +26,7 @@ const SERVICES: [(&str, &str); 15] = [
 #[test]
 fn the_manual_lists_the_deployers_rights_for_every_service_of_the_template() {
     let manual = include_str!("../../../docs/operations.md");
-    let rights = manual.split("### The deployer's rights").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rights = manual.split("## The deployer's rights").nth(1).unwrap().split("\n## ").next().unwrap();
     let rows: Vec<&str> = rights.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next()).collect();
     let named = |name: &str| rows.iter().any(|row| row.contains(name));
     let template = template();

@@ -12,7 +12,7 @@ use stories::faults::{Fault as TableFault, Matching};
 use stories::world::World;
 use token_refresher::Task;
 use tokio::time::Instant;
-use wechat::api::{Api, ErrCode, Heard, SUCCESS};
+use wechat::api::{Api, ErrCode, LastResponses, SUCCESS};
 
 /// A renewal is due, and the component token lives.
 const TO_DUE: Duration = Duration::from_mins(101);
@@ -76,9 +76,9 @@ async fn a_refused_address_is_written_down_and_kept_when_wechat_answers_again() 
     let bad = health(&world, RENEW).await;
     assert_eq!(bad.finished_at, world.now());
     assert_eq!(bad.report, serde_json::to_string(&report).unwrap());
-    let answer = bad.heard.answer.unwrap();
+    let answer = bad.last_responses.answer.unwrap();
     assert_eq!((answer.at, answer.api, answer.code.as_str()), (world.now(), Api::AuthorizerToken, "61004"));
-    let refused = bad.heard.refusal.unwrap();
+    let refused = bad.last_responses.refusal.unwrap();
     assert_eq!((refused.at, refused.refusal.code), (world.now(), ErrCode::ClientIpNotRegistered));
     assert_eq!(refused.refusal.refused_ip.map(|ip| ip.to_string()).as_deref(), Some("203.0.113.9"));
     assert!(refused.refusal.rid.is_some() && refused.refusal.errmsg.contains("not registered"));
@@ -87,15 +87,15 @@ async fn a_refused_address_is_written_down_and_kept_when_wechat_answers_again() 
     world.pass(Duration::from_mins(5));
     assert_eq!(world.renew().await.renewed, 1);
     let good = health(&world, RENEW).await;
-    let answer = good.heard.answer.unwrap();
+    let answer = good.last_responses.answer.unwrap();
     assert_eq!((answer.at, answer.api, answer.code.as_str()), (world.now(), Api::AuthorizerToken, SUCCESS));
-    assert_eq!(good.heard.refusal.as_ref(), Some(&refused), "the refusal stays to be read");
+    assert_eq!(good.last_responses.refusal.as_ref(), Some(&refused), "the refusal stays to be read");
 
     world.pass(Duration::from_mins(1));
     world.renew().await;
     let idle = health(&world, RENEW).await;
     assert_eq!(idle.finished_at, world.now());
-    assert_eq!(idle.heard.answer, Some(answer), "a run without a call leaves WeChat's answer as it was");
+    assert_eq!(idle.last_responses.answer, Some(answer), "a run without a call leaves WeChat's answer as it was");
     assert_eq!(world.store().health.get(ScheduledTask::Reconcile).await.unwrap(), None, "each task has its own");
 }
 
@@ -109,7 +109,7 @@ async fn a_later_refusal_leaves_nothing_of_the_one_before() {
     let quota = Fault::Errcode { errcode: 45009, errmsg: "reach max api daily quota limit".into() };
     world.simulator.inject(quota.on(paths::GET_AUTHORIZER_LIST).times(1));
     world.reconcile().await;
-    let refused = health(&world, ScheduledTask::Reconcile).await.heard.refusal.unwrap().refusal;
+    let refused = health(&world, ScheduledTask::Reconcile).await.last_responses.refusal.unwrap().refusal;
     assert_eq!((refused.api, refused.code.code(), refused.refused_ip), (Api::AuthorizerList, 45009, None));
 }
 
@@ -119,7 +119,7 @@ async fn of_two_runs_the_one_that_ended_later_stays() {
     let ended = |minutes: u64| Health {
         finished_at: world.now().plus(Duration::from_mins(minutes)),
         report: minutes.to_string(),
-        heard: Heard::default(),
+        last_responses: LastResponses::default(),
     };
     for minutes in [1, 3, 2, 3] {
         world.store().health.put(RENEW, &ended(minutes)).await.unwrap();

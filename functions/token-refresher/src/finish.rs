@@ -35,7 +35,7 @@ impl Run {
     async fn record_run(&self, task: &Task, scheduled: ScheduledTask, report: &Report) {
         let Ok(report) = serde_json::to_string(report) else { return };
         let (finished_at, duration, id) = (self.now(), self.begun.elapsed(), self.context.random.id());
-        let health = Health { finished_at, report, heard: self.component.wechat().heard() };
+        let health = Health { finished_at, report, last_responses: self.component.wechat().last_responses() };
         // Nor does the doctor take it for a run of the schedule.
         if !matches!(task, Task::Requested)
             && let Err(error) = self.store.health.put(scheduled, &health).await

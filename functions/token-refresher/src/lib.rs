@@ -244,7 +244,7 @@ impl Refresher {
         let begun = Instant::now();
         let calls_end = deadline.checked_sub(LAST_WRITES).unwrap_or(begun);
         let stop_at = deadline.checked_sub(STOP_BEFORE_DEADLINE).unwrap_or(begun);
-        let component = self.services.open(Some(calls_end)).await?.listening();
+        let component = self.services.open(Some(calls_end)).await?.recording();
         let rate_limiter = RateLimiter::per_second(self.settings.per_second);
         let ends_at = deadline.checked_sub(LAST_MOMENT).unwrap_or(begun);
         let run = Run {

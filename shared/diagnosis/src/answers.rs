@@ -32,8 +32,9 @@ pub enum Answers {
 impl Answers {
     /// The last response and the last refusal, if any, of these runs.
     pub(crate) fn of<'a>(runs: impl Iterator<Item = &'a Health> + Clone, now: Timestamp) -> Vec<Self> {
-        let answer = runs.clone().filter_map(|health| health.heard.answer.as_ref()).max_by_key(|answer| answer.at);
-        let refused = runs.filter_map(|health| health.heard.refusal.as_ref()).max_by_key(|refused| refused.at);
+        let answer =
+            runs.clone().filter_map(|health| health.last_responses.answer.as_ref()).max_by_key(|answer| answer.at);
+        let refused = runs.filter_map(|health| health.last_responses.refusal.as_ref()).max_by_key(|refused| refused.at);
         let Some(answer) = answer else { return vec![Self::NotCalled] };
         let mut seen = Vec::new();
         seen.extend(Self::last(answer, now));

@@ -33,10 +33,10 @@ impl Component {
         Self { platform, wechat, store, context, memory: Arc::default() }
     }
 
-    /// The same, recording WeChat's last responses: [`WechatClient::heard`].
+    /// The same, recording WeChat's last responses: [`WechatClient::last_responses`].
     #[must_use]
-    pub fn listening(self) -> Self {
-        Self { wechat: self.wechat.listening(self.context.clock.clone()), ..self }
+    pub fn recording(self) -> Self {
+        Self { wechat: self.wechat.recording(self.context.clock.clone()), ..self }
     }
 
     /// Its `component_appid`.

@@ -4,7 +4,7 @@
 //! Nothing in the platform reads it. It holds counts, codes and WeChat's cleaned words, no secret.
 
 use base::clock::Timestamp;
-use wechat::api::{Api, ErrCode, Heard, LastAnswer, LastRefusal, Refusal};
+use wechat::api::{Api, ErrCode, LastAnswer, LastRefusal, LastResponses, Refusal};
 
 use crate::StoreError;
 use crate::accounts::DuePart;
@@ -50,7 +50,7 @@ pub struct Health {
     /// Its report as JSON text.
     pub report: String,
     /// What WeChat last said. Written: in this run. Read: in the newest run that heard anything, each part of its own.
-    pub heard: Heard,
+    pub last_responses: LastResponses,
 }
 
 /// The health items of the tasks.
@@ -66,10 +66,10 @@ impl HealthRecords {
             .change(self.0.only("health", task.name()))
             .set(FINISHED_AT, health.finished_at)
             .set(REPORT, &health.report);
-        if let Some(answer) = &health.heard.answer {
+        if let Some(answer) = &health.last_responses.answer {
             change = change.set(ANSWER_AT, answer.at).set(ANSWER_API, answer.api.name()).set(ANSWER_CODE, &answer.code);
         }
-        if let Some(LastRefusal { at, refusal }) = &health.heard.refusal {
+        if let Some(LastRefusal { at, refusal }) = &health.last_responses.refusal {
             change = change
                 .set(REFUSAL_AT, *at)
                 .set(REFUSAL_API, refusal.api.name())
@@ -96,7 +96,7 @@ fn read(attributes: Attributes) -> Result<Health, StoreError> {
     Ok(Health {
         finished_at: item.instant(FINISHED_AT).ok_or(item.lacks(FINISHED_AT))?,
         report: item.text(REPORT).ok_or(item.lacks(REPORT))?.to_owned(),
-        heard: Heard { answer: answer(&item), refusal: refusal(&item) },
+        last_responses: LastResponses { answer: answer(&item), refusal: refusal(&item) },
     })
 }
 

@@ -128,7 +128,7 @@ kinds! {
     /// The body is too large.
     TooLarge: PAYLOAD_TOO_LARGE, "too-large", "The body is too large";
     /// WeChat's answer is larger than what can be passed back.
-    AnswerTooLarge: PAYLOAD_TOO_LARGE, "answer-too-large", "WeChat's answer is too large";
+    AnswerTooLarge: PAYLOAD_TOO_LARGE, "answer-too-large", "WeChat's response is too large";
     /// The body is not declared as JSON.
     NotJson: UNSUPPORTED_MEDIA_TYPE, "not-json", "The body is not JSON";
     /// The `Idempotency-Key` was used for another call.

@@ -1,62 +1,65 @@
-//! WeChat's check files: small texts at the root of a host, which show WeChat that the host is the platform's or an
-//! account's (protocol section 13.2).
+//! WeChat's check files: small text files at the root of a host, which prove to WeChat that the host belongs to the
+//! platform or an account (protocol section 13.2).
 //!
-//! WeChat compares the bytes. A name that is not of its two forms, or a content with anything in it that an editor or a
-//! shell has added, is refused where it comes in, and not found out by WeChat's 86103.
+//! WeChat compares the bytes. A name in neither of its two forms, or content to which an editor or a shell has added
+//! anything, is refused on input, instead of being discovered through WeChat's 86103.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What the names begin with that WeChat gives in mp.weixin.qq.com for an account's own domains.
+/// The prefix of the names that WeChat's console for accounts (mp.weixin.qq.com) generates for an account's own
+/// domains.
 const OF_ACCOUNTS_CONSOLE: &str = "MP_verify_";
 
-/// Letters and digits behind [`OF_ACCOUNTS_CONSOLE`].
+/// The number of letters and digits after [`OF_ACCOUNTS_CONSOLE`].
 const CONSOLE_LENGTH: usize = 16;
 
-/// Letters and digits of the names that WeChat gives by API.
+/// The number of letters and digits in the names from WeChat's API.
 const API_LENGTH: usize = 10;
 
-/// Letters and digits of a content: those that are known have 16 or 32.
+/// The number of letters and digits in the content: known files have 16 or 32.
 const CONTENT_LENGTHS: std::ops::RangeInclusive<usize> = 16..=64;
 
 /// The byte order mark, with which some editors begin a text.
 const BOM: char = '\u{feff}';
 
-/// Why something is not a check file of WeChat's.
+/// Why something is not one of WeChat's check files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CheckFileError {
-    /// The name has another form.
+    /// The name has the wrong form.
     #[error(
-        "the name of a check file is MP_verify_ and 16 letters or digits, or 10 letters or digits, and .txt, such as \
+        "the name of a check file is MP_verify_ and 16 letters or digits, or just 10 letters or digits, followed by .txt, such as \
          MP_verify_a1B2c3D4e5F6g7H8.txt or 87PweoaRBw.txt: use the name that WeChat gave it"
     )]
     Name,
     /// The content begins with a byte order mark.
     #[error(
-        "the content begins with a byte order mark (BOM), which an editor has added and WeChat does not accept: take the \
+        "the content begins with a byte order mark (BOM), which an editor has added and WeChat does not accept: use the \
          file as it was downloaded"
     )]
     ByteOrderMark,
     /// The content ends with a line break.
     #[error(
-        "the content ends with a line break, which an editor or a shell has added and WeChat does not accept: take the \
+        "the content ends with a line break, which an editor or a shell has added and WeChat does not accept: use the \
          file as it was downloaded"
     )]
     LineBreak,
-    /// The content has another form.
-    #[error("the content of a check file is 16 to 64 letters or digits, and nothing else: take it as WeChat gave it")]
+    /// The content has the wrong form.
+    #[error(
+        "the content of a check file is 16 to 64 letters or digits and nothing else: use it as it came from WeChat"
+    )]
     Content,
 }
 
-/// The name of a check file, such as `87PweoaRBw.txt`. It can be in a table's key, a URL and a log line, and is never a
-/// path.
+/// The name of a check file, such as `87PweoaRBw.txt`. It is safe in a table's key, a URL and a log line, and is never
+/// a path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CheckFileName(String);
 
 impl CheckFileName {
-    /// The forms, as a regular expression.
+    /// Both forms, as a regular expression.
     pub const PATTERN: &str = "^(MP_verify_[A-Za-z0-9]{16}|[A-Za-z0-9]{10})[.]txt$";
 
     /// Checks the form of a name. Upper and lower case are different.
@@ -103,7 +106,7 @@ impl fmt::Display for CheckFileName {
     }
 }
 
-/// The content of a check file, byte for byte. It is public: anybody can read it at the host.
+/// The content of a check file, byte for byte. It is public: anybody can read it on the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckFileContent(String);
 
@@ -111,10 +114,10 @@ impl CheckFileContent {
     /// The form, as a regular expression.
     pub const PATTERN: &str = "^[A-Za-z0-9]{16,64}$";
 
-    /// Checks the form of a content.
+    /// Checks the form of the content.
     ///
     /// # Errors
-    /// [`CheckFileError`] says what is in it that WeChat has not given.
+    /// [`CheckFileError`] says what in it is not WeChat's.
     pub fn parse(text: &str) -> Result<Self, CheckFileError> {
         if text.starts_with(BOM) {
             return Err(CheckFileError::ByteOrderMark);

@@ -1,8 +1,8 @@
-//! WeChat's message crypto (protocol section 4): opens and seals the messages of both push URLs.
+//! WeChat's message encryption (protocol section 4): opens and seals the messages of both push URLs.
 //!
-//! Nothing is decrypted before its `msg_signature` fits, and nothing is returned before the padding, the length and the
-//! trailing appid fit. Token and key exist in two generations, current and previous, so that neither has to change on
-//! both sides at the same moment. Pure: no clock, no randomness, no I/O.
+//! Nothing is decrypted before its `msg_signature` is verified, and nothing is returned before the padding, the length
+//! and the trailing appid are checked. Token and key exist in two generations, current and previous, so that neither
+//! has to change on both sides at the same moment. Pure: no clock, no randomness, no I/O.
 
 use std::fmt;
 
@@ -16,14 +16,14 @@ use secrecy::{ExposeSecret as _, SecretBox, SecretString};
 use sha1::{Digest as _, Sha1};
 use subtle::ConstantTimeEq as _;
 
-/// An `EncodingAESKey` has this many characters; with a `=` it is the Base64 of 32 bytes.
+/// The number of characters of an `EncodingAESKey`; with a `=` appended it is the Base64 of 32 bytes.
 const ENCODED_KEY_LENGTH: usize = 43;
-/// WeChat pads to 32 bytes although AES works on blocks of 16.
+/// WeChat pads to multiples of 32 bytes although AES has blocks of 16.
 const PAD_BLOCK: usize = 32;
 const AES_BLOCK: usize = 16;
-/// Random bytes in front of every message.
+/// The number of random bytes before every message.
 const RANDOM_LENGTH: usize = 16;
-/// The random bytes and the length of the message.
+/// The random bytes and the field with the message's length.
 const HEADER_LENGTH: usize = RANDOM_LENGTH + 4;
 
 /// The last character of a real `EncodingAESKey` may carry stray low bits, which a strict decoder refuses.
@@ -34,10 +34,10 @@ const KEY_ENGINE: GeneralPurpose =
 #[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
 pub enum KeyError {
     /// Wrong number of characters.
-    #[error("an EncodingAESKey has 43 characters, this one has {0}")]
+    #[error("an EncodingAESKey has 43 characters, but this one has {0}")]
     Length(usize),
     /// Characters outside `[A-Za-z0-9+/]`.
-    #[error("an EncodingAESKey consists of the letters, digits, '+' and '/' of Base64")]
+    #[error("an EncodingAESKey consists of letters, digits, '+' and '/'")]
     Alphabet,
 }
 
@@ -48,7 +48,7 @@ impl EncodingAesKey {
     /// Decodes the 43 characters shown in WeChat's console.
     ///
     /// # Errors
-    /// [`KeyError`] when the text has another length or foreign characters.
+    /// [`KeyError`] if the text has another length or other characters.
     pub fn parse(text: &SecretString) -> Result<Self, KeyError> {
         let text = text.expose_secret();
         let length = text.chars().count();
@@ -85,12 +85,12 @@ impl fmt::Debug for EncodingAesKey {
     }
 }
 
-/// Current or previous: which of two kept keys fitted.
+/// The generation of the token or key that matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Generation {
-    /// The one in use.
+    /// The current one.
     Current,
-    /// The one before, still accepted while WeChat's side changes over.
+    /// The previous one, still accepted while WeChat switches over.
     Previous,
 }
 
@@ -107,7 +107,7 @@ pub struct Keyring {
 /// The signed parts of a message as they arrived: three query parameters and the `Encrypt` element.
 #[derive(Clone, Copy)]
 pub struct Signed<'a> {
-    /// `timestamp` of the URL, taken as text: the signature covers the characters.
+    /// `timestamp` of the URL, as text: the signature covers the characters.
     pub timestamp: &'a str,
     /// `nonce` of the URL.
     pub nonce: &'a str,
@@ -117,25 +117,25 @@ pub struct Signed<'a> {
     pub encrypt: &'a str,
 }
 
-/// With which of the kept tokens and keys a message came: a reply to it goes back with the same.
+/// The generations of token and key with which a message came: a reply to it must use the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Generations {
-    /// The token that it is signed with.
+    /// The token with which it is signed.
     pub token: Generation,
-    /// The key that it is sealed with.
+    /// The key with which it is sealed.
     pub key: Generation,
 }
 
 impl Generations {
-    /// Those in use.
+    /// The current generations.
     pub const CURRENT: Self = Self { token: Generation::Current, key: Generation::Current };
 }
 
 /// A message that is authentic.
 pub struct Opened {
-    /// The decrypted message, UTF-8 not yet checked.
+    /// The decrypted message, not yet checked to be UTF-8.
     pub message: Vec<u8>,
-    /// What fitted.
+    /// The token and key that matched.
     pub with: Generations,
 }
 
@@ -154,11 +154,11 @@ pub struct Sealed {
     pub msg_signature: String,
 }
 
-/// Why a message is refused. Each reason has its variant; none carries content.
+/// Why a message is refused. Each reason has its variant; none contains any content.
 #[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
 pub enum OpenError {
-    /// `msg_signature` fits none of our tokens.
-    #[error("msg_signature does not fit")]
+    /// `msg_signature` matches none of our tokens.
+    #[error("msg_signature does not match")]
     Signature,
     /// `Encrypt` is not standard Base64.
     #[error("Encrypt is not Base64")]
@@ -166,13 +166,13 @@ pub enum OpenError {
     /// The ciphertext is empty or not whole AES blocks.
     #[error("the ciphertext is not a whole number of AES blocks")]
     CipherLength,
-    /// The padding is not 1 to 32 equal bytes: a wrong key, as a rule.
-    #[error("the padding does not fit: encrypted with another EncodingAESKey")]
+    /// The padding is not 1 to 32 equal bytes: usually the key is wrong.
+    #[error("the padding is invalid: encrypted with another EncodingAESKey")]
     Padding,
-    /// The length field points outside of the message.
-    #[error("the length field does not fit")]
+    /// The length field points outside the message.
+    #[error("the length field is invalid")]
     MessageLength,
-    /// The message ends with another appid than the platform's.
+    /// The message ends with an appid other than the platform's.
     #[error("the message is sealed for another appid")]
     AppId,
 }
@@ -193,19 +193,19 @@ impl OpenError {
 }
 
 impl Keyring {
-    /// A keyring with current token and key only.
+    /// A keyring with only the current token and key.
     #[must_use]
     pub const fn new(component: AppId, token: SecretString, key: EncodingAesKey) -> Self {
         Self { component, token, previous_token: None, key, previous_key: None }
     }
 
-    /// Also accepts what was signed or sealed with the token and the key before.
+    /// Also accepts what was signed or sealed with the previous token and key.
     #[must_use]
     pub fn with_previous(self, token: Option<SecretString>, key: Option<EncodingAesKey>) -> Self {
         Self { previous_token: token, previous_key: key, ..self }
     }
 
-    /// The platform's own appid, which closes every message.
+    /// The platform's own appid, with which every message ends.
     #[must_use]
     pub const fn component(&self) -> &AppId {
         &self.component
@@ -214,8 +214,7 @@ impl Keyring {
     /// Verifies and decrypts a message.
     ///
     /// # Errors
-    /// [`OpenError`] with the first reason that speaks against it. Where two keys are kept, the reason is the current
-    /// key's.
+    /// [`OpenError`] with the first reason for refusal. If there are two keys, it is the reason for the current one.
     pub fn open(&self, signed: &Signed<'_>) -> Result<Opened, OpenError> {
         let token = self.signing_token(signed).ok_or(OpenError::Signature)?;
         let cipher = STANDARD.decode(signed.encrypt).map_err(|_| OpenError::Base64)?;
@@ -232,8 +231,8 @@ impl Keyring {
 
     /// Seals a message: random bytes ‖ length ‖ message ‖ appid, padded, encrypted, signed.
     ///
-    /// `timestamp` and `nonce` are the texts that go with the sealed message. `with` is what the request came
-    /// with; where no previous token or key is kept, the current one serves.
+    /// `timestamp` and `nonce` are the texts that are sent with the sealed message. `with` are the generations of the
+    /// request; if there is no previous token or key, the current one is used.
     #[must_use]
     pub fn seal(
         &self,
@@ -266,13 +265,14 @@ impl Keyring {
         Sealed { encrypt, msg_signature }
     }
 
-    /// `signature` of a push's URL, over token, timestamp and nonce. It does not cover the body: it proves nothing.
+    /// `signature` of a push's URL, over token, timestamp and nonce. It does not cover the body, so it proves nothing.
     #[must_use]
     pub fn url_signature(&self, timestamp: &str, nonce: &str) -> String {
         signature(&self.token, timestamp, nonce, "")
     }
 
-    /// The token that fits. Compares in constant time, so that a signature cannot be guessed digit by digit.
+    /// The token whose signature matches. Compares in constant time, so that a signature cannot be guessed digit by
+    /// digit.
     fn signing_token(&self, signed: &Signed<'_>) -> Option<Generation> {
         let fits = |token: &SecretString| -> bool {
             let expected = signature(token, signed.timestamp, signed.nonce, signed.encrypt);
@@ -309,7 +309,7 @@ impl Keyring {
     }
 }
 
-/// How long the content is without its 1 to 32 equal bytes of padding, the last of which says how many they are.
+/// The length of the content without its 1 to 32 equal bytes of padding, the last of which says how many there are.
 fn unpadded_length(plain: &[u8]) -> Option<usize> {
     let last = *plain.last()?;
     let pad = usize::from(last);
@@ -320,7 +320,8 @@ fn unpadded_length(plain: &[u8]) -> Option<usize> {
     plain.get(content..)?.iter().all(|&byte| byte == last).then_some(content)
 }
 
-/// `msg_signature`: SHA-1, in lower-case hexadecimal, of the four texts sorted bytewise and joined without separator.
+/// `msg_signature`: the SHA-1, in lower-case hexadecimal, of the four texts, sorted bytewise and joined without a
+/// separator.
 fn signature(token: &SecretString, timestamp: &str, nonce: &str, encrypt: &str) -> String {
     let mut parts = [token.expose_secret(), timestamp, nonce, encrypt];
     parts.sort_unstable();
@@ -401,7 +402,7 @@ mod tests {
         let with = open(&new, &seal(&old, b"hello")).unwrap().with;
         assert_eq!(with, Generations { token: Generation::Previous, key: Generation::Previous });
         let reply = new.seal(b"reply", *b"0123456789abcdef", "1700000000", "987", with);
-        assert_eq!(open(&old, &reply).unwrap().message, b"reply", "the other side has changed nothing yet");
+        assert_eq!(open(&old, &reply).unwrap().message, b"reply", "WeChat has changed nothing yet");
         assert_eq!(open(&new, &seal(&new, b"hello")).unwrap().with, Generations::CURRENT);
         assert_eq!(open(&old, &seal(&new, b"hello")).unwrap_err(), OpenError::Signature);
     }

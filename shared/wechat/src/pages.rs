@@ -5,8 +5,8 @@ use base::ids::hex;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha1::{Digest as _, Sha1};
 
-/// The signature for a page: lower-case hexadecimal. `url` is the page's `location.href` without its fragment, as the
-/// browser has it: what is signed are its characters.
+/// The signature for a page: lower-case hexadecimal. `url` is the page's `location.href` without its fragment, exactly
+/// as the browser has it: the signature covers its characters.
 #[must_use]
 pub fn sign(ticket: &SecretString, nonce: &str, timestamp: Timestamp, url: &str) -> String {
     let ticket = ticket.expose_secret();

@@ -9,14 +9,14 @@ pub struct PermissionSet {
     pub id: u32,
     /// WeChat's name for it.
     pub name: &'static str,
-    /// What that means in English.
+    /// Its name in English.
     pub english: &'static str,
-    /// Whether an account can grant it to one platform at a time: a later grant to another platform takes it away.
+    /// Whether an account can grant it to only one platform at a time: a later grant to another platform takes it away.
     pub is_exclusive: bool,
 }
 
 impl PermissionSet {
-    /// The set with this id; `None` for one that the protocol does not name.
+    /// The set with this id; `None` for one that is not in the protocol document.
     #[must_use]
     pub fn of(id: u32) -> Option<Self> {
         SETS.binary_search_by_key(&id, |set| set.id).ok().map(|place| SETS[place])
@@ -54,7 +54,7 @@ const SETS: [PermissionSet; 82] = [
     set(13, "微信门店", "Stores"),
     set(14, "微信支付", "WeChat Pay"),
     set(15, "菜单管理", "Menus"),
-    set(16, "认证状态", "Certification status"),
+    set(16, "认证状态", "Verification status"),
     set(17, "获取小程序码", "Mini-program codes"),
     exclusive(18, "小程序开发与数据分析", "Mini-program development and analytics"),
     set(19, "小程序客服管理", "Mini-program customer service"),
@@ -67,7 +67,7 @@ const SETS: [PermissionSet; 82] = [
     set(26, "电子发票", "Electronic invoices"),
     set(27, "快速注册小程序", "Fast registration of mini programs"),
     set(30, "基本信息管理", "Basic settings"),
-    set(31, "认证名称检测", "Check of certified names"),
+    set(31, "认证名称检测", "Check of verified names"),
     set(33, "小程序关联管理", "Linked mini programs"),
     exclusive(34, "商品库管理", "Product catalogue"),
     set(35, "卡路里", "Calories"),
@@ -91,7 +91,7 @@ const SETS: [PermissionSet; 82] = [
     set(71, "交易组件订单物流售后", "Trade component: orders, logistics and after-sales"),
     exclusive(73, "交易组件接入", "Trade component: setup"),
     exclusive(76, "违规与交易投诉", "Violations and trade complaints"),
-    exclusive(81, "试用小程序快速认证", "Fast certification of trial mini programs"),
+    exclusive(81, "试用小程序快速认证", "Fast verification of trial mini programs"),
     set(84, "交易组件优惠券", "Trade component: coupons"),
     set(85, "自定义版交易组件", "Custom trade component"),
     set(86, "小商店装修", "Shop decoration"),

@@ -1,36 +1,36 @@
-//! The times that WeChat puts on its pushes and lists, and how far they can be trusted (protocol section 3.2).
+//! WeChat's timestamps in pushes and lists, and how far they can be trusted (protocol section 3.2).
 
 use std::time::Duration;
 
 use base::clock::Timestamp;
 
-/// Two of WeChat's times this close do not decide which event came first: its servers' clocks differ, and a push is
-/// stamped when it is made, not when the merchant acted.
+/// Two of WeChat's times that are this close do not decide which event came first: its servers' clocks differ, and a
+/// push has the time of its creation, not of the merchant's action.
 const TIMES_DECIDE: Duration = Duration::from_mins(5);
 
-/// A time of WeChat's this far ahead of our clock is still believed: clocks differ. One further ahead is a mistake, and
-/// believed it would outlast every fact to come.
+/// How far ahead of our clock a time of WeChat is still accepted, since clocks differ. One that is further ahead is a
+/// mistake, and if it were accepted, every later event would seem older.
 pub const MOST_AHEAD: Duration = TIMES_DECIDE;
 
-/// Which of two events WeChat's times say is the later one.
+/// The order of two events by WeChat's timestamps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// The event is later than what is stored.
     Later,
     /// The event is earlier than what is stored.
     Earlier,
-    /// The times are too close, or one is missing or not to be believed: only WeChat itself can tell.
+    /// The times are too close, or one is missing or not credible: only WeChat can decide.
     Undecided,
 }
 
-/// A time of WeChat's, unless it lies further ahead of `ours` than clocks differ: then nobody knows when it was.
+/// A time of WeChat, unless it is further ahead of `ours` than clocks can differ: then the true time is unknown.
 #[must_use]
 pub fn credible(at: Timestamp, ours: Timestamp) -> Option<Timestamp> {
     (at <= ours.plus(MOST_AHEAD)).then_some(at)
 }
 
-/// Compares an event's time with the time of what is stored. Both are WeChat's; `now` is ours, and only says which of
-/// them lies too far ahead to be believed.
+/// Compares an event's time with the time of what is stored. Both are WeChat's; `now` is ours, and is only used to
+/// reject times that are too far ahead.
 #[must_use]
 pub fn order(event: Option<Timestamp>, stored: Option<Timestamp>, now: Timestamp) -> Order {
     let believed = |at: Option<Timestamp>| at.and_then(|at| credible(at, now));

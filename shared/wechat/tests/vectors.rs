@@ -1,5 +1,5 @@
-//! Message crypto and pushes against what others produced: WeChat's own documentation, libraries in other languages, and
-//! pushes as platforms received them. `data/README.md` says what each file of `data/` is.
+//! Message encryption and pushes compared with those of others: WeChat's own documentation, libraries in other
+//! languages, and pushes that platforms received. `data/README.md` describes the files in `data/`.
 
 #![expect(clippy::unwrap_used, reason = "a helper that unwraps fails its test, as it should")]
 
@@ -35,7 +35,7 @@ fn sign(token: &str, timestamp: &str, nonce: &str, encrypt: &str) -> String {
     hex(&Sha1::digest(parts.concat()))
 }
 
-/// Says how much was run, also where the test passes: the test runner holds back what is printed in the usual way.
+/// Prints how much was run even if the test passes: the test runner suppresses ordinary output.
 fn tell(line: &str) {
     std::io::stdout().write_all(format!("{line}\n").as_bytes()).unwrap();
 }
@@ -138,7 +138,7 @@ fn round_trip(keyring: &Keyring, message: &str) -> String {
     open(keyring, &signed).unwrap()
 }
 
-/// A text as another system sealed it, with what is known of it.
+/// A message that another system sealed, with what is known about it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Sealed {
@@ -170,7 +170,8 @@ fn what_other_systems_sealed_opens_or_is_refused_as_they_say() {
 
 fn opens_or_is_refused(sealed: &Sealed) {
     let id = format!("{}, {}", sealed.number, sealed.what);
-    // What was never published does not matter to the rest: any key does to check a signature, any token to decrypt.
+    // A key or token that was never published can be anything: checking a signature needs no key, and decrypting no
+    // token.
     let token = sealed.token.as_deref().unwrap_or(TOKEN);
     let (appid, key) = (sealed.appid.as_deref(), sealed.encoding_aes_key.as_deref());
     let keyring = keyring(appid.unwrap_or(APP_ID), token, key.unwrap_or(KEY));
@@ -186,7 +187,7 @@ fn opens_or_is_refused(sealed: &Sealed) {
         assert_eq!(outcome.err() != Some(OpenError::Signature), is_valid, "{id}: signature");
     }
 
-    // Whether it decrypts is a question of its own, so it is asked under a signature that is valid.
+    // Whether it decrypts is a separate question, so it is checked with a valid signature.
     let msg_signature = sign(token, timestamp, nonce, encrypt);
     let opened = open(&keyring, &Signed { timestamp, nonce, msg_signature: &msg_signature, encrypt });
     if !sealed.decrypts {
@@ -202,7 +203,7 @@ fn opens_or_is_refused(sealed: &Sealed) {
     }
 }
 
-/// What came to one of a platform's two addresses.
+/// A push to one of a platform's two addresses.
 #[derive(Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 enum Received {
@@ -240,7 +241,7 @@ fn pushes_as_platforms_received_them_are_read() {
     assert_eq!(counts, [23, 10, 125]);
 }
 
-/// Some are from a manual: their appids are descriptions in Chinese, which are not appids, and one breaks off.
+/// Some are from a manual: their appids are descriptions in Chinese, and one is truncated.
 fn authorization_is_read(info_type: Option<&str>, xml: &str) {
     let described = |name: &str| xml.contains(&format!("<{name}><![CDATA[第")) || xml.contains(&format!("<{name}>第"));
     let push = AuthorizationEvent::parse(SecretString::from(xml));

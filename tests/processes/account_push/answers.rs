@@ -64,7 +64,7 @@ async fn forged_malformed_oversized_and_misdirected_messages_are_told_apart() {
     let with_query = |query: &str| to(shop.appid.as_str(), query);
 
     let forged = function.request(&with_query(&sealed.query.replace("nonce=", "nonce=1"))).await;
-    assert_eq!(told(&forged), (401, "msg_signature does not fit"));
+    assert_eq!(told(&forged), (401, "msg_signature does not match"));
     let malformed = function.request(&pushed(&sealed).body("<xml><Encrypt>")).await;
     assert_eq!(malformed.status, 400, "{malformed:?}");
     let unsigned = function.request(&with_query("timestamp=1&nonce=1")).await;

@@ -35,7 +35,7 @@ async fn forged_malformed_oversized_and_misdirected_pushes_are_told_apart() {
     let with_query = |query: &str| HttpEvent::new("POST", "/wechat/events").query(query).body(&sealed.body);
 
     let forged = function.request(&with_query(&sealed.query.replace("nonce=", "nonce=1"))).await;
-    assert_eq!((forged.status, forged.body.as_str()), (401, "msg_signature does not fit"));
+    assert_eq!((forged.status, forged.body.as_str()), (401, "msg_signature does not match"));
     let malformed = function.request(&pushed(&sealed).body("<xml><Encrypt>")).await;
     assert_eq!(malformed.status, 400, "{malformed:?}");
     let unsigned = function.request(&with_query("timestamp=1&nonce=1")).await;

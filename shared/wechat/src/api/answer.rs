@@ -1,10 +1,10 @@
-//! Reading WeChat's JSON leniently, so that nothing of worth is lost over something that is not needed.
+//! Lenient reading of WeChat's JSON, so that nothing valuable is lost because of something that is not needed.
 //!
-//! Members may be missing, unknown, empty, or a number where a string is documented and the other way round (protocol
-//! sections 0 and 10). Parsed by content: the `Content-Type` may be `text/plain`.
+//! Members may be missing, unknown, empty, or a number where a string is documented and vice versa (protocol sections 0
+//! and 10). The `Content-Type` is ignored: it may be `text/plain`.
 //!
-//! Tokens, codes and ids are read exactly or not at all: one that was damaged on its way is malformed, since storing it
-//! would lose the one it replaces. Everything else may be damaged.
+//! Tokens, codes and ids are read exactly or not at all: one that was damaged in transit is malformed, since storing it
+//! would overwrite a good one. Everything else may be damaged.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -15,24 +15,24 @@ use serde_json::{Map, Value};
 
 use super::error::WechatError;
 
-/// The longest token that is believed, in bytes. WeChat asks for room for 512.
+/// The longest token that is accepted, in bytes. WeChat asks for room for 512.
 const LONGEST_SECRET: usize = 4096;
 
 /// The longest other text that is kept, in bytes. The longest real ones are URLs of a few hundred; an account's item,
 /// of which a text is a part, must stay within 400 KB.
 const LONGEST_TEXT: usize = 4096;
 
-/// A JSON object of an answer.
+/// A JSON object in a response.
 #[derive(Clone, Copy)]
 pub(super) struct Answer<'a>(&'a Map<String, Value>);
 
 impl<'a> Answer<'a> {
-    /// The object that the body is.
+    /// The object in the body.
     pub(super) fn of(body: &'a Value) -> Result<Self, WechatError> {
         body.as_object().map(Self).ok_or(WechatError::Malformed("it is not a JSON object"))
     }
 
-    /// The error code: 0 where there is none, as in the successes of the component's calls.
+    /// The error code: 0 if there is none, as in successful calls of the component API.
     pub(super) fn errcode(self) -> Result<i64, WechatError> {
         match self.member("errcode") {
             None => Ok(0),
@@ -40,7 +40,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// A member that is there, not null and not an empty text.
+    /// A member that is present, not null and not an empty string.
     fn member(self, name: &str) -> Option<&'a Value> {
         self.0.get(name).filter(|value| !value.is_null() && value.as_str() != Some(""))
     }
@@ -50,17 +50,17 @@ impl<'a> Answer<'a> {
         self.member(name)?.as_object().map(Self)
     }
 
-    /// Whether there is a member of this name that says something.
+    /// Whether there is a member of this name with a value.
     pub(super) fn has(self, name: &str) -> bool {
         self.member(name).is_some()
     }
 
-    /// The elements of an array; `None` where there is no array.
+    /// The elements of an array; `None` if there is no array.
     pub(super) fn array(self, name: &str) -> Option<&'a [Value]> {
         self.member(name)?.as_array().map(Vec::as_slice)
     }
 
-    /// A text that is not empty, or a number as text.
+    /// A non-empty string, or a number as a string.
     pub(super) fn text(self, name: &str) -> Option<Cow<'a, str>> {
         match self.member(name)? {
             Value::String(text) => Some(text.as_str().into()),
@@ -69,21 +69,21 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// A text for people; without it where it is too long to be one.
+    /// A text for people; `None` if it is too long to be one.
     pub(super) fn words(self, name: &str) -> Option<String> {
         self.text(name).filter(|text| text.len() <= LONGEST_TEXT).map(Cow::into_owned)
     }
 
-    /// A text by which something is found again, as it was sent; `None` where it was damaged.
+    /// An identifier, exactly as it was sent; `None` if it was damaged.
     pub(super) fn id(self, name: &str) -> Option<String> {
         self.words(name).filter(|text| is_exact(text))
     }
 
-    /// A text that must not be printed; `None` if it is missing.
+    /// A string that must not be printed; `None` if it is missing.
     ///
     /// # Errors
-    /// [`WechatError::Malformed`] where it is not as WeChat made it: not a text, or one with other characters than the
-    /// visible ones of ASCII, as all tokens and codes consist of.
+    /// [`WechatError::Malformed`] if it is not as WeChat issued it: not a string, or one with characters other than
+    /// visible ASCII, of which all tokens and codes consist.
     pub(super) fn secret(self, name: &'static str) -> Result<Option<SecretString>, WechatError> {
         match self.member(name) {
             None => Ok(None),
@@ -94,19 +94,20 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// A number, or a text of digits.
+    /// A number, or a string of digits.
     pub(super) fn number(self, name: &str) -> Option<i64> {
         self.member(name).and_then(integer)
     }
 
-    /// How long something lives from now on: `expires_in`, in seconds, but at most `longest`. `None` where it says no
-    /// length of time.
+    /// The life of something from now on: `expires_in`, in seconds, but at most `longest`. `None` if it is not a
+    /// positive number.
     pub(super) fn expires_in(self, longest: Duration) -> Option<Duration> {
         let seconds = u64::try_from(self.number("expires_in")?).ok().filter(|seconds| *seconds > 0)?;
         Some(Duration::from_secs(seconds).min(longest))
     }
 
-    /// The account this is about: `authorizer_appid`, on an old page `appid`. `None` where it is missing or malformed.
+    /// The account that this is about: `authorizer_appid`, or `appid` on an old page of WeChat's documentation. `None`
+    /// if it is missing or malformed.
     pub(super) fn authorizer(self) -> Option<AppId> {
         AppId::parse(&self.text("authorizer_appid").or_else(|| self.text("appid"))?).ok()
     }
@@ -121,12 +122,12 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// Whether a text is as it was sent: what damages one leaves a control character or [`super::json::REPLACEMENT`] behind.
+/// Whether a string is as it was sent: damage leaves a control character or [`super::json::REPLACEMENT`].
 fn is_exact(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// A whole number, also one that is written as `7200.0` or as text.
+/// A whole number, also one that is written as `7200.0` or as a string.
 fn integer(value: &Value) -> Option<i64> {
     let written: Cow<'_, str> = match value {
         Value::Number(number) => number.to_string().into(),

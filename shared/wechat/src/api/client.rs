@@ -1,12 +1,12 @@
 //! The client for WeChat's API.
 //!
-//! Bounded in time (connect and whole call) and size, and nothing is sent twice ([`base::http_client`]): several of these
-//! calls spend a code or replace a token.
+//! Calls are bounded in time (connecting, and the whole call) and size, and nothing is sent twice
+//! ([`base::http_client`]): several of these calls spend a code or replace a token.
 //!
-//! Calls of an account's own take its token, as `access_token`. The component's token goes into the query as
-//! `component_access_token`. Newer pages call it `access_token`, and both work for these calls; but `/sns/` calls know
-//! the long name only, and Tencent's own server and most SDKs send it (protocol section 0). Such a URL is never
-//! printed: errors lose it, and whoever sets up the log keeps the HTTP stack's own lines out of it.
+//! Calls with an account's token send it as `access_token`. The component's token is sent as `component_access_token`.
+//! Newer pages of WeChat's documentation call it `access_token`, and both names work for these calls; but `/sns/` calls
+//! know only the long name, and Tencent's own server and most SDKs send it (protocol section 0). Such a URL is never
+//! printed: errors drop it, and the log's filter keeps out the HTTP stack's own lines.
 
 mod logins;
 
@@ -25,17 +25,17 @@ use url::Url;
 use super::answer::Answer;
 use super::endpoint::Api;
 use super::error::{BuildError, Refusal, WechatError};
-use super::heard::{Heard, Listener};
 use super::json;
+use super::last_responses::{LastResponses, ResponseRecorder};
 use super::model::{
     AuthorizerDetails, AuthorizerPage, Grant, IssuedToken, PageTicket, PreAuthCode, PushState, RenewedToken,
 };
 use super::relay::{RelayAnswer, RelayCall, RelayError, VideoAddress, is_passed_on, query};
 
-/// The most accounts that `api_get_authorizer_list` gives at once; above it WeChat answers 40170.
+/// The greatest number of accounts that `api_get_authorizer_list` returns at once; above it WeChat returns 40170.
 pub const LIST_PAGE: u32 = 500;
 
-/// Who makes a call that takes the component's token.
+/// The credentials of a call that takes the component's token.
 #[derive(Clone, Copy)]
 pub struct ComponentCall<'a> {
     /// The platform.
@@ -44,7 +44,7 @@ pub struct ComponentCall<'a> {
     pub token: &'a SecretString,
 }
 
-/// What a call says, apart from its token.
+/// The content of a call, apart from its token.
 #[derive(Clone, Copy)]
 enum Content<'a> {
     /// The body of a `POST`.
@@ -53,75 +53,75 @@ enum Content<'a> {
     Query(&'a [(&'a str, &'a str)]),
 }
 
-/// WeChat's API; clones share their connections.
+/// A client of WeChat's API; clones share their connections.
 #[derive(Clone)]
 pub struct WechatClient {
     http: reqwest::Client,
     api_base: Url,
     longest_call: Duration,
     deadline: Option<Instant>,
-    listener: Option<Arc<Listener>>,
+    recorder: Option<Arc<ResponseRecorder>>,
 }
 
 impl WechatClient {
-    /// A client for `api_base`, such as `https://api.weixin.qq.com`, within `limits.api_connect` and
+    /// A client of `api_base`, such as `https://api.weixin.qq.com`, with the time limits `limits.api_connect` and
     /// `limits.api`. Build it once per process.
     ///
     /// # Errors
-    /// [`BuildError`] where TLS cannot be set up.
+    /// [`BuildError`] if TLS cannot be set up.
     pub fn new(api_base: &Url, limits: &Limits) -> Result<Self, BuildError> {
         let http = http_client::client_builder().connect_timeout(limits.api_connect).build().map_err(BuildError)?;
-        Ok(Self { http, api_base: api_base.clone(), longest_call: limits.api, deadline: None, listener: None })
+        Ok(Self { http, api_base: api_base.clone(), longest_call: limits.api, deadline: None, recorder: None })
     }
 
-    /// Connects before there is a call to make. Whatever comes of it: the first call connects if it has to.
+    /// Connects before there is a call to make. A failure is ignored: the first call connects if it has to.
     ///
-    /// What is asked for, without a token, is an address that the API does not have, and of that the head alone. It
-    /// counts toward no quota.
+    /// The request is a `HEAD`, without a token, of a path that the API does not have. It counts against no quota.
     pub async fn connect(&self) {
         drop(self.http.head(self.api_base.clone()).send().await);
     }
 
-    /// The same client for work that must end by `deadline`: its calls take at most what is left until then, and are
-    /// not sent when nothing is.
+    /// The same client for work that must end by `deadline`: its calls take at most the time that is left, and are not
+    /// sent if there is none.
     #[must_use]
     pub fn with_deadline(&self, deadline: Instant) -> Self {
         Self { deadline: Some(deadline), ..self.clone() }
     }
 
-    /// The same client with a memory of what WeChat last said, which its clones share. An API that refuses one call
-    /// after the other for its quota is not called again: [`WechatError::QuotaUsedUp`].
+    /// The same client, recording WeChat's last responses; its clones share the record. An API that refuses several
+    /// calls in a row for its quota is not called again: [`WechatError::QuotaUsedUp`].
     #[must_use]
-    pub fn listening(&self, clock: SharedClock) -> Self {
-        Self { listener: Some(Arc::new(Listener::new(clock))), ..self.clone() }
+    pub fn recording(&self, clock: SharedClock) -> Self {
+        Self { recorder: Some(Arc::new(ResponseRecorder::new(clock))), ..self.clone() }
     }
 
-    /// What WeChat last said, in all calls since [`Self::listening`].
+    /// WeChat's last responses, in all calls since [`Self::recording`].
     #[must_use]
-    pub fn heard(&self) -> Heard {
-        self.listener.as_ref().map(|listener| listener.heard()).unwrap_or_default()
+    pub fn last_responses(&self) -> LastResponses {
+        self.recorder.as_ref().map(|recorder| recorder.last_responses()).unwrap_or_default()
     }
 
-    /// The last refusal of each API whose quota turned out to be used up since [`Self::listening`].
+    /// The last refusal of each API whose quota turned out to be used up since [`Self::recording`].
     #[must_use]
     pub fn used_up(&self) -> Vec<Refusal> {
-        self.listener.as_ref().map(|listener| listener.used_up()).unwrap_or_default()
+        self.recorder.as_ref().map(|recorder| recorder.used_up()).unwrap_or_default()
     }
 
     /// Asks WeChat to push tickets to us (section 1.1).
     ///
     /// # Errors
-    /// [`WechatError`]; 40013 is a wrong platform.
+    /// [`WechatError`]; 40013 means that the platform's appid is wrong.
     pub async fn start_push_ticket(&self, component: &AppId, secret: &SecretString) -> Result<PushState, WechatError> {
         let body = json!({ "component_appid": component, "component_secret": secret.expose_secret() });
         let answer = self.call(Api::StartPushTicket, None, Content::Json(&body), &[secret]).await?;
         Ok(PushState::read(Answer::of(&answer)?))
     }
 
-    /// Issues a component token from the latest ticket (section 1.2). The one before it dies.
+    /// Issues a component token from the latest ticket (section 1.2). The previous token becomes void.
     ///
     /// # Errors
-    /// [`WechatError`]; 61005 and 61006 ask for a new ticket, 61004 for our address on the platform's list.
+    /// [`WechatError`]; 61005 and 61006 mean that a new ticket is needed, 61004 that our address is not in the
+    /// platform's list.
     pub async fn component_token(
         &self,
         component: &AppId,
@@ -137,28 +137,28 @@ impl WechatClient {
         IssuedToken::read(Answer::of(&answer)?)
     }
 
-    /// Mints a pre-auth code, for one authorization (section 1.3).
+    /// Creates a pre-auth code, for one authorization (section 1.3).
     pub async fn create_preauthcode(&self, call: ComponentCall<'_>) -> Result<PreAuthCode, WechatError> {
         let body = json!({ "component_appid": call.component });
         let answer = self.call(Api::CreatePreAuthCode, Some(call.token), Content::Json(&body), &[]).await?;
         PreAuthCode::read(Answer::of(&answer)?)
     }
 
-    /// Exchanges an authorization code, which spends it (section 1.4). Do not drop this future once it was polled:
-    /// the code would be gone and the grant with it.
+    /// Exchanges an authorization code, which spends it (section 1.4). Do not drop this future once it was polled: the
+    /// code and its grant would be lost.
     ///
     /// # Errors
-    /// [`WechatError`]; 61009 and 61010 say that the code was spent before or has expired.
+    /// [`WechatError`]; 61009 and 61010 mean that the code has already been spent or has expired.
     pub async fn query_auth(&self, call: ComponentCall<'_>, code: &SecretString) -> Result<Grant, WechatError> {
         let body = json!({ "component_appid": call.component, "authorization_code": code.expose_secret() });
         let answer = self.call(Api::QueryAuth, Some(call.token), Content::Json(&body), &[code]).await?;
         Grant::read(Answer::of(&answer)?)
     }
 
-    /// Renews an account's token (section 1.5). The one before it may die.
+    /// Renews an account's token (section 1.5). The previous token may become void.
     ///
     /// # Errors
-    /// [`WechatError`]; 61003 says that the grant is gone, 61023 that the refresh token is unusable.
+    /// [`WechatError`]; 61003 means that the grant is gone, 61023 that the refresh token is unusable.
     pub async fn authorizer_token(
         &self,
         call: ComponentCall<'_>,
@@ -174,10 +174,10 @@ impl WechatClient {
         RenewedToken::read(Answer::of(&answer)?)
     }
 
-    /// What WeChat knows about an account (section 1.6).
+    /// Gets an account's details (section 1.6).
     ///
     /// # Errors
-    /// [`WechatError`]; 61003 says that the grant is gone.
+    /// [`WechatError`]; 61003 means that the grant is gone.
     pub async fn authorizer_info(
         &self,
         call: ComponentCall<'_>,
@@ -188,7 +188,7 @@ impl WechatClient {
         AuthorizerDetails::read(Answer::of(&answer)?, authorizer)
     }
 
-    /// A page of the accounts, `count` (at most [`LIST_PAGE`]) from `offset` on (section 1.7).
+    /// Gets a page of the list of accounts: `count` of them (at most [`LIST_PAGE`]) from `offset` on (section 1.7).
     pub async fn authorizer_list(
         &self,
         call: ComponentCall<'_>,
@@ -200,11 +200,11 @@ impl WechatClient {
         AuthorizerPage::read(Answer::of(&answer)?)
     }
 
-    /// Sends a follower a text as customer service, with the account's own token (section 5.6). Not to be repeated
-    /// lightly: the follower gets each.
+    /// Sends a follower a text as a customer-service message, with the account's own token (section 5.6). Repeat it
+    /// with care: the follower gets each one.
     ///
     /// # Errors
-    /// [`WechatError`]; −1000 happens to WeChat now and then.
+    /// [`WechatError`]; WeChat sometimes returns −1000.
     pub async fn custom_send_text(
         &self,
         token: &SecretString,
@@ -212,26 +212,26 @@ impl WechatClient {
         text: &SecretString,
     ) -> Result<(), WechatError> {
         let body = json!({ "touser": open_id, "msgtype": "text", "text": { "content": text.expose_secret() } });
-        // Not a secret, and still nothing for a log: a refusal may repeat it.
+        // Not a secret, but it must not be logged either, and a refusal may repeat it.
         let follower = SecretString::from(open_id);
         self.call(Api::CustomSend, Some(token), Content::Json(&body), &[text, &follower]).await.map(drop)
     }
 
-    /// Gets a ticket for an account's web pages, with the account's own token (section 5.9). Whether the one before it stays
-    /// valid is not documented.
+    /// Gets a ticket for an account's web pages, with the account's own token (section 5.9). Whether the previous one
+    /// stays valid is not documented.
     ///
     /// # Errors
-    /// [`WechatError`]; 48001 says that the account lacks the permission.
+    /// [`WechatError`]; 48001 means that the account lacks the permission.
     pub async fn page_ticket(&self, token: &SecretString, kind: &str) -> Result<PageTicket, WechatError> {
         let answer = self.call(Api::GetTicket, Some(token), Content::Query(&[("type", kind)]), &[]).await?;
         PageTicket::read(Answer::of(&answer)?)
     }
 
-    /// Passes a call on for a service. It may take until the deadline, where there is one: an upload takes longer than a call
-    /// of ours.
+    /// Relays a call for a service. It may take until the deadline, if there is one: an upload takes longer than one of
+    /// our own calls.
     ///
     /// # Errors
-    /// [`RelayError`]; an error of WeChat's is part of the answer.
+    /// [`RelayError`]; WeChat's own errors are part of the response.
     pub async fn relay(&self, call: RelayCall<'_>) -> Result<RelayAnswer, RelayError> {
         let mut url = self.api_base.clone();
         url.set_path(call.path.as_str());
@@ -245,7 +245,7 @@ impl WechatClient {
         RelayAnswer::read(response.status(), response.headers(), body, call.path.treatment(), call.token)
     }
 
-    /// The address of a video, where an answer names one instead of the video (section 5.7).
+    /// The address of a video, if a response contains one instead of the video (section 5.7).
     #[must_use]
     pub fn video_in(&self, answer: &RelayAnswer) -> Option<VideoAddress> {
         VideoAddress::in_answer(answer, &self.api_base)
@@ -254,7 +254,7 @@ impl WechatClient {
     /// Fetches a video, without a token, within the deadline.
     ///
     /// # Errors
-    /// [`RelayError`], also where the server answers anything but the video.
+    /// [`RelayError`], also if the server returns anything but the video.
     pub async fn fetch_video(&self, address: &VideoAddress, largest: usize) -> Result<RelayAnswer, RelayError> {
         let request = self.http.get(address.url().clone()).timeout(self.time_to_deadline()?);
         let mut response = request.send().await.map_err(WechatError::transport)?;
@@ -265,7 +265,7 @@ impl WechatClient {
         Ok(RelayAnswer::of_file(response.status(), response.headers(), body))
     }
 
-    /// Makes a call, notes how it ends, and returns the body of a success. `secrets` as in [`Self::send`].
+    /// Makes a call, records how it ends, and returns the body of a success. `secrets` as in [`Self::send`].
     async fn call(
         &self,
         api: Api,
@@ -273,8 +273,8 @@ impl WechatClient {
         content: Content<'_>,
         secrets: &[&SecretString],
     ) -> Result<Value, WechatError> {
-        let Some(listener) = &self.listener else { return self.send(api, token, content, secrets).await };
-        if let Some(code) = listener.quota_used_up(api) {
+        let Some(recorder) = &self.recorder else { return self.send(api, token, content, secrets).await };
+        if let Some(code) = recorder.quota_used_up(api) {
             return Err(WechatError::QuotaUsedUp { api, code });
         }
         let answer = self.send(api, token, content, secrets).await;
@@ -284,8 +284,8 @@ impl WechatClient {
             }
             Content::Query(_) => None,
         };
-        listener.note(api, subject, answer.as_ref().err());
-        match listener.quota_used_up(api) {
+        recorder.note(api, subject, answer.as_ref().err());
+        match recorder.quota_used_up(api) {
             Some(code) if answer.as_ref().is_err_and(WechatError::is_for_quota) => {
                 Err(WechatError::QuotaUsedUp { api, code })
             }
@@ -323,19 +323,19 @@ impl WechatClient {
             Err(Refusal::new(api, code, &members.text("errmsg").unwrap_or_default(), &sent).into())
         });
         match envelope {
-            // An error code says more than the status that came with it, all else says less.
+            // An error code says more than the HTTP status; anything else in the body says less.
             Err(WechatError::Refused(_)) => envelope,
             _ if !status.is_success() => Err(WechatError::HttpStatus(status.as_u16())),
             _ => envelope,
         }
     }
 
-    /// How long a call of the platform's own that starts now may take.
+    /// How long one of the platform's own calls may take if it starts now.
     fn time_left(&self) -> Result<Duration, WechatError> {
         Ok(self.time_to_deadline()?.min(self.longest_call))
     }
 
-    /// How long work that starts now may take; without a deadline as long as a call of the platform's own.
+    /// How long work that starts now may take; without a deadline, as long as one of the platform's own calls.
     fn time_to_deadline(&self) -> Result<Duration, WechatError> {
         let left =
             self.deadline.map_or(self.longest_call, |deadline| deadline.saturating_duration_since(Instant::now()));
@@ -352,7 +352,7 @@ impl WechatClient {
     }
 }
 
-/// Reads the body of an answer that is passed back.
+/// Reads the body of a relayed response.
 async fn read_answer(response: &mut reqwest::Response, largest: usize) -> Result<Vec<u8>, RelayError> {
     http_client::read_bounded(response, largest).await.map_err(|error| match error {
         BodyError::TooLarge => RelayError::TooLarge,

@@ -1,4 +1,4 @@
-//! The calls, as names and paths.
+//! The API calls with their names and paths.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ pub enum Api {
     StartPushTicket,
     /// `api_component_token`: issues the component's token (section 1.2).
     ComponentToken,
-    /// `api_create_preauthcode`: mints a pre-auth code (section 1.3).
+    /// `api_create_preauthcode`: creates a pre-auth code (section 1.3).
     CreatePreAuthCode,
     /// `api_query_auth`: spends an authorization code (section 1.4).
     QueryAuth,
@@ -23,18 +23,19 @@ pub enum Api {
     CustomSend,
     /// `ticket/getticket`: a ticket for an account's web pages, with the account's token (section 5.9).
     GetTicket,
-    /// `jscode2session`: who has opened an account's mini program, with the component's token (section 5.5).
+    /// `jscode2session`: identifies the user of an account's mini program, with the component's token (section 5.5).
     MiniProgramSession,
-    /// `oauth2/component/access_token`: who has come to an account's web page, with the component's token (section 5.4).
+    /// `oauth2/component/access_token`: identifies the visitor of an account's web page, with the component's token
+    /// (section 5.4).
     WebLogin,
     /// `userinfo`: that visitor's nickname and picture, with the visitor's own token (section 5.4).
     VisitorProfile,
-    /// A call that a service of the business makes through the platform (section 11), whatever it is.
+    /// Any call that a service of the business makes through the platform (section 11).
     OnBehalf,
 }
 
 impl Api {
-    /// Every call of the platform's own. One that is missing here is not recognized by [`Self::from_name`].
+    /// All of the platform's own calls. [`Self::from_name`] does not recognize one that is missing here.
     const ALL: [Self; 12] = [
         Self::StartPushTicket,
         Self::ComponentToken,
@@ -76,7 +77,7 @@ impl Api {
         }
     }
 
-    /// What stands before the name in the path.
+    /// The part of the path before the name.
     pub(super) const fn folder(self) -> &'static str {
         match self {
             Self::CustomSend => "/cgi-bin/message/",
@@ -87,7 +88,7 @@ impl Api {
         }
     }
 
-    /// The query parameter that carries the token: the component's own calls know a name of theirs.
+    /// The query parameter of the token: calls of the component API have their own name for it.
     pub(super) const fn token_parameter(self) -> &'static str {
         match self {
             Self::CustomSend | Self::GetTicket | Self::VisitorProfile => "access_token",
@@ -118,10 +119,10 @@ impl Api {
         matches!(self, Self::StartPushTicket | Self::ComponentToken)
     }
 
-    /// The longest answer that is read, in bytes.
+    /// The longest response that is read, in bytes.
     ///
-    /// A page of 500 accounts has about 150 KB and everything else a few KB, so real answers stay far below; above it
-    /// the refresher, with up to 256 calls in flight, would run out of memory.
+    /// A page of 500 accounts has about 150 KB and everything else a few KB, so real responses stay far below it; above
+    /// it the refresher, with up to 256 concurrent calls, would run out of memory.
     pub(super) const fn longest_answer(self) -> usize {
         match self {
             Self::AuthorizerList => 8 * 1024 * 1024,

@@ -1,8 +1,8 @@
-//! Why a call failed, by what the caller can do about it.
+//! Why a call failed, classified by what the caller can do about it.
 //!
-//! The question that decides most is whether the call may have taken effect at WeChat although we have no answer
-//! ([`WechatError::may_have_taken_effect`]): a code may be spent, a token may have been replaced. What WeChat says about
-//! a refusal is kept, cleaned of everything that was sent with the call.
+//! The most important question is whether the call may have taken effect at WeChat although there is no response
+//! ([`WechatError::may_have_taken_effect`]): a code may be spent, a token may have been replaced. WeChat's message
+//! about a refusal is kept, without anything secret that was sent with the call.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,34 +13,34 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::endpoint::Api;
 use super::errcode::{ErrCode, Reaction};
 
-/// The client could not be built, for instance for want of the system's root certificates.
+/// The client could not be built, for example for lack of the system's root certificates.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client for WeChat cannot be built")]
 pub struct BuildError(#[source] pub(super) reqwest::Error);
 
-/// Why a call of WeChat's API brought no result.
+/// Why a call of WeChat's API failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum WechatError {
-    /// No answer, or only a part of one.
-    #[error("no answer from WeChat: {kind}")]
+    /// There was no response, or only a part of one.
+    #[error("no response from WeChat: {kind}")]
     Transport {
-        /// How far the call came.
+        /// How far the call got.
         kind: TransportKind,
-        /// What the HTTP client says, its URL removed: that carries the token.
+        /// The HTTP client's error, without its URL, which contains the token.
         #[source]
         cause: Option<Arc<reqwest::Error>>,
     },
-    /// An answer that is not WeChat's: its HTTP status is not 200 and its body has no error code.
-    #[error("WeChat answered with HTTP status {0}")]
+    /// The response is not from WeChat itself: its HTTP status is not 200 and its body has no error code.
+    #[error("WeChat returned HTTP status {0}")]
     HttpStatus(u16),
-    /// The answer cannot be used; says which part of it, and never quotes it.
-    #[error("WeChat's answer cannot be used: {0}")]
+    /// The response cannot be used; says which part of it, without quoting it.
+    #[error("WeChat's response cannot be used: {0}")]
     Malformed(&'static str),
     /// WeChat refused the call.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The quota of the API is used up: WeChat refused it for that to several accounts or codes in a row, and this call
-    /// was refused as well or not sent any more ([`super::WechatClient::listening`]).
+    /// The quota of the API is used up: WeChat refused calls about several accounts or codes in a row for that reason,
+    /// and this call was refused as well or not sent ([`super::WechatClient::recording`]).
     #[error("the quota of {api} is used up (code {code})")]
     QuotaUsedUp {
         /// The call.
@@ -50,16 +50,16 @@ pub enum WechatError {
     },
 }
 
-/// How far a call without an answer came.
+/// How far a call without a response got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TransportKind {
-    /// Not started: the deadline had passed, or the request could not be made. Surely not sent.
+    /// Not started: the deadline had passed, or the request could not be built. Certainly not sent.
     NotStarted,
-    /// No connection: name, address, TLS, or too slow. Surely not sent.
+    /// No connection, because of the name, the address, TLS or a time-out. Certainly not sent.
     Connect,
-    /// No complete answer in time. It may have taken effect.
+    /// No complete response in time. The call may have taken effect.
     Timeout,
-    /// The connection broke after the request was handed to it. It may have taken effect.
+    /// The connection was lost after the request was written. The call may have taken effect.
     Lost,
 }
 
@@ -68,7 +68,7 @@ impl std::fmt::Display for TransportKind {
         f.write_str(match self {
             Self::NotStarted => "the call was not started",
             Self::Connect => "no connection",
-            Self::Timeout => "none in time",
+            Self::Timeout => "it did not arrive in time",
             Self::Lost => "the connection was lost",
         })
     }
@@ -82,11 +82,11 @@ pub struct Refusal {
     pub api: Api,
     /// The code.
     pub code: ErrCode,
-    /// WeChat's words, at most 300 characters, no control characters, no secret that was sent with the call.
+    /// WeChat's message: at most 300 characters, no control characters, no secret that was sent with the call.
     pub errmsg: String,
     /// WeChat's id of the request, for its support and for `openapi/rid/get`.
     pub rid: Option<String>,
-    /// The address WeChat saw, where it refused us for it (61004): to be put on the platform's list.
+    /// The address that WeChat saw, if that was the reason (61004): it must be added to the platform's list.
     pub refused_ip: Option<IpAddr>,
 }
 
@@ -97,7 +97,7 @@ const LONGEST_ERRMSG: usize = 300;
 const LONGEST_RID: usize = 64;
 
 impl Refusal {
-    /// Cleans and reads a refusal; `sent` are the secrets of the call, which WeChat might repeat.
+    /// Sanitizes and parses a refusal; `sent` are the secrets of the call, which WeChat might repeat.
     pub(super) fn new(api: Api, code: i64, errmsg: &str, sent: &[&SecretString]) -> Self {
         let code = ErrCode::from_code(code);
         let errmsg = clean(errmsg, sent);
@@ -110,8 +110,9 @@ impl Refusal {
 /// The shortest of WeChat's secrets, the appsecret, has 32 characters; a `rid` has 26.
 const SHORTEST_SECRET: usize = 32;
 
-/// The message without the secrets sent, plain or percent-encoded, without anything else that looks like a secret,
-/// without control characters, and bounded. Bounded last, so that no part of a secret is left at the end.
+/// The message without the secrets that were sent, plain or percent-encoded, without anything else that looks like a
+/// secret, without control characters, and truncated. It is truncated last, so that no part of a secret is left at the
+/// end.
 fn clean(errmsg: &str, sent: &[&SecretString]) -> String {
     let mut text = errmsg.to_owned();
     for secret in sent.iter().map(|secret| secret.expose_secret()).filter(|secret| !secret.is_empty()) {
@@ -122,8 +123,8 @@ fn clean(errmsg: &str, sent: &[&SecretString]) -> String {
     without_lookalikes(&text).chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_ERRMSG).collect()
 }
 
-/// A token of another call, an older one or the one that is the newest at WeChat's side, was not sent with this call
-/// and is a secret all the same: it shows by its length.
+/// Removes tokens that were not sent with this call, such as an older one or WeChat's newest one: they are secrets too,
+/// and are recognized by their length.
 pub(super) fn without_lookalikes(text: &str) -> String {
     let in_secret = |c: char| c.is_ascii_alphanumeric() || "@_-+/=%".contains(c);
     let mut cleaned = String::with_capacity(text.len());
@@ -144,14 +145,14 @@ fn rid(text: &str) -> Option<String> {
     (!rid.is_empty()).then_some(rid)
 }
 
-/// The first IP address in `… requestIP: 203.0.113.9 …`; whether a space follows the colon is not documented.
+/// The first IP address in `… requestIP: 203.0.113.9 …`. Whether a space follows the colon is not documented.
 fn address(text: &str) -> Option<IpAddr> {
     text.split(|c: char| !c.is_ascii_hexdigit() && c != '.' && c != ':')
         .find_map(|word| word.parse().or_else(|_| word.trim_matches([':', '.']).parse()).ok())
 }
 
 impl WechatError {
-    /// The transport's failure, with its URL removed and told apart by how far the call came.
+    /// A transport failure, without its URL, classified by how far the call got.
     pub(super) fn transport(cause: reqwest::Error) -> Self {
         let kind = if cause.is_connect() {
             TransportKind::Connect
@@ -165,7 +166,7 @@ impl WechatError {
         Self::Transport { kind, cause: Some(Arc::new(cause.without_url())) }
     }
 
-    /// An answer that did not arrive, or one too large to be WeChat's.
+    /// A response that did not arrive, or is too large to be WeChat's.
     pub(super) fn body(error: BodyError) -> Self {
         match error {
             BodyError::TooLarge => Self::Malformed("it is too large"),
@@ -173,19 +174,19 @@ impl WechatError {
         }
     }
 
-    /// A call that was not begun, because there was no time left for it.
+    /// The error of a call that was not started because there was no time left for it.
     #[must_use]
     pub const fn not_started() -> Self {
         Self::Transport { kind: TransportKind::NotStarted, cause: None }
     }
 
-    /// Whether the call was never begun: nobody's failure.
+    /// Whether the call was never started, which says nothing about WeChat.
     #[must_use]
     pub const fn was_not_started(&self) -> bool {
         matches!(self, Self::Transport { kind: TransportKind::NotStarted, .. })
     }
 
-    /// What WeChat said, where it refused the call.
+    /// WeChat's statement, if it refused the call.
     #[must_use]
     pub const fn refusal(&self) -> Option<&Refusal> {
         match self {
@@ -194,49 +195,50 @@ impl WechatError {
         }
     }
 
-    /// WeChat's code, where it refused the call.
+    /// WeChat's code, if it refused the call.
     #[must_use]
     pub fn code(&self) -> Option<ErrCode> {
         self.refusal().map(|refusal| refusal.code)
     }
 
-    /// WeChat's id of the call, where it refused it and gave one.
+    /// WeChat's id of the request, if it refused the call and returned one.
     #[must_use]
     pub fn rid(&self) -> Option<&str> {
         self.refusal()?.rid.as_deref()
     }
 
-    /// Whether WeChat refused the call for a quota, be it the API's or the account's own.
+    /// Whether WeChat refused the call because of a quota, either the API's or the account's own.
     #[must_use]
     pub const fn is_for_quota(&self) -> bool {
         matches!(self.reaction(), Reaction::Quota | Reaction::WaitMinute)
     }
 
-    /// Whether the quota of the API is used up for all: that says nothing about the account or code in question.
+    /// Whether the quota of the API is used up for all accounts: that says nothing about the account or code in
+    /// question.
     #[must_use]
     pub const fn is_quota_used_up(&self) -> bool {
         matches!(self, Self::QuotaUsedUp { .. })
     }
 
-    /// Whether it stays as it is until an operator acts: wrong settings, or a used-up quota.
+    /// Whether the failure persists until an operator acts: wrong settings, or a used-up quota.
     #[must_use]
     pub const fn needs_operator(&self) -> bool {
         matches!(self.reaction(), Reaction::Config | Reaction::Quota)
     }
 
-    /// What the failure asks for (protocol section 6, its last sentences for what has no code). [`Reaction::Retry`]
-    /// does not say that trying again is harmless: see [`Self::may_have_taken_effect`].
+    /// The reaction that the failure requires (protocol section 6; its last sentences are about failures without a
+    /// code). [`Reaction::Retry`] does not mean that trying again is harmless: see [`Self::may_have_taken_effect`].
     #[must_use]
     pub const fn reaction(&self) -> Reaction {
         match self {
-            // A page without an errcode is the word of something in between, not WeChat's.
+            // A response without an errcode is from a server in between, not from WeChat.
             Self::Transport { .. } | Self::Malformed(_) | Self::HttpStatus(_) => Reaction::Retry,
             Self::Refused(Refusal { api, code, .. }) => code.reaction_to(*api),
             Self::QuotaUsedUp { code, .. } => code.reaction(),
         }
     }
 
-    /// Whether the token that was sent is void or expired. Never so for a call that takes the secret.
+    /// Whether the token that was sent is void or expired. Never true for a call that takes the secret.
     #[must_use]
     pub const fn token_rejected(&self) -> bool {
         match self {
@@ -247,21 +249,22 @@ impl WechatError {
 
     /// Whether the refusal concerns the whole platform, whatever the call was about.
     ///
-    /// A number alone does not say so: 40013, 45009 or 50002 given to a call about an account or a code concern that one
-    /// (protocol section 6). Only the address that calls come from is the same for all of them. What is wrong with the
-    /// platform's secret or ticket shows where the component token is issued, and there nothing else is asked about.
+    /// The code alone does not decide that: 40013, 45009 or 50002 in response to a call about an account or a code
+    /// concern only that account or code (protocol section 6). Only the address that calls come from is the same for
+    /// all of them. A wrong secret or ticket of the platform shows when the component token is issued, and that call is
+    /// about nothing else.
     #[must_use]
     pub const fn is_platform_wide(&self) -> bool {
         matches!(self, Self::Refused(Refusal { code: ErrCode::ClientIpNotRegistered, .. }))
     }
 
-    /// Whether WeChat may have done what was asked although the call failed: the code may be spent, a new token
+    /// Whether WeChat may have executed the call although it failed: the code may be spent, a new token may have been
     /// issued.
     #[must_use]
     pub const fn may_have_taken_effect(&self) -> bool {
         match self {
             Self::Transport { kind, .. } => matches!(kind, TransportKind::Timeout | TransportKind::Lost),
-            // A gateway in between gave up; what is behind it may have gone on.
+            // A gateway in between gave up; the server behind it may have continued.
             Self::HttpStatus(status) => *status >= 500 || *status < 300,
             Self::Malformed(_) => true,
             Self::Refused(refusal) => {

@@ -1,9 +1,10 @@
-//! WeChat's JSON as it comes: the one place where bytes become a value.
+//! The parser of WeChat's JSON: the one place where bytes become a value.
 //!
-//! WeChat copies merchants' own words into its answers unchecked: raw control characters, another encoding than UTF-8,
-//! half of a surrogate pair, a character cut in two. What is not JSON is cleaned and read once more, so that a bad byte
-//! costs the text it is in and never the members that matter. Whatever cannot be kept becomes [`REPLACEMENT`]: a token or
-//! an id that holds one was damaged and is refused where it is read ([`super::answer`]).
+//! WeChat copies merchants' own words into its responses unchecked: raw control characters, an encoding other than
+//! UTF-8, half of a surrogate pair, a character cut in two. If the bytes are not JSON, they are cleaned and parsed
+//! again, so that a bad byte damages only its own string and never the members that matter. Whatever cannot be kept
+//! becomes [`REPLACEMENT`]: a token or an id that contains one was damaged and is refused when it is read
+//! ([`super::answer`]).
 
 use std::fmt;
 
@@ -12,22 +13,22 @@ use serde_json::{Map, Number, Value};
 
 use super::error::WechatError;
 
-/// What an unreadable byte, a raw control character or half of a surrogate pair becomes: U+FFFD.
+/// The replacement of an unreadable byte, a raw control character or half of a surrogate pair: U+FFFD.
 pub(super) const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 
-/// The mark that some writers put before UTF-8.
+/// The mark that some programs write before UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// How bytes that are not ASCII are read.
+/// The encoding of bytes that are not ASCII.
 #[derive(Clone, Copy)]
 enum Encoding {
-    /// UTF-8, with characters that are cut or wrong.
+    /// UTF-8, possibly with truncated or invalid characters.
     Utf8,
-    /// GBK, Big5 and their like: a byte above 0x80 takes the next one with it, which may be a `\`.
+    /// GBK, Big5 and the like: a byte above 0x80 forms a character with the next one, which may be a `\`.
     TwoBytes,
 }
 
-/// Reads an answer. Where it is not JSON, the first reading that makes it so counts.
+/// Parses a response. If it is not JSON, the first cleaning that makes it JSON counts.
 pub(super) fn parse(bytes: &[u8]) -> Result<Value, WechatError> {
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     let read = |bytes: &[u8]| serde_json::from_slice::<Document>(bytes).ok();
@@ -52,7 +53,7 @@ fn clean(bytes: &[u8], encoding: Encoding) -> Vec<u8> {
     cleaner.cleaned
 }
 
-/// Whether the byte can be part of a number or a name that stands outside of strings.
+/// Whether the byte can be part of a number or a name outside strings.
 const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.' | b'_')
 }
@@ -64,14 +65,14 @@ struct Cleaner<'a> {
 }
 
 impl Cleaner<'_> {
-    /// Takes the next `count` bytes over.
+    /// Copies the next `count` bytes.
     fn keep(&mut self, count: usize) {
         let (kept, rest) = self.rest.split_at(count.min(self.rest.len()));
         self.cleaned.extend_from_slice(kept);
         self.rest = rest;
     }
 
-    /// Puts `text` in the place of the next `count` bytes.
+    /// Writes `text` instead of the next `count` bytes.
     fn replace(&mut self, count: usize, text: &str) {
         self.cleaned.extend_from_slice(text.as_bytes());
         self.rest = self.rest.get(count..).unwrap_or_default();
@@ -81,8 +82,8 @@ impl Cleaner<'_> {
         self.replace(count, REPLACEMENT.encode_utf8(&mut [0; 4]));
     }
 
-    /// A number or a literal. One that JSON does not know, such as `007`, `1e999` or `NaN`, is read as text: it must not
-    /// cost the document.
+    /// Copies a number or a literal. One that is invalid in JSON, such as `007`, `1e999` or `NaN`, becomes a string, so
+    /// that the document is not lost.
     fn word(&mut self) {
         let length = self.rest.iter().position(|byte| !is_word(*byte)).unwrap_or(self.rest.len());
         let (word, rest) = self.rest.split_at(length);
@@ -118,7 +119,7 @@ impl Cleaner<'_> {
                 (Some(_), _) => self.keep(6),
                 (None, _) => self.damage(2),
             },
-            // What follows is read for itself: it may be the control character that the backslash stands before.
+            // The next byte is handled separately: it may be a control character.
             _ => self.damage(1),
         }
     }
@@ -143,17 +144,17 @@ impl Cleaner<'_> {
     }
 }
 
-/// The code unit of UTF-16 that an escape of the form `\u0000` at the beginning of the text names.
+/// The UTF-16 code unit of an escape of the form `\u0000` at the beginning of the text.
 fn code_unit(text: &[u8]) -> Option<u16> {
     let digits = text.strip_prefix(b"\\u")?.get(..4)?;
-    // A sign would be parsed as well.
+    // The parser would also accept a sign.
     let digits =
         std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
     u16::from_str_radix(digits?, 16).ok()
 }
 
-/// A JSON value in which, of members with one name, the last one that says something counts: neither null nor an empty
-/// text takes the place of what came before.
+/// A JSON value in which, among members with the same name, the last one with a value counts: null and an empty string
+/// do not replace an earlier value.
 struct Document(Value);
 
 impl<'de> Deserialize<'de> for Document {

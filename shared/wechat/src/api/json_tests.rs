@@ -1,4 +1,4 @@
-//! Bytes as WeChat may send them, through every layer from bytes to the members that matter.
+//! Bytes as WeChat may send them, through every layer up to the members that matter.
 
 use base::clock::Timestamp;
 use base::ids::AppId;
@@ -47,17 +47,17 @@ fn whatever_is_in_a_merchants_name_costs_the_name_only() {
         (b"\x81\x5c", "\u{fffd}"),
         (b"\xd5\x5cx", "\u{fffd}\u{fffd}x"),
         (b"\x81\x5c\xb3\x5c", "\u{fffd}\u{fffd}"),
-        // Half of a surrogate pair, either half, the halves in the wrong order, and one before another escape.
+        // Half of a surrogate pair: either half, the halves in the wrong order, and one before another escape.
         (br"\ud83d", "\u{fffd}"),
         (br"x\udE00y", "x\u{fffd}y"),
         (br"\ude00\ud83d", "\u{fffd}\u{fffd}"),
         (br#"\ud83d\""#, "\u{fffd}\""),
         (br"\ud83d\ud83d\ude00", "\u{fffd}😀"),
-        // UTF-8 that was cut within a character, in the middle and at the end.
+        // UTF-8 that was cut within a character, in the middle and at the end of the text.
         ("店".as_bytes().split_at(2).0, "\u{fffd}"),
         (b"\xf0\x9f\x98 x", "\u{fffd} x"),
         (b"\xe5\xba\\n", "\u{fffd}\n"),
-        // Surrogates written as bytes, bytes that no encoding has, overlong slashes.
+        // Surrogates encoded as bytes, bytes that are invalid in every encoding, overlong slashes.
         (b"\xed\xa0\xbd", "\u{fffd}\u{fffd}\u{fffd}"),
         (b"\xff\xfe", "\u{fffd}\u{fffd}"),
         (b"\xc0\xaf", "\u{fffd}\u{fffd}"),
@@ -202,7 +202,7 @@ proptest! {
         drop(details(&bytes));
     }
 
-    /// Quotes and backslashes in the name end or join texts, so they are left out: the rest of all bytes costs nothing.
+    /// Quotes and backslashes in the name end or join strings, so they are left out: no other byte does any harm.
     #[test]
     fn no_bytes_in_a_name_but_quotes_and_backslashes_cost_the_token(
         name in proptest::collection::vec(any::<u8>().prop_filter("ends a text", |byte| !matches!(byte, b'"' | b'\\')), 0..60),

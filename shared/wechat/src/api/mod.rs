@@ -1,20 +1,20 @@
 //! WeChat's component API: the calls by which a third-party platform gets, keeps and checks its tokens.
 //!
 //! One client, built once, makes every call (protocol sections 1.1 to 1.7). It bounds time and size, follows no
-//! redirect and sends nothing twice. What WeChat answers becomes a type here or an error: past this module nobody reads
-//! WeChat's JSON. Which reaction an error code asks for is in one table, [`ErrCode`] (protocol section 6).
+//! redirect and sends nothing twice. WeChat's response becomes a type or an error here: outside this module nothing
+//! reads WeChat's JSON. The reaction to each error code is in one table, [`ErrCode`] (protocol section 6).
 //!
-//! [`relay`] passes on what the business's services want to call themselves.
+//! [`relay`] passes on calls that the business's services make themselves.
 //!
-//! No error of this module carries a secret, a token, a ticket, a code or a URL.
+//! No error of this module contains a secret, a token, a ticket, a code or a URL.
 
 mod answer;
 mod client;
 mod endpoint;
 mod errcode;
 mod error;
-mod heard;
 mod json;
+mod last_responses;
 mod model;
 pub mod relay;
 #[cfg(test)]
@@ -25,7 +25,7 @@ pub use client::{ComponentCall, LIST_PAGE, WechatClient};
 pub use endpoint::Api;
 pub use errcode::{ErrCode, Reaction};
 pub use error::{BuildError, Refusal, TransportKind, WechatError};
-pub use heard::{Heard, LastAnswer, LastRefusal, SUCCESS};
+pub use last_responses::{LastAnswer, LastRefusal, LastResponses, SUCCESS};
 pub use model::{
     AccountKind, AuthorizerDetails, AuthorizerPage, Grant, IssuedToken, ListedAuthorizer, PageTicket, PreAuthCode,
     Profile, PushState, RenewedToken,

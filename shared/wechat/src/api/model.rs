@@ -1,7 +1,8 @@
-//! What WeChat answers, as types.
+//! WeChat's responses as types.
 //!
-//! What an answer is worthless without is required, all else is optional: a grant is never lost over a missing profile
-//! member, a page never over one malformed entry. Empty texts are absent. Types that own a secret print their ids only.
+//! A member is required only if the response is useless without it: a grant is never lost because of a missing profile
+//! member, nor a page because of one malformed entry. Empty strings count as absent. Types that own a secret print only
+//! their ids.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,19 +16,19 @@ use serde_json::Value;
 use super::answer::Answer;
 use super::error::WechatError;
 
-/// How long a token lives where the answer that brought it does not say, and the longest that is believed: the
-/// documented time, beyond which WeChat never went. A token must not be lost over a lifetime that cannot be read, and
-/// one whose lifetime comes in milliseconds must be renewed in time.
+/// The life of a token if its response does not say, and the longest that is accepted: the documented time, which
+/// WeChat has never exceeded. A token must not be lost because its lifetime cannot be read, and one whose lifetime
+/// comes in milliseconds must be renewed in time.
 const TOKEN_LIFETIME: Duration = Duration::from_hours(2);
 
-/// How long a pre-auth code lives where its answer does not say: the shorter of the two documented times. One that is
-/// taken for dead too early costs a press of a button, one that is taken for alive leads the merchant to an error.
+/// The life of a pre-auth code if its response does not say: the shorter of the two documented times. Treating a code
+/// as expired too early costs a press of a button; treating an expired one as valid leads the merchant to an error.
 const SHORTEST_PRE_AUTH_CODE: Duration = Duration::from_mins(10);
 
-/// The longest life of a pre-auth code that is believed: the longer of the documented times.
+/// The longest life of a pre-auth code that is accepted: the longer of the documented times.
 const LONGEST_PRE_AUTH_CODE: Duration = Duration::from_mins(30);
 
-/// How long the token of this object lives.
+/// The life of the token in this object.
 fn token_lifetime(answer: Answer<'_>) -> Duration {
     answer.expires_in(TOKEN_LIFETIME).unwrap_or(TOKEN_LIFETIME)
 }
@@ -36,12 +37,12 @@ pub(super) const fn missing(part: &'static str) -> WechatError {
     WechatError::Malformed(part)
 }
 
-/// Whether the ticket push had to be started (section 1.1).
+/// The state of ticket pushes before they were started (section 1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PushState {
-    /// It was off and is on now.
+    /// They were off and are on now.
     Started,
-    /// It was on already.
+    /// They were already on.
     AlreadyOn,
 }
 
@@ -59,7 +60,7 @@ impl PushState {
 pub struct IssuedToken {
     /// The component's token.
     pub token: SecretString,
-    /// How long it lives, from now.
+    /// Its life, from now.
     pub expires_in: Duration,
 }
 
@@ -75,9 +76,9 @@ impl IssuedToken {
 /// A ticket for an account's web pages (section 5.9).
 #[derive(Debug)]
 pub struct PageTicket {
-    /// The ticket, which signs pages.
+    /// The ticket, with which pages are signed.
     pub ticket: SecretString,
-    /// How long it lives, from now.
+    /// Its life, from now.
     pub expires_in: Duration,
 }
 
@@ -87,12 +88,12 @@ impl PageTicket {
     }
 }
 
-/// A fresh pre-auth code, good for one authorization (section 1.3).
+/// A fresh pre-auth code, valid for one authorization (section 1.3).
 #[derive(Debug)]
 pub struct PreAuthCode {
     /// The code; percent-encode it in links.
     pub code: SecretString,
-    /// How long it lives, from now; documented are both 600 s and 1800 s.
+    /// Its life, from now; both 600 s and 1800 s are documented.
     pub expires_in: Duration,
 }
 
@@ -105,16 +106,16 @@ impl PreAuthCode {
     }
 }
 
-/// What an authorization code was exchanged for (section 1.4).
+/// The grant for which an authorization code was exchanged (section 1.4).
 #[derive(Debug)]
 pub struct Grant {
     /// The account that authorized the platform.
     pub authorizer: AppId,
-    /// Its token; absent where the account has no API permission, and where it was damaged but the refresh token is not.
+    /// Its token; absent if the account has no API permission, or if it was damaged but the refresh token is intact.
     pub access_token: Option<SecretString>,
-    /// How long the token lives, from now.
+    /// The token's life, from now.
     pub expires_in: Duration,
-    /// What renews the token; absent where the account has no API permission.
+    /// The token for renewals; absent if the account has no API permission.
     pub refresh_token: Option<SecretString>,
     /// The permission sets granted (section 9).
     pub func_info: Vec<u32>,
@@ -125,7 +126,7 @@ impl Grant {
         let info = answer.object("authorization_info").ok_or(missing("authorization_info"))?;
         let refresh_token = info.secret("authorizer_refresh_token")?;
         let access_token = match info.secret("authorizer_access_token") {
-            // The refresh token brings another.
+            // The refresh token yields another one.
             Err(_) if refresh_token.is_some() => None,
             read => read?,
         };
@@ -144,10 +145,11 @@ impl Grant {
 pub struct RenewedToken {
     /// The account's token.
     pub access_token: SecretString,
-    /// How long it lives, from now.
+    /// Its life, from now.
     pub expires_in: Duration,
-    /// The refresh token, the same or a new one. Overwrite only by one that is there. Absent also where it was damaged:
-    /// the new access token is good all the same, and the next renewal reads the refresh token from the details.
+    /// The refresh token, the same or a new one. Do not overwrite the stored one if it is absent. It is also absent if
+    /// it was damaged: the new access token is still valid, and the next renewal reads the refresh token from the
+    /// details.
     pub refresh_token: Option<SecretString>,
 }
 
@@ -161,21 +163,20 @@ impl RenewedToken {
     }
 }
 
-/// What WeChat knows about an account (section 1.6).
+/// WeChat's details of an account (section 1.6).
 #[derive(Debug)]
 pub struct AuthorizerDetails {
-    /// The account as people see it; `None` where the answer lacks it. What brings a refresh token back is not lost
-    /// over this.
+    /// The account as people see it; `None` if it is missing, which must not lose the refresh token.
     pub profile: Option<Profile>,
-    /// Its refresh token; absent where the account has no API permission.
+    /// Its refresh token; absent if the account has no API permission.
     pub refresh_token: Option<SecretString>,
     /// The permission sets granted (section 9).
     pub func_info: Vec<u32>,
 }
 
 impl AuthorizerDetails {
-    /// Reads the answer to a question about `asked`; an answer about another account is refused, since its refresh
-    /// token would be stored under the wrong name.
+    /// Reads the details that were requested of the account `asked`. Those of another account are refused, since their
+    /// refresh token would be stored under the wrong appid.
     pub(super) fn read(answer: Answer<'_>, asked: &AppId) -> Result<Self, WechatError> {
         let authorization = answer.object("authorization_info").ok_or(missing("authorization_info"))?;
         if authorization.authorizer().is_some_and(|answered| answered != *asked) {
@@ -189,27 +190,27 @@ impl AuthorizerDetails {
     }
 }
 
-/// What sort of account it is. The numbers in `service_type` mean different things for each.
+/// The kind of the account. The numbers in `service_type` mean different things for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AccountKind {
     /// 公众号 or 服务号.
     OfficialAccount,
-    /// 小程序: what has a `MiniProgramInfo`.
+    /// 小程序: recognized by its `MiniProgramInfo`.
     MiniProgram,
-    /// 视频号, 小店, 带货助手 or 供货商: what has an object of its own for that.
+    /// 视频号, 小店, 带货助手 or 供货商: each recognized by an object of its own.
     Other,
 }
 
 /// The members that mark an account as neither an official account nor a mini program.
 const OTHER_KINDS: [&str; 4] = ["channels_info", "store_info", "talent_info", "supplier_info"];
 
-/// An account as people see it. Every text may be missing, none is empty.
+/// An account as people see it. Every text may be absent, none is empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
-    /// What sort of account it is.
+    /// The kind of the account.
     pub kind: AccountKind,
-    /// Its name; may hold emoji.
+    /// Its name; may contain emoji.
     pub nick_name: Option<String>,
     /// The URL of its picture.
     pub head_img: Option<String>,
@@ -246,7 +247,7 @@ impl Profile {
             kind,
             nick_name: text("nick_name"),
             head_img: text("head_img"),
-            // Pushes are compared with it: a damaged one would refuse them all.
+            // Pushes are compared with it: with a damaged one they would all be refused.
             user_name: info.id("user_name"),
             principal_name: text("principal_name"),
             alias: text("alias"),
@@ -271,7 +272,8 @@ pub struct ListedAuthorizer {
 }
 
 impl ListedAuthorizer {
-    /// `None` where the entry names no account. A damaged refresh token costs itself only: the account is listed.
+    /// `None` if the entry names no account. If the refresh token is damaged, only the token is dropped: the account is
+    /// listed.
     fn read(entry: &Value) -> Option<Self> {
         let entry = Answer::of(entry).ok()?;
         Some(Self {
@@ -287,11 +289,11 @@ impl ListedAuthorizer {
 pub struct AuthorizerPage {
     /// How many accounts there are on all pages.
     pub total_count: u64,
-    /// The accounts of this page, each once.
+    /// The accounts on this page, each once.
     pub list: Vec<ListedAuthorizer>,
     /// Entries whose appid was missing or malformed.
     pub skipped: usize,
-    /// All entries.
+    /// The number of all entries.
     entries: usize,
 }
 
@@ -299,7 +301,8 @@ impl AuthorizerPage {
     pub(super) fn read(answer: Answer<'_>) -> Result<Self, WechatError> {
         let total_count = answer.number("total_count").and_then(|count| u64::try_from(count).ok());
         let total_count = total_count.ok_or(missing("total_count"))?;
-        // A list that is missing must not look like the end of the pages, where accounts are taken for gone.
+        // A missing list must not look like the end of the pages, after which accounts that were not listed count as
+        // gone.
         let entries = match answer.array("list") {
             Some(entries) => entries,
             None if total_count == 0 => &[],
@@ -310,21 +313,21 @@ impl AuthorizerPage {
         Ok(Self { total_count, skipped, entries: entries.len(), list: merged(listed) })
     }
 
-    /// The page that passes over a single entry, which WeChat cannot give in a readable form.
+    /// A page that skips a single entry, which WeChat cannot return in a readable form.
     #[must_use]
     pub const fn without_one_entry(total_count: u64) -> Self {
         Self { total_count, list: Vec::new(), skipped: 1, entries: 1 }
     }
 
-    /// How many entries the page had, skipped and repeated ones included: what the next page's offset grows by.
+    /// How many entries the page had, including skipped and repeated ones: the difference to the next page's offset.
     #[must_use]
     pub fn entries(&self) -> u64 {
         u64::try_from(self.entries).unwrap_or(u64::MAX)
     }
 }
 
-/// Each account once, in the order of the page. Of entries about one account the one with the latest grant counts, of
-/// equals the last; a refresh token that it lacks is taken from the others.
+/// Each account once, in the order of the page. Of several entries about one account, the one with the latest grant
+/// counts, or the last of equal ones; a missing refresh token is taken from the others.
 fn merged(entries: Vec<ListedAuthorizer>) -> Vec<ListedAuthorizer> {
     let mut places = BTreeMap::new();
     let mut list: Vec<ListedAuthorizer> = Vec::with_capacity(entries.len());

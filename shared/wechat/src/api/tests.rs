@@ -1,4 +1,4 @@
-//! The client against a server on this machine that answers from a script and keeps what it was sent.
+//! The client against a server on this machine that responds from a script and records what it was sent.
 
 mod failures;
 
@@ -20,7 +20,7 @@ use url::Url;
 
 use super::*;
 
-/// Everything secret that these tests send: every character that some hop might change is in each.
+/// All secrets that these tests send. Each contains every character that some hop might change.
 const SECRETS: [&str; 5] =
     ["app-s3cr3t", "ticket@@@a+b/c=", "61_tok+en/=", "queryauthcode@@@q+r/s=", "refresh@@@t+u/v="];
 
@@ -92,12 +92,12 @@ async fn answer(script: Script, request: Request<Incoming>) -> http::Result<Resp
     answer.header(header::LOCATION, "/elsewhere").body(Full::new(script.body))
 }
 
-/// Exchanges a code: the call under test where it does not matter which.
+/// Exchanges a code: the call under test if it does not matter which.
 async fn exchange(client: &WechatClient) -> Result<Grant, WechatError> {
     client.query_auth(ComponentCall { component: &component(), token: &secret(2) }, &secret(3)).await
 }
 
-/// Takes the error, after checking that no way of printing it shows a secret or a URL.
+/// Returns the error, after checking that printing it shows neither a secret nor a URL.
 fn error<T>(result: Result<T, WechatError>) -> WechatError {
     let error = result.err().expect("the call fails");
     let mut printed = format!("{error} {error:?} {}", error.code_label());
@@ -114,7 +114,7 @@ fn error<T>(result: Result<T, WechatError>) -> WechatError {
     error
 }
 
-/// The path and query of a call with the component's token, encoded as in a form.
+/// The path and query of a call with the component's token, form-encoded.
 fn with_token(name: &str) -> String {
     format!("/cgi-bin/component/{name}?component_access_token=61_tok%2Ben%2F%3D")
 }

@@ -1,4 +1,4 @@
-//! The people that come to an account, as WeChat describes them (sections 5.4 and 5.5).
+//! An account's users, as WeChat describes them (sections 5.4 and 5.5).
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -7,13 +7,13 @@ use super::answer::Answer;
 use super::error::WechatError;
 use super::model::missing;
 
-/// Who has opened a mini program (section 5.5).
+/// The identity of a mini program's user (section 5.5).
 pub struct MiniProgramSession {
     /// The user's id in this mini program.
     pub open_id: String,
     /// The user's id across all accounts bound to the same open account, if the mini program is bound to one.
     pub union_id: Option<String>,
-    /// What the user's data is sealed with: for the service's server alone.
+    /// The key with which the user's data is encrypted: for the service's server only.
     pub session_key: SecretString,
 }
 
@@ -27,10 +27,10 @@ impl MiniProgramSession {
     }
 }
 
-/// What a visitor of a web page is asked for (section 5.4).
+/// What is requested of a visitor of a web page (section 5.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LoginScope {
-    /// The openid, without asking.
+    /// The openid, without asking the visitor.
     #[serde(rename = "snsapi_base")]
     Base,
     /// The openid, unionid, nickname and picture, after the visitor has agreed.
@@ -39,13 +39,13 @@ pub enum LoginScope {
 }
 
 impl LoginScope {
-    /// The scope of this name.
+    /// The scope with this name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         [Self::Base, Self::UserInfo].into_iter().find(|scope| scope.as_str() == name)
     }
 
-    /// The widest of several, separated by commas.
+    /// The widest of several scopes, separated by commas.
     fn widest(names: &str) -> Option<Self> {
         let scopes: Vec<_> = names.split(',').filter_map(Self::parse).collect();
         if scopes.contains(&Self::UserInfo) { Some(Self::UserInfo) } else { scopes.first().copied() }
@@ -61,16 +61,17 @@ impl LoginScope {
     }
 }
 
-/// Who has come to a web page of an account (section 5.4).
+/// The identity of a visitor of an account's web page (section 5.4).
 pub struct WebLogin {
-    /// The visitor's own token, which reads the visitor's profile and nothing else.
+    /// The visitor's own token, which can only read the visitor's profile.
     pub token: SecretString,
     /// The visitor's id in this account.
     pub open_id: String,
     /// The visitor's id across all accounts bound to the same open account, if the account is bound to one and the visitor
     /// has agreed.
     pub union_id: Option<String>,
-    /// What WeChat says was granted: whoever changes the address of WeChat's page can be asked for less.
+    /// The scope that was granted, according to WeChat: by changing the address of WeChat's page, a visitor can grant
+    /// less than was requested.
     pub granted: Option<LoginScope>,
     /// Whether WeChat has shown the page as a snapshot (section 5.4).
     pub is_snapshot: bool,
@@ -115,7 +116,7 @@ impl VisitorProfile {
 /// The longest code of a user or visitor, in bytes; WeChat's have 32.
 pub const LONGEST_VISITOR_CODE: usize = 128;
 
-/// A code that WeChat has given a user's mini program or a visitor's browser, if the text can be one.
+/// Parses a code that WeChat has given a user's mini program or a visitor's browser.
 #[must_use]
 pub fn visitor_code(text: &str) -> Option<SecretString> {
     let is_code = (1..=LONGEST_VISITOR_CODE).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());

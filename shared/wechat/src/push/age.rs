@@ -1,15 +1,14 @@
-//! How old a push may be: what was handled is remembered for a while only, and a repeat that comes later could not be
-//! told from a first delivery.
+//! The greatest age of a push: handled pushes are remembered only for a while, and a repeat that comes later could not
+//! be distinguished from a first delivery.
 
 use std::time::Duration;
 
 use base::clock::Timestamp;
 
-/// Whether a push is too old for `memory`, in which it would have been recognized as a repeat.
+/// Whether a push is older than `memory`, the time for which a repeat is recognized.
 ///
-/// Its age is that of `CreateTime`, which WeChat signs with what it says. Without a usable one it is that of the
-/// delivery: `timestamp` of the URL is signed too, but where it ends is not. One far ahead of `now` is not a time of
-/// WeChat's.
+/// Its age is that of `CreateTime`, which is inside the signed message. Without a usable `CreateTime` it is that of the
+/// delivery: `timestamp` of the URL is signed too, but not where it ends. A time far ahead of `now` is not WeChat's.
 #[must_use]
 pub fn is_beyond_memory(create_time: Option<Timestamp>, sent_at: Timestamp, now: Timestamp, memory: Duration) -> bool {
     let is_plausible = |at: &Timestamp| *at <= now.plus(memory);

@@ -1,8 +1,8 @@
-//! The outer XML of a push (protocol section 3.1), before anything vouches for it.
+//! The outer XML of a push (protocol section 3.1), before its authenticity is verified.
 //!
-//! Anybody can send it, so exactly what is needed is taken out: `Encrypt`, and on the authorization-event URL the platform
-//! it is for. (`ToUserName`, on the message URL, stands inside as well, where it is signed.) An `Encrypt` that could be
-//! read in two ways (repeated, nested, next to a comment) is refused, not chosen from.
+//! Anybody can send it, so only what is needed is extracted: `Encrypt`, and on the authorization-event URL the platform
+//! that it is for. (`ToUserName`, on the message URL, is also inside the encrypted message, where it is signed.) An
+//! ambiguous `Encrypt` (repeated, nested, next to a comment) is refused.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ use super::xml::{Node, trimmed, walk};
 const ENCRYPT: &str = "Encrypt";
 const APP_ID: &str = "AppId";
 
-/// What is taken out of the outer XML. None of it is authentic yet.
+/// The contents of the outer XML. None of it is verified yet.
 #[derive(Debug)]
 pub struct Envelope<'text> {
     /// `Encrypt`: Base64 of the sealed message.
@@ -24,7 +24,7 @@ pub struct Envelope<'text> {
 }
 
 impl<'text> Envelope<'text> {
-    /// Reads an envelope. Other elements are ignored: in WeChat's 兼容模式 the clear message is next to `Encrypt`.
+    /// Parses an envelope. Other elements are ignored: in WeChat's 兼容模式 the plaintext message is next to `Encrypt`.
     ///
     /// # Errors
     /// [`PushError`] unless `body` is a well-formed document of small depth, without comments, with one `Encrypt`, and
@@ -114,7 +114,7 @@ mod tests {
         }
     }
 
-    /// Markup in random order: far more likely to reach odd states than random bytes.
+    /// Markup in random order, which is far more likely to reach odd states than random bytes.
     fn scraps() -> impl Strategy<Value = String> {
         const SCRAPS: [&str; 22] = [
             "<xml>",

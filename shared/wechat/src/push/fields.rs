@@ -1,7 +1,8 @@
-//! All elements of a message as JSON, under WeChat's own names, so that nothing that WeChat adds is lost.
+//! All elements of a message as JSON, under WeChat's own names, so that nothing new from WeChat is lost.
 //!
-//! An element with text is a text, one with child elements an object, one that repeats an array in order. `item` and
-//! `List`, WeChat's names for members of a list, are arrays also where there is one only: a reader need not look which.
+//! An element with text becomes a string, one with child elements an object, and repeated ones an array in their order.
+//! `item` and `List`, WeChat's names for members of a list, are always arrays, even if there is only one, so that a
+//! reader need not distinguish the two cases.
 
 use std::fmt;
 
@@ -10,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::inner::{self, Document, Element};
 
-/// The elements of a message below its root. What followers write is in it: it is never logged.
+/// The elements of a message below its root. They contain what followers write, so they are never logged.
 #[derive(Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(transparent)]
 pub struct Fields(Map<String, Value>);
@@ -22,7 +23,7 @@ impl fmt::Debug for Fields {
 }
 
 impl Fields {
-    /// Reads a decrypted message, as far as it can be read.
+    /// Parses a decrypted message, as far as possible.
     #[must_use]
     pub fn parse(xml: &str) -> Self {
         Self::of(inner::read(xml))
@@ -31,7 +32,7 @@ impl Fields {
     pub(super) fn of(document: Document<'_>) -> Self {
         let mut fields = Map::new();
         for element in document.elements {
-            // WeChat writes its own once. In a document that breaks off, another one may be a stranger's imitation.
+            // WeChat writes its own elements once. In a truncated document, a second one may be a stranger's imitation.
             if !(inner::is_wechats_own(element.name) && fields.contains_key(element.name)) {
                 insert(&mut fields, element);
             }
@@ -45,22 +46,21 @@ impl Fields {
         self.0.get(name)?.as_str()
     }
 
-    /// The text of a direct child of the root that is a name, a number or the like: not empty, and without white space
-    /// around it.
+    /// The text of a direct child of the root that is a name, a number or the like: not empty, and trimmed.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&str> {
         self.text(name).map(str::trim_ascii).filter(|text| !text.is_empty())
     }
 
-    /// Leaves out what `is_secret` says of a name and its text, at every depth.
+    /// Removes the elements for which `is_secret` is true, given their name and text, at every depth.
     #[must_use]
     pub fn without(mut self, is_secret: fn(&str, Option<&str>) -> bool) -> Self {
         remove(&mut self.0, is_secret);
         self
     }
 
-    /// Every name and text in an order that does not depend on that of the document: the same for any two documents
-    /// that say the same.
+    /// All names and texts, in an order that does not depend on the document's: the same for any two documents with the
+    /// same content.
     pub(super) fn parts(&self) -> Vec<&str> {
         let mut parts = Vec::new();
         add_members(&self.0, &mut parts);

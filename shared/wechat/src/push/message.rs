@@ -1,8 +1,8 @@
-//! Messages and events of authorized accounts (protocol section 3.3), typed, with every field kept next to the type.
+//! Messages and events of authorized accounts (protocol section 3.3), typed, together with all their fields.
 //!
-//! Nothing is demanded: whatever WeChat has signed is a message, and what it lacks is absent.
-//! [`Content`] is what is known about a kind of message; [`AccountMessage::fields`] is all that WeChat sent, for readers
-//! that know more.
+//! Nothing is required: whatever WeChat has signed is a message, and missing members are absent. [`Content`] has the
+//! known members of each kind of message; [`AccountMessage::fields`] has everything that WeChat sent, for readers that
+//! know more.
 
 use std::fmt;
 
@@ -16,31 +16,31 @@ use super::{Fields, Reply, inner};
 
 /// An authentic message or event of an account.
 pub struct AccountMessage {
-    /// `ToUserName`: the account it was sent to, such as `gh_0123456789ab`; opaque text.
+    /// `ToUserName`: the account that it was sent to, such as `gh_0123456789ab`; opaque.
     pub user_name: Option<String>,
-    /// `FromUserName`: who sent it, the follower's openid as a rule; opaque text.
+    /// `FromUserName`: the sender, usually the follower's openid; opaque.
     pub open_id: Option<String>,
     /// `CreateTime`: WeChat's own time.
     pub create_time: Option<Timestamp>,
-    /// `MsgId`: messages have one, events as a rule none.
+    /// `MsgId`: messages have one, events usually do not.
     pub msg_id: Option<String>,
-    /// What it says.
+    /// Its typed content.
     pub content: Content,
     /// Everything, under WeChat's names.
     pub fields: Fields,
-    /// Whether it could be read to its end. Where not, `fields` has what comes before the place.
+    /// Whether it could be read completely. If not, `fields` has what comes before the problem.
     pub is_whole: bool,
-    /// The decrypted XML it was read from.
+    /// The decrypted XML.
     pub xml: SecretString,
 }
 
-/// What every message has. A message in which one of them is missing, or no name or time, is delivered without.
+/// The members of every message. A message in which one is missing or malformed is delivered without it.
 const MEMBERS: [&str; 4] = ["ToUserName", "FromUserName", "CreateTime", "MsgType"];
 
-/// The type of a message that names none.
+/// The type of a message without one.
 const NO_TYPE: &str = "unknown";
 
-/// What a message says, as far as its kind is known. Elements that are missing or unreadable are absent.
+/// The typed content of a message, if its kind is known. Elements that are missing or unreadable are absent.
 #[derive(Clone, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum Content {
@@ -86,7 +86,7 @@ pub enum Content {
     },
     /// `event`.
     Event(AccountEvent),
-    /// A kind that WeChat has introduced since, or one about which nothing is known.
+    /// A kind that is new or unknown.
     #[serde(untagged)]
     Other {
         /// `MsgType`.
@@ -95,7 +95,7 @@ pub enum Content {
     },
 }
 
-/// A picture, a recording or a film: what WeChat's media API needs to fetch it.
+/// An image, a recording or a video: what is needed to fetch it with WeChat's media API.
 #[derive(Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Media {
     /// `MediaId`.
@@ -107,23 +107,23 @@ pub struct Media {
     /// `Format`, of voice, such as `amr`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
-    /// `Recognition`: what was spoken, where the account has recognition switched on.
+    /// `Recognition`: the recognized speech, if the account has speech recognition switched on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recognition: Option<String>,
-    /// `ThumbMediaId`, of films.
+    /// `ThumbMediaId`, of videos.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thumb_media_id: Option<String>,
 }
 
-/// An event. The members that follow its name belong to some events each.
+/// An event. Each member after its name belongs only to some events.
 #[derive(Clone, PartialEq, Default, Serialize)]
 pub struct AccountEvent {
-    /// `Event`, in WeChat's spelling: `subscribe`, `SCAN`, `weapp_audit_success`, …; empty where there is none.
+    /// `Event`, in WeChat's spelling: `subscribe`, `SCAN`, `weapp_audit_success`, …; empty if there is none.
     pub event: String,
-    /// `EventKey`: of subscribing by a code (`qrscene_…`), `SCAN`, and menus.
+    /// `EventKey`, of subscribing by a QR code (`qrscene_…`), `SCAN`, and menus.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_key: Option<String>,
-    /// `Ticket` of the QR code that was scanned; no credential.
+    /// `Ticket` of the QR code that was scanned; not a credential.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ticket: Option<String>,
     /// `Latitude` of `LOCATION`, in degrees.
@@ -138,7 +138,7 @@ pub struct AccountEvent {
     /// `MenuId` of `VIEW`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub menu_id: Option<String>,
-    /// `Status` of jobs that have ended, such as `success`.
+    /// `Status` of finished jobs, such as `success`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
     /// `SuccTime` of `weapp_audit_success`.
@@ -164,7 +164,8 @@ digest_id! {
 }
 
 impl MessageId {
-    /// Which of `parts` equal parts of all messages this one is in, counted from 0; `parts` is at least 1.
+    /// The number, from 0, of the part that this message is in if all messages are divided into `parts` equal parts;
+    /// `parts` is at least 1.
     #[must_use]
     pub fn part(&self, parts: u64) -> u64 {
         self.0.part(parts)
@@ -172,7 +173,7 @@ impl MessageId {
 }
 
 impl AccountMessage {
-    /// Reads a decrypted message, which is kept in the result, as far as it can be read.
+    /// Parses a decrypted message, which is kept in the result, as far as possible.
     #[must_use]
     pub fn parse(xml: SecretString) -> Self {
         let document = inner::read(xml.expose_secret());
@@ -191,7 +192,7 @@ impl AccountMessage {
         }
     }
 
-    /// The members of every message that this one lacks, or has without a name or a time in them.
+    /// The members of every message that are missing or malformed in this one.
     pub fn missing(&self) -> impl Iterator<Item = &'static str> {
         MEMBERS.into_iter().filter(|name| match *name {
             "CreateTime" => self.create_time.is_none(),
@@ -199,13 +200,13 @@ impl AccountMessage {
         })
     }
 
-    /// Whether it says whom a reply would go to, and from whom.
+    /// Whether it contains the recipient and the sender of a reply.
     #[must_use]
     pub const fn can_be_answered(&self) -> bool {
         self.user_name.is_some() && self.open_id.is_some()
     }
 
-    /// The plain XML of a reply to it, made `at`; `None` where it cannot be answered.
+    /// The plaintext XML of a reply to it, created `at`; `None` if it cannot be answered.
     #[must_use]
     pub fn reply(&self, reply: &Reply, at: Timestamp) -> Option<SecretString> {
         Some(reply.xml(self.open_id.as_deref()?, self.user_name.as_deref()?, at).into())
@@ -213,10 +214,10 @@ impl AccountMessage {
 
     /// The same for every delivery of one message to `authorizer`, different for any two messages.
     ///
-    /// It is made of everything that WeChat promises to repeat when it sends a message again: account, sender,
-    /// `CreateTime` and `MsgId`. `MsgId` alone is no identity: two followers' messages have come with one. Events have
-    /// none, or that of the job they report on, and several may come in one second: all that they say belongs to their
-    /// identity. A message that does not say which account it is for has the same identity wherever it is sent.
+    /// It covers everything that WeChat promises to repeat when it sends a message again: account, sender, `CreateTime`
+    /// and `MsgId`. `MsgId` alone is not unique: messages of two followers have come with the same one. Events have
+    /// none, or that of the job that they report on, and several may come in the same second, so all of their content
+    /// belongs to their identity. A message that does not name its account has the same identity wherever it is sent.
     #[must_use]
     pub fn id(&self, authorizer: &AppId) -> MessageId {
         let account = if self.user_name.is_some() { authorizer.as_str() } else { "" };
@@ -234,7 +235,7 @@ impl AccountMessage {
         MessageId(Digest::of(&parts))
     }
 
-    /// `MsgId` where it distinguishes one message of a sender from the next.
+    /// `MsgId`, if it distinguishes one message of a sender from the next.
     fn unique_id(&self) -> Option<&str> {
         let id = self.msg_id.as_deref().filter(|id| id.bytes().any(|digit| digit != b'0'))?;
         (!matches!(self.content, Content::Event(_))).then_some(id)
@@ -278,7 +279,7 @@ impl Content {
         }
     }
 
-    /// A word of a small set, for metrics: names that WeChat makes up must not make new ones.
+    /// A word from a small set, for metrics: new names from WeChat must not create new values.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -325,7 +326,7 @@ impl AccountEvent {
     }
 }
 
-/// JSON knows neither infinity nor "not a number".
+/// A finite number: JSON has neither infinity nor NaN.
 fn number(fields: &Fields, name: &str) -> Option<f64> {
     fields.value(name)?.parse().ok().filter(|number: &f64| number.is_finite())
 }

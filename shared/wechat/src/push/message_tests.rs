@@ -102,7 +102,7 @@ fn a_message_without_what_every_message_has_is_read_and_says_what_is_missing() {
     assert_eq!(serde_json::to_value(&nothing.content).unwrap(), json!({ "type": "unknown" }));
 }
 
-/// A message from `sender`, made at `time`.
+/// A message from `sender`, created at `time`.
 fn from(sender: &str, time: u32, inner: &str) -> MessageId {
     let head =
         format!("<ToUserName>gh_1</ToUserName><FromUserName>{sender}</FromUserName><CreateTime>{time}</CreateTime>");

@@ -1,7 +1,7 @@
-//! From the decrypted XML to the typed event (protocol section 3.2).
+//! Parsing the decrypted XML into the typed event (protocol section 3.2).
 //!
-//! What WeChat has signed is never refused: a member that is missing, or is not of its form, is absent, and what is left
-//! says what can be done about the event. The first element of a name counts.
+//! What WeChat has signed is never refused: a missing or malformed member is absent, and the rest determines what can
+//! be done about the event. The first element of a name counts.
 
 use std::time::Duration;
 
@@ -15,18 +15,19 @@ use super::types::{
     UPDATE_AUTHORIZED,
 };
 
-/// WeChat does not say whether a code's expiry is an instant or a duration in seconds; above this it is an instant.
+/// WeChat does not document whether a code's expiry is an instant or a duration in seconds; from this value on it is an
+/// instant.
 const LEAST_INSTANT: i64 = 1_000_000_000;
 
-/// Seconds until far beyond any event (the year 5138). A time in milliseconds lies above it and is none: taken for
-/// seconds, it would be newer than every ticket to come.
+/// The latest accepted time, in seconds (the year 5138). A time in milliseconds is above it and is ignored: taken as
+/// seconds, it would be newer than every future ticket.
 const MOST_SECONDS: i64 = 100_000_000_000;
 
-/// The name of an event that has none.
+/// The name of an event without one.
 const NO_TYPE: &str = "unknown";
 
 impl AuthorizationEvent {
-    /// Reads a decrypted message, which is kept in the result, as far as it can be read.
+    /// Parses a decrypted message, which is kept in the result, as far as possible.
     #[must_use]
     pub fn parse(xml: SecretString) -> Self {
         let fields = Fields::parse(xml.expose_secret());

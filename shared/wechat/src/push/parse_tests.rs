@@ -1,4 +1,4 @@
-//! Tests of [`super`]: events of every kind, and what is made of those that lack something.
+//! Tests of [`super`]: events of every kind, and events in which something is missing.
 
 use base::clock::Timestamp;
 use proptest::prelude::*;

@@ -1,31 +1,32 @@
 //! WeChat's automated check before a platform goes live, 全网发布接入检测 (protocol section 7).
 //!
-//! WeChat authorizes one of its own test accounts to the platform, sends messages as a follower of it, and expects fixed
-//! answers. Everybody who follows an account can send it any text. So only the harmless case goes by its content alone;
-//! those that echo an event or make the platform call WeChat are for the test accounts. What a test account gets of the
-//! check is answered before anything is asked about the account, and never delivered to the business.
+//! WeChat authorizes the platform for one of its own test accounts, sends messages as a follower of it, and expects
+//! fixed replies. Any follower of an account can send it any text. So only the harmless case is recognized by its
+//! content alone; the cases that echo an event or make the platform call WeChat are only for the test accounts. The
+//! check's messages to a test account are answered before anything about the account is looked up, and are never
+//! delivered to the business.
 
 use base::ids::AppId;
 use secrecy::SecretString;
 
 use super::{AccountMessage, Content, Reply};
 
-/// The check's plain text, answered with [`CALLBACK`] appended.
+/// The check's text message; the reply is the same with [`CALLBACK`] appended.
 const TEXT: &str = "TESTCOMPONENT_MSG_TYPE_TEXT";
 
-/// Appended to the plain text.
+/// Appended to the text.
 const CALLBACK: &str = "_callback";
 
 /// Appended to the name of an event.
 const FROM_CALLBACK: &str = "from_callback";
 
-/// Stands before the authorization code that is to be exchanged.
+/// The prefix of the authorization code that is to be exchanged.
 const QUERY_AUTH_CODE: &str = "QUERY_AUTH_CODE:";
 
 /// Appended to that code in the customer-service message.
 const FROM_API: &str = "_from_api";
 
-/// WeChat's test accounts and their original ids: five groups of an official account and a mini program.
+/// WeChat's test accounts and their original ids: five groups, each with an official account and a mini program.
 const WECHATS: [(&str, &str); 10] = [
     ("wx570bc396a51b8ff8", "gh_3c884a361561"),
     ("wxd101a85aa106f53e", "gh_8dad206e9538"),
@@ -39,20 +40,20 @@ const WECHATS: [(&str, &str); 10] = [
     ("wx5910277cae6fd970", "gh_7818dcb60240"),
 ];
 
-/// The accounts that the check is run with.
+/// The accounts with which the check is run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TestAccounts {
     more: Vec<AppId>,
 }
 
 impl TestAccounts {
-    /// WeChat's ten, and `more` that it may have introduced since.
+    /// WeChat's ten accounts, and `more` that it may have added since.
     #[must_use]
     pub const fn with(more: Vec<AppId>) -> Self {
         Self { more }
     }
 
-    /// WeChat's ten with their original ids, by group: an official account and a mini program each.
+    /// WeChat's ten accounts with their original ids, in groups of an official account and a mini program.
     #[must_use]
     pub const fn groups() -> &'static [[(&'static str, &'static str); 2]] {
         WECHATS.as_chunks().0
@@ -73,16 +74,16 @@ impl TestAccounts {
 
 /// What the check expects of a message.
 pub enum ReleaseCheck {
-    /// This reply, for the plain text.
+    /// This reply, to the text.
     Text(Reply),
-    /// This reply, for an event.
+    /// This reply, to an event.
     Event(Reply),
-    /// An empty answer at once, then [`ApiCase`].
+    /// An empty response at once, then [`ApiCase`].
     Api,
 }
 
 impl ReleaseCheck {
-    /// What the check expects of a message to `authorizer`; `None` where it is no part of the check.
+    /// What the check expects in response to a message to `authorizer`; `None` if the message is not part of the check.
     #[must_use]
     pub fn of(message: &AccountMessage, authorizer: &AppId, accounts: &TestAccounts) -> Option<Self> {
         if !message.can_be_answered() {
@@ -97,7 +98,7 @@ impl ReleaseCheck {
         }
     }
 
-    /// The word in metrics.
+    /// The name of the case in metrics.
     #[must_use]
     pub const fn case(&self) -> &'static str {
         match self {
@@ -108,16 +109,16 @@ impl ReleaseCheck {
     }
 }
 
-/// A code to be exchanged, and a customer-service message to be sent with exactly the token that it brings.
+/// A code to be exchanged, and a customer-service message to be sent with exactly the token from that exchange.
 pub struct ApiCase {
     /// The code.
     pub code: SecretString,
-    /// The message's text: it repeats the code.
+    /// The message's text, which repeats the code.
     pub text: SecretString,
 }
 
 impl ApiCase {
-    /// What a message asks for; `None` where it names no code.
+    /// The case in a message; `None` if it contains no code.
     #[must_use]
     pub fn of(message: &AccountMessage) -> Option<Self> {
         let Content::Text { content } = &message.content else { return None };

@@ -1,23 +1,23 @@
-//! The passive reply (protocol section 3.4): what an account says to its follower in the answer to a message.
+//! The passive reply (protocol section 3.4): what an account says to its follower in the response to a message.
 //!
-//! [`Reply::parse`] reads what the business's webhook states as JSON, [`Reply::xml`] writes what WeChat expects, ready
-//! to be sealed. A [`Reply`] is one that WeChat takes: what must be there is there, nothing is too long, and no character
-//! is in it that XML does not know. To anything else WeChat answers the follower that the account is out of order
-//! (该公众号提供的服务出现故障), so it is refused here, where the business can be given the reason. Ends of CDATA are split.
+//! [`Reply::parse`] reads the JSON of the business's webhook, [`Reply::xml`] writes what WeChat expects, ready to be
+//! sealed. WeChat accepts every [`Reply`]: what is required is there, nothing is too long, and no character is invalid
+//! in XML. For anything else WeChat tells the follower that the account is out of order (该公众号提供的服务出现故障), so it is
+//! refused here, where the business can be told the reason. Ends of CDATA in texts are split.
 
 use std::fmt;
 
 use base::clock::Timestamp;
 use serde_json::{Map, Value};
 
-/// WeChat takes no more articles in one reply.
+/// The greatest number of articles that WeChat accepts in one reply.
 const MOST_ARTICLES: usize = 8;
 
-/// The longest text that WeChat takes, in bytes of UTF-8: with one more, the follower reads that the account is out of
-/// order. Of titles, descriptions, addresses and ids WeChat says nothing; a longer one is useless.
+/// The longest text that WeChat accepts, in bytes of UTF-8: with one more, the follower reads that the account is out
+/// of order. WeChat documents no limit for titles, descriptions, addresses and ids; longer ones are useless.
 const LONGEST_TEXT: usize = 2_047;
 
-/// A reply to one message. Its `Debug` shows the type only.
+/// A reply to one message. Its `Debug` shows only the type.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reply(Kind);
 
@@ -49,41 +49,41 @@ struct Article {
     url: String,
 }
 
-/// Why a webhook's answer is no reply. None carries content.
+/// Why a webhook's response is not a reply. No error contains any content.
 #[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
 pub enum ReplyError {
-    /// No JSON object.
-    #[error("the answer is not a JSON object")]
+    /// It is not a JSON object.
+    #[error("the response is not a JSON object")]
     NotJson,
     /// `type` is missing or unknown.
-    #[error("type is none of text, image, voice, video, music, news, transfer_customer_service and none")]
+    #[error("type is not one of text, image, voice, video, music, news, transfer_customer_service and none")]
     Type,
     /// A member that the reply needs is missing or blank.
     #[error("the reply lacks {0}")]
     Missing(&'static str),
-    /// A member is of another JSON type than it must be.
-    #[error("{0} is not of the JSON type it must have")]
+    /// A member has the wrong JSON type.
+    #[error("{0} has the wrong JSON type")]
     Malformed(&'static str),
-    /// A member is longer than WeChat takes it.
+    /// A member is longer than WeChat accepts.
     #[error("{0} has more than {LONGEST_TEXT} bytes")]
     TooLong(&'static str),
-    /// A member has a character that cannot be in XML, or white space in a name.
-    #[error("{0} has a character that it cannot have")]
+    /// A member has a character that is invalid in XML, or white space in an identifier.
+    #[error("{0} contains a character that is not allowed")]
     Character(&'static str),
-    /// No article or too many.
-    #[error("a news reply has 1 to {MOST_ARTICLES} articles")]
+    /// There is no article, or too many.
+    #[error("a news reply must have 1 to {MOST_ARTICLES} articles")]
     Articles,
 }
 
 impl Reply {
-    /// A text.
+    /// A text reply.
     #[must_use]
     pub fn text(content: impl Into<String>) -> Self {
         Self(Kind::Text { content: content.into() })
     }
 
-    /// Reads a webhook's answer: `{"type":"text","content":"…"}` and the like. An empty body, `null` and
-    /// `{"type":"none"}` mean that there is nothing to say.
+    /// Parses a webhook's response: `{"type":"text","content":"…"}` and the like. An empty body, `null` and
+    /// `{"type":"none"}` mean that there is no reply.
     ///
     /// # Errors
     /// [`ReplyError`], which says what is wrong and quotes nothing.
@@ -91,7 +91,7 @@ impl Reply {
         if json.trim_ascii().is_empty() {
             return Ok(None);
         }
-        // The parser's own message may quote the answer.
+        // The parser's own message may quote the response.
         let answer: Value = serde_json::from_slice(json).map_err(|_| ReplyError::NotJson)?;
         let mut stated = match answer {
             Value::Null => return Ok(None),
@@ -126,7 +126,7 @@ impl Reply {
         Ok(Some(Self(kind)))
     }
 
-    /// The reply as WeChat's XML: to the follower `to` (an open id) from the account `from` (`gh_…`), made `at`.
+    /// The reply as WeChat's XML: to the follower `to` (an openid) from the account `from` (`gh_…`), created `at`.
     #[must_use]
     pub fn xml(&self, to: &str, from: &str, at: Timestamp) -> String {
         let mut xml = Xml(String::from("<xml>"));
@@ -201,7 +201,7 @@ impl Article {
         })
     }
 
-    /// All four always: WeChat's pages call each of them required, and take empty ones.
+    /// Always writes all four elements: WeChat documents each as required, and accepts empty ones.
     fn write(&self, xml: &mut Xml) {
         xml.text("Title", &self.title);
         xml.text("Description", &self.description);
@@ -210,7 +210,7 @@ impl Article {
     }
 }
 
-/// The members of a JSON object. Missing and `null` are the same; members we do not know are for later versions.
+/// The members of a JSON object. Missing and `null` are the same; unknown members are ignored, for later versions.
 struct Members(Map<String, Value>);
 
 impl Members {
@@ -235,7 +235,7 @@ impl Members {
         self.optional(name)?.filter(|text| !is_blank(text)).ok_or(ReplyError::Missing(name))
     }
 
-    /// The name of something of WeChat's.
+    /// An identifier of WeChat's.
     fn name(&mut self, name: &'static str) -> Result<String, ReplyError> {
         without_space(name, self.needed(name)?)
     }
@@ -255,18 +255,18 @@ fn without_space(name: &'static str, text: String) -> Result<String, ReplyError>
     if text.contains(char::is_whitespace) { Err(ReplyError::Character(name)) } else { Ok(text) }
 }
 
-/// Whether nothing of the text would be seen.
+/// Whether nothing of the text is visible.
 fn is_blank(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || !is_xml(c))
 }
 
-/// The characters of XML 1.0 (its production 2), as far as Rust's `char` has others: no control characters but these
-/// three, and neither of the two last ones of the basic plane.
+/// Whether XML 1.0 (its production 2) allows the character: of the control characters only these three, and not the
+/// last two code points of the basic plane.
 const fn is_xml(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)
 }
 
-/// A document under construction. Element names are ours, texts are anybody's.
+/// A document under construction. Element names are ours, texts can be anything.
 struct Xml(String);
 
 impl Xml {
@@ -297,8 +297,8 @@ impl Xml {
     fn cdata(&mut self, text: &str) {
         self.0.push_str("<![CDATA[");
         for c in text.chars().filter(|c| is_xml(*c)) {
-            // `]]>` cannot be in a section: it is spread over two. Looked for in what is written, since a dropped
-            // character may have stood in its middle.
+            // `]]>` cannot be in a section: it is split between two. The written text is checked, since a dropped
+            // character may have been in the middle of it.
             if c == '>' && self.0.ends_with("]]") {
                 self.0.push_str("]]><![CDATA[");
             }

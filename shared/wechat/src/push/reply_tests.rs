@@ -1,4 +1,4 @@
-//! Each type of reply against the document that real systems send, and texts that would break it.
+//! Each type of reply compared with the document that real systems send, and texts that would break it.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ fn parse(json: &str) -> Result<Option<Reply>, ReplyError> {
     Reply::parse(json.as_bytes())
 }
 
-/// The document that comes of a webhook's answer, without what is the same in all of them.
+/// The document for a webhook's response, without the part that is always the same.
 fn body(json: &str) -> String {
     let xml = parse(json).unwrap().unwrap().xml("o1", "gh_1", AT);
     let head = "<xml><ToUserName><![CDATA[o1]]></ToUserName><FromUserName><![CDATA[gh_1]]></FromUserName>\
@@ -19,7 +19,7 @@ fn body(json: &str) -> String {
     xml.strip_prefix(head).unwrap().strip_suffix("</xml>").unwrap().to_owned()
 }
 
-/// What an XML parser reads as the text of `Content`.
+/// The text of `Content` as an XML parser reads it.
 fn content_as_read(xml: &str) -> String {
     let mut content = None;
     walk(xml, |node| {
@@ -170,7 +170,7 @@ fn a_text_of_2047_bytes_is_the_longest() {
     }
 }
 
-/// Every member that a reply can have, in a reply that has it.
+/// Every member of a reply, in a reply that has it.
 const MEMBERS: [(&str, &str); 14] = [
     ("content", r#"{"type":"text","content":"@"}"#),
     ("media_id", r#"{"type":"image","media_id":"@"}"#),
@@ -229,7 +229,7 @@ fn characters_that_xml_does_not_know_are_dropped_from_replies_of_our_own() {
     let text = "a\u{0}\u{8}\u{b}\u{1f}b\tc\u{fffe}\u{ffff}\u{fffd}\u{7f}\u{10000}";
     let xml = Reply::text(text).xml("o1", "gh_1", AT);
     assert_eq!(content_as_read(&xml), "ab\tc\u{fffd}\u{7f}\u{10000}");
-    // The end of the section must not come together by what is dropped.
+    // Dropping characters must not produce the end of the section.
     let xml = Reply::text("a]]\u{1}>b").xml("o1", "gh_1", AT);
     assert_eq!(content_as_read(&xml), "a]]>b");
 }

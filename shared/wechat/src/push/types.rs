@@ -1,9 +1,8 @@
 //! The events of the 授权事件接收URL (protocol section 3.2), typed.
 //!
-//! Those that something is done about carry what is needed for it, as far as it was sent; the other known ones carry
-//! their name only, and unknown ones the name they came with. The message itself is always kept with them: the inbox
-//! stores what was received, not what was understood. Codes and tickets are secrets, so `Debug` shows names and times
-//! only.
+//! Events with an effect contain what that needs, as far as it was sent; other known events and unknown ones contain
+//! only their name. The message itself is always kept with them: the inbox stores what was received, not what was
+//! understood. Codes and tickets are secrets, so `Debug` shows only names and times.
 
 use std::fmt;
 
@@ -14,13 +13,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 /// An authentic event.
 pub struct AuthorizationEvent {
-    /// `AppId`: the platform it is for.
+    /// `AppId`: the platform that it is for.
     pub component: Option<AppId>,
-    /// `CreateTime`: WeChat's own time of the event; only such times are compared with each other.
+    /// `CreateTime`: WeChat's own time of the event. Only WeChat's times are compared with each other.
     pub create_time: Option<Timestamp>,
     /// What happened.
     pub event: Event,
-    /// The decrypted XML it was read from.
+    /// The decrypted XML.
     pub xml: SecretString,
 }
 
@@ -32,8 +31,8 @@ digest_id! {
 impl AuthorizationEvent {
     /// The same for every delivery of one event, different for any two events.
     ///
-    /// Over `InfoType`, account, `CreateTime` and code. Where there is no code, the whole XML takes its place: two
-    /// different messages about one account may come in one second.
+    /// It covers `InfoType`, account, `CreateTime` and code. If there is no code, it covers the whole XML instead: two
+    /// different messages about one account may come in the same second.
     #[must_use]
     pub fn id(&self) -> PushId {
         let time = self.create_time.map_or_else(String::new, |at| at.unix().to_string());
@@ -62,10 +61,10 @@ const LONGEST_LABEL: usize = 64;
 pub enum Event {
     /// `component_verify_ticket`, every ten minutes.
     ComponentVerifyTicket {
-        /// What a component token is made from; lives 12 hours.
+        /// The ticket, with which a component token is issued; valid for 12 hours.
         ticket: Option<SecretString>,
     },
-    /// `authorized`: an account was granted to the platform.
+    /// `authorized`: a merchant authorized the platform for an account.
     Authorized(Grant),
     /// `updateauthorized`: the permission sets of a grant changed.
     UpdateAuthorized(Grant),
@@ -76,7 +75,7 @@ pub enum Event {
     },
     /// `notify_third_fasteregister`: the result of a fast registration (protocol section 5.12).
     FastRegister(FastRegister),
-    /// A known `InfoType` about which nothing is done here.
+    /// A known `InfoType` without an effect here.
     Notice(Notice),
     /// An `InfoType` that WeChat has introduced since.
     Unknown {
@@ -100,7 +99,7 @@ impl Event {
         }
     }
 
-    /// [`Self::info_type`] for logs: `other` where it is longer than any of WeChat's names or could break a line.
+    /// [`Self::info_type`] for logs: `other` if it is longer than any of WeChat's names or could break a line.
     #[must_use]
     pub fn label(&self) -> &str {
         let name = self.info_type();
@@ -119,7 +118,7 @@ impl Event {
         }
     }
 
-    /// The code that the event brings, to be exchanged once.
+    /// The event's code, to be exchanged once.
     #[must_use]
     pub const fn code(&self) -> Option<&SecretString> {
         match self {
@@ -138,12 +137,12 @@ impl fmt::Debug for Event {
 
 /// A grant, new or changed.
 pub struct Grant {
-    /// `AuthorizerAppid`: the account. Without it, the code leads to it.
+    /// `AuthorizerAppid`: the account. If it is missing, exchanging the code reveals it.
     pub authorizer: Option<AppId>,
-    /// `AuthorizationCode`: to be exchanged once. Without it, as trial mini programs come, the account's details say
-    /// what the code would have brought.
+    /// `AuthorizationCode`: to be exchanged once. If it is missing, as for trial mini programs, the account's details
+    /// are read instead.
     pub code: Option<SecretString>,
-    /// `AuthorizationCodeExpiredTime`, where it can be read.
+    /// `AuthorizationCodeExpiredTime`, if it can be parsed.
     pub code_expires: Option<Timestamp>,
     /// `PreAuthCode`: ties the grant to the attempt that led to it.
     pub pre_auth_code: Option<SecretString>,
@@ -151,7 +150,7 @@ pub struct Grant {
 
 /// The result of a fast registration.
 pub struct FastRegister {
-    /// `status`: 0 where a mini program was made and granted, else WeChat's reason why not.
+    /// `status`: 0 if a mini program was registered and authorized, otherwise WeChat's reason for the failure.
     pub status: Option<i64>,
     /// `appid`, not to be confused with `AppId`: the new mini program. Failures have none.
     pub appid: Option<AppId>,
@@ -165,31 +164,31 @@ pub(super) const UPDATE_AUTHORIZED: &str = "updateauthorized";
 pub(super) const UNAUTHORIZED: &str = "unauthorized";
 pub(super) const FAST_REGISTER: &str = "notify_third_fasteregister";
 
-/// A known event about which nothing is done here.
+/// A known event without an effect here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notice {
     /// `notify_third_fastregisterbetaapp`: a trial mini program was registered, or not.
     TrialRegistered,
     /// `notify_third_fastverifybetaapp`: a trial mini program became a real one, or not.
     TrialVerified,
-    /// `notify_3rd_wxa_auth`: progress of a mini program's certification.
+    /// `notify_3rd_wxa_auth`: progress of a mini program's verification.
     Certification,
-    /// `notify_3rd_wxa_wxverify`: a mini program's certification is about to lapse.
+    /// `notify_3rd_wxa_wxverify`: a mini program's verification is about to expire.
     CertificationExpiry,
-    /// `notify_3rd_wxa_auth_and_icp`: progress of certification and filing in one procedure.
+    /// `notify_3rd_wxa_auth_and_icp`: progress of verification and filing in one procedure.
     CertificationAndFiling,
     /// `notify_icpfiling_verify_result`: the face check of an ICP filing.
     FilingFaceCheck,
     /// `notify_apply_icpfiling_result`: progress of an ICP filing.
     Filing,
-    /// `order_path_apply_result_notify`: an order page was handed in.
+    /// `order_path_apply_result_notify`: an order page was submitted.
     OrderPathApplied,
-    /// `order_path_audit_result_notify`: an order page was audited.
+    /// `order_path_audit_result_notify`: an order page was reviewed.
     OrderPathAudited,
 }
 
 impl Notice {
-    /// Every notice. One that is missing here is read as [`Event::Unknown`].
+    /// All notices. One that is missing here is parsed as [`Event::Unknown`].
     pub const ALL: [Self; 9] = [
         Self::TrialRegistered,
         Self::TrialVerified,
@@ -218,7 +217,7 @@ impl Notice {
         }
     }
 
-    /// The notice of that name.
+    /// The notice with this name.
     #[must_use]
     pub fn named(info_type: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|notice| notice.info_type() == info_type)

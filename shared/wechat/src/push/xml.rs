@@ -1,9 +1,9 @@
-//! A bounded, strict walk through the XML that comes from the internet: `<xml>` with fields directly below it.
+//! A bounded, strict parser of the XML that comes from the internet: `<xml>` with fields directly below it.
 //!
-//! Pull parsing over a borrowed text: no tree, no document type, no entities beyond XML's own five, a bounded depth, and
-//! nothing but white space around the root. Memory and time grow at most with the length of the text, which the caller
-//! bounds. What an element means is decided by [`super::envelope`]. What is inside, decrypted, is no
-//! well-formed XML: [`super::inner`] reads it.
+//! It is a pull parser over a borrowed text: no tree, no document type, no entities beyond XML's own five, a bounded
+//! depth, and nothing but white space around the root. Memory and time grow at most linearly with the length of the
+//! text, which the caller bounds. [`super::envelope`] interprets the elements. The decrypted message inside is not
+//! well-formed XML: [`super::inner`] parses it.
 
 use std::borrow::Cow;
 
@@ -13,13 +13,13 @@ use quick_xml::events::{BytesRef, Event};
 
 use super::PushError;
 
-/// Real envelopes have two levels; nobody needs more than this.
+/// The greatest depth. Real envelopes have two levels.
 const MAX_DEPTH: usize = 8;
 
 /// The one root element of every push.
 const ROOT: &str = "xml";
 
-/// What the walk meets.
+/// A node of the document.
 pub(super) enum Node<'name, 'text> {
     /// The end of a direct child of the root.
     Field {
@@ -28,7 +28,7 @@ pub(super) enum Node<'name, 'text> {
         /// Its text without the white space around it that is not in CDATA; `None` where it has child elements.
         text: Option<Cow<'text, str>>,
     },
-    /// The end of an element below a field: it comes before that of the element that it is in.
+    /// The end of an element below a field. It comes before the end of its parent.
     Nested {
         /// The element's name.
         name: &'name str,
@@ -37,10 +37,10 @@ pub(super) enum Node<'name, 'text> {
     Comment,
 }
 
-/// Walks through `xml` and hands over each node.
+/// Walks through `xml` and passes each node to `visit`.
 ///
 /// # Errors
-/// [`PushError`] of the document's form, or the first one that `visit` returns.
+/// [`PushError`] if the document is malformed, or the first error of `visit`.
 pub(super) fn walk<'text>(
     xml: &'text str,
     mut visit: impl FnMut(Node<'_, 'text>) -> Result<(), PushError>,
@@ -67,15 +67,15 @@ pub(super) fn walk<'text>(
     }
 }
 
-/// Where the walk stands.
+/// The state of the walk.
 struct Place<'text> {
-    /// Open elements: 1 inside the root, 2 inside a field.
+    /// The number of open elements: 1 inside the root, 2 inside a field.
     depth: usize,
     /// Whether the root has begun.
     rooted: bool,
     /// Text of the innermost open element so far; `None` in the root, and once an element has child elements.
     text: Option<Cow<'text, str>>,
-    /// Up to here the text is to be kept as it is: CDATA and references end there.
+    /// The length of the text that must not be trimmed: it ends with CDATA or a reference.
     exact: usize,
 }
 
@@ -99,7 +99,7 @@ impl<'text> Place<'text> {
         name: &str,
         visit: &mut impl FnMut(Node<'_, 'text>) -> Result<(), PushError>,
     ) -> Result<(), PushError> {
-        // An end without a start is refused by the reader already.
+        // The reader already refuses an end tag without a start tag.
         self.depth = self.depth.checked_sub(1).ok_or(PushError::IllFormed)?;
         let text = self.text.take().map(|text| trimmed_behind(text, self.exact));
         match self.depth {
@@ -109,10 +109,10 @@ impl<'text> Place<'text> {
         }
     }
 
-    /// Plain text, of which the white space around the element's text is no part.
+    /// Appends plain text, without the white space around the element's text.
     fn append(&mut self, piece: Cow<'text, str>) -> Result<(), PushError> {
         match &mut self.text {
-            // Around the root there may be white space only.
+            // Around the root only white space is allowed.
             _ if self.depth == 0 && !piece.trim_ascii().is_empty() => return Err(PushError::IllFormed),
             Some(text) if text.is_empty() && self.exact == 0 => *text = trimmed_before(piece),
             Some(text) => text.to_mut().push_str(&piece),
@@ -121,7 +121,7 @@ impl<'text> Place<'text> {
         Ok(())
     }
 
-    /// CDATA and references, which are kept as they are.
+    /// Appends CDATA or a reference, exactly as it is.
     fn append_exactly(&mut self, piece: Cow<'text, str>) {
         if let Some(text) = &mut self.text {
             if text.is_empty() {
@@ -134,7 +134,7 @@ impl<'text> Place<'text> {
     }
 }
 
-/// Without any white space around it, also that in CDATA: for values of which it is never a part.
+/// Trims all white space, even if it came from CDATA: for values that never contain any.
 pub(super) fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
     trimmed_behind(trimmed_before(text), 0)
 }
@@ -146,7 +146,7 @@ fn trimmed_before(text: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-/// Without the white space at the end, as far as it comes after `exact`.
+/// Trims the white space at the end, as far as it comes after `exact`.
 fn trimmed_behind(text: Cow<'_, str>, exact: usize) -> Cow<'_, str> {
     let end = text.trim_ascii_end().len().max(exact);
     match text {

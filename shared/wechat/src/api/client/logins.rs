@@ -1,4 +1,4 @@
-//! Who the people are that come to an account: users of its mini program, and visitors of its web pages.
+//! The identities of an account's users: users of its mini program, and visitors of its web pages.
 
 use base::ids::AppId;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -10,11 +10,11 @@ use super::super::visitor::{MiniProgramSession, VisitorProfile, WebLogin};
 use super::{ComponentCall, Content, WechatClient};
 
 impl WechatClient {
-    /// Who has opened an account's mini program, by the code that `wx.login` gave it, which this spends (section 5.5).
+    /// Identifies the user of an account's mini program by the code from `wx.login`, which this spends (section 5.5).
     ///
     /// # Errors
-    /// [`WechatError`]; 40029 and 40163 say that the code is not valid or was used, 40226 that the user is blocked, 45011
-    /// that the user logs in too often.
+    /// [`WechatError`]; 40029 and 40163 mean that the code is not valid or was used, 40226 that the user is blocked,
+    /// 45011 that the user logs in too often.
     pub async fn mini_program_session(
         &self,
         call: ComponentCall<'_>,
@@ -32,17 +32,18 @@ impl WechatClient {
         MiniProgramSession::read(Answer::of(&answer)?)
     }
 
-    /// Who has come to an account's web page, by the code that WeChat gave the browser, which this spends (section 5.4).
+    /// Identifies the visitor of an account's web page by the code that WeChat gave the browser, which this spends
+    /// (section 5.4).
     ///
     /// # Errors
-    /// [`WechatError`]; 40029, 40163 and 42003 say that the code is not valid, was used or has expired.
+    /// [`WechatError`]; 40029, 40163 and 42003 mean that the code is not valid, was used or has expired.
     pub async fn web_login(
         &self,
         call: ComponentCall<'_>,
         account: &AppId,
         code: &SecretString,
     ) -> Result<WebLogin, WechatError> {
-        // In the order of WeChat's documentation.
+        // In the order in WeChat's documentation.
         let parameters = [
             ("appid", account.as_str()),
             ("code", code.expose_secret()),
@@ -53,12 +54,12 @@ impl WechatClient {
         WebLogin::read(Answer::of(&answer)?)
     }
 
-    /// The profile of a visitor who has agreed to share it (section 5.4).
+    /// Gets the profile of a visitor who has agreed to share it (section 5.4).
     ///
     /// # Errors
-    /// [`WechatError`]; 48001 says that the visitor was asked for the openid only.
+    /// [`WechatError`]; 48001 means that only the openid was requested of the visitor.
     pub async fn visitor_profile(&self, visitor: &WebLogin) -> Result<VisitorProfile, WechatError> {
-        // Not a secret, and still nothing for a log: a refusal may repeat it.
+        // Not a secret, but it must not be logged either, and a refusal may repeat it.
         let open_id = SecretString::from(visitor.open_id.as_str());
         let content = Content::Query(&[("openid", &visitor.open_id), ("lang", "zh_CN")]);
         let answer = self.call(Api::VisitorProfile, Some(&visitor.token), content, &[&open_id]).await?;

@@ -1,7 +1,7 @@
-//! What WeChat answers to a call that was passed on.
+//! WeChat's response to a relayed call.
 //!
-//! The same URL answers with an image or with an error in JSON, both with status 200, and JSON may be declared as text
-//! (protocol section 11): the body decides where its type does not.
+//! The same URL returns an image or an error in JSON, both with status 200, and JSON may be declared as text (protocol
+//! section 11): if the type does not decide, the body does.
 
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, StatusCode};
@@ -14,41 +14,42 @@ use super::super::json;
 use super::path::Treatment;
 use super::{is_of_signed_calls, redact};
 
-/// The longest body that is looked through for an error code, in bytes. Errors have a few hundred.
+/// The longest body that is searched for an error code, in bytes. Errors have a few hundred.
 const LONGEST_ERROR: usize = 64 * 1024;
 
-/// An answer as a service may have it.
+/// A response as a service may see it.
 #[derive(Debug)]
 pub struct RelayAnswer {
     /// WeChat's HTTP status.
     pub status: StatusCode,
     /// `Content-Type`, `Content-Disposition` and the headers of signed calls. No cookie among them.
     pub headers: HeaderMap,
-    /// The body: as it came, but for secrets.
+    /// The body, unchanged except for secrets.
     pub body: Vec<u8>,
-    /// WeChat's error, where the body says one.
+    /// WeChat's error, if the body contains one.
     pub refusal: Option<Refusal>,
-    /// The authorization code that was taken out of it, where the call registers an account.
+    /// The authorization code that was removed from the body, if the call registers an account.
     pub code: Option<SecretString>,
 }
 
-/// Why there is no answer to pass back.
+/// Why there is no response to pass back.
 #[derive(Debug, thiserror::Error)]
 pub enum RelayError {
-    /// It did not come. [`WechatError::may_have_taken_effect`] says whether WeChat may have done what was asked.
+    /// The response did not arrive. [`WechatError::may_have_taken_effect`] says whether WeChat may have executed the
+    /// call.
     #[error(transparent)]
     NoAnswer(#[from] WechatError),
-    /// It has more than [`RelayCall::largest_answer`](super::RelayCall::largest_answer) bytes. WeChat has done what was
-    /// asked.
-    #[error("WeChat's answer is too large")]
+    /// The response has more than [`RelayCall::largest_answer`](super::RelayCall::largest_answer) bytes. WeChat has
+    /// executed the call.
+    #[error("WeChat's response is too large")]
     TooLarge,
-    /// It may hold secrets that could not be taken out. WeChat may have done what was asked.
-    #[error("WeChat's answer is not JSON: what must not leave the platform could not be taken out of it")]
+    /// The response may contain secrets that could not be removed. WeChat may have executed the call.
+    #[error("WeChat's response is not JSON: what must not leave the platform could not be removed from it")]
     NotRedacted,
 }
 
 impl RelayAnswer {
-    /// Reads an answer to a call with `token`.
+    /// Reads a response to a call with `token`.
     pub(in super::super) fn read(
         status: StatusCode,
         sent_headers: &HeaderMap,
@@ -59,7 +60,7 @@ impl RelayAnswer {
         let body = redact::hide_token(body, token);
         let headers = passed_back(sent_headers);
         let refusal = error_in(&headers, &body, token);
-        // Such an error may name the token that is the newest at WeChat's side, which was not sent.
+        // Such an error may contain WeChat's newest token, which was not sent.
         let names_token = refusal.as_ref().is_some_and(|refusal| refusal.code.token_rejected());
         let body = if names_token { redact::hide_lookalikes(&body) } else { body };
         let mut answer = Self { refusal, status, headers, body, code: None };
@@ -69,7 +70,7 @@ impl RelayAnswer {
         Ok(answer)
     }
 
-    /// A file, in which there is neither an error nor a secret.
+    /// A response with a file, which contains neither an error nor a secret.
     pub(in super::super) fn of_file(status: StatusCode, sent_headers: &HeaderMap, body: Vec<u8>) -> Self {
         Self { status, headers: passed_back(sent_headers), body, refusal: None, code: None }
     }
@@ -90,7 +91,7 @@ impl RelayAnswer {
     }
 }
 
-/// The headers that a service may have.
+/// The headers that a service may see.
 fn passed_back(sent: &HeaderMap) -> HeaderMap {
     let is_passed_back =
         |name: &HeaderName| *name == CONTENT_TYPE || *name == CONTENT_DISPOSITION || is_of_signed_calls(name);
@@ -100,7 +101,7 @@ fn passed_back(sent: &HeaderMap) -> HeaderMap {
     })
 }
 
-/// The error that a body says, if it is JSON that says one.
+/// The error in a body, if it is JSON with an error.
 fn error_in(headers: &HeaderMap, body: &[u8], token: &SecretString) -> Option<Refusal> {
     if body.len() > LONGEST_ERROR || !may_be_json(headers, body) {
         return None;

@@ -1,9 +1,9 @@
-//! Calls that the platform passes on for the business's services: any of WeChat's APIs, with an account's token or the
+//! Calls that the platform relays for the business's services: any of WeChat's APIs, with an account's token or the
 //! platform's own (protocol section 11).
 //!
-//! What a service sends is passed on as it came, except for tokens: those in its query are dropped, and ours is added.
-//! What WeChat answers is passed back as it came, except for what nobody outside of the platform may have.
-//! A call that would issue a token, spend a code or take the platform's secret has no [`CallPath`].
+//! A service's request is passed on unchanged, except for tokens: those in its query are dropped, and ours is added.
+//! WeChat's response is passed back unchanged, except for what must not leave the platform. A call that would issue a
+//! token, spend a code or take the platform's secret has no [`CallPath`].
 //!
 //! Nothing is sent twice here, and no redirect is followed. Whether a call may be repeated is decided by the caller.
 
@@ -24,12 +24,12 @@ pub use self::path::{CallPath, MINI_PROGRAM_LOGIN, PAGE_TICKET, PathError, Refus
 pub use self::query::without_tokens;
 pub use self::video::VideoAddress;
 
-/// A call as a service wants it made.
+/// A call that a service requests.
 #[derive(Clone, Copy)]
 pub struct RelayCall<'a> {
     /// `GET` or `POST`.
     pub method: &'a Method,
-    /// Which API, and with whose token.
+    /// The API, and whose token it takes.
     pub path: &'a CallPath,
     /// The platform.
     pub component: &'a AppId,
@@ -37,17 +37,17 @@ pub struct RelayCall<'a> {
     pub account: Option<&'a AppId>,
     /// The token.
     pub token: &'a SecretString,
-    /// The query as it came, without `?`; empty where there was none.
+    /// The query as it came, without `?`; empty if there was none.
     pub query: &'a str,
     /// The headers as they came. `Content-Type`, `Accept` and those of signed calls (`Wechatmp-…`) are sent.
     pub headers: &'a HeaderMap,
     /// The body as it came.
     pub body: &'a Bytes,
-    /// The largest answer that is taken, in bytes.
+    /// The largest response that is accepted, in bytes.
     pub largest_answer: usize,
 }
 
-/// Whether a header of a service's request goes to WeChat.
+/// Whether a header of a service's request is sent to WeChat.
 pub(super) fn is_passed_on(name: &HeaderName) -> bool {
     *name == CONTENT_TYPE || *name == ACCEPT || is_of_signed_calls(name)
 }

@@ -1,16 +1,16 @@
-//! Which API a service wants to call, and what the platform does about it.
+//! The path of the API that a service calls, and the rules for it.
 
 use std::fmt;
 
-/// The longest path that is passed on, in bytes; WeChat's have some 60.
+/// The longest path that is passed on, in bytes; WeChat's have about 60.
 const LONGEST_PATH: usize = 200;
 
-/// Whose token a call takes.
+/// The owner of the token that a call takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
-    /// An account's.
+    /// An account.
     Account,
-    /// The platform's own.
+    /// The platform itself.
     Platform,
 }
 
@@ -24,37 +24,37 @@ pub struct CallPath {
     special: Option<SpecialCall>,
 }
 
-/// A call that is not simply passed on with the token of the account or platform that it was asked for.
+/// A call that is not simply passed on with the token of the requested account or platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SpecialCall {
     /// The login of a mini program's user (protocol section 5.5), which takes the platform's token.
     MiniProgramLogin,
-    /// A ticket of an account's web pages (protocol section 5.9), which the platform keeps.
+    /// A ticket of an account's web pages (protocol section 5.9), which the platform stores.
     PageTicket,
 }
 
 /// Why a path is not passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
-    /// It cannot be that of an API.
+    /// It cannot be the path of an API.
     #[error(
         "the path after /wechat/{{appid}}/ or /wechat/platform/ must be one of WeChat's, such as cgi-bin/user/info: at most 200 \
-         letters, digits, _, ., - and /, no empty segment and none that is . or .., no slash at its end"
+         letters, digits, _, ., - and /, without an empty, . or .. segment or a trailing slash"
     )]
     Malformed,
-    /// The call is not made for others.
+    /// The call is not relayed.
     #[error("{0}")]
     Refused(RefusedCall),
 }
 
-/// What is done with the answer to a call.
+/// What is done with the response to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Treatment {
     /// It is passed back.
     PassBack,
-    /// Secrets are taken out of it; one in which they cannot be found is not passed back.
+    /// Secrets are removed from it; if it cannot be searched for them, it is not passed back.
     Redact,
-    /// What is known to hold no secret is passed back of it, and nothing else.
+    /// Only what is known to contain no secret is passed back.
     Diagnosis,
     /// As [`Self::Redact`], and the authorization code in it is for the platform itself.
     KeepCode,
@@ -65,8 +65,8 @@ pub(in super::super) enum Treatment {
 pub enum RefusedCall {
     /// It issues a token or a code, or spends one.
     #[error(
-        "the platform keeps tokens and codes itself, and another one would void its own: GET /tokens/{{appid}} gives an account's \
-         token, POST /authorization-links makes a link"
+        "the platform manages tokens and codes itself, and another one would void its own: GET /tokens/{{appid}} returns an account's \
+         token, POST /authorization-links creates a link"
     )]
     Issues,
     /// It takes the platform's or the account's secret.
@@ -75,21 +75,21 @@ pub enum RefusedCall {
          the account's token"
     )]
     TakesSecret,
-    /// It belongs to web logins, which have tokens of their own.
+    /// It belongs to web logins, which have their own tokens.
     #[error(
-        "calls of web logins are not passed on; of those below sns/ only the login of a mini program's user is: \
+        "calls of web logins are not relayed; below sns/ only the login of a mini program's user is: \
          sns/jscode2session below the mini program's appid"
     )]
     WebLogin,
 }
 
-/// What is special about a path.
+/// The rule for a path.
 enum Rule {
     Answer(Treatment),
     Refuse(RefusedCall),
 }
 
-/// Paths with a rule of their own, in lower case. Everything else is passed on, and so is its answer.
+/// The paths with a rule of their own, in lower case. Any other call is passed on, and its response is passed back.
 const RULES: [(&str, Rule); 13] = [
     ("cgi-bin/component/api_start_push_ticket", Rule::Refuse(RefusedCall::Issues)),
     ("cgi-bin/component/api_component_token", Rule::Refuse(RefusedCall::Issues)),
@@ -106,8 +106,8 @@ const RULES: [(&str, Rule); 13] = [
     ("cgi-bin/account/fastregister", Rule::Answer(Treatment::KeepCode)),
 ];
 
-/// Calls of web logins and their one exception: the login of a mini program's user. It takes the platform's token, also where
-/// a service writes it as a mini program with a secret of its own does.
+/// Calls of web logins and their one exception: the login of a mini program's user. It takes the platform's token, even
+/// if a service calls it as a mini program with its own secret would.
 const WEB_LOGINS: &str = "sns/";
 const MINI_PROGRAMS_OWN_LOGIN: &str = "sns/jscode2session";
 
@@ -117,14 +117,14 @@ pub const MINI_PROGRAM_LOGIN: &str = "sns/component/jscode2session";
 /// The path of a ticket of an account's web pages.
 pub const PAGE_TICKET: &str = "cgi-bin/ticket/getticket";
 
-/// The parameter that carries a token. The component's own calls and those of logins know a name of theirs for the platform's
-/// (protocol section 11).
+/// The query parameter of a token. Calls of the component API and of logins have their own name for the platform's
+/// token (protocol section 11).
 const TOKEN: &str = "access_token";
 const COMPONENT_TOKEN: &str = "component_access_token";
 
 impl CallPath {
-    /// A path as it came behind the appid, not percent-encoded. Whether WeChat tells capitals apart is not known: the rules
-    /// do not.
+    /// Parses a path as it came after the appid, not percent-encoded. Whether WeChat distinguishes upper and lower case
+    /// is not known: the rules do not.
     ///
     /// # Errors
     /// [`PathError`].

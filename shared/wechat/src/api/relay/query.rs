@@ -1,4 +1,4 @@
-//! The query of a call: the service's, without a token in it, behind ours.
+//! The query of a call: our token, then the service's query without any token.
 
 use percent_encoding::percent_decode_str;
 use secrecy::ExposeSecret as _;
@@ -6,17 +6,18 @@ use url::form_urlencoded;
 
 use super::{RelayCall, SpecialCall};
 
-/// Names under which WeChat takes tokens. The third is of WeChat's own cloud.
+/// The names under which WeChat accepts tokens. The third is of WeChat's own cloud.
 const TOKENS: [&str; 3] = ["access_token", "component_access_token", "cloudbase_access_token"];
 
 const PLATFORM: &str = "component_appid";
 
-/// All that a login below a mini program's appid can say itself. The platform's token is good for every account, so nothing
-/// else is passed on that WeChat might read as another appid, and no secret that a library sends in the place of our token.
+/// The only parameters that are passed on for a login below a mini program's appid. The platform's token is valid for
+/// every account, so nothing is passed on that WeChat might take for another appid, and no secret that a library sends
+/// instead of our token.
 const LOGIN: [&str; 2] = ["js_code", "grant_type"];
 
-/// The query to send. What a service wrote stays as it is, byte for byte, but for the parameters that we set ourselves and
-/// every other that could carry a token; of a login below a mini program's appid, its two parameters stay.
+/// The query to send. The service's query is kept byte for byte, except for the parameters that we set ourselves and
+/// any other that could contain a token; for a login below a mini program's appid, only its two parameters are kept.
 pub(in super::super) fn with_token(call: &RelayCall<'_>) -> String {
     let mut ours = TOKENS.to_vec();
     let mut written = form_urlencoded::Serializer::new(String::new());
@@ -33,7 +34,7 @@ pub(in super::super) fn with_token(call: &RelayCall<'_>) -> String {
     if rest.is_empty() { token } else { format!("{token}&{rest}") }
 }
 
-/// A query without the parameters that could carry a token, and otherwise as it was written, byte for byte.
+/// A query without the parameters that could contain a token, otherwise unchanged byte for byte.
 #[must_use]
 pub fn without_tokens(query: &str) -> String {
     without(query, &TOKENS)
@@ -44,7 +45,7 @@ fn without(query: &str, names: &[&str]) -> String {
     pieces.collect::<Vec<_>>().join("&")
 }
 
-/// Whether a piece of a query is a parameter of one of these names, in whatever way it is written.
+/// Whether a piece of a query is a parameter with one of these names, in any spelling.
 fn is_named(piece: &str, names: &[&str]) -> bool {
     let name = piece.split_once('=').map_or(piece, |(name, _)| name).replace('+', " ");
     let name = percent_decode_str(&name).decode_utf8_lossy().trim().to_ascii_lowercase();

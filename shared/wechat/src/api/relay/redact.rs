@@ -1,4 +1,4 @@
-//! Secrets in answers that are passed back: tokens, and codes that are worth one.
+//! Removal of secrets from responses that are passed back: tokens, and codes that can be exchanged for one.
 
 use memchr::memmem;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -7,10 +7,10 @@ use url::form_urlencoded;
 
 use super::super::error::without_lookalikes;
 
-/// What a secret is replaced by.
+/// The replacement of a secret.
 const HIDDEN: &str = "***";
 
-/// Members that hold a secret. They are removed, not emptied: an empty token looks like one.
+/// Members that contain a secret. They are removed, not emptied: an empty token would look like a token.
 const SECRET_MEMBERS: [&str; 12] = [
     "access_token",
     "appsecret",
@@ -26,7 +26,7 @@ const SECRET_MEMBERS: [&str; 12] = [
     "refresh_token",
 ];
 
-/// Takes the secrets out of a JSON document: members of [`SECRET_MEMBERS`] wherever they are, and tokens in URLs.
+/// Removes the secrets from a JSON document: members in [`SECRET_MEMBERS`] at every depth, and tokens in URLs.
 pub(super) fn redact(value: &mut Value) {
     match value {
         Value::Object(members) => {
@@ -39,7 +39,7 @@ pub(super) fn redact(value: &mut Value) {
     }
 }
 
-/// The value behind each `…access_token=`, `…refresh_token=` and the like, up to the end of the parameter.
+/// Hides the value after each `…access_token=`, `…refresh_token=` and the like, up to the end of the parameter.
 fn hide_tokens_in_urls(text: &mut String) {
     const NAME: &str = "_token=";
     let mut hidden = String::with_capacity(text.len());
@@ -59,8 +59,9 @@ fn find_ignoring_case(text: &str, name: &str) -> Option<usize> {
     text.as_bytes().windows(name.len()).position(|window| window.eq_ignore_ascii_case(name.as_bytes()))
 }
 
-/// What can be passed back of `openapi/rid/get` (protocol section 4.4): it repeats a refused request whole, with whatever
-/// token, secret or code was in it. The address that was called, when, from where, and of the answer the error.
+/// The part of the response of `openapi/rid/get` (protocol section 4.4) that can be passed back: the called address,
+/// when and from where it was called, and the error. The whole response repeats a refused request, with any token,
+/// secret or code in it.
 pub(super) fn diagnosis(document: &Value) -> Value {
     const HARMLESS: [&str; 3] = ["invoke_time", "cost_in_ms", "client_ip"];
     let copied = |from: &Value, names: &[&str]| -> Map<String, Value> {
@@ -88,7 +89,7 @@ pub(super) fn hide_lookalikes(body: &[u8]) -> Vec<u8> {
     without_lookalikes(&String::from_utf8_lossy(body)).into_bytes()
 }
 
-/// Replaces a token in an answer, as it is and percent-encoded. WeChat has no reason to repeat it, and a service has none
+/// Replaces a token in a response, plain and percent-encoded. WeChat has no reason to repeat it, and a service has none
 /// to see it.
 pub(super) fn hide_token(body: Vec<u8>, token: &SecretString) -> Vec<u8> {
     let plain = token.expose_secret();

@@ -1,27 +1,27 @@
-//! Videos, which WeChat does not send itself: it answers with the address that they are at (protocol section 5.7).
+//! Videos, which WeChat does not send in its response: it returns their address (protocol section 5.7).
 
 use url::Url;
 
 use super::super::json;
 use super::RelayAnswer;
 
-/// The members that may hold a video's address: of temporary media, and of permanent ones.
+/// The members that may contain a video's address, for temporary and for permanent media.
 const MEMBERS: [&str; 2] = ["video_url", "down_url"];
 
-/// The domains that WeChat's servers are in.
+/// The domains of WeChat's servers.
 const DOMAINS: [&str; 3] = ["qq.com", "qpic.cn", "wechat.com"];
 
-/// The longest answer that is looked through for an address, in bytes.
+/// The longest response that is searched for an address, in bytes.
 const LONGEST: usize = 64 * 1024;
 
-/// Where a video is: on a server of WeChat's, which asks for no token.
+/// The address of a video, on a server of WeChat that requires no token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VideoAddress(Url);
 
 impl VideoAddress {
-    /// The address that an answer names; `None` where it names none, or one that is not WeChat's. The server that was
-    /// asked is WeChat's as well. WeChat writes these addresses with `http://`; its servers speak HTTPS, which is the one
-    /// way out of the stack's network.
+    /// The address in a response; `None` if there is none, or it is not WeChat's. The server that was called counts as
+    /// WeChat's as well. WeChat writes these addresses with `http://`; its servers support HTTPS, the only protocol
+    /// that may leave the stack's network.
     #[must_use]
     pub fn in_answer(answer: &RelayAnswer, api: &Url) -> Option<Self> {
         if answer.refusal.is_some() || answer.body.len() > LONGEST {
@@ -47,7 +47,7 @@ impl VideoAddress {
     }
 }
 
-/// Whether an address is on a host of WeChat's, at the default port of its scheme.
+/// Whether an address is on one of WeChat's hosts, at the default port of its scheme.
 fn is_of_wechat(url: &Url) -> bool {
     let Some(url::Host::Domain(host)) = url.host() else { return false };
     let is_within = |domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));

@@ -1,4 +1,4 @@
-//! Calls that fail: what the error says, and what it must not say.
+//! Failing calls: what the error says, and what it must not say.
 
 use std::io::{Read as _, Write as _};
 
@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::*;
 
-/// A server that reads one request, sends these bytes and closes the connection. Nothing listens there afterwards.
+/// A server that reads one request, sends these bytes, closes the connection and stops listening.
 fn raw_server(answer: &'static [u8]) -> Url {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let base = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();

@@ -1,4 +1,5 @@
-//! Every element read to its first end: right where no text has markup in it, and as far as it goes where nothing is.
+//! Reading each element up to its first end tag: correct if no text contains markup, and as far as possible if the
+//! document cannot be read completely.
 
 use std::borrow::Cow;
 
@@ -7,10 +8,10 @@ use quick_xml::escape::unescape;
 use super::tags::{DATA_END, Kind, Tag, data_after, skip_space, tag_at};
 use super::{Element, MAX_DEPTH, Value, is_wechats_own};
 
-/// What could be read.
+/// The elements that could be read.
 pub(super) struct Reading<'text> {
     pub(super) elements: Vec<Element<'text>>,
-    /// Whether that is all.
+    /// Whether they are all.
     pub(super) is_whole: bool,
 }
 
@@ -21,8 +22,8 @@ pub(super) fn read(inside: &str, depth: usize) -> Reading<'_> {
     Reading { elements, is_whole: end == Some(inside.len()) }
 }
 
-/// Reads elements from `at` on; returns where it came to: the end of the text, or an end tag. `None` where something
-/// else is in the way.
+/// Reads elements from `at` on and returns where they end: at the end of the text or at an end tag. `None` if anything
+/// else is there.
 fn children<'text>(text: &'text str, mut at: usize, depth: usize, elements: &mut Vec<Element<'text>>) -> Option<usize> {
     loop {
         at = skip_space(text, at);
@@ -40,7 +41,7 @@ fn children<'text>(text: &'text str, mut at: usize, depth: usize, elements: &mut
     }
 }
 
-/// What is in an element, and where what comes after it begins.
+/// The value of an element, and the position after the element.
 fn value<'text>(text: &'text str, tag: &Tag<'text>, depth: usize) -> Option<(Value<'text>, usize)> {
     if let Some(from) = data_after(text, tag.after) {
         let (to, after) = first_end(text, from, tag.name)?;
@@ -57,17 +58,17 @@ fn value<'text>(text: &'text str, tag: &Tag<'text>, depth: usize) -> Option<(Val
     (end.name == tag.name).then_some((Value::Elements(elements), end.after))
 }
 
-/// The text of an element that has nothing else in it, and where what comes after it begins.
+/// The text of an element that contains nothing else, and the position after the element.
 pub(super) fn plain<'text>(text: &'text str, tag: &Tag<'text>) -> Option<(Value<'text>, usize)> {
     let inside = text.get(tag.after..)?;
     let length = inside.find('<')?;
     let end = tag_at(text, tag.after + length).filter(|end| end.kind == Kind::End && end.name == tag.name)?;
     let written = inside.get(..length)?.trim_ascii();
-    // A reference that stands for nothing is left as it is.
+    // An invalid reference is left as it is.
     Some((Value::Plain(unescape(written).unwrap_or(Cow::Borrowed(written))), end.after))
 }
 
-/// The first end of the section of CDATA that an element consists of, and where what comes after the element begins.
+/// The first end of an element's CDATA section, and the position after the element.
 fn first_end(text: &str, from: usize, name: &str) -> Option<(usize, usize)> {
     text.get(from..)?.match_indices(DATA_END).find_map(|(length, _)| {
         let to = from + length;

@@ -1,29 +1,30 @@
 //! The decrypted document: XML as WeChat writes it, with strangers' text in it.
 //!
-//! WeChat puts what people type into CDATA without escaping it: `]]>` in a follower's message ends the section early, and
-//! what comes after it may look like elements of WeChat's. An XML reader would refuse such a document, and the message in
-//! it would be lost, or would take the stranger's elements for WeChat's. So this is no XML reader. It asks which way of
-//! reading the document is one that WeChat could have written:
+//! WeChat puts what people type into CDATA without escaping it: `]]>` in a follower's message ends the section early,
+//! and what follows may look like WeChat's own elements. An XML parser would either refuse such a document, so that its
+//! message is lost, or take the stranger's elements for WeChat's. So this is not an XML parser. It looks for an
+//! interpretation of the document that WeChat could have written:
 //!
-//! - the root holds elements and nothing between them, each with CDATA, plain text, or elements of its own;
-//! - no name comes twice, unless as a list: elements that follow each other, in the root structures only;
-//! - strangers' text is in CDATA only, and never under one of the names in [`is_wechats_own`].
+//! - the root contains elements and nothing between them, each with CDATA, plain text, or child elements;
+//! - no name occurs twice, except as a list: elements that follow each other, which in the root must be structures;
+//! - strangers' text is only in CDATA, and never in an element named in [`is_wechats_own`].
 //!
-//! [`first`] reads every element to its first end, which is right where no text has markup in it. Where that breaks off or
-//! leaves a doubt, [`resolve`] takes those ends only after which the document can be read to its own end, and [`order`]
-//! says whether WeChat writes such an end there. The properties in the tests hold, of the kinds of message that they name:
+//! [`first`] reads every element up to its first end tag, which is correct if no text contains markup. If that fails or
+//! is ambiguous, [`resolve`] accepts only those end tags after which the rest of the document can be read completely,
+//! and [`order`] says whether WeChat writes such an end there. For the kinds of message that the tests list, these
+//! properties hold:
 //!
-//! - WeChat's own elements before and behind strangers' text are what WeChat sent, whatever was typed. One that a text
-//!   imitates is part of that text.
-//! - With one stranger's text in the root it comes out as it was typed. With several, such as the title and the
-//!   description of a link, two of them can add up to the same bytes: then the earlier one is taken for the longer, unless
-//!   an imitation of the later one's end is in it. Inside of a structure a text can pass for a list of texts.
+//! - WeChat's own elements before and after strangers' text are what WeChat sent, whatever was typed. An imitated
+//!   element is part of its text.
+//! - A single stranger's text in the root is returned as it was typed. If there are several, such as the title and the
+//!   description of a link, different pairs can produce the same bytes: then the earlier text is assumed to be the
+//!   longer one, unless it imitates the end of the later one. Inside a structure, a text can pass for a list of texts.
 //!
-//! Of a kind of message that nobody has a sample of, the order is not known. Where it has an element of WeChat's own
-//! between two texts, or none of a name that a text imitates, nothing shows which is WeChat's.
+//! The order of elements is unknown for a kind of message without a sample. If such a message has one of WeChat's own
+//! elements between two texts, or no element of a name that a text imitates, nothing shows which one is WeChat's.
 //!
-//! What cannot be read to its end is read as far as it goes, and [`Document::is_whole`] says so. Not text in an
-//! encoding, not well-formed, cut: nothing is refused here. Time and memory are bounded by the length, which the caller
+//! A document that cannot be read completely is read as far as possible, and [`Document::is_whole`] says so. Nothing is
+//! refused here, even if it is malformed or truncated. Time and memory are bounded by the length, which the caller
 //! bounds, nesting by [`MAX_DEPTH`].
 
 mod first;
@@ -39,7 +40,7 @@ use std::cell::Cell;
 /// The deepest real message (pictures chosen from an album) has three levels below the root.
 pub(super) const MAX_DEPTH: usize = 8;
 
-/// How many structures of one document are looked into to decide where they end. Real ones have a handful.
+/// How many structures of one document are examined to find their ends. Real documents have a handful.
 const MOST_LOOKS: u32 = 256;
 
 const BEGIN: &str = "<xml>";
@@ -48,9 +49,9 @@ const END: &str = "</xml>";
 /// A decrypted document, as far as it can be read.
 #[derive(Debug, Default)]
 pub(super) struct Document<'text> {
-    /// The elements in the root, in their order.
+    /// The elements in the root, in order.
     pub(super) elements: Vec<Element<'text>>,
-    /// Whether that is all of it.
+    /// Whether the whole document was read.
     pub(super) is_whole: bool,
 }
 
@@ -61,18 +62,18 @@ pub(super) struct Element<'text> {
     pub(super) value: Value<'text>,
 }
 
-/// What is in an element.
+/// The value of an element.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value<'text> {
-    /// The contents of a CDATA section, to the letter.
+    /// The exact contents of a CDATA section.
     Typed(&'text str),
-    /// Text outside of CDATA, without white space around it, its references resolved.
+    /// Text outside CDATA, trimmed, with its references resolved.
     Plain(Cow<'text, str>),
-    /// Elements.
+    /// Child elements.
     Elements(Vec<Element<'text>>),
 }
 
-/// Reads a decrypted document.
+/// Parses a decrypted document.
 pub(super) fn read(text: &str) -> Document<'_> {
     let Some(Root { inside, is_closed }) = root(text) else { return Document::default() };
     if is_closed && let Some(elements) = level(inside, 0, &Cell::new(MOST_LOOKS)) {
@@ -81,7 +82,7 @@ pub(super) fn read(text: &str) -> Document<'_> {
     Document { elements: first::read(inside, 0).elements, is_whole: false }
 }
 
-/// The elements of one level, where all of `inside` can be read as such.
+/// The elements of one level, if all of `inside` can be read as elements.
 fn level<'text>(inside: &'text str, depth: usize, looks: &Cell<u32>) -> Option<Vec<Element<'text>>> {
     let reading = first::read(inside, depth);
     if reading.is_whole && is_certain(&reading.elements, depth) {
@@ -90,7 +91,8 @@ fn level<'text>(inside: &'text str, depth: usize, looks: &Cell<u32>) -> Option<V
     resolve::read(inside, depth, looks)
 }
 
-/// Whether no text can have ended too early: then no end is left in a text, and nothing is there twice that is no list.
+/// Whether certainly no text ended too early: no text contains an end of CDATA, and no name occurs twice except as a
+/// list.
 fn is_certain(elements: &[Element<'_>], depth: usize) -> bool {
     elements.iter().enumerate().all(|(place, element)| {
         let is_fine = match &element.value {
@@ -108,12 +110,12 @@ fn is_certain(elements: &[Element<'_>], depth: usize) -> bool {
     })
 }
 
-/// Names of WeChat's for members of a list.
+/// Whether this is one of WeChat's names for members of a list.
 pub(super) fn is_list(name: &str) -> bool {
     matches!(name, "item" | "List")
 }
 
-/// Whether WeChat itself makes up what is in the elements of this name: there is never markup in it, and no structure.
+/// Whether only WeChat chooses the values of elements with this name: they never contain markup or child elements.
 pub(super) fn is_wechats_own(name: &str) -> bool {
     const NAMES: [&str; 23] = [
         "ToUserName",
@@ -148,7 +150,8 @@ struct Root<'text> {
     is_closed: bool,
 }
 
-/// What is in the root element; `None` without one. Its end is the last one: a text may name it before.
+/// The contents of the root element; `None` without one. The last end tag counts, since a text may contain an earlier
+/// one.
 fn root(text: &str) -> Option<Root<'_>> {
     let text = text.trim_start_matches('\u{feff}').trim_ascii();
     let text = match text.strip_prefix("<?xml") {

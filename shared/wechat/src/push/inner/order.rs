@@ -1,27 +1,28 @@
-//! What can follow a text in the root: what shows that a text ended before the place where its element seems to end.
+//! What can follow a text in the root. It shows whether an apparent end of the text's element is an imitation inside
+//! the text.
 
 use std::collections::{HashMap, HashSet};
 
 use super::{Element, Value, is_list, is_wechats_own};
 
-/// What every message begins with: never behind a text.
+/// The elements at the beginning of every message, which never follow a text.
 const HEAD: [&str; 5] = ["ToUserName", "FromUserName", "CreateTime", "MsgType", "Event"];
 
-/// Messages whose elements and their order are known: nothing of WeChat's own comes between two texts.
+/// Messages whose elements and order are known: none of WeChat's own elements comes between two texts.
 const KNOWN: [&str; 9] = ["text", "image", "voice", "video", "shortvideo", "location", "link", "file", "event"];
 
-/// An element of the root, as it may be read.
+/// An element of the root in one possible interpretation.
 #[derive(Clone, Copy)]
 pub(super) struct Sibling<'text> {
     pub(super) name: &'text str,
-    /// Whether it has CDATA.
+    /// Whether it consists of CDATA.
     pub(super) is_text: bool,
-    /// Whether it has plain text, or none: then it is never longer than it seems.
+    /// Whether it consists of plain text, or is empty: then it cannot be longer than it seems.
     pub(super) is_plain: bool,
 }
 
-/// Whether WeChat writes `read` behind what comes `before` it: a text, and what follows. An element that begins again
-/// is an imitation of itself and reaches to the last one, with everything in between.
+/// Whether WeChat can write `read` after `before`. `read` is a text and what follows it. An element that occurs again
+/// is an imitation of itself: it reaches to the last one, and contains everything in between.
 pub(super) fn can_follow(before: &[Element<'_>], read: &[Sibling<'_>]) -> bool {
     let is_known = before.iter().any(|element| element.name == "MsgType" && is_one_of(&element.value, &KNOWN));
     let mut own: HashSet<_> = before.iter().map(|element| element.name).filter(|name| is_wechats_own(name)).collect();

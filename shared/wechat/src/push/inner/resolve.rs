@@ -1,11 +1,11 @@
-//! Where elements end in a document with markup in its texts.
+//! Finding the ends of elements in a document with markup in its texts.
 //!
-//! From the right to the left every tag is asked whether the document can be read to its end from there; only such
-//! places are ends. Then the elements are taken from the left to the right, each to the first end that is one. A text
-//! can have been made so that this is too early: it imitates elements of WeChat's, and then begins its own element
-//! again, as it must, since the true end is still to come. So an element that would begin twice reaches to where it
-//! ends for the last time. Or it begins the next element, which then has the true end in it; [`order`](super::order)
-//! knows what cannot follow a text, and so that it ends later.
+//! First, from right to left, every tag is checked: can the rest of the document be read from there? Only such
+//! positions are possible ends. Then the elements are read from left to right, each up to its first possible end. A
+//! text can be crafted so that this is too early: it imitates WeChat's elements and then begins its own element again,
+//! as it must, since the true end is still to come. So an element that would begin twice extends to its last end. Or
+//! the text begins the next element, which then contains the true end; [`order`](super::order) knows what cannot follow
+//! a text, which shows that it ends later.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use super::tags::{Kind, Tag, data_after, data_before, skip_space, tag_at, tags};
 use super::{Element, MAX_DEPTH, Value, first, is_list, is_wechats_own, level, order};
 
-/// The elements of one level; `None` where it cannot be read to its end in any way.
+/// The elements of one level; `None` if there is no way to read it completely.
 pub(super) fn read<'text>(inside: &'text str, depth: usize, looks: &Cell<u32>) -> Option<Vec<Element<'text>>> {
     let level = Level::of(inside, depth, looks);
     let mut elements = Vec::new();
@@ -30,24 +30,24 @@ pub(super) fn read<'text>(inside: &'text str, depth: usize, looks: &Cell<u32>) -
 struct End {
     at: usize,
     after: usize,
-    /// Where the section of CDATA before it ends.
+    /// Where the CDATA section before it ends.
     data: Option<usize>,
-    /// Whether the level can be read to its end from behind it.
+    /// Whether the rest of the level can be read after it.
     is_good: bool,
 }
 
-/// How an element can be read.
+/// A way to read an element.
 #[derive(Clone, Copy)]
 enum Shape {
-    /// CDATA, from here to there.
+    /// CDATA, with its begin and end.
     Data(usize, usize),
-    /// Plain text, or none.
+    /// Plain text, or nothing.
     Plain,
-    /// Elements, from here to there.
+    /// Child elements, with their begin and end.
     Structure(usize, usize),
 }
 
-/// An element from whose end the level can be read on.
+/// An element after which the rest of the level can be read.
 #[derive(Clone, Copy)]
 struct Step<'text> {
     tag: Tag<'text>,
@@ -59,9 +59,9 @@ struct Level<'text, 'looks> {
     text: &'text str,
     depth: usize,
     looks: &'looks Cell<u32>,
-    /// The good elements by where they begin.
+    /// The possible elements by where they begin.
     steps: HashMap<usize, Step<'text>>,
-    /// The end tags of each name, the last one first.
+    /// The end tags of each name, last one first.
     ends: HashMap<&'text str, Vec<End>>,
 }
 
@@ -85,13 +85,13 @@ impl<'text, 'looks> Level<'text, 'looks> {
         level
     }
 
-    /// Whether the level can be read to its end from there.
+    /// Whether the rest of the level can be read from there.
     fn is_good(&self, at: usize) -> bool {
         let at = skip_space(self.text, at);
         at == self.text.len() || self.steps.contains_key(&at)
     }
 
-    /// The nearest good end of an element, and what it makes of it.
+    /// The nearest possible end of an element, and the element's shape with it.
     fn shape(&self, tag: &Tag<'text>) -> Option<(Shape, usize)> {
         if tag.kind == Kind::Empty {
             return self.is_good(tag.after).then_some((Shape::Plain, tag.after));
@@ -118,8 +118,8 @@ impl<'text, 'looks> Level<'text, 'looks> {
         Some((Shape::Structure(from, end.at), end.after))
     }
 
-    /// Whether there are elements and nothing else between two places. Where too much has been looked at already, what
-    /// looks like it is taken for it.
+    /// Whether there are only elements between two positions. If too many structures have been examined already,
+    /// appearance is enough.
     fn can_be_read(&self, from: usize, to: usize) -> bool {
         let left = self.looks.get();
         self.looks.set(left.saturating_sub(1));
@@ -131,7 +131,7 @@ impl<'text, 'looks> Level<'text, 'looks> {
         level(inside, self.depth + 1, self.looks)
     }
 
-    /// The element that begins at `at`, behind those `before` it, and where what comes after it begins.
+    /// The element that begins at `at`, after those in `before`, and the position after it.
     fn element(&self, at: usize, before: &[Element<'text>]) -> Option<(Element<'text>, usize)> {
         let step = self.steps.get(&at)?;
         let Step { shape, after, .. } = self.widened(self.in_order(*step, before).unwrap_or(*step), before);
@@ -147,7 +147,7 @@ impl<'text, 'looks> Level<'text, 'looks> {
         Some((Element { name: step.tag.name, value }, after))
     }
 
-    /// The element up to where it ends for the last time, if that leaves it in order.
+    /// The element extended to its last end, if the result is in order.
     fn widened(&self, step: Step<'text>, before: &[Element<'text>]) -> Step<'text> {
         if is_wechats_own(step.tag.name) || is_list(step.tag.name) {
             return step;
@@ -162,8 +162,8 @@ impl<'text, 'looks> Level<'text, 'looks> {
         self.in_order(Step { shape, after, ..step }, before).unwrap_or(step)
     }
 
-    /// A text of the root up to the next of its ends behind which everything is as WeChat writes it; `None` where there
-    /// is no such end. Anything else is left as it is.
+    /// A text of the root extended to its next end after which everything is in WeChat's order; `None` if there is no
+    /// such end. Any other element is left as it is.
     fn in_order(&self, step: Step<'text>, before: &[Element<'text>]) -> Option<Step<'text>> {
         let Shape::Data(from, _) = step.shape else { return Some(step) };
         if self.depth > 0 || is_wechats_own(step.tag.name) || is_list(step.tag.name) {
@@ -185,7 +185,7 @@ impl<'text, 'looks> Level<'text, 'looks> {
         order::can_follow(before, &following.collect::<Vec<_>>())
     }
 
-    /// The end of the last element of the same name, where that is an imitation: it is in the root, or something else is
+    /// The end of the last element with the same name, if that is an imitation: it is in the root, or something else is
     /// in between.
     fn begun_again(&self, step: &Step<'text>) -> Option<&End> {
         let is_structure = matches!(step.shape, Shape::Structure(..));
@@ -202,9 +202,9 @@ impl<'text, 'looks> Level<'text, 'looks> {
         last
     }
 
-    /// The last end of the element in the texts that follow it, as long as nothing of WeChat's own is in between: a text
-    /// that begins the next element leaves its own end in that one. Not in a text that has an end of itself in it: there
-    /// it is that one's imitation.
+    /// The last end of the element in the texts that follow it, as long as none of WeChat's own elements is in between:
+    /// a text that begins the next element leaves its own end in that one. A text that also contains an end of itself
+    /// does not count: there it is that text's own imitation.
     fn ended_in_a_text(&self, step: &Step<'text>) -> Option<&End> {
         let Shape::Data(..) = step.shape else { return None };
         let siblings = self.following(step).take_while(|next| !is_wechats_own(next.tag.name));
@@ -219,12 +219,12 @@ impl<'text, 'looks> Level<'text, 'looks> {
         within.last()
     }
 
-    /// The end tags of an element's name, the last one first.
+    /// The end tags of an element's name, last one first.
     fn ends_of(&self, step: &Step<'text>) -> impl Iterator<Item = &End> {
         self.ends.get(step.tag.name).into_iter().flatten()
     }
 
-    /// The elements that follow, each to its nearest good end.
+    /// The elements that follow, each up to its nearest possible end.
     fn following(&self, step: &Step<'text>) -> impl Iterator<Item = Step<'text>> {
         let next = |step: &Step<'text>| self.steps.get(&skip_space(self.text, step.after)).copied();
         std::iter::successors(next(step), move |step| next(step))

@@ -1,12 +1,12 @@
-//! The pieces that a document is made of: tags without attributes, and sections of CDATA.
+//! The tokens of a document: tags without attributes, and CDATA sections.
 
-/// What a section of CDATA begins with.
+/// The beginning of a CDATA section.
 pub(super) const DATA_BEGIN: &str = "<![CDATA[";
 
-/// What it ends with.
+/// The end of a CDATA section.
 pub(super) const DATA_END: &str = "]]>";
 
-/// What a tag does.
+/// The kind of a tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Start,
@@ -18,9 +18,9 @@ pub(super) enum Kind {
 /// A tag.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tag<'text> {
-    /// Where it begins.
+    /// The position where it begins.
     pub(super) at: usize,
-    /// Where what comes after it begins.
+    /// The position after it.
     pub(super) after: usize,
     pub(super) name: &'text str,
     pub(super) kind: Kind,
@@ -45,24 +45,24 @@ fn is_of_name(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ':')
 }
 
-/// Every tag, in order, also those in CDATA.
+/// All tags in order, including those in CDATA.
 pub(super) fn tags(text: &str) -> impl DoubleEndedIterator<Item = Tag<'_>> {
     text.match_indices('<').filter_map(|(at, _)| tag_at(text, at))
 }
 
-/// The first place from `at` on that is not white space.
+/// The first position from `at` on that is not white space.
 pub(super) fn skip_space(text: &str, at: usize) -> usize {
     let rest = text.get(at..).unwrap_or_default();
     text.len() - rest.trim_ascii_start().len()
 }
 
-/// Where the section of CDATA begins that an element consists of, which has its start tag before `at`.
+/// Where the contents of an element's CDATA section begin, if its start tag ends at `at`.
 pub(super) fn data_after(text: &str, at: usize) -> Option<usize> {
     let at = skip_space(text, at);
     text.get(at..)?.starts_with(DATA_BEGIN).then_some(at + DATA_BEGIN.len())
 }
 
-/// Where the section of CDATA ends that an element consists of, which has its end tag at `at`.
+/// Where the contents of an element's CDATA section end, if its end tag begins at `at`.
 pub(super) fn data_before(text: &str, at: usize) -> Option<usize> {
     text.get(..at)?.trim_ascii_end().strip_suffix(DATA_END).map(str::len)
 }

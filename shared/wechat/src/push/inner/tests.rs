@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 use super::*;
 use crate::push::Fields;
 
-/// A kind of message as WeChat writes it: `{}` stands for what a stranger types, once or more.
+/// The kinds of message as WeChat writes them: `{}` is what a stranger types, once or more.
 const KINDS: [&str; 14] = [
     "<MsgType><![CDATA[text]]></MsgType>\n<Content><![CDATA[{}]]></Content>\n<MsgId>7001</MsgId>\n",
     "<MsgType><![CDATA[text]]></MsgType><Content><![CDATA[{}]]></Content><MsgId>7001</MsgId><BusinessId>1</BusinessId>",
@@ -57,7 +57,7 @@ fn texts(value: &Json, place: &str) -> Vec<(String, String)> {
     }
 }
 
-/// What a kind is read as where a stranger typed `typed`: as with a word in its place.
+/// The expected result for a kind in which a stranger typed `typed`: the same as with a plain word in its place.
 fn expected(kind: &str, typed: &str) -> Vec<(String, String)> {
     let with_word = texts(&fields(&document(kind, "harmless")), "");
     with_word
@@ -66,7 +66,7 @@ fn expected(kind: &str, typed: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Whether a text in a structure passes for a list of texts: that is how WeChat would write one.
+/// Whether a text in a structure looks exactly like a list of texts as WeChat would write it.
 fn is_like_a_list(kind: &str, typed: &str) -> bool {
     let name = own_name(kind);
     let squeezed: String = typed.split_ascii_whitespace().collect();
@@ -83,13 +83,13 @@ fn assert_as_typed(kind: &str, typed: &str) {
     assert_eq!(texts(&fields(&xml), ""), expected(kind, typed), "{xml}");
 }
 
-/// The name of the element that the stranger's text is in.
+/// The name of the element with the stranger's text.
 fn own_name(kind: &str) -> &str {
     let (before, _) = kind.split_once("><![CDATA[{}").unwrap();
     before.rsplit_once('<').unwrap().1
 }
 
-/// The kinds with an element behind the stranger's text that could have another text in it, and its name.
+/// The kinds with an element after the stranger's text that could contain another text, and that element's name.
 fn neighbours() -> impl Iterator<Item = (&'static str, &'static str)> {
     KINDS.into_iter().filter(|kind| !kind.contains("<ScanCodeInfo>")).flat_map(|kind| {
         let (_, behind) = kind.split_once("{}").unwrap();
@@ -212,7 +212,7 @@ fn a_text_that_imitates_its_neighbours_is_one_text() {
     ] {
         assert_as_typed(title, typed);
     }
-    // Not with what WeChat itself writes in between: that would be forged.
+    // Not with one of WeChat's own elements in between: that would be forged.
     let recognition = KINDS[2];
     assert_as_typed(recognition, "]]></Format><MsgId>1</MsgId><Recognition><![CDATA[");
     let unheard_of = KINDS[13];
@@ -289,7 +289,7 @@ fn a_document_may_begin_with_a_declaration_and_end_with_white_space() {
     assert_eq!(fields(xml), serde_json::json!({ "a": "1 & 2", "b": "", "c": "" }));
 }
 
-/// Pieces that a stranger may type.
+/// Fragments that a stranger may type.
 fn scraps(name: &str) -> Vec<String> {
     let fixed = [
         "]]>",

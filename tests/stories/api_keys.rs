@@ -237,7 +237,7 @@ async fn a_key_that_cannot_be_made_is_refused_with_what_to_do() {
         (json!({ "name": "", "scopes": ["links"] }), "name must have 1 to 64 visible characters"),
         (json!({ "name": "a\u{202e}b", "scopes": ["links"] }), "name must have"),
         (json!({ "name": "店".repeat(65), "scopes": ["links"] }), "name must have"),
-        (json!({ "name": "a", "scopes": [] }), "scopes must be one or several of accounts:read"),
+        (json!({ "name": "a", "scopes": [] }), "scopes must be one or more of accounts:read"),
         (json!({ "name": "a", "scopes": null }), "scopes must be"),
         (json!({ "name": "a", "scopes": ["links", "link"] }), "scopes must be"),
         (json!({ "name": "a", "scopes": ["calls"], "appids": [] }), "appids must be 1 to 100"),

@@ -1,7 +1,7 @@
 //! Accounts that authorized the platform: their grant, their tokens, their profile.
 //!
-//! The row of an account outlives its grant: the same account may come back. What is in the `due` index is renewed;
-//! an account whose grant is gone is in the index under its state, to be counted.
+//! The row of an account outlives its grant, since the same account may come back. Accounts that are renewed are in the
+//! `due` index; an account whose grant is gone is in the index under its state, to be counted.
 
 use std::time::Duration;
 
@@ -29,23 +29,23 @@ use crate::token::seq_is;
 use crate::write::{Change, Condition, Value, absent, equals};
 use crate::{StoreError, TokenRecord, WriteOutcome};
 
-/// An account's row as it is stored: its tokens, and what is known of its grant.
+/// An account's row as it is stored: its tokens, and what is known about its grant.
 #[derive(Debug)]
 pub struct StoredAccount {
     /// Its tokens.
     pub token: TokenRecord,
-    /// WeChat's time of the newest grant; `None` if the grant came without one, as through the redirect.
+    /// WeChat's time of the newest grant; `None` if the grant came without one, for example through a redirect.
     pub granted_at: Option<Timestamp>,
     /// WeChat's time of the newest `unauthorized`.
     pub revoked_at: Option<Timestamp>,
-    /// When a reconcile run last asked WeChat about the account without changing anything, by our clock.
+    /// When a reconcile run last read the account's details from WeChat without changing anything, by our clock.
     pub asked_at: Option<Timestamp>,
-    /// The very code that brought the grant.
+    /// The code that was exchanged for the grant.
     pub grant_code: Option<CodeDigest>,
-    /// Whether the profile has been stored together with whom the account's messages are addressed to.
+    /// Whether the profile and the original id, to which the account's messages are addressed, have been stored.
     pub is_described: bool,
-    /// Whether the details have an item of their own that agrees with this row: not so where an earlier version has written
-    /// the row ([`Accounts::move_details`]).
+    /// Whether the details have their own item that agrees with this row; not so if an earlier version has written the
+    /// row ([`Accounts::move_details`]).
     pub has_details: bool,
 }
 
@@ -67,7 +67,7 @@ impl StoredAccount {
 /// A grant to be stored.
 #[derive(Clone, Copy)]
 pub struct NewGrant<'a> {
-    /// The access token and when it lapses; `None` if only a refresh token is known: the account is due at once.
+    /// The access token and when it expires; `None` if only a refresh token is known: then the account is due at once.
     pub access_token: Option<(&'a SecretString, Timestamp)>,
     /// The refresh token; `None` if the account has no API permission. An empty one never replaces a stored one.
     pub refresh_token: Option<&'a SecretString>,
@@ -79,17 +79,17 @@ pub struct NewGrant<'a> {
     pub func_info: &'a [u32],
     /// The link that the merchant came through.
     pub origin: Option<&'a GrantOrigin>,
-    /// Whether it is the grant that had been taken for gone, found to work again without the merchant.
+    /// Whether it is a grant that seemed to be gone and works again without the merchant's doing.
     pub is_recovery: bool,
-    /// The code that was exchanged: its claim is finished in the same transaction, so that the code's result is never
-    /// known to one item only.
+    /// The code that was exchanged. Its claim is finished in the same transaction, so that the result is never in only
+    /// one of the two items.
     pub claim: Option<ClaimedCode<'a>>,
 }
 
 /// How a grant has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GrantEnd {
-    /// WeChat says that the merchant took it back.
+    /// WeChat says that the merchant revoked it.
     TakenBack {
         /// WeChat's time of that.
         at: Option<Timestamp>,
@@ -114,12 +114,12 @@ impl GrantEnd {
     }
 }
 
-/// The outcome of a change of what a business has said about an account.
+/// The outcome of changing what a business has said about an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patched {
-    /// The account is as the patch wants it.
+    /// The patch is applied.
     Done,
-    /// The version is another one than was wanted: this one.
+    /// The version is not the wanted one but this one.
     Superseded(u64),
     /// It would be out of bounds.
     Invalid(LabelError),
@@ -127,18 +127,19 @@ pub enum Patched {
     Unknown,
 }
 
-/// The attributes of the row that this module reads in order to write the details: a role that may not read tokens can
-/// do it.
+/// The attributes of the row that this module reads in order to write the details, so that a role that may not read
+/// tokens can do it.
 const ROW_ATTRIBUTES: [&str; 8] =
     [STATE, ACTIVE_SINCE, UNAUTHORIZED_SINCE, NEEDS_AUTHORIZATION_SINCE, TOKEN_SEQ, FUNC_INFO, PROFILE, DETAILS_STATE];
 
-/// How often an account is written whose details somebody else changes, or that another transaction is writing.
+/// How often a write is tried while somebody else changes the account's details, or another transaction is writing the
+/// account.
 const TRIES: u32 = 5;
 
-/// How often what a business has said is written: of so many that do it at once, each has its turn.
+/// How often writing what a business has said is tried: this many concurrent writers all succeed.
 const PATCH_TRIES: u32 = 16;
 
-/// The pause after the latter, which grows with each try.
+/// The pause between these tries, which grows with each try.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The rows of accounts.
@@ -150,17 +151,17 @@ impl Accounts {
         self.0.change(self.0.account(authorizer))
     }
 
-    /// An account as of now. One read.
+    /// Reads an account, strongly consistent. One read.
     pub async fn get(&self, authorizer: &AppId) -> Result<Option<StoredAccount>, StoreError> {
         Ok(self.0.get(self.0.account(authorizer)).await?.map(StoredAccount::read))
     }
 
-    /// Stores a grant over the `token_seq` that was read (0 if there was no row), reports it if the account was not in use,
-    /// finishes its claim and binds its link with it. A read, and a transaction over the row, the details, the claim and
-    /// the link.
+    /// Stores a grant if the `token_seq` is still the one that was read (0 if there was no row). With it, reports it if
+    /// the account was not in use, finishes its claim and binds its link. A read, and a transaction over the row, the
+    /// details, the claim and the link.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]: it may be stored or not; the caller tries again until it knows.
+    /// [`StoreError::Unavailable`]: it may or may not be stored; the caller tries again until it knows.
     pub async fn store_grant(
         &self,
         authorizer: &AppId,
@@ -195,12 +196,13 @@ impl Accounts {
             }
             Ok(writes)
         };
-        // Our own first try, whose reply was lost, is for the caller to recognize.
+        // The caller has to recognize our own first try, whose reply was lost.
         let written = self.write_with_details(authorizer, Some(seq), writes, &details, now).await?;
         Ok(WriteOutcome::of(written, |_| false))
     }
 
-    /// What a grant does not bring is removed, except for the refresh token: an empty one never replaces a stored one.
+    /// Attributes that the grant lacks are removed, except for the refresh token: a missing one never replaces a stored
+    /// one.
     fn granted(&self, authorizer: &AppId, seq: u64, grant: &NewGrant<'_>, now: Timestamp) -> Change {
         self.change(authorizer)
             .enter(AccountState::Active, now)
@@ -213,14 +215,14 @@ impl Accounts {
             .set_or_remove(GRANTED_AT, grant.granted_at)
             .set_or_remove(GRANT_CLAIM, grant.claim.map(|claim| claim.code))
             .set_some(REFRESH_TOKEN, grant.refresh_token)
-            // Those that an earlier version may have left there are older.
+            // An earlier version may have left these here; they are outdated.
             .remove([FUNC_INFO, FAILURES, LAST_ERROR, LAST_FAILURE, REFUSED_SINCE, DOUBTS, ASKED_AT])
             .end_lease()
             .when(seq_is(seq))
     }
 
-    /// Writes down WeChat's time of a grant that had come without one, such as through the redirect. `code` is the code
-    /// that brought it. One write.
+    /// Stores WeChat's time of a grant that had come without one, for example through a redirect. `code` is the code
+    /// that was exchanged for it. One write.
     pub async fn note_grant_time(
         &self,
         authorizer: &AppId,
@@ -231,11 +233,11 @@ impl Accounts {
         noted.when(equals(GRANT_CLAIM, code).and(absent(GRANTED_AT))).apply().await.map(drop)
     }
 
-    /// Ends an account's grant over the `token_seq` that was read (0 makes the row) and reports it: the access token is
-    /// dropped, the row and its refresh token stay. In the index the account is among those of its state from now on. Where
-    /// WeChat refuses the grant, a link asks the merchant again: the one that did so before, made anew, if it was neither used
-    /// nor cancelled, or else one with the id `link`. A read, another one of the earlier link, and a transaction over the
-    /// row, the details and the link.
+    /// Ends an account's grant if the `token_seq` is still the one that was read (0 creates the row), and reports it:
+    /// the access token is dropped, the row and its refresh token stay. From then on the account is in the index under
+    /// its state. If WeChat refuses the grant, a link asks the merchant to authorize again: the earlier one, renewed,
+    /// if it was neither used nor cancelled, or else a new one with the id `link`. A read, another one of the earlier
+    /// link, and a transaction over the row, the details and the link.
     pub async fn end_grant(
         &self,
         authorizer: &AppId,
@@ -267,23 +269,23 @@ impl Accounts {
         };
         let details = DetailsChange { state: Some((state, reported)), ..DetailsChange::default() };
         let written = self.write_with_details(authorizer, Some(seq), || Ok(vec![row()?]), &details, now).await?;
-        // Our own first try, whose reply was lost, counts.
+        // Our own first try, whose reply was lost, counts as success.
         Ok(WriteOutcome::of(written, |now| {
             let now = TokenRecord::of(now);
             now.seq == next && now.state == state
         }))
     }
 
-    /// Writes down that WeChat was asked about an account and nothing followed from it, so that the next runs ask about
+    /// Records that an account's details were read from WeChat without consequence, so that the next runs read those of
     /// others first. One write; without effect if the account was changed since it was read.
     pub async fn note_asked(&self, authorizer: &AppId, seq: u64, now: Timestamp) -> Result<(), StoreError> {
         self.change(authorizer).set(ASKED_AT, now).when(equals(TOKEN_SEQ, seq)).apply().await.map(drop)
     }
 
-    /// Overwrites a refresh token with the one that WeChat names, over the `token_seq` that was read, and makes the
-    /// account due at once. One write. The new one may be of a grant that we have heard nothing of, so that the time of
-    /// the present grant is no longer known; and the write raises the `token_seq`, so that a process that was refused the
-    /// old one ends nothing.
+    /// Overwrites a refresh token with the one from WeChat, if the `token_seq` is still the one that was read, and
+    /// makes the account due at once. One write. The new token may belong to a grant that is unknown here, so the time
+    /// of the present grant is no longer known. The write raises the `token_seq`, so that a process to which WeChat
+    /// refused the old token does not end the grant.
     pub async fn overwrite_refresh_token(
         &self,
         authorizer: &AppId,
@@ -302,16 +304,16 @@ impl Accounts {
             .when(equals(TOKEN_SEQ, seq).and(equals(STATE, AccountState::Active.as_str())))
             .apply_or_read()
             .await?;
-        // Our own first try, whose reply was lost, counts.
+        // Our own first try, whose reply was lost, counts as success.
         Ok(WriteOutcome::of(written, |now| {
             let now = TokenRecord::of(now);
             now.seq == next && now.is_renewed_by(refresh_token)
         }))
     }
 
-    /// Writes an account's profile and permission sets over the `token_seq` that was read before WeChat was asked for
-    /// them, and reports what is different. To be called once the name of the profile is stored
-    /// ([`crate::UserNames::put`]). A read, and a transaction over the row and the details.
+    /// Stores an account's profile and permission sets, if the `token_seq` is still the one that was read before WeChat
+    /// was called, and reports the differences. Call it after the original id is stored ([`crate::UserNames::put`]). A
+    /// read, and a transaction over the row and the details.
     pub async fn put_profile(
         &self,
         authorizer: &AppId,
@@ -329,7 +331,7 @@ impl Accounts {
         Ok(WriteOutcome::of(written, |_| false))
     }
 
-    /// Writes down the link that an account's grant came through, and what the business has said on it. A read, and a
+    /// Stores the link that an account's grant came through, and what the business has said on it. A read, and a
     /// transaction over the details if that is new.
     pub async fn note_origin(
         &self,
@@ -345,13 +347,13 @@ impl Accounts {
         self.write_with_details(authorizer, None, || Ok(Vec::new()), &details, now).await.map(drop)
     }
 
-    /// Moves what an earlier version has written into the account's row to its details, where it belongs. An account that
-    /// is not known yet is not reported by that; what has changed since its details were written is. Two reads, and a
-    /// transaction over the row and the details. Without effect if there is no row, or if somebody else has changed what
-    /// is to be moved.
+    /// Moves what an earlier version has written into the account's row to its details. For an account without details
+    /// this reports nothing; for others it reports what has changed since the details were written. Two reads, and a
+    /// transaction over the row and the details. Without effect if there is no row, or if somebody else has changed
+    /// what is to be moved.
     ///
     /// # Errors
-    /// [`StoreError`]: the next look at the row moves it.
+    /// [`StoreError`]: the next read of the row moves it.
     pub async fn move_details(&self, authorizer: &AppId, now: Timestamp) -> Result<(), StoreError> {
         let row = self.0.read(self.0.account(authorizer), &ROW_ATTRIBUTES).await?;
         let Some(row) = row else { return Ok(()) };
@@ -391,11 +393,11 @@ impl Accounts {
         }
     }
 
-    /// Changes what the business has said about an account, if the version of that is one that `is_wanted`. Nothing is written
-    /// where nothing changes. A read, and a transaction over the details.
+    /// Changes what the business has said about an account, if `is_wanted` accepts the current version. Nothing is
+    /// written if nothing changes. A read, and a transaction over the details.
     ///
     /// # Errors
-    /// [`StoreError`]: it may be changed or not; the caller reads it again.
+    /// [`StoreError`]: it may or may not be changed; the caller reads it again.
     pub async fn patch(
         &self,
         authorizer: &AppId,
@@ -416,7 +418,7 @@ impl Accounts {
                 Ok(said) => said,
                 Err(error) => return Ok(Patched::Invalid(error)),
             };
-            // After a lost reply the version is that of our own first try.
+            // After a lost reply, the version is from our own first try.
             let is_done = attempt > 0 && said.is_known(&known);
             if !is_done && !is_wanted(known.labels_version) {
                 return Ok(Patched::Superseded(known.labels_version));
@@ -433,8 +435,8 @@ impl Accounts {
         Err(last.failure("details"))
     }
 
-    /// Changes an account's row and its details together. `row` are the writes of the row, conditional on the `token_seq`
-    /// `seq` of it, and of what else belongs to them; without `seq` the details alone are changed.
+    /// Changes an account's row and its details together. `row` are the writes of the row, conditional on its
+    /// `token_seq` being `seq`, and of other items that belong to them; without `seq` only the details are changed.
     async fn write_with_details(
         &self,
         authorizer: &AppId,
@@ -457,7 +459,7 @@ impl Accounts {
             last = self.0.transact(writes).await?;
             match (last, seq) {
                 (Transacted::Done, _) => return Ok(Written::Done(())),
-                // Unless only the details have changed since they were read.
+                // It is refused for good, unless only the details have changed since they were read.
                 (Transacted::Refused, Some(seq)) => {
                     let row = self.0.read(self.0.account(authorizer), &ROW_ATTRIBUTES).await?;
                     if row.clone().is_none_or(|row| TokenRecord::of(row).seq != seq) {
@@ -470,7 +472,7 @@ impl Accounts {
         Err(last.failure("account"))
     }
 
-    /// The link that last asked the merchant again, if nobody has used or cancelled it.
+    /// The link that last asked the merchant to authorize again, if it was neither used nor cancelled.
     async fn unanswered(&self, link: Option<LinkId>, now: Timestamp) -> Result<Option<LinkId>, StoreError> {
         let Some(id) = link else { return Ok(None) };
         let link = Links(self.0.clone()).get(&id, now).await?;
@@ -478,7 +480,7 @@ impl Accounts {
         Ok(Some(id).filter(|_| !is_over))
     }
 
-    /// What is known of an account, moved to its place before where an earlier version has written the row.
+    /// The details of an account. If an earlier version has written them into the row, they are moved first.
     async fn known_details(&self, authorizer: &AppId, now: Timestamp) -> Result<AccountDetails, StoreError> {
         let read =
             async || Ok::<_, StoreError>(self.0.get(self.0.details(authorizer)).await?.map(AccountDetails::read));
@@ -490,7 +492,7 @@ impl Accounts {
     }
 }
 
-/// An attribute is what it was when the item was read.
+/// The condition that an attribute is unchanged since the item was read.
 fn is_as_read(item: &Item, attribute: &str) -> Condition {
     match item.attributes.get(attribute) {
         Some(value) => equals(attribute, Value(value.clone())),

@@ -1,6 +1,6 @@
-//! The accounts of a platform as services and operators see them: lists, page after page, and what is known of each.
+//! The accounts of a platform as services and operators see them: paged lists, and what is known about each account.
 //!
-//! Nothing here reads a token: what is taken of an account's row are the attributes in [`STATUS_ATTRIBUTES`].
+//! Nothing here reads a token: only the attributes in [`STATUS_ATTRIBUTES`] are read of an account's row.
 
 use std::collections::HashMap;
 
@@ -20,8 +20,8 @@ use crate::last_failure::LastFailure;
 use crate::part::Part;
 use crate::request::{Counted, Order};
 
-/// The attributes of an account's row that [`AccountLists`] and [`Details`] read: no role that is given these can read a
-/// token with them.
+/// The attributes of an account's row that [`AccountLists`] and [`Details`] read. A role that may read only these
+/// cannot read tokens.
 pub const STATUS_ATTRIBUTES: [&str; 16] = [
     PK,
     STATE,
@@ -41,14 +41,14 @@ pub const STATUS_ATTRIBUTES: [&str; 16] = [
     DETAILS_STATE,
 ];
 
-/// A list of accounts, in the order of their appids.
+/// A list of accounts, ordered by appid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountList<'a> {
     /// Every account that has ever authorized the platform.
     All,
-    /// Those in this state.
+    /// The accounts in this state.
     InState(AccountState),
-    /// Those with this reference.
+    /// The accounts with this reference.
     WithReference(&'a str),
 }
 
@@ -62,7 +62,7 @@ impl AccountList<'_> {
         }
     }
 
-    /// Whether an account is in the list: the index may say so for a moment after it has left.
+    /// Whether an account is in the list. The index may still contain it shortly after it has left.
     fn has(self, details: &AccountDetails) -> bool {
         match self {
             Self::All => true,
@@ -73,7 +73,7 @@ impl AccountList<'_> {
 }
 
 impl Part {
-    /// The partition of the index that has a list.
+    /// The index partition of a list.
     pub(crate) fn list_of(&self, list: AccountList<'_>) -> String {
         match list {
             AccountList::All => self.kind("accounts"),
@@ -83,24 +83,24 @@ impl Part {
     }
 }
 
-/// How an account's token is doing, or the component's, without the token.
+/// The status of an account's token or the component's, without the token itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TokenStatus {
     /// WeChat's time of the newest grant, if it came with one.
     pub granted_at: Option<Timestamp>,
     /// The row's `token_seq`.
     pub seq: u64,
-    /// When WeChat stops accepting the token; `None` where there is none.
+    /// When WeChat stops accepting the token; `None` if there is none.
     pub expires_at: Option<Timestamp>,
     /// When it was issued, by our clock.
     pub stored_at: Option<Timestamp>,
-    /// From when on it is renewed, or tried again after a failure.
+    /// When it is due for renewal, or for another try after a failure.
     pub due_at: Option<Timestamp>,
     /// How many renewals in a row have failed.
     pub failures: u32,
-    /// The label of the last failure, such as `61004`; `None` where the last renewal was a success.
+    /// The label of the last failure, such as `61004`; `None` if the last renewal succeeded.
     pub last_error: Option<String>,
-    /// What else is known of it.
+    /// The details of that failure.
     pub last_failure: Option<LastFailure>,
 }
 
@@ -116,13 +116,13 @@ impl TokenStatus {
             failures: item.number(FAILURES).unwrap_or(0),
             last_failure: item
                 .parsed(LAST_FAILURE, |json| serde_json::from_str(json))
-                // An earlier version writes the label alone, and leaves this as it was.
+                // An earlier version updates only the label, so this may be outdated.
                 .filter(|failure: &LastFailure| Some(&failure.label) == last_error.as_ref()),
             last_error,
         }
     }
 
-    /// Until when the token may be used without another look: it is neither due nor at its end before. `None` where there
+    /// Until when the token may be used without reading it again: it is neither due nor expired before. `None` if there
     /// is none.
     #[must_use]
     pub fn use_until(&self) -> Option<Timestamp> {
@@ -130,14 +130,14 @@ impl TokenStatus {
     }
 }
 
-/// What is known of an account, without its tokens.
+/// What is known about an account, without its tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownAccount {
     /// The account.
     pub appid: AppId,
-    /// How it looks, what it permits, what the business has said.
+    /// Its profile, its permission sets, and what the business has said.
     pub details: AccountDetails,
-    /// How its token is doing.
+    /// The status of its token.
     pub token: TokenStatus,
 }
 
@@ -146,8 +146,8 @@ pub struct KnownAccount {
 pub struct AccountLists(pub(crate) Part);
 
 impl AccountLists {
-    /// The accounts of a page of a list behind `after`, and whether there are more behind them. One query of the index, one
-    /// read unit for some 40 accounts. The index may be a moment behind the table.
+    /// A page of a list: the accounts after `after`, and whether there are more. One query of the index, one read unit
+    /// for about 40 accounts. The index may lag slightly behind the table.
     pub async fn page(
         &self,
         list: AccountList<'_>,
@@ -160,21 +160,21 @@ impl AccountLists {
         Ok((accounts, has_more))
     }
 
-    /// How many accounts a list has. Queries of the index that count: one read unit for some 40 accounts.
+    /// The number of accounts in a list. Counting queries of the index: one read unit for about 40 accounts.
     pub async fn count(&self, list: AccountList<'_>) -> Result<u64, StoreError> {
         self.0.count_list(&self.0.list_of(list)).await
     }
 
-    /// How many accounts of a list one query counts: some 10,000 for 128 read units.
+    /// The number of accounts in a list, as far as one query counts: about 10,000 for 128 read units.
     pub async fn count_first(&self, list: AccountList<'_>) -> Result<Counted, StoreError> {
         self.0.count_first_of_list(&self.0.list_of(list)).await
     }
 
-    /// What is known of accounts, in their order, as it was a moment ago. Those that are not known, or not in the list any
-    /// more, are left out. Half a read unit each for the details and for the row of an account.
+    /// What is known about these accounts, in the given order, eventually consistent. Accounts that are unknown, or no
+    /// longer in the list, are left out. Half a read unit each for an account's details and its row.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`], also where DynamoDB leaves items out: none is silently missing.
+    /// [`StoreError::Unavailable`], also if DynamoDB leaves items out: none is silently missing.
     pub async fn known(&self, list: AccountList<'_>, accounts: &[AppId]) -> Result<Vec<KnownAccount>, StoreError> {
         let details = accounts.iter().map(|account| self.0.details(account)).collect();
         let rows = accounts.iter().map(|account| self.0.account(account)).collect();
@@ -192,7 +192,8 @@ impl AccountLists {
         Ok(known.collect())
     }
 
-    /// One account, as of now. Two reads, and another one for a row that an earlier version has written.
+    /// Reads one account, strongly consistent. Two reads, and another one for a row that an earlier version has
+    /// written.
     pub async fn get(&self, account: &AppId) -> Result<Option<KnownAccount>, StoreError> {
         let details = Details(self.0.clone());
         let row = self.0.read(self.0.account(account), &STATUS_ATTRIBUTES);

@@ -1,7 +1,8 @@
 //! Whether the platform may act for an account, and since when.
 //!
-//! Each state has an attribute of its own for when it began. Entering a state sets that attribute unless it is there,
-//! and removes the others: so one write keeps the time of a state that is entered twice, without knowing the state before.
+//! Each state has its own attribute for the time when it began. Entering a state sets that attribute unless it exists,
+//! and removes the others. So a single write keeps the time of a state that is entered twice, without knowing the
+//! previous state.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -15,22 +16,22 @@ use crate::item::{Attributes, Item};
 use crate::part::Part;
 use crate::write::Change;
 
-/// The attributes that [`Standings::get`] reads: no role that is given these can read a token with them.
+/// The attributes that [`Standings::get`] reads. A role that may read only these cannot read tokens.
 pub const STANDING_ATTRIBUTES: [&str; 5] = [PK, STATE, ACTIVE_SINCE, UNAUTHORIZED_SINCE, NEEDS_AUTHORIZATION_SINCE];
 
 /// Whether the platform may act for an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountState {
-    /// The grant stands; the token is renewed.
+    /// The grant is in force; the token is renewed.
     Active,
-    /// WeChat said that the merchant took the grant back.
+    /// WeChat said that the merchant revoked the grant.
     Unauthorized,
-    /// WeChat refuses the grant: only the merchant can help, by authorizing again.
+    /// WeChat refuses the grant: only the merchant can restore it, by authorizing again.
     NeedsAuthorization,
 }
 
 impl AccountState {
-    /// Every state.
+    /// All states.
     pub const ALL: [Self; 3] = [Self::Active, Self::Unauthorized, Self::NeedsAuthorization];
 
     /// The word in the table, in metrics and in the business API.
@@ -47,7 +48,7 @@ impl AccountState {
         Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(())
     }
 
-    /// The attribute that says when the state began, by our clock.
+    /// The attribute with the time when the state began, by our clock.
     pub(crate) const fn since(self) -> &'static str {
         match self {
             Self::Active => ACTIVE_SINCE,
@@ -64,7 +65,7 @@ impl fmt::Display for AccountState {
 }
 
 impl Change {
-    /// Lets an account enter a state, unless it is in it. Its details enter it in the same transaction.
+    /// Makes an account enter a state, unless it is already in it. Its details enter it in the same transaction.
     pub(crate) fn enter(self, state: AccountState, now: Timestamp) -> Self {
         let others = AccountState::ALL.into_iter().filter(|other| *other != state).map(AccountState::since);
         self.set(STATE, state.as_str()).set(DETAILS_STATE, state.as_str()).set_once(state.since(), now).remove(others)
@@ -76,7 +77,8 @@ impl Change {
 pub struct Standing {
     /// The state.
     pub state: AccountState,
-    /// When it began, by our clock; `None` for a row whose state has not changed since it was written without a time.
+    /// When it began, by our clock; `None` for a row of an earlier version, which stored no time, until its state
+    /// changes.
     pub since: Option<Timestamp>,
 }
 
@@ -93,14 +95,15 @@ impl Standing {
 pub struct Standings(pub(crate) Part);
 
 impl Standings {
-    /// The state of an account, `None` if it has no row. One read, which names its attributes: a role can be given
-    /// these without the tokens that are in the same row.
+    /// Reads the state of an account; `None` if it has no row. One read, which names its attributes, so that a role can
+    /// be limited to them and not see the tokens in the same row.
     pub async fn get(&self, authorizer: &AppId) -> Result<Option<Standing>, StoreError> {
         let row = self.0.read(self.0.account(authorizer), &STANDING_ATTRIBUTES).await?;
         Ok(row.and_then(Standing::read))
     }
 
-    /// The states of many accounts, as they were a moment ago; an account may be named twice. Half a read unit an account.
+    /// Reads the states of many accounts, eventually consistent; an account may be named twice. Half a read unit per
+    /// account.
     pub async fn of(&self, authorizers: &[&AppId]) -> Result<HashMap<AppId, Standing>, StoreError> {
         let distinct: HashSet<&AppId> = authorizers.iter().copied().collect();
         let keys = distinct.into_iter().map(|authorizer| self.0.account(authorizer)).collect();

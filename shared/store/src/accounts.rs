@@ -1,4 +1,5 @@
-//! Many accounts at once: those that fall due and those out of use, by the index, and the rows of a page of WeChat's list.
+//! Reading many accounts at once: those that are due and those out of use, by the index, and the rows of a page of
+//! WeChat's list.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,11 +14,12 @@ use crate::item::Attributes;
 use crate::request::PagePosition;
 use crate::run::AccountCounts;
 
-/// Accounts are spread over this many partitions of the `due` index, each of which takes 1,000 index writes a second: 500
-/// renewals, whose two writes move an account to its next time. Four take the renewals of some ten million accounts.
+/// Accounts are spread over this many partitions of the `due` index. Each partition allows 1,000 index writes per
+/// second: 500 renewals, since a renewal moves an account to its next time with two writes. Four partitions suffice for
+/// the renewals of about ten million accounts.
 const DUE_SHARDS: u64 = 4;
 
-/// The accounts that one renew run looks after: all of them, or one of several equal parts, whose runs work side by side.
+/// The accounts of one renew run: all of them, or one of several equal parts, whose runs are concurrent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DuePart {
     number: u64,
@@ -28,13 +30,13 @@ impl DuePart {
     /// All accounts.
     pub const ALL: Self = Self { number: 0, of: 1 };
 
-    /// Part `number`, counted from 0, of `of` equal parts; `None` where the shards cannot be shared out like that.
+    /// Part `number`, counted from 0, of `of` equal parts; `None` if the shards cannot be divided like that.
     #[must_use]
     pub const fn new(number: u64, of: u64) -> Option<Self> {
         if of > 0 && DUE_SHARDS.is_multiple_of(of) && number < of { Some(Self { number, of }) } else { None }
     }
 
-    /// All of `of` equal parts in their order; `None` where the shards cannot be shared out like that.
+    /// All of `of` equal parts in order; `None` if the shards cannot be divided like that.
     #[must_use]
     pub fn all_of(of: u64) -> Option<Vec<Self>> {
         Self::new(0, of).map(|_| (0..of).map(|number| Self { number, of }).collect())
@@ -46,34 +48,34 @@ impl DuePart {
         self.number
     }
 
-    /// Whether it is the part whose run also does what is done once for the platform.
+    /// Whether its run also does the work that is done once for the whole platform.
     #[must_use]
     pub const fn is_first(self) -> bool {
         self.number == 0
     }
 
-    /// The shards of the index that its accounts are in.
+    /// The shards of the index with its accounts.
     pub fn shards(self) -> impl Iterator<Item = u64> {
         (0..DUE_SHARDS).filter(move |shard| shard % self.of == self.number)
     }
 
-    /// This part's equal share of what all parts may do together, rounded down.
+    /// This part's equal share of a limit for all parts together, rounded down.
     #[must_use]
     pub const fn share_of(self, all: u64) -> u64 {
         all / self.of
     }
 }
 
-/// Accounts of one page of the index: as many as are renewed at once at most.
+/// The number of accounts on one page of the index: the most that are renewed at once.
 const DUE_PAGE: i32 = 256;
 
-/// Later than anything in the index: asks for all of it.
+/// A time later than anything in the index, to read all of it.
 pub const END_OF_TIME: Timestamp = Timestamp::from_unix(99_999_999_999);
 
 impl Accounts {
-    /// Accounts of one shard of the index that fall due until `until`, the longest overdue first, a page at a time:
-    /// `after` is the position that the page before returned. One query of the index, a quarter of a read unit for ten
-    /// accounts. Every account in use is in the index, so a distant `until` lists those of all shards
+    /// A page of the accounts in one shard of the index that are due by `until`, the longest overdue first: `after` is
+    /// the position that the previous page returned. One query of the index, a quarter of a read unit for ten accounts.
+    /// Every account in use is in the index, so with a distant `until` all of them are listed, shard by shard
     /// ([`DuePart::shards`]).
     pub async fn due(
         &self,
@@ -84,7 +86,8 @@ impl Accounts {
         self.0.page_of_due(self.shard(shard), until, DUE_PAGE, after, |pk| self.account_of(pk)).await
     }
 
-    /// Accounts out of use that are in `state`, in the order of their ends, a page at a time. One query of the index.
+    /// A page of the accounts out of use that are in `state`, ordered by when their grants ended. One query of the
+    /// index.
     pub async fn ended(
         &self,
         state: AccountState,
@@ -93,13 +96,13 @@ impl Accounts {
         self.0.page_of_due(self.ended_shard(state), END_OF_TIME, DUE_PAGE, after, |pk| self.account_of(pk)).await
     }
 
-    /// How many accounts of a part fall due until `until`. One query a shard and megabyte.
+    /// The number of accounts of a part that are due by `until`. One query per shard and megabyte.
     pub async fn count_due(&self, part: DuePart, until: Timestamp) -> Result<u64, StoreError> {
         self.0.count_due(part.shards().map(|shard| self.shard(shard)), until).await
     }
 
-    /// How many accounts are in a state. Active ones are those that are renewed: one that granted no API permission has
-    /// no token and is not among them. One query for each megabyte and, of active ones, shard.
+    /// The number of accounts in a state. Active accounts are those that are renewed: one that granted no API
+    /// permission has no token and is not counted. One query per megabyte and, for active ones, per shard.
     pub async fn count(&self, state: AccountState) -> Result<u64, StoreError> {
         match state {
             AccountState::Active => self.count_due(DuePart::ALL, END_OF_TIME).await,
@@ -107,7 +110,7 @@ impl Accounts {
         }
     }
 
-    /// How many accounts are in each state. The queries of [`Accounts::count`], at the same time.
+    /// The number of accounts in each state. The queries of [`Accounts::count`], concurrently.
     pub async fn counts(&self) -> Result<AccountCounts, StoreError> {
         let (active, unauthorized, needs_authorization) = tokio::try_join!(
             self.count(AccountState::Active),
@@ -117,7 +120,7 @@ impl Accounts {
         Ok(AccountCounts { active, unauthorized, needs_authorization })
     }
 
-    /// The partition of the `due` index that an account's next renewal is in.
+    /// The partition of the `due` index with an account's next renewal.
     pub(crate) fn due_shard(&self, authorizer: &AppId) -> String {
         self.shard(Digest::of(&[authorizer.as_str()]).part(DUE_SHARDS))
     }
@@ -126,16 +129,17 @@ impl Accounts {
         self.0.partition("due", &shard.to_string())
     }
 
-    /// The partition of the index that accounts out of use are in.
+    /// The partition of the index with the accounts out of use.
     pub(crate) fn ended_shard(&self, state: AccountState) -> String {
         self.0.partition("ended", state.as_str())
     }
 
-    /// Many accounts, as they were a moment ago: rows that are missing or were changed just now are read again with
-    /// [`Accounts::get`] before anything follows from them. An account may be named twice. Half a read unit an account.
+    /// Reads many accounts, eventually consistent. Rows that are missing or were just changed must be read again with
+    /// [`Accounts::get`] before a decision is based on them. An account may be named twice. Half a read unit per
+    /// account.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]. Rows that DynamoDB leaves out again and again are missing from the result.
+    /// [`StoreError::Unavailable`]. Rows that DynamoDB repeatedly leaves out are missing from the result.
     pub async fn get_eventually(&self, authorizers: &[AppId]) -> Result<HashMap<AppId, StoredAccount>, StoreError> {
         // DynamoDB refuses a batch that names an item twice.
         let distinct: HashSet<&AppId> = authorizers.iter().collect();

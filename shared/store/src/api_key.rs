@@ -1,7 +1,8 @@
-//! The keys of services outside AWS: what each may do, and until when.
+//! The API keys of services outside AWS: what each may do, and until when.
 //!
-//! The table has a digest of a key's secret and never the secret: whoever reads the table cannot use a key. A key that was
-//! revoked or has ended is known for some time longer, so that its use can be told from that of a key that never was.
+//! The table contains a digest of a key's secret and never the secret: whoever reads the table cannot use a key. A key
+//! that was revoked or has expired is kept for some time, so that its use can be distinguished from that of a key that
+//! never existed.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -26,25 +27,25 @@ use crate::part::{Key, Part};
 use crate::request::Order;
 use crate::write::{Value, absent, equals, exists, id_value, is_before};
 
-/// A key is known this long after it was revoked or has ended.
+/// How long a key is kept after it was revoked or has expired.
 const KEEP_ENDED: Duration = Duration::from_hours(24 * 30);
 
-/// What a key's text begins with: programs that look for secrets in source code recognize it by this.
+/// The prefix of a key's text, by which secret scanners recognize it in source code.
 const TEXT_PREFIX: &str = "wxp_";
 
-/// Characters of a key's secret, which is 256 bits in URL-safe Base64.
+/// The number of characters of a key's secret: 256 bits in URL-safe Base64.
 const SECRET_LENGTH: usize = 43;
 
 macro_rules! scopes {
     ($($(#[$doc:meta])* $scope:ident = $word:literal),+ $(,)?) => {
-        /// A part of the API that a key opens.
+        /// A part of the API to which a key gives access.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Scope {
             $($(#[$doc])* $scope,)+
         }
 
         impl Scope {
-            /// All of them.
+            /// All scopes.
             pub const ALL: &[Self] = &[$(Self::$scope),+];
 
             /// The word in the table and in the business API.
@@ -59,13 +60,13 @@ macro_rules! scopes {
 scopes! {
     /// Reads accounts, failed calls and reconciliations.
     AccountsRead = "accounts:read",
-    /// Says something about accounts, asks for readings of profiles and reconciliations.
+    /// Changes what is said about accounts, requests profile readings and reconciliations.
     AccountsWrite = "accounts:write",
-    /// Says where web logins of an account may return to.
+    /// Sets the origins to which web logins of an account may return.
     AccountsOrigins = "accounts:origins",
-    /// Makes, reads and cancels authorization links.
+    /// Creates, reads and cancels authorization links.
     Links = "links",
-    /// Reads accounts' tokens and asks for renewals.
+    /// Reads accounts' tokens and requests renewals.
     Tokens = "tokens",
     /// Makes calls on behalf of accounts.
     Calls = "calls",
@@ -78,13 +79,13 @@ scopes! {
 }
 
 impl Scope {
-    /// The scope with this word.
+    /// The scope with this name.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|scope| scope.as_str() == word)
     }
 
-    /// Whether it concerns single accounts, so that a key can have it for some of them only.
+    /// Whether it concerns single accounts, so that a key can be limited to some of them.
     #[must_use]
     pub const fn is_of_accounts(self) -> bool {
         !matches!(self, Self::PlatformCalls | Self::PlatformTokens)
@@ -118,24 +119,24 @@ impl KeyDigest {
     }
 }
 
-/// A key as a service holds it: `wxp_ID_SECRET`.
+/// A key as a service has it: `wxp_ID_SECRET`.
 #[derive(Debug, Clone)]
 pub struct KeyText {
-    /// Which key it is.
+    /// The key's id.
     pub id: KeyId,
-    /// What shows that it is held.
+    /// The secret, which proves possession of the key.
     pub secret: SecretString,
 }
 
 impl KeyText {
-    /// A fresh key.
+    /// Generates a key.
     #[must_use]
     pub fn generate(random: &Random) -> Self {
         Self { id: KeyId::generate(random), secret: random.secret().into() }
     }
 
-    /// Takes a key's text apart; `None` for a text that cannot be one. Id and secret may have `_` in them: their lengths say
-    /// where each ends.
+    /// Parses a key's text; `None` if it is not one. Id and secret may contain `_`: they are separated by their
+    /// lengths.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (id, secret) = text.strip_prefix(TEXT_PREFIX)?.split_at_checked(KeyId::LENGTH)?;
@@ -145,45 +146,46 @@ impl KeyText {
         Some(Self { id, secret: secret.into() })
     }
 
-    /// The text.
+    /// The key's text.
     #[must_use]
     pub fn text(&self) -> SecretString {
         format!("{TEXT_PREFIX}{}_{}", self.id, self.secret.expose_secret()).into()
     }
 }
 
-/// Characters of a key's name.
+/// The greatest number of characters of a key's name.
 pub const LONGEST_KEY_NAME: usize = 64;
 
-/// Accounts that a key can be limited to: its item stays below 4 KB, and its check at half a read unit.
+/// The greatest number of accounts to which a key can be limited: its item stays below 4 KB, so checking it costs half
+/// a read unit.
 pub const MOST_KEY_APPIDS: usize = 100;
 
-/// What is wrong with the key that somebody asks for.
+/// What is wrong with a requested key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// The name is empty, too long, or has something invisible in it.
+    /// The name is empty, too long, or contains invisible characters.
     #[error("name must have 1 to 64 visible characters, on one line")]
     Name,
     /// There is no scope, or an unknown one.
     #[error(
-        "scopes must be one or several of accounts:read, accounts:write, accounts:origins, links, tokens, calls, \
+        "scopes must be one or more of accounts:read, accounts:write, accounts:origins, links, tokens, calls, \
          platform:calls, platform:tokens and logins"
     )]
     Scopes,
-    /// There is no account, there are too many, or one is no appid.
+    /// There is no account, there are too many, or one is not an appid.
     #[error("appids must be 1 to 100 appids such as wx1234567890abcdef; leave it out for all accounts")]
     Appids,
-    /// A scope of the platform itself is asked for together with accounts.
-    #[error("{0} concerns the platform and cannot be limited by appids: leave one of them out, or make two keys")]
+    /// A scope of the platform itself is combined with accounts.
+    #[error("{0} concerns the platform and cannot be limited by appids: leave one of them out, or create two keys")]
     NotOfAccounts(Scope),
-    /// The end is not a time, or it is over.
+    /// The end is not a time, or it is in the past.
     #[error(
         "expires_at must be a time in the future, such as 2099-01-31T08:00:00Z; leave it out for a key without an end"
     )]
     EndsAt,
 }
 
-/// The key that somebody asks for.
+/// A requested key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyRequest {
     name: String,
@@ -194,8 +196,7 @@ pub struct KeyRequest {
 }
 
 impl KeyRequest {
-    /// A key with this name and these scopes, for all accounts, without an end, not for URLs. White space around the name
-    /// is not part of it.
+    /// A key with this name and these scopes, for all accounts, without an end, and not for URLs. The name is trimmed.
     pub fn new(name: &str, scopes: &[impl AsRef<str>]) -> Result<Self, KeyError> {
         let name = Some(name.trim()).filter(|name| is_name(name)).ok_or(KeyError::Name)?.to_owned();
         let scopes: Option<BTreeSet<Scope>> = scopes.iter().map(|word| Scope::parse(word.as_ref())).collect();
@@ -214,19 +215,19 @@ impl KeyRequest {
         }
     }
 
-    /// The same until a time in RFC 3339.
+    /// The same, valid until a time in RFC 3339.
     pub fn until(self, ends_at: &str, now: Timestamp) -> Result<Self, KeyError> {
         let ends_at = Timestamp::parse_rfc3339(ends_at).filter(|ends_at| now < *ends_at).ok_or(KeyError::EndsAt)?;
         Ok(Self { ends_at: Some(ends_at), ..self })
     }
 
-    /// The same, and it may be in a query.
+    /// The same; `in_url` says whether it may be sent in a query.
     #[must_use]
     pub fn in_url(self, in_url: bool) -> Self {
         Self { in_url, ..self }
     }
 
-    /// The key as it is to be stored, and the text that its owner gets.
+    /// Creates the key to be stored, and the text for its owner.
     #[must_use]
     pub fn make(self, created_by: &str, random: &Random, now: Timestamp) -> (ApiKey, KeyText) {
         let text = KeyText::generate(random);
@@ -247,7 +248,7 @@ impl KeyRequest {
     }
 }
 
-/// Whether a terminal and a log line show a name as it is: the standard library escapes what is not printable.
+/// Whether terminals and log lines show a name unchanged: the standard library escapes what is not printable.
 fn is_name(name: &str) -> bool {
     let others = name.replace(['\\', '"', '\''], "");
     (1..=LONGEST_KEY_NAME).contains(&name.chars().count()) && others.escape_debug().to_string() == others
@@ -258,21 +259,21 @@ fn is_name(name: &str) -> bool {
 pub struct ApiKey {
     /// Its id, which is not secret.
     pub id: KeyId,
-    /// What its owner calls it.
+    /// Its name.
     pub name: String,
-    /// What it opens. A scope of a later version is left out.
+    /// Its scopes. Scopes of a later version are left out.
     pub scopes: BTreeSet<Scope>,
-    /// The accounts that it is for; `None` for all.
+    /// The accounts to which it is limited; `None` for all.
     pub appids: Option<BTreeSet<AppId>>,
     /// The digest of its secret.
     pub secret: KeyDigest,
-    /// Whether it may be in a query, where others log it.
+    /// Whether it may be sent in a query, which servers in between may log.
     pub in_url: bool,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// Who has made it.
+    /// Who created it.
     pub created_by: String,
-    /// From when on it is not accepted any more.
+    /// When it stops being accepted.
     pub ends_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
@@ -287,13 +288,14 @@ impl ApiKey {
         self.revoked_at.is_none() && self.ends_at.is_none_or(|ends_at| now < ends_at)
     }
 
-    /// Whether it opens a part of the API. One that is limited to some accounts opens nothing that concerns all of them.
+    /// Whether it gives access to a part of the API. A key that is limited to some accounts gives access to nothing
+    /// that concerns all of them.
     #[must_use]
     pub fn permits(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope) && (self.appids.is_none() || scope.is_of_accounts())
     }
 
-    /// Until when it is known.
+    /// Until when it is kept.
     fn known_until(&self) -> Option<Timestamp> {
         self.revoked_at.or(self.ends_at).map(|end| end.plus(KEEP_ENDED))
     }
@@ -304,7 +306,7 @@ impl ApiKey {
 
     fn read(id: KeyId, attributes: Attributes) -> Result<Self, StoreError> {
         let item = Item::new(ITEM, attributes);
-        // An end or a limit that cannot be read must not be taken for none.
+        // An unreadable end or limit must not be taken for none.
         let end = |name: &'static str| match item.instant(name) {
             None if item.has(name) => Err(item.lacks(name)),
             end => Ok(end),
@@ -327,7 +329,7 @@ impl ApiKey {
     }
 }
 
-/// Where a key is in the list: when it was made, and its id.
+/// The position of a key in the list: when it was created, and its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyPlace(String);
 
@@ -336,7 +338,7 @@ impl KeyPlace {
         Self(format!("{:010}#{}", key.created_at.unix(), key.id))
     }
 
-    /// A place as it was given out; `None` for a text that cannot be one.
+    /// Parses a position; `None` if the text is not one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (created_at, id) = text.split_once('#')?;
@@ -344,7 +346,7 @@ impl KeyPlace {
         (is_time && KeyId::parse(id).is_ok()).then(|| Self(text.to_owned()))
     }
 
-    /// The place as text.
+    /// The position as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -360,7 +362,7 @@ impl KeyPlace {
 pub struct KeyPage {
     /// The keys.
     pub keys: Vec<ApiKey>,
-    /// The end of the page, if there is more behind it.
+    /// The end of the page, if there are more.
     pub next: Option<KeyPlace>,
 }
 
@@ -373,10 +375,10 @@ impl ApiKeys {
         self.0.key("key", id.as_str(), "key")
     }
 
-    /// Keeps a new key, and reports who has made it. A transaction of two writes, and one of each index.
+    /// Stores a new key, and reports who created it. A transaction of two writes, and one of each index.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]: the key may be there, and nobody has its secret. [`StoreError::Contended`] if there is
+    /// [`StoreError::Unavailable`]: the key may exist, but nobody has its secret. [`StoreError::Contended`] if there is
     /// another key with this id.
     pub async fn create(&self, key: &ApiKey, actor: &Actor) -> Result<(), StoreError> {
         let new = self
@@ -393,7 +395,7 @@ impl ApiKeys {
             .set_some(EXPIRES_AT, key.known_until())
             .set(LIST_PK, self.0.kind(LIST))
             .set(LIST_SK, KeyPlace::of(key).0);
-        // A second try after a lost reply writes the same again.
+        // A second try after a lost reply writes the same item again.
         let new = new.or_when(equals(SECRET_DIGEST, &key.secret));
         let is_written = self.write(new.in_transaction()?, key, KeyChange::Created, actor, key.created_at).await?;
         if is_written { Ok(()) } else { Err(StoreError::Contended { item: ITEM }) }
@@ -413,14 +415,14 @@ impl ApiKeys {
         self.0.transact_or_refuse(vec![item, event], ITEM).await
     }
 
-    /// A key, also one that is not valid any more; `None` if there is none. One read.
+    /// Reads a key, even one that is no longer valid; `None` if there is none. One read.
     pub async fn get(&self, id: &KeyId) -> Result<Option<ApiKey>, StoreError> {
         let found = self.0.get(self.key(id)).await?;
         found.map(|attributes| ApiKey::read(id.clone(), attributes)).transpose()
     }
 
-    /// The keys, those that were revoked or have ended lately included: the newest first, and those behind `after`. One
-    /// query of the index, and half a read unit a key, all as of a moment ago.
+    /// A page of the keys after `after`, newest first, including those that were recently revoked or have recently
+    /// expired. One query of the index, and half a read unit per key, eventually consistent.
     pub async fn page(&self, limit: usize, after: Option<&KeyPlace>, now: Timestamp) -> Result<KeyPage, StoreError> {
         let after = after.and_then(|place| Some((self.key(&place.id()?), place.0.clone())));
         let (entries, has_more) = self.0.page_of_list(&self.0.kind(LIST), Order::Descending, limit, after).await?;
@@ -429,17 +431,17 @@ impl ApiKeys {
         let ids: Vec<KeyId> = places.iter().filter_map(KeyPlace::id).collect();
         let items = self.0.batch_in_order(ids.iter().map(|id| self.key(id)).collect(), &[]).await?;
         let id_of = |item: &Attributes| KeyId::parse(self.0.id_in("key", item.get(PK)?.as_s().ok()?)?).ok();
-        // One that cannot be read is accepted nowhere and hides no other.
+        // An unreadable key is not accepted anywhere, and must not hide the others.
         let read = |item: Attributes| ApiKey::read(id_of(&item)?, item).ok();
         let keys = items.into_iter().filter_map(read).filter(|key| key.is_known(now)).collect();
         Ok(KeyPage { keys, next: places.into_iter().next_back().filter(|_| has_more) })
     }
 
-    /// Revokes a key, reports who has done it, and returns the key as it is then; `None` if there is none. A second
-    /// revocation changes and reports nothing. A read, and a transaction of two writes.
+    /// Revokes a key, reports who did it, and returns the revoked key; `None` if there is none. A second revocation
+    /// changes and reports nothing. A read, and a transaction of two writes.
     ///
     /// # Errors
-    /// [`StoreError`]: a caller that asks again gets the same result.
+    /// [`StoreError`]: a caller that tries again gets the same result.
     pub async fn revoke(&self, id: &KeyId, actor: &Actor, now: Timestamp) -> Result<Option<ApiKey>, StoreError> {
         let key = match self.get(id).await? {
             Some(key) if key.revoked_at.is_none() => key,
@@ -450,14 +452,14 @@ impl ApiKeys {
         if self.write(revoked, &key, KeyChange::Revoked, actor, now).await? {
             return Ok(Some(ApiKey { revoked_at: Some(now), ..key }));
         }
-        // Somebody else has been first, or our own first try, whose reply was lost.
+        // Somebody else was first, or our own first try, whose reply was lost.
         self.get(id).await
     }
 
-    /// Notes that a key is used on a day (in UTC, such as `2026-01-31`), unless that is known. One write.
+    /// Records that a key is used on a day (in UTC, such as `2026-01-31`), unless that is already recorded. One write.
     ///
     /// # Errors
-    /// [`StoreError`]: the next use notes it.
+    /// [`StoreError`]: the next use records it.
     pub async fn note_use(&self, id: &KeyId, day: &str) -> Result<(), StoreError> {
         let is_new = exists(PK).and(absent(LAST_USED_ON).or(is_before(LAST_USED_ON, day)));
         self.0.change(self.key(id)).set(LAST_USED_ON, day).when(is_new).apply().await.map(drop)
@@ -466,7 +468,7 @@ impl ApiKeys {
 
 const LIST: &str = "keys";
 
-/// What a key is called in failures.
+/// The name of the item in errors.
 const ITEM: &str = "API key";
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! What has come in and what waits to go out, for people who look at it: pushes and codes in the inbox, messages that wait
+//! What has arrived and what waits for delivery, for people to see: pushes and codes in the inbox, messages that wait
 //! for the bus, events that wait for their targets.
 //!
-//! Nothing here reads a push, a code or a message: what is taken of these items are the attributes in
-//! [`ENTRY_STATUS_ATTRIBUTES`] and [`WAITING_MESSAGE_ATTRIBUTES`].
+//! Nothing here reads a push, a code or a message: only the attributes in [`ENTRY_STATUS_ATTRIBUTES`] and
+//! [`WAITING_MESSAGE_ATTRIBUTES`] are read of these items.
 
 use std::ops::ControlFlow;
 
@@ -23,58 +23,60 @@ use crate::outbox::{EVENT_SORT_PREFIX, Outbox, PendingEvent, Subject};
 use crate::part::{Key, Part};
 use crate::request::{Counted, Order};
 
-/// The attributes of an inbox entry that [`Arrivals`] reads: no role that is given these can read a push or a code.
+/// The attributes of an inbox entry that [`Arrivals`] reads. A role that may read only these cannot read a push or a
+/// code.
 pub const ENTRY_STATUS_ATTRIBUTES: [&str; 9] =
     [PK, SK, INFO_TYPE, RECEIVED_AT, DUE_AT, TRIES, LAST_ERROR, OUTCOME, FINISHED_AT];
 
-/// The attributes of a message that [`Arrivals`] reads: no role that is given these can read what a follower wrote.
+/// The attributes of a message that [`Arrivals`] reads. A role that may read only these cannot read what a follower
+/// wrote.
 pub const WAITING_MESSAGE_ATTRIBUTES: [&str; 4] = [AUTHORIZER, CONFIRMED, KEPT_AT, DUE_AT];
 
-/// Entries of an account, and messages of all, that are looked at for those of an account that wait.
+/// How many entries of an account, and how many messages of all accounts, are searched for waiting ones of an account.
 const LOOK: usize = 1_000;
 
-/// Entries that are read at once.
+/// How many entries are read at once.
 const PAGE: usize = 100;
 
-/// The characters of a SHA-256.
+/// The number of hexadecimal digits of a SHA-256.
 const DIGEST_LENGTH: usize = 64;
 
-/// An entry of the inbox, without what it holds.
+/// An entry of the inbox, without its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryStatus {
-    /// The account; `None` where the entry does not name one, as a code that came through a redirect.
+    /// The account; `None` if the entry names none, as for a code from a redirect.
     pub account: Option<AppId>,
     /// WeChat's `InfoType`; `redirect` for a code, `release-check` for a message of the release check.
     pub info_type: String,
-    /// When it came, by our clock.
+    /// When it arrived, by our clock.
     pub received_at: Option<Timestamp>,
     /// When it is tried next; `None` once it is done.
     pub due_at: Option<Timestamp>,
-    /// How often it has been tried in vain.
+    /// How many tries have failed.
     pub tries: u32,
-    /// Why the last of these failed: WeChat's code or a word.
+    /// Why the last try failed: WeChat's code or a word.
     pub last_error: Option<String>,
-    /// How it has taken effect, or why it never will: a word or WeChat's code. With a `due_at`, what is left is to
-    /// publish it.
+    /// How it has taken effect, or why it never will: a word or WeChat's code. If there also is a `due_at`, it only
+    /// remains to be published.
     pub outcome: Option<String>,
     /// When it was done, by our clock.
     pub finished_at: Option<Timestamp>,
-    /// Its place among the entries of its account.
+    /// Its position among the entries of its account.
     pub place: EntryPlace,
 }
 
-/// Where an entry is among those of its account: behind those of later times of WeChat's.
+/// The position of an entry among those of its account, which are ordered from WeChat's latest time to the earliest.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EntryPlace(String);
 
 impl EntryPlace {
-    /// The place between what is of an earlier time of WeChat's and what is of this time or a later one.
+    /// The position between the entries before this time of WeChat's and those at this time or later.
     #[must_use]
     pub fn before(time: Timestamp) -> Self {
         Self(format!("{:010}", time.unix().max(0)))
     }
 
-    /// A place as it was given out; `None` for a text that cannot be one.
+    /// Parses a position; `None` if the text is not one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (time, digest) = text.split_once('#')?;
@@ -84,25 +86,25 @@ impl EntryPlace {
         (is_time && is_digest).then(|| Self(text.to_owned()))
     }
 
-    /// The place as text.
+    /// The position as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Where an entry is among all of them, in the order in which they came; or a time, which is behind what came before it.
+/// The position of an entry among all entries, in the order of their arrival; or a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArrivalPlace(String);
 
 impl ArrivalPlace {
-    /// The place between what came before a time and what came then or later.
+    /// The position between the entries that arrived before a time and those that arrived then or later.
     #[must_use]
     pub fn before(time: Timestamp) -> Self {
         Self(format!("{:010}", time.unix().max(0)))
     }
 
-    /// A place as it was given out; `None` for a text that cannot be one.
+    /// Parses a position; `None` if the text is not one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (time, rest) = text.split_once('#').map_or((text, None), |(time, rest)| (time, Some(rest)));
@@ -115,13 +117,13 @@ impl ArrivalPlace {
         (is_time && rest.is_none_or(|rest| is_entry(rest).is_some())).then(|| Self(text.to_owned()))
     }
 
-    /// The place as text.
+    /// The position as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The entry's key; of a time one that is before every entry's.
+    /// The entry's key; for a time, a key before every entry's.
     fn key(&self, part: &Part) -> Key {
         let rest = self.0.split_once('#').map(|(_, rest)| rest).and_then(|rest| rest.split_once('#'));
         let (partition, sort) = rest.unwrap_or(("!", INBOX_SORT_PREFIX));
@@ -129,29 +131,29 @@ impl ArrivalPlace {
     }
 }
 
-/// A message that waits for the bus, without what it says.
+/// A message that waits for the bus, without its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitingMessageStatus {
     /// The account.
     pub account: AppId,
-    /// When it began to wait, by our clock; `None` for one that an earlier version has kept.
+    /// When it began to wait, by our clock; `None` for one that an earlier version has stored.
     pub kept_at: Option<Timestamp>,
-    /// When it is offered to the bus next.
+    /// When it is next sent to the bus.
     pub due_at: Timestamp,
-    /// Whether the account is known to be the one that it is addressed to; it waits for that otherwise.
+    /// Whether it is confirmed that the message is addressed to the account; otherwise it also waits for that.
     pub is_confirmed: bool,
 }
 
 /// An event that waits for the bus or for the event webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitingEvent {
-    /// What it is about.
+    /// Its subject.
     pub subject: Subject,
-    /// What it says, and how far it has come.
+    /// The event, and its progress.
     pub event: PendingEvent,
 }
 
-/// How much waits.
+/// The numbers of what waits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingCounts {
     /// Entries of the inbox that have not taken effect, or have not been published.
@@ -162,7 +164,7 @@ pub struct WaitingCounts {
     pub events: u64,
 }
 
-/// The same, where not all of it may be counted.
+/// The same, but possibly not counted completely.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FirstCounts {
     /// Entries of the inbox.
@@ -173,21 +175,21 @@ pub struct FirstCounts {
     pub events: Counted,
 }
 
-/// Some of what waits.
+/// The first part of what waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FirstOf<T> {
-    /// Those that are due first, in this order.
+    /// The items that are due first, in this order.
     pub items: Vec<T>,
     /// Whether there are more.
     pub has_more: bool,
 }
 
-/// What has come in, and what waits.
+/// The repository of what has arrived and what waits.
 #[derive(Debug, Clone)]
 pub struct Arrivals(pub(crate) Part);
 
 impl Arrivals {
-    /// How much waits. Queries of the index that count.
+    /// Counts what waits. Counting queries of the index.
     pub async fn counts(&self) -> Result<WaitingCounts, StoreError> {
         let part = || self.0.clone();
         let (inbox, messages, events) = (Inbox(part()), Messages(part()), Outbox(part()));
@@ -199,7 +201,8 @@ impl Arrivals {
         Ok(WaitingCounts { inbox, messages, events })
     }
 
-    /// How much waits, as far as one query of each shard counts: some 10,000 of each kind and shard for 128 read units.
+    /// Counts what waits, as far as one query of each shard counts: about 10,000 of each kind and shard for 128 read
+    /// units.
     pub async fn count_first(&self) -> Result<FirstCounts, StoreError> {
         let part = &self.0;
         let (inbox, messages, events) = (Inbox(part.clone()), Messages(part.clone()), Outbox(part.clone()));
@@ -211,7 +214,8 @@ impl Arrivals {
         Ok(FirstCounts { inbox, messages, events })
     }
 
-    /// Entries of the inbox that wait, of all accounts. One query of the index, and half a read unit for 4 KB of each entry.
+    /// The waiting entries of the inbox, of all accounts. One query of the index, and half a read unit per 4 KB of each
+    /// entry.
     pub async fn waiting(&self, limit: usize) -> Result<FirstOf<EntryStatus>, StoreError> {
         let (items, has_more) =
             self.first_due([Inbox(self.0.clone()).shard()], limit, &ENTRY_STATUS_ATTRIBUTES).await?;
@@ -219,8 +223,8 @@ impl Arrivals {
         Ok(FirstOf { items: waiting.collect(), has_more })
     }
 
-    /// Entries of an account that wait, the oldest by WeChat's times first, among the first thousand of the last 30 days.
-    /// Queries of a partition.
+    /// The waiting entries of an account, the oldest by WeChat's times first, among the first thousand of the last 30
+    /// days. Queries of a partition.
     pub async fn waiting_of(&self, account: &AppId, limit: usize) -> Result<FirstOf<EntryStatus>, StoreError> {
         let pk = self.0.partition("inbox", account.as_str());
         let (mut found, mut after, mut read) = (FirstOf { items: Vec::new(), has_more: false }, None, 0);
@@ -241,8 +245,8 @@ impl Arrivals {
         }
     }
 
-    /// Messages to an account that wait for the bus, among the thousand that are due first. One query of each shard of the
-    /// index, and half a read unit for 4 KB of each message.
+    /// The messages to an account that wait for the bus, among the thousand that are due first. One query of each shard
+    /// of the index, and half a read unit per 4 KB of each message.
     pub async fn messages_of(
         &self,
         account: &AppId,
@@ -255,7 +259,7 @@ impl Arrivals {
         Ok(found)
     }
 
-    /// Events of an account that wait for the bus or for the event webhook, the oldest first. A query of a partition.
+    /// The events of an account that wait for the bus or for the event webhook, oldest first. A query of a partition.
     pub async fn events_of(&self, account: &AppId, limit: usize) -> Result<FirstOf<WaitingEvent>, StoreError> {
         let (outbox, subject) = (Outbox(self.0.clone()), Subject::Account(account.clone()));
         let mut items = Vec::new();
@@ -270,9 +274,9 @@ impl Arrivals {
         Ok(FirstOf { items, has_more })
     }
 
-    /// A page of everything that has come within the last 30 days, of all accounts and done or not, the newest first: what is
-    /// behind `after`. The place of the last one is returned if there is more behind it. One query of the index, and half a
-    /// read unit for 4 KB of each entry, all as of a moment ago. What an earlier version has kept is not among them.
+    /// A page of all entries of the last 30 days, of all accounts, done or not, newest first, after `after`. If there
+    /// are more, the position of the last one is returned. One query of the index, and half a read unit per 4 KB of
+    /// each entry, eventually consistent. Entries of an earlier version are not among them.
     pub async fn newest(
         &self,
         limit: usize,
@@ -288,8 +292,8 @@ impl Arrivals {
         Ok((arrivals.collect(), places.into_iter().next_back().filter(|_| has_more)))
     }
 
-    /// A page of everything that has come for an account within the last 30 days, done or not, the newest by WeChat's times
-    /// first, and whether there is more behind it. One query.
+    /// A page of all entries of an account of the last 30 days, done or not, the newest by WeChat's times first, and
+    /// whether there are more. One query.
     pub async fn of_account(
         &self,
         account: &AppId,
@@ -304,7 +308,8 @@ impl Arrivals {
         Ok((arrivals.collect(), has_more))
     }
 
-    /// Messages that wait for the bus. One query of each shard of the index, and half a read unit for 4 KB of each message.
+    /// The messages that wait for the bus. One query of each shard of the index, and half a read unit per 4 KB of each
+    /// message.
     pub async fn messages(&self, limit: usize) -> Result<FirstOf<WaitingMessageStatus>, StoreError> {
         let messages = Messages(self.0.clone());
         let (items, has_more) = self.first_due(messages.shards(), limit, &WAITING_MESSAGE_ATTRIBUTES).await?;
@@ -320,8 +325,8 @@ impl Arrivals {
         Ok(FirstOf { items: waiting.collect(), has_more })
     }
 
-    /// Events that wait for the bus or for the event webhook. One query of each shard of the index, and half a read unit for
-    /// each event.
+    /// The events that wait for the bus or for the event webhook. One query of each shard of the index, and half a read
+    /// unit per event.
     pub async fn events(&self, limit: usize) -> Result<FirstOf<WaitingEvent>, StoreError> {
         let outbox = Outbox(self.0.clone());
         let (items, has_more) = self.first_due(outbox.shards(), limit, &[]).await?;
@@ -334,8 +339,8 @@ impl Arrivals {
         Ok(FirstOf { items: waiting.collect(), has_more })
     }
 
-    /// These attributes of the items that are due first in shards of the index, in their order, and whether there are more.
-    /// What has left the index since is left out.
+    /// These attributes of the items that are due first in shards of the index, in order, and whether there are more.
+    /// Items that have left the index since are left out.
     async fn first_due(
         &self,
         shards: impl IntoIterator<Item = String>,

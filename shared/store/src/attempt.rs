@@ -1,4 +1,5 @@
-//! Attempts: each press of a link's button, with the pre-auth code that was made for it, and the codes that come back.
+//! Attempts: each press of a link's button, with the pre-auth code that was created for it, and the authorization codes
+//! that come back.
 
 use std::time::Duration;
 
@@ -15,11 +16,12 @@ use crate::part::{Key, Part};
 use crate::request::Transacted;
 use crate::write::{absent, contains, exists, has_fewer_than, id_value};
 
-/// An attempt can come back this long: longer than a pre-auth code and an authorization code live together.
+/// How long after an attempt a code can come back: longer than the lives of a pre-auth code and an authorization code
+/// together.
 pub const ATTEMPT_KEEP: Duration = Duration::from_hours(24);
 
-/// Different authorization codes that one attempt may bring back. WeChat sends one; its address is public, and every
-/// code costs a call of WeChat's.
+/// How many different authorization codes one attempt may bring back. WeChat sends one; but the callback's address is
+/// public, and every code costs a call of WeChat.
 pub const MAX_CODES: u32 = 5;
 
 digest_id! {
@@ -43,21 +45,21 @@ impl CookieDigest {
     }
 }
 
-/// One press of the button, as it is remembered.
+/// An attempt as it is stored.
 #[derive(Debug, Clone)]
 pub struct Attempt {
-    /// The claim of the pre-auth code that was made for it.
+    /// The claim of the pre-auth code that was created for it.
     pub claim: ClaimKey,
-    /// The digest of the cookie that its browser carries; `None` for codes made for a page of the business's own.
+    /// The digest of its browser's cookie; `None` for codes created for the business's own page.
     pub cookie: Option<CookieDigest>,
 }
 
-/// Whether an attempt may bring a code back.
+/// The result of counting a code that an attempt brings back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CodeCount {
-    /// It may: the code is new and within [`MAX_CODES`], or known already.
+    /// The code is new and within [`MAX_CODES`], or already known.
     Within,
-    /// It brought [`MAX_CODES`] others.
+    /// The attempt has already brought [`MAX_CODES`] other codes.
     TooMany,
 }
 
@@ -70,8 +72,8 @@ impl Attempts {
         self.0.key("link", link.as_str(), &format!("attempt#{attempt}"))
     }
 
-    /// Remembers a pre-auth code with its link and attempt: a redirect brings the attempt back, a push the code. A
-    /// transaction of two writes.
+    /// Stores a pre-auth code with its link and attempt: a redirect names the attempt, a push the code. A transaction
+    /// of two writes.
     pub async fn put(
         &self,
         link: &LinkId,
@@ -101,7 +103,7 @@ impl Attempts {
         }
     }
 
-    /// An attempt of a link, while it can come back. One read.
+    /// Reads an attempt of a link, while a code can come back. One read.
     pub async fn get(&self, link: &LinkId, attempt: &AttemptId, now: Timestamp) -> Result<Option<Attempt>, StoreError> {
         let Some(attributes) = self.0.get(self.key(link, attempt)).await? else { return Ok(None) };
         let item = Item::new("attempt", attributes);
@@ -115,7 +117,7 @@ impl Attempts {
         }))
     }
 
-    /// Counts a code that comes back with an attempt. The same code counts once. One write.
+    /// Counts a code that comes back with an attempt. The same code counts only once. One write.
     pub async fn count_code(
         &self,
         link: &LinkId,

@@ -1,12 +1,12 @@
-//! The name of every attribute of the table, once. `DATA-MODEL.md` describes them: a test fails if it lacks
-//! one, but not if it names one that is gone.
+//! The names of all attributes of the table. `DATA-MODEL.md` describes them: a test fails if one is missing there, but
+//! not if it describes one that no longer exists.
 
-/// Makes the constants, and the list of all for the test, out of one table.
+/// Defines the constants, and a list of all of them for the test, from one table.
 macro_rules! attributes {
     ($($constant:ident = $name:literal),* $(,)?) => {
         $(pub(crate) const $constant: &str = $name;)*
 
-        /// All of them.
+        /// All attributes.
         #[cfg(test)]
         const ALL: &[&str] = &[$($name),*];
     };
@@ -17,10 +17,10 @@ attributes! {
     PK = "pk",
     SK = "sk",
     EXPIRES_AT = "expires_at",
-    // What falls due.
+    // Items that fall due.
     DUE_SHARD = "due_shard",
     DUE_AT = "due_at",
-    // What is leased.
+    // Leased items.
     LEASE_OWNER = "lease_owner",
     LEASE_UNTIL = "lease_until",
     // Tickets.
@@ -52,7 +52,7 @@ attributes! {
     PROFILE = "profile",
     NAME_OWNED = "name_owned",
     DETAILS_STATE = "details_state",
-    // The details of accounts, and what happened to them.
+    // The details of accounts, and their events.
     STATE_SINCE = "state_since",
     TAGS = "tags",
     LOGIN_ORIGINS = "login_origins",
@@ -67,7 +67,7 @@ attributes! {
     BUS_DUE_AT = "bus_due_at",
     WEBHOOK_DONE = "webhook_done",
     WEBHOOK_DUE_AT = "webhook_due_at",
-    // What is in a list.
+    // Items in a list.
     LIST_PK = "list_pk",
     LIST_SK = "list_sk",
     // The names of accounts.
@@ -116,7 +116,7 @@ attributes! {
     ACCOUNT_MESSAGE = "account_message",
     CONFIRMED = "confirmed",
     KEPT_AT = "kept_at",
-    // Calls on behalf.
+    // Calls on behalf of accounts.
     REQUEST = "request",
     ANSWER = "answer",
     ANSWER_BODY = "answer_body",
@@ -137,7 +137,8 @@ attributes! {
     // Operators, their invitations and browsers.
     OPERATOR_ID = "operator_id",
     RIGHTS = "rights",
-    // An operator's own, by which IAM tells them from their browsers': the items are in one partition.
+    // An operator's own attributes, by which IAM distinguishes their item from those of their browsers: all are in one
+    // partition.
     OPERATOR_UNTIL = "operator_until",
     OPERATOR_ENDED_AT = "operator_ended_at",
     OPERATOR_ENDED_BY = "operator_ended_by",
@@ -152,7 +153,7 @@ attributes! {
     ROTATED_AT = "rotated_at",
     LAST_SEEN_ON = "last_seen_on",
     LABEL = "label",
-    // The audit.
+    // The audit log.
     ACT = "act",
     SUBJECT = "subject",
     DETAIL = "detail",

@@ -1,8 +1,8 @@
-//! The audit: what operators have done, and what was done about operators.
+//! The audit log: what operators have done, and changes to operators.
 //!
-//! An act of the console is written down before it is done, and its outcome afterwards: an entry without an outcome is an
-//! act that may have taken effect. What is done about operators and their browsers ([`Operators`](crate::Operators),
-//! [`Browsers`](crate::Browsers)) is written in one transaction with its entry. No entry has a secret in it.
+//! An act in the console is recorded before it is done, and its outcome afterwards: an entry without an outcome means
+//! that the act may have taken effect. Changes to operators and their browsers ([`Operators`](crate::Operators),
+//! [`Browsers`](crate::Browsers)) are written in one transaction with their entry. No entry contains a secret.
 
 use std::time::Duration;
 
@@ -21,22 +21,22 @@ use crate::part::{Key, Part};
 use crate::request::Order;
 use crate::write::{Change, exists};
 
-/// Entries are kept this long.
+/// How long entries are kept.
 pub const AUDIT_KEPT: Duration = Duration::from_hours(24 * 365);
 
-/// Characters of an entry's subject and outcome.
+/// The greatest number of characters of an entry's subject and outcome.
 const LONGEST_TEXT: usize = 100;
 
-/// Characters of its detail: an item stays below 4 KB.
+/// The greatest number of characters of its detail: an item stays below 4 KB.
 const LONGEST_DETAIL: usize = 400;
 
-/// The outcome of what is written in one transaction with its entry.
+/// The outcome of an act that is written in one transaction with its entry.
 const DONE: &str = "done";
 
 /// One act.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
-    /// When it was begun.
+    /// When it began.
     pub at: Timestamp,
     /// Its id.
     pub id: AuditId,
@@ -48,9 +48,9 @@ pub struct AuditEntry {
     pub account: Option<AppId>,
     /// What else it was about: the id or name of a link, key or operator.
     pub subject: Option<String>,
-    /// What people should know of it.
+    /// Details for people.
     pub detail: Option<String>,
-    /// How it ended; `None` if that is not known.
+    /// Its outcome; `None` if that is not known.
     pub outcome: Option<String>,
 }
 
@@ -61,8 +61,8 @@ impl AuditEntry {
         Self::with_id(AuditId::generate(random), act, actor, now)
     }
 
-    /// An act that happens once to what `parts` name, and that took effect. The same act has the same id, so that a
-    /// transaction that is sent again writes the same entry.
+    /// An act that happens only once to the subject named by `parts`, and that took effect. The same act has the same
+    /// id, so that a repeated transaction writes the same entry.
     pub(crate) fn once(act: &str, parts: &[&str], actor: &Actor, now: Timestamp) -> Result<Self, StoreError> {
         let digest = Digest::of(&[&[act], parts].concat());
         let id = digest.as_str().get(..AuditId::LENGTH).and_then(|id| AuditId::parse(id).ok());
@@ -87,13 +87,13 @@ impl AuditEntry {
         Self { subject: Some(bounded(subject, LONGEST_TEXT)), ..self }
     }
 
-    /// The same with what people should know of it, which must not be secret.
+    /// The same with details for people, which must not be secret.
     #[must_use]
     pub fn with_detail(self, detail: &str) -> Self {
         Self { detail: Some(bounded(detail, LONGEST_DETAIL)), ..self }
     }
 
-    /// Where it is among the others.
+    /// Its position in the log.
     #[must_use]
     pub fn place(&self) -> AuditPlace {
         AuditPlace(format!("{:010}#{}", self.at.unix(), self.id))
@@ -118,17 +118,17 @@ impl AuditEntry {
     }
 }
 
-/// Text that is short and on one line.
+/// Shortens a text and puts it on one line.
 fn bounded(text: &str, longest: usize) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(longest).collect()
 }
 
-/// Where an entry is among the others: when it was begun, and its id.
+/// The position of an entry in the log: when it began, and its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditPlace(String);
 
 impl AuditPlace {
-    /// A place as it was given out; `None` for a text that cannot be one.
+    /// Parses a position; `None` if the text is not one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (at, id) = text.split_once('#')?;
@@ -136,7 +136,7 @@ impl AuditPlace {
         (is_time && AuditId::parse(id).is_ok()).then(|| Self(text.to_owned()))
     }
 
-    /// The place as text.
+    /// The position as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -147,21 +147,21 @@ impl AuditPlace {
     }
 }
 
-/// A page of the audit.
+/// A page of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditPage {
     /// The entries.
     pub entries: Vec<AuditEntry>,
-    /// The end of the page, if there is more behind it.
+    /// The end of the page, if there are more.
     pub next: Option<AuditPlace>,
 }
 
-/// The audit.
+/// The audit log.
 #[derive(Debug, Clone)]
 pub struct AuditLog(pub(crate) Part);
 
 impl AuditLog {
-    /// Writes down an act that is about to be done. One write.
+    /// Records an act that is about to be done. One write.
     ///
     /// # Errors
     /// [`StoreError`]: the act must not be done. There may be an entry without an outcome.
@@ -169,16 +169,16 @@ impl AuditLog {
         self.0.new_entry(entry).apply().await.map(drop)
     }
 
-    /// Writes down how an act ended. One write.
+    /// Records the outcome of an act. One write.
     ///
     /// # Errors
-    /// [`StoreError`]: the act was done all the same.
+    /// [`StoreError`]: the act was done nevertheless.
     pub async fn finish(&self, place: &AuditPlace, outcome: &str) -> Result<(), StoreError> {
         let finished = self.0.change(self.0.audit(place)).set(OUTCOME, bounded(outcome, LONGEST_TEXT));
         finished.when(exists(PK)).apply().await.map(drop)
     }
 
-    /// The entries, the newest first: those that are older than `before`. One query, as of a moment ago.
+    /// A page of the entries before `before`, newest first. One query, eventually consistent.
     pub async fn page(&self, before: Option<&AuditPlace>, limit: usize) -> Result<AuditPage, StoreError> {
         let before = before.map(|place| self.0.audit(place));
         let (items, has_more) = self.0.page_of_partition(self.0.kind(KIND), Order::Descending, limit, before).await?;
@@ -187,8 +187,8 @@ impl AuditLog {
         Ok(AuditPage { entries, next: last.filter(|_| has_more) })
     }
 
-    /// The entries about an account, in the same way. One query of the index, and half a read unit an entry, all as of a moment
-    /// ago.
+    /// The same of the entries about an account. One query of the index, and half a read unit per entry, eventually
+    /// consistent.
     pub async fn of_account(
         &self,
         account: &AppId,
@@ -211,19 +211,19 @@ impl Part {
         self.only(KIND, &format!("{PREFIX}{}", place.as_str()))
     }
 
-    /// An entry of the audit as a part of the transaction that does what it says.
+    /// An entry of the audit log as a part of the transaction that performs the act.
     pub(crate) fn audited(&self, entry: &AuditEntry) -> Result<TransactWriteItem, StoreError> {
         self.new_entry(entry).in_transaction()
     }
 
-    /// The list of the index that has the entries about an account.
+    /// The list in the index with the entries about an account.
     fn audit_of(&self, account: &AppId) -> String {
         self.partition(KIND, account.as_str())
     }
 
     fn new_entry(&self, entry: &AuditEntry) -> Change {
         let listed = entry.account.as_ref();
-        // Without a condition: an id is used once, and a second try after a lost reply writes the same again.
+        // Without a condition: an id is used only once, and a second try after a lost reply writes the same item again.
         self.change(self.audit(&entry.place()))
             .set(AT, entry.at)
             .set(BY, &entry.actor.by)
@@ -241,7 +241,7 @@ impl Part {
 }
 
 const KIND: &str = "audit";
-/// Not `entry#`: the stream has the refresher look at what is inserted under that.
+/// Not `entry#`: through the stream the refresher processes items with that prefix.
 const PREFIX: &str = "act#";
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! The browsers of operators: each was bound by an invitation, and holds a secret in a cookie.
+//! The browsers of operators: each is bound by an invitation, and has a secret in a cookie.
 //!
-//! The table has a digest of the secret and never the secret. A secret is replaced in two steps, since the response that
-//! brings a new one may be lost: it is offered ([`Browsers::offer`]), and becomes the secret when the browser comes with it
-//! ([`Browsers::take`]). What was replaced is known: if it comes later, somebody has a copy.
+//! The table contains a digest of the secret and never the secret. A secret is replaced in two steps, since the
+//! response with a new one may be lost: it is offered ([`Browsers::offer`]), and becomes the secret when the browser
+//! uses it ([`Browsers::take`]). The replaced secret is remembered: if it is used later, somebody has a copy.
 
 use std::time::Duration;
 
@@ -28,14 +28,14 @@ use crate::{StoreError, WriteOutcome};
 /// How long a browser stays bound.
 pub const BROWSER_LIFE: Duration = Duration::from_hours(24 * 30);
 
-/// The attributes of a browser's item that [`Browsers::of`] reads: none of them is secret.
+/// The attributes of a browser's item that [`Browsers::of`] reads. None of them is secret.
 pub const KNOWN_BROWSER_ATTRIBUTES: [&str; 8] =
     [SK, OPERATOR_ID, BOUND_AT, ENDS_AT, LAST_SEEN_ON, LABEL, ENDED_AT, ENDED_BY];
 
-/// Browsers that are read at once.
+/// How many browsers are read at once.
 const AT_ONCE: usize = 100;
 
-/// Characters of a browser's label.
+/// The greatest number of characters of a browser's label.
 const LONGEST_LABEL: usize = 60;
 
 digest_id! {
@@ -59,16 +59,16 @@ impl SecretDigest {
     }
 }
 
-/// A browser that is to be bound.
+/// A browser to be bound.
 #[derive(Debug, Clone)]
 pub struct NewBrowser {
     /// Its id.
     pub id: BrowserId,
     /// The digest of its first secret.
     pub secret: SecretDigest,
-    /// What its forms are sent with.
+    /// The token that its forms must contain.
     pub form_token: SecretString,
-    /// What people know it by, such as `Chrome, Windows`. It is shortened, and what is not printable is left out.
+    /// Its label for people, such as `Chrome, Windows`. It is shortened, and unprintable characters are left out.
     pub label: String,
 }
 
@@ -77,9 +77,9 @@ pub struct NewBrowser {
 pub struct Browser {
     /// Its id.
     pub id: BrowserId,
-    /// Whose it is.
+    /// The operator's name.
     pub operator: OperatorName,
-    /// Which operator of that name.
+    /// The operator's id, which distinguishes operators with the same name.
     pub operator_id: OperatorId,
     /// The digest of its secret.
     pub secret: SecretDigest,
@@ -87,26 +87,26 @@ pub struct Browser {
     pub next: Option<(SecretDigest, Timestamp)>,
     /// The digest of the secret that was replaced, and when.
     pub previous: Option<(SecretDigest, Timestamp)>,
-    /// What its forms are sent with.
+    /// The token that its forms must contain.
     pub form_token: SecretString,
     /// When it was bound.
     pub bound_at: Timestamp,
     /// Until when it is accepted.
     pub ends_at: Timestamp,
-    /// When its secret was made.
+    /// When its secret was generated.
     pub rotated_at: Timestamp,
-    /// The last day (in UTC, such as `2026-01-31`) on which it came.
+    /// The last day (in UTC, such as `2026-01-31`) on which it was used.
     pub last_seen_on: Option<String>,
-    /// What people know it by.
+    /// Its label for people.
     pub label: String,
-    /// When somebody ended it.
+    /// When it was ended.
     pub ended_at: Option<Timestamp>,
-    /// Who did.
+    /// Who ended it.
     pub ended_by: Option<String>,
 }
 
 impl Browser {
-    /// Whether it is accepted, as far as its operator is.
+    /// Whether it is accepted, provided that its operator is.
     #[must_use]
     pub fn is_valid(&self, now: Timestamp) -> bool {
         self.ended_at.is_none() && now < self.ends_at
@@ -136,29 +136,29 @@ impl Browser {
     }
 }
 
-/// A browser as it is listed: without its secrets.
+/// A browser without its secrets, for lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownBrowser {
     /// Its id.
     pub id: BrowserId,
-    /// Which operator it belongs to.
+    /// The id of its operator.
     pub operator_id: OperatorId,
-    /// What people know it by.
+    /// Its label for people.
     pub label: String,
     /// When it was bound.
     pub bound_at: Timestamp,
     /// Until when it is accepted.
     pub ends_at: Timestamp,
-    /// The last day (in UTC, such as `2026-01-31`) on which it came.
+    /// The last day (in UTC, such as `2026-01-31`) on which it was used.
     pub last_seen_on: Option<String>,
-    /// When somebody ended it.
+    /// When it was ended.
     pub ended_at: Option<Timestamp>,
-    /// Who did.
+    /// Who ended it.
     pub ended_by: Option<String>,
 }
 
 impl KnownBrowser {
-    /// Whether it is accepted, as far as its operator is.
+    /// Whether it is accepted, provided that its operator is.
     #[must_use]
     pub fn is_valid(&self, now: Timestamp) -> bool {
         self.ended_at.is_none() && now < self.ends_at
@@ -174,7 +174,7 @@ impl KnownBrowser {
             bound_at: instant(BOUND_AT)?,
             ends_at: instant(ENDS_AT)?,
             last_seen_on: item.text(LAST_SEEN_ON).map(str::to_owned),
-            // An end that cannot be read must not be taken for none.
+            // An unreadable end must not be taken for none.
             ended_at: if item.has(ENDED_AT) { Some(instant(ENDED_AT)?) } else { None },
             ended_by: item.text(ENDED_BY).map(str::to_owned),
         })
@@ -190,11 +190,12 @@ impl Browsers {
         self.0.key(KIND, operator.as_str(), &format!("{PREFIX}{id}"))
     }
 
-    /// Binds a browser to an operator by an invitation; `None` if the invitation is unknown, used or over, or the operator
-    /// has ended. A read, a transaction of three writes and a check, and two reads.
+    /// Binds a browser to an operator by an invitation; `None` if the invitation is unknown, used or expired, or the
+    /// operator has ended. A read, a transaction of three writes and a check, and two reads.
     ///
     /// # Errors
-    /// [`StoreError`]: the browser may be bound, and the invitation used. With the same browser the caller may ask again.
+    /// [`StoreError`]: the browser may be bound, and the invitation used. The caller may try again with the same
+    /// browser.
     pub async fn bind(
         &self,
         operator: &OperatorName,
@@ -222,13 +223,13 @@ impl Browsers {
         let entry = AuditEntry::once("browser.bind", &[browser.id.as_str()], actor, now)?;
         let entry = entry.about(browser.id.as_str()).with_detail(&label(&browser.label));
         let writes = vec![used.in_transaction()?, valid, new.in_transaction()?, self.0.audited(&entry)?];
-        // Where it is refused it may have lost to its own first try, whose reply was lost: then the browser is there.
+        // If it is refused, its own first try, whose reply was lost, may have succeeded: then the browser exists.
         self.0.transact_or_refuse(writes, ITEM).await?;
         let session = self.session(operator, &browser.id, now).await?;
         Ok(session.filter(|(_, bound)| bound.secret.matches(&browser.secret)))
     }
 
-    /// An operator and one of their browsers, if both are there and accepted. Two reads at the same time.
+    /// An operator and one of their browsers, if both exist and are accepted. Two concurrent reads.
     pub async fn session(
         &self,
         operator: &OperatorName,
@@ -245,7 +246,7 @@ impl Browsers {
         Ok(is_accepted.then_some((known, browser)))
     }
 
-    /// Notes the secret that a browser is offered next, in the place of another one that was offered. One write.
+    /// Stores the next secret that is offered to a browser, replacing any other offered one. One write.
     pub async fn offer(
         &self,
         browser: &Browser,
@@ -262,7 +263,7 @@ impl Browsers {
         Ok(WriteOutcome::of(written, |item| Item::new(ITEM, item).text(NEXT_DIGEST) == Some(next.as_str())))
     }
 
-    /// Makes the secret that a browser was offered its secret, and remembers the one before. One write.
+    /// Makes the offered secret the browser's secret, and remembers the previous one. One write.
     ///
     /// # Errors
     /// [`StoreError::Unbuildable`] for a browser that was offered none.
@@ -281,7 +282,7 @@ impl Browsers {
         Ok(WriteOutcome::of(written, |item| Item::new(ITEM, item).text(SECRET_DIGEST) == Some(next.as_str())))
     }
 
-    /// The browser has the secret that was read, and has not ended.
+    /// The condition that the browser has the secret that was read, and has not ended.
     fn has_secret_of(browser: &Browser) -> Condition {
         equals(SECRET_DIGEST, &browser.secret).and(absent(ENDED_AT))
     }
@@ -290,7 +291,7 @@ impl Browsers {
     /// changed. A read, and a transaction of two writes.
     ///
     /// # Errors
-    /// [`StoreError`]: a caller that asks again gets the same result.
+    /// [`StoreError`]: a caller that tries again gets the same result.
     pub async fn end(
         &self,
         operator: &OperatorName,
@@ -307,13 +308,13 @@ impl Browsers {
         let ended = ended.when(exists(PK).and(absent(ENDED_AT))).in_transaction()?;
         let entry = AuditEntry::once("browser.end", &[id.as_str()], actor, now)?;
         let entry = self.0.audited(&entry.about(id.as_str()).with_detail(operator.as_str()))?;
-        // Where it is refused, somebody else has been first, or our own first try, whose reply was lost.
+        // If it is refused, somebody else was first, or our own first try, whose reply was lost.
         self.0.transact_or_refuse(vec![ended, entry], ITEM).await?;
         Ok(true)
     }
 
-    /// The browsers of an operator that were bound within [`BROWSER_LIFE`], those that have ended included, in no order. One
-    /// query for every hundred, as of a moment ago.
+    /// The browsers of an operator that were bound within [`BROWSER_LIFE`], including those that have ended, in no
+    /// particular order. One query per hundred, eventually consistent.
     pub async fn of(&self, operator: &Operator, now: Timestamp) -> Result<Vec<KnownBrowser>, StoreError> {
         let partition = self.0.partition(KIND, operator.name.as_str());
         let (mut browsers, mut after): (Vec<KnownBrowser>, _) = (Vec::new(), None);
@@ -323,7 +324,7 @@ impl Browsers {
             let (items, has_more) = page;
             let last =
                 items.last().and_then(|item| BrowserId::parse(item.get(SK)?.as_s().ok()?.strip_prefix(PREFIX)?).ok());
-            // One that cannot be read is let in nowhere and hides no other.
+            // An unreadable browser is not accepted anywhere, and must not hide the others.
             browsers.extend(items.into_iter().flat_map(|item| KnownBrowser::read(&Item::new(ITEM, item))));
             after = last.filter(|_| has_more).map(|id| self.key(&operator.name, &id));
             if after.is_none() {
@@ -333,10 +334,11 @@ impl Browsers {
         }
     }
 
-    /// Notes that a browser comes on a day (in UTC, such as `2026-01-31`), unless that is known. One write.
+    /// Records that a browser is used on a day (in UTC, such as `2026-01-31`), unless that is already recorded. One
+    /// write.
     ///
     /// # Errors
-    /// [`StoreError`]: the next time notes it.
+    /// [`StoreError`]: the next use records it.
     pub async fn note_seen(&self, browser: &Browser, day: &str) -> Result<(), StoreError> {
         let is_new = exists(PK).and(absent(LAST_SEEN_ON).or(is_before(LAST_SEEN_ON, day)));
         let seen = self.0.change(self.key(&browser.operator, &browser.id)).set(LAST_SEEN_ON, day);
@@ -344,7 +346,7 @@ impl Browsers {
     }
 }
 
-/// A label that is short and printable.
+/// Makes a label short and printable.
 fn label(text: &str) -> String {
     let is_printable = |c: &char| c.escape_debug().count() == 1 || matches!(c, '"' | '\'' | '\\');
     text.chars().filter(is_printable).take(LONGEST_LABEL).collect()
@@ -353,7 +355,7 @@ fn label(text: &str) -> String {
 const KIND: &str = "operator";
 const PREFIX: &str = "browser#";
 
-/// What a browser is called in failures.
+/// The name of the item in errors.
 const ITEM: &str = "browser";
 
 #[cfg(test)]

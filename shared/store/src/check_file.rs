@@ -1,8 +1,8 @@
-//! The files with which WeChat checks that a domain is the platform's or an account's (protocol section 13.2).
+//! The files with which WeChat checks that a domain belongs to the platform or an account (protocol section 13.2).
 //!
-//! All are in one partition, whose sort key is the file's name: whoever asks the host for a file costs one read, and one
-//! query lists them. They are public, few and small. A file is deleted at once and not when DynamoDB gets to it: a host
-//! must not go on vouching for somebody who has left.
+//! All are in one partition with the file's name as the sort key: serving a file costs one read, and one query lists
+//! them. They are public, few and small. A file is deleted at once and not by DynamoDB's TTL: a host must not keep
+//! vouching for somebody who has left.
 
 use base::clock::Timestamp;
 use base::ids::AppId;
@@ -15,8 +15,8 @@ use crate::part::{Key, Part};
 use crate::request::Order;
 use crate::write::{Change, exists, id_value};
 
-/// Files that are kept at once: two for each of some hundred accounts, and one partition carries them easily. Two
-/// processes that add the last ones at the same moment may pass it by one.
+/// The greatest number of files: two for each of several hundred accounts, which one partition easily holds. Two
+/// processes that add the last one at the same moment may exceed it by one.
 pub const MOST_CHECK_FILES: usize = 1_000;
 
 id_value!(CheckFileName);
@@ -27,14 +27,14 @@ impl From<&CheckFileContent> for crate::write::Value {
     }
 }
 
-/// Where a file has come from.
+/// The origin of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CheckFileOrigin {
-    /// Somebody has put it there.
+    /// Somebody has uploaded it.
     Manual,
-    /// WeChat gave it, for domains that are registered with the platform.
+    /// WeChat's API returned it, for the platform's domains.
     Platform,
-    /// WeChat gave it, for domains of this account.
+    /// WeChat's API returned it, for domains of this account.
     Account(AppId),
 }
 
@@ -42,7 +42,7 @@ impl CheckFileOrigin {
     /// The words in the table and in the business API.
     pub const WORDS: [&str; 3] = ["manual", "platform", "account"];
 
-    /// Its word.
+    /// Its word in the table and in the business API.
     #[must_use]
     pub const fn word(&self) -> &'static str {
         match self {
@@ -61,7 +61,7 @@ impl CheckFileOrigin {
         }
     }
 
-    /// The origin in an item. One that cannot be read counts as put by hand.
+    /// Reads the origin from an item. An unreadable one counts as uploaded.
     fn read(item: &Item) -> Self {
         match (item.text(ORIGIN), item.parsed(AUTHORIZER, AppId::parse)) {
             (Some("account"), Some(account)) => Self::Account(account),
@@ -78,9 +78,9 @@ pub struct CheckFile {
     pub name: CheckFileName,
     /// Its bytes.
     pub content: CheckFileContent,
-    /// Where it has come from.
+    /// Its origin.
     pub origin: CheckFileOrigin,
-    /// When it was stored as it is.
+    /// When it was stored.
     pub stored_at: Timestamp,
 }
 
@@ -101,16 +101,16 @@ impl CheckFile {
 pub struct CheckFilePage {
     /// The files.
     pub files: Vec<CheckFile>,
-    /// The last name of the page, if there are more behind it.
+    /// The last name of the page, if there are more.
     pub next: Option<CheckFileName>,
 }
 
-/// What became of a file that was to be stored.
+/// The outcome of storing a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NewCheckFile {
-    /// It is stored, in the place of one with the same name if there was one.
+    /// It is stored, replacing any file with the same name.
     Stored,
-    /// It is not: there are [`MOST_CHECK_FILES`] others.
+    /// It is not stored: there are already [`MOST_CHECK_FILES`] others.
     TooMany,
 }
 
@@ -132,10 +132,10 @@ impl CheckFiles {
             .set(STORED_AT, file.stored_at)
     }
 
-    /// Stores a file, or replaces the one with its name. One write; of a new file two, and a count of all of them.
+    /// Stores a file, replacing any with the same name. One write; for a new file two, and a count of all files.
     ///
     /// # Errors
-    /// [`StoreError`]: it may be stored. Whoever asks again stores the same.
+    /// [`StoreError`]: it may be stored. Another try stores the same.
     pub async fn put(&self, file: &CheckFile) -> Result<NewCheckFile, StoreError> {
         if self.change(file).when(exists(PK)).apply().await? {
             return Ok(NewCheckFile::Stored);
@@ -143,17 +143,17 @@ impl CheckFiles {
         if self.0.count_partition(self.0.kind(KIND)).await? >= MOST_CHECK_FILES {
             return Ok(NewCheckFile::TooMany);
         }
-        // Whoever has stored the same name meanwhile has done it before us.
+        // If somebody has stored the same name meanwhile, it is replaced.
         self.change(file).apply().await.map(|_| NewCheckFile::Stored)
     }
 
-    /// A file; `None` if there is none. One read.
+    /// Reads a file; `None` if there is none. One read.
     pub async fn get(&self, name: &CheckFileName) -> Result<Option<CheckFile>, StoreError> {
         self.0.get(self.key(name)).await?.map(CheckFile::read).transpose()
     }
 
-    /// The files in the order of their names, those behind `after`. One query, all as of a moment ago. One that cannot be
-    /// read hides no other.
+    /// A page of the files after `after`, ordered by name. One query, eventually consistent. An unreadable file does
+    /// not hide the others.
     pub async fn page(&self, limit: usize, after: Option<&CheckFileName>) -> Result<CheckFilePage, StoreError> {
         let after = after.map(|name| self.key(name));
         let (items, has_more) = self.0.page_of_partition(self.0.kind(KIND), Order::Ascending, limit, after).await?;
@@ -165,7 +165,7 @@ impl CheckFiles {
     /// Removes a file at once, and returns whether there was one. One write.
     ///
     /// # Errors
-    /// [`StoreError`]: it may be gone; whoever asks again then learns that there is none.
+    /// [`StoreError`]: it may be gone; then another try returns that there was none.
     pub async fn remove(&self, name: &CheckFileName) -> Result<bool, StoreError> {
         self.0.delete(self.key(name)).await
     }

@@ -1,9 +1,9 @@
-//! Claims: a code is exchanged by one process only, and the others learn the result.
+//! Claims: a code is exchanged by only one process, and the others get the result.
 //!
-//! A claim belongs to a pre-auth code, or to the authorization code itself if the pre-auth code is unknown. For a
-//! pre-auth code of ours it is made together with the attempt, so that a push that names the code leads to its link. The
-//! result is remembered for each authorization code: under one pre-auth code several accounts may authorize, and one
-//! account more than once. Codes are never keys: their digests are.
+//! A claim belongs to a pre-auth code, or to the authorization code itself if the pre-auth code is unknown. For one of
+//! our own pre-auth codes it is created together with the attempt, so that a push with the code leads to its link. The
+//! result is stored for each authorization code: under one pre-auth code several accounts may authorize, and one
+//! account more than once. Codes are never used as keys, only their digests.
 
 mod past;
 
@@ -24,12 +24,11 @@ use crate::part::{Key, Part};
 use crate::request::Written;
 use crate::write::{Change, absent, id_value};
 
-/// A claim is kept this long after it last brought something: longer than any code lives and than an inbox entry is
-/// tried.
+/// How long a claim is kept after its last result: longer than the life of any code, and than an inbox entry is tried.
 pub(crate) const CLAIM_KEEP: Duration = Duration::from_hours(24 * 30);
 
 digest_id! {
-    /// The digest of an authorization code, by which results are remembered.
+    /// The digest of an authorization code, under which results are stored.
     CodeDigest
 }
 
@@ -68,28 +67,28 @@ impl ClaimKey {
     }
 }
 
-/// An authorization code that is claimed.
+/// An authorization code to be claimed.
 #[derive(Debug, Clone, Copy)]
 pub struct ClaimedCode<'a> {
-    /// The claim that it is exchanged under: the pre-auth code's if that is known.
+    /// The claim under which it is exchanged: the pre-auth code's if that is known.
     pub claim: &'a ClaimKey,
     /// The code.
     pub code: &'a CodeDigest,
-    /// How it came.
+    /// How it arrived.
     pub arrival: Arrival<'a>,
 }
 
-/// How a code came.
+/// How a code arrived.
 #[derive(Debug, Clone, Copy)]
 pub enum Arrival<'a> {
-    /// In a push, which says for which account, and when the grant was.
+    /// In a push, which names the account and has the time of the grant.
     Push {
         /// The account.
         authorizer: &'a AppId,
         /// WeChat's time of the grant, if it is credible.
         granted_at: Option<Timestamp>,
     },
-    /// Through a redirect, or in a message of the release check: the account is not known.
+    /// Through a redirect, or in a message of the release check: the account is unknown.
     Redirect,
 }
 
@@ -98,11 +97,11 @@ pub enum Arrival<'a> {
 pub struct ClaimedGrant {
     /// The account.
     pub authorizer: AppId,
-    /// The code that was exchanged; unknown of an item from before results were remembered by code.
+    /// The code that was exchanged; `None` in an item from before results were stored by code.
     pub code: Option<CodeDigest>,
 }
 
-/// The link and the attempt that a pre-auth code was made for.
+/// The link and the attempt for which a pre-auth code was created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binding {
     /// The link.
@@ -114,19 +113,19 @@ pub struct Binding {
 /// The outcome of claiming a code.
 #[derive(Debug)]
 pub enum Claimed {
-    /// It is ours to exchange.
+    /// This process may exchange it.
     Ours {
-        /// Ends when the result is stored, or when it is given back.
+        /// Ends when the result is stored, or when it is released.
         lease: Lease<ClaimKey>,
-        /// The link it was made for, if it was made by us.
+        /// The link for which the pre-auth code was created, if it is one of ours.
         binding: Option<Binding>,
-        /// Whether an earlier attempt may have spent a code and lost WeChat's response.
+        /// Whether an earlier attempt may have spent the code and lost WeChat's response.
         tried: bool,
-        /// What a redirect brought at the time of the push's grant, for the same account but by another code: WeChat may
-        /// have given both for one consent.
+        /// The grant of a redirect at about the time of the push, for the same account but with another code: WeChat
+        /// may have issued both codes for one consent.
         redirected: Option<ClaimedGrant>,
     },
-    /// It was exchanged already.
+    /// It was already exchanged.
     Done(ClaimedGrant, Option<Binding>),
     /// Another process is exchanging it.
     Busy,
@@ -146,7 +145,7 @@ impl Claims {
     /// Claims a code. One write, and another one for a redirect that comes after its push.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]: the claim may be ours and ends by itself.
+    /// [`StoreError::Unavailable`]: the claim may have been taken; it then expires.
     pub async fn claim(&self, code: &ClaimedCode<'_>, term: &LeaseTerm) -> Result<Claimed, StoreError> {
         let key = self.0.claim(code.claim);
         let leasing = self
@@ -183,7 +182,7 @@ impl Claims {
         Ok(Claimed::Done(past.grant, binding))
     }
 
-    /// The account that a code of a redirect has brought. One read.
+    /// The grant for which a redirect's code was exchanged. One read.
     pub async fn result(
         &self,
         claim: &ClaimKey,
@@ -194,7 +193,7 @@ impl Claims {
         let item = Item::new("claim", attributes);
         Ok(match past::history(&item, &ClaimedCode { claim, code, arrival: Arrival::Redirect }, now) {
             CodeHistory::Exchanged(past) => Some(past.grant.authorizer),
-            // A process that is exchanging it may bring the account that the code is really of.
+            // A process that is exchanging the code may return the account to which it really belongs.
             CodeHistory::Assumed(past) if item.instant(LEASE_UNTIL).is_none_or(|until| until <= now) => {
                 Some(past.grant.authorizer)
             }
@@ -202,33 +201,33 @@ impl Claims {
         })
     }
 
-    /// The link and attempt that a claim was made for, if it was made by us. One read.
+    /// The link and attempt for which a claim was created, if it is one of ours. One read.
     pub async fn binding(&self, claim: &ClaimKey) -> Result<Option<Binding>, StoreError> {
         let attributes = self.0.get(self.0.claim(claim)).await?;
         Ok(attributes.and_then(|attributes| binding(&Item::new("claim", attributes))))
     }
 
-    /// Gives a claim back after a failure, so that the next attempt need not wait for its end; `may_be_spent` if the code may
-    /// be spent and WeChat's response was lost. One write.
+    /// Releases a claim after a failure, so that the next attempt need not wait for its expiry; `may_be_spent` if the
+    /// code may be spent and WeChat's response was lost. One write.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]: the claim then ends by itself.
+    /// [`StoreError::Unavailable`]: the claim then expires.
     pub async fn release(&self, lease: &Lease<ClaimKey>, may_be_spent: bool) -> Result<(), StoreError> {
         let released = self.0.change(lease.key.clone()).end_lease();
         let released = if may_be_spent { released } else { released.remove([TRIED_BY]) };
         released.when(lease.is_held()).apply().await.map(drop)
     }
 
-    /// Writes down the account that a code has brought, if [`crate::Accounts::store_grant`] did not. One write.
+    /// Stores the account of a code, if [`crate::Accounts::store_grant`] did not. One write.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]: the code is looked at once more.
+    /// [`StoreError::Unavailable`]: the code is processed once more.
     pub async fn finish(&self, code: &ClaimedCode<'_>, authorizer: &AppId, now: Timestamp) -> Result<(), StoreError> {
         finished(&self.0, code, authorizer, now).apply().await.map(drop)
     }
 
-    /// Remembers that the redirect of a pushed grant has come: the next one, with another code, is not of that grant. One
-    /// write, none for a push or if it is remembered.
+    /// Records that the redirect of a pushed grant has arrived: a later one, with another code, does not belong to that
+    /// grant. One write, or none for a push or if that is already recorded.
     async fn note_return(&self, code: &ClaimedCode<'_>, past: &Past) -> Result<(), StoreError> {
         let Some(returned) = past.awaited_return(code) else { return Ok(()) };
         let noted = self.0.change(self.0.claim(code.claim)).set(&returned, code.code);
@@ -236,8 +235,8 @@ impl Claims {
     }
 }
 
-/// The end of a claim, which every process may write that has the grant, also after the claim's lease has ended: a code
-/// brings one account, so that they all write the same, and no condition is needed.
+/// The end of a claim. Every process that has the grant may write it, even after the claim's lease has ended: a code
+/// belongs to one account, so they all write the same, and no condition is needed.
 pub(crate) fn finished(part: &Part, code: &ClaimedCode<'_>, authorizer: &AppId, now: Timestamp) -> Change {
     part.change(part.claim(code.claim))
         .set(&exchanged(code.code), past::result(code, authorizer, now))

@@ -1,9 +1,9 @@
-//! What is known of an account apart from its tokens: how it looks, what it permits, and what the business has said
+//! The details of an account, apart from its tokens: its profile, its permission sets, and what the business has said
 //! about it.
 //!
-//! The item changes only when one of these does, so the lists that it is in are not disturbed by renewals. Its state is
-//! that of the account's row: whatever changes the one changes the other in the same transaction, together with the event
-//! that reports it ([`crate::Outbox`]).
+//! The item changes only when one of these does, so renewals do not rewrite the lists that it is in. Its state is that
+//! of the account's row: both are changed in one transaction, together with the event that reports the change
+//! ([`crate::Outbox`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -34,10 +34,10 @@ use crate::write::{Change, Value, absent, counts, exists, is_until};
 /// The sort key of an account's details.
 pub const DETAILS_SORT: &str = "details";
 
-/// What is known of an account.
+/// The details of an account.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccountDetails {
-    /// How the account looks to people; `None` until WeChat has said it.
+    /// The account as people see it; `None` until it has been read from WeChat.
     pub profile: Option<Profile>,
     /// The ids of the permission sets granted.
     pub func_info: Vec<u32>,
@@ -45,15 +45,15 @@ pub struct AccountDetails {
     pub labels: Labels,
     /// The origins that web logins of the account may return to.
     pub login_origins: Vec<String>,
-    /// Raised when what the business has said changes, and by nothing else.
+    /// Raised only when what the business has said changes.
     pub labels_version: u64,
-    /// When WeChat last said how the account looks, by our clock.
+    /// When the profile was last read from WeChat, by our clock.
     pub profile_read_at: Option<Timestamp>,
     /// The link that the grant came through.
     pub link: Option<LinkId>,
-    /// The link that last asked the merchant again.
+    /// The link that last asked the merchant to authorize again.
     pub(crate) asking_link: Option<LinkId>,
-    /// The state, and since when; `None` for an account that nothing is known about.
+    /// The state, and since when; `None` for an account without details.
     pub state: Option<(AccountState, Timestamp)>,
     /// The number of the account's last event; 0 before the first.
     pub events: u64,
@@ -81,12 +81,12 @@ impl AccountDetails {
 }
 
 impl AccountDetails {
-    /// These details, with what an earlier version has written into the account's row since they were written, or before
-    /// there were any.
+    /// These details, completed with what an earlier version has written into the account's row, either since or before
+    /// they existed.
     pub(crate) fn with_row(mut self, row: &Item) -> Self {
         let state = row.parsed(STATE, AccountState::parse).filter(|_| row.text(DETAILS_STATE) != row.text(STATE));
         if let Some(state) = state {
-            // The earliest versions wrote no time of it.
+            // The earliest versions stored no time of the state.
             let since = [state.since(), GRANTED_AT, STORED_AT].into_iter().find_map(|attribute| row.instant(attribute));
             self.state = Some((state, since.unwrap_or(Timestamp::from_unix(0))));
         }
@@ -105,8 +105,8 @@ impl AccountDetails {
 pub struct Details(pub(crate) Part);
 
 impl Details {
-    /// What is known of an account; `None` if there is nothing. One read, and another one for a row that an earlier version
-    /// has written.
+    /// Reads the details of an account; `None` if there are none. One read, and another one for a row that an earlier
+    /// version has written.
     pub async fn get(&self, authorizer: &AppId) -> Result<Option<AccountDetails>, StoreError> {
         if let Some(attributes) = self.0.get(self.0.details(authorizer)).await? {
             return Ok(Some(AccountDetails::read(attributes)));
@@ -115,7 +115,8 @@ impl Details {
         Ok(old.map(|attributes| AccountDetails::default().with_row(&Item::new("account", attributes))))
     }
 
-    /// The same without the row of an earlier version, for a function that may not read rows: they have tokens. One read.
+    /// The same without the row of an earlier version, for a function that may not read rows, since they contain
+    /// tokens. One read.
     pub async fn get_item(&self, authorizer: &AppId) -> Result<Option<AccountDetails>, StoreError> {
         Ok(self.0.get(self.0.details(authorizer)).await?.map(AccountDetails::read))
     }
@@ -124,16 +125,17 @@ impl Details {
 /// Whether an account's profile may be read now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProfileReading {
-    /// It may: the next one has to wait.
+    /// It may, and the next reading has to wait.
     Begun,
-    /// It was read a moment ago: it may be read again after this long.
+    /// It was read just now: it may be read again after this long.
     TooSoon(Duration),
     /// The account is not known.
     Unknown,
 }
 
 impl Details {
-    /// Begins to read an account's profile, unless that was begun less than `pause` ago. `by` names the request. One write.
+    /// Records that reading an account's profile begins, unless the last reading began less than `pause` ago. `by`
+    /// names the request. One write.
     pub async fn begin_profile_reading(
         &self,
         authorizer: &AppId,
@@ -148,7 +150,7 @@ impl Details {
             Written::Refused(None) => ProfileReading::Unknown,
             Written::Refused(Some(details)) => {
                 let details = Item::new("details", details);
-                // Our own first try, whose reply was lost, counts.
+                // Our own first try, whose reply was lost, counts as success.
                 if details.text(PROFILE_ASKED_BY) == Some(by) {
                     return Ok(ProfileReading::Begun);
                 }
@@ -159,7 +161,7 @@ impl Details {
     }
 }
 
-/// What an earlier version has written into the account's row.
+/// The attributes that an earlier version wrote into the account's row.
 const OLD_FORM: [&str; 9] = [
     PROFILE,
     FUNC_INFO,
@@ -172,46 +174,46 @@ const OLD_FORM: [&str; 9] = [
     STORED_AT,
 ];
 
-/// What the link that a merchant came through says about the account.
+/// What the merchant's link says about the account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GrantOrigin {
     /// The link.
     pub link: LinkId,
     /// What the business has said on it.
     pub labels: Labels,
-    /// What shows that the account came through it, where the link is bound to the account together with the grant.
+    /// The evidence that the account came through it, if the link is bound together with the grant.
     pub binds: Option<BoundBy>,
 }
 
-/// Where an account's grant comes from.
+/// The origin of an account's grant.
 #[derive(Clone, Copy, Default)]
 pub(crate) enum Origin<'a> {
-    /// From where it came before.
+    /// The same as before.
     #[default]
     Unchanged,
-    /// Not from a link, as far as is known. What the business has said about the account stays.
+    /// Not a link, as far as is known. What the business has said about the account is kept.
     Unknown,
-    /// From this link.
+    /// This link.
     Link(&'a GrantOrigin),
 }
 
-/// What is to be changed of an account's details. What is `None` stays as it is.
+/// A change of an account's details. Whatever is `None` stays as it is.
 #[derive(Default)]
 pub(crate) struct DetailsChange<'a> {
-    /// The state that the account enters, and how that is reported if it is another one than before.
+    /// The state that the account enters, and the event to report if that is a change.
     pub(crate) state: Option<(AccountState, StateChange)>,
-    /// What WeChat says of it now.
+    /// The profile that was just read from WeChat.
     pub(crate) profile: Option<&'a Profile>,
     pub(crate) func_info: Option<&'a [u32]>,
     pub(crate) origin: Origin<'a>,
-    /// What the business says now.
+    /// What the business has just said.
     pub(crate) said: Option<&'a Said>,
-    /// Where it is the move of a row of the old form, when its state began. What was known already is not reported.
+    /// If a row of the old form is being moved, when its state began. What is already known is not reported.
     pub(crate) moved_since: Option<Timestamp>,
 }
 
 impl DetailsChange<'_> {
-    /// What is reported of the change, in this order.
+    /// The events that report the change, in this order.
     fn changes(&self, known: &AccountDetails) -> Vec<StateChange> {
         if known.state.is_none() && self.moved_since.is_some() {
             return Vec::new();
@@ -227,12 +229,12 @@ impl DetailsChange<'_> {
         permissions.into_iter().chain(profile).collect()
     }
 
-    /// Whether a link is to ask the merchant again.
+    /// Whether a link is to ask the merchant to authorize again.
     pub(crate) const fn asks_again(&self) -> bool {
         matches!(self.state, Some((_, StateChange::NeedsAuthorization { asks_again: Some(_), .. })))
     }
 
-    /// The writes that apply it over the details as they were read.
+    /// The writes that apply it, on the condition that the details are as they were read.
     pub(crate) fn writes(
         &self,
         part: &Part,
@@ -249,12 +251,12 @@ impl DetailsChange<'_> {
         let labels = &said.labels;
         let enters = self.state.as_ref().map(|(state, _)| *state).filter(|state| !known.is_in(*state));
         let at = self.moved_since.unwrap_or(now);
-        // The first number is a time: an account whose details were lost goes on above the numbers that it had.
+        // The first number is a time, so that an account whose details were lost continues above its former numbers.
         let first = if known.events == 0 { now.unix().unsigned_abs() } else { known.events.saturating_add(1) };
         let (mut writes, mut events, mut asking_link) = (Vec::new(), known.events, known.asking_link.clone());
         for (mut change, sequence) in self.changes(known).into_iter().zip(first..) {
             if let StateChange::NeedsAuthorization { asks_again: Some(id), .. } = &mut change {
-                // The merchant may have the earlier one.
+                // The merchant may still have the earlier link.
                 *id = asking_link.unwrap_or_else(|| id.clone());
                 asking_link = Some(id.clone());
                 writes.extend(Links(part.clone()).asking_again(id, authorizer, known, labels, now)?);
@@ -312,7 +314,7 @@ impl Part {
         self.key("details", authorizer.as_str(), DETAILS_SORT)
     }
 
-    /// An entry of an account in one more list, or in none: an item is in one list only.
+    /// An entry that puts an account into another list, or removes it: an item can be in one list only.
     fn listed(&self, authorizer: &AppId, sk: &str, list: Option<&str>) -> Change {
         let entry = self.change(self.key("details", authorizer.as_str(), sk));
         entry.set_or_remove(LIST_PK, list).set_or_remove(LIST_SK, list.map(|_| authorizer))

@@ -1,7 +1,8 @@
-//! Calls on behalf that failed: what services and operators ask when something does not work. One item for each account,
-//! API, code and minute, with a count, so that a service that fails in a loop does not fill the table.
+//! Failed calls on behalf of accounts, for services and operators to look into when something does not work. There is
+//! one item for each account, API, code and minute, with a count, so that a service that fails in a loop does not fill
+//! the table.
 //!
-//! Nothing of what was sent is kept but the name of the API: no query, no body.
+//! Only the name of the API is stored: no query and no body.
 
 use std::time::Duration;
 
@@ -14,26 +15,26 @@ use crate::item::{Attributes, Item};
 use crate::part::{Key, Part};
 use crate::request::Order;
 
-/// For how long failed calls are kept: a fault of a weekend is still there on Monday.
+/// How long failed calls are kept: those of a weekend are still there on Monday.
 pub const FAILED_CALLS_KEPT: Duration = Duration::from_hours(24 * 7);
 
 /// The minute of a call, in seconds.
 const MINUTE: i64 = 60;
 
-/// A failed call; of those that are counted in one item, the last one. Kept as JSON.
+/// A failed call, the last one of those counted in one item. Stored as JSON.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedCall {
     /// When it ended, by our clock, in seconds since 1970.
     pub at: i64,
     /// The account, or `platform` for a call with the platform's own token.
     pub account: String,
-    /// Who has called, as IAM names them.
+    /// The caller, as IAM names it.
     pub caller: String,
     /// `GET` or `POST`.
     pub method: String,
     /// The API, such as `cgi-bin/user/info`.
     pub path: String,
-    /// WeChat's code, or a word where WeChat said none.
+    /// WeChat's code, or a word if there was none.
     pub code: String,
     /// WeChat's HTTP status; `None` if there was no response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,24 +42,24 @@ pub struct FailedCall {
     /// WeChat's id of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rid: Option<String>,
-    /// How long WeChat took, repeats included.
+    /// How long WeChat took, including repeats.
     pub milliseconds: u64,
     /// The size of the request's body.
     pub bytes_sent: u64,
-    /// The size of the answer's.
+    /// The size of the response's body.
     pub bytes_received: u64,
 }
 
-/// A failed call and how often it failed in this way within its minute.
+/// A failed call, and how often it failed in this way within its minute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CountedFailure {
-    /// How often; at least once.
+    /// How often it failed; at least once.
     pub count: u64,
-    /// The last of them.
+    /// The last of these calls.
     pub last: FailedCall,
 }
 
-/// Where a failed call is in every list: behind those of later minutes.
+/// The position of a failed call in every list, in which later minutes come first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailurePlace(String);
 
@@ -68,7 +69,7 @@ impl FailurePlace {
         Self(format!("{minute:010}#{}#{}#{}", call.account, call.code, call.path))
     }
 
-    /// A place as it was given out; `None` for a text that cannot be one, or one of another account than `account`.
+    /// Parses a position; `None` if the text is not one, or belongs to an account other than `account`.
     #[must_use]
     pub fn parse(text: &str, account: Option<&str>) -> Option<Self> {
         let parts: Vec<&str> = text.split('#').collect();
@@ -78,7 +79,7 @@ impl FailurePlace {
         (is_minute && is_of_account).then(|| Self(text.to_owned()))
     }
 
-    /// The place as text.
+    /// The position as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -96,9 +97,9 @@ impl FailurePlace {
 /// A page of failed calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailurePage {
-    /// The failed calls; there may be none although there are more behind the page.
+    /// The failed calls. A page can be empty although there are more.
     pub failures: Vec<CountedFailure>,
-    /// The end of the page, if there is more behind it.
+    /// The end of the page, if there are more.
     pub next: Option<FailurePlace>,
 }
 
@@ -107,7 +108,7 @@ pub struct FailurePage {
 pub struct FailedCalls(pub(crate) Part);
 
 impl FailedCalls {
-    /// Counts a failed call. One write, and one of the index for the first in its minute.
+    /// Counts a failed call. One write, and for the first in its minute one of the index.
     ///
     /// # Errors
     /// [`StoreError`]: it may have been counted, perhaps twice.
@@ -127,8 +128,8 @@ impl FailedCalls {
             .map(drop)
     }
 
-    /// Failed calls since a moment, but not older than they are kept, of one account or of all: the newest minutes first, and
-    /// those behind `after`. One query, and for all accounts half a read unit for each in addition.
+    /// A page of the failed calls since a time, as far as they are kept, of one account or of all, after `after`, the
+    /// newest minutes first. One query, and for all accounts also half a read unit per call.
     pub async fn page(
         &self,
         account: Option<&str>,
@@ -153,7 +154,7 @@ impl FailedCalls {
             (items, places.last().cloned(), has_more)
         };
         let failures = items.into_iter().filter_map(read).filter(|failure| failure.last.at >= since.unix()).collect();
-        // Within a minute the order is not that of time.
+        // Within a minute the order is not chronological.
         let next = last.filter(|last| has_more && last.minute() + MINUTE > since.unix());
         Ok(FailurePage { failures, next })
     }

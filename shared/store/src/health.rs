@@ -1,7 +1,7 @@
-//! How the refresher's last runs went, one item for each scheduled task and part of it: for people and tools that look
-//! from outside.
+//! The records of the refresher's last runs, one item for each scheduled task and part of it, for people and tools
+//! outside.
 //!
-//! Nothing in the platform reads it. It holds counts, codes and WeChat's cleaned words, no secret.
+//! The platform itself does not depend on them. They contain counts, codes and WeChat's sanitized messages, no secret.
 
 use base::clock::Timestamp;
 use wechat::api::{Api, ErrCode, LastAnswer, LastRefusal, LastResponses, Refusal};
@@ -16,18 +16,18 @@ use crate::item::{Attributes, Item};
 use crate::part::Part;
 use crate::write::{absent, is_until};
 
-/// A task that the refresher does on schedule.
+/// A scheduled task of the refresher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScheduledTask {
-    /// Every five minutes: renews what is due of a part of the accounts.
+    /// Every five minutes: renews the accounts of a part that are due.
     Renew(DuePart),
-    /// Every hour: compares with WeChat's list of accounts.
+    /// Every hour: compares the accounts with WeChat's list.
     Reconcile,
 }
 
 impl ScheduledTask {
-    /// The word in the table, in logs and in metrics: of the first part, and of an undivided run, `renew`; of the others
-    /// `renew-1` to `renew-3`.
+    /// The word in the table, in logs and in metrics: `renew` for the first part and for an undivided run, `renew-1` to
+    /// `renew-3` for the others.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -42,14 +42,15 @@ impl ScheduledTask {
     }
 }
 
-/// How the newest run of a task, or of a part of it, went.
+/// The record of the newest run of a task, or of a part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
     /// When it ended, by our clock.
     pub finished_at: Timestamp,
     /// Its report as JSON text.
     pub report: String,
-    /// What WeChat last said. Written: in this run. Read: in the newest run that heard anything, each part of its own.
+    /// WeChat's last responses. When written: in this run. When read: in the newest run that recorded any; the response
+    /// and the refusal may be from different runs.
     pub last_responses: LastResponses,
 }
 
@@ -58,8 +59,8 @@ pub struct Health {
 pub struct HealthRecords(pub(crate) Part);
 
 impl HealthRecords {
-    /// Writes down how a run went, unless one that ended later has done so. What the run did not hear stays as it was.
-    /// One write.
+    /// Stores the record of a run, unless a run that ended later has stored its own. Responses that the run did not get
+    /// stay as they were. One write.
     pub async fn put(&self, task: ScheduledTask, health: &Health) -> Result<(), StoreError> {
         let mut change = self
             .0
@@ -81,10 +82,10 @@ impl HealthRecords {
         change.when(absent(FINISHED_AT).or(is_until(FINISHED_AT, health.finished_at))).apply().await.map(drop)
     }
 
-    /// How the newest run of a task went; `None` before the first. One read.
+    /// Reads the record of a task's newest run; `None` before the first. One read.
     ///
     /// # Errors
-    /// [`StoreError`] where it cannot be read.
+    /// [`StoreError`] if it cannot be read.
     pub async fn get(&self, task: ScheduledTask) -> Result<Option<Health>, StoreError> {
         let Some(attributes) = self.0.get(self.0.only("health", task.name())).await? else { return Ok(None) };
         read(attributes).map(Some)

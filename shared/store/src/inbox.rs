@@ -1,9 +1,9 @@
-//! The inbox: every push but the tickets, every code that came back through a redirect, and what WeChat's release check
-//! asks for, until it has taken effect.
+//! The inbox: every push except tickets, every code from a redirect, and the requests of WeChat's release check, until
+//! they have taken effect.
 //!
-//! An entry's key is made of what makes it the same message, so a repeat is stored once. What still has to be done
-//! is in the `due` index; what is done leaves it and is kept 30 days, as the memory that recognizes a repeat. Entries
-//! hold codes, which are secrets: they are in the encrypted table and nowhere else.
+//! An entry's key is derived from what identifies the message, so a repeat is not stored again. Entries that still have
+//! to be processed are in the `due` index; processed ones leave it and are kept for 30 days, so that repeats are
+//! recognized. Entries contain codes, which are secrets: they are in the encrypted table and nowhere else.
 
 mod queue;
 
@@ -28,20 +28,21 @@ use crate::write::NewItem;
 
 pub use self::queue::{CheckMessage, Entry, EntryBody};
 
-/// Sort keys of inbox entries begin with this: the table's stream is filtered by it.
+/// The prefix of the sort keys of inbox entries, by which the table's stream is filtered.
 pub const INBOX_SORT_PREFIX: &str = "entry#";
 
-/// How long an entry is kept: WeChat promises no bound on how late a repeat may come.
+/// How long an entry is kept: WeChat documents no limit on how late a repeat may come.
 const KEEP: Duration = Duration::from_hours(24 * 30);
 
-/// A push that WeChat wrote longer ago than this has no effect: whether it had one before would not be known. An hour
-/// less than entries are kept, since WeChat's clock may be ahead of ours.
+/// A push that WeChat created longer ago than this has no effect, since it would not be known whether it already had
+/// one. It is an hour less than entries are kept, since WeChat's clock may be ahead of ours.
 pub const PUSH_MEMORY: Duration = KEEP.saturating_sub(Duration::from_hours(1));
 
-/// The time in the key of an entry that came without one. It must be the same at every repeat, so it is none of ours.
+/// The time in the key of an entry that came without one. It must be the same for every repeat, so it cannot be our own
+/// time.
 const NO_TIME: Timestamp = Timestamp::from_unix(0);
 
-/// The entries of one account, in the order of WeChat's times; or one entry whose account is not known.
+/// The entries of one account, in the order of WeChat's times; or one entry whose account is unknown.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Partition(String);
 
@@ -59,15 +60,15 @@ impl Partition {
     }
 
     fn of(account: Option<&AppId>, digest: &str) -> Self {
-        // No appid begins with a tilde. Without an account there is no order to keep, so each has its own partition.
+        // No appid begins with a tilde. Entries without an account need no order, so each has its own partition.
         Self(account.map_or_else(|| format!("~{digest}"), |account| account.as_str().to_owned()))
     }
 }
 
-/// The place of one entry.
+/// The key of one entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryKey {
-    /// The account whose entry it is.
+    /// Its partition, which is that of its account if known.
     pub partition: Partition,
     sort: String,
 }
@@ -94,17 +95,17 @@ pub struct Callback {
     pub claim: ClaimKey,
 }
 
-/// Where a code that came through a redirect is kept.
+/// The stored entry of a code from a redirect.
 pub struct CallbackEntry {
-    /// Its place.
+    /// Its key.
     pub key: EntryKey,
-    /// The claim that the code is exchanged under: that of its first coming.
+    /// The claim under which the code is exchanged: that of its first arrival.
     pub claim: ClaimKey,
-    /// How it ended, if the same code had come before and is done with: as given to [`Inbox::finish`].
+    /// Its outcome, if the same code had arrived before and is processed: as passed to [`Inbox::finish`].
     pub outcome: Option<String>,
 }
 
-/// The list of the index that has all entries, in the order in which they came.
+/// The list in the index with all entries, in the order of their arrival.
 pub(crate) fn arrived(part: &Part) -> String {
     part.kind("arrived")
 }
@@ -114,7 +115,7 @@ pub(crate) fn arrived(part: &Part) -> String {
 pub struct Inbox(pub(crate) Part);
 
 impl Inbox {
-    /// Keeps a push; a repeat changes nothing. One write.
+    /// Stores a push; a repeat changes nothing. One write.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: it may not be stored.
@@ -126,7 +127,7 @@ impl Inbox {
         Ok(key)
     }
 
-    /// Keeps a code that came through a redirect; a repeat changes nothing. One write.
+    /// Stores a code from a redirect; a repeat changes nothing. One write.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: it may not be stored.
@@ -141,7 +142,7 @@ impl Inbox {
         Ok(CallbackEntry { key, claim, outcome: known.text(OUTCOME).map(str::to_owned) })
     }
 
-    /// Keeps a code that came in an answer of WeChat's; a repeat changes nothing, and nothing is read back. One write.
+    /// Stores a code from a response of WeChat; a repeat changes nothing, and nothing is read back. One write.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: it may not be stored.
@@ -150,14 +151,14 @@ impl Inbox {
         entry.put().await.map(drop)
     }
 
-    /// The entry of a code whose account is not known.
+    /// The entry of a code whose account is unknown.
     fn new_code(&self, code: &SecretString, claim: &ClaimKey, now: Timestamp) -> (EntryKey, NewItem) {
         let key = EntryKey::of(None, NO_TIME, CodeDigest::of(code).as_str());
         let entry = self.new_entry(&key, "redirect", now).set(CODE, code).set(CLAIM, claim);
         (key, entry)
     }
 
-    /// Keeps a message of the release check, in order with the account's pushes; a repeat changes nothing. One write.
+    /// Stores a message of the release check, in order with the account's pushes; a repeat changes nothing. One write.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: it may not be stored.
@@ -167,7 +168,7 @@ impl Inbox {
         message: &AccountMessage,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        // Behind the pushes of the same second, which bring the grant: no digest begins with a tilde.
+        // After the pushes of the same second, which contain the grant: no digest begins with a tilde.
         let digest = format!("~{}", message.id(authorizer).as_str());
         let key = EntryKey::of(Some(authorizer), message.create_time.unwrap_or(NO_TIME), &digest);
         let entry =
@@ -191,13 +192,13 @@ impl Inbox {
         Key { pk: self.pk(&key.partition), sk: key.sort.clone() }
     }
 
-    /// The table key of a partition, as the table's stream names it.
+    /// The partition key in the table, as the table's stream has it.
     #[must_use]
     pub fn pk(&self, partition: &Partition) -> String {
         self.0.partition("inbox", &partition.0)
     }
 
-    /// The partition that a table key names; `None` for another kind of item or another platform's.
+    /// The partition with this key in the table; `None` for another kind of item or another platform's.
     #[must_use]
     pub fn partition(&self, pk: &str) -> Option<Partition> {
         self.0.id_in("inbox", pk).map(|partition| Partition(partition.to_owned()))

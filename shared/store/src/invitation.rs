@@ -1,7 +1,8 @@
-//! Invitations: each binds one browser to an operator, once and soon.
+//! Invitations: each can be used once, within a short time, to bind a browser to an operator.
 //!
-//! The table has a digest of an invitation's code and never the code: whoever reads the table cannot use an invitation.
-//! Invitations are made by [`Operators`](crate::Operators) and used by [`Browsers::bind`](crate::Browsers::bind).
+//! The table contains a digest of an invitation's code and never the code: whoever reads the table cannot use an
+//! invitation. [`Operators`](crate::Operators) creates invitations and [`Browsers::bind`](crate::Browsers::bind) uses
+//! them.
 
 use std::fmt;
 use std::time::Duration;
@@ -18,13 +19,13 @@ use crate::item::{Attributes, Item};
 use crate::part::{Key, Part};
 use crate::write::{NewItem, id_value};
 
-/// How long an invitation can be used: long enough to be sent to somebody who is at work.
+/// How long an invitation can be used: long enough to send it to somebody who is at work.
 pub const INVITATION_LIFE: Duration = Duration::from_mins(30);
 
-/// An invitation is known this long after its end.
+/// How long an invitation is kept after its end.
 const KEEP_ENDED: Duration = Duration::from_hours(24);
 
-/// Characters of a code's random part, which is 256 bits in URL-safe Base64.
+/// The number of characters of a code's random part: 256 bits in URL-safe Base64.
 const SECRET_LENGTH: usize = 43;
 
 digest_id! {
@@ -37,7 +38,7 @@ id_value!(InvitationDigest);
 /// The code in an invitation's URL: `NAME.RANDOM`. Whoever has it can become the operator.
 #[derive(Clone)]
 pub struct InvitationCode {
-    /// Whom it is for.
+    /// The invited operator.
     pub operator: OperatorName,
     secret: SecretString,
 }
@@ -49,13 +50,13 @@ impl fmt::Debug for InvitationCode {
 }
 
 impl InvitationCode {
-    /// A fresh code.
+    /// Generates a code.
     #[must_use]
     pub fn generate(operator: &OperatorName, random: &Random) -> Self {
         Self { operator: operator.clone(), secret: random.secret().into() }
     }
 
-    /// Takes a code apart; `None` for a text that cannot be one. A name may have dots in it, the random part has none.
+    /// Parses a code; `None` if the text is not one. A name may contain dots, the random part does not.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (name, secret) = text.rsplit_once('.')?;
@@ -77,7 +78,7 @@ impl InvitationCode {
         format!("{}/console/invitations/{}", public_base.trim_end_matches('/'), self.text().expose_secret()).into()
     }
 
-    /// The digest by which the table knows it.
+    /// The digest under which the table stores it.
     #[must_use]
     pub fn digest(&self) -> InvitationDigest {
         InvitationDigest(Digest::of(&["invitation", self.operator.as_str(), self.secret.expose_secret()]))
@@ -89,13 +90,13 @@ impl InvitationCode {
 pub struct Invitation {
     /// The digest of its code.
     pub digest: InvitationDigest,
-    /// Whom it is for.
+    /// The invited operator.
     pub operator_id: OperatorId,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// Until when it can be used.
     pub ends_at: Timestamp,
-    /// Who has made it.
+    /// Who created it.
     pub created_by: String,
     /// When a browser was bound by it.
     pub used_at: Option<Timestamp>,

@@ -1,5 +1,5 @@
-//! Reading the attributes of an item. Readers are lenient: an attribute that is missing or of another type is `None`,
-//! and only one without which the item means nothing is an error.
+//! Reading the attributes of an item. Reading is lenient: an attribute that is missing or has the wrong type is `None`,
+//! and it is an error only if the item is useless without it.
 
 use std::collections::HashMap;
 
@@ -46,7 +46,7 @@ impl Item {
         self.text(name).map(SecretString::from)
     }
 
-    /// The members of a list; none if it is missing.
+    /// The members of a list; no members if it is missing.
     pub(crate) fn list(&self, name: &str) -> impl Iterator<Item = &AttributeValue> {
         self.attributes.get(name).and_then(|list| list.as_l().ok()).into_iter().flatten()
     }

@@ -1,7 +1,7 @@
-//! What is reported of an API key: that somebody made it, and that somebody revoked it.
+//! The events of an API key: that somebody created it, and that somebody revoked it.
 //!
-//! An event says what the key was by then, since the key is forgotten some time after its end. The key's text and the digest
-//! of its secret are not in it.
+//! An event contains the key's properties at that time, since the key is deleted some time after its end. It contains
+//! neither the key's text nor the digest of its secret.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -15,12 +15,12 @@ use crate::api_key::ApiKey;
 /// The author of a recorded action, and where the request came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
-    /// Who it is: the ARN of a principal of AWS, with the name of its session, `key:` and a key's id, or `cargo ops`.
+    /// The author: the ARN of an AWS principal with the name of its session, `key:` and a key's id, or `cargo ops`.
     pub by: String,
-    /// The address that the request came from, where it came through the gateway.
+    /// The address from which the request came, if it came through the gateway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_ip: Option<IpAddr>,
-    /// The id of the request in the log, where there was one.
+    /// The id of the request in the log, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
 }
@@ -29,7 +29,7 @@ pub struct Actor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyChange {
-    /// It was made.
+    /// It was created.
     Created,
     /// It was revoked.
     Revoked,
@@ -38,23 +38,23 @@ pub enum KeyChange {
 /// The creation or revocation of a key, as it is reported.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyEvent {
-    /// Which of the two.
+    /// Whether it was created or revoked.
     pub change: KeyChange,
-    /// When, by our clock, in seconds since 1970.
+    /// When it happened, by our clock, in seconds since 1970.
     pub at: i64,
     /// Who did it.
     #[serde(flatten)]
     pub actor: Actor,
-    /// What the key's owner calls it.
+    /// The key's name.
     pub name: String,
     /// The words of its scopes.
     pub scopes: Vec<String>,
-    /// The accounts that it is for; `None` for all.
+    /// The accounts to which it is limited; `None` for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub appids: Option<BTreeSet<AppId>>,
-    /// Whether it may be in a query.
+    /// Whether it may be sent in a query.
     pub in_url: bool,
-    /// From when on it is not accepted, in seconds since 1970.
+    /// When it stops being accepted, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_at: Option<i64>,
 }
@@ -69,7 +69,7 @@ impl KeyChange {
         }
     }
 
-    /// Its number among the events of the key: each happens once.
+    /// Its number among the events of the key: each happens only once.
     pub(crate) const fn sequence(self) -> u64 {
         match self {
             Self::Created => 1,

@@ -1,8 +1,8 @@
-//! Calls with an `Idempotency-Key`: each is sent to WeChat once at most within a day, and whoever sends it again gets the
-//! first answer.
+//! Calls with an `Idempotency-Key`: each is sent to WeChat at most once within a day, and a repeat gets the first
+//! response.
 //!
-//! A key is claimed before the call. If its process dies, or WeChat's answer does not arrive, nobody knows whether the call
-//! took effect: from then on the key says so, and nothing is sent under it any more.
+//! A key is claimed before the call. If its process dies, or WeChat's response does not arrive, nobody knows whether
+//! the call took effect: this is stored with the key, and nothing more is sent under it.
 
 use std::time::Duration;
 
@@ -20,16 +20,16 @@ use crate::part::Part;
 use crate::request::Written;
 use crate::write::{Value, absent, id_value, is_until};
 
-/// For how long a key is known: longer than any service repeats one call.
+/// How long a key is kept: longer than any service repeats a call.
 const KEEP: Duration = Duration::from_hours(24);
 
 digest_id! {
-    /// The digest of whose call it is, for which account, of which API, under which key.
+    /// The digest of the caller, the account, the API and the key of a call.
     CallKey
 }
 
 digest_id! {
-    /// The digest of everything that a call sends.
+    /// The digest of the whole content of a call.
     RequestDigest
 }
 
@@ -51,10 +51,10 @@ impl RequestDigest {
     }
 }
 
-/// An answer that is kept for repeats.
+/// A response that is stored for repeats.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptAnswer {
-    /// Everything but the body, as the caller of the store writes it.
+    /// Everything except the body, in the caller's format.
     pub head: String,
     /// The body.
     pub body: Vec<u8>,
@@ -63,15 +63,15 @@ pub struct KeptAnswer {
 /// The outcome of claiming a key.
 #[derive(Debug)]
 pub enum KeyedCall {
-    /// The call is ours to make.
+    /// The caller may make the call.
     Ours(Lease<()>),
-    /// It was answered; `None` if the answer was too large to be kept.
+    /// It has a response; `None` if that was too large to be stored.
     Answered(Option<KeptAnswer>),
-    /// It is being made, until this moment at the latest.
+    /// It is in progress, until this time at the latest.
     UnderWay(Timestamp),
-    /// It was made, and whether it took effect is not known.
+    /// It was made, but it is not known whether it took effect.
     Unknown,
-    /// Another call was made under the key.
+    /// A different call was made under the key.
     OtherRequest,
 }
 
@@ -83,8 +83,8 @@ impl KeyedCalls {
     /// Claims a key for a call. One write.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]: nothing must be sent. The key may be ours; it then counts as one whose call ended
-    /// unknown.
+    /// [`StoreError::Unavailable`]: nothing must be sent. The key may have been claimed; then the outcome of its call
+    /// counts as unknown.
     pub async fn claim(
         &self,
         key: &CallKey,
@@ -118,10 +118,10 @@ impl KeyedCalls {
         })
     }
 
-    /// Writes down how a call was answered; `None` for an answer that is too large to be kept. One write.
+    /// Stores the response to a call; `None` for one that is too large to be stored. One write.
     ///
     /// # Errors
-    /// [`StoreError`]: the key then counts as one whose call ended unknown.
+    /// [`StoreError`]: then the outcome of the key's call counts as unknown.
     pub async fn answered(
         &self,
         lease: &Lease<()>,
@@ -139,18 +139,18 @@ impl KeyedCalls {
         answered.when(lease.is_held()).apply().await.map(drop)
     }
 
-    /// Writes down that a call was made and that whether it took effect is not known. One write.
+    /// Stores that a call was made but it is not known whether it took effect. One write.
     ///
     /// # Errors
-    /// [`StoreError`]: the same is known once the lease has ended.
+    /// [`StoreError`]: the end of the lease has the same effect.
     pub async fn ended_unknown(&self, lease: &Lease<()>) -> Result<(), StoreError> {
         self.0.change(lease.key.clone()).end_lease().when(lease.is_held()).apply().await.map(drop)
     }
 
-    /// Gives a key back whose call has surely had no effect and may have another end next time. One write.
+    /// Releases a key whose call certainly had no effect and may succeed next time. One write.
     ///
     /// # Errors
-    /// [`StoreError`]: the key then counts as one whose call ended unknown.
+    /// [`StoreError`]: then the outcome of the key's call counts as unknown.
     pub async fn give_back(&self, lease: &Lease<()>) -> Result<(), StoreError> {
         let free = self.0.change(lease.key.clone()).remove([REQUEST]).end_lease();
         free.when(lease.is_held()).apply().await.map(drop)

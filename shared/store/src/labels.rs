@@ -1,4 +1,4 @@
-//! What a business says about an account: on the link that the merchant comes through, and later on the account.
+//! What a business says about an account: on the merchant's link, and later on the account itself.
 
 use std::collections::BTreeMap;
 
@@ -13,36 +13,36 @@ use crate::item::Item;
 use crate::part::Part;
 use crate::write::{Change, NewItem, Value};
 
-/// Characters of a reference: an id or two, no document.
+/// The greatest number of characters of a reference: enough for an id or two, but not for a document.
 pub const LONGEST_REFERENCE: usize = 256;
 
-/// Tags of an account.
+/// The greatest number of an account's tags.
 pub const MOST_TAGS: usize = 20;
 
-/// Characters of a tag's key.
+/// The greatest number of characters of a tag's key.
 pub const LONGEST_KEY: usize = 40;
 
-/// Characters of a tag's value.
+/// The greatest number of characters of a tag's value.
 pub const LONGEST_VALUE: usize = 200;
 
-/// Origins of an account.
+/// The greatest number of an account's login origins.
 pub const MOST_LOGIN_ORIGINS: usize = 20;
 
-/// What is wrong with labels.
+/// Why labels are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LabelError {
     /// The reference is empty or too long.
     #[error("reference must have 1 to 256 characters")]
     Reference,
     /// There are too many tags, or one is empty or too long.
-    #[error("tags must be at most 20, with keys of 1 to 40 characters and texts of at most 200 as values")]
+    #[error("tags must be at most 20, with keys of 1 to 40 characters and strings of at most 200 characters as values")]
     Tags,
     /// There are too many origins.
     #[error("login_origins must be at most 20")]
     LoginOrigins,
 }
 
-/// What becomes of one member of what a business has said (RFC 7396).
+/// The change of one member of what a business has said (RFC 7396).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Patch<T> {
     /// It stays as it is.
@@ -68,7 +68,7 @@ impl<T> Patch<T> {
     }
 }
 
-/// What a business changes of what it has said about an account.
+/// A change of what a business has said about an account.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccountPatch {
     /// The reference.
@@ -80,7 +80,7 @@ pub struct AccountPatch {
 }
 
 impl AccountPatch {
-    /// What the business has said after the patch.
+    /// Applies the patch to what the business has said.
     pub(crate) fn apply(&self, known: &AccountDetails) -> Result<Said, LabelError> {
         let reference = self.reference.apply(known.labels.reference.clone());
         let mut tags = known.labels.tags.clone();
@@ -112,16 +112,16 @@ pub(crate) struct Said {
 }
 
 impl Said {
-    /// Whether the account has it.
+    /// Whether the account's details already contain it.
     pub(crate) fn is_known(&self, known: &AccountDetails) -> bool {
         self.labels == known.labels && self.login_origins == known.login_origins
     }
 }
 
-/// What a business has said about an account, which every event of the account carries.
+/// What a business has said about an account, which is in every event of the account.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Labels {
-    /// The business's own mark.
+    /// The business's own reference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
     /// Its tags.
@@ -130,10 +130,10 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// Labels that a business gives.
+    /// Labels from a business.
     ///
     /// # Errors
-    /// [`LabelError`] where they are out of bounds.
+    /// [`LabelError`] if they are out of bounds.
     pub fn new(reference: Option<String>, tags: BTreeMap<String, String>) -> Result<Self, LabelError> {
         if reference.as_ref().is_some_and(|reference| !Self::is_reference(reference)) {
             return Err(LabelError::Reference);
@@ -147,7 +147,7 @@ impl Labels {
         Ok(Self { reference, tags })
     }
 
-    /// Whether a text can be a reference: it is neither empty nor too long for a key.
+    /// Whether a text can be a reference: neither empty nor too long for a key.
     #[must_use]
     pub fn is_reference(text: &str) -> bool {
         (1..=LONGEST_REFERENCE).contains(&text.chars().count())
@@ -159,7 +159,7 @@ impl Labels {
         Self { reference: item.text(REFERENCE).map(str::to_owned), tags: tags.collect() }
     }
 
-    /// These labels, replaced by those that newer ones have.
+    /// These labels, overridden by newer ones.
     #[must_use]
     pub fn with(&self, newer: &Self) -> Self {
         let tags = if newer.tags.is_empty() { &self.tags } else { &newer.tags };
@@ -172,15 +172,16 @@ impl Labels {
     }
 }
 
-/// The attributes that [`AccountLabels::get`] reads: no role that is given these learns anything else of an account.
+/// The attributes that [`AccountLabels::get`] reads. A role that may read only these learns nothing else about an
+/// account.
 pub const LABEL_ATTRIBUTES: [&str; 2] = [REFERENCE, TAGS];
 
-/// The labels of accounts, without anything else that is known of them.
+/// The labels of accounts, without their other details.
 #[derive(Debug, Clone)]
 pub struct AccountLabels(pub(crate) Part);
 
 impl AccountLabels {
-    /// The labels of an account, as they were a moment ago; none of an account that is not known. One read.
+    /// Reads the labels of an account, eventually consistent; empty for an unknown account. One read.
     pub async fn get(&self, authorizer: &AppId) -> Result<Labels, StoreError> {
         let details = self.0.read_eventually(self.0.details(authorizer), &LABEL_ATTRIBUTES).await?;
         Ok(details.map(|attributes| Labels::read(&Item::new("details", attributes))).unwrap_or_default())

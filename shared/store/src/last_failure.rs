@@ -1,22 +1,22 @@
-//! Why the last renewal of a token failed, as it is kept next to the token.
+//! Why the last renewal of a token failed, as it is stored with the token.
 
 use base::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Bytes of WeChat's words that are kept: with them the row of an account stays below 1 KB.
+/// How many bytes of WeChat's message are stored: with them the row of an account stays below 1 KB.
 const LONGEST_WORDS: usize = 160;
 
-/// What is known of a failed renewal. Kept as JSON, until a renewal succeeds.
+/// A failed renewal. Stored as JSON, until a renewal succeeds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastFailure {
     /// When it failed, by our clock, in seconds since 1970.
     pub at: i64,
     /// The label under which it counts, such as `61004`.
     pub label: String,
-    /// The API that refused, where WeChat did.
+    /// The API that refused the call, if WeChat did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api: Option<String>,
-    /// WeChat's words, cleaned of secrets and shortened.
+    /// WeChat's message, without secrets and shortened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errmsg: Option<String>,
     /// WeChat's id of the refused request.
@@ -25,13 +25,13 @@ pub struct LastFailure {
 }
 
 impl LastFailure {
-    /// A failure in which WeChat said nothing.
+    /// A failure without a message from WeChat.
     #[must_use]
     pub fn silent(at: Timestamp, label: &str) -> Self {
         Self { at: at.unix(), label: label.to_owned(), api: None, errmsg: None, rid: None }
     }
 
-    /// A call that WeChat refused; `errmsg` are its words, cleaned of secrets.
+    /// A call that WeChat refused; `errmsg` is its message, without secrets.
     #[must_use]
     pub fn refused(at: Timestamp, label: &str, api: &str, errmsg: &str, rid: Option<&str>) -> Self {
         let words = &errmsg[..errmsg.floor_char_boundary(LONGEST_WORDS)];

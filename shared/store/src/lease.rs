@@ -1,7 +1,7 @@
-//! Leases: one process at a time works on an item, and the item is free again when the time is over.
+//! Leases: one process at a time works on an item, and the item is free again when the lease expires.
 //!
 //! A lease is an owner and a deadline in the item itself. A process that finds its own id there has the lease, whatever
-//! the reply to its write said. Why no queue and no lock service: `docs/decisions/`.
+//! the response to its write was. `docs/decisions/` explains why there is neither a queue nor a lock service.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::attributes::{LEASE_OWNER, LEASE_UNTIL};
 use crate::part::Key;
 use crate::write::{Change, Condition, absent, equals, is_until};
 
-/// A lease that is asked for: by whom, and for how long.
+/// A requested lease: its owner and its length.
 #[derive(Debug, Clone)]
 pub struct LeaseTerm {
     pub(crate) owner: String,
@@ -21,30 +21,30 @@ pub struct LeaseTerm {
 }
 
 impl LeaseTerm {
-    /// A term that begins `now`, for an owner that nobody else is.
+    /// A term that begins `now`, for a unique owner.
     #[must_use]
     pub fn new(random: &Random, now: Timestamp, length: Duration) -> Self {
         Self { owner: random.id(), now, until: now.plus(length) }
     }
 
-    /// The same owner's term, from `now` on: for a caller that asks again.
+    /// The same owner's term, from `now` on: for another try.
     #[must_use]
     pub fn renewed(self, now: Timestamp, length: Duration) -> Self {
         Self { now, until: now.plus(length), ..self }
     }
 
-    /// Nobody has the lease, or its time is over, or it is this very owner's.
+    /// The condition that the lease is free, expired, or this owner's.
     pub(crate) fn is_free(&self) -> Condition {
         absent(LEASE_UNTIL).or(is_until(LEASE_UNTIL, self.now)).or(equals(LEASE_OWNER, &self.owner))
     }
 
-    /// The lease, once it is taken.
+    /// The lease, after it was taken.
     pub(crate) fn on<T>(&self, key: Key, record: T) -> Lease<T> {
         Lease { key, owner: self.owner.clone(), until: self.until, record }
     }
 }
 
-/// A lease on an item, with what the item was when the lease was taken.
+/// A lease on an item, with the item's state when the lease was taken.
 #[derive(Debug, Clone)]
 pub struct Lease<T> {
     pub(crate) key: Key,
@@ -59,7 +59,7 @@ impl<T> Lease<T> {
         &self.record
     }
 
-    /// When the lease ends by itself.
+    /// When the lease expires.
     pub const fn until(&self) -> Timestamp {
         self.until
     }
@@ -68,14 +68,14 @@ impl<T> Lease<T> {
         self.until = until;
     }
 
-    /// The lease is still this owner's.
+    /// The condition that the lease is still this owner's.
     pub(crate) fn is_held(&self) -> Condition {
         equals(LEASE_OWNER, &self.owner)
     }
 }
 
 impl Change {
-    /// Takes the lease; to be used with [`LeaseTerm::is_free`].
+    /// Takes the lease. Use it with the condition [`LeaseTerm::is_free`].
     pub(crate) fn begin_lease(self, term: &LeaseTerm) -> Self {
         self.set(LEASE_OWNER, &term.owner).set(LEASE_UNTIL, term.until)
     }

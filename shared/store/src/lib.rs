@@ -1,9 +1,10 @@
-//! The DynamoDB table: one table, keys per `component_appid`, so that several platforms can share it.
+//! The DynamoDB table: one table, with keys per `component_appid`, so that several platforms can share it.
 //!
-//! One file is one kind of item and one repository. A function is built from the repositories it needs ([`Access`]), as
-//! its role in the template names the items it may touch. Every write is conditional, and a condition that fails is read
-//! back before it is believed: after a lost reply the SDK tries again and may lose to its own first write. Items that are
-//! past their time are ignored although DynamoDB may keep them for days. Nothing here calls WeChat or decides when to.
+//! Each file has one kind of item and one repository. A function is built from only the repositories that it needs
+//! ([`Access`]), just as its role in the template names the items that it may access. Every write is conditional, and
+//! after a failed condition the item is read before a conclusion is drawn: after a lost reply the SDK tries again, and
+//! its own first write may have made the condition fail. Expired items are ignored, although DynamoDB may keep them for
+//! days. Nothing here calls WeChat or decides when to.
 //!
 //! Start with `DATA-MODEL.md`, next to this crate's manifest: it lists every item, access path and cost. Then read
 //! [`Tickets`], the smallest repository, and the write builder that it uses (`write.rs`).
@@ -124,17 +125,17 @@ pub use self::user_name::{INTRODUCED, Introductions, Recipient, Recipients, User
 pub use self::vitals::{COMPONENT_STATUS_ATTRIBUTES, TICKET_TIME_ATTRIBUTES, TicketTimes, Vitals};
 pub use self::web_login::{LOGIN_CODE_LIFE, LoginCodeDigest, StoredLogin, VisitorLogin, WebLogins};
 
-/// The index over everything that falls due, accounts to renew and inbox entries to process, and over the accounts
-/// whose grant has ended.
+/// The index of everything that falls due, accounts to renew and inbox entries to process, and of the accounts whose
+/// grant has ended.
 pub const DUE_INDEX: &str = "due";
 
-/// The index over every list that services and operators read.
+/// The index of all lists that services and operators read.
 pub const LIST_INDEX: &str = "list";
 
-/// Why the store could not do what was asked. Never carries a value that was read or written.
+/// Why an operation of the store failed. Never contains a value that was read or written.
 #[derive(Debug, thiserror::Error, Clone)]
 pub enum StoreError {
-    /// DynamoDB did not answer in all tries, or not to us. What was asked may have happened.
+    /// DynamoDB did not respond in any of the tries, or denied access. A write may have taken effect.
     #[error(
         "DynamoDB {operation} failed ({cause}): check TABLE_NAME, the region, the function's permission and the network"
     )]
@@ -144,7 +145,8 @@ pub enum StoreError {
         /// The service's error code, or how the connection failed.
         cause: String,
     },
-    /// DynamoDB refused what was asked of one item, such as one that has grown too large. Others are not concerned.
+    /// DynamoDB refused the request because of the item, for example because it has grown too large. Other items are
+    /// not affected.
     #[error("DynamoDB {operation} was refused ({code})")]
     Refused {
         /// The operation, such as `UpdateItem`.
@@ -152,7 +154,7 @@ pub enum StoreError {
         /// The service's error code.
         code: String,
     },
-    /// An item lacks an attribute or has one of another type: written by something else than this program.
+    /// An item lacks an attribute or has one of the wrong type: something other than this program has written it.
     #[error("the {item} item in the table has no usable attribute {attribute}")]
     Corrupt {
         /// The kind of item.
@@ -160,22 +162,22 @@ pub enum StoreError {
         /// The attribute.
         attribute: &'static str,
     },
-    /// A request could not be put together: a defect of ours.
-    #[error("a request to DynamoDB could not be put together")]
+    /// A request could not be built, because of a bug.
+    #[error("a request to DynamoDB could not be built")]
     Unbuildable,
-    /// Others changed the item at each of several tries.
-    #[error("the {item} item was changed by others at every try")]
+    /// The item was changed concurrently during each of several tries.
+    #[error("the {item} item was changed concurrently during every try")]
     Contended {
         /// The kind of item.
         item: &'static str,
     },
 }
 
-/// The codes with which DynamoDB refuses a request for what is in it.
+/// The codes with which DynamoDB refuses a request because of its content.
 const REFUSALS: [&str; 2] = ["ValidationException", "ItemCollectionSizeLimitExceededException"];
 
 impl StoreError {
-    /// Takes an SDK error apart; the conditional check must have been looked at before.
+    /// Translates an SDK error. A failed condition must have been handled before.
     pub(crate) fn from_sdk<E, R>(operation: &'static str, error: &SdkError<E, R>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -188,7 +190,7 @@ impl StoreError {
         Self::Unavailable { operation, cause }
     }
 
-    /// The failure of a table that was waited for long enough.
+    /// The error after the overall time-out for the table.
     #[must_use]
     pub fn late(operation: &'static str) -> Self {
         Self::Unavailable { operation, cause: "timeout".to_owned() }
@@ -199,17 +201,18 @@ impl StoreError {
     }
 }
 
-/// Whether a write over a version that was read took effect.
+/// Whether a write that is conditional on an unchanged version took effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WriteOutcome {
     /// It is stored.
     Stored,
-    /// The item was changed since it was read, and is left as it is: read it again and decide again.
+    /// The item was changed since it was read, and was not written: read it again and decide again.
     Superseded,
 }
 
 impl WriteOutcome {
-    /// The outcome of a write; a refused one is stored if `is_ours` recognizes the item as the effect of its first try.
+    /// The outcome of a write; a refused one counts as stored if `is_ours` recognizes the item as the result of its
+    /// first try.
     pub(crate) fn of(written: Written<()>, is_ours: impl FnOnce(Attributes) -> bool) -> Self {
         match written {
             Written::Done(()) => Self::Stored,
@@ -224,7 +227,7 @@ impl WriteOutcome {
     }
 }
 
-/// The table, before it is known for which platform; clones share it.
+/// The table, not yet bound to a platform; clones share it.
 #[derive(Debug, Clone)]
 pub struct Table {
     client: Client,
@@ -232,13 +235,13 @@ pub struct Table {
 }
 
 impl Table {
-    /// The table `name`, reached through `client`, whose time-outs are those of [`runtime::aws`].
+    /// The table with this name, reached through `client`, which has the time-outs of [`runtime::aws`].
     #[must_use]
     pub fn new(client: Client, name: &str) -> Self {
         Self { client, name: name.into() }
     }
 
-    /// Connects before there is an operation to do.
+    /// Connects before the first operation.
     pub async fn connect(&self) {
         runtime::aws::connect_to_dynamodb(&self.client, &self.name).await;
     }
@@ -249,14 +252,14 @@ impl Table {
         Store::of(&Part::new(self.client.clone(), Arc::clone(&self.name), component.clone()))
     }
 
-    /// Access to nothing but the repositories in `T`.
+    /// Access to only the repositories in `T`.
     #[must_use]
     pub const fn access<T: for<'s> From<&'s Store>>(self) -> Access<T> {
         Access { table: self, repositories: PhantomData }
     }
 }
 
-/// The table as one function may use it: through the repositories in `T`.
+/// A function's access to the table, through the repositories in `T`.
 #[derive(Debug)]
 pub struct Access<T> {
     table: Table,
@@ -277,7 +280,7 @@ impl<T: for<'s> From<&'s Store>> Access<T> {
     }
 }
 
-/// Defines what one function may use of the table: a type for [`Access`] that has these repositories and no other.
+/// Defines a function's access to the table: a type for [`Access`] with these repositories and no others.
 #[macro_export]
 macro_rules! access_to {
     ($(#[$doc:meta])* $visibility:vis struct $name:ident { $($field:ident: $repository:ident),* $(,)? }) => {
@@ -295,7 +298,7 @@ macro_rules! access_to {
     };
 }
 
-/// Makes [`Store`] out of the list of repositories.
+/// Defines [`Store`] from the list of repositories.
 macro_rules! store_of {
     ($($field:ident: $repository:ident, $doc:literal;)*) => {
         /// The repositories of one platform; clones share the connection.
@@ -317,35 +320,35 @@ store_of! {
     tickets: Tickets, "The platform's ticket.";
     tokens: StoredTokens, "The tokens of the component and of accounts.";
     accounts: Accounts, "The rows of accounts.";
-    details: Details, "What is known of accounts apart from their tokens.";
+    details: Details, "The details of accounts, apart from their tokens.";
     account_lists: AccountLists, "The accounts as services and operators see them.";
     account_labels: AccountLabels, "What businesses have said about accounts.";
-    outbox: Outbox, "What happened to accounts and keys, to be reported.";
-    turns: Turns, "The accounts that came and those that were lost.";
+    outbox: Outbox, "The events of accounts and keys that are to be delivered.";
+    turns: Turns, "The accounts that were gained and lost.";
     standings: Standings, "The states of accounts, without their tokens.";
     inbox: Inbox, "The inbox.";
-    arrivals: Arrivals, "What has come in and what waits, without what it says.";
-    vitals: Vitals, "The ticket and the component token, without either.";
+    arrivals: Arrivals, "What has arrived and what waits, without its content.";
+    vitals: Vitals, "The status of the ticket and the component token, without the secrets themselves.";
     claims: Claims, "The claims of codes.";
     links: Links, "Authorization links.";
     attempts: Attempts, "The attempts of links.";
     messages: Messages, "Messages of accounts.";
-    keyed_calls: KeyedCalls, "Calls on behalf with a key.";
-    web_logins: WebLogins, "Visitors of web pages who were logged in.";
-    failed_calls: FailedCalls, "Calls on behalf that failed.";
-    api_keys: ApiKeys, "The keys of services outside AWS.";
+    keyed_calls: KeyedCalls, "Calls on behalf of accounts with an idempotency key.";
+    web_logins: WebLogins, "Visitors of web pages who have been logged in.";
+    failed_calls: FailedCalls, "Failed calls on behalf of accounts.";
+    api_keys: ApiKeys, "The API keys of services outside AWS.";
     operators: Operators, "The operators of the platform, and their invitations.";
     browsers: Browsers, "The browsers of operators.";
-    audit_log: AuditLog, "What operators have done, and what was done about them.";
+    audit_log: AuditLog, "What operators have done, and changes to operators.";
     check_files: CheckFiles, "The files with which WeChat checks domains.";
-    introductions: Introductions, "The accounts that are known to be the platform's.";
-    recipients: Recipients, "Whom messages are addressed to.";
-    user_names: UserNames, "The names of accounts, to be written.";
-    release_checks: ReleaseChecks, "How often the release check has asked.";
-    health: HealthRecords, "How the refresher's last runs went.";
-    runs: Runs, "How its runs of the last days went.";
-    run_requests: RunRequests, "The runs that were asked for.";
-    waiting: Waiting, "What waits, to be tried again.";
+    introductions: Introductions, "The accounts that are known to belong to the platform.";
+    recipients: Recipients, "The accounts to which messages are addressed.";
+    user_names: UserNames, "The original ids of accounts, for writing.";
+    release_checks: ReleaseChecks, "The counts of the release check's messages.";
+    health: HealthRecords, "The records of the refresher's last runs.";
+    runs: Runs, "The records of the refresher's runs of the last days.";
+    run_requests: RunRequests, "The requested runs.";
+    waiting: Waiting, "Waiting items, to be tried again.";
     reconcile_passes: ReconcilePasses, "The passes over WeChat's list.";
 }
 

@@ -1,7 +1,7 @@
-//! Authorization links: what a business asked for, and the outcome.
+//! Authorization links: what a business requested, and the outcome.
 //!
-//! A link ends once: one conditional write binds it to an account, another cancels it, and each refuses what the other
-//! has done.
+//! A link ends once: one conditional write binds it to an account, another cancels it, and each fails if the other has
+//! succeeded.
 
 use std::time::Duration;
 
@@ -24,22 +24,22 @@ use crate::write::{Change, NewItem, Value, absent, equals, exists, is_after};
 /// The list of all links.
 const ALL: &str = "links";
 
-/// What a link is called in failures.
+/// The name of the item in errors.
 const ITEM: &str = "link";
 
-/// A link is readable this long after it ended: a business may ask late for its outcome.
+/// How long a link can be read after it ended, since a business may ask for its outcome late.
 const KEEP_ENDED: Duration = Duration::from_hours(24 * 30);
 
-/// How long a link lives that asks the merchant of an account again.
+/// How long a link is valid that asks an account's merchant to authorize again.
 const ASKING_AGAIN: Duration = Duration::from_hours(24 * 30);
 
-/// Official accounts and mini programs. Of a link for one account that account decides.
+/// Official accounts and mini programs. In a link for one account, the account itself decides.
 const ANY_KIND: u8 = 3;
 
-/// What a business asks for.
+/// A requested link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkRequest {
-    /// Which kinds of account may be chosen (protocol section 2).
+    /// The kinds of account that may be chosen (protocol section 2).
     pub auth_type: u8,
     /// The one account that may be chosen.
     pub biz_appid: Option<AppId>,
@@ -47,11 +47,11 @@ pub struct LinkRequest {
     pub category_ids: Vec<u32>,
     /// Where the merchant goes afterwards.
     pub return_url: Option<String>,
-    /// Who asks, as the merchant knows them.
+    /// The name of the requester, as the merchant knows it.
     pub requester_name: Option<String>,
-    /// What the account that is authorized through it gets.
+    /// The labels for the account that is authorized through it.
     pub labels: Labels,
-    /// Which service asks; `None` where the platform asks by itself, and of a link of an earlier version.
+    /// The service that requested it; `None` if the platform itself created it, and for a link of an earlier version.
     pub made_by: Option<String>,
 }
 
@@ -60,30 +60,30 @@ pub struct LinkRequest {
 pub struct Link {
     /// Its id.
     pub id: LinkId,
-    /// What was asked for.
+    /// The request.
     pub request: LinkRequest,
     /// Until when it can be used.
     pub valid_until: Timestamp,
     /// The account that was authorized through it, and when.
     pub authorized: Option<(AppId, Timestamp)>,
-    /// What bound it to that account; `None` for a link that was bound before this was kept.
+    /// What bound it to that account; `None` for a link that was bound before this was stored.
     pub bound_by: Option<BoundBy>,
     /// When the business cancelled it.
     pub cancelled_at: Option<Timestamp>,
-    /// Whether it was made by the platform, with the event that an account's grant is refused.
+    /// Whether the platform created it, with the event that an account's grant is refused.
     pub(crate) asks_again: bool,
-    /// How many pre-auth codes it has made.
+    /// How many pre-auth codes were created for it.
     pub(crate) mints: u32,
-    /// When it made those of the last hour.
+    /// When those of the last hour were created.
     pub(crate) mint_times: Vec<Timestamp>,
 }
 
-/// What has shown that an account was authorized through a link.
+/// The evidence that an account was authorized through a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BoundBy {
     /// The browser that pressed the link's button came back with the code that was exchanged.
     Browser,
-    /// WeChat's push, which names the pre-auth code that was made for the link, and not whose browser confirmed.
+    /// WeChat's push, which names the pre-auth code that was created for the link, but not the browser that confirmed.
     Push,
 }
 
@@ -111,12 +111,12 @@ pub enum LinkStatus {
     Authorized,
     /// The business cancelled it.
     Cancelled,
-    /// Its time is over. A merchant who was at WeChat by then may still come back with an account.
+    /// It has expired. A merchant who was on WeChat's page at that time may still come back with an account.
     Expired,
 }
 
 impl Link {
-    /// The outcome of the link. What somebody did to it outweighs that its time is over.
+    /// The status of the link. Authorization and cancellation take precedence over expiry.
     #[must_use]
     pub fn status(&self, now: Timestamp) -> LinkStatus {
         if self.authorized.is_some() {
@@ -130,14 +130,15 @@ impl Link {
         }
     }
 
-    /// What the business has said on it about the account that comes through it. A link that asks again shows what had been
-    /// said about the account when it was made, and says nothing new: the business may have changed it since.
+    /// What the business has said on it about the account that comes through it. A link that asks again only repeats
+    /// what had been said about the account when the link was created; it adds nothing, since the business may have
+    /// changed that.
     #[must_use]
     pub fn says(&self) -> Labels {
         if self.asks_again { Labels::default() } else { self.request.labels.clone() }
     }
 
-    /// Whether it is this account's, or can become it: a link takes one account, and none once it was cancelled.
+    /// Whether it is bound to this account or can be: a link is for one account, and for none after it was cancelled.
     #[must_use]
     pub fn is_open_to(&self, authorizer: &AppId) -> bool {
         match &self.authorized {
@@ -148,7 +149,7 @@ impl Link {
         }
     }
 
-    /// Whether it is still known: it is forgotten some time after its end.
+    /// Whether it is still kept: it is deleted some time after its end.
     fn is_known(&self, now: Timestamp) -> bool {
         now < self.valid_until.plus(KEEP_ENDED)
     }
@@ -159,15 +160,15 @@ impl Link {
 pub enum Bound {
     /// It is bound to this account.
     Yes,
-    /// It is bound to another account: a link takes one.
+    /// It is bound to another account: a link is for one account.
     Another,
     /// The business had cancelled it.
     Cancelled,
-    /// It is no longer there.
+    /// It no longer exists.
     Missing,
 }
 
-/// Where a link is in the list of its reference: when it was made, and its id.
+/// The position of a link in the list of its reference: when it was created, and its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkPlace(String);
 
@@ -176,10 +177,10 @@ impl LinkPlace {
         Self(format!("{:010}#{link}", created_at.unix()))
     }
 
-    /// Checks the form of a place.
+    /// Parses a position.
     ///
     /// # Errors
-    /// `Err` if it is none.
+    /// `Err` if the text is not one.
     #[expect(clippy::result_unit_err, reason = "a cursor is a place or it is none")]
     pub fn parse(text: &str) -> Result<Self, ()> {
         let (created_at, link) = text.split_once('#').ok_or(())?;
@@ -187,7 +188,7 @@ impl LinkPlace {
         if is_time && LinkId::parse(link).is_ok() { Ok(Self(text.to_owned())) } else { Err(()) }
     }
 
-    /// The place as text.
+    /// The position as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -217,8 +218,8 @@ impl Links {
         self.0.change(self.key(link))
     }
 
-    /// Keeps a new link; it enters the list of all links, and one with a reference the list of it. A transaction of two
-    /// writes.
+    /// Stores a new link and adds it to the list of all links and, if it has a reference, to the reference's list. A
+    /// transaction of two writes.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]; [`StoreError::Contended`] if there is another link with this id.
@@ -229,13 +230,14 @@ impl Links {
         valid_until: Timestamp,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        // A second try after a lost reply writes the same again.
+        // A second try after a lost reply writes the same item again.
         let link = self.new_link(id, request, valid_until, now).or_when(equals(CREATED_BY, id));
         let writes = vec![link.in_transaction()?, self.entry(id, valid_until, now).in_transaction()?];
         if self.0.transact_or_refuse(writes, ITEM).await? { Ok(()) } else { Err(StoreError::Contended { item: ITEM }) }
     }
 
-    /// What puts a link into the list of all links: an item is in one list only, and the link is in that of its reference.
+    /// The entry of a link in the list of all links: an item can be in one list only, and the link itself is in its
+    /// reference's.
     pub(crate) fn entry(&self, id: &LinkId, valid_until: Timestamp, now: Timestamp) -> Change {
         self.0
             .change(self.entry_key(id))
@@ -248,8 +250,8 @@ impl Links {
         self.0.key("link", link.as_str(), "listed")
     }
 
-    /// A link that asks the merchant of an account again, for the permission sets that it had granted; it had these labels.
-    /// One that asked before and was neither used nor cancelled is made anew.
+    /// A link that asks an account's merchant to authorize again, for the permission sets that the account had granted
+    /// and with the labels that it had. An earlier one that was neither used nor cancelled is renewed.
     pub(crate) fn asking_again(
         &self,
         id: &LinkId,
@@ -293,25 +295,25 @@ impl Links {
             .label(&request.labels)
     }
 
-    /// A link; `None` if there is none or it ended long ago. One read.
+    /// Reads a link; `None` if there is none or it ended long ago. One read.
     pub async fn get(&self, id: &LinkId, now: Timestamp) -> Result<Option<Link>, StoreError> {
         let Some(attributes) = self.0.get(self.key(id)).await? else { return Ok(None) };
         Ok(Some(read_link(id, attributes)?).filter(|link| link.is_known(now)))
     }
 
-    /// Links in the order of their ids, each of which is named once; those that are not known are left out. Half a read unit
-    /// each, as of a moment ago.
+    /// Reads links in the order of the given ids, each of which is named once; unknown ones are left out. Half a read
+    /// unit per link, eventually consistent.
     pub async fn many(&self, ids: &[LinkId], now: Timestamp) -> Result<Vec<Link>, StoreError> {
         let items = self.0.batch_in_order(ids.iter().map(|id| self.key(id)).collect(), &[]).await?;
         let id_of = |item: &Attributes| LinkId::parse(self.0.id_in("link", item.get(PK)?.as_s().ok()?)?).ok();
-        // One that cannot be read can be used by nobody, and hides no other.
+        // An unreadable link cannot be used by anybody, and must not hide the others.
         let read = |item: Attributes| read_link(&id_of(&item)?, item).ok();
         Ok(items.into_iter().filter_map(read).filter(|link| link.is_known(now)).collect())
     }
 
-    /// The links with a reference, the newest first, a page at a time: `after` is the place of the last one of the page
-    /// before. The place of the last one that was looked at is returned if there are more behind it. One query of the index,
-    /// and half a read unit a link, all as of a moment ago.
+    /// A page of the links with a reference, newest first: `after` is the position of the previous page's last one. If
+    /// there are more, the position of the last one that was read is returned. One query of the index, and half a read
+    /// unit per link, eventually consistent.
     pub async fn with_reference(
         &self,
         reference: &str,
@@ -324,7 +326,7 @@ impl Links {
         self.listed(&list, limit, after, now).await
     }
 
-    /// All links, in the same way. Those that an earlier version has made are not among them.
+    /// The same of all links. Those of an earlier version are not among them.
     pub async fn all(
         &self,
         limit: usize,
@@ -349,11 +351,11 @@ impl Links {
         Ok((self.many(&ids, now).await?, places.into_iter().next_back().filter(|_| has_more)))
     }
 
-    /// Cancels a link that is pending, and returns the link as it is then: cancelled, now or before, unless it was
+    /// Cancels a pending link, and returns the resulting link: it is cancelled, now or earlier, unless it was
     /// authorized or had expired. `None` if there is none. One write.
     ///
     /// # Errors
-    /// [`StoreError`]: a caller that asks again gets the same result.
+    /// [`StoreError`]: a caller that tries again gets the same result.
     pub async fn cancel(&self, id: &LinkId, now: Timestamp) -> Result<Option<Link>, StoreError> {
         let can_be = exists(PK).and(absent(AUTHORIZER)).and(exists(CANCELLED_AT).or(is_after(VALID_UNTIL, now)));
         let cancelled = self.change(id).set_once(CANCELLED_AT, now).when(can_be).apply_and_read().await?;
@@ -371,12 +373,12 @@ impl Links {
         )
     }
 
-    /// Binds a link to the account that was authorized through it; a link takes one account, and none once it was
-    /// cancelled. One write, and another if a link that a push has bound is bound by its browser too: that says more,
-    /// whichever came first.
+    /// Binds a link to the account that was authorized through it; a link is for one account, and for none after it was
+    /// cancelled. One write, and another one if a link that a push has bound is also bound by its browser, which is the
+    /// stronger evidence, whichever came first.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]: tried again with the entry that asked for it.
+    /// [`StoreError::Unavailable`]: it is tried again with the inbox entry that caused it.
     pub async fn bind(
         &self,
         link: &LinkId,
@@ -399,7 +401,7 @@ impl Links {
                 Ok(Bound::Yes)
             }
             None if item.has(CANCELLED_AT) => Ok(Bound::Cancelled),
-            // Without an account, it was made for another one alone.
+            // If it has no account, it was created for another one only.
             Some(_) | None => Ok(Bound::Another),
         }
     }

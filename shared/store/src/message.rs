@@ -1,12 +1,11 @@
-//! Messages of accounts: each is handled once, every delivery of it gets the same reply, and what the bus did not take
-//! waits here until it does.
+//! Messages of accounts: each is handled once, every delivery of it gets the same reply, and what the bus did not
+//! accept waits here until it does.
 //!
-//! WeChat sends a message again when our response does not reach it within 5 s, so how it was answered is written down.
-//! A message that the reply webhook is asked about is claimed first, since the webhook gets it once at most; if a claimant
-//! dies, its lease expires and the next delivery takes over. Any other message is spared the claim, which would be a
-//! second write for each (`docs/decisions/0009`).
-//! A message that waits for the bus is in the `due` index in shards of its own: however many they are, grants do not wait
-//! behind them.
+//! WeChat sends a message again if it gets no response within 5 s, so the response is stored. A message for the reply
+//! webhook is claimed first, since the webhook gets each at most once; if a claimant dies, its lease expires and the
+//! next delivery takes over. Other messages need no claim, which would be a second write for each
+//! (`docs/decisions/0009`). Messages that wait for the bus have their own shards of the `due` index: however many there
+//! are, grants do not wait behind them.
 
 use std::time::Duration;
 
@@ -25,42 +24,42 @@ use crate::part::{Key, Part};
 use crate::request::{PagePosition, Written};
 use crate::write::{Change, absent, exists};
 
-/// A message that WeChat wrote longer ago than this is not handled: whether it was handled before would not be known.
-/// WeChat tries three times within seconds.
+/// A message that WeChat created longer ago than this is not handled, since it would not be known whether it was
+/// handled before. WeChat tries three times within seconds.
 pub const MESSAGE_MEMORY: Duration = Duration::from_hours(24);
 
-/// How a message was answered is kept for longer by as much as WeChat's clock may be ahead of ours.
+/// How long the response to a message is kept: longer by as much as WeChat's clock may be ahead of ours.
 const KEEP: Duration = MESSAGE_MEMORY.saturating_add(Duration::from_hours(1));
 
-/// How long a message waits for the bus at most.
+/// The longest time that a message waits for the bus.
 const KEEP_WAITING: Duration = Duration::from_hours(24 * 30);
 
-/// Messages that wait are spread over this many shards: one takes about a thousand writes a second.
+/// Waiting messages are spread over this many shards: one allows about a thousand writes per second.
 const WAITING_SHARDS: u64 = 4;
 
-/// Waiting messages of one page of the index.
+/// The number of waiting messages on one page of the index.
 const PAGE: i32 = 256;
 
-/// Whether an earlier delivery of a message has been answered.
+/// Whether an earlier delivery of a message got a response.
 pub enum MessageState {
-    /// It was, with this; `None` if the response was empty.
+    /// It got this reply; `None` if the response was empty.
     Answered(Option<SecretString>),
-    /// It was not.
+    /// It did not.
     Open,
 }
 
 /// The outcome of claiming a message.
 pub enum MessageClaim {
-    /// It is ours to handle.
+    /// This process may handle it.
     Ours {
-        /// Ends when the reply is written down, or when it is given back.
+        /// Ends when the reply is stored, or when it is released.
         lease: Lease<MessageId>,
-        /// Whether no process has had it before: that one may have got as far as asking the webhook.
+        /// Whether no process has claimed it before. An earlier claimant may already have called the webhook.
         first: bool,
-        /// The reply that an earlier process got, as plain XML, and could not give.
+        /// The reply that an earlier process got, as plaintext XML, but could not send.
         reply: Option<SecretString>,
     },
-    /// It was answered with this; `None` if the response was empty.
+    /// It already got this reply; `None` if the response was empty.
     Answered(Option<SecretString>),
     /// Another process is handling it.
     Busy,
@@ -72,7 +71,7 @@ pub struct WaitingMessage {
     pub authorizer: AppId,
     /// The decrypted XML.
     pub xml: SecretString,
-    /// Whether the account is known to be the one that it is addressed to.
+    /// Whether it is confirmed that the message is addressed to the account.
     pub is_confirmed: bool,
     /// When it began to wait, by our own clock.
     pub kept_at: Option<Timestamp>,
@@ -83,7 +82,7 @@ pub struct WaitingMessage {
 pub struct Messages(pub(crate) Part);
 
 impl Messages {
-    /// How many shards waiting messages are spread over.
+    /// The number of shards over which waiting messages are spread.
     pub const WAITING_SHARDS: u64 = WAITING_SHARDS;
 
     fn key(&self, message: &MessageId) -> Key {
@@ -94,18 +93,18 @@ impl Messages {
         self.0.change(self.key(message))
     }
 
-    /// Whether a message has been answered, by a read that may be a moment old. Deliveries of a message at the same
-    /// moment may all find it open; WeChat's next try comes after 5 s. One read.
+    /// Whether a message got a response, eventually consistent. Simultaneous deliveries of a message may all find it
+    /// open; WeChat's next try comes after 5 s. One read.
     pub async fn state(&self, message: &MessageId) -> Result<MessageState, StoreError> {
         let item = Item::new("message", self.0.read_eventually(self.key(message), &[]).await?.unwrap_or_default());
         let is_answered = item.instant(ANSWERED_AT).is_some();
         Ok(if is_answered { MessageState::Answered(item.secret(REPLY)) } else { MessageState::Open })
     }
 
-    /// Claims a message that the reply webhook is to be asked about. One write.
+    /// Claims a message for the reply webhook. One write.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]: the claim may be ours and ends by itself.
+    /// [`StoreError::Unavailable`]: the claim may have been taken; it then expires.
     pub async fn claim(&self, message: &MessageId, term: &LeaseTerm) -> Result<MessageClaim, StoreError> {
         let leasing = self
             .change(message)
@@ -129,9 +128,9 @@ impl Messages {
         })
     }
 
-    /// Keeps a message for the bus: it did not take it, or the account's name has to be known first, which
-    /// `is_confirmed` distinguishes. One write; without effect if another delivery has been answered, which has put it on
-    /// the bus or kept it.
+    /// Stores a message for the bus, because the bus did not accept it, or because the account's original id has to be
+    /// known first; `is_confirmed` distinguishes the two. One write; without effect if another delivery got a response,
+    /// since that one has published or stored it.
     ///
     /// # Errors
     /// [`StoreError`]: it may not be stored.
@@ -155,8 +154,8 @@ impl Messages {
         kept.when(absent(ANSWERED_AT)).apply().await.map(drop)
     }
 
-    /// Writes down how a claimed message was answered: `reply` is the plain XML, `None` for an empty response. One write;
-    /// without effect if the claim has gone to another process.
+    /// Stores the response to a claimed message: `reply` is the plaintext XML, `None` for an empty response. One write;
+    /// without effect if another process has taken the claim.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: the message may be handled once more.
@@ -170,7 +169,7 @@ impl Messages {
         answered.when(lease.is_held()).apply().await.map(drop)
     }
 
-    /// The same for a message without a claim. One write; without effect if another delivery has been answered.
+    /// The same for a message without a claim. One write; without effect if another delivery got a response.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: the message may be handled once more.
@@ -188,18 +187,18 @@ impl Messages {
         change.set_once(EXPIRES_AT, now.plus(KEEP))
     }
 
-    /// Gives a claim back after a failure, so that WeChat's next try need not wait for its end; a reply that was got
-    /// already is left to it. One write.
+    /// Releases a claim after a failure, so that WeChat's next try need not wait for its expiry; a reply that is
+    /// already there is stored for that try. One write.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]: the claim then ends by itself.
+    /// [`StoreError::Unavailable`]: the claim then expires.
     pub async fn release(&self, lease: &Lease<MessageId>, reply: Option<&SecretString>) -> Result<(), StoreError> {
         let released = self.0.change(lease.key.clone()).set_some(REPLY, reply).end_lease();
         released.when(lease.is_held()).apply().await.map(drop)
     }
 
-    /// Messages of one shard that wait for the bus and are due, the oldest first, a page at a time. One query of the
-    /// index. `shard` counts from 0 to [`Messages::WAITING_SHARDS`].
+    /// A page of the messages of one shard that wait for the bus and are due, oldest first. One query of the index.
+    /// `shard` counts from 0 and is below [`Messages::WAITING_SHARDS`].
     pub async fn due(
         &self,
         shard: u64,
@@ -210,26 +209,26 @@ impl Messages {
         self.0.page_of_due(self.shard(shard), until, PAGE, after, id).await
     }
 
-    /// How many messages wait for the bus. Queries of the index.
+    /// The number of messages that wait for the bus. Queries of the index.
     pub async fn count_waiting(&self, until: Timestamp) -> Result<u64, StoreError> {
         self.0.count_due(self.shards(), until).await
     }
 
-    /// A message that waits for the bus; `None` if it waits no longer. One read.
+    /// Reads a message that waits for the bus; `None` if it no longer waits. One read.
     pub async fn waiting(&self, message: &MessageId) -> Result<Option<WaitingMessage>, StoreError> {
         let attributes = self.0.get(self.key(message)).await?;
         Ok(attributes.map(|attributes| Item::new("message", attributes)).and_then(|item| {
             Some(WaitingMessage {
                 authorizer: item.parsed(AUTHORIZER, AppId::parse)?,
                 xml: item.secret(ACCOUNT_MESSAGE)?,
-                // Those from before the name was asked for had been confirmed.
+                // Messages from before original ids were checked count as confirmed.
                 is_confirmed: item.flag(CONFIRMED).unwrap_or(true),
                 kept_at: item.instant(KEPT_AT),
             })
         }))
     }
 
-    /// Writes down that a message waits no longer, and forgets its text. One write; again changes nothing.
+    /// Stores that a message no longer waits, and deletes its text. One write; repeating it changes nothing.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: it will be delivered once more.
@@ -243,15 +242,15 @@ impl Messages {
             .map(drop)
     }
 
-    /// Postpones a message that waits until `due_at`. One write; without effect if it waits no longer.
+    /// Postpones a waiting message until `due_at`. One write; without effect if it no longer waits.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]: it is then tried again at once.
+    /// [`StoreError::Unavailable`]: then it is tried again at once.
     pub async fn postpone_waiting(&self, message: &MessageId, due_at: Timestamp) -> Result<(), StoreError> {
         self.change(message).set(DUE_AT, due_at).when(exists(DUE_AT)).apply().await.map(drop)
     }
 
-    /// The partitions of the index with messages that wait.
+    /// The partitions of the index with waiting messages.
     pub(crate) fn shards(&self) -> impl Iterator<Item = String> {
         (0..WAITING_SHARDS).map(|shard| self.shard(shard))
     }

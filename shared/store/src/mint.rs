@@ -1,4 +1,4 @@
-//! The bound on how many pre-auth codes a link makes.
+//! The limit on pre-auth codes of a link.
 
 use std::time::Duration;
 
@@ -10,43 +10,44 @@ use crate::link::{Link, LinkStatus, Links, read_link};
 use crate::request::Written;
 use crate::write::{Value, absent, equals};
 
-/// Pre-auth codes of one link in an hour: a merchant who fails tries a few times, a script more often.
+/// The greatest number of pre-auth codes of one link in an hour: a merchant who fails tries a few times, a script more
+/// often.
 pub const MAX_MINTS_PER_HOUR: usize = 10;
 
-/// Pre-auth codes of one link in all.
+/// The greatest number of pre-auth codes of one link in total.
 pub const MAX_MINTS: u32 = 50;
 
 const HOUR: Duration = Duration::from_hours(1);
 
-/// How often a race for the counter of one link is tried again.
+/// How often counting is tried again after a lost race for the counter of one link.
 const MINT_TRIES: usize = 5;
 
-/// Whether a link may make another pre-auth code.
+/// Whether another pre-auth code may be created for a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MintCount {
-    /// It may; the code is counted.
+    /// It may, and is counted.
     Within,
-    /// It makes none.
+    /// It may not.
     Refused(MintRefused),
 }
 
-/// Why a link makes no further pre-auth code.
+/// Why no further pre-auth code is created for a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MintRefused {
     /// The link can no longer be followed.
     Ended(LinkStatus),
-    /// Ten in the last hour; another is possible after this long.
+    /// There were ten in the last hour; another one is possible after this long.
     Hourly(Duration),
-    /// Fifty in all.
+    /// There were fifty in total.
     Total,
 }
 
 impl Links {
-    /// Counts a pre-auth code that is about to be made for a link that is pending, within its bounds. One write, again
-    /// for each race that was lost.
+    /// Counts a pre-auth code that is about to be created for a pending link, within the limits. One write, and another
+    /// for each lost race.
     ///
     /// # Errors
-    /// [`StoreError`]; [`StoreError::Contended`] if many pressed at once.
+    /// [`StoreError`]; [`StoreError::Contended`] if many pressed the button at once.
     pub async fn count_mint(&self, link: &Link, now: Timestamp) -> Result<MintCount, StoreError> {
         let mut link = link.clone();
         for _ in 0..MINT_TRIES {

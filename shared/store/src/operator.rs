@@ -1,9 +1,9 @@
 //! The operators of the platform: who may use the console, what they may do there, and until when.
 //!
-//! There is neither a password nor an identity provider: an operator is made by a principal of AWS together with an
-//! invitation, which binds a browser ([`Browser`](crate::Browser)). What ends an operator ends all their browsers and
-//! invitations, and those of before do not come back if an operator of the same name is made: each has the
-//! [`OperatorId`] of the operator that it belongs to.
+//! There is neither a password nor an identity provider: an AWS principal creates an operator together with an
+//! invitation, which binds a browser ([`Browser`](crate::Browser)). Ending an operator ends all their browsers and
+//! invitations, and these do not become valid again if an operator with the same name is created: each has the
+//! [`OperatorId`] of its operator.
 
 use std::fmt;
 use std::time::Duration;
@@ -25,14 +25,14 @@ use crate::part::{Key, Part};
 use crate::request::Order;
 use crate::write::{Condition, absent, check, equals, exists, is_after, is_until};
 
-/// An operator is known this long after their end.
+/// How long an operator is kept after they were ended or expired.
 const KEEP_ENDED: Duration = Duration::from_hours(24 * 30);
 
 /// The attributes of an operator's item that are read.
 pub const OPERATOR_ATTRIBUTES: [&str; 9] =
     [PK, SK, OPERATOR_ID, RIGHTS, OPERATOR_UNTIL, CREATED_AT, CREATED_BY, OPERATOR_ENDED_AT, OPERATOR_ENDED_BY];
 
-/// By what name the console itself calls other functions, and ends a browser. No operator has it.
+/// The name under which the console itself calls other functions and ends browsers. No operator has it.
 pub const CONSOLE_ITSELF: &str = "console";
 
 /// What an operator may do in the console.
@@ -54,7 +54,7 @@ impl Rights {
         }
     }
 
-    /// The rights with this word.
+    /// The rights with this name.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         [Self::Look, Self::Act].into_iter().find(|rights| rights.as_str() == word)
@@ -67,24 +67,24 @@ impl fmt::Display for Rights {
     }
 }
 
-/// What is wrong with the operator that somebody asks for.
+/// What is wrong with a requested operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OperatorError {
-    /// The name has not the form of one.
+    /// The name does not have the required form.
     #[error("name must be 1 to 40 of a to z, 0 to 9, '.', '_' and '-', and begin with a letter or a digit")]
     Name,
-    /// The console goes by this name where no operator asks.
-    #[error("name must not be console: the console itself goes by it")]
+    /// The name is reserved for the console itself.
+    #[error("name must not be console: the name is reserved for the console itself")]
     Reserved,
     /// The rights are unknown.
     #[error("rights must be look or act")]
     Rights,
-    /// The end is not a time, or it is over.
+    /// The end is not a time, or it is in the past.
     #[error("until must be a time in the future, such as 2099-01-31T08:00:00Z; leave it out for no end")]
     Until,
 }
 
-/// The operator that somebody asks for.
+/// A requested operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperatorRequest {
     name: OperatorName,
@@ -104,7 +104,7 @@ impl OperatorRequest {
         Ok(Self { name, rights, until: until.map(time).transpose()? })
     }
 
-    /// The operator as they are to be stored.
+    /// Creates the operator to be stored.
     #[must_use]
     pub fn make(self, created_by: &str, random: &Random, now: Timestamp) -> Operator {
         Operator {
@@ -120,24 +120,24 @@ impl OperatorRequest {
     }
 }
 
-/// An operator as they are stored.
+/// An operator as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operator {
-    /// What they are called.
+    /// Their name.
     pub name: OperatorName,
-    /// Which operator of this name.
+    /// Their id, which distinguishes operators with the same name.
     pub id: OperatorId,
     /// What they may do.
     pub rights: Rights,
-    /// From when on they may do nothing.
+    /// When their access ends.
     pub until: Option<Timestamp>,
-    /// When they were made.
+    /// When they were created.
     pub created_at: Timestamp,
-    /// Who has made them.
+    /// Who created them.
     pub created_by: String,
-    /// When somebody ended them.
+    /// When they were ended.
     pub ended_at: Option<Timestamp>,
-    /// Who did.
+    /// Who ended them.
     pub ended_by: Option<String>,
 }
 
@@ -148,13 +148,13 @@ impl Operator {
         self.ended_at.is_none() && self.until.is_none_or(|until| now < until)
     }
 
-    /// Whether they may change something there.
+    /// Whether they may change anything there.
     #[must_use]
     pub const fn may_act(&self) -> bool {
         matches!(self.rights, Rights::Act)
     }
 
-    /// An invitation for one of their browsers, and the code that its URL has.
+    /// Creates an invitation for one of their browsers, and the code for its URL.
     #[must_use]
     pub fn invitation(&self, created_by: &str, random: &Random, now: Timestamp) -> (Invitation, InvitationCode) {
         let code = InvitationCode::generate(&self.name, random);
@@ -169,7 +169,7 @@ impl Operator {
         part.key(KIND, name.as_str(), SORT)
     }
 
-    /// The condition that the operator as they are known here is still valid.
+    /// The condition that the operator with this id is still valid.
     pub(crate) fn still_valid(id: &OperatorId, now: Timestamp) -> Condition {
         let in_time = absent(OPERATOR_UNTIL).or(is_after(OPERATOR_UNTIL, now));
         Condition::All(vec![equals(OPERATOR_ID, id), absent(OPERATOR_ENDED_AT), in_time])
@@ -177,7 +177,7 @@ impl Operator {
 
     pub(crate) fn read(name: OperatorName, attributes: Attributes) -> Result<Self, StoreError> {
         let item = Item::new(ITEM, attributes);
-        // An end that cannot be read must not be taken for none.
+        // An unreadable end must not be taken for none.
         let end = |name: &'static str| match item.instant(name) {
             None if item.has(name) => Err(item.lacks(name)),
             end => Ok(end),
@@ -200,7 +200,7 @@ impl Operator {
 pub struct OperatorPage {
     /// The operators.
     pub operators: Vec<Operator>,
-    /// The last name of the page, if there is more behind it.
+    /// The last name of the page, if there are more.
     pub next: Option<OperatorName>,
 }
 
@@ -213,11 +213,11 @@ impl Operators {
         Operator::key(&self.0, name)
     }
 
-    /// Keeps a new operator with an invitation for their first browser, and returns whether it did: not if there is one of
-    /// this name who is valid. A transaction of three writes, and one of the index.
+    /// Stores a new operator with an invitation for their first browser, and returns whether it did: not if a valid
+    /// operator has this name. A transaction of three writes, and one of the index.
     ///
     /// # Errors
-    /// [`StoreError`]: the operator may be there, and nobody has the invitation.
+    /// [`StoreError`]: the operator may exist, but nobody has the invitation.
     pub async fn create(
         &self,
         operator: &Operator,
@@ -236,7 +236,7 @@ impl Operators {
             .set_some(EXPIRES_AT, operator.until.map(|until| until.plus(KEEP_ENDED)))
             .set(LIST_PK, self.0.kind(LIST))
             .set(LIST_SK, &operator.name)
-            // A second try after a lost reply writes the same again.
+            // A second try after a lost reply writes the same item again.
             .or_when(is_over.or(equals(OPERATOR_ID, &operator.id)));
         let entry = AuditEntry::once("operator.create", &[operator.id.as_str()], actor, operator.created_at)?;
         let entry = entry.about(operator.name.as_str()).with_detail(&match operator.until {
@@ -247,11 +247,11 @@ impl Operators {
         self.0.transact_or_refuse(writes, ITEM).await
     }
 
-    /// Keeps a further invitation of an operator, and returns whether it did: not if the operator has ended meanwhile. A
-    /// transaction of two writes and a check.
+    /// Stores a further invitation of an operator, and returns whether it did: not if the operator has ended meanwhile.
+    /// A transaction of two writes and a check.
     ///
     /// # Errors
-    /// [`StoreError`]: the invitation may be there, and nobody has its code.
+    /// [`StoreError`]: the invitation may exist, but nobody has its code.
     pub async fn invite(
         &self,
         operator: &Operator,
@@ -274,7 +274,7 @@ impl Operators {
         invitation.item(&self.0, &operator.name).or_when(ours).in_transaction()
     }
 
-    /// Whether an invitation can be used: it is there, and so is its operator. Two reads at most.
+    /// Whether an invitation can be used: it and its operator are valid. At most two reads.
     pub async fn has_invitation(&self, code: &InvitationCode, now: Timestamp) -> Result<bool, StoreError> {
         let Some(operator) = self.get(&code.operator).await?.filter(|operator| operator.is_valid(now)) else {
             return Ok(false);
@@ -284,14 +284,14 @@ impl Operators {
         Ok(invitation.is_some_and(|found| found.operator_id == operator.id && found.is_valid(now)))
     }
 
-    /// An operator, also one who is not valid any more; `None` if there is none of this name. One read.
+    /// Reads an operator, even one who is no longer valid; `None` if there is none with this name. One read.
     pub async fn get(&self, name: &OperatorName) -> Result<Option<Operator>, StoreError> {
         let found = self.0.read(self.key(name), &OPERATOR_ATTRIBUTES).await?;
         found.map(|attributes| Operator::read(name.clone(), attributes)).transpose()
     }
 
-    /// The operators, those who have ended lately included, by name: those behind `after`. One query of the index, and half
-    /// a read unit an operator, all as of a moment ago.
+    /// A page of the operators after `after`, ordered by name, including those who have ended recently. One query of
+    /// the index, and half a read unit per operator, eventually consistent.
     pub async fn page(
         &self,
         limit: usize,
@@ -304,17 +304,17 @@ impl Operators {
         let names: Vec<OperatorName> = entries.iter().filter_map(name_of).collect();
         let keys = names.iter().map(|name| self.key(name)).collect();
         let items = self.0.batch_in_order(keys, &OPERATOR_ATTRIBUTES).await?;
-        // One that cannot be read is let in nowhere and hides no other.
+        // An unreadable operator is not accepted anywhere, and must not hide the others.
         let read = |item: Attributes| Operator::read(name_of(&item)?, item).ok();
         let operators = items.into_iter().filter_map(read).filter(|operator| operator.is_known(now)).collect();
         Ok(OperatorPage { operators, next: names.into_iter().next_back().filter(|_| has_more) })
     }
 
-    /// Ends an operator, with their browsers and invitations, and returns them as they are then; `None` if there is none.
+    /// Ends an operator, with their browsers and invitations, and returns the ended operator; `None` if there is none.
     /// Ending an operator again changes nothing. One read and a transaction of two writes.
     ///
     /// # Errors
-    /// [`StoreError`]: a caller that asks again gets the same result.
+    /// [`StoreError`]: a caller that tries again gets the same result.
     pub async fn end(
         &self,
         name: &OperatorName,
@@ -336,7 +336,7 @@ impl Operators {
         if self.0.transact_or_refuse(vec![ended.in_transaction()?, self.0.audited(&entry)?], ITEM).await? {
             return Ok(Some(Operator { ended_at: Some(now), ended_by: Some(actor.by.clone()), ..operator }));
         }
-        // Somebody else has been first, or our own first try, whose reply was lost.
+        // Somebody else was first, or our own first try, whose reply was lost.
         self.get(name).await
     }
 }
@@ -345,7 +345,7 @@ const KIND: &str = "operator";
 const SORT: &str = "operator";
 const LIST: &str = "operators";
 
-/// What an operator is called in failures.
+/// The name of the item in errors.
 const ITEM: &str = "operator";
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! What is to be reported, of accounts and of API keys: an outbox, written in the transaction that changes what it reports.
+//! The outbox: events of accounts and API keys, written in the same transaction as the change that they report.
 //!
-//! The events of an account are items next to its details, those of a key have a partition of their own; they are numbered
-//! one after another. There are two targets, the event bus and, for accounts, the business's webhook, and an event knows how
-//! far it has come with each. One that has not been delivered to both is in the `due` index; one that has stays as the
-//! history of its subject until it expires.
+//! The events of an account are items next to its details, those of a key have their own partition; they are numbered
+//! consecutively. There are two targets, the event bus and, for accounts, the business's webhook, and an event stores
+//! its progress with each. An event that has not been delivered to both is in the `due` index; afterwards it stays as
+//! part of its subject's history until it expires.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -25,28 +25,28 @@ use crate::state_event::StateEvent;
 use crate::turn;
 use crate::write::{Change, exists};
 
-/// Sort keys of events begin with this: the table's stream is filtered by it.
+/// The prefix of the sort keys of events, by which the table's stream is filtered.
 pub const EVENT_SORT_PREFIX: &str = "event#";
 
-/// How long an event is kept as the history of its subject.
+/// How long an event is kept as part of its subject's history.
 const KEEP: Duration = Duration::from_hours(24 * 90);
 
 /// Subjects with events to deliver are spread over this many partitions of the index.
 const OUTBOX_SHARDS: u64 = 4;
 
-/// Entries of one page of the index.
+/// The number of entries on one page of the index.
 const PAGE: i32 = 256;
 
-/// The kind of partition with the events of an account.
+/// The kind of the partitions with accounts' events.
 const ACCOUNTS: &str = "details";
 
-/// The kind of partition with the events of a key.
+/// The kind of the partitions with keys' events.
 const KEYS: &str = "key-event";
 
-/// What an event is called in failures.
+/// The name of the item in errors.
 const ITEM: &str = "event";
 
-/// What an event is about: its events are in one partition, and are delivered in their order.
+/// The subject of events: its events are in one partition, and are delivered in order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
     /// An account.
@@ -55,23 +55,23 @@ pub enum Subject {
     Key(KeyId),
 }
 
-/// What happened, and to whom.
+/// An event with its subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OutboxEvent {
     /// An account has changed.
     OfAccount(AppId, StateEvent),
-    /// A key was made or revoked.
+    /// A key was created or revoked.
     OfKey(KeyId, KeyEvent),
 }
 
-/// How far an event has come with one of its targets.
+/// The progress of an event with one of its targets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     /// It is to be delivered.
     Due,
-    /// It could not be delivered, and is tried again from this time on.
+    /// It could not be delivered, and is tried again at this time.
     Later(Timestamp),
-    /// The target has it, or never gets it.
+    /// The target has it, or will never get it.
     Done,
 }
 
@@ -93,10 +93,10 @@ impl Progress {
     }
 }
 
-/// What has happened to an account.
+/// An event in the history of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PastEvent {
-    /// Its number among those of the account.
+    /// Its number among the account's events.
     pub sequence: u64,
     /// What happened; `None` for an event that this version does not understand.
     pub event: Option<StateEvent>,
@@ -114,7 +114,7 @@ impl PastEvent {
     }
 }
 
-/// The number of an event among those of its subject.
+/// The number of an event among its subject's events.
 fn sequence(item: &Item) -> Option<u64> {
     item.text(SK)?.strip_prefix(EVENT_SORT_PREFIX)?.parse().ok()
 }
@@ -122,23 +122,23 @@ fn sequence(item: &Item) -> Option<u64> {
 /// An event that has not been delivered to both of its targets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingEvent {
-    /// Its number among those of its subject.
+    /// Its number among its subject's events.
     pub sequence: u64,
-    /// What it says; `None` for one that cannot be read.
+    /// The event; `None` if it cannot be read.
     pub event: Option<OutboxEvent>,
-    /// From when on it is to be looked at.
+    /// When it is next due.
     pub due_at: Timestamp,
-    /// The bus.
+    /// The progress with the bus.
     pub bus: Progress,
-    /// The webhook.
+    /// The progress with the webhook.
     pub webhook: Progress,
-    /// How often the webhook has not taken it.
+    /// How often the webhook has not accepted it.
     pub webhook_tries: u32,
 }
 
 impl Subject {
-    /// The kind of item that its events are next to, or the kind of its events where they are by themselves: the role that
-    /// delivers them has no business with keys.
+    /// The kind of its partition. Accounts' events are next to the details; keys' events have their own partitions,
+    /// since the role that delivers them must not read keys.
     const fn kind(&self) -> &'static str {
         match self {
             Self::Account(_) => ACCOUNTS,
@@ -164,7 +164,7 @@ impl fmt::Display for Subject {
 }
 
 impl OutboxEvent {
-    /// What it is about.
+    /// Its subject.
     #[must_use]
     pub fn subject(&self) -> Subject {
         match self {
@@ -197,7 +197,7 @@ impl OutboxEvent {
         json.map_err(|_| StoreError::Corrupt { item: ITEM, attribute: EVENT })
     }
 
-    /// Whether the webhook gets it as well: it is for what happens to accounts.
+    /// Whether it is also sent to the webhook, which gets only the events of accounts.
     const fn is_for_webhook(&self) -> bool {
         matches!(self, Self::OfAccount(..))
     }
@@ -230,11 +230,11 @@ impl Part {
         self.partition("outbox", &shard.to_string())
     }
 
-    /// A new event, which is due at once.
+    /// Creates a new event, which is due at once.
     pub(crate) fn new_event(&self, sequence: u64, event: &OutboxEvent) -> Result<Change, StoreError> {
         let (subject, at) = (event.subject(), event.at());
         let (list, place) = turn::place(self, sequence, event).unzip();
-        // Without a condition: whoever numbers the events gives each number once.
+        // Without a condition: the code that numbers the events uses each number only once.
         Ok(self
             .change(self.event(&subject, sequence))
             .set(EVENT, event.json()?)
@@ -252,28 +252,28 @@ impl Part {
 pub struct Outbox(pub(crate) Part);
 
 impl Outbox {
-    /// How many shards of the index they are spread over.
+    /// The number of shards of the index over which they are spread.
     pub const SHARDS: u64 = OUTBOX_SHARDS;
 
     fn change(&self, subject: &Subject, sequence: u64) -> Change {
         self.0.change(self.0.event(subject, sequence))
     }
 
-    /// The key of the partition that has the events of a subject, as the stream names it.
+    /// The partition key of a subject's events, as the stream has it.
     #[must_use]
     pub fn pk(&self, subject: &Subject) -> String {
         self.0.partition(subject.kind(), subject.id())
     }
 
-    /// The subject whose events a partition of the table has.
+    /// The subject with this partition key in the table.
     #[must_use]
     pub fn subject_of(&self, pk: &str) -> Option<Subject> {
         let key = || KeyId::parse(self.0.id_in(KEYS, pk)?).ok().map(Subject::Key);
         self.0.account_in(ACCOUNTS, pk).map(Subject::Account).or_else(key)
     }
 
-    /// Subjects of one shard, from 0 to [`Outbox::SHARDS`], with events that are due, the longest overdue first, a page at a
-    /// time; a subject comes once for each of its events. One query of the index.
+    /// A page of the subjects with due events in one shard, which counts from 0 and is below [`Outbox::SHARDS`], the
+    /// longest overdue first; a subject is listed once for each of its events. One query of the index.
     pub async fn due(
         &self,
         shard: u64,
@@ -283,18 +283,18 @@ impl Outbox {
         self.0.page_of_due(self.0.outbox_shard(shard), until, PAGE, after, |pk| self.subject_of(pk)).await
     }
 
-    /// How many events wait to be delivered. Queries of the index.
+    /// The number of events that wait for delivery. Queries of the index.
     pub async fn count_waiting(&self, until: Timestamp) -> Result<u64, StoreError> {
         self.0.count_due(self.shards(), until).await
     }
 
-    /// The partitions of the index with events that wait.
+    /// The partitions of the index with waiting events.
     pub(crate) fn shards(&self) -> impl Iterator<Item = String> {
         (0..OUTBOX_SHARDS).map(|shard| self.0.outbox_shard(shard))
     }
 
-    /// A page of what has happened to an account within the last 90 days, the newest first, and whether there is more behind
-    /// it: the events before the one with the number `before`. One query.
+    /// A page of an account's events of the last 90 days before the one with the number `before`, newest first, and
+    /// whether there are more. One query.
     pub async fn history(
         &self,
         account: &AppId,
@@ -309,7 +309,7 @@ impl Outbox {
         Ok((past.collect(), has_more))
     }
 
-    /// The events of a subject that have not been delivered, in their order. One query for each megabyte of its events.
+    /// The events of a subject that have not been delivered, in order. One query per megabyte of its events.
     pub async fn waiting(&self, subject: &Subject) -> Result<Vec<PendingEvent>, StoreError> {
         let mut waiting = Vec::new();
         let take = |attributes| {
@@ -320,11 +320,11 @@ impl Outbox {
         Ok(waiting)
     }
 
-    /// Writes down how far an event has come. It is looked at again when the first of its targets is due; once both are done
-    /// it leaves the index. One write; without effect if it waits no longer.
+    /// Stores the progress of an event. It is next due when the first of its targets is; when both are done, it leaves
+    /// the index. One write; without effect if it no longer waits.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]: what has been delivered will be delivered once more.
+    /// [`StoreError::Unavailable`]: what was delivered will be delivered once more.
     pub async fn note(&self, subject: &Subject, event: &PendingEvent) -> Result<(), StoreError> {
         let change = self.change(subject, event.sequence);
         let due = [event.bus, event.webhook].into_iter().filter_map(|progress| match progress {
@@ -334,7 +334,7 @@ impl Outbox {
         });
         let change = match due.min() {
             None => change.remove([DUE_SHARD, DUE_AT, BUS_DONE, BUS_DUE_AT, WEBHOOK_DONE, WEBHOOK_DUE_AT, TRIES]),
-            // What another run has done meanwhile is never taken back.
+            // The progress of a concurrent run is never undone.
             Some(due_at) => change
                 .set(DUE_AT, due_at)
                 .set_some(BUS_DONE, done(event.bus))

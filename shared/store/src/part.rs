@@ -1,4 +1,4 @@
-//! One platform's part of the table, and how its keys are made.
+//! One platform's part of the table, and the structure of its keys.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -50,27 +50,27 @@ impl Part {
         &self.0.table
     }
 
-    /// The key of the one item of its kind.
+    /// The key of the only item of a kind.
     pub(crate) fn only(&self, kind: &str, sk: &str) -> Key {
         Key { pk: self.kind(kind), sk: sk.to_owned() }
     }
 
-    /// The key of one item of many of a kind.
+    /// The key of one of many items of a kind.
     pub(crate) fn key(&self, kind: &str, id: &str, sk: &str) -> Key {
         Key { pk: self.partition(kind, id), sk: sk.to_owned() }
     }
 
-    /// A name of a partition: the platform and a kind.
+    /// The name of a partition: the platform and a kind.
     pub(crate) fn kind(&self, kind: &str) -> String {
         format!("{}#{kind}", self.component())
     }
 
-    /// A name of a partition: the platform, a kind, and an id where there are many of the kind.
+    /// The name of a partition: the platform, a kind and an id, for kinds with many partitions.
     pub(crate) fn partition(&self, kind: &str, id: &str) -> String {
         format!("{}#{kind}#{id}", self.component())
     }
 
-    /// The account in a partition's name; `None` as for [`Part::id_in`].
+    /// The account in a partition's name; `None` in the cases of [`Part::id_in`], or if the id is not an appid.
     pub(crate) fn account_in(&self, kind: &str, partition: &str) -> Option<AppId> {
         AppId::parse(self.id_in(kind, partition)?).ok()
     }

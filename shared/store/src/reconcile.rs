@@ -1,8 +1,8 @@
-//! The state of a pass over `api_get_authorizer_list`: resumable, because the list of a large platform is longer than
-//! one run.
+//! The state of a pass over `api_get_authorizer_list`. It can be resumed, because the list of a large platform takes
+//! longer than one run.
 //!
-//! Each page that was processed leaves an item with its appids. The pages say where to continue, and at the end of the
-//! pass which accounts the list did not name.
+//! For each processed page there is an item with its appids. At the end of the pass these show which accounts were not
+//! in the list.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::ops::ControlFlow;
@@ -22,36 +22,36 @@ use crate::part::{Key, Part};
 use crate::request::Transacted;
 use crate::write::{Change, Condition, Value, absent, differs, equals, exists};
 
-/// Pages of a pass are kept this long: a pass takes minutes, or hours where it is resumed.
+/// How long the pages of a pass are kept: a pass takes minutes, or hours if it is resumed.
 const KEEP: Duration = Duration::from_hours(48);
 
-/// What became of a pass is kept this long.
+/// How long the result of a pass is kept.
 const KEEP_RESULT: Duration = Duration::from_hours(24 * 30);
 
-/// How often a page is written again that met a busy table or another transaction on the cursor.
+/// How often writing a page is tried again, if the table is throttled or another transaction is writing the cursor.
 const PAGE_TRIES: u32 = 5;
 
-/// The pause before that, which grows with each try.
+/// The pause before such a try, which grows with each try.
 const PAGE_PAUSE: Duration = Duration::from_millis(50);
 
-/// Where a pass over the list is.
+/// The position of a pass over the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReconcileCursor {
-    /// When the pass began: its name.
+    /// When the pass began, which identifies it.
     pub started_at: Timestamp,
     /// The offset of the next page.
     pub offset: u64,
 }
 
 impl ReconcileCursor {
-    /// The name of the pass, as services call it.
+    /// The id of the pass in the business API.
     #[must_use]
     pub fn id(self) -> String {
         self.started_at.unix().to_string()
     }
 }
 
-/// What a part of a pass has done.
+/// The counts of a part of a pass.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PassCounts {
     /// Accounts that were missing.
@@ -60,29 +60,29 @@ pub struct PassCounts {
     pub repaired: u64,
     /// Accounts whose grant turned out to be gone.
     pub gone: u64,
-    /// Accounts and pages that could not be looked at.
+    /// Accounts and pages that could not be processed.
     pub failed: u64,
 }
 
-/// Where a pass is, or what became of it.
+/// The progress or the result of a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PassProgress {
     /// When it began.
     pub started_at: Timestamp,
-    /// When it ended; `None` while it is under way, and for one that was given up.
+    /// When it ended; `None` while it is in progress, and for one that was abandoned.
     pub finished_at: Option<Timestamp>,
-    /// Whether it is under way: one that nobody has ended for two days is not.
+    /// Whether it is in progress. A pass that did not end within two days is not.
     pub is_under_way: bool,
-    /// Entries of WeChat's list that it has passed.
+    /// Entries of WeChat's list that it has processed.
     pub listed: u64,
-    /// Entries of the whole list, as WeChat last said; `None` before the first page.
+    /// Entries of the whole list, according to WeChat; `None` before the first page.
     pub total: Option<u64>,
-    /// What it has done.
+    /// Its counts.
     pub counts: PassCounts,
 }
 
 impl PassProgress {
-    /// That of a pass that has just begun.
+    /// The progress of a pass that has just begun.
     #[must_use]
     pub const fn begun(pass: ReconcileCursor) -> Self {
         let counts = PassCounts { added: 0, repaired: 0, gone: 0, failed: 0 };
@@ -97,39 +97,39 @@ pub struct FinishedPage<'a> {
     pub next_offset: u64,
     /// Entries of the whole list.
     pub total: u64,
-    /// The accounts of the page.
+    /// The accounts on the page.
     pub listed: &'a [AppId],
-    /// What was done.
+    /// The counts of the page.
     pub counts: PassCounts,
 }
 
-/// A pass that was asked for.
+/// The result of requesting a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Begun {
-    /// It is a new one.
+    /// A new pass has begun.
     New(ReconcileCursor),
-    /// Another one is under way.
+    /// Another pass is in progress.
     UnderWay {
         /// The pass.
         pass: ReconcileCursor,
-        /// Whether it was asked for and no run has begun with it.
+        /// Whether it was requested and no run has started it yet.
         is_waiting: bool,
     },
 }
 
-/// The accounts that a pass named, as eight bytes each: so those of a large platform fit into memory.
+/// The accounts that a pass found in the list, in eight bytes each, so that those of a large platform fit into memory.
 ///
-/// What is kept of an appid is a hash, under keys that differ each time. Of a million accounts that WeChat does not list
-/// one may seem listed in some twenty million passes, and the next pass sees it.
+/// An appid is stored as a hash, with keys that differ each time. With a million accounts that WeChat does not list,
+/// one of them wrongly seems listed in about one of twenty million passes, and the next pass corrects that.
 #[derive(Debug)]
 pub struct ListedAccounts {
     keys: RandomState,
-    /// In ascending order.
+    /// The hashes in ascending order.
     hashes: Vec<u64>,
 }
 
 impl ListedAccounts {
-    /// Whether the pass named an account.
+    /// Whether the pass found an account in the list.
     #[must_use]
     pub fn contains(&self, authorizer: &AppId) -> bool {
         self.hashes.binary_search(&self.keys.hash_one(authorizer)).is_ok()
@@ -153,8 +153,8 @@ impl ReconcilePasses {
         Ok(Item::new("reconcile cursor", self.0.get(self.key()).await?.unwrap_or_default()))
     }
 
-    /// The pass to continue: the unfinished one, or a new one. `by` names the run. One read; a transaction of two writes for
-    /// a new pass, and one write for one that was asked for.
+    /// Opens the pass to continue: the unfinished one, or a new one. `by` names the run. One read; a transaction of two
+    /// writes for a new pass, and one write for a requested one.
     pub async fn open(&self, by: &str, now: Timestamp) -> Result<ReconcileCursor, StoreError> {
         match self.begin(by, false, now).await? {
             Begun::New(pass) => Ok(pass),
@@ -168,13 +168,13 @@ impl ReconcilePasses {
         }
     }
 
-    /// Begins a pass that somebody has asked for, unless one is under way. `by` names the request. One read, and a
+    /// Begins a pass that somebody requests, unless one is in progress. `by` names the request. One read, and a
     /// transaction of two writes.
     pub async fn request(&self, by: &str, now: Timestamp) -> Result<Begun, StoreError> {
         self.begin(by, true, now).await
     }
 
-    /// Whether a pass was asked for that no run has begun with. One read.
+    /// Whether a pass was requested that no run has started yet. One read.
     pub async fn is_requested(&self) -> Result<bool, StoreError> {
         Ok(self.cursor().await?.has(REQUESTED))
     }
@@ -187,13 +187,13 @@ impl ReconcilePasses {
             }
             let cursor = self.cursor().await?;
             if let Some(pass) = unfinished(&cursor, now) {
-                // Our own first try, whose reply was lost, counts.
+                // Our own first try, whose reply was lost, counts as success.
                 let is_ours = attempt > 0 && cursor.text(BY) == Some(by);
                 let is_waiting = cursor.has(REQUESTED);
                 return Ok(if is_ours { Begun::New(pass) } else { Begun::UnderWay { pass, is_waiting } });
             }
             let before = cursor.instant(STARTED_AT);
-            // A pass is named by the second in which it began, so no two may begin in the same one.
+            // A pass is identified by the second in which it began, so no two may begin in the same second.
             let started_at = before.map_or(now, |before| now.max(before.plus(Duration::from_secs(1))));
             let begun = self
                 .0
@@ -212,7 +212,7 @@ impl ReconcilePasses {
         Err(last.failure("reconcile cursor"))
     }
 
-    /// Where the pass with this name is, or what became of it; `None` if there is none, or it began over 30 days ago. Two
+    /// The progress or result of the pass with this id; `None` if there is none, or it began more than 30 days ago. Two
     /// reads.
     pub async fn progress(&self, id: &str, now: Timestamp) -> Result<Option<PassProgress>, StoreError> {
         let Some(started_at) = id.parse().ok().map(Timestamp::from_unix).filter(|at| at.unix().to_string() == id)
@@ -241,7 +241,7 @@ impl ReconcilePasses {
         }))
     }
 
-    /// The change that adds what a part of a pass has done to the result of the pass.
+    /// The change that adds the counts of a part of a pass to the pass's result.
     fn counted(&self, pass: ReconcileCursor, counts: PassCounts, by: &str) -> Change {
         let PassCounts { added, repaired, gone, failed } = counts;
         let counted = self.0.change(self.result_key(pass.started_at)).set(BY, by);
@@ -251,15 +251,15 @@ impl ReconcilePasses {
             .fold(counted, |change, (attribute, count)| change.increment(attribute, count))
     }
 
-    /// Adds what a run has done behind the last page that it finished. `by` names this addition: a second try after a lost
-    /// reply adds nothing. One write.
+    /// Adds the counts of a run after the last page that it finished. `by` names this addition: a second try after a
+    /// lost reply adds nothing. One write.
     pub async fn count(&self, pass: ReconcileCursor, counts: PassCounts, by: &str) -> Result<(), StoreError> {
         let counted = self.counted(pass, counts, by).when(exists(PK).and(absent(BY).or(differs(BY, by))));
         counted.apply().await.map(drop)
     }
 
-    /// Writes down that a page was processed, and what was done. `by` names the run and the page. A transaction of three
-    /// writes. `None` if another run is at the same pass: leave it to that one.
+    /// Stores that a page was processed, with its counts. `by` names the run and the page. A transaction of three
+    /// writes. `None` if another run is working on the same pass: leave it to that run.
     pub async fn finish_page(
         &self,
         pass: ReconcileCursor,
@@ -281,8 +281,8 @@ impl ReconcilePasses {
         Ok(is_written.then_some(ReconcileCursor { offset: next_offset, ..pass }))
     }
 
-    /// Sends a transaction until it has taken effect or a condition does not hold. In the latter case the item with this key
-    /// says whether that is the effect of its own first try, whose reply was lost.
+    /// Sends a transaction until it has taken effect or a condition does not hold. In the latter case the item with
+    /// this key shows whether its own first try, whose reply was lost, was the reason.
     async fn write_once(&self, writes: Vec<TransactWriteItem>, key: Key, by: &str) -> Result<bool, StoreError> {
         let mut last = Transacted::Conflict;
         for attempt in 1..=PAGE_TRIES {
@@ -299,7 +299,7 @@ impl ReconcilePasses {
         Err(last.failure("reconcile cursor"))
     }
 
-    /// Every account that the pages of a pass named. One query per megabyte, some 50,000 accounts.
+    /// All accounts on the pages of a pass. One query per megabyte, about 50,000 accounts.
     pub async fn listed(&self, cursor: ReconcileCursor) -> Result<ListedAccounts, StoreError> {
         let (keys, mut hashes) = (RandomState::new(), Vec::new());
         let take = |page| {
@@ -311,18 +311,18 @@ impl ReconcilePasses {
         Ok(ListedAccounts { keys, hashes })
     }
 
-    /// When the rows of accounts out of use, which no list names, were last looked through. One read.
+    /// When the rows of accounts out of use, which are in no list, were last checked. One read.
     pub async fn ended_read_at(&self) -> Result<Option<Timestamp>, StoreError> {
         let cursor = self.0.get(self.key()).await?;
         Ok(cursor.and_then(|cursor| Item::new("reconcile cursor", cursor).instant(ENDED_READ_AT)))
     }
 
-    /// Writes down that they were looked through. One write.
+    /// Stores that they were checked. One write.
     pub async fn note_ended_read(&self, now: Timestamp) -> Result<(), StoreError> {
         self.0.change(self.key()).set(ENDED_READ_AT, now).apply().await.map(drop)
     }
 
-    /// Ends a pass, and adds what was done after its last page; the next run begins a new one. `by` names the run. A
+    /// Ends a pass, and adds the counts after its last page; the next run begins a new one. `by` names the run. A
     /// transaction of two writes. `false` if another run has ended it.
     pub async fn close(
         &self,
@@ -342,12 +342,12 @@ impl ReconcilePasses {
     }
 }
 
-/// The cursor is where it was when it was read.
+/// The condition that the cursor is where it was when it was read.
 fn is_at(pass: ReconcileCursor) -> Condition {
     equals(STARTED_AT, pass.started_at).and(equals(NEXT_OFFSET, pass.offset))
 }
 
-/// The pass that a cursor is at, unless it has ended or is too old.
+/// The pass of a cursor, unless it has ended or is too old.
 fn unfinished(cursor: &Item, now: Timestamp) -> Option<ReconcileCursor> {
     let (started_at, offset) = cursor.instant(STARTED_AT).zip(cursor.number(NEXT_OFFSET))?;
     (now < started_at.plus(KEEP)).then_some(ReconcileCursor { started_at, offset })

@@ -1,4 +1,4 @@
-//! How often WeChat's release check may make the platform call WeChat for an account (protocol section 7).
+//! The limit on how often WeChat's release check may make the platform call WeChat for an account (protocol section 7).
 
 use std::time::Duration;
 
@@ -12,23 +12,23 @@ use crate::item::Item;
 use crate::part::Part;
 use crate::write::{Value, absent, equals};
 
-/// Messages of the check with a code, per account, in any [`MINUTE`].
+/// The greatest number of the check's messages with a code, per account, in any [`MINUTE`].
 const MOST: usize = 3;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
 const KEEP: Duration = Duration::from_hours(1);
 
-/// How often it is tried to count while others count too.
+/// How often counting is tried while others count too.
 const TRIES: u32 = 5;
 
-/// The messages of the release check that each account has sent lately.
+/// The recent messages of the release check to each account.
 #[derive(Debug, Clone)]
 pub struct ReleaseChecks(pub(crate) Part);
 
 impl ReleaseChecks {
-    /// Counts a message of the check; returns whether it still fits into the minute. The same message counts once. One
-    /// read and one write, again after a lost race.
+    /// Counts a message of the check; returns whether it is within the limit per minute. The same message counts only
+    /// once. One read and one write, repeated after a lost race.
     ///
     /// # Errors
     /// [`StoreError`]: it may have been counted.
@@ -56,7 +56,7 @@ impl ReleaseChecks {
     }
 }
 
-/// Whether an entry, which is when a message was counted and the message, is of the last minute.
+/// Whether an entry, which consists of the time of counting and the message's id, is from the last minute.
 fn is_recent(entry: &str, now: Timestamp) -> bool {
     let counted = entry.split_once('#').and_then(|(time, _)| time.parse().ok()).map(Timestamp::from_unix);
     counted.is_some_and(|counted| now.since(counted) < MINUTE)

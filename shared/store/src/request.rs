@@ -1,4 +1,4 @@
-//! The few request shapes that all repositories share: how writes are sent, and what is read.
+//! The few kinds of request that all repositories share: writes, reads, queries and transactions.
 
 use std::collections::HashMap;
 use std::iter::Sum;
@@ -28,10 +28,10 @@ use crate::{DUE_INDEX, LIST_INDEX, StoreError};
 /// The outcome of a conditional write.
 #[derive(Debug)]
 pub(crate) enum Written<T = Attributes> {
-    /// It took effect; the item as it is now, if that was asked for.
+    /// It took effect; the new item, if that was requested.
     Done(T),
-    /// The condition did not hold; the item as it is, `None` if there is no such item. After a lost reply this may be
-    /// the effect of the same write's first try.
+    /// The condition did not hold; the current item, `None` if there is no such item. After a lost reply the reason may
+    /// be the same write's first try.
     Refused(Option<Attributes>),
 }
 
@@ -40,16 +40,16 @@ pub(crate) enum Written<T = Attributes> {
 pub(crate) enum Transacted {
     /// It took effect.
     Done,
-    /// A condition did not hold. After a lost reply this may be the effect of the same transaction's first try.
+    /// A condition did not hold. After a lost reply the reason may be the same transaction's first try.
     Refused,
-    /// Another write was at one of the items.
+    /// Another request was writing one of the items.
     Conflict,
-    /// The table takes no more now.
+    /// The table is throttled.
     Throttled,
 }
 
 impl Transacted {
-    /// The failure of a transaction that was sent again and again with this outcome.
+    /// The error of a transaction that repeatedly ended with this outcome.
     pub(crate) fn failure(self, item: &'static str) -> StoreError {
         match self {
             Self::Throttled => StoreError::Unavailable { operation: TRANSACTION, cause: "throttled".to_owned() },
@@ -58,36 +58,37 @@ impl Transacted {
     }
 }
 
-/// The operation's name in failures.
+/// The operation's name in errors.
 const TRANSACTION: &str = "TransactWriteItems";
 
-/// What a cancelled transaction says of an item that it may never write, such as one that has grown too large.
+/// The codes of a cancelled transaction for an item that it can never write, for example because it has grown too
+/// large.
 const UNWRITABLE: [&str; 2] = ["ValidationError", "ItemCollectionSizeLimitExceeded"];
 
-/// In which order a list is read.
+/// The order in which a list is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     Ascending,
     Descending,
 }
 
-/// DynamoDB reads at most this many items in one batch.
+/// DynamoDB's limit of items in one batch.
 const BATCH: usize = 100;
 
-/// How often what DynamoDB left out of a batch is asked for again.
+/// How often items that DynamoDB left out of a batch are requested again.
 const BATCH_TRIES: u32 = 8;
 
-/// The pause before that, doubled each time: a throttled partition recovers within a second or two.
+/// The first pause before that, doubled each time: a throttled partition recovers within a second or two.
 const BATCH_PAUSE: Duration = Duration::from_millis(20);
 
-/// Where a page of a query ended.
+/// The end of a page of a query.
 #[derive(Debug, Clone)]
 pub struct PagePosition(Attributes);
 
-/// How often an update is sent again that met a transaction on the same item: the SDK does not do it.
+/// How often an update that conflicted with a transaction on the same item is sent again: the SDK does not do that.
 const CONFLICT_TRIES: u32 = 4;
 
-/// The pause before it is, which grows with each try. A transaction takes a few milliseconds.
+/// The pause before that, which grows with each try. A transaction takes a few milliseconds.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(20);
 
 /// A count that may have been cut short.
@@ -100,7 +101,7 @@ pub struct Counted {
 }
 
 impl Counted {
-    /// All of them.
+    /// A complete count.
     #[must_use]
     pub const fn all(number: u64) -> Self {
         Self { number, is_cut: false }
@@ -117,8 +118,9 @@ impl Sum for Counted {
 }
 
 impl Part {
-    /// Begins an update of one item. How it is sent decides whether the item comes back: never with [`Change::apply`],
-    /// after a failed condition with [`Change::apply_or_read`], always with [`Change::apply_and_read`].
+    /// Begins an update of one item. The method that sends it decides whether the item is returned: never with
+    /// [`Change::apply`], after a failed condition with [`Change::apply_or_read`], always with
+    /// [`Change::apply_and_read`].
     pub(crate) fn change(&self, key: Key) -> Change {
         Change::of(self, key)
     }
@@ -128,17 +130,17 @@ impl Part {
         NewItem::of(self, key)
     }
 
-    /// Reads one item, as of now.
+    /// Reads one item, strongly consistent.
     pub(crate) async fn get(&self, key: Key) -> Result<Option<Attributes>, StoreError> {
         self.read(key, &[]).await
     }
 
-    /// Reads these attributes of one item, as of now; all if none is named.
+    /// Reads these attributes of one item, strongly consistent; all if none is named.
     pub(crate) async fn read(&self, key: Key, attributes: &[&str]) -> Result<Option<Attributes>, StoreError> {
         self.read_item(key, attributes, true).await
     }
 
-    /// The same, as it was a moment ago: at half the price.
+    /// The same, eventually consistent, at half the price.
     pub(crate) async fn read_eventually(
         &self,
         key: Key,
@@ -167,9 +169,9 @@ impl Part {
             .map_err(|error| StoreError::from_sdk("GetItem", &error))
     }
 
-    /// Many items, as they were a moment ago, in no order; these attributes of them, all if none is named. What is missing
-    /// is not there, unless DynamoDB has left items out again and again: then the second value is `false`. Half a read unit
-    /// for each item of up to 4 KB.
+    /// Reads many items, eventually consistent, in no particular order: these attributes of them, or all if none is
+    /// named. A missing item does not exist, unless DynamoDB has repeatedly left items out: then the second value is
+    /// `false`. Half a read unit per item of up to 4 KB.
     pub(crate) async fn batch(
         &self,
         keys: Vec<Key>,
@@ -203,10 +205,10 @@ impl Part {
         Ok((found, is_complete))
     }
 
-    /// The same as [`Part::batch`], but for leaving items out.
+    /// The same as [`Part::batch`], but never leaves items out.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`], also where DynamoDB leaves items out: none is silently missing.
+    /// [`StoreError::Unavailable`], also if DynamoDB leaves items out: none is silently missing.
     pub(crate) async fn batch_complete(
         &self,
         keys: Vec<Key>,
@@ -220,8 +222,8 @@ impl Part {
         }
     }
 
-    /// The same in the order of the keys, of which each is named once; those that are not there are left out. Where attributes
-    /// are named, `pk` and `sk` must be among them.
+    /// The same in the order of the keys, each of which is named once; missing items are left out. If attributes are
+    /// named, `pk` and `sk` must be among them.
     pub(crate) async fn batch_in_order(
         &self,
         keys: Vec<Key>,
@@ -235,8 +237,9 @@ impl Part {
         Ok(items)
     }
 
-    /// A page of a list in the index, in the order of its sort keys: the keys of the table's items in it. `after` is the key
-    /// of the last item of the page before, and its sort key in the list. The second value says whether there is more.
+    /// A page of a list in the index, in the order of its sort keys: the keys of the table's items in it. `after` is
+    /// the key of the previous page's last item, and its sort key in the list. The second value says whether there are
+    /// more.
     pub(crate) async fn page_of_list(
         &self,
         list: &str,
@@ -263,7 +266,7 @@ impl Part {
             .expression_attribute_values(":key", Value::from(list).0)
     }
 
-    /// How many items a list in the index has.
+    /// The number of items in a list in the index.
     pub(crate) async fn count_list(&self, list: &str) -> Result<u64, StoreError> {
         let (mut pages, mut count) = (self.list(list).select(Select::Count).into_paginator().send(), 0);
         while let Some(page) = pages.try_next().await.map_err(|error| StoreError::from_sdk("Query", &error))? {
@@ -272,12 +275,12 @@ impl Part {
         Ok(count)
     }
 
-    /// How many items of a list in the index the first page has: some 10,000 are a megabyte.
+    /// The number of items on the first page of a list in the index: about 10,000 are a megabyte.
     pub(crate) async fn count_first_of_list(&self, list: &str) -> Result<Counted, StoreError> {
         count_page(self.list(list)).await
     }
 
-    /// How many entries the first page of each shard of the `due` index has.
+    /// The number of entries on the first page of each of these shards of the `due` index.
     pub(crate) async fn count_first_due(
         &self,
         shards: impl IntoIterator<Item = String>,
@@ -286,8 +289,8 @@ impl Part {
         Ok(try_join_all(pages).await?.into_iter().sum())
     }
 
-    /// A page of a partition's items, in the order of their sort keys, as of a moment ago. `after` is the key of the last item
-    /// of the page before. The second value says whether there is more.
+    /// A page of a partition's items, in the order of their sort keys, eventually consistent. `after` is the key of the
+    /// previous page's last item. The second value says whether there are more.
     pub(crate) async fn page_of_partition(
         &self,
         partition: String,
@@ -301,7 +304,8 @@ impl Part {
         page(query, order, limit, after.map(Key::attributes)).await
     }
 
-    /// The same for the items whose sort keys begin with `prefix`, and only these attributes of them; all if none is named.
+    /// The same for the items whose sort keys begin with `prefix`: only these attributes of them, or all if none is
+    /// named.
     pub(crate) async fn page_below(
         &self,
         partition: String,
@@ -320,7 +324,7 @@ impl Part {
         page(query, order, limit, after.map(Key::attributes)).await
     }
 
-    /// The items of a partition from a sort key on, in their order, as of a moment ago. One query per megabyte.
+    /// The items of a partition from a sort key on, in order, eventually consistent. One query per megabyte.
     pub(crate) async fn all_from(&self, partition: String, sk: &str) -> Result<Vec<Attributes>, StoreError> {
         let query = self.client().query().table_name(self.table());
         let query = query.key_condition_expression(format!("{PK} = :key AND {SK} >= :from"));
@@ -333,7 +337,7 @@ impl Part {
         Ok(items)
     }
 
-    /// How many items a partition has, as of a moment ago.
+    /// The number of items in a partition, eventually consistent.
     pub(crate) async fn count_partition(&self, partition: String) -> Result<usize, StoreError> {
         let mut count = 0;
         let mut pages = self
@@ -351,7 +355,7 @@ impl Part {
         Ok(count)
     }
 
-    /// Deletes an item at once, and returns whether there was one. After a lost reply the SDK's second try finds none.
+    /// Deletes an item, and returns whether there was one. After a lost reply the SDK's second try finds none.
     pub(crate) async fn delete(&self, key: Key) -> Result<bool, StoreError> {
         let delete = self.client().delete_item().table_name(self.table()).set_key(Some(key.attributes()));
         match delete.condition_expression(format!("attribute_exists({PK})")).send().await {
@@ -363,9 +367,9 @@ impl Part {
         }
     }
 
-    /// Hands over the items of a partition whose sort keys begin with `prefix`, as of now and in their order, until `take`
-    /// has what it looks for; only those that have the attribute `with`, if it is given. One query per megabyte, and no
-    /// more than that in memory.
+    /// Passes the items of a partition whose sort keys begin with `prefix` to `take`, in order and strongly consistent,
+    /// until it has what it needs; only those with the attribute `with`, if it is given. One query per megabyte, and no
+    /// more than a megabyte in memory.
     pub(crate) async fn each_of(
         &self,
         partition: String,
@@ -392,7 +396,7 @@ impl Part {
         Ok(())
     }
 
-    /// The entries of one shard of the `due` index that fall due until `until`, the longest overdue first.
+    /// The entries of one shard of the `due` index that are due by `until`, the longest overdue first.
     fn due(&self, shard: String, until: Timestamp) -> QueryFluentBuilder {
         self.client()
             .query()
@@ -403,7 +407,7 @@ impl Part {
             .expression_attribute_values(":until", Value::from(until).0)
     }
 
-    /// A page of one shard of the index: what `read` makes of the partition of each entry.
+    /// A page of one shard of the index: the results of `read` for the partition of each entry.
     pub(crate) async fn page_of_due<T>(
         &self,
         shard: String,
@@ -423,8 +427,8 @@ impl Part {
         Ok((found, output.last_evaluated_key.map(PagePosition)))
     }
 
-    /// The keys of the items in shards of the index that fall due first, in this order, and whether there are more. One query
-    /// of each shard.
+    /// The keys of the items in shards of the index that are due first, in this order, and whether there are more. One
+    /// query of each shard.
     pub(crate) async fn first_due(
         &self,
         shards: impl IntoIterator<Item = String>,
@@ -440,7 +444,7 @@ impl Part {
         Ok((found.into_iter().map(|(_, key)| key).collect(), has_more))
     }
 
-    /// How many entries there are in shards of the index that fall due until `until`.
+    /// The number of entries in shards of the index that are due by `until`.
     pub(crate) async fn count_due(
         &self,
         shards: impl IntoIterator<Item = String>,
@@ -456,8 +460,8 @@ impl Part {
         Ok(count)
     }
 
-    /// Sends a transaction, again while somebody else is writing one of its items, and returns whether its conditions held.
-    /// `item` is what it is about, in failures.
+    /// Sends a transaction, repeatedly while somebody else is writing one of its items, and returns whether its
+    /// conditions held. `item` names its subject in errors.
     pub(crate) async fn transact_or_refuse(
         &self,
         writes: Vec<TransactWriteItem>,
@@ -478,10 +482,11 @@ impl Part {
         Err(last.failure(item))
     }
 
-    /// Sends a transaction. A condition that does not hold outweighs what may pass.
+    /// Sends a transaction. If there are several reasons for its cancellation, a failed condition counts more than a
+    /// temporary one.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] where an item can never be written like this.
+    /// [`StoreError::Refused`] if an item can never be written like this.
     pub(crate) async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<Transacted, StoreError> {
         match self.client().transact_write_items().set_transact_items(Some(writes)).send().await {
             Ok(_) => Ok(Transacted::Done),
@@ -512,14 +517,14 @@ const TRANSACTION_TRIES: u32 = 5;
 /// The pause before it is sent again, which grows with each try.
 const TRANSACTION_PAUSE: Duration = Duration::from_millis(20);
 
-/// The key that an entry of the index is of, and when it falls due.
+/// When an entry of the index is due, and the key of its item.
 fn due_key(entry: Attributes) -> Option<(i64, Key)> {
     let entry = Item::new("entry of the index", entry);
     let key = Key { pk: entry.text(PK)?.to_owned(), sk: entry.text(SK)?.to_owned() };
     Some((entry.number(DUE_AT)?, key))
 }
 
-/// The names of attributes, and the expression that asks for these alone; neither where none is named.
+/// The placeholders of attributes, and the expression that selects only these; neither if none is named.
 fn projected(attributes: &[&str]) -> (Option<HashMap<String, String>>, Option<String>) {
     let names = attributes.iter().map(|name| (format!("#{name}"), (*name).to_owned()));
     let names = Some(names.collect()).filter(|names: &HashMap<_, _>| !names.is_empty());
@@ -527,14 +532,14 @@ fn projected(attributes: &[&str]) -> (Option<HashMap<String, String>>, Option<St
     (names, projection)
 }
 
-/// A page of a query behind `after`, and whether there is more behind it.
+/// A page of a query after `after`, and whether there are more.
 async fn page(
     query: QueryFluentBuilder,
     order: Order,
     limit: usize,
     after: Option<Attributes>,
 ) -> Result<(Vec<Attributes>, bool), StoreError> {
-    // One more than is wanted shows whether there is more.
+    // One more item than is wanted shows whether there are more.
     let limit = limit.saturating_add(1);
     let query = query.scan_index_forward(order == Order::Ascending).limit(i32::try_from(limit).unwrap_or(i32::MAX));
     let output = query.set_exclusive_start_key(after).send().await;
@@ -545,7 +550,7 @@ async fn page(
     Ok((found, has_more))
 }
 
-/// How many items the first page of a query has.
+/// The number of items on the first page of a query.
 async fn count_page(query: QueryFluentBuilder) -> Result<Counted, StoreError> {
     let page = query.select(Select::Count).send().await.map_err(|error| StoreError::from_sdk("Query", &error))?;
     Ok(Counted { number: u64::try_from(page.count).unwrap_or(0), is_cut: page.last_evaluated_key.is_some() })
@@ -568,7 +573,7 @@ impl Change {
         })
     }
 
-    /// Applies the update, and returns the item, also if the condition did not hold.
+    /// Applies the update, and returns the item, even if the condition did not hold.
     pub(crate) async fn apply_and_read(self) -> Result<Written, StoreError> {
         let update = self.request().return_values(ReturnValue::AllNew);
         dispatch(update.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)).await
@@ -592,7 +597,7 @@ impl NewItem {
         Ok(matches!(self.send(ReturnValuesOnConditionCheckFailure::None).await?, Written::Done(())))
     }
 
-    /// Writes the item, and returns the one that is there if there is.
+    /// Writes the item, or returns the one that already exists.
     pub(crate) async fn put_or_read(self) -> Result<Written<()>, StoreError> {
         self.send(ReturnValuesOnConditionCheckFailure::AllOld).await
     }
@@ -616,7 +621,7 @@ impl NewItem {
     }
 }
 
-/// Sends an update, again after a conflict, and distinguishes a failed condition from a failure.
+/// Sends an update, again after a conflict, and distinguishes a failed condition from an error.
 async fn dispatch(update: UpdateItemFluentBuilder) -> Result<Written, StoreError> {
     for attempt in 1..=CONFLICT_TRIES {
         match update.clone().send().await {

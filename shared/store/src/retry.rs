@@ -1,4 +1,4 @@
-//! What waits, made due at once: what an operator may do when the reason for its failures is gone.
+//! Making waiting items due at once: for an operator who has removed the reason for their failures.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -17,19 +17,19 @@ use crate::part::{Key, Part};
 use crate::run_request::RetryOf;
 use crate::write::{exists, is_after};
 
-/// Items that are made due at once.
+/// How many items are made due concurrently.
 const AT_ONCE: usize = 16;
 
-/// Messages that are looked at for those of one account.
+/// How many messages are searched for those of one account.
 const LOOK: usize = 1_000;
 
-/// What waits, to be tried again. Each method finds at most `limit` items.
+/// Waiting items, to be tried again. Each method finds at most `limit` items.
 #[derive(Debug, Clone)]
 pub struct Waiting(pub(crate) Part);
 
 impl Waiting {
-    /// Makes entries of the inbox due that wait for their next try, and returns whose they are. A query, and a write for each
-    /// entry.
+    /// Makes entries of the inbox due that wait for their next try, and returns their partitions. A query, and a write
+    /// for each entry.
     ///
     /// # Errors
     /// [`StoreError`]: some may be due.
@@ -46,7 +46,7 @@ impl Waiting {
         Ok(found.into_iter().collect())
     }
 
-    /// Makes events due that wait for the bus or for the event webhook, and returns what they are about. A query, of all
+    /// Makes events due that wait for the bus or for the event webhook, and returns their subjects. A query, or for all
     /// accounts one of each shard of the index, and a write for each event.
     ///
     /// # Errors
@@ -64,8 +64,8 @@ impl Waiting {
         Ok(found)
     }
 
-    /// Messages that wait for the bus: those of an account among the first thousand. Queries of the index, and for an account
-    /// half a read unit for 4 KB of each message.
+    /// The messages that wait for the bus; for a single account, those among the first thousand. Queries of the index,
+    /// and for an account half a read unit per 4 KB of each message.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if they cannot be read.
@@ -86,7 +86,7 @@ impl Waiting {
         Ok(keys.iter().filter_map(id).collect())
     }
 
-    /// The keys of items of a partition that wait.
+    /// The keys of the waiting items of a partition.
     async fn below(&self, pk: String, prefix: &str, limit: usize) -> Result<Vec<Key>, StoreError> {
         let mut keys = Vec::new();
         let take = |attributes: Attributes| {
@@ -97,7 +97,7 @@ impl Waiting {
         Ok(keys)
     }
 
-    /// Makes items due that wait and are not due, and removes these attributes of them.
+    /// Makes waiting items due that are not, and removes these attributes from them.
     async fn make_due(&self, keys: Vec<Key>, remove: &[&str], now: Timestamp) -> Result<(), StoreError> {
         let changed = stream::iter(keys).map(|key| {
             let due = self.0.change(key).set(DUE_AT, now).remove(remove.iter().copied());

@@ -1,6 +1,6 @@
-//! How the refresher's runs of the last days went, one item for each: for people and pages that show them.
+//! The records of the refresher's runs of the last days, one item for each, for people and pages that show them.
 //!
-//! Nothing in the platform reads it. It holds counts and codes, no secret.
+//! The platform itself does not depend on them. They contain counts and codes, no secret.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::health::ScheduledTask;
 use crate::item::{Attributes, Item};
 use crate::part::{Key, Part};
 
-/// For how long a run is kept: a week can be compared with the same day of the one before.
+/// How long a run is kept: a day can be compared with the same day a week before.
 pub const RUNS_KEPT: Duration = Duration::from_hours(24 * 8);
 
-/// A run as it is written down.
+/// A run to be stored.
 #[derive(Debug, Clone)]
 pub struct FinishedRun<'a> {
     /// Distinguishes it from others that end in the same second.
@@ -30,44 +30,44 @@ pub struct FinishedRun<'a> {
     pub duration: Duration,
     /// Its report as JSON text, which is read as [`RunCounts`].
     pub report: &'a str,
-    /// What it has left behind.
+    /// What was measured at its end.
     pub measured: Measured,
 }
 
 /// A run that has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PastRun {
-    /// The task and the part of it, as [`ScheduledTask::name`] has them.
+    /// The task and its part, as in [`ScheduledTask::name`].
     pub task: String,
     /// When it ended, by our clock.
     pub finished_at: Timestamp,
     /// How long it took.
     pub duration: Duration,
-    /// What it did.
+    /// Its counts.
     pub counts: RunCounts,
-    /// What it has left behind.
+    /// What was measured at its end.
     pub measured: Measured,
 }
 
-/// What a run did. What is missing in its report counts as zero.
+/// The counts of a run. A count that is missing in its report is zero.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct RunCounts {
     /// Accounts whose token was renewed.
     pub renewed: u64,
-    /// What failed, by WeChat's code or a word.
+    /// Failures, by WeChat's code or a word.
     pub failed: BTreeMap<String, u64>,
-    /// Accounts that were due and were not taken up.
+    /// Accounts that were due but not reached.
     pub left_over: u64,
     /// Inbox entries that took effect.
     pub inbox_done: u64,
-    /// Inbox entries that are tried again.
+    /// Inbox entries that will be tried again.
     pub inbox_postponed: u64,
     /// Messages that had waited for the bus and were delivered.
     pub messages_delivered: u64,
-    /// Events that the bus has taken.
+    /// Events that the bus has accepted.
     pub events_delivered: u64,
-    /// Events that the event webhook has taken.
+    /// Events that the event webhook has accepted.
     pub events_sent: u64,
     /// Accounts that reconciliation found missing.
     pub added: u64,
@@ -75,12 +75,12 @@ pub struct RunCounts {
     pub repaired: u64,
     /// Accounts whose grant turned out to be gone.
     pub gone: u64,
-    /// Age of the newest ticket; `None` before the first one, and in runs that do not look.
+    /// Age of the newest ticket; `None` before the first one, and in runs that do not check it.
     pub ticket_age_seconds: Option<u64>,
 }
 
 impl RunCounts {
-    /// Reads a report, also that of a [`crate::Health`]; one that cannot be read counts nothing.
+    /// Parses a report, also that of a [`crate::Health`]; all counts of an unreadable one are zero.
     #[must_use]
     pub fn of(report: &str) -> Self {
         serde_json::from_str(report).unwrap_or_default()
@@ -90,27 +90,27 @@ impl RunCounts {
 /// What a run measures at its end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Measured {
-    /// What waits; by the renew run of the first part of the accounts.
+    /// What waits, measured by the renew run of the first part of the accounts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<WaitingCounts>,
-    /// How many accounts there are; by the reconcile run.
+    /// The number of accounts, measured by the reconcile run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accounts: Option<AccountCounts>,
 }
 
-/// How many accounts are in each state.
+/// The number of accounts in each state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountCounts {
-    /// In use, and renewed: one that has granted no API permission has no token and is not among them.
+    /// In use and renewed: an account that granted no API permission has no token and is not counted.
     pub active: u64,
-    /// Taken back by the merchant.
+    /// Revoked by the merchant.
     pub unauthorized: u64,
     /// Refused by WeChat until the merchant authorizes the platform again.
     pub needs_authorization: u64,
 }
 
 impl AccountCounts {
-    /// Those in a state.
+    /// The number of accounts in a state.
     #[must_use]
     pub const fn of(self, state: AccountState) -> u64 {
         match state {
@@ -126,10 +126,10 @@ impl AccountCounts {
 pub struct Runs(pub(crate) Part);
 
 impl Runs {
-    /// Writes down how a run went. One write.
+    /// Stores the record of a run. One write.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]: it may be written down.
+    /// [`StoreError::Unavailable`]: it may be stored.
     pub async fn put(&self, task: ScheduledTask, run: &FinishedRun<'_>) -> Result<(), StoreError> {
         let measured = serde_json::to_string(&run.measured);
         let measured = measured.map_err(|_| StoreError::Corrupt { item: ITEM, attribute: MEASURED })?;
@@ -146,8 +146,8 @@ impl Runs {
             .map(drop)
     }
 
-    /// The renew runs that have ended since a moment, of all parts of the accounts, in the order of their ends. One query for
-    /// each megabyte, some 2,000 runs.
+    /// The renew runs that have ended since a time, of all parts of the accounts, in the order of their ends. One query
+    /// per megabyte, about 2,000 runs.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if they cannot be read.

@@ -1,11 +1,11 @@
-//! A renew run that somebody has asked for: now, instead of at the next tick.
+//! Requests for a renew run now, instead of at the next scheduled time.
 //!
-//! Everybody who asks leaves a mark in one item, and the run takes it away before it looks at what is due: so whatever was
-//! made due before somebody asked is looked at by a run that begins afterwards, and many who ask at once cause one run.
-//! There is a pause between the beginnings of two such runs.
+//! Every request sets a mark in one item, and the run removes it before it reads what is due. So whatever was made due
+//! before a request is processed by a run that begins afterwards, and many simultaneous requests cause one run. There
+//! is a pause between the starts of two such runs.
 //!
-//! What such a run is to try again, whatever it waits for, is named in items of their own next to the mark, so that nobody
-//! who asks needs more than these items.
+//! What such a run is to try again, whatever it waits for, is in separate items next to the mark, so that a requester
+//! needs access only to these items.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -21,26 +21,26 @@ use crate::part::{Key, Part};
 use crate::request::Written;
 use crate::write::{absent, differs, equals, exists, is_until};
 
-/// A run that has not begun by then may have been lost on its way: whoever asks next starts another one.
+/// A requested run that has not begun after this long may have been lost: the next request starts another one.
 const LOST_AFTER: Duration = Duration::from_secs(15);
 
-/// What is to be tried again is forgotten where no run was asked for within this time: it has been tried by then.
+/// How long a request to try again is kept: within this time a scheduled run has tried it anyway.
 const KEEP_RETRY: Duration = Duration::from_hours(1);
 
-/// Sort keys of what is to be tried again begin with this.
+/// The prefix of the sort keys of requests to try again.
 const RETRY_PREFIX: &str = "retry#";
 
-/// Used instead of an appid to mean all accounts. No appid looks like it.
+/// Instead of an appid: all accounts. No appid looks like this.
 const EVERYBODY: &str = "*";
 
 const ITEM: &str = "requested run";
 
-/// Whose things that wait are to be tried again.
+/// The accounts whose waiting items are to be tried again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RetryOf {
-    /// Everybody's, up to a bound.
+    /// All accounts, up to a limit.
     All,
-    /// Those of an account.
+    /// One account.
     Account(AppId),
 }
 
@@ -53,27 +53,27 @@ impl fmt::Display for RetryOf {
     }
 }
 
-/// Something that is to be tried again.
+/// A request to try again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retry {
-    /// Whose.
+    /// The accounts.
     pub of: RetryOf,
-    /// The request that asked for it last.
+    /// The last request for it.
     by: String,
 }
 
-/// Whether a run that was asked for may begin.
+/// Whether a requested run may begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Beginning {
     /// It has begun.
     Now,
-    /// Another one has begun a moment ago: it may begin after this long.
+    /// Another one has just begun: it may begin after this long.
     Later(Duration),
-    /// It need not: nobody has asked since the last one has begun.
+    /// It need not: there was no request since the last one began.
     Never,
 }
 
-/// The runs that were asked for.
+/// The requested runs.
 #[derive(Debug, Clone)]
 pub struct RunRequests(pub(crate) Part);
 
@@ -90,22 +90,22 @@ impl RunRequests {
         Key { sk: format!("{RETRY_PREFIX}{id}"), ..self.key() }
     }
 
-    /// Asks for a run. Returns whether it has to be started: not so where one that others have asked for is about to begin.
-    /// `by` names the request. One write.
+    /// Requests a run. Returns whether it has to be started: not if another requested one is about to begin. `by` names
+    /// the request. One write.
     ///
     /// # Errors
-    /// [`StoreError`]: it may have been asked for.
+    /// [`StoreError`]: it may have been requested.
     pub async fn ask(&self, by: &str, now: Timestamp) -> Result<bool, StoreError> {
         let is_free = absent(REQUESTED).or(is_until(ASKED_AT, now.minus(LOST_AFTER)));
         let asked = self.0.change(self.key()).set(REQUESTED, true).set(ASKED_AT, now).set(BY, by);
         Ok(match asked.when(is_free).apply_or_read().await? {
             Written::Done(()) => true,
-            // Our own first try, whose reply was lost, counts.
+            // Our own first try, whose reply was lost, counts as success.
             Written::Refused(item) => item.is_some_and(|item| Item::new(ITEM, item).text(BY) == Some(by)),
         })
     }
 
-    /// Says what the next run that is asked for is to try again. To be called before [`RunRequests::ask`]. One write.
+    /// Stores what the next requested run is to try again. Call it before [`RunRequests::ask`]. One write.
     ///
     /// # Errors
     /// [`StoreError`]: it may be tried again.
@@ -114,7 +114,7 @@ impl RunRequests {
         asked.when(absent(BY).or(differs(BY, by))).apply().await.map(drop)
     }
 
-    /// Whether a run was asked for that has not begun. One read.
+    /// Whether a run was requested that has not begun. One read.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if it cannot be read.
@@ -122,8 +122,7 @@ impl RunRequests {
         Ok(self.0.get(self.key()).await?.is_some_and(|item| Item::new(ITEM, item).has(REQUESTED)))
     }
 
-    /// Begins the run that was asked for, unless the one before has begun less than `pause` ago. `by` names the run. One
-    /// write.
+    /// Begins the requested run, unless the previous one began less than `pause` ago. `by` names the run. One write.
     ///
     /// # Errors
     /// [`StoreError`]: it may have begun.
@@ -135,14 +134,14 @@ impl RunRequests {
         };
         let item = Item::new(ITEM, item.unwrap_or_default());
         Ok(match (item.text(BY), item.instant(STARTED_AT)) {
-            // Our own first try, whose reply was lost, counts.
+            // Our own first try, whose reply was lost, counts as success.
             (Some(last), _) if last == by => Beginning::Now,
             (_, Some(started_at)) if item.has(REQUESTED) => Beginning::Later(started_at.plus(pause).since(now)),
             _ => Beginning::Never,
         })
     }
 
-    /// What is to be tried again. One query.
+    /// All requests to try again. One query.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if it cannot be read.
@@ -160,10 +159,11 @@ impl RunRequests {
         Ok(retries)
     }
 
-    /// Notes that something has been tried again; without effect if it was asked for once more since it was read. One write.
+    /// Deletes a request to try again, because it was done; without effect if it was requested again since it was read.
+    /// One write.
     ///
     /// # Errors
-    /// [`StoreError`]: the next run that is asked for may try it once more.
+    /// [`StoreError`]: the next requested run may try it once more.
     pub async fn finish_retry(&self, retry: &Retry) -> Result<(), StoreError> {
         let finished = self.0.change(self.retry_key(&retry.of)).remove([BY]);
         finished.when(equals(BY, &retry.by)).apply().await.map(drop)

@@ -1,4 +1,4 @@
-//! What is reported of an account: each change of its state, its permissions or its looks.
+//! The events of an account: each change of its state, its permission sets or its profile.
 
 use base::ids::LinkId;
 use serde::{Deserialize, Serialize};
@@ -16,18 +16,18 @@ pub enum StateChange {
     },
     /// WeChat refuses the grant: the merchant has to authorize again.
     NeedsAuthorization {
-        /// WeChat's code for the last refused call; `None` where an earlier version has ended the grant.
+        /// WeChat's code for the last refused call; `None` if an earlier version has ended the grant.
         errcode: Option<i64>,
-        /// WeChat's id of that call, where it gave one.
+        /// WeChat's id of that call, if it returned one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rid: Option<String>,
-        /// The link that was made with the event, through which the merchant can authorize the platform again.
+        /// The link that was created with the event, through which the merchant can authorize the platform again.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         asks_again: Option<LinkId>,
     },
-    /// The merchant took the grant back.
+    /// The merchant revoked the grant.
     Unauthorized,
-    /// A grant that had been taken for gone works again.
+    /// A grant that seemed to be gone works again.
     Recovered {
         /// The ids of the permission sets granted.
         permissions: Vec<u32>,
@@ -36,10 +36,10 @@ pub enum StateChange {
     PermissionsChanged {
         /// The ids that were added.
         added: Vec<u32>,
-        /// The ids that were taken away.
+        /// The ids that were removed.
         removed: Vec<u32>,
     },
-    /// The account looks different to people.
+    /// The profile has changed.
     ProfileChanged {
         /// The members of the profile that differ.
         members: Vec<String>,
@@ -52,12 +52,12 @@ pub struct StateEvent {
     /// What changed.
     #[serde(flatten)]
     pub change: StateChange,
-    /// When, by our clock, in seconds since 1970.
+    /// When it happened, by our clock, in seconds since 1970.
     pub at: i64,
-    /// What the business had said about the account by then.
+    /// What the business had said about the account at that time.
     #[serde(flatten)]
     pub labels: Labels,
-    /// The link that the grant in use came through.
+    /// The link through which the current grant came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<LinkId>,
 }

@@ -1,4 +1,4 @@
-//! The platform's `component_verify_ticket` (protocol section 0: lives 12 hours, a new one comes every 10 minutes).
+//! The platform's `component_verify_ticket` (protocol section 0: valid for 12 hours, a new one comes every 10 minutes).
 
 use base::clock::Timestamp;
 use secrecy::SecretString;
@@ -14,9 +14,9 @@ use crate::write::{absent, is_after, is_before};
 pub struct Ticket {
     /// The ticket.
     pub ticket: SecretString,
-    /// WeChat's `CreateTime`: decides which of two tickets is the newer. Ours, where WeChat's lay too far ahead.
+    /// WeChat's `CreateTime`, which decides which of two tickets is newer; or our time, if WeChat's was too far ahead.
     pub create_time: Timestamp,
-    /// When it reached us, by our clock: how old it is follows from this.
+    /// When it arrived, by our clock. Its age is computed from this.
     pub received_at: Timestamp,
 }
 
@@ -29,10 +29,10 @@ impl Tickets {
         self.0.only("ticket", "ticket")
     }
 
-    /// Keeps a ticket, unless an equal or newer one is there; returns whether this one is now the newest.
+    /// Stores a ticket, unless an equal or newer one is stored; returns whether this one is now the newest.
     ///
-    /// One write, no read. A ticket whose time lies too far ahead of `now` counts as made now, and one that is stored with
-    /// such a time gives way to any other: it would hide every later one.
+    /// One write, no read. A ticket whose time is too far ahead of `now` is stored with the time `now`. A stored one
+    /// with such a time is replaced by any other, since it would block every later one.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: the ticket may not be stored.
@@ -54,7 +54,7 @@ impl Tickets {
     /// The newest ticket; `None` before the first push. One read.
     ///
     /// # Errors
-    /// [`StoreError`] where it cannot be read.
+    /// [`StoreError`] if it cannot be read.
     pub async fn newest(&self) -> Result<Option<Ticket>, StoreError> {
         let Some(attributes) = self.0.get(self.key()).await? else { return Ok(None) };
         let item = Item::new("ticket", attributes);

@@ -1,8 +1,8 @@
 //! Tokens under a lease: the component's and every account's, by the same few writes.
 //!
-//! `token_seq` counts what was stored: every grant, result and revocation raises it, and a result is only written over
-//! the `token_seq` that its call was based on, and only if no doubt about the stored token has come up meanwhile. The
-//! lease keeps a second process from calling WeChat at the same time.
+//! `token_seq` counts changes: every grant, result and revocation raises it. A result is stored only if the `token_seq`
+//! on which its call was based is unchanged and no doubt about the stored token has come up meanwhile. The lease keeps
+//! a second process from calling WeChat at the same time.
 
 use std::time::Duration;
 
@@ -22,16 +22,16 @@ use crate::request::Written;
 use crate::write::{Condition, absent, counts, equals, exists, is_until};
 use crate::{StoreError, TokenOwner, TokenRecord, WriteOutcome};
 
-/// A ticket for web pages that nobody has asked for again is deleted this long after it was last issued. It lives for two
-/// hours.
+/// How long after its last issue a ticket for web pages is deleted, if nobody has requested it again. It is valid for
+/// two hours.
 const TICKET_KEEP: Duration = Duration::from_hours(24);
 
 /// Why a token is to be renewed.
 #[derive(Clone, Copy)]
 pub enum RenewalReason<'a> {
-    /// It is time.
+    /// It is due.
     Due,
-    /// WeChat refused this token, which is no reason unless it is still the stored one.
+    /// WeChat refused this token, which is a reason only if it is still the stored one.
     Rejected(&'a SecretString),
 }
 
@@ -43,16 +43,16 @@ pub struct Issued {
     pub issued_at: Timestamp,
     /// When WeChat stops accepting it.
     pub expires_at: Timestamp,
-    /// From when on it is renewed.
+    /// When it is due for renewal.
     pub due_at: Timestamp,
-    /// The refresh token, if WeChat gave another one.
+    /// The refresh token, if WeChat returned a new one.
     pub new_refresh_token: Option<SecretString>,
-    /// Whether it was issued because WeChat had refused the token before it.
+    /// Whether it was issued because WeChat had refused the previous token.
     pub after_refusal: bool,
 }
 
 impl Issued {
-    /// Until when it may be used without another look: it is neither due nor at its end before.
+    /// Until when it may be used without reading it again: it is neither due nor expired before.
     #[must_use]
     pub fn good_until(&self) -> Timestamp {
         self.due_at.min(self.expires_at)
@@ -62,13 +62,13 @@ impl Issued {
 /// A renewal that failed.
 #[derive(Debug, Clone)]
 pub struct Failure {
-    /// What is known of it. Its label has few values.
+    /// The cause. Its label has few values.
     pub cause: LastFailure,
     /// When to try again.
     pub due_at: Timestamp,
     /// Whether it counts for the back-off.
     pub counts: bool,
-    /// When WeChat refused the grant or its refresh token; `None` for any other failure, which says nothing about them.
+    /// When WeChat refused the grant or its refresh token; `None` for any other failure.
     pub refused_at: Option<Timestamp>,
 }
 
@@ -79,12 +79,12 @@ impl Part {
     }
 }
 
-/// The account's row has not been changed since it was read with this `token_seq`; 0 if there was none.
+/// The condition that the account's row is unchanged since it was read with this `token_seq`; 0 if there was no row.
 pub(crate) fn seq_is(seq: u64) -> Condition {
     counts(TOKEN_SEQ, seq)
 }
 
-/// The tokens of the component and the accounts, and the accounts' tickets, each in its owner's item.
+/// The tokens of the component and the accounts, and the accounts' page tickets, each in its own item.
 #[derive(Debug, Clone)]
 pub struct StoredTokens(pub(crate) Part);
 
@@ -97,7 +97,7 @@ impl StoredTokens {
         }
     }
 
-    /// A token as of now. One read.
+    /// Reads a token, strongly consistent. One read.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if it cannot be read.
@@ -105,11 +105,11 @@ impl StoredTokens {
         Ok(self.0.get(self.key(owner)).await?.map(TokenRecord::of))
     }
 
-    /// Asks for the lease on a token; `None` if another process has it, or there is nothing to renew. One write, which
-    /// returns the record that the call has to be based on, so that no read is needed.
+    /// Takes the lease on a token; `None` if another process has it, or there is nothing to renew. One write, which
+    /// returns the record on which the call has to be based, so that no read is needed.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]: the lease may be ours all the same, and ends by itself.
+    /// [`StoreError::Unavailable`]: the lease may nevertheless have been taken; it then expires.
     pub async fn lease(
         &self,
         owner: &TokenOwner,
@@ -119,9 +119,10 @@ impl StoredTokens {
         let is_due = is_until(DUE_AT, term.now);
         let wanted = match (reason, owner) {
             (RenewalReason::Due, TokenOwner::Component | TokenOwner::Pages(..)) => is_due.or(absent(DUE_AT)),
-            // An account that is never due granted no API permission.
+            // An account without a due time granted no API permission.
             (RenewalReason::Due, TokenOwner::Authorizer(_)) => is_due,
-            // A refused token is no reason to call again before the wait after a failure is over: then it is due.
+            // A refused token is no reason for another call during the wait after a failure: after it, the token is
+            // due.
             (RenewalReason::Rejected(token), _) => equals(ACCESS_TOKEN, token).and(counts(FAILURES, 0)),
         };
         let wanted = match owner {
@@ -138,10 +139,10 @@ impl StoredTokens {
         })
     }
 
-    /// Writes a result over the record that its call was based on, and ends the lease. One write.
+    /// Stores a result if the record on which its call was based is unchanged, and ends the lease. One write.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]: the result may not be stored; WeChat will say so at the next renewal.
+    /// [`StoreError::Unavailable`]: the result may not be stored; the next renewal finds out.
     pub async fn store_issued(&self, lease: &Lease<TokenRecord>, issued: &Issued) -> Result<WriteOutcome, StoreError> {
         let basis = lease.record();
         let written = self
@@ -159,20 +160,20 @@ impl StoredTokens {
             .when(seq_is(basis.seq).and(counts(DOUBTS, basis.doubts)))
             .apply_or_read()
             .await?;
-        // Our own first try, whose reply was lost, counts.
+        // Our own first try, whose reply was lost, counts as success.
         Ok(WriteOutcome::of(written, |now| TokenRecord::of(now).holds(&issued.access_token)))
     }
 
-    /// Makes an account or the component due at once, if it still is in use: it may no longer be the stored token that
-    /// WeChat accepts, and the next renewal decides. A renewal that is under way may be older than what brought this doubt,
-    /// so that its result is not stored either. One write.
+    /// Makes an account or the component due at once, if it is still in use: WeChat may no longer accept the stored
+    /// token, and the next renewal decides. A renewal in progress may be older than the reason for this doubt, so its
+    /// result is not stored either. One write.
     pub async fn mark_due(&self, owner: &TokenOwner, now: Timestamp) -> Result<(), StoreError> {
         let is_active = absent(STATE).or(equals(STATE, AccountState::Active.as_str()));
         let due = self.0.change(self.key(owner)).set(DUE_AT, now).increment(DOUBTS, 1);
         due.when(exists(DUE_AT).and(is_active)).apply().await.map(drop)
     }
 
-    /// Makes a token due at once that is still the one of this `token_seq` and that nobody is renewing. One write.
+    /// Makes a token due at once, if its `token_seq` is still this one and nobody is renewing it. One write.
     pub async fn make_due(&self, owner: &TokenOwner, seq: u64, now: Timestamp) -> Result<(), StoreError> {
         let is_idle = absent(LEASE_UNTIL).or(is_until(LEASE_UNTIL, now));
         let is_active = absent(STATE).or(equals(STATE, AccountState::Active.as_str()));
@@ -180,11 +181,11 @@ impl StoredTokens {
         due.when(seq_is(seq).and(exists(DUE_AT)).and(is_idle).and(is_active)).apply().await.map(drop)
     }
 
-    /// Ends a lease after a failure and says when to try again. One write, without effect if the lease is no longer ours
-    /// or a result came in between.
+    /// Ends a lease after a failure and stores when to try again. One write; without effect if the lease is no longer
+    /// ours or a result was stored in between.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]: the lease then ends by itself.
+    /// [`StoreError::Unavailable`]: the lease then expires.
     pub async fn release(&self, lease: &Lease<TokenRecord>, failure: &Failure) -> Result<(), StoreError> {
         let seq = lease.record().seq;
         let cause = serde_json::to_string(&failure.cause);
@@ -204,9 +205,9 @@ impl StoredTokens {
         change.when(lease.is_held().and(seq_is(seq))).apply().await.map(drop)
     }
 
-    /// Replaces a refresh token that WeChat no longer accepts, over the `token_seq` it was read with, and extends the
-    /// lease for the call that follows. One write. The `token_seq` stays: nothing was issued. The new one may be of a
-    /// grant that we have heard nothing of, so that the time of the present grant is no longer known.
+    /// Replaces a refresh token that WeChat no longer accepts, if the `token_seq` is still the one that was read, and
+    /// extends the lease for the call that follows. One write. The `token_seq` stays, since nothing was issued. The new
+    /// token may belong to a grant that is unknown here, so the time of the present grant is no longer known.
     pub async fn swap_refresh_token(
         &self,
         lease: &mut Lease<TokenRecord>,

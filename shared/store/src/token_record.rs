@@ -1,4 +1,4 @@
-//! A token as it is stored: the component's, an account's, or a ticket of an account's, which is kept like a token.
+//! Tokens as they are stored: the component's, an account's, or an account's page ticket, which is stored like a token.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use crate::attributes::{
 };
 use crate::item::{Attributes, Item};
 
-/// Whose token.
+/// The owner of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum TokenOwner {
     /// The platform's `component_access_token`.
@@ -35,17 +35,17 @@ impl TokenOwner {
     }
 }
 
-/// What a ticket for web pages signs (protocol section 5.9).
+/// The kind of a ticket for web pages (protocol section 5.9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TicketKind {
-    /// Pages that use the JS-SDK.
+    /// For pages that use the JS-SDK.
     JsSdk,
-    /// Cards and coupons on them.
+    /// For cards and coupons on them.
     Cards,
 }
 
 impl TicketKind {
-    /// WeChat's word, the parameter `type`.
+    /// WeChat's name, the parameter `type`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -54,7 +54,7 @@ impl TicketKind {
         }
     }
 
-    /// The kind with this word.
+    /// The kind with this name.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         [Self::JsSdk, Self::Cards].into_iter().find(|kind| kind.as_str() == word)
@@ -75,31 +75,31 @@ impl fmt::Display for TokenOwner {
 pub struct TokenRecord {
     /// Raised by every stored grant, result, repair and revocation.
     pub seq: u64,
-    /// How often since then it has come up that WeChat may have replaced the token.
+    /// How often since then there was reason to think that WeChat may have replaced the token.
     pub doubts: u64,
-    /// Whether the account's grant stands; always active for the component.
+    /// The state of the account's grant; always active for the component.
     pub state: AccountState,
-    /// The token; none before the first and after a revocation.
+    /// The token; `None` before the first one and after a revocation.
     pub access_token: Option<SecretString>,
     /// When WeChat stops accepting it.
     pub expires_at: Option<Timestamp>,
-    /// From when on it is renewed, or tried again after a failure; of an account out of use, when its grant ended.
+    /// When it is due for renewal, or for another try after a failure; for an account out of use, when its grant ended.
     pub due_at: Option<Timestamp>,
-    /// What renews an account's token.
+    /// The refresh token of an account.
     pub refresh_token: Option<SecretString>,
     /// When a grant or a result was last stored, by our clock.
     pub stored_at: Option<Timestamp>,
-    /// Whether the token was issued because WeChat had refused the one before it.
+    /// Whether the token was issued because WeChat had refused the previous one.
     pub after_refusal: bool,
-    /// How many renewals in a row failed.
+    /// How many renewals in a row have failed.
     pub failures: u32,
     /// The label of the last failure, such as `61004`.
     pub last_error: Option<String>,
-    /// Since when WeChat has refused the grant or its refresh token each time it was asked, by our clock.
+    /// Since when WeChat has refused the grant or its refresh token in every renewal, by our clock.
     pub refused_since: Option<Timestamp>,
     /// The process that is renewing it.
     pub lease_owner: Option<String>,
-    /// Until when no other process may.
+    /// Until when no other process may renew it.
     pub lease_until: Option<Timestamp>,
 }
 
@@ -133,14 +133,14 @@ impl TokenRecord {
         }
     }
 
-    /// The token, while WeChat accepts it.
+    /// The token, unless it has expired.
     #[must_use]
     pub fn live_token(&self, now: Timestamp) -> Option<&SecretString> {
         self.access_token.as_ref().filter(|_| self.expires_at.is_some_and(|expires| now < expires))
     }
 
-    /// Until when the token may be used without another look: it is neither due nor at its end before. `None` where
-    /// there is none.
+    /// Until when the token may be used without reading it again: it is neither due nor expired before. `None` if there
+    /// is none.
     #[must_use]
     pub fn good_until(&self) -> Option<Timestamp> {
         self.expires_at.map(|expires| self.due_at.map_or(expires, |due| due.min(expires)))
@@ -152,13 +152,13 @@ impl TokenRecord {
         self.due_at.is_none_or(|due| due <= now)
     }
 
-    /// Whether some process is renewing it.
+    /// Whether a process is renewing it.
     #[must_use]
     pub fn is_leased(&self, now: Timestamp) -> bool {
         self.lease_until.is_some_and(|until| now < until)
     }
 
-    /// Whether this very refresh token is the stored one.
+    /// Whether this refresh token is the stored one.
     #[must_use]
     pub fn is_renewed_by(&self, refresh_token: &SecretString) -> bool {
         self.refresh_token.as_ref().is_some_and(|stored| stored.expose_secret() == refresh_token.expose_secret())
@@ -170,7 +170,7 @@ impl TokenRecord {
         self.state == AccountState::Active && self.refresh_token.is_some() && self.due_at.is_some()
     }
 
-    /// Whether this very token is the stored one.
+    /// Whether this token is the stored one.
     #[must_use]
     pub fn holds(&self, token: &SecretString) -> bool {
         self.access_token.as_ref().is_some_and(|stored| stored.expose_secret() == token.expose_secret())

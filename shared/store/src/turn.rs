@@ -1,6 +1,6 @@
-//! Accounts that have come and accounts that were lost, the newest first: for people who look after merchants.
+//! Accounts that were gained and accounts that were lost, newest first, for people who look after merchants.
 //!
-//! Each is the event that reports it, which is in one of two lists of the index.
+//! Each is the event that reports it, in one of two lists in the index.
 
 use base::ids::AppId;
 
@@ -12,12 +12,12 @@ use crate::part::{Key, Part};
 use crate::request::Order;
 use crate::state_event::{StateChange, StateEvent};
 
-/// A turn of an account.
+/// The gain or loss of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
-    /// The platform can act for it from then on.
+    /// From then on the platform can act for it.
     Gained,
-    /// The platform cannot act for it any more.
+    /// From then on the platform can no longer act for it.
     Lost,
 }
 
@@ -30,7 +30,7 @@ impl Turn {
         }
     }
 
-    /// The list of the index that has these turns.
+    /// The list in the index.
     const fn list(self) -> &'static str {
         match self {
             Self::Gained => "gained",
@@ -39,16 +39,16 @@ impl Turn {
     }
 }
 
-/// An account that came or was lost.
+/// An account that was gained or lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TurnedAccount {
     /// The account.
     pub account: AppId,
-    /// What has happened, and when.
+    /// The event.
     pub event: StateEvent,
 }
 
-/// Where a turn is in its list: when it happened, the account, and the number of the event.
+/// The position of a gain or loss in its list: when it happened, the account, and the number of the event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TurnPlace(String);
 
@@ -57,7 +57,7 @@ impl TurnPlace {
         Self(format!("{at:010}#{account}#{sequence:010}"))
     }
 
-    /// A place as it was given out; `None` for a text that cannot be one.
+    /// Parses a position; `None` if the text is not one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let parts: Vec<&str> = text.split('#').collect();
@@ -66,7 +66,7 @@ impl TurnPlace {
         (is_number(at) && is_number(sequence) && AppId::parse(account).is_ok()).then(|| Self(text.to_owned()))
     }
 
-    /// The place as text.
+    /// The position as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -79,22 +79,22 @@ impl TurnPlace {
     }
 }
 
-/// A page of turns.
+/// A page of gains or losses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TurnPage {
-    /// The newest first.
+    /// The gains or losses, newest first.
     pub turns: Vec<TurnedAccount>,
-    /// The end of the page, if there is more behind it.
+    /// The end of the page, if there are more.
     pub next: Option<TurnPlace>,
 }
 
-/// The turns of accounts within the last 90 days.
+/// The gains and losses of accounts within the last 90 days.
 #[derive(Debug, Clone)]
 pub struct Turns(pub(crate) Part);
 
 impl Turns {
-    /// A page of turns, the newest first: those behind `after`. One query of the index, and half a read unit for each. An event
-    /// of a version before this list is not in it.
+    /// A page of gains or losses after `after`, newest first. One query of the index, and half a read unit for each.
+    /// Events of an earlier version are not among them.
     pub async fn page(&self, turn: Turn, limit: usize, after: Option<&TurnPlace>) -> Result<TurnPage, StoreError> {
         let list = self.0.kind(turn.list());
         let after = after.and_then(|place| Some((self.key(place)?, place.0.clone())));
@@ -118,7 +118,7 @@ impl Turns {
     }
 }
 
-/// The list that an event is in, and its place there.
+/// The list of an event, and its position there.
 pub(crate) fn place(part: &Part, sequence: u64, event: &OutboxEvent) -> Option<(String, String)> {
     let OutboxEvent::OfAccount(account, event) = event else { return None };
     let turn = Turn::of(&event.change)?;

@@ -1,4 +1,4 @@
-//! How the platform's ticket and component token are doing, for people and programs that may know neither.
+//! The status of the platform's ticket and component token, for people and programs that may see neither.
 
 use base::clock::Timestamp;
 
@@ -17,24 +17,24 @@ pub const TICKET_TIME_ATTRIBUTES: [&str; 2] = [CREATE_TIME, RECEIVED_AT];
 pub const COMPONENT_STATUS_ATTRIBUTES: [&str; 7] =
     [TOKEN_SEQ, TOKEN_EXPIRES_AT, STORED_AT, DUE_AT, FAILURES, LAST_ERROR, LAST_FAILURE];
 
-/// When the newest ticket came.
+/// The times of the newest ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TicketTimes {
-    /// WeChat's `CreateTime`. Ours, where WeChat's lay too far ahead.
+    /// WeChat's `CreateTime`, or our time if WeChat's was too far ahead.
     pub create_time: Timestamp,
-    /// When it reached us, by our clock.
+    /// When it arrived, by our clock.
     pub received_at: Timestamp,
 }
 
-/// The ticket and the component token, without either.
+/// The status of the ticket and the component token, without the secrets themselves.
 #[derive(Debug, Clone)]
 pub struct Vitals(pub(crate) Part);
 
 impl Vitals {
-    /// When the newest ticket came; `None` before the first push. One read.
+    /// Reads the times of the newest ticket; `None` before the first push. One read.
     ///
     /// # Errors
-    /// [`StoreError`] where it cannot be read.
+    /// [`StoreError`] if it cannot be read.
     pub async fn ticket(&self) -> Result<Option<TicketTimes>, StoreError> {
         let key = self.0.only("ticket", "ticket");
         let Some(attributes) = self.0.read(key, &TICKET_TIME_ATTRIBUTES).await? else { return Ok(None) };
@@ -45,7 +45,7 @@ impl Vitals {
         }))
     }
 
-    /// How the component token is doing: without an `expires_at`, there is none yet. One read.
+    /// Reads the status of the component token: if `expires_at` is missing, there is none yet. One read.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if it cannot be read.

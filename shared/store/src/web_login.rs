@@ -1,7 +1,7 @@
-//! Visitors of accounts' web pages who were logged in, until the business's service has asked who they are.
+//! Logins of visitors of accounts' web pages, until the business's service redeems them.
 //!
-//! The browser carries a code to the service, which can redeem it once, within a minute. The table has the code's digest
-//! only. None of WeChat's tokens is kept.
+//! The browser takes a code to the service, which can redeem it once, within a minute. The table contains only the
+//! code's digest. None of WeChat's tokens is stored.
 
 use std::time::Duration;
 
@@ -18,21 +18,22 @@ use crate::part::{Key, Part};
 use crate::request::Written;
 use crate::write::{absent, exists, is_after};
 
-/// For how long a login can be redeemed.
+/// How long a login can be redeemed.
 pub const LOGIN_CODE_LIFE: Duration = Duration::from_mins(1);
 
-/// For how long the item is kept: as long as WeChat may send the browser back with the same code, so that each load of the
-/// page gets the same answer.
+/// How long the item is kept: as long as WeChat may send the browser back with the same code, so that each load of the
+/// page gets the same result.
 const KEEP: Duration = Duration::from_mins(10);
 
-/// For how long whoever has redeemed a login gets it again: WeChat loads pages twice at times, and responses get lost.
+/// How long the service that redeemed a login can redeem it again: WeChat sometimes loads pages twice, and responses
+/// get lost.
 const REDEEMED_AGAIN: Duration = Duration::from_secs(10);
 
-/// What errors call such an item.
+/// The name of the item in errors.
 const ITEM: &str = "web login";
 
 digest_id! {
-    /// The digest of the code that a login is redeemed with.
+    /// The digest of the code with which a login is redeemed.
     LoginCodeDigest
 }
 
@@ -44,14 +45,14 @@ impl LoginCodeDigest {
     }
 }
 
-/// A visitor who was logged in. Kept as JSON.
+/// The login of a visitor. Stored as JSON.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VisitorLogin {
     /// The account whose page it is.
     pub account: AppId,
     /// The visitor's id in this account.
     pub open_id: String,
-    /// The visitor's id across all accounts bound to the same open account, where WeChat has said it.
+    /// The visitor's id across all accounts bound to the same open-platform account, if WeChat returned it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub union_id: Option<String>,
     /// What the visitor has granted.
@@ -59,20 +60,20 @@ pub struct VisitorLogin {
     /// Whether WeChat has shown the page as a snapshot.
     #[serde(default)]
     pub is_snapshot: bool,
-    /// The visitor's nickname and picture, if the visitor has agreed and WeChat has said them.
+    /// The visitor's nickname and picture, if the visitor has agreed and WeChat returned them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<VisitorProfile>,
-    /// What the service has given the browser, to recognize it by.
+    /// The service's own value by which it recognizes the browser.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    /// SHA-256 of the secret that redeeming takes, in URL-safe Base64.
+    /// The SHA-256, in URL-safe Base64, of the secret that is required for redeeming.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub challenge: Option<String>,
 }
 
 impl VisitorLogin {
-    /// Whether the ids are WeChat's inventions: a visitor who looks at a snapshot was not asked. (Protocol section 5.4; that
-    /// the openid of `snsapi_base` is real there is said by nobody for certain: it is passed on with the flag.)
+    /// Whether the ids are made up by WeChat: a visitor who sees a snapshot was not asked. (Protocol section 5.4. It is
+    /// not certain that the openid of `snsapi_base` is real there: it is passed on with the flag.)
     #[must_use]
     pub fn is_made_up(&self) -> bool {
         self.is_snapshot && self.scope == LoginScope::UserInfo
@@ -107,7 +108,7 @@ impl StoredLogin {
         }
     }
 
-    /// Whether `by` can redeem its code: as the first, or once more a moment later.
+    /// Whether `by` can redeem its code: as the first, or again a moment later.
     #[must_use]
     pub fn is_open_to(&self, by: &str, now: Timestamp) -> bool {
         self.is_open(now) && self.redeemed.as_ref().is_none_or(|(redeemer, _)| redeemer == by)
@@ -123,11 +124,11 @@ impl WebLogins {
         self.0.key("web-login", code.as_str(), "web-login")
     }
 
-    /// Keeps a login. One that is there under the same code already is the same visitor's, whose page was loaded twice. One
-    /// write.
+    /// Stores a login. One that already exists under the same code is the same visitor's, whose page was loaded twice.
+    /// One write.
     ///
     /// # Errors
-    /// [`StoreError`]: it may be there all the same.
+    /// [`StoreError`]: it may nevertheless be stored.
     pub async fn put(&self, code: &LoginCodeDigest, login: &VisitorLogin, now: Timestamp) -> Result<(), StoreError> {
         let json = serde_json::to_string(login);
         let json = json.map_err(|_| StoreError::Corrupt { item: ITEM, attribute: LOGIN })?;
@@ -135,13 +136,13 @@ impl WebLogins {
         item.set(EXPIRES_AT, now.plus(KEEP)).put().await.map(drop)
     }
 
-    /// The login of a code; `None` if there is none, or none any more. One read.
+    /// Reads the login of a code; `None` if there is none, or it has expired. One read.
     pub async fn get(&self, code: &LoginCodeDigest) -> Result<Option<StoredLogin>, StoreError> {
         Ok(self.0.get(self.key(code)).await?.and_then(StoredLogin::read))
     }
 
-    /// Redeems a login that was found, for `by`; `None` if its time is over, or somebody else has redeemed it. One write,
-    /// none if `by` has redeemed it a moment ago.
+    /// Redeems a login for `by`; `None` if it has expired, or somebody else has redeemed it. One write, or none if `by`
+    /// has redeemed it a moment ago.
     pub async fn redeem(
         &self,
         code: &LoginCodeDigest,
@@ -159,7 +160,7 @@ impl WebLogins {
         let is_unused = exists(PK).and(absent(USED_BY)).and(is_after(CREATED_AT, now.minus(LOGIN_CODE_LIFE)));
         match redeemed.when(is_unused).apply_or_read().await? {
             Written::Done(()) => Ok(Some(found.login)),
-            // By another request of the same service, or by the first try of this write.
+            // It was redeemed by another request of the same service, or by the first try of this write.
             Written::Refused(item) => {
                 Ok(item.and_then(StoredLogin::read).filter(|kept| kept.is_open_to(by, now)).map(|kept| kept.login))
             }

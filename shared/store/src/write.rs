@@ -1,8 +1,8 @@
-//! Writes to one item, in the vocabulary of this table: what is set and removed, and under which condition.
+//! A builder of writes to one item: what is set and removed, and under which condition.
 //!
 //! The builders name their placeholders themselves and escape every attribute's name: an expression cannot use a value
-//! that is not bound, bind one that is not used, or trip over one of DynamoDB's 573 reserved words. A `serde_dynamo`
-//! would not help here: nearly all writes are conditional updates of a few attributes.
+//! that is not bound, bind one that is not used, or contain one of DynamoDB's 573 reserved words. `serde_dynamo` would
+//! not help here: nearly all writes are conditional updates of a few attributes.
 
 use std::collections::HashMap;
 
@@ -37,7 +37,7 @@ impl From<&str> for Value {
     }
 }
 
-/// Lets ids be values.
+/// Implements the conversion of ids to values.
 macro_rules! id_value {
     ($($kind:ty),*) => {
         $(impl From<&$kind> for $crate::write::Value {
@@ -82,12 +82,12 @@ impl From<bool> for Value {
 }
 
 impl Value {
-    /// A list, in its order.
+    /// A list, in order.
     pub(crate) fn list<T: Into<Self>>(values: impl IntoIterator<Item = T>) -> Self {
         Self(AttributeValue::L(values.into_iter().map(|value| value.into().0).collect()))
     }
 
-    /// A set of texts, at least one.
+    /// A set of strings, at least one.
     pub(crate) fn set(texts: Vec<String>) -> Self {
         Self(AttributeValue::Ss(texts))
     }
@@ -98,12 +98,12 @@ impl Value {
     }
 }
 
-/// What must hold of the item as it is for a write to take effect.
+/// What the current item must fulfil for a write to take effect.
 #[derive(Clone)]
 pub(crate) enum Condition {
-    /// The attribute is there.
+    /// The attribute exists.
     Exists(String),
-    /// The attribute, or the whole item, is not there.
+    /// The attribute, or the whole item, does not exist.
     Absent(String),
     /// The attribute compares with a value.
     Compares(String, &'static str, Value),
@@ -111,9 +111,9 @@ pub(crate) enum Condition {
     Contains(String, Value),
     /// The set has fewer members.
     SmallerThan(String, u32),
-    /// Everything holds.
+    /// All of these hold.
     All(Vec<Self>),
-    /// Something holds.
+    /// At least one of these holds.
     Any(Vec<Self>),
 }
 
@@ -163,7 +163,7 @@ pub(crate) fn has_fewer_than(attribute: &str, members: u32) -> Condition {
     Condition::SmallerThan(attribute.to_owned(), members)
 }
 
-/// A counter is at this value; one that is missing is at 0.
+/// A counter has this value; a missing one is 0.
 pub(crate) fn counts(counter: &str, value: u64) -> Condition {
     let is_there = equals(counter, value);
     if value == 0 { is_there.or(absent(counter)) } else { is_there }
@@ -190,7 +190,7 @@ impl Placeholders {
         format!(":{}", self.values.len() - 1)
     }
 
-    /// The names and the values by their placeholders, as a request carries them.
+    /// The names and the values by their placeholders, as in a request.
     fn bound(self) -> (HashMap<String, String>, Option<HashMap<String, AttributeValue>>) {
         let names = (0..).map(|number: usize| format!("#{number}")).zip(self.names).collect();
         let values: HashMap<_, _> = (0..).map(|number: usize| format!(":{number}")).zip(self.values).collect();
@@ -277,21 +277,21 @@ impl Change {
         }
     }
 
-    /// Sets the attribute unless it is there.
+    /// Sets the attribute unless it exists.
     pub(crate) fn set_once(mut self, attribute: &str, value: impl Into<Value>) -> Self {
         let (name, value) = (self.placeholders.name(attribute), self.placeholders.value(value));
         self.set.push(format!("{name} = if_not_exists({name}, {value})"));
         self
     }
 
-    /// Adds to a counter; one that is missing is at 0.
+    /// Adds to a counter; a missing one is 0.
     pub(crate) fn increment(mut self, counter: &str, by: impl Into<Value>) -> Self {
         let (name, value) = (self.placeholders.name(counter), self.placeholders.value(by));
         self.add.push(format!("{name} {value}"));
         self
     }
 
-    /// Adds a member to a set of texts.
+    /// Adds a member to a set of strings.
     pub(crate) fn add_to_set(mut self, attribute: &str, member: &str) -> Self {
         let name = self.placeholders.name(attribute);
         let value = self.placeholders.value(Value::set(vec![member.to_owned()]));
@@ -307,7 +307,7 @@ impl Change {
         self
     }
 
-    /// The condition, of which there is at most one.
+    /// Sets the condition, of which there is at most one.
     pub(crate) fn when(mut self, condition: Condition) -> Self {
         self.condition = Some(self.placeholders.condition(condition));
         self
@@ -387,7 +387,7 @@ impl NewItem {
         }
     }
 
-    /// Also replaces an item that fulfils this condition.
+    /// Also replaces an existing item that fulfils this condition.
     pub(crate) fn or_when(mut self, condition: Condition) -> Self {
         let other = self.placeholders.condition(condition);
         self.condition = format!("{} OR {other}", self.condition);
@@ -440,7 +440,7 @@ mod tests {
         part.change(part.only("kind", "sort"))
     }
 
-    /// The expressions with the names and values in the place of their placeholders.
+    /// The expression with the names and values instead of their placeholders.
     fn resolved(change: Change) -> (String, Option<String>) {
         let rendered = change.rendered();
         let values = rendered.values.unwrap_or_default();

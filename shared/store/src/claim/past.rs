@@ -1,8 +1,8 @@
-//! What an item of a claim remembers of the codes that were exchanged under it, and what that says of one that comes.
+//! The codes that were exchanged under a claim, as its item records them, and what follows for another code.
 //!
-//! `exchanged#DIGEST` has the account that a code brought; `returned#DIGEST`, next to the result of a push's code, the code
-//! of the redirect that came of the same consent. WeChat does not say whether both bring the same code: if they differ,
-//! the two are taken for one consent by their times.
+//! `exchanged#DIGEST` has the account of a code; `returned#DIGEST`, next to the result of a push's code, has the code
+//! of the redirect from the same consent. WeChat does not document whether both have the same code: if they differ,
+//! their times decide whether they belong to one consent.
 
 use base::clock::Timestamp;
 use base::ids::AppId;
@@ -33,28 +33,28 @@ pub(super) fn result(code: &ClaimedCode<'_>, authorizer: &AppId, now: Timestamp)
     Value::map([(AUTHORIZER, authorizer.into()), (BY, by.into()), (AT, now.into())])
 }
 
-/// What is remembered of a code.
+/// What is known about a code.
 pub(super) enum CodeHistory {
     /// Nothing.
     Unknown,
     /// It was exchanged.
     Exchanged(Past),
-    /// Another code was exchanged that may be of the same consent.
+    /// Another code was exchanged that may be from the same consent.
     Assumed(Past),
 }
 
 /// A code that was exchanged.
 pub(super) struct Past {
     pub(super) grant: ClaimedGrant,
-    /// `None` in an item from before results were remembered by code.
+    /// `None` in an item from before results were stored by code.
     by_push: Option<bool>,
-    /// By our clock.
+    /// When it was exchanged, by our clock.
     at: Timestamp,
-    /// The code of the redirect that came of the same consent.
+    /// The code of the redirect from the same consent.
     returned: Option<CodeDigest>,
 }
 
-/// What is remembered of a code, or of another one that may be of the same consent.
+/// What is known about a code, or about another one that may be from the same consent.
 pub(super) fn history(item: &Item, code: &ClaimedCode<'_>, now: Timestamp) -> CodeHistory {
     let (exchanged, others): (Vec<Past>, Vec<Past>) = all(item).into_iter().partition(|past| past.is_of(code));
     if let Some(exchanged) = exchanged.into_iter().next() {
@@ -71,7 +71,7 @@ impl Past {
                 exchanged == code.code
                     || matches!(code.arrival, Arrival::Redirect) && self.returned.as_ref() == Some(code.code)
             }
-            // A claim of the code itself has no other one.
+            // A code's own claim has no other code.
             None => code.claim.as_str() == code.code.as_str(),
         }
     }
@@ -89,7 +89,7 @@ impl Past {
         }
     }
 
-    /// The attribute to be written if `code` is that of a redirect, the first one that comes of a pushed grant.
+    /// The attribute to be written if `code` is from a redirect, the first one that belongs to a pushed grant.
     pub(super) fn awaited_return(&self, code: &ClaimedCode<'_>) -> Option<String> {
         let pushed = self.grant.code.as_ref().filter(|_| self.by_push == Some(true) && self.returned.is_none())?;
         matches!(code.arrival, Arrival::Redirect).then(|| format!("{RETURNED}{}", pushed.as_str()))
@@ -110,7 +110,7 @@ fn all(item: &Item) -> Vec<Past> {
             returned: item.text(&format!("{RETURNED}{code}")).map(CodeDigest::from_stored),
         })
     });
-    // An item from before results were remembered by code has one, of whichever code.
+    // An item from before results were stored by code has one result, of an unknown code.
     let of_before = item.parsed(AUTHORIZER, AppId::parse).zip(item.instant(FINISHED_AT));
     let of_before = of_before.map(|(authorizer, at)| Past {
         grant: ClaimedGrant { authorizer, code: None },

@@ -1,4 +1,4 @@
-//! The inbox as a queue: what is due, what a partition holds, and how an entry leaves.
+//! The inbox as a queue: what is due, what a partition contains, and how an entry leaves it.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -18,10 +18,10 @@ use crate::item::{Attributes, Item};
 use crate::request::PagePosition;
 use crate::write::{Change, equals, exists};
 
-/// Inbox entries of one page of the index.
+/// The number of inbox entries on one page of the index.
 const DUE_PAGE: i32 = 1_000;
 
-/// A message of WeChat's release check that asks for calls of WeChat.
+/// A message of WeChat's release check that requires calls of WeChat.
 pub struct CheckMessage {
     /// The account.
     pub authorizer: AppId,
@@ -29,7 +29,7 @@ pub struct CheckMessage {
     pub xml: SecretString,
 }
 
-/// What an entry holds.
+/// The content of an entry.
 pub enum EntryBody {
     /// A push: the decrypted XML.
     Push(SecretString),
@@ -37,7 +37,7 @@ pub enum EntryBody {
     Callback(Callback),
     /// A message of WeChat's release check.
     ReleaseCheck(CheckMessage),
-    /// Nothing that this program has written.
+    /// Something that this program has not written.
     Unreadable,
 }
 
@@ -45,21 +45,21 @@ pub enum EntryBody {
 pub struct Entry {
     /// Its place.
     pub key: EntryKey,
-    /// What it holds.
+    /// Its content.
     pub body: EntryBody,
     /// How it has taken effect, if that has not been published yet.
     pub outcome: Option<String>,
-    /// How often it was tried in vain.
+    /// How many tries have failed.
     pub tries: u32,
     /// When it is to be tried next.
     pub due_at: Timestamp,
-    /// When it reached us.
+    /// When it arrived.
     pub received_at: Timestamp,
 }
 
 impl Inbox {
-    /// The partitions that have something due, a page at a time, the longest overdue first: `after` is the position that
-    /// the page before returned. A partition may be on several pages. One query of the index.
+    /// A page of the partitions with due entries, the longest overdue first: `after` is the position that the previous
+    /// page returned. A partition may be on several pages. One query of the index.
     pub async fn due_partitions(
         &self,
         until: Timestamp,
@@ -72,15 +72,16 @@ impl Inbox {
         Ok((partitions, next))
     }
 
-    /// How many entries wait that fall due until `until`. Queries of the index.
+    /// The number of waiting entries that are due by `until`. Queries of the index.
     pub async fn count_waiting(&self, until: Timestamp) -> Result<u64, StoreError> {
         self.0.count_due([self.shard()], until).await
     }
 
-    /// What has not taken effect yet in a partition, in the order of WeChat's times. One query per megabyte.
+    /// The entries of a partition that have not taken effect yet, in the order of WeChat's times. One query per
+    /// megabyte.
     ///
     /// # Errors
-    /// [`StoreError`] where it cannot be read.
+    /// [`StoreError`] if they cannot be read.
     pub async fn waiting(&self, partition: &Partition) -> Result<Vec<Entry>, StoreError> {
         let mut entries = Vec::new();
         let take = |attributes| {
@@ -91,8 +92,8 @@ impl Inbox {
         Ok(entries)
     }
 
-    /// Whether a code has come with a push of the account: it was exchanged then, or will be. Codes are not kept, but
-    /// the key of an entry is made of them. One query per megabyte.
+    /// Whether a code has arrived in a push of the account, so that it was or will be exchanged. Codes are not stored
+    /// forever, but the key of an entry is derived from its code. One query per megabyte.
     pub async fn was_pushed(&self, authorizer: &AppId, code: &SecretString) -> Result<bool, StoreError> {
         let partition = Partition(authorizer.as_str().to_owned());
         let mut found = false;
@@ -108,10 +109,10 @@ impl Inbox {
         self.0.change(self.key(key))
     }
 
-    /// Writes down that an entry has taken effect, and how. One write; again changes nothing.
+    /// Stores that an entry has taken effect, and how. One write; repeating it changes nothing.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]: it will be looked at once more.
+    /// [`StoreError::Unavailable`]: it will be processed once more.
     pub async fn finish(&self, key: &EntryKey, outcome: &str, now: Timestamp) -> Result<(), StoreError> {
         self.change(key)
             .set(OUTCOME, outcome)
@@ -123,21 +124,21 @@ impl Inbox {
             .map(drop)
     }
 
-    /// Writes down that an entry failed and when to try again. One write; without effect if another process tried it in
+    /// Stores that an entry failed and when to try again. One write; without effect if another process tried it in
     /// between.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]: it is then tried again at once.
+    /// [`StoreError::Unavailable`]: then it is tried again at once.
     pub async fn postpone(&self, entry: &Entry, label: &str, due_at: Timestamp) -> Result<(), StoreError> {
         let postponed = self.postponed(entry, label, due_at);
         postponed.when(equals(DUE_AT, entry.due_at)).apply().await.map(drop)
     }
 
-    /// Writes down that an entry has taken effect, and how, that this has not been published, and when to try that again.
-    /// One write, also if another process has postponed the entry in between.
+    /// Stores that an entry has taken effect, and how, but could not be published, and when to try that again. One
+    /// write, even if another process has postponed the entry in between.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]: it then takes effect once more.
+    /// [`StoreError::Unavailable`]: then it takes effect once more.
     pub async fn postpone_publishing(
         &self,
         entry: &Entry,
@@ -154,7 +155,7 @@ impl Inbox {
     }
 }
 
-/// Whether the key of an entry is made of this code.
+/// Whether the key of an entry is derived from this code.
 fn is_of(item: &Item, authorizer: &AppId, code: &SecretString) -> Option<bool> {
     let (time, digest) = item.text(SK)?.strip_prefix(INBOX_SORT_PREFIX)?.split_once('#')?;
     let time = time.trim_start_matches('0');
@@ -162,8 +163,8 @@ fn is_of(item: &Item, authorizer: &AppId, code: &SecretString) -> Option<bool> {
     Some(made_of_it.as_str() == digest)
 }
 
-/// An entry; `None` only without a key or a time to try it, which nothing in the index is. One that holds nothing
-/// readable must not keep the account's other entries from being read.
+/// Reads an entry; `None` only if it has no key or no due time, which everything in the index has. An unreadable entry
+/// must not keep the account's other entries from being processed.
 fn entry(partition: &Partition, attributes: Attributes) -> Option<Entry> {
     let item = Item::new("inbox entry", attributes);
     let due_at = item.instant(DUE_AT)?;

@@ -14,9 +14,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = "docs"
+CHINESE = ".zh-CN.md"
 
 # A target in Markdown, and one in HTML.
 TARGETS = re.compile(r'(?<=\]\()[^)\s]+(?=\))|(?<=(?:ref|src)=")[^"]+(?=")|(?<=srcset=")[^"]+(?=")')
+# A line break after a Chinese punctuation mark, unless something else than a paragraph goes on. Browsers show it as a space.
+CHINESE_BREAK = re.compile(r"(?<=[，。；：、）！？])\n *(?![\s\-*|#>`!]|\d+\. )")
 FENCE = re.compile(r"^( *)```.*?^\1``` *$", re.MULTILINE | re.DOTALL)
 
 
@@ -59,11 +62,15 @@ def rewritten(content, path, pages, repository):
             return os.path.relpath(place(file), os.path.dirname(place(path))) + hash_sign + anchor
         return f"{repository}/blob/HEAD/{file}{hash_sign}{anchor}" if repository else "#"
 
+    def text(part):
+        part = TARGETS.sub(target, part)
+        return CHINESE_BREAK.sub("", part) if path.endswith(CHINESE) else part
+
     parts, end = [], 0
     for fence in FENCE.finditer(content):
-        parts += [TARGETS.sub(target, content[end : fence.start()]), fence[0]]
+        parts += [text(content[end : fence.start()]), fence[0]]
         end = fence.end()
-    return "".join([*parts, TARGETS.sub(target, content[end:])])
+    return "".join([*parts, text(content[end:])])
 
 
 def main():
@@ -75,7 +82,7 @@ def main():
     paths = [within(SOURCE, chapter["path"]) for chapter in found]
     for chapter, path in zip(found, paths):
         content = rewritten(chapter["content"], path, set(paths), repository)
-        if path.endswith(".zh-CN.md"):
+        if path.endswith(CHINESE):
             content = f'<div lang="zh-CN">\n\n{content}\n\n</div>\n'
         chapter.update(content=content, path=place(path))
     json.dump(book, sys.stdout)

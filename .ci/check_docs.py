@@ -18,7 +18,6 @@ WIDTH = 120
 NEEDS = {
     "aws": "an AWS account",
     "docker": "Docker",
-    "github": "the repository at GitHub",
     "slow": "minutes, because it compiles or measures",
 }
 

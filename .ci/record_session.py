@@ -20,8 +20,10 @@ from pathlib import Path
 
 PICTURE = Path(__file__).resolve().parent.parent / "docs/pictures/session.svg"
 
-# Paragraphs of the welcome, by how they begin; the others are left out.
-SHOWN = ["The platform", "Authorize", "Open the", "Call the API", "Ask what", "Write to", "Log in", "Watch", "Ctrl-C"]
+# Paragraphs of the welcome, by what is to be opened or typed; the others are left out.
+SHOWN = re.compile(
+    r"^The |/authorize/|:3000/$|export API|authorization-links/|:3002/chat$|:3003/$|:8002/$|^Ctrl-C", re.MULTILINE
+)
 STARTED = "Ctrl-C ends everything"
 
 COLUMNS, ROWS = 80, 32
@@ -68,6 +70,7 @@ def authorize(link):
     action = urllib.parse.urljoin(url, re.search(r'<form method="post" action="([^"]+)"', page)[1])
     fields = {name: html.unescape(value) for name, value in hidden.items()}
     post(action, {**fields, "authorizer_appid": account, "decision": "confirm"}, url)
+    return account
 
 
 def session(program):
@@ -78,7 +81,7 @@ def session(program):
             link = re.search(r"http://\S+/authorize/\S+", said)[0]
             export = re.search(r"export API=.*", said)[0]
             ask = re.search(r'curl "\$API/authorization-links/.*', said)[0]
-            authorize(link)
+            account = authorize(link)
             # The stream wakes the refresher within a second.
             time.sleep(3)
             answer = subprocess.run(["bash", "-c", f"{export}; {ask}"], capture_output=True, text=True).stdout
@@ -88,11 +91,11 @@ def session(program):
     key = re.search(r"API_KEY=(\S+)", said)[1]
     yield "command", ["$ cargo run"]
     for paragraph in said.strip().split("\n\n"):
-        if paragraph.startswith(tuple(SHOWN)):
+        if SHOWN.search(paragraph):
             yield "", paragraph.replace(key, f"{key[:12]}…").splitlines()
     # Without its fields, which repeat what the sentence says.
     sentences = [re.sub(r"^\S+T([\d:]+)\S+ +INFO (invocation: )?(.*?)( \w+=.*)?$", r"\1 \3", line) for line in log]
-    yield "log", [line for line in sentences if re.search("followed|authorized", line)]
+    yield "log", [line for line in sentences if link.rsplit("/", 1)[1] in line or account in line]
     yield "command", ["# in a second terminal", f"$ {export.replace(key, f'{key[:12]}…')}", f"$ {ask}"]
     yield "", [answer]
 

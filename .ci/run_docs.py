@@ -80,7 +80,7 @@ class System:
         self.public = find(r"export API=(\S+)/v1 ")
         self.key = find(r"API_KEY=(\S+)")
         self.business = find(r"curl (http://127\.0\.0\.1:\d+)/keys")
-        self.simulator = find(r"WeChat is simulated at (\S+) ")
+        self.simulator = find(r"export WECHAT_API_BASE_URL=(\S+)")
         self.link = find(r"/authorize/(\S+)")
         self.component = json.loads((folder / ".local/secret.json").read_text())["component_appid"]
 

@@ -18,7 +18,7 @@ CHINESE = ".zh-CN.md"
 
 # A target in Markdown, and one in HTML.
 TARGETS = re.compile(r'(?<=\]\()[^)\s]+(?=\))|(?<=(?:ref|src)=")[^"]+(?=")|(?<=srcset=")[^"]+(?=")')
-# A line break after a Chinese punctuation mark, unless something else than a paragraph goes on. Browsers show it as a space.
+# A line break after a Chinese punctuation mark, within a paragraph. Browsers show it as a space.
 CHINESE_BREAK = re.compile(r"(?<=[，。；：、）！？])\n *(?![\s\-*|#>`!]|\d+\. )")
 FENCE = re.compile(r"^( *)```.*?^\1``` *$", re.MULTILINE | re.DOTALL)
 

@@ -16,11 +16,12 @@ STYLE = """
 :root { color-scheme: light dark; --ground: #fff; --stack: #f6f8fa; --edge: #d0d7de; --text: #1f2328; --soft: #4d555e;
   --function: #fff1e3; --function-edge: #c46a12; --table: #e6efff; --table-edge: #2f5fc4; --bus: #f2e8ff;
   --bus-edge: #7a45d0; --wechat: #e2f6ea; --wechat-edge: #078c47; --actor: #fff; --actor-edge: #6e7781; }
-@media (prefers-color-scheme: dark) { :root { --ground: #0d1117; --stack: #161b22; --edge: #3d444d; --text: #e9eef3;
-  --soft: #b3bcc6; --function: #33210d; --function-edge: #e09a50; --table: #10264a; --table-edge: #7aa7f7; --bus: #2a1c44;
-  --bus-edge: #b995f5; --wechat: #0d3320; --wechat-edge: #3fd07f; --actor: #0d1117; --actor-edge: #9aa4ae; } }
-text { font: 18px system-ui, -apple-system, "Segoe UI", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif;
-  fill: var(--soft); text-anchor: middle; }
+@media (prefers-color-scheme: dark) {
+  :root { --ground: #0d1117; --stack: #161b22; --edge: #3d444d; --text: #e9eef3; --soft: #b3bcc6;
+    --function: #33210d; --function-edge: #e09a50; --table: #10264a; --table-edge: #7aa7f7; --bus: #2a1c44;
+    --bus-edge: #b995f5; --wechat: #0d3320; --wechat-edge: #3fd07f; --actor: #0d1117; --actor-edge: #9aa4ae; } }
+text { fill: var(--soft); text-anchor: middle;
+  font: 18px system-ui, "Segoe UI", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif; }
 .name { font-size: 20px; font-weight: 600; fill: var(--text); }
 .left { text-anchor: start; }
 .right { text-anchor: end; }
@@ -41,8 +42,9 @@ marker path { fill: var(--soft); stroke: none; }
 DOORS = [(36, 224), (238, 362), (376, 500), (546, 752)]
 
 ENGLISH = {
-    "alt": "The system: WeChat pushes tickets, grants and messages to two functions; a third renews tokens; others serve "
-    "merchants, visitors, operators and your services. All share one table, and an event bus leads to your services.",
+    "alt": "The system: WeChat pushes tickets, grants and messages to two functions; a third renews tokens; others "
+    "serve merchants, visitors, operators and your services. All share one table, and an event bus leads to your "
+    "services.",
     "wechat": "WeChat",
     "stack": "Your AWS account",
     "tickets": "tickets, grants",
@@ -136,7 +138,8 @@ def drawn(of):
     yield from box("bus", 576, 356, 752, 444, of["bus"][:1], of["bus"][1:])
 
     # Pages, console and API, and who uses them.
-    doors = [["preauth-link", "oauth-callback"], ["web-login"], ["console"], ["account-api", "token-api", "wechat-calls"]]
+    api = ["account-api", "token-api", "wechat-calls"]
+    doors = [["preauth-link", "oauth-callback"], ["web-login"], ["console"], api]
     for (left, right), names, line, actor in zip(DOORS, doors, of["doors"], of["actors"]):
         middle = (left + right) // 2
         yield from box("function", left, 528, right, 652, names, [line])

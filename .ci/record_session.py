@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Records what `cargo run` shows, with the built program, as docs/pictures/session.svg: `record_session.py target/debug/local`.
+"""Records what `cargo run` shows as docs/pictures/session.svg: `record_session.py target/debug/local`.
 
-Runs the program in an empty folder, authorizes a demo account as a browser would, and asks for the result with the printed
-commands. The picture has the real output, shortened where SHOWN says so and without the secret part of the key. It plays
-once; readers who want no motion see its end. The ports of `cargo run` must be free. No part of CI: run it again when the
-output has changed.
+Runs the built program in an empty folder, authorizes a demo account as a browser would, and asks for the result with
+the printed commands. The picture has the real output, shortened to what SHOWN names and without the secret part of the
+key. It plays once; readers who want no motion see its end. The ports of `cargo run` must be free. No part of CI: run it
+again when the output has changed.
 """
 
 import html
@@ -33,7 +33,7 @@ ADVANCE, LINE, MARGIN, BAR = 9, 20, 16, 34
 PAUSE, AFTER_COMMAND = 0.9, 0.6
 
 STYLE = """
-svg { font: 15px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", "Noto Sans Mono CJK SC", monospace; }
+svg { font: 15px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 text { fill: #d6dde5; white-space: pre; opacity: 1; animation: appear 0s linear both; }
 .command { fill: #fff; font-weight: 700; }
 .log { fill: #9aa7b4; }
@@ -56,7 +56,7 @@ def start(program, folder):
 
 
 def authorize(link):
-    """What a merchant does: opens the link, presses the button, and confirms for the first account that WeChat shows."""
+    """What a merchant does: opens the link, presses the button, and confirms for the first account that is shown."""
     browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
 
     def post(url, fields, referer):

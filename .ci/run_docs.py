@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Runs the commands of the documents as a reader copies them, against a system of its own: `run_docs.py target/debug/local`.
+"""Runs the commands of the documents as a reader copies them, against a system of its own.
 
-These are the blocks of commands without a mark (see check_docs.py). A block has succeeded if the shell exits with 0 and no
-request failed. Needs bash, curl, openssl and python3, and makes no request to another machine.
+`run_docs.py target/debug/local` takes the blocks of commands without a mark (see check_docs.py). A block has succeeded
+if the shell exits with 0 and no request failed. Needs bash, curl, openssl and python3, and makes no request to another
+machine.
 """
 
 import json
@@ -13,7 +14,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -76,7 +79,12 @@ class System:
             line = self.process.stdout.readline()
             assert line, f"it did not start:\n{said}"
             said += line
-        find = lambda pattern: re.search(pattern, said)[1]
+        # A program whose output nobody reads has to stop.
+        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+
+        def find(pattern):
+            return re.search(pattern, said)[1]
+
         self.public = find(r"export API=(\S+)/v1 ")
         self.key = find(r"API_KEY=(\S+)")
         self.business = find(r"curl (http://127\.0\.0\.1:\d+)/keys")
@@ -109,7 +117,7 @@ class System:
 
     def end(self):
         self.process.terminate()
-        self.process.communicate()
+        self.process.wait()
         self.log.close()
 
 

@@ -48,8 +48,8 @@ pub struct Deployment {
     pub secret_id: String,
     /// Where the public routes are.
     pub public: Url,
-    /// The 授权事件接收URL of WeChat's console.
-    pub events_url: String,
+    /// The base of the URLs in WeChat's console.
+    pub public_base: String,
     /// Where the business routes are.
     pub business: Url,
     /// Whether a webhook is to be called, which takes a key in the secret.
@@ -166,7 +166,7 @@ async fn in_stack(
         table: outputs.text("TableName")?,
         secret_id: outputs.text("SecretArn")?,
         public: or_output(addresses.public, "PublicBaseUrl")?,
-        events_url: outputs.text("EventsUrl")?,
+        public_base: outputs.text("PublicBaseUrl")?,
         business: or_output(addresses.api, "ApiUrl")?,
         webhook: ["ReplyWebhookUrl", "EventWebhookUrl"].into_iter().any(|name| outputs.parameter(name).is_some()),
         parts: outputs.parts()?,
@@ -203,7 +203,7 @@ async fn on_this_machine(port: u16, environment: &impl Environment) -> Result<De
         table: variable("TABLE_NAME")?,
         secret_id: variable("SECRET_ID")?,
         public: url(&public)?,
-        events_url: format!("{}/wechat/events", public.trim_end_matches('/')),
+        public_base: public.trim_end_matches('/').to_owned(),
         business: url(&business)?,
         webhook: ["REPLY_WEBHOOK_URL", "EVENT_WEBHOOK_URL"].into_iter().any(|name| variables.get(name).is_some()),
         parts: vec![DuePart::ALL],

@@ -61,7 +61,7 @@ async fn deployment(world: &World) -> Deployment {
         table: TABLE.to_owned(),
         secret_id: SECRET.to_owned(),
         public: world.public_url.clone(),
-        events_url: "https://auth.example.com/wechat/events".to_owned(),
+        public_base: "https://auth.example.com".to_owned(),
         business: serve(open_business(world)).await,
         webhook: false,
         parts: vec![DuePart::ALL],
@@ -110,6 +110,8 @@ fn told(findings: &[Finding], check: &str) -> String {
 async fn a_platform_at_work_is_well_and_no_secret_is_told() {
     let (world, deployment) = at_work().await;
     world.reconcile().await;
+    let shop = world.simulator.account(&world.account(0)).unwrap();
+    assert!(world.simulator.send_message(&Message::text(&shop, "oFollower", "hello")).await.is_empty());
     let findings = deployment.examine().await;
     assert!(findings.iter().all(|finding| finding.verdict == Verdict::Ok), "{findings:#?}");
     let said = |text: &str| findings.iter().any(|finding| finding.sentence.contains(text));

@@ -1,5 +1,6 @@
 //! Followers write to accounts: every message is answered in time, reaches the business once, and nothing of it is lost.
 
+mod arrivals;
 mod delivery;
 mod hostile;
 mod recipients;

@@ -61,7 +61,7 @@ pub(crate) fn deployment(world: &World) -> Deployment {
         table: TABLE.to_owned(),
         secret_id: SECRET.to_owned(),
         public: world.public_url.clone(),
-        events_url: "https://auth.example.com/wechat/events".to_owned(),
+        public_base: "https://auth.example.com".to_owned(),
         business: world.public_url.clone(),
         webhook: false,
         parts: vec![DuePart::ALL],

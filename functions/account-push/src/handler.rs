@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use web::push::{AccountPush, PushRejection, ReplySeal, plain_answer};
 use wechat::push::{AccountMessage, MessageId, ReleaseCheck, TestAccounts, is_beyond_memory};
 
+use crate::arrivals::ArrivalMemory;
 use crate::labels::LabelMemory;
 use crate::recipient::RecipientCheck;
 
@@ -52,6 +53,7 @@ access_to! {
     pub struct Repositories {
         account_labels: AccountLabels,
         inbox: Inbox,
+        message_arrivals: MessageArrivals,
         messages: Messages,
         recipients: Recipients,
         release_checks: ReleaseChecks,
@@ -64,6 +66,7 @@ pub(crate) struct MessageHandler {
     pub(crate) service: Arc<MessageService>,
     recipients: RecipientCheck,
     labels: LabelMemory,
+    arrivals: ArrivalMemory,
 }
 
 impl FromRef<MessageHandler> for Arc<PlatformSource> {
@@ -137,7 +140,12 @@ const MOST_PAUSES: u32 = 8;
 
 impl MessageHandler {
     pub(crate) fn new(service: MessageService) -> Self {
-        Self { service: Arc::new(service), recipients: RecipientCheck::default(), labels: LabelMemory::default() }
+        Self {
+            service: Arc::new(service),
+            recipients: RecipientCheck::default(),
+            labels: LabelMemory::default(),
+            arrivals: ArrivalMemory::default(),
+        }
     }
 
     /// Handles a message to `authorizer`; the answer is due `by` then.
@@ -219,10 +227,11 @@ impl MessageHandler {
         let asks = self.service.webhook.is_some() && fixed.is_none() && is_confirmed && work.message.can_be_answered();
         let turn = async { if asks { self.claim(work).await } else { Ok(self.look(work).await) } };
         let (turn, event) = if is_confirmed {
-            let (turn, labels) = tokio::join!(turn, self.labels(work));
+            let (turn, labels, ()) = tokio::join!(turn, self.labels(work), self.note_arrival(work));
             (turn, BusEvent::of_message(component, work.authorizer, &labels, work.message))
         } else {
-            (turn.await, BusEvent::of_unconfirmed_message(component, work.authorizer, work.message))
+            let (turn, ()) = tokio::join!(turn, self.note_arrival(work));
+            (turn, BusEvent::of_unconfirmed_message(component, work.authorizer, work.message))
         };
         match turn {
             Ok(Turn::Ours { lease, may_ask, reply }) => {
@@ -252,6 +261,16 @@ impl MessageHandler {
             tracing::warn!(authorizer = %work.authorizer, message_id = %work.id, "a message is delivered without its account's reference and tags: {error}");
             Arc::default()
         })
+    }
+
+    /// Notes that messages to the account arrive. The message does not depend on it.
+    async fn note_arrival(&self, work: &PendingMessage<'_>) {
+        let now = self.service.clock.now();
+        let noted =
+            timeout_at(work.table_by, self.arrivals.note(&work.store.message_arrivals, work.authorizer, now)).await;
+        if let Err(error) = noted.unwrap_or_else(|_| Err(StoreError::late("UpdateItem"))) {
+            tracing::warn!(authorizer = %work.authorizer, message_id = %work.id, "that a message has arrived is not noted: {error}");
+        }
     }
 
     fn refused(&self, rejection: PushRejection) -> ReceiveError {

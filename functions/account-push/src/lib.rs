@@ -6,6 +6,7 @@
 //! bus does not take at once waits in the table; what the table does not know goes to the bus all the same; only where
 //! neither can be reached WeChat is made to send again. This function never calls WeChat, and sees no token.
 
+mod arrivals;
 mod delivery;
 mod handler;
 mod labels;

@@ -37,6 +37,7 @@ access_to! {
         check_files: CheckFiles,
         failed_calls: FailedCalls,
         links: Links,
+        message_arrivals: MessageArrivals,
         operators: Operators,
         outbox: Outbox,
         runs: Runs,

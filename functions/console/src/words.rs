@@ -71,8 +71,12 @@ impl Section {
         let is_below = |section: &Self| {
             path.strip_prefix(section.path()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        // Every path is below the overview's.
-        Self::ALL.iter().copied().skip(1).find(is_below).or((path == Self::Overview.path()).then_some(Self::Overview))
+        match path {
+            // Every path is below the overview's.
+            "/console" | "/console/lost" => Some(Self::Overview),
+            "/console/export" => Some(Self::Accounts),
+            _ => Self::ALL.iter().copied().skip(1).find(is_below),
+        }
     }
 }
 
@@ -189,6 +193,11 @@ pub(crate) const fn kind(kind: AccountKind, language: Language) -> &'static str 
         AccountKind::MiniProgram => language.pick("小程序", "Mini program"),
         AccountKind::Other => language.pick("其他", "Other"),
     }
+}
+
+/// What is shown in the place of an account's picture that is missing or cannot be loaded.
+pub(crate) fn initial(name: &str) -> String {
+    name.chars().next().map(String::from).unwrap_or_default()
 }
 
 /// The address of an account's picture, if it is one of WeChat's.

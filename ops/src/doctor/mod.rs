@@ -109,6 +109,6 @@ impl Deployment {
     }
 
     fn setup(&self) -> Setup {
-        Setup { events_url: self.events_url.clone(), parts: self.parts.clone() }
+        Setup { public_base: self.public_base.clone(), parts: self.parts.clone() }
     }
 }

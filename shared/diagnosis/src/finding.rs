@@ -7,6 +7,7 @@ use store::{AccountCounts, Counted, StoreError};
 use crate::answers::Answers;
 use crate::component_token::ComponentToken;
 use crate::inbox::InboxState;
+use crate::messages::LastMessage;
 use crate::outbox::{BusState, WebhookState};
 use crate::runs::{Reconciliations, Renewals};
 use crate::ticket::{Ticket, WechatClock};
@@ -66,6 +67,8 @@ pub enum Check {
     WechatAnswers,
     /// The accounts, by state.
     Accounts,
+    /// Messages and events of accounts, whether they arrive.
+    Messages,
     /// Pushes that have not taken effect, and messages that wait for the bus.
     Inbox,
     /// Events that wait for the bus.
@@ -86,6 +89,7 @@ impl Check {
             Self::Reconciliations => "reconciliations",
             Self::WechatAnswers => "wechat-answers",
             Self::Accounts => "accounts",
+            Self::Messages => "messages",
             Self::Inbox => "inbox",
             Self::Events => "events",
             Self::EventWebhook => "event-webhook",
@@ -103,6 +107,7 @@ impl Check {
             Self::Reconciliations => language.pick("账号核对", "account check"),
             Self::WechatAnswers => language.pick("微信响应", "WeChat's responses"),
             Self::Accounts => language.pick("授权账号", "accounts"),
+            Self::Messages => language.pick("消息与事件", "messages"),
             Self::Inbox => language.pick("待处理推送", "pushes"),
             Self::Events => language.pick("待投递事件", "events"),
             Self::EventWebhook => language.pick("事件 Webhook", "event webhook"),
@@ -195,6 +200,7 @@ seen! {
     Reconciliations, "The newest run that reconciles.";
     Answers, "WeChat's last response or refusal.";
     AccountCounts, "How many accounts are in each state.";
+    LastMessage, "When a message last arrived.";
     InboxState, "Pushes that have not taken effect, and messages that wait.";
     BusState, "Events that wait for the bus.";
     WebhookState, "Events that wait for the webhook.";

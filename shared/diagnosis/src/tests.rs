@@ -9,8 +9,8 @@ use store::{AccountCounts, AccountState, Counted, StoreError, Subject};
 use wechat::api::{Api, ErrCode, Refusal};
 
 use crate::{
-    Answers, BusState, Check, ComponentToken, FailingEvent, Finding, InboxState, Reconciliations, RenewalRun, Renewals,
-    Ticket, Unreadable, Verdict, WaitingForWebhook, WebhookState, WechatClock, codes, words,
+    Answers, BusState, Check, ComponentToken, FailingEvent, Finding, InboxState, LastMessage, Reconciliations,
+    RenewalRun, Renewals, Ticket, Unreadable, Verdict, WaitingForWebhook, WebhookState, WechatClock, codes, words,
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -111,6 +111,10 @@ fn of_accounts_and_what_waits() -> Vec<Told> {
         oldest: minutes.map(Duration::from_mins),
         messages: Counted::all(messages),
     };
+    let last_message = |minutes: Option<u64>| LastMessage {
+        age: minutes.map(Duration::from_mins),
+        messages_url: "https://auth.example.com/wechat/accounts/$APPID$/events".to_owned(),
+    };
     let unavailable = StoreError::Unavailable { operation: "GetItem", cause: "timeout".to_owned() };
     let (ok, warning, wrong) = (Verdict::Ok, Verdict::Warning, Verdict::Wrong);
     vec![
@@ -128,6 +132,8 @@ fn of_accounts_and_what_waits() -> Vec<Told> {
             "1 push event waiting, the oldest for 30 minutes",
             "1 条推送等待处理，最早的已等待 30",
         ),
+        (last_message(None).into(), Verdict::Skipped, "arrived in the last 90 days", "最近 90 天没有收到"),
+        (last_message(Some(3)).into(), ok, "last arrived 3 minutes ago", "消息或事件：3 分钟前"),
         (inbox(2, Some(31), 0).into(), warning, "2 push events waiting", "2 条推送等待处理"),
         (inbox(2, None, 0).into(), ok, "2 push events waiting", "2 条推送等待处理"),
         (inbox(0, None, 5).into(), warning, "event bus: 5 messages of followers", "5 条用户消息"),
@@ -187,10 +193,10 @@ fn no_check_shares_its_name_or_title_with_another() {
         names.extend([check.as_str(), check.title(Language::Chinese)]);
         assert!(is_chinese(check.title(Language::Chinese)) && !is_chinese(check.title(Language::English)), "{check:?}");
     }
-    assert_eq!(names.len(), 20);
+    assert_eq!(names.len(), 22);
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names.len(), 20);
+    assert_eq!(names.len(), 22);
 }
 
 #[test]

@@ -39,8 +39,8 @@ pub enum WechatClock {
 }
 
 /// Checks the newest ticket.
-pub(crate) async fn look(vitals: &Vitals, events_url: &str, now: Timestamp) -> Vec<Finding> {
-    let ticket = |age| Ticket { age, events_url: events_url.to_owned() }.into();
+pub(crate) async fn look(vitals: &Vitals, events_url: String, now: Timestamp) -> Vec<Finding> {
+    let ticket = |age| Ticket { age, events_url }.into();
     match vitals.ticket().await {
         Ok(None) => vec![ticket(None)],
         Ok(Some(times)) => vec![ticket(Some(now.since(times.received_at))), WechatClock::of(times).into()],

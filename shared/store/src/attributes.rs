@@ -116,6 +116,7 @@ attributes! {
     ACCOUNT_MESSAGE = "account_message",
     CONFIRMED = "confirmed",
     KEPT_AT = "kept_at",
+    LAST_MESSAGE_AT = "last_message_at",
     // Calls on behalf of accounts.
     REQUEST = "request",
     ANSWER = "answer",

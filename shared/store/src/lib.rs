@@ -34,6 +34,7 @@ mod last_failure;
 mod lease;
 mod link;
 mod message;
+mod message_arrival;
 mod mint;
 mod operator;
 mod outbox;
@@ -103,6 +104,7 @@ pub use self::last_failure::LastFailure;
 pub use self::lease::{Lease, LeaseTerm};
 pub use self::link::{Bound, BoundBy, Link, LinkPlace, LinkRequest, LinkStatus, Links};
 pub use self::message::{MESSAGE_MEMORY, MessageClaim, MessageState, Messages, WaitingMessage};
+pub use self::message_arrival::{MESSAGE_ARRIVAL_KEPT, MessageArrivals, MessagesOf};
 pub use self::mint::{MAX_MINTS, MAX_MINTS_PER_HOUR, MintCount, MintRefused};
 pub use self::operator::{
     CONSOLE_ITSELF, OPERATOR_ATTRIBUTES, Operator, OperatorError, OperatorPage, OperatorRequest, Operators, Rights,
@@ -333,6 +335,7 @@ store_of! {
     links: Links, "Authorization links.";
     attempts: Attempts, "The attempts of links.";
     messages: Messages, "Messages of accounts.";
+    message_arrivals: MessageArrivals, "When messages of accounts last arrived.";
     keyed_calls: KeyedCalls, "Calls on behalf of accounts with an idempotency key.";
     web_logins: WebLogins, "Visitors of web pages who have been logged in.";
     failed_calls: FailedCalls, "Failed calls on behalf of accounts.";

@@ -39,17 +39,21 @@ pub(crate) fn measure(report: &mut Report) {
     let line = Line::Plain;
     let aws = Aws::start(table);
     let function = Function::start(&build::function("console"), &[], &variables(&line, &aws));
-    for (what, path, query) in [
-        ("the overview", "/console", ""),
-        ("a page of 100 accounts in the console", "/console/accounts", ""),
-        ("accounts by reference", "/console/accounts", "reference=customer-42"),
-        ("an account's page", "/console/accounts/wx0000000000000007", ""),
-        ("what waits", "/console/arrivals", ""),
+    for (what, path, query, shown) in [
+        ("the overview", "/console", "", "at least 10,000"),
+        ("a page of 100 accounts in the console", "/console/accounts", "", "示例商城"),
+        ("accounts by reference", "/console/accounts", "reference=customer-42", "示例商城"),
+        ("an account's page", "/console/accounts/wx0000000000000007", "", "示例商城"),
+        ("pushes and deliveries", "/console/arrivals", "", "wx0000000000000007"),
+        ("authorization links", "/console/links", "", "customer-42"),
+        ("the audit", "/console/audit", "", "wx0000000000000007"),
     ] {
         let event = asks(path, query);
         let mut bytes = 0;
         for _ in 0..WARM_UP {
-            bytes = page_of(&function, &event).len();
+            let page = page_of(&function, &event);
+            assert!(page.contains(shown), "{what}: {page}");
+            bytes = page.len();
         }
         let mut times = Vec::new();
         for _ in 0..REQUESTS {
@@ -108,7 +112,7 @@ pub(crate) fn variables(line: &Line, aws: &Aws) -> Vec<(&'static str, String)> {
     variables
 }
 
-/// A table with an operator, their browser, and accounts without end.
+/// A table with an operator, their browser, and lists without end.
 pub(crate) fn table(operation: &str, request: &Request) -> String {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let asked_for = body["Key"]["sk"]["S"].as_str().unwrap_or_default();
@@ -119,14 +123,91 @@ pub(crate) fn table(operation: &str, request: &Request) -> String {
         "Query" if body["Select"] == "COUNT" && body["IndexName"] == "list" => {
             json!({ "Count": 10_000, "LastEvaluatedKey": body["ExpressionAttributeValues"] }).to_string()
         }
-        "Query" if !is_of_accounts(&body) => json!({ "Items": [], "Count": 0 }).to_string(),
+        "Query" => query(&body).map_or_else(|| accounts::table(operation, request), |page| page.to_string()),
+        "BatchGetItem" => batch(&body).map_or_else(|| accounts::table(operation, request), |items| items.to_string()),
         _ => accounts::table(operation, request),
     }
 }
 
-fn is_of_accounts(query: &Value) -> bool {
-    let list = query["ExpressionAttributeValues"][":key"]["S"].as_str().unwrap_or_default();
-    query["IndexName"] == "list" && list.starts_with(&format!("{COMPONENT}#accounts"))
+/// A page of a list of something else than accounts.
+fn query(body: &Value) -> Option<Value> {
+    let list = body["ExpressionAttributeValues"][":key"]["S"].as_str().unwrap_or_default();
+    let list = list.strip_prefix(COMPONENT).unwrap_or_default();
+    let entry: fn(u64) -> Value = match list {
+        _ if list.starts_with("#accounts") => return None,
+        "#links" => |number| listed(&format!("link#{number:022}"), "listed", &format!("{number:010}#{number:022}")),
+        "#arrived" => |number| {
+            let entry = format!("1800000000#{number:064}");
+            let account = format!("wx{number:016}");
+            listed(&format!("inbox#{account}"), &format!("entry#{entry}"), &format!("1800000000#{account}#{entry}"))
+        },
+        "#audit" => |number| act(&json!({ "S": format!("act#1800000000#{number:022}") })),
+        _ => return Some(json!({ "Items": [], "Count": 0 })),
+    };
+    let limit = body["Limit"].as_u64().unwrap_or(1);
+    let items: Vec<Value> = (0..limit).map(entry).collect();
+    Some(json!({ "Count": items.len(), "Items": items }))
+}
+
+/// An entry of a list in the index.
+fn listed(id: &str, sk: &str, place: &str) -> Value {
+    json!({ "pk": { "S": format!("{COMPONENT}#{id}") }, "sk": { "S": sk }, "list_sk": { "S": place } })
+}
+
+/// Items of a batch that are no account's.
+fn batch(body: &Value) -> Option<Value> {
+    let (name, asked) = body["RequestItems"].as_object()?.iter().next()?;
+    let keys = asked["Keys"].as_array()?;
+    let kind = keys.first()?["pk"]["S"].as_str()?.split('#').nth(1)?;
+    let item: fn(&Value) -> Value = match kind {
+        "link" => link,
+        "inbox" => push,
+        _ => return None,
+    };
+    Some(json!({ "Responses": { name: keys.iter().map(item).collect::<Vec<_>>() }, "UnprocessedKeys": {} }))
+}
+
+fn link(key: &Value) -> Value {
+    let now = SystemClock.now().unix();
+    let mut item = key.clone();
+    for (name, value) in [
+        ("created_at", json!({ "N": now.to_string() })),
+        ("created_by", json!({ "S": "operator:li" })),
+        ("made_by", json!({ "S": "operator:li" })),
+        ("valid_until", json!({ "N": (now + 86_400).to_string() })),
+        ("auth_type", json!({ "N": "3" })),
+        ("category_ids", json!({ "L": [] })),
+        ("requester_name", json!({ "S": "示例商贸有限公司" })),
+        ("reference", json!({ "S": "customer-42" })),
+        ("mints", json!({ "N": "0" })),
+        ("mint_times", json!({ "L": [] })),
+    ] {
+        item[name] = value;
+    }
+    item
+}
+
+fn push(key: &Value) -> Value {
+    let mut item = key.clone();
+    item["info_type"] = json!({ "S": "updateauthorized" });
+    item["received_at"] = json!({ "N": "1800000000" });
+    item["finished_at"] = json!({ "N": "1800000001" });
+    item["outcome"] = json!({ "S": "stored" });
+    item
+}
+
+fn act(sk: &Value) -> Value {
+    json!({
+        "pk": { "S": format!("{COMPONENT}#audit") },
+        "sk": sk,
+        "at": { "N": "1800000000" },
+        "by": { "S": "operator:li" },
+        "act": { "S": "account.label" },
+        "authorizer": { "S": "wx0000000000000007" },
+        "detail": { "S": r#"{"reference":"customer-42","tags":{"plan":"gold","old":null}}"# },
+        "source_ip": { "S": "192.0.2.7" },
+        "outcome": { "S": "done" },
+    })
 }
 
 fn operator(key: &Value) -> Value {

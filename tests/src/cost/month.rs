@@ -1,6 +1,10 @@
 //! A month of a platform: how often each flow happens, and what that comes to.
 
+use std::time::Duration;
+
+use base::ids::AppId;
 use platform::schedule::{AUTHORIZER_MARGIN, JITTER};
+use store::MessagesOf;
 use token_refresher::Settings;
 use wechat::api::LIST_PAGE;
 
@@ -119,8 +123,18 @@ impl<'a> Month<'a> {
         (of(flow::RENEW_ACCOUNTS) - of(flow::RENEW)) / f64::from(ACCOUNTS)
     }
 
+    /// Notes that messages arrive, one write each, which most messages do without: each account's and the platform's.
+    fn notes_of_arrivals(&self) -> f64 {
+        let most = |every: Duration| SECONDS / every.as_secs_f64();
+        let Platform { accounts, messages, .. } = self.platform;
+        let account = AppId::parse("wx1").unwrap();
+        accounts * messages.min(most(MessagesOf::Account(&account).noted_every()))
+            + self.messages.min(most(MessagesOf::Platform.noted_every()))
+    }
+
     pub(super) fn writes(&self) -> Units {
-        Units { all: self.total(|flow| flow.used.writes), index: self.total(|flow| flow.used.index_writes) }
+        let notes = self.notes_of_arrivals();
+        Units { all: self.total(|flow| flow.used.writes) + notes, index: self.total(|flow| flow.used.index_writes) }
     }
 
     pub(super) fn reads(&self) -> Units {

@@ -133,6 +133,28 @@ async fn why_does_this_merchant_get_no_messages_when_the_bus_takes_none() {
 }
 
 #[tokio::test]
+async fn why_does_this_merchant_get_no_messages_when_none_was_pushed() {
+    let stage = Stage::ready().await;
+    let (world, operator) = (&stage.world, stage.bound("li", "look").await);
+    let path = format!("/console/accounts/{}", stage.account);
+    let page = stage.see(&operator, &path).await.text;
+    assert!(page.contains("None in 90 days") && page.contains("Write a message to the account"), "{page}");
+    let setup = stage.see(&operator, "/console/setup").await.text;
+    for shown in ["no account&#39;s messages or events have arrived", "write a message to it in WeChat"] {
+        assert!(setup.contains(shown), "{shown}: {setup}");
+    }
+    let shop = world.simulator.account(&stage.account).unwrap();
+    assert!(world.simulator.send_message(&Message::text(&shop, FOLLOWER, "hello?")).await.is_empty());
+    world.pass(Duration::from_mins(3));
+    let page = stage.see(&operator, &path).await.text;
+    assert!(page.contains("3 minutes ago") && !page.contains("None in 90 days"), "{page}");
+    for path in ["/console/setup", "/console"] {
+        let page = stage.see(&operator, path).await.text;
+        assert!(page.contains("a message or event of an account last arrived 3 minutes ago"), "{page}");
+    }
+}
+
+#[tokio::test]
 async fn why_does_this_merchant_get_no_messages_when_replies_are_refused() {
     let stage = Stage::ready().await;
     let operator = stage.bound("li", "act").await;

@@ -142,7 +142,7 @@ const ON_ITEMS: [Grant; 70] = [
     ("AccountPushRole", &["GetItem"], &["*#details#*"]),
     ("AccountPushRole", &["GetItem"], &["*#message#*", "*#release-check#*", "*#user-name#*"]),
     ("AccountPushRole", &["PutItem"], &["*#inbox#*"]),
-    ("AccountPushRole", &["UpdateItem"], &["*#message#*", "*#release-check#*"]),
+    ("AccountPushRole", &["UpdateItem"], &["*#message#*", "*#message-arrival#*", "*#release-check#*"]),
     ("OauthCallbackRole", &["GetItem"], &["*#ticket"]),
     (
         "OauthCallbackRole",
@@ -167,7 +167,11 @@ const ON_ITEMS: [Grant; 70] = [
         ],
     ),
     ("OperatorConsoleRole", &["Query"], &["*#inbox", "*#outbox#*", "*#waiting#*"]),
-    ("OperatorConsoleRole", &["GetItem"], &["*#details#*", "*#health", "*#link#*", "*#operator#*", "*#user-name#*"]),
+    (
+        "OperatorConsoleRole",
+        &["GetItem"],
+        &["*#details#*", "*#health", "*#link#*", "*#message-arrival#*", "*#operator#*", "*#user-name#*"],
+    ),
     (
         "OperatorConsoleRole",
         &["BatchGetItem"],

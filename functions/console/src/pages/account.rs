@@ -13,7 +13,7 @@ use diagnosis::codes::{self, Explanation};
 use diagnosis::words::{account_status, change, permission, state_meaning};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use store::{AccountState, CountedFailure, KnownAccount, LinkStatus, Links, PastEvent};
+use store::{AccountState, CountedFailure, KnownAccount, LinkStatus, Links, MessagesOf, PastEvent};
 
 use super::arrivals::Push;
 use super::links;
@@ -46,6 +46,8 @@ struct Page<'a> {
     expires_at: Option<Timestamp>,
     due_at: Option<Timestamp>,
     profile_read_at: Option<Timestamp>,
+    /// To some hours; missing if none has arrived for 90 days.
+    last_message_at: Option<Timestamp>,
     failure: Option<Failure>,
     permissions: Vec<String>,
     missing: Vec<String>,
@@ -250,11 +252,12 @@ async fn shown(
     status: StatusCode,
 ) -> Result<Response, Trouble> {
     let (items, now) = (&visit.open.items, visit.open.now());
-    let (account, history, pushes, calls) = tokio::try_join!(
+    let (account, history, pushes, calls, last_message_at) = tokio::try_join!(
         items.account_lists.get(appid),
         items.outbox.history(appid, SHOWN, None),
         items.arrivals.of_account(appid, SHOWN, None),
         items.failed_calls.page(Some(appid.as_str()), now.minus(FAILED_SINCE), SHOWN, None),
+        items.message_arrivals.last(MessagesOf::Account(appid), now),
     )?;
     let account = account.ok_or(Trouble::Unknown(Thing::Account))?;
     let details = &account.details;
@@ -284,6 +287,7 @@ async fn shown(
         expires_at: token.expires_at,
         due_at: token.due_at.filter(|_| words::is_active(&account)),
         profile_read_at: details.profile_read_at,
+        last_message_at,
         failure: failure(&account, language),
         permissions: named(&details.func_info),
         is_active: words::is_active(&account),

@@ -115,7 +115,7 @@ pub(crate) async fn show(visit: Visit) -> Response {
 pub(super) fn known_setup(visit: &OpenVisit) -> Setup {
     let config = visit.console.config();
     Setup {
-        events_url: format!("{}/wechat/events", config.public_base.as_str()),
+        public_base: config.public_base.as_str().to_owned(),
         parts: DuePart::all_of(config.refresher_runs).unwrap_or_else(|| vec![DuePart::ALL]),
     }
 }

@@ -3,7 +3,7 @@
 
 use askama::Template;
 use axum::response::Response;
-use diagnosis::{Check, Finding, examine_runs, examine_ticket};
+use diagnosis::{Check, Finding, examine_messages, examine_runs, examine_ticket};
 use http::StatusCode;
 
 use super::overview::{Row, known_setup};
@@ -39,7 +39,12 @@ pub(crate) async fn show(visit: Visit) -> Response {
 async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
     let v = visit.section(Section::Setup);
     let (reads, known, now) = (&visit.open.reads, known_setup(&visit), visit.open.now());
-    let (mut findings, runs) = tokio::join!(examine_ticket(reads, &known, now), examine_runs(reads, &known, now));
+    let (mut findings, messages, runs) = tokio::join!(
+        examine_ticket(reads, &known, now),
+        examine_messages(reads, &known, now),
+        examine_runs(reads, &known, now),
+    );
+    findings.push(messages);
     findings.extend(runs);
     let seen = |check: Check| {
         findings.iter().find(|finding| finding.check == check).map(|finding| Row::of(finding, v.language))
@@ -48,7 +53,6 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
         |finding: &&Finding| matches!(&finding.seen, diagnosis::Seen::Answers(it) if it.refused_address().is_some());
     let refused_address = findings.iter().find(refuses);
     let config = visit.console.config();
-    let base = config.public_base.as_str();
     let host = config.public_base.url().host_str().unwrap_or_default();
     let joined = |values: &[String]| Some(values.join(";")).filter(|joined| !joined.is_empty());
     let web = web_hosts(&visit, host);
@@ -68,18 +72,18 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
         Field {
             name: "授权事件接收URL",
             id: "events",
-            value: Some(format!("{base}/wechat/events")),
+            value: Some(known.events_url()),
             says: v.t("接收验证票据和授权变更通知。", "Receives tickets and changes of authorizations.").to_owned(),
             seen: seen(Check::Ticket),
         },
         Field {
             name: "消息与事件接收URL",
             id: "messages",
-            value: Some(format!("{base}/wechat/accounts/$APPID$/events")),
+            value: Some(known.messages_url()),
             says: v
                 .t("接收粉丝的消息和事件。$APPID$ 原样填写。", "Receives messages and events of followers. Enter $APPID$ literally.")
                 .to_owned(),
-            seen: None,
+            seen: seen(Check::Messages),
         },
         Field {
             name: "消息校验Token",

@@ -1,0 +1,64 @@
+//! Whether messages and events of accounts arrive.
+
+use std::time::Duration;
+
+use base::clock::Timestamp;
+use base::language::Language;
+use base::phrase::before;
+use store::{MessageArrivals, MessagesOf};
+
+use crate::finding::{Check, Finding, State, Verdict};
+
+/// When a message last arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastMessage {
+    /// How long ago that was, to ten minutes; `None` if none has for as long as that is remembered.
+    pub age: Option<Duration>,
+    /// What must be entered in WeChat's console.
+    pub messages_url: String,
+}
+
+/// Checks when a message last arrived.
+pub(crate) async fn look(arrivals: &MessageArrivals, messages_url: String, now: Timestamp) -> Finding {
+    match arrivals.last(MessagesOf::Platform, now).await {
+        Ok(last) => LastMessage { age: last.map(|at| now.since(at)), messages_url }.into(),
+        Err(error) => Finding::unreadable(Check::Messages, error),
+    }
+}
+
+impl State for LastMessage {
+    fn check(&self) -> Check {
+        Check::Messages
+    }
+
+    /// Nobody may have written: that none has arrived is no fault of the platform's.
+    fn verdict(&self) -> Verdict {
+        if self.age.is_some() { Verdict::Ok } else { Verdict::Skipped }
+    }
+
+    fn sentence(&self, language: Language) -> String {
+        let Some(age) = self.age else {
+            return language
+                .pick(
+                    "最近 90 天没有收到任何账号的消息或事件，无法判断接收 URL 是否正确",
+                    "no account's messages or events have arrived in the last 90 days, so the URL for them is unproven",
+                )
+                .to_owned();
+        };
+        let when = before(age, language);
+        say!(language, "最近一次收到账号的消息或事件：{when}", "a message or event of an account last arrived {when}")
+    }
+
+    fn remedy(&self, language: Language) -> Option<String> {
+        let url = &self.messages_url;
+        self.age.is_none().then(|| {
+            say!(
+                language,
+                "如果已有账号授权，请用微信给其中一个账号发一条消息，然后重新查看；仍然没有时，请在微信开放平台（第三方平台，开发资料）\
+                 核对：消息与事件接收URL 必须是 {url}",
+                "if an account is authorized, write a message to it in WeChat and look again. If none arrives: in WeChat's console \
+                 (第三方平台, 开发资料) 消息与事件接收URL must be {url}",
+            )
+        })
+    }
+}

@@ -1,4 +1,4 @@
-//! What the routes that programs call have in common: JSON within a bound, or a [`Problem`].
+//! What the routes for programs have in common: JSON of bounded size, or a [`Problem`].
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -22,16 +22,16 @@ use wechat::api::{ErrCode, Refusal, WechatError};
 
 use crate::{BodyError, InternalError, Problem, ProblemKind, QueryError, spawn_with_timeout};
 
-/// Why a program does not get what it asks for.
+/// Why a program's request failed.
 #[derive(Debug)]
 pub enum ApiError {
-    /// What the program can do about it is in the problem.
+    /// The problem says what the program can do about it.
     Problem(Problem),
-    /// Not the caller's fault: logged, and answered with a reference.
+    /// Not the caller's fault: it is logged, and the response contains a reference.
     Internal(InternalError),
-    /// Not the caller's fault either, but WeChat's: logged, and the problem explains it.
+    /// WeChat's fault: it is logged, and the problem explains it.
     Explained(InternalError, Box<Problem>),
-    /// WeChat's as well, and already reported: the problem explains it.
+    /// WeChat's fault, and already reported: the problem explains it.
     Upstream(Box<Problem>),
 }
 
@@ -66,8 +66,8 @@ impl From<StoreError> for ApiError {
 }
 
 impl ApiError {
-    /// Why there is no token, for a service that asked for one, or for something that takes one. WeChat's own words are
-    /// said, since they tell what to do.
+    /// Why there is no token, for a service that requested one, or something that needs one. WeChat's own message is
+    /// included, since it says what to do.
     #[must_use]
     pub fn of_token(error: TokenError, now: Timestamp) -> Self {
         if let TokenError::Store(error) = error {
@@ -116,7 +116,7 @@ fn no_token(error: &TokenError, now: Timestamp) -> Problem {
         }
         TokenError::Wechat(said) if !said.was_not_started() => match said.refusal() {
             Some(refusal) => with_wechats_words(Problem::new(UNAVAILABLE, WECHATS_WORDS), refusal),
-            None => Problem::new(UNAVAILABLE, "WeChat did not answer: try again in a minute"),
+            None => Problem::new(UNAVAILABLE, "WeChat did not respond: try again in a minute"),
         },
         TokenError::Busy(_) | TokenError::Wechat(_) | TokenError::Store(_) => {
             let detail = "another process is renewing the token: retry after the time in Retry-After";
@@ -125,13 +125,13 @@ fn no_token(error: &TokenError, now: Timestamp) -> Problem {
     }
 }
 
-/// The problem for an unknown or malformed appid.
+/// The problem of an unknown or malformed appid.
 #[must_use]
 pub fn unknown_account() -> Problem {
     Problem::new(ProblemKind::UnknownAccount, "check the appid: no such account has ever authorized this platform")
 }
 
-/// The problem of an account that the platform may not act for any more, with the code that WeChat would answer.
+/// The problem of an account for which the platform may no longer act, with the code that WeChat would return.
 #[must_use]
 pub fn authorization_ended(state: Option<AccountState>, since: Option<Timestamp>) -> Problem {
     let detail = "the account's authorization has ended: the merchant has to authorize the platform again";
@@ -141,7 +141,7 @@ pub fn authorization_ended(state: Option<AccountState>, since: Option<Timestamp>
         .with_some("since", since.map(Timestamp::rfc3339))
 }
 
-/// The word for a state in what services get.
+/// The word for a state in responses to services.
 #[must_use]
 pub const fn state_word(state: AccountState) -> &'static str {
     match state {
@@ -164,11 +164,11 @@ impl<S: Send + Sync> FromRequestParts<S> for PathAccount {
     }
 }
 
-/// The work of one request. It is boxed, so that what is around it is compiled once and not for every route.
+/// The work of one request. It is boxed, so that the code around it is compiled once and not for every route.
 type Work = Pin<Box<dyn Future<Output = Result<Response, ApiError>> + Send + 'static>>;
 
-/// Answers a request with the result of `work`, which is given the moment at which the response must be out, or with a
-/// problem. `what` names the request in the log.
+/// Responds to a request with the result of `work`, which gets the time when the response is due, or with a problem.
+/// `what` names the request in the log.
 pub async fn respond<F>(services: &Services, what: &str, work: impl FnOnce(Instant) -> F) -> Response
 where
     F: Future<Output = Result<Response, ApiError>> + Send + 'static,
@@ -177,7 +177,7 @@ where
     answer(services, what, bound, Box::pin(work(bound))).await
 }
 
-/// Runs a request's work within its bound, and turns what went wrong into a problem.
+/// Runs a request's work within its time limit, and turns a failure into a problem.
 async fn answer(services: &Services, what: &str, bound: Instant, work: Work) -> Response {
     match spawn_with_timeout(bound, work).await {
         Ok(Ok(response)) => response,
@@ -186,7 +186,7 @@ async fn answer(services: &Services, what: &str, bound: Instant, work: Work) -> 
     }
 }
 
-/// The response where a program does not get what it asks for.
+/// The response to a failed request of a program.
 pub(crate) fn refused(services: &Services, what: &str, error: ApiError) -> Response {
     match error {
         ApiError::Problem(problem) => problem.into_response(),
@@ -201,18 +201,18 @@ pub(crate) fn refused(services: &Services, what: &str, error: ApiError) -> Respo
     }
 }
 
-/// An extension of a response with 5xx: WeChat is the reason for it.
+/// The extension of a 5xx response for which WeChat is the reason.
 #[derive(Debug, Clone, Copy)]
 struct UpstreamError;
 
-/// Marks a response with 5xx for which WeChat is the reason: [`count_upstream_errors`].
+/// Marks a 5xx response for which WeChat is the reason, for [`count_upstream_errors`].
 #[must_use]
 pub fn upstream_error(mut response: Response) -> Response {
     response.extensions_mut().insert(UpstreamError);
     response
 }
 
-/// Counts the responses with 5xx for which WeChat was the reason. What else the gateway counts as 5xx is ours to repair.
+/// Counts the 5xx responses for which WeChat was the reason. Any other 5xx that the gateway counts is for us to repair.
 pub async fn count_upstream_errors(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     if response.status().is_server_error() && response.extensions().get::<UpstreamError>().is_some() {
@@ -226,7 +226,7 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
     (status, [(CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 
-/// The problem for a failed call of WeChat's, with WeChat's own words if there are any.
+/// The problem of a failed call of WeChat, with WeChat's own message if there is one.
 #[must_use]
 pub fn of_wechat(error: &WechatError) -> ApiError {
     let problem = match error.refusal() {
@@ -236,16 +236,16 @@ pub fn of_wechat(error: &WechatError) -> ApiError {
     ApiError::Upstream(Box::new(problem))
 }
 
-const WECHATS_WORDS: &str = "errcode and errmsg are WeChat's own; WeChat's support asks for rid";
+const WECHATS_WORDS: &str = "errcode and errmsg are WeChat's own; WeChat's support needs the rid";
 
-/// A problem with what WeChat has said: its code, its words, and its id of the request.
+/// Adds WeChat's statement to a problem: its code, its message, and its id of the request.
 #[must_use]
 pub fn with_wechats_words(problem: Problem, refusal: &Refusal) -> Problem {
     let problem = problem.with("errcode", refusal.code.code()).with("errmsg", refusal.errmsg.as_str());
     problem.with_some("rid", refusal.rid.as_deref())
 }
 
-/// The problem of a request that nobody has authenticated.
+/// The problem of an unauthenticated request.
 pub(crate) fn not_signed() -> Problem {
     Problem::new(
         ProblemKind::NoIdentity,
@@ -254,13 +254,13 @@ pub(crate) fn not_signed() -> Problem {
     )
 }
 
-/// Any path that is not a route.
+/// The handler of any path that is not a route.
 #[expect(clippy::unused_async, reason = "a handler is asynchronous")]
 pub async fn unknown_route() -> Problem {
     Problem::new(ProblemKind::UnknownRoute, "check the path: docs/business-api.md lists every route")
 }
 
-/// Any other method of a path that is there; the router adds `Allow`.
+/// The handler of any other method of an existing path; the router adds `Allow`.
 pub(crate) async fn method_not_allowed(method: Method) -> Problem {
     Problem::new(ProblemKind::MethodNotAllowed, format!("use a method that Allow names instead of {method}"))
 }

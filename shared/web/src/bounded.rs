@@ -9,9 +9,9 @@ use super::InternalError;
 
 /// Runs work as a task of its own and waits for it until `bound`.
 ///
-/// A client that goes away, or a wait that ends, does not cancel the work: a call that issues a token or spends a code
-/// goes on until its result is written down. Work that is done this way must bound itself; `bound` is only for the
-/// response. The task begins with the call, not when its result is first waited for.
+/// Neither a client that disconnects nor the end of the wait cancels the work: a call that issues a token or spends a
+/// code continues until its result is stored. Such work must have its own time limits; `bound` is only for the
+/// response. The task begins with the call, not when the result is first awaited.
 ///
 /// # Errors
 /// [`InternalError::Timeout`] at `bound`, [`InternalError::Panicked`] if the work panicked.
@@ -23,8 +23,8 @@ pub fn spawn_with_timeout<T: Send + 'static>(
     async move { timeout_at(bound, done).await.map_err(|_| InternalError::Timeout)? }
 }
 
-/// Runs work as a task of its own and waits until it has ended, however long that takes: in the cloud nothing goes on
-/// after the response is out. The task begins with the call.
+/// Runs work as a task of its own and waits until it has ended, however long that takes: in the cloud nothing continues
+/// after the response is sent. The task begins with the call.
 ///
 /// # Errors
 /// [`InternalError::Panicked`] if the work panicked.

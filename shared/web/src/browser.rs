@@ -1,8 +1,8 @@
-//! Which kind of browser shows a page, by its `User-Agent`.
+//! The kind of browser that shows a page, by its `User-Agent`.
 //!
-//! It decides only which page helps: WeChat's mobile authorization page works inside WeChat on a phone only, its page for
-//! computers shows a QR code that a phone cannot scan off its own screen, and visitors are logged in inside WeChat only
-//! (protocol sections 2 and 5.4).
+//! It decides only which page is useful: WeChat's mobile authorization page works only inside WeChat on a phone, its
+//! page for computers shows a QR code that a phone cannot scan from its own screen, and visitors can be logged in only
+//! inside WeChat (protocol sections 2 and 5.4).
 
 use http::HeaderMap;
 use http::header::USER_AGENT;
@@ -10,20 +10,20 @@ use http::header::USER_AGENT;
 /// A kind of browser.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Browser {
-    /// A computer's or a tablet's.
+    /// A browser on a computer or a tablet.
     Computer,
-    /// WeChat's own on a computer.
+    /// WeChat's own browser on a computer.
     WechatOnComputer,
-    /// WeChat's own on a phone.
+    /// WeChat's own browser on a phone.
     WechatOnPhone,
-    /// Any other on a phone; also `WeCom`'s, which is not WeChat.
+    /// Any other browser on a phone; also `WeCom`'s, which is not WeChat.
     OtherOnPhone,
 }
 
-/// What WeChat's clients on computers add to a name that else says WeChat on a phone.
+/// What WeChat's clients on computers add to a user agent that otherwise looks like WeChat on a phone.
 const WECHAT_ON_COMPUTER: [&str; 2] = ["windowswechat", "macwechat"];
 
-/// What `WeCom` adds, which calls itself WeChat as well.
+/// What `WeCom` adds to its user agent, which also contains WeChat's name.
 const WECOM: &str = "wxwork";
 
 impl Browser {

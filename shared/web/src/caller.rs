@@ -1,4 +1,5 @@
-//! Who calls a route for services: a principal of AWS that IAM has let in, the holder of an API key, or an operator.
+//! The caller of a route for services: an AWS principal that IAM has admitted, the holder of an API key, or an
+//! operator.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,8 +14,8 @@ use crate::api::not_signed;
 use crate::identity::{IamIdentity, OperatorIdentity};
 use crate::{Problem, ProblemKind};
 
-/// A caller that may use the route that it calls. The layer in front of the routes ([`crate::doors`]) puts it there; a
-/// handler that takes it is closed to everybody else.
+/// A caller that may use the route that it calls. The layer in front of the routes ([`crate::doors`]) adds it to the
+/// request; a handler that takes it is closed to everybody else.
 #[derive(Debug, Clone)]
 pub enum Caller {
     /// A principal whose IAM policy allows the route.
@@ -39,8 +40,8 @@ impl KeyHolder {
 }
 
 impl Caller {
-    /// The same for all processes of one service, and for as long as it is the same service: the ARN of a user or role,
-    /// `key:` and a key's id, or `operator:` and an operator's name.
+    /// An id that is the same for all processes of one service, over time: the ARN of a user or role, `key:` and a
+    /// key's id, or `operator:` and an operator's name.
     #[must_use]
     pub fn principal(&self) -> &str {
         match self {
@@ -50,7 +51,7 @@ impl Caller {
         }
     }
 
-    /// The key that the caller holds.
+    /// The caller's key.
     #[must_use]
     pub fn key(&self) -> Option<&KeyId> {
         match self {
@@ -59,8 +60,8 @@ impl Caller {
         }
     }
 
-    /// The accounts that the caller is limited to; `None` for all. (Of a principal of AWS its policy says that, route by
-    /// route; an operator sees all.)
+    /// The accounts to which the caller is limited; `None` for all. (An AWS principal is limited by its policy, route
+    /// by route; an operator is not limited.)
     #[must_use]
     pub fn appids(&self) -> Option<&BTreeSet<AppId>> {
         match self {
@@ -69,14 +70,14 @@ impl Caller {
         }
     }
 
-    /// Whether the caller may know about an account, and act for it.
+    /// Whether the caller may see an account and act for it.
     #[must_use]
     pub fn may_use(&self, account: &AppId) -> bool {
         self.appids().is_none_or(|appids| appids.contains(account))
     }
 
-    /// Refuses what takes one of these scopes, of which a key has none. What a principal of AWS or an operator may
-    /// do has been decided by then.
+    /// Refuses a key that has none of these scopes. What an AWS principal or an operator may do has already been
+    /// decided.
     ///
     /// # Errors
     /// The problem `not-allowed`.
@@ -90,7 +91,7 @@ impl Caller {
         }
     }
 
-    /// Refuses what concerns an account other than those that a key is limited to.
+    /// Refuses an account to which a limited key gives no access.
     ///
     /// # Errors
     /// The problem `not-allowed`.
@@ -101,7 +102,7 @@ impl Caller {
         Err(not_allowed(format!("the key is limited to other accounts than {account}")))
     }
 
-    /// Refuses what concerns more than the accounts that a key is limited to.
+    /// Refuses a limited key for what concerns all accounts.
     ///
     /// # Errors
     /// The problem `not-allowed`.
@@ -113,7 +114,7 @@ impl Caller {
     }
 }
 
-/// The problem of a key that does not permit what it is used for.
+/// The problem of a caller that may not do what it requests.
 #[must_use]
 pub fn not_allowed(detail: impl Into<String>) -> Problem {
     Problem::new(ProblemKind::NotAllowed, detail)

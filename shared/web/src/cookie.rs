@@ -1,7 +1,7 @@
 //! The cookie that ties an attempt to the browser that began it.
 //!
-//! Only that browser's way back may bind the link: else anybody could bring an account of their own to somebody else's
-//! attempt. The table has the digest, the browser the value.
+//! Only a callback from that browser may bind the link: otherwise anybody could bind an account of their own through
+//! somebody else's attempt. The table has the digest, the browser the value.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 use store::{ATTEMPT_KEEP, CookieDigest};
 
-/// A new cookie: its value exists here and in the browser only.
+/// A new cookie. Its value exists only here and in the browser.
 pub struct AttemptCookie(String);
 
 impl AttemptCookie {
@@ -21,20 +21,20 @@ impl AttemptCookie {
         Self(random.id())
     }
 
-    /// What is remembered of it.
+    /// The digest to be stored.
     #[must_use]
     pub fn digest(&self) -> CookieDigest {
         CookieDigest::of(&self.0)
     }
 
-    /// The `Set-Cookie` header: sent back only for pages of this link, on a top-level navigation. `secure` wherever our
-    /// own origin is https. `None` cannot happen: ids and values are URL-safe.
+    /// The `Set-Cookie` header: the cookie is sent only with top-level navigations to this link's pages. `secure` if
+    /// our own origin is https. `None` cannot happen: ids and values are URL-safe.
     #[must_use]
     pub fn header(&self, link: &LinkId, attempt: &AttemptId, secure: bool) -> Option<HeaderValue> {
         set_cookie(&name(attempt), &self.0, &format!("/authorize/{link}"), ATTEMPT_KEEP, SameSite::Lax, secure)
     }
 
-    /// Whether a request carries the cookie that `remembered` is the digest of.
+    /// Whether a request has the cookie whose digest is `remembered`.
     #[must_use]
     pub fn matches(headers: &HeaderMap, attempt: &AttemptId, remembered: &CookieDigest) -> bool {
         let name = name(attempt);
@@ -42,17 +42,17 @@ impl AttemptCookie {
     }
 }
 
-/// Which requests carry a cookie, of those that another site causes.
+/// The requests from other sites that are sent with a cookie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SameSite {
-    /// Navigations that show the page.
+    /// Top-level navigations.
     Lax,
     /// None.
     Strict,
 }
 
-/// A `Set-Cookie` header for a cookie that no script reads and no frame of another site sends. Without a life it ends the
-/// cookie. `None` where a part has a character that no header has.
+/// A `Set-Cookie` header for a cookie that no script can read and no frame of another site sends. A life of zero
+/// deletes the cookie. `None` if a part contains a character that is invalid in a header.
 #[must_use]
 pub fn set_cookie(
     name: &str,
@@ -69,13 +69,13 @@ pub fn set_cookie(
     Some(header)
 }
 
-/// The cookies of a request: name and value of each.
+/// The cookies of a request, each with name and value.
 pub fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     let sent = headers.get_all(COOKIE).into_iter().filter_map(|header| header.to_str().ok());
     sent.flat_map(|header| header.split(';')).filter_map(|pair| pair.trim().split_once('='))
 }
 
-/// A name of its own for each attempt, so that two attempts in two tabs do not overwrite each other.
+/// The cookie's name: each attempt has its own, so that attempts in two tabs do not overwrite each other.
 fn name(attempt: &AttemptId) -> String {
     format!("attempt-{attempt}")
 }

@@ -1,9 +1,10 @@
-//! The doors to the routes for services, and what is in front of every such route.
+//! The entrances to the routes for services, and the checks in front of every such route.
 //!
-//! The same handlers answer at `/…`, where API Gateway has checked a signature and IAM's policies, and at `/v1/…`, where the
-//! gateway checks nothing and an API key is looked at here. The console, which invokes a function without the gateway, comes
-//! to the first of these for an operator. Whichever it was, a handler gets a [`Caller`]. What a key must permit is said with
-//! each route ([`Right`]), so no route is without it, and so is whether it is for operators: unless it says so, it is not.
+//! The same handlers are at `/…`, where API Gateway has checked a signature and IAM's policies, and at `/v1/…`, where
+//! the gateway checks nothing and an API key is checked here. The console, which invokes a function without the
+//! gateway, uses the first of these on behalf of an operator. In any case a handler gets a [`Caller`]. Every route
+//! states the [`Right`] that a key must have, so none can lack it, and also whether operators may use it, which by
+//! default they may not.
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts as _, MatchedPath, RawPathParams, Request, State};
@@ -23,7 +24,7 @@ use crate::gateway::router_path;
 use crate::identity::{IamIdentity, OperatorIdentity};
 use crate::keys::KeyRing;
 
-/// Where the door with keys is.
+/// The path prefix of the routes with API keys.
 pub const KEY_DOOR: &str = "/v1";
 
 /// A route for services.
@@ -31,27 +32,27 @@ pub const KEY_DOOR: &str = "/v1";
 pub struct Route {
     /// The method.
     pub method: Method,
-    /// The path, as in `template.yaml`; with a key it is below [`KEY_DOOR`].
+    /// The path, as in `template.yaml`; for calls with a key it is below [`KEY_DOOR`].
     pub path: &'static str,
-    /// What a key must permit.
+    /// The right that a key must have.
     pub right: Right,
-    /// Whether the console may call it for an operator.
+    /// Whether the console may call it on behalf of an operator.
     pub for_operators: bool,
 }
 
-/// What a key must permit so that a route can be used with it.
+/// The right that a key needs for a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Right {
     /// One of these scopes.
     OneOf(&'static [Scope]),
-    /// Any key will do: the route says nothing about accounts.
+    /// Any key: the route reveals nothing about accounts.
     AnyKey,
-    /// No key will do: the route is for principals of AWS.
+    /// No key: the route is for AWS principals.
     IamOnly,
 }
 
 impl Route {
-    /// A route for which one of these scopes will do.
+    /// A route that requires one of these scopes.
     #[must_use]
     pub const fn new(method: Method, path: &'static str, scopes: &'static [Scope]) -> Self {
         Self::with(method, path, Right::OneOf(scopes))
@@ -63,7 +64,7 @@ impl Route {
         Self { method, path, right, for_operators: false }
     }
 
-    /// The same route, which the console may call for an operator.
+    /// The same route, which the console may also call on behalf of an operator.
     #[must_use]
     pub const fn for_operators(mut self) -> Self {
         self.for_operators = true;
@@ -71,21 +72,21 @@ impl Route {
     }
 }
 
-/// What is in front of a function's routes for services.
+/// The layers in front of a function's routes for services.
 #[derive(Clone, Copy)]
 pub struct Doors<'a> {
     /// The function's services.
     pub services: &'a Services,
     /// Its routes.
     pub routes: &'static [Route],
-    /// Whether there is a door with keys.
+    /// Whether keys are accepted.
     pub keys: KeyConfig,
-    /// The largest body that a route takes, in bytes.
+    /// The largest body that a route accepts, in bytes.
     pub longest_body: usize,
 }
 
 impl Doors<'_> {
-    /// The function's router, behind both doors. Nobody reaches a handler without being a [`Caller`].
+    /// Puts the function's router behind both entrances. Only a [`Caller`] reaches a handler.
     pub fn to<S: Clone + Send + Sync + 'static>(self, router: Router<S>) -> Router<S> {
         let counted = middleware::from_fn_with_state(self.services.metrics.clone(), count_upstream_errors);
         let inside = router.method_not_allowed_fallback(method_not_allowed);
@@ -100,7 +101,7 @@ impl Doors<'_> {
     }
 }
 
-/// Lets principals of AWS in, whom the gateway has let in, and operators where they may be.
+/// Admits AWS principals that the gateway has admitted, and operators on routes for them.
 async fn with_identity(State(routes): State<&'static [Route]>, mut request: Request, next: Next) -> Response {
     let extensions = request.extensions_mut();
     let identities = (extensions.remove::<IamIdentity>(), extensions.remove::<OperatorIdentity>());
@@ -111,7 +112,7 @@ async fn with_identity(State(routes): State<&'static [Route]>, mut request: Requ
             match path.and_then(|path| route(routes, request.method(), path.as_str())) {
                 Some(route) if route.for_operators => Caller::Operator(operator),
                 Some(_) => return not_for_operators().into_response(),
-                // Another method of a path that is there: only the router's own answer is behind this.
+                // Another method of an existing path: the router itself responds.
                 None => return next.run(request).await,
             }
         }
@@ -121,9 +122,9 @@ async fn with_identity(State(routes): State<&'static [Route]>, mut request: Requ
     next.run(request).await
 }
 
-/// The route that a router has found: its path in the router's words, without a door's prefix.
+/// The route that a router has matched: `matched` is its path as the router writes it, without the prefix for keys.
 fn route<'a>(routes: &'a [Route], method: &Method, matched: &str) -> Option<&'a Route> {
-    // A router answers HEAD as it answers GET.
+    // A router handles HEAD like GET.
     let method = if *method == Method::HEAD { &Method::GET } else { method };
     routes.iter().find(|route| route.method == *method && router_path(route.path) == matched)
 }
@@ -132,18 +133,18 @@ fn not_for_operators() -> Problem {
     not_allowed("no operator can do this: sign the request with IAM credentials")
 }
 
-/// What the door with keys knows.
+/// The state of the layer that checks keys.
 #[derive(Clone)]
 struct Guard {
     ring: KeyRing,
     routes: &'static [Route],
 }
 
-/// Lets the holders of keys in, as far as their keys permit.
+/// Admits the holders of keys, as far as their keys permit.
 async fn with_key(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let Some(right) = guard.right(&parts) else {
-        // Another method of a path that is there: only the router's own answer is behind this.
+        // Another method of an existing path: the router itself responds.
         return next.run(Request::from_parts(parts, body)).await;
     };
     let key = match guard.ring.key(&mut parts).await {
@@ -158,7 +159,7 @@ async fn with_key(State(guard): State<Guard>, request: Request, next: Next) -> R
     next.run(Request::from_parts(parts, body)).await
 }
 
-/// Refuses what a key does not permit.
+/// Refuses a caller whose key does not permit the request.
 async fn permitted(right: Right, caller: &Caller, parts: &mut Parts) -> Result<(), Problem> {
     match right {
         Right::OneOf(scopes) => caller.needs(scopes)?,
@@ -181,7 +182,7 @@ async fn permitted(right: Right, caller: &Caller, parts: &mut Parts) -> Result<(
 }
 
 impl Guard {
-    /// The right of the route that a request has come to.
+    /// The right of the route of a request.
     fn right(&self, parts: &Parts) -> Option<Right> {
         let matched = parts.extensions.get::<MatchedPath>()?.as_str().strip_prefix(KEY_DOOR)?;
         route(self.routes, &parts.method, matched).map(|route| route.right)

@@ -1,11 +1,11 @@
-//! API Gateway's events, before anything else sees them: an HTTP API's, payload 2.0.
+//! The adapter for API Gateway's events (HTTP API, payload 2.0), which every request passes first.
 //!
-//! A function is handed whatever strangers send, in the gateway's JSON. Here it becomes a request or an answer that
-//! refuses it; nothing in between panics, and a handler that does is answered for. What reaches a router is checked and
-//! named: the path, the query, [`HEADERS`], a body of bounded size, and the identity that the gateway has verified.
+//! A function gets whatever strangers send, in the gateway's JSON. Here it becomes a request or a response that refuses
+//! it; nothing here panics, and if a handler panics, the caller still gets a response. Only checked parts reach a
+//! router: the path, the query, [`HEADERS`], a body of bounded size, and the identity that the gateway has verified.
 //!
-//! `lambda_http` would do the same with `unwrap`: a raw `<` in a query panics there, and it reads paths as browsers do, so
-//! that `..\` leads to another route than the one whose authorizer the gateway has asked.
+//! `lambda_http` uses `unwrap` for this: a raw `<` in a query panics there. It also resolves paths as browsers do, so
+//! that `..\` leads to a route other than the one whose authorizer the gateway has called.
 
 mod event;
 mod response;
@@ -46,32 +46,32 @@ pub struct Gateway {
     metrics: Metrics,
 }
 
-/// Why a request does not reach a handler, or brings no answer of one.
+/// Why a request does not reach a handler, or gets no response from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 enum Refusal {
-    /// The event has not the gateway's form, or a part of the request cannot be one of HTTP.
+    /// The event does not have the gateway's form, or a part of the request is invalid in HTTP.
     #[error("the request is malformed: {0}")]
     Malformed(&'static str),
-    /// The body is larger than any route takes.
+    /// The body is larger than any route accepts.
     #[error("the body is too large")]
     TooLarge,
-    /// The path leads to another route than the gateway has chosen, or to one that it did not choose.
+    /// The path does not lead to the route that the gateway has chosen.
     #[error("there is no such route")]
     Route,
     /// A handler panicked.
-    #[error("the request could not be answered")]
+    #[error("the request could not be processed")]
     Defect,
 }
 
-/// The route that the gateway has chosen, and with it whom it has authenticated: `POST /wechat/events`.
+/// The route that the gateway has chosen, for which it has authenticated the caller: `POST /wechat/events`.
 #[derive(Debug, Clone)]
 struct RouteKey(Arc<str>);
 
-/// Below which path the gateway looks at the beginning of a path only.
+/// The path below which the gateway matches only the beginning of a path.
 #[derive(Debug, Clone, Copy)]
 struct PagesBelow(&'static str);
 
-/// How refusals are worded on the route of a request.
+/// The format of refusals on a route.
 #[derive(Debug, Clone, Copy)]
 enum Wording {
     /// `text/plain`, for WeChat and people.
@@ -82,12 +82,12 @@ enum Wording {
 
 static REFUSED: LogThrottle = LogThrottle::new();
 
-/// Polls for events and answers them, as a Lambda function's `main` does.
+/// Polls for events and responds to them: the main loop of a Lambda function.
 ///
 /// # Errors
-/// Where Lambda's Runtime API cannot be reached.
+/// If Lambda's Runtime API cannot be reached.
 pub async fn run(gateway: Gateway) -> Result<(), Error> {
-    // Raw: of an event that is not of the gateway's form the runtime would report a failure of the function.
+    // Raw JSON: for an event that does not have the gateway's form, the runtime would report a failure of the function.
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         let gateway = gateway.clone();
         let LambdaEvent { payload, context } = event;
@@ -99,20 +99,20 @@ pub async fn run(gateway: Gateway) -> Result<(), Error> {
 }
 
 impl Gateway {
-    /// The router of a function. Each request must be on the route that the gateway has chosen.
+    /// An adapter for a function's router. Each request must be on the route that the gateway has chosen.
     #[must_use]
     pub fn new(router: Router, metrics: Metrics) -> Self {
         let router = router.layer(middleware::from_fn(on_the_chosen_route));
         Self { router, for_programs: &[], pages_below: None, body_limit: EVENT_BODY_LIMIT, metrics }
     }
 
-    /// The same for a function whose routes take bodies of up to `bytes`.
+    /// The same for a function whose routes accept bodies of up to `bytes`.
     #[must_use]
     pub fn with_bodies_of(self, bytes: usize) -> Self {
         Self { body_limit: bytes, ..self }
     }
 
-    /// The same, with refusals as problems on the routes that programs call.
+    /// The same, with refusals as problems on the routes for programs.
     #[must_use]
     pub fn with_problems_on(self, routes: &'static [Route]) -> Self {
         Self { for_programs: routes, ..self }
@@ -125,12 +125,12 @@ impl Gateway {
         Self { pages_below: Some(path), ..self }
     }
 
-    /// Answers an event, given as JSON, whatever is in it.
+    /// Responds to an event, given as JSON, whatever it contains.
     pub async fn answer(&self, event: &str) -> GatewayResponse {
         self.respond_to(event, None).await
     }
 
-    /// The same for an event that has an id in the log: handlers know it, and the response names it.
+    /// The same for an event that has an id in the log: handlers get it, and it is in the response.
     pub async fn answer_named(&self, event: &str, request_id: &str) -> GatewayResponse {
         self.respond_to(event, Some(request_id)).await.with_request_id(request_id.to_owned())
     }
@@ -176,10 +176,10 @@ impl Gateway {
     }
 }
 
-/// Lets a request pass that the router takes where the gateway sent it, or nowhere.
+/// Passes a request only if the router routes it as the gateway did, or finds no route.
 ///
-/// The gateway checks the caller by the route that *it* finds in a path. Should both ever read a path differently, nobody
-/// is let into the other one's route.
+/// The gateway checks the caller for the route that *it* has matched. Should the two ever interpret a path differently,
+/// nobody gets into a route for which they were not checked.
 async fn on_the_chosen_route(request: Request, next: Next) -> Response {
     let extensions = request.extensions();
     let wording = extensions.get::<Wording>().copied().unwrap_or(Wording::Plain);
@@ -188,15 +188,15 @@ async fn on_the_chosen_route(request: Request, next: Next) -> Response {
             let pages = extensions.get::<PagesBelow>().map(|PagesBelow(path)| *path);
             chosen.split_once(' ').is_some_and(|chosen| is_on((request.method(), taken.as_str()), chosen, pages))
         }
-        // Of what the gateway sends here whole, not everything is a route.
+        // Not everything below a `{proxy+}` of the gateway is a route.
         (None, _) => matches!(wording, Wording::Plain),
         (Some(_), None) => false,
     };
     if is_chosen { next.run(request).await } else { Refusal::Route.response(wording) }
 }
 
-/// Whether what the router takes is on the route that the gateway has chosen. At the door with keys and below the path of
-/// `pages`, where it checks nothing, the gateway looks at the first part of a path only.
+/// Whether the router's route is the one that the gateway has chosen. For calls with keys and below the path of
+/// `pages`, where the gateway checks nothing, it matches only the first part of a path.
 fn is_on((method, taken): (&Method, &str), chosen: (&str, &str), pages: Option<&str>) -> bool {
     match chosen {
         ("ANY", path) if is_of_key_door(path) => match path.strip_suffix(ALL_BELOW) {
@@ -222,13 +222,13 @@ fn is_of_key_door(path: &str) -> bool {
     path.strip_prefix(KEY_DOOR).is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// How the gateway writes everything below a path.
+/// The gateway's notation for everything below a path.
 const ALL_BELOW: &str = "{proxy+}";
 
-/// A router that is reached without the gateway and finds the same routes: by decoded paths, which is what the gateway
-/// hands on.
+/// A router that is used without the gateway and matches the same routes: by decoded paths, as the gateway passes them
+/// on.
 pub fn with_decoded_paths(router: Router) -> Router {
-    // A layer of the router's own would decode a path that has its route already.
+    // A layer inside the router would decode the path after it was routed.
     Router::new().fallback_service(middleware::from_fn(decode_path).layer(router))
 }
 
@@ -239,7 +239,7 @@ async fn decode_path(mut request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// A route's path in the router's words: where it takes all that follows, the gateway writes `{path+}` and the router
+/// A route's path in the router's notation: for the rest of a path the gateway writes `{path+}` and the router
 /// `{*path}`.
 #[must_use]
 pub fn router_path(route: &str) -> Cow<'_, str> {
@@ -264,7 +264,7 @@ impl Refusal {
         self.kind().name()
     }
 
-    /// The answer, and a line in the log, at most one a minute for each reason: anybody can cause it.
+    /// The response. Also writes a line to the log, at most one a minute for each reason, since anybody can cause it.
     fn response(self, wording: Wording) -> Response {
         if let Some(left_out) = REFUSED.admit(self.name(), Instant::now()) {
             tracing::warn!(reason = self.name(), left_out, "a request was refused before it reached a handler: {self}");

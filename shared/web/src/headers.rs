@@ -1,25 +1,25 @@
-//! Headers that the `http` crate does not name. The gateway lets them through, and handlers read them: those of calls on
-//! behalf, and what a browser says of a request.
+//! Headers that the `http` crate does not define. The gateway adapter passes them on, and handlers read them: headers
+//! of calls on behalf of accounts, and one that browsers add.
 
 use http::HeaderName;
 
-/// Under which a call is sent only once.
+/// The key under which a call is sent only once.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// How often a call is made again.
+/// How often a call may be repeated.
 pub const RETRIES: HeaderName = HeaderName::from_static("retries");
 
 /// The file that a call sends.
 pub const BODY_FILE: HeaderName = HeaderName::from_static("x-body-file");
 
-/// The part of a form that the file becomes.
+/// The form part in which the file is sent.
 pub const BODY_PART: HeaderName = HeaderName::from_static("x-body-part");
 
-/// What happens to a response too large to return.
+/// What to do with a response that is too large to return.
 pub const LARGE_ANSWER: HeaderName = HeaderName::from_static("x-large-answer");
 
-/// What happens to the address of a video.
+/// What to do with the address of a video.
 pub const VIDEO_URL: HeaderName = HeaderName::from_static("x-video-url");
 
-/// Where a browser's request comes from, seen from the site that it is sent to: `same-origin`, `cross-site` and others.
+/// The relation of a browser's request to the site to which it is sent: `same-origin`, `cross-site` and others.
 pub const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");

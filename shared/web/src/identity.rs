@@ -1,26 +1,27 @@
-//! Who calls without a key: a principal of AWS, as the gateway has authenticated it, or an operator, as the console has.
+//! Callers without a key: an AWS principal that the gateway has authenticated, or an operator whom the console has
+//! authenticated.
 //!
-//! The identity is an extension of the request. The layer between API Gateway and the handlers puts it there from what
-//! API Gateway says it has authenticated, `local` on a listener that only this machine reaches; nothing a caller sends
-//! can. What becomes of it is for [`crate::doors`].
+//! The identity is an extension of the request. The layer between API Gateway and the handlers adds it from what API
+//! Gateway has authenticated, and `local` adds it on a listener that only this machine reaches; nothing that a caller
+//! sends can add it. [`crate::doors`] evaluates it.
 
 use std::fmt;
 
 use base::ids::OperatorName;
 
-/// A caller whom IAM has authenticated.
+/// A caller that IAM has authenticated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IamIdentity(String);
 
 impl IamIdentity {
-    /// The caller with this ARN; `None` where it is empty.
+    /// The caller with this ARN; `None` if it is empty.
     #[must_use]
     pub fn new(arn: &str) -> Option<Self> {
         (!arn.is_empty()).then(|| Self(arn.to_owned()))
     }
 
-    /// Who stands behind the caller: of a role the role itself, without the name of the session, which differs between the
-    /// processes of one service and changes when credentials are renewed.
+    /// The principal of the caller. For a role it is the role itself, without the name of the session, which differs
+    /// between the processes of one service and changes when credentials are renewed.
     #[must_use]
     pub fn principal(&self) -> &str {
         let session =
@@ -41,8 +42,8 @@ impl fmt::Display for IamIdentity {
     }
 }
 
-/// An operator, for whom the console calls. The console invokes the function itself, with an event that says so
-/// ([`crate::gateway`]): API Gateway makes no such event, and nobody else may invoke the function.
+/// An operator on whose behalf the console calls. The console invokes the function directly, with an event that names
+/// the operator ([`crate::gateway`]): API Gateway creates no such event, and nobody else may invoke the function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperatorIdentity(String);
 

@@ -1,4 +1,4 @@
-//! What is not the caller's fault: logged once, with a reference that the caller is given instead of the cause.
+//! Errors that are not the caller's fault: logged once, with a reference that the caller gets instead of the cause.
 
 use std::error::Error;
 
@@ -12,37 +12,37 @@ use wechat::api::WechatError;
 
 use super::{Problem, ProblemKind, Reference};
 
-/// Why a request cannot be answered although nothing is wrong with it.
+/// Why a request failed although nothing is wrong with it.
 #[derive(Debug, thiserror::Error)]
 pub enum InternalError {
     /// The platform's secret cannot be used.
     #[error(transparent)]
     Platform(#[from] PlatformError),
-    /// The table did not answer.
+    /// The table did not respond.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// There is no token, or WeChat did not answer or refused.
+    /// There is no token, or WeChat did not respond or refused the call.
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// The bucket of files did not answer, or refused.
+    /// The bucket of files did not respond, or refused the request.
     #[error("the bucket of files cannot be used: {0}")]
     Files(#[source] Box<dyn Error + Send + Sync>),
-    /// A function of ours that was called did not answer.
+    /// Another function of the platform did not respond.
     #[error(transparent)]
     Function(Box<dyn Error + Send + Sync>),
-    /// The bound on the answer was reached.
-    #[error("no answer within the bound")]
+    /// The time limit of the response was reached.
+    #[error("no response within the time limit")]
     Timeout,
-    /// A defect of ours.
+    /// The handler panicked, because of a bug.
     #[error("the handler panicked")]
     Panicked,
-    /// A page or a header could not be put together: a defect of ours.
-    #[error("the answer could not be put together")]
+    /// A page or a header could not be rendered, because of a bug.
+    #[error("the response could not be rendered")]
     Render,
 }
 
 impl InternalError {
-    /// Logs the error with a fresh reference and counts it. `what` says what was wanted.
+    /// Logs the error with a new reference and counts it. `what` names what was requested.
     pub fn report(&self, what: &str, random: &Random, metrics: &Metrics) -> Reference {
         let reference = Reference::generate(random);
         metrics.put(&Metric::count(Measure::RequestFailed, 1).with_dimension(self.label()));
@@ -53,7 +53,7 @@ impl InternalError {
             return reference;
         }
         match self {
-            // The failure itself was reported when it happened.
+            // The failure itself has already been reported.
             Self::Store(StoreError::Contended { .. })
             | Self::Token(TokenError::Busy(_) | TokenError::Failing { .. })
             | Self::Timeout => {
@@ -64,7 +64,7 @@ impl InternalError {
         reference
     }
 
-    /// The same for a program that asked.
+    /// The problem for a program.
     #[must_use]
     pub fn problem(&self, reference: Reference) -> Problem {
         let (kind, advice) = if self.is_not_configured() {
@@ -72,19 +72,19 @@ impl InternalError {
         } else {
             (
                 ProblemKind::Unavailable,
-                "try again in a minute; if it stays, give the reference to whoever operates this service",
+                "try again in a minute; if it persists, give the reference to whoever operates this service",
             )
         };
         Problem::new(kind, advice).with_reference(reference)
     }
 
-    /// Whether the platform's secret is as a fresh stack has it.
+    /// Whether the platform's secret is still empty, as in a new stack.
     #[must_use]
     pub const fn is_not_configured(&self) -> bool {
         matches!(self, Self::Platform(PlatformError::NotConfigured))
     }
 
-    /// A short label with few values, to count by.
+    /// A short label with few values, for the metric.
     fn label(&self) -> String {
         match self {
             Self::Platform(PlatformError::NotConfigured) => "not-configured".to_owned(),

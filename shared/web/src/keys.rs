@@ -1,4 +1,4 @@
-//! API keys as they are presented: read from a request, looked up at most once a minute, and compared.
+//! Checking API keys: they are read from the request, looked up at most once a minute, and compared.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,35 +19,35 @@ use crate::service_token::ServiceToken;
 use crate::source::Source;
 use crate::{InternalError, Problem, ProblemKind};
 
-/// For how long what was read of a key is believed: a revoked one works for this much longer at most.
+/// How long a key's item is cached: a revoked key works for at most this much longer.
 const BELIEVED: Duration = Duration::from_mins(1);
 
 /// The advice for a request without a valid key.
-const SEND_A_KEY: &str = "send a key that is valid, as authorization: Bearer wxp_… or as a library's secret; an operator makes one \
+const SEND_A_KEY: &str = "send a key that is valid, as authorization: Bearer wxp_… or as a library's secret; an operator creates one \
                           with ops keys create";
 
-/// The advice for a request whose token is not valid.
-const ANOTHER_TOKEN: &str = "the token is not valid here, or not any more: get another one from cgi-bin/token below the same path, with your \
+/// The advice for a request with an invalid token.
+const ANOTHER_TOKEN: &str = "the token is not valid here, or no longer: get another one from cgi-bin/token below the same path, with your \
                              key as the secret";
 
-/// The advice for a request with a key in its URL that was not made for that.
-const NOT_FOR_URLS: &str = "this key must not be in a URL, where others log it: get a token for it from cgi-bin/token, send it in the header \
-                            authorization, or make a key with in_url";
+/// The advice for a request with a key in its URL that is not meant for URLs.
+const NOT_FOR_URLS: &str = "this key must not be in a URL, which others may log: get a token for it from cgi-bin/token, send it in the header \
+                            authorization, or create a key with in_url";
 
-/// How long noting that a key is in use may take.
+/// How long recording that a key is in use may take.
 const NOTING: Duration = Duration::from_millis(300);
 
-/// How many keys a process remembers. Ids that do not exist are among them: each costs one read a minute.
+/// How many keys a process caches, including ids that do not exist, each of which costs one read a minute.
 const REMEMBERED: usize = 1_000;
 
 access_to! {
-    /// What the door needs of the table.
+    /// The repositories that checking keys needs.
     pub(crate) struct Items {
         api_keys: ApiKeys,
     }
 }
 
-/// The keys that this process has seen; clones share them.
+/// The cache of the keys that this process has seen; clones share it.
 #[derive(Clone)]
 pub(crate) struct KeyRing(Arc<Inner>);
 
@@ -57,7 +57,7 @@ struct Inner {
     known: Mutex<HashMap<KeyId, Known>>,
 }
 
-/// What was read of a key.
+/// A cached key.
 #[derive(Clone)]
 struct Known {
     key: Option<Arc<ApiKey>>,
@@ -70,24 +70,23 @@ impl Known {
     }
 }
 
-/// What a request presents to show which key it comes with.
+/// The credential of a request with a key.
 #[derive(Clone)]
 pub enum Credential {
     /// The key.
     Key(KeyText),
-    /// The key, in a place that ends up in the logs of others.
+    /// The key, in a URL, which others may log.
     KeyInUrl(KeyText),
-    /// A token that was issued for the key, and for this account or the platform itself.
+    /// A token that was issued for the key, for this account or the platform itself.
     Token(ServiceToken, String),
 }
 
-/// An extension of a request that says what it presents, where that is not in the header `Authorization`; `None` if it
-/// cannot be a credential.
+/// The extension of a request whose credential is not in the header `Authorization`; `None` if that is malformed.
 #[derive(Clone)]
 pub struct Presented(pub Option<Credential>);
 
 impl Credential {
-    /// What a request presents: `Authorization: Bearer wxp_…`, once, unless [`Presented`] says something else.
+    /// The credential of a request: `Authorization: Bearer wxp_…`, exactly once, or the one in [`Presented`].
     fn of(parts: &mut Parts) -> Option<Self> {
         if let Some(Presented(credential)) = parts.extensions.remove() {
             return credential;
@@ -106,12 +105,12 @@ impl Credential {
     }
 }
 
-/// The address that a request comes from, where it is known.
+/// The address that a request comes from, if known.
 fn source(parts: &Parts) -> Option<String> {
     parts.extensions.get::<Source>()?.ip.map(|ip| ip.to_string())
 }
 
-/// The day of a moment, in UTC: `2026-01-31`.
+/// The day in UTC: `2026-01-31`.
 fn day_of(now: Timestamp) -> String {
     now.rfc3339().split('T').next().unwrap_or_default().to_owned()
 }
@@ -126,7 +125,7 @@ impl KeyRing {
         &self.0.services
     }
 
-    /// The key of a request, if it is valid now.
+    /// The key of a request, if it is valid.
     pub(crate) async fn key(&self, parts: &mut Parts) -> Result<Arc<ApiKey>, ApiError> {
         let presented = Credential::of(parts).ok_or_else(|| self.refuse("malformed", SEND_A_KEY))?;
         let now = self.services().clock.now();
@@ -140,7 +139,7 @@ impl KeyRing {
             return Err(self.refuse("wrong", SEND_A_KEY));
         }
         if matches!(presented, Credential::KeyInUrl(_)) && !key.in_url {
-            tracing::warn!(key = %key.id, "the key {} was in a URL, which it was not made for", key.id);
+            tracing::warn!(key = %key.id, "the key {} was in a URL, although it is not meant for URLs", key.id);
             return Err(self.refuse("in-url", NOT_FOR_URLS));
         }
         if key.revoked_at.is_some() {
@@ -150,7 +149,7 @@ impl KeyRing {
         }
         if !key.is_valid(now) {
             let source_ip = source(parts);
-            tracing::warn!(key = %key.id, source_ip, "the key {} has ended, and is still in use", key.id);
+            tracing::warn!(key = %key.id, source_ip, "the key {} has expired and is still in use", key.id);
             return Err(self.refuse("ended", SEND_A_KEY));
         }
         self.note_use(&key, now).await;
@@ -164,34 +163,34 @@ impl KeyRing {
             return Err(self.refuse("wrong", ANOTHER_TOKEN));
         }
         if token.has_expired(now) {
-            // Every library's token does, every two hours: nothing to count.
+            // Every library's token expires every two hours, so this is not counted.
             let problem = Problem::new(ProblemKind::InvalidKey, ANOTHER_TOKEN);
             return Err(problem.with("errcode", ErrCode::AccessTokenExpired.code()).into());
         }
         Ok(())
     }
 
-    /// A key as the table has it, or had it a minute ago at most.
+    /// A key as it is in the table, or was at most a minute ago.
     async fn known(&self, id: &KeyId, now: Timestamp) -> Result<Option<Arc<ApiKey>>, ApiError> {
         let known = self.remembered(|keys| keys.get(id).filter(|known| known.is_believed(now)).cloned());
         if let Some(known) = known {
             return Ok(known.key);
         }
         let keys = self.in_table().await?;
-        // What the request is about has its own time, so this has little.
+        // The request itself needs time too, so this gets little.
         let found = timeout(self.services().limits.table_try, keys.get(id)).await;
         let key = found.map_err(|_| InternalError::Timeout)??.map(Arc::new);
         self.remember(id, key.clone(), now);
         Ok(key)
     }
 
-    /// Notes in the table that a key is in use, once a day. A key is good without that, too.
+    /// Records in the table that a key is in use, once a day. If that fails, the key is still accepted.
     async fn note_use(&self, key: &ApiKey, now: Timestamp) {
         let today = day_of(now);
         if key.last_used_on.as_ref().is_some_and(|day| *day >= today) {
             return;
         }
-        // First: where the table hangs, the next request does not wait for it again.
+        // Set first, so that if the table hangs, the next request does not wait for it again.
         self.remembered(|keys| {
             if let Some(known) = keys.get_mut(&key.id).and_then(|known| known.key.as_mut()) {
                 *known = Arc::new(ApiKey { last_used_on: Some(today.clone()), ..ApiKey::clone(known) });
@@ -200,7 +199,7 @@ impl KeyRing {
         let noting = async { Ok::<(), InternalError>(self.in_table().await?.note_use(&key.id, &today).await?) };
         let noted = timeout(NOTING, noting).await.unwrap_or(Err(InternalError::Timeout));
         if let Err(error) = noted {
-            tracing::warn!(key = %key.id, "it could not be noted that the key {} is in use: {error}", key.id);
+            tracing::warn!(key = %key.id, "it could not be recorded that the key {} is in use: {error}", key.id);
         }
     }
 

@@ -8,10 +8,10 @@ use http::HeaderMap;
 use http::header::ACCEPT_LANGUAGE;
 use http::request::Parts;
 
-/// Languages that a longer header names are not looked at: real ones name a handful.
+/// How many languages of a header are read: real headers name a handful.
 const LOOKED_AT: usize = 20;
 
-/// The language that a request prefers, as a handler takes it.
+/// The extractor of the language that a request prefers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AcceptLanguage(pub Language);
 
@@ -23,7 +23,7 @@ impl AcceptLanguage {
         let wanted = wanted.flat_map(|header| header.split(',')).take(LOOKED_AT).filter_map(choice);
         let mut best = (Language::English, 0);
         for (language, quality) in wanted {
-            // Of equals the first named wins.
+            // Among equals the first one counts.
             if quality > best.1 {
                 best = (language, quality);
             }
@@ -32,7 +32,7 @@ impl AcceptLanguage {
     }
 }
 
-/// One of the header's languages with its quality in thousandths; `None` for one that we do not write.
+/// One of the header's languages with its quality in thousandths; `None` for one that is not supported.
 fn choice(text: &str) -> Option<(Language, u16)> {
     let (tag, parameters) = text.split_once(';').unwrap_or((text, ""));
     let primary = tag.trim().split('-').next()?.to_ascii_lowercase();
@@ -48,7 +48,7 @@ fn choice(text: &str) -> Option<(Language, u16)> {
     Some((language, quality))
 }
 
-/// `0.8` as 800; `None` for what is no quality.
+/// Parses `0.8` as 800; `None` if the text is not a quality.
 fn thousandths(text: &str) -> Option<u16> {
     let (whole, fraction) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
     if fraction.len() > 3 || !fraction.bytes().all(|digit| digit.is_ascii_digit()) {

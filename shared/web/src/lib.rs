@@ -1,11 +1,11 @@
-//! What the functions that answer HTTP requests have in common: the way in through the gateway, WeChat's pushes as
-//! requests, pages, and problems.
+//! What the functions that handle HTTP requests have in common: the gateway adapter, WeChat's pushes as requests,
+//! pages, and problems.
 //!
 //! Start with [`gateway`], which every request passes first. [`push`] is for WeChat's requests: a handler that takes a
-//! [`push::Verified`] cannot see an unauthentic one. Merchants get pages ([`Pages`]): rendered here, no script, a
-//! strict policy, in their language. Businesses get JSON, and [`Problem`]s where something is wrong ([`api`]); [`identity`]
-//! says who asks, [`source`] from where. Whatever fails inside is a [`InternalError`]: logged once with a [`Reference`], and
-//! the reference is all that leaves. Routes and what they do belong to the functions.
+//! [`push::Verified`] cannot see an unauthentic one. Merchants get pages ([`Pages`]): rendered here, in their language,
+//! without scripts and with a strict policy. Businesses get JSON, and [`Problem`]s if something is wrong ([`api`]);
+//! [`identity`] says who calls, [`source`] from where. An internal failure is an [`InternalError`]: logged once with a
+//! [`Reference`], and only the reference is sent to the caller. The routes themselves belong to the functions.
 
 pub mod api;
 mod bounded;

@@ -1,6 +1,6 @@
 //! The body of a business's request, a JSON object read member by member, and its query, read parameter by parameter.
 //!
-//! What is wrong with them is said in our own words, never in those of a library, which change with its versions.
+//! Errors have our own words, never those of a library, which change with its versions.
 
 use std::collections::BTreeMap;
 use std::{fmt, mem};
@@ -19,37 +19,37 @@ use url::form_urlencoded;
 
 use crate::{Problem, ProblemKind};
 
-/// Characters of a member's name that an answer repeats.
+/// The longest name of a member that a response repeats, in characters.
 const LONGEST_NAME: usize = 40;
 
-/// The largest body that a business may send, in bytes: every member at its longest fits, also where each character is
+/// The largest body that a business may send, in bytes: every member fits at its longest, even if each character is
 /// written as an escape.
 pub const BODY_LIMIT: usize = 64 * 1024;
 
 /// Why a body cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
-    /// `Content-Type` says something else.
+    /// `Content-Type` is something else.
     #[error("the body is not declared as JSON")]
     NotJson,
     /// It is larger than [`BODY_LIMIT`].
     #[error("the body is too large")]
     TooLarge,
-    /// The connection broke.
+    /// The connection was lost.
     #[error("the body did not arrive")]
     Broken,
     /// It is not JSON.
-    #[error("the text is not JSON, see line {line}, column {column}")]
+    #[error("the text is not JSON: see line {line}, column {column}")]
     Syntax {
-        /// From 1.
+        /// Counted from 1.
         line: usize,
-        /// From 1.
+        /// Counted from 1.
         column: usize,
     },
-    /// It breaks off.
+    /// It is truncated.
     #[error("the text ends too early")]
     Ends,
-    /// It is another kind of JSON.
+    /// It is JSON, but not an object.
     #[error("the text is JSON, but not an object")]
     NotAnObject,
     /// A member is repeated.
@@ -58,7 +58,7 @@ pub enum BodyError {
     /// A member is not documented.
     #[error("{0} is not documented")]
     Unknown(Name),
-    /// A member is of another type.
+    /// A member has the wrong type.
     #[error("{0} must be {1}")]
     Type(&'static str, &'static str),
 }
@@ -102,7 +102,7 @@ impl From<QueryError> for Problem {
     }
 }
 
-/// A member's name as an answer can repeat it.
+/// A member's name as a response can repeat it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Name(String);
 
@@ -114,12 +114,12 @@ impl fmt::Display for Name {
     }
 }
 
-/// The members that have not been read yet. One that is `null` counts as missing.
+/// The members that have not been read yet. `null` counts as missing.
 #[derive(Debug)]
 pub struct Members(BTreeMap<String, Value>);
 
 impl Members {
-    /// Reads an object. A member that appears twice is refused even if both say the same.
+    /// Parses an object. A member that appears twice is refused even if both are the same.
     pub fn parse(body: &[u8]) -> Result<Self, BodyError> {
         let Pairs(pairs) = serde_json::from_slice(body).map_err(|error| match error.classify() {
             Category::Data => BodyError::NotAnObject,
@@ -148,9 +148,9 @@ impl Members {
         }
     }
 
-    /// A text.
+    /// A string.
     pub fn text(&mut self, name: &'static str) -> Result<Option<String>, BodyError> {
-        self.take(name, "a text", |value| value.as_str().map(str::to_owned))
+        self.take(name, "a string", |value| value.as_str().map(str::to_owned))
     }
 
     /// A whole number that is not negative.
@@ -163,9 +163,9 @@ impl Members {
         self.take(name, "an array of whole numbers", |value| value.as_array()?.iter().map(Value::as_u64).collect())
     }
 
-    /// An array of texts.
+    /// An array of strings.
     pub fn list(&mut self, name: &'static str) -> Result<Option<Vec<String>>, BodyError> {
-        self.take(name, "an array of texts", |value| {
+        self.take(name, "an array of strings", |value| {
             value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
         })
     }
@@ -175,14 +175,14 @@ impl Members {
         self.take(name, "true or false", Value::as_bool)
     }
 
-    /// An object of texts.
+    /// An object of strings.
     pub fn texts(&mut self, name: &'static str) -> Result<Option<BTreeMap<String, String>>, BodyError> {
-        self.take(name, "an object whose values are texts", |value| {
+        self.take(name, "an object whose values are strings", |value| {
             value.as_object()?.iter().map(|(key, text)| Some((key.clone(), text.as_str()?.to_owned()))).collect()
         })
     }
 
-    /// What a merge patch makes of a member (RFC 7396): `null` removes it, and one that is missing stays.
+    /// The change of a member by a merge patch (RFC 7396): `null` removes it, and a missing one stays.
     fn patch<T>(
         &mut self,
         name: &'static str,
@@ -196,30 +196,30 @@ impl Members {
         }
     }
 
-    /// A patch of a text.
+    /// A patch of a string.
     pub fn text_patch(&mut self, name: &'static str) -> Result<Patch<String>, BodyError> {
-        self.patch(name, "a text or null", |value| value.as_str().map(str::to_owned))
+        self.patch(name, "a string or null", |value| value.as_str().map(str::to_owned))
     }
 
-    /// A patch of an object of texts, whose members are removed by `null`.
+    /// A patch of an object of strings, whose members are removed by `null`.
     pub fn texts_patch(&mut self, name: &'static str) -> Result<Patch<BTreeMap<String, Option<String>>>, BodyError> {
         let text = |value: &Value| match value {
             Value::Null => Some(None),
             value => value.as_str().map(|text| Some(text.to_owned())),
         };
-        self.patch(name, "an object whose values are texts or null, or null", |value| {
+        self.patch(name, "an object whose values are strings or null, or null", |value| {
             value.as_object()?.iter().map(|(key, value)| Some((key.clone(), text(value)?))).collect()
         })
     }
 
-    /// A patch of an array of texts.
+    /// A patch of an array of strings.
     pub fn list_patch(&mut self, name: &'static str) -> Result<Patch<Vec<String>>, BodyError> {
-        self.patch(name, "an array of texts or null", |value| {
+        self.patch(name, "an array of strings or null", |value| {
             value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
         })
     }
 
-    /// Refuses what was not read: a member that is misspelled must not be taken for one that is missing.
+    /// Refuses members that were not read: a misspelled member must not be taken for a missing one.
     pub fn finish(self) -> Result<(), BodyError> {
         self.0.into_keys().next().map_or(Ok(()), |name| Err(BodyError::Unknown(Name(name))))
     }
@@ -236,7 +236,7 @@ impl<S: Send + Sync> FromRequest<S> for Members {
     }
 }
 
-/// For a route whose body is optional: `None` where the body is empty, whatever its declared type.
+/// For a route whose body is optional: `None` if the body is empty, whatever its declared type.
 impl<S: Send + Sync> OptionalFromRequest<S> for Members {
     type Rejection = Problem;
 
@@ -262,13 +262,14 @@ async fn whole_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes
     })
 }
 
-/// How a body is declared.
+/// The content type of a body.
 const JSON_KINDS: [&str; 1] = ["application/json"];
 
-/// How a patch is declared: a merge patch (RFC 7396), or plainly JSON.
+/// The content types of a patch: a merge patch (RFC 7396), or plain JSON.
 const PATCH_KINDS: [&str; 2] = ["application/json", "application/merge-patch+json"];
 
-/// One of these kinds, with whatever parameters. JSON is UTF-8 (RFC 8259): a `charset` changes nothing.
+/// Whether the content type is one of these, with any parameters. JSON is UTF-8 (RFC 8259): a `charset` changes
+/// nothing.
 fn is_declared(headers: &HeaderMap, kinds: &[&str]) -> bool {
     let mut values = headers.get_all(CONTENT_TYPE).into_iter();
     let (Some(value), None) = (values.next(), values.next()) else { return false };
@@ -282,7 +283,7 @@ fn is_declared(headers: &HeaderMap, kinds: &[&str]) -> bool {
 pub struct Parameters(BTreeMap<String, String>);
 
 impl Parameters {
-    /// Reads a query. A parameter that appears twice is refused even if both say the same.
+    /// Parses a query. A parameter that appears twice is refused even if both are the same.
     pub fn parse(query: &str) -> Result<Self, QueryError> {
         let mut parameters = BTreeMap::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -294,7 +295,7 @@ impl Parameters {
         Ok(Self(parameters))
     }
 
-    /// What `read` makes of a parameter; `None` if it is missing. `kind` says what it must be.
+    /// A parameter, parsed by `read`; `None` if it is missing. `kind` says what it must be.
     pub fn parsed<T>(
         &mut self,
         name: &'static str,
@@ -312,13 +313,13 @@ impl Parameters {
         taken.into_iter().map(|(name, value)| (name[prefix.len()..].to_owned(), value)).collect()
     }
 
-    /// Refuses what was not read: a filter that is misspelled must not be taken for none.
+    /// Refuses parameters that were not read: a misspelled filter must not be taken for none.
     pub fn finish(self) -> Result<(), QueryError> {
         self.0.into_keys().next().map_or(Ok(()), |name| Err(QueryError::Unknown(Name(name))))
     }
 }
 
-/// The members of an object in their order, those that appear twice included.
+/// The members of an object in their order, including those that appear twice.
 struct Pairs(Vec<(String, Value)>);
 
 impl<'de> Deserialize<'de> for Pairs {
@@ -387,7 +388,7 @@ mod tests {
         assert_eq!(members.numbers("l"), Ok(Some(vec![1, 2])));
         assert_eq!((members.number("none"), members.number("absent")), (Ok(None), Ok(None)));
         assert_eq!(members.list("a"), Ok(Some(vec!["x".to_owned(), "y".to_owned()])));
-        assert_eq!(members.list("o"), Err(BodyError::Type("o", "an array of texts")));
+        assert_eq!(members.list("o"), Err(BodyError::Type("o", "an array of strings")));
         assert_eq!(members.flag("b"), Ok(Some(false)));
         assert_eq!(members.flag("i"), Err(BodyError::Type("i", "true or false")));
         for name in ["f", "m", "s"] {
@@ -424,8 +425,8 @@ mod tests {
     fn a_query_is_read_parameter_by_parameter() {
         let mut query = Parameters::parse("state=&limit=7&tag.a%20b=x+y&tag.=z&q=%E5%BE%AE").unwrap();
         let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-        assert_eq!(query.parsed("q", "a text", some), Ok(Some("微".to_owned())));
-        assert_eq!(query.parsed("state", "a text", some), Err(QueryError::Value("state", "a text")));
+        assert_eq!(query.parsed("q", "a string", some), Ok(Some("微".to_owned())));
+        assert_eq!(query.parsed("state", "a string", some), Err(QueryError::Value("state", "a string")));
         let number = |text: &str| text.parse::<u32>().ok();
         assert_eq!(query.parsed("limit", "a number", number), Ok(Some(7)));
         let tags = query.with_prefix("tag.");

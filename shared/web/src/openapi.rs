@@ -1,8 +1,7 @@
-//! The description of the routes that programs call, in OpenAPI 3.1: what `docs/openapi.json` is made from.
+//! The description of the routes for programs in OpenAPI 3.1, from which `docs/openapi.json` is generated.
 //!
-//! Each function describes its routes next to its router: operations are written here, schemas come from the types that
-//! are sent, and problems from [`ProblemKind`]. Only the tests' build has any of it; a function that is deployed carries
-//! the text.
+//! Each function describes its routes next to its router: operations are written by hand, schemas come from the types
+//! that are sent, and problems from [`ProblemKind`]. Only test builds contain any of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +13,7 @@ use crate::doors::{Right, Route};
 use crate::problem::TYPE_PREFIX;
 use crate::{BODY_LIMIT, ProblemKind};
 
-/// What any operation can answer.
+/// The problems that any operation can return.
 const OF_ALL: [ProblemKind; 9] = [
     ProblemKind::MalformedRequest,
     ProblemKind::InvalidKey,
@@ -23,12 +22,12 @@ const OF_ALL: [ProblemKind; 9] = [
     ProblemKind::UnknownRoute,
     ProblemKind::TooLarge,
     ProblemKind::Defect,
-    // A key is looked up, whatever it is for.
+    // Keys are looked up for every operation.
     ProblemKind::NotConfigured,
     ProblemKind::Unavailable,
 ];
 
-/// Problems that may say for how long to wait.
+/// Problems that may say how long to wait.
 const NAMING_A_WAIT: [ProblemKind; 5] = [
     ProblemKind::CallUnderWay,
     ProblemKind::TooSoon,
@@ -37,7 +36,7 @@ const NAMING_A_WAIT: [ProblemKind; 5] = [
     ProblemKind::TokenUnavailable,
 ];
 
-/// Answers that the gateway gives by itself: status, `message`, and when.
+/// The gateway's own responses: status, `message`, and when.
 const OF_THE_GATEWAY: [(u16, &str, &str); 6] = [
     (
         403,
@@ -47,9 +46,9 @@ const OF_THE_GATEWAY: [(u16, &str, &str); 6] = [
     ),
     (404, "Not Found", "no route has this path and method"),
     (413, "Request Entity Too Large", "the body has more than 10 MB"),
-    (429, "Too Many Requests", "more requests a second than the route takes, of all callers together"),
+    (429, "Too Many Requests", "more requests per second than the route allows for all callers together"),
     (500, "Internal Server Error", "the function could not be run"),
-    (503, "Service Unavailable", "the function was throttled or did not answer in 30 s"),
+    (503, "Service Unavailable", "the function was throttled or did not respond within 30 s"),
 ];
 
 /// The routes of one function, or of several.
@@ -98,13 +97,13 @@ impl Operation {
         ])
     }
 
-    /// A parameter of the query that may be missing.
+    /// An optional parameter of the query.
     #[must_use]
     pub fn in_query(self, name: &str, schema: &Value, description: &str) -> Self {
         self.parameter(json!({ "in": "query", "name": name, "description": description, "schema": schema }))
     }
 
-    /// A parameter in the words of OpenAPI.
+    /// A parameter as an OpenAPI object.
     #[must_use]
     pub fn parameter(mut self, parameter: Value) -> Self {
         self.parameters.push(parameter);
@@ -115,10 +114,10 @@ impl Operation {
     #[must_use]
     pub fn in_pages(self) -> Self {
         let limit = json!({ "type": "integer", "minimum": 1, "maximum": crate::paging::LARGEST_PAGE, "default": crate::paging::USUAL_PAGE });
-        self.in_query("limit", &limit, "Items of a page at most.").in_query(
+        self.in_query("limit", &limit, "The greatest number of items on the page.").in_query(
             "cursor",
             &json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]+$" }),
-            "`next_cursor` of the page before, with the same filters.",
+            "`next_cursor` of the previous page, with the same filters.",
         )
     }
 
@@ -128,7 +127,7 @@ impl Operation {
         self.reads::<T>(true, types, example)
     }
 
-    /// The same, where the body may be missing.
+    /// The same with an optional body.
     #[must_use]
     pub fn may_take<T: ToSchema>(self, types: &[&str], example: &Value) -> Self {
         self.reads::<T>(false, types, example)
@@ -144,7 +143,7 @@ impl Operation {
         self
     }
 
-    /// A body of whatever type.
+    /// A body of any type.
     #[must_use]
     pub fn takes_anything(mut self, description: &str) -> Self {
         let body = json!({ "description": description, "content": { "*/*": { "schema": {} } } });
@@ -152,7 +151,7 @@ impl Operation {
         self
     }
 
-    /// What another server answered, of whatever status and type; headers that may be there, and what each says.
+    /// The response of another server, of any status and type; its possible headers, with their meanings.
     #[must_use]
     pub fn passes_on(mut self, description: &str, headers: &[(&str, &str)]) -> Self {
         let mut all = Map::from_iter([("X-Request-Id".to_owned(), reference("headers", "RequestId"))]);
@@ -165,7 +164,7 @@ impl Operation {
         self
     }
 
-    /// What is answered if all is well, with its headers and what each says.
+    /// The successful response, with its headers and their meanings.
     #[must_use]
     pub fn answers<T: ToSchema>(
         self,
@@ -177,7 +176,7 @@ impl Operation {
         self.answers_with(status, description, headers, &reference("schemas", &T::name()), example)
     }
 
-    /// The same with a schema in the words of OpenAPI.
+    /// The same with a schema as an OpenAPI object.
     #[must_use]
     pub fn answers_with(
         mut self,
@@ -197,7 +196,7 @@ impl Operation {
         self
     }
 
-    /// What is answered if all is well and there is nothing to say.
+    /// The successful response, without a body.
     #[must_use]
     pub fn answers_nothing(mut self, status: StatusCode, description: &str) -> Self {
         let headers = json!({ "X-Request-Id": reference("headers", "RequestId") });
@@ -205,14 +204,14 @@ impl Operation {
         self
     }
 
-    /// The problems that it answers in addition to those of every operation.
+    /// The problems that it can return in addition to those of every operation.
     #[must_use]
     pub fn refuses(mut self, problems: &[ProblemKind]) -> Self {
         self.problems.extend(problems);
         self
     }
 
-    /// The kinds of problem, by their statuses.
+    /// The kinds of problem, by status.
     fn refusals(&self) -> BTreeMap<u16, Vec<ProblemKind>> {
         let mut refusals: BTreeMap<u16, Vec<ProblemKind>> =
             OF_THE_GATEWAY.iter().map(|(status, ..)| (*status, Vec::new())).collect();
@@ -241,14 +240,14 @@ impl Description {
         }
         written.insert("responses".to_owned(), json!(responses));
         written.insert("security".to_owned(), security(*right));
-        // OpenAPI has no word for a part of a path that may have slashes: the gateway's `{proxy+}` is a part like others.
+        // OpenAPI cannot express a parameter that may contain slashes: the gateway's `{proxy+}` becomes an ordinary
+        // one.
         let methods = self.paths.entry(path.replace("{proxy+}", "{path}")).or_default();
         methods.insert(method.as_str().to_ascii_lowercase(), Value::Object(written));
         self
     }
 
-    /// The schema of an answer, and those that it refers to. A member of an answer that is not there is missing, never
-    /// `null`.
+    /// The schema of a response, and those to which it refers. An absent member of a response is missing, never `null`.
     #[must_use]
     pub fn answer<T: ToSchema>(mut self) -> Self {
         for (name, mut schema) in schemas::<T>() {
@@ -258,7 +257,7 @@ impl Description {
         self
     }
 
-    /// The schema of a body, and those that it refers to. It has no other members than these.
+    /// The schema of a body, and those to which it refers. It has no additional members.
     #[must_use]
     pub fn body<T: ToSchema>(mut self) -> Self {
         for (name, mut schema) in schemas::<T>() {
@@ -268,10 +267,10 @@ impl Description {
         self
     }
 
-    /// Adds to the schema of a member what its type does not say: words, bounds, a pattern.
+    /// Adds rules to the schema of a member that its type does not express: values, bounds, a pattern.
     ///
     /// # Panics
-    /// Where there is no such member.
+    /// If there is no such member.
     #[must_use]
     pub fn narrow(mut self, schema: &str, member: &str, rules: Value) -> Self {
         let found = self.schemas.get_mut(schema).and_then(|schema| find_member(schema, member));
@@ -282,10 +281,10 @@ impl Description {
         self
     }
 
-    /// Says of a part of an answer that it can be missing: its members are there together or not at all.
+    /// Makes a part of a response optional: its members are there together or not at all.
     ///
     /// # Panics
-    /// Where there is no such schema.
+    /// If there is no such schema.
     #[must_use]
     pub fn optional(mut self, schema: &str) -> Self {
         let Some(Value::Object(found)) = self.schemas.get_mut(schema) else { panic!("there is no schema {schema}") };
@@ -308,7 +307,7 @@ impl Description {
         self
     }
 
-    /// The document: `head` with the routes and all that they refer to.
+    /// The document: `head` with the routes and everything to which they refer.
     #[must_use]
     pub fn document(mut self, mut head: Value) -> Value {
         for kind in ProblemKind::ALL.iter().filter(|kind| self.problems.contains(kind.name())) {
@@ -328,7 +327,7 @@ impl Description {
     }
 }
 
-/// Who may use a route: principals of AWS, and the holders of a key with one of these scopes.
+/// The security requirements of a route: AWS principals, and the holders of a key with one of these scopes.
 #[must_use]
 pub fn security(right: Right) -> Value {
     let keys: Vec<Value> = match right {
@@ -345,7 +344,7 @@ pub fn reference(kind: &str, name: &str) -> Value {
     json!({ "$ref": format!("#/components/{kind}/{name}") })
 }
 
-/// A type's schema and those that it refers to, by name.
+/// A type's schema and those to which it refers, by name.
 fn schemas<T: ToSchema>() -> Vec<(String, Value)> {
     let mut all = vec![(T::name().into_owned(), T::schema())];
     T::schemas(&mut all);
@@ -357,7 +356,7 @@ fn schemas<T: ToSchema>() -> Vec<(String, Value)> {
     all.into_iter().map(|(name, written)| (name, schema(written))).collect()
 }
 
-/// Makes one line of each description: a comment is wrapped where its line in the source ends.
+/// Joins the lines of each description, since comments in the source are wrapped.
 fn unwrap_lines(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
@@ -373,7 +372,7 @@ fn unwrap_lines(schema: &mut Value) {
     }
 }
 
-/// Takes `null` away wherever a schema allows it.
+/// Removes `null` wherever a schema allows it.
 fn remove_null(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
@@ -414,7 +413,7 @@ fn find_member<'a>(schema: &'a mut Value, member: &str) -> Option<&'a mut Value>
     }
 }
 
-/// What is answered with a status that says that something is wrong: one of these problems, or the gateway's own answer.
+/// The response with an error status: one of these problems, or the gateway's own response.
 fn refusal(status: u16, kinds: &[ProblemKind]) -> Value {
     let mut headers = Map::from_iter([("X-Request-Id".to_owned(), reference("headers", "RequestId"))]);
     let mut content = Map::new();
@@ -434,13 +433,13 @@ fn refusal(status: u16, kinds: &[ProblemKind]) -> Value {
         content.insert("application/problem+json".to_owned(), json!({ "schema": schema, "example": example }));
     }
     if let Some((_, message, when)) = OF_THE_GATEWAY.iter().find(|(own, ..)| *own == status) {
-        lines.push(format!("- API Gateway by itself, as `application/json`: {when}"));
+        lines.push(format!("- API Gateway itself, as `application/json`: {when}"));
         let schema = reference("schemas", "GatewayMessage");
         content.insert("application/json".to_owned(), json!({ "schema": schema, "example": { "message": message } }));
     }
     if kinds.iter().any(|kind| NAMING_A_WAIT.contains(kind)) {
         let header = json!({
-            "description": "Seconds to wait. Missing if waiting does not help, and in API Gateway's own answers.",
+            "description": "Seconds to wait. Missing if waiting does not help, and in API Gateway's own responses.",
             "schema": { "type": "integer", "minimum": 0 },
         });
         headers.insert("Retry-After".to_owned(), header);
@@ -470,22 +469,26 @@ fn problem(kind: ProblemKind) -> Value {
     json!({ "description": kind.description().trim(), "allOf": [reference("schemas", "Problem"), own] })
 }
 
-/// What a problem says in addition to what all say: name, whether it is always there, and its schema.
+/// The members of a problem in addition to the common ones: name, whether it is always there, and its schema.
 fn own_members(kind: ProblemKind) -> Vec<(&'static str, bool, Value)> {
     let text = |description: &str| json!({ "type": "string", "description": description });
     let code = json!({ "type": "integer", "format": "int64", "description": "WeChat's code." });
     let reference =
-        json!({ "type": "string", "pattern": "^[0-9]{10}$", "description": "The number that the log has." });
+        json!({ "type": "string", "pattern": "^[0-9]{10}$", "description": "The number that is in the log." });
     match kind {
         ProblemKind::AuthorizationEnded => vec![
-            ("errcode", true, json!({ "const": 61_003, "description": "What WeChat answers then." })),
+            ("errcode", true, json!({ "const": 61_003, "description": "The code that WeChat would return." })),
             (
                 "state",
                 false,
-                json!({ "type": "string", "enum": ["needs_authorization", "unauthorized"], "description": "How the account is doing." }),
+                json!({ "type": "string", "enum": ["needs_authorization", "unauthorized"], "description": "The state of the account." }),
             ),
-            ("since", false, json!({ "type": "string", "format": "date-time", "description": "Since when." })),
-            ("rid", false, text("What WeChat's support asks for, where WeChat has just said it.")),
+            (
+                "since",
+                false,
+                json!({ "type": "string", "format": "date-time", "description": "Since when the account has been in this state." }),
+            ),
+            ("rid", false, text("WeChat's id of the request, for its support, if WeChat has just been called.")),
         ],
         ProblemKind::CallNotRepeated
         | ProblemKind::AnswerTooLarge
@@ -498,17 +501,17 @@ fn own_members(kind: ProblemKind) -> Vec<(&'static str, bool, Value)> {
         }
         ProblemKind::WechatUnreachable => {
             let words = json!({
-                "type": "string", "enum": ["none"], "description": "In a call on behalf: nothing was sent.",
+                "type": "string", "enum": ["none"], "description": "In a call on behalf of an account: nothing was sent.",
             });
             vec![("effect", false, words)]
         }
         ProblemKind::AddressRefused => vec![
-            ("errcode", true, json!({ "const": 61_004, "description": "What WeChat answers then." })),
-            ("address", false, text("The address that WeChat saw: an operator has to put it on the platform's list.")),
-            ("rid", false, text("What WeChat's support asks for.")),
+            ("errcode", true, json!({ "const": 61_004, "description": "The code that WeChat would return." })),
+            ("address", false, text("The address that WeChat saw: an operator has to add it to the platform's list.")),
+            ("rid", false, text("WeChat's id of the request, for its support.")),
         ],
         ProblemKind::ReconciliationRunning => {
-            vec![("reconciliation_id", true, text("The one that is under way."))]
+            vec![("reconciliation_id", true, text("The one that is in progress."))]
         }
         ProblemKind::WechatRefused
         | ProblemKind::PagesNotPermitted
@@ -518,24 +521,24 @@ fn own_members(kind: ProblemKind) -> Vec<(&'static str, bool, Value)> {
         | ProblemKind::WechatBusy => vec![
             ("errcode", true, code),
             ("errmsg", true, text("WeChat's text.")),
-            ("rid", false, text("What WeChat's support asks for.")),
+            ("rid", false, text("WeChat's id of the request, for its support.")),
         ],
         ProblemKind::TokenUnavailable => vec![
             ("reference", true, reference),
             ("errcode", false, code),
             ("errmsg", false, text("WeChat's text.")),
-            ("rid", false, text("What WeChat's support asks for.")),
-            ("last_error", false, text("WeChat's code for the last renewal, or a word where it did not answer.")),
+            ("rid", false, text("WeChat's id of the request, for its support.")),
+            ("last_error", false, text("WeChat's code for the last renewal, or a word if WeChat did not respond.")),
             (
                 "next_try_at",
                 false,
-                json!({ "type": "string", "format": "date-time", "description": "When it is renewed again." }),
+                json!({ "type": "string", "format": "date-time", "description": "When renewal is tried again." }),
             ),
         ],
         ProblemKind::Unavailable => {
             let words = json!({
                 "type": "string", "enum": ["done", "none"],
-                "description": "In a call on behalf: whether it took effect at WeChat. `done`: the call was made, but its response \
+                "description": "In a call on behalf of an account: whether it took effect at WeChat. `done`: the call was made, but its response \
                                 could not be stored. `none`: its file could not be read.",
             });
             vec![("reference", true, reference), ("effect", false, words)]
@@ -572,15 +575,15 @@ fn any_problem() -> Value {
         "description": "Why a request was refused (RFC 9457). Decide by `type`; `detail` is for people and may change.",
         "required": ["type", "title", "status", "detail"],
         "properties": {
-            "type": { "type": "string", "format": "uri", "description": format!("`{TYPE_PREFIX}` and a name, which stays as it is.") },
-            "title": { "type": "string", "description": "What is wrong, in a few words that are always the same." },
+            "type": { "type": "string", "format": "uri", "description": format!("`{TYPE_PREFIX}` and a name, which does not change.") },
+            "title": { "type": "string", "description": "What is wrong, in a few words that are the same for all problems of this type." },
             "status": { "type": "integer", "description": "The status of the response." },
             "detail": { "type": "string", "description": "What the caller can do." },
             "errcode": {
                 "type": "integer", "format": "int64",
-                "description": "WeChat's code. Below `/v1/wechat/` every problem has one: where WeChat has none of this meaning, the status.",
+                "description": "WeChat's code. Below `/v1/wechat/` every problem has one: if WeChat has no code with this meaning, it is the status.",
             },
-            "errmsg": { "type": "string", "description": "What libraries of WeChat show, together with `errcode`." },
+            "errmsg": { "type": "string", "description": "What WeChat libraries show, together with `errcode`." },
         },
     })
 }
@@ -588,7 +591,7 @@ fn any_problem() -> Value {
 fn gateway_message() -> Value {
     json!({
         "type": "object",
-        "description": "What API Gateway answers by itself, before a function is asked.",
+        "description": "API Gateway's own response, without calling a function.",
         "required": ["message"],
         "properties": { "message": { "type": "string" } },
     })
@@ -598,7 +601,7 @@ fn schema_name(kind: ProblemKind) -> String {
     format!("{kind:?}Problem")
 }
 
-/// Moves refusals that several operations have in common to where all can refer to them: of each status the most common one.
+/// Moves refusals that several operations have in common to a shared place: for each status the most common one.
 fn shared(paths: &mut BTreeMap<String, Map<String, Value>>) -> BTreeMap<String, Value> {
     let mut counts = BTreeMap::<(StatusCode, String), usize>::new();
     for_each_refusal(paths, |status, response| *counts.entry((status, response.to_string())).or_default() += 1);
@@ -620,7 +623,7 @@ fn for_each_refusal(paths: &mut BTreeMap<String, Map<String, Value>>, mut see: i
     for operation in paths.values_mut().flat_map(Map::values_mut) {
         let Some(responses) = operation["responses"].as_object_mut() else { continue };
         for (status, response) in responses {
-            // "default", of what is passed on, is no status.
+            // "default", for relayed responses, is not a status.
             if let Some(status) = status.parse().ok().and_then(|status| StatusCode::from_u16(status).ok())
                 && !status.is_success()
             {

@@ -1,8 +1,8 @@
 //! Pages for merchants: one layout, one style, one policy.
 //!
-//! No script and nothing from elsewhere, so the policy forbids both. Every page says `Referrer-Policy: origin`: WeChat
-//! refuses a merchant who comes without our host in the `Referer` (protocol section 2), and nobody else has to learn
-//! the link's id from it.
+//! They have no script and nothing from other origins, so the policy forbids both. Every page has `Referrer-Policy:
+//! origin`: WeChat refuses a merchant who comes without our host in the `Referer` (protocol section 2), and nobody
+//! should learn the link's id from it.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -25,15 +25,15 @@ use super::{InternalError, Language, Reference};
 
 const STYLE: &str = include_str!("../templates/style.css");
 
-/// The style as the policy names it: that text and no other may style a page.
+/// The hash of the style sheet in the policy: only that text may style a page.
 static STYLE_HASH: LazyLock<String> = LazyLock::new(|| STANDARD.encode(Sha256::digest(STYLE.as_bytes())));
 
-/// Where the forms of a function's pages may lead.
+/// The targets of the forms on a function's pages.
 #[derive(Debug, Clone, Copy)]
 pub enum FormTargets<'a> {
-    /// Its pages have no form.
+    /// The pages have no form.
     None,
-    /// To ourselves, and on to these: Chrome applies the policy also to where a form's answer redirects.
+    /// Our own origin, and these: Chrome also applies the policy to the redirect in the response to a form.
     OursAnd(&'a [&'a Url]),
 }
 
@@ -55,8 +55,8 @@ pub struct Message<'a> {
     pub paragraphs: &'a [&'a str],
 }
 
-/// Defines a function of the crate that returns a [`Message`] in the given language: title and paragraph in Chinese, then
-/// in English.
+/// Defines a function that returns a [`Message`] in the given language: title and paragraph in Chinese, then in
+/// English.
 #[macro_export]
 macro_rules! message {
     ($(#[$doc:meta])* $name:ident, $zh_title:literal, $zh:literal, $en_title:literal, $en:literal $(,)?) => {
@@ -76,15 +76,15 @@ struct MessageBody<'a> {
     paragraphs: &'a [&'a str],
 }
 
-/// For a year after a page was shown, a browser asks this host over TLS only. The host alone: what else the owner of the
-/// domain serves under it is not ours to decide.
+/// For a year after a page was shown, a browser uses only TLS for this host. It does not include subdomains, which are
+/// not ours to decide about.
 pub const ONE_YEAR_OVER_TLS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
-/// Domains of the pictures that WeChat names.
+/// The domains of WeChat's pictures.
 const PICTURE_DOMAINS: [&str; 2] = ["qlogo.cn", "qpic.cn"];
 
-/// The address of an account's picture, over TLS. `None` for one that is not on a host of WeChat's: it would tell that host
-/// who visits.
+/// The address of an account's picture, with TLS. `None` for one that is not on one of WeChat's hosts, since that host
+/// would learn who visits.
 #[must_use]
 pub fn picture(address: &str) -> Option<Url> {
     let mut url = Url::parse(address).ok()?;
@@ -98,13 +98,13 @@ pub fn picture(address: &str) -> Option<Url> {
     Some(url)
 }
 
-/// The sources of such pictures, as a content security policy names them.
+/// The sources of such pictures for a content security policy.
 #[must_use]
 pub fn picture_sources() -> String {
     PICTURE_DOMAINS.map(|domain| format!("https://*.{domain}")).join(" ")
 }
 
-/// For whom a page is: who can help differs.
+/// The reader of a page, which decides who can help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
     /// A merchant who follows an authorization link.
@@ -113,7 +113,7 @@ pub enum Reader {
     Visitor,
 }
 
-/// Makes the pages of one function.
+/// The renderer of one function's pages.
 #[derive(Debug, Clone)]
 pub struct Pages {
     form_targets: String,
@@ -122,7 +122,7 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// Pages whose forms lead to `targets`.
+    /// Pages whose forms have these targets.
     #[must_use]
     pub fn new(targets: FormTargets<'_>) -> Self {
         let form_targets = match targets {
@@ -134,13 +134,13 @@ impl Pages {
         Self { policy: policy(&form_targets, "'none'"), form_targets, https: false }
     }
 
-    /// The same pages, which may show pictures of WeChat's ([`picture`]).
+    /// The same pages, which may show WeChat's pictures ([`picture`]).
     #[must_use]
     pub fn with_pictures(self) -> Self {
         Self { policy: policy(&self.form_targets, &picture_sources()), ..self }
     }
 
-    /// The same pages for `origin`: one that is reached over TLS is reached in no other way from then on.
+    /// The same pages at `origin`. If that is https, browsers use only TLS from then on.
     #[must_use]
     pub fn served_at(self, origin: &Origin) -> Self {
         Self { https: origin.is_https(), ..self }
@@ -149,7 +149,7 @@ impl Pages {
     /// A page with a body of its own. `title` is also its heading.
     ///
     /// # Errors
-    /// [`InternalError::Render`] where the template fails.
+    /// [`InternalError::Render`] if the template fails.
     pub fn page(
         &self,
         status: StatusCode,
@@ -168,14 +168,14 @@ impl Pages {
         Ok(response)
     }
 
-    /// A page of a few sentences. Falls back to the bare status where it cannot be rendered.
+    /// A page of a few sentences. Falls back to the bare status if it cannot be rendered.
     #[must_use]
     pub fn message(&self, status: StatusCode, language: Language, message: Message<'_>) -> Response {
         let body = MessageBody { paragraphs: message.paragraphs };
         self.page(status, language, message.title, &body).unwrap_or_else(|_| (status, headers()).into_response())
     }
 
-    /// The page that asks to wait.
+    /// A page that asks the reader to wait.
     #[must_use]
     pub fn too_many(&self, language: Language, message: Message<'_>, wait: Option<Duration>) -> Response {
         let mut response = self.message(StatusCode::TOO_MANY_REQUESTS, language, message);
@@ -185,7 +185,7 @@ impl Pages {
         response
     }
 
-    /// "Not available, reference N": all that somebody outside learns of what failed inside.
+    /// "Not available, reference N": the only information about an internal failure for the outside.
     #[must_use]
     pub fn not_available(&self, language: Language, reader: Reader, reference: &Reference) -> Response {
         let number = match language {
@@ -215,14 +215,14 @@ fn policy(form_targets: &str, pictures: &str) -> HeaderValue {
          base-uri 'none'",
         *STYLE_HASH
     );
-    // Hash and origins are ASCII; were they not, the strictest policy is the safe one.
+    // Hash and origins are ASCII; if they were not, the strictest policy would be the safe one.
     HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
 
-/// On to another page, from which WeChat learns our origin and nothing else.
+/// A redirect to another page, from which WeChat learns only our origin.
 ///
 /// # Errors
-/// [`InternalError::Render`] where the URL is no header: one that was parsed always is.
+/// [`InternalError::Render`] if the URL is invalid in a header, which a parsed one never is.
 pub fn see_other(url: &Url) -> Result<Response, InternalError> {
     let mut location = HeaderValue::from_str(url.as_str()).map_err(|_| InternalError::Render)?;
     location.set_sensitive(true);
@@ -231,7 +231,7 @@ pub fn see_other(url: &Url) -> Result<Response, InternalError> {
     Ok(response)
 }
 
-/// What pages and redirects have in common.
+/// The common headers of pages and redirects.
 fn headers() -> [(HeaderName, &'static str); 3] {
     [(CACHE_CONTROL, "no-store"), (REFERRER_POLICY, "origin"), (X_CONTENT_TYPE_OPTIONS, "nosniff")]
 }

@@ -1,4 +1,4 @@
-//! Lists page after page: how many items a page has, and where the next one begins.
+//! Paged lists: the size of a page, and where the next one begins.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,16 +7,16 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{Parameters, QueryError};
 
-/// Items of a page where the caller does not say.
+/// The default number of items on a page.
 pub(crate) const USUAL_PAGE: usize = 50;
 
-/// Items of a page at most.
+/// The greatest number of items on a page.
 pub(crate) const LARGEST_PAGE: usize = 100;
 
-/// Bytes of the digest of the filters in a cursor: a slip is to be noticed, and nothing is kept secret.
+/// The number of bytes of the filters' digest in a cursor: it only has to detect mistakes, not to keep a secret.
 const DIGEST: usize = 6;
 
-/// How many items a page has: the parameter `limit`.
+/// The number of items on a page: the parameter `limit`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageSize(pub usize);
 
@@ -28,14 +28,14 @@ impl PageSize {
     }
 }
 
-/// Where the next page begins. It holds a place in the list and a digest of the filters: with other filters it is refused,
-/// since the place would be of another list.
+/// Where the next page begins. It contains a position in the list and a digest of the filters: it is refused with other
+/// filters, since the position would be in another list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Cursor(String);
 
 impl Cursor {
-    /// A cursor behind `place`, for the same `filters`.
+    /// A cursor after `place`, for the same `filters`.
     #[must_use]
     pub fn at(place: &str, filters: &[&str]) -> Self {
         let mut bytes = digest(filters).to_vec();
@@ -43,7 +43,7 @@ impl Cursor {
         Self(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// Reads the place in the parameter `cursor`; `None` for the first page.
+    /// Reads the position in the parameter `cursor`; `None` for the first page.
     pub fn read<T>(
         parameters: &mut Parameters,
         filters: &[&str],

@@ -1,7 +1,7 @@
-//! What is wrong with a business's request, as `application/problem+json` (RFC 9457).
+//! Errors in responses to a business, as `application/problem+json` (RFC 9457).
 //!
-//! `type` is stable: programs may decide by it, and `docs/business-api.md` lists every one. `detail` says what to do, and
-//! no more about the inside than that.
+//! `type` is stable: programs may depend on it, and `docs/business-api.md` lists all of them. `detail` says what to do,
+//! and reveals nothing else about the platform.
 
 use std::time::Duration;
 
@@ -12,20 +12,20 @@ use serde_json::{Map, Value, json};
 
 use super::Reference;
 
-/// Every problem's `type` is this and its name.
+/// The prefix of every problem's `type`, followed by its name.
 pub(crate) const TYPE_PREFIX: &str = "urn:wechat-platform:problem:";
 
-/// The kinds, each with its status, the end of its `type`, and its title.
+/// Defines the kinds, each with its status, the end of its `type`, and its title.
 macro_rules! kinds {
     ($(#[doc = $doc:literal] $kind:ident: $status:ident, $name:literal, $title:literal;)+) => {
-        /// A kind of problem. Its `type` and status stay as they are once published.
+        /// A kind of problem. Its `type` and status do not change once published.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum ProblemKind {
             $(#[doc = $doc] $kind,)+
         }
 
         impl ProblemKind {
-            /// All of them.
+            /// All kinds.
             pub const ALL: &[Self] = &[$(Self::$kind,)+];
 
             /// The end of its `type`.
@@ -34,18 +34,18 @@ macro_rules! kinds {
                 match self { $(Self::$kind => $name,)+ }
             }
 
-            /// The status that it is answered with.
+            /// The status of its response.
             #[must_use]
             pub const fn status(self) -> StatusCode {
                 match self { $(Self::$kind => StatusCode::$status,)+ }
             }
 
-            /// The same for all problems of the kind.
+            /// The title, which is the same for all problems of the kind.
             pub(crate) const fn title(self) -> &'static str {
                 match self { $(Self::$kind => $title,)+ }
             }
 
-            /// When it is answered.
+            /// When it is returned.
             #[cfg(feature = "openapi")]
             pub(crate) const fn description(self) -> &'static str {
                 match self { $(Self::$kind => $doc,)+ }
@@ -57,7 +57,7 @@ macro_rules! kinds {
 kinds! {
     /// The body is not a JSON object of the documented members.
     Malformed: BAD_REQUEST, "malformed", "The body cannot be read";
-    /// The request is not one that HTTP knows.
+    /// The request is not valid HTTP.
     MalformedRequest: BAD_REQUEST, "malformed-request", "The request is malformed";
     /// A member has a value that is not allowed.
     InvalidField: BAD_REQUEST, "invalid-field", "A field cannot be used";
@@ -66,16 +66,16 @@ kinds! {
     /// A header has a value that is not allowed.
     InvalidHeader: BAD_REQUEST, "invalid-header", "A header cannot be used";
     /// The path is not one of WeChat's APIs.
-    InvalidPath: BAD_REQUEST, "invalid-path", "The path cannot be passed on";
-    /// It is not one of WeChat's check files: its name or its content has another form.
-    InvalidCheckFile: BAD_REQUEST, "invalid-check-file", "It is no check file of WeChat's";
-    /// The call would issue a token, spend a code or take a secret: the platform does not pass it on.
-    PathRefused: FORBIDDEN, "path-refused", "The platform does not pass this call on";
+    InvalidPath: BAD_REQUEST, "invalid-path", "The path cannot be relayed";
+    /// It is not one of WeChat's check files: its name or its content has the wrong form.
+    InvalidCheckFile: BAD_REQUEST, "invalid-check-file", "It is not one of WeChat's check files";
+    /// The call would issue a token, spend a code or take a secret: the platform does not relay it.
+    PathRefused: FORBIDDEN, "path-refused", "The platform does not relay this call";
     /// There is no key, or not a valid one.
     InvalidKey: UNAUTHORIZED, "invalid-key", "The API key is not valid";
     /// WeChat has blocked the user.
     UserBlocked: FORBIDDEN, "user-blocked", "WeChat has blocked this user";
-    /// The API key does not permit this, or no operator may do it.
+    /// The API key does not permit this, or operators may not do it.
     NotAllowed: FORBIDDEN, "not-allowed", "This caller may not do this";
     /// The caller was not authenticated.
     NoIdentity: FORBIDDEN, "no-identity", "No IAM identity";
@@ -91,7 +91,7 @@ kinds! {
     UnknownKey: NOT_FOUND, "unknown-key", "No such key";
     /// There is no such link.
     UnknownLink: NOT_FOUND, "unknown-link", "No such link";
-    /// There is no login under this code, or none any more.
+    /// There is no login with this code, or it has expired.
     UnknownLogin: NOT_FOUND, "unknown-login", "No such login";
     /// There is no such operator.
     UnknownOperator: NOT_FOUND, "unknown-operator", "No such operator";
@@ -101,68 +101,68 @@ kinds! {
     UnknownRoute: NOT_FOUND, "unknown-route", "No such route";
     /// The route has other methods.
     MethodNotAllowed: METHOD_NOT_ALLOWED, "method-not-allowed", "The route does not have this method";
-    /// The platform may not act for the account any more.
-    AuthorizationEnded: CONFLICT, "authorization-ended", "The account is not authorized any more";
+    /// The platform may no longer act for the account.
+    AuthorizationEnded: CONFLICT, "authorization-ended", "The account is no longer authorized";
     /// The account has granted no API permission: WeChat issues no token for it.
     NoApiPermission: CONFLICT, "no-api-permission", "The account has granted no API permission";
     /// The account cannot sign web pages.
     PagesNotPermitted: CONFLICT, "pages-not-permitted", "The account cannot sign pages";
-    /// A reconciliation is under way.
-    ReconciliationRunning: CONFLICT, "reconciliation-running", "A reconciliation is under way";
-    /// There is an operator of this name.
-    OperatorExists: CONFLICT, "operator-exists", "There is such an operator";
-    /// As many check files are stored as there may be.
+    /// A reconciliation is already in progress.
+    ReconciliationRunning: CONFLICT, "reconciliation-running", "A reconciliation is in progress";
+    /// There is already an operator with this name.
+    OperatorExists: CONFLICT, "operator-exists", "The operator already exists";
+    /// The greatest number of check files is already stored.
     TooManyCheckFiles: CONFLICT, "too-many-check-files", "Too many check files";
     /// The link is bound to an account.
     LinkUsed: CONFLICT, "link-used", "The link has been used";
-    /// The first call with this `Idempotency-Key` is under way.
-    CallUnderWay: CONFLICT, "call-under-way", "The first call with this key is under way";
+    /// The first call with this `Idempotency-Key` is in progress.
+    CallUnderWay: CONFLICT, "call-under-way", "The first call with this key is in progress";
     /// A call was already sent under this `Idempotency-Key`, and its response cannot be returned.
-    CallNotRepeated: CONFLICT, "call-not-repeated", "The call is not sent a second time";
+    CallNotRepeated: CONFLICT, "call-not-repeated", "The call is not sent again";
     /// The link was cancelled.
     LinkCancelled: GONE, "link-cancelled", "The link was cancelled";
-    /// The link's time is over.
+    /// The link has expired.
     LinkExpired: GONE, "link-expired", "The link has expired";
-    /// The item is not in the version that `If-Match` names.
+    /// The item does not have the version in `If-Match`.
     VersionMismatch: PRECONDITION_FAILED, "version-mismatch", "Somebody else has changed it";
     /// The body is too large.
     TooLarge: PAYLOAD_TOO_LARGE, "too-large", "The body is too large";
-    /// WeChat's answer is larger than what can be passed back.
+    /// WeChat's response is too large to be passed back.
     AnswerTooLarge: PAYLOAD_TOO_LARGE, "answer-too-large", "WeChat's response is too large";
     /// The body is not declared as JSON.
     NotJson: UNSUPPORTED_MEDIA_TYPE, "not-json", "The body is not JSON";
     /// The `Idempotency-Key` was used for another call.
     KeyReused: UNPROCESSABLE_ENTITY, "key-reused", "The Idempotency-Key belongs to another call";
     /// The page is not on one of the platform's web domains.
-    UrlNotOnWebDomain: UNPROCESSABLE_ENTITY, "url-not-on-web-domain", "The page is on no web domain of the platform";
+    UrlNotOnWebDomain: UNPROCESSABLE_ENTITY, "url-not-on-web-domain", "The page is not on one of the platform's web domains";
     /// The code of a mini program's user is not valid, or was used.
     LoginCodeRefused: UNPROCESSABLE_ENTITY, "login-code-refused", "WeChat refused the code";
-    /// The verifier does not match the challenge that the login began with, or there was none.
+    /// The verifier does not match the challenge with which the login began, or there was none.
     VerifierRefused: UNPROCESSABLE_ENTITY, "verifier-refused", "The verifier does not match the challenge";
-    /// It was asked for a moment ago.
-    TooSoon: TOO_MANY_REQUESTS, "too-soon", "It was asked for a moment ago";
+    /// It was already requested a moment ago.
+    TooSoon: TOO_MANY_REQUESTS, "too-soon", "It was already requested a moment ago";
     /// The user of a mini program has logged in too often.
-    TooManyLogins: TOO_MANY_REQUESTS, "too-many-logins", "Too many logins of this user";
-    /// The link has made too many pre-auth codes.
+    TooManyLogins: TOO_MANY_REQUESTS, "too-many-logins", "Too many logins by this user";
+    /// Too many pre-auth codes were created for the link.
     TooManyCodes: TOO_MANY_REQUESTS, "too-many-codes", "Too many pre-auth codes";
-    /// A defect of ours.
+    /// There is a bug in the platform.
     Defect: INTERNAL_SERVER_ERROR, "defect", "Not available";
-    /// WeChat refused a call that the answer needs.
+    /// WeChat refused a call that the response depends on.
     WechatRefused: BAD_GATEWAY, "wechat-refused", "WeChat refused the call";
-    /// WeChat did not answer a call that the answer needs.
-    WechatUnreachable: BAD_GATEWAY, "wechat-unreachable", "WeChat did not answer";
-    /// WeChat's answer may hold secrets that could not be taken out.
-    AnswerUnusable: BAD_GATEWAY, "answer-unusable", "WeChat's answer cannot be passed back";
-    /// WeChat did not answer a call in time, or the connection was lost: it may have taken effect.
-    WechatSlow: GATEWAY_TIMEOUT, "wechat-slow", "WeChat's answer did not arrive";
-    /// WeChat refuses the address that the platform calls from.
+    /// WeChat did not respond to a call that the response depends on.
+    WechatUnreachable: BAD_GATEWAY, "wechat-unreachable", "WeChat did not respond";
+    /// WeChat's response may contain secrets that could not be removed.
+    AnswerUnusable: BAD_GATEWAY, "answer-unusable", "WeChat's response cannot be passed back";
+    /// WeChat did not respond in time, or the connection was lost: the call may have taken effect.
+    WechatSlow: GATEWAY_TIMEOUT, "wechat-slow", "WeChat's response did not arrive";
+    /// WeChat refuses the IP address from which the platform calls.
     AddressRefused: SERVICE_UNAVAILABLE, "address-refused", "WeChat refuses the platform's address";
     /// WeChat is busy.
     WechatBusy: SERVICE_UNAVAILABLE, "wechat-busy", "WeChat is busy";
-    /// The token is being renewed by another process, and there is none that could be used meanwhile.
+    /// Another process is renewing the token, and there is none that could be used meanwhile.
     TokenBeingRenewed: SERVICE_UNAVAILABLE, "token-being-renewed", "The token is being renewed";
-    /// The token has lapsed or was refused, and WeChat gives no other one for now.
-    TokenUnavailable: SERVICE_UNAVAILABLE, "token-unavailable", "WeChat gives no token";
+    /// The token has expired or was refused, and WeChat issues no other one for now.
+    TokenUnavailable: SERVICE_UNAVAILABLE, "token-unavailable", "WeChat issues no token";
     /// The platform's secret is still empty.
     NotConfigured: SERVICE_UNAVAILABLE, "not-configured", "The platform is not configured";
     /// Not the caller's fault.
@@ -193,20 +193,20 @@ impl Problem {
         Self { kind, detail: detail.into(), reference: None, retry_after: None, members: Map::new() }
     }
 
-    /// Adds the number under which the log has the cause.
+    /// Adds the number under which the cause is in the log.
     #[must_use]
     pub fn with_reference(self, reference: Reference) -> Self {
         Self { reference: Some(reference), ..self }
     }
 
-    /// Adds a member of this kind's own.
+    /// Adds a member that is specific to this kind.
     #[must_use]
     pub fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
         self.members.insert(member.to_owned(), value.into());
         self
     }
 
-    /// Adds a member where there is a value for it.
+    /// Adds a member if there is a value for it.
     #[must_use]
     pub fn with_some(self, member: &str, value: Option<impl Into<Value>>) -> Self {
         match value {
@@ -221,7 +221,7 @@ impl Problem {
         Self { retry_after: Some(wait), ..self }
     }
 
-    /// What kind it is.
+    /// Its kind.
     #[must_use]
     pub const fn kind(&self) -> ProblemKind {
         self.kind
@@ -246,7 +246,7 @@ impl Problem {
     }
 }
 
-/// The response has the problem as an extension, for layers that word it in another way.
+/// The response has the problem as an extension, for layers that present it in another form.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let headers = [(CONTENT_TYPE, "application/problem+json"), (CACHE_CONTROL, "no-store")];

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use askama::Template;
 use qrcode::{Color, EcLevel, QrCode};
 
-/// Light modules around the code, without which readers do not find it (ISO/IEC 18004).
+/// The light modules around the code, without which scanners do not find it (ISO/IEC 18004).
 const QUIET: usize = 4;
 
-/// One unit of the picture is a module; one sub-path of `path` is a run of dark ones.
+/// One unit of the picture is a module; each sub-path of `path` is a run of dark modules.
 #[derive(Template)]
 #[template(path = "qr.svg", escape = "html")]
 struct Svg<'a> {
@@ -17,8 +17,9 @@ struct Svg<'a> {
     label: &'a str,
 }
 
-/// The code for a text, with a label for those who do not see it; `None` where the text is too long for any. On a screen it
-/// is not damaged: with the least correction it is coarse enough to be scanned.
+/// The QR code of a text, with a label for people who cannot see it; `None` if the text is too long for any code. A
+/// code on a screen is not damaged, so the lowest error correction suffices, which makes the modules as large as
+/// possible.
 #[must_use]
 pub fn qr(text: &str, label: &str) -> Option<String> {
     let code = QrCode::with_error_correction_level(text, EcLevel::L).ok()?;

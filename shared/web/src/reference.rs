@@ -1,10 +1,10 @@
-//! The number that is all that leaves of an internal error.
+//! The number that is sent to the caller instead of an internal error.
 
 use std::fmt;
 
 use base::random::Random;
 
-/// A number that a merchant can read out and that is next to the cause in the log.
+/// A number that a merchant can read out, and that is in the log together with the cause.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference(String);
 
@@ -12,7 +12,7 @@ pub struct Reference(String);
 const LARGEST: u64 = 9_999_999_999;
 
 impl Reference {
-    /// A fresh number.
+    /// Generates a number.
     #[must_use]
     pub fn generate(random: &Random) -> Self {
         Self(format!("{:010}", random.up_to(LARGEST)))

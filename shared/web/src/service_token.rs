@@ -1,8 +1,9 @@
-//! Short-lived tokens that a service gets for its API key, and sends where a library of WeChat's sends WeChat's own.
+//! Short-lived tokens that a service gets for its API key, and sends where a WeChat library sends WeChat's own token.
 //!
-//! Libraries write a token into every URL, and URLs end up in logs: a key does not belong there, and WeChat's token never
-//! leaves the platform. Such a token is for one key and one account, or the platform itself; it is worthless elsewhere, and
-//! after two hours. It is signed ([`DerivedKeys`]), so making and checking one takes neither a write nor a read of its own.
+//! Libraries write a token into every URL, and URLs end up in logs: a key does not belong there, and WeChat's token
+//! never leaves the platform. Such a token is for one key and one account, or the platform itself; it is useless for
+//! anything else, and after two hours. It is signed ([`DerivedKeys`]), so issuing and checking one takes neither a
+//! write nor an extra read.
 
 use std::time::Duration;
 
@@ -13,19 +14,20 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use platform::derived_key::{DerivedKeys, Purpose, SIGNATURE_LENGTH};
 use secrecy::SecretString;
 
-/// How long a service may keep a token: as long as WeChat's.
+/// How long a service may use a token: as long as WeChat's.
 pub const SERVICE_TOKEN_LIFE: Duration = Duration::from_hours(2);
 
-/// How much longer it is accepted. A service counts from when it gets a token, and libraries keep one to the last second.
+/// How much longer it is accepted. A service counts from when it gets a token, and libraries use one to the last
+/// second.
 const GRACE: Duration = Duration::from_mins(1);
 
-/// What each begins with: programs that look for secrets in source code recognize it by this.
+/// The prefix of every token, by which secret scanners recognize it in source code.
 const PREFIX: &str = "wxs_";
 
-/// Characters of the time: seconds since 1970, in hexadecimal.
+/// The number of characters of the time: seconds since 1970, in hexadecimal.
 const TIME_LENGTH: usize = 8;
 
-/// A token as it was presented: `wxs_KEY_TIME_SIGNATURE`. Whether it is genuine is not known yet.
+/// A token that was presented: `wxs_KEY_TIME_SIGNATURE`. It is not verified yet.
 #[derive(Clone)]
 pub struct ServiceToken {
     key: KeyId,
@@ -34,7 +36,7 @@ pub struct ServiceToken {
 }
 
 impl ServiceToken {
-    /// A token for a key and `target`: an account's appid, or the word for the platform itself.
+    /// Issues a token for a key and `target`: an account's appid, or the word for the platform itself.
     #[must_use]
     pub fn issue(keys: &DerivedKeys, key: &KeyId, target: &str, now: Timestamp) -> SecretString {
         let expires_at = u32::try_from(now.plus(SERVICE_TOKEN_LIFE + GRACE).unix()).unwrap_or(u32::MAX);
@@ -42,7 +44,7 @@ impl ServiceToken {
         format!("{PREFIX}{key}_{expires_at:0TIME_LENGTH$x}_{}", URL_SAFE_NO_PAD.encode(signature)).into()
     }
 
-    /// Takes a token apart; `None` for a text that cannot be one.
+    /// Parses a token; `None` if the text is not one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (key, rest) = text.strip_prefix(PREFIX)?.split_at_checked(KeyId::LENGTH)?;
@@ -57,7 +59,7 @@ impl ServiceToken {
         })
     }
 
-    /// The key that it was issued for.
+    /// The key for which it was issued.
     #[must_use]
     pub const fn key(&self) -> &KeyId {
         &self.key
@@ -70,7 +72,7 @@ impl ServiceToken {
         keys.verifies(Purpose::ServiceToken, &signed(&self.key, time.as_slice(), target), &self.signature)
     }
 
-    /// Whether its time is over.
+    /// Whether it has expired.
     #[must_use]
     pub fn has_expired(&self, now: Timestamp) -> bool {
         i64::from(self.expires_at) <= now.unix()

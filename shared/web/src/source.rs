@@ -1,7 +1,7 @@
-//! Where a request comes from, for what is written down about it.
+//! The origin of a request, for records.
 //!
-//! The layer between API Gateway and the handlers puts it there; nothing that a caller sends can. Where a proxy is in front
-//! of the gateway, the address is the proxy's.
+//! The layer between API Gateway and the handlers adds it to the request; nothing that a caller sends can. If there is
+//! a proxy in front of the gateway, the address is the proxy's.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -13,19 +13,19 @@ use store::Actor;
 use crate::Problem;
 use crate::caller::Caller;
 
-/// The origin of a request, as far as it is known.
+/// The origin of a request, as far as known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Source {
     /// The address that called the gateway.
     pub ip: Option<IpAddr>,
-    /// The host that the request was sent to, one that the gateway serves.
+    /// The host to which the request was sent, one of those that the gateway serves.
     pub host: Option<String>,
-    /// The id that the log has in every line about the request, and that the response names.
+    /// The id of the request, which is in every line of the log about it and in the response.
     pub request_id: Option<String>,
 }
 
 impl Source {
-    /// Whoever asks from here, for what is written down about it.
+    /// The author of the request, for records.
     #[must_use]
     pub fn actor(&self, by: String) -> Actor {
         Actor { by, source_ip: self.ip, request_id: self.request_id.clone() }
@@ -40,7 +40,7 @@ impl<S: Sync> FromRequestParts<S> for Source {
     }
 }
 
-/// Who does what a request asks for, and from where: for what is written down about it.
+/// The author of what a request does, for records.
 #[derive(Debug, Clone)]
 pub struct Requester(pub Actor);
 

@@ -1,5 +1,5 @@
-//! From the gateway's JSON to a request of HTTP. Nothing here is believed to have a form: whatever has not the one it
-//! should have is malformed.
+//! Conversion of the gateway's JSON to an HTTP request. Nothing is assumed about its form: anything unexpected is
+//! malformed.
 
 use std::sync::Arc;
 
@@ -20,8 +20,8 @@ use crate::headers::{BODY_FILE, BODY_PART, IDEMPOTENCY_KEY, LARGE_ANSWER, RETRIE
 use crate::identity::{IamIdentity, OperatorIdentity};
 use crate::source::Source;
 
-/// The headers that reach a handler, besides those of WeChat's signed calls. No other does: what is not known here can be
-/// neither trusted nor stumbled over.
+/// The headers that reach a handler, in addition to those of WeChat's signed calls. No others do, so that no handler
+/// can trust an unknown header or fail because of one.
 pub const HEADERS: [HeaderName; 15] = [
     ACCEPT,
     ACCEPT_LANGUAGE,
@@ -40,17 +40,17 @@ pub const HEADERS: [HeaderName; 15] = [
     VIDEO_URL,
 ];
 
-/// The longest path, query and header, in bytes. The gateway takes 10,240 for a request's line and headers together.
+/// The longest path, query and header, in bytes. The gateway allows 10,240 for the request line and headers together.
 const PATH_LIMIT: usize = 2 * 1024;
 const QUERY_LIMIT: usize = 8 * 1024;
 const HEADER_LIMIT: usize = 8 * 1024;
 
-/// The longest body, in bytes, unless a function takes longer ones. Every route has a narrower bound of its own, of at most
-/// 64 KiB; this one keeps the gateway's 10 MB from being decoded for nothing.
+/// The longest body, in bytes, unless a function accepts longer ones. Every route has its own smaller limit, of at most
+/// 64 KiB; this one avoids decoding up to the gateway's 10 MB in vain.
 pub const EVENT_BODY_LIMIT: usize = 256 * 1024;
 
-/// Characters that a path cannot contain as they are. `%` can: the gateway hands some paths over decoded, others as
-/// they were sent.
+/// Characters that must be encoded in a path. `%` is not among them: the gateway passes on some paths decoded, others
+/// as they were sent.
 const NOT_IN_PATH: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -67,7 +67,7 @@ const NOT_IN_PATH: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// The route that the gateway says it has chosen; `None` where it says none, or two.
+/// The route that the gateway has chosen; `None` if the event names none, or two.
 pub(super) fn route_key(event: &Value) -> Option<&str> {
     let keys = [&event["routeKey"], &event["requestContext"]["routeKey"]];
     let mut named = keys.into_iter().filter(|key| !key.is_null());
@@ -90,7 +90,7 @@ pub(super) fn request(mut event: Value, body_limit: usize, request_id: Option<&s
     *request.uri_mut() = uri(&event["rawPath"], &event["rawQueryString"])?;
     *request.headers_mut() = headers(&event["headers"], &event["cookies"])?;
     if !is_of_key_door(path_of(&route)) {
-        // The gateway's, which has looked at it.
+        // It is for the gateway, which has checked it.
         request.headers_mut().remove(AUTHORIZATION);
     }
     request.extensions_mut().insert(RouteKey(route));
@@ -104,17 +104,17 @@ pub(super) fn request(mut event: Value, body_limit: usize, request_id: Option<&s
     Ok(request)
 }
 
-/// The operator for whom the console calls. The gateway's authorizers are `iam`, `jwt` and `lambda`: nothing that a stranger
-/// sends becomes an `operator`, only an event that somebody makes who may invoke the function.
+/// The operator on whose behalf the console calls. The gateway's authorizers are `iam`, `jwt` and `lambda`: nothing
+/// that a stranger sends becomes an `operator`, only an event from somebody who may invoke the function.
 fn operator(authorizer: &Value) -> Result<Option<OperatorIdentity>, Refusal> {
     let Some(operator) = authorizer.get("operator") else { return Ok(None) };
     let name = operator["name"].as_str().and_then(|name| OperatorName::parse(name).ok());
-    // Nobody is two callers.
+    // An event with two callers is malformed.
     let name = name.filter(|_| authorizer.as_object().is_some_and(|authorizer| authorizer.len() == 1));
     name.map(|name| Some(OperatorIdentity::new(&name))).ok_or(Refusal::Malformed("the operator"))
 }
 
-/// Path and query, no host: no handler goes by the host that a caller names.
+/// Path and query, without a host: no handler may depend on the host that a caller names.
 fn uri(path: &Value, query: &Value) -> Result<Uri, Refusal> {
     const PATH: Refusal = Refusal::Malformed("the path");
     const QUERY: Refusal = Refusal::Malformed("the query");
@@ -134,23 +134,23 @@ fn joined(path: &str, query: &str) -> Option<Uri> {
     PathAndQuery::try_from(written).map(Uri::from).ok()
 }
 
-/// The address of a request as it is behind the gateway, which decodes paths; `None` where that leaves no path.
+/// The address of a request as it is behind the gateway, which decodes paths; `None` if that leaves no valid path.
 pub(super) fn behind_gateway(uri: &Uri) -> Option<Uri> {
     let path = percent_decode_str(uri.path()).decode_utf8().ok()?;
     joined(&path, uri.query().unwrap_or_default())
 }
 
-/// A `#` would end the query, and all that follows would be lost silently.
+/// Whether a byte can be in a query. A `#` would end the query, and all that follows would be lost silently.
 const fn is_in_query(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b'#' | b'<' | b'>')
 }
 
-/// A text, or `absent` in the place of null.
+/// A string, or `absent` instead of null.
 fn text<'a>(value: &'a Value, absent: &'a str) -> Option<&'a str> {
     if value.is_null() { Some(absent) } else { value.as_str() }
 }
 
-/// The known headers. Cookies come on their own; a header of that name counts where they do not.
+/// The known headers. Cookies have their own member; a header of that name counts only if the member is missing.
 fn headers(headers: &Value, cookies: &Value) -> Result<HeaderMap, Refusal> {
     const MALFORMED: Refusal = Refusal::Malformed("a header");
     let none = Map::new();

@@ -1,4 +1,4 @@
-//! From a response of HTTP to the gateway's JSON.
+//! Conversion of an HTTP response to the gateway's JSON.
 
 use std::collections::BTreeMap;
 use std::string::FromUtf8Error;
@@ -11,32 +11,33 @@ use http::StatusCode;
 use http::header::SET_COOKIE;
 use serde::Serialize;
 
-/// Lambda's bound on an answer, in bytes; the largest of ours is 4 MiB in Base64.
+/// Lambda's limit on a response, in bytes; our largest is 4 MiB in Base64.
 const RESPONSE_LIMIT: usize = 6 * 1024 * 1024;
 
-/// An extension of a response whose body leaves in Base64, also where it is text: megabytes of text could grow beyond
-/// Lambda's bound by JSON's escapes, and in Base64 they grow by a third.
+/// The extension of a response whose body is sent in Base64 even if it is text: JSON's escapes could make megabytes of
+/// text exceed Lambda's limit, while Base64 adds only a third.
 #[derive(Debug, Clone, Copy)]
 pub struct InBase64;
 
-/// An answer in the form of payload 2.0.
+/// A response in the form of payload 2.0.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GatewayResponse {
     /// The status.
     pub status_code: u16,
-    /// The headers, `Set-Cookie` not among them. A repeated one's values are joined with a comma.
+    /// The headers, without `Set-Cookie`. The values of a repeated header are joined with a comma.
     pub headers: BTreeMap<String, String>,
-    /// The cookies that it sets, as `Set-Cookie` says it.
+    /// The values of `Set-Cookie`.
     pub cookies: Vec<String>,
-    /// The body: as it is where it is UTF-8 and not marked with [`InBase64`], else in Base64.
+    /// The body: unchanged if it is UTF-8 and not marked with [`InBase64`], otherwise in Base64.
     pub body: String,
     /// Whether the body is in Base64.
     pub is_base64_encoded: bool,
 }
 
 impl GatewayResponse {
-    /// The same with the id that the log has in every line about the request: what a caller who asks for help can name.
+    /// The same with the request's id, which is in every line of the log about it, so that a caller who asks for help
+    /// can quote it.
     pub(super) fn with_request_id(mut self, id: String) -> Self {
         self.headers.insert("x-request-id".to_owned(), id);
         self
@@ -58,7 +59,7 @@ impl GatewayResponse {
         let (status, body) = match to_bytes(body, RESPONSE_LIMIT).await {
             Ok(body) => (head.status, Vec::from(body)),
             Err(error) => {
-                tracing::error!("an answer could not be read to its end: {error}");
+                tracing::error!("a response could not be read completely: {error}");
                 (StatusCode::INTERNAL_SERVER_ERROR, Vec::new())
             }
         };

@@ -18,7 +18,7 @@ use crate::identity::{IamIdentity, OperatorIdentity};
 
 static BUSINESS: [Route; 1] = [Route::with(Method::POST, "/business", Right::IamOnly)];
 
-/// Says what reached it.
+/// Returns what reached it.
 async fn echo(uri: Uri, RawQuery(query): RawQuery, headers: HeaderMap, body: Bytes) -> axum::Json<Value> {
     let headers: Vec<_> =
         headers.iter().map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))).collect();
@@ -100,7 +100,7 @@ async fn answer(event: &Value) -> GatewayResponse {
     gateway().answer(&event.to_string()).await
 }
 
-/// What reached the handler, of an event that reaches it.
+/// What reached the handler of an event.
 async fn echoed(change: impl FnOnce(&mut Value)) -> Value {
     let answer = answer(&event("POST /echo", "/echo", change)).await;
     assert_eq!(answer.status_code, 200, "{answer:?}");
@@ -244,7 +244,7 @@ async fn a_path_leads_to_the_route_that_the_gateway_has_chosen_or_nowhere() {
         (answer.status_code, answer.body)
     };
     assert_eq!(status("GET /items/{id}", "/items/7").await, (200, "item 7".to_owned()));
-    // A browser reads these as another path; here they stay the name of an item, or lead nowhere.
+    // A browser would resolve these to another path; here they stay the name of an item, or match no route.
     for (path, id) in [
         ("/items/..\\business", "..\\business"),
         ("/items/a#b", "a#b"),
@@ -264,7 +264,7 @@ async fn a_path_leads_to_the_route_that_the_gateway_has_chosen_or_nowhere() {
     {
         assert_eq!(status("GET /items/{id}", path).await.0, 404, "{path}");
     }
-    // The path is that of a route, and the gateway has checked the caller for another one.
+    // The path is that of one route, but the gateway has checked the caller for another one.
     for (route, path) in [
         ("GET /items/{id}", "/items/7/parts"),
         ("GET /items/{id}/parts", "/items/7"),
@@ -310,7 +310,7 @@ async fn what_the_gateway_sends_whole_is_routed_here_and_below_its_prefix_only()
         assert!(found == status && (problem.is_empty() || body.contains(problem)), "{route} {path}: {found} {body}");
     }
     assert_eq!(sent("ANY /v1/things/{proxy+}", "DELETE", "/v1/things/7").await.status_code, 405);
-    // Of what a caller proves itself with, only a key comes here.
+    // Of all credentials, only a key reaches a handler.
     for (route, path, comes) in [("GET /echo", "/echo", false), ("ANY /v1/echo", "/v1/echo", true)] {
         let event = event(route, path, |event| {
             event["requestContext"]["http"]["method"] = json!("GET");
@@ -443,7 +443,7 @@ async fn a_handler_that_panics_is_answered_for_with_500_counted_and_asked_again(
     let gateway = Gateway { metrics, ..gateway() };
     for _ in 0..2 {
         let answer = gateway.answer(&event("GET /panic", "/panic", |_| {}).to_string()).await;
-        assert_eq!((answer.status_code, answer.body.as_str()), (500, "the request could not be answered"));
+        assert_eq!((answer.status_code, answer.body.as_str()), (500, "the request could not be processed"));
     }
     let counted = counted.lock().unwrap().clone();
     assert_eq!(counted, [(); 2].map(|()| Metric::count(Measure::RequestFailed, 1).with_dimension("defect")));

@@ -1,4 +1,4 @@
-//! What both push URLs answer with: plain words, or a sealed reply, and in time whatever hangs.
+//! The responses of both push URLs: plain text or a sealed reply, always in time.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,27 +15,27 @@ use platform::secret::Platform;
 use tokio::time::Instant;
 use wechat::crypto::Generations;
 
-/// Nonces have up to ten digits, as WeChat's own.
+/// Nonces have up to ten digits, like WeChat's own.
 const LARGEST_NONCE: u64 = 9_999_999_999;
 
-/// When the answer to a request is due: an extension of every request that went through [`answer_in_time`].
+/// When the response to a request is due: an extension of every request that went through [`answer_in_time`].
 #[derive(Debug, Clone, Copy)]
 pub struct AnswerBy(pub Instant);
 
-/// Answers within `bound`, also while a body trickles in or a service hangs; else with what `too_slow` makes.
+/// Responds within `bound`, even if a body arrives slowly or a service hangs; then the response is that of `too_slow`.
 pub async fn answer_in_time(bound: Duration, too_slow: fn() -> Response, mut request: Request, next: Next) -> Response {
     let by = Instant::now() + bound;
     request.extensions_mut().insert(AnswerBy(by));
     tokio::time::timeout_at(by, next.run(request)).await.unwrap_or_else(|_| too_slow())
 }
 
-/// An answer in plain words.
+/// A plain-text response.
 #[must_use]
 pub fn plain_answer(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Response {
     (status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text.into()).into_response()
 }
 
-/// What a reply is sealed with: the token and the key that fitted the message.
+/// The seal of a reply: the token and the key with which the message came.
 #[derive(Clone)]
 pub struct ReplySeal {
     pub(super) platform: Arc<Platform>,
@@ -49,13 +49,13 @@ impl fmt::Debug for ReplySeal {
 }
 
 impl ReplySeal {
-    /// The platform that the message was sealed for.
+    /// The platform for which the message was sealed.
     #[must_use]
     pub fn platform(&self) -> &Platform {
         &self.platform
     }
 
-    /// The answer with a sealed reply (protocol section 3.4), whose plain form is `xml`.
+    /// The response with a sealed reply (protocol section 3.4), whose plaintext is `xml`.
     #[must_use]
     pub fn answer(&self, xml: &str, random: &Random, now: Timestamp) -> Response {
         let (timestamp, nonce) = (now.unix().to_string(), random.up_to(LARGEST_NONCE).to_string());

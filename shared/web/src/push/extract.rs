@@ -1,7 +1,7 @@
-//! From a request to an authentic message, in one extractor (walk-through 1 of `docs/architecture.md`).
+//! The extractor that turns a request into an authentic message (walk-through 1 of `docs/architecture.md`).
 //!
-//! Bound the body, take exactly `Encrypt`, check `msg_signature`, decrypt with the current key or the previous one,
-//! check whom it is for: in this order, and nothing before has been looked at further. A handler that takes
+//! It limits the body, extracts exactly `Encrypt`, checks `msg_signature`, decrypts with the current key or the
+//! previous one, and checks the recipient, in this order; nothing is processed further before. A handler that takes
 //! [`Verified`] therefore cannot see anything unverified. Both push URLs use it.
 
 use std::error::Error;
@@ -22,29 +22,30 @@ use wechat::push::{AccountMessage, AuthorizationEvent};
 use super::query::Query;
 use super::{PushRejection, ReplySeal};
 
-/// The largest body accepted, in bytes. Real pushes have below 2 KiB; the longest texts leave room in this.
+/// The largest body that is accepted, in bytes. Real pushes have less than 2 KiB; the longest texts fit easily.
 pub const BODY_LIMIT: usize = 64 * 1024;
 
-/// What is signed with our token and sealed for our platform, read as a `T`: the extractor of both push URLs.
+/// A message that is signed with our token and sealed for our platform, parsed as a `T`: the extractor of both push
+/// URLs.
 #[derive(Debug)]
 pub struct Verified<T>(pub T);
 
-/// An authentic message that nobody has read yet.
+/// An authentic message that has not been parsed yet.
 pub struct Authentic {
-    /// The decrypted text. Bytes that are not UTF-8 are U+FFFD in it: a message is not lost for one of them.
+    /// The decrypted text. Bytes that are not UTF-8 are replaced by U+FFFD, so that the message is not lost.
     pub text: SecretString,
-    /// For the reply.
+    /// The seal for the reply.
     pub seal: ReplySeal,
-    /// `timestamp` of the URL: when this delivery of it was sent.
+    /// `timestamp` of the URL: when this delivery was sent.
     pub sent_at: Timestamp,
 }
 
-/// What a decrypted message can be read as.
+/// A type as which a decrypted message can be parsed.
 pub trait Pushed: Sized {
-    /// Reads `message`.
+    /// Parses `message`.
     ///
     /// # Errors
-    /// [`PushRejection::Foreign`] where it is for another platform.
+    /// [`PushRejection::Foreign`] if it is for another platform.
     fn read(message: Authentic) -> Result<Self, PushRejection>;
 }
 
@@ -53,9 +54,9 @@ pub trait Pushed: Sized {
 pub struct PlatformPush {
     /// The event.
     pub event: AuthorizationEvent,
-    /// The platform that it is for: it was sealed for it.
+    /// The platform for which it was sealed.
     pub component: AppId,
-    /// When this delivery of it was sent.
+    /// When this delivery was sent.
     pub sent_at: Timestamp,
 }
 
@@ -70,15 +71,15 @@ impl Pushed for PlatformPush {
     }
 }
 
-/// A message of the 消息与事件接收URL. Which account it is for the handler has to see: the path says so, which is not
-/// signed, and `ToUserName`, which is.
+/// A message of the 消息与事件接收URL. The handler has to check for which account it is: by the path, which is not signed, and
+/// by `ToUserName`, which is.
 #[derive(Debug)]
 pub struct AccountPush {
     /// The message.
     pub message: AccountMessage,
-    /// For the reply.
+    /// The seal for the reply.
     pub seal: ReplySeal,
-    /// When this delivery of it was sent.
+    /// When this delivery was sent.
     pub sent_at: Timestamp,
 }
 
@@ -137,8 +138,8 @@ fn open(platform: &Platform, envelope: &Envelope<'_>, signed: &Signed<'_>) -> Re
     Ok(platform.keyring.open(signed)?)
 }
 
-/// Whether the cause may be that token or key were changed since the secret was read. If the signature
-/// verifies but the payload is not valid ciphertext, reading the secret again cannot help: the sender is at fault.
+/// Whether the reason may be that token or key were changed since the secret was read. If the signature verifies but
+/// the payload is not valid ciphertext, reading the secret again cannot help: the sender is at fault.
 const fn another_secret_may_fit(refusal: &PushRejection) -> bool {
     match refusal {
         PushRejection::Open(reason) => !matches!(reason, OpenError::Base64 | OpenError::CipherLength),
@@ -146,7 +147,7 @@ const fn another_secret_may_fit(refusal: &PushRejection) -> bool {
     }
 }
 
-/// Reads the body as long as it is within [`BODY_LIMIT`]. A gateway delivers it in one piece, which is not copied.
+/// Reads the body up to [`BODY_LIMIT`]. The gateway delivers it in one piece, which is not copied.
 async fn read(body: Body) -> Result<Bytes, PushRejection> {
     to_bytes(body, BODY_LIMIT).await.map_err(|error| {
         let is_too_large = error.source().is_some_and(<dyn Error>::is::<LengthLimitError>);

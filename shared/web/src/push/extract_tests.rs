@@ -1,4 +1,4 @@
-//! Tests of [`super`]: requests through a router, the secret in a manager in memory.
+//! Tests of [`super`]: requests through a router, and the secret in an in-memory Secrets Manager.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -94,7 +94,7 @@ impl Stage {
         (head.status, text)
     }
 
-    /// Sends, and gives back the status and the reason reported.
+    /// Sends a request, and returns the status and the reported reason.
     async fn refusal(&self, uri: &str, body: impl Into<Body>) -> (u16, String) {
         let (status, _) = self.send(uri, body).await;
         let mut refused = self.refused.lock().unwrap();
@@ -205,7 +205,7 @@ async fn what_is_malformed_is_refused_by_reason() {
     assert_eq!(stage.refusal(&uri, nested).await, (400, "element-misplaced".into()));
     assert_eq!(stage.refusal(&uri, format!("<!DOCTYPE xml>{body}")).await, (400, "document-type".into()));
     assert_eq!(stage.refusal(&uri, vec![0xff, 0xfe]).await, (400, "utf-8".into()));
-    assert_eq!(stage.manager.reads(), 0, "nothing was there to be compared with a secret");
+    assert_eq!(stage.manager.reads(), 0, "there was nothing to compare with a secret");
 }
 
 #[tokio::test]
@@ -222,16 +222,17 @@ async fn what_wechat_has_signed_is_never_refused_for_what_is_in_it() {
 #[tokio::test]
 async fn the_borders_between_the_signed_parts_cannot_be_moved_into_another_message() {
     let stage = Stage::new();
-    // The token sorts before all of it, so that the rest of what is signed can be cut in other ways.
+    // The token sorts before all other parts, so that the rest of what is signed can be divided differently.
     let (secret_token, timestamp, nonce) = ("!Token", "1700000000", "98");
     stage.manager.store(&secret(secret_token, KEY));
     let keyring = keyring(APP_ID, secret_token, KEY);
-    // What a stranger could type: three blocks further on it is a sealed message by itself, with its length in front.
+    // Text that a stranger could type: from the third block on it is a sealed message of its own, beginning with its
+    // length.
     let mut message = b"<xml><Content><![CDATA[.....................".to_vec();
     assert_eq!(message.len(), 3 * 16 - 4);
     message.extend(u32::try_from(MESSAGE.len()).unwrap().to_be_bytes());
     message.extend(MESSAGE.as_bytes());
-    // With random bytes that make `Encrypt` sort behind the nonce, whole and without 64 characters.
+    // With random bytes that make `Encrypt` sort after the nonce, both complete and without 64 characters.
     let sealed = (0..=u8::MAX)
         .map(|n| keyring.seal(&message, [n; 16], timestamp, nonce, Generations::CURRENT))
         .find(|sealed| sealed.encrypt.as_str() > "9a" && sealed.encrypt[64..] > *"9a")
@@ -320,7 +321,7 @@ async fn without_a_secret_the_answer_says_so() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
 
-    /// Promise 4: whatever is signed or sent, there is an answer, and without our signature it is never a good one.
+    /// Promise 4: whatever is signed or sent, there is a response, and without our signature it is never a success.
     #[test]
     fn any_message_under_our_seal_and_any_body_without_it_is_answered(
         message in prop::collection::vec(any::<u8>(), 0..300),

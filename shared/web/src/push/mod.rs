@@ -1,4 +1,4 @@
-//! Pushes of WeChat's as requests (protocol section 3.1): the check that they are authentic, and what they are answered.
+//! WeChat's pushes as requests (protocol section 3.1): checking that they are authentic, and the responses.
 //!
 //! [`Verified`] is the only way from a request to a message: a handler that takes it cannot see anything that is not
 //! signed with our token and sealed for our platform.

@@ -10,21 +10,21 @@ const LONGEST_TIMESTAMP: usize = 20;
 
 /// The longest `nonce`, in characters. Real ones have up to 16.
 ///
-/// What is signed is joined without separators, so a signature fits wherever the borders between the parts are. The
-/// shortest piece of `Encrypt` that could move into `nonce` and leave whole blocks behind has 64 characters.
+/// The signed parts are joined without separators, so a signature stays valid if the borders between them are moved.
+/// The shortest piece of `Encrypt` that could be moved into `nonce` and leave whole blocks has 64 characters.
 const LONGEST_NONCE: usize = 32;
 
 /// The longest `msg_signature` that is compared, in characters. Real ones have 40.
 const LONGEST_SIGNATURE: usize = 128;
 
-/// Why the query is not a push's.
+/// Why the query is not that of a push.
 #[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
 pub enum QueryError {
-    /// A parameter is not there, or empty.
+    /// A parameter is missing or empty.
     #[error("the query parameter {0} is missing")]
     Missing(&'static str),
-    /// A parameter is there twice: nothing says which one is signed.
-    #[error("the query parameter {0} is there more than once")]
+    /// A parameter occurs more than once: nothing says which one is signed.
+    #[error("the query parameter {0} occurs more than once")]
     Repeated(&'static str),
     /// A parameter is longer than any that WeChat sends.
     #[error("the query parameter {0} is too long")]
@@ -83,7 +83,7 @@ impl Query {
         Ok(Self { timestamp, nonce: filled("nonce", nonce)?, msg_signature: filled("msg_signature", msg_signature)? })
     }
 
-    /// `timestamp`; far ahead where it is no time: a border that was moved has made it another number.
+    /// `timestamp`; a time far ahead if it is not valid: a moved border has turned it into another number.
     pub(super) fn sent_at(&self) -> Timestamp {
         Timestamp::from_unix(self.timestamp.parse().unwrap_or(i64::MAX))
     }

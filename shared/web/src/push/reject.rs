@@ -1,8 +1,8 @@
-//! Why a push is refused, and what is answered: the one place that turns reasons into statuses.
+//! Why a push is refused, and the response: the one place that turns reasons into statuses.
 //!
-//! The answer says what is wrong in a few words, without anything of the push or the secret; the reason goes into the
-//! log and the metric `push_refused` as one word. The metric counts each refusal; the log has one line a minute for each
-//! reason, since strangers can send as many forged pushes as they like.
+//! The response says what is wrong in a few words, without any content of the push or the secret; the reason goes into
+//! the log and the metric `push_refused` as one word. The metric counts each refusal; the log has at most one line a
+//! minute for each reason, since strangers can send as many forged pushes as they like.
 
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
@@ -23,10 +23,10 @@ pub enum PushRejection {
     /// The body is larger than [`super::BODY_LIMIT`].
     #[error("the body is too large")]
     TooLarge,
-    /// The connection broke before the body was complete.
+    /// The connection was lost before the body was complete.
     #[error("the body is incomplete")]
     Incomplete,
-    /// The query lacks what belongs to a push.
+    /// The query is not that of a push.
     #[error("{0}")]
     Query(#[from] QueryError),
     /// The outer XML is malformed.
@@ -38,19 +38,19 @@ pub enum PushRejection {
     /// `AppId` of the envelope or of the message names another platform.
     #[error("the push is for another platform")]
     Foreign,
-    /// The message was sent to another account than the path names.
+    /// The message is for an account other than the one in the path.
     #[error("the message is for another account")]
     ForeignAccount,
-    /// The platform has nothing to do with the account that the path names.
+    /// The account in the path does not belong to the platform.
     #[error("the account has not authorized the platform")]
     UnknownAccount,
-    /// There is no secret to check it with.
+    /// There is no secret with which to check it.
     #[error(transparent)]
     Platform(#[from] PlatformError),
 }
 
 impl PushRejection {
-    /// What is answered.
+    /// The status of the response.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self {
@@ -87,13 +87,13 @@ impl PushRejection {
         }
     }
 
-    /// Counts the refusal and logs it, unless its reason was logged within the last minute. The extractors do so
-    /// themselves.
+    /// Counts the refusal and logs it, unless its reason was logged within the last minute. The extractors already do
+    /// this themselves.
     pub fn report(&self, metrics: &Metrics) {
         metrics.put(&Metric::count(Measure::PushRefused, 1).with_dimension(self.reason()));
         let Some(left_out) = REFUSED.admit(self.reason(), Instant::now()) else { return };
         if let Self::Platform(error) = self {
-            // Somebody must act, and the error says how; all others need no more than their reason.
+            // Somebody must act, and the error says how; for all other refusals the reason is enough.
             tracing::error!(%error, left_out, "no push can be accepted");
         } else {
             tracing::warn!(reason = self.reason(), left_out, "push refused");
@@ -105,7 +105,7 @@ impl IntoResponse for PushRejection {
     fn into_response(self) -> Response {
         let text = match &self {
             Self::Platform(PlatformError::NotConfigured) => "not-configured".to_owned(),
-            // Which field is wrong, or why it cannot be read, is the operator's business.
+            // Only the operator needs to know which field is wrong, or why the secret cannot be read.
             Self::Platform(_) => "the platform's secret cannot be used".to_owned(),
             told => told.to_string(),
         };

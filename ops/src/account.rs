@@ -1,5 +1,4 @@
-//! The AWS account that a command works on: region and credentials of the person at the keyboard, looked at before
-//! anything is asked of AWS with them.
+//! The AWS account of a command: the user's region and credentials, checked before AWS is called with them.
 
 use std::time::Duration;
 
@@ -10,14 +9,14 @@ use aws_sdk_dynamodb::config::ProvideCredentials as _;
 use runtime::aws::Connections;
 use tokio::time::timeout;
 
-/// Getting credentials may start another program or ask a server.
+/// The time-out for getting credentials, which may start another program or call a server.
 const CREDENTIALS: Duration = Duration::from_secs(15);
 
 const SIGN_IN: &str = "sign in, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with --profile. For \
                        a profile that signs in through the browser: eval \"$(aws configure export-credentials --profile \
                        NAME --format env)\"";
 
-/// Why AWS cannot be asked anything.
+/// Why AWS cannot be called.
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
     /// There is no region.
@@ -39,7 +38,7 @@ impl Unusable {
     }
 }
 
-/// What the environment, the profile and the arguments come to.
+/// Loads the configuration from the environment, the profile and the arguments.
 pub async fn load(region: Option<&str>, profile: Option<&str>) -> SdkConfig {
     let connections = Connections::new();
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(connections.clone());
@@ -47,7 +46,7 @@ pub async fn load(region: Option<&str>, profile: Option<&str>) -> SdkConfig {
         loader = loader.region(Region::new(region.to_owned()));
     }
     if let Some(profile) = profile {
-        // Named on the command line it goes before the keys of the environment, as with the AWS CLI.
+        // A profile on the command line takes precedence over keys in the environment, as with the AWS CLI.
         let asks = ProviderConfig::default().with_http_client(connections);
         let asks = asks.with_region(region.map(|region| Region::new(region.to_owned())));
         let credentials = ProfileFileCredentialsProvider::builder().configure(&asks).profile_name(profile).build();
@@ -56,7 +55,7 @@ pub async fn load(region: Option<&str>, profile: Option<&str>) -> SdkConfig {
     loader.load().await
 }
 
-/// Whether AWS can be asked anything with what was loaded for `profile`.
+/// Checks whether AWS can be called with what was loaded for `profile`.
 ///
 /// # Errors
 /// [`Unusable`] says what is missing.
@@ -73,11 +72,11 @@ pub async fn check(config: &SdkConfig, profile: Option<&str>) -> Result<(), Unus
             (None, Some(profile)) => none(&format!("there is no profile {profile}")),
             (None, None) => none("none in the environment or in the profile"),
         },
-        Err(_) => none("their source gives no response"),
+        Err(_) => none("their source does not respond"),
     }
 }
 
-/// An error with its causes. The SDK's list of all that it tried, over several lines, becomes one line.
+/// An error with its causes. The SDK's list of everything that it tried, over several lines, becomes one line.
 fn in_one_line(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string);
     let text = causes.collect::<Vec<_>>().join(": ").replace("the credential provider was not enabled: ", "");

@@ -1,4 +1,4 @@
-//! The options of the program, which is `cargo ops` where it is run from its source code, and else `ops`.
+//! The options of the program, which is `cargo ops` if it is run from its source code, and otherwise `ops`.
 
 mod operators;
 
@@ -14,10 +14,10 @@ pub use self::operators::{
     EndBrowserArgs, EndOperatorArgs, InviteArgs, ListOperatorsArgs, OperatorsArgs, OperatorsCommand,
 };
 
-/// The business port of a `cargo run` that was given none.
+/// The default business port of `cargo run`.
 const DEFAULT_PORT: u16 = 3001;
 
-/// What may be chosen on the command line.
+/// The command line.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
 #[command(name = "ops", version, about = "Examines, checks and repairs deployments of the WeChat third-party platform")]
 pub struct Args {
@@ -27,7 +27,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// Reads what this process was given, and ends it if that is wrong, or a request for help.
+    /// Parses the command line of this process, and exits if it is wrong or asks for help.
     #[must_use]
     pub fn of_process(environment: &impl Environment) -> Self {
         let mut command = Self::called(environment);
@@ -35,21 +35,22 @@ impl Args {
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
     }
 
-    /// The program under the name by which it was called: cargo tells a program that it runs which package it is of.
+    /// The program with the name by which it was called: cargo sets a variable with the package of a program that it
+    /// runs.
     fn called(environment: &impl Environment) -> clap::Command {
         let by_cargo = environment.get("CARGO_PKG_NAME").is_some_and(|name| name == env!("CARGO_PKG_NAME"));
         Self::command().bin_name(if by_cargo { "cargo ops" } else { "ops" })
     }
 }
 
-/// What the program does.
+/// A command of the program.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Command {
-    /// Says in words what is wrong with a deployment, or with a `cargo run` on this machine
+    /// Says what is wrong with a deployment, or with a `cargo run` on this machine
     #[command(
-        long_about = "Looks at a deployment from outside and says in words what is wrong with it and what to do: the stack, \
-                      the secret, the table and its items, the public URL, the clocks. Without --stack it looks at a \
-                      `cargo run` on this machine. It changes nothing, asks WeChat nothing, and prints no secret. The one \
+        long_about = "Examines a deployment from outside and says what is wrong with it and what to do: the stack, \
+                      the secret, the table and its items, the public URL, the clocks. Without --stack it examines a \
+                      `cargo run` on this machine. It changes nothing, does not call WeChat, and prints no secret. The only \
                       trace it leaves is a refused push in the logs and metrics of ticket-push and account-push.",
         after_help = "Exits with 0 if all is well (warnings included), 1 if something is wrong, and 2 if nothing could be \
                       examined: wrong arguments, no credentials, no such stack, nothing running."
@@ -58,54 +59,54 @@ pub enum Command {
     /// Copies the items that a table lacks from another one, such as a restored backup
     #[command(
         long_about = "Copies the items that a DynamoDB table lacks from another one, such as a restored backup. Items that \
-                      the target has are newer and stay. It may be run again after a failure."
+                      the target already has are newer and are kept. It may be run again after a failure."
     )]
     CopyTable(CopyTableArgs),
     /// Sends a deployment the messages of WeChat's release check (全网发布接入检测), and says which case would fail and why
     #[command(
         long_about = "Sends a deployment the messages of WeChat's release check (全网发布接入检测): sealed with the platform's own \
-                      secret, to its public URLs, within WeChat's time-outs, as from WeChat's test accounts. Opens the \
+                      secret, to its public URLs, within WeChat's time-outs, as if from WeChat's test accounts. Opens the \
                       replies and says case by case what would pass, and what to change if it would not. Without --stack \
-                      it checks a `cargo run` on this machine. It stores nothing, asks WeChat nothing, and prints no \
+                      it checks a `cargo run` on this machine. It stores nothing, does not call WeChat, and prints no \
                       secret; it counts in the metrics release_check, push_refused and push_stale. The case that needs an \
-                      authorization code is skipped: only WeChat can make one.",
+                      authorization code is skipped: only WeChat can issue one.",
         after_help = "Exits with 0 if every case passed, 1 if one failed, and 2 if nothing could be checked: wrong arguments, \
                       no credentials, no such stack, no usable secret, nothing running."
     )]
     ReleaseCheck(ReleaseCheckArgs),
-    /// Makes, lists and revokes the API keys of services that cannot sign with IAM
+    /// Creates, lists and revokes the API keys of services that cannot sign with IAM
     #[command(
-        long_about = "Makes, lists and revokes the API keys of services that cannot sign with IAM, directly in the table of a \
+        long_about = "Creates, lists and revokes the API keys of services that cannot sign with IAM, directly in the table of a \
                       deployment, with the credentials of whoever runs it. Without --stack: in that of a `cargo run` on \
-                      this machine. A key is printed once, when it is made."
+                      this machine. A key is printed only once, when it is created."
     )]
     Keys(KeysArgs),
     /// Invites, lists and ends the operators of the console
     #[command(
         long_about = "Invites, lists and ends the operators of the console, directly in the table of a deployment, with the \
                       credentials of whoever runs it. Without --stack: in that of a `cargo run` on this machine. The URL of \
-                      an invitation is printed once, when it is made."
+                      an invitation is printed only once, when it is created."
     )]
     Operators(OperatorsArgs),
-    /// Fetches, puts, lists and removes the files with which WeChat checks domains
+    /// Fetches, adds, lists and removes the files with which WeChat checks domains
     #[command(
-        long_about = "Fetches, puts, lists and removes WeChat's check files, which every host of the platform serves at its \
-                      root. Files go directly into the table of a deployment, with the credentials of whoever runs it; what \
-                      comes from WeChat comes through the deployment's own route, since WeChat answers no other address. \
+        long_about = "Fetches, adds, lists and removes WeChat's check files, which every host of the platform serves at its \
+                      root. Files are stored directly in the table of a deployment, with the user's credentials; those \
+                      from WeChat are fetched through the deployment's own route, since WeChat accepts no other address. \
                       Without --stack: of a `cargo run` on this machine.",
         after_help = "sync and put exit with 0 if every file is stored and served, and 1 if not."
     )]
     Domains(DomainsArgs),
 }
 
-/// Which deployment is meant.
+/// The deployment of a command.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct DeploymentArgs {
     /// The CloudFormation stack; without it, a `cargo run` on this machine
     #[arg(long, value_name = "NAME", conflicts_with = "business_port")]
     pub stack: Option<String>,
 
-    /// The stack's region, such as eu-central-1; else that of the environment or the profile
+    /// The stack's region, such as eu-central-1; by default that of the environment or the profile
     #[arg(long, value_name = "REGION", requires = "stack")]
     pub region: Option<String>,
 
@@ -113,19 +114,19 @@ pub struct DeploymentArgs {
     #[arg(long, value_name = "PROFILE", requires = "stack")]
     pub profile: Option<String>,
 
-    /// Port of the business API of the `cargo run`, which names all its other ports
+    /// Port of the business API of the `cargo run`, through which the other ports are found
     #[arg(long, value_name = "PORT", default_value_t = DEFAULT_PORT)]
     pub business_port: u16,
 }
 
-/// What `doctor` looks at.
+/// The options of `doctor`.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct DoctorArgs {
-    /// Which deployment
+    /// The deployment
     #[command(flatten)]
     pub deployment: DeploymentArgs,
 
-    /// Look for the public routes here instead of at the stack's `PublicBaseUrl`, whose name may not lead there yet
+    /// Look for the public routes here instead of at the stack's `PublicBaseUrl`, whose name may not resolve to it yet
     #[arg(long, value_name = "URL", requires = "stack", value_parser = address)]
     pub public_url: Option<Url>,
 
@@ -134,23 +135,23 @@ pub struct DoctorArgs {
     pub api_url: Option<Url>,
 }
 
-/// What `release-check` checks.
+/// The options of `release-check`.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct ReleaseCheckArgs {
-    /// Which deployment
+    /// The deployment
     #[command(flatten)]
     pub deployment: DeploymentArgs,
 
-    /// Look for the public routes here instead of at the stack's `PublicBaseUrl`, whose name may not lead there yet
+    /// Look for the public routes here instead of at the stack's `PublicBaseUrl`, whose name may not resolve to it yet
     #[arg(long, value_name = "URL", requires = "stack", value_parser = address)]
     pub public_url: Option<Url>,
 
-    /// Check with WeChat's five groups of test accounts, not with the first alone
+    /// Check with all five groups of WeChat's test accounts, not only the first
     #[arg(long)]
     pub all_groups: bool,
 }
 
-/// Whose keys, and what becomes of them.
+/// The options of `keys`.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct KeysArgs {
     /// What to do
@@ -158,19 +159,19 @@ pub struct KeysArgs {
     pub command: KeysCommand,
 }
 
-/// What `keys` does.
+/// A command of `keys`.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum KeysCommand {
-    /// Makes a key and prints it: it is not shown again
+    /// Creates a key and prints it: it is not shown again
     Create(NewKeyArgs),
-    /// Lists the keys, the newest first; those that were revoked or have expired for 30 more days
+    /// Lists the keys, newest first; those that were revoked or have expired are listed for another 30 days
     List(ListKeysArgs),
     /// Revokes a key, which is refused within 60 seconds
     Revoke(RevokeKeyArgs),
 }
 
 impl KeysCommand {
-    /// Whose keys are meant.
+    /// The deployment with the keys.
     #[must_use]
     pub const fn deployment(&self) -> &DeploymentArgs {
         match self {
@@ -181,47 +182,47 @@ impl KeysCommand {
     }
 }
 
-/// What `keys create` makes.
+/// The options of `keys create`.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct NewKeyArgs {
-    /// Which deployment
+    /// The deployment
     #[command(flatten)]
     pub deployment: DeploymentArgs,
 
-    /// What the key is called, such as the service that gets it
+    /// The name of the key, such as the service that gets it
     #[arg(long, value_name = "NAME")]
     pub name: String,
 
-    /// What the key opens, such as accounts:read or calls; may be repeated
+    /// A scope of the key, such as accounts:read or calls; may be repeated
     #[arg(long = "scope", value_name = "SCOPE", required = true)]
     pub scopes: Vec<String>,
 
-    /// An account that the key is for; may be repeated. Without it, the key is for all
+    /// An account to which the key is limited; may be repeated. Without it, the key is for all accounts
     #[arg(long = "appid", value_name = "APPID")]
     pub appids: Vec<String>,
 
-    /// From when on the key is refused, such as 2099-01-31T08:00:00Z
+    /// When the key expires, such as 2099-01-31T08:00:00Z
     #[arg(long, value_name = "TIME")]
     pub expires_at: Option<String>,
 
-    /// Let the key itself be the `access_token` in a call's URL, where others may log it. Libraries that ask for a token
-    /// do not need it
+    /// Accept the key itself as the `access_token` in a call's URL, which others may log. Libraries that request a
+    /// token do not need it
     #[arg(long)]
     pub in_url: bool,
 }
 
-/// What `keys list` lists.
+/// The options of `keys list`.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct ListKeysArgs {
-    /// Which deployment
+    /// The deployment
     #[command(flatten)]
     pub deployment: DeploymentArgs,
 }
 
-/// What `keys revoke` revokes.
+/// The options of `keys revoke`.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct RevokeKeyArgs {
-    /// Which deployment
+    /// The deployment
     #[command(flatten)]
     pub deployment: DeploymentArgs,
 
@@ -230,7 +231,7 @@ pub struct RevokeKeyArgs {
     pub id: KeyId,
 }
 
-/// What becomes of which check files.
+/// The options of `domains`.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct DomainsArgs {
     /// What to do
@@ -238,21 +239,21 @@ pub struct DomainsArgs {
     pub command: DomainsCommand,
 }
 
-/// What `domains` does.
+/// A command of `domains`.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum DomainsCommand {
-    /// Fetches the platform's check file from WeChat, stores it, and looks whether it is served
+    /// Fetches the platform's check file from WeChat, stores it, and checks whether it is served
     Sync(SyncDomainsArgs),
     /// Lists the check files
     List(ListDomainsArgs),
-    /// Stores a check file that was downloaded from WeChat, and looks whether it is served
+    /// Stores a check file that was downloaded from WeChat, and checks whether it is served
     Put(PutDomainArgs),
-    /// Removes a check file, which is not served any more
+    /// Removes a check file, so that it is no longer served
     Remove(RemoveDomainArgs),
 }
 
 impl DomainsCommand {
-    /// Whose files are meant.
+    /// The deployment with the files.
     #[must_use]
     pub const fn deployment(&self) -> &DeploymentArgs {
         match self {
@@ -263,7 +264,7 @@ impl DomainsCommand {
         }
     }
 
-    /// Where the routes are looked for, by those that do.
+    /// The public and the business URL to be used instead of the stack's, for the commands that have such options.
     #[must_use]
     pub const fn addresses(&self) -> (Option<&Url>, Option<&Url>) {
         match self {
@@ -274,18 +275,18 @@ impl DomainsCommand {
     }
 }
 
-/// What `domains sync` fetches.
+/// The options of `domains sync`.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct SyncDomainsArgs {
-    /// Which deployment
+    /// The deployment
     #[command(flatten)]
     pub deployment: DeploymentArgs,
 
-    /// A mini program whose own check file is fetched too; may be repeated
+    /// A mini program whose own check file is also fetched; may be repeated
     #[arg(long = "account", value_name = "APPID", value_parser = AppId::parse_issued)]
     pub accounts: Vec<AppId>,
 
-    /// Look for the files here instead of at the stack's `PublicBaseUrl`, whose name may not lead there yet
+    /// Look for the files here instead of at the stack's `PublicBaseUrl`, whose name may not resolve to it yet
     #[arg(long, value_name = "URL", requires = "stack", value_parser = address)]
     pub public_url: Option<Url>,
 
@@ -294,22 +295,22 @@ pub struct SyncDomainsArgs {
     pub api_url: Option<Url>,
 }
 
-/// What `domains list` lists.
+/// The options of `domains list`.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct ListDomainsArgs {
-    /// Which deployment
+    /// The deployment
     #[command(flatten)]
     pub deployment: DeploymentArgs,
 }
 
-/// What `domains put` stores.
+/// The options of `domains put`.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct PutDomainArgs {
-    /// Which deployment
+    /// The deployment
     #[command(flatten)]
     pub deployment: DeploymentArgs,
 
-    /// Look for the file here instead of at the stack's `PublicBaseUrl`, whose name may not lead there yet
+    /// Look for the file here instead of at the stack's `PublicBaseUrl`, whose name may not resolve to it yet
     #[arg(long, value_name = "URL", requires = "stack", value_parser = address)]
     pub public_url: Option<Url>,
 
@@ -318,10 +319,10 @@ pub struct PutDomainArgs {
     pub file: PathBuf,
 }
 
-/// What `domains remove` removes.
+/// The options of `domains remove`.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct RemoveDomainArgs {
-    /// Which deployment
+    /// The deployment
     #[command(flatten)]
     pub deployment: DeploymentArgs,
 
@@ -330,7 +331,7 @@ pub struct RemoveDomainArgs {
     pub name: CheckFileName,
 }
 
-/// What `copy-table` copies.
+/// The options of `copy-table`.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct CopyTableArgs {
     /// The table to copy from
@@ -341,7 +342,7 @@ pub struct CopyTableArgs {
     #[arg(value_name = "TO")]
     pub to: String,
 
-    /// The region of both; else that of the environment or the profile
+    /// The region of both; by default that of the environment or the profile
     #[arg(long, value_name = "REGION")]
     pub region: Option<String>,
 
@@ -350,7 +351,7 @@ pub struct CopyTableArgs {
     pub profile: Option<String>,
 }
 
-/// The address of a server.
+/// Parses the address of a server.
 fn address(text: &str) -> Result<Url, &'static str> {
     match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),

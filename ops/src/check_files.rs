@@ -1,4 +1,4 @@
-//! Whether check files are served at the public URL as WeChat looks for them: byte for byte, and as text.
+//! Whether check files are served at the public URL as WeChat requires: byte for byte, and as text.
 
 use std::time::Duration;
 
@@ -19,22 +19,22 @@ const SERVED: &str = "check files";
 
 const FILE: Noun = Noun::new("个文件", "file");
 
-/// For a response. A function that starts cold takes one or two.
+/// The time-out for a response. A cold start takes one or two seconds.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// For all files together.
+/// The time-out for all files together.
 const ALL: Duration = Duration::from_mins(1);
 
-/// The pause after the gateway's 429: its limit is of requests a second.
+/// The pause after the gateway's 429: its limit is in requests per second.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Files that are not served and told one by one.
-const MOST_TOLD: usize = 5;
+/// How many files that are not served are listed one by one.
+const MAX_LISTED: usize = 5;
 
-/// Files that are read at once.
+/// How many files are read at once.
 const AT_ONCE: usize = 100;
 
-/// All files that are stored.
+/// All stored files.
 pub(crate) async fn all(files: &CheckFiles) -> Result<Vec<CheckFile>, StoreError> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
@@ -48,7 +48,7 @@ pub(crate) async fn all(files: &CheckFiles) -> Result<Vec<CheckFile>, StoreError
 }
 
 impl Deployment {
-    /// Asks the public URL for each file, one after the other: the route's limit is low.
+    /// Requests each file from the public URL, one after the other, since the route's limit is low.
     pub(crate) async fn served(&self, files: &[CheckFile]) -> Vec<Finding> {
         let http = match client(&[&self.public]) {
             Ok(http) => http,
@@ -65,15 +65,15 @@ impl Deployment {
         if looked_at < files.len() {
             findings.push(Finding::warning(
                 SERVED,
-                format!("{looked_at} of {} could be looked at in time", files.len()),
+                format!("{looked_at} of {} could be checked in time", files.len()),
                 "remove the files of domains that WeChat has checked: ops domains remove",
             ));
         }
-        let hidden = wrong.len().saturating_sub(MOST_TOLD);
+        let hidden = wrong.len().saturating_sub(MAX_LISTED);
         if wrong.is_empty() {
             findings.push(Finding::ok(SERVED, self.all_served(looked_at)));
         }
-        findings.extend(wrong.into_iter().take(MOST_TOLD));
+        findings.extend(wrong.into_iter().take(MAX_LISTED));
         if hidden > 0 {
             let sentence = format!(
                 "the same is true of {} more",
@@ -92,7 +92,7 @@ impl Deployment {
         format!("{} serves {files} with the stored bytes", shown(&self.public))
     }
 
-    /// The finding about a file that is not served as it is stored.
+    /// The finding about a file, if it is not served as stored.
     async fn is_served(&self, http: &Client, file: &CheckFile) -> Option<Finding> {
         let url = at(&self.public, &[file.name.as_str()]);
         loop {
@@ -111,21 +111,21 @@ impl Deployment {
         match answer.status.as_u16() {
             200 if answer.body.as_deref() != Some(file.content.as_str().as_bytes()) => wrong(
                 format!("{name} has other bytes than the stored file"),
-                "see what is in front of the API and changes it, or which other server answers there",
+                "check what is in front of the API and changes it, or which other server responds there",
             ),
             200 if !content_type.starts_with("text/plain") => wrong(
                 format!("{name} is served as {content_type:?}, not as text/plain"),
-                "see what is in front of the API and changes it",
+                "check what is in front of the API and changes it",
             ),
             200 => None,
             404 => wrong(
                 format!("{name} is not found"),
-                "deploy this version, whose function web-login serves check files; else another server answers there",
+                "deploy this version, whose function web-login serves check files; otherwise another server responds there",
             ),
             300..400 => wrong(format!("{name} redirects to {:.200}", answer.header(LOCATION)), lead_here(self.target)),
             status => wrong(
-                format!("{name} is answered with status {status}"),
-                "look at the logs of web-login and of the API; a firewall in front of it must let WeChat's checker in",
+                format!("the response for {name} has status {status}"),
+                "look at the logs of web-login and of the API; a firewall in front of it must admit WeChat's checker",
             ),
         }
     }

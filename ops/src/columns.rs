@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-/// Rows below their heads. The last column is apart: how wide it is, only the terminal knows.
+/// Formats rows below their heads. The last column is separate, since only the terminal knows the width of its text.
 pub(crate) fn columns<const N: usize>(heads: ([&str; N], &str), rows: &[([String; N], String)]) -> String {
     let heads = (heads.0.map(str::to_owned), heads.1.to_owned());
     let lines: Vec<&([String; N], String)> = [&heads].into_iter().chain(rows).collect();
@@ -11,7 +11,7 @@ pub(crate) fn columns<const N: usize>(heads: ([&str; N], &str), rows: &[([String
     let mut text = String::new();
     for (cells, last) in &lines {
         for (cell, width) in cells.iter().zip(&widths) {
-            // Writing to a text cannot fail.
+            // Writing to a string cannot fail.
             let _ = write!(text, "{cell:<width$}  ");
         }
         let _ = writeln!(text, "{last}");

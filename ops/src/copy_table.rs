@@ -1,8 +1,8 @@
-//! `cargo ops copy-table FROM TO`: brings what a table lacks from another one, such as a restored backup.
+//! `cargo ops copy-table FROM TO`: copies the items that a table lacks from another one, such as a restored backup.
 //!
-//! What the target has is newer and stays: each item is written under the condition that there is none with its key. So
-//! the command may be run again after a failure, and while functions are at work. One thing is nowhere else than in the
-//! backup: what businesses have said about accounts. It is added to the details that the platform has made anew.
+//! What the target already has is newer and is kept: each item is written on the condition that there is none with its
+//! key. So the command may be run again after a failure, and while functions are running. Only the backup has what
+//! businesses have said about accounts: it is added to the details that the platform has created again.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -20,45 +20,45 @@ use store::{DETAILS_SORT, LABEL_ATTRIBUTES};
 
 use crate::explain::Explain as _;
 
-/// Writes under way at once: some hundred items a second over a distance.
+/// The number of concurrent writes: some hundred items per second over a long distance.
 const WINDOW: usize = 32;
 
-/// A page of a scan is a megabyte.
+/// The time-out of one try: a page of a scan is a megabyte.
 const TRY: Duration = Duration::from_secs(20);
 
-/// One operation, with its tries again.
+/// The time-out of one operation, including its retries.
 const OPERATION: Duration = Duration::from_mins(1);
 
-/// What was done.
+/// The result of a copy.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Copied {
     /// Items that the target lacked.
     pub copied: u64,
-    /// Items that were there already.
+    /// Items that the target already had.
     pub kept: u64,
 }
 
-/// Why not everything was copied. What was copied stays.
+/// Why not everything was copied. What was copied is kept.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
-    /// A table cannot be copied into itself.
+    /// A table cannot be copied to itself.
     #[error("{0} is named twice: name the table to copy from, then the one to copy to")]
     Same(String),
-    /// DynamoDB did not do what was asked.
-    #[error("{problem} (table {table}, after {} items): {advice}. Run the command again to go on", done.copied + done.kept)]
+    /// A DynamoDB operation failed.
+    #[error("{problem} (table {table}, after {} items): {advice}. Run the command again to continue", done.copied + done.kept)]
     Refused {
-        /// What went wrong.
+        /// What is wrong.
         problem: String,
-        /// The table that was asked.
+        /// The table of the operation.
         table: String,
-        /// What was done until then.
+        /// What was copied until then.
         done: Copied,
         /// What to do.
         advice: String,
     },
 }
 
-/// DynamoDB, bounded in time for pages of a scan.
+/// A DynamoDB client with time-outs for pages of a scan.
 #[must_use]
 pub fn client(config: &SdkConfig) -> Client {
     let bounds = TimeoutConfig::builder().operation_attempt_timeout(TRY).operation_timeout(OPERATION).build();
@@ -68,13 +68,13 @@ pub fn client(config: &SdkConfig) -> Client {
 /// Copies every item of the table `from` that the table `to` lacks.
 ///
 /// # Errors
-/// [`CopyError`]; what was copied until then stays.
+/// [`CopyError`]; what was copied until then is kept.
 pub async fn copy(client: &Client, from: &str, to: &str) -> Result<Copied, CopyError> {
     if from == to {
         return Err(CopyError::Same(from.to_owned()));
     }
     let mut done = Copied::default();
-    // Before anything is read: a source without items would hide that there is no target.
+    // Checked before anything is read: with an empty source, a missing target would go unnoticed.
     for table in [from, to] {
         let described = client.describe_table().table_name(table).send().await;
         described.map_err(|error| refused(&error, "dynamodb:DescribeTable", table, done))?;
@@ -107,8 +107,8 @@ pub async fn copy(client: &Client, from: &str, to: &str) -> Result<Copied, CopyE
     Ok(done)
 }
 
-/// The write that adds what a business has said about an account to what the target knows of it, where that says nothing;
-/// `None` for an item that has no such thing.
+/// The write that adds what a business has said about an account to the target's details of the account, if these have
+/// nothing of the kind; `None` for an item without it.
 fn added_labels(client: &Client, to: &str, item: &HashMap<String, AttributeValue>) -> Option<UpdateItemFluentBuilder> {
     if item.get("sk")?.as_s().ok()? != DETAILS_SORT {
         return None;

@@ -21,18 +21,18 @@ use crate::args::DeploymentArgs;
 use crate::finding::{Finding, Verdict};
 use crate::signer::ApiSigner;
 
-/// Where a running `cargo run` names its variables, on the port of its business API.
+/// The path at which a running `cargo run` lists its variables, on the port of its business API.
 const RUNNING_SYSTEM: &str = "/_local/system";
 
-/// For the variables of a `cargo run`, which is on this machine.
+/// The time-out for the variables of a `cargo run`, which is on this machine.
 const VARIABLES: Duration = Duration::from_secs(5);
 
-/// Where a deployment runs: what is wrong in the cloud may be as it should on this machine.
+/// Where a deployment runs: what is wrong in the cloud may be correct on this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     /// In AWS.
     Aws,
-    /// A stack in something that plays AWS: the SDK is given another endpoint.
+    /// A stack in an emulator of AWS: the SDK is configured with another endpoint.
     Emulator,
     /// `cargo run` on this machine.
     Local,
@@ -46,19 +46,19 @@ pub struct Deployment {
     pub table: String,
     /// The secret's name or ARN.
     pub secret_id: String,
-    /// Where the public routes are.
+    /// The base of the public routes.
     pub public: Url,
     /// The base of the URLs in WeChat's console.
     pub public_base: String,
-    /// Where the business routes are.
+    /// The base of the business routes.
     pub business: Url,
-    /// Whether a webhook is to be called, which takes a key in the secret.
+    /// Whether a webhook is configured, which needs a key in the secret.
     pub webhook: bool,
-    /// The parts of the accounts, each of which has a renew run.
+    /// The parts of the accounts, each with its own renew run.
     pub parts: Vec<DuePart>,
     /// The hosts of web pages.
     pub web: WebHosts,
-    /// For the routes that IAM guards; `None` on this machine, where nobody asks for a signature.
+    /// The signer for the routes that IAM protects; `None` on this machine, where no signature is required.
     pub signer: Option<ApiSigner>,
     /// DynamoDB and Secrets Manager.
     pub clients: AwsClients,
@@ -66,34 +66,34 @@ pub struct Deployment {
     pub clock: SharedClock,
 }
 
-/// The hosts of web pages, as the operator has named them.
+/// The hosts of web pages, as the operator has configured them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WebHosts {
     /// The platform's 公众号开发域名.
     pub domains: WebDomains,
-    /// The host below which each account has a host of its own for web logins.
+    /// The host below which each account has its own host for web logins.
     pub login_host: Option<String>,
 }
 
 impl Deployment {
-    /// Its items of the platform `component`.
+    /// The repositories of the platform `component`.
     pub(crate) fn store(&self, component: &AppId) -> Store {
         Table::new(self.clients.dynamodb.clone(), &self.table).store(component)
     }
 }
 
-/// What the arguments name: a deployment, or the finding why there is none.
+/// The deployment that the arguments name, or the finding why there is none.
 pub(crate) struct Located {
-    /// What it is called.
+    /// Its name, for people.
     pub(crate) subject: String,
-    /// What was found on the way.
+    /// The findings so far.
     pub(crate) findings: Vec<Finding>,
     /// The deployment.
     pub(crate) deployment: Option<Deployment>,
 }
 
 impl Located {
-    /// The deployment, for a command that does nothing without one.
+    /// The deployment, for a command that needs one.
     ///
     /// # Errors
     /// The finding why there is none.
@@ -108,16 +108,16 @@ impl Located {
     }
 }
 
-/// Addresses to be used instead of the stack's own.
+/// Addresses that are used instead of the stack's own.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Addresses<'a> {
-    /// Of the public routes.
+    /// The base of the public routes.
     pub(crate) public: Option<&'a Url>,
-    /// Of the business routes.
+    /// The base of the business routes.
     pub(crate) api: Option<&'a Url>,
 }
 
-/// Finds what the arguments name.
+/// Finds the deployment that the arguments name.
 pub(crate) async fn locate(
     options: &DeploymentArgs,
     addresses: Addresses<'_>,
@@ -137,7 +137,7 @@ pub(crate) async fn locate(
     Located { subject, findings, deployment }
 }
 
-/// Bounds for a machine that may be far away from the region: each operation ends within 10 s.
+/// Time-outs for a machine that may be far away from the region: each operation ends within 10 s.
 const fn limits() -> Limits {
     Limits {
         table_try: Duration::from_secs(4),
@@ -177,14 +177,14 @@ async fn in_stack(
     })
 }
 
-/// A `cargo run` says itself where its parts are, whatever its ports, its table and its tunnel.
+/// Finds a `cargo run`, which lists its own addresses, whatever its ports, its table and its tunnel.
 async fn on_this_machine(port: u16, environment: &impl Environment) -> Result<Deployment, Finding> {
     const CHECK: &str = "local system";
     let business = format!("http://127.0.0.1:{port}");
     let named = variables(&format!("{business}{RUNNING_SYSTEM}")).await.ok_or_else(|| {
         let advice =
-            "start cargo run in another terminal; --business-port says where it listens, --stack names a deployment";
-        Finding::wrong(CHECK, format!("no cargo run answers on port {port}"), advice)
+            "start cargo run in another terminal; set --business-port to its port, or name a deployment with --stack";
+        Finding::wrong(CHECK, format!("no cargo run responds on port {port}"), advice)
     })?;
     let variables = Variables { named, environment };
     let variable = |name: &'static str| {
@@ -217,7 +217,8 @@ async fn on_this_machine(port: u16, environment: &impl Environment) -> Result<De
     })
 }
 
-/// What a `cargo run` names, and the environment for what it does not: the credentials for a table of one's own.
+/// The variables that a `cargo run` lists, and the environment for all others, such as the credentials for the user's
+/// own table.
 struct Variables<'a, E> {
     named: HashMap<String, String>,
     environment: &'a E,

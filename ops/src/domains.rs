@@ -1,8 +1,8 @@
-//! `cargo ops domains`: WeChat's check files, fetched from WeChat or put by hand, and looked for at the public URL.
+//! `cargo ops domains`: WeChat's check files, fetched from WeChat or added by hand, and checked at the public URL.
 //!
-//! WeChat is asked through the deployment's own routes `/wechat/…`, since WeChat answers no address but the platform's: a
-//! call from this machine would end with 61004. The routes take IAM's signature, which whoever runs this has credentials
-//! for. The table is written directly, as `cargo ops keys` does.
+//! WeChat is called through the deployment's own routes `/wechat/…`, since WeChat accepts no address but the
+//! platform's: a call from this machine would end with 61004. The routes require an IAM signature, for which the user
+//! has credentials. The table is written directly, as by `cargo ops keys`.
 
 mod fetch;
 
@@ -14,7 +14,7 @@ use std::path::Path;
 use base::clock::Timestamp;
 use platform::secret::{Platform, PlatformError};
 use runtime::config::Environment;
-use store::{CheckFile, CheckFileOrigin, CheckFiles, MOST_CHECK_FILES, NewCheckFile, StoreError};
+use store::{CheckFile, CheckFileOrigin, CheckFiles, MAX_CHECK_FILES, NewCheckFile, StoreError};
 use wechat::check_file::{CheckFileContent, CheckFileError, CheckFileName};
 
 use crate::args::{DomainsCommand, SyncDomainsArgs};
@@ -23,7 +23,7 @@ use crate::deployment::{self, Addresses, Deployment};
 use crate::doctor::secret;
 use crate::finding::{Diagnosis, Finding};
 
-/// More than the longest check file, and no more than is read of any file.
+/// How much is read of a file at most, which is more than the longest check file.
 const LONGEST_FILE: u64 = 1_024;
 
 /// The byte order marks of UTF-16, which some editors write.
@@ -35,64 +35,64 @@ pub enum DomainsError {
     /// The deployment, or its secret, is not usable.
     #[error("{0}")]
     Unusable(Finding),
-    /// The platform is not known, and with it the place of its items.
+    /// The secret is unusable, so the platform and the keys of its items are unknown.
     #[error("secret: {0}: ops doctor says more")]
     Secret(#[from] PlatformError),
     /// The file on this machine cannot be read.
     #[error("{0} cannot be read: {1}")]
     Unreadable(String, #[source] io::Error),
-    /// It is no check file.
+    /// It is not a check file.
     #[error("{0}")]
     File(#[from] CheckFileError),
     /// There is no such file.
     #[error("there is no such check file: ops domains list shows those that are served")]
     Unknown,
-    /// There is no room for it.
+    /// The greatest number of files is already stored.
     #[error(
-        "{MOST_CHECK_FILES} check files are stored, which is the most: remove those of domains that WeChat has checked, by \
+        "{MAX_CHECK_FILES} check files are stored, which is the limit: remove those of domains that WeChat has checked, with \
          ops domains remove"
     )]
     TooMany,
-    /// The table did not do what was asked.
+    /// The table could not be read or written.
     #[error("{0}; ops domains list shows what is stored")]
     Store(#[from] StoreError),
 }
 
-/// What a command has done.
+/// The outcome of a command.
 #[derive(Debug)]
-pub enum Done {
-    /// This, to be printed.
-    Said(String),
-    /// Something that was looked at afterwards.
-    Looked(Diagnosis),
+pub enum Outcome {
+    /// A text to be printed.
+    Text(String),
+    /// The findings about files that were stored and checked.
+    Diagnosis(Diagnosis),
 }
 
-/// Finds what the arguments name, and does what they say.
+/// Finds the deployment that the arguments name, and runs the command.
 ///
 /// # Errors
-/// [`DomainsError`]: it may have been done in part, and can be done again.
-pub async fn run(command: &DomainsCommand, environment: &impl Environment) -> Result<Done, DomainsError> {
+/// [`DomainsError`]: it may have been done in part, and can be repeated.
+pub async fn run(command: &DomainsCommand, environment: &impl Environment) -> Result<Outcome, DomainsError> {
     let (public, api) = command.addresses();
     let located = deployment::locate(command.deployment(), Addresses { public, api }, environment).await;
     let subject = format!("WeChat's check files. {}", located.subject);
     let deployment = located.usable().map_err(DomainsError::Unusable)?;
     match deployment.domains(command).await? {
-        Done::Looked(diagnosis) => Ok(Done::Looked(Diagnosis { subject, ..diagnosis })),
-        said @ Done::Said(_) => Ok(said),
+        Outcome::Diagnosis(diagnosis) => Ok(Outcome::Diagnosis(Diagnosis { subject, ..diagnosis })),
+        text @ Outcome::Text(_) => Ok(text),
     }
 }
 
 impl Deployment {
-    /// Does what `command` says with its check files.
+    /// Runs `command` on its check files.
     ///
     /// # Errors
     /// As [`run`].
-    pub async fn domains(&self, command: &DomainsCommand) -> Result<Done, DomainsError> {
+    pub async fn domains(&self, command: &DomainsCommand) -> Result<Outcome, DomainsError> {
         let text = secret::read(self).await.map_err(DomainsError::Unusable)?;
         let files = self.store(Platform::parse(&text)?.keyring.component()).check_files;
         match command {
             DomainsCommand::Sync(options) => self.sync(&files, options).await,
-            DomainsCommand::List(_) => Ok(Done::Said(table(&all(&files).await?))),
+            DomainsCommand::List(_) => Ok(Outcome::Text(table(&all(&files).await?))),
             DomainsCommand::Put(options) => {
                 let file = read(&options.file, self.clock.now())?;
                 store(&files, &file).await?;
@@ -100,15 +100,15 @@ impl Deployment {
             }
             DomainsCommand::Remove(options) => {
                 let was_there = files.remove(&options.name).await?;
-                let done = format!("{} is removed, and not served any more.\n", options.name);
-                if was_there { Ok(Done::Said(done)) } else { Err(DomainsError::Unknown) }
+                let done = format!("{} is removed, and no longer served.\n", options.name);
+                if was_there { Ok(Outcome::Text(done)) } else { Err(DomainsError::Unknown) }
             }
         }
     }
 
-    /// Fetches the platform's file and those of accounts, stores them, and looks whether they are served. One that
-    /// fails keeps no other from being fetched.
-    async fn sync(&self, files: &CheckFiles, options: &SyncDomainsArgs) -> Result<Done, DomainsError> {
+    /// Fetches the platform's file and those of accounts, stores them, and checks whether they are served. If one
+    /// fails, the others are still fetched.
+    async fn sync(&self, files: &CheckFiles, options: &SyncDomainsArgs) -> Result<Outcome, DomainsError> {
         let accounts = options.accounts.iter().cloned().map(CheckFileOrigin::Account);
         let (mut findings, mut stored) = (Vec::new(), Vec::new());
         for origin in std::iter::once(CheckFileOrigin::Platform).chain(accounts) {
@@ -128,9 +128,9 @@ impl Deployment {
     }
 }
 
-fn looked(findings: Vec<Finding>, served: Vec<Finding>) -> Done {
+fn looked(findings: Vec<Finding>, served: Vec<Finding>) -> Outcome {
     let findings = [findings, served].concat();
-    Done::Looked(Diagnosis { subject: "WeChat's check files".to_owned(), findings, examined: true })
+    Outcome::Diagnosis(Diagnosis { subject: "WeChat's check files".to_owned(), findings, examined: true })
 }
 
 async fn store(files: &CheckFiles, file: &CheckFile) -> Result<(), DomainsError> {
@@ -141,7 +141,7 @@ async fn store(files: &CheckFiles, file: &CheckFile) -> Result<(), DomainsError>
 }
 
 fn is_not_stored(file: &CheckFile, error: &DomainsError) -> Finding {
-    let advice = "remove files that no domain needs any more with ops domains remove, or try again";
+    let advice = "remove files that no domain needs with ops domains remove, or try again";
     Finding::wrong(fetch::check(&file.origin), format!("{} is not stored: {error}", file.name), advice)
 }
 
@@ -149,12 +149,12 @@ fn is_stored(file: &CheckFile) -> Finding {
     Finding::ok(fetch::check(&file.origin), format!("{} is stored{}", file.name, of(&file.origin)))
 }
 
-/// Whose a file is, behind its name.
+/// The owner of a file, to be written after its name.
 fn of(origin: &CheckFileOrigin) -> String {
     origin.account().map(|account| format!(", for domains of {account}")).unwrap_or_default()
 }
 
-/// A file on this machine, as it was downloaded from WeChat.
+/// Reads a file on this machine that was downloaded from WeChat.
 fn read(path: &Path, now: Timestamp) -> Result<CheckFile, DomainsError> {
     let unreadable = |error| DomainsError::Unreadable(path.display().to_string(), error);
     let name = path.file_name().and_then(|name| name.to_str()).ok_or(CheckFileError::Name)?;
@@ -176,11 +176,11 @@ fn table(files: &[CheckFile]) -> String {
     let mut text = format!("{:<30}  {:<20}  {}\n", "FILE", "STORED", "FROM");
     for file in files {
         let from = match &file.origin {
-            CheckFileOrigin::Manual => "put by hand".to_owned(),
+            CheckFileOrigin::Manual => "added by hand".to_owned(),
             CheckFileOrigin::Platform => "WeChat, for the platform".to_owned(),
             CheckFileOrigin::Account(account) => format!("WeChat, for {account}"),
         };
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(text, "{:<30}  {:<20}  {from}", file.name.as_str(), file.stored_at.rfc3339());
     }
     text
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(
             table(&files),
             "FILE                            STORED                FROM\n\
-             87PweoaRBw.txt                  1970-01-01T00:00:01Z  put by hand\n\
+             87PweoaRBw.txt                  1970-01-01T00:00:01Z  added by hand\n\
              87PweoaRBw.txt                  1970-01-01T00:00:01Z  WeChat, for the platform\n\
              87PweoaRBw.txt                  1970-01-01T00:00:01Z  WeChat, for wx1234567890abcdef\n"
         );

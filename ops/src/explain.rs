@@ -1,4 +1,4 @@
-//! What a failure of AWS means for the person at the keyboard, and what to do about it.
+//! The meaning of an AWS failure for the user, and what to do about it.
 
 use runtime::aws::{AwsFailure, FailureKind};
 
@@ -17,8 +17,8 @@ impl Explain for AwsFailure {
             FailureKind::Expired => "the AWS credentials have expired".to_owned(),
             FailureKind::UnknownCredentials => "AWS does not know the credentials".to_owned(),
             FailureKind::Denied => format!("the credentials may not call {action}"),
-            FailureKind::Clock => "AWS refuses the signature for its time".to_owned(),
-            FailureKind::NotFound => format!("{action} finds nothing"),
+            FailureKind::Clock => "AWS refuses the signature because of its time".to_owned(),
+            FailureKind::NotFound => format!("{action} found nothing"),
             FailureKind::Timeout => format!("{action} got no response in time"),
             FailureKind::Connection => format!("{action} could not be called: no connection"),
             FailureKind::Other => format!("{action} failed: {self}"),
@@ -33,7 +33,9 @@ impl Explain for AwsFailure {
                  China are different ones"
             }
             FailureKind::Denied => {
-                return format!("let the user or role of these credentials call {action}, or use other credentials");
+                return format!(
+                    "allow the user or role of these credentials to call {action}, or use other credentials"
+                );
             }
             FailureKind::Clock => "set this machine's clock",
             FailureKind::NotFound => "check the name, the region (--region) and the AWS account (--profile)",

@@ -1,7 +1,7 @@
-//! What a check found, and the outcome of all of them.
+//! The finding of a check, and the diagnosis from all of them.
 //!
-//! A finding is a sentence for the person at the keyboard, and what to do if something is not as it should be. It never
-//! holds a secret, a ticket, a token or a code.
+//! A finding is a sentence for the user, with what to do if something is wrong. It never contains a secret, a ticket, a
+//! token or a code.
 
 use std::fmt;
 
@@ -12,9 +12,9 @@ pub use diagnosis::Verdict;
 /// What one check found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What was looked at, in a word or two.
+    /// The name of the check, in a word or two.
     pub check: &'static str,
-    /// How bad it is.
+    /// The severity.
     pub verdict: Verdict,
     /// What was found.
     pub sentence: String,
@@ -30,7 +30,7 @@ impl fmt::Display for Finding {
 }
 
 impl Finding {
-    /// What a check of the table's items found, in English.
+    /// The finding of a check of the table's items, in English.
     pub(crate) fn of(finding: &diagnosis::Finding) -> Self {
         let language = Language::English;
         Self {
@@ -57,31 +57,31 @@ impl Finding {
         Self::warning(check, sentence, advice).with(Verdict::Skipped)
     }
 
-    /// The same sentence with a milder or graver verdict.
+    /// The same sentence with another verdict.
     pub(crate) fn with(self, verdict: Verdict) -> Self {
         Self { verdict, ..self }
     }
 }
 
-/// What all checks found.
+/// The findings of all checks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnosis {
     /// What was examined, such as `Stack wechat in eu-central-1`.
     pub subject: String,
-    /// The findings, in the order they are best read.
+    /// The findings, in the order in which they are best read.
     pub findings: Vec<Finding>,
     /// Whether there was something to examine.
     pub examined: bool,
 }
 
 impl Diagnosis {
-    /// How many findings have a verdict.
+    /// The number of findings with a verdict.
     #[must_use]
     pub fn count(&self, verdict: Verdict) -> usize {
         self.findings.iter().filter(|finding| finding.verdict == verdict).count()
     }
 
-    /// The program's exit status: 0 all well, 1 something wrong, 2 nothing could be examined.
+    /// The program's exit status: 0 if all is well, 1 if something is wrong, 2 if nothing could be examined.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match (self.examined, self.count(Verdict::Wrong)) {

@@ -1,6 +1,7 @@
-//! One HTTP request of the tool's: what came back, or why nothing did.
+//! One HTTP request of the tool: the response, or why there is none.
 //!
-//! Name, certificate, refusal and silence are distinguished, since each has another remedy. Every wait is bounded.
+//! Failures of name, certificate and connection and time-outs are distinguished, since each has a different remedy.
+//! Every wait is bounded.
 
 use std::error::Error as _;
 use std::io::ErrorKind;
@@ -21,16 +22,16 @@ use url::Url;
 use crate::deployment::Target;
 use crate::finding::Finding;
 
-/// To connect, by name, address and TLS.
+/// The time-out for connecting: name, address and TLS.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// How the policy of our pages begins (`web`).
+/// The beginning of the policy of our pages (in the crate `web`).
 const OUR_POLICY: &str = "default-src 'none'; style-src 'sha256-";
 
-/// More than the longest reply of ours.
+/// The longest body that is read, which is more than our longest reply.
 const LONGEST: usize = 64 * 1024;
 
-/// What came back.
+/// A response.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -49,21 +50,21 @@ impl Answer {
         self.header(CONTENT_SECURITY_POLICY).starts_with(OUR_POLICY)
     }
 
-    /// Our functions answer programs so; the gateway's own refusals are plain JSON.
+    /// Our functions return problems to programs; the gateway's own refusals are plain JSON.
     pub(crate) fn is_our_problem(&self) -> bool {
         self.header(CONTENT_TYPE).starts_with("application/problem+json")
     }
 }
 
-/// A client for a few requests: no redirect is followed, for where one leads is a finding.
+/// A client for a few requests. Redirects are not followed, since their target is a finding.
 pub(crate) fn client(bases: &[&Url]) -> Result<Client, Finding> {
     let mut client = client_builder().connect_timeout(CONNECT);
-    // Names below localhost are this machine's (RFC 6761), which not every resolver knows: emulators use them.
+    // Names below localhost are this machine (RFC 6761), but not every resolver knows that; emulators use such names.
     for host in bases.iter().filter_map(|url| url.host_str()).filter(|host| host.ends_with(".localhost")) {
         client = client.resolve(host, (Ipv4Addr::LOCALHOST, 0).into());
     }
     client.build().map_err(|error| {
-        let sentence = format!("there is no HTTP client on this machine: {error}");
+        let sentence = format!("no HTTP client can be built on this machine: {error}");
         Finding::wrong("this machine", sentence, "install the system's root certificates")
     })
 }
@@ -73,17 +74,17 @@ pub(crate) fn client(bases: &[&Url]) -> Result<Client, Finding> {
 pub(crate) enum Unreachable {
     /// The name has no address.
     Name,
-    /// The certificate is not accepted, in the TLS library's words.
+    /// The certificate is not accepted; the text is the TLS library's.
     Certificate(String),
-    /// Nothing listens.
+    /// Nothing listens at the port.
     Refused,
     /// No connection or no response in time.
     Timeout,
-    /// Anything else, in the HTTP client's words.
+    /// Anything else; the text is the HTTP client's.
     Other(String),
 }
 
-/// Sends one request and waits for the response at most `within`. A body is sent as XML.
+/// Sends one request and waits for the response for at most `within`. A body is sent as XML.
 pub(crate) async fn ask(
     http: &Client,
     clock: &dyn Clock,
@@ -99,7 +100,7 @@ pub(crate) async fn ask(
     send(request, &url, clock).await
 }
 
-/// Sends a request to `url`, which has a bound on the wait, and reads the response.
+/// Sends a request to `url`, which already has a time-out, and reads the response.
 pub(crate) async fn send(request: RequestBuilder, url: &Url, clock: &dyn Clock) -> Result<Answer, Unreachable> {
     match request.send().await {
         Ok(mut response) => {
@@ -130,7 +131,7 @@ async fn why(url: &Url, error: reqwest::Error) -> Unreachable {
         cause = error.source();
     }
     let last = words.pop().unwrap_or_else(|| error.to_string());
-    // The TLS library's error cannot be had as a type without depending on it.
+    // The TLS library's error type is not available without depending on the library.
     if last.contains("certificate") {
         Unreachable::Certificate(last)
     } else if error.is_connect() && !has_address(url).await {
@@ -142,7 +143,7 @@ async fn why(url: &Url, error: reqwest::Error) -> Unreachable {
     }
 }
 
-/// Whether the name of `url` can be looked up.
+/// Whether the name of `url` can be resolved.
 async fn has_address(url: &Url) -> bool {
     let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else { return false };
     let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -166,20 +167,20 @@ pub(crate) fn shown(base: &Url) -> &str {
     base.as_str().trim_end_matches('/')
 }
 
-/// How to make the public URL lead to us.
+/// How to make the public URL lead to the deployment.
 pub(crate) const fn lead_here(target: Target) -> &'static str {
     match target {
         Target::Local => {
             "the tunnel, if cargo run was started with one in PUBLIC_BASE_URL, must run and lead to cargo run's public port"
         }
         Target::Aws | Target::Emulator => {
-            "let the name lead to the API (the output DomainTarget; without CertificateArn there is none, and your own CDN or \
+            "point the name to the API (the output DomainTarget; without CertificateArn there is none, and your own CDN or \
              proxy must forward to the output ApiUrl), and set PublicBaseUrl to what is really used"
         }
     }
 }
 
-/// The finding for a public URL without a response `within` the time it had.
+/// The finding for a public URL that did not respond `within` its time-out.
 pub(crate) fn unreachable(
     check: &'static str,
     base: &Url,
@@ -192,18 +193,18 @@ pub(crate) fn unreachable(
     let (sentence, advice) = match why {
         Unreachable::Name => (
             format!("the name {host} has no address"),
-            "make it in your DNS, as a CNAME to the output DomainTarget (without CertificateArn there is none: then to your \
+            "create it in your DNS, as a CNAME to the output DomainTarget (without CertificateArn there is none: then to your \
              own CDN or proxy in front of the output ApiUrl); a new name can take minutes to be known",
         ),
         Unreachable::Certificate(words) => (
             format!("the certificate at {host} is not accepted: {words}"),
-            "the certificate of CertificateArn (without it, that of your own CDN or proxy) must be issued for this very name \
-             and be valid; and the name must lead to us",
+            "the certificate of CertificateArn (without it, that of your own CDN or proxy) must be issued for this name \
+             and be valid; and the name must lead to the API",
         ),
-        Unreachable::Refused => (format!("nobody listens at {base}"), lead_here(target)),
+        Unreachable::Refused => (format!("nothing listens at {base}"), lead_here(target)),
         Unreachable::Timeout => (
-            format!("{base} gives no response within {}", span(within, Language::English)),
-            "check where the name leads, and what the functions' logs say",
+            format!("{base} did not respond within {}", span(within, Language::English)),
+            "check where the name leads, and the functions' logs",
         ),
         Unreachable::Other(words) => {
             (format!("{base} cannot be reached: {words}"), "check where the name leads, and that TLS ends there")

@@ -1,7 +1,7 @@
-//! `cargo ops keys`: makes, lists and revokes API keys, directly in the table.
+//! `cargo ops keys`: creates, lists and revokes API keys, directly in the table.
 //!
-//! It does what the routes below `/keys` do, for an operator whose credentials reach the table. A key's text is printed
-//! once, when it is made.
+//! It does the same as the routes below `/keys`, for a user whose credentials give access to the table. A key's text is
+//! printed only once, when it is created.
 
 use std::fmt;
 
@@ -20,12 +20,12 @@ use crate::deployment::{self, Addresses, Deployment};
 use crate::doctor::secret;
 use crate::finding::Finding;
 
-/// Who makes and ends things here.
+/// The author of changes made here.
 pub(crate) const BY: &str = "cargo ops";
 
 const ACCOUNT: Noun = Noun::new("个账号", "account");
 
-/// Keys that are read at once.
+/// How many keys are read at once.
 const AT_ONCE: usize = 100;
 
 /// Why nothing was done, or not everything.
@@ -34,25 +34,25 @@ pub enum KeysError {
     /// The deployment, or its secret, is not usable.
     #[error("{0}")]
     Unusable(Finding),
-    /// The platform is not known, and with it the place of its keys.
+    /// The secret is unusable, so the platform and its keys are unknown.
     #[error("secret: {0}: ops doctor says more")]
     Secret(#[from] PlatformError),
-    /// There cannot be such a key.
+    /// The requested key is not possible.
     #[error("{0}")]
     Key(#[from] KeyError),
     /// There is no such key.
     #[error("there is no such key: ops keys list shows those that are known")]
     Unknown,
-    /// The table did not do what was asked.
+    /// The table could not be read or written.
     #[error("{0}; ops keys list shows what is stored")]
     Store(#[from] StoreError),
 }
 
 /// What a command prints.
 pub struct Printed {
-    /// What was asked for, on standard output: of a new key or invitation its text alone, for a variable or a secret store.
+    /// The result, for standard output: of a new key or invitation only its text, for a variable or a secret store.
     pub output: String,
-    /// What people should know about it, on standard error.
+    /// What the user should know about it, for standard error.
     pub note: String,
 }
 
@@ -68,10 +68,10 @@ impl From<String> for Printed {
     }
 }
 
-/// Finds what the arguments name, and does what they say.
+/// Finds the deployment that the arguments name, and runs the command.
 ///
 /// # Errors
-/// [`KeysError`]: a key may have been made all the same, and nobody has its text.
+/// [`KeysError`]: a key may nevertheless have been created, but nobody has its text.
 pub async fn run(command: &KeysCommand, environment: &impl Environment) -> Result<Printed, KeysError> {
     let located = deployment::locate(command.deployment(), Addresses::default(), environment).await;
     let deployment = located.usable().map_err(KeysError::Unusable)?;
@@ -79,7 +79,7 @@ pub async fn run(command: &KeysCommand, environment: &impl Environment) -> Resul
 }
 
 impl Deployment {
-    /// Does what `command` says with its keys.
+    /// Runs `command` on its keys.
     ///
     /// # Errors
     /// As [`run`].
@@ -98,7 +98,7 @@ impl Deployment {
     }
 }
 
-/// Whoever runs this command: without a gateway neither an address nor a request is known.
+/// The user of this command: without a gateway, neither an address nor a request id is known.
 pub(crate) fn actor() -> Actor {
     Actor { by: BY.to_owned(), source_ip: None, request_id: None }
 }

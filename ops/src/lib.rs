@@ -1,9 +1,9 @@
 //! The operator's tool, `cargo ops`.
 //!
-//! [`doctor`] examines a deployment, in AWS or a `cargo run` on this machine; [`release_check`] puts it to WeChat's check
-//! of a platform that goes live; [`copy_table`] brings items from a restored table; [`keys`] keeps its API keys,
-//! [`operators`] the operators of its console, and [`domains`] WeChat's check files. All reach it as anybody else does, through AWS and its public URLs: nothing of the
-//! functions or of `cargo run` is linked in.
+//! [`doctor`] examines a deployment, in AWS or a `cargo run` on this machine; [`release_check`] runs WeChat's check of
+//! a platform that goes live against it; [`copy_table`] copies items from a restored table; [`keys`] manages its API
+//! keys, [`operators`] the operators of its console, and [`domains`] WeChat's check files. All access it from outside,
+//! through AWS and its public URLs: no code of the functions or of `cargo run` is linked in.
 
 pub mod account;
 pub mod args;

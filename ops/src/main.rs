@@ -1,10 +1,10 @@
-//! The operator's tool: `cargo ops`, or `ops` as it is released.
+//! The operators' tool: `cargo ops`, or `ops` in a release.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use ops::args::{Args, Command, CopyTableArgs};
-use ops::domains::Done;
+use ops::domains::Outcome;
 use ops::finding::Diagnosis;
 use ops::keys::Printed;
 use ops::{account, copy_table, doctor, domains, keys, operators, release_check, render};
@@ -14,13 +14,13 @@ fn main() -> ExitCode {
     let args = Args::of_process(&ProcessEnvironment);
     let ended = tokio::runtime::Builder::new_current_thread().enable_all().build().and_then(|runtime| {
         let ended = runtime.block_on(run(&args.command));
-        // A look-up of a name cannot be cancelled and may hang in a thread.
+        // A DNS look-up cannot be cancelled and may hang in a thread.
         runtime.shutdown_background();
         ended
     });
     match ended {
         Ok(code) => code,
-        // Whoever reads has read enough, as with `| head`.
+        // The reader has closed the pipe, as with `| head`.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             drop(writeln!(io::stderr(), "{error}"));
@@ -36,8 +36,8 @@ async fn run(command: &Command) -> io::Result<ExitCode> {
         Command::CopyTable(options) => copy(options).await,
         Command::Domains(options) => {
             match domains::run(&options.command, &ProcessEnvironment).await.map_err(io::Error::other)? {
-                Done::Said(text) => write!(io::stdout(), "{text}").map(|()| ExitCode::SUCCESS),
-                Done::Looked(diagnosis) => show(&diagnosis),
+                Outcome::Text(text) => write!(io::stdout(), "{text}").map(|()| ExitCode::SUCCESS),
+                Outcome::Diagnosis(diagnosis) => show(&diagnosis),
             }
         }
         Command::Keys(options) => {
@@ -50,7 +50,7 @@ async fn run(command: &Command) -> io::Result<ExitCode> {
 }
 
 fn print(printed: &Printed) -> io::Result<ExitCode> {
-    // A key or an invitation is made only once: it is written out before anything else can fail.
+    // A key or an invitation cannot be shown again: it is written before anything else can fail.
     write!(io::stdout(), "{}", printed.output)?;
     write!(io::stderr(), "{}", printed.note).map(|()| ExitCode::SUCCESS)
 }
@@ -60,7 +60,7 @@ fn show(diagnosis: &Diagnosis) -> io::Result<ExitCode> {
     let code = diagnosis.exit_code().into();
     match write!(io::stdout(), "{}", render::text(diagnosis, colours)) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
-        // The exit status holds, however much of the text was read.
+        // The exit status is the same, however much of the text was read.
         _ => Ok(code),
     }
 }

@@ -1,7 +1,7 @@
 //! `cargo ops operators`: invites, lists and ends the operators of the console, directly in the table.
 //!
-//! It does what the routes below `/operators` do, for somebody whose credentials reach the table. An invitation's URL is
-//! printed once, when it is made.
+//! It does the same as the routes below `/operators`, for a user whose credentials give access to the table. An
+//! invitation's URL is printed only once, when it is created.
 
 use base::clock::Timestamp;
 use base::random::Random;
@@ -18,7 +18,7 @@ use crate::doctor::secret;
 use crate::finding::Finding;
 use crate::keys::{BY, Printed, actor, day};
 
-/// Operators that are read at once.
+/// How many operators are read at once.
 const AT_ONCE: usize = 100;
 
 /// Why nothing was done, or not everything.
@@ -27,13 +27,13 @@ pub enum OperatorsError {
     /// The deployment, or its secret, is not usable.
     #[error("{0}")]
     Unusable(Finding),
-    /// The platform is not known, and with it the place of its operators.
+    /// The secret is unusable, so the platform and its operators are unknown.
     #[error("secret: {0}: ops doctor says more")]
     Secret(#[from] PlatformError),
-    /// There cannot be such an operator.
+    /// The requested operator is not possible.
     #[error("{0}")]
     Operator(#[from] OperatorError),
-    /// The operator is there, and is not changed by an invitation.
+    /// The operator already exists, and an invitation does not change them.
     #[error(
         "{name} is an operator with the rights {rights} and {until}: leave out --rights and --until to invite another \
          browser; to change them, ops operators end {name} first"
@@ -41,13 +41,13 @@ pub enum OperatorsError {
     Other {
         /// The operator.
         name: String,
-        /// What they may do.
+        /// Their rights.
         rights: Rights,
-        /// Until when.
+        /// When their access ends.
         until: String,
     },
-    /// Somebody else has changed the operator at the same moment.
-    #[error("somebody else has changed the operator at the same moment: try again")]
+    /// Somebody else has changed the operator at the same time.
+    #[error("somebody else has changed the operator at the same time: try again")]
     Changed,
     /// There is no such operator.
     #[error("there is no such operator: ops operators list shows those that are known")]
@@ -55,15 +55,15 @@ pub enum OperatorsError {
     /// There is no such browser.
     #[error("there is no such browser: ops operators list shows those of each operator")]
     UnknownBrowser,
-    /// The table did not do what was asked.
+    /// The table could not be read or written.
     #[error("{0}; ops operators list shows what is stored")]
     Store(#[from] StoreError),
 }
 
-/// Finds what the arguments name, and does what they say.
+/// Finds the deployment that the arguments name, and runs the command.
 ///
 /// # Errors
-/// [`OperatorsError`]: an invitation may have been made all the same, and nobody has its URL.
+/// [`OperatorsError`]: an invitation may nevertheless have been created, but nobody has its URL.
 pub async fn run(command: &OperatorsCommand, environment: &impl Environment) -> Result<Printed, OperatorsError> {
     let located = deployment::locate(command.deployment(), Addresses::default(), environment).await;
     let deployment = located.usable().map_err(OperatorsError::Unusable)?;
@@ -71,7 +71,7 @@ pub async fn run(command: &OperatorsCommand, environment: &impl Environment) -> 
 }
 
 impl Deployment {
-    /// Does what `command` says with its operators.
+    /// Runs `command` on its operators.
     ///
     /// # Errors
     /// As [`run`].
@@ -84,7 +84,7 @@ impl Deployment {
             OperatorsCommand::List(_) => list(&store, now).await.map(Printed::from),
             OperatorsCommand::End(options) => {
                 let operator = store.operators.end(&options.name, &by, now).await?.ok_or(OperatorsError::Unknown)?;
-                Ok(format!("{} is ended: no browser and no invitation works any more.\n", operator.name).into())
+                Ok(format!("{} is ended: their browsers and invitations no longer work.\n", operator.name).into())
             }
             OperatorsCommand::EndBrowser(options) => {
                 if !store.browsers.end(&options.name, &options.id, &by, now).await? {
@@ -121,7 +121,7 @@ async fn invite(
         return Err(OperatorsError::Changed);
     }
     let output = format!("{}\n", code.url(public_base).expose_secret());
-    let what = if is_new { "a new operator" } else { "an operator who is there" };
+    let what = if is_new { "a new operator" } else { "an existing operator" };
     let note = format!(
         "This invites a browser of {}, {what} with the rights {}. Send it now, so that nobody else reads it: it can be used \
          once until {}, and is not shown again.\n",
@@ -130,7 +130,7 @@ async fn invite(
     Ok(Printed { output, note })
 }
 
-/// An operator who is there, unless something else is asked for than they are.
+/// An existing operator, unless the options differ from the operator's rights or end.
 fn unchanged(known: Operator, options: &InviteArgs) -> Result<Operator, OperatorsError> {
     let has_rights = options.rights.as_deref().is_none_or(|rights| rights == known.rights.as_str());
     let has_end = options.until.as_deref().is_none_or(|until| Timestamp::parse_rfc3339(until) == known.until);
@@ -153,7 +153,7 @@ async fn list(store: &Store, now: Timestamp) -> Result<String, OperatorsError> {
     }
 }
 
-/// An operator with the browsers that are let in.
+/// An operator with the browsers that are accepted.
 async fn with_browsers(
     store: &Store,
     operator: Operator,

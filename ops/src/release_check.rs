@@ -1,10 +1,10 @@
 //! `cargo ops release-check`: WeChat's check of a platform that goes live (全网发布接入检测, protocol section 7), against a
 //! deployment's public URLs.
 //!
-//! What is sent is sealed with the deployment's own secret, and so as authentic as WeChat's. Hence all of it is harmless:
-//! texts and events go to WeChat's test accounts, for which account-push replies and stores nothing; what goes to any
-//! other account is refused; and the push to the events URL is one that ticket-push acknowledges and passes over, being
-//! older than it remembers pushes, of a type that nothing knows. It is never a ticket, and never about an account.
+//! What is sent is sealed with the deployment's own secret, and so is as authentic as WeChat's messages. Therefore all
+//! of it is harmless: texts and events go to WeChat's test accounts, for which account-push replies but stores nothing;
+//! the message to another account is refused; and the push to the events URL is one that ticket-push acknowledges and
+//! ignores, because it is too old and of an unknown type. It is never a ticket, and never about an account.
 
 use std::time::{Duration, Instant};
 
@@ -31,32 +31,33 @@ use crate::http::{Answer, Unreachable, ask, at, client, lead_here, unreachable};
 /// WeChat's own time-out.
 const WITHIN: Duration = Duration::from_secs(5);
 
-/// The follower that the messages are from.
+/// The follower who sends the messages.
 const FOLLOWER: &str = "oReleaseCheck_0123456789-abc";
 
-/// Nobody's original id.
+/// The original id of no account.
 const NO_NAME: &str = "gh_000000000000";
 
 const EVENTS: &str = "events URL";
 const ORDINARY: &str = "other account";
 const FORGED: &str = "forged push";
 
-/// Losing a message is worse than accepting a stranger's: without the table, account-push cannot tell them apart.
-const REFUSE: &str = "name WeChat's test accounts alone in ReleaseCheckAccounts. account-push accepts it as well while it \
+/// Losing a message would be worse than accepting a stranger's: without the table, account-push cannot distinguish
+/// them.
+const REFUSE: &str = "list only WeChat's test accounts in ReleaseCheckAccounts. account-push also accepts it while it \
                       cannot read the table: ops doctor says whether there is one";
 
-const DEPLOY: &str = "deploy this version of the functions; and see that their log has no error";
+const DEPLOY: &str = "deploy this version of the functions, and check that their logs have no error";
 
 /// A message of the check.
 struct Case {
     check: &'static str,
     /// The elements after `CreateTime`.
     xml: &'static str,
-    /// The text that WeChat waits for.
+    /// The text that WeChat expects.
     reply: &'static str,
 }
 
-/// Spelt out here and not taken from the code that is checked: what both misread alike would pass.
+/// Written out here and not taken from the code under test, whose mistakes would otherwise go unnoticed.
 const TEXT: Case = Case {
     check: "text",
     xml: "<MsgType><![CDATA[text]]></MsgType><Content><![CDATA[TESTCOMPONENT_MSG_TYPE_TEXT]]></Content>",
@@ -70,7 +71,7 @@ const EVENT: Case = Case {
     reply: "LOCATIONfrom_callback",
 };
 
-/// Finds what the arguments name, and checks it.
+/// Finds the deployment that the arguments name, and checks it.
 pub async fn check(options: &ReleaseCheckArgs, environment: &impl Environment) -> Diagnosis {
     let addresses = Addresses { public: options.public_url.as_ref(), api: None };
     let Located { subject, mut findings, deployment } =
@@ -104,7 +105,7 @@ impl Deployment {
     }
 }
 
-/// The other side of the platform.
+/// The checker, in WeChat's role.
 struct Checker<'a> {
     deployment: &'a Deployment,
     http: Client,
@@ -113,7 +114,7 @@ struct Checker<'a> {
     within: Duration,
 }
 
-/// What came back, and after how many milliseconds.
+/// A response, and after how many milliseconds it came.
 struct Received {
     answer: Answer,
     milliseconds: u128,
@@ -123,7 +124,7 @@ impl Checker<'_> {
     async fn check(&self, groups: usize) -> Vec<Finding> {
         let (clock, events) = (&self.deployment.clock, at(&self.deployment.public, &["wechat", "events"]));
         let received = self.send(&events, None, &self.old_push(), true).await;
-        // What is signed with the real token is for our functions only: another server must not collect it.
+        // What is signed with the real token is for our functions only: no other server must get it.
         let is_ours = match &received {
             Ok(received) => {
                 received.answer.body.as_deref() == Some(b"success")
@@ -151,17 +152,17 @@ impl Checker<'_> {
         }
         findings.push(Finding::skipped(
             "api",
-            "a text with an authorization code, which only WeChat can make",
+            "a text with an authorization code, which only WeChat can issue",
             "during WeChat's own check, look at the metric release_check (case api) and at token-refresher's log",
         ));
         findings.push(self.judge_ordinary(self.message(NO_ACCOUNT, NO_NAME, &EVENT).await));
-        // Last: a function that has seen one does not read a changed secret for a minute.
+        // Sent last: after one, a function does not read a changed secret for a minute.
         findings.push(self.judge_forged(self.send(&events, None, &self.old_push(), false).await));
         findings.push(judge_clock(behind));
         findings
     }
 
-    /// A push that has no effect: see above.
+    /// A push without an effect: see above.
     fn old_push(&self) -> String {
         let created = self.deployment.clock.now().minus(PUSH_MEMORY * 2).unix();
         let component = self.keyring.component();
@@ -219,11 +220,11 @@ impl Checker<'_> {
             let sentence = format!("an authentic push is acknowledged after {} ms", received.milliseconds);
             return Ok(Finding::ok(EVENTS, sentence));
         }
-        let sentence = "an authentic push gets another reply than success: another server answers";
+        let sentence = "an authentic push does not get the reply success: another server responds";
         Err(Finding::wrong(EVENTS, sentence, lead_here(self.deployment.target)))
     }
 
-    /// What came, if it is what WeChat waits for.
+    /// A description of the reply, if it is what WeChat expects.
     fn judge_message(
         &self,
         case: &Case,
@@ -236,10 +237,10 @@ impl Checker<'_> {
         let reply = reply.ok_or_else(|| wrong(format!("an empty reply instead of {}", case.reply)))?;
         match &reply.content {
             Content::Text { content } if content != case.reply => {
-                Err(wrong(format!("another text than {}", case.reply)))
+                Err(wrong(format!("a text other than {}", case.reply)))
             }
             Content::Text { .. } if reply.user_name.as_deref() != Some(FOLLOWER) => {
-                Err(wrong("a reply to somebody else than the sender".to_owned()))
+                Err(wrong("a reply to somebody other than the sender".to_owned()))
             }
             Content::Text { .. } if reply.open_id.as_deref() != Some(user_name) => {
                 Err(wrong("a reply from another account".to_owned()))
@@ -259,7 +260,7 @@ impl Checker<'_> {
         let sealed = body.map(|body| AccountMessage::parse(body.into()));
         let value = |name| {
             let value = sealed.as_ref().and_then(|sealed| sealed.fields.value(name));
-            value.ok_or_else(|| "neither an empty reply nor a sealed one: another server may answer".to_owned())
+            value.ok_or_else(|| "neither an empty reply nor a sealed one: another server may respond".to_owned())
         };
         let opened = self.keyring.open(&Signed {
             timestamp: value("TimeStamp")?,
@@ -279,7 +280,7 @@ impl Checker<'_> {
             }
             received => match self.accepted(ORDINARY, "account-push", received) {
                 Ok(_) => {
-                    let sentence = "a message of an account that has not authorized the platform is accepted";
+                    let sentence = "a message to an account that has not authorized the platform is accepted";
                     Finding::wrong(ORDINARY, sentence, REFUSE)
                 }
                 Err(failed) => failed,
@@ -314,10 +315,10 @@ impl Checker<'_> {
             Unreachable::Timeout => Finding::wrong(
                 check,
                 format!(
-                    "{function} gives no reply within {}: WeChat would not wait longer",
+                    "{function} does not reply within {}: WeChat would not wait longer",
                     span(self.within, Language::English)
                 ),
-                format!("run it again, if it was a cold start; else {function}'s log says what it waits for"),
+                format!("run it again, if it was a cold start; otherwise {function}'s log says what it waits for"),
             ),
             why => unreachable(check, &self.deployment.public, &why, target, self.within),
         })?;
@@ -326,8 +327,8 @@ impl Checker<'_> {
         let (sentence, advice) = match (status, field) {
             (200, _) => return Ok(received),
             (401, Some(field)) => (
-                format!("{function} refuses it: its secret has another {field} than the one read here"),
-                "if the secret was changed, try again in 5 minutes, when every function has read it anew; else the public \
+                format!("{function} refuses it: its secret has a different {field} from the one read here"),
+                "if the secret was changed, try again in 5 minutes, when every function has read it again; otherwise the public \
                  URL leads to another deployment than the one named here",
             ),
             (401 | 403, _) => {
@@ -335,10 +336,10 @@ impl Checker<'_> {
             }
             (503, _) if answer.body.as_deref() == Some(b"not-configured") => (
                 format!("{function} has no secret (not-configured)"),
-                "if the secret was just filled in, try again in 10 seconds; else the function's SECRET_ID names another",
+                "if the secret was just filled in, try again in 10 seconds; otherwise the function's SECRET_ID names another",
             ),
             (500.., _) => {
-                (format!("{function} fails (status {status})"), "its log says why; ops doctor looks at what it needs")
+                (format!("{function} fails (status {status})"), "its log says why; ops doctor checks what it needs")
             }
             _ => (format!("the URL does not lead to {function} (status {status})"), lead_here(target)),
         };
@@ -346,7 +347,7 @@ impl Checker<'_> {
     }
 }
 
-/// The field of the secret that a function of ours says is another one with it.
+/// The field of the secret that, according to the function's response, differs there.
 fn foreign_field(answer: &Answer) -> Option<&'static str> {
     let fields = [
         (OpenError::Signature.to_string(), "token"),

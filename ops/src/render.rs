@@ -1,6 +1,6 @@
-//! A diagnosis as text: a line per finding, what to do below it, and the verdict at the end.
+//! A diagnosis as text: a line for each finding, what to do below it, and the verdict at the end.
 //!
-//! Plain enough for a pipe: colours are the caller's choice and only on the marks.
+//! The text is suitable for a pipe: colours are optional and only on the marks.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ const MARK: usize = 7;
 /// As wide as the longest name of a check.
 const CHECK: usize = 16;
 
-/// The text, with a line feed at its end.
+/// The text, with a line feed at the end.
 #[must_use]
 pub fn text(diagnosis: &Diagnosis, colours: bool) -> String {
     let mut text = format!("{}\n\n", diagnosis.subject);
@@ -25,7 +25,7 @@ pub fn text(diagnosis: &Diagnosis, colours: bool) -> String {
         };
         let mark = format!("{mark:<MARK$}");
         let mark = if colours { format!("{colour}{mark}\u{1b}[0m") } else { mark };
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(text, "{mark}  {:<CHECK$}  {}", finding.check, finding.sentence);
         if let Some(advice) = &finding.advice {
             let _ = writeln!(text, "{:width$}do: {advice}", "", width = MARK + CHECK + 4);

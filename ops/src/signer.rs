@@ -1,7 +1,8 @@
-//! Signatures of the person at the keyboard, for the routes of the business API that IAM guards (AWS Signature Version 4).
+//! Signatures with the user's credentials, for the routes of the business API that IAM protects (AWS Signature Version
+//! 4).
 //!
-//! By the SDK's own signer. The functions only presign URLs of a bucket, in the query and in another encoding
-//! (`runtime::aws::presign`); no function calls the business API.
+//! They are computed by the SDK's own signer. The functions only presign URLs of a bucket, in the query and with
+//! another encoding (`runtime::aws::presign`); no function calls the business API.
 
 use std::error::Error;
 use std::time::{Duration, SystemTime};
@@ -25,19 +26,19 @@ pub struct ApiSigner {
     credentials: SharedCredentialsProvider,
 }
 
-/// Why a request is not signed. Nothing of the credentials is in it.
+/// Why a request cannot be signed. It contains nothing of the credentials.
 #[derive(Debug, thiserror::Error)]
 #[error("the request cannot be signed: {0}")]
 pub struct SigningError(#[source] Box<dyn Error + Send + Sync>);
 
 impl ApiSigner {
-    /// A signer; `None` where region or credentials are missing.
+    /// A signer; `None` if region or credentials are missing.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Option<Self> {
         Some(Self { region: config.region()?.clone(), credentials: config.credentials_provider()? })
     }
 
-    /// The headers with which a request with a JSON body is to be sent.
+    /// The signed headers for a request with a JSON body.
     pub(crate) async fn headers(
         &self,
         method: &Method,

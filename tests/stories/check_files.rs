@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use http::Method;
 use serde_json::{Value, json};
-use store::{CheckFile, CheckFileOrigin, MOST_CHECK_FILES, NewCheckFile};
+use store::{CheckFile, CheckFileOrigin, MAX_CHECK_FILES, NewCheckFile};
 use stories::business::{Answer, Business, CHECK_FILES};
 use stories::faults::{Fault, Matching};
 use stories::world::{COMPONENT, TABLE, World};
@@ -110,7 +110,7 @@ async fn fill(world: &World) {
             ("stored_at".to_owned(), AttributeValue::N("1".to_owned())),
         ])
     };
-    let numbers: Vec<usize> = (0..MOST_CHECK_FILES).collect();
+    let numbers: Vec<usize> = (0..MAX_CHECK_FILES).collect();
     for batch in numbers.chunks(25) {
         let put = |number: &usize| PutRequest::builder().set_item(Some(attributes(*number))).build().unwrap();
         let writes = batch.iter().map(|number| WriteRequest::builder().put_request(put(number)).build()).collect();

@@ -162,7 +162,7 @@ async fn an_empty_secret_is_named_and_what_lacks_it_too() {
     );
     assert!(told(&findings, "secret").contains("put-secret-value"));
     assert!(told(&findings, "events URL").contains("no secret"));
-    assert!(told(&findings, "items").contains("not looked at"));
+    assert!(told(&findings, "items").contains("not checked"));
 }
 
 #[tokio::test]
@@ -176,7 +176,7 @@ async fn a_missing_table_is_named() {
         0,
         "one cause, one line: {findings:#?}"
     );
-    assert!(told(&findings, "items").contains("not looked at"), "{findings:#?}");
+    assert!(told(&findings, "items").contains("not checked"), "{findings:#?}");
 }
 
 #[tokio::test]
@@ -392,11 +392,11 @@ async fn a_public_url_that_leads_elsewhere_is_told_by_what_is_there() {
     let other = answering(200, [(CONTENT_TYPE, "text/html")]).await;
     let no_tls = Url::parse(other.as_str().replace("http:", "https:").as_str()).unwrap();
     let cases = [
-        (Url::parse(&format!("http://{gone}")).unwrap(), "nobody listens"),
+        (Url::parse(&format!("http://{gone}")).unwrap(), "nothing listens"),
         (Url::parse("http://nowhere.invalid").unwrap(), "has no address"),
         (no_tls, "cannot be reached"),
-        (other, "another server answers"),
-        (answering(404, [(CONTENT_TYPE, "application/json")]).await, "another server answers"),
+        (other, "another server responds"),
+        (answering(404, [(CONTENT_TYPE, "application/json")]).await, "another server responds"),
         (
             answering(301, [(LOCATION, "https://www.example.com/?code=hush")]).await,
             "redirects to https://www.example.com |",
@@ -496,7 +496,7 @@ async fn a_running_system_names_its_parts_and_its_tunnel_whatever_the_doctors_en
     let text = render::text(&diagnosis, false);
     for expected in [
         "授权事件接收URL must be https://tunnel.localhost:1/wechat/events",
-        "nobody listens at https://tunnel.localhost:1",
+        "nothing listens at https://tunnel.localhost:1",
         "the tunnel",
         "wechat-platform is there",
     ] {

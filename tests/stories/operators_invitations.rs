@@ -62,7 +62,7 @@ async fn an_operator_is_invited_listed_and_ended_from_the_command_line() {
     assert!(!made.note.contains(code) && !format!("{made:?}").contains(code));
     let first = bind(&world, &made.output).await;
     let further = done(&world, &invitation("li", None, None)).await.unwrap();
-    assert!(further.note.contains("who is there"), "{}", further.note);
+    assert!(further.note.contains("an existing operator"), "{}", further.note);
     let second = bind(&world, &further.output).await;
     let stored = world.store().operators.get(&name("li")).await.unwrap().unwrap();
     assert_eq!((stored.rights, stored.created_by.as_str()), (Rights::Act, "cargo ops"));

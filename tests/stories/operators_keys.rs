@@ -105,5 +105,5 @@ async fn an_operator_is_told_what_is_wrong_with_a_key() {
     let away = said(&world, KeysCommand::Create(new("a"))).await.unwrap_err().to_string();
     assert!(away.contains("DynamoDB TransactWriteItems failed") && away.contains("ops keys list"), "{away}");
     let nowhere = keys::run(&LIST, &|_: &str| None).await.unwrap_err().to_string();
-    assert!(nowhere.contains("no cargo run answers on port 1") && nowhere.contains("--stack"), "{nowhere}");
+    assert!(nowhere.contains("no cargo run responds on port 1") && nowhere.contains("--stack"), "{nowhere}");
 }

@@ -140,7 +140,7 @@ async fn a_field_of_the_secret_that_the_functions_have_otherwise_is_named() {
         let findings = deployment.check_release(1, WITHIN).await.unwrap();
         let (checks, text) = wrong(&findings);
         assert!(["events URL", "text", "event", "other account"].iter().all(|check| checks.contains(check)), "{text}");
-        assert!(text.contains(&format!("another {field} than")), "{field}: {text}");
+        assert!(text.contains(&format!("a different {field} from")), "{field}: {text}");
         assert!(text.contains("leads to another deployment") && !text.contains(value), "{text}");
         drop(world);
     }
@@ -212,7 +212,7 @@ async fn a_function_that_is_too_slow_for_wechat_is_told() {
     let findings = deployment.check_release(1, Duration::from_secs(1)).await.unwrap();
     let (checks, text) = wrong(&findings);
     assert_eq!(checks, ["text", "event", "text", "event", "other account"], "{text}");
-    assert!(text.contains("account-push gives no reply within 1 second"), "{text}");
+    assert!(text.contains("account-push does not reply within 1 second"), "{text}");
 }
 
 #[tokio::test]
@@ -220,7 +220,7 @@ async fn without_a_way_to_the_platform_there_is_one_cause_and_no_list_of_consequ
     let (_world, mut deployment) = world().await;
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     for (url, told) in
-        [(format!("http://{gone}"), "nobody listens"), ("http://nowhere.invalid".to_owned(), "has no address")]
+        [(format!("http://{gone}"), "nothing listens"), ("http://nowhere.invalid".to_owned(), "has no address")]
     {
         deployment.public = Url::parse(&url).unwrap();
         let findings = deployment.check_release(1, WITHIN).await.unwrap();

@@ -10,7 +10,7 @@ use base::clock::Timestamp;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use serde::Serialize;
-use store::{CheckFile, CheckFileOrigin, CheckFilePage, MOST_CHECK_FILES, NewCheckFile};
+use store::{CheckFile, CheckFileOrigin, CheckFilePage, MAX_CHECK_FILES, NewCheckFile};
 use tokio::time::Instant;
 use web::api::{ApiError, json, respond};
 use web::caller::Caller;
@@ -166,7 +166,7 @@ fn unknown() -> Problem {
 
 fn too_many() -> Problem {
     let detail = format!(
-        "{MOST_CHECK_FILES} check files are stored, which is the most: remove those of domains that WeChat has checked, by \
+        "{MAX_CHECK_FILES} check files are stored, which is the most: remove those of domains that WeChat has checked, by \
          DELETE /check-files/{{file}}"
     );
     Problem::new(ProblemKind::TooManyCheckFiles, detail)

@@ -5,8 +5,8 @@ mod operators;
 use http::StatusCode;
 use serde_json::{Value, json};
 use store::{
-    AccountState, CheckFileOrigin, LONGEST_KEY, LONGEST_KEY_NAME, LONGEST_REFERENCE, LONGEST_VALUE, MOST_KEY_APPIDS,
-    MOST_LOGIN_ORIGINS, Scope,
+    AccountState, CheckFileOrigin, LONGEST_KEY, LONGEST_KEY_NAME, LONGEST_REFERENCE, LONGEST_VALUE, MAX_KEY_APPIDS,
+    MAX_LOGIN_ORIGINS, Scope,
 };
 use web::ProblemKind;
 use web::api::state_word;
@@ -77,7 +77,7 @@ pub fn description() -> Description {
             "AccountPatch",
             "login_origins",
             json!({
-                "maxItems": MOST_LOGIN_ORIGINS,
+                "maxItems": MAX_LOGIN_ORIGINS,
                 "items": { "type": "string", "format": "uri", "pattern": "^https://[^/?#]+$" },
             }),
         )
@@ -107,7 +107,7 @@ fn scope() -> Value {
 fn appids() -> Value {
     json!({
         "minItems": 1,
-        "maxItems": MOST_KEY_APPIDS,
+        "maxItems": MAX_KEY_APPIDS,
         "items": { "type": "string", "pattern": "^wx[0-9a-f]{16}$" },
     })
 }

@@ -41,7 +41,7 @@ access_to! {
         operators: Operators,
         outbox: Outbox,
         runs: Runs,
-        turns: Turns,
+        churn: ChurnLog,
         user_names: UserNames,
     }
 }

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use store::{AccountState, BoundBy, LONGEST_KEY, LONGEST_REFERENCE, LONGEST_VALUE, MOST_TAGS};
+use store::{AccountState, BoundBy, LONGEST_KEY, LONGEST_REFERENCE, LONGEST_VALUE, MAX_TAGS};
 use web::ProblemKind;
 use web::openapi::{Description, Operation};
 
@@ -70,7 +70,7 @@ pub fn description() -> Description {
 
 fn tags() -> Value {
     json!({
-        "maxProperties": MOST_TAGS,
+        "maxProperties": MAX_TAGS,
         "propertyNames": { "minLength": 1, "maxLength": LONGEST_KEY },
         "additionalProperties": { "type": "string", "maxLength": LONGEST_VALUE },
     })

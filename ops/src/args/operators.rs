@@ -5,7 +5,7 @@ use clap::Subcommand;
 
 use super::DeploymentArgs;
 
-/// Whose operators, and what becomes of them.
+/// The options of `operators`.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct OperatorsArgs {
     /// What to do
@@ -13,22 +13,22 @@ pub struct OperatorsArgs {
     pub command: OperatorsCommand,
 }
 
-/// What `operators` does.
+/// A command of `operators`.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum OperatorsCommand {
-    /// Invites a browser of an operator, and makes the operator if there is none of this name: prints a URL that can be
-    /// used once within 30 minutes
+    /// Invites a browser of an operator, and creates the operator if there is none with this name: prints a URL that
+    /// can be used once within 30 minutes
     Invite(InviteArgs),
-    /// Lists the operators and their browsers by name; those who have ended for 30 more days
+    /// Lists the operators and their browsers by name; those who have ended are listed for another 30 days
     List(ListOperatorsArgs),
-    /// Ends an operator: none of their browsers and invitations works any more
+    /// Ends an operator: their browsers and invitations no longer work
     End(EndOperatorArgs),
     /// Ends one browser of an operator
     EndBrowser(EndBrowserArgs),
 }
 
 impl OperatorsCommand {
-    /// Whose operators are meant.
+    /// The deployment with the operators.
     #[must_use]
     pub const fn deployment(&self) -> &DeploymentArgs {
         match self {
@@ -40,38 +40,38 @@ impl OperatorsCommand {
     }
 }
 
-/// Whom `operators invite` invites.
+/// The options of `operators invite`.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct InviteArgs {
-    /// Which deployment
+    /// The deployment
     #[command(flatten)]
     pub deployment: DeploymentArgs,
 
-    /// What the operator is called, such as li
+    /// The operator's name, such as li
     #[arg(value_name = "NAME", value_parser = OperatorName::parse)]
     pub name: OperatorName,
 
-    /// What a new operator may do: look or act. Without it, look
+    /// The rights of a new operator: look or act. Without it, look
     #[arg(long, value_name = "RIGHTS")]
     pub rights: Option<String>,
 
-    /// From when on a new operator is refused, such as 2099-01-31T08:00:00Z
+    /// When a new operator's access ends, such as 2099-01-31T08:00:00Z
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
 }
 
-/// What `operators list` lists.
+/// The options of `operators list`.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct ListOperatorsArgs {
-    /// Which deployment
+    /// The deployment
     #[command(flatten)]
     pub deployment: DeploymentArgs,
 }
 
-/// Whom `operators end` ends.
+/// The options of `operators end`.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct EndOperatorArgs {
-    /// Which deployment
+    /// The deployment
     #[command(flatten)]
     pub deployment: DeploymentArgs,
 
@@ -80,10 +80,10 @@ pub struct EndOperatorArgs {
     pub name: OperatorName,
 }
 
-/// What `operators end-browser` ends.
+/// The options of `operators end-browser`.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct EndBrowserArgs {
-    /// Which deployment
+    /// The deployment
     #[command(flatten)]
     pub deployment: DeploymentArgs,
 

@@ -1,6 +1,6 @@
-//! The stack in CloudFormation: is it there, in a sensible state, and does it say where its parts are?
+//! The stack in CloudFormation: whether it exists, its state, and its outputs.
 //!
-//! Everything else is found through its outputs, so that the doctor needs a name and nothing more.
+//! Everything else is found through its outputs, so that the doctor needs only a name.
 
 use std::collections::HashMap;
 
@@ -22,7 +22,7 @@ const CHECK: &str = "stack";
 
 const ACTION: &str = "cloudformation:DescribeStacks";
 
-/// What a stack says of itself.
+/// The outputs and parameters of a stack.
 #[derive(Debug, Default)]
 pub(super) struct Outputs {
     outputs: HashMap<String, String>,
@@ -30,7 +30,7 @@ pub(super) struct Outputs {
 }
 
 impl Outputs {
-    /// An output's value, or the finding that it is not there.
+    /// An output's value, or the finding that it is missing.
     pub(super) fn text(&self, name: &'static str) -> Result<String, Finding> {
         self.outputs.get(name).filter(|value| !value.is_empty()).cloned().ok_or_else(|| {
             let advice = "deploy this version of template.yaml, or check that --stack names the right stack";
@@ -38,22 +38,22 @@ impl Outputs {
         })
     }
 
-    /// A parameter that the stack was deployed with; `None` if it is empty.
+    /// A parameter of the stack; `None` if it is empty.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// The parts of the accounts that its renew runs look after.
+    /// The parts of the accounts, one for each of its renew runs.
     pub(super) fn parts(&self) -> Result<Vec<DuePart>, Finding> {
         const RUNS: &str = "RefresherRuns";
         let parts = self.parameter(RUNS).and_then(|runs| DuePart::all_of(runs.parse().ok()?));
         parts.ok_or_else(|| {
-            let sentence = format!("its parameter {RUNS} is not a number of runs that share the accounts");
+            let sentence = format!("its parameter {RUNS} is not a valid number of runs");
             Finding::wrong(CHECK, sentence, "deploy this version of template.yaml, with 1, 2 or 4")
         })
     }
 
-    /// The hosts of web pages that it was deployed with.
+    /// Its hosts of web pages.
     pub(super) fn web_hosts(&self) -> Result<WebHosts, Finding> {
         let domains = |_: &str| self.parameter("WebDomains").map(str::to_owned);
         let domains = WebDomains::read(&domains).map_err(|error| {
@@ -71,7 +71,7 @@ impl Outputs {
     }
 }
 
-/// Looks a stack up: its state, and where its parts are.
+/// Looks up a stack: its state and its outputs.
 pub(super) async fn look_up(config: &SdkConfig, limits: &Limits, name: &str) -> Result<(Finding, Outputs), Finding> {
     let bounds = TimeoutConfig::builder()
         .connect_timeout(limits.table_try)
@@ -82,7 +82,7 @@ pub(super) async fn look_up(config: &SdkConfig, limits: &Limits, name: &str) -> 
     let region = config.region().map(ToString::to_string).unwrap_or_default();
     let absent = || {
         let sentence = format!("there is no stack {name} in {region}");
-        let advice = "check the name; give another region with --region, another AWS account with --profile";
+        let advice = "check the name; choose another region with --region, another AWS account with --profile";
         Finding::wrong(CHECK, sentence, advice)
     };
     let stacks = match client.describe_stacks().stack_name(name).send().await {
@@ -104,7 +104,7 @@ pub(super) async fn look_up(config: &SdkConfig, limits: &Limits, name: &str) -> 
     Ok((judge(&state), Outputs { outputs, parameters }))
 }
 
-/// What CloudFormation's word for a stack's state means.
+/// The finding for a stack's state in CloudFormation.
 fn judge(state: &str) -> Finding {
     let events = "aws cloudformation describe-stack-events says why";
     match state {
@@ -113,7 +113,7 @@ fn judge(state: &str) -> Finding {
         }
         "UPDATE_ROLLBACK_COMPLETE" | "IMPORT_ROLLBACK_COMPLETE" => Finding::warning(
             CHECK,
-            format!("its last update failed, and the version before it runs on ({state})"),
+            format!("its last update failed, and the previous version keeps running ({state})"),
             format!("{events}; deploy again"),
         ),
         "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" => Finding::wrong(
@@ -123,15 +123,15 @@ fn judge(state: &str) -> Finding {
         ),
         "REVIEW_IN_PROGRESS" => Finding::wrong(
             CHECK,
-            format!("it was never deployed: its change set waits ({state})"),
-            "run sam deploy, and answer its question with y",
+            format!("it was never deployed: its change set is waiting ({state})"),
+            "run sam deploy, and confirm with y",
         ),
         _ if state.starts_with("DELETE") => {
             Finding::wrong(CHECK, format!("it is deleted or about to be ({state})"), "deploy it again")
         }
         _ if state.ends_with("IN_PROGRESS") => Finding::warning(
             CHECK,
-            format!("it is being changed at this moment ({state})"),
+            format!("it is being changed at the moment ({state})"),
             "run the doctor again when that is done",
         ),
         _ => Finding::wrong(CHECK, format!("its last change got stuck ({state})"), format!("{events}; deploy again")),
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
     use crate::finding::Verdict;
 
-    /// CloudFormation as a stack of one answer.
+    /// A CloudFormation client that always gets this response.
     async fn answered(status: u16, xml: &'static str) -> Result<(Finding, Outputs), Finding> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());

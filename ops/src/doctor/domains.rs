@@ -1,7 +1,7 @@
-//! What can be seen from here of WeChat's domains: whether web logins come back to a host that WeChat knows, whether the
-//! accounts' own hosts lead to us, and whether check files are served.
+//! What can be checked about domains from here: whether web logins return to a host that WeChat knows, whether the
+//! accounts' own hosts lead to the deployment, and whether check files are served.
 //!
-//! What is in WeChat's console cannot be read: `WebDomains` is what the operator says of it.
+//! WeChat's console cannot be read: `WebDomains` is the operator's copy of its setting.
 
 use std::time::Duration;
 
@@ -22,10 +22,10 @@ const LOGIN_HOST: &str = "login host";
 
 const FILES: &str = "check files";
 
-/// For a page.
+/// The time-out for a page.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// Looks at the hosts of web pages. On this machine there is no console: the simulator asks for none of them.
+/// Checks the hosts of web pages. On this machine there is no console: the simulator requires none of them.
 pub(super) async fn examine(deployment: &Deployment) -> Vec<Finding> {
     if deployment.target == Target::Local {
         return Vec::new();
@@ -37,7 +37,7 @@ pub(super) async fn examine(deployment: &Deployment) -> Vec<Finding> {
     findings
 }
 
-/// Whether the stored check files are served.
+/// Checks whether the stored check files are served.
 pub(super) async fn check_files(deployment: &Deployment, files: &CheckFiles) -> Vec<Finding> {
     let unread = |error: StoreError| vec![Finding::wrong(FILES, error.to_string(), "see the lines about the table")];
     match all(files).await {
@@ -51,7 +51,7 @@ fn own_host(host: &str) -> Option<Url> {
     Url::parse(&format!("https://{NO_ACCOUNT}.{host}")).ok()
 }
 
-/// Where web logins come back to must be one of the platform's 公众号开发域名, else WeChat shows 10003.
+/// Checks that web logins return to one of the platform's 公众号开发域名; otherwise WeChat shows 10003.
 fn judge(web: &WebHosts, public: &Url) -> Finding {
     let domains = &web.domains;
     if domains.is_empty() && web.login_host.is_none() {
@@ -65,14 +65,14 @@ fn judge(web: &WebHosts, public: &Url) -> Finding {
     let is_named =
         page.zip(AppId::parse(NO_ACCOUNT).ok()).is_some_and(|(page, account)| domains.allow(&page, &account));
     if is_named {
-        return Finding::ok(DOMAINS, format!("WebDomains names {domains}: web logins come back to {comes_back_to}"));
+        return Finding::ok(DOMAINS, format!("WebDomains is {domains}: web logins return to {comes_back_to}"));
     }
     Finding::warning(
         DOMAINS,
         if domains.is_empty() {
-            format!("web logins come back to {comes_back_to}, and WebDomains is empty")
+            format!("web logins return to {comes_back_to}, but WebDomains is empty")
         } else {
-            format!("web logins come back to {comes_back_to}, which WebDomains ({domains}) does not name")
+            format!("web logins return to {comes_back_to}, which is not in WebDomains ({domains})")
         },
         format!(
             "if you log visitors in: enter {comes_back_to} in WeChat's console as 公众号开发域名, without which WeChat refuses \
@@ -81,17 +81,18 @@ fn judge(web: &WebHosts, public: &Url) -> Finding {
     )
 }
 
-/// Whether the names below the login host lead to us: the page of an account that there is not.
+/// Checks whether the names below the login host lead to the deployment, with the page of an account that does not
+/// exist.
 async fn login_host(deployment: &Deployment, host: &str) -> Finding {
     let advice = format!(
-        "let *.{host} lead to the output LoginDomainTarget, by a CNAME in your DNS; LoginCertificateArn must be a certificate of \
+        "point *.{host} to the output LoginDomainTarget, by a CNAME in your DNS; LoginCertificateArn must be a certificate of \
          *.{host}"
     );
     let Some(base) = own_host(host) else {
         return Finding::wrong(
             LOGIN_HOST,
             format!("LoginHost is not a host name: {host}"),
-            "deploy with a host's name, without https://",
+            "deploy with a host name, without https://",
         );
     };
     let http = match client(&[&base]) {
@@ -103,7 +104,7 @@ async fn login_host(deployment: &Deployment, host: &str) -> Finding {
         Ok(answer) if answer.status.is_server_error() => {
             let status = answer.status.as_u16();
             let advice = "look at the logs of web-login";
-            Finding::wrong(LOGIN_HOST, format!("*.{host} leads to us, and fails (status {status})"), advice)
+            Finding::wrong(LOGIN_HOST, format!("*.{host} leads to the deployment, but fails (status {status})"), advice)
         }
         Ok(answer) if answer.is_our_page() => Finding::ok(LOGIN_HOST, format!("*.{host} shows our pages")),
         Ok(answer) => {

@@ -1,9 +1,9 @@
-//! `cargo ops doctor`: looks at a deployment from outside and says in words what is wrong with it.
+//! `cargo ops doctor`: examines a deployment from outside and says what is wrong with it.
 //!
-//! It only reads, and never calls WeChat: the calls that would reveal most issue tokens or count against a quota. Each check
-//! is a function that returns findings; one that fails stops no other. Every wait is bounded. The checks of the table's
-//! items are those of [`diagnosis`]; their ages are by this machine's clock, and the check of the clocks says how far to
-//! trust it.
+//! It only reads, and never calls WeChat: the most useful calls issue tokens or count against a quota. Each check is a
+//! function that returns findings; one that fails does not stop the others. Every wait is bounded. The checks of the
+//! table's items are those of [`diagnosis`]; ages are by this machine's clock, and the check of the clocks says how far
+//! it can be trusted.
 
 mod domains;
 pub(crate) mod secret;
@@ -25,7 +25,7 @@ use crate::deployment::{self, Addresses, Deployment, Located, Target};
 use crate::explain::Explain as _;
 use crate::finding::{Diagnosis, Finding};
 
-/// One check of the table's items: up to some hundred reads.
+/// The time-out for checking the table's items: up to several hundred reads.
 const ITEMS: Duration = Duration::from_secs(30);
 
 /// The finding for a failed `action`, against AWS or against its stand-in on this machine.
@@ -37,7 +37,7 @@ fn refused(check: &'static str, failure: &AwsFailure, action: &str, target: Targ
     Finding::wrong(check, failure.sentence(action), advice)
 }
 
-/// Finds what the arguments name, and examines it.
+/// Finds the deployment that the arguments name, and examines it.
 pub async fn examine(options: &DoctorArgs, environment: &impl Environment) -> Diagnosis {
     let addresses = Addresses { public: options.public_url.as_ref(), api: options.api_url.as_ref() };
     let located = deployment::locate(&options.deployment, addresses, environment).await;
@@ -50,9 +50,9 @@ pub async fn examine(options: &DoctorArgs, environment: &impl Environment) -> Di
 }
 
 impl Deployment {
-    /// Makes every check, those that do not depend on each other at the same time.
+    /// Runs every check, independent ones concurrently.
     pub async fn examine(&self) -> Vec<Finding> {
-        // On the heap: dozens of SDK calls are one large future.
+        // On the heap: dozens of SDK calls make a large future.
         Box::pin(self.checks()).await
     }
 
@@ -67,14 +67,14 @@ impl Deployment {
         findings.extend(match component {
             _ if !reachable => vec![Finding::warning(
                 "items",
-                "the items of the table were not looked at",
-                "put the table right, and run the doctor again",
+                "the items of the table were not checked",
+                "repair the table, and run the doctor again",
             )],
             Some(ref component) => Box::pin(self.items(component)).await,
             None => vec![Finding::warning(
                 "items",
-                "the items of the table were not looked at: its keys begin with the secret's component_appid",
-                "put the secret right, and run the doctor again",
+                "the items of the table were not checked: its keys begin with the secret's component_appid",
+                "correct the secret, and run the doctor again",
             )],
         });
         findings.extend(web);

@@ -1,6 +1,6 @@
-//! The platform's secret: can it be read, and is each of its fields well formed?
+//! The platform's secret: whether it can be read, and whether each of its fields is well formed.
 //!
-//! What counts is what the functions accept: [`Platform::check`]. No finding carries a value.
+//! The criterion is what the functions accept: [`Platform::check`]. No finding contains a value.
 
 use base::ids::AppId;
 use platform::secret::{self, Platform, PlatformError};
@@ -17,22 +17,22 @@ const CHECK: &str = "secret";
 
 const ACTION: &str = "secretsmanager:GetSecretValue";
 
-/// The fields that must be there.
+/// The required fields.
 const REQUIRED: [&str; 4] = ["component_appid", "component_appsecret", "token", "encoding_aes_key"];
 
-/// The fields of the generation before, while token or key change.
+/// The fields with the previous generation, while token or key are being changed.
 const PREVIOUS: [&str; 2] = ["previous_token", "previous_encoding_aes_key"];
 
-/// What webhooks need and nothing else.
+/// The field that only webhooks need.
 const WEBHOOK: &str = "webhook_secret";
 
 const WEBHOOK_KEY: &str = "store whsec_ and the Base64 of 24 to 64 random bytes as webhook_secret, and give the same text to the \
                            service behind the webhook; echo whsec_$(openssl rand -base64 32) makes one";
 
-/// The secret that everybody can read in this repository.
+/// The demo secret, which everybody can read in this repository.
 const DEMO: &str = include_str!("../../../events/secret.json");
 
-/// What the secret's fields are for in WeChat's console.
+/// How to fill in the secret.
 const FILL_IN: &str = "store component_appid, component_appsecret, token and encoding_aes_key from WeChat's console as a \
                        JSON object: aws secretsmanager put-secret-value --secret-id ID --secret-string file://secret.json";
 
@@ -47,8 +47,8 @@ pub(crate) async fn read(deployment: &Deployment) -> Result<SecretString, Findin
         Err(error) => {
             let failure = AwsFailure::of(&error);
             Err(match failure.kind {
-                // A secret without a value is not found either.
-                FailureKind::NotFound => Finding::wrong(CHECK, "it is not there, or was never filled in", fill_in),
+                // A secret without a value is also "not found".
+                FailureKind::NotFound => Finding::wrong(CHECK, "it does not exist, or was never filled in", fill_in),
                 _ => refused(CHECK, &failure, ACTION, deployment.target),
             })
         }
@@ -60,8 +60,8 @@ pub(crate) fn fill_in(deployment: &Deployment) -> String {
     FILL_IN.replace("ID", &deployment.secret_id)
 }
 
-/// Looks at the secret. The platform's appid is needed to find its items, and returned if it is well formed, whatever
-/// else is wrong.
+/// Checks the secret. The platform's appid, which is needed to find its items, is returned if it is well formed,
+/// whatever else is wrong.
 pub(super) async fn examine(deployment: &Deployment) -> (Vec<Finding>, Option<AppId>) {
     match read(deployment).await {
         Ok(text) => judge(&text, deployment.webhook, deployment.target, &fill_in(deployment)),
@@ -74,14 +74,14 @@ fn judge(text: &SecretString, webhook: bool, target: Target, fill_in: &str) -> (
     match errors[..] {
         [PlatformError::NotConfigured] => return (vec![Finding::wrong(CHECK, "it is still empty", fill_in)], None),
         [PlatformError::NotJson] => {
-            let sentence = "it is not a JSON object, or names a field twice";
+            let sentence = "it is not a JSON object, or contains a field twice";
             return (vec![Finding::wrong(CHECK, sentence, fill_in)], None);
         }
         _ => {}
     }
     let fields: Map<String, Value> = serde_json::from_str(text.expose_secret()).unwrap_or_default();
     let component = fields.get("component_appid").and_then(Value::as_str).and_then(|id| AppId::parse(id.trim()).ok());
-    let advice = "store it as WeChat's console shows it; functions see it within 5 minutes";
+    let advice = "store it as WeChat's console shows it; the functions use it within 5 minutes";
     let mut findings: Vec<Finding> =
         errors.iter().map(|error| Finding::wrong(CHECK, error.to_string(), advice)).collect();
     if findings.is_empty() {
@@ -93,8 +93,7 @@ fn judge(text: &SecretString, webhook: bool, target: Target, fill_in: &str) -> (
     (findings, component)
 }
 
-/// The key of the webhooks, without which none is called. Of a `cargo run` only its own terminal knows whether it
-/// has a webhook.
+/// Checks the key of the webhooks, without which none is called. Whether a `cargo run` has a webhook is not known here.
 fn webhook_key(value: Option<&Value>, webhook: bool, target: Target) -> Finding {
     const NONE: &str = "no webhook is set";
     let sentence = match (secret::webhook_key(value.cloned().unwrap_or_default()), webhook) {
@@ -133,12 +132,12 @@ fn demo(fields: &Map<String, Value>, target: Target) -> Option<Finding> {
         Target::Emulator => Verdict::Warning,
         Target::Local => return None,
     };
-    let sentence = format!("{used} is the demo's, which everybody knows: anyone could forge pushes");
+    let sentence = format!("{used} is that of the demo, which is public: anyone could forge pushes");
     let advice = format!("choose another {used} in WeChat's console and store it");
     Some(Finding::wrong(CHECK, sentence, advice).with(verdict))
 }
 
-/// What the functions accept, and WeChat does not issue: fields that were mixed up, or misspelt.
+/// Finds what the functions accept but WeChat does not issue: fields that were mixed up or misspelt.
 fn suspicious(fields: &Map<String, Value>, target: Target) -> Vec<Finding> {
     let mut findings = Vec::new();
     let unknown: Vec<&str> = fields

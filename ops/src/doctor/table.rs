@@ -1,4 +1,4 @@
-//! The table itself: is it there, and is it the one that the template defines?
+//! The table itself: whether it exists, and whether it is as the template defines it.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
@@ -17,8 +17,8 @@ const CHECK: &str = "table";
 
 const AGAIN: &str = "deploy template.yaml again; it defines the table";
 
-/// Looks at the table's definition, and says whether asking for items makes sense. Whether they can be read, the checks
-/// of its items say.
+/// Checks the table's definition, and returns whether checking items makes sense. Whether items can be read is for the
+/// checks of the items.
 pub(super) async fn examine(client: &Client, name: &str, target: Target) -> (Vec<Finding>, bool) {
     const ACTION: &str = "dynamodb:DescribeTable";
     let table = match client.describe_table().table_name(name).send().await {
@@ -43,19 +43,19 @@ pub(super) async fn examine(client: &Client, name: &str, target: Target) -> (Vec
         findings.extend(backups(client, name).await);
     }
     if findings.is_empty() {
-        findings.push(Finding::ok(CHECK, format!("{name} is there, with its index, its stream and its expiry")));
+        findings.push(Finding::ok(CHECK, format!("{name} exists, with its indexes, its stream and its expiry")));
     }
     (findings, true)
 }
 
 const fn missing(target: Target) -> &'static str {
     match target {
-        Target::Local => "restart cargo run, which makes it",
-        Target::Aws | Target::Emulator => "restore it from its backup under this name, or deploy the stack anew",
+        Target::Local => "restart cargo run, which creates it",
+        Target::Aws | Target::Emulator => "restore it from its backup under this name, or deploy the stack again",
     }
 }
 
-/// The indexes, and what would be if one were not there.
+/// The indexes, and the consequence if one is missing.
 const INDEXES: [(&str, &str); 2] =
     [(DUE_INDEX, "nothing that falls due would be found"), (LIST_INDEX, "no account could be listed")];
 
@@ -68,7 +68,7 @@ fn definition(table: &TableDescription) -> Vec<Finding> {
             findings.push(Finding::wrong(
                 CHECK,
                 sentence,
-                "wait until it is ACTIVE; if it stays, look at DynamoDB's console",
+                "wait until it is ACTIVE; if that takes long, look at DynamoDB's console",
             ));
         }
     }
@@ -111,7 +111,7 @@ async fn backups(client: &Client, name: &str) -> Option<Finding> {
                 Some(*status == PointInTimeRecoveryStatus::Enabled)
             };
             let on = output.continuous_backups_description.as_ref().and_then(on) == Some(true);
-            let sentence = "point-in-time recovery is off: what is lost stays lost";
+            let sentence = "point-in-time recovery is off: lost data cannot be restored";
             (!on).then(|| Finding::warning(CHECK, sentence, AGAIN))
         }
         Err(error) => Some(unseen(&AwsFailure::of(&error), ACTION)),

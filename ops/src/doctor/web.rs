@@ -1,7 +1,8 @@
-//! The deployment as the internet sees it: does the public URL lead to our functions, and only where it should?
+//! The deployment as the internet sees it: whether the public URL leads to our functions, and only to the public ones.
 //!
-//! Four requests that change nothing: the page of a link that does not exist, a push and a message that nobody signed,
-//! and a business call without identity. Our page is known by its policy, which no other server has.
+//! There are four requests, which change nothing: the page of a link that does not exist, a push and a message that are
+//! not signed, and a business call without an identity. Our page is recognized by its policy, which no other server
+//! has.
 
 use std::time::Duration;
 
@@ -24,30 +25,30 @@ const PUSHES: &str = "events URL";
 
 const MESSAGES: &str = "messages URL";
 
-/// Nobody's appid.
+/// The appid of no account.
 pub(crate) const NO_ACCOUNT: &str = "wx0000000000000000";
 
 const BUSINESS: &str = "business routes";
 
 const CLOCK: &str = "this clock";
 
-/// For a response. A function that starts cold takes one or two; a page is bounded by 9 s.
+/// The time-out for a response. A cold start takes one or two seconds; a page takes at most 9 s.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// From here on the difference is worth a look.
+/// A difference from which a warning is given.
 const SKEW: Duration = Duration::from_mins(1);
 
-/// From here on AWS refuses signatures.
+/// A difference from which AWS refuses signatures.
 const SKEW_TOO_LARGE: Duration = Duration::from_mins(5);
 
-/// A push as WeChat would send it, except that the signature is no signature. All of it is well formed, so the function
-/// gets as far as the secret.
+/// A push as WeChat would send it, except that the signature is not valid. Everything is well formed, so that the
+/// function reads the secret.
 const UNSIGNED: (&str, &str) = (
     "timestamp=1&nonce=doctor&encrypt_type=aes&msg_signature=0000000000000000000000000000000000000000",
     "<xml><Encrypt>AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=</Encrypt></xml>",
 );
 
-/// Asks all of them at the same time.
+/// Sends all requests concurrently.
 pub(super) async fn examine(public: &Url, business: &Url, target: Target, clock: &dyn Clock) -> Vec<Finding> {
     let http = match client(&[public, business]) {
         Ok(http) => http,
@@ -91,7 +92,7 @@ fn judge_page(base: &Url, answer: Result<Answer, Unreachable>, target: Target) -
         _ if answer.is_our_page() => Finding::wrong(
             PUBLIC,
             format!("our page at {base} is not available (status {status})"),
-            "the lines about the secret and the table may say why, else preauth-link's log",
+            "the lines about the secret and the table may say why, otherwise preauth-link's log",
         ),
         300..400 => Finding::wrong(
             PUBLIC,
@@ -100,23 +101,23 @@ fn judge_page(base: &Url, answer: Result<Answer, Unreachable>, target: Target) -
         ),
         500.. => Finding::wrong(
             PUBLIC,
-            format!("the gateway at {base} answers with status {status}: the function fails, or another server does"),
+            format!("the gateway at {base} returns status {status}: the function fails, or another server responds"),
             "look at the logs of preauth-link and of the API",
         ),
         _ => Finding::wrong(
             PUBLIC,
-            format!("another server answers at {base}: status {status}, and not our page"),
+            format!("another server responds at {base}: status {status}, and not our page"),
             lead_here(target),
         ),
     }
 }
 
-/// Where a redirect leads, without what might be private in it.
+/// The target of a redirect, without anything that might be private.
 fn origin(location: &str) -> String {
     Url::parse(location).map_or_else(|_| "another path".to_owned(), |url| url.origin().ascii_serialization())
 }
 
-/// A function that takes what WeChat pushes.
+/// A function that receives WeChat's pushes.
 struct Receiver<'a> {
     check: &'static str,
     function: &'static str,
@@ -135,7 +136,7 @@ impl Receiver<'_> {
             400 | 401 => Finding::ok(check, format!("{url} refuses what is not signed")),
             503 => Finding::wrong(
                 check,
-                format!("{url} has no secret to check pushes with"),
+                format!("{url} has no secret with which to check pushes"),
                 "fill in the secret: see the line about it",
             ),
             200..300 => Finding::wrong(
@@ -146,7 +147,7 @@ impl Receiver<'_> {
             500.. => Finding::wrong(
                 check,
                 format!("{function} fails at {url} (status {status})"),
-                format!("the lines about the secret and the table may say why, else {function}'s log"),
+                format!("the lines about the secret and the table may say why, otherwise {function}'s log"),
             ),
             _ => {
                 Finding::wrong(check, format!("{url} does not lead to {function} (status {status})"), lead_here(target))
@@ -159,9 +160,9 @@ fn judge_business(base: &Url, answer: Result<Answer, Unreachable>, target: Targe
     let answer = match answer {
         Ok(answer) => answer,
         Err(why) => {
-            // The gateway's own name is made by AWS, with its certificate.
+            // AWS creates the gateway's own name and certificate.
             let advice = match target {
-                Target::Local => "is cargo run still running? --business-port says where it listens",
+                Target::Local => "is cargo run still running? set --business-port to its port",
                 _ => "check this machine's network, and --api-url if you gave it",
             };
             let failed = unreachable(BUSINESS, base, &why, target, ANSWER);
@@ -170,10 +171,10 @@ fn judge_business(base: &Url, answer: Result<Answer, Unreachable>, target: Targe
     };
     let base = shown(base);
     let status = answer.status.as_u16();
-    let advice = "deploy template.yaml again: its business routes ask for IAM signatures";
+    let advice = "deploy template.yaml again: its business routes require IAM signatures";
     match (target, status) {
         (Target::Local, 404) if answer.is_our_problem() => {
-            Finding::ok(BUSINESS, format!("{base} answers, to this machine only and without asking who calls"))
+            Finding::ok(BUSINESS, format!("{base} responds, to this machine only and without authentication"))
         }
         (Target::Local, _) if answer.is_our_problem() => Finding::wrong(
             BUSINESS,
@@ -187,27 +188,27 @@ fn judge_business(base: &Url, answer: Result<Answer, Unreachable>, target: Targe
         ),
         (_, 403) if answer.is_our_problem() => Finding::wrong(
             BUSINESS,
-            "the gateway lets callers without a signature through; only the function itself refuses them",
+            "the gateway admits callers without a signature; only the function itself refuses them",
             advice,
         ),
         (_, 401 | 403) => Finding::ok(BUSINESS, format!("{base} refuses callers without an IAM signature")),
         (_, _) if answer.is_our_problem() => Finding::wrong(
             BUSINESS,
-            format!("they are open: anybody may read and make links (status {status})"),
+            format!("they are open: anybody may read and create links (status {status})"),
             advice,
         ),
         _ => Finding::wrong(
             BUSINESS,
-            format!("{base} does not lead to them (status {status} where 403 is due)"),
+            format!("{base} does not lead to them (status {status} instead of 403)"),
             "deploy template.yaml again, and look at the API's log",
         ),
     }
 }
 
-/// This machine's clock by the `Date` of a response.
+/// Compares this machine's clock with the `Date` of a response.
 pub(crate) fn judge_clock(behind: Option<i64>) -> Finding {
     let Some(seconds) = behind else {
-        return Finding::warning(CLOCK, "not compared: no server told its time", "see the lines above");
+        return Finding::warning(CLOCK, "not compared: no server sent its time", "see the lines above");
     };
     let skew = Duration::from_secs(seconds.unsigned_abs());
     let side = if seconds > 0 { "behind" } else { "ahead of" };

@@ -1,4 +1,4 @@
-//! A check file from WeChat, through the deployment's route for calls (protocol section 13.1).
+//! Fetching a check file from WeChat, through the deployment's route for calls (protocol section 13.1).
 
 use std::time::Duration;
 
@@ -15,22 +15,22 @@ use crate::deployment::{Deployment, Target};
 use crate::finding::Finding;
 use crate::http::{Answer, at, client, send, unreachable};
 
-/// As long as the gateway waits for a function.
+/// The time-out: as long as the gateway waits for a function.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// The file for domains that are registered with the platform.
+/// The call for the platform's domains.
 const OF_PLATFORM: [&str; 3] = ["cgi-bin", "component", "get_domain_confirmfile"];
 
-/// The file for domains that are set for one account.
+/// The call for the domains of one account.
 const OF_ACCOUNT: [&str; 2] = ["wxa", "get_webviewdomain_confirmfile"];
 
-/// An empty body is an error.
+/// The body of both calls, since an empty one is an error.
 const NOTHING: &str = "{}";
 
-/// 小程序开发与数据分析, without which nothing of a mini program's domains can be had.
+/// 小程序开发与数据分析, without which calls about a mini program's domains are refused.
 const DEVELOPMENT: u32 = 18;
 
-/// What WeChat answers: a file, or why there is none.
+/// WeChat's response: a file, or why there is none.
 #[derive(Deserialize)]
 struct Answered {
     #[serde(default)]
@@ -41,7 +41,7 @@ struct Answered {
     file_content: String,
 }
 
-/// What is looked at when a file of this origin is fetched.
+/// The name of the check for a file of this origin.
 pub(super) const fn check(origin: &CheckFileOrigin) -> &'static str {
     match origin {
         CheckFileOrigin::Manual => "file",
@@ -50,14 +50,14 @@ pub(super) const fn check(origin: &CheckFileOrigin) -> &'static str {
     }
 }
 
-/// What is said of a file that there is not, with the account's appid where it is one's.
+/// The finding about a missing file, with the account's appid if it is an account's file.
 fn wrong(origin: &CheckFileOrigin, sentence: &str, advice: impl Into<String>) -> Finding {
     let of = origin.account().map(|account| format!("{account}: ")).unwrap_or_default();
     Finding::wrong(check(origin), format!("{of}{sentence}"), advice)
 }
 
 impl Deployment {
-    /// Asks WeChat for a file.
+    /// Fetches a file from WeChat.
     ///
     /// # Errors
     /// The finding why there is none.
@@ -68,7 +68,7 @@ impl Deployment {
         let mut request = http.request(Method::POST, url.clone()).body(NOTHING).timeout(ANSWER);
         if let Some(signer) = &self.signer {
             let headers = signer.headers(&Method::POST, &url, NOTHING, self.clock.now()).await;
-            let advice = "sign in again: the credentials must be valid for some minutes";
+            let advice = "sign in again: the credentials must be valid for a few minutes";
             request = request.headers(headers.map_err(|error| wrong(&origin, &error.to_string(), advice))?);
         } else {
             request = request.header(http::header::CONTENT_TYPE, "application/json");
@@ -85,7 +85,7 @@ impl Deployment {
             return Err(self.refused(&origin, answer, body));
         }
         let odd =
-            || wrong(&origin, "WeChat's answer has no check file", "look at GET /calls, and try again in a minute");
+            || wrong(&origin, "WeChat's response has no check file", "look at GET /calls, and try again in a minute");
         let answered: Answered = serde_json::from_slice(body).map_err(|_| odd())?;
         if answered.errcode != 0 {
             return Err(of_wechat(&origin, ErrCode::from_code(answered.errcode)));
@@ -95,7 +95,7 @@ impl Deployment {
         Ok(CheckFile { name, content, origin, stored_at: self.clock.now() })
     }
 
-    /// The platform has not passed the call on, or the gateway has not.
+    /// The finding if the platform or the gateway has refused the call.
     fn refused(&self, origin: &CheckFileOrigin, answer: &Answer, body: &[u8]) -> Finding {
         let status = answer.status.as_u16();
         if answer.is_our_problem() {
@@ -103,7 +103,7 @@ impl Deployment {
             let text = |member: &str| problem[member].as_str().unwrap_or_default().to_owned();
             return wrong(
                 origin,
-                &format!("the platform cannot ask WeChat: {} ({status})", text("title")),
+                &format!("the platform cannot call WeChat: {} ({status})", text("title")),
                 text("detail"),
             );
         }
@@ -119,7 +119,7 @@ impl Deployment {
             ),
             _ => wrong(
                 origin,
-                &format!("the route for calls answers with status {status}"),
+                &format!("the route for calls returns status {status}"),
                 "run ops doctor, and look at the logs of wechat-calls and of the API",
             ),
         }
@@ -135,7 +135,7 @@ fn path(origin: &CheckFileOrigin) -> Vec<String> {
     ["wechat", of].iter().chain(api).map(|part| (*part).to_owned()).collect()
 }
 
-/// What WeChat's code means, and what to do.
+/// The finding for WeChat's code: its meaning, and what to do.
 fn of_wechat(origin: &CheckFileOrigin, code: ErrCode) -> Finding {
     let sentence = format!("WeChat refuses with {}: {}", code.code(), code.meaning(Language::English));
     let set = PermissionSet::of(DEVELOPMENT).map(|set| set.name).unwrap_or_default();
@@ -150,12 +150,12 @@ fn of_wechat(origin: &CheckFileOrigin, code: ErrCode) -> Finding {
         (Reaction::Reauthorize, _) => "the merchant has to authorize the platform again, through a new link".to_owned(),
         (Reaction::Retry | Reaction::Refresh | Reaction::RefreshTokenInvalid, _) => "try again in a minute".to_owned(),
         (Reaction::WaitMinute | Reaction::Quota, _) => {
-            "wait: a minute if it is asked too often, until midnight in Beijing if the day's quota is used up"
+            "wait for a minute if there were too many calls, or until midnight in Beijing if the day's quota is used up"
                 .to_owned()
         }
         (Reaction::NewTicket | Reaction::Config, _) => "run ops doctor: it says which setting is wrong".to_owned(),
         (Reaction::CodeSpent | Reaction::Caller | Reaction::Unknown, _) => {
-            "look the code up in WeChat's documents; GET /calls has the rid that WeChat's support asks for".to_owned()
+            "look the code up in WeChat's documentation; GET /calls has the rid for WeChat's support".to_owned()
         }
     };
     wrong(origin, &sentence, advice)

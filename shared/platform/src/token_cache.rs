@@ -18,7 +18,7 @@ use crate::leased::ValidToken;
 const LIFE: Duration = Duration::from_secs(5);
 
 /// The greatest number of cached owners. The tokens of others are read again.
-const MOST_REMEMBERED: usize = 1_000;
+const MAX_CACHED: usize = 1_000;
 
 /// The tokens that a process has just read. All events share it.
 #[derive(Default)]
@@ -61,7 +61,7 @@ impl TokenCache {
         if known.forgotten != reading.forgotten {
             return;
         }
-        if known.tokens.len() >= MOST_REMEMBERED {
+        if known.tokens.len() >= MAX_CACHED {
             known.tokens.clear();
         }
         known.tokens.insert(owner.clone(), (token.clone(), reading.begun_at));
@@ -126,7 +126,7 @@ mod tests {
         for number in 0..3_000 {
             let owner = TokenOwner::Authorizer(AppId::parse(&format!("wx{number:016x}")).unwrap());
             cache.keep(&owner, &token("any", 2_000), cache.begin(now));
-            assert!(cache.known().tokens.len() <= MOST_REMEMBERED);
+            assert!(cache.known().tokens.len() <= MAX_CACHED);
         }
     }
 }

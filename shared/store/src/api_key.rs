@@ -158,7 +158,7 @@ pub const LONGEST_KEY_NAME: usize = 64;
 
 /// The greatest number of accounts to which a key can be limited: its item stays below 4 KB, so checking it costs half
 /// a read unit.
-pub const MOST_KEY_APPIDS: usize = 100;
+pub const MAX_KEY_APPIDS: usize = 100;
 
 /// What is wrong with a requested key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -207,7 +207,7 @@ impl KeyRequest {
     /// The same for these accounts only.
     pub fn limited_to(self, appids: &[impl AsRef<str>]) -> Result<Self, KeyError> {
         let appids: Result<BTreeSet<AppId>, _> = appids.iter().map(|id| AppId::parse_issued(id.as_ref())).collect();
-        let appids = appids.ok().filter(|appids| (1..=MOST_KEY_APPIDS).contains(&appids.len()));
+        let appids = appids.ok().filter(|appids| (1..=MAX_KEY_APPIDS).contains(&appids.len()));
         let appids = appids.ok_or(KeyError::Appids)?;
         match self.scopes.iter().find(|scope| !scope.is_of_accounts()) {
             Some(scope) => Err(KeyError::NotOfAccounts(*scope)),

@@ -17,7 +17,7 @@ use crate::write::{Change, exists, id_value};
 
 /// The greatest number of files: two for each of several hundred accounts, which one partition easily holds. Two
 /// processes that add the last one at the same moment may exceed it by one.
-pub const MOST_CHECK_FILES: usize = 1_000;
+pub const MAX_CHECK_FILES: usize = 1_000;
 
 id_value!(CheckFileName);
 
@@ -110,7 +110,7 @@ pub struct CheckFilePage {
 pub enum NewCheckFile {
     /// It is stored, replacing any file with the same name.
     Stored,
-    /// It is not stored: there are already [`MOST_CHECK_FILES`] others.
+    /// It is not stored: there are already [`MAX_CHECK_FILES`] others.
     TooMany,
 }
 
@@ -140,7 +140,7 @@ impl CheckFiles {
         if self.change(file).when(exists(PK)).apply().await? {
             return Ok(NewCheckFile::Stored);
         }
-        if self.0.count_partition(self.0.kind(KIND)).await? >= MOST_CHECK_FILES {
+        if self.0.count_partition(self.0.kind(KIND)).await? >= MAX_CHECK_FILES {
             return Ok(NewCheckFile::TooMany);
         }
         // If somebody has stored the same name meanwhile, it is replaced.

@@ -17,7 +17,7 @@ use crate::write::{Change, NewItem, Value};
 pub const LONGEST_REFERENCE: usize = 256;
 
 /// The greatest number of an account's tags.
-pub const MOST_TAGS: usize = 20;
+pub const MAX_TAGS: usize = 20;
 
 /// The greatest number of characters of a tag's key.
 pub const LONGEST_KEY: usize = 40;
@@ -26,7 +26,7 @@ pub const LONGEST_KEY: usize = 40;
 pub const LONGEST_VALUE: usize = 200;
 
 /// The greatest number of an account's login origins.
-pub const MOST_LOGIN_ORIGINS: usize = 20;
+pub const MAX_LOGIN_ORIGINS: usize = 20;
 
 /// Why labels are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -97,7 +97,7 @@ impl AccountPatch {
             }
         }
         let login_origins = self.login_origins.apply(Some(known.login_origins.clone())).unwrap_or_default();
-        if login_origins.len() > MOST_LOGIN_ORIGINS {
+        if login_origins.len() > MAX_LOGIN_ORIGINS {
             return Err(LabelError::LoginOrigins);
         }
         Ok(Said { labels: Labels::new(reference, tags)?, login_origins })
@@ -141,7 +141,7 @@ impl Labels {
         let fits = |(key, value): (&String, &String)| {
             (1..=LONGEST_KEY).contains(&key.chars().count()) && value.chars().count() <= LONGEST_VALUE
         };
-        if tags.len() > MOST_TAGS || !tags.iter().all(fits) {
+        if tags.len() > MAX_TAGS || !tags.iter().all(fits) {
             return Err(LabelError::Tags);
         }
         Ok(Self { reference, tags })

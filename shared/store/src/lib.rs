@@ -20,6 +20,7 @@ mod attributes;
 mod audit;
 mod browser;
 mod check_file;
+mod churn;
 mod claim;
 mod details;
 mod failed_call;
@@ -49,7 +50,6 @@ mod state_event;
 mod ticket;
 mod token;
 mod token_record;
-mod turn;
 mod user_name;
 mod vitals;
 mod web_login;
@@ -73,7 +73,7 @@ pub use self::account_list::{AccountList, AccountLists, KnownAccount, STATUS_ATT
 pub use self::account_state::{AccountState, STANDING_ATTRIBUTES, Standing, Standings};
 pub use self::accounts::{DuePart, END_OF_TIME};
 pub use self::api_key::{
-    ApiKey, ApiKeys, KeyDigest, KeyError, KeyPage, KeyPlace, KeyRequest, KeyText, LONGEST_KEY_NAME, MOST_KEY_APPIDS,
+    ApiKey, ApiKeys, KeyDigest, KeyError, KeyPage, KeyPlace, KeyRequest, KeyText, LONGEST_KEY_NAME, MAX_KEY_APPIDS,
     Scope,
 };
 pub use self::arrivals::{
@@ -85,7 +85,8 @@ pub use self::audit::{AUDIT_KEPT, AuditEntry, AuditLog, AuditPage, AuditPlace};
 pub use self::browser::{
     BROWSER_LIFE, Browser, Browsers, KNOWN_BROWSER_ATTRIBUTES, KnownBrowser, NewBrowser, SecretDigest,
 };
-pub use self::check_file::{CheckFile, CheckFileOrigin, CheckFilePage, CheckFiles, MOST_CHECK_FILES, NewCheckFile};
+pub use self::check_file::{CheckFile, CheckFileOrigin, CheckFilePage, CheckFiles, MAX_CHECK_FILES, NewCheckFile};
+pub use self::churn::{Churn, ChurnLog, ChurnPage, ChurnPlace, ChurnedAccount};
 pub use self::claim::{Arrival, Binding, ClaimKey, Claimed, ClaimedCode, ClaimedGrant, Claims, CodeDigest};
 pub use self::details::{AccountDetails, DETAILS_SORT, Details, GrantOrigin, ProfileReading};
 pub use self::failed_call::{CountedFailure, FAILED_CALLS_KEPT, FailedCall, FailedCalls, FailurePage, FailurePlace};
@@ -98,7 +99,7 @@ pub use self::key_event::{Actor, KeyChange, KeyEvent};
 pub use self::keyed_call::{CallKey, KeptAnswer, KeyedCall, KeyedCalls, RequestDigest};
 pub use self::labels::{
     AccountLabels, AccountPatch, LABEL_ATTRIBUTES, LONGEST_KEY, LONGEST_REFERENCE, LONGEST_VALUE, LabelError, Labels,
-    MOST_LOGIN_ORIGINS, MOST_TAGS, Patch,
+    MAX_LOGIN_ORIGINS, MAX_TAGS, Patch,
 };
 pub use self::last_failure::LastFailure;
 pub use self::lease::{Lease, LeaseTerm};
@@ -122,7 +123,6 @@ pub use self::state_event::{StateChange, StateEvent};
 pub use self::ticket::{Ticket, Tickets};
 pub use self::token::{Failure, Issued, RenewalReason, StoredTokens};
 pub use self::token_record::{TicketKind, TokenOwner, TokenRecord};
-pub use self::turn::{Turn, TurnPage, TurnPlace, TurnedAccount, Turns};
 pub use self::user_name::{INTRODUCED, Introductions, Recipient, Recipients, UserNames};
 pub use self::vitals::{COMPONENT_STATUS_ATTRIBUTES, TICKET_TIME_ATTRIBUTES, TicketTimes, Vitals};
 pub use self::web_login::{LOGIN_CODE_LIFE, LoginCodeDigest, StoredLogin, VisitorLogin, WebLogins};
@@ -326,7 +326,7 @@ store_of! {
     account_lists: AccountLists, "The accounts as services and operators see them.";
     account_labels: AccountLabels, "What businesses have said about accounts.";
     outbox: Outbox, "The events of accounts and keys that are to be delivered.";
-    turns: Turns, "The accounts that were gained and lost.";
+    churn: ChurnLog, "The accounts that were gained and lost.";
     standings: Standings, "The states of accounts, without their tokens.";
     inbox: Inbox, "The inbox.";
     arrivals: Arrivals, "What has arrived and what waits, without its content.";

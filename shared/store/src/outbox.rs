@@ -17,12 +17,12 @@ use crate::attributes::{
     BUS_DONE, BUS_DUE_AT, DUE_AT, DUE_SHARD, EVENT, EXPIRES_AT, LIST_PK, LIST_SK, SK, TRIES, WEBHOOK_DONE,
     WEBHOOK_DUE_AT,
 };
+use crate::churn;
 use crate::item::Item;
 use crate::key_event::KeyEvent;
 use crate::part::{Key, Part};
 use crate::request::{Order, PagePosition};
 use crate::state_event::StateEvent;
-use crate::turn;
 use crate::write::{Change, exists};
 
 /// The prefix of the sort keys of events, by which the table's stream is filtered.
@@ -233,7 +233,7 @@ impl Part {
     /// Creates a new event, which is due at once.
     pub(crate) fn new_event(&self, sequence: u64, event: &OutboxEvent) -> Result<Change, StoreError> {
         let (subject, at) = (event.subject(), event.at());
-        let (list, place) = turn::place(self, sequence, event).unzip();
+        let (list, place) = churn::place(self, sequence, event).unzip();
         // Without a condition: the code that numbers the events uses each number only once.
         Ok(self
             .change(self.event(&subject, sequence))

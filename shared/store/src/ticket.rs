@@ -40,7 +40,7 @@ impl Tickets {
         let create_time = times::credible(create_time, now).unwrap_or(now);
         let gives_way = absent(CREATE_TIME)
             .or(is_before(CREATE_TIME, create_time))
-            .or(is_after(CREATE_TIME, now.plus(times::MOST_AHEAD)));
+            .or(is_after(CREATE_TIME, now.plus(times::MAX_AHEAD)));
         self.0
             .change(self.key())
             .set(TICKET, ticket)

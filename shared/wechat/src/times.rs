@@ -10,7 +10,7 @@ const TIMES_DECIDE: Duration = Duration::from_mins(5);
 
 /// How far ahead of our clock a time of WeChat is still accepted, since clocks differ. One that is further ahead is a
 /// mistake, and if it were accepted, every later event would seem older.
-pub const MOST_AHEAD: Duration = TIMES_DECIDE;
+pub const MAX_AHEAD: Duration = TIMES_DECIDE;
 
 /// The order of two events by WeChat's timestamps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub enum Order {
 /// A time of WeChat, unless it is further ahead of `ours` than clocks can differ: then the true time is unknown.
 #[must_use]
 pub fn credible(at: Timestamp, ours: Timestamp) -> Option<Timestamp> {
-    (at <= ours.plus(MOST_AHEAD)).then_some(at)
+    (at <= ours.plus(MAX_AHEAD)).then_some(at)
 }
 
 /// Compares an event's time with the time of what is stored. Both are WeChat's; `now` is ours, and is only used to

@@ -12,7 +12,7 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use ops::args::{DomainsCommand, ListDomainsArgs, PutDomainArgs, RemoveDomainArgs, SyncDomainsArgs};
 use ops::deployment::{Deployment, Target, WebHosts};
-use ops::domains::{DomainsError, Done};
+use ops::domains::{DomainsError, Outcome};
 use ops::finding::{Finding, Verdict};
 use ops::signer::ApiSigner;
 use runtime::config::WebDomains;
@@ -72,8 +72,8 @@ impl Stage {
     }
 }
 
-fn looked(done: Result<Done, DomainsError>) -> Vec<Finding> {
-    let Ok(Done::Looked(diagnosis)) = done else { panic!("{done:?}") };
+fn looked(done: Result<Outcome, DomainsError>) -> Vec<Finding> {
+    let Ok(Outcome::Diagnosis(diagnosis)) = done else { panic!("{done:?}") };
     diagnosis.findings
 }
 
@@ -143,11 +143,11 @@ async fn an_operator_puts_lists_and_removes_a_downloaded_file() {
     let edited = deployment.domains(&put(BY_API, &format!("{CONTENT}\n"))).await.unwrap_err().to_string();
     assert!(edited.contains("line break"), "{edited}");
     let list = DomainsCommand::List(ListDomainsArgs { deployment: HERE });
-    let Done::Said(listed) = deployment.domains(&list).await.unwrap() else { panic!("no list") };
-    assert!(listed.contains(BY_API) && listed.contains("put by hand"), "{listed}");
+    let Outcome::Text(listed) = deployment.domains(&list).await.unwrap() else { panic!("no list") };
+    assert!(listed.contains(BY_API) && listed.contains("added by hand"), "{listed}");
     let name = CheckFileName::parse(BY_API).unwrap();
     let remove = DomainsCommand::Remove(RemoveDomainArgs { deployment: HERE, name });
-    let Done::Said(removed) = deployment.domains(&remove).await.unwrap() else { panic!("not removed") };
+    let Outcome::Text(removed) = deployment.domains(&remove).await.unwrap() else { panic!("not removed") };
     assert!(removed.contains("is removed"), "{removed}");
     let unknown = deployment.domains(&remove).await.unwrap_err().to_string();
     assert!(unknown.contains("ops domains list"), "{unknown}");

@@ -13,8 +13,8 @@ use diagnosis::words::change;
 use diagnosis::{Finding, Setup, Verdict};
 use http::StatusCode;
 use store::{
-    AccountList, AccountState, Counted, DuePart, KnownAccount, LinkStatus, PastRun, StateChange, StoreError, Turn,
-    TurnPlace, TurnedAccount,
+    AccountList, AccountState, Churn, ChurnPlace, ChurnedAccount, Counted, DuePart, KnownAccount, LinkStatus, PastRun,
+    StateChange, StoreError,
 };
 
 use crate::chart::{self, Bar};
@@ -127,8 +127,8 @@ async fn shown(visit: OpenVisit) -> Result<Response, Trouble> {
     let (findings, runs, lost, gained, states) = tokio::join!(
         Box::pin(diagnosis::examine(&visit.open.reads, &setup, now)),
         items.runs.renewals(first_hour(now)),
-        Box::pin(turned(&visit, Turn::Lost, v.language)),
-        Box::pin(turned(&visit, Turn::Gained, v.language)),
+        Box::pin(turned(&visit, Churn::Lost, v.language)),
+        Box::pin(turned(&visit, Churn::Gained, v.language)),
         tiles(&visit, v.language),
     );
     let lost = visit.part("listing accounts that were lost", lost);
@@ -209,10 +209,10 @@ pub(crate) async fn lost(visit: Visit) -> Response {
 
 async fn all_lost(visit: OpenVisit) -> Result<Response, Trouble> {
     let v = visit.titled("失去授权的账号", "Accounts that were lost");
-    let after = visit.read("after", TurnPlace::parse)?;
-    let page = visit.open.items.turns.page(Turn::Lost, PAGE, after.as_ref()).await?;
-    let next = page.next.as_ref().map(TurnPlace::as_str).map(lost_behind);
-    let lost = Box::pin(looked_up(&visit, page.turns, v.language)).await?;
+    let after = visit.read("after", ChurnPlace::parse)?;
+    let page = visit.open.items.churn.page(Churn::Lost, PAGE, after.as_ref()).await?;
+    let next = page.next.as_ref().map(ChurnPlace::as_str).map(lost_behind);
+    let lost = Box::pin(looked_up(&visit, page.accounts, v.language)).await?;
     Ok(v.page(StatusCode::OK, &AllLost { lost, next, is_first: after.is_none(), v: &v })?)
 }
 
@@ -281,35 +281,35 @@ fn reasons(runs: &[PastRun], language: Language) -> Vec<(String, u64)> {
     reasons
 }
 
-/// Turns of the last days; and where more are, if there are more.
+/// The accounts that were lost or gained in the last days; and where more are, if there are more.
 async fn turned(
     visit: &OpenVisit,
-    turn: Turn,
+    turn: Churn,
     language: Language,
 ) -> Result<(Vec<Turned>, Option<String>), StoreError> {
-    let page = visit.open.items.turns.page(turn, SHOWN, None).await?;
+    let page = visit.open.items.churn.page(turn, SHOWN, None).await?;
     let since = visit.open.now().minus(LATELY).unix();
-    let (lately, before): (Vec<_>, Vec<_>) = page.turns.into_iter().partition(|turn| turn.event.at >= since);
+    let (lately, before): (Vec<_>, Vec<_>) = page.accounts.into_iter().partition(|turn| turn.event.at >= since);
     let next = page.next.filter(|_| before.is_empty()).map(|place| lost_behind(place.as_str()));
     Ok((Box::pin(looked_up(visit, lately, language)).await?, next))
 }
 
-/// Turns with how their accounts are doing now, and with the links that ask again and can be used.
+/// Gains or losses with the present state of their accounts, and with the links that ask again and can be used.
 async fn looked_up(
     visit: &OpenVisit,
-    turns: Vec<TurnedAccount>,
+    churn: Vec<ChurnedAccount>,
     language: Language,
 ) -> Result<Vec<Turned>, StoreError> {
     let (items, now) = (&visit.open.items, visit.open.now());
-    let accounts: BTreeSet<&AppId> = turns.iter().map(|turn| &turn.account).collect();
+    let accounts: BTreeSet<&AppId> = churn.iter().map(|turn| &turn.account).collect();
     let accounts: Vec<AppId> = accounts.into_iter().cloned().collect();
-    let links: BTreeSet<&LinkId> = turns.iter().filter_map(|turn| asking_again(&turn.event.change)).collect();
+    let links: BTreeSet<&LinkId> = churn.iter().filter_map(|turn| asking_again(&turn.event.change)).collect();
     let links: Vec<LinkId> = links.into_iter().cloned().collect();
     let (known, mut links) =
         tokio::try_join!(items.account_lists.known(AccountList::All, &accounts), items.links.many(&links, now))?;
     links.retain(|link| link.status(now) == LinkStatus::Pending);
     let links: Vec<LinkId> = links.into_iter().map(|link| link.id).collect();
-    Ok(turns.into_iter().map(|turn| Turned::of(turn, &known, &links, language)).collect())
+    Ok(churn.into_iter().map(|turn| Turned::of(turn, &known, &links, language)).collect())
 }
 
 /// The link that was made to ask the merchant again.
@@ -321,8 +321,8 @@ pub(super) const fn asking_again(change: &StateChange) -> Option<&LinkId> {
 }
 
 impl Turned {
-    fn of(turn: TurnedAccount, known: &[KnownAccount], pending: &[LinkId], language: Language) -> Self {
-        let TurnedAccount { account, event } = turn;
+    fn of(turn: ChurnedAccount, known: &[KnownAccount], pending: &[LinkId], language: Language) -> Self {
+        let ChurnedAccount { account, event } = turn;
         let known = known.iter().find(|known| known.appid == account);
         let profile = known.and_then(|known| known.details.profile.as_ref());
         let is_over = known.and_then(|known| known.details.state).is_some_and(|(_, since)| since.unix() > event.at);

@@ -24,7 +24,7 @@ enum WebDomain {
 const APPID_LABEL: &str = "$APPID$.";
 
 /// The number of hosts that WeChat's console allows.
-const MOST_WEB_DOMAINS: usize = 3;
+const MAX_WEB_DOMAINS: usize = 3;
 
 impl WebDomains {
     /// Reads the optional `WEB_DOMAINS`: at most three hosts, separated by commas, as in WeChat's console.
@@ -34,7 +34,7 @@ impl WebDomains {
     pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
         const NAME: &str = "WEB_DOMAINS";
         let domains = list(environment, NAME, WebDomain::parse)?;
-        if domains.len() > MOST_WEB_DOMAINS {
+        if domains.len() > MAX_WEB_DOMAINS {
             let reason = "it must name at most three hosts: WeChat's console has no room for more";
             return Err(ConfigError::Malformed { name: NAME, reason });
         }

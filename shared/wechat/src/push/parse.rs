@@ -21,7 +21,7 @@ const LEAST_INSTANT: i64 = 1_000_000_000;
 
 /// The latest accepted time, in seconds (the year 5138). A time in milliseconds is above it and is ignored: taken as
 /// seconds, it would be newer than every future ticket.
-const MOST_SECONDS: i64 = 100_000_000_000;
+const MAX_SECONDS: i64 = 100_000_000_000;
 
 /// The name of an event without one.
 const NO_TYPE: &str = "unknown";
@@ -47,7 +47,7 @@ impl AuthorizationEvent {
 
 /// `CreateTime`: seconds since 1970.
 pub(super) fn create_time(text: &str) -> Option<Timestamp> {
-    text.parse().ok().filter(|seconds| (0..MOST_SECONDS).contains(seconds)).map(Timestamp::from_unix)
+    text.parse().ok().filter(|seconds| (0..MAX_SECONDS).contains(seconds)).map(Timestamp::from_unix)
 }
 
 fn app_id(fields: &Fields, name: &str) -> Option<AppId> {

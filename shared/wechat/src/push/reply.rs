@@ -11,7 +11,7 @@ use base::clock::Timestamp;
 use serde_json::{Map, Value};
 
 /// The greatest number of articles that WeChat accepts in one reply.
-const MOST_ARTICLES: usize = 8;
+const MAX_ARTICLES: usize = 8;
 
 /// The longest text that WeChat accepts, in bytes of UTF-8: with one more, the follower reads that the account is out
 /// of order. WeChat documents no limit for titles, descriptions, addresses and ids; longer ones are useless.
@@ -71,7 +71,7 @@ pub enum ReplyError {
     #[error("{0} contains a character that is not allowed")]
     Character(&'static str),
     /// There is no article, or too many.
-    #[error("a news reply must have 1 to {MOST_ARTICLES} articles")]
+    #[error("a news reply must have 1 to {MAX_ARTICLES} articles")]
     Articles,
 }
 
@@ -242,7 +242,7 @@ impl Members {
 
     fn articles(&mut self) -> Result<Vec<Article>, ReplyError> {
         match self.0.remove("articles") {
-            Some(Value::Array(articles)) if (1..=MOST_ARTICLES).contains(&articles.len()) => {
+            Some(Value::Array(articles)) if (1..=MAX_ARTICLES).contains(&articles.len()) => {
                 articles.into_iter().map(Article::parse).collect()
             }
             None | Some(Value::Null | Value::Array(_)) => Err(ReplyError::Articles),

@@ -124,7 +124,7 @@ fn what_later_versions_may_add_is_no_error() {
 fn an_answer_that_is_no_reply_is_refused_by_reason() {
     let article = r#"{"title":"hush","description":"d","pic_url":"p","url":"u"}"#;
     let news = |count: usize| format!(r#"{{"type":"news","articles":[{}]}}"#, vec![article; count].join(","));
-    assert!(parse(&news(1)).is_ok() && parse(&news(MOST_ARTICLES)).is_ok());
+    assert!(parse(&news(1)).is_ok() && parse(&news(MAX_ARTICLES)).is_ok());
     for (json, reason) in [
         ("hush", ReplyError::NotJson),
         ("\"hush\"", ReplyError::NotJson),
@@ -149,7 +149,7 @@ fn an_answer_that_is_no_reply_is_refused_by_reason() {
         (r#"{"type":"music","media_id":"hush"}"#, ReplyError::Missing("thumb_media_id")),
         (r#"{"type":"news"}"#, ReplyError::Articles),
         (&news(0), ReplyError::Articles),
-        (&news(MOST_ARTICLES + 1), ReplyError::Articles),
+        (&news(MAX_ARTICLES + 1), ReplyError::Articles),
         (r#"{"type":"news","articles":[{"url":"u"}]}"#, ReplyError::Missing("title")),
         (r#"{"type":"news","articles":[{"title":"hush"}]}"#, ReplyError::Missing("url")),
     ] {

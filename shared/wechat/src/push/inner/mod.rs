@@ -41,7 +41,7 @@ use std::cell::Cell;
 pub(super) const MAX_DEPTH: usize = 8;
 
 /// How many structures of one document are examined to find their ends. Real documents have a handful.
-const MOST_LOOKS: u32 = 256;
+const MAX_EXAMINED: u32 = 256;
 
 const BEGIN: &str = "<xml>";
 const END: &str = "</xml>";
@@ -76,7 +76,7 @@ pub(super) enum Value<'text> {
 /// Parses a decrypted document.
 pub(super) fn read(text: &str) -> Document<'_> {
     let Some(Root { inside, is_closed }) = root(text) else { return Document::default() };
-    if is_closed && let Some(elements) = level(inside, 0, &Cell::new(MOST_LOOKS)) {
+    if is_closed && let Some(elements) = level(inside, 0, &Cell::new(MAX_EXAMINED)) {
         return Document { elements, is_whole: true };
     }
     Document { elements: first::read(inside, 0).elements, is_whole: false }

@@ -14,14 +14,14 @@ use crate::state_event::{StateChange, StateEvent};
 
 /// The gain or loss of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
+pub enum Churn {
     /// From then on the platform can act for it.
     Gained,
     /// From then on the platform can no longer act for it.
     Lost,
 }
 
-impl Turn {
+impl Churn {
     const fn of(change: &StateChange) -> Option<Self> {
         match change {
             StateChange::Authorized { .. } | StateChange::Recovered { .. } => Some(Self::Gained),
@@ -41,7 +41,7 @@ impl Turn {
 
 /// An account that was gained or lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TurnedAccount {
+pub struct ChurnedAccount {
     /// The account.
     pub account: AppId,
     /// The event.
@@ -50,9 +50,9 @@ pub struct TurnedAccount {
 
 /// The position of a gain or loss in its list: when it happened, the account, and the number of the event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TurnPlace(String);
+pub struct ChurnPlace(String);
 
-impl TurnPlace {
+impl ChurnPlace {
     fn new(account: &AppId, sequence: u64, at: i64) -> Self {
         Self(format!("{at:010}#{account}#{sequence:010}"))
     }
@@ -81,48 +81,48 @@ impl TurnPlace {
 
 /// A page of gains or losses.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TurnPage {
+pub struct ChurnPage {
     /// The gains or losses, newest first.
-    pub turns: Vec<TurnedAccount>,
+    pub accounts: Vec<ChurnedAccount>,
     /// The end of the page, if there are more.
-    pub next: Option<TurnPlace>,
+    pub next: Option<ChurnPlace>,
 }
 
 /// The gains and losses of accounts within the last 90 days.
 #[derive(Debug, Clone)]
-pub struct Turns(pub(crate) Part);
+pub struct ChurnLog(pub(crate) Part);
 
-impl Turns {
+impl ChurnLog {
     /// A page of gains or losses after `after`, newest first. One query of the index, and half a read unit for each.
     /// Events of an earlier version are not among them.
-    pub async fn page(&self, turn: Turn, limit: usize, after: Option<&TurnPlace>) -> Result<TurnPage, StoreError> {
-        let list = self.0.kind(turn.list());
+    pub async fn page(&self, churn: Churn, limit: usize, after: Option<&ChurnPlace>) -> Result<ChurnPage, StoreError> {
+        let list = self.0.kind(churn.list());
         let after = after.and_then(|place| Some((self.key(place)?, place.0.clone())));
         let (entries, has_more) = self.0.page_of_list(&list, Order::Descending, limit, after).await?;
-        let place = |entry: &Attributes| TurnPlace::parse(entry.get(LIST_SK)?.as_s().ok()?);
-        let places: Vec<TurnPlace> = entries.iter().filter_map(place).collect();
+        let place = |entry: &Attributes| ChurnPlace::parse(entry.get(LIST_SK)?.as_s().ok()?);
+        let places: Vec<ChurnPlace> = entries.iter().filter_map(place).collect();
         let keys: Vec<Key> = places.iter().filter_map(|place| self.key(place)).collect();
         let items = self.0.batch_in_order(keys, &[]).await?;
-        let turns = items.into_iter().filter_map(|item| self.read(&Item::new("event", item))).collect();
-        Ok(TurnPage { turns, next: places.into_iter().next_back().filter(|_| has_more) })
+        let accounts = items.into_iter().filter_map(|item| self.read(&Item::new("event", item))).collect();
+        Ok(ChurnPage { accounts, next: places.into_iter().next_back().filter(|_| has_more) })
     }
 
-    fn key(&self, place: &TurnPlace) -> Option<Key> {
+    fn key(&self, place: &ChurnPlace) -> Option<Key> {
         let (subject, sequence) = place.event()?;
         Some(self.0.event(&subject, sequence))
     }
 
-    fn read(&self, item: &Item) -> Option<TurnedAccount> {
+    fn read(&self, item: &Item) -> Option<ChurnedAccount> {
         let account = self.0.account_in("details", item.text(PK)?)?;
-        Some(TurnedAccount { account, event: item.parsed(EVENT, |json| serde_json::from_str(json))? })
+        Some(ChurnedAccount { account, event: item.parsed(EVENT, |json| serde_json::from_str(json))? })
     }
 }
 
 /// The list of an event, and its position there.
 pub(crate) fn place(part: &Part, sequence: u64, event: &OutboxEvent) -> Option<(String, String)> {
     let OutboxEvent::OfAccount(account, event) = event else { return None };
-    let turn = Turn::of(&event.change)?;
-    Some((part.kind(turn.list()), TurnPlace::new(account, sequence, event.at).0))
+    let churn = Churn::of(&event.change)?;
+    Some((part.kind(churn.list()), ChurnPlace::new(account, sequence, event.at).0))
 }
 
 #[cfg(test)]
@@ -132,12 +132,12 @@ mod tests {
     #[test]
     fn a_place_names_its_event() {
         let account = AppId::parse("wx1234567890abcdef").unwrap();
-        let place = TurnPlace::new(&account, 7, 1_769_846_400);
+        let place = ChurnPlace::new(&account, 7, 1_769_846_400);
         assert_eq!(place.as_str(), "1769846400#wx1234567890abcdef#0000000007");
-        assert_eq!(TurnPlace::parse(place.as_str()), Some(place.clone()));
+        assert_eq!(ChurnPlace::parse(place.as_str()), Some(place.clone()));
         assert_eq!(place.event(), Some((Subject::Account(account), 7)));
         for bad in ["", "1769846400", "1769846400#wx1", "x#wx1#0000000007", "1769846400#wx 1#0000000007"] {
-            assert_eq!(TurnPlace::parse(bad), None, "{bad}");
+            assert_eq!(ChurnPlace::parse(bad), None, "{bad}");
         }
     }
 }

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_sdk_tried_is_told_to_the_end_in_one_line() {
+    fn everything_that_the_sdk_tried_is_in_one_line() {
         let tried = "none found. Attempted: \n    Environment: the credential provider was not enabled: not set\n    Profile: off";
         let error = std::io::Error::other(tried);
         assert_eq!(in_one_line(&error), "none found. Attempted: Environment: not set; Profile: off");

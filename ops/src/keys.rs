@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_listed_in_columns_with_what_became_of_them() {
+    fn keys_are_listed_in_columns_with_their_state() {
         let now = Timestamp::parse_rfc3339("2026-01-31T08:00:00Z").unwrap();
         let used = ApiKey { last_used_on: Some("2026-01-30".to_owned()), ..key(&["calls", "accounts:read"], now) };
         let revoked = ApiKey { revoked_at: Some(now), ends_at: Some(now), ..key(&["links"], now) };
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_usable_is_said_with_what_to_do() {
+    fn what_is_unusable_is_reported_with_what_to_do() {
         let error = KeysError::Unusable(Finding::wrong("secret", "it is still empty", "fill it in"));
         assert_eq!(error.to_string(), "secret: it is still empty: fill it in");
     }

@@ -329,7 +329,7 @@ impl Checker<'_> {
             (401, Some(field)) => (
                 format!("{function} refuses it: its secret has a different {field} from the one read here"),
                 "if the secret was changed, try again in 5 minutes, when every function has read it again; otherwise the public \
-                 URL leads to another deployment than the one named here",
+                 URL leads to a deployment other than the one named here",
             ),
             (401 | 403, _) => {
                 (format!("an authentic push is refused (status {status})"), "look at the function's log for the reason")

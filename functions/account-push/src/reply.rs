@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_is_read_up_to_its_bound_and_no_further() {
+    async fn a_response_is_read_up_to_its_limit_and_no_further() {
         let answer = |length| {
             let none = r#"{"type":"none"}"#;
             none.to_owned() + &" ".repeat(length - none.len())
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_status_of_failure_is_one_whatever_the_body_says() {
+    async fn a_failure_status_is_a_failure_whatever_the_body_says() {
         let error = ask_one((StatusCode::NOT_FOUND, r#"{"type":"text","content":"x"}"#)).await.unwrap_err();
         assert_eq!((error.reason(), error), ("status", AskError::Call(WebhookError::Status(404))));
     }

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn outputs_and_parameters_are_read_from_the_answer_of_cloudformation() {
+    async fn outputs_and_parameters_are_read_from_cloudformations_response() {
         let (finding, outputs) = answered(
             200,
             r#"<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><DescribeStacksResult>
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stack_that_is_not_there_is_told_with_the_region_that_was_asked() {
+    async fn a_missing_stack_is_reported_with_the_region() {
         let finding = answered(
             400,
             r#"<ErrorResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><Error><Type>Sender</Type>
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn expired_credentials_and_missing_permissions_are_told_apart() {
+    async fn expired_credentials_and_missing_permissions_are_distinguished() {
         let expired = r"<ErrorResponse><Error><Code>ExpiredToken</Code><Message>x</Message></Error></ErrorResponse>";
         let denied = r"<ErrorResponse><Error><Code>AccessDenied</Code><Message>x</Message></Error></ErrorResponse>";
         assert!(answered(403, expired).await.unwrap_err().sentence.contains("expired"));

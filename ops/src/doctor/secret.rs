@@ -27,7 +27,7 @@ const PREVIOUS: [&str; 2] = ["previous_token", "previous_encoding_aes_key"];
 const WEBHOOK: &str = "webhook_secret";
 
 const WEBHOOK_KEY: &str = "store whsec_ and the Base64 of 24 to 64 random bytes as webhook_secret, and give the same text to the \
-                           service behind the webhook; echo whsec_$(openssl rand -base64 32) makes one";
+                           service behind the webhook; echo whsec_$(openssl rand -base64 32) generates one";
 
 /// The demo secret, which everybody can read in this repository.
 const DEMO: &str = include_str!("../../../events/secret.json");
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_secret_is_told_with_how_to_fill_it_in() {
+    fn an_empty_secret_is_reported_with_how_to_fill_it_in() {
         for text in ["", "{}", r#"{"token":""}"#] {
             let (findings, _) = judged(text);
             assert!(findings[0].sentence.contains("empty"), "{findings:?}");

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_is_said_to_be_past() {
+    fn ages_are_phrased_as_past() {
         let (at, now) = (Timestamp::from_unix(1_000), Timestamp::from_unix(1_180));
         assert_eq!(ago(at, now, Language::English), "3 minutes ago");
         assert_eq!(ago(at, now, Language::Chinese), "3 分钟前");

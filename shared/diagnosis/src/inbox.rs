@@ -78,8 +78,8 @@ impl State for InboxState {
         let remedy = if self.messages.number > 0 {
             language.pick(
                 "事件总线未接收，或接收过慢：EventBridge 返回的错误码见 token-refresher 的日志；系统每 5 分钟重新投递一次",
-                "the event bus is not accepting messages fast enough. They are sent again every five minutes; if this goes \
-                 on, ask an engineer: token-refresher's log has EventBridge's code",
+                "the event bus is not accepting messages fast enough. They are sent again every five minutes; if this \
+                 persists, ask an engineer: token-refresher's log has EventBridge's code",
             )
         } else {
             language.pick(

@@ -118,7 +118,7 @@ impl State for BusState {
         let remedy = language.pick(
             "事件总线未接收，或接收过慢：EventBridge 返回的错误码见 token-refresher 的日志；系统每 5 分钟按各账号的顺序重新投递一次",
             "the event bus is not accepting events fast enough. They are sent again every five minutes, those of each \
-             account in their order; if this goes on, ask an engineer: token-refresher's log has EventBridge's code",
+             account in their order; if this persists, ask an engineer: token-refresher's log has EventBridge's code",
         );
         (self.verdict() != Verdict::Ok).then(|| remedy.to_owned())
     }

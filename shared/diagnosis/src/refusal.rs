@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_with_call_address_and_request_id() {
+    fn a_refusal_is_described_with_call_address_and_request_id() {
         let refusal = refused(Api::ComponentToken, 61_004);
         let told = sentence(&refusal, Language::English);
         assert_eq!(told, "code 61004 to api_component_token from 203.0.113.9, rid 62bc0b4a-1 (\"hello\")");

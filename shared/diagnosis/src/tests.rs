@@ -167,7 +167,7 @@ fn is_chinese(text: &str) -> bool {
 }
 
 #[test]
-fn every_finding_is_told_in_both_languages_with_what_to_do_if_something_is_wrong() {
+fn every_finding_is_in_both_languages_with_a_remedy_if_something_is_wrong() {
     for (finding, verdict, english, chinese) in every_finding() {
         assert_eq!(finding.verdict, verdict, "{finding:?}");
         for (language, expected) in [(Language::English, english), (Language::Chinese, chinese)] {

@@ -33,7 +33,7 @@ impl State for Unreadable {
             "请检查所用的凭证或函数的执行角色：对该表及其索引需要 dynamodb:GetItem、dynamodb:BatchGetItem 和 dynamodb:Query，\
              表使用自己的 KMS 密钥时还需要 kms:Decrypt；ops doctor 的 table 一行可能说明原因",
             "the credentials or the role need dynamodb:GetItem, dynamodb:BatchGetItem and dynamodb:Query on the table and \
-             its indexes, and kms:Decrypt where it has its own key; the doctor's line about the table may say why",
+             its indexes, and kms:Decrypt if it has its own key; the doctor's line about the table may say why",
         );
         Some(remedy.to_owned())
     }

@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_is_told_with_its_reason() {
+    fn a_change_is_described_with_its_reason() {
         let lost = StateChange::NeedsAuthorization { errcode: Some(61_003), rid: None, asks_again: None };
         let told = change(&lost, Language::Chinese);
         assert_eq!(told, "微信拒绝了原有授权，需要商家重新授权（61003：该账号未授权给本平台，或已取消授权）");

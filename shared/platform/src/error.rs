@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_keeps_the_component_token_from_being_issued_concerns_all() {
+    fn whatever_prevents_a_component_token_concerns_all() {
         for code in [-1, 40_001, 40_013, 40_125, 45_009, 61_005, 61_006, 61_011, 99_999] {
             let error = TokenError::NoComponentToken(Box::new(refused(Api::ComponentToken, code)));
             assert_eq!(error.scope(), Scope::Platform, "{code}");

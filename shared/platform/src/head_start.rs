@@ -21,7 +21,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn one_step_that_hangs_costs_the_bound_and_no_other_step() {
+    async fn a_step_that_hangs_takes_the_whole_time_and_affects_no_other_step() {
         let taken = AtomicBool::new(false);
         let quick = async { taken.store(true, Ordering::Relaxed) };
         head_start(Duration::from_millis(20), [Box::pin(std::future::pending()), Box::pin(quick)]).await;

@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_webhook_secret_costs_the_webhook_only() {
+    fn a_wrong_webhook_secret_disables_only_the_webhook() {
         let webhook_key = |value| parse(&with("webhook_secret", &value)).unwrap().webhook_key;
         assert!(webhook_key(json!(format!(" {WEBHOOK_SECRET}\n"))).is_ok());
         for (value, expected) in [

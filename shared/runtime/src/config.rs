@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_that_cloudwatch_would_not_take_is_refused_by_name() {
+    fn a_namespace_that_cloudwatch_would_not_accept_is_refused_by_name() {
         let read = |text: &str| {
             let text = (!text.is_empty()).then(|| text.to_owned());
             MetricsConfig::read(&move |_: &str| text.clone()).map(|config| config.namespace)

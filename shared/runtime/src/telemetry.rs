@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_of_an_invocation_carries_its_request_id_whatever_is_filtered() {
+    fn every_line_of_an_invocation_has_its_request_id_whatever_is_filtered() {
         let log = Arc::new(Mutex::new(Vec::new()));
         let writer = Arc::clone(&log);
         let writer = move || Collector(Arc::clone(&writer));

@@ -503,7 +503,7 @@ mod tests {
     }
 
     #[test]
-    fn no_secret_is_in_what_is_printed_and_none_matches_another() {
+    fn no_secret_is_printed_and_none_matches_another() {
         let random = Random::system();
         let (made, other) = (KeyText::generate(&random), KeyText::generate(&random));
         assert!(!format!("{made:?}").contains(made.secret.expose_secret()));
@@ -519,7 +519,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_asked_for_within_its_bounds() {
+    fn a_requested_key_must_be_within_bounds() {
         let now = Timestamp::from_unix(1_769_846_400);
         let name = |name: &str| KeyRequest::new(name, &["links"]).map(|request| request.name);
         for good in ["a", "订单 \"orders\" \\ 'x'", "Söhne", "हिन्दी", &"店".repeat(64)] {

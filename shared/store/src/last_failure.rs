@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_cut_between_characters_and_what_is_not_there_takes_no_room() {
+    fn messages_are_cut_between_characters_and_absent_members_are_not_stored() {
         let failure = LastFailure::refused(Timestamp::from_unix(7), "1", "api_x", &"错".repeat(100), None);
         assert_eq!(failure.errmsg.as_deref().unwrap(), "错".repeat(53));
         let json = serde_json::to_string(&LastFailure::silent(Timestamp::from_unix(7), "table")).unwrap();

@@ -356,7 +356,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_unix(1_769_846_400);
 
     #[test]
-    fn an_operator_is_asked_for_within_its_bounds() {
+    fn a_requested_operator_must_be_within_bounds() {
         let asked = |name, rights, until| OperatorRequest::new(name, rights, until, NOW);
         let request = asked("li", "act", Some("2026-01-31T09:00:01+01:00")).unwrap();
         let operator = request.make("me", &Random::system(), NOW);

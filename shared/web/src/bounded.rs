@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn work_goes_on_although_nobody_waits_for_it_any_more() {
+    async fn work_continues_although_nobody_waits_for_it() {
         let (release, released) = oneshot::channel::<()>();
         let (done, finished) = oneshot::channel();
         let work = async move {
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_is_trouble_and_not_a_torn_connection() {
+    async fn a_panic_is_an_error_and_not_a_lost_connection() {
         let answer = spawn_with_timeout(Instant::now() + Duration::from_secs(5), async { panic!("a defect") }).await;
         assert!(matches!(answer, Err::<(), _>(InternalError::Panicked)));
     }

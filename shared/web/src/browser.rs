@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn other_browsers_on_a_phone_are_told_to_open_wechat() {
+    fn other_browsers_on_a_phone_are_recognized() {
         for name in [
             "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Mobile/15E148 Safari/604.1",
             "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 Chrome/122 Mobile Safari/537.36",

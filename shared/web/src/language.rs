@@ -81,14 +81,14 @@ mod tests {
     }
 
     #[test]
-    fn every_chinese_is_answered_in_chinese() {
+    fn every_variant_of_chinese_gets_chinese() {
         for header in ["zh", "zh-CN", "zh-TW,zh;q=0.9,en;q=0.8", "ZH-hans", "fr, zh;q=0.1", "en;q=0.5, zh-CN;q=0.7"] {
             assert_eq!(of(header), Language::Chinese, "{header}");
         }
     }
 
     #[test]
-    fn everybody_else_is_answered_in_english() {
+    fn everybody_else_gets_english() {
         assert_eq!(AcceptLanguage::of(&HeaderMap::new()).0, Language::English);
         for header in ["en", "fr", "*", "en-GB, zh;q=0.9", "zh;q=0", "zh;q=0.5, en;q=0.6", "zhx", "", ";;,,", "zh;q=2"]
         {

@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_appears_twice_is_refused_even_if_both_say_the_same() {
+    fn a_member_that_appears_twice_is_refused_even_if_both_are_equal() {
         assert_eq!(error(r#"{"a":1,"a":1}"#).to_string(), "\"a\" appears twice");
         assert_eq!(error(r#"{"a":1,"\u0061":null}"#).to_string(), "\"a\" appears twice");
         assert_eq!(error("{\"<b>\":1,\"<b>\":1}").to_string(), "an unprintable or overlong name appears twice");
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_nobody_has_read_is_refused_by_its_name_if_that_is_a_plain_one() {
+    fn an_unknown_member_is_refused_and_named_if_its_name_is_plain() {
         let told = |body: &str| Members::parse(body.as_bytes()).unwrap().finish().unwrap_err().to_string();
         assert_eq!(told(r#"{"auth_typ":1}"#), "\"auth_typ\" is not documented");
         for odd in ["", "a b", "微信", "\\n", "preauthcode@@@x", &"a".repeat(41)] {
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_tells_what_is_removed_from_what_is_missing() {
+    fn a_patch_distinguishes_removed_from_missing_members() {
         let mut members = Members::parse(br#"{"t":"x","gone":null,"m":{"a":"1","b":null},"l":["x"]}"#).unwrap();
         assert_eq!(members.text_patch("t"), Ok(Patch::To("x".to_owned())));
         assert_eq!(

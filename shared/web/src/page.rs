@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_else_wrote_is_text_and_not_markup() {
+    fn text_from_others_is_not_markup() {
         let body = MessageBody { paragraphs: &["<script>alert(1)</script>"] }.render().unwrap();
         assert!(!body.contains("<script>"), "{body}");
         let layout = Layout { language: "en", title: "<b>", style: STYLE, body: &body }.render().unwrap();

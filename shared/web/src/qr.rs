@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_code_can_hold_has_none() {
+    fn a_text_too_long_for_any_code_has_none() {
         assert!(qr(&"x".repeat(5_000), "").is_none());
     }
 }

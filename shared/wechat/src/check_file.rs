@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_content_is_what_wechat_gave_and_what_editors_add_is_named() {
+    fn content_is_kept_as_it_came_and_what_editors_add_is_named() {
         for good in ["0123456789abcdef", "0123456789abcdef0123456789ABCDEF", &"a".repeat(64)] {
             assert_eq!(CheckFileContent::parse(good).unwrap().as_str(), good);
         }

@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sealed_before_a_rotation_opens_and_is_told_apart() {
+    fn what_was_sealed_before_a_rotation_opens_and_is_recognized() {
         let old = keyring();
         let new = Keyring::new(AppId::parse(APP_ID).unwrap(), "NewToken".into(), key(OTHER_KEY))
             .with_previous(Some(TOKEN.into()), Some(key(KEY)));

@@ -412,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_told_with_its_typed_part_and_every_field() {
+    fn a_message_is_published_with_its_typed_part_and_every_field() {
         let event = of_message("<MsgType>text</MsgType><Content>你好 \"😀\"</Content><MsgId>7</MsgId><New>x</New>");
         assert_eq!(
             (event.detail_type.as_str(), event.time),
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grant_is_told_without_its_codes() {
+    fn a_grant_is_published_without_its_codes() {
         let (event, detail) = of_grant(
             "<InfoType>authorized</InfoType><AuthorizerAppid>wxshop</AuthorizerAppid>\
              <AuthorizationCode>queryauthcode@@@1</AuthorizationCode><PreAuthCode>preauthcode@@@2</PreAuthCode>\

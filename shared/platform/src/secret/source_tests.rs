@@ -148,7 +148,7 @@ async fn a_secret_that_became_unusable_does_not_replace_the_good_one() {
 }
 
 #[tokio::test]
-async fn without_a_secret_the_reason_is_told_and_strangers_cannot_drive_reads() {
+async fn without_a_secret_the_reason_is_reported_and_strangers_cannot_cause_reads() {
     let stage = Stage::new("one");
     stage.manager.store(&"");
     for _ in 0..3 {
@@ -165,7 +165,7 @@ async fn without_a_secret_the_reason_is_told_and_strangers_cannot_drive_reads() 
 }
 
 #[tokio::test]
-async fn a_secrets_manager_that_never_answers_is_given_up() {
+async fn a_secrets_manager_that_never_responds_is_given_up() {
     let stage = Stage::new("one");
     stage.manager.outage(Some(Outage::Silent));
     assert_eq!(stage.current().await.unwrap_err(), PlatformError::Unreadable("timeout".into()));

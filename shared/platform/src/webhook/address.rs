@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn every_address_that_is_not_for_everybody_is_refused() {
+    fn every_address_that_is_not_globally_reachable_is_refused() {
         for address in [
             "0.0.0.0",
             "0.255.255.255",

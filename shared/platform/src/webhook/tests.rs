@@ -84,7 +84,7 @@ async fn a_call_carries_the_signed_body_and_the_headers_of_the_specification() {
 }
 
 #[tokio::test]
-async fn a_status_of_failure_is_one_whatever_the_body_says() {
+async fn a_failure_status_is_a_failure_whatever_the_body_says() {
     for status in [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::NOT_FOUND, StatusCode::UNAUTHORIZED] {
         let error = call((status, r#"{"type":"text","content":"x"}"#)).await.unwrap_err();
         assert_eq!((error.reason(), &error), ("status", &WebhookError::Status(status.as_u16())));
@@ -110,7 +110,7 @@ async fn no_redirect_is_followed() {
 }
 
 #[tokio::test]
-async fn an_answer_is_read_up_to_its_bound_and_no_further() {
+async fn a_response_is_read_up_to_its_limit_and_no_further() {
     let too_large = WebhookError::TooLarge(LONGEST_ANSWER);
     assert_eq!(call("x".repeat(LONGEST_ANSWER)).await.map(|body| body.len()), Ok(LONGEST_ANSWER));
     let error = call("x".repeat(LONGEST_ANSWER + 1)).await.unwrap_err();
@@ -119,7 +119,7 @@ async fn an_answer_is_read_up_to_its_bound_and_no_further() {
 }
 
 #[tokio::test]
-async fn an_answer_without_end_is_not_waited_for() {
+async fn an_endless_response_is_not_awaited() {
     let endless = || Body::from_stream(stream::repeat_with(|| Ok::<_, Infallible>(Bytes::from_static(&[b' '; 4096]))));
     let service = post(async move || Response::new(endless()));
     let url = serve(Router::new().route("/", service)).await;
@@ -145,7 +145,7 @@ async fn a_service_that_hangs_is_given_up_wherever_it_hangs() {
 }
 
 #[tokio::test]
-async fn a_service_that_cannot_be_reached_is_told_from_one_that_does_not_exist() {
+async fn an_unreachable_service_is_distinguished_from_one_that_does_not_exist() {
     let (listener, address) = silent();
     drop(listener);
     let error = call_at(&format!("https://{address}/"), AddressPolicy::this_machine_too(), PLENTY).await.unwrap_err();
@@ -240,7 +240,7 @@ async fn calls_share_a_connection_and_none_is_repeated() {
 }
 
 #[tokio::test]
-async fn no_error_tells_where_the_webhook_is_or_what_it_said() {
+async fn no_error_reveals_where_the_webhook_is_or_what_it_sent() {
     let (listener, closed) = silent();
     drop(listener);
     let refusing = serve(Router::new().route("/hush", post(async || (StatusCode::BAD_GATEWAY, "hush")))).await;

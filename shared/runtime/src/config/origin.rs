@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_url_standard_would_forgive_is_refused() {
+    fn what_the_url_standard_would_accept_by_mistake_is_refused() {
         for bad in [
             "",
             "app.example.com",

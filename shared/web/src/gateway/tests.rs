@@ -108,7 +108,7 @@ async fn echoed(change: impl FnOnce(&mut Value)) -> Value {
 }
 
 #[tokio::test]
-async fn what_cannot_be_a_request_is_refused_with_400() {
+async fn what_is_not_a_request_is_refused_with_400() {
     let changes: [(&str, Value); 34] = [
         ("/rawQueryString", json!("a=<")),
         ("/rawQueryString", json!("a=>")),
@@ -158,7 +158,7 @@ async fn what_cannot_be_a_request_is_refused_with_400() {
 }
 
 #[tokio::test]
-async fn what_is_no_event_at_all_is_refused_with_400() {
+async fn what_is_not_an_event_at_all_is_refused_with_400() {
     for event in ["", "{", "null", "[]", "7", "{}", r#"{"rawPath":"\ud800"}"#, &"[".repeat(10_000)] {
         let answer = gateway().answer(event).await;
         assert_eq!(answer.status_code, 400, "{event:.20}");
@@ -190,7 +190,7 @@ async fn a_body_is_text_or_sound_base64_of_bounded_size() {
 }
 
 #[tokio::test]
-async fn nothing_but_the_known_headers_reaches_a_handler_and_nobody_goes_by_the_host() {
+async fn only_known_headers_reach_a_handler_and_the_host_is_ignored() {
     let reached = echoed(|event| {
         event["rawQueryString"] = json!("auth_code=a%40@@+/%3D&n=1&n=2");
         event["headers"] = json!({
@@ -289,7 +289,7 @@ async fn a_path_leads_to_the_route_that_the_gateway_has_chosen_or_nowhere() {
 }
 
 #[tokio::test]
-async fn what_the_gateway_sends_whole_is_routed_here_and_below_its_prefix_only() {
+async fn what_the_gateway_does_not_route_is_routed_here_below_its_prefix_only() {
     let sent = async |route: &str, method: &str, path: &str| {
         answer(&event(route, path, |event| event["requestContext"]["http"]["method"] = json!(method))).await
     };
@@ -358,7 +358,7 @@ async fn the_identity_is_the_one_that_the_gateway_has_verified_and_no_other() {
 }
 
 #[tokio::test]
-async fn an_operator_is_named_by_whoever_may_invoke_the_function_and_by_nothing_that_is_sent() {
+async fn only_who_may_invoke_the_function_can_name_an_operator() {
     let with = async |route: &str, authorizer: Value| {
         let path = route.split_once(' ').unwrap().1;
         answer(&event(route, path, |event| event["requestContext"]["authorizer"] = authorizer)).await
@@ -434,7 +434,7 @@ async fn programs_get_refusals_as_problems() {
 }
 
 #[tokio::test]
-async fn a_handler_that_panics_is_answered_for_with_500_counted_and_asked_again() {
+async fn a_panic_of_a_handler_becomes_a_500_is_counted_and_the_next_request_works() {
     let counted = Arc::new(std::sync::Mutex::new(Vec::new()));
     let metrics = {
         let counted = Arc::clone(&counted);
@@ -476,14 +476,14 @@ async fn a_route_that_takes_all_that_follows_is_taken_where_the_gateway_has_chos
 }
 
 #[tokio::test]
-async fn an_answer_that_is_marked_leaves_in_base64_although_it_is_text() {
+async fn a_marked_response_is_sent_in_base64_although_it_is_text() {
     let call = |body: &str| event("POST /calls/{id}/{path+}", "/calls/1/a", |event| event["body"] = json!(body));
     let answer = answer(&call("text")).await;
     assert_eq!((answer.body.as_str(), answer.is_base64_encoded), ("dGV4dA==", true));
 }
 
 #[tokio::test]
-async fn a_function_may_take_larger_bodies() {
+async fn a_function_may_accept_larger_bodies() {
     let larger = gateway().with_bodies_of(1024 * 1024);
     let call = |bytes: usize| {
         event("POST /echo", "/echo", |event| {

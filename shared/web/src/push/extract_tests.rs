@@ -307,7 +307,7 @@ async fn forged_pushes_cause_one_read_a_minute() {
 }
 
 #[tokio::test]
-async fn without_a_secret_the_answer_says_so() {
+async fn without_a_secret_the_response_says_so() {
     let stage = Stage::new();
     let (uri, body) = ours(MESSAGE.as_bytes());
     stage.manager.store(&"{}");
@@ -323,7 +323,7 @@ proptest! {
 
     /// Promise 4: whatever is signed or sent, there is a response, and without our signature it is never a success.
     #[test]
-    fn any_message_under_our_seal_and_any_body_without_it_is_answered(
+    fn any_sealed_message_and_any_other_body_get_a_response(
         message in prop::collection::vec(any::<u8>(), 0..300),
         query in "[a-z_=&%0-9]{0,60}",
     ) {

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_object_is_an_answer() {
+    fn only_an_object_is_a_response() {
         for body in [json!([]), json!("ok"), json!(null), json!(0)] {
             assert!(matches!(Answer::of(&body), Err(WechatError::Malformed(_))));
         }

@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_code_that_says_so_costs_an_account_its_grant() {
+    fn only_a_code_that_says_so_ends_an_accounts_grant() {
         assert_eq!(with(|code| code.reaction() == Reaction::Reauthorize), [42_007, 43_007, 61_003]);
         assert_eq!(ErrCode::from_code(61_999).reaction(), Reaction::Unknown);
     }

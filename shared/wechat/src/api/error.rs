@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_is_taken_out_of_the_message_plain_and_encoded() {
+    fn secrets_that_were_sent_are_removed_from_the_message_plain_and_encoded() {
         let message = "invalid queryauthcode@@@a+b/c= at ?code=queryauthcode%40%40%40a%2Bb%2Fc%3D\u{7}\r\nend";
         assert_eq!(refusal(61_009, message).errmsg, "invalid *** at ?code=***   end");
     }
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_like_a_secret_is_taken_out_although_it_was_not_sent() {
+    fn what_looks_like_a_secret_is_removed_even_if_it_was_not_sent() {
         let token = "61_5_oOgbWZQBwMuH0a9i7xjgTxcq0qv53UvTXONp8KKllw";
         for written in [token, "refreshtoken%40%40%40QIguVZ21urYOvHF4oM9", "0123456789abcdef0123456789abcdef"] {
             let message = format!("access_token [{written}] is not the latest, 请重试 rid: 62bc0b4a-0b2d5f9a-1c2d3e4f");
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_secret_takes_nothing_out() {
+    fn an_empty_secret_removes_nothing() {
         let refusal = Refusal::new(Api::QueryAuth, 40_097, "invalid args", &[&SecretString::from("")]);
         assert_eq!(refusal.errmsg, "invalid args");
     }
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_surely_not_done_counts_as_not_done() {
+    fn only_what_was_certainly_not_done_counts_as_not_done() {
         let lost = |kind| WechatError::Transport { kind, cause: None }.may_have_taken_effect();
         assert!(lost(TransportKind::Timeout) && lost(TransportKind::Lost));
         assert!(!lost(TransportKind::Connect) && !lost(TransportKind::NotStarted));

@@ -33,7 +33,7 @@ fn refresh_token(details: &AuthorizerDetails) -> Option<&str> {
 }
 
 #[test]
-fn whatever_is_in_a_merchants_name_costs_the_name_only() {
+fn whatever_is_in_a_merchants_name_damages_only_the_name() {
     let names: [(&[u8], &str); 25] = [
         (b"Sh\x14op", "Sh\u{fffd}op"),
         (b"a\x00b", "a\u{fffd}b"),
@@ -85,7 +85,7 @@ fn what_is_json_is_read_unchanged() {
 }
 
 #[test]
-fn a_byte_order_mark_nul_bytes_and_odd_numbers_cost_nothing() {
+fn a_byte_order_mark_nul_bytes_and_odd_numbers_do_no_harm() {
     for (bytes, value) in [
         (&b"\xef\xbb\xbf{\"a\":1}"[..], json!({ "a": 1 })),
         (b"{\"a\":1}\x00\x00", json!({ "a": 1 })),
@@ -102,7 +102,7 @@ fn a_byte_order_mark_nul_bytes_and_odd_numbers_cost_nothing() {
 }
 
 #[test]
-fn of_members_with_one_name_the_last_that_says_something_counts() {
+fn among_members_with_one_name_the_last_one_with_a_value_counts() {
     for (bytes, value) in [
         (r#"{"a":1,"a":2}"#, json!({ "a": 2 })),
         (r#"{"a":"x","a":""}"#, json!({ "a": "x" })),
@@ -115,7 +115,7 @@ fn of_members_with_one_name_the_last_that_says_something_counts() {
 }
 
 #[test]
-fn what_is_no_document_is_malformed_however_it_is_read() {
+fn what_is_not_a_document_is_malformed_however_it_is_read() {
     let deep = "[".repeat(100_000);
     for bytes in
         ["", "\u{feff}", "{", "{\"a\"", "{\"a\":1}}", "{\"a\":\"x}", "<html>busy</html>", "{\"a\":\"x\"y}", &deep]
@@ -142,7 +142,7 @@ fn a_damaged_token_is_refused_and_never_stored_otherwise_than_wechat_made_it() {
 }
 
 #[test]
-fn of_two_tokens_a_damaged_one_does_not_cost_the_other() {
+fn a_damaged_token_does_not_lose_the_other_one() {
     let renewed = br#"{"authorizer_access_token":"61_new","authorizer_refresh_token":"refresh\ud83d"}"#;
     let renewed = RenewedToken::read(Answer::of(&parse(renewed).unwrap()).unwrap()).unwrap();
     assert_eq!(renewed.access_token.expose_secret(), "61_new");
@@ -175,7 +175,7 @@ fn details_without_a_readable_profile_still_bring_the_refresh_token_back() {
 }
 
 #[test]
-fn an_odd_entry_of_a_list_costs_itself_and_a_repeated_one_counts_once() {
+fn only_an_odd_entry_itself_is_lost_and_a_repeated_one_counts_once() {
     let bytes = [
         &br#"{"total_count":"9","list":[{"authorizer_appid":"wx1","refresh_token":"a\ud83d","auth_time":"5"},null,7,"#[..],
         br#"{"authorizer_appid":"wx2","refresh_token":"old","auth_time":10},{"authorizer_appid":"wx\x00","refresh_token":"x"},"#,
@@ -204,7 +204,7 @@ proptest! {
 
     /// Quotes and backslashes in the name end or join strings, so they are left out: no other byte does any harm.
     #[test]
-    fn no_bytes_in_a_name_but_quotes_and_backslashes_cost_the_token(
+    fn no_bytes_in_a_name_but_quotes_and_backslashes_lose_the_token(
         name in proptest::collection::vec(any::<u8>().prop_filter("ends a text", |byte| !matches!(byte, b'"' | b'\\')), 0..60),
     ) {
         let details = details(&details_named(&name)).unwrap();
@@ -213,7 +213,7 @@ proptest! {
 
     /// Names in a two-byte encoding, every second byte included.
     #[test]
-    fn no_name_in_gbk_or_big5_costs_the_token(
+    fn no_name_in_gbk_or_big5_loses_the_token(
         name in proptest::collection::vec((0x81..=0xfe_u8, prop_oneof![0x40..=0x7e_u8, 0x80..=0xfe_u8]), 1..20),
     ) {
         let name: Vec<u8> = name.into_iter().flat_map(|(first, second)| [first, second]).collect();

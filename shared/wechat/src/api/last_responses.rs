@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_without_an_answer_neither_adds_to_the_row_nor_ends_it() {
+    fn a_call_without_a_response_neither_adds_to_the_row_nor_ends_it() {
         let recorder = recorder_after(&[("a", 45_009), ("b", 45_009)]);
         recorder.note(Api::AuthorizerToken, Some("c"), Some(&WechatError::HttpStatus(502)));
         assert!(recorder.used_up().is_empty());

@@ -226,7 +226,7 @@ async fn an_account_token_is_renewed_and_an_empty_refresh_token_is_none() {
 }
 
 #[tokio::test]
-async fn details_tell_the_kind_of_account_by_what_it_has() {
+async fn details_show_the_kind_of_account_by_their_members() {
     let cases = [
         (json!({}), AccountKind::OfficialAccount),
         (json!({ "MiniProgramInfo": { "visit_status": 0 } }), AccountKind::MiniProgram),
@@ -269,7 +269,7 @@ async fn details_of_another_account_are_refused() {
 }
 
 #[tokio::test]
-async fn a_malformed_entry_does_not_cost_the_page() {
+async fn a_malformed_entry_does_not_lose_the_page() {
     let server = Server::answering(json!({ "total_count": 1003, "list": [
         { "authorizer_appid": "wxaaaabbbbccccdddd", "refresh_token": "refreshtoken@@@demo", "auth_time": 1_700_000_000 },
         { "authorizer_appid": "not an appid", "refresh_token": "x" },
@@ -300,7 +300,7 @@ async fn a_page_without_its_list_is_not_an_empty_page() {
 }
 
 #[test]
-fn what_owns_a_secret_prints_its_ids_only() {
+fn types_with_a_secret_print_only_their_ids() {
     let grant = Grant {
         authorizer: account(),
         access_token: Some(secret(2)),

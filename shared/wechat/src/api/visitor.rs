@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_granted_is_what_wechat_says() {
+    fn the_granted_scope_is_the_one_that_wechat_names() {
         let granted =
             |scope: &str| login(&json!({ "access_token": "t", "openid": "o1", "scope": scope })).unwrap().granted;
         assert_eq!(granted("snsapi_base"), Some(LoginScope::Base));

@@ -71,7 +71,7 @@ fn each_known_kind_has_its_members() {
 }
 
 #[test]
-fn what_is_missing_or_unreadable_never_costs_a_message() {
+fn missing_or_unreadable_members_never_lose_a_message() {
     assert_eq!(typed("<MsgType>text</MsgType>"), json!({ "type": "text", "content": "" }));
     assert_eq!(typed("<MsgType>event</MsgType>"), json!({ "type": "event", "event": "" }));
     let location =
@@ -110,7 +110,7 @@ fn from(sender: &str, time: u32, inner: &str) -> MessageId {
 }
 
 #[test]
-fn a_message_is_told_by_everything_that_wechat_repeats_when_it_sends_it_again() {
+fn a_message_is_identified_by_everything_that_wechat_repeats() {
     let text =
         |id: u32, content: &str| format!("<MsgType>text</MsgType><Content>{content}</Content><MsgId>{id}</MsgId>");
     assert_eq!(id_of(&text(1, "a"), "wx1"), id_of(&text(1, "a"), "wx1"));
@@ -133,7 +133,7 @@ fn a_constant_or_missing_id_tells_no_two_messages_apart() {
 }
 
 #[test]
-fn an_event_is_told_by_all_that_it_says() {
+fn an_event_is_identified_by_its_whole_content() {
     for id in ["", "<MsgId>0</MsgId>", "<MsgId>77</MsgId>", "<MsgID>77</MsgID>"] {
         let event = |name: &str, key: &str| {
             format!("<MsgType>event</MsgType><Event>{name}</Event><EventKey>{key}</EventKey>{id}")
@@ -153,7 +153,7 @@ fn an_event_is_told_by_all_that_it_says() {
 }
 
 #[test]
-fn a_message_for_nobody_is_the_same_wherever_it_is_sent() {
+fn a_message_without_a_recipient_has_one_identity_wherever_it_is_sent() {
     for xml in ["<xml><MsgType>text</MsgType><MsgId>7</MsgId></xml>", "<xml><MsgType>event</MsgType></xml>", "no xml"] {
         let id_of = |account| AccountMessage::parse(xml.into()).id(&AppId::parse(account).unwrap());
         assert_eq!(id_of("wx1"), id_of("wx2"), "{xml}");

@@ -49,7 +49,7 @@ fn grants_carry_code_account_and_attempt() {
 }
 
 #[test]
-fn the_expiry_of_a_code_is_an_instant_or_a_duration_and_never_costs_the_grant() {
+fn the_expiry_of_a_code_is_an_instant_or_a_duration_and_never_loses_the_grant() {
     for (text, expected) in [
         ("1700003700", Some(1_700_003_700)),
         ("600", Some(1_700_000_700)),

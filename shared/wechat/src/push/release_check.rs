@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_is_answered_by_its_exact_content_only() {
+    fn only_the_exact_text_gets_the_checks_reply() {
         let reply = answer(&text(TEXT), "wxanybody").unwrap();
         assert!(reply.contains("TESTCOMPONENT_MSG_TYPE_TEXT_callback"), "{reply}");
         for other in ["TESTCOMPONENT_MSG_TYPE_TEX", "testcomponent_msg_type_text", " TESTCOMPONENT_MSG_TYPE_TEXT", ""] {
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn events_and_codes_are_answered_for_the_test_accounts_only() {
+    fn only_test_accounts_get_replies_to_events_and_codes() {
         let event = message("<MsgType>event</MsgType><Event>LOCATION</Event>");
         let code = text("QUERY_AUTH_CODE:queryauthcode@@@x");
         for account in WECHATS.into_iter().map(|(appid, _)| appid).chain(["wxaddedtestaccount"]) {

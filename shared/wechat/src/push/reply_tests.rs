@@ -116,12 +116,12 @@ fn nothing_can_be_said_in_four_ways() {
 }
 
 #[test]
-fn what_later_versions_may_add_is_no_error() {
+fn what_later_versions_may_add_is_not_an_error() {
     assert!(parse(r#"{"type":"text","content":"a","priority":{"of":[1]}}"#).unwrap().is_some());
 }
 
 #[test]
-fn an_answer_that_is_no_reply_is_refused_by_reason() {
+fn a_response_that_is_not_a_reply_is_refused_by_reason() {
     let article = r#"{"title":"hush","description":"d","pic_url":"p","url":"u"}"#;
     let news = |count: usize| format!(r#"{{"type":"news","articles":[{}]}}"#, vec![article; count].join(","));
     assert!(parse(&news(1)).is_ok() && parse(&news(MAX_ARTICLES)).is_ok());

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_passed_back_byte_for_byte_without_a_cookie() {
+    fn a_response_is_passed_back_byte_for_byte_without_a_cookie() {
         let body = b"\xef\xbb\xbf{\"nickname\":\"\xe5\xb0\x8f\xff\x07\"}";
         let answer = read("text/plain", body, Treatment::PassBack).unwrap();
         assert_eq!(answer.body, body);
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_refused_request_nothing_comes_back_that_could_hold_what_was_sent() {
+    fn nothing_that_was_sent_comes_back_from_a_refused_request() {
         let body = br#"{"errcode":0,"errmsg":"ok","request":{"invoke_time":1635156704,"cost_in_ms":30,
             "request_url":"https://api.weixin.qq.com/cgi-bin/component/api_authorizer_token?access_token=61_a&x=secret",
             "request_body":"{\"authorizer_refresh_token\":\"refreshtoken@@@a\"}",

@@ -195,7 +195,7 @@ mod tests {
     const TARGETS: [Target; 2] = [Target::Account, Target::Platform];
 
     #[test]
-    fn a_path_has_nothing_that_could_lead_elsewhere_or_be_read_in_two_ways() {
+    fn a_path_cannot_lead_elsewhere_or_be_read_in_two_ways() {
         for path in ["cgi-bin/user/info", "wxa/get_page", "a.b/..c"] {
             assert_eq!(CallPath::parse(path, Target::Account).unwrap().as_str(), path);
         }
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_with_secrets_are_known_by_their_path() {
+    fn responses_with_secrets_are_recognized_by_their_path() {
         for (path, treatment) in [
             ("cgi-bin/component/API_get_authorizer_list", Treatment::Redact),
             ("cgi-bin/openapi/rid/get", Treatment::Diagnosis),

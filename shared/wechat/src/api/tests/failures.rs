@@ -54,7 +54,7 @@ async fn an_error_code_counts_more_than_content_type_and_status() {
 }
 
 #[tokio::test]
-async fn a_gateways_page_is_told_by_its_status() {
+async fn a_gateways_page_is_recognized_by_its_status() {
     let page = format!("<html>{} {}</html>", SECRETS[2], SECRETS[3]);
     let server = Server::start(502, "text/html", page.clone(), false).await;
     assert!(matches!(error(exchange(&server.client()).await), WechatError::HttpStatus(502)));
@@ -70,7 +70,7 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn an_oversized_answer_is_not_read_to_its_end() {
+async fn an_oversized_response_is_not_read_completely() {
     let server = Server::start(200, "application/json", vec![b' '; Api::QueryAuth.longest_answer() + 1], false).await;
     let error = error(exchange(&server.client()).await);
     assert!(matches!(error, WechatError::Malformed("it is too large")));
@@ -78,7 +78,7 @@ async fn an_oversized_answer_is_not_read_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_success_without_what_was_asked_for_is_malformed() {
+async fn a_success_without_the_requested_member_is_malformed() {
     for body in ["{}", r#"{"authorization_info":{}}"#, "[]", "", r#"{"errcode":{}}"#] {
         let server = Server::start(200, "application/json", body, false).await;
         assert!(matches!(error(exchange(&server.client()).await), WechatError::Malformed(_)), "{body}");
@@ -98,7 +98,7 @@ async fn a_call_ends_with_its_limit_and_may_have_taken_effect() {
 }
 
 #[tokio::test]
-async fn a_deadline_shortens_a_call_and_a_past_one_sends_nothing() {
+async fn a_deadline_shortens_a_call_and_after_it_nothing_is_sent() {
     let server = Server::start(200, "application/json", "{}", true).await;
     let client = server.client().with_deadline(Instant::now() + Duration::from_millis(50));
     let late = error(exchange(&client).await);
@@ -123,7 +123,7 @@ async fn a_connection_lost_after_sending_may_have_taken_effect() {
 }
 
 #[tokio::test]
-async fn a_refused_connection_surely_took_no_effect() {
+async fn a_refused_connection_certainly_had_no_effect() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let base = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
     drop(listener);

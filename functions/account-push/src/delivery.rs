@@ -60,7 +60,7 @@ impl MessageHandler {
         failure: StoreError,
     ) -> Result<(), ReceiveError> {
         let until = work.by.checked_sub(TO_ANSWER).unwrap_or(work.by);
-        let late = || BusError::Away("timeout".to_owned());
+        let late = || BusError::Unavailable("timeout".to_owned());
         match timeout_at(until, self.put(event)).await.unwrap_or_else(|_| Err(late())) {
             Ok(()) => {
                 self.report_without_note(work, &failure);

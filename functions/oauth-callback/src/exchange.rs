@@ -4,7 +4,7 @@
 //! the answer waits for it, since nothing goes on in a sandbox that has answered. The platform was opened with a deadline, which sees to it that
 //! WeChat's calls end in time; only a table that hangs just then makes the page later than its bound.
 
-use platform::exchange::{Code, Exchanged, Whose};
+use platform::exchange::{Code, CodeOwner, Exchanged};
 use platform::tokens::TokenError;
 use store::{Bound, CodeDigest, StoreError};
 use tokio::time::{Instant, sleep};
@@ -99,7 +99,7 @@ impl AcceptedCode {
         Code {
             code: Some(&self.code),
             claim: &self.claim,
-            whose: Whose::Unknown,
+            owner: CodeOwner::Unknown,
             granted_at: None,
             received_at: self.context.now(),
         }

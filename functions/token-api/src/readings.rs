@@ -30,7 +30,7 @@ impl TokenService {
         let (component, random) = (&open.component, &open.context.random);
         let event = BusEvent::of_token_read(component, owner, token_id.as_str(), &actor, random, open.now());
         let put = timeout(WAIT, self.0.bus.put(&event)).await;
-        if let Err(error) = put.unwrap_or_else(|_| Err(BusError::Away("no answer in time".to_owned()))) {
+        if let Err(error) = put.unwrap_or_else(|_| Err(BusError::Unavailable("no answer in time".to_owned()))) {
             open.context.metrics.put(&Metric::count(Measure::EventDropped, 1));
             tracing::warn!("a token was read without an event: {error}");
         }

@@ -5,7 +5,7 @@
 
 use base::clock::Timestamp;
 use base::ids::AppId;
-use platform::exchange::{Code, Exchanged, Whose};
+use platform::exchange::{Code, CodeOwner, Exchanged};
 use platform::tokens::TokenError;
 use secrecy::SecretString;
 use store::{AccountState, ClaimKey, CodeDigest, Entry, EntryBody, GrantEnd, WriteOutcome};
@@ -59,7 +59,7 @@ impl Run {
                 let code = Code {
                     code: Some(&callback.code),
                     claim: &callback.claim,
-                    whose: Whose::Unknown,
+                    owner: CodeOwner::Unknown,
                     granted_at: None,
                     received_at: entry.received_at,
                 };
@@ -120,7 +120,7 @@ impl Run {
         let code = Code {
             code: pushed.code,
             claim: &claim,
-            whose: pushed.authorizer.map_or(Whose::Unknown, Whose::Known),
+            owner: pushed.authorizer.map_or(CodeOwner::Unknown, CodeOwner::Known),
             granted_at: pushed.granted_at,
             received_at: pushed.received_at,
         };

@@ -214,7 +214,7 @@ impl Run {
                     under_way.bus(Progress::Done);
                 }
                 // Left as it is, for the next run.
-                Err(BusError::Away(_)) => break,
+                Err(BusError::Unavailable(_)) => break,
                 Err(error) if error.may_pass() => {
                     tracing::warn!(%subject, sequence, "event {sequence} of {subject} is put on the bus later: {error}");
                     under_way.bus(Progress::Later(self.now().plus(BUS_PAUSE)));

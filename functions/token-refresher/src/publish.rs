@@ -191,7 +191,7 @@ impl Run {
         let put = self.put(&event).await;
         match &put {
             // Left as it is, for the next run.
-            Err(BusError::Away(_)) => return Ok(false),
+            Err(BusError::Unavailable(_)) => return Ok(false),
             Err(BusError::Busy(_)) => {
                 tokio::time::sleep(BUSY_PAUSE).await;
                 return Ok(false);
@@ -219,7 +219,7 @@ impl Run {
 
     pub(crate) async fn put(&self, event: &BusEvent) -> Result<(), BusError> {
         if self.bus_is_away.load(Ordering::Relaxed) {
-            return Err(BusError::Away(SKIPPED.to_owned()));
+            return Err(BusError::Unavailable(SKIPPED.to_owned()));
         }
         let metrics = &self.context.metrics;
         let put = self.bus.put(event).await;
@@ -231,7 +231,7 @@ impl Run {
             let measure = if error.may_pass() { Measure::EventDelayed } else { Measure::EventDropped };
             metrics.put(&Metric::count(measure, 1));
             // Said once, by the first of those under way.
-            if matches!(error, BusError::Away(_)) && !self.bus_is_away.swap(true, Ordering::Relaxed) {
+            if matches!(error, BusError::Unavailable(_)) && !self.bus_is_away.swap(true, Ordering::Relaxed) {
                 tracing::error!("nothing more is delivered in this run: {error}");
             }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base::clock::Timestamp;
 use base::ids::AppId;
-use platform::exchange::{Code, Exchanged, Whose};
+use platform::exchange::{Code, CodeOwner, Exchanged};
 use platform::tokens::{Scope, TokenError};
 use runtime::telemetry::{Measure, Metric};
 use secrecy::SecretString;
@@ -54,7 +54,7 @@ impl Run {
             code: Some(&case.code),
             claim: &ClaimKey::of_code(&CodeDigest::of(&case.code)),
             // A follower can make a code up: only one that WeChat takes says for which account it is.
-            whose: Whose::Presumed(&check.authorizer),
+            owner: CodeOwner::Presumed(&check.authorizer),
             // The message is no grant and must not make one look newer.
             granted_at: stored.and_then(|stored| stored.granted_at),
             received_at,
@@ -62,7 +62,7 @@ impl Run {
         let mut exchanged = self.exchange_at_once(&code).await?;
         if exchanged == (Exchanged::Spent { by_us: true }) {
             // A process of ours has spent it and died: this account's grant is read back, with a token that is known.
-            code.whose = Whose::Known(&check.authorizer);
+            code.owner = CodeOwner::Known(&check.authorizer);
             exchanged = self.exchange_at_once(&code).await?;
         }
         let authorizer = match exchanged {

@@ -65,7 +65,7 @@ impl AccountSearch<'_> {
             Some(appid) => self.lists.get(&appid).await?,
             None => None,
         };
-        let accounts = account.into_iter().filter(|account| filters.fit_but_for_text(account)).collect();
+        let accounts = account.into_iter().filter(|account| filters.matches_apart_from_text(account)).collect();
         Ok(Some(AccountsFound { accounts, ..AccountsFound::default() }))
     }
 
@@ -84,7 +84,7 @@ impl AccountSearch<'_> {
             let (page, has_more) = self.lists.page(list, at_once, after.as_ref()).await?;
             read += page.len();
             for account in self.lists.known(list, &page).await? {
-                if !filters.fit(&account) {
+                if !filters.matches(&account) {
                     continue;
                 }
                 let is_last = !has_more && page.last() == Some(&account.appid);
@@ -118,7 +118,7 @@ impl AccountSearch<'_> {
         for some in appids.chunks(AT_ONCE) {
             read += some.len();
             let known = self.lists.known(AccountList::All, some).await?;
-            found.extend(known.into_iter().filter(|account| filters.fit(account)));
+            found.extend(known.into_iter().filter(|account| filters.matches(account)));
             if found.len() > limit {
                 found.truncate(limit);
                 let next = found.last().map(|account| account.appid.clone());
@@ -149,16 +149,16 @@ impl AccountFilters {
 
     /// Whether an account matches.
     #[must_use]
-    pub fn fit(&self, account: &KnownAccount) -> bool {
+    pub fn matches(&self, account: &KnownAccount) -> bool {
         let Some(profile) = &account.details.profile else {
-            return self.text.is_none() && self.fit_but_for_text(account);
+            return self.text.is_none() && self.matches_apart_from_text(account);
         };
         let mut names = [&profile.nick_name, &profile.principal_name, &profile.alias].into_iter().flatten();
         let has_text = |text: String| names.any(|name| name.to_lowercase().contains(&text));
-        self.text.as_ref().map(|text| text.to_lowercase()).is_none_or(has_text) && self.fit_but_for_text(account)
+        self.text.as_ref().map(|text| text.to_lowercase()).is_none_or(has_text) && self.matches_apart_from_text(account)
     }
 
-    fn fit_but_for_text(&self, account: &KnownAccount) -> bool {
+    fn matches_apart_from_text(&self, account: &KnownAccount) -> bool {
         let details = &account.details;
         let tags = &details.labels.tags;
         self.state.is_none_or(|state| details.state.is_some_and(|(known, _)| known == state))

@@ -35,7 +35,7 @@ const THROTTLED: &str = "ThrottlingException";
 pub enum BusError {
     /// EventBridge did not respond, or refuses everything: no event is accepted now. It may have accepted this one.
     #[error("EventBridge accepts no events ({0}): check EVENT_BUS_NAME, the function's permission and the network")]
-    Away(String),
+    Unavailable(String),
     /// EventBridge accepts fewer events than are sent.
     #[error(
         "EventBridge accepts no more events now ({0}): the region's limit of PutEvents calls per second is reached"
@@ -68,7 +68,7 @@ impl BusError {
                 let words = service.err().meta().message().unwrap_or_default().to_ascii_lowercase();
                 if words.contains("size") { Self::TooLarge } else { Self::Refused(cause) }
             }
-            _ => Self::Away(cause),
+            _ => Self::Unavailable(cause),
         }
     }
 }

@@ -32,7 +32,7 @@ pub struct Code<'a> {
     /// Its claim.
     pub claim: &'a ClaimKey,
     /// The account that it is for.
-    pub whose: Whose<'a>,
+    pub owner: CodeOwner<'a>,
     /// WeChat's time of the grant, if a push has a credible one.
     pub granted_at: Option<Timestamp>,
     /// When it arrived.
@@ -41,7 +41,7 @@ pub struct Code<'a> {
 
 /// The account that a code is for.
 #[derive(Debug, Clone, Copy)]
-pub enum Whose<'a> {
+pub enum CodeOwner<'a> {
     /// A push named it.
     Known(&'a AppId),
     /// It is probably this one; only WeChat's response confirms it.
@@ -92,12 +92,12 @@ impl Code<'_> {
     }
 
     /// Whose word binds the link to the account: a push's, which names the account, or a browser's, which does not.
-    const fn shows(&self) -> BoundBy {
-        if self.whose.known().is_some() { BoundBy::Push } else { BoundBy::Browser }
+    const fn evidence(&self) -> BoundBy {
+        if self.owner.known().is_some() { BoundBy::Push } else { BoundBy::Browser }
     }
 }
 
-impl<'a> Whose<'a> {
+impl<'a> CodeOwner<'a> {
     const fn account(self) -> Option<&'a AppId> {
         match self {
             Self::Known(account) | Self::Presumed(account) => Some(account),
@@ -151,16 +151,16 @@ impl Exchange {
     /// # Errors
     /// [`TokenError`]: another try later can succeed, and nothing is lost.
     pub async fn run(&self, code: &Code<'_>) -> Result<Exchanged, TokenError> {
-        let before = match code.whose.account() {
+        let before = match code.owner.account() {
             Some(account) => self.store().accounts.get(account).await?,
             None => None,
         };
-        if code.whose.known().is_some() && self.is_revoked_since(before.as_ref(), code) {
+        if code.owner.known().is_some() && self.is_revoked_since(before.as_ref(), code) {
             return Ok(Exchanged::RevokedSince);
         }
         let digest = code.digest();
         let arrival = code
-            .whose
+            .owner
             .known()
             .map_or(Arrival::Redirect, |authorizer| Arrival::Push { authorizer, granted_at: code.granted_at });
         let claimed = ClaimedCode { claim: code.claim, code: &digest, arrival };
@@ -196,7 +196,7 @@ impl Exchange {
                 let authorizer = &grant.authorizer;
                 tracing::info!(authorizer = %authorizer, "account {authorizer} has authorized the platform");
                 self.profiles().fetch(authorizer, seq).await;
-                self.granted(grant.authorizer, attempt.binding.as_ref(), code.shows()).await
+                self.granted(grant.authorizer, attempt.binding.as_ref(), code.evidence()).await
             }
             Err(TokenError::Wechat(refused)) => match refused.reaction() {
                 Reaction::CodeSpent => self.recover_spent(attempt).await,
@@ -215,7 +215,7 @@ impl Exchange {
         refused: WechatError,
     ) -> Result<Exchanged, TokenError> {
         let may_live = self.now().since(attempt.code.received_at) < CODE_LIFE;
-        match attempt.code.whose.known() {
+        match attempt.code.owner.known() {
             Some(authorizer) if self.component().is_gone(authorizer).await? => Ok(Exchanged::Gone),
             _ if may_live => Err(refused.into()),
             Some(_) => self.recover_spent(attempt).await,
@@ -233,7 +233,7 @@ impl Exchange {
     ) {
         let may_be_spent = result.as_ref().is_err_and(|error| attempt.tried || may_have_spent(error));
         if may_be_spent
-            && let Some(account) = attempt.code.whose.account()
+            && let Some(account) = attempt.code.owner.account()
             && let Err(error) = self.store().tokens.mark_due(&TokenOwner::Authorizer(account.clone()), self.now()).await
         {
             tracing::warn!(authorizer = %account, "account {account} may have a dead token until it is renewed: {error}");

@@ -124,7 +124,7 @@ async fn listed(
     let mut read = 0;
     for some in page.chunks(AT_ONCE) {
         let known = lists.known(filters.list(), some).await?;
-        known.iter().filter(|account| filters.fit(account)).for_each(|account| row(csv, account, visit.frame()));
+        known.iter().filter(|account| filters.matches(account)).for_each(|account| row(csv, account, visit.frame()));
         read += some.len();
         if csv.len() >= LARGEST {
             break;

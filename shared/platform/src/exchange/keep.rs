@@ -91,7 +91,7 @@ impl Exchange {
         // Of two accounts that come through one link, only the one that the link is bound to gets what the business
         // said on it. The tokens are kept even if the link cannot be read: it is bound once they are stored.
         let origin = match &attempt.binding {
-            Some(binding) => self.origin_of(binding, authorizer, attempt.code.shows()).await.unwrap_or_default(),
+            Some(binding) => self.origin_of(binding, authorizer, attempt.code.evidence()).await.unwrap_or_default(),
             None => None,
         };
         new.origin = origin.as_ref();
@@ -106,7 +106,7 @@ impl ClaimedExchange<'_> {
     /// whether WeChat executed it.
     fn was_overtaken(&self, authorizer: &AppId, now: &StoredAccount) -> bool {
         let in_use = now.token.state == AccountState::Active;
-        if self.code.whose.account() != Some(authorizer) {
+        if self.code.owner.account() != Some(authorizer) {
             // The code's account was unknown, so its earlier state was not read.
             return in_use;
         }

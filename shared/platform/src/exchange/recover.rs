@@ -18,7 +18,7 @@ impl Exchange {
     /// stored comes from this code, or certainly from a later grant, the code's tokens were lost, and they may have
     /// replaced the stored ones.
     pub(super) async fn recover_spent(&self, attempt: &ClaimedExchange<'_>) -> Result<Exchanged, TokenError> {
-        let Some(authorizer) = attempt.code.whose.known() else {
+        let Some(authorizer) = attempt.code.owner.known() else {
             return Ok(Exchanged::Spent { by_us: attempt.tried });
         };
         let account = self.store().accounts.get(authorizer).await?;
@@ -33,7 +33,7 @@ impl Exchange {
             tracing::warn!(authorizer = %authorizer, "the grant of account {authorizer} was read from WeChat's details: its code was already spent, or there was none");
         }
         self.store().claims.finish(&attempt.claimed, authorizer, self.now()).await?;
-        self.granted(authorizer.clone(), attempt.binding.as_ref(), attempt.code.shows()).await
+        self.granted(authorizer.clone(), attempt.binding.as_ref(), attempt.code.evidence()).await
     }
 
     /// Whether certainly nothing of the code's grant is missing.
@@ -53,7 +53,7 @@ impl Exchange {
         account: Option<&StoredAccount>,
         binding: Option<Binding>,
     ) -> Result<Exchanged, TokenError> {
-        if code.whose.known() == Some(&grant.authorizer) {
+        if code.owner.known() == Some(&grant.authorizer) {
             self.note_grant_time(code, grant).await?;
             let in_use = account.is_some_and(|account| account.token.state == AccountState::Active);
             if !in_use && !self.agrees_with_details(&grant.authorizer).await? {
@@ -62,7 +62,7 @@ impl Exchange {
         }
         // Any code other than the exchanged one proves nothing: it may be made up.
         let is_the_one = grant.code == Some(code.digest());
-        let by = if is_the_one { code.shows() } else { BoundBy::Push };
+        let by = if is_the_one { code.evidence() } else { BoundBy::Push };
         self.granted(grant.authorizer.clone(), binding.as_ref(), by).await
     }
 

@@ -9,7 +9,7 @@ use crate::runs::{Reconciliations, Renewals};
 use crate::{component_token, inbox, messages, outbox, ticket};
 
 store::access_to! {
-    /// The repositories that the checks read: none holds a secret.
+    /// The repositories of the checks. They read nothing secret.
     pub struct Reads {
         vitals: Vitals,
         health: HealthRecords,

@@ -67,7 +67,7 @@ pub enum Check {
     WechatAnswers,
     /// The accounts, by state.
     Accounts,
-    /// Messages and events of accounts, whether they arrive.
+    /// Whether messages and events of accounts arrive.
     Messages,
     /// Pushes that have not taken effect, and messages that wait for the bus.
     Inbox,

@@ -12,9 +12,9 @@ use crate::finding::{Check, Finding, State, Verdict};
 /// When a message last arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastMessage {
-    /// How long ago that was, to ten minutes; `None` if none has for as long as that is remembered.
+    /// How long ago that was, to within ten minutes; `None` if none has arrived for as long as that is kept.
     pub age: Option<Duration>,
-    /// What must be entered in WeChat's console.
+    /// The URL that must be entered in WeChat's console.
     pub messages_url: String,
 }
 
@@ -31,7 +31,7 @@ impl State for LastMessage {
         Check::Messages
     }
 
-    /// Nobody may have written: that none has arrived is no fault of the platform's.
+    /// If none has arrived, perhaps nobody has written: that is not an error.
     fn verdict(&self) -> Verdict {
         if self.age.is_some() { Verdict::Ok } else { Verdict::Skipped }
     }
@@ -41,7 +41,7 @@ impl State for LastMessage {
             return language
                 .pick(
                     "最近 90 天没有收到任何账号的消息或事件，无法判断接收 URL 是否正确",
-                    "no account's messages or events have arrived in the last 90 days, so the URL for them is unproven",
+                    "no account's messages or events have arrived in the last 90 days, so it is not known whether the URL for them is right",
                 )
                 .to_owned();
         };
@@ -56,8 +56,8 @@ impl State for LastMessage {
                 language,
                 "如果已有账号授权，请用微信给其中一个账号发一条消息，然后重新查看；仍然没有时，请在微信开放平台（第三方平台，开发资料）\
                  核对：消息与事件接收URL 必须是 {url}",
-                "if an account is authorized, write a message to it in WeChat and look again. If none arrives: in WeChat's console \
-                 (第三方平台, 开发资料) 消息与事件接收URL must be {url}",
+                "if an account is authorized, send it a message in WeChat and check again. If none arrives, check in WeChat's console \
+                 (第三方平台, 开发资料) that 消息与事件接收URL is {url}",
             )
         })
     }

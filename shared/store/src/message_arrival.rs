@@ -1,7 +1,7 @@
-//! When messages and events of accounts last arrived, of each account and of the platform: whether they arrive is
-//! otherwise written nowhere, since what was delivered leaves the table.
+//! When messages and events last arrived, for each account and for the platform. This is stored nowhere else, since
+//! delivered messages leave the table.
 //!
-//! Items of their own, which say nothing else: account-push writes them, and may not read what else is known of accounts.
+//! They are separate items without anything else: account-push writes them, and may not read other details of accounts.
 
 use std::time::Duration;
 
@@ -15,24 +15,24 @@ use crate::part::{Key, Part};
 use crate::request::Written;
 use crate::write::{absent, is_until};
 
-/// How long the last arrival is remembered.
+/// How long the last arrival is kept.
 pub const MESSAGE_ARRIVAL_KEPT: Duration = Duration::from_hours(24 * 90);
 
 const ITEM: &str = "message arrival";
 
-/// Whose messages.
+/// The recipients of messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MessagesOf<'a> {
-    /// One account's.
+    /// One account.
     Account(&'a AppId),
-    /// Any account's.
+    /// Any account of the platform.
     Platform,
 }
 
 impl MessagesOf<'_> {
-    /// An arrival is noted no sooner than this long after the one that was noted before. What is noted is at most this much
-    /// older than what arrived last: an account's has to be cheap for accounts that are written to all day, and the
-    /// platform's shows whether WeChat's console has the right URL.
+    /// The least time between two stored arrivals, and so the precision of the stored time. For an account it is long,
+    /// since storing must be cheap for accounts with messages all day; for the platform it is short, since it shows
+    /// whether WeChat's console has the right URL.
     #[must_use]
     pub const fn noted_every(self) -> Duration {
         match self {
@@ -42,7 +42,7 @@ impl MessagesOf<'_> {
     }
 }
 
-/// The notes of when messages last arrived.
+/// The times when messages last arrived.
 #[derive(Debug, Clone)]
 pub struct MessageArrivals(pub(crate) Part);
 
@@ -55,11 +55,11 @@ impl MessageArrivals {
         self.0.key("message-arrival", id, "message-arrival")
     }
 
-    /// Notes that a message has arrived, unless another one was noted [a moment before](MessagesOf::noted_every); returns when
-    /// the one that is noted now arrived. One write.
+    /// Stores that a message has arrived, unless an arrival was stored [shortly before](MessagesOf::noted_every);
+    /// returns the stored time. One write.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]: it may be noted.
+    /// [`StoreError::Unavailable`]: it may be stored.
     pub async fn note(&self, of: MessagesOf<'_>, at: Timestamp) -> Result<Timestamp, StoreError> {
         let is_later = absent(LAST_MESSAGE_AT).or(is_until(LAST_MESSAGE_AT, at.minus(of.noted_every())));
         let change =
@@ -70,8 +70,8 @@ impl MessageArrivals {
         })
     }
 
-    /// When a message last arrived, by our clock, as [precisely](MessagesOf::noted_every) as it is noted; `None` if none has
-    /// for [`MESSAGE_ARRIVAL_KEPT`]. Half a read.
+    /// When a message last arrived, by our clock, with [this precision](MessagesOf::noted_every); `None` if none has
+    /// within [`MESSAGE_ARRIVAL_KEPT`]. Half a read.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.

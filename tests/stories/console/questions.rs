@@ -140,7 +140,7 @@ async fn why_does_this_merchant_get_no_messages_when_none_was_pushed() {
     let page = stage.see(&operator, &path).await.text;
     assert!(page.contains("None in 90 days") && page.contains("Write a message to the account"), "{page}");
     let setup = stage.see(&operator, "/console/setup").await.text;
-    for shown in ["no account&#39;s messages or events have arrived", "write a message to it in WeChat"] {
+    for shown in ["no account&#39;s messages or events have arrived", "send it a message in WeChat"] {
         assert!(setup.contains(shown), "{shown}: {setup}");
     }
     let shop = world.simulator.account(&stage.account).unwrap();

@@ -77,6 +77,8 @@ mod lost_exchanges;
 #[cfg(test)]
 mod merchant_faults;
 #[cfg(test)]
+mod merchant_pages;
+#[cfg(test)]
 mod merchants;
 #[cfg(test)]
 mod messages;

@@ -73,15 +73,19 @@ impl AcceptedCode {
             }
         }
         Ok(match exchanged {
-            Exchanged::Granted { bound, .. } => {
+            Exchanged::Granted { bound, authorizer } => {
                 self.finish(GRANTED).await;
                 match bound.filter(|_| self.binds()) {
-                    Some(Bound::Another) => Outcome::LinkUsed,
-                    Some(Bound::Cancelled) => Outcome::LinkCancelled,
-                    Some(Bound::Yes | Bound::Missing) | None => Outcome::Authorized,
+                    Some(Bound::Another) => Outcome::LinkUsed(authorizer),
+                    Some(Bound::Cancelled) => Outcome::LinkCancelled(authorizer),
+                    Some(Bound::Yes | Bound::Missing) | None => Outcome::Authorized(authorizer),
                 }
             }
-            Exchanged::RevokedSince | Exchanged::Gone | Exchanged::Spent { .. } => {
+            Exchanged::RevokedSince | Exchanged::Gone => {
+                self.finish(FAILED).await;
+                Outcome::Withdrawn
+            }
+            Exchanged::Spent { .. } => {
                 self.finish(FAILED).await;
                 Outcome::Failed
             }

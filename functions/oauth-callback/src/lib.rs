@@ -23,7 +23,7 @@ use platform::services::Services;
 use runtime::config::PageConfig;
 use store::{Access, StoreError, access_to};
 use tokio::time::{Instant, timeout_at};
-use web::{AcceptLanguage, FormTargets, InternalError, Language, Pages, Reader};
+use web::{AcceptLanguage, Button, FormTargets, InternalError, Language, Message, Pages, Reader};
 
 use crate::receive::CallbackRequest;
 
@@ -39,6 +39,7 @@ access_to! {
     pub(crate) struct Repositories {
         attempts: Attempts,
         claims: Claims,
+        details: Details,
         inbox: Inbox,
         links: Links,
     }
@@ -55,7 +56,8 @@ impl CallbackService {
     /// The function's state.
     #[must_use]
     pub fn new(services: Services, config: PageConfig) -> Self {
-        let pages = Pages::new(FormTargets::None).served_at(&config.public_base);
+        let pages = Pages::new(Reader::Merchant, &config.provider, FormTargets::None);
+        let pages = pages.with_pictures().served_at(&config.public_base);
         let table = services.table.clone().access();
         Self(Arc::new(Inner { services, table, config, pages }))
     }
@@ -112,8 +114,9 @@ async fn callback_page(
     headers: HeaderMap,
 ) -> Response {
     let bound = Instant::now() + service.services().limits.page;
+    let link = path.as_ref().ok().map(|Path((link, _))| format!("/authorize/{link}"));
     let answer = completed(&service, path, query, language, &headers, bound).await;
-    answer.unwrap_or_else(|error| refusal(&service, language, error))
+    answer.unwrap_or_else(|error| refusal(&service, language, error, link.as_deref()))
 }
 
 async fn completed(
@@ -129,28 +132,35 @@ async fn completed(
     let back = CallbackRequest { link, attempt, code };
     let received = timeout_at(bound, receive::receive(service, back, headers, bound)).await;
     let received = received.map_err(|_| InternalError::Timeout)??;
-    let target = received.target();
+    let (target, details) = (received.target().clone(), received.items.details.clone());
     let outcome = exchange::exchange(service, received, bound).await;
     tracing::info!(
         link = %target.link, status = outcome.as_str(),
         "a merchant came back through link {}: {}", target.link, outcome.as_str()
     );
-    Ok(outcome::answer(service, &target, outcome, language)?)
+    Ok(outcome::answer(service, &details, &target, &outcome, language).await?)
 }
 
-/// The page that says why a return was not taken in.
-fn refusal(service: &CallbackService, language: Language, error: CallbackError) -> Response {
+/// The page that says why a return was not taken in. `link` is where the merchant can begin again.
+fn refusal(service: &CallbackService, language: Language, error: CallbackError, link: Option<&str>) -> Response {
     let pages = service.pages();
+    let say = |status, message: Message<'_>| pages.message(status, language, again(message, language, link));
     match error {
-        CallbackError::Code => pages.message(StatusCode::BAD_REQUEST, language, texts::no_code(language)),
-        CallbackError::Unknown => pages.message(StatusCode::NOT_FOUND, language, texts::unknown(language)),
-        CallbackError::TooMany => pages.too_many(language, texts::too_many(language), None),
+        CallbackError::Code => say(StatusCode::BAD_REQUEST, texts::no_code(language)),
+        CallbackError::Unknown => say(StatusCode::NOT_FOUND, texts::unknown(language)),
+        CallbackError::TooMany => pages.too_many(language, again(texts::too_many(language), language, link), None),
         CallbackError::Internal(trouble) => {
             let services = service.services();
             let reference = trouble.report("taking an authorization code in", &services.random, &services.metrics);
-            pages.not_available(language, Reader::Merchant, &reference)
+            pages.not_available(language, &reference)
         }
     }
+}
+
+/// The message with a way back to the link's page, if there is one, and to the provider.
+fn again<'a>(message: Message<'a>, language: Language, link: Option<&'a str>) -> Message<'a> {
+    let message = message.asking();
+    link.map_or(message, |url| message.with(Button { label: texts::open_again(language), url }))
 }
 
 #[cfg(test)]

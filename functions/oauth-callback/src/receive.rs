@@ -37,13 +37,15 @@ pub(crate) struct ReturnTarget {
     pub(crate) link: LinkId,
     /// The business's page; `None` also where the browser is not the one that began the attempt.
     pub(crate) return_url: Option<String>,
+    /// Whom the link asks for, if it names somebody.
+    pub(crate) requester_name: Option<String>,
     /// Whether the browser is the one that began the attempt: only then the code is bound to the link.
     pub(crate) ours: bool,
 }
 
 impl AcceptedCode {
-    pub(crate) fn target(&self) -> ReturnTarget {
-        self.target.clone()
+    pub(crate) const fn target(&self) -> &ReturnTarget {
+        &self.target
     }
 
     /// Whether a grant that came of the code is bound to the link.
@@ -78,7 +80,7 @@ pub(crate) async fn receive(
     let callback = Callback { code: back.code, claim };
     let entry = items.inbox.put_callback(&callback, now).await?;
     let return_url = link.request.return_url.filter(|_| ours);
-    let target = ReturnTarget { link: back.link, return_url, ours };
+    let target = ReturnTarget { link: back.link, return_url, requester_name: link.request.requester_name, ours };
     let Callback { code, claim } = callback;
     // A page that is opened again in another browser shows the outcome of the code where it came first.
     let claim = if ours { claim } else { entry.claim.clone() };

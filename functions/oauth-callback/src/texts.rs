@@ -1,87 +1,113 @@
 //! What merchants read when they come back, in both languages.
 
-use web::message;
+use web::{Language, message};
+
+/// The button that leads back to the link's page.
+pub(crate) const fn open_again(language: Language) -> &'static str {
+    language.pick("重新打开授权链接", "Open the link again")
+}
 
 message! {
     /// The grant is stored and the link bound.
     authorized,
+    Success,
     "授权成功",
-    "您的账号已完成授权，您可以关闭此页面。",
+    "您的账号已完成授权，可以关闭此页面。之后可随时取消授权。",
     "Authorized",
-    "Your account is authorized. You can close this page.",
+    "Your account is authorized. You can close this page. The authorization can be withdrawn at any time.",
 }
 
 message! {
     /// The grant is stored, but this is not the browser that began.
     received,
+    Success,
     "已收到授权",
-    "已收到您的授权。请返回您开始操作的页面继续。",
+    "请返回您开始操作的页面继续。",
     "Authorization received",
-    "Your authorization was received. Return to where you started.",
+    "Return to the page where you started.",
 }
 
 message! {
     /// The refresher goes on.
     pending,
+    Waiting,
     "正在处理授权",
-    "已收到您的授权，将在几分钟内生效。您可以关闭此页面，无需重复操作。",
+    "已收到您的授权，正在等待微信返回账号信息，将在几分钟内生效。您可以关闭此页面，无需重复操作。",
     "Authorization in progress",
-    "Your authorization was received and takes effect within a few minutes. You can close this page; there is nothing \
-     left to do.",
+    "Your authorization was received. WeChat has not said yet which account it is for; it takes effect within a few \
+     minutes. You can close this page: there is nothing left to do.",
 }
 
 message! {
     /// The grant is stored, and the link is bound to another account.
     link_used,
+    Warning,
     "已授权，但链接已用于其他账号",
-    "您的账号已授权成功。但每个链接只能授权一个账号，此链接此前已用于其他账号。请告知服务商您授权的是哪个账号，或向服务商索取新的链接。",
+    "每个链接只能授权一个账号，此链接此前已用于其他账号。请告知服务商您授权的是上面的账号，或向服务商索取新的链接。",
     "Authorized, but the link was used for another account",
-    "Your account is authorized. But each link is for one account, and this one had already been used for another. Tell \
-     whoever sent it which account you have authorized, or ask them for a new link.",
+    "Each link is for one account, and this one had already been used for another. Tell whoever sent it that you have \
+     authorized the account above, or ask them for a new link.",
 }
 
 message! {
     /// The grant is stored, and the link was cancelled before.
     link_cancelled,
+    Warning,
     "已授权，但链接已取消",
-    "您的账号已授权成功，但服务商在此期间取消了此链接。请联系服务商确认是否还需要其他操作；您也可以在微信公众平台取消授权。",
+    "服务商在此期间取消了此链接。请联系服务商确认是否还需要其他操作；您也可以在微信公众平台取消授权。",
     "Authorized, but the link was cancelled",
-    "Your account is authorized, but whoever sent the link has cancelled it in the meantime. Ask them whether there is \
-     anything left to do; you can also withdraw the authorization in WeChat's console (mp.weixin.qq.com).",
+    "Whoever sent the link has cancelled it in the meantime. Ask them whether there is anything left to do; you can also \
+     withdraw the authorization in WeChat's console (mp.weixin.qq.com).",
+}
+
+message! {
+    /// WeChat says that the account is not authorized any more.
+    withdrawn,
+    Failure,
+    "授权已取消",
+    "微信显示该账号的授权已取消。如仍需授权，请重新打开链接。",
+    "The authorization was withdrawn",
+    "According to WeChat, the account's authorization was withdrawn. If you still want to authorize it, open the link \
+     again.",
 }
 
 message! {
     /// The code brought nothing.
     failed,
+    Failure,
     "授权未完成",
-    "本次授权已过期。请重新打开链接再试一次，或联系服务商。",
+    "微信返回的授权码已过期或已被使用。请重新打开链接再试一次。",
     "Not authorized",
-    "The authorization has expired. Open the link again, or contact whoever sent it.",
+    "The authorization code from WeChat has expired or was already used. Open the link and try again.",
 }
 
 message! {
     /// No usable code.
     no_code,
+    Warning,
     "授权信息不完整",
-    "请重新打开授权链接再试一次。",
+    "此地址缺少微信返回的授权码。请重新打开授权链接再试一次。",
     "Something is missing",
-    "The information that WeChat adds to this address is missing. Open the authorization link again.",
+    "This address lacks the authorization code that WeChat adds to it. Open the authorization link and try again.",
 }
 
 message! {
     /// No such link or attempt.
     unknown,
+    Warning,
     "授权已失效",
-    "请重新打开授权链接再试一次，或向服务商索取新的链接。",
+    "此次授权的记录已过期或不存在。请重新打开授权链接再试一次，或向服务商索取新的链接。",
     "This authorization is not known",
-    "Open the authorization link again, or ask whoever sent it for a new one.",
+    "It has expired, or there never was one. Open the authorization link and try again, or ask whoever sent it for a new \
+     one.",
 }
 
 message! {
     /// The attempt has brought too many codes.
     too_many,
+    Warning,
     "尝试次数过多",
     "请重新打开授权链接再试一次。",
     "Too many attempts",
-    "Open the authorization link again.",
+    "Open the authorization link and try again.",
 }

@@ -5,6 +5,7 @@
 //! route have a router of their own, so that `local` can serve businesses on a listener that only this machine reaches.
 
 mod business;
+mod launch_texts;
 mod link_request;
 mod link_state;
 mod mint;
@@ -30,7 +31,7 @@ use store::{Access, Link, LinkStatus, MintRefused, Scope, StoreError, access_to}
 use tokio::time::Instant;
 use url::Url;
 use web::doors::{Doors, Route};
-use web::{BODY_LIMIT, FormTargets, InternalError, Pages, api};
+use web::{BODY_LIMIT, FormTargets, InternalError, Pages, Reader, api};
 
 #[cfg(feature = "openapi")]
 pub use self::openapi::description;
@@ -57,6 +58,7 @@ access_to! {
     struct Repositories {
         links: Links,
         attempts: Attempts,
+        details: Details,
         standings: Standings,
     }
 }
@@ -76,7 +78,9 @@ impl LinkService {
     /// The function's state.
     #[must_use]
     pub fn new(services: Services, config: PageConfig, wechat: WechatConfig) -> Self {
-        let pages = Pages::new(FormTargets::OursAnd(&[&wechat.mp, &wechat.open])).served_at(&config.public_base);
+        let targets = FormTargets::OursAnd(&[&wechat.mp, &wechat.open]);
+        let pages = Pages::new(Reader::Merchant, &config.provider, targets);
+        let pages = pages.with_pictures().served_at(&config.public_base);
         let table = services.table.clone().access();
         Self(Arc::new(Inner { services, table, config, wechat, pages }))
     }

@@ -6,17 +6,19 @@ use askama::Template;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use base::ids::LinkId;
+use base::ids::{AppId, LinkId};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
 use store::{AccountState, Link, LinkStatus};
 use tokio::time::Instant;
 use web::{
-    AcceptLanguage, AttemptCookie, Browser, InternalError, Language, Message, Reader, qr, see_other, spawn_with_timeout,
+    AcceptLanguage, AccountCard, AttemptCookie, Browser, Button, InternalError, Language, Message, Tone, qr, see_other,
+    spawn_with_timeout,
 };
 
+use crate::launch_texts::LaunchTexts;
 use crate::mint::mint;
-use crate::texts::{self, LaunchTexts, OpenTexts};
+use crate::texts::{self, OpenTexts};
 use crate::{LinkError, LinkService, OpenPlatform, known_link};
 
 /// The path's link; its absence is answered like that of an unknown one.
@@ -25,8 +27,8 @@ type LinkPath = Result<Path<LinkId>, PathRejection>;
 #[derive(Template)]
 #[template(path = "launch.html")]
 struct LaunchBody<'a> {
-    texts: &'a LaunchTexts,
-    requester: Option<&'a str>,
+    texts: &'a LaunchTexts<'a>,
+    account: Option<AccountCard>,
     action: &'a str,
     qr: Option<String>,
 }
@@ -35,8 +37,8 @@ struct LaunchBody<'a> {
 #[template(path = "open_in_wechat.html")]
 struct OpenBody<'a> {
     texts: &'a OpenTexts,
-    asks: &'a str,
-    requester: Option<&'a str>,
+    launch: &'a LaunchTexts<'a>,
+    account: Option<AccountCard>,
     url: &'a str,
 }
 
@@ -76,17 +78,9 @@ async fn shown(
 ) -> Result<Response, LinkError> {
     let Ok(Path(id)) = path else { return Err(LinkError::Unknown) };
     let open = service.open(bound).await?;
-    let link = followable(&open, &id).await?;
-    match browser {
-        Browser::OtherOnPhone => open_in_wechat(&service, language, &link),
-        Browser::Computer | Browser::WechatOnComputer | Browser::WechatOnPhone => {
-            let url = service.link_url(&link.id);
-            let texts = texts::launch(language);
-            // Inside WeChat the page is where it belongs.
-            let qr = if browser == Browser::WechatOnPhone { None } else { qr(url.as_str(), texts.qr_label) };
-            let body = LaunchBody { texts, requester: link.request.requester_name.as_deref(), action: url.path(), qr };
-            Ok(service.pages().page(StatusCode::OK, language, texts.title, &body)?)
-        }
+    match followed(&open, &id).await? {
+        Followed::Pending(link) => Ok(launch_page(&service, &open, &link, language, browser).await?),
+        Followed::Used(link, account) => Ok(used(&service, &open, &link, &account, language).await),
     }
 }
 
@@ -99,12 +93,15 @@ async fn pressed(
 ) -> Result<Response, LinkError> {
     let Ok(Path(id)) = path else { return Err(LinkError::Unknown) };
     let open = service.open(bound).await?;
-    let link = followable(&open, &id).await?;
+    let link = match followed(&open, &id).await? {
+        Followed::Pending(link) => link,
+        Followed::Used(link, account) => return Ok(used(&service, &open, &link, &account, language).await),
+    };
     if browser == Browser::OtherOnPhone {
-        return open_in_wechat(&service, language, &link);
+        return Ok(launch_page(&service, &open, &link, language, browser).await?);
     }
     let cookie = AttemptCookie::generate(open.random());
-    let minted = mint(&service, &open, link, Some(&cookie.digest())).await?;
+    let minted = mint(&service, &open, *link, Some(&cookie.digest())).await?;
     let secure = service.config().public_base.is_https();
     let cookie = cookie.header(&id, &minted.attempt, secure).ok_or(InternalError::Render)?;
     let target = if browser == Browser::WechatOnPhone { &minted.on_phone } else { &minted.on_computer };
@@ -113,28 +110,66 @@ async fn pressed(
     Ok(response)
 }
 
-/// A link that can be followed. Of one that was used it is also asked whether the account is authorized still: a merchant
-/// who withdrew needs a new link, and is not to read that nothing is left to do. One read more in that case.
-async fn followable(open: &OpenPlatform, id: &LinkId) -> Result<Link, LinkError> {
-    let link = known_link(open, id).await?;
+/// A link that somebody has opened.
+enum Followed {
+    /// It can be followed to WeChat.
+    Pending(Box<Link>),
+    /// This account was authorized through it, and is authorized still.
+    Used(Box<Link>, AppId),
+}
+
+/// The link, if a merchant can follow it or has. Of one that was used it is also asked whether the account is authorized
+/// still: a merchant who withdrew needs a new link, and is not to read that nothing is left to do. One read more in that
+/// case.
+async fn followed(open: &OpenPlatform, id: &LinkId) -> Result<Followed, LinkError> {
+    let link = Box::new(known_link(open, id).await?);
     let status = link.status(open.now());
-    match &link.authorized {
-        _ if status == LinkStatus::Pending => Ok(link),
+    match link.authorized.clone() {
+        _ if status == LinkStatus::Pending => Ok(Followed::Pending(link)),
         Some((account, _)) => {
-            let standing = open.items.standings.get(account).await?;
+            let standing = open.items.standings.get(&account).await?;
             let stands = standing.is_none_or(|standing| standing.state == AccountState::Active);
-            Err(if stands { LinkError::Ended(status) } else { LinkError::Withdrawn })
+            if stands { Ok(Followed::Used(link, account)) } else { Err(LinkError::Withdrawn) }
         }
         None => Err(LinkError::Ended(status)),
     }
 }
 
-fn open_in_wechat(service: &LinkService, language: Language, link: &Link) -> Result<Response, LinkError> {
+async fn launch_page(
+    service: &LinkService,
+    open: &OpenPlatform,
+    link: &Link,
+    language: Language,
+    browser: Browser,
+) -> Result<Response, InternalError> {
     let url = service.link_url(&link.id);
-    let texts = texts::open(language);
-    let requester = link.request.requester_name.as_deref();
-    let body = OpenBody { texts, asks: texts::launch(language).asks, requester, url: url.as_str() };
-    Ok(service.pages().page(StatusCode::OK, language, texts.title, &body)?)
+    let texts = LaunchTexts::new(language, &link.request, service.config().provider.name.as_deref(), browser);
+    let account = match &link.request.biz_appid {
+        Some(account) => Some(AccountCard::read(&open.items.details, account, texts::this_account(language)).await),
+        None => None,
+    };
+    if browser == Browser::OtherOnPhone {
+        let open = texts::open(language);
+        let body = OpenBody { texts: open, launch: &texts, account, url: url.as_str() };
+        return service.pages().page(StatusCode::OK, language, open.title, &body);
+    }
+    // Inside WeChat the page is where it belongs.
+    let qr = if browser == Browser::WechatOnPhone { None } else { qr(url.as_str(), texts.qr_label) };
+    let body = LaunchBody { texts: &texts, account, action: url.path(), qr };
+    service.pages().page(StatusCode::OK, language, texts.title, &body)
+}
+
+async fn used(
+    service: &LinkService,
+    open: &OpenPlatform,
+    link: &Link,
+    account: &AppId,
+    language: Language,
+) -> Response {
+    let asker = link.request.requester_name.as_deref().or(service.config().provider.name.as_deref());
+    let line = AccountCard::authorized(language, asker);
+    let account = AccountCard::read(&open.items.details, account, &line).await;
+    service.pages().message(StatusCode::OK, language, texts::used(language).about(Some(&account)))
 }
 
 /// Runs a page's work within its bound, and turns what went wrong into the page that says so.
@@ -151,25 +186,23 @@ async fn answer(
         Err(trouble) => trouble.into(),
     };
     let pages = service.pages();
+    let say = |status, message: Message<'_>| pages.message(status, language, message.asking());
     match error {
-        LinkError::Unknown => pages.message(StatusCode::NOT_FOUND, language, texts::unknown(language)),
-        LinkError::Ended(LinkStatus::Authorized) => pages.message(StatusCode::OK, language, texts::used(language)),
-        LinkError::Withdrawn => pages.message(StatusCode::GONE, language, texts::withdrawn(language)),
-        LinkError::Ended(LinkStatus::Cancelled) => {
-            pages.message(StatusCode::GONE, language, texts::cancelled(language))
-        }
-        LinkError::Ended(LinkStatus::Expired | LinkStatus::Pending) => {
-            pages.message(StatusCode::GONE, language, texts::expired(language))
+        LinkError::Unknown => say(StatusCode::NOT_FOUND, texts::unknown(language)),
+        LinkError::Withdrawn => say(StatusCode::GONE, texts::withdrawn(language)),
+        LinkError::Ended(LinkStatus::Cancelled) => say(StatusCode::GONE, texts::cancelled(language)),
+        LinkError::Ended(LinkStatus::Expired | LinkStatus::Pending | LinkStatus::Authorized) => {
+            say(StatusCode::GONE, texts::expired(language))
         }
         LinkError::TooMany(Some(again)) => {
-            let when = texts::again(language, again.wait, again.at);
-            let message = Message { title: texts::too_many_title(language), paragraphs: &[&when] };
-            pages.too_many(language, message, Some(again.wait))
+            let paragraphs = [&*texts::again(language, again.wait, again.at)];
+            let message = Message::new(Tone::Warning, texts::too_many_title(language), &paragraphs);
+            pages.too_many(language, message.with(Button::try_again(language)), Some(again.wait))
         }
-        LinkError::TooMany(None) => pages.too_many(language, texts::used_up(language), None),
+        LinkError::TooMany(None) => pages.too_many(language, texts::used_up(language).asking(), None),
         LinkError::Internal(trouble) => {
             let services = service.services();
-            pages.not_available(language, Reader::Merchant, &trouble.report(what, &services.random, &services.metrics))
+            pages.not_available(language, &trouble.report(what, &services.random, &services.metrics))
         }
     }
 }

@@ -18,7 +18,8 @@ const KEYS: KeyConfig = KeyConfig { enabled: true };
 fn service() -> LinkService {
     let pages = PageConfig::read(&|name: &str| match name {
         "PUBLIC_BASE_URL" => Some("https://auth.example.com".to_owned()),
-        _ => Some("https://app.example.com".to_owned()),
+        "RETURN_URL_ORIGINS" => Some("https://app.example.com".to_owned()),
+        _ => None,
     });
     LinkService::new(without_aws::services(), pages.unwrap(), WechatConfig::read(&|_: &str| None).unwrap())
 }

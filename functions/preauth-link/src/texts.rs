@@ -4,42 +4,7 @@ use std::time::Duration;
 
 use base::clock::Timestamp;
 use store::MAX_MINTS_PER_HOUR;
-use web::{Language, Message, message};
-
-/// The words of the launch page.
-pub(crate) struct LaunchTexts {
-    pub(crate) title: &'static str,
-    pub(crate) asks: &'static str,
-    pub(crate) asks_nameless: &'static str,
-    pub(crate) explains: &'static str,
-    pub(crate) button: &'static str,
-    pub(crate) scan: &'static str,
-    pub(crate) scan_hint: &'static str,
-    pub(crate) qr_label: &'static str,
-}
-
-const LAUNCH_ZH: LaunchTexts = LaunchTexts {
-    title: "公众号与小程序授权",
-    asks: "申请获得您的公众号或小程序的授权。",
-    asks_nameless: "服务商申请获得您的公众号或小程序的授权。",
-    explains: "点击按钮前往微信，由账号管理员确认授权。授权时可以选择授予哪些权限，之后可随时取消授权。",
-    button: "前往微信授权",
-    scan: "用手机打开",
-    scan_hint: "用微信扫描二维码，即可在手机上打开本页面。",
-    qr_label: "本页面的二维码",
-};
-
-const LAUNCH_EN: LaunchTexts = LaunchTexts {
-    title: "Authorize your account",
-    asks: "asks for authorization to act for your WeChat official account or mini program.",
-    asks_nameless: "A service provider asks for authorization to act for your WeChat official account or mini program.",
-    explains: "The button takes you to WeChat, where an administrator of the account confirms. You choose there \
-               which permissions to grant, and can withdraw the authorization at any time.",
-    button: "Continue to WeChat",
-    scan: "On your phone",
-    scan_hint: "Scan this code with WeChat to open this page on your phone.",
-    qr_label: "QR code of this page",
-};
+use web::{Language, message};
 
 /// The words of the page for phone browsers outside WeChat.
 pub(crate) struct OpenTexts {
@@ -67,13 +32,6 @@ const OPEN_EN: OpenTexts = OpenTexts {
     or_computer: "Or open the link in a browser on a computer.",
 };
 
-pub(crate) const fn launch(language: Language) -> &'static LaunchTexts {
-    match language {
-        Language::Chinese => &LAUNCH_ZH,
-        Language::English => &LAUNCH_EN,
-    }
-}
-
 pub(crate) const fn open(language: Language) -> &'static OpenTexts {
     match language {
         Language::Chinese => &OPEN_ZH,
@@ -84,15 +42,17 @@ pub(crate) const fn open(language: Language) -> &'static OpenTexts {
 message! {
     /// There is no such link.
     unknown,
+    Warning,
     "链接不存在",
-    "请检查链接是否完整，或向服务商索取新的链接。",
+    "请检查链接是否复制完整，或向服务商索取新的链接。",
     "There is no such link",
-    "Check that the link is complete, or ask whoever sent it for a new one.",
+    "Check that you have copied the whole link, or ask whoever sent it for a new one.",
 }
 
 message! {
     /// The link's time is over.
     expired,
+    Warning,
     "链接已过期",
     "请向服务商索取新的链接。",
     "This link has expired",
@@ -102,15 +62,17 @@ message! {
 message! {
     /// An account was authorized through it.
     used,
+    Success,
     "已完成授权",
-    "已有账号通过此链接完成授权，无需再次操作。",
+    "此链接已完成授权，无需再次操作，可以关闭此页面。",
     "Already authorized",
-    "An account has been authorized through this link. There is nothing left to do.",
+    "An account has been authorized through this link. There is nothing left to do; you can close this page.",
 }
 
 message! {
     /// The same, and the account is not authorized any more.
     withdrawn,
+    Failure,
     "授权已失效",
     "通过此链接完成的授权已取消或失效。如需重新授权，请向服务商索取新的链接。",
     "No longer authorized",
@@ -121,6 +83,7 @@ message! {
 message! {
     /// It was cancelled.
     cancelled,
+    Failure,
     "链接已取消",
     "服务商已取消此链接。如仍需授权，请向服务商索取新的链接。",
     "This link was cancelled",
@@ -128,10 +91,7 @@ message! {
 }
 
 pub(crate) const fn too_many_title(language: Language) -> &'static str {
-    match language {
-        Language::Chinese => "尝试次数过多",
-        Language::English => "Too many attempts",
-    }
+    language.pick("尝试次数过多", "Too many attempts")
 }
 
 /// When the link works again. Where the merchant is nobody knows, so the time of day is Beijing's, and says so.
@@ -140,31 +100,31 @@ pub(crate) fn again(language: Language, wait: Duration, at: Timestamp) -> String
     let clock = beijing_clock(at);
     match language {
         Language::Chinese => format!(
-            "此链接每小时最多可使用 {MAX_MINTS_PER_HOUR} 次。请在 {minutes} 分钟后（北京时间 {clock} 起）重新打开链接。"
+            "此链接每小时最多可使用 {MAX_MINTS_PER_HOUR} 次。请在 {minutes} 分钟后（北京时间 {clock} 起）重试。"
         ),
         Language::English => {
             let unit = if minutes == 1 { "minute" } else { "minutes" };
             format!(
-                "This link can be used {MAX_MINTS_PER_HOUR} times an hour. Open it again in {minutes} {unit}, from {clock} \
-                 Beijing time (UTC+8)."
+                "This link can be used {MAX_MINTS_PER_HOUR} times an hour. Try again in {minutes} {unit}, from {clock} Beijing \
+                 time (UTC+8)."
             )
         }
     }
 }
 
-pub(crate) const fn used_up(language: Language) -> Message<'static> {
-    match language {
-        Language::Chinese => Message {
-            title: too_many_title(language),
-            paragraphs: &["此链接的使用次数已达上限，无法继续使用。请向服务商索取新的链接。"],
-        },
-        Language::English => Message {
-            title: too_many_title(language),
-            paragraphs: &[
-                "This link has reached its limit of uses and no longer works. Ask whoever sent it for a new one.",
-            ],
-        },
-    }
+message! {
+    /// The link makes no further codes.
+    used_up,
+    Failure,
+    "尝试次数过多",
+    "此链接的使用次数已达上限，无法继续使用。请向服务商索取新的链接。",
+    "Too many attempts",
+    "This link has reached its limit of uses and no longer works. Ask whoever sent it for a new one.",
+}
+
+/// What a page says of the one account that a link is for.
+pub(crate) const fn this_account(language: Language) -> &'static str {
+    language.pick("此链接仅用于授权该账号", "The link is for this account only")
 }
 
 const MINUTE: u64 = 60;

@@ -15,7 +15,7 @@ use store::{AccountDetails, AccountState};
 use tokio::time::Instant;
 use url::Url;
 use web::source::Source;
-use web::{AcceptLanguage, Browser, InternalError, Language, picture, qr, see_other, spawn_with_timeout};
+use web::{AcceptLanguage, AccountCard, Browser, InternalError, Language, qr, see_other, spawn_with_timeout};
 use wechat::api::{AccountKind, LoginScope};
 
 use crate::LoginService;
@@ -33,8 +33,7 @@ const BEGINNING: &str = "beginning a visitor's login";
 #[template(path = "button.html")]
 struct ButtonBody<'a> {
     texts: &'a ButtonTexts,
-    name: Option<&'a str>,
-    picture: Option<&'a str>,
+    account: AccountCard,
     wechat: &'a str,
     cancel: &'a str,
 }
@@ -136,15 +135,10 @@ fn button(
     language: Language,
 ) -> Result<Response, InternalError> {
     let texts = texts::button(language);
-    let picture = details.profile.as_ref().and_then(|profile| picture(profile.head_img.as_deref()?));
+    let head_img = details.profile.as_ref().and_then(|profile| profile.head_img.as_deref());
+    let account = AccountCard::new(name(details).unwrap_or(texts.nameless), head_img, texts.asks);
     let cancel = request.returning(&Outcome::Denied);
-    let body = ButtonBody {
-        texts,
-        name: name(details),
-        picture: picture.as_ref().map(Url::as_str),
-        wechat: wechat.as_str(),
-        cancel: cancel.as_str(),
-    };
+    let body = ButtonBody { texts, account, wechat: wechat.as_str(), cancel: cancel.as_str() };
     service.pages().page(StatusCode::OK, language, texts.title, &body)
 }
 

@@ -5,7 +5,7 @@ use http::StatusCode;
 use platform::tokens::TokenError;
 use store::StoreError;
 use url::Url;
-use web::{InternalError, Language, Message, Reader};
+use web::{InternalError, Language, Message};
 
 use crate::LoginService;
 use crate::request::RequestError;
@@ -75,7 +75,7 @@ impl LoginError {
             Self::Internal(trouble) => {
                 let services = service.services();
                 let reference = trouble.report(what, &services.random, &services.metrics);
-                pages.not_available(language, Reader::Visitor, &reference)
+                pages.not_available(language, &reference)
             }
         }
     }

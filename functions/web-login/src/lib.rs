@@ -34,7 +34,7 @@ use store::{Access, Scope, access_to};
 use tokio::time::Instant;
 use url::Url;
 use web::doors::{Doors, Route};
-use web::{BODY_LIMIT, FormTargets, InternalError, Pages};
+use web::{BODY_LIMIT, FormTargets, InternalError, Pages, Reader};
 
 #[cfg(feature = "openapi")]
 pub use self::openapi::description;
@@ -81,7 +81,8 @@ impl LoginService {
     /// The function's state.
     #[must_use]
     pub fn new(services: Services, config: LoginConfig, wechat: &WechatConfig) -> Self {
-        let pages = Pages::new(FormTargets::None).served_at(config.public_base()).with_pictures();
+        let pages = Pages::new(Reader::Visitor, config.provider(), FormTargets::None);
+        let pages = pages.served_at(config.public_base()).with_pictures();
         let table = services.table.clone().access();
         Self(Arc::new(Inner { services, table, config, wechat_page: wechat.open.clone(), pages }))
     }

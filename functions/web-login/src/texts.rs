@@ -1,10 +1,9 @@
 //! What visitors read, in both languages. Where a page is to blame, a sentence for whoever has written it.
 
-use askama::Template;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use http::StatusCode;
 use url::Url;
-use web::{Language, Message, Pages, message};
+use web::{Button, Language, Message, Pages, Tone, message};
 
 use crate::request::RequestError;
 
@@ -12,7 +11,8 @@ use crate::request::RequestError;
 pub(crate) struct ButtonTexts {
     pub(crate) title: &'static str,
     pub(crate) asks: &'static str,
-    pub(crate) asks_nameless: &'static str,
+    /// The account, if its name is not known.
+    pub(crate) nameless: &'static str,
     pub(crate) button: &'static str,
     pub(crate) cancel: &'static str,
 }
@@ -20,7 +20,7 @@ pub(crate) struct ButtonTexts {
 const BUTTON_ZH: ButtonTexts = ButtonTexts {
     title: "微信登录",
     asks: "申请获取您的微信昵称和头像，用于登录。",
-    asks_nameless: "该公众号申请获取您的微信昵称和头像，用于登录。",
+    nameless: "公众号",
     button: "使用微信登录",
     cancel: "暂不登录",
 };
@@ -28,7 +28,7 @@ const BUTTON_ZH: ButtonTexts = ButtonTexts {
 const BUTTON_EN: ButtonTexts = ButtonTexts {
     title: "Log in with WeChat",
     asks: "asks for your WeChat nickname and picture to log you in.",
-    asks_nameless: "This official account asks for your WeChat nickname and picture to log you in.",
+    nameless: "Official account",
     button: "Continue with WeChat",
     cancel: "Not now",
 };
@@ -71,7 +71,7 @@ pub(crate) const fn open(language: Language) -> &'static OpenTexts {
 
 /// The page of an address that cannot be used.
 pub(crate) fn bad_address<'a>(language: Language, paragraphs: &'a [&'a str]) -> Message<'a> {
-    Message { title: language.pick("登录地址有误", "This login address does not work"), paragraphs }
+    Message::new(Tone::Warning, language.pick("登录地址有误", "This login address does not work"), paragraphs)
 }
 
 pub(crate) fn for_visitors(language: Language) -> &'static str {
@@ -130,6 +130,7 @@ pub(crate) fn mini_program(language: Language) -> &'static str {
 message! {
     /// There is no such account.
     unknown_account,
+    Warning,
     "公众号不存在",
     "该登录地址对应的公众号不存在。请返回原页面重试，或联系商家。",
     "No such account",
@@ -139,6 +140,7 @@ message! {
 message! {
     /// The platform may not act for the account any more.
     authorization_ended,
+    Warning,
     "暂时无法登录",
     "该公众号的授权已失效，暂时无法使用微信登录。请联系商家。",
     "Login unavailable",
@@ -148,6 +150,7 @@ message! {
 message! {
     /// The visitor comes back without having begun here.
     no_attempt,
+    Warning,
     "登录已失效",
     "请返回原页面重新登录，并在十分钟内使用同一浏览器完成。如仍不成功，请允许浏览器使用 Cookie。",
     "This login has expired",
@@ -155,26 +158,14 @@ message! {
      help, allow cookies.",
 }
 
-#[derive(Template)]
-#[template(path = "refused.html")]
-struct RefusedBody<'a> {
-    explains: &'a str,
-    back: &'a str,
-    onward: &'a str,
-}
-
 /// WeChat does not let the account log visitors in.
 pub(crate) fn refused(pages: &Pages, language: Language, onward: &Url) -> Response {
     let title = language.pick("暂时无法登录", "Login unavailable");
-    let body = RefusedBody {
-        explains: language.pick(
-            "微信目前不允许该公众号使用网页登录。您可以返回原页面，在未登录的状态下继续浏览，或联系商家。",
-            "WeChat does not let this official account log visitors in at the moment. You can go on without logging in, or contact \
-             the shop.",
-        ),
-        back: language.pick("返回原页面", "Back to the page"),
-        onward: onward.as_str(),
-    };
-    let page = pages.page(StatusCode::CONFLICT, language, title, &body);
-    page.unwrap_or_else(|_| StatusCode::CONFLICT.into_response())
+    let paragraphs = [language.pick(
+        "微信目前不允许该公众号使用网页登录。您可以返回原页面，在未登录的状态下继续浏览，或联系商家。",
+        "WeChat does not let this official account log visitors in at the moment. You can go on without logging in, or \
+         contact the shop.",
+    )];
+    let back = Button { label: language.pick("返回原页面", "Back to the page"), url: onward.as_str() };
+    pages.message(StatusCode::CONFLICT, language, Message::new(Tone::Warning, title, &paragraphs).with(back))
 }

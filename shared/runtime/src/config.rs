@@ -8,11 +8,13 @@ use url::Url;
 mod console;
 mod login;
 mod origin;
+mod provider;
 mod web_domains;
 
 pub use self::console::ConsoleConfig;
 pub use self::login::{HostMatch, LoginConfig};
 pub use self::origin::{Origin, ReturnOrigins, web_address};
+pub use self::provider::{Contact, ProviderConfig};
 pub use self::web_domains::WebDomains;
 use base::ids::AppId;
 
@@ -90,6 +92,16 @@ impl StoreConfig {
     }
 }
 
+/// The value of an optional variable; The error of `parse` says what is wrong with it.
+fn optional<T>(
+    environment: &impl Environment,
+    name: &'static str,
+    parse: impl Fn(&str) -> Result<T, &'static str>,
+) -> Result<Option<T>, ConfigError> {
+    let parsed = environment.get(name).as_deref().map(parse).transpose();
+    parsed.map_err(|reason| ConfigError::Malformed { name, reason })
+}
+
 /// The comma-separated values of an optional variable. The error of `parse` says what is wrong with a value.
 fn list<T>(
     environment: &impl Environment,
@@ -134,24 +146,27 @@ impl MetricsConfig {
     }
 }
 
-/// What the merchant's pages need: `PUBLIC_BASE_URL`, `RETURN_URL_ORIGINS`.
+/// What the merchants' pages need: `PUBLIC_BASE_URL`, `RETURN_URL_ORIGINS`, and the provider's variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageConfig {
     /// Our own origin; its host is the platform's 授权发起页域名.
     pub public_base: Origin,
     /// The origins to which a merchant may be sent back.
     pub return_origins: ReturnOrigins,
+    /// Who runs the platform.
+    pub provider: ProviderConfig,
 }
 
 impl PageConfig {
-    /// Reads `PUBLIC_BASE_URL` and the optional `RETURN_URL_ORIGINS`.
+    /// Reads `PUBLIC_BASE_URL`, the optional `RETURN_URL_ORIGINS` and what [`ProviderConfig`] reads.
     ///
     /// # Errors
     /// [`ConfigError`] naming the variable.
     pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
         let public_base = public_base(environment)?;
         let return_origins = list(environment, "RETURN_URL_ORIGINS", Origin::parse)?;
-        Ok(Self { public_base, return_origins: ReturnOrigins::new(return_origins) })
+        let provider = ProviderConfig::read(environment)?;
+        Ok(Self { public_base, return_origins: ReturnOrigins::new(return_origins), provider })
     }
 }
 
@@ -357,11 +372,10 @@ fn public_base(environment: &impl Environment) -> Result<Origin, ConfigError> {
 
 /// The address of a webhook of the business, if the variable is set.
 fn webhook(environment: &impl Environment, name: &'static str) -> Result<Option<Url>, ConfigError> {
-    let address = |text: String| {
-        let url = web_address(&text)?;
+    optional(environment, name, |text| {
+        let url = web_address(text)?;
         if url.fragment().is_some() { Err("it must not have a fragment, the part from # on") } else { Ok(url) }
-    };
-    environment.get(name).map(address).transpose().map_err(|reason| ConfigError::Malformed { name, reason })
+    })
 }
 
 #[cfg(test)]

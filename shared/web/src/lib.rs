@@ -38,7 +38,10 @@ pub use cookie::{AttemptCookie, SameSite, cookies, set_cookie};
 pub use internal_error::InternalError;
 pub use language::AcceptLanguage;
 pub use members::{BODY_LIMIT, BodyError, Members, Parameters, QueryError};
-pub use page::{FormTargets, Message, ONE_YEAR_OVER_TLS, Pages, Reader, picture, picture_sources, see_other};
+pub use page::{
+    AccountCard, Button, FormTargets, Message, ONE_YEAR_OVER_TLS, Pages, Reader, Tone, picture, picture_sources,
+    see_other,
+};
 pub use paging::{Cursor, PageSize};
 pub use problem::{Problem, ProblemKind};
 pub use qr::qr;

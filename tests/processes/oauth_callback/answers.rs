@@ -127,6 +127,7 @@ async fn a_variable_that_is_missing_or_malformed_ends_the_start_and_is_named() {
     for (name, value) in [
         ("PUBLIC_BASE_URL", ""),
         ("RETURN_URL_ORIGINS", "https://app.example.com/done"),
+        ("PROVIDER_LOGO_URL", "logo.png"),
         ("WECHAT_API_BASE_URL", "no address"),
         ("TABLE_NAME", ""),
         ("SECRET_ID", ""),

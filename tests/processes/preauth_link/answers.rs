@@ -83,6 +83,7 @@ async fn a_variable_that_is_missing_or_malformed_ends_the_start_and_is_named() {
         ("PUBLIC_BASE_URL", ""),
         ("PUBLIC_BASE_URL", "http://auth.example.com"),
         ("RETURN_URL_ORIGINS", "https://app.example.com,app.example.org"),
+        ("PROVIDER_FILING_NUMBER", "?ICP?12345678?"),
         ("WECHAT_MP_BASE_URL", "no address"),
         ("TABLE_NAME", ""),
         ("SECRET_ID", ""),

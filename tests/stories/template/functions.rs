@@ -24,6 +24,7 @@ fn asked(read: impl FnOnce(&dyn Fn(&str) -> Option<String>)) -> BTreeSet<String>
             "API_KEYS" | "PLATFORM_TOKEN_ROUTE" | "TOKEN_READ_EVENTS" => "on",
             "WEB_DOMAINS" => "pages.example.com",
             "LOGIN_HOST" => "login.example.com",
+            "PROVIDER_FILING_NUMBER" => "粤ICP备12345678号",
             _ => "https://a.example.com",
         };
         Some(value.to_owned())
@@ -53,7 +54,7 @@ fn every_variable_that_a_function_reads_is_set_for_it() {
         &domains, &logins, &console,
     ]
     .map(BTreeSet::len);
-    assert_eq!(counts, [2, 2, 3, 1, 1, 1, 2, 2, 2, 2, 1, 1, 1, 2, 10], "the configurations really ask");
+    assert_eq!(counts, [2, 6, 3, 1, 1, 1, 2, 2, 2, 2, 1, 1, 1, 6, 10], "the configurations really ask");
     // Read by the log's filter and by the SDK: EventBridge's by those that have a bus, Lambda's by the console.
     let libraries = ["RUST_LOG", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SECRETS_MANAGER"];
     let libraries: BTreeSet<String> = libraries.map(str::to_owned).into();

@@ -119,7 +119,7 @@ type Grant = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// The whole of it: to widen a role, widen this list. It is compared with the template, not with what the code does; for the
 /// console's role `console_role` does that.
-const ON_ITEMS: [Grant; 70] = [
+const ON_ITEMS: [Grant; 71] = [
     ("AccountApiRole", &["BatchGetItem"], &["*#details#*"]),
     ("AccountApiRole", &["BatchGetItem", "GetItem"], &["*#account#*"]),
     ("AccountApiRole", &["DeleteItem", "Query", "UpdateItem"], &["*#check-file"]),
@@ -191,6 +191,7 @@ const ON_ITEMS: [Grant; 70] = [
     ("OperatorConsoleRole", &["UpdateItem"], &["*#operator#*"]),
     ("OperatorConsoleRole", &["UpdateItem"], &["*#audit"]),
     ("PreauthLinkRole", &["BatchGetItem", "GetItem"], &["*#account#*"]),
+    ("PreauthLinkRole", &["GetItem"], &["*#details#*"]),
     ("PreauthLinkRole", &["GetItem"], &["*#ticket"]),
     ("PreauthLinkRole", &["BatchGetItem"], &["*#link#*"]),
     ("PreauthLinkRole", &["GetItem", "PutItem", "UpdateItem"], &["*#claim#*", "*#link#*"]),

@@ -3,15 +3,17 @@
 use base::ids::AppId;
 use url::{Host, Url};
 
-use super::{ConfigError, Environment, Origin, public_base};
+use super::{ConfigError, Environment, Origin, ProviderConfig, optional, public_base};
 
-/// Where visitors are logged in: `PUBLIC_BASE_URL`, `LOGIN_HOST`.
+/// Where visitors are logged in: `PUBLIC_BASE_URL`, `LOGIN_HOST`; and the provider's variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoginConfig {
     /// Our own origin, which is used unless there is `login_host`.
     public_base: Origin,
     /// The parent domain of the accounts' own hosts.
     login_host: Option<String>,
+    /// Who runs the platform.
+    provider: ProviderConfig,
 }
 
 /// Whose host a request for an account's login was sent to.
@@ -26,22 +28,26 @@ pub enum HostMatch {
 }
 
 impl LoginConfig {
-    /// Reads `PUBLIC_BASE_URL` and the optional `LOGIN_HOST`, such as `login.example.com`.
+    /// Reads `PUBLIC_BASE_URL`, the optional `LOGIN_HOST`, such as `login.example.com`, and what [`ProviderConfig`] reads.
     ///
     /// # Errors
     /// [`ConfigError`] naming the variable.
     pub fn read(environment: &impl Environment) -> Result<Self, ConfigError> {
-        const NAME: &str = "LOGIN_HOST";
         let public_base = public_base(environment)?;
-        let login_host = environment.get(NAME).map(|text| parse(&text)).transpose();
-        let login_host = login_host.map_err(|reason| ConfigError::Malformed { name: NAME, reason })?;
-        Ok(Self { public_base, login_host })
+        let login_host = optional(environment, "LOGIN_HOST", parse)?;
+        Ok(Self { public_base, login_host, provider: ProviderConfig::read(environment)? })
     }
 
     /// Our own origin.
     #[must_use]
     pub const fn public_base(&self) -> &Origin {
         &self.public_base
+    }
+
+    /// Who runs the platform.
+    #[must_use]
+    pub const fn provider(&self) -> &ProviderConfig {
+        &self.provider
     }
 
     /// The origin at which an account's visitors are logged in, as a base for paths.

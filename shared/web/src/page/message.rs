@@ -1,0 +1,188 @@
+//! A page of a few sentences: what has happened, and the next step.
+
+use askama::Template;
+use base::ids::AppId;
+use base::language::Language;
+use store::Details;
+
+use super::picture;
+
+/// What a page says at first sight, by its icon and colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// What the reader wanted is done.
+    Success,
+    /// It goes on without the reader.
+    Waiting,
+    /// The reader has to do something else.
+    Warning,
+    /// What the reader wanted is not done.
+    Failure,
+}
+
+impl Tone {
+    /// The class of the page's content.
+    pub(super) const fn class(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Waiting => "waiting",
+            Self::Warning => "warning",
+            Self::Failure => "failure",
+        }
+    }
+
+    /// The strokes of its icon, on a disc of 24 by 24.
+    pub(super) const fn strokes(self) -> &'static str {
+        match self {
+            Self::Success => "M7 12.5l3.5 3.5L17 9",
+            Self::Waiting => "M12 7v5.5l3.5 2",
+            Self::Warning => "M12 6.5v7M12 17.25v.01",
+            Self::Failure => "M8.5 8.5l7 7M15.5 8.5l-7 7",
+        }
+    }
+}
+
+/// A way on, as a button.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Button<'a> {
+    /// What it says.
+    pub label: &'a str,
+    /// Where it leads.
+    pub url: &'a str,
+}
+
+impl Button<'_> {
+    /// Loads the same page again.
+    #[must_use]
+    pub const fn try_again(language: Language) -> Self {
+        Self { label: language.pick("重试", "Try again"), url: "" }
+    }
+}
+
+/// An account as WeChat shows it: its picture, its name, and a line of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Template)]
+#[template(path = "account.html")]
+pub struct AccountCard {
+    name: String,
+    picture: Option<String>,
+    line: String,
+}
+
+impl AccountCard {
+    /// A card with the picture at this address, if it is one of WeChat's.
+    #[must_use]
+    pub fn new(name: &str, head_img: Option<&str>, line: &str) -> Self {
+        let picture = head_img.and_then(picture).map(String::from);
+        Self { name: name.trim().to_owned(), picture, line: line.to_owned() }
+    }
+
+    /// The card of an account. It shows the appid where the name is not known, or cannot be read: no page fails because of
+    /// that. One read.
+    pub async fn read(details: &Details, account: &AppId, line: &str) -> Self {
+        let details = details.get_item(account).await.unwrap_or_else(|error| {
+            tracing::warn!(authorizer = %account, "a page shows account {account} without its name: {error}");
+            None
+        });
+        let profile = details.and_then(|details| details.profile);
+        let text = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+        let name = profile.as_ref().and_then(|profile| text(&profile.nick_name));
+        let head_img = profile.as_ref().and_then(|profile| text(&profile.head_img));
+        Self::new(name.as_deref().unwrap_or(account.as_str()), head_img.as_deref(), line)
+    }
+
+    /// What the card of an account says that a merchant has authorized for somebody, if that has a name.
+    #[must_use]
+    pub fn authorized(language: Language, asker: Option<&str>) -> String {
+        match (language, asker) {
+            (Language::Chinese, Some(name)) => format!("已授权给 {name}"),
+            (Language::Chinese, None) => "已授权".to_owned(),
+            (Language::English, Some(name)) => format!("Authorized for {name}"),
+            (Language::English, None) => "Authorized".to_owned(),
+        }
+    }
+
+    /// What is shown until the picture has been loaded, or if it cannot be.
+    fn initial(&self) -> String {
+        self.name.chars().next().into_iter().collect()
+    }
+}
+
+/// A page of a few sentences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// Its icon and colour.
+    pub tone: Tone,
+    /// Its title.
+    pub title: &'a str,
+    /// The account that it is about.
+    pub account: Option<&'a AccountCard>,
+    /// Its paragraphs.
+    pub paragraphs: &'a [&'a str],
+    /// What the reader can do here.
+    pub button: Option<Button<'a>>,
+    /// Whether the provider can help: its contact is next to the button.
+    pub asks_provider: bool,
+}
+
+impl<'a> Message<'a> {
+    /// A message and nothing to do.
+    #[must_use]
+    pub const fn new(tone: Tone, title: &'a str, paragraphs: &'a [&'a str]) -> Self {
+        Self { tone, title, account: None, paragraphs, button: None, asks_provider: false }
+    }
+
+    /// The same about an account, if one is known.
+    #[must_use]
+    pub const fn about(self, account: Option<&'a AccountCard>) -> Self {
+        Self { account, ..self }
+    }
+
+    /// The same with a button.
+    #[must_use]
+    pub const fn with(self, button: Button<'a>) -> Self {
+        Self { button: Some(button), ..self }
+    }
+
+    /// The same with the provider's contact.
+    #[must_use]
+    pub const fn asking(self) -> Self {
+        Self { asks_provider: true, ..self }
+    }
+}
+
+/// Defines a function of the crate that returns a [`Message`] in the given language: its tone, title and paragraph in
+/// Chinese, then in English.
+#[macro_export]
+macro_rules! message {
+    ($(#[$doc:meta])* $name:ident, $tone:ident, $zh_title:literal, $zh:literal, $en_title:literal, $en:literal $(,)?) => {
+        $(#[$doc])*
+        pub(crate) const fn $name(language: $crate::Language) -> $crate::Message<'static> {
+            match language {
+                $crate::Language::Chinese => $crate::Message::new($crate::Tone::$tone, $zh_title, &[$zh]),
+                $crate::Language::English => $crate::Message::new($crate::Tone::$tone, $en_title, &[$en]),
+            }
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_shows_how_the_name_begins_until_there_is_a_picture() {
+        let card = |head_img| AccountCard::new(" <小店>", head_img, "已授权").render().unwrap();
+        for plain in [card(None), card(Some("https://evil.example/x"))] {
+            assert!(
+                plain.contains("aria-hidden=\"true\">&#60;<") && plain.contains("<bdi>&#60;小店&#62;</bdi>"),
+                "{plain}"
+            );
+            assert!(!plain.contains("<img"), "{plain}");
+        }
+        let card = card(Some("http://wx.qlogo.cn/mmopen/x/0"));
+        assert!(
+            card.contains("src=\"https://wx.qlogo.cn/mmopen/x/0\" alt=\"\" referrerpolicy=\"no-referrer\""),
+            "{card}"
+        );
+    }
+}

@@ -63,6 +63,13 @@ pub struct Args {
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     pub bind: IpAddr,
 
+    /// Let phones in the same network open merchants' pages: links and QR codes lead to this machine's address there.
+    /// Everybody in the network reaches the public port then, without TLS, and the simulated page on which merchants
+    /// confirm; all other ports stay on this machine. ADDRESS chooses among several networks
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true)]
+    #[arg(conflicts_with_all = ["bind", "no_simulator"])]
+    pub lan: Option<Option<IpAddr>>,
+
     /// Further name under which this machine is called, such as host.docker.internal or that of a tunnel to the simulator;
     /// may be given several times. Requests to any other name than localhost and the address of --bind are refused: it
     /// could be a website's

@@ -22,7 +22,7 @@ use platform::services::Services;
 use platform::webhook::{AddressPolicy, Webhook};
 use preauth_link::LinkService;
 use runtime::config::{
-    AccountConfig, BusConfig, ConsoleConfig, EventConfig, FilesConfig, KeyConfig, LoginConfig, MessageConfig,
+    AccountConfig, BusConfig, ConsoleConfig, EventConfig, FilesConfig, KeyConfig, LoginConfig, MessageConfig, Origin,
     PageConfig, StoreConfig, TokenConfig, WebDomains, WechatConfig,
 };
 use runtime::telemetry::{self, Metrics};
@@ -62,6 +62,8 @@ pub(crate) struct Config {
     pub(crate) pages: PageConfig,
     pub(crate) logins: LoginConfig,
     pub(crate) wechat: WechatConfig,
+    /// WeChat, as merchants' browsers reach it.
+    pub(crate) merchants_wechat: WechatConfig,
     pub(crate) console: ConsoleConfig,
 }
 
@@ -69,6 +71,7 @@ impl Config {
     /// `develops_shops`: whether web logins may return to pages of this machine, such as the demo shop's.
     pub(crate) fn read(variables: &Variables, develops_shops: bool) -> anyhow::Result<Self> {
         let accounts = AccountConfig::read(variables)?;
+        let wechat = WechatConfig::read(variables)?;
         Ok(Self {
             table: StoreConfig::read(variables)?,
             bus: BusConfig::read(variables)?,
@@ -81,9 +84,21 @@ impl Config {
             web_domains: WebDomains::read(variables)?,
             pages: PageConfig::read(variables)?,
             logins: LoginConfig::read(variables)?,
-            wechat: WechatConfig::read(variables)?,
+            merchants_wechat: wechat.clone(),
+            wechat,
             console: ConsoleConfig::read(variables)?,
         })
+    }
+}
+
+impl Config {
+    /// Leads merchants to these addresses of this machine: our pages, and WeChat's. Everything else stays where it is:
+    /// only pages that were made for strangers are opened by the network.
+    pub(crate) fn lead_merchants_to(&mut self, [pages, wechat]: [Origin; 2]) {
+        self.pages.public_base = pages.clone();
+        self.events.public_base = pages;
+        self.merchants_wechat.mp = wechat.url().clone();
+        self.merchants_wechat.open = wechat.url().clone();
     }
 }
 
@@ -139,7 +154,7 @@ impl Place<'_> {
             Bucket::new(&self.config.files, self.endpoints.presigner()?, Arc::clone(self.clock), &Limits::calls())?;
         let calls =
             CallService::new(self.services(Limits::calls(), &metrics)?, bucket, self.config.web_domains.clone());
-        let links = LinkService::new(for_pages.clone(), pages.clone(), self.config.wechat.clone());
+        let links = LinkService::new(for_pages.clone(), pages.clone(), self.config.merchants_wechat.clone());
         let logins = LoginService::new(for_pages.clone(), self.config.logins.clone(), &self.config.wechat);
         let keys = self.config.keys;
         let lambda = Lambda::new([

@@ -20,6 +20,7 @@ mod home;
 mod html;
 mod inside;
 pub mod lambda;
+mod lan;
 mod listeners;
 mod neighbours;
 pub mod platform_secret;

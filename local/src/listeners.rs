@@ -7,6 +7,7 @@ use runtime::config::Environment;
 use tokio::net::TcpListener;
 
 use crate::args::Args;
+use crate::lan::LanListeners;
 use crate::ports::{BindError, BindErrors, bind};
 
 /// Where the table is, if it is not ours.
@@ -56,14 +57,17 @@ pub(crate) struct Listeners {
     pub(crate) sample_webhook: Option<TcpListener>,
     /// The same ports on the address of `--bind`, each with where it leads.
     pub(crate) doors: Vec<(TcpListener, SocketAddr)>,
+    /// With `--lan`.
+    pub(crate) lan: Option<LanListeners>,
 }
 
 impl Listeners {
-    /// Binds what this machine serves: the parts of AWS that `environment` does not name are among it.
+    /// Binds what this machine serves: the parts of AWS that `environment` does not name are among it. `lan` is this
+    /// machine's address in the network, if phones there are let in.
     ///
     /// # Errors
     /// [`BindErrors`]: all ports that cannot be had, so that one start names them all.
-    pub(crate) fn bind(args: &Args, environment: &impl Environment) -> anyhow::Result<Self> {
+    pub(crate) fn bind(args: &Args, environment: &impl Environment, lan: Option<IpAddr>) -> anyhow::Result<Self> {
         let mut ports = Ports { bind: args.bind, doors: Vec::new(), failed: Vec::new() };
         let public = ports.open(args.port, "--port");
         let business = ports.listen(LOOPBACK, args.business_port, "--business-port");
@@ -82,6 +86,8 @@ impl Listeners {
         let events = part("AWS_ENDPOINT_URL_EVENTBRIDGE", args.events_port, "--events-port");
         let files = part("FILES_BUCKET_URL", args.files_port, "--files-port");
         let dynamodb = part(TABLE_URL, args.dynamodb_port, "--dynamodb-port");
+        let lan = lan.zip(public.as_ref()).zip(simulator.as_ref());
+        let lan = lan.and_then(|((ip, public), simulator)| ports.let_in(ip, public, simulator));
         let sample_webhook = if args.sample_webhook { ports.listen(LOOPBACK, 0, "--sample-webhook") } else { None };
         let Ports { doors, failed, .. } = ports;
         match (public, business, secrets, lambda, dynamodb, events, files, &*failed) {
@@ -106,6 +112,7 @@ impl Listeners {
                 files,
                 sample_webhook,
                 doors,
+                lan,
             }),
             _ => Err(BindErrors(failed).into()),
         }
@@ -131,6 +138,16 @@ impl Ports {
             self.doors.push((door, to));
         }
         Some(listener)
+    }
+
+    /// The ports of two listeners at another address.
+    fn let_in(&mut self, ip: IpAddr, public: &TcpListener, simulator: &TcpListener) -> Option<LanListeners> {
+        let mut same_port = |listener: &TcpListener, option| {
+            let here = self.keep(listener.local_addr(), SocketAddr::new(ip, 0))?;
+            self.listen(ip, here.port(), option)
+        };
+        let (public, simulator) = (same_port(public, "--port"), same_port(simulator, "--simulator-port"));
+        Some(LanListeners { public: public?, simulator: simulator? })
     }
 
     fn listen(&mut self, ip: IpAddr, port: u16, option: &'static str) -> Option<TcpListener> {

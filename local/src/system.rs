@@ -4,6 +4,7 @@
 //! identity on the business routes, the ticks of the schedules, and instead of the table's stream a look at the inbox
 //! four times a second.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use base::limits::Limits;
 use base::random::Random;
 use runtime::config::Environment;
 use secrecy::SecretString;
-use simulator::{Lifetimes, Options, Simulator};
+use simulator::{Gate, Lifetimes, Options, Simulator};
 use store::{ApiKeys, Table};
 use token_refresher::Refresher;
 use tokio::net::TcpListener;
@@ -34,6 +35,7 @@ use crate::forward::forward;
 use crate::functions::{Config, Place, Webhooks};
 use crate::guard::{self, Guard};
 use crate::home;
+use crate::lan::{self, LanListeners};
 use crate::listeners::{Listeners, Part, endpoint};
 use crate::neighbours::Bases;
 use crate::platform_secret::PlatformSecret;
@@ -58,6 +60,8 @@ pub struct System {
     pub public_base: String,
     /// Where the public routes are on this machine.
     pub local_base: String,
+    /// With `--lan`, where phones of the network reach merchants' pages, and WeChat's.
+    pub lan_bases: Option<[String; 2]>,
     /// Where the business API is.
     pub business_base: String,
     /// Where the simulator is, if it runs.
@@ -94,19 +98,17 @@ impl System {
         let folder = DataDir::open(&args.data_dir)?;
         let random = Random::system();
         let secret = platform_secret(args, &folder, &random)?;
-        let listeners = Listeners::bind(args, environment)?;
+        let lan = lan::address(args, public_url.as_deref())?;
+        let listeners = Listeners::bind(args, environment, lan)?;
 
         // Pushed to this process, whatever the outside calls it.
         let bases = Bases::of(&listeners)?;
         let push_base = bases.public.clone();
-        let files_url = listeners.files.listener().map(endpoint).transpose()?;
-        let here = Here {
-            public_base: public_url.as_ref().unwrap_or(&push_base),
-            simulator_base: bases.simulator.as_deref(),
-            files_url: files_url.as_deref(),
-        };
-        let variables = Variables::new(environment, &here);
-        let config = Config::read(&variables, listeners.shop.is_some())?;
+        let variables = variables(environment, public_url.as_ref(), &bases, &listeners)?;
+        let mut config = Config::read(&variables, listeners.shop.is_some())?;
+        // Where people of this machine go, and visitors of the shop on it.
+        let own_base = config.console.public_base.clone();
+        let lan_bases = lead_merchants(&mut config, listeners.lan.as_ref())?;
         let public_base = config.pages.public_base.as_str().to_owned();
         let webhooks = webhooks(&config, listeners.sample_webhook.as_ref())?;
         let secret_file = args.secret.clone().unwrap_or_else(|| PlatformSecret::file(&folder));
@@ -118,9 +120,8 @@ impl System {
             Part::Here(listener) => Some(Embedded::file(&folder, listener.into_std()?, &guard)?),
             Part::Elsewhere(_) => None,
         };
-        let secrets_url = endpoint(&listeners.secrets)?;
+        let (secrets_url, lambda_url) = (endpoint(&listeners.secrets)?, endpoint(&listeners.lambda)?);
         let bus_url = listeners.events.url()?;
-        let lambda_url = endpoint(&listeners.lambda)?;
         let endpoints = Endpoints::new(&table_url, &secrets_url, &lambda_url, environment);
         let dynamodb = endpoints.clients(&Limits::background()).dynamodb;
         create_table(&dynamodb, &config.table.table_name).await.context("the table cannot be used")?;
@@ -131,7 +132,7 @@ impl System {
             bus_url: &bus_url,
             config: &config,
             clock: &clock,
-            neighbours: &bases.next_to_the_console(&public_base),
+            neighbours: &bases.next_to_the_console(own_base.as_str()),
         };
         let functions = place.functions(&webhooks)?;
 
@@ -143,8 +144,9 @@ impl System {
         for (door, to) in listeners.doors {
             tasks.spawn(forward(door, to));
         }
-        let door = console_door::router(&functions, config.pages.public_base.clone());
-        tasks.spawn(serve_public(listeners.public, functions.public.merge(home::public(bases.console_door()))));
+        let door = console_door::router(&functions, own_base.clone());
+        let public = functions.public.merge(home::public(bases.console_door()));
+        tasks.spawn(serve_public(listeners.public, public.clone()));
         let home = home::business(&business_base, neighbours.clone(), &exports).merge(door);
         let behind_guard = |listener, router| serve(listener, router, guard.clone());
         tasks.spawn(behind_guard(listeners.business, functions.business.clone().merge(home)));
@@ -161,6 +163,9 @@ impl System {
         }
         if let Some(listener) = listeners.simulator {
             let simulator = simulate(args, &secret, &config, &bases, &folder, Arc::clone(&clock))?;
+            if let Some(lan) = listeners.lan {
+                let_network_in(&mut tasks, lan, public, simulator.clone())?;
+            }
             tasks.spawn(run_simulator(simulator, guard.clone(), listener, args.ticket_interval));
         }
         if let Some(listener) = listeners.sample_webhook {
@@ -169,18 +174,18 @@ impl System {
         }
         spawn_schedules(&mut tasks, functions.refresher, args.token_lifetime);
 
-        let has_key = database.is_some() && config.keys.enabled;
         let store = Table::new(dynamodb, &config.table.table_name).store(&secret.component_appid);
-        let keys = has_key.then_some(&store.api_keys);
+        let keys = (database.is_some() && config.keys.enabled).then_some(&store.api_keys);
         let api_key = ready_key(keys, &folder, &functions.business, clock.now()).await?;
         if let (Some(listener), Some(origin), Some(simulator_base)) = (listeners.shop, &bases.shop, &bases.simulator) {
             let (api, key) = shop_api(api_key.as_ref(), &push_base, &business_base);
-            let setting = Setting { origin, api, key, public_base: &public_base, simulator_base, neighbours };
+            let setting = Setting { origin, api, key, public_base: own_base.as_str(), simulator_base, neighbours };
             tasks.spawn(behind_guard(listener, Shop::new(setting, random)?.router()));
         }
         Ok(Self {
             public_base,
             local_base: push_base,
+            lan_bases,
             business_base,
             simulator_base: bases.simulator,
             shop_base: bases.shop,
@@ -200,6 +205,30 @@ impl System {
     pub async fn run(&mut self) {
         self.tasks.join_next().await;
     }
+}
+
+/// What the functions are told: `public_url` is the address of a tunnel, if there is one.
+fn variables(
+    environment: &impl Environment,
+    public_url: Option<&String>,
+    bases: &Bases,
+    listeners: &Listeners,
+) -> anyhow::Result<Variables> {
+    let files_url = listeners.files.listener().map(endpoint).transpose()?;
+    let here = Here {
+        public_base: public_url.unwrap_or(&bases.public),
+        simulator_base: bases.simulator.as_deref(),
+        files_url: files_url.as_deref(),
+    };
+    Ok(Variables::new(environment, &here))
+}
+
+/// Leads merchants to the address of `--lan`. Where phones reach our pages, and WeChat's.
+fn lead_merchants(config: &mut Config, lan: Option<&LanListeners>) -> anyhow::Result<Option<[String; 2]>> {
+    let Some(lan) = lan else { return Ok(None) };
+    let origins = lan.origins()?;
+    config.lead_merchants_to(origins.clone());
+    Ok(Some(origins.map(|origin| origin.as_str().to_owned())))
 }
 
 /// The secret of a file, or that of the folder.
@@ -315,9 +344,20 @@ fn simulate(
 }
 
 async fn run_simulator(simulator: Simulator, guard: Guard, listener: TcpListener, ticket_interval: Duration) {
-    let served = simulator.clone().serve_behind(guard.gate(), listener, std::future::pending());
-    let (served, ()) = tokio::join!(served, simulator.run_ticket_timer(ticket_interval));
-    if let Err(error) = served {
+    let served = serve_simulator(simulator.clone(), guard.gate(), listener);
+    tokio::join!(served, simulator.run_ticket_timer(ticket_interval));
+}
+
+/// Serves merchants' pages, and WeChat's, to the network.
+fn let_network_in(tasks: &mut JoinSet<()>, lan: LanListeners, public: Router, simulator: Simulator) -> io::Result<()> {
+    let gate = lan::gate(lan.simulator.local_addr()?.ip());
+    tasks.spawn(serve_public(lan.public, public));
+    tasks.spawn(serve_simulator(simulator, gate, lan.simulator));
+    Ok(())
+}
+
+async fn serve_simulator(simulator: Simulator, gate: Gate, listener: TcpListener) {
+    if let Err(error) = simulator.serve_behind(gate, listener, std::future::pending()).await {
         tracing::error!("the simulator stopped: {error}");
     }
 }

@@ -37,6 +37,9 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
         "Authorize one of your test accounts: open in a browser, through the tunnel"
     };
     let mut text = format!("\nThe platform runs.\n\n{authorize}:\n  {}\n\n", link.url);
+    if let Some([pages, wechat]) = &system.lan_bases {
+        write!(text, "{}", open_to_the_network(pages, wechat))?;
+    }
     write!(
         text,
         "Open the operators' console, which leads to the other pages of this machine:\n  {}/\n\n",
@@ -105,6 +108,17 @@ pub async fn text(system: &System) -> anyhow::Result<String> {
     }
     text.push_str("\nCtrl-C ends everything; what is stored is there again at the next start.\n");
     Ok(text)
+}
+
+/// What `--lan` lets in.
+fn open_to_the_network(pages: &str, wechat: &str) -> String {
+    format!(
+        "Phones in the same network can open this page, too: scan its QR code with WeChat. Everybody in the network\n\
+         reaches, without TLS:\n  \
+         {pages}  merchants' pages, the API for holders of a key, and the console for browsers that were invited\n  \
+         {wechat}  the simulated page of WeChat on which merchants confirm, and nothing else of the simulator\n\
+         All other ports answer this machine only.\n\n"
+    )
 }
 
 /// How the business API is called from a shell.

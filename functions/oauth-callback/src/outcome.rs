@@ -47,8 +47,8 @@ impl Outcome {
     }
 }
 
-/// On to the business's page where there is one, else a page of ours. Somebody else's browser gets a page only, and does
-/// not learn which account it was.
+/// On to the business's page where there is one, else a page of ours. Somebody else's browser gets a page only, and
+/// does not learn which account it was.
 pub(crate) async fn answer(
     service: &CallbackService,
     details: &Details,

@@ -56,8 +56,8 @@ message! {
     "已授权，但链接已取消",
     "服务商在此期间取消了此链接。请联系服务商确认是否还需要其他操作；您也可以在微信公众平台取消授权。",
     "Authorized, but the link was cancelled",
-    "Whoever sent the link has cancelled it in the meantime. Ask them whether there is anything left to do; you can also \
-     withdraw the authorization in WeChat's console (mp.weixin.qq.com).",
+    "Whoever sent the link has cancelled it in the meantime. Ask them whether there is anything left to do; you can \
+     also withdraw the authorization in WeChat's console (mp.weixin.qq.com).",
 }
 
 message! {
@@ -98,8 +98,8 @@ message! {
     "授权已失效",
     "此次授权的记录已过期或不存在。请重新打开授权链接再试一次，或向服务商索取新的链接。",
     "This authorization is not known",
-    "It has expired, or there never was one. Open the authorization link and try again, or ask whoever sent it for a new \
-     one.",
+    "It has expired, or there never was one. Open the authorization link and try again, or ask whoever sent it for a \
+     new one.",
 }
 
 message! {

@@ -118,8 +118,8 @@ impl<'a> LaunchTexts<'a> {
     }
 }
 
-/// The way from the button to the authorization: inside WeChat on a phone there is nothing to scan, on a computer WeChat
-/// shows a QR code.
+/// The way from the button to the authorization: inside WeChat on a phone there is nothing to scan, on a computer
+/// WeChat shows a QR code.
 fn explains(language: Language, wanted: Wanted, browser: Browser) -> String {
     let choices = wanted.choices(language);
     match (language, browser) {
@@ -131,14 +131,14 @@ fn explains(language: Language, wanted: Wanted, browser: Browser) -> String {
         }
         (Language::English, Browser::WechatOnPhone) => {
             format!(
-                "Tap the button: an administrator of the account {choices}, without scanning anything. The authorization \
-                 can be withdrawn at any time."
+                "Tap the button. An administrator of the account {choices}; there is nothing to scan. The \
+                 authorization can be withdrawn at any time."
             )
         }
         (Language::English, _) => {
             format!(
-                "The button takes you to a QR code of WeChat's. An administrator of the account scans it with WeChat, {choices} \
-                 on the phone. The authorization can be withdrawn at any time."
+                "The button takes you to a QR code of WeChat's. An administrator of the account scans it with WeChat, \
+                 {choices} on the phone. The authorization can be withdrawn at any time."
             )
         }
     }

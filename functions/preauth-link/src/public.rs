@@ -55,8 +55,8 @@ pub(crate) async fn show(
     answer(&service, language, "showing a link's page", bound, work).await
 }
 
-/// `POST /authorize/{link_id}`. The body is not read. No token guards the form: all that a forged press does is begin an
-/// authorization that WeChat asks the merchant about.
+/// `POST /authorize/{link_id}`. The body is not read. No token guards the form: all that a forged press does is begin
+/// an authorization that WeChat asks the merchant about.
 pub(crate) async fn press(
     State(service): State<LinkService>,
     path: LinkPath,
@@ -118,9 +118,9 @@ enum Followed {
     Used(Box<Link>, AppId),
 }
 
-/// The link, if a merchant can follow it or has. Of one that was used it is also asked whether the account is authorized
-/// still: a merchant who withdrew needs a new link, and is not to read that nothing is left to do. One read more in that
-/// case.
+/// The link, if a merchant can follow it or has. Of one that was used it is also asked whether the account is
+/// authorized still: a merchant who withdrew needs a new link, and is not to read that nothing is left to do. One read
+/// more in that case.
 async fn followed(open: &OpenPlatform, id: &LinkId) -> Result<Followed, LinkError> {
     let link = Box::new(known_link(open, id).await?);
     let status = link.status(open.now());
@@ -167,8 +167,8 @@ async fn used(
     language: Language,
 ) -> Response {
     let asker = link.request.requester_name.as_deref().or(service.config().provider.name.as_deref());
-    let line = AccountCard::authorized(language, asker);
-    let account = AccountCard::read(&open.items.details, account, &line).await;
+    let says = AccountCard::authorized(language, asker);
+    let account = AccountCard::read(&open.items.details, account, &says).await;
     service.pages().message(StatusCode::OK, language, texts::used(language).about(Some(&account)))
 }
 

@@ -105,8 +105,8 @@ pub(crate) fn again(language: Language, wait: Duration, at: Timestamp) -> String
         Language::English => {
             let unit = if minutes == 1 { "minute" } else { "minutes" };
             format!(
-                "This link can be used {MAX_MINTS_PER_HOUR} times an hour. Try again in {minutes} {unit}, from {clock} Beijing \
-                 time (UTC+8)."
+                "This link can be used {MAX_MINTS_PER_HOUR} times an hour. Try again in {minutes} {unit}, from {clock} \
+                 Beijing time (UTC+8)."
             )
         }
     }

@@ -43,3 +43,15 @@ fn an_interval_of_nothing_is_refused() {
     }
     assert_eq!(parse(&["--token-lifetime", "120"]).unwrap().token_lifetime.as_secs(), 120);
 }
+
+#[test]
+fn the_network_is_let_in_only_if_asked_for_and_at_one_address() {
+    assert_eq!(parse(&[]).unwrap().lan, None);
+    assert_eq!(parse(&["--lan"]).unwrap().lan, Some(None));
+    assert_eq!(parse(&["--lan=192.168.1.7"]).unwrap().lan, Some(Some("192.168.1.7".parse().unwrap())));
+    for refused in
+        [&["--lan=phone"][..], &["--lan", "--bind", "10.0.0.7"], &["--lan", "--no-simulator", "--secret", "my.json"]]
+    {
+        assert!(parse(refused).is_err(), "{refused:?}");
+    }
+}

@@ -1,5 +1,6 @@
 //! The pages in a real browser, at three widths, light and dark, examined by axe: the operators' console in both
-//! languages, with every button, with the script and without it; and the pages of `cargo run` next to it.
+//! languages, with every button, with the script and without it; the pages of `cargo run` next to it; and those of
+//! merchants.
 //!
 //! `cfg(test)` says to clippy what is plain to everybody else: that helpers here may unwrap.
 #![cfg(test)]
@@ -19,12 +20,25 @@ const INSTALLED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/browser"
 /// Demo accounts: the first stays, the second withdraws.
 const ACCOUNTS: [&str; 2] = ["wx0a10000000000001", "wx0b10000000000003"];
 
-async fn system(folder: &Path) -> System {
+async fn system(folder: &Path, options: &[&'static str]) -> System {
     let mut arguments = vec!["local", "--data-dir", folder.to_str().unwrap()];
     let ports = ["", "business-", "simulator-", "shop-", "dynamodb-", "secrets-", "events-", "files-", "lambda-"];
     let ports = ports.map(|part| format!("--{part}port=0"));
     arguments.extend(ports.iter().map(String::as_str));
-    System::start(&Args::parse_from(arguments), &|_: &str| None).await.unwrap()
+    arguments.extend_from_slice(options);
+    System::start(&Args::parse_from(arguments), &provider).await.unwrap()
+}
+
+/// Who runs the platform, as merchants' pages show it.
+fn provider(name: &str) -> Option<String> {
+    let value = match name {
+        "PROVIDER_NAME" => "示例科技（深圳）有限公司",
+        "PROVIDER_LOGO_URL" => "https://cdn.example.com/logo.svg",
+        "PROVIDER_CONTACT" => "400-800-1234",
+        "PROVIDER_FILING_NUMBER" => "粤ICP备12345678号-1",
+        _ => return None,
+    };
+    Some(value.to_owned())
 }
 
 fn client() -> reqwest::Client {
@@ -77,7 +91,7 @@ async fn run(script: &'static str, arguments: Vec<String>) {
 #[ignore = "needs Chromium and Node.js: local/tests/console/install.sh"]
 async fn an_operator_reaches_everything_in_a_browser() {
     let folder = tempfile::tempdir().unwrap();
-    let system = system(folder.path()).await;
+    let system = system(folder.path(), &[]).await;
     let [active, lost] = ACCOUNTS;
     for account in ACCOUNTS {
         simulate(&system, "authorize", account).await;
@@ -92,7 +106,7 @@ async fn an_operator_reaches_everything_in_a_browser() {
 #[ignore = "needs Chromium and Node.js: local/tests/console/install.sh"]
 async fn a_developer_reaches_every_page_of_cargo_run_in_a_browser() {
     let folder = tempfile::tempdir().unwrap();
-    let system = system(folder.path()).await;
+    let system = system(folder.path(), &[]).await;
     let [account, _] = ACCOUNTS;
     simulate(&system, "authorize", account).await;
     becomes(&system, account, "active").await;
@@ -100,4 +114,14 @@ async fn a_developer_reaches_every_page_of_cargo_run_in_a_browser() {
     let [events, simulator, shop] = bases;
     let (base, business) = (system.local_base.clone(), system.business_base.clone());
     run("machine.mjs", vec![base, business, events, simulator, shop, account.to_owned()]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium and Node.js: local/tests/console/install.sh"]
+async fn merchants_find_their_way_in_a_browser_of_their_network() {
+    let folder = tempfile::tempdir().unwrap();
+    // An address of this machine that is not localhost.
+    let system = system(folder.path(), &["--lan=127.0.0.2"]).await;
+    let (pages, base, business) = (system.public_base.clone(), system.local_base.clone(), system.business_base.clone());
+    run("merchants.mjs", vec![pages, business, base, ACCOUNTS[0].to_owned()]).await;
 }

@@ -112,3 +112,29 @@ fn no_port_but_the_public_one_answers_another_website_or_under_another_name() {
     }
     end(running, "TERM");
 }
+
+#[test]
+fn the_network_reaches_the_pages_of_merchants_and_no_other_port() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = start(&["--lan=127.0.0.2"], folder.path());
+    let told = read_welcome(&mut running);
+    let port = |after: &str| -> u16 {
+        let (_, rest) = told.split_once(after).unwrap_or_else(|| panic!("{after}: {told}"));
+        rest.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
+    };
+    let (public, wechat) = (port("http://127.0.0.2:"), port("WeChat is simulated at http://localhost:"));
+    let mut open: Vec<_> =
+        listening(running.id()).into_iter().filter(|address| address.ip() != Ipv4Addr::LOCALHOST).collect();
+    open.sort();
+    let mut expected = [public, wechat].map(|port| SocketAddr::from(([127, 0, 0, 2], port)));
+    expected.sort();
+    assert_eq!(open, expected);
+    let [at_pages, at_wechat] = [public, wechat].map(|port| SocketAddr::from(([127, 0, 0, 2], port)));
+    let host = |address: SocketAddr| address.to_string();
+    let page = sent(at_pages, "GET", "/authorize/0123456789abcdefABCDE_", &[("host", &host(at_pages))]);
+    assert!(page.starts_with("HTTP/1.1 404 ") && page.contains("There is no such link"), "{page}");
+    for path in ["/_simulator/calls", "/console", "/"] {
+        assert!(sent(at_wechat, "GET", path, &[("host", &host(at_wechat))]).starts_with("HTTP/1.1 404 "), "{path}");
+    }
+    end(running, "TERM");
+}

@@ -28,7 +28,8 @@ pub enum HostMatch {
 }
 
 impl LoginConfig {
-    /// Reads `PUBLIC_BASE_URL`, the optional `LOGIN_HOST`, such as `login.example.com`, and what [`ProviderConfig`] reads.
+    /// Reads `PUBLIC_BASE_URL`, the optional `LOGIN_HOST`, such as `login.example.com`, and what [`ProviderConfig`]
+    /// reads.
     ///
     /// # Errors
     /// [`ConfigError`] naming the variable.

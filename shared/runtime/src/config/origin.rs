@@ -4,6 +4,8 @@
 //! user name. It also gives `blob:https://a` the origin of `https://a`. So the text is checked before it is parsed, and
 //! the result has to be `https`, or `http` on this machine.
 
+use std::net::SocketAddr;
+
 use url::{Host, Url};
 
 /// The name by which Docker containers reach the machine that they run on: for them it is this machine.
@@ -65,6 +67,17 @@ impl Origin {
             return Err("it must name one host: patterns with * are not supported");
         }
         Ok(Self(url))
+    }
+
+    /// The origin of a port in the local network, without TLS. No variable has such an origin: `cargo run -- --lan`
+    /// does, and a deployed function never.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong.
+    pub fn in_local_network(address: SocketAddr) -> Result<Self, &'static str> {
+        Url::parse(&format!("http://{address}/"))
+            .map(Self)
+            .map_err(|_| "it must be an address such as 192.168.1.7:3000")
     }
 
     /// The origin as a URL, as a base for paths.

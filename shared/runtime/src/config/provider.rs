@@ -4,8 +4,8 @@ use url::Url;
 
 use super::{ConfigError, Environment, optional, web_address};
 
-/// Who runs the platform (服务商): `PROVIDER_NAME`, `PROVIDER_LOGO_URL`, `PROVIDER_CONTACT`, `PROVIDER_FILING_NUMBER`. All are
-/// optional, and the pages are complete without them.
+/// Who runs the platform (服务商): `PROVIDER_NAME`, `PROVIDER_LOGO_URL`, `PROVIDER_CONTACT`, `PROVIDER_FILING_NUMBER`. All
+/// are optional, and the pages are complete without them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ProviderConfig {
     /// Its name.

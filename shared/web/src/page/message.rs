@@ -76,8 +76,8 @@ impl AccountCard {
         Self { name: name.trim().to_owned(), picture, line: line.to_owned() }
     }
 
-    /// The card of an account. It shows the appid where the name is not known, or cannot be read: no page fails because of
-    /// that. One read.
+    /// The card of an account. It shows the appid where the name is not known, or cannot be read: no page fails because
+    /// of that. One read.
     pub async fn read(details: &Details, account: &AppId, line: &str) -> Self {
         let details = details.get_item(account).await.unwrap_or_else(|error| {
             tracing::warn!(authorizer = %account, "a page shows account {account} without its name: {error}");
@@ -154,7 +154,10 @@ impl<'a> Message<'a> {
 /// Chinese, then in English.
 #[macro_export]
 macro_rules! message {
-    ($(#[$doc:meta])* $name:ident, $tone:ident, $zh_title:literal, $zh:literal, $en_title:literal, $en:literal $(,)?) => {
+    (
+        $(#[$doc:meta])* $name:ident, $tone:ident,
+        $zh_title:literal, $zh:literal, $en_title:literal, $en:literal $(,)?
+    ) => {
         $(#[$doc])*
         pub(crate) const fn $name(language: $crate::Language) -> $crate::Message<'static> {
             match language {
